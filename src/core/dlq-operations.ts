@@ -1,0 +1,136 @@
+import type { Backend, RowOutcome } from "./backend.js";
+import type { Clock } from "./clock.js";
+import { jobNotFound, jobStateConflict } from "./errors.js";
+import type { Job } from "./job.js";
+import { checkId, type JobFilter } from "./job-operations.js";
+import { LIMITS } from "./limits.js";
+import { type JobPage, listPages, queueNames } from "./paging.js";
+import { Violations } from "./validate.js";
+
+/** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
+export interface DeadJobFilter {
+  readonly queue?: string | undefined;
+  readonly type?: string | undefined;
+  /** Part of the last error; case matters. */
+  readonly errorContains?: string | undefined;
+  /** Died at this time or later. */
+  readonly diedAfter?: number | undefined;
+  /** Died before this time. */
+  readonly diedBefore?: number | undefined;
+}
+
+/** How to treat the chosen dead jobs. */
+export interface BulkOptions {
+  /** No more than this; 0 or undefined: all. */
+  readonly max?: number | undefined;
+  /** Only count. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** Looks into the dead-letter queue, replays and deletes. */
+export interface DlqOperations {
+  /** The latest death first within a queue. */
+  list(filter: Omit<JobFilter, "statuses">): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  get(id: string): Promise<Job>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  replay(id: string): Promise<Job>;
+  /** The oldest death first; answers how many. Jobs that die after the call began are not touched. */
+  replayMatching(filter: DeadJobFilter, options?: BulkOptions, found?: Violations): Promise<number>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  remove(id: string): Promise<void>;
+  /** The oldest death first; answers how many. */
+  purgeMatching(filter: DeadJobFilter, options?: BulkOptions, found?: Violations): Promise<number>;
+}
+
+/** Makes the operations. */
+export function createDlqOperations(backend: Backend, clock: Clock): DlqOperations {
+  /** Walks through the dead jobs that match and lets `apply` do its work on each page. */
+  async function forMatching(
+    filter: DeadJobFilter,
+    { max = 0, dryRun = false }: BulkOptions,
+    found: Violations,
+    apply: (ids: readonly string[]) => Promise<readonly RowOutcome[]>,
+  ): Promise<number> {
+    if (filter.queue) found.queueName("filter.queue", filter.queue);
+    found.integer("max", max, 0, 2 ** 31 - 1);
+    found.throwIfAny();
+    const startedAt = clock.now();
+    const limit = max || Number.POSITIVE_INFINITY;
+    let count = 0;
+    for (const queue of await queueNames(backend, filter.queue || undefined)) {
+      let after: string | undefined;
+      do {
+        const query = {
+          queue,
+          type: filter.type || undefined,
+          after,
+          limit: LIMITS.pageSize,
+          order: "OLDEST" as const,
+        };
+        const page = await backend.listDead(query);
+        after = page.next;
+        const ids = page.jobs.filter((job) => matches(filter, job, startedAt)).map(({ id }) => id);
+        const chosen = ids.slice(0, limit - count);
+        if (dryRun) count += chosen.length;
+        else if (chosen.length > 0) count += (await apply(chosen)).filter((row) => row.outcome === "APPLIED").length;
+      } while (after !== undefined && count < limit);
+    }
+    return count;
+  }
+
+  return {
+    async list({ queue, type, pageSize, pageToken }) {
+      const found = new Violations();
+      if (queue) found.queueName("queue", queue);
+      found.pageSize("pageSize", pageSize);
+      found.throwIfAny();
+      const request = { queue: queue || undefined, pageSize, pageToken, filter: JSON.stringify(["dead", type ?? ""]) };
+      return listPages(backend, request, (name, after, limit) =>
+        backend.listDead({ queue: name, type: type || undefined, after, limit, order: "NEWEST" }),
+      );
+    },
+
+    async get(id) {
+      checkId(id);
+      const [job] = await backend.get([id]);
+      if (job === undefined) throw jobNotFound(id);
+      if (job.status !== "DEAD") throw jobStateConflict(id, job.status, "DEAD");
+      return job;
+    },
+
+    async replay(id) {
+      checkId(id);
+      const [row] = await backend.replay([id]);
+      return applied(id, row);
+    },
+
+    replayMatching: (filter, options = {}, found = new Violations()) =>
+      forMatching(filter, options, found, (ids) => backend.replay(ids)),
+
+    async remove(id) {
+      checkId(id);
+      const [row] = await backend.remove([id], ["DEAD"]);
+      applied(id, row);
+    },
+
+    purgeMatching: (filter, options = {}, found = new Violations()) =>
+      forMatching(filter, options, found, (ids) => backend.remove(ids, ["DEAD"])),
+  };
+}
+
+function applied(id: string, row: RowOutcome | undefined): Job {
+  if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
+  if (row?.outcome !== "APPLIED") throw jobNotFound(id);
+  return row.job;
+}
+
+function matches(filter: DeadJobFilter, job: Job, startedAt: number): boolean {
+  const diedAt = job.finishedAt ?? 0;
+  return (
+    diedAt <= startedAt &&
+    (filter.errorContains === undefined || job.error.includes(filter.errorContains)) &&
+    (filter.diedAfter === undefined || diedAt >= filter.diedAfter) &&
+    (filter.diedBefore === undefined || diedAt < filter.diedBefore)
+  );
+}

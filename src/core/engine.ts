@@ -1,0 +1,128 @@
+import type { Backend } from "./backend.js";
+import type { Clock } from "./clock.js";
+import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
+import type { Handlers } from "./handler.js";
+import type { IdGenerator } from "./ids.js";
+import { createJobOperations, type JobDefaults, type JobOperations } from "./job-operations.js";
+import { createLeasing, type Leasing } from "./leasing.js";
+import type { Logger } from "./logger.js";
+import { Maintenance } from "./maintenance.js";
+import type { Observer } from "./observer.js";
+import { createQueueOperations, type QueueOperations } from "./queue-operations.js";
+import { createQueueSelector, type QueuePolicy } from "./selector.js";
+import { WatchHub } from "./watch-hub.js";
+import { WorkerPool } from "./worker-pool.js";
+
+/** What an engine is made of. */
+export interface EngineDeps {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  /** Random, 0 to 1. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly observer: Observer;
+}
+
+/** Settings of an engine. */
+export interface EngineOptions {
+  readonly handlers: Handlers;
+  /** Slots of the built-in worker pool; 0: none. */
+  readonly numWorkers: number;
+  readonly queuePolicy: QueuePolicy;
+  /** How long a lease lasts unless extended, ms. */
+  readonly leaseMs: number;
+  /** The name the built-in workers lease under. */
+  readonly worker: string;
+  readonly jobDefaults: JobDefaults;
+}
+
+/** The core as a whole: what every service, and the library, stands on. */
+export interface Engine {
+  readonly backend: Backend;
+  readonly jobs: JobOperations;
+  readonly queues: QueueOperations;
+  readonly dlq: DlqOperations;
+  readonly watches: WatchHub;
+  readonly leasing: Leasing;
+  /** Built-in handlers that run now. */
+  readonly activeWorkers: number;
+  /** Begins to run jobs. */
+  start(): Promise<void>;
+  /**
+   * Takes no more jobs, refuses creates with SERVER_DRAINING, lets running handlers finish within `timeoutMs`, then
+   * aborts them and gives their jobs back, and ends all watches. Nothing of this engine stays RUNNING. Idempotent.
+   */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+/** Makes an engine; it does nothing until it is started. */
+export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
+  const { backend, clock, logger, observer } = deps;
+  const leasing = createLeasing(backend, observer, deps.random);
+  const selector = createQueueSelector(options.queuePolicy);
+  const { handlers } = options;
+  const pool = new WorkerPool(
+    { leasing, selector, clock, logger, handlers },
+    { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
+  );
+  const watches = new WatchHub(backend, clock);
+  // A process that was stalled extends its own leases before it ends any.
+  const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
+  const jobs = createJobOperations(deps, options.jobDefaults);
+  let stopped: Promise<void> | undefined;
+
+  async function refreshQueues(): Promise<void> {
+    try {
+      const queues = await backend.queues();
+      selector.update(queues.map(({ name, settings }) => ({ name, weight: settings.weight })));
+      pool.wake();
+    } catch (error) {
+      logger.warn({ err: error }, "queues could not be read");
+    }
+  }
+
+  async function stop(timeoutMs: number): Promise<void> {
+    jobs.close();
+    await pool.stop(timeoutMs);
+    watches.stop();
+    maintenance.stop();
+    await backend.stop();
+  }
+
+  return {
+    backend,
+    jobs,
+    queues: createQueueOperations(backend),
+    dlq: createDlqOperations(backend, clock),
+    watches,
+    leasing,
+    get activeWorkers() {
+      return pool.active;
+    },
+    async start() {
+      await backend.start({
+        ready() {
+          pool.wake();
+          watches.queuesChanged();
+        },
+        due: (inMs) => maintenance.due(inMs),
+        changes(changes) {
+          pool.changed(changes);
+          watches.changed(changes);
+        },
+        queues() {
+          watches.queuesChanged();
+          void refreshQueues();
+        },
+      });
+      await refreshQueues();
+      maintenance.start();
+      pool.start();
+    },
+    stop(timeoutMs) {
+      stopped ??= stop(timeoutMs);
+      return stopped;
+    },
+  };
+}

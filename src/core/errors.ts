@@ -1,0 +1,117 @@
+/** Why a call was refused: constant names that clients may rely on. */
+export type ErrorReason =
+  | "FIELD_INVALID"
+  | "PAGE_TOKEN_INVALID"
+  | "QUEUE_NOT_FOUND"
+  | "JOB_NOT_FOUND"
+  | "QUEUE_EXISTS"
+  | "QUEUE_NOT_EMPTY"
+  | "JOB_STATE_CONFLICT"
+  | "LEASE_LOST"
+  | "QUEUE_FULL"
+  | "TOO_MANY_STREAMS"
+  | "WATCH_COMPACTED"
+  | "BACKEND_UNAVAILABLE"
+  | "SERVER_DRAINING";
+
+/** One bad field of an input. */
+export interface FieldViolation {
+  /** Path of the field in camelCase, as in `requests[3].maxRetries`. */
+  readonly field: string;
+  /** What is wrong with it and what would be right. */
+  readonly description: string;
+}
+
+/** An expected failure: the caller can understand it and act on it. Anything else thrown is a bug or a fault. */
+export class TaskQueueError extends Error {
+  override readonly name = "TaskQueueError";
+  /** Why. */
+  readonly reason: ErrorReason;
+  /** The things it is about, by name: queue, job_id, status. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** All bad fields, with FIELD_INVALID. */
+  readonly violations: readonly FieldViolation[];
+  /** When trying again may help, in milliseconds from now. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    reason: ErrorReason,
+    message: string,
+    details: {
+      metadata?: Record<string, string>;
+      violations?: readonly FieldViolation[];
+      retryAfterMs?: number;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(message, { cause: details.cause });
+    this.reason = reason;
+    this.metadata = details.metadata ?? {};
+    this.violations = details.violations ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** Bad input; names every bad field. */
+export function fieldInvalid(violations: readonly FieldViolation[]): TaskQueueError {
+  const text = violations.map((v) => `${v.field}: ${v.description}`).join("; ");
+  return new TaskQueueError("FIELD_INVALID", text, { violations });
+}
+
+/** A page token that this server did not make for this filter. */
+export function pageTokenInvalid(): TaskQueueError {
+  const description = "is not a next_page_token of this listing; start again without one";
+  return new TaskQueueError("PAGE_TOKEN_INVALID", `pageToken: ${description}`, {
+    violations: [{ field: "pageToken", description }],
+  });
+}
+
+/** No queue has this name. */
+export function queueNotFound(queue: string): TaskQueueError {
+  return new TaskQueueError("QUEUE_NOT_FOUND", `queue "${queue}" does not exist`, { metadata: { queue } });
+}
+
+/** The name is taken. */
+export function queueExists(queue: string): TaskQueueError {
+  return new TaskQueueError("QUEUE_EXISTS", `queue "${queue}" exists already`, { metadata: { queue } });
+}
+
+/** The queue holds jobs that stand in the way. */
+export function queueNotEmpty(queue: string, message: string): TaskQueueError {
+  return new TaskQueueError("QUEUE_NOT_EMPTY", `queue "${queue}" ${message}`, { metadata: { queue } });
+}
+
+/** The queue has as many waiting jobs as it may. */
+export function queueFull(queue: string, maxDepth: number): TaskQueueError {
+  return new TaskQueueError("QUEUE_FULL", `queue "${queue}" is full: ${maxDepth} jobs wait`, {
+    metadata: { queue, max_depth: String(maxDepth) },
+    retryAfterMs: 1000,
+  });
+}
+
+/** No job has this id, or it is not kept any more. */
+export function jobNotFound(id: string): TaskQueueError {
+  return new TaskQueueError("JOB_NOT_FOUND", `job ${id} does not exist, or is not kept any more`, {
+    metadata: { job_id: id },
+  });
+}
+
+/** The job is in a state in which this cannot be done. */
+export function jobStateConflict(id: string, status: string, wanted: string): TaskQueueError {
+  return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is ${status}, not ${wanted}`, {
+    metadata: { job_id: id, status },
+  });
+}
+
+/** The cursor is older than the change log. */
+export function watchCompacted(): TaskQueueError {
+  return new TaskQueueError(
+    "WATCH_COMPACTED",
+    "the cursor is older than the kept change log: list the jobs again, then watch without a cursor",
+  );
+}
+
+/** This server is shutting down. */
+export function serverDraining(): TaskQueueError {
+  return new TaskQueueError("SERVER_DRAINING", "this server is shutting down", { retryAfterMs: 1000 });
+}

@@ -1,0 +1,64 @@
+import type { Clock } from "./clock.js";
+
+/** Start of the id time: 2026-01-01T00:00:00Z. */
+export const ID_EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** Largest node number: 10 bits. */
+export const MAX_NODE_ID = 1023;
+
+const SEQUENCE_LIMIT = 4096;
+const LOW_DIGITS = 9;
+const LOW_BASE = 10 ** LOW_DIGITS;
+
+/** Makes job ids. */
+export interface IdGenerator {
+  /** The next id, larger than every one before it. */
+  next(): string;
+}
+
+/**
+ * Snowflake ids in decimal: 41 bits of milliseconds since `ID_EPOCH_MS`, 10 bits of node, 12 bits of sequence.
+ *
+ * Strictly increasing in a process, also when the clock stands still or steps back: more than 4096 ids in one
+ * millisecond borrow from the next one. Unique across servers as long as no two share a node number.
+ */
+export function createIdGenerator(clock: Pick<Clock, "now">, node: number): IdGenerator {
+  if (!Number.isInteger(node) || node < 0 || node > MAX_NODE_ID) {
+    throw new RangeError(`node must be a whole number from 0 to ${MAX_NODE_ID}, got ${node}`);
+  }
+  let millis = -1;
+  let sequence = 0;
+  let high = "";
+  let low = 0;
+
+  // The part that all ids of one millisecond share, split in two so that the common step is number arithmetic.
+  function moveTo(time: number): void {
+    millis = time;
+    sequence = 0;
+    const base = BigInt(time) * 4_194_304n + BigInt(node) * 4096n;
+    high = (base / BigInt(LOW_BASE)).toString();
+    low = Number(base % BigInt(LOW_BASE));
+  }
+
+  return {
+    next() {
+      const time = Math.max(0, clock.now() - ID_EPOCH_MS);
+      if (time > millis) moveTo(time);
+      else if (sequence === SEQUENCE_LIMIT) moveTo(millis + 1);
+      const tail = low + sequence++;
+      if (tail >= LOW_BASE) return (BigInt(high) * BigInt(LOW_BASE) + BigInt(tail)).toString();
+      return high === "0" ? String(tail) : high + String(tail).padStart(LOW_DIGITS, "0");
+    },
+  };
+}
+
+/** Orders two ids as numbers: negative when `a` is smaller, 0 when equal. */
+export function compareIds(a: string, b: string): number {
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Whether a text can be an id at all. */
+export function isId(text: string): boolean {
+  return /^(0|[1-9][0-9]{0,19})$/.test(text);
+}

@@ -1,0 +1,215 @@
+import type { Backend, NewJob } from "./backend.js";
+import type { Clock } from "./clock.js";
+import { jobNotFound, jobStateConflict, serverDraining } from "./errors.js";
+import type { IdGenerator } from "./ids.js";
+import type { Backoff, Job, JobStatus } from "./job.js";
+import { LIMITS } from "./limits.js";
+import type { Observer } from "./observer.js";
+import { type JobPage, listPages } from "./paging.js";
+import { DEFAULT_QUEUE } from "./queue.js";
+import { checkJob, JOB_STATUSES, type JobRequest, Violations } from "./validate.js";
+
+/** What a job gets that does not say otherwise. */
+export interface JobDefaults {
+  /** Default 5. */
+  readonly maxRetries: number;
+  /** Default 100 ms, 5000 ms. */
+  readonly backoff: Backoff;
+}
+
+/** The defaults of `JobDefaults`. */
+export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
+  maxRetries: 5,
+  backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
+};
+
+/** Which jobs to list. */
+export interface JobFilter {
+  /** Default: every queue. */
+  readonly queue?: string | undefined;
+  /** Default: every status. */
+  readonly statuses?: readonly JobStatus[] | undefined;
+  /** Default: every type. */
+  readonly type?: string | undefined;
+  /** 1 to 1000; default 50. */
+  readonly pageSize?: number | undefined;
+  readonly pageToken?: string | undefined;
+}
+
+/** A created job, or the one its request id had created before. */
+export interface CreatedJob {
+  readonly job: Job;
+  readonly deduplicated: boolean;
+}
+
+/** Creates, reads, lists, cancels and deletes jobs. */
+export interface JobOperations {
+  /** One job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. `found` may bring bad fields found before. */
+  create(request: JobRequest, found?: Violations): Promise<CreatedJob>;
+  /** 1 to 1000 jobs, all or none; answers in order. */
+  createBatch(
+    requests: readonly JobRequest[],
+    found?: Violations,
+  ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  /** JOB_NOT_FOUND. */
+  get(id: string): Promise<Job>;
+  list(filter: JobFilter): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  cancel(id: string): Promise<Job>;
+  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  remove(id: string): Promise<void>;
+  /** From now on creates are refused with SERVER_DRAINING. */
+  close(): void;
+}
+
+const NO_METADATA: Readonly<Record<string, string>> = {};
+
+/** What the operations are made of. */
+export interface JobOperationsDeps {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly observer: Observer;
+}
+
+/** Makes the operations. */
+export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
+  const { backend, clock, ids, observer } = deps;
+  let isClosed = false;
+
+  function toNewJob(request: JobRequest): NewJob {
+    const { backoff } = request;
+    return {
+      id: ids.next(),
+      queue: request.queue || DEFAULT_QUEUE,
+      type: request.type,
+      payload: request.payload,
+      priority: request.priority ?? 0,
+      maxRetries: request.maxRetries ?? defaults.maxRetries,
+      backoff: backoff === undefined ? defaults.backoff : withDefaults(backoff, defaults.backoff),
+      timeoutMs: request.timeoutMs ?? 0,
+      metadata: request.metadata ?? NO_METADATA,
+      delayMs: request.delayMs,
+      runAfter: request.runAfter,
+      requestId: request.requestId || undefined,
+    };
+  }
+
+  async function enqueue(jobs: readonly NewJob[]) {
+    if (isClosed) throw serverDraining();
+    const results = await backend.enqueue(jobs);
+    const counts = new Map<string, { queue: string; type: string; count: number }>();
+    results.forEach(({ deduplicated }, index) => {
+      const job = jobs[index];
+      if (deduplicated || job === undefined) return;
+      const key = `${job.queue} ${job.type}`;
+      const entry = counts.get(key);
+      if (entry === undefined) counts.set(key, { queue: job.queue, type: job.type, count: 1 });
+      else entry.count++;
+    });
+    for (const { queue, type, count } of counts.values()) observer.enqueued(queue, type, count);
+    return results;
+  }
+
+  const operations: JobOperations = {
+    async create(request, found = new Violations()) {
+      checkJob(found, request, clock.now());
+      found.throwIfAny();
+      const spec = toNewJob(request);
+      const [result] = await enqueue([spec]);
+      if (result === undefined) throw new Error("the backend did not answer for the job");
+      if (result.deduplicated) return { job: await operations.get(result.id), deduplicated: true };
+      return { job: newlyCreated(spec, result.createdAt, result.runAfter), deduplicated: false };
+    },
+
+    async createBatch(requests, found = new Violations()) {
+      if (requests.length === 0 || requests.length > LIMITS.batch) {
+        found.add("requests", `must have 1 to ${LIMITS.batch} jobs, has ${requests.length}`);
+        found.throwIfAny();
+      }
+      const now = clock.now();
+      requests.forEach((request, index) => {
+        checkJob(found, request, now, `requests[${index}].`);
+      });
+      found.throwIfAny();
+      return enqueue(requests.map(toNewJob));
+    },
+
+    async get(id) {
+      checkId(id);
+      const [job] = await backend.get([id]);
+      if (job === undefined) throw jobNotFound(id);
+      return job;
+    },
+
+    async list({ queue, statuses = [], type, pageSize, pageToken }) {
+      const found = new Violations();
+      if (queue) found.queueName("queue", queue);
+      found.pageSize("pageSize", pageSize);
+      if (!statuses.every((status) => JOB_STATUSES.includes(status))) {
+        found.add("statuses", `must be among ${JOB_STATUSES.join(", ")}`);
+      }
+      found.throwIfAny();
+      const filter = JSON.stringify([[...statuses].sort(), type ?? ""]);
+      const request = { queue: queue || undefined, pageSize, pageToken, filter };
+      return listPages(backend, request, (name, after, limit) =>
+        backend.list({ queue: name, statuses, type: type || undefined, after, limit }),
+      );
+    },
+
+    async cancel(id) {
+      checkId(id);
+      return backend.cancel(id);
+    },
+
+    async remove(id) {
+      checkId(id);
+      const [row] = await backend.remove([id], ["DONE", "CANCELED", "DEAD"]);
+      if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DONE, CANCELED or DEAD");
+      if (row?.outcome !== "APPLIED") throw jobNotFound(id);
+    },
+
+    close() {
+      isClosed = true;
+    },
+  };
+  return operations;
+}
+
+/** Refuses what cannot be a job id. */
+export function checkId(id: string): void {
+  const found = new Violations();
+  found.jobId("id", id);
+  found.throwIfAny();
+}
+
+function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
+  return {
+    baseDelayMs: backoff.baseDelayMs ?? defaults.baseDelayMs,
+    maxDelayMs: backoff.maxDelayMs ?? defaults.maxDelayMs,
+  };
+}
+
+/** A job as it is right after its creation; saves reading it back. */
+function newlyCreated(spec: NewJob, createdAt: number, runAfter: number): Job {
+  const { delayMs: _delay, requestId: _request, ...rest } = spec;
+  return {
+    ...rest,
+    status: "PENDING",
+    revision: 1,
+    retryCount: 0,
+    deliveries: 0,
+    lostLeases: 0,
+    error: "",
+    attemptErrors: [],
+    result: undefined,
+    progress: undefined,
+    cancelRequested: false,
+    worker: "",
+    createdAt,
+    updatedAt: createdAt,
+    runAfter,
+    startedAt: undefined,
+    finishedAt: undefined,
+  };
+}

@@ -1,0 +1,46 @@
+import type {
+  Backend,
+  Completion,
+  ExtendResult,
+  Extension,
+  Failure,
+  Lease,
+  LeaseRef,
+  LeaseRequest,
+  Settlement,
+} from "./backend.js";
+import type { Observer, SettleKind } from "./observer.js";
+
+/** What a worker does with jobs, built-in or remote: the one way to lease and settle. */
+export interface Leasing {
+  lease(request: LeaseRequest): Promise<readonly Lease[]>;
+  complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
+  fail(items: readonly Omit<Failure, "jitter">[]): Promise<readonly Settlement[]>;
+  release(items: readonly LeaseRef[]): Promise<readonly Settlement[]>;
+  extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
+}
+
+/** Leases and settles through a backend, tells the observer, and adds the jitter of backoffs. */
+export function createLeasing(backend: Backend, observer: Observer, random: () => number): Leasing {
+  function observed(kind: SettleKind, settlements: readonly Settlement[]): readonly Settlement[] {
+    for (const { outcome, applied } of settlements) {
+      if (applied) observer.settled(kind, applied.queue, applied.type, applied.status, applied.durationMs);
+      else if (outcome === "LEASE_LOST") observer.staleWrite(kind);
+    }
+    return settlements;
+  }
+
+  return {
+    async lease(request) {
+      const leases = await backend.lease(request);
+      for (const { job } of leases) {
+        observer.leased(job.queue, job.type, Math.max(0, (job.startedAt ?? 0) - job.runAfter), job.deliveries > 1);
+      }
+      return leases;
+    },
+    complete: async (items) => observed("complete", await backend.complete(items)),
+    fail: async (items) => observed("fail", await backend.fail(items.map((item) => ({ ...item, jitter: random() })))),
+    release: async (items) => observed("release", await backend.release(items)),
+    extend: (items) => backend.extend(items),
+  };
+}

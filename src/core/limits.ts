@@ -1,0 +1,45 @@
+/** Limits of the contract; each is named in the error that enforces it. */
+export const LIMITS = {
+  /** Characters of a job type. */
+  typeLength: 128,
+  /** Bytes of a payload or result: JSON text in UTF-8, or bytes. */
+  payloadBytes: 1024 * 1024,
+  /** Nesting of arrays and objects in a JSON payload or result. */
+  payloadDepth: 100,
+  /** Jobs of one batch. */
+  batch: 1000,
+  /** Highest priority; 0 is the lowest. */
+  priority: 10,
+  /** Most retries of a job. */
+  maxRetries: 100,
+  /** Entries of a job's metadata. */
+  metadataEntries: 64,
+  /** Characters of a metadata key. */
+  metadataKeyLength: 128,
+  /** Characters of a metadata value. */
+  metadataValueLength: 1024,
+  /** Characters of a request id. */
+  requestIdLength: 128,
+  /** Longest delay, backoff or timeout: one year. */
+  delayMs: 366 * 24 * 3600 * 1000,
+  /** Characters of an error text; a longer one is cut. */
+  errorLength: 8192,
+  /** Characters of a progress message; a longer one is cut. */
+  progressLength: 1024,
+  /** Attempt errors kept with a job. */
+  attemptErrors: 10,
+  /** Jobs a page. */
+  pageSize: 1000,
+  /** Jobs a page when the caller does not say. */
+  defaultPageSize: 50,
+  /** Jobs one page examines at the most. */
+  scan: 10_000,
+  /** Bytes of payloads and results on a page, but for its first job: a page must fit in a message of 4 MiB. */
+  pageBytes: 2 * 1024 * 1024,
+  /** Largest weight of a queue. */
+  weight: 1000,
+  /** Largest max_concurrency of a queue. */
+  maxConcurrency: 1_000_000,
+  /** Largest max_depth of a queue. */
+  maxDepth: 1_000_000_000,
+} as const;

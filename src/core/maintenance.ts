@@ -1,0 +1,78 @@
+import type { Backend } from "./backend.js";
+import type { Clock, Timer } from "./clock.js";
+import type { Logger } from "./logger.js";
+import type { Observer } from "./observer.js";
+
+/** The longest wait between two ticks, ms: a wall clock that jumps ahead is noticed within this. */
+const MAX_WAIT_MS = 30_000;
+
+/** Wait after a tick that failed, ms. */
+const RETRY_MS = 1000;
+
+/** Calls `Backend.tick` when something is due, by one timer. */
+export class Maintenance {
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #observer: Observer;
+  readonly #logger: Logger;
+  readonly #before: () => Promise<void>;
+  #timer: Timer | undefined;
+  /** When the timer fires, on the monotonic clock. */
+  #at = Number.POSITIVE_INFINITY;
+  #isRunning = false;
+  #isStopped = true;
+
+  /** `before` is called ahead of each tick. */
+  constructor(backend: Backend, clock: Clock, observer: Observer, logger: Logger, before: () => Promise<void>) {
+    this.#backend = backend;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#logger = logger;
+    this.#before = before;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.due(0);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.#at = Number.POSITIVE_INFINITY;
+  }
+
+  /** Something is due in so many ms. */
+  due(inMs: number): void {
+    const at = this.#clock.monotonic() + Math.min(Math.max(inMs, 0), MAX_WAIT_MS);
+    if (this.#isStopped || at >= this.#at) return;
+    this.#timer?.cancel();
+    this.#at = at;
+    // Whole ms, rounded up: a timer that fires early would find nothing due.
+    this.#timer = this.#clock.setTimer(Math.ceil(at - this.#clock.monotonic()), () => {
+      this.#at = Number.POSITIVE_INFINITY;
+      void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) {
+      this.due(1);
+      return;
+    }
+    this.#isRunning = true;
+    let nextInMs = MAX_WAIT_MS;
+    try {
+      await this.#before();
+      const result = await this.#backend.tick();
+      for (const { queue, type, status } of result.lost) this.#observer.leaseLost(queue, type, status);
+      nextInMs = result.nextInMs ?? MAX_WAIT_MS;
+    } catch (error) {
+      this.#logger.warn({ err: error }, "maintenance failed; trying again");
+      nextInMs = RETRY_MS;
+    } finally {
+      this.#isRunning = false;
+      this.due(nextInMs);
+    }
+  }
+}

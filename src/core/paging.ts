@@ -1,0 +1,60 @@
+import type { Backend, ListPage } from "./backend.js";
+import { queueNotFound } from "./errors.js";
+import type { Job } from "./job.js";
+import { LIMITS } from "./limits.js";
+import { readPageToken, writePageToken } from "./page-token.js";
+
+/** Queues one page looks into at the most. */
+const MAX_QUEUES = 100;
+
+/** One page of a listing. */
+export interface JobPage {
+  readonly jobs: readonly Job[];
+  /** Asks for the next page; "" when there is none. */
+  readonly nextPageToken: string;
+}
+
+/** What to list. */
+export interface PageRequest {
+  /** Undefined: every queue, by name. */
+  readonly queue: string | undefined;
+  /** 0 or undefined: 50. */
+  readonly pageSize: number | undefined;
+  readonly pageToken: string | undefined;
+  /** The rest of the filter, as text: a token of another filter is refused. */
+  readonly filter: string;
+}
+
+/** Lists over one queue or all, page by page; `list` reads one page of one queue. */
+export async function listPages(
+  backend: Backend,
+  request: PageRequest,
+  list: (queue: string, after: string | undefined, limit: number) => Promise<ListPage>,
+): Promise<JobPage> {
+  const filter = JSON.stringify([request.queue ?? "", request.filter]);
+  const start = request.pageToken ? readPageToken(filter, request.pageToken) : undefined;
+  const limit = request.pageSize || LIMITS.defaultPageSize;
+  const names = await queueNames(backend, request.queue);
+  const jobs: Job[] = [];
+  let visited = 0;
+  for (const queue of names) {
+    if (start !== undefined && queue < start.queue) continue;
+    const after = queue === start?.queue ? start.after : undefined;
+    if (visited++ === MAX_QUEUES || jobs.length === limit) {
+      return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
+    }
+    const page = await list(queue, after, limit - jobs.length);
+    jobs.push(...page.jobs);
+    if (page.next !== undefined) {
+      return { jobs, nextPageToken: writePageToken(filter, { queue, after: page.next }) };
+    }
+  }
+  return { jobs, nextPageToken: "" };
+}
+
+/** The names of the queues to look into, in order; QUEUE_NOT_FOUND for one that does not exist. */
+export async function queueNames(backend: Backend, queue: string | undefined): Promise<readonly string[]> {
+  const queues = await backend.queues(queue === undefined ? undefined : [queue]);
+  if (queue !== undefined && queues.length === 0) throw queueNotFound(queue);
+  return queues.map(({ name }) => name);
+}

@@ -1,0 +1,82 @@
+import type { Backend } from "./backend.js";
+import { fieldInvalid, queueNotFound } from "./errors.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "./queue.js";
+import { checkQueueSettings, Violations } from "./validate.js";
+
+/** Creates, reads, changes, pauses, empties and deletes queues. */
+export interface QueueOperations {
+  /** FIELD_INVALID, QUEUE_EXISTS. */
+  create(name: string, settings?: Partial<QueueSettings>): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  get(name: string): Promise<Queue>;
+  /** All, by name. */
+  list(): Promise<readonly Queue[]>;
+  /** Changes the settings that are given. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  update(name: string, settings: Partial<QueueSettings>, found?: Violations): Promise<Queue>;
+  /** FIELD_INVALID for `default`, QUEUE_NOT_FOUND; without `force` QUEUE_NOT_EMPTY. */
+  remove(name: string, force: boolean): Promise<void>;
+  /** QUEUE_NOT_FOUND. */
+  pause(name: string): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  resume(name: string): Promise<Queue>;
+  /** Deletes every waiting job; answers how many. QUEUE_NOT_FOUND. */
+  purge(name: string): Promise<number>;
+}
+
+/** Makes the operations. */
+export function createQueueOperations(backend: Backend): QueueOperations {
+  return {
+    async create(name, settings = {}) {
+      const found = new Violations();
+      found.queueName("name", name);
+      checkQueueSettings(found, "settings.", settings);
+      found.throwIfAny();
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...settings });
+    },
+
+    async get(name) {
+      checkName(name);
+      const [queue] = await backend.queues([name]);
+      if (queue === undefined) throw queueNotFound(name);
+      return queue;
+    },
+
+    list: () => backend.queues(),
+
+    async update(name, settings, found = new Violations()) {
+      found.queueName("queue.name", name);
+      checkQueueSettings(found, "queue.settings.", settings);
+      found.throwIfAny();
+      return backend.updateQueue(name, settings);
+    },
+
+    async remove(name, force) {
+      checkName(name);
+      if (name === DEFAULT_QUEUE) {
+        throw fieldInvalid([{ field: "name", description: `the queue "${DEFAULT_QUEUE}" always exists` }]);
+      }
+      await backend.deleteQueue(name, force);
+    },
+
+    async pause(name) {
+      checkName(name);
+      return backend.setPaused(name, true);
+    },
+
+    async resume(name) {
+      checkName(name);
+      return backend.setPaused(name, false);
+    },
+
+    async purge(name) {
+      checkName(name);
+      return backend.purge(name);
+    },
+  };
+}
+
+function checkName(name: string): void {
+  const found = new Violations();
+  found.queueName("name", name);
+  found.throwIfAny();
+}

@@ -1,0 +1,175 @@
+import type { FieldViolation } from "./errors.js";
+import { fieldInvalid } from "./errors.js";
+import { isId } from "./ids.js";
+import { type Backoff, type JobStatus, type Payload, payloadBytes } from "./job.js";
+import { LIMITS } from "./limits.js";
+import type { QueueSettings } from "./queue.js";
+
+/** What a caller says of a new job. Times and durations in ms. */
+export interface JobRequest {
+  /** Default: `default`. */
+  readonly queue?: string | undefined;
+  readonly type: string;
+  /** JSON text, or bytes. */
+  readonly payload?: Payload | undefined;
+  readonly priority?: number | undefined;
+  /** From now; not together with runAfter. */
+  readonly delayMs?: number | undefined;
+  /** Ms since 1970. */
+  readonly runAfter?: number | undefined;
+  readonly maxRetries?: number | undefined;
+  readonly backoff?: Partial<Backoff> | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** Collects all bad fields of an input, to refuse it once with every one named. */
+export class Violations {
+  readonly #found: FieldViolation[] = [];
+
+  add(field: string, description: string): void {
+    this.#found.push({ field, description });
+  }
+
+  /** What was found. */
+  get list(): readonly FieldViolation[] {
+    return this.#found;
+  }
+
+  /** Throws FIELD_INVALID when any was found. */
+  throwIfAny(): void {
+    if (this.#found.length > 0) throw fieldInvalid(this.#found);
+  }
+
+  /** A whole number within bounds. */
+  integer(field: string, value: number | undefined, min: number, max: number): void {
+    if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
+      this.add(field, `must be a whole number from ${min} to ${max}, got ${value}`);
+    }
+  }
+
+  /** A duration in ms, from `min` to a year. */
+  duration(field: string, value: number | undefined, min = 0): void {
+    if (value !== undefined && !(value >= min && value <= LIMITS.delayMs)) {
+      this.add(field, `must be from ${min} ms to 1 year, got ${value} ms`);
+    }
+  }
+
+  /** Well-formed text of a length in characters. */
+  text(field: string, value: string | undefined, min: number, max: number): void {
+    if (value === undefined) return;
+    if (typeof value !== "string") this.add(field, "must be text");
+    else if (value.length < min || value.length > max) {
+      this.add(field, `must have ${min} to ${max} characters, has ${value.length}`);
+    } else if (!value.isWellFormed()) this.add(field, "is not well-formed Unicode");
+  }
+
+  /** A queue name. */
+  queueName(field: string, value: string): void {
+    if (!/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(value)) {
+      this.add(
+        field,
+        "must have 1 to 64 characters: lower-case letters, digits, and . _ - inside, beginning and ending with a letter or digit",
+      );
+    }
+  }
+
+  /** A job id. */
+  jobId(field: string, value: string): void {
+    if (!isId(value)) this.add(field, "must be a job id: a decimal number");
+  }
+
+  /** A page size; 0 is the default. */
+  pageSize(field: string, value: number | undefined): void {
+    this.integer(field, value, 0, LIMITS.pageSize);
+  }
+}
+
+/** Checks a new job; `path` stands before its field names, as in `requests[3].`. */
+export function checkJob(found: Violations, job: JobRequest, now: number, path = ""): void {
+  if (job.queue) found.queueName(`${path}queue`, job.queue);
+  found.text(`${path}type`, job.type ?? "", 1, LIMITS.typeLength);
+  checkPayload(found, `${path}payload`, job.payload);
+  found.integer(`${path}priority`, job.priority, 0, LIMITS.priority);
+  found.integer(`${path}maxRetries`, job.maxRetries, 0, LIMITS.maxRetries);
+  found.duration(`${path}delay`, job.delayMs);
+  found.duration(`${path}timeout`, job.timeoutMs);
+  found.duration(`${path}backoff.baseDelay`, job.backoff?.baseDelayMs);
+  found.duration(`${path}backoff.maxDelay`, job.backoff?.maxDelayMs);
+  found.text(`${path}requestId`, job.requestId, 0, LIMITS.requestIdLength);
+  if (job.runAfter !== undefined && !(Math.abs(job.runAfter) <= now + LIMITS.delayMs)) {
+    found.add(`${path}runAfter`, "must be a time, at most 1 year from now");
+  }
+  if (job.delayMs !== undefined && job.runAfter !== undefined) {
+    found.add(`${path}runAfter`, "must not be set together with a delay");
+  }
+  if (job.metadata) checkMetadata(found, `${path}metadata`, job.metadata);
+}
+
+function checkMetadata(found: Violations, field: string, metadata: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(metadata);
+  if (entries.length > LIMITS.metadataEntries) {
+    found.add(field, `must have at most ${LIMITS.metadataEntries} entries, has ${entries.length}`);
+    return;
+  }
+  for (const [key, value] of entries) {
+    const name = key.slice(0, LIMITS.metadataKeyLength).toWellFormed();
+    found.text(`${field} key "${name}"`, key, 1, LIMITS.metadataKeyLength);
+    found.text(`${field}["${name}"]`, value, 0, LIMITS.metadataValueLength);
+  }
+}
+
+/** Checks a payload or result: size, depth, well-formed text. */
+export function checkPayload(found: Violations, field: string, payload: Payload | undefined): void {
+  if (payload === undefined) return;
+  const isText = typeof payload === "string";
+  const size = payloadBytes(payload);
+  if (size > LIMITS.payloadBytes) {
+    found.add(isText ? field : `${field}Bytes`, `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`);
+  } else if (isText && jsonDepth(payload) > LIMITS.payloadDepth) {
+    found.add(field, `must not be nested more than ${LIMITS.payloadDepth} deep`);
+  } else if (isText && hasLoneSurrogate(payload)) found.add(field, "has text that is not well-formed Unicode");
+}
+
+/** How deep the arrays and objects of a JSON text are nested. */
+export function jsonDepth(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (inString) {
+      if (code === 0x5c) at++;
+      else if (code === 0x22) inString = false;
+    } else if (code === 0x22) inString = true;
+    else if (code === 0x5b || code === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return deepest;
+}
+
+/** JSON.stringify writes half of a surrogate pair as an escape, and protobuf cannot carry it. */
+const LONE_SURROGATE = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/gi;
+
+function hasLoneSurrogate(json: string): boolean {
+  return json.includes("\\u") && json.search(LONE_SURROGATE) >= 0;
+}
+
+/** The JSON text with each half surrogate pair replaced by U+FFFD. */
+export function toWellFormedJson(json: string): string {
+  return hasLoneSurrogate(json) ? json.replace(LONE_SURROGATE, "$1\\ufffd") : json;
+}
+
+/** Checks the settings of a queue. */
+export function checkQueueSettings(found: Violations, path: string, settings: Partial<QueueSettings>): void {
+  found.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
+  found.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
+  found.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
+  if (settings.ordering !== undefined && settings.ordering !== "PRIORITY" && settings.ordering !== "RUN_AFTER") {
+    found.add(`${path}ordering`, "must be PRIORITY or RUN_AFTER");
+  }
+}
+
+/** The statuses a filter may name. */
+export const JOB_STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];

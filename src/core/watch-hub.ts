@@ -1,0 +1,205 @@
+import type { Backend, Change, ChangeFilter } from "./backend.js";
+import type { Clock } from "./clock.js";
+import { jobNotFound, serverDraining } from "./errors.js";
+import { isFinal, type Job } from "./job.js";
+import type { Queue } from "./queue.js";
+import { Waker } from "./waker.js";
+
+/** A heartbeat goes out after this much silence, ms. */
+const HEARTBEAT_MS = 15_000;
+
+/** Changes one WatchJob reader may be behind before it gets the latest state only. */
+const MAX_BEHIND = 64;
+
+/** Changes read from the log at once. */
+const READ_BATCH = 512;
+
+/** One message of a watch: a heartbeat, or something new. */
+export type WatchEvent<T> = { readonly kind: "heartbeat"; readonly at: number } | ({ readonly kind: "event" } & T);
+
+/** A message of `watchJobs`: `cursor` is the position after it. */
+export type JobsEvent = WatchEvent<{ readonly change: Change }> & { readonly cursor: string };
+
+interface JobWatcher {
+  pending: Change[];
+  readonly waker: Waker;
+}
+
+/**
+ * Feeds watchers. It keeps nothing but who watches what: a reader takes what it needs when it is ready for it, from the
+ * record of its job or from the change log, so that a slow one costs nothing and slows nobody.
+ */
+export class WatchHub {
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #jobs = new Map<string, Set<JobWatcher>>();
+  readonly #logReaders = new Set<Waker>();
+  readonly #queueReaders = new Set<Waker>();
+  readonly #stop = new AbortController();
+
+  constructor(backend: Backend, clock: Clock) {
+    this.#backend = backend;
+    this.#clock = clock;
+  }
+
+  /** Changes were appended to the log. */
+  changed(changes: readonly Change[]): void {
+    for (const waker of this.#logReaders) waker.wake();
+    this.queuesChanged();
+    if (this.#jobs.size === 0) return;
+    for (const change of changes) {
+      for (const watcher of this.#jobs.get(change.jobId) ?? []) {
+        if (watcher.pending.length === MAX_BEHIND) watcher.pending = [];
+        watcher.pending.push(change);
+        watcher.waker.wake();
+      }
+    }
+  }
+
+  /** Queues, or their figures, changed. */
+  queuesChanged(): void {
+    for (const waker of this.#queueReaders) waker.wake();
+  }
+
+  /** Ends every watch with SERVER_DRAINING, and refuses new ones. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** A heartbeat, the job now, then its changes; ends after a final state or its deletion. JOB_NOT_FOUND. */
+  async *watchJob(id: string, signal: AbortSignal): AsyncGenerator<WatchEvent<{ readonly job: Job }>> {
+    const watcher: JobWatcher = { pending: [], waker: new Waker() };
+    const stop = this.#whenEither(signal);
+    const watchers = this.#jobs.get(id) ?? new Set();
+    this.#jobs.set(id, watchers.add(watcher));
+    try {
+      let seen: Job | undefined;
+      for (;;) {
+        const revision = seen?.revision ?? 0;
+        const changes = watcher.pending.filter((change) => change.revision > revision);
+        watcher.pending = [];
+        const [job] = await this.#backend.get([id]);
+        if (seen === undefined) {
+          if (job === undefined) throw jobNotFound(id);
+          yield { kind: "heartbeat", at: this.#clock.now() };
+          yield { kind: "event", job };
+          seen = job;
+        } else {
+          for (const state of story(seen, changes, job)) {
+            yield { kind: "event", job: state };
+            seen = state;
+          }
+        }
+        if (job === undefined || isFinal(seen.status) || changes.some((change) => change.deleted)) return;
+        while (watcher.pending.length === 0) {
+          if (!(await watcher.waker.wait(this.#clock, HEARTBEAT_MS, stop.signal))) {
+            if (this.#ended(signal)) return;
+            yield { kind: "heartbeat", at: this.#clock.now() };
+          }
+        }
+      }
+    } finally {
+      stop.release();
+      watchers.delete(watcher);
+      if (watchers.size === 0) this.#jobs.delete(id);
+    }
+  }
+
+  /** A heartbeat, then each change that matches, after `cursor` or from now on. WATCH_COMPACTED, FIELD_INVALID. */
+  async *watchJobs(filter: ChangeFilter, cursor: string | undefined, signal: AbortSignal): AsyncGenerator<JobsEvent> {
+    const waker = new Waker();
+    const stop = this.#whenEither(signal);
+    this.#logReaders.add(waker);
+    try {
+      let position = cursor ?? (await this.#backend.head());
+      let silentSince = Number.NEGATIVE_INFINITY;
+      for (;;) {
+        const page = await this.#backend.read(position, READ_BATCH, filter);
+        let idleMs = this.#clock.monotonic() - silentSince;
+        if (idleMs >= HEARTBEAT_MS) yield { kind: "heartbeat", at: this.#clock.now(), cursor: position };
+        for (const entry of page.entries) yield { kind: "event", ...entry };
+        position = page.next;
+        if (idleMs >= HEARTBEAT_MS || page.entries.length > 0) {
+          silentSince = this.#clock.monotonic();
+          idleMs = 0;
+        }
+        if (this.#ended(signal)) return;
+        if (!page.more) await waker.wait(this.#clock, HEARTBEAT_MS - idleMs, stop.signal);
+      }
+    } finally {
+      stop.release();
+      this.#logReaders.delete(waker);
+    }
+  }
+
+  /** A heartbeat, the queues now, then again whenever something changed, at most once in `minIntervalMs`. */
+  async *watchQueues(
+    names: readonly string[] | undefined,
+    minIntervalMs: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchEvent<{ readonly at: number; readonly queues: readonly Queue[] }>> {
+    const waker = new Waker();
+    const pause = new Waker();
+    const stop = this.#whenEither(signal);
+    this.#queueReaders.add(waker);
+    try {
+      yield { kind: "heartbeat", at: this.#clock.now() };
+      for (;;) {
+        yield { kind: "event", at: this.#clock.now(), queues: await this.#backend.queues(names) };
+        await pause.wait(this.#clock, minIntervalMs, stop.signal);
+        while (!(await waker.wait(this.#clock, HEARTBEAT_MS, stop.signal))) {
+          if (this.#ended(signal)) return;
+          yield { kind: "heartbeat", at: this.#clock.now() };
+        }
+        if (this.#ended(signal)) return;
+      }
+    } finally {
+      stop.release();
+      this.#queueReaders.delete(waker);
+    }
+  }
+
+  /** Whether a watch is over: false, true when its reader left, SERVER_DRAINING when the server ends it. */
+  #ended(signal: AbortSignal): boolean {
+    if (signal.aborted) return true;
+    if (this.#stop.signal.aborted) throw serverDraining();
+    return false;
+  }
+
+  /** A signal that is aborted when the reader leaves or the server ends its watches. */
+  #whenEither(signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
+    this.#ended(signal);
+    const either = new AbortController();
+    const abort = () => either.abort();
+    const sources = [signal, this.#stop.signal];
+    for (const source of sources) source.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    return {
+      signal: either.signal,
+      release() {
+        for (const source of sources) source.removeEventListener("abort", abort);
+      },
+    };
+  }
+}
+
+/**
+ * The states a watcher has not seen: the changes since `seen`, then the job as it is now. A job that is gone by now (it
+ * finished and was forgotten, or was deleted) is told from the changes alone.
+ */
+function* story(seen: Job, changes: readonly Change[], now: Job | undefined): Generator<Job> {
+  const base = now ?? seen;
+  for (const change of changes) {
+    if (change.deleted || (now !== undefined && change.revision >= now.revision)) continue;
+    const { status, revision, retryCount, deliveries, lostLeases, error, progress, cancelRequested, worker } = change;
+    const { updatedAt, runAfter, startedAt, finishedAt } = change;
+    yield {
+      ...base,
+      ...{ status, revision, retryCount, deliveries, lostLeases, error, progress, cancelRequested, worker },
+      ...{ updatedAt, runAfter, startedAt, finishedAt },
+      attemptErrors: base.attemptErrors.filter((entry) => entry.at <= updatedAt),
+      result: undefined,
+    };
+  }
+  if (now !== undefined && now.revision > seen.revision) yield now;
+}

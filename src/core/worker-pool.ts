@@ -1,0 +1,247 @@
+import { Attempt } from "./attempt.js";
+import type { Change, ExtendResult, Lease } from "./backend.js";
+import type { Clock, Timer } from "./clock.js";
+import { HandlerJob, type Handlers } from "./handler.js";
+import { errorText, retryDecision, toResult } from "./handler-outcome.js";
+import type { Leasing } from "./leasing.js";
+import type { Logger } from "./logger.js";
+import type { QueueSelector } from "./selector.js";
+import { type AttemptOutcome, Settler } from "./settler.js";
+
+/** How long handlers may take to react to the abort at shutdown, ms. */
+const ABORT_GRACE_MS = 500;
+
+/** Wait before leasing again after the backend failed, ms. */
+const RETRY_MS = 250;
+
+/** What a pool is made of. */
+export interface WorkerPoolDeps {
+  readonly leasing: Leasing;
+  readonly selector: QueueSelector;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly handlers: Handlers;
+}
+
+/** Settings of a pool. */
+export interface WorkerPoolOptions {
+  /** Slots: handlers that run at the same time, all queues together. 0: none. */
+  readonly size: number;
+  /** How long a lease lasts unless extended; it is extended after a third of this. */
+  readonly leaseMs: number;
+  /** The name it leases under. */
+  readonly worker: string;
+}
+
+/**
+ * Runs handlers in this process. It leases as many jobs as it has free slots, of the types it has handlers for, and
+ * keeps their leases while the handlers run. It never polls: `wake` tells it that a job may be ready.
+ */
+export class WorkerPool {
+  readonly #deps: WorkerPoolDeps;
+  readonly #options: WorkerPoolOptions;
+  readonly #types: readonly string[];
+  readonly #settler: Settler;
+  /** Open attempts by job id: each holds a slot. */
+  readonly #open = new Map<string, Attempt>();
+  #isTaking = false;
+  #filling: Promise<void> | undefined;
+  #fillAgain = false;
+  #heartbeat: Timer | undefined;
+  #whenEmpty: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(deps: WorkerPoolDeps, options: WorkerPoolOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#types = Object.keys(deps.handlers);
+    this.#settler = new Settler(deps.leasing, deps.clock, deps.logger);
+  }
+
+  /** Handlers that run now. */
+  get active(): number {
+    return this.#open.size;
+  }
+
+  /** Begins to take jobs. */
+  start(): void {
+    if (this.#stopped !== undefined || this.#isTaking) return;
+    this.#isTaking = this.#options.size > 0 && this.#types.length > 0;
+    this.#armHeartbeat();
+    this.wake();
+  }
+
+  /** A job may be ready, or a slot may be free. */
+  wake(): void {
+    if (this.#filling !== undefined) this.#fillAgain = true;
+    else if (this.#isTaking && this.#open.size < this.#options.size) this.#filling = this.#fill();
+  }
+
+  /** Looks for what concerns running jobs: cancels asked for, leases lost. */
+  changed(changes: readonly Change[]): void {
+    if (this.#open.size === 0) return;
+    for (const change of changes) {
+      const attempt = this.#open.get(change.jobId);
+      if (attempt === undefined) continue;
+      const { deliveries } = attempt.lease.job;
+      // Changes of an earlier delivery may arrive late.
+      if (change.deliveries < deliveries) continue;
+      const isOurs = change.status === "RUNNING" && change.deliveries === deliveries && !change.deleted;
+      if (!isOurs) this.#lose(attempt);
+      else if (change.cancelRequested) attempt.abort("CANCELED");
+    }
+  }
+
+  /** Extends the leases that are due for it, so that only a worker that is really gone loses one. */
+  async keepAlive(): Promise<void> {
+    const { clock, leasing } = this.#deps;
+    const { leaseMs } = this.#options;
+    const now = clock.monotonic();
+    // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
+    const due = [...this.#open.values()].filter((a) => a.aborted !== "CANCELED" && now - a.heldAt >= leaseMs / 3);
+    if (due.length === 0) return;
+    const results = await leasing.extend(
+      due.map(({ lease }) => ({ jobId: lease.job.id, token: lease.token, leaseMs })),
+    );
+    due.forEach((attempt, index) => {
+      const result = results[index];
+      if (result?.outcome === "OK") attempt.heldAt = now;
+      if (result !== undefined) this.#heed(attempt, result);
+    });
+  }
+
+  /**
+   * Takes no more jobs, lets those that run finish within `timeoutMs`, then aborts them and gives them back. Resolves
+   * when every outcome is written. Idempotent.
+   */
+  stop(timeoutMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(timeoutMs);
+    return this.#stopped;
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    this.#isTaking = false;
+    await this.#filling;
+    await this.#emptyWithin(timeoutMs);
+    for (const attempt of this.#open.values()) attempt.abort("SHUTDOWN");
+    await this.#emptyWithin(ABORT_GRACE_MS);
+    for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
+    await this.#settler.idle();
+    this.#heartbeat?.cancel();
+  }
+
+  async #emptyWithin(timeoutMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#deps.clock.setTimer(timeoutMs, resolve);
+      this.#whenEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#whenEmpty = undefined;
+  }
+
+  /** Leases until there is no free slot or no ready job. There is a free slot when it is called. */
+  async #fill(): Promise<void> {
+    try {
+      do {
+        this.#fillAgain = false;
+        const free = this.#options.size - this.#open.size;
+        if (free <= 0) break;
+        const leases = await this.#deps.leasing.lease({
+          queues: this.#deps.selector.next(),
+          types: this.#types,
+          max: free,
+          leaseMs: this.#options.leaseMs,
+          worker: this.#options.worker,
+        });
+        for (const lease of leases) this.#run(lease);
+        if (leases.length > 0) this.#fillAgain = true;
+      } while (this.#fillAgain && this.#isTaking);
+    } catch (error) {
+      this.#deps.logger.warn({ err: error }, "jobs could not be leased; trying again");
+      this.#deps.clock.setTimer(RETRY_MS, () => this.wake());
+    } finally {
+      this.#filling = undefined;
+    }
+  }
+
+  #run(lease: Lease): void {
+    const attempt = new Attempt(lease, this.#deps.clock, this.#deps.logger, (a) => void this.#writeProgress(a));
+    this.#open.set(lease.job.id, attempt);
+    // The pool may have been stopped while the lease was under way.
+    if (!this.#isTaking) {
+      this.#settle(attempt, { kind: "release" });
+      return;
+    }
+    attempt.startTimeout(() => {
+      attempt.abort("TIMEOUT");
+      const error = `timed out after ${lease.job.timeoutMs} ms`;
+      this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
+    });
+    void this.#attempt(attempt);
+  }
+
+  async #attempt(attempt: Attempt): Promise<void> {
+    const { job } = attempt.lease;
+    let outcome: AttemptOutcome;
+    try {
+      const value = this.#deps.handlers[job.type]?.(new HandlerJob(job), attempt);
+      outcome = { kind: "complete", result: toResult(await value) };
+    } catch (error) {
+      if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
+      else outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
+    }
+    this.#settle(attempt, outcome);
+  }
+
+  #settle(attempt: Attempt, outcome: AttemptOutcome): void {
+    if (!this.#close(attempt)) return;
+    this.#settler.add(attempt, outcome);
+  }
+
+  #lose(attempt: Attempt): void {
+    if (!this.#close(attempt)) return;
+    const { id, type } = attempt.lease.job;
+    attempt.abort("LEASE_LOST");
+    this.#deps.logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
+  }
+
+  /** Ends an attempt and frees its slot. Answers whether it was open. */
+  #close(attempt: Attempt): boolean {
+    if (!attempt.isOpen) return false;
+    attempt.close();
+    this.#open.delete(attempt.lease.job.id);
+    if (this.#open.size === 0) this.#whenEmpty?.();
+    this.wake();
+    return true;
+  }
+
+  async #writeProgress(attempt: Attempt): Promise<void> {
+    const progress = attempt.takeProgress();
+    if (progress === undefined) return;
+    const { job, token } = attempt.lease;
+    try {
+      const [result] = await this.#deps.leasing.extend([{ jobId: job.id, token, progress }]);
+      if (result !== undefined) this.#heed(attempt, result);
+    } catch (error) {
+      this.#deps.logger.warn({ err: error, job: job.id }, "progress could not be written");
+    }
+  }
+
+  #heed(attempt: Attempt, { outcome }: ExtendResult): void {
+    if (outcome === "LEASE_LOST") this.#lose(attempt);
+    else if (outcome === "CANCEL_REQUESTED") attempt.abort("CANCELED");
+  }
+
+  #armHeartbeat(): void {
+    this.#heartbeat = this.#deps.clock.setTimer(this.#options.leaseMs / 3, () => {
+      this.keepAlive()
+        .catch((error) => this.#deps.logger.warn({ err: error }, "leases could not be extended; trying again"))
+        .finally(() => {
+          if (this.#isTaking || this.#open.size > 0) this.#armHeartbeat();
+        });
+    });
+  }
+}
