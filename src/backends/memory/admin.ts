@@ -1,0 +1,112 @@
+import type { RowOutcome } from "../../core/backend.js";
+import { jobNotFound, jobStateConflict, queueExists, queueNotEmpty } from "../../core/errors.js";
+import type { Job, JobStatus } from "../../core/job.js";
+import type { Queue, QueueSettings } from "../../core/queue.js";
+import { toJob } from "./job-record.js";
+import type { JobStore } from "./job-store.js";
+import { QueueState } from "./queue-state.js";
+
+/** Cancels a waiting job, or asks for the cancel of a running one. */
+export function cancel(store: JobStore, id: string): Job {
+  const record = store.jobs.get(id);
+  if (record === undefined) throw jobNotFound(id);
+  const now = store.clock.now();
+  if (record.status === "PENDING") {
+    store.finish(record, "CANCELED", now);
+    record.queue.forget(record);
+  } else if (record.status === "RUNNING" && record.run) {
+    if (!record.run.cancelRequested) {
+      record.run.cancelRequested = true;
+      store.touch(record, now);
+    }
+  } else if (record.status !== "CANCELED") {
+    throw jobStateConflict(id, record.status, "PENDING or RUNNING");
+  }
+  return toJob(record);
+}
+
+/** DEAD to PENDING. */
+export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
+  const now = store.clock.now();
+  return ids.map((id) => {
+    const record = store.jobs.get(id);
+    if (record === undefined) return { outcome: "NOT_FOUND" };
+    if (record.status !== "DEAD" || record.run === undefined) return { outcome: "CONFLICT", status: record.status };
+    record.queue.unbury(record);
+    record.retryCount = 0;
+    record.lostLeases = 0;
+    record.runAfter = now;
+    record.run.finishedAt = undefined;
+    store.step(record, "PENDING", now);
+    store.wait(record, now);
+    return { outcome: "APPLIED", job: toJob(record) };
+  });
+}
+
+/** Deletes jobs in one of these statuses. */
+export function remove(store: JobStore, ids: readonly string[], statuses: readonly JobStatus[]): RowOutcome[] {
+  const now = store.clock.now();
+  return ids.map((id) => {
+    const record = store.jobs.get(id);
+    if (record === undefined) return { outcome: "NOT_FOUND" };
+    if (!statuses.includes(record.status)) return { outcome: "CONFLICT", status: record.status };
+    const job = toJob(record);
+    store.delete(record, now);
+    return { outcome: "APPLIED", job };
+  });
+}
+
+export function createQueue(store: JobStore, name: string, settings: QueueSettings): Queue {
+  if (store.queues.has(name)) throw queueExists(name);
+  const now = store.clock.now();
+  const queue = new QueueState(name, settings, now);
+  store.queues.set(name, queue);
+  store.markQueues();
+  return queue.snapshot(now);
+}
+
+export function queues(store: JobStore, names: readonly string[] | undefined): Queue[] {
+  const now = store.clock.now();
+  const wanted = names === undefined ? [...store.queues.values()] : names.flatMap((n) => store.queues.get(n) ?? []);
+  return wanted.map((queue) => queue.snapshot(now)).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export function updateQueue(store: JobStore, name: string, settings: Partial<QueueSettings>): Queue {
+  const queue = store.queue(name);
+  if (settings.ordering !== undefined && settings.ordering !== queue.settings.ordering && queue.depth > 0) {
+    throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
+  }
+  queue.settings = { ...queue.settings, ...settings };
+  store.markQueues();
+  store.markReady(queue);
+  return queue.snapshot(store.clock.now());
+}
+
+export function setPaused(store: JobStore, name: string, paused: boolean): Queue {
+  const queue = store.queue(name);
+  queue.paused = paused;
+  store.markQueues();
+  if (!paused) store.markReady(queue);
+  return queue.snapshot(store.clock.now());
+}
+
+export function deleteQueue(store: JobStore, name: string, force: boolean): void {
+  const queue = store.queue(name);
+  const busy = queue.depth + queue.running.size + queue.dead;
+  if (busy > 0 && !force) {
+    throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
+  }
+  const now = store.clock.now();
+  purge(store, name);
+  for (const record of [...queue.all.ascending()]) store.delete(record, now);
+  store.queues.delete(name);
+  store.markQueues();
+}
+
+/** Deletes every waiting job. */
+export function purge(store: JobStore, name: string): number {
+  const now = store.clock.now();
+  const records = store.queue(name).takeAll();
+  for (const record of records) store.delete(record, now);
+  return records.length;
+}

@@ -1,0 +1,237 @@
+import type { BackendListener, BackendOptions, Change } from "../../core/backend.js";
+import type { Clock } from "../../core/clock.js";
+import { queueNotFound } from "../../core/errors.js";
+import type { JobStatus } from "../../core/job.js";
+import { TRANSITIONS } from "../../core/job.js";
+import { LIMITS } from "../../core/limits.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
+import { ChangeLog } from "./change-log.js";
+import { type JobRecord, RunRecord, toChange } from "./job-record.js";
+import { OrderedQueue } from "./ordered-queue.js";
+import { QueueState } from "./queue-state.js";
+
+/** The end of a lease, as it was when it began; `run.leaseUntil` may have moved on since. */
+export interface LeaseEntry {
+  readonly record: JobRecord;
+  readonly token: string;
+  readonly until: number;
+}
+
+/** Most jobs that the end of one job makes the queue forget. */
+const TRIM_WORK = 64;
+
+/** What the memory backend needs from outside. */
+export interface MemoryBackendDeps {
+  readonly clock: Clock;
+  /** Random, 0 to 1. */
+  readonly random: () => number;
+}
+
+/** All state of the memory backend, and the steps of a job's life. The operations beside this file call these steps. */
+export class JobStore {
+  readonly jobs = new Map<string, JobRecord>();
+  readonly queues = new Map<string, QueueState>();
+  readonly leases = new OrderedQueue<LeaseEntry>(
+    (a, b) => a.until - b.until,
+    (entry) => entry.record.run?.token === entry.token,
+  );
+  readonly log: ChangeLog;
+  readonly clock: Clock;
+  readonly options: BackendOptions;
+  /** Told after each operation; see `announce`. */
+  listener: BackendListener | undefined;
+  readonly #tokenPrefix: string;
+  #tokens = 0;
+  #changes: Change[] = [];
+  #readyQueues = new Set<string>();
+  #dueInMs = Number.POSITIVE_INFINITY;
+  #queuesChanged = false;
+
+  constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
+    this.clock = deps.clock;
+    this.options = options;
+    const name = () =>
+      Math.floor(deps.random() * 36 ** 8)
+        .toString(36)
+        .padStart(8, "0");
+    this.log = new ChangeLog(changeLogSize, name());
+    this.#tokenPrefix = name();
+    this.queues.set(DEFAULT_QUEUE, new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
+  }
+
+  /** The queue of this name, or QUEUE_NOT_FOUND. */
+  queue(name: string): QueueState {
+    const queue = this.queues.get(name);
+    if (queue === undefined) throw queueNotFound(name);
+    return queue;
+  }
+
+  /** A job appeared. */
+  add(record: JobRecord): void {
+    this.jobs.set(record.id, record);
+    record.queue.all.insert(record);
+    if (record.requestId !== undefined) record.queue.requests.set(record.requestId, record);
+    this.#log(record);
+    this.wait(record, record.createdAt);
+  }
+
+  /** Takes a visible step: the status, the revision, the change log. */
+  step(record: JobRecord, status: JobStatus, now: number): void {
+    if (!TRANSITIONS[record.status].includes(status)) {
+      throw new Error(`a job cannot go from ${record.status} to ${status}`);
+    }
+    record.status = status;
+    this.touch(record, now);
+  }
+
+  /** Takes a visible step that leaves the status as it is. */
+  touch(record: JobRecord, now: number): void {
+    record.revision++;
+    record.updatedAt = now;
+    this.#log(record);
+  }
+
+  /** Puts a PENDING job in line. */
+  wait(record: JobRecord, now: number): void {
+    if (record.queue.put(record, now)) this.markReady(record.queue);
+    else this.markDue(record.runAfter - now);
+  }
+
+  /** PENDING to RUNNING; the job was taken out of its line. */
+  lease(record: JobRecord, leaseMs: number, worker: string, now: number): string {
+    record.run ??= new RunRecord();
+    const { run } = record;
+    run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
+    run.worker = worker;
+    run.startedAt = now;
+    run.progress = undefined;
+    record.deliveries++;
+    record.queue.running.add(record);
+    this.step(record, "RUNNING", now);
+    run.leaseUntil = this.clock.monotonic() + leaseMs;
+    this.leases.push({ record, token: run.token, until: run.leaseUntil });
+    this.markDue(leaseMs);
+    return run.token;
+  }
+
+  /** Moves the end of the current lease on; never back. */
+  holdUntil(run: RunRecord, until: number): void {
+    // The entry in `leases` stays as it is: when it comes up, it is put back with the later end.
+    run.leaseUntil = Math.max(run.leaseUntil, until);
+  }
+
+  /** RUNNING ends. `settledBy` makes the repeat of that write harmless; `entryTaken`: its entry is out of `leases`. */
+  endLease(record: JobRecord, settledBy: string | undefined, entryTaken = false): void {
+    const { run, queue } = record;
+    if (run === undefined) return;
+    run.token = undefined;
+    run.settledToken = settledBy;
+    queue.running.delete(record);
+    if (!entryTaken) this.leases.discard();
+    if (queue.settings.maxConcurrency > 0) this.markReady(queue);
+  }
+
+  /** RUNNING or PENDING to DONE or CANCELED. */
+  finish(record: JobRecord, status: "DONE" | "CANCELED", now: number): void {
+    record.run ??= new RunRecord();
+    record.run.finishedAt = now;
+    record.run.cancelRequested = false;
+    this.step(record, status, now);
+    if (status === "DONE") record.queue.done++;
+    record.queue.finished.push(record);
+    this.trim(record.queue, now, TRIM_WORK);
+    this.markDue(this.options.completeJobTtlMs);
+  }
+
+  /** RUNNING or FAILED to DEAD. */
+  die(record: JobRecord, now: number): void {
+    if (record.run) record.run.finishedAt = now;
+    this.step(record, "DEAD", now);
+    record.queue.bury(record, now);
+  }
+
+  /** Keeps the text of a failed attempt or a lost lease. */
+  noteError(record: JobRecord, error: string, now: number): void {
+    const { run } = record;
+    if (run === undefined) return;
+    run.error = error;
+    const entry = { at: now, error, delivery: record.deliveries, worker: run.worker };
+    run.attemptErrors = [...run.attemptErrors, entry].slice(-LIMITS.attemptErrors);
+  }
+
+  /** Forgets finished jobs that are too old or too many, up to `max`; this is no visible change. */
+  trim(queue: QueueState, now: number, max: number): number {
+    const { completeJobTtlMs, maxCompletedJobs } = this.options;
+    let count = 0;
+    while (count < max) {
+      const oldest = queue.finished.peek();
+      if (oldest === undefined) break;
+      const tooOld = (oldest.run?.finishedAt ?? 0) + completeJobTtlMs <= now;
+      if (!tooOld && queue.finished.size <= maxCompletedJobs) break;
+      queue.finished.pop();
+      this.#drop(oldest);
+      count++;
+    }
+    return count;
+  }
+
+  /** Deletes a job that was taken out of its line, or whose place says so itself; a visible change. */
+  delete(record: JobRecord, now: number): void {
+    if (record.status === "RUNNING") this.endLease(record, undefined);
+    if (record.status === "DEAD") record.queue.unbury(record);
+    this.#drop(record);
+    if (record.status === "DONE" || record.status === "CANCELED") record.queue.finished.discard();
+    this.touch(record, now);
+  }
+
+  markReady(queue: QueueState): void {
+    this.#readyQueues.add(queue.name);
+  }
+
+  markDue(inMs: number): void {
+    if (inMs < this.#dueInMs) this.#dueInMs = inMs;
+  }
+
+  markQueues(): void {
+    this.#queuesChanged = true;
+  }
+
+  /** Tells the listener what the operation that just ended did. */
+  announce(): void {
+    const { listener } = this;
+    if (this.#queuesChanged) {
+      this.#queuesChanged = false;
+      listener?.queues();
+    }
+    if (this.#changes.length > 0) {
+      const changes = this.#changes;
+      this.#changes = [];
+      listener?.changes(changes);
+    }
+    if (this.#dueInMs !== Number.POSITIVE_INFINITY) {
+      const inMs = this.#dueInMs;
+      this.#dueInMs = Number.POSITIVE_INFINITY;
+      listener?.due(inMs);
+    }
+    if (this.#readyQueues.size > 0) {
+      const names = this.#readyQueues;
+      this.#readyQueues = new Set();
+      for (const name of names) listener?.ready(name);
+    }
+  }
+
+  #log(record: JobRecord): void {
+    const change = toChange(record);
+    this.log.append(change);
+    this.#changes.push(change);
+  }
+
+  #drop(record: JobRecord): void {
+    const { queue } = record;
+    record.gone = true;
+    this.jobs.delete(record.id);
+    if (record.requestId !== undefined) queue.requests.delete(record.requestId);
+    if (record.status === "DONE") queue.done--;
+    queue.all.discard();
+  }
+}

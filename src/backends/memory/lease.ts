@@ -1,0 +1,116 @@
+import type { ExtendResult, Extension, Lease, LeaseRequest, LostLease, TickResult } from "../../core/backend.js";
+import type { JobStatus } from "../../core/job.js";
+import { type JobRecord, toJob } from "./job-record.js";
+import type { JobStore } from "./job-store.js";
+
+/** Most jobs that one tick touches for each kind of work. */
+const TICK_WORK = 1000;
+
+/** How exact the end of a lease is, and the forgetting of finished jobs, ms. */
+const LEASE_GRAIN_MS = 100;
+const TRIM_GRAIN_MS = 1000;
+
+/** Hands out ready jobs. */
+export function lease(store: JobStore, request: LeaseRequest): Lease[] {
+  const leases: Lease[] = [];
+  const now = store.clock.now();
+  for (const name of request.queues) {
+    const queue = store.queues.get(name);
+    if (queue === undefined || queue.paused) continue;
+    queue.promote(now, Number.POSITIVE_INFINITY);
+    const { maxConcurrency } = queue.settings;
+    while (leases.length < request.max && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
+      const record = queue.take(request.types);
+      if (record === undefined) break;
+      const token = store.lease(record, request.leaseMs, request.worker, now);
+      leases.push({ job: toJob(record), token, expiresInMs: request.leaseMs });
+    }
+    if (leases.length >= request.max) break;
+  }
+  return leases;
+}
+
+/** Moves the end of leases and stores progress. */
+export function extend(store: JobStore, items: readonly Extension[]): ExtendResult[] {
+  const now = store.clock.now();
+  const monotonic = store.clock.monotonic();
+  return items.map((item) => {
+    const record = store.jobs.get(item.jobId);
+    const run = record?.run;
+    if (record === undefined || run === undefined || run.token !== item.token) {
+      return { outcome: "LEASE_LOST", expiresInMs: 0 };
+    }
+    if (item.progress !== undefined) {
+      run.progress = item.progress;
+      store.touch(record, now);
+    }
+    if (!run.cancelRequested && item.leaseMs !== undefined) {
+      store.holdUntil(run, monotonic + item.leaseMs);
+    }
+    const expiresInMs = Math.max(0, run.leaseUntil - monotonic);
+    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs };
+  });
+}
+
+/** Does what is due. */
+export function tick(store: JobStore): TickResult {
+  const now = store.clock.now();
+  const lost = expire(store, now);
+  let nextInMs = Number.POSITIVE_INFINITY;
+  const at = (inMs: number, grainMs: number) => {
+    nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
+  };
+  for (const queue of store.queues.values()) {
+    if (queue.promote(now, TICK_WORK) > 0) store.markReady(queue);
+    const due = queue.nextDue;
+    if (due !== undefined) at(due - now, 0);
+    const trimmed = store.trim(queue, now, TICK_WORK);
+    const finishedAt = queue.finished.peek()?.run?.finishedAt;
+    if (trimmed === TICK_WORK) at(0, 0);
+    else if (finishedAt !== undefined) at(finishedAt + store.options.completeJobTtlMs - now, TRIM_GRAIN_MS);
+  }
+  const lease = store.leases.peek();
+  if (lost.length === TICK_WORK) at(0, 0);
+  else if (lease !== undefined) at(lease.until - store.clock.monotonic(), LEASE_GRAIN_MS);
+  return { lost, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
+}
+
+/** Ends leases that ran out. */
+function expire(store: JobStore, now: number): LostLease[] {
+  const lost: LostLease[] = [];
+  const monotonic = store.clock.monotonic();
+  while (lost.length < TICK_WORK) {
+    const entry = store.leases.peek();
+    if (entry === undefined || entry.until > monotonic) break;
+    store.leases.pop();
+    const until = entry.record.run?.leaseUntil ?? 0;
+    if (until > monotonic) {
+      store.leases.push({ ...entry, until });
+      continue;
+    }
+    const status = loseLease(store, entry.record, now);
+    lost.push({ queue: entry.record.queue.name, type: entry.record.type, status });
+  }
+  return lost;
+}
+
+function loseLease(store: JobStore, record: JobRecord, now: number): JobStatus {
+  record.lostLeases++;
+  const poison = record.lostLeases > store.options.maxLostLeases;
+  store.noteError(
+    record,
+    poison ? `poison job: its lease was lost ${record.lostLeases} times` : "the lease ran out: worker gone or stuck",
+    now,
+  );
+  store.endLease(record, undefined, true);
+  if (record.run?.cancelRequested) store.finish(record, "CANCELED", now);
+  else if (poison) store.die(record, now);
+  else giveBack(store, record, now);
+  return record.status;
+}
+
+/** RUNNING to PENDING at the old place; the lease is over. */
+export function giveBack(store: JobStore, record: JobRecord, now: number): void {
+  store.step(record, "PENDING", now);
+  store.wait(record, now);
+}

@@ -1,0 +1,72 @@
+import type { Backend, BackendOptions } from "../../core/backend.js";
+import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
+import * as admin from "./admin.js";
+import { enqueue } from "./enqueue.js";
+import { toJob } from "./job-record.js";
+import { JobStore, type MemoryBackendDeps } from "./job-store.js";
+import { extend, lease, tick } from "./lease.js";
+import { list, listDead } from "./listing.js";
+import { complete, fail, release } from "./settle.js";
+
+/** Settings of the memory backend. */
+export interface MemoryBackendOptions extends BackendOptions {
+  /** Changes kept for watchers that lag behind or come back. Default 500,000. */
+  readonly changeLogSize: number;
+}
+
+/** The default of `changeLogSize`. */
+export const DEFAULT_CHANGE_LOG_SIZE = 500_000;
+
+/**
+ * Keeps jobs in this process. Every operation runs to its end before it answers, without an await inside: nothing can
+ * come between, so it is atomic as it stands.
+ */
+export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<MemoryBackendOptions> = {}): Backend {
+  const { changeLogSize = DEFAULT_CHANGE_LOG_SIZE, ...given } = options;
+  const store = new JobStore(deps, { ...DEFAULT_BACKEND_OPTIONS, ...given }, changeLogSize);
+
+  /** Runs one operation and then tells the listener what it did. */
+  async function run<T>(operation: () => T): Promise<T> {
+    try {
+      return operation();
+    } finally {
+      store.announce();
+    }
+  }
+
+  return {
+    kind: "memory",
+    durable: false,
+    async start(listener) {
+      store.listener = listener;
+    },
+    async stop() {
+      store.listener = undefined;
+    },
+    enqueue: (jobs) => run(() => enqueue(store, jobs)),
+    lease: (request) => run(() => lease(store, request)),
+    complete: (items) => run(() => complete(store, items)),
+    fail: (items) => run(() => fail(store, items)),
+    release: (items) => run(() => release(store, items)),
+    extend: (items) => run(() => extend(store, items)),
+    cancel: (id) => run(() => admin.cancel(store, id)),
+    get: async (ids) =>
+      ids.map((id) => {
+        const record = store.jobs.get(id);
+        return record && toJob(record);
+      }),
+    list: async (query) => list(store, query),
+    listDead: async (query) => listDead(store, query),
+    replay: (ids) => run(() => admin.replay(store, ids)),
+    remove: (ids, statuses) => run(() => admin.remove(store, ids, statuses)),
+    createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),
+    queues: async (names) => admin.queues(store, names),
+    updateQueue: (name, settings) => run(() => admin.updateQueue(store, name, settings)),
+    setPaused: (name, paused) => run(() => admin.setPaused(store, name, paused)),
+    deleteQueue: (name, force) => run(() => admin.deleteQueue(store, name, force)),
+    purge: (name) => run(() => admin.purge(store, name)),
+    tick: () => run(() => tick(store)),
+    head: async () => store.log.head(),
+    read: async (cursor, limit, filter) => store.log.read(cursor, limit, filter),
+  };
+}

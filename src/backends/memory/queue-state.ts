@@ -1,0 +1,230 @@
+import { compareIds } from "../../core/ids.js";
+import { compareReady, compareRunAfter } from "../../core/order.js";
+import type { Queue, QueueSettings } from "../../core/queue.js";
+import type { JobRecord } from "./job-record.js";
+import { OrderedQueue } from "./ordered-queue.js";
+import { SortedIndex } from "./sorted-index.js";
+
+/** Lines of types are looked through for empty ones when there are this many, and again at each doubling. */
+const MANY_LINES = 256;
+
+const isWaiting = (record: JobRecord): boolean => record.status === "PENDING" && !record.gone;
+
+/** The ready jobs of one type, a line for each priority under PRIORITY, one for all under RUN_AFTER. */
+class ReadyLine {
+  count = 0;
+  readonly #levels: (OrderedQueue<JobRecord> | undefined)[] = [];
+
+  constructor(readonly type: string) {}
+
+  level(record: JobRecord, byPriority: boolean): OrderedQueue<JobRecord> {
+    const at = byPriority ? record.priority : 0;
+    this.#levels[at] ??= new OrderedQueue(compareRunAfter, isWaiting);
+    return this.#levels[at];
+  }
+
+  peek(): JobRecord | undefined {
+    if (this.count === 0) return undefined;
+    for (let at = this.#levels.length - 1; at >= 0; at--) {
+      const head = this.#levels[at]?.peek();
+      if (head !== undefined) return head;
+    }
+    return undefined;
+  }
+
+  /** The earliest runAfter of all; each level is in that order. */
+  oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const level of this.#levels) oldest = Math.min(oldest, level?.peek()?.runAfter ?? oldest);
+    return oldest;
+  }
+
+  *[Symbol.iterator](): Generator<JobRecord> {
+    for (const level of this.#levels) if (level) yield* level;
+  }
+}
+
+/** When a job died; a job may die again after a replay, so the entry is its own. */
+export interface DeadEntry {
+  readonly record: JobRecord;
+  readonly at: number;
+  live: boolean;
+}
+
+const compareDead = (a: DeadEntry, b: DeadEntry): number => a.at - b.at || compareIds(a.record.id, b.record.id);
+
+/** A queue in memory: its jobs by where they stand. */
+export class QueueState {
+  paused = false;
+  readonly running = new Set<JobRecord>();
+  done = 0;
+  /** Jobs by request id, while they are kept. */
+  readonly requests = new Map<string, JobRecord>();
+  /** Every job, by id. */
+  readonly all = new SortedIndex<JobRecord>(
+    (a, b) => compareIds(a.id, b.id),
+    (record) => !record.gone,
+  );
+  /** DONE and CANCELED jobs in the order they ended. */
+  readonly finished = new OrderedQueue<JobRecord>(
+    (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),
+    (record) => !record.gone,
+  );
+  readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
+  readonly #deadEntries = new Map<JobRecord, DeadEntry>();
+  readonly #lines = new Map<string, ReadyLine>();
+  #scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
+  #ready = 0;
+  #manyLines = MANY_LINES;
+
+  constructor(
+    readonly name: string,
+    public settings: QueueSettings,
+    readonly createdAt: number,
+  ) {}
+
+  /** Jobs that wait. */
+  get depth(): number {
+    return this.#ready + this.#scheduled.size;
+  }
+
+  get dead(): number {
+    return this.#deadEntries.size;
+  }
+
+  /** One string for all jobs of a type. */
+  internType(type: string): string {
+    return this.#lines.get(type)?.type ?? type;
+  }
+
+  /** Puts a PENDING job in its place. Answers whether it is ready. */
+  put(record: JobRecord, now: number): boolean {
+    record.scheduled = record.runAfter > now;
+    if (record.scheduled) {
+      this.#scheduled.push(record);
+      return false;
+    }
+    let line = this.#lines.get(record.type);
+    if (line === undefined) {
+      if (this.#lines.size >= this.#manyLines) this.#dropIdleLines();
+      line = new ReadyLine(record.type);
+      this.#lines.set(record.type, line);
+    }
+    line.level(record, this.settings.ordering === "PRIORITY").push(record);
+    line.count++;
+    this.#ready++;
+    return true;
+  }
+
+  /** Tells that a job that was waiting here does not wait any more; its status is changed already. */
+  forget(record: JobRecord): void {
+    if (record.scheduled) {
+      this.#scheduled.discard();
+      return;
+    }
+    const line = this.#lines.get(record.type);
+    if (line === undefined) return;
+    line.count--;
+    this.#ready--;
+    line.level(record, this.settings.ordering === "PRIORITY").discard();
+  }
+
+  /** Makes scheduled jobs ready whose time has come, up to `max`. Answers how many. */
+  promote(now: number, max: number): number {
+    let count = 0;
+    while (count < max) {
+      const record = this.#scheduled.peek();
+      if (record === undefined || record.runAfter > now) break;
+      this.#scheduled.pop();
+      this.put(record, now);
+      count++;
+    }
+    return count;
+  }
+
+  /** When the next scheduled job becomes ready. */
+  get nextDue(): number | undefined {
+    return this.#scheduled.peek()?.runAfter;
+  }
+
+  /** Takes the first ready job of these types out of its line. */
+  take(types: readonly string[]): JobRecord | undefined {
+    if (this.#ready === 0) return undefined;
+    let best: JobRecord | undefined;
+    let from: ReadyLine | undefined;
+    for (const type of types) {
+      const line = this.#lines.get(type);
+      const head = line?.peek();
+      if (head !== undefined && (best === undefined || compareReady(this.settings.ordering, head, best) < 0)) {
+        best = head;
+        from = line;
+      }
+    }
+    if (best === undefined || from === undefined) return undefined;
+    from.level(best, this.settings.ordering === "PRIORITY").pop();
+    from.count--;
+    this.#ready--;
+    return best;
+  }
+
+  /** Takes every waiting job out. */
+  takeAll(): JobRecord[] {
+    const records = [...this.#scheduled];
+    for (const line of this.#lines.values()) records.push(...line);
+    this.#lines.clear();
+    this.#scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
+    this.#ready = 0;
+    return records;
+  }
+
+  bury(record: JobRecord, at: number): void {
+    const entry = { record, at, live: true };
+    this.#deadEntries.set(record, entry);
+    this.#deadIndex.insert(entry);
+  }
+
+  unbury(record: JobRecord): void {
+    const entry = this.#deadEntries.get(record);
+    if (entry === undefined) return;
+    entry.live = false;
+    this.#deadEntries.delete(record);
+    this.#deadIndex.discard();
+  }
+
+  /** Dead jobs by time of death; with `after`, from there on. */
+  deadJobs(order: "NEWEST" | "OLDEST", after?: { at: number; id: string }): Generator<DeadEntry> {
+    if (after === undefined) return order === "NEWEST" ? this.#deadIndex.descending() : this.#deadIndex.ascending();
+    const compare = (entry: DeadEntry) => entry.at - after.at || compareIds(entry.record.id, after.id);
+    if (order === "NEWEST") return this.#deadIndex.descending((entry) => compare(entry) < 0);
+    return this.#deadIndex.ascending((entry) => compare(entry) <= 0);
+  }
+
+  deadRecords(): Iterable<JobRecord> {
+    return this.#deadEntries.keys();
+  }
+
+  snapshot(now: number): Queue {
+    this.promote(now, Number.POSITIVE_INFINITY);
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const line of this.#lines.values()) oldest = Math.min(oldest, line.oldest());
+    return {
+      name: this.name,
+      settings: this.settings,
+      paused: this.paused,
+      createdAt: this.createdAt,
+      stats: {
+        ready: this.#ready,
+        scheduled: this.#scheduled.size,
+        running: this.running.size,
+        dead: this.dead,
+        done: this.done,
+        oldestReadyAgeMs: oldest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, now - oldest),
+      },
+    };
+  }
+
+  #dropIdleLines(): void {
+    for (const line of this.#lines.values()) if (line.count === 0) this.#lines.delete(line.type);
+    this.#manyLines = Math.max(MANY_LINES, this.#lines.size * 2);
+  }
+}

@@ -1,0 +1,82 @@
+import type { Completion, Failure, LeaseRef, Settlement } from "../../core/backend.js";
+import { backoffDelay } from "../../core/backoff.js";
+import type { JobRecord, RunRecord } from "./job-record.js";
+import type { JobStore } from "./job-store.js";
+import { giveBack } from "./lease.js";
+
+/** RUNNING to DONE. */
+export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {
+  const now = store.clock.now();
+  return items.map((item) =>
+    settle(store, item, now, (record, run) => {
+      run.result = item.result;
+      store.finish(record, "DONE", now);
+    }),
+  );
+}
+
+/** RUNNING through FAILED to PENDING or DEAD; or to CANCELED if that was asked for. */
+export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
+  const now = store.clock.now();
+  return items.map((item) =>
+    settle(store, item, now, (record, run) => {
+      store.noteError(record, item.error, now);
+      if (run.cancelRequested) store.finish(record, "CANCELED", now);
+      else retryOrDie(store, record, item, now);
+    }),
+  );
+}
+
+/** RUNNING to PENDING, no retry used; or to CANCELED if that was asked for. */
+export function release(store: JobStore, items: readonly LeaseRef[]): Settlement[] {
+  const now = store.clock.now();
+  return items.map((item) =>
+    settle(store, item, now, (record, run) => {
+      if (run.cancelRequested) store.finish(record, "CANCELED", now);
+      else giveBack(store, record, now);
+    }),
+  );
+}
+
+/** Checks the token, ends the lease and lets `apply` choose what the job becomes. */
+function settle(
+  store: JobStore,
+  { jobId, token }: LeaseRef,
+  now: number,
+  apply: (record: JobRecord, run: RunRecord) => void,
+): Settlement {
+  const record = store.jobs.get(jobId);
+  const run = record?.run;
+  if (record === undefined || run === undefined) return { outcome: "LEASE_LOST" };
+  if (run.token !== token) {
+    if (run.settledToken === token) return { outcome: record.status === "CANCELED" ? "CANCELED" : "ALREADY_APPLIED" };
+    return { outcome: record.status === "CANCELED" ? "CANCELED" : "LEASE_LOST" };
+  }
+  store.endLease(record, token);
+  apply(record, run);
+  return {
+    outcome: record.status === "CANCELED" ? "CANCELED" : "APPLIED",
+    applied: {
+      queue: record.queue.name,
+      type: record.type,
+      status: record.status,
+      durationMs: now - (run.startedAt ?? now),
+    },
+  };
+}
+
+function retryOrDie(store: JobStore, record: JobRecord, item: Failure, now: number): void {
+  store.step(record, "FAILED", now);
+  if (item.retry === "NEVER" || record.retryCount >= record.options.maxRetries) {
+    store.die(record, now);
+    return;
+  }
+  record.retryCount++;
+  record.runAfter =
+    now +
+    (item.retry === "DEFAULT"
+      ? backoffDelay(record.options.backoff, record.retryCount, item.jitter)
+      : item.retry.afterMs);
+  store.step(record, "PENDING", now);
+  store.wait(record, now);
+}
