@@ -1,0 +1,92 @@
+import { existsSync, readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+import { pino } from "pino";
+import type { Handlers } from "./core/handler.js";
+import { type Config, ConfigError, readConfig } from "./server/config.js";
+import { loadHandlers } from "./server/load-handlers.js";
+import { type Server, startServer } from "./server/server.js";
+
+/** Exit codes: 1 a fault or a forced end, 2 a bad configuration. */
+const EXIT_FAULT = 1;
+const EXIT_CONFIG = 2;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** The environment, with what `.env` adds to it. */
+function readEnvironment(): Record<string, string | undefined> {
+  const file = existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {};
+  return { ...file, ...process.env };
+}
+
+async function configure(): Promise<{ config: Config; handlers: Handlers | undefined }> {
+  const config = readConfig(readEnvironment());
+  if (config.handlers === undefined) return { config, handlers: undefined };
+  try {
+    return { config, handlers: await loadHandlers(config.handlers) };
+  } catch (error) {
+    throw new ConfigError([`HANDLERS: ${error instanceof Error ? error.message : error}`]);
+  }
+}
+
+function welcome(server: Server, handlers: readonly string[] | undefined): string {
+  const { kind, durable } = server.engine.backend;
+  const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
+  return [
+    `GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
+    `backend: ${kind}${durable ? "" : " (jobs end with this process)"}`,
+    `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
+    `try: curl -H 'content-type: application/json' -d '${body}' ${server.url}/gotaskq.v1.JobService/CreateJob`,
+  ].join("\n");
+}
+
+/** The first signal ends the server in order, the second at once. */
+function endOnSignals(server: Server, timeoutMs: number): void {
+  let isStopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (isStopping) {
+      complain(`${signal} again: ending at once`);
+      process.exit(EXIT_FAULT);
+    }
+    isStopping = true;
+    say(`${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`);
+    server.stop().then(
+      () => {
+        say("stopped");
+        process.exit(0);
+      },
+      (error) => {
+        complain(`stopping failed: ${error}`);
+        process.exit(EXIT_FAULT);
+      },
+    );
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+}
+
+try {
+  const { config, handlers } = await configure();
+  const logger = pino({ level: config.logLevel });
+  const server = await startServer(config, { logger, handlers });
+  endOnSignals(server, config.shutdownTimeoutMs);
+  say(welcome(server, handlers && Object.keys(handlers)));
+} catch (error) {
+  if (error instanceof ConfigError) {
+    complain("the configuration is not valid:");
+    for (const problem of error.problems) complain(`  ${problem}`);
+    process.exit(EXIT_CONFIG);
+  }
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    complain(`HOST, PORT: cannot listen there: ${message}`);
+    process.exit(EXIT_CONFIG);
+  }
+  complain(`the server could not start: ${error instanceof Error ? error.stack : error}`);
+  process.exit(EXIT_FAULT);
+}

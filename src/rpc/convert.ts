@@ -1,0 +1,251 @@
+import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import {
+  type Duration,
+  durationFromMs,
+  durationMs,
+  type Timestamp,
+  timestampFromMs,
+  timestampMs,
+  type Value,
+  ValueSchema,
+} from "@bufbuild/protobuf/wkt";
+import {
+  AttemptErrorSchema,
+  BackoffSchema,
+  type Heartbeat,
+  HeartbeatSchema,
+  type Job as JobPb,
+  JobSchema,
+  JobStatus as JobStatusPb,
+  type Progress as ProgressPb,
+  ProgressSchema,
+} from "../../gen/gotaskq/v1/job_pb.js";
+import { type CreateJobRequest, type JobChange, JobChangeSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import {
+  QueueOrdering as QueueOrderingPb,
+  type Queue as QueuePb,
+  QueueSchema,
+  type QueueSettings as QueueSettingsPb,
+  QueueSettingsSchema,
+  QueueStatsSchema,
+} from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Change } from "../core/backend.js";
+import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
+import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
+import type { JobRequest, Violations } from "../core/validate.js";
+
+/** Ms of the last second that a Timestamp can tell: the year 9999. */
+const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
+const MIN_TIMESTAMP_SECONDS = -62_135_596_800n;
+const MAX_DURATION_SECONDS = 315_576_000_000n;
+
+const STATUS_TO_PB: Readonly<Record<JobStatus, JobStatusPb>> = {
+  PENDING: JobStatusPb.PENDING,
+  RUNNING: JobStatusPb.RUNNING,
+  DONE: JobStatusPb.DONE,
+  FAILED: JobStatusPb.FAILED,
+  DEAD: JobStatusPb.DEAD,
+  CANCELED: JobStatusPb.CANCELED,
+};
+
+const STATUS_FROM_PB: ReadonlyMap<JobStatusPb, JobStatus> = new Map(
+  Object.entries(STATUS_TO_PB).map(([status, pb]) => [pb, status as JobStatus]),
+);
+
+/** Statuses of a filter. */
+export function toStatuses(found: Violations, field: string, statuses: readonly JobStatusPb[]): JobStatus[] {
+  return statuses.flatMap((pb, index) => {
+    const status = STATUS_FROM_PB.get(pb);
+    if (status === undefined) found.add(`${field}[${index}]`, `is not a job status: ${pb}`);
+    return status ?? [];
+  });
+}
+
+/** A new job as the core takes it; what cannot be carried over is added to `found`. */
+export function toJobRequest(found: Violations, request: CreateJobRequest, path = ""): JobRequest {
+  const { schedule, backoff } = request;
+  return {
+    queue: request.queue,
+    type: request.type,
+    payload: toPayload(found, `${path}payload`, request.payloadKind),
+    priority: request.priority,
+    delayMs: schedule.case === "delay" ? toMs(found, `${path}delay`, schedule.value) : undefined,
+    runAfter: schedule.case === "runAfter" ? toTime(found, `${path}runAfter`, schedule.value) : undefined,
+    maxRetries: request.maxRetries,
+    backoff: backoff && {
+      baseDelayMs: toMs(found, `${path}backoff.baseDelay`, backoff.baseDelay),
+      maxDelayMs: toMs(found, `${path}backoff.maxDelay`, backoff.maxDelay),
+    },
+    timeoutMs: toMs(found, `${path}timeout`, request.timeout),
+    metadata: hasEntries(request.metadata) ? request.metadata : undefined,
+    requestId: request.requestId,
+  };
+}
+
+function hasEntries(map: Readonly<Record<string, string>>): boolean {
+  for (const _key in map) return true;
+  return false;
+}
+
+function toPayload(found: Violations, field: string, kind: CreateJobRequest["payloadKind"]): Payload | undefined {
+  if (kind.case === "payloadBytes") return kind.value;
+  return kind.case === "payload" ? valueToText(found, field, kind.value) : undefined;
+}
+
+/** A protobuf Value as JSON text. */
+export function valueToText(found: Violations, field: string, value: Value): string | undefined {
+  try {
+    return JSON.stringify(toJson(ValueSchema, value));
+  } catch (error) {
+    // NaN and infinity have no JSON; a nesting of thousands overflows the stack.
+    const tooDeep = error instanceof RangeError;
+    found.add(field, tooDeep ? "is nested too deep" : "must be a JSON value: no NaN, no infinity, no unset value");
+    return undefined;
+  }
+}
+
+/** A Duration in ms; a part of a ms counts as one. */
+export function toMs(found: Violations, field: string, duration: Duration | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  const { seconds, nanos } = duration;
+  const inRange = seconds >= -MAX_DURATION_SECONDS && seconds <= MAX_DURATION_SECONDS && Math.abs(nanos) < 1e9;
+  const sameSign = seconds === 0n || nanos === 0 || seconds < 0n === nanos < 0;
+  if (!inRange || !sameSign) {
+    found.add(field, "is not a valid duration");
+    return undefined;
+  }
+  return Math.ceil(durationMs(duration));
+}
+
+/** A Timestamp in ms since 1970. */
+export function toTime(found: Violations, field: string, time: Timestamp | undefined): number | undefined {
+  if (time === undefined) return undefined;
+  const { seconds, nanos } = time;
+  if (seconds < MIN_TIMESTAMP_SECONDS || seconds > MAX_TIMESTAMP_SECONDS || nanos < 0 || nanos >= 1e9) {
+    found.add(field, "is not a valid time");
+    return undefined;
+  }
+  return Math.ceil(timestampMs(time));
+}
+
+/** A job as it goes out. */
+export function fromJob(job: Job): JobPb {
+  return create(JobSchema, {
+    id: job.id,
+    queue: job.queue,
+    type: job.type,
+    payloadKind: fromPayload(job.payload, "payload", "payloadBytes"),
+    status: STATUS_TO_PB[job.status],
+    priority: job.priority,
+    maxRetries: job.maxRetries,
+    retryCount: job.retryCount,
+    deliveries: job.deliveries,
+    lostLeases: job.lostLeases,
+    error: job.error,
+    attemptErrors: job.attemptErrors.map(({ at, error, delivery, worker }) =>
+      create(AttemptErrorSchema, { time: timestampFromMs(at), error, delivery, worker }),
+    ),
+    resultKind: fromPayload(job.result, "result", "resultBytes"),
+    progress: fromProgress(job.progress),
+    metadata: { ...job.metadata },
+    backoff: create(BackoffSchema, {
+      baseDelay: durationFromMs(job.backoff.baseDelayMs),
+      maxDelay: durationFromMs(job.backoff.maxDelayMs),
+    }),
+    timeout: job.timeoutMs > 0 ? durationFromMs(job.timeoutMs) : undefined,
+    cancelRequested: job.cancelRequested,
+    worker: job.worker,
+    revision: job.revision,
+    createdAt: timestampFromMs(job.createdAt),
+    updatedAt: timestampFromMs(job.updatedAt),
+    runAfter: timestampFromMs(job.runAfter),
+    startedAt: fromTime(job.startedAt),
+    finishedAt: fromTime(job.finishedAt),
+  });
+}
+
+function fromPayload<A extends string, B extends string>(
+  payload: Payload | undefined,
+  text: A,
+  bytes: B,
+): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
+  if (payload === undefined) return { case: undefined };
+  if (typeof payload === "string")
+    return { case: text, value: fromJson(ValueSchema, JSON.parse(payload) as JsonValue) };
+  return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
+}
+
+function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
+  return progress && create(ProgressSchema, progress);
+}
+
+function fromTime(ms: number | undefined): Timestamp | undefined {
+  return ms === undefined ? undefined : timestampFromMs(ms);
+}
+
+/** A change as it goes out. */
+export function fromChange(change: Change): JobChange {
+  return create(JobChangeSchema, {
+    jobId: change.jobId,
+    queue: change.queue,
+    type: change.type,
+    status: STATUS_TO_PB[change.status],
+    revision: change.revision,
+    time: timestampFromMs(change.updatedAt),
+    deleted: change.deleted,
+    priority: change.priority,
+    retryCount: change.retryCount,
+    deliveries: change.deliveries,
+    lostLeases: change.lostLeases,
+    error: change.error,
+    progress: fromProgress(change.progress),
+    cancelRequested: change.cancelRequested,
+    worker: change.worker,
+    runAfter: timestampFromMs(change.runAfter),
+    startedAt: fromTime(change.startedAt),
+    finishedAt: fromTime(change.finishedAt),
+  });
+}
+
+/** A heartbeat as it goes out. */
+export function fromHeartbeat(at: number): Heartbeat {
+  return create(HeartbeatSchema, { time: timestampFromMs(at) });
+}
+
+const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
+  PRIORITY: QueueOrderingPb.PRIORITY,
+  RUN_AFTER: QueueOrderingPb.RUN_AFTER,
+};
+
+/** Settings as the core takes them. */
+export function toQueueSettings(found: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
+  return {
+    ordering: toOrdering(found, `${path}ordering`, settings.ordering),
+    weight: settings.weight || 1,
+    maxConcurrency: settings.maxConcurrency,
+    maxDepth: settings.maxDepth,
+  };
+}
+
+function toOrdering(found: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
+  if (ordering === QueueOrderingPb.RUN_AFTER) return "RUN_AFTER";
+  if (ordering !== QueueOrderingPb.PRIORITY && ordering !== QueueOrderingPb.UNSPECIFIED) {
+    found.add(field, `is not an ordering: ${ordering}`);
+  }
+  return "PRIORITY";
+}
+
+/** A queue as it goes out. */
+export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
+  const { oldestReadyAgeMs, ...counts } = stats;
+  return create(QueueSchema, {
+    name,
+    settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
+    paused,
+    createdAt: timestampFromMs(createdAt),
+    stats: create(QueueStatsSchema, {
+      ...counts,
+      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : durationFromMs(oldestReadyAgeMs),
+    }),
+  });
+}

@@ -1,0 +1,49 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { DeadJobFilter as DeadJobFilterPb, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { DeadJobFilter } from "../core/dlq-operations.js";
+import type { Engine } from "../core/engine.js";
+import { Violations } from "../core/validate.js";
+import { fromJob, toTime } from "./convert.js";
+
+/** DlqService over the core. */
+export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
+  return {
+    async listDeadJobs(request) {
+      const page = await dlq.list(request);
+      return { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
+    },
+
+    async getDeadJob({ id }) {
+      return { job: fromJob(await dlq.get(id)) };
+    },
+
+    async replayDeadJob({ id }) {
+      return { job: fromJob(await dlq.replay(id)) };
+    },
+
+    async replayDeadJobs({ filter, max, dryRun }) {
+      const found = new Violations();
+      return { count: await dlq.replayMatching(toFilter(found, filter), { max, dryRun }, found) };
+    },
+
+    async deleteDeadJob({ id }) {
+      await dlq.remove(id);
+      return {};
+    },
+
+    async purgeDeadJobs({ filter, max, dryRun }) {
+      const found = new Violations();
+      return { count: await dlq.purgeMatching(toFilter(found, filter), { max, dryRun }, found) };
+    },
+  };
+}
+
+function toFilter(found: Violations, filter: DeadJobFilterPb | undefined): DeadJobFilter {
+  return {
+    queue: filter?.queue,
+    type: filter?.type,
+    errorContains: filter?.errorContains,
+    diedAfter: toTime(found, "filter.diedAfter", filter?.diedAfter),
+    diedBefore: toTime(found, "filter.diedBefore", filter?.diedBefore),
+  };
+}

@@ -1,0 +1,64 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { type ErrorReason, TaskQueueError } from "../core/errors.js";
+
+/** The domain of every ErrorInfo. */
+export const ERROR_DOMAIN = "gotaskq";
+
+/** Which code each reason goes out with. */
+const CODES: Readonly<Record<ErrorReason, Code>> = {
+  FIELD_INVALID: Code.InvalidArgument,
+  PAGE_TOKEN_INVALID: Code.InvalidArgument,
+  QUEUE_NOT_FOUND: Code.NotFound,
+  JOB_NOT_FOUND: Code.NotFound,
+  QUEUE_EXISTS: Code.AlreadyExists,
+  QUEUE_NOT_EMPTY: Code.FailedPrecondition,
+  JOB_STATE_CONFLICT: Code.FailedPrecondition,
+  LEASE_LOST: Code.FailedPrecondition,
+  QUEUE_FULL: Code.ResourceExhausted,
+  TOO_MANY_STREAMS: Code.ResourceExhausted,
+  WATCH_COMPACTED: Code.OutOfRange,
+  BACKEND_UNAVAILABLE: Code.Unavailable,
+  SERVER_DRAINING: Code.Unavailable,
+};
+
+/** An expected failure as a client sees it: the code, the text, and the details of google.rpc. */
+export function toConnectError(error: TaskQueueError): ConnectError {
+  const { reason, violations, retryAfterMs } = error;
+  const result = new ConnectError(
+    snakeCase(
+      error.message,
+      violations.map(({ field }) => field),
+    ),
+    CODES[reason],
+  );
+  result.details.push({
+    desc: ErrorInfoSchema,
+    value: create(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: { ...error.metadata } }),
+  });
+  if (violations.length > 0) {
+    const fieldViolations = violations.map(({ field, description }) => ({ field: toSnakeCase(field), description }));
+    result.details.push({ desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) });
+  }
+  if (retryAfterMs !== undefined) {
+    const retryDelay = durationFromMs(retryAfterMs);
+    result.details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
+  }
+  return result;
+}
+
+/** The path of a field as the protos have it; what stands in quotes is a key of the caller's and stays. */
+function toSnakeCase(field: string): string {
+  return field.replace(/"[^"]*"|[A-Z]/g, (part) => (part.length === 1 ? `_${part.toLowerCase()}` : part));
+}
+
+function snakeCase(message: string, fields: readonly string[]): string {
+  return fields.reduce((text, field) => text.replace(field, () => toSnakeCase(field)), message);
+}
+
+/** Translates whatever a service threw. What is not expected stays as it is: connect hides it from the client. */
+export function translate(error: unknown): unknown {
+  return error instanceof TaskQueueError ? toConnectError(error) : error;
+}

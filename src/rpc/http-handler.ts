@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Engine } from "../core/engine.js";
+import { createDlqService } from "./dlq-service.js";
+import { createInterceptor, type InterceptorOptions } from "./interceptor.js";
+import { createJobService } from "./job-service.js";
+import { withParseErrors } from "./parse-errors.js";
+import { createQueueService } from "./queue-service.js";
+
+/** Largest message in either direction, decompressed. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+
+/** Longest deadline a client may ask for: what Node's timers take. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** A request and response of node:http, or of node:http2's compatible interface. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** Settings of the handler. */
+export interface RpcHandlerOptions extends InterceptorOptions {
+  /** Answers what is no RPC. */
+  readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
+}
+
+/** Serves all RPCs over Connect, gRPC and gRPC-Web. */
+export function createRpcHandler(
+  engine: Engine,
+  options: RpcHandlerOptions,
+): (request: HttpRequest, response: HttpResponse) => void {
+  const router = createConnectRouter({
+    interceptors: [createInterceptor(options)],
+    acceptCompression: [compressionGzip],
+    readMaxBytes: MAX_MESSAGE_BYTES,
+    writeMaxBytes: 64 * MAX_MESSAGE_BYTES,
+    maxTimeoutMs: MAX_TIMEOUT_MS,
+    // A misspelt field, or an unknown enum value, must not be passed over in silence; zeros are worth reading.
+    jsonOptions: { ignoreUnknownFields: false, alwaysEmitImplicit: true },
+  });
+  router.service(JobService, createJobService(engine));
+  router.service(QueueService, createQueueService(engine));
+  router.service(DlqService, createDlqService(engine));
+  const handlers = new Map<string, UniversalHandler>(
+    router.handlers.map((handler) => [handler.requestPath, withParseErrors(handler)]),
+  );
+  const services = new Set(router.handlers.map((handler) => handler.service.typeName));
+
+  return (request, response) => {
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const handler = handlers.get(path);
+    if (handler === undefined) {
+      if (services.has(path.split("/")[1] ?? "")) refuseUnknown(path, request, response);
+      else options.otherwise(request, response);
+      return;
+    }
+    void serve(handler, request, response, options);
+  };
+}
+
+async function serve(
+  handler: UniversalHandler,
+  request: HttpRequest,
+  response: HttpResponse,
+  { logger }: RpcHandlerOptions,
+): Promise<void> {
+  let universalRequest: ReturnType<typeof universalRequestFromNodeRequest>;
+  try {
+    universalRequest = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
+  } catch {
+    // No Host, or one that is no host.
+    response.writeHead(400);
+    response.end();
+    return;
+  }
+  try {
+    await universalResponseToNodeResponse(await handler(universalRequest), response as ServerResponse);
+  } catch (error) {
+    const { code } = ConnectError.from(error);
+    if (code !== Code.Aborted && code !== Code.Canceled) {
+      logger.warn({ err: error, path: request.url }, "an answer could not be written");
+    }
+    // Nothing more will come: without this the client would wait for ever.
+    if (!response.writableEnded) response.destroy();
+  }
+}
+
+/** Answers a method that a service does not have, in the protocol of the client. */
+function refuseUnknown(path: string, request: HttpRequest, response: HttpResponse): void {
+  const message = `there is no method ${path}`;
+  const type = request.headers["content-type"] ?? "";
+  request.resume();
+  if (type.startsWith("application/grpc")) {
+    const status = { "grpc-status": String(Code.Unimplemented), "grpc-message": encodeURIComponent(message) };
+    (response as ServerResponse).writeHead(200, { "content-type": type, ...status });
+    response.end();
+    return;
+  }
+  (response as ServerResponse).writeHead(404, { "content-type": "application/json" });
+  response.end(errorToJsonBytes(new ConnectError(message, Code.Unimplemented), undefined));
+}

@@ -1,0 +1,101 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  BatchCreateJobsResponseSchema,
+  BatchCreateJobsResultSchema,
+  CreateJobResponseSchema,
+  GetJobResponseSchema,
+  type JobService,
+  ListJobsResponseSchema,
+  type WatchJobRequest,
+  WatchJobResponseSchema,
+  type WatchJobsRequest,
+  WatchJobsResponseSchema,
+} from "../../gen/gotaskq/v1/job_service_pb.js";
+import type { Engine } from "../core/engine.js";
+import { Violations } from "../core/validate.js";
+import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
+
+/** JobService over the core. */
+export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
+  return {
+    async createJob(request) {
+      const found = new Violations();
+      const created = await jobs.create(toJobRequest(found, request), found);
+      return create(CreateJobResponseSchema, { job: fromJob(created.job), deduplicated: created.deduplicated });
+    },
+
+    async batchCreateJobs({ requests }) {
+      const found = new Violations();
+      const results = await jobs.createBatch(
+        requests.map((request, index) => toJobRequest(found, request, `requests[${index}].`)),
+        found,
+      );
+      return create(BatchCreateJobsResponseSchema, {
+        results: results.map(({ id, deduplicated }) =>
+          create(BatchCreateJobsResultSchema, { jobId: id, deduplicated }),
+        ),
+      });
+    },
+
+    async getJob({ id }) {
+      return create(GetJobResponseSchema, { job: fromJob(await jobs.get(id)) });
+    },
+
+    async listJobs({ queue, statuses, type, pageSize, pageToken }) {
+      const found = new Violations();
+      const filter = { queue, statuses: toStatuses(found, "statuses", statuses), type, pageSize, pageToken };
+      found.throwIfAny();
+      const page = await jobs.list(filter);
+      return create(ListJobsResponseSchema, { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken });
+    },
+
+    async cancelJob({ id }) {
+      return { job: fromJob(await jobs.cancel(id)) };
+    },
+
+    async deleteJob({ id }) {
+      await jobs.remove(id);
+      return {};
+    },
+
+    async *watchJob({ id }: WatchJobRequest, { signal }: HandlerContext) {
+      const found = new Violations();
+      found.jobId("id", id);
+      found.throwIfAny();
+      for await (const event of watches.watchJob(id, signal)) {
+        yield create(WatchJobResponseSchema, {
+          event:
+            event.kind === "event"
+              ? { case: "job", value: fromJob(event.job) }
+              : { case: "heartbeat", value: fromHeartbeat(event.at) },
+        });
+      }
+    },
+
+    async *watchJobs(request: WatchJobsRequest, { signal }: HandlerContext) {
+      const found = new Violations();
+      const statuses = toStatuses(found, "statuses", request.statuses);
+      request.queues.forEach((name, index) => {
+        found.queueName(`queues[${index}]`, name);
+      });
+      found.throwIfAny();
+      // A name that does not exist would make a watch that is silent for ever.
+      for (const name of request.queues) await queues.get(name);
+      const filter = { queues: setOf(request.queues), types: setOf(request.types), statuses: setOf(statuses) };
+      for await (const event of watches.watchJobs(filter, request.cursor || undefined, signal)) {
+        yield create(WatchJobsResponseSchema, {
+          cursor: event.cursor,
+          event:
+            event.kind === "event"
+              ? { case: "change", value: fromChange(event.change) }
+              : { case: "heartbeat", value: fromHeartbeat(event.at) },
+        });
+      }
+    },
+  };
+}
+
+function setOf<T>(items: readonly T[]): ReadonlySet<T> | undefined {
+  return items.length === 0 ? undefined : new Set(items);
+}

@@ -1,0 +1,126 @@
+import { MAX_NODE_ID } from "../core/ids.js";
+import { LIMITS } from "../core/limits.js";
+import { QUEUE_POLICIES, type QueuePolicy } from "../core/selector.js";
+import { Violations } from "../core/validate.js";
+import { parseDuration } from "./duration.js";
+
+/** Levels of the log. */
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** What the environment says; times in ms. The README has the table. */
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  readonly numWorkers: number;
+  readonly maxRetries: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly completeJobTtlMs: number;
+  readonly maxCompletedJobs: number;
+  readonly queuePolicy: QueuePolicy;
+  /** Queues to create at start, besides `default`. */
+  readonly queues: readonly string[];
+  readonly leaseMs: number;
+  readonly maxLostLeases: number;
+  readonly shutdownTimeoutMs: number;
+  /** Path of a module with handlers; undefined: the built-in ones. */
+  readonly handlers: string | undefined;
+  readonly logLevel: string;
+  readonly nodeId: number;
+  /** Changes kept for watchers that lag behind or come back. */
+  readonly changeLogSize: number;
+  /** Server streams open at the same time. */
+  readonly maxStreams: number;
+}
+
+/** Every problem of an environment, one a line, each naming its variable. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+/** Variables of the contract that this version does not serve yet: starting without them would surprise. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  AUTH_TOKENS: "tokens",
+  AUTH_TOKENS_FILE: "tokens",
+  TLS_CERT: "TLS",
+  TLS_KEY: "TLS",
+  CORS_ORIGINS: "cross-origin access",
+};
+
+/** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable is an unset one. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+
+  function read<T>(name: string, fallback: T, parse: (text: string) => T | undefined, wanted: string): T {
+    const text = env[name]?.trim();
+    if (!text) return fallback;
+    const value = parse(text);
+    if (value === undefined) problems.push(`${name}: must be ${wanted}, got "${text}"`);
+    return value ?? fallback;
+  }
+  const integer = (name: string, fallback: number, min: number, max: number) =>
+    read(
+      name,
+      fallback,
+      (text) => (/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined),
+      `a whole number from ${min} to ${max}`,
+    );
+  const duration = (name: string, fallbackMs: number, minMs: number, maxMs: number) =>
+    read(
+      name,
+      fallbackMs,
+      (text) => {
+        const ms = parseDuration(text);
+        return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
+      },
+      `a duration from ${minMs}ms to ${maxMs / 3_600_000}h, like 500ms, 30s, 5m, 24h`,
+    );
+  const choice = <T extends string>(name: string, fallback: T, values: readonly T[]) =>
+    read(name, fallback, (text) => values.find((value) => value === text), `one of ${values.join(", ")}`);
+
+  const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
+  if (useRedis)
+    problems.push("USE_REDIS: the Redis backend is not part of this version yet; unset it to run in memory");
+  for (const [name, what] of Object.entries(NOT_YET)) {
+    if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
+  }
+
+  const config: Config = {
+    port: integer("PORT", 8000, 0, 65_535),
+    host: read("HOST", "127.0.0.1", (text) => text, "a host name or address"),
+    numWorkers: integer("NUM_WORKERS", 10, 0, 10_000),
+    maxRetries: integer("MAX_RETRIES", 5, 0, LIMITS.maxRetries),
+    baseDelayMs: duration("BASE_DELAY", 100, 0, LIMITS.delayMs),
+    maxDelayMs: duration("MAX_DELAY", 5000, 0, LIMITS.delayMs),
+    completeJobTtlMs: duration("COMPLETE_JOB_TTL", 300_000, 0, LIMITS.delayMs),
+    maxCompletedJobs: integer("MAX_COMPLETED_JOBS", 100_000, 0, 10_000_000),
+    queuePolicy: choice("QUEUE_POLICY", "round-robin", QUEUE_POLICIES),
+    queues: read("QUEUES", [], (text) => text.split(",").map((name) => name.trim()), "queue names parted by commas"),
+    leaseMs: duration("LEASE_DURATION", 30_000, 1000, 3_600_000),
+    maxLostLeases: integer("MAX_LOST_LEASES", 5, 0, 1000),
+    shutdownTimeoutMs: duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
+    handlers: read<string | undefined>("HANDLERS", undefined, (text) => text, "the path of a module"),
+    logLevel: choice("LOG_LEVEL", "info", LOG_LEVELS),
+    nodeId: integer("NODE_ID", 0, 0, MAX_NODE_ID),
+    changeLogSize: integer("CHANGE_LOG_SIZE", 500_000, 1000, 10_000_000),
+    maxStreams: integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+  };
+  problems.push(...badQueueNames(config.queues));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+function parseBoolean(text: string): boolean | undefined {
+  if (/^(true|1|yes|on)$/i.test(text)) return true;
+  return /^(false|0|no|off)$/i.test(text) ? false : undefined;
+}
+
+function badQueueNames(names: readonly string[]): string[] {
+  const found = new Violations();
+  for (const name of names) found.queueName(`"${name}"`, name);
+  return found.list.map(({ field, description }) => `QUEUES: ${field} ${description}`);
+}

@@ -1,0 +1,130 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+
+/** How HTTP/2 with prior knowledge begins: `PRI * HTTP/2.0`. No HTTP/1 method does. */
+const HTTP2_START = Buffer.from("PRI ");
+
+/** How long a new connection may stay silent, ms. */
+const FIRST_BYTES_MS = 10_000;
+
+/** How long an idle HTTP/1.1 connection is kept, ms: longer than load balancers keep theirs. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** How long answers under way may take once the listener is closed, ms. */
+const CLOSE_GRACE_MS = 1000;
+
+/** MiB of buffers one HTTP/2 connection may hold: thousands of streams share it. */
+const SESSION_MEMORY_MIB = 256;
+
+/** Answers requests of both HTTP versions. */
+export type RequestHandler = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => void;
+
+/** A port that speaks HTTP/1.1 and cleartext HTTP/2. */
+export interface Listener {
+  /** Resolves to the address once connections are accepted; rejects when the port cannot be had. */
+  listen(port: number, host: string): Promise<AddressInfo>;
+  /** Accepts no more connections; those that are open go on, and are told to go elsewhere. Idempotent. */
+  drain(): void;
+  /** Lets answers under way finish for a moment, then ends every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Makes a listener: each connection goes to the HTTP/1.1 or the HTTP/2 server by its first bytes. */
+export function createListener(handle: RequestHandler): Listener {
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  let isDraining = false;
+
+  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    if (isDraining) response.setHeader("connection", "close");
+    handle(request, response);
+  });
+  const http2 = createHttp2Server({ maxSessionMemory: SESSION_MEMORY_MIB }, handle);
+  http2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    if (isDraining) session.close();
+  });
+  // A peer that breaks the protocol or goes away ends its own session only.
+  http2.on("sessionError", () => {});
+  // The server never listens itself; without this its timeouts, and closeIdleConnections, do nothing.
+  http.emit("listening");
+
+  const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    choose(socket, http, http2);
+  });
+
+  return {
+    listen(port, host) {
+      return new Promise((resolve, reject) => {
+        net.once("error", reject);
+        net.listen(port, host, () => {
+          net.off("error", reject);
+          resolve(net.address() as AddressInfo);
+        });
+      });
+    },
+
+    drain() {
+      if (isDraining) return;
+      isDraining = true;
+      net.close();
+      http.closeIdleConnections();
+    },
+
+    async close() {
+      this.drain();
+      for (const session of sessions) session.close();
+      await allClosed(sockets, () => http.closeIdleConnections());
+      for (const socket of sockets) socket.destroy();
+      http.close();
+    },
+  };
+}
+
+/** Hands a connection to the server that speaks its protocol. */
+function choose(socket: Socket, http: Server, http2: Http2Server): void {
+  const kill = () => socket.destroy();
+  let start: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+  const read = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
+    const length = Math.min(HTTP2_START.length, start.length);
+    const isHttp2 = start.subarray(0, length).equals(HTTP2_START.subarray(0, length));
+    if (isHttp2 && length < HTTP2_START.length) return;
+    socket.off("readable", read).off("end", kill).off("error", kill).off("timeout", kill);
+    socket.setTimeout(0);
+    socket.unshift(start);
+    // An HTTP/1.1 client may close its half after the request and still wants the answer; HTTP/2 has no such thing.
+    socket.allowHalfOpen = !isHttp2;
+    (isHttp2 ? http2 : http).emit("connection", socket);
+  };
+  socket.on("error", kill).on("end", kill).on("timeout", kill).on("readable", read);
+  socket.setTimeout(FIRST_BYTES_MS);
+}
+
+/** Resolves when no connection is left, or after the grace time. */
+function allClosed(sockets: ReadonlySet<Socket>, nudge: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const startedAt = performance.now();
+    const check = setInterval(() => {
+      nudge();
+      if (sockets.size > 0 && performance.now() - startedAt < CLOSE_GRACE_MS) return;
+      clearInterval(check);
+      resolve();
+    }, 10);
+  });
+}

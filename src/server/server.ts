@@ -1,0 +1,147 @@
+import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
+import { createMemoryBackend } from "../backends/memory/memory-backend.js";
+import { createBuiltinHandlers } from "../core/builtin-handlers.js";
+import { type Clock, createSystemClock } from "../core/clock.js";
+import { createEngine, type Engine } from "../core/engine.js";
+import { TaskQueueError } from "../core/errors.js";
+import type { Handlers } from "../core/handler.js";
+import { createIdGenerator } from "../core/ids.js";
+import type { Logger } from "../core/logger.js";
+import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
+import type { Config } from "./config.js";
+import { createListener } from "./listener.js";
+import { createMetrics, type Metrics } from "./metrics.js";
+
+/** A running server. */
+export interface Server {
+  readonly engine: Engine;
+  readonly address: AddressInfo;
+  /** Where clients reach it, as in `http://127.0.0.1:8000`. */
+  readonly url: string;
+  /**
+   * Takes no more jobs and connections, lets running jobs finish within SHUTDOWN_TIMEOUT, then gives them back, ends
+   * the streams with SERVER_DRAINING, and closes. Idempotent.
+   */
+  stop(): Promise<void>;
+}
+
+/** What may be handed in. */
+export interface ServerDeps {
+  readonly logger: Logger;
+  /** Default: the built-in ones. */
+  readonly handlers?: Handlers | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** Starts a server. Rejects when its port cannot be had. */
+export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
+  const { logger, clock = createSystemClock() } = deps;
+  const metrics = createMetrics({
+    queues: () => engine.backend.queues(),
+    activeWorkers: () => engine.activeWorkers,
+  });
+  const { observer } = metrics;
+  const { random } = Math;
+  const engine: Engine = createEngine(
+    {
+      backend: createMemoryBackend({ clock, random }, config),
+      clock,
+      ids: createIdGenerator(clock, config.nodeId),
+      random,
+      logger,
+      observer,
+    },
+    {
+      handlers: deps.handlers ?? createBuiltinHandlers(clock),
+      numWorkers: config.numWorkers,
+      queuePolicy: config.queuePolicy,
+      leaseMs: config.leaseMs,
+      worker: `${hostname()}/${process.pid}`,
+      jobDefaults: {
+        maxRetries: config.maxRetries,
+        backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
+      },
+    },
+  );
+  let isDraining = false;
+  const rpc = createRpcHandler(engine, {
+    observer: metrics,
+    logger,
+    maxStreams: config.maxStreams,
+    otherwise: (request, response) => answerPage(request, response, metrics, () => isDraining, logger),
+  });
+  const listener = createListener(rpc);
+
+  await engine.start();
+  for (const name of config.queues) await createMissing(engine, name);
+  let address: AddressInfo;
+  try {
+    address = await listener.listen(config.port, config.host);
+  } catch (error) {
+    await engine.stop(0);
+    throw error;
+  }
+
+  let stopped: Promise<void> | undefined;
+  return {
+    engine,
+    address,
+    url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    stop() {
+      stopped ??= (async () => {
+        isDraining = true;
+        listener.drain();
+        await engine.stop(config.shutdownTimeoutMs);
+        await listener.close();
+      })();
+      return stopped;
+    },
+  };
+}
+
+async function createMissing(engine: Engine, name: string): Promise<void> {
+  try {
+    await engine.queues.create(name);
+  } catch (error) {
+    if (!(error instanceof TaskQueueError && error.reason === "QUEUE_EXISTS")) throw error;
+  }
+}
+
+/** Serves what is no RPC. */
+function answerPage(
+  request: HttpRequest,
+  response: HttpResponse,
+  metrics: Metrics,
+  isDraining: () => boolean,
+  logger: Logger,
+): void {
+  const answer = (status: number, type: string, body: string) => {
+    response.statusCode = status;
+    response.setHeader("content-type", type);
+    response.end(request.method === "HEAD" ? "" : body);
+  };
+  const path = (request.url ?? "").split("?", 1)[0];
+  request.resume();
+  if (path !== "/healthz" && path !== "/metrics") {
+    answer(
+      404,
+      "application/json",
+      '{"code":"not_found","message":"no such page; RPCs are POST /gotaskq.v1.<Service>/<Method>"}',
+    );
+  } else if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", "GET, HEAD");
+    answer(405, "text/plain; charset=utf-8", "use GET\n");
+  } else if (path === "/healthz") {
+    if (isDraining()) answer(503, "application/json", '{"status":"NOT_SERVING","reason":"SERVER_DRAINING"}');
+    else answer(200, "application/json", '{"status":"SERVING"}');
+  } else {
+    metrics.page().then(
+      ({ contentType, body }) => answer(200, contentType, body),
+      (error) => {
+        logger.error({ err: error }, "metrics could not be collected");
+        answer(500, "text/plain; charset=utf-8", "metrics could not be collected\n");
+      },
+    );
+  }
+}

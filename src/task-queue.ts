@@ -1,0 +1,154 @@
+import { hostname } from "node:os";
+import { createMemoryBackend } from "./backends/memory/memory-backend.js";
+import type { BackendOptions, ChangeFilter } from "./core/backend.js";
+import { createSystemClock } from "./core/clock.js";
+import type { DlqOperations } from "./core/dlq-operations.js";
+import { createEngine } from "./core/engine.js";
+import { fieldInvalid } from "./core/errors.js";
+import type { Handlers, JsonValue } from "./core/handler.js";
+import { createIdGenerator } from "./core/ids.js";
+import type { Job } from "./core/job.js";
+import { type CreatedJob, DEFAULT_JOB_DEFAULTS, type JobDefaults, type JobFilter } from "./core/job-operations.js";
+import { type Logger, silentLogger } from "./core/logger.js";
+import { type Observer, silentObserver } from "./core/observer.js";
+import type { JobPage } from "./core/paging.js";
+import type { QueueOperations } from "./core/queue-operations.js";
+import type { QueuePolicy } from "./core/selector.js";
+import type { JobRequest } from "./core/validate.js";
+import type { JobsEvent } from "./core/watch-hub.js";
+
+/** A new job; times and durations in ms. */
+export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {
+  /** Any JSON value, or bytes. */
+  readonly payload?: JsonValue | Uint8Array | undefined;
+  /** Not before this time. */
+  readonly runAfter?: Date | number | undefined;
+}
+
+/** Settings of a task queue; all have defaults. Durations in ms. */
+export interface TaskQueueOptions extends Partial<BackendOptions>, Partial<JobDefaults> {
+  /** Handlers by job type. Default: none; jobs then wait. */
+  readonly handlers?: Handlers | undefined;
+  /** Handlers that run at the same time. Default 10. */
+  readonly numWorkers?: number | undefined;
+  /** Default `round-robin`. */
+  readonly queuePolicy?: QueuePolicy | undefined;
+  /** Default 30,000. */
+  readonly leaseMs?: number | undefined;
+  /** Changes kept for watchers that lag behind or come back. Default 500,000. */
+  readonly changeLogSize?: number | undefined;
+  /** 0 to 1023, no two alike on one store. Default 0. */
+  readonly nodeId?: number | undefined;
+  /** A pino logger, or one like it. Default: silent. */
+  readonly logger?: Logger | undefined;
+  /** Told what happens, for metrics. Default: none. */
+  readonly observer?: Observer | undefined;
+}
+
+/** A job server inside a program: the core of GoTaskQ without the network. Errors are `TaskQueueError`s. */
+export interface TaskQueue {
+  /** Begins to run jobs. */
+  start(): Promise<void>;
+  /**
+   * Takes no more jobs, lets running handlers finish within `timeoutMs` (default 10,000), then aborts them and gives
+   * their jobs back. Idempotent.
+   */
+  stop(timeoutMs?: number): Promise<void>;
+  /** Creates a job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. */
+  create(task: NewTask): Promise<CreatedJob>;
+  /** Creates 1 to 1000 jobs, all or none; answers in order. */
+  createBatch(tasks: readonly NewTask[]): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  /** JOB_NOT_FOUND. */
+  get(id: string): Promise<Job>;
+  list(filter?: JobFilter): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  cancel(id: string): Promise<Job>;
+  /** Deletes a job that is DONE, CANCELED or DEAD. */
+  remove(id: string): Promise<void>;
+  /** The job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. */
+  watchJob(id: string, signal?: AbortSignal): AsyncIterable<Job>;
+  /** The changes of all jobs that match, after `cursor` or from now on, with heartbeats; endless. */
+  watchJobs(filter?: ChangeFilter, cursor?: string, signal?: AbortSignal): AsyncIterable<JobsEvent>;
+  /** Waits until a job is DONE, DEAD or CANCELED, and answers it. */
+  wait(id: string, signal?: AbortSignal): Promise<Job>;
+  readonly queues: QueueOperations;
+  readonly dlq: DlqOperations;
+}
+
+/** Makes a task queue in memory. Nothing runs until it is started. */
+export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
+  const clock = createSystemClock();
+  const { random } = Math;
+  const engine = createEngine(
+    {
+      backend: createMemoryBackend({ clock, random }, withoutUndefined(options)),
+      clock,
+      ids: createIdGenerator(clock, options.nodeId ?? 0),
+      random,
+      logger: options.logger ?? silentLogger,
+      observer: options.observer ?? silentObserver,
+    },
+    {
+      handlers: options.handlers ?? {},
+      numWorkers: options.numWorkers ?? 10,
+      queuePolicy: options.queuePolicy ?? "round-robin",
+      leaseMs: options.leaseMs ?? 30_000,
+      worker: `${hostname()}/${process.pid}`,
+      jobDefaults: {
+        maxRetries: options.maxRetries ?? DEFAULT_JOB_DEFAULTS.maxRetries,
+        backoff: options.backoff ?? DEFAULT_JOB_DEFAULTS.backoff,
+      },
+    },
+  );
+  const { jobs, queues, dlq, watches } = engine;
+
+  async function* watchJob(id: string, signal = new AbortController().signal): AsyncGenerator<Job> {
+    for await (const event of watches.watchJob(id, signal)) if (event.kind === "event") yield event.job;
+  }
+
+  return {
+    start: () => engine.start(),
+    stop: (timeoutMs = 10_000) => engine.stop(timeoutMs),
+    create: async (task) => jobs.create(toRequest(task, "")),
+    createBatch: async (tasks) => jobs.createBatch(tasks.map((task, index) => toRequest(task, `requests[${index}].`))),
+    get: (id) => jobs.get(id),
+    list: (filter = {}) => jobs.list(filter),
+    cancel: (id) => jobs.cancel(id),
+    remove: (id) => jobs.remove(id),
+    watchJob,
+    watchJobs: (filter = {}, cursor, signal = new AbortController().signal) =>
+      watches.watchJobs(filter, cursor, signal),
+    async wait(id, signal) {
+      let last: Job | undefined;
+      for await (const job of watchJob(id, signal)) last = job;
+      return last ?? jobs.get(id);
+    },
+    queues,
+    dlq,
+  };
+}
+
+function toRequest(task: NewTask, path: string): JobRequest {
+  const { payload, runAfter } = task;
+  return {
+    ...task,
+    payload: payload === undefined || payload instanceof Uint8Array ? payload : toText(payload, path),
+    runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
+  };
+}
+
+function toText(payload: JsonValue, path: string): string {
+  let text: string | undefined;
+  let problem = "it has none";
+  try {
+    text = JSON.stringify(payload);
+  } catch (error) {
+    problem = error instanceof Error ? error.message : String(error);
+  }
+  if (text !== undefined) return text;
+  throw fieldInvalid([{ field: `${path}payload`, description: `cannot be written as JSON: ${problem}` }]);
+}
+
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
