@@ -69,6 +69,11 @@ export class Attempt implements HandlerContext {
     return progress;
   }
 
+  /** A report that was taken could not be written: it counts again, unless there is a later one. */
+  putBackProgress(progress: Progress): void {
+    this.#progress ??= progress;
+  }
+
   /** Calls `expire` when the job's timeout has passed. */
   startTimeout(expire: () => void): void {
     const { timeoutMs } = this.lease.job;

@@ -28,7 +28,8 @@ function checked(result: Payload): Payload {
 export function errorText(error: unknown): string {
   let text: string;
   try {
-    text = error instanceof Error ? error.message || error.name : String(error);
+    // A message is whatever was assigned to it.
+    text = String(error instanceof Error ? error.message || error.name : error);
   } catch {
     text = "the handler threw something that has no text";
   }

@@ -192,9 +192,16 @@ function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
 
 /** A job as it is right after its creation; saves reading it back. */
 function newlyCreated(spec: NewJob, createdAt: number, runAfter: number): Job {
-  const { delayMs: _delay, requestId: _request, ...rest } = spec;
   return {
-    ...rest,
+    id: spec.id,
+    queue: spec.queue,
+    type: spec.type,
+    payload: spec.payload,
+    priority: spec.priority,
+    maxRetries: spec.maxRetries,
+    backoff: spec.backoff,
+    timeoutMs: spec.timeoutMs,
+    metadata: spec.metadata,
     status: "PENDING",
     revision: 1,
     retryCount: 0,

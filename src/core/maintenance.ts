@@ -20,6 +20,8 @@ export class Maintenance {
   /** When the timer fires, on the monotonic clock. */
   #at = Number.POSITIVE_INFINITY;
   #isRunning = false;
+  /** Whether something became due while a tick was under way. */
+  #isDueAgain = false;
   #isStopped = true;
 
   /** `before` is called ahead of each tick. */
@@ -57,16 +59,17 @@ export class Maintenance {
 
   async #run(): Promise<void> {
     if (this.#isRunning) {
-      this.due(1);
+      this.#isDueAgain = true;
       return;
     }
     this.#isRunning = true;
+    this.#isDueAgain = false;
     let nextInMs = MAX_WAIT_MS;
     try {
       await this.#before();
       const result = await this.#backend.tick();
       for (const { queue, type, status } of result.lost) this.#observer.leaseLost(queue, type, status);
-      nextInMs = result.nextInMs ?? MAX_WAIT_MS;
+      nextInMs = this.#isDueAgain ? 0 : (result.nextInMs ?? MAX_WAIT_MS);
     } catch (error) {
       this.#logger.warn({ err: error }, "maintenance failed; trying again");
       nextInMs = RETRY_MS;

@@ -31,7 +31,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       found.queueName("name", name);
       checkQueueSettings(found, "settings.", settings);
       found.throwIfAny();
-      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...settings });
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...given(settings) });
     },
 
     async get(name) {
@@ -47,7 +47,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       found.queueName("queue.name", name);
       checkQueueSettings(found, "queue.settings.", settings);
       found.throwIfAny();
-      return backend.updateQueue(name, settings);
+      return backend.updateQueue(name, given(settings));
     },
 
     async remove(name, force) {
@@ -73,6 +73,11 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       return backend.purge(name);
     },
   };
+}
+
+/** The settings that are given: one that is undefined must not take the place of another. */
+function given(settings: Partial<QueueSettings>): Partial<QueueSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
 function checkName(name: string): void {

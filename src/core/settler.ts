@@ -1,7 +1,7 @@
 import type { Attempt } from "./attempt.js";
 import type { RetryDecision } from "./backend.js";
 import type { Clock } from "./clock.js";
-import type { Payload } from "./job.js";
+import type { Payload, Progress } from "./job.js";
 import type { Leasing } from "./leasing.js";
 import type { Logger } from "./logger.js";
 
@@ -14,6 +14,8 @@ export type AttemptOutcome =
 interface Pending {
   readonly attempt: Attempt;
   readonly outcome: AttemptOutcome;
+  /** The last progress report, while it is not written. */
+  report?: Progress | undefined;
 }
 
 /** Wait before a write that failed is tried again, ms. */
@@ -76,6 +78,7 @@ export class Settler {
     const { complete, fail, release, progress } = sort(batch);
     // A last progress report is written before the job ends.
     if (progress.length > 0) await this.#leasing.extend(progress);
+    for (const item of batch) item.report = undefined;
     await Promise.all([
       complete.length > 0 && this.#leasing.complete(complete),
       fail.length > 0 && this.#leasing.fail(fail),
@@ -89,10 +92,11 @@ function sort(batch: readonly Pending[]) {
   const fail = [];
   const release = [];
   const progress = [];
-  for (const { attempt, outcome } of batch) {
+  for (const item of batch) {
+    const { attempt, outcome } = item;
     const ref = { jobId: attempt.lease.job.id, token: attempt.lease.token };
-    const report = attempt.takeProgress();
-    if (report !== undefined) progress.push({ ...ref, progress: report });
+    item.report ??= attempt.takeProgress();
+    if (item.report !== undefined) progress.push({ ...ref, progress: item.report });
     if (outcome.kind === "complete") complete.push({ ...ref, result: outcome.result });
     else if (outcome.kind === "fail") fail.push({ ...ref, error: outcome.error, retry: outcome.retry });
     else release.push(ref);

@@ -226,7 +226,8 @@ export class WorkerPool {
       const [result] = await this.#deps.leasing.extend([{ jobId: job.id, token, progress }]);
       if (result !== undefined) this.#heed(attempt, result);
     } catch (error) {
-      this.#deps.logger.warn({ err: error, job: job.id }, "progress could not be written");
+      attempt.putBackProgress(progress);
+      this.#deps.logger.warn({ err: error, job: job.id }, "progress could not be written; trying again");
     }
   }
 

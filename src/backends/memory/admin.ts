@@ -33,8 +33,8 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
     if (record === undefined) return { outcome: "NOT_FOUND" };
     if (record.status !== "DEAD" || record.run === undefined) return { outcome: "CONFLICT", status: record.status };
     record.queue.unbury(record);
-    record.retryCount = 0;
-    record.lostLeases = 0;
+    record.run.retryCount = 0;
+    record.run.lostLeases = 0;
     record.runAfter = now;
     record.run.finishedAt = undefined;
     store.step(record, "PENDING", now);
@@ -58,17 +58,21 @@ export function remove(store: JobStore, ids: readonly string[], statuses: readon
 
 export function createQueue(store: JobStore, name: string, settings: QueueSettings): Queue {
   if (store.queues.has(name)) throw queueExists(name);
-  const now = store.clock.now();
-  const queue = new QueueState(name, settings, now);
+  const queue = new QueueState(name, settings, store.clock.now());
   store.queues.set(name, queue);
   store.markQueues();
-  return queue.snapshot(now);
+  return snapshot(store, queue);
 }
 
 export function queues(store: JobStore, names: readonly string[] | undefined): Queue[] {
-  const now = store.clock.now();
   const wanted = names === undefined ? [...store.queues.values()] : names.flatMap((n) => store.queues.get(n) ?? []);
-  return wanted.map((queue) => queue.snapshot(now)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return wanted.map((queue) => snapshot(store, queue)).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function snapshot(store: JobStore, queue: QueueState): Queue {
+  const now = store.clock.now();
+  store.promote(queue, now);
+  return queue.snapshot(now);
 }
 
 export function updateQueue(store: JobStore, name: string, settings: Partial<QueueSettings>): Queue {
@@ -79,7 +83,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
   queue.settings = { ...queue.settings, ...settings };
   store.markQueues();
   store.markReady(queue);
-  return queue.snapshot(store.clock.now());
+  return snapshot(store, queue);
 }
 
 export function setPaused(store: JobStore, name: string, paused: boolean): Queue {
@@ -87,7 +91,7 @@ export function setPaused(store: JobStore, name: string, paused: boolean): Queue
   queue.paused = paused;
   store.markQueues();
   if (!paused) store.markReady(queue);
-  return queue.snapshot(store.clock.now());
+  return snapshot(store, queue);
 }
 
 export function deleteQueue(store: JobStore, name: string, force: boolean): void {

@@ -25,7 +25,6 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
       job.payload,
       job.priority,
       shared,
-      job.requestId,
       now,
       runAfter,
     );
@@ -52,7 +51,8 @@ function refuseWhatDoesNotFit(store: JobStore, jobs: readonly NewJob[]): void {
 }
 
 function optionsOf(job: NewJob): JobOptions {
-  return { maxRetries: job.maxRetries, backoff: job.backoff, timeoutMs: job.timeoutMs, metadata: job.metadata };
+  const { maxRetries, backoff, timeoutMs, metadata, requestId } = job;
+  return { maxRetries, backoff, timeoutMs, metadata, requestId };
 }
 
 function sameOptions(options: JobOptions, job: NewJob): boolean {
@@ -60,6 +60,7 @@ function sameOptions(options: JobOptions, job: NewJob): boolean {
     options.maxRetries === job.maxRetries &&
     options.backoff === job.backoff &&
     options.timeoutMs === job.timeoutMs &&
-    options.metadata === job.metadata
+    options.metadata === job.metadata &&
+    options.requestId === job.requestId
   );
 }

@@ -2,7 +2,7 @@ import type { Change } from "../../core/backend.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../core/job.js";
 import type { QueueState } from "./queue-state.js";
 
-/** What a job has only after it was first leased; kept apart so that waiting jobs stay small. */
+/** What a job has only after its first change; kept apart so that waiting jobs stay small. */
 export class RunRecord {
   /** The current lease; undefined when there is none. */
   token: string | undefined;
@@ -10,6 +10,10 @@ export class RunRecord {
   settledToken: string | undefined;
   /** End of the lease, on the monotonic clock. */
   leaseUntil = 0;
+  revision = 1;
+  retryCount = 0;
+  deliveries = 0;
+  lostLeases = 0;
   startedAt: number | undefined;
   finishedAt: number | undefined;
   worker = "";
@@ -18,28 +22,27 @@ export class RunRecord {
   result: Payload | undefined;
   progress: Progress | undefined;
   cancelRequested = false;
+
+  constructor(public updatedAt: number) {}
 }
 
-/** What few jobs set; shared by those that set the same. */
+/** What few jobs set; shared by those that say the same. */
 export interface JobOptions {
   readonly maxRetries: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly requestId: string | undefined;
 }
 
-/** A job in memory. One million of these are meant to fit; look at `npm run bench -- memory` after adding a field. */
+/** A job in memory. One million of these are meant to fit; run `npm run bench -- memory` after adding a field. */
 export class JobRecord {
   status: JobStatus = "PENDING";
-  revision = 1;
-  retryCount = 0;
-  deliveries = 0;
-  lostLeases = 0;
-  updatedAt: number;
   /** Whether it waits among the scheduled jobs; otherwise, while PENDING, among the ready ones. */
   scheduled = false;
   /** Whether it was deleted. */
   gone = false;
+  /** Undefined before its first change. */
   run: RunRecord | undefined;
 
   constructor(
@@ -49,11 +52,14 @@ export class JobRecord {
     readonly payload: Payload | undefined,
     readonly priority: number,
     readonly options: JobOptions,
-    readonly requestId: string | undefined,
     readonly createdAt: number,
     public runAfter: number,
-  ) {
-    this.updatedAt = createdAt;
+  ) {}
+
+  /** What changes, made when it is needed first. */
+  get changing(): RunRecord {
+    this.run ??= new RunRecord(this.createdAt);
+    return this.run;
   }
 }
 
@@ -71,16 +77,16 @@ export function toJob(record: JobRecord): Job {
     timeoutMs: options.timeoutMs,
     metadata: options.metadata,
     status: record.status,
-    revision: record.revision,
-    retryCount: record.retryCount,
-    deliveries: record.deliveries,
-    lostLeases: record.lostLeases,
+    revision: run?.revision ?? 1,
+    retryCount: run?.retryCount ?? 0,
+    deliveries: run?.deliveries ?? 0,
+    lostLeases: run?.lostLeases ?? 0,
     error: run?.error ?? "",
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",
     createdAt: record.createdAt,
-    updatedAt: record.updatedAt,
+    updatedAt: run?.updatedAt ?? record.createdAt,
     runAfter: record.runAfter,
     startedAt: run?.startedAt,
     finishedAt: run?.finishedAt,
@@ -99,15 +105,15 @@ export function toChange(record: JobRecord): Change {
     priority: record.priority,
     deleted: record.gone,
     status: record.status,
-    revision: record.revision,
-    retryCount: record.retryCount,
-    deliveries: record.deliveries,
-    lostLeases: record.lostLeases,
+    revision: run?.revision ?? 1,
+    retryCount: run?.retryCount ?? 0,
+    deliveries: run?.deliveries ?? 0,
+    lostLeases: run?.lostLeases ?? 0,
     error: run?.error ?? "",
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",
-    updatedAt: record.updatedAt,
+    updatedAt: run?.updatedAt ?? record.createdAt,
     runAfter: record.runAfter,
     startedAt: run?.startedAt,
     finishedAt: run?.finishedAt,

@@ -6,7 +6,7 @@ import { TRANSITIONS } from "../../core/job.js";
 import { LIMITS } from "../../core/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
 import { ChangeLog } from "./change-log.js";
-import { type JobRecord, RunRecord, toChange } from "./job-record.js";
+import { type JobRecord, type RunRecord, toChange } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { QueueState } from "./queue-state.js";
 
@@ -70,7 +70,8 @@ export class JobStore {
   add(record: JobRecord): void {
     this.jobs.set(record.id, record);
     record.queue.all.insert(record);
-    if (record.requestId !== undefined) record.queue.requests.set(record.requestId, record);
+    const { requestId } = record.options;
+    if (requestId !== undefined) record.queue.requests.set(requestId, record);
     this.#log(record);
     this.wait(record, record.createdAt);
   }
@@ -86,8 +87,9 @@ export class JobStore {
 
   /** Takes a visible step that leaves the status as it is. */
   touch(record: JobRecord, now: number): void {
-    record.revision++;
-    record.updatedAt = now;
+    const run = record.changing;
+    run.revision++;
+    run.updatedAt = now;
     this.#log(record);
   }
 
@@ -97,15 +99,19 @@ export class JobStore {
     else this.markDue(record.runAfter - now);
   }
 
+  /** Makes scheduled jobs ready whose time has come, up to `max`, whoever noticed it. */
+  promote(queue: QueueState, now: number, max = Number.POSITIVE_INFINITY): void {
+    if (queue.promote(now, max) > 0) this.markReady(queue);
+  }
+
   /** PENDING to RUNNING; the job was taken out of its line. */
   lease(record: JobRecord, leaseMs: number, worker: string, now: number): string {
-    record.run ??= new RunRecord();
-    const { run } = record;
+    const run = record.changing;
     run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
     run.startedAt = now;
     run.progress = undefined;
-    record.deliveries++;
+    run.deliveries++;
     record.queue.running.add(record);
     this.step(record, "RUNNING", now);
     run.leaseUntil = this.clock.monotonic() + leaseMs;
@@ -133,9 +139,8 @@ export class JobStore {
 
   /** RUNNING or PENDING to DONE or CANCELED. */
   finish(record: JobRecord, status: "DONE" | "CANCELED", now: number): void {
-    record.run ??= new RunRecord();
-    record.run.finishedAt = now;
-    record.run.cancelRequested = false;
+    record.changing.finishedAt = now;
+    record.changing.cancelRequested = false;
     this.step(record, status, now);
     if (status === "DONE") record.queue.done++;
     record.queue.finished.push(record);
@@ -145,7 +150,7 @@ export class JobStore {
 
   /** RUNNING or FAILED to DEAD. */
   die(record: JobRecord, now: number): void {
-    if (record.run) record.run.finishedAt = now;
+    record.changing.finishedAt = now;
     this.step(record, "DEAD", now);
     record.queue.bury(record, now);
   }
@@ -155,7 +160,7 @@ export class JobStore {
     const { run } = record;
     if (run === undefined) return;
     run.error = error;
-    const entry = { at: now, error, delivery: record.deliveries, worker: run.worker };
+    const entry = { at: now, error, delivery: run.deliveries, worker: run.worker };
     run.attemptErrors = [...run.attemptErrors, entry].slice(-LIMITS.attemptErrors);
   }
 
@@ -230,7 +235,8 @@ export class JobStore {
     const { queue } = record;
     record.gone = true;
     this.jobs.delete(record.id);
-    if (record.requestId !== undefined) queue.requests.delete(record.requestId);
+    const { requestId } = record.options;
+    if (requestId !== undefined) queue.requests.delete(requestId);
     if (record.status === "DONE") queue.done--;
     queue.all.discard();
   }

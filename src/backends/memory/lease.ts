@@ -17,7 +17,7 @@ export function lease(store: JobStore, request: LeaseRequest): Lease[] {
   for (const name of request.queues) {
     const queue = store.queues.get(name);
     if (queue === undefined || queue.paused) continue;
-    queue.promote(now, Number.POSITIVE_INFINITY);
+    store.promote(queue, now);
     const { maxConcurrency } = queue.settings;
     while (leases.length < request.max && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
       const record = queue.take(request.types);
@@ -61,7 +61,7 @@ export function tick(store: JobStore): TickResult {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
   for (const queue of store.queues.values()) {
-    if (queue.promote(now, TICK_WORK) > 0) store.markReady(queue);
+    store.promote(queue, now, TICK_WORK);
     const due = queue.nextDue;
     if (due !== undefined) at(due - now, 0);
     const trimmed = store.trim(queue, now, TICK_WORK);
@@ -95,15 +95,16 @@ function expire(store: JobStore, now: number): LostLease[] {
 }
 
 function loseLease(store: JobStore, record: JobRecord, now: number): JobStatus {
-  record.lostLeases++;
-  const poison = record.lostLeases > store.options.maxLostLeases;
+  const run = record.changing;
+  run.lostLeases++;
+  const poison = run.lostLeases > store.options.maxLostLeases;
   store.noteError(
     record,
-    poison ? `poison job: its lease was lost ${record.lostLeases} times` : "the lease ran out: worker gone or stuck",
+    poison ? `poison job: its lease was lost ${run.lostLeases} times` : "the lease ran out: worker gone or stuck",
     now,
   );
   store.endLease(record, undefined, true);
-  if (record.run?.cancelRequested) store.finish(record, "CANCELED", now);
+  if (run.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);
   else giveBack(store, record, now);
   return record.status;

@@ -60,7 +60,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     replay: (ids) => run(() => admin.replay(store, ids)),
     remove: (ids, statuses) => run(() => admin.remove(store, ids, statuses)),
     createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),
-    queues: async (names) => admin.queues(store, names),
+    queues: (names) => run(() => admin.queues(store, names)),
     updateQueue: (name, settings) => run(() => admin.updateQueue(store, name, settings)),
     setPaused: (name, paused) => run(() => admin.setPaused(store, name, paused)),
     deleteQueue: (name, force) => run(() => admin.deleteQueue(store, name, force)),

@@ -203,8 +203,8 @@ export class QueueState {
     return this.#deadEntries.keys();
   }
 
+  /** The queue now; the scheduled jobs whose time has come must be promoted before. */
   snapshot(now: number): Queue {
-    this.promote(now, Number.POSITIVE_INFINITY);
     let oldest = Number.POSITIVE_INFINITY;
     for (const line of this.#lines.values()) oldest = Math.min(oldest, line.oldest());
     return {

@@ -67,16 +67,15 @@ function settle(
 
 function retryOrDie(store: JobStore, record: JobRecord, item: Failure, now: number): void {
   store.step(record, "FAILED", now);
-  if (item.retry === "NEVER" || record.retryCount >= record.options.maxRetries) {
+  const run = record.changing;
+  if (item.retry === "NEVER" || run.retryCount >= record.options.maxRetries) {
     store.die(record, now);
     return;
   }
-  record.retryCount++;
+  run.retryCount++;
   record.runAfter =
     now +
-    (item.retry === "DEFAULT"
-      ? backoffDelay(record.options.backoff, record.retryCount, item.jitter)
-      : item.retry.afterMs);
+    (item.retry === "DEFAULT" ? backoffDelay(record.options.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
   store.step(record, "PENDING", now);
   store.wait(record, now);
 }

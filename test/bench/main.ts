@@ -1,0 +1,47 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
+import { type Figure, median } from "./figures.js";
+
+// npm run bench            every row
+// npm run bench -- memory  one row
+// RUNS=5 npm run bench     medians of five runs instead of three
+
+const RUNS = Number(process.env.RUNS ?? 3);
+const folder = fileURLToPath(new URL("./rows/", import.meta.url));
+const known = readdirSync(folder).map((file) => file.replace(/\.ts$/, ""));
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((row) => !known.includes(row));
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Each run has a process of its own: no row inherits the heap, or the compiled code, of another. */
+function run(row: string): Figure[] {
+  const command = ["--expose-gc", "--import", "tsx", `${folder}${row}.ts`];
+  const output = execFileSync(process.execPath, command, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  return JSON.parse(output.trim().split("\n").at(-1) ?? "[]") as Figure[];
+}
+
+function format(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+}
+
+if (unknown.length > 0) {
+  print(`no such row: ${unknown.join(", ")}; there are ${known.join(", ")}`);
+  process.exitCode = 2;
+} else {
+  print(`${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
+  print(`medians of ${RUNS} runs; compare ratios, not absolute figures\n`);
+  for (const row of wanted.length > 0 ? wanted : known) {
+    const runs = Array.from({ length: RUNS }, () => run(row));
+    print(row);
+    runs[0]?.forEach(({ name, unit }, index) => {
+      const values = runs.map((figures) => figures[index]?.value ?? Number.NaN);
+      const spread = `${format(Math.min(...values))} to ${format(Math.max(...values))}`;
+      print(`  ${name.padEnd(58)} ${format(median(values)).padStart(10)} ${unit.padEnd(8)} (${spread})`);
+    });
+  }
+}

@@ -1,0 +1,96 @@
+import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
+import { createSystemClock } from "../../../src/core/clock.js";
+import { createEngine } from "../../../src/core/engine.js";
+import { createIdGenerator } from "../../../src/core/ids.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/job-operations.js";
+import { silentLogger } from "../../../src/core/logger.js";
+import { silentObserver } from "../../../src/core/observer.js";
+import { check, type Figure, median, report } from "../figures.js";
+
+// One million waiting jobs with payloads of 100 bytes: what they hold, and what a job costs then, against a thousand.
+
+const MANY = 1_000_000;
+const FEW = 1000;
+const STEPS = 100_000;
+const SLICE = 1000;
+
+async function openWith(count: number) {
+  const clock = createSystemClock();
+  const engine = createEngine(
+    {
+      backend: createMemoryBackend({ clock, random: Math.random }),
+      clock,
+      ids: createIdGenerator(clock, 0),
+      random: Math.random,
+      logger: silentLogger,
+      observer: silentObserver,
+    },
+    {
+      handlers: {},
+      numWorkers: 0,
+      queuePolicy: "round-robin",
+      leaseMs: 30_000,
+      worker: "bench",
+      jobDefaults: DEFAULT_JOB_DEFAULTS,
+    },
+  );
+  await engine.start();
+  for (let made = 0; made < count; made += 1000) {
+    await engine.jobs.createBatch(Array.from({ length: 1000 }, (_, index) => jobOf(made + index)));
+  }
+  const [queue] = await engine.backend.queues(["default"]);
+  check(queue?.stats.ready === count, `${queue?.stats.ready} jobs wait, not ${count}`);
+  return engine;
+}
+
+function jobOf(index: number) {
+  const payload = JSON.stringify({ text: String(index).padStart(89, "x") });
+  check(payload.length === 100, `the payload has ${payload.length} bytes`);
+  return { type: "noop", payload };
+}
+
+/** Microseconds a create, and a lease with its completion, at a steady number of waiting jobs: medians of slices. */
+async function costs(engine: Awaited<ReturnType<typeof openWith>>): Promise<{ create: number; lease: number }> {
+  const creates: number[] = [];
+  const leases: number[] = [];
+  for (let step = 0; step < STEPS; step += SLICE) {
+    const start = performance.now();
+    for (let index = 0; index < SLICE; index++) await engine.jobs.create(jobOf(index));
+    const middle = performance.now();
+    for (let index = 0; index < SLICE; index++) {
+      const request = { queues: ["default"], types: ["noop"], max: 1, leaseMs: 30_000, worker: "bench" };
+      const [lease] = await engine.leasing.lease(request);
+      check(lease !== undefined, "no job was leased");
+      await engine.leasing.complete([{ jobId: lease?.job.id ?? "", token: lease?.token ?? "", result: undefined }]);
+    }
+    creates.push((middle - start) / SLICE);
+    leases.push((performance.now() - middle) / SLICE);
+  }
+  return { create: median(creates) * 1000, lease: median(leases) * 1000 };
+}
+
+/** The costs at this many waiting jobs, and what the process holds before they are measured. */
+async function measure(count: number) {
+  const engine = await openWith(count);
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const resident = process.memoryUsage().rss / 2 ** 20;
+  await costs(engine);
+  const measured = { resident, ...(await costs(engine)) };
+  await engine.stop(0);
+  return measured;
+}
+
+const large = await measure(MANY);
+const small = await measure(FEW);
+
+const figures: Figure[] = [
+  { name: "resident with 1,000,000 waiting jobs of 100 bytes", value: large.resident, unit: "MiB" },
+  { name: "create at 1,000 waiting", value: small.create, unit: "us" },
+  { name: "create at 1,000,000 waiting", value: large.create, unit: "us" },
+  { name: "create, 1,000,000 against 1,000", value: large.create / small.create, unit: "x" },
+  { name: "lease and complete at 1,000 waiting", value: small.lease, unit: "us" },
+  { name: "lease and complete at 1,000,000 waiting", value: large.lease, unit: "us" },
+  { name: "lease and complete, 1,000,000 against 1,000", value: large.lease / small.lease, unit: "x" },
+];
+report(figures);

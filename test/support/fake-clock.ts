@@ -1,0 +1,60 @@
+import type { Clock, Timer } from "../../src/core/clock.js";
+
+interface Pending {
+  readonly at: number;
+  readonly order: number;
+  readonly fire: () => void;
+}
+
+/** A clock that stands still until it is told to move. */
+export class FakeClock implements Clock {
+  #wall = Date.UTC(2026, 5, 1);
+  #mono = 1000;
+  #order = 0;
+  readonly #timers = new Set<Pending>();
+
+  now(): number {
+    return Math.floor(this.#wall);
+  }
+
+  monotonic(): number {
+    return this.#mono;
+  }
+
+  setTimer(delayMs: number, fire: () => void): Timer {
+    const pending = { at: this.#mono + Math.max(0, delayMs), order: this.#order++, fire };
+    this.#timers.add(pending);
+    return { cancel: () => this.#timers.delete(pending) };
+  }
+
+  /** Pending timers. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves time on, firing what is due on the way, in order; promises settle in between. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#mono + ms;
+    await settle();
+    for (;;) {
+      const next = [...this.#timers].filter((t) => t.at <= end).sort((a, b) => a.at - b.at || a.order - b.order)[0];
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#move(next.at - this.#mono);
+      next.fire();
+      await settle();
+    }
+    this.#move(end - this.#mono);
+    await settle();
+  }
+
+  #move(ms: number): void {
+    this.#mono += ms;
+    this.#wall += ms;
+  }
+}
+
+/** Lets every promise that can settle without a timer or I/O do so. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
