@@ -1,0 +1,109 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, test } from "vitest";
+import { startServerProcess } from "../support/server-process.js";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../../", import.meta.url));
+// Inside the package, so that "gotaskq" means this one.
+const folder = `${root}.build/readme`;
+const readme = readFileSync(`${root}README.md`, "utf8");
+
+/** The code blocks of one language in the section of this title. */
+function blocks(title: string, language: string): string[] {
+  const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
+  return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, code]) => code ?? "");
+}
+
+/** A file with this code. */
+function write(name: string, code: string): string {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/${name}`, code);
+  return `${folder}/${name}`;
+}
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the README", () => {
+  test("has a tour whose commands answer what it says", async () => {
+    const server = await startServerProcess({ LOG_LEVEL: "silent" });
+    const tour = blocks("A tour in five minutes", "sh").join("\n").replaceAll("http://127.0.0.1:8000", server.url);
+    const steps = [...tour.matchAll(/(.*?)^# => ([^\n]*)$/gms)].map(([, commands, part]) => ({ commands, part }));
+    expect(steps.length).toBeGreaterThan(10);
+    // One shell for all steps, as a reader has, with the output of each in a file of its own.
+    const script = steps.map(({ commands }, index) => `exec >'${folder}/${index}.out' 2>&1\n${commands}`).join("\n");
+    const path = write("tour.sh", script);
+    await run("bash", ["-euo", "pipefail", path], { cwd: root }).catch((error) => error);
+    const outputs = steps.map((_, index) => readFileSync(`${folder}/${index}.out`, "utf8"));
+    for (const [index, { commands, part }] of steps.entries()) {
+      expect(outputs[index], `after ${commands}`).toContain(part);
+    }
+    expect(await server.end()).toBe(0);
+  });
+
+  test("has a curl line at start that works", async () => {
+    const server = await startServerProcess();
+    const line = /^try: (.*)$/m.exec(server.output())?.[1] ?? "";
+    const { stdout } = await run("bash", ["-c", line]);
+    expect(JSON.parse(stdout)).toMatchObject({ job: { type: "logger", payload: { msg: "hello" } } });
+    await server.end();
+  });
+
+  test("has handlers that a server loads and runs", async () => {
+    const [code = ""] = blocks("Your own handlers", "ts");
+    const server = await startServerProcess({ HANDLERS: write("my-handlers.ts", code) });
+    const call = async (method: string, message: object) => {
+      const response = await fetch(`${server.url}/gotaskq.v1.JobService/${method}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(message),
+      });
+      return (await response.json()) as { job: { id: string; status: string; result: unknown } };
+    };
+    const { job } = await call("CreateJob", { type: "double", payload: 21 });
+    await run(
+      "npx",
+      [
+        "buf",
+        "curl",
+        "--schema",
+        "proto",
+        "-d",
+        JSON.stringify({ id: job.id }),
+        `${server.url}/gotaskq.v1.JobService/WatchJob`,
+      ],
+      { cwd: root },
+    );
+    expect((await call("GetJob", { id: job.id })).job).toMatchObject({ status: "JOB_STATUS_DONE", result: 42 });
+    await server.end();
+  });
+
+  test("has a library program that runs", async () => {
+    const [code = ""] = blocks("As a library", "ts");
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("library.mts", code)], { cwd: root });
+    expect(stdout.trim()).toBe("DONE 42");
+  });
+
+  test("has a TypeScript client that runs", async () => {
+    const server = await startServerProcess();
+    const [code = ""] = blocks("Clients in other languages", "ts");
+    const program = code.replace("./gen/", "../gen/").replace("http://127.0.0.1:8000", server.url);
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("client.mts", program)], { cwd: root });
+    expect(stdout.trim().split("\n").at(-1)).toBe("3");
+    await server.end();
+  });
+
+  test("names every variable of the configuration, and no other", () => {
+    const source = readFileSync(`${root}src/server/config.ts`, "utf8");
+    const known = [...source.matchAll(/(?:integer|duration|choice|read(?:<[^>]*>)?)\(\s*"([A-Z_]+)"/g)].map(
+      ([, name]) => name,
+    );
+    const section = readme.split(/^## /m).find((text) => text.startsWith("Configuration\n")) ?? "";
+    const named = [...section.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell]) =>
+      [...(cell ?? "").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
+    );
+    expect(named.sort()).toEqual(known.filter((name) => name !== "USE_REDIS").sort());
+  });
+});

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
+
+const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
+
+/** A server in a process of its own, as `npm start` runs it. */
+export interface ServerProcess {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** What it has printed so far. */
+  output(): string;
+  /** Sends a signal and answers the exit code. */
+  end(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+const running = new Set<ChildProcess>();
+
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Runs the built program with these variables and nothing of the caller's configuration. */
+export function spawnServer(env: Readonly<Record<string, string>>, cwd = process.cwd()): ChildProcess {
+  if (!existsSync(MAIN)) throw new Error("the server is not built: run `npm run build`, or the tests by `npm test`");
+  const child = spawn(process.execPath, [MAIN], {
+    cwd,
+    env: { PATH: process.env.PATH ?? "", PORT: "0", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
+}
+
+/** Starts a server process and resolves once it listens; rejects with what it printed when it ends instead. */
+export async function startServerProcess(
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<ServerProcess> {
+  const child = spawnServer(env, cwd);
+  const lines: string[] = [];
+  child.stderr?.on("data", (chunk) => lines.push(String(chunk)));
+  const url = await new Promise<string>((resolve, reject) => {
+    if (child.stdout === null) throw new Error("the process has no output");
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      lines.push(line);
+      const found = /listens on (http:\/\/\S+)/.exec(line)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${lines.join("\n")}`)));
+  });
+  return {
+    url,
+    child,
+    output: () => lines.join("\n"),
+    async end(signal = "SIGTERM") {
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+      const exit = once(child, "exit");
+      child.kill(signal);
+      const [code] = await exit;
+      return code as number | null;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { afterAll, afterEach, beforeEach } from "vitest";
+import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { silentLogger } from "../../src/core/logger.js";
+import { readConfig } from "../../src/server/config.js";
+import { type Server, type ServerDeps, startServer } from "../../src/server/server.js";
+import { GRPC, type TransportKind } from "./transports.js";
+
+/** Typed clients of all services. */
+export interface Clients {
+  readonly jobs: Client<typeof JobService>;
+  readonly queues: Client<typeof QueueService>;
+  readonly dlq: Client<typeof DlqService>;
+}
+
+/** A server on a free port of this machine, with clients over gRPC. */
+export interface TestServer extends Clients, Server {
+  readonly port: number;
+  /** Clients over another transport. */
+  connect(kind: TransportKind): Clients;
+  /** The page at /metrics. */
+  metrics(): Promise<string>;
+}
+
+/** Variables that a test sets instead of the defaults. */
+export type TestEnvironment = Readonly<Record<string, string>>;
+
+const ofFile = new Set<TestServer>();
+const ofTest = new Set<TestServer>();
+let isInTest = false;
+
+async function stopAll(servers: Set<TestServer>): Promise<void> {
+  const stopping = [...servers];
+  servers.clear();
+  await Promise.all(stopping.map((server) => server.stop()));
+}
+
+beforeEach(() => {
+  isInTest = true;
+});
+afterEach(async () => {
+  isInTest = false;
+  await stopAll(ofTest);
+});
+afterAll(() => stopAll(ofFile));
+
+/**
+ * Starts a real server in this process. One started in a test ends after it, one started in `beforeAll` after the file.
+ * Running jobs are not waited for at the end, unless `SHUTDOWN_TIMEOUT` says so.
+ */
+export async function startTestServer(env: TestEnvironment = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
+  const config = readConfig({ PORT: "0", SHUTDOWN_TIMEOUT: "0", ...env });
+  const server = await startServer(config, { logger: silentLogger, ...deps });
+  const connect = (kind: TransportKind) => createClients(kind, server.url);
+  const testServer: TestServer = {
+    ...server,
+    ...connect(GRPC),
+    port: server.address.port,
+    connect,
+    metrics: async () => (await fetch(`${server.url}/metrics`)).text(),
+  };
+  (isInTest ? ofTest : ofFile).add(testServer);
+  return testServer;
+}
+
+/** Clients of a server at this address. */
+export function createClients(kind: TransportKind, url: string): Clients {
+  const transport = kind.create(url);
+  return {
+    jobs: createClient(JobService, transport),
+    queues: createClient(QueueService, transport),
+    dlq: createClient(DlqService, transport),
+  };
+}
+
+/** Creates a queue and answers its name. */
+export async function newQueue({ queues }: Pick<Clients, "queues">, name: string): Promise<string> {
+  await queues.createQueue({ name });
+  return name;
+}

@@ -1,0 +1,14 @@
+/** Something one part of a test tells another. */
+export interface Signal {
+  readonly fired: Promise<void>;
+  fire(): void;
+}
+
+/** A signal that has not fired yet. */
+export function signal(): Signal {
+  let fire = () => {};
+  const fired = new Promise<void>((resolve) => {
+    fire = resolve;
+  });
+  return { fired, fire: () => fire() };
+}
