@@ -59,8 +59,8 @@ export interface Backend {
   setPaused(name: string, paused: boolean): Promise<Queue>;
   /** QUEUE_NOT_FOUND; without `force` QUEUE_NOT_EMPTY when a job waits, runs or is dead. */
   deleteQueue(name: string, force: boolean): Promise<void>;
-  /** Deletes every PENDING job of a queue; answers how many. QUEUE_NOT_FOUND. */
-  purge(name: string): Promise<number>;
+  /** Deletes PENDING jobs of a queue, up to `limit` (default: all); answers how many. QUEUE_NOT_FOUND. */
+  purge(name: string, limit?: number): Promise<number>;
 
   /**
    * Does what is due: ends leases that ran out, makes scheduled jobs ready, forgets finished jobs. Bounded work: asks

@@ -14,7 +14,7 @@ export interface Clock {
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
-/** Longest delay that Node's timers take; a longer one would fire at once. */
+/** Longest delay that Node's timers take; a longer one would fire at once, so it is taken in steps. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
@@ -34,7 +34,12 @@ export function createSystemClock(
     },
     monotonic,
     setTimer(delayMs, fire) {
-      const timer = setTimeout(fire, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS));
+      let timer: NodeJS.Timeout | undefined;
+      const arm = (leftMs: number): void => {
+        const step = Math.min(leftMs, MAX_TIMER_MS);
+        timer = setTimeout(leftMs > step ? () => arm(leftMs - step) : fire, step);
+      };
+      arm(Math.max(delayMs, 0));
       return { cancel: () => clearTimeout(timer) };
     },
   };

@@ -4,6 +4,7 @@ import { jobNotFound, jobStateConflict } from "./errors.js";
 import type { Job } from "./job.js";
 import { checkId, type JobFilter } from "./job-operations.js";
 import { LIMITS } from "./limits.js";
+import { nextTurn } from "./next-turn.js";
 import { type JobPage, listPages, queueNames } from "./paging.js";
 import { Violations } from "./validate.js";
 
@@ -74,6 +75,7 @@ export function createDlqOperations(backend: Backend, clock: Clock): DlqOperatio
         const chosen = ids.slice(0, limit - count);
         if (dryRun) count += chosen.length;
         else if (chosen.length > 0) count += (await apply(chosen)).filter((row) => row.outcome === "APPLIED").length;
+        await nextTurn();
       } while (after !== undefined && count < limit);
     }
     return count;

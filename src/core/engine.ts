@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.js";
-import type { Clock } from "./clock.js";
+import type { Clock, Timer } from "./clock.js";
 import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
 import type { Handlers } from "./handler.js";
 import type { IdGenerator } from "./ids.js";
@@ -12,6 +12,9 @@ import { createQueueOperations, type QueueOperations } from "./queue-operations.
 import { createQueueSelector, type QueuePolicy } from "./selector.js";
 import { WatchHub } from "./watch-hub.js";
 import { WorkerPool } from "./worker-pool.js";
+
+/** Wait before the queues are read again after the backend failed, ms. */
+const RETRY_MS = 1000;
 
 /** What an engine is made of. */
 export interface EngineDeps {
@@ -71,14 +74,19 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
   let stopped: Promise<void> | undefined;
+  let retry: Timer | undefined;
 
   async function refreshQueues(): Promise<void> {
+    retry?.cancel();
     try {
       const queues = await backend.queues();
       selector.update(queues.map(({ name, settings }) => ({ name, weight: settings.weight })));
       pool.wake();
     } catch (error) {
-      logger.warn({ err: error }, "queues could not be read");
+      if (stopped !== undefined) return;
+      logger.warn({ err: error }, "queues could not be read; trying again");
+      retry?.cancel();
+      retry = clock.setTimer(RETRY_MS, () => void refreshQueues());
     }
   }
 
@@ -87,6 +95,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     await pool.stop(timeoutMs);
     watches.stop();
     maintenance.stop();
+    retry?.cancel();
     await backend.stop();
   }
 
@@ -108,8 +117,9 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         },
         due: (inMs) => maintenance.due(inMs),
         changes(changes) {
-          pool.changed(changes);
+          // Watchers first: what the pool does about a change may bring the next one at once.
           watches.changed(changes);
+          pool.changed(changes);
         },
         queues() {
           watches.queuesChanged();
@@ -117,6 +127,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         },
       });
       await refreshQueues();
+      // It may have been stopped meanwhile.
+      if (stopped !== undefined) return;
       maintenance.start();
       pool.start();
     },

@@ -96,6 +96,13 @@ export function jobNotFound(id: string): TaskQueueError {
   });
 }
 
+/** The server keeps jobs in memory and has no room for more. */
+export function memoryFull(): TaskQueueError {
+  return new TaskQueueError("QUEUE_FULL", "the memory of this server is nearly full: let jobs run, or purge some", {
+    retryAfterMs: 1000,
+  });
+}
+
 /** The job is in a state in which this cannot be done. */
 export function jobStateConflict(id: string, status: string, wanted: string): TaskQueueError {
   return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is ${status}, not ${wanted}`, {

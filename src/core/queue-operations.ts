@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.js";
 import { fieldInvalid, queueNotFound } from "./errors.js";
+import { nextTurn } from "./next-turn.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "./queue.js";
 import { checkQueueSettings, Violations } from "./validate.js";
 
@@ -23,8 +24,24 @@ export interface QueueOperations {
   purge(name: string): Promise<number>;
 }
 
+/** Jobs purged at once: a queue of a million must not stop the server for seconds. */
+const PURGE_BATCH = 5000;
+
 /** Makes the operations. */
 export function createQueueOperations(backend: Backend): QueueOperations {
+  /** Purges in turns what waited when it began, and perhaps some that came meanwhile. */
+  async function purge(name: string): Promise<number> {
+    const [queue] = await backend.queues([name]);
+    const waiting = queue === undefined ? 0 : queue.stats.ready + queue.stats.scheduled;
+    let count = 0;
+    for (;;) {
+      const purged = await backend.purge(name, PURGE_BATCH);
+      count += purged;
+      if (purged < PURGE_BATCH || count >= waiting) return count;
+      await nextTurn();
+    }
+  }
+
   return {
     async create(name, settings = {}) {
       const found = new Violations();
@@ -55,6 +72,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       if (name === DEFAULT_QUEUE) {
         throw fieldInvalid([{ field: "name", description: `the queue "${DEFAULT_QUEUE}" always exists` }]);
       }
+      if (force) await purge(name);
       await backend.deleteQueue(name, force);
     },
 
@@ -70,7 +88,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
 
     async purge(name) {
       checkName(name);
-      return backend.purge(name);
+      return purge(name);
     },
   };
 }

@@ -35,7 +35,9 @@ export class WatchHub {
   readonly #jobs = new Map<string, Set<JobWatcher>>();
   readonly #logReaders = new Set<Waker>();
   readonly #queueReaders = new Set<Waker>();
-  readonly #stop = new AbortController();
+  /** What ends each watch; not one signal for all, which is slow with thousands of listeners. */
+  readonly #enders = new Set<() => void>();
+  #isStopped = false;
 
   constructor(backend: Backend, clock: Clock) {
     this.#backend = backend;
@@ -63,7 +65,8 @@ export class WatchHub {
 
   /** Ends every watch with SERVER_DRAINING, and refuses new ones. */
   stop(): void {
-    this.#stop.abort();
+    this.#isStopped = true;
+    for (const end of this.#enders) end();
   }
 
   /** A heartbeat, the job now, then its changes; ends after a final state or its deletion. JOB_NOT_FOUND. */
@@ -75,10 +78,11 @@ export class WatchHub {
     try {
       let seen: Job | undefined;
       for (;;) {
-        const revision = seen?.revision ?? 0;
-        const changes = watcher.pending.filter((change) => change.revision > revision);
-        watcher.pending = [];
         const [job] = await this.#backend.get([id]);
+        // Looked at after the job was read: when it is gone by then, only they tell how it ended.
+        const [from, to] = [seen?.revision ?? 0, job?.revision ?? Number.POSITIVE_INFINITY];
+        const changes = watcher.pending.filter(({ revision }) => revision > from && revision <= to);
+        watcher.pending = watcher.pending.filter(({ revision }) => revision > to);
         if (seen === undefined) {
           if (job === undefined) throw jobNotFound(id);
           yield { kind: "heartbeat", at: this.#clock.now() };
@@ -88,12 +92,14 @@ export class WatchHub {
           for (const state of story(seen, changes, job)) {
             yield { kind: "event", job: state };
             seen = state;
+            if (isFinal(state.status)) break;
           }
         }
-        if (job === undefined || isFinal(seen.status) || changes.some((change) => change.deleted)) return;
+        if (isFinal(seen.status) || changes.some((change) => change.deleted)) return;
         while (watcher.pending.length === 0) {
           if (!(await watcher.waker.wait(this.#clock, HEARTBEAT_MS, stop.signal))) {
-            if (this.#ended(signal)) return;
+            // A job that is gone has changes on the way that say so; without them there is nothing to wait for.
+            if (this.#ended(signal) || job === undefined) return;
             yield { kind: "heartbeat", at: this.#clock.now() };
           }
         }
@@ -146,12 +152,17 @@ export class WatchHub {
       yield { kind: "heartbeat", at: this.#clock.now() };
       for (;;) {
         yield { kind: "event", at: this.#clock.now(), queues: await this.#backend.queues(names) };
-        await pause.wait(this.#clock, minIntervalMs, stop.signal);
-        while (!(await waker.wait(this.#clock, HEARTBEAT_MS, stop.signal))) {
+        const openAt = this.#clock.monotonic() + minIntervalMs;
+        let heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
+        for (let isChanged = false; !isChanged; ) {
+          const now = this.#clock.monotonic();
+          if (now < openAt) await pause.wait(this.#clock, Math.min(openAt, heartbeatAt) - now, stop.signal);
+          else isChanged = await waker.wait(this.#clock, heartbeatAt - now, stop.signal);
           if (this.#ended(signal)) return;
+          if (isChanged || this.#clock.monotonic() < heartbeatAt) continue;
           yield { kind: "heartbeat", at: this.#clock.now() };
+          heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
         }
-        if (this.#ended(signal)) return;
       }
     } finally {
       stop.release();
@@ -162,7 +173,7 @@ export class WatchHub {
   /** Whether a watch is over: false, true when its reader left, SERVER_DRAINING when the server ends it. */
   #ended(signal: AbortSignal): boolean {
     if (signal.aborted) return true;
-    if (this.#stop.signal.aborted) throw serverDraining();
+    if (this.#isStopped) throw serverDraining();
     return false;
   }
 
@@ -171,13 +182,14 @@ export class WatchHub {
     this.#ended(signal);
     const either = new AbortController();
     const abort = () => either.abort();
-    const sources = [signal, this.#stop.signal];
-    for (const source of sources) source.addEventListener("abort", abort);
+    signal.addEventListener("abort", abort);
+    this.#enders.add(abort);
     if (signal.aborted) abort();
     return {
       signal: either.signal,
-      release() {
-        for (const source of sources) source.removeEventListener("abort", abort);
+      release: () => {
+        signal.removeEventListener("abort", abort);
+        this.#enders.delete(abort);
       },
     };
   }

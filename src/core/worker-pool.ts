@@ -48,6 +48,7 @@ export class WorkerPool {
   #filling: Promise<void> | undefined;
   #fillAgain = false;
   #heartbeat: Timer | undefined;
+  #retry: Timer | undefined;
   #whenEmpty: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -128,6 +129,7 @@ export class WorkerPool {
     for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
     await this.#settler.idle();
     this.#heartbeat?.cancel();
+    this.#retry?.cancel();
   }
 
   async #emptyWithin(timeoutMs: number): Promise<void> {
@@ -161,13 +163,19 @@ export class WorkerPool {
       } while (this.#fillAgain && this.#isTaking);
     } catch (error) {
       this.#deps.logger.warn({ err: error }, "jobs could not be leased; trying again");
-      this.#deps.clock.setTimer(RETRY_MS, () => this.wake());
+      this.#retry ??= this.#deps.clock.setTimer(RETRY_MS, () => {
+        this.#retry = undefined;
+        this.wake();
+      });
     } finally {
       this.#filling = undefined;
     }
   }
 
   #run(lease: Lease): void {
+    // The job may come to us again before we are told that we had lost it.
+    const earlier = this.#open.get(lease.job.id);
+    if (earlier !== undefined) this.#lose(earlier);
     const attempt = new Attempt(lease, this.#deps.clock, this.#deps.logger, (a) => void this.#writeProgress(a));
     this.#open.set(lease.job.id, attempt);
     // The pool may have been stopped while the lease was under way.
@@ -191,7 +199,12 @@ export class WorkerPool {
       outcome = { kind: "complete", result: toResult(await value) };
     } catch (error) {
       if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
-      else outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
+      else {
+        // The record keeps the text of the error; the stack is here only.
+        const { id, queue, type, retryCount } = job;
+        this.#deps.logger.warn({ err: error, job: id, queue, type, retryCount }, "an attempt failed");
+        outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
+      }
     }
     this.#settle(attempt, outcome);
   }
@@ -227,7 +240,10 @@ export class WorkerPool {
       if (result !== undefined) this.#heed(attempt, result);
     } catch (error) {
       attempt.putBackProgress(progress);
-      this.#deps.logger.warn({ err: error, job: job.id }, "progress could not be written; trying again");
+      this.#deps.logger.warn(
+        { err: error, job: job.id },
+        "progress could not be written; it is kept for the next write",
+      );
     }
   }
 

@@ -2,10 +2,8 @@ import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import {
   type Duration,
   durationFromMs,
-  durationMs,
   type Timestamp,
   timestampFromMs,
-  timestampMs,
   type Value,
   ValueSchema,
 } from "@bufbuild/protobuf/wkt";
@@ -88,7 +86,8 @@ function hasEntries(map: Readonly<Record<string, string>>): boolean {
 }
 
 function toPayload(found: Violations, field: string, kind: CreateJobRequest["payloadKind"]): Payload | undefined {
-  if (kind.case === "payloadBytes") return kind.value;
+  // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
+  if (kind.case === "payloadBytes") return kind.value.slice();
   return kind.case === "payload" ? valueToText(found, field, kind.value) : undefined;
 }
 
@@ -104,7 +103,7 @@ export function valueToText(found: Violations, field: string, value: Value): str
   }
 }
 
-/** A Duration in ms; a part of a ms counts as one. */
+/** A Duration in ms; a part of a ms counts as one, away from zero: a negative one stays negative. */
 export function toMs(found: Violations, field: string, duration: Duration | undefined): number | undefined {
   if (duration === undefined) return undefined;
   const { seconds, nanos } = duration;
@@ -114,10 +113,15 @@ export function toMs(found: Violations, field: string, duration: Duration | unde
     found.add(field, "is not a valid duration");
     return undefined;
   }
-  return Math.ceil(durationMs(duration));
+  return Number(seconds) * 1000 + wholeMs(nanos);
 }
 
-/** A Timestamp in ms since 1970. */
+/** Nanoseconds in ms; a part of one counts as one. The library's own rounding would make 0.4 ms nothing. */
+function wholeMs(nanos: number): number {
+  return nanos < 0 ? Math.floor(nanos / 1e6) : Math.ceil(nanos / 1e6);
+}
+
+/** A Timestamp in ms since 1970; a part of a ms counts as one, so that nothing runs too early. */
 export function toTime(found: Violations, field: string, time: Timestamp | undefined): number | undefined {
   if (time === undefined) return undefined;
   const { seconds, nanos } = time;
@@ -125,7 +129,7 @@ export function toTime(found: Violations, field: string, time: Timestamp | undef
     found.add(field, "is not a valid time");
     return undefined;
   }
-  return Math.ceil(timestampMs(time));
+  return Number(seconds) * 1000 + wholeMs(nanos);
 }
 
 /** A job as it goes out. */

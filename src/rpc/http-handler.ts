@@ -12,6 +12,7 @@ import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Engine } from "../core/engine.js";
+import { LIMITS } from "../core/limits.js";
 import { createDlqService } from "./dlq-service.js";
 import { createInterceptor, type InterceptorOptions } from "./interceptor.js";
 import { createJobService } from "./job-service.js";
@@ -21,8 +22,22 @@ import { createQueueService } from "./queue-service.js";
 /** Largest message in either direction, decompressed. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
+/** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
+const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
+
 /** Longest deadline a client may ask for: what Node's timers take. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * A misspelt field, an unknown enum value or bytes that are no UTF-8 must not be passed over in silence; zeros are worth
+ * reading.
+ */
+const JSON_OPTIONS = {
+  ignoreUnknownFields: false,
+  alwaysEmitImplicit: true,
+  recursionLimit: RECURSION_LIMIT,
+  textDecoder: new TextDecoder("utf-8", { fatal: true }),
+};
 
 /** A request and response of node:http, or of node:http2's compatible interface. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
@@ -45,8 +60,8 @@ export function createRpcHandler(
     readMaxBytes: MAX_MESSAGE_BYTES,
     writeMaxBytes: 64 * MAX_MESSAGE_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
-    // A misspelt field, or an unknown enum value, must not be passed over in silence; zeros are worth reading.
-    jsonOptions: { ignoreUnknownFields: false, alwaysEmitImplicit: true },
+    jsonOptions: JSON_OPTIONS,
+    binaryOptions: { recursionLimit: RECURSION_LIMIT },
   });
   router.service(JobService, createJobService(engine));
   router.service(QueueService, createQueueService(engine));

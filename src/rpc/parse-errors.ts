@@ -1,6 +1,13 @@
+import { gunzipSync } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorFromJsonBytes, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import {
+  codeToHttpStatus,
+  createEndStreamSerialization,
+  endStreamFlag,
+  errorFromJsonBytes,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { fieldInvalid } from "../core/errors.js";
@@ -8,30 +15,39 @@ import { toConnectError } from "./errors.js";
 
 const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
+const COMPRESSED_FLAG = 1;
+
+/** What connect blames on itself, although the request is at fault. */
+const REQUEST_FAULT = /^(parse binary: |decompression failed$|received compressed envelope, )/;
 
 /**
- * Makes what connect says of a request it cannot parse an error like all others. Connect parses before any interceptor
- * runs, answers a bad binary message with INTERNAL, and knows nothing of our details. Only answers that failed are
- * looked at.
+ * Makes what connect says of a request it cannot read an error like all others. Connect parses before any interceptor
+ * runs, answers a bad binary message with INTERNAL and a too large one with RESOURCE_EXHAUSTED, as if it could be sent
+ * again later, and knows nothing of our details. Only answers that failed are looked at.
  */
 export function withParseErrors(handler: UniversalHandler): UniversalHandler {
   const invoke = async (...request: Parameters<UniversalHandler>) => {
     const response = await handler(...request);
     const type = response.header?.get("content-type") ?? "";
     if (response.status >= 400 && type === JSON_ERROR) return rewriteUnary(response);
-    if (type.startsWith("application/grpc-web")) return rewriteWebTrailer(response);
+    if (type.startsWith("application/grpc-web")) return rewriteLast(response, trailerFlag, rewriteWebTrailer);
     if (type.startsWith("application/grpc")) return rewriteTrailer(response);
+    if (type.startsWith("application/connect+")) return rewriteLast(response, endStreamFlag, rewriteEndStream);
     return response;
   };
   return Object.assign(invoke, handler);
 }
 
-/** The error to answer instead, if this one says that the request could not be parsed. */
+/** The error to answer instead, if this one says that the request could not be read. */
 function parseError(error: ConnectError | undefined): ConnectError | undefined {
   if (error === undefined || error.details.length > 0) return undefined;
-  const { rawMessage } = error;
-  const isBinary = error.code === Code.Internal && rawMessage.startsWith("parse binary: ");
-  if (!isBinary && error.code !== Code.InvalidArgument) return undefined;
+  const { code, rawMessage } = error;
+  const limit = code === Code.ResourceExhausted ? / readMaxBytes (\d+)/.exec(rawMessage)?.[1] : undefined;
+  if (limit !== undefined) {
+    return toConnectError(fieldInvalid([{ field: "request", description: `must be at most ${limit} bytes` }]));
+  }
+  const isOurs = code === Code.Internal && REQUEST_FAULT.test(rawMessage);
+  if (!isOurs && code !== Code.InvalidArgument) return undefined;
   const text = rawMessage.toWellFormed();
   const inField = /^cannot decode field [\w.]+\.(\w+) from JSON: (.*)$/s.exec(text);
   const field = inField?.[1] ?? / key "(.{1,128}?)" is unknown/.exec(text)?.[1] ?? "request";
@@ -40,16 +56,19 @@ function parseError(error: ConnectError | undefined): ConnectError | undefined {
 }
 
 async function rewriteUnary(response: UniversalServerResponse): Promise<UniversalServerResponse> {
-  if (response.body === undefined || response.header?.has("content-encoding")) return response;
+  const { body, header } = response;
+  if (body === undefined) return response;
   const chunks: Uint8Array[] = [];
-  for await (const chunk of response.body) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(chunk);
   let bytes: Uint8Array = Buffer.concat(chunks);
   let { status } = response;
-  const better = parseError(errorFromJsonBytes(bytes, undefined, new ConnectError("", Code.Unknown)));
+  const json = header?.has("content-encoding") ? gunzipSync(bytes) : bytes;
+  const better = parseError(errorFromJsonBytes(json, undefined, new ConnectError("", Code.Unknown)));
   if (better !== undefined) {
     bytes = errorToJsonBytes(better, undefined);
     status = codeToHttpStatus(better.code);
-    response.header?.set("content-length", String(bytes.byteLength));
+    header?.delete("content-encoding");
+    header?.set("content-length", String(bytes.byteLength));
   }
   return { ...response, status, body: once(bytes) };
 }
@@ -70,24 +89,49 @@ function rewriteTrailer(response: UniversalServerResponse): UniversalServerRespo
   return { ...response, body: rewritten() };
 }
 
-function rewriteWebTrailer(response: UniversalServerResponse): UniversalServerResponse {
+/** Passes the last envelope of a body, known by its flag, through `rewrite`; the others stay as they are. */
+function rewriteLast(
+  response: UniversalServerResponse,
+  lastFlag: number,
+  rewrite: (data: Uint8Array) => Uint8Array | undefined,
+): UniversalServerResponse {
   const { body } = response;
   if (body === undefined) return response;
   async function* rewritten(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of body ?? []) yield chunk[0] === trailerFlag ? rewriteEnvelope(chunk) : chunk;
+    for await (const envelope of body ?? []) {
+      const [flags = 0] = envelope;
+      if ((flags & lastFlag) === 0) {
+        yield envelope;
+        continue;
+      }
+      const content = envelope.subarray(ENVELOPE_HEADER_BYTES);
+      const better = rewrite((flags & COMPRESSED_FLAG) === 0 ? content : gunzipSync(content));
+      yield better === undefined ? envelope : toEnvelope(lastFlag, better);
+    }
   }
   return { ...response, body: rewritten() };
 }
 
-function rewriteEnvelope(envelope: Uint8Array): Uint8Array {
-  const trailer = trailerParse(envelope.subarray(ENVELOPE_HEADER_BYTES));
-  const better = trailer.get("grpc-status") === "0" ? undefined : parseError(findTrailerError(trailer));
-  if (better === undefined) return envelope;
-  setTrailerStatus(trailer, better);
-  const data = trailerSerialize(trailer);
+function toEnvelope(flags: number, data: Uint8Array): Uint8Array {
   const result = Buffer.alloc(ENVELOPE_HEADER_BYTES + data.byteLength);
-  result[0] = trailerFlag;
+  result[0] = flags;
   result.writeUInt32BE(data.byteLength, 1);
   result.set(data, ENVELOPE_HEADER_BYTES);
   return result;
+}
+
+function rewriteWebTrailer(data: Uint8Array): Uint8Array | undefined {
+  const trailer = trailerParse(data);
+  const better = trailer.get("grpc-status") === "0" ? undefined : parseError(findTrailerError(trailer));
+  if (better === undefined) return undefined;
+  setTrailerStatus(trailer, better);
+  return trailerSerialize(trailer);
+}
+
+const endStream = createEndStreamSerialization(undefined);
+
+function rewriteEndStream(data: Uint8Array): Uint8Array | undefined {
+  const { metadata, error } = endStream.parse(data);
+  const better = parseError(error);
+  return better && endStream.serialize({ metadata, error: better });
 }

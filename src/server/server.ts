@@ -11,6 +11,7 @@ import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
 import type { Config } from "./config.js";
 import { createListener } from "./listener.js";
+import { createMemoryGuard } from "./memory-guard.js";
 import { createMetrics, type Metrics } from "./metrics.js";
 
 /** A running server. */
@@ -45,7 +46,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { random } = Math;
   const engine: Engine = createEngine(
     {
-      backend: createMemoryBackend({ clock, random }, config),
+      backend: createMemoryBackend({ clock, random, isFull: createMemoryGuard(clock) }, config),
       clock,
       ids: createIdGenerator(clock, config.nodeId),
       random,

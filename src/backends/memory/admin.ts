@@ -101,16 +101,16 @@ export function deleteQueue(store: JobStore, name: string, force: boolean): void
     throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
   }
   const now = store.clock.now();
-  purge(store, name);
+  purge(store, name, Number.POSITIVE_INFINITY);
   for (const record of [...queue.all.ascending()]) store.delete(record, now);
   store.queues.delete(name);
   store.markQueues();
 }
 
-/** Deletes every waiting job. */
-export function purge(store: JobStore, name: string): number {
+/** Deletes waiting jobs, up to `limit`. */
+export function purge(store: JobStore, name: string, limit: number): number {
   const now = store.clock.now();
-  const records = store.queue(name).takeAll();
+  const records = store.queue(name).takeWaiting(limit);
   for (const record of records) store.delete(record, now);
   return records.length;
 }

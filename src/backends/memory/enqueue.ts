@@ -1,11 +1,12 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
-import { queueFull } from "../../core/errors.js";
+import { memoryFull, queueFull } from "../../core/errors.js";
 import { type JobOptions, JobRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";
 
 /** Creates jobs, all or none. */
 export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult[] {
+  if (store.isFull()) throw memoryFull();
   refuseWhatDoesNotFit(store, jobs);
   const now = store.clock.now();
   let shared: JobOptions | undefined;

@@ -25,6 +25,8 @@ export interface MemoryBackendDeps {
   readonly clock: Clock;
   /** Random, 0 to 1. */
   readonly random: () => number;
+  /** Whether this process has no room for more jobs; asked at every enqueue. Default: never. */
+  readonly isFull?: (() => boolean) | undefined;
 }
 
 /** All state of the memory backend, and the steps of a job's life. The operations beside this file call these steps. */
@@ -38,6 +40,7 @@ export class JobStore {
   readonly log: ChangeLog;
   readonly clock: Clock;
   readonly options: BackendOptions;
+  readonly isFull: () => boolean;
   /** Told after each operation; see `announce`. */
   listener: BackendListener | undefined;
   readonly #tokenPrefix: string;
@@ -50,6 +53,7 @@ export class JobStore {
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
     this.options = options;
+    this.isFull = deps.isFull ?? (() => false);
     const name = () =>
       Math.floor(deps.random() * 36 ** 8)
         .toString(36)

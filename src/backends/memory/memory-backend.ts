@@ -64,7 +64,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     updateQueue: (name, settings) => run(() => admin.updateQueue(store, name, settings)),
     setPaused: (name, paused) => run(() => admin.setPaused(store, name, paused)),
     deleteQueue: (name, force) => run(() => admin.deleteQueue(store, name, force)),
-    purge: (name) => run(() => admin.purge(store, name)),
+    purge: (name, limit = Number.POSITIVE_INFINITY) => run(() => admin.purge(store, name, limit)),
     tick: () => run(() => tick(store)),
     head: async () => store.log.head(),
     read: async (cursor, limit, filter) => store.log.read(cursor, limit, filter),

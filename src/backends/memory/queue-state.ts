@@ -13,20 +13,20 @@ const isWaiting = (record: JobRecord): boolean => record.status === "PENDING" &&
 /** The ready jobs of one type, a line for each priority under PRIORITY, one for all under RUN_AFTER. */
 class ReadyLine {
   count = 0;
-  readonly #levels: (OrderedQueue<JobRecord> | undefined)[] = [];
+  readonly levels: (OrderedQueue<JobRecord> | undefined)[] = [];
 
   constructor(readonly type: string) {}
 
   level(record: JobRecord, byPriority: boolean): OrderedQueue<JobRecord> {
     const at = byPriority ? record.priority : 0;
-    this.#levels[at] ??= new OrderedQueue(compareRunAfter, isWaiting);
-    return this.#levels[at];
+    this.levels[at] ??= new OrderedQueue(compareRunAfter, isWaiting);
+    return this.levels[at];
   }
 
   peek(): JobRecord | undefined {
     if (this.count === 0) return undefined;
-    for (let at = this.#levels.length - 1; at >= 0; at--) {
-      const head = this.#levels[at]?.peek();
+    for (let at = this.levels.length - 1; at >= 0; at--) {
+      const head = this.levels[at]?.peek();
       if (head !== undefined) return head;
     }
     return undefined;
@@ -35,12 +35,8 @@ class ReadyLine {
   /** The earliest runAfter of all; each level is in that order. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const level of this.#levels) oldest = Math.min(oldest, level?.peek()?.runAfter ?? oldest);
+    for (const level of this.levels) oldest = Math.min(oldest, level?.peek()?.runAfter ?? oldest);
     return oldest;
-  }
-
-  *[Symbol.iterator](): Generator<JobRecord> {
-    for (const level of this.#levels) if (level) yield* level;
   }
 }
 
@@ -73,7 +69,7 @@ export class QueueState {
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   readonly #deadEntries = new Map<JobRecord, DeadEntry>();
   readonly #lines = new Map<string, ReadyLine>();
-  #scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
+  readonly #scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
   #ready = 0;
   #manyLines = MANY_LINES;
 
@@ -167,13 +163,27 @@ export class QueueState {
     return best;
   }
 
-  /** Takes every waiting job out. */
-  takeAll(): JobRecord[] {
-    const records = [...this.#scheduled];
-    for (const line of this.#lines.values()) records.push(...line);
-    this.#lines.clear();
-    this.#scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
-    this.#ready = 0;
+  /** Takes waiting jobs out, up to `limit`. */
+  takeWaiting(limit: number): JobRecord[] {
+    const records: JobRecord[] = [];
+    const takeFrom = (line: OrderedQueue<JobRecord>): number => {
+      const before = records.length;
+      while (records.length < limit) {
+        const record = line.pop();
+        if (record === undefined) break;
+        records.push(record);
+      }
+      return records.length - before;
+    };
+    takeFrom(this.#scheduled);
+    for (const line of this.#lines.values()) {
+      for (const level of line.levels) {
+        if (level === undefined) continue;
+        const count = takeFrom(level);
+        line.count -= count;
+        this.#ready -= count;
+      }
+    }
     return records;
   }
 

@@ -1,0 +1,26 @@
+/** How long anything in these tests may take before it counts as hanging, ms. */
+export const PATIENCE_MS = 10_000;
+
+/** The promise, or a failure that says what never came: a hang becomes a message. */
+export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing came within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks again until `check` answers something other than undefined; for what sends no signal when it is reached. */
+export async function eventually<T>(check: () => Promise<T | undefined>, what: string, ms = PATIENCE_MS): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const answer = await check();
+    if (answer !== undefined) return answer;
+    if (performance.now() > end) throw new Error(`${what}: not so within ${ms} ms`);
+    await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  }
+}
