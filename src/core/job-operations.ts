@@ -87,10 +87,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       priority: request.priority ?? 0,
       maxRetries: request.maxRetries ?? defaults.maxRetries,
       backoff: backoff === undefined ? defaults.backoff : withDefaults(backoff, defaults.backoff),
-      timeoutMs: request.timeoutMs ?? 0,
+      timeoutMs: Math.ceil(request.timeoutMs ?? 0),
       metadata: request.metadata ?? NO_METADATA,
-      delayMs: request.delayMs,
-      runAfter: request.runAfter,
+      delayMs: wholeMs(request.delayMs),
+      runAfter: wholeMs(request.runAfter),
       requestId: request.requestId || undefined,
     };
   }
@@ -185,9 +185,14 @@ export function checkId(id: string): void {
 
 function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
   return {
-    baseDelayMs: backoff.baseDelayMs ?? defaults.baseDelayMs,
-    maxDelayMs: backoff.maxDelayMs ?? defaults.maxDelayMs,
+    baseDelayMs: wholeMs(backoff.baseDelayMs) ?? defaults.baseDelayMs,
+    maxDelayMs: wholeMs(backoff.maxDelayMs) ?? defaults.maxDelayMs,
   };
+}
+
+/** Times are kept in whole ms; a part of one counts as one. */
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.ceil(ms);
 }
 
 /** A job as it is right after its creation; saves reading it back. */

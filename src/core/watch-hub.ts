@@ -209,7 +209,10 @@ function* story(seen: Job, changes: readonly Change[], now: Job | undefined): Ge
       ...base,
       ...{ status, revision, retryCount, deliveries, lostLeases, error, progress, cancelRequested, worker },
       ...{ updatedAt, runAfter, startedAt, finishedAt },
-      attemptErrors: base.attemptErrors.filter((entry) => entry.at <= updatedAt),
+      // An attempt has its error from its end on.
+      attemptErrors: base.attemptErrors.filter(
+        (entry) => entry.delivery < deliveries || (entry.delivery === deliveries && status !== "RUNNING"),
+      ),
       result: undefined,
     };
   }

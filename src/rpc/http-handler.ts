@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import {
   compressionGzip,
@@ -89,9 +89,10 @@ async function serve(
   response: HttpResponse,
   { logger }: RpcHandlerOptions,
 ): Promise<void> {
-  let universalRequest: ReturnType<typeof universalRequestFromNodeRequest>;
+  let universalRequest: UniversalServerRequest;
   try {
-    universalRequest = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
+    const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
+    universalRequest = { ...made, body: bodyOf(request) };
   } catch {
     // No Host, or one that is no host.
     response.writeHead(400);
@@ -107,6 +108,18 @@ async function serve(
     }
     // Nothing more will come: without this the client would wait for ever.
     if (!response.writableEnded) response.destroy();
+  }
+}
+
+/**
+ * The body of a request. When it is not read to its end (it is too large, or wrong), the rest is thrown away as it comes:
+ * left where it is, it would keep the next requests of its connection waiting for ever.
+ */
+async function* bodyOf(request: HttpRequest): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk;
+  } finally {
+    request.resume();
   }
 }
 

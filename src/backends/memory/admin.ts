@@ -65,7 +65,8 @@ export function createQueue(store: JobStore, name: string, settings: QueueSettin
 }
 
 export function queues(store: JobStore, names: readonly string[] | undefined): Queue[] {
-  const wanted = names === undefined ? [...store.queues.values()] : names.flatMap((n) => store.queues.get(n) ?? []);
+  const wanted =
+    names === undefined ? [...store.queues.values()] : [...new Set(names)].flatMap((n) => store.queues.get(n) ?? []);
   return wanted.map((queue) => snapshot(store, queue)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -47,7 +47,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
     if (!run.cancelRequested && item.leaseMs !== undefined) {
       store.holdUntil(run, monotonic + item.leaseMs);
     }
-    const expiresInMs = Math.max(0, run.leaseUntil - monotonic);
+    const expiresInMs = Math.max(0, Math.floor(run.leaseUntil - monotonic));
     return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs };
   });
 }

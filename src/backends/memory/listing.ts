@@ -30,7 +30,9 @@ function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable
 
 /** One page of the dead jobs of a queue by time of death. */
 export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
-  const entries = store.queue(query.queue).deadJobs(query.order, query.after ? parseDeadToken(query.after) : undefined);
+  const entries = store
+    .queue(query.queue)
+    .deadJobs(query.order, query.after === undefined ? undefined : parseDeadToken(query.after));
   return page(
     entries,
     query.limit,

@@ -1,0 +1,254 @@
+import { describe, expect, test } from "vitest";
+import type { EnqueueResult, NewJob } from "../../../src/core/backend.js";
+import { newJob } from "../../support/job.js";
+import type { Open } from "./harness.js";
+import {
+  add,
+  addOne,
+  createQueue,
+  expectAbout,
+  expectRefused,
+  failed,
+  jobOf,
+  lease,
+  leaseOne,
+  only,
+  readAll,
+  statsOf,
+} from "./support.js";
+
+/** Creating jobs: payloads, times, limits. */
+export function describeEnqueue(open: Open): void {
+  describe("enqueue", () => {
+    test("a new job is PENDING, untouched, and says what it was created with", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const before = await opened.now();
+      const spec = newJob({
+        type: "mail.send",
+        payload: '{"to": ["ä@example.org"],  "n": 1.50}',
+        priority: 7,
+        maxRetries: 3,
+        backoff: { baseDelayMs: 250, maxDelayMs: 60_000 },
+        timeoutMs: 1500,
+        metadata: { tenant: "Zoë", "a b": "", trace: "1=2;3" },
+      });
+      const result = only(await backend.enqueue([spec]));
+      expectAbout(result.createdAt, before, opened);
+      expect(result).toEqual({
+        id: spec.id,
+        deduplicated: false,
+        createdAt: result.createdAt,
+        runAfter: result.createdAt,
+      });
+      expect(await jobOf(backend, spec.id)).toEqual({
+        ...spec,
+        status: "PENDING",
+        revision: 1,
+        retryCount: 0,
+        deliveries: 0,
+        lostLeases: 0,
+        error: "",
+        attemptErrors: [],
+        result: undefined,
+        progress: undefined,
+        cancelRequested: false,
+        worker: "",
+        createdAt: result.createdAt,
+        updatedAt: result.createdAt,
+        runAfter: result.createdAt,
+        startedAt: undefined,
+        finishedAt: undefined,
+      });
+    });
+
+    test("a batch is answered in order, over several queues", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "other");
+      const jobs = [5, 0, 9, 3].map((priority, at) => newJob({ priority, queue: at % 2 === 0 ? "default" : "other" }));
+      const results = await backend.enqueue(jobs);
+      expect(results.map(({ id }) => id)).toEqual(jobs.map(({ id }) => id));
+      expect((await backend.get(jobs.map(({ id }) => id))).map((job) => job?.queue)).toEqual([
+        "default",
+        "other",
+        "default",
+        "other",
+      ]);
+    });
+
+    test("a batch of 1000 is created whole, and an empty one does nothing", async () => {
+      const { backend } = await open();
+      expect(await backend.enqueue([])).toEqual([]);
+      const ids = await add(backend, ...Array.from({ length: 1000 }, () => ({})));
+      expect(new Set(ids).size).toBe(1000);
+      expect(await statsOf(backend)).toMatchObject({ ready: 1000 });
+    });
+
+    test.each([
+      ["JSON text", '{"b":1,"a":[true,null,"\\u0000 \\ud83d\\ude00 😀"], "big":12345678901234567890.10}'],
+      ["the text null", "null"],
+      ["bytes of every value", Uint8Array.from({ length: 256 }, (_, at) => at)],
+      ["no bytes", new Uint8Array(0)],
+      ["nothing", undefined],
+    ])("a payload of %s comes back as it went in", async (_name, payload) => {
+      const { backend } = await open();
+      const id = await addOne(backend, { payload });
+      const read = (await jobOf(backend, id)).payload;
+      const leased = (await leaseOne(backend)).job.payload;
+      for (const seen of [read, leased]) {
+        if (payload instanceof Uint8Array) expect(seen).toBeInstanceOf(Uint8Array);
+        expect(seen instanceof Uint8Array ? [...seen] : seen).toEqual(
+          payload instanceof Uint8Array ? [...payload] : payload,
+        );
+      }
+    });
+
+    test("a large payload and many metadata entries are kept whole", async () => {
+      const { backend } = await open();
+      const payload = JSON.stringify("x".repeat(1024 * 1024 - 2));
+      const metadata = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`key-${at}`, "v".repeat(at)]));
+      const id = await addOne(backend, { payload, metadata });
+      const job = await jobOf(backend, id);
+      expect(job.payload === payload).toBe(true);
+      expect(job.metadata).toEqual(metadata);
+    });
+
+    test("a delay and a start time say when the job becomes ready", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const results = await backend.enqueue([
+        newJob({ delayMs: 1 + opened.slackMs }),
+        newJob({ delayMs: 0 }),
+        newJob({ runAfter: 1_000_000_000_000 }),
+        newJob({ runAfter: 4_000_000_000_000 }),
+      ]);
+      const [delayed, now, past, future] = results as [EnqueueResult, EnqueueResult, EnqueueResult, EnqueueResult];
+      expect(delayed.runAfter - delayed.createdAt).toBe(1 + opened.slackMs);
+      expect(now.runAfter).toBe(now.createdAt);
+      expect(past.runAfter).toBe(1_000_000_000_000);
+      expect(future.runAfter).toBe(4_000_000_000_000);
+      const jobs = await backend.get(results.map(({ id }) => id));
+      expect(jobs.map((job) => job?.runAfter)).toEqual(results.map(({ runAfter }) => runAfter));
+      expect(await statsOf(backend)).toMatchObject({ ready: 2, scheduled: 2 });
+    });
+
+    test("each job of a batch keeps its own settings, whatever it shares with its neighbours", async () => {
+      const { backend } = await open();
+      const base = newJob({ metadata: { of: "base" } });
+      const own: readonly Partial<NewJob>[] = [
+        { maxRetries: 9 },
+        { backoff: { baseDelayMs: 1, maxDelayMs: 2 } },
+        { timeoutMs: 77 },
+        { metadata: { of: "another" } },
+        { requestId: "r" },
+        { type: "other" },
+        { payload: "2" },
+        { priority: 8 },
+      ];
+      const jobs = own.flatMap((given) => [
+        { ...base, id: newJob().id },
+        { ...base, id: newJob().id, ...given },
+      ]);
+      await backend.enqueue(jobs);
+      const kept = await backend.get(jobs.map(({ id }) => id));
+      jobs.forEach(({ requestId: _, ...spec }, at) => {
+        expect(kept[at]).toMatchObject(spec);
+      });
+      expect(await addOne(backend, { requestId: "r" })).toBe(jobs[9]?.id);
+    });
+
+    test("an unknown queue refuses the whole batch, wherever it stands in it", async () => {
+      const { backend } = await open();
+      const cursor = await backend.head();
+      for (const at of [0, 1, 2]) {
+        const jobs = [0, 1, 2].map((index) => newJob(index === at ? { queue: "nowhere" } : { requestId: "r" }));
+        await expectRefused(backend.enqueue(jobs), "QUEUE_NOT_FOUND");
+        expect(await backend.get(jobs.map(({ id }) => id))).toEqual([undefined, undefined, undefined]);
+      }
+      expect((await readAll(backend, cursor)).changes).toEqual([]);
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0 });
+    });
+  });
+
+  describe("enqueue into a queue with max_depth", () => {
+    test("a batch that does not fit is refused whole, one that fits exactly is not", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "small", { maxDepth: 3 });
+      const four = [{ queue: "small" }, { queue: "default" }, { queue: "small" }, { queue: "small" }];
+      await expectRefused(add(backend, ...four, { queue: "small" }), "QUEUE_FULL");
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 0 });
+      expect(await statsOf(backend)).toMatchObject({ ready: 0 });
+      await add(backend, ...four);
+      await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
+      await addOne(backend);
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 3 });
+    });
+
+    test("scheduled jobs count, jobs that run do not", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "small", { maxDepth: 2 });
+      await add(backend, { queue: "small", delayMs: 60_000 }, { queue: "small" });
+      await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
+      await leaseOne(backend, { queues: ["small"] });
+      await addOne(backend, { queue: "small" });
+      await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
+    });
+
+    test("retries, jobs given back and replayed jobs always fit", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "small", { maxDepth: 1 });
+      const leases = [];
+      for (let at = 0; at < 3; at++) {
+        await addOne(backend, { queue: "small" });
+        leases.push(await leaseOne(backend, { queues: ["small"] }));
+      }
+      const [first, second, third] = leases;
+      if (!first || !second || !third) throw new Error("no leases");
+      expect(only(await backend.fail([failed(first)])).outcome).toBe("APPLIED");
+      expect(only(await backend.release([{ jobId: second.job.id, token: second.token }])).outcome).toBe("APPLIED");
+      await backend.fail([{ ...failed(third), retry: "NEVER" }]);
+      expect(only(await backend.replay([third.job.id])).outcome).toBe("APPLIED");
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 2, scheduled: 1 });
+      await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
+    });
+
+    test("a known request id is answered from a full queue, and counts once in a batch", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "small", { maxDepth: 2 });
+      const batch = [
+        { queue: "small", requestId: "a" },
+        { queue: "small", requestId: "b" },
+        { queue: "small", requestId: "a" },
+      ];
+      const [a, b, again] = await add(backend, ...batch);
+      expect(again).toBe(a);
+      expect(await add(backend, ...batch)).toEqual([a, b, a]);
+      await expectRefused(add(backend, ...batch, { queue: "small", requestId: "c" }), "QUEUE_FULL");
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 2 });
+    });
+
+    test("a request id counts in each queue for itself", async () => {
+      const { backend } = await open();
+      for (const queue of ["one", "two"]) await createQueue(backend, queue, { maxDepth: 1 });
+      await addOne(backend, { queue: "two" });
+      const batch = [
+        { queue: "one", requestId: "r" },
+        { queue: "two", requestId: "r" },
+      ];
+      await expectRefused(add(backend, ...batch), "QUEUE_FULL");
+      expect(await statsOf(backend, "one")).toMatchObject({ ready: 0 });
+    });
+
+    test("a limit lowered below the backlog drops nothing and admits nothing", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "small");
+      await add(backend, { queue: "small" }, { queue: "small" });
+      await backend.updateQueue("small", { maxDepth: 1 });
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 2 });
+      await lease(backend, { queues: ["small"], max: 1 });
+      await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
+      await backend.updateQueue("small", { maxDepth: 0 });
+      await addOne(backend, { queue: "small" });
+    });
+  });
+}

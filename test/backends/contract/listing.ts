@@ -1,0 +1,142 @@
+import { describe, expect, test } from "vitest";
+import type { ListQuery } from "../../../src/core/backend.js";
+import type { Open } from "./harness.js";
+import { add, addDead, addDone, addOne, createQueue, expectRefused, jobOf, lease, leaseOne, pages } from "./support.js";
+
+const ALL: ListQuery = { queue: "default", statuses: [], limit: 100 };
+
+/** Reading jobs: by id, and page by page. */
+export function describeListing(open: Open): void {
+  describe("get", () => {
+    test("answers in order, undefined where there is no job", async () => {
+      const { backend } = await open();
+      const [first, second] = await add(backend, {}, {});
+      if (!first || !second) throw new Error("no jobs");
+      const jobs = await backend.get([second, "4711", first, second]);
+      expect(jobs.map((job) => job?.id)).toEqual([second, undefined, first, second]);
+      expect(await backend.get([])).toEqual([]);
+    });
+
+    test("an answer is a picture of the moment: it does not change with the job", async () => {
+      const { backend } = await open();
+      const id = await addOne(backend);
+      const before = await jobOf(backend, id);
+      const copy = structuredClone(before);
+      await backend.fail([
+        { jobId: id, token: (await leaseOne(backend)).token, error: "e", retry: "NEVER", jitter: 0 },
+      ]);
+      expect(before).toEqual(copy);
+    });
+  });
+
+  describe("list", () => {
+    test("lists by descending id, whatever the order of creation, page by page", async () => {
+      const { backend } = await open();
+      const descending = ["1000000000000000000", "100000000000000001", "100000000000000000", "99999999999999999", "8"];
+      const at = [3, 0, 4, 1, 2];
+      await add(backend, ...at.map((index) => ({ id: descending[index] ?? "", priority: index })));
+      for (const limit of [1, 2, 3, 5, 100]) {
+        expect(await pages((after) => backend.list({ ...ALL, limit, after }))).toEqual(descending);
+      }
+      const page = await backend.list({ ...ALL, limit: 2 });
+      expect(page.jobs).toEqual(await backend.get(descending.slice(0, 2)));
+    });
+
+    test("an empty queue has one empty page, and only its own jobs are listed", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "other");
+      const id = await addOne(backend, { queue: "other" });
+      expect(await backend.list(ALL)).toEqual({ jobs: [], next: undefined });
+      expect((await backend.list({ ...ALL, queue: "other" })).jobs.map((job) => job.id)).toEqual([id]);
+      await expectRefused(backend.list({ ...ALL, queue: "nowhere" }), "QUEUE_NOT_FOUND");
+    });
+
+    test("filters by status and type, alone and together", async () => {
+      const { backend } = await open();
+      const dead = await addDead(backend, { type: "mail" });
+      const finished = await addDone(backend, { type: "mail" });
+      const canceled = await addOne(backend, { type: "mail" });
+      await backend.cancel(canceled);
+      const running = await addOne(backend, { type: "mail" });
+      await leaseOne(backend, { types: ["mail"] });
+      const image = await addOne(backend, { type: "image" });
+      await lease(backend, { types: ["image"] });
+      const [ready, scheduled, other] = await add(
+        backend,
+        { type: "mail" },
+        { type: "mail", delayMs: 60_000 },
+        { type: "image" },
+      );
+      const all = { DEAD: dead, DONE: finished, CANCELED: canceled };
+      const list = (query: Partial<ListQuery>) => pages((after) => backend.list({ ...ALL, limit: 2, ...query, after }));
+      for (const [status, id] of Object.entries(all)) {
+        expect(await list({ statuses: [status as keyof typeof all] })).toEqual([id]);
+      }
+      expect(await list({ statuses: ["RUNNING"] })).toEqual([image, running]);
+      expect(await list({ statuses: ["RUNNING"], type: "mail" })).toEqual([running]);
+      expect(await list({ statuses: ["PENDING"] })).toEqual([other, scheduled, ready]);
+      expect(await list({ statuses: ["FAILED"] })).toEqual([]);
+      expect(await list({ statuses: ["DEAD", "RUNNING"] })).toEqual([image, running, dead]);
+      expect(await list({ statuses: ["DONE", "PENDING", "CANCELED"] })).toEqual([
+        other,
+        scheduled,
+        ready,
+        canceled,
+        finished,
+      ]);
+      expect(await list({ type: "image" })).toEqual([other, image]);
+      expect(await list({ type: "none" })).toEqual([]);
+      expect(await list({ statuses: ["RUNNING", "PENDING"], type: "image" })).toEqual([other, image]);
+    });
+
+    test.each([
+      ["every status", []],
+      ["one status", ["RUNNING" as const]],
+    ])("paging over %s misses none and repeats none while jobs come and go", async (_name, statuses) => {
+      const { backend } = await open();
+      const ids: string[] = [];
+      const addRunning = async () => {
+        ids.push(await addOne(backend));
+        return leaseOne(backend);
+      };
+      const leases = [];
+      for (let at = 0; at < 9; at++) leases.push(await addRunning());
+      const descending = ids.toReversed();
+      const listed: string[] = [];
+      let after: string | undefined;
+      let turn = 0;
+      do {
+        const page = await backend.list({ ...ALL, statuses, limit: 2, after });
+        listed.push(...page.jobs.map(({ id }) => id));
+        after = page.next;
+        // The last one listed so far is deleted, and new ones come in.
+        const gone = leases.find(({ job }) => job.id === listed.at(-1));
+        if (turn < 3 && gone !== undefined) {
+          await backend.complete([{ jobId: gone.job.id, token: gone.token, result: undefined }]);
+          await backend.remove([gone.job.id], ["DONE"]);
+          await addRunning();
+        }
+        turn++;
+      } while (after !== undefined);
+      expect(listed).toEqual(descending);
+    });
+
+    test("a bad page token is refused", async () => {
+      const { backend } = await open();
+      await add(backend, {}, {}, {});
+      for (const after of ["x", "-1", "1.5", "1e3", " 1", "0x10", "01", "123456789012345678901", "undefined"]) {
+        await expectRefused(backend.list({ ...ALL, after }), "PAGE_TOKEN_INVALID");
+      }
+    });
+
+    test("a page over very many jobs that do not match is bounded, and goes on where it stopped", async () => {
+      const { backend } = await open();
+      const wanted = await addOne(backend, { type: "rare" });
+      for (let batch = 0; batch < 11; batch++) await add(backend, ...Array.from({ length: 1000 }, () => ({})));
+      const first = await backend.list({ ...ALL, type: "rare" });
+      expect(first.jobs).toEqual([]);
+      expect(first.next).toBeDefined();
+      expect(await pages((after) => backend.list({ ...ALL, type: "rare", after }))).toEqual([wanted]);
+    });
+  });
+}

@@ -1,0 +1,32 @@
+import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
+import { FakeClock } from "../../support/fake-clock.js";
+import { type BackendHarness, Recorder } from "./harness.js";
+
+/** Memory backends whose time stands still but for `advance`. */
+export const memoryHarness: BackendHarness = {
+  async open(options) {
+    const clock = new FakeClock();
+    const backend = createMemoryBackend({ clock, random: seeded() }, options);
+    const heard = new Recorder();
+    await backend.start(heard);
+    return {
+      backend,
+      heard,
+      slackMs: 0,
+      now: async () => clock.now(),
+      advance: (ms) => clock.advance(ms),
+      // The listener is called before an operation answers.
+      settled: async () => {},
+      close: () => backend.stop(),
+    };
+  },
+};
+
+/** Numbers from 0 to 1 that are the same in every run. */
+function seeded(): () => number {
+  let state = 0.42;
+  return () => {
+    state = (state * 16_807) % 1;
+    return state;
+  };
+}

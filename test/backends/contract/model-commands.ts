@@ -1,0 +1,197 @@
+import fc from "fast-check";
+import type { RetryDecision } from "../../../src/core/backend.js";
+import type { JobStatus, Progress } from "../../../src/core/job.js";
+import type { QueueOrdering } from "../../../src/core/queue.js";
+
+/** The queues of a model run: one of each ordering, and one with limits. */
+export const QUEUES = ["default", "timed", "narrow"] as const;
+
+/** The types of its jobs. */
+export const TYPES = ["mail", "image", "report"] as const;
+
+/** A job to create. */
+export interface JobPlan {
+  readonly queue: string;
+  readonly type: string;
+  readonly priority: number;
+  readonly maxRetries: number;
+  /** When it is ready, ms from now; a time in the past is set as such. */
+  readonly inMs: number;
+  readonly requestId: string | undefined;
+}
+
+/**
+ * Which lease a write names: the n-th (from the latest, round and round) of those that are current, of all that ever
+ * were, or the job of one of them with the token of another.
+ */
+export interface LeaseChoice {
+  readonly from: "current" | "ever" | "mixed";
+  readonly nth: number;
+}
+
+/** Which jobs: the n-th, from the latest, of all that are in this state; without one, of all that ever were. */
+export interface JobChoice {
+  readonly status: JobStatus | undefined;
+  readonly nth: number;
+}
+
+/** One step of a model run. */
+export type Command =
+  | { readonly kind: "enqueue"; readonly jobs: readonly JobPlan[]; readonly idsBackwards: boolean }
+  | {
+      readonly kind: "lease";
+      readonly queues: readonly string[];
+      readonly types: readonly string[];
+      readonly max: number;
+      readonly leaseMs: number;
+      readonly worker: string;
+    }
+  | { readonly kind: "complete"; readonly items: readonly LeaseChoice[] }
+  | { readonly kind: "release"; readonly items: readonly LeaseChoice[] }
+  | {
+      readonly kind: "fail";
+      readonly items: readonly (LeaseChoice & { readonly retry: RetryDecision; readonly jitter: number })[];
+    }
+  | {
+      readonly kind: "extend";
+      readonly items: readonly (LeaseChoice & {
+        readonly leaseMs: number | undefined;
+        readonly progress: Progress | undefined;
+      })[];
+    }
+  | { readonly kind: "cancel"; readonly job: JobChoice }
+  | { readonly kind: "replay"; readonly jobs: readonly JobChoice[] }
+  | { readonly kind: "remove"; readonly jobs: readonly JobChoice[]; readonly statuses: readonly JobStatus[] }
+  | { readonly kind: "purge"; readonly queue: string }
+  | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
+  | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
+  | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
+  | { readonly kind: "pass"; readonly ms: number };
+
+/** The commands of one kind. */
+export type CommandOf<K extends Command["kind"]> = Extract<Command, { readonly kind: K }>;
+
+/** Settings of one run. */
+export interface RunPlan {
+  readonly commands: readonly Command[];
+  /** Finished jobs kept in a queue. */
+  readonly maxCompletedJobs: number;
+  /** Whether the figures of the queues are looked at after each step: looking must change nothing. */
+  readonly watchFigures: boolean;
+}
+
+// Backends whose time does not stand still creep ahead by less than 100 ms a run. All times are whole multiples of
+// 200 ms apart, so that this decides nothing.
+const SECOND = 1000;
+
+const queue = fc.constantFrom(...QUEUES);
+const seconds = (min: number, max: number) => fc.integer({ min, max }).map((count) => count * SECOND);
+const few = <T>(item: fc.Arbitrary<T>, maxLength = 3) => fc.array(item, { minLength: 1, maxLength, size: "max" });
+const rarely = <T>(item: fc.Arbitrary<T>, freq = 3) => fc.option(item, { nil: undefined, freq });
+
+const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
+  queue: fc.oneof({ weight: 40, arbitrary: queue }, { weight: 1, arbitrary: fc.constant("nowhere") }),
+  type: fc.constantFrom(...TYPES),
+  priority: fc.constantFrom(0, 0, 1, 5, 10),
+  maxRetries: fc.integer({ min: 0, max: 2 }),
+  inMs: fc.constantFrom(0, 0, 0, 0, -5 * SECOND, -SECOND, SECOND, 3 * SECOND, 8 * SECOND),
+  requestId: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom("r1", "r2") },
+  ),
+});
+
+const leaseChoice = fc.record({
+  from: fc.constantFrom("current" as const, "current" as const, "current" as const, "ever" as const, "mixed" as const),
+  nth: fc.nat(8),
+});
+
+const failure = fc.record({
+  from: leaseChoice.map(({ from }) => from),
+  nth: fc.nat(20),
+  retry: fc.oneof(
+    { weight: 5, arbitrary: fc.constant("DEFAULT" as const) },
+    { weight: 2, arbitrary: fc.constant("NEVER" as const) },
+    { weight: 2, arbitrary: fc.record({ afterMs: seconds(0, 4) }) },
+  ),
+  jitter: fc.constantFrom(0, 0.5, 1),
+});
+
+const extension = fc.record({
+  from: leaseChoice.map(({ from }) => from),
+  nth: fc.nat(20),
+  leaseMs: rarely(seconds(1, 12), 6),
+  progress: rarely(fc.record({ percent: fc.integer({ min: 0, max: 100 }), message: fc.constantFrom("", "half") })),
+});
+
+const inState = (...statuses: (JobStatus | undefined)[]) =>
+  fc.record({ status: fc.constantFrom(...statuses), nth: fc.nat(20) });
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 24,
+    arbitrary: fc.record({ kind: fc.constant("enqueue"), jobs: few(jobPlan, 5), idsBackwards: fc.boolean() }),
+  },
+  {
+    weight: 32,
+    arbitrary: fc.record({
+      kind: fc.constant("lease"),
+      queues: fc.oneof(fc.shuffledSubarray([...QUEUES], { minLength: 1 }), fc.constant([...QUEUES, "nowhere"])),
+      types: fc.oneof(fc.constant([...TYPES]), fc.shuffledSubarray([...TYPES], { minLength: 1 })),
+      max: fc.integer({ min: 1, max: 5 }),
+      leaseMs: seconds(1, 9),
+      worker: fc.constantFrom("w1", "w2"),
+    }),
+  },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("complete"), items: few(leaseChoice) }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("release"), items: few(leaseChoice) }) },
+  { weight: 20, arbitrary: fc.record({ kind: fc.constant("fail"), items: few(failure) }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("extend"), items: few(extension) }) },
+  {
+    weight: 24,
+    arbitrary: fc.record({
+      kind: fc.constant("cancel"),
+      job: inState("PENDING", "RUNNING", "RUNNING", "RUNNING", "DONE", "DEAD", undefined),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant("replay"), jobs: few(inState("DEAD", "DEAD", "DEAD", undefined)) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("remove"),
+      jobs: few(inState("DEAD", "DONE", "CANCELED", undefined)),
+      statuses: fc.subarray<JobStatus>(["DONE", "CANCELED", "DEAD"]),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge"), queue }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("pause"), queue, paused: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("limit"),
+      queue,
+      maxConcurrency: fc.constantFrom(0, 0, 1, 3),
+      maxDepth: fc.constantFrom(0, 0, 4, 8),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("reorder"),
+      queue,
+      ordering: fc.constantFrom<QueueOrdering>("PRIORITY", "RUN_AFTER"),
+    }),
+  },
+  { weight: 20, arbitrary: fc.record({ kind: fc.constant("pass"), ms: seconds(1, 6) }) },
+) as fc.Arbitrary<Command>;
+
+/** Any run of up to 60 commands. */
+export const runPlan: fc.Arbitrary<RunPlan> = fc.record({
+  // Without a bias to short ones; one that fails is made as short as can be.
+  commands: fc.noBias(fc.array(command, { maxLength: 60, size: "max" })),
+  maxCompletedJobs: fc.constantFrom(2, 1000),
+  watchFigures: fc.boolean(),
+});

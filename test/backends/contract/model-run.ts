@@ -1,0 +1,258 @@
+import { expect } from "vitest";
+import type { LeaseRef, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
+import { type ErrorReason, TaskQueueError } from "../../../src/core/errors.js";
+import type { QueueSettings } from "../../../src/core/queue.js";
+import { newJob } from "../../support/job.js";
+import type { OpenedBackend } from "./harness.js";
+import type { Command, CommandOf, JobChoice, LeaseChoice } from "./model-commands.js";
+import { compareJob, compareJobs, near, same } from "./model-compare.js";
+import type { NaiveModel } from "./naive-model.js";
+import { tickAll } from "./support.js";
+
+/** How late the end of a lease may be noticed, ms. */
+const LATE_MS = 1000;
+
+/** One run: gives each command to a backend and to the model, and compares what they answer and what came of it. */
+export class ModelRun {
+  readonly #opened: OpenedBackend;
+  readonly #model: NaiveModel;
+  readonly #reached: Set<string>;
+  /** Every lease there was. */
+  readonly #leases: LeaseRef[] = [];
+  // The ids of a run get longer on the way.
+  #lastId = 99_999_999_999_999_960n;
+  readonly #steps: { readonly [K in Command["kind"]]: (command: CommandOf<K>) => Promise<void> } = {
+    enqueue: (command) => this.#enqueue(command),
+    lease: (command) => this.#lease(command),
+    complete: (command) => this.#complete(command),
+    release: (command) => this.#release(command),
+    fail: (command) => this.#fail(command),
+    extend: (command) => this.#extend(command),
+    cancel: (command) => this.#cancel(command),
+    replay: (command) => this.#replay(command),
+    remove: (command) => this.#remove(command),
+    purge: (command) => this.#purge(command),
+    pause: (command) => this.#pause(command),
+    limit: ({ queue, ...settings }) => this.#update(queue, settings),
+    reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
+    pass: (command) => this.#pass(command),
+  };
+
+  /** `reached` is told what the run came by, so that a test can see that runs come by everything. */
+  constructor(opened: OpenedBackend, model: NaiveModel, reached: Set<string>) {
+    this.#opened = opened;
+    this.#model = model;
+    this.#reached = reached;
+  }
+
+  /** Takes one step and compares its answer and all jobs. */
+  async step<K extends Command["kind"]>(command: CommandOf<K>): Promise<void> {
+    this.#model.now = await this.#opened.now();
+    const { kind } = command as { kind: K };
+    await this.#steps[kind](command);
+    await compareJobs(this.#opened, this.#model);
+    if (kind !== "pass") return;
+    for (const queue of this.#model.queues.keys()) same(this.#model.keepsTooMuch(queue), false);
+  }
+
+  async #enqueue({ jobs: plans, idsBackwards }: CommandOf<"enqueue">): Promise<void> {
+    const first = this.#lastId + 1n;
+    this.#lastId += BigInt(plans.length);
+    const jobs = plans.map(({ inMs, ...plan }, at): NewJob => {
+      const id = String(idsBackwards ? this.#lastId - BigInt(at) : first + BigInt(at));
+      const time = inMs < 0 ? { runAfter: this.#model.now + inMs } : { delayMs: inMs };
+      return newJob({ ...plan, ...time, id, backoff: { baseDelayMs: 1000, maxDelayMs: 2000 } });
+    });
+    const reasons = this.#model.refuses(jobs);
+    if (reasons.length > 0) return this.#expectRefused(this.#opened.backend.enqueue(jobs), reasons);
+    const results = await this.#opened.backend.enqueue(jobs);
+    const expected = this.#model.enqueue(jobs);
+    same(
+      results.map(({ id, deduplicated }) => ({ id, deduplicated })),
+      expected.map(({ id, deduplicated }) => ({ id, deduplicated })),
+    );
+    for (const { deduplicated } of expected) this.#reached.add(deduplicated ? "deduplicated" : "created");
+  }
+
+  async #lease({ kind: _, ...request }: CommandOf<"lease">): Promise<void> {
+    const leases = await this.#opened.backend.lease(request);
+    const tokens = leases.map(({ token }) => token);
+    const expected = this.#model.lease(request, tokens);
+    same(
+      leases.map(({ job }) => job.id),
+      expected.map(({ job }) => job.id),
+    );
+    for (const [at, { job, token, expiresInMs }] of leases.entries()) {
+      compareJob(this.#opened, job, expected[at]);
+      same(expiresInMs, request.leaseMs);
+      expect(this.#leases.some((earlier) => earlier.token === token)).toBe(false);
+      this.#leases.push({ jobId: job.id, token });
+    }
+  }
+
+  async #complete({ items: choices }: CommandOf<"complete">): Promise<void> {
+    const items = this.#chosen(choices, (ref, _, at) => ({ ...ref, result: at === 0 ? undefined : `"result ${at}"` }));
+    const answers = await this.#opened.backend.complete(items);
+    this.#compareSettled("complete", items, answers, (item) => this.#model.complete(item));
+  }
+
+  async #release({ items: choices }: CommandOf<"release">): Promise<void> {
+    const items = this.#chosen(choices, (ref) => ref);
+    const answers = await this.#opened.backend.release(items);
+    this.#compareSettled("release", items, answers, (item) => this.#model.release(item));
+  }
+
+  async #fail({ items: choices }: CommandOf<"fail">): Promise<void> {
+    const items = this.#chosen(choices, (ref, { retry, jitter }, at) => {
+      return { ...ref, error: `error ${this.#leases.length}-${at}`, retry, jitter };
+    });
+    const answers = await this.#opened.backend.fail(items);
+    this.#compareSettled("fail", items, answers, (item) => this.#model.fail(item));
+  }
+
+  async #extend({ items: choices }: CommandOf<"extend">): Promise<void> {
+    const items = this.#chosen(choices, (ref, { leaseMs, progress }) => ({ ...ref, leaseMs, progress }));
+    const answers = await this.#opened.backend.extend(items);
+    same(answers.length, items.length);
+    for (const [at, item] of items.entries()) {
+      const { outcome, expiresInMs } = this.#model.extend(item);
+      same(answers[at]?.outcome, outcome);
+      near(answers[at]?.expiresInMs, expiresInMs, this.#opened.slackMs);
+      this.#reached.add(`extend ${outcome}`);
+    }
+  }
+
+  async #cancel({ job }: CommandOf<"cancel">): Promise<void> {
+    const [id = "4711"] = this.#ids([job]);
+    const reason = this.#model.cancel(id);
+    if (reason !== undefined) return this.#expectRefused(this.#opened.backend.cancel(id), [reason]);
+    compareJob(this.#opened, await this.#opened.backend.cancel(id), this.#model.find(id));
+  }
+
+  async #replay({ jobs }: CommandOf<"replay">): Promise<void> {
+    const ids = this.#ids(jobs);
+    this.#compareRows("replay", ids, await this.#opened.backend.replay(ids), (id) => this.#model.replay(id));
+  }
+
+  async #remove({ jobs, statuses }: CommandOf<"remove">): Promise<void> {
+    const ids = this.#ids(jobs);
+    const rows = await this.#opened.backend.remove(ids, statuses);
+    this.#compareRows("remove", ids, rows, (id) => this.#model.remove(id, statuses));
+  }
+
+  async #purge({ queue }: CommandOf<"purge">): Promise<void> {
+    same(await this.#opened.backend.purge(queue), this.#model.purge(queue));
+  }
+
+  async #pause({ queue: name, paused }: CommandOf<"pause">): Promise<void> {
+    same((await this.#opened.backend.setPaused(name, paused)).paused, paused);
+    const queue = this.#model.queues.get(name);
+    if (queue !== undefined) queue.paused = paused;
+  }
+
+  async #update(name: string, settings: Partial<QueueSettings>): Promise<void> {
+    const call = this.#opened.backend.updateQueue(name, settings);
+    const queue = this.#model.queues.get(name);
+    if (queue === undefined) return this.#expectRefused(call, ["QUEUE_NOT_FOUND"]);
+    const isNewOrder = settings.ordering !== undefined && settings.ordering !== queue.settings.ordering;
+    if (isNewOrder && this.#model.inQueue(name, "PENDING").length > 0) {
+      return this.#expectRefused(call, ["QUEUE_NOT_EMPTY"]);
+    }
+    queue.settings = { ...queue.settings, ...settings };
+    same((await call).settings, queue.settings);
+    if (isNewOrder) this.#reached.add("reordered");
+  }
+
+  async #pass({ ms }: CommandOf<"pass">): Promise<void> {
+    await this.#opened.advance(ms);
+    this.#model.now = await this.#opened.now();
+    const ticks = await tickAll(this.#opened.backend);
+    const key = (each: object) => JSON.stringify(each);
+    const expected = this.#model.tick();
+    same(ticks.flatMap(({ lost }) => lost.map(key)).toSorted(), expected.map(key).toSorted());
+    for (const { status } of expected) this.#reached.add(`lost ${status}`);
+    expect(ticks.at(-1)?.nextInMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(this.#latestTickMs());
+  }
+
+  /** In how many ms the next tick must be, at the latest. */
+  #latestTickMs(): number {
+    const { all, now } = this.#model;
+    const dues = all.map(({ job, gone, leaseUntil }) => {
+      if (!gone && job.status === "PENDING" && job.runAfter > now) return job.runAfter - now;
+      return !gone && job.status === "RUNNING" ? leaseUntil - now + LATE_MS : Number.POSITIVE_INFINITY;
+    });
+    return Math.min(...dues);
+  }
+
+  #compareSettled<T extends LeaseRef>(
+    kind: string,
+    items: readonly T[],
+    answers: readonly Settlement[],
+    settle: (item: T) => Settlement,
+  ): void {
+    same(answers.length, items.length);
+    for (const [at, item] of items.entries()) {
+      const found = this.#model.find(item.jobId);
+      const mayBeForgotten = found !== undefined && this.#model.mayForget(found);
+      const { outcome, applied } = settle(item);
+      const answer = answers[at];
+      // A job that was finished before may be forgotten as soon as the next one is.
+      if (mayBeForgotten && answer?.outcome === "LEASE_LOST") continue;
+      const durationMs = answer?.applied?.durationMs ?? 0;
+      same(answer, applied === undefined ? { outcome } : { outcome, applied: { ...applied, durationMs } });
+      near(durationMs, applied?.durationMs ?? 0, this.#opened.slackMs);
+      this.#reached.add(`${kind} ${outcome} ${applied?.status ?? ""}`.trim());
+    }
+  }
+
+  #compareRows(
+    kind: string,
+    ids: readonly string[],
+    rows: readonly RowOutcome[],
+    apply: (id: string) => RowOutcome,
+  ): void {
+    same(rows.length, ids.length);
+    for (const [at, id] of ids.entries()) {
+      const found = this.#model.find(id);
+      const row = rows[at];
+      const expected = apply(id);
+      this.#reached.add(`${kind} ${expected.outcome}`);
+      if (row?.outcome !== "APPLIED" || expected.outcome !== "APPLIED") same(row, expected);
+      else if (found !== undefined) compareJob(this.#opened, row.job, { ...found, job: { ...expected.job } });
+    }
+  }
+
+  async #expectRefused(call: Promise<unknown>, reasons: readonly ErrorReason[]): Promise<void> {
+    const error = await call.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(TaskQueueError);
+    if (error instanceof TaskQueueError) expect(reasons).toContain(error.reason);
+    for (const reason of reasons) this.#reached.add(reason);
+  }
+
+  /** The leases that are meant; none where there are none of that kind. */
+  #chosen<T extends LeaseChoice, U>(choices: readonly T[], make: (ref: LeaseRef, choice: T, at: number) => U): U[] {
+    const current = this.#leases.filter(({ jobId, token }) => this.#model.find(jobId)?.token === token);
+    return choices.flatMap((choice, at) => {
+      const ref = nth(choice.from === "current" ? current : this.#leases, choice.nth);
+      const other = nth(this.#leases, choice.nth + 1);
+      if (ref === undefined || other === undefined) return [];
+      const token = choice.from === "mixed" && other.jobId !== ref.jobId ? other.token : ref.token;
+      return [make({ jobId: ref.jobId, token }, choice, at)];
+    });
+  }
+
+  #ids(choices: readonly JobChoice[]): string[] {
+    return choices.map(({ status, nth: at }) => {
+      const jobs = this.#model.all.filter(({ job, gone }) => status === undefined || (!gone && job.status === status));
+      return nth(jobs, at)?.job.id ?? "4711";
+    });
+  }
+}
+
+/** The n-th from the end, round and round. */
+function nth<T>(items: readonly T[], at: number): T | undefined {
+  return items.length === 0 ? undefined : items[items.length - 1 - (at % items.length)];
+}

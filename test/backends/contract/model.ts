@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { BackendHarness, ContractOptions } from "./harness.js";
+import { type Command, QUEUES, runPlan } from "./model-commands.js";
+import { compareListings, compareLog, compareQueues } from "./model-compare.js";
+import { ModelRun } from "./model-run.js";
+import { NaiveModel } from "./naive-model.js";
+import { createQueue, queueOf } from "./support.js";
+
+/** What runs must come by, all together, for the comparison to mean anything. */
+const MUST_REACH = [
+  ...["created", "deduplicated", "reordered"],
+  ...["complete APPLIED DONE", "complete ALREADY_APPLIED", "complete LEASE_LOST", "complete CANCELED"],
+  ...["fail APPLIED PENDING", "fail APPLIED DEAD", "fail CANCELED CANCELED", "fail LEASE_LOST"],
+  ...["release APPLIED PENDING", "release CANCELED CANCELED", "release LEASE_LOST"],
+  ...["extend OK", "extend LEASE_LOST", "extend CANCEL_REQUESTED"],
+  ...["lost PENDING", "lost DEAD", "lost CANCELED"],
+  ...["replay APPLIED", "replay CONFLICT", "replay NOT_FOUND"],
+  ...["remove APPLIED", "remove CONFLICT", "remove NOT_FOUND"],
+  ...["QUEUE_FULL", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
+];
+
+/** Random sequences of operations, compared with the naive model step by step. A failure names its seed. */
+export function describeModel(harness: BackendHarness, numRuns: number): void {
+  describe("any sequence of operations", () => {
+    test("answers and leaves behind what the naive model does", async () => {
+      const reached = new Set<string>();
+      await fc.assert(
+        fc.asyncProperty(runPlan, async ({ commands, maxCompletedJobs, watchFigures }) => {
+          const options = { maxLostLeases: 1, completeJobTtlMs: 20_000, maxCompletedJobs, changeLogSize: 10_000 };
+          await compareRun(harness, options, commands, watchFigures, reached);
+        }),
+        { numRuns },
+      );
+      expect(MUST_REACH.filter((each) => !reached.has(each))).toEqual([]);
+    });
+  });
+}
+
+async function compareRun(
+  harness: BackendHarness,
+  options: ContractOptions,
+  commands: readonly Command[],
+  watchFigures: boolean,
+  reached: Set<string>,
+): Promise<void> {
+  const opened = await harness.open(options);
+  try {
+    const { backend } = opened;
+    const model = new NaiveModel(options);
+    await createQueue(backend, "timed", { ordering: "RUN_AFTER" });
+    await createQueue(backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
+    for (const name of QUEUES) {
+      const { settings, paused } = await queueOf(backend, name);
+      model.queues.set(name, { settings, paused });
+    }
+    const start = await backend.head();
+    const run = new ModelRun(opened, model, reached);
+    for (const command of commands) {
+      await run.step(command);
+      if (watchFigures) await compareQueues(opened, model);
+    }
+    await compareQueues(opened, model);
+    await compareListings(opened, model);
+    await compareLog(opened, model, start);
+  } finally {
+    await opened.close();
+  }
+}

@@ -1,0 +1,291 @@
+import type {
+  BackendOptions,
+  Change,
+  Completion,
+  EnqueueResult,
+  ExtendResult,
+  Extension,
+  Failure,
+  LeaseRef,
+  LeaseRequest,
+  LostLease,
+  NewJob,
+  RowOutcome,
+  Settlement,
+} from "../../../src/core/backend.js";
+import type { ErrorReason } from "../../../src/core/errors.js";
+import type { Job, JobStatus } from "../../../src/core/job.js";
+import type { QueueSettings, QueueStats } from "../../../src/core/queue.js";
+import { naiveOrder } from "./naive-order.js";
+import { changeOf } from "./support.js";
+
+/** Stands for what a backend says of a lost lease, in its own words. */
+export const LOST = "(the words of the backend)";
+
+/** A job as it should be, and what is known beside it. */
+export interface ModelJob {
+  readonly job: { -readonly [K in keyof Job]: Job[K] };
+  readonly requestId: string | undefined;
+  /** Every change so far. */
+  readonly history: Change[];
+  token: string | undefined;
+  /** The token that settled it last. */
+  settledToken: string | undefined;
+  leaseUntil: number;
+  /** Deleted, or forgotten after it was finished. */
+  gone: boolean;
+}
+
+/** The contract once more: plain lists, looked through from end to end each time. Nothing is shared with a backend. */
+export class NaiveModel {
+  /** Ms since 1970; the tests move it. */
+  now = 0;
+  /** All that ever were, in the order of creation. */
+  readonly all: ModelJob[] = [];
+  readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
+  readonly #options: BackendOptions;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+  }
+
+  find(id: string): ModelJob | undefined {
+    return this.all.find(({ job, gone }) => job.id === id && !gone);
+  }
+
+  /** The jobs of a queue in these states. */
+  inQueue(queue: string, ...statuses: readonly JobStatus[]): ModelJob[] {
+    return this.all.filter(({ job, gone }) => !gone && job.queue === queue && statuses.includes(job.status));
+  }
+
+  /** Why these jobs cannot be created; any of the reasons will do. */
+  refuses(jobs: readonly NewJob[]): ErrorReason[] {
+    const reasons = new Set<ErrorReason>();
+    for (const [name, { settings }] of this.queues) {
+      const mine = jobs.filter(({ queue }) => queue === name);
+      const fresh = mine.filter(
+        ({ requestId }, at) =>
+          requestId === undefined ||
+          (this.#requested(name, requestId) === undefined &&
+            mine.findIndex((other) => other.requestId === requestId) === at),
+      );
+      const depth = this.inQueue(name, "PENDING").length + fresh.length;
+      if (settings.maxDepth > 0 && fresh.length > 0 && depth > settings.maxDepth) reasons.add("QUEUE_FULL");
+    }
+    if (jobs.some(({ queue }) => !this.queues.has(queue))) reasons.add("QUEUE_NOT_FOUND");
+    return [...reasons];
+  }
+
+  enqueue(jobs: readonly NewJob[]): EnqueueResult[] {
+    return jobs.map(({ delayMs, requestId, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
+      const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
+      if (known !== undefined) {
+        const { id, createdAt, runAfter } = known.job;
+        return { id, deduplicated: true, createdAt, runAfter };
+      }
+      const job: Job = {
+        ...spec,
+        ...{ status: "PENDING", revision: 1, retryCount: 0, deliveries: 0, lostLeases: 0, error: "", worker: "" },
+        ...{ attemptErrors: [], result: undefined, progress: undefined, cancelRequested: false, runAfter },
+        ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
+      };
+      const lease = { token: undefined, settledToken: undefined, leaseUntil: 0 };
+      this.all.push({ job, requestId, history: [changeOf(job)], ...lease, gone: false });
+      return { id: job.id, deduplicated: false, createdAt: this.now, runAfter };
+    });
+  }
+
+  /** The jobs that should be leased; they get these tokens. */
+  lease(request: LeaseRequest, tokens: readonly string[]): ModelJob[] {
+    const taken: ModelJob[] = [];
+    for (const name of request.queues) {
+      const queue = this.queues.get(name);
+      if (queue === undefined || queue.paused) continue;
+      const { ordering, maxConcurrency } = queue.settings;
+      const ready = this.inQueue(name, "PENDING")
+        .filter(({ job }) => job.runAfter <= this.now && request.types.includes(job.type))
+        .sort((a, b) => naiveOrder(ordering, a.job, b.job));
+      const places = maxConcurrency === 0 ? ready.length : maxConcurrency - this.inQueue(name, "RUNNING").length;
+      for (const found of ready.slice(0, Math.max(0, Math.min(places, request.max - taken.length)))) {
+        found.token = tokens[taken.length] ?? "(missing)";
+        found.leaseUntil = this.now + request.leaseMs;
+        found.job.deliveries++;
+        const fresh = { progress: undefined, startedAt: this.now, worker: request.worker };
+        this.#step(found, { status: "RUNNING", ...fresh });
+        taken.push(found);
+      }
+    }
+    return taken;
+  }
+
+  complete({ result, ...ref }: Completion): Settlement {
+    return this.#settle(ref, (found) => {
+      found.job.result = result;
+      this.#finish(found, "DONE");
+    });
+  }
+
+  release(ref: LeaseRef): Settlement {
+    return this.#settle(ref, (found) => this.#giveBack(found));
+  }
+
+  fail({ error, retry, jitter, ...ref }: Failure): Settlement {
+    return this.#settle(ref, (found) => {
+      const { job } = found;
+      this.#noteError(found, error);
+      if (job.cancelRequested) return this.#finish(found, "CANCELED");
+      this.#step(found, { status: "FAILED" });
+      if (retry === "NEVER" || job.retryCount === job.maxRetries) {
+        return this.#step(found, { status: "DEAD", finishedAt: this.now });
+      }
+      job.retryCount++;
+      let waitMs = job.backoff.baseDelayMs;
+      for (let retries = 1; retries < job.retryCount; retries++) waitMs *= 2;
+      waitMs = Math.min(waitMs, job.backoff.maxDelayMs);
+      waitMs += Math.round((waitMs * jitter * 40) / 100);
+      job.runAfter = this.now + (retry === "DEFAULT" ? waitMs : retry.afterMs);
+      this.#step(found, { status: "PENDING" });
+    });
+  }
+
+  extend({ jobId, token, leaseMs, progress }: Extension): ExtendResult {
+    const found = this.find(jobId);
+    if (found === undefined || found.token !== token) return { outcome: "LEASE_LOST", expiresInMs: 0 };
+    const { cancelRequested } = found.job;
+    if (progress !== undefined) this.#step(found, { progress });
+    if (leaseMs !== undefined && !cancelRequested) found.leaseUntil = Math.max(found.leaseUntil, this.now + leaseMs);
+    return { outcome: cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: found.leaseUntil - this.now };
+  }
+
+  /** Answers why not, if it is refused. */
+  cancel(id: string): ErrorReason | undefined {
+    const found = this.find(id);
+    if (found === undefined) return "JOB_NOT_FOUND";
+    const { status, cancelRequested } = found.job;
+    if (status === "DONE" || status === "DEAD") return "JOB_STATE_CONFLICT";
+    if (status === "PENDING") this.#finish(found, "CANCELED");
+    if (status === "RUNNING" && !cancelRequested) this.#step(found, { cancelRequested: true });
+    return undefined;
+  }
+
+  replay(id: string): RowOutcome {
+    const found = this.find(id);
+    if (found === undefined) return { outcome: "NOT_FOUND" };
+    if (found.job.status !== "DEAD") return { outcome: "CONFLICT", status: found.job.status };
+    const chances = { retryCount: 0, lostLeases: 0, runAfter: this.now, finishedAt: undefined };
+    this.#step(found, { status: "PENDING", ...chances });
+    return { outcome: "APPLIED", job: { ...found.job } };
+  }
+
+  remove(id: string, statuses: readonly JobStatus[]): RowOutcome {
+    const found = this.find(id);
+    if (found === undefined) return { outcome: "NOT_FOUND" };
+    if (!statuses.includes(found.job.status)) return { outcome: "CONFLICT", status: found.job.status };
+    const job = { ...found.job };
+    this.#delete(found);
+    return { outcome: "APPLIED", job };
+  }
+
+  /** Answers how many. */
+  purge(queue: string): number {
+    const waiting = this.inQueue(queue, "PENDING");
+    for (const found of waiting) this.#delete(found);
+    return waiting.length;
+  }
+
+  /** Ends the leases that ran out. */
+  tick(): LostLease[] {
+    const late = this.all.filter(({ job, gone, leaseUntil }) => {
+      return !gone && job.status === "RUNNING" && leaseUntil <= this.now;
+    });
+    return late.map((found) => {
+      const { job } = found;
+      found.token = found.settledToken = undefined;
+      job.lostLeases++;
+      this.#noteError(found, LOST);
+      if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
+        this.#step(found, { status: "DEAD", finishedAt: this.now });
+      } else this.#giveBack(found);
+      return { queue: job.queue, type: job.type, status: job.status };
+    });
+  }
+
+  /** Whether a finished job is too old, or not among the latest of its queue. Of one moment, any may be the latest. */
+  mayForget({ job, gone }: ModelJob): boolean {
+    if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
+    const endOf = (each: Job) => each.finishedAt ?? 0;
+    const later = this.inQueue(job.queue, "DONE", "CANCELED").filter((each) => endOf(each.job) >= endOf(job));
+    return (
+      endOf(job) + this.#options.completeJobTtlMs <= this.now || later.length - 1 >= this.#options.maxCompletedJobs
+    );
+  }
+
+  /** Whether a tick left finished jobs behind that it should have forgotten. */
+  keepsTooMuch(queue: string): boolean {
+    const finished = this.inQueue(queue, "DONE", "CANCELED");
+    const { completeJobTtlMs, maxCompletedJobs } = this.#options;
+    return (
+      finished.length > maxCompletedJobs ||
+      finished.some(({ job }) => (job.finishedAt ?? 0) + completeJobTtlMs <= this.now)
+    );
+  }
+
+  stats(queue: string): QueueStats {
+    const waiting = this.inQueue(queue, "PENDING");
+    const ready = waiting.filter(({ job }) => job.runAfter <= this.now);
+    return {
+      ready: ready.length,
+      scheduled: waiting.length - ready.length,
+      running: this.inQueue(queue, "RUNNING").length,
+      dead: this.inQueue(queue, "DEAD").length,
+      done: this.inQueue(queue, "DONE").length,
+      oldestReadyAgeMs: ready.length === 0 ? undefined : this.now - Math.min(...ready.map(({ job }) => job.runAfter)),
+    };
+  }
+
+  #requested(queue: string, requestId: string): ModelJob | undefined {
+    return this.all.find((each) => !each.gone && each.job.queue === queue && each.requestId === requestId);
+  }
+
+  #settle({ jobId, token }: LeaseRef, apply: (found: ModelJob) => void): Settlement {
+    const found = this.find(jobId);
+    if (found === undefined) return { outcome: "LEASE_LOST" };
+    const { job } = found;
+    if (found.token !== token) {
+      if (job.status === "CANCELED") return { outcome: "CANCELED" };
+      return { outcome: found.settledToken === token ? "ALREADY_APPLIED" : "LEASE_LOST" };
+    }
+    found.token = undefined;
+    found.settledToken = token;
+    apply(found);
+    const durationMs = this.now - (job.startedAt ?? 0);
+    const applied = { queue: job.queue, type: job.type, status: job.status, durationMs };
+    return { outcome: job.status === "CANCELED" ? "CANCELED" : "APPLIED", applied };
+  }
+
+  #giveBack(found: ModelJob): void {
+    if (found.job.cancelRequested) this.#finish(found, "CANCELED");
+    else this.#step(found, { status: "PENDING" });
+  }
+
+  #finish(found: ModelJob, status: "DONE" | "CANCELED"): void {
+    this.#step(found, { status, finishedAt: this.now, cancelRequested: false });
+  }
+
+  #noteError({ job }: ModelJob, error: string): void {
+    const entry = { at: this.now, error, delivery: job.deliveries, worker: job.worker };
+    job.error = error;
+    job.attemptErrors = [...job.attemptErrors, entry].slice(-10);
+  }
+
+  #delete(found: ModelJob): void {
+    found.gone = true;
+    this.#step(found, {});
+    found.history[found.history.length - 1] = { ...changeOf(found.job), deleted: true };
+  }
+
+  #step(found: ModelJob, changed: Partial<Job>): void {
+    Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.now });
+    found.history.push(changeOf(found.job));
+  }
+}

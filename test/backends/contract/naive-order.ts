@@ -1,0 +1,15 @@
+import type { QueueOrdering, ReadyKey } from "../../../src/core/queue.js";
+
+const KEYS: Readonly<Record<QueueOrdering, readonly (keyof ReadyKey)[]>> = {
+  PRIORITY: ["priority", "runAfter", "createdAt", "id"],
+  RUN_AFTER: ["runAfter", "priority", "createdAt", "id"],
+};
+
+/** The order of ready jobs once more, in the plainest way, so that the tests do not lean on the code they test. */
+export function naiveOrder(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey): number {
+  for (const key of KEYS[ordering]) {
+    const difference = BigInt(a[key]) - BigInt(b[key]);
+    if (difference !== 0n) return difference < 0n === (key !== "priority") ? -1 : 1;
+  }
+  return 0;
+}

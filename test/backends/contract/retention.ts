@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import type { Open, OpenedBackend } from "./harness.js";
+import {
+  add,
+  addDead,
+  addDone,
+  addOne,
+  createQueue,
+  done,
+  lease,
+  leaseOne,
+  passTime,
+  readAll,
+  statsOf,
+  statuses,
+  tickAll,
+} from "./support.js";
+
+/** Finishes `count` jobs a second apart, by turns DONE and CANCELED; answers their ids. */
+async function finishSome({ backend, advance }: OpenedBackend, count: number, queue = "default"): Promise<string[]> {
+  const ids: string[] = [];
+  for (let at = 0; at < count; at++) {
+    if (at % 2 === 0) ids.push(await addDone(backend, { queue }));
+    else {
+      const id = await addOne(backend, { queue, type: "easy" });
+      await backend.cancel(id);
+      ids.push(id);
+    }
+    await advance(1000);
+  }
+  return ids;
+}
+
+/** How long finished jobs are kept. */
+export function describeRetention(open: Open): void {
+  describe("retention", () => {
+    test("finished jobs are kept for their time, then forgotten, which is no visible change", async () => {
+      const opened = await open({ completeJobTtlMs: 60_000 });
+      const { backend, slackMs } = opened;
+      const finished = await addDone(backend);
+      const canceled = await addOne(backend);
+      await backend.cancel(canceled);
+      const ids = [finished, canceled];
+      await passTime(opened, 59_999 - slackMs);
+      expect(await statuses(backend, ids)).toEqual(["DONE", "CANCELED"]);
+      const cursor = await backend.head();
+      await passTime(opened, 1 + slackMs);
+      expect(await statuses(backend, ids)).toEqual(["-", "-"]);
+      expect((await readAll(backend, cursor)).changes).toEqual([]);
+      expect(await statsOf(backend)).toMatchObject({ done: 0 });
+      expect((await backend.list({ queue: "default", statuses: [], limit: 9 })).jobs).toEqual([]);
+    });
+
+    test("the backend asks for the tick that forgets them", async () => {
+      const opened = await open({ completeJobTtlMs: 60_000 });
+      const { backend, heard, settled } = opened;
+      await addOne(backend);
+      const leased = await leaseOne(backend);
+      await settled();
+      heard.clear();
+      await backend.complete([done(leased)]);
+      await settled();
+      expect(Math.min(...heard.dueHeard)).toBeLessThanOrEqual(60_000);
+      await opened.advance(30_000);
+      const { nextInMs } = await backend.tick();
+      expect(nextInMs).toBeLessThanOrEqual(31_000);
+    });
+
+    test("each one's time counts from its own end", async () => {
+      const opened = await open({ completeJobTtlMs: 10_000 });
+      const ids = await finishSome(opened, 4);
+      await passTime(opened, 7500);
+      expect(await statuses(opened.backend, ids)).toEqual(["-", "-", "DONE", "CANCELED"]);
+    });
+
+    test("no more than the limit are kept in a queue, tick or no tick; the oldest go first", async () => {
+      const opened = await open({ maxCompletedJobs: 3 });
+      const { backend } = opened;
+      await createQueue(backend, "other");
+      const ids = await finishSome(opened, 7);
+      const others = await finishSome(opened, 3, "other");
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "-", "-", "DONE", "CANCELED", "DONE"]);
+      expect(await statuses(backend, others)).toEqual(["DONE", "CANCELED", "DONE"]);
+      expect(await statsOf(backend)).toMatchObject({ done: 2 });
+    });
+
+    test("a removed job does not take the place of a kept one", async () => {
+      const opened = await open({ maxCompletedJobs: 3 });
+      const { backend } = opened;
+      const ids = await finishSome(opened, 3);
+      await backend.remove([ids[1] ?? "", ids[2] ?? ""], ["DONE", "CANCELED"]);
+      const more = await finishSome(opened, 2);
+      await tickAll(backend);
+      expect(await statuses(backend, [...ids, ...more])).toEqual(["DONE", "-", "-", "DONE", "CANCELED"]);
+    });
+
+    test("with nothing to be kept, a completion is still answered and logged", async () => {
+      const { backend } = await open({ maxCompletedJobs: 0 });
+      const cursor = await backend.head();
+      const id = await addDone(backend);
+      await tickAll(backend);
+      expect(await statuses(backend, [id])).toEqual(["-"]);
+      const { changes } = await readAll(backend, cursor);
+      expect(changes.map(({ status, deleted }) => [status, deleted])).toEqual([
+        ["PENDING", false],
+        ["RUNNING", false],
+        ["DONE", false],
+      ]);
+    });
+
+    test("DEAD and waiting jobs are never forgotten", async () => {
+      const opened = await open({ completeJobTtlMs: 1000, maxCompletedJobs: 1 });
+      const { backend } = opened;
+      const ids = [await addDead(backend), await addDead(backend), await addOne(backend)];
+      await finishSome(opened, 3);
+      await passTime(opened, 24 * 3600 * 1000);
+      expect(await statuses(backend, ids)).toEqual(["DEAD", "DEAD", "PENDING"]);
+      expect(await statsOf(backend)).toMatchObject({ ready: 1, dead: 2, done: 0 });
+    });
+
+    test("very many that are due at once are forgotten in bounded steps, all of them", async () => {
+      const opened = await open({ completeJobTtlMs: 10_000 });
+      const { backend } = opened;
+      for (let batch = 0; batch < 3; batch++) {
+        await add(backend, ...Array.from({ length: 1000 }, () => ({})));
+        const leases = await lease(backend);
+        await backend.complete(leases.map((leased) => done(leased)));
+      }
+      expect(await statsOf(backend)).toMatchObject({ done: 3000 });
+      await passTime(opened, 10_000);
+      expect(await statsOf(backend)).toMatchObject({ done: 0 });
+      expect((await backend.list({ queue: "default", statuses: [], limit: 9 })).jobs).toEqual([]);
+    });
+  });
+}

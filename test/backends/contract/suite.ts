@@ -1,0 +1,39 @@
+import { describe } from "vitest";
+import { describeCancel } from "./cancel.js";
+import { describeChangeLog } from "./change-log.js";
+import { describeDeadLetter } from "./dead-letter.js";
+import { describeEnqueue } from "./enqueue.js";
+import { describeFailing } from "./failing.js";
+import { describeFencing } from "./fencing.js";
+import { type BackendHarness, openWith } from "./harness.js";
+import { describeLeaseExpiry } from "./lease-expiry.js";
+import { describeLeasing } from "./leasing.js";
+import { describeListing } from "./listing.js";
+import { describeModel } from "./model.js";
+import { describeNotices } from "./notices.js";
+import { describeOrdering } from "./ordering.js";
+import { describeQueues } from "./queues.js";
+import { describeRequestIds } from "./request-ids.js";
+import { describeRetention } from "./retention.js";
+
+/** What every backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
+export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
+  const open = openWith(harness);
+  describe(`the ${name} backend`, () => {
+    describeEnqueue(open);
+    describeRequestIds(open);
+    describeOrdering(open, harness);
+    describeLeasing(open);
+    describeFencing(open);
+    describeLeaseExpiry(open);
+    describeFailing(open);
+    describeCancel(open);
+    describeDeadLetter(open);
+    describeListing(open);
+    describeQueues(open);
+    describeRetention(open);
+    describeChangeLog(open);
+    describeNotices(open);
+    describeModel(harness, modelRuns);
+  });
+}
