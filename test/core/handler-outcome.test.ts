@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest";
+import { PermanentError, RetryAfterError } from "../../src/core/handler.js";
+import { errorText, retryDecision, toResult } from "../../src/core/handler-outcome.js";
+
+const YEAR_MS = 366 * 24 * 3600 * 1000;
+
+describe("toResult", () => {
+  test.each([
+    [{ a: [1, "b", null] }, '{"a":[1,"b",null]}'],
+    [null, "null"],
+    [0, "0"],
+    [false, "false"],
+    ["", '""'],
+    [Number.NaN, "null"],
+    [new Date(0), '"1970-01-01T00:00:00.000Z"'],
+  ])("writes %j as JSON text", (value, text) => {
+    expect(toResult(value)).toBe(text);
+  });
+
+  test("keeps bytes as bytes", () => {
+    const bytes = new Uint8Array([1, 2, 255]);
+    expect(toResult(bytes)).toEqual(bytes);
+    expect(toResult(Buffer.from("ab"))).toEqual(Buffer.from("ab"));
+  });
+
+  test.each([[undefined], [() => 1], [Symbol("s")], [{ toJSON: () => undefined }]])(
+    "takes %s for no result",
+    (value) => {
+      expect(toResult(value)).toBeUndefined();
+    },
+  );
+
+  test("replaces half a surrogate pair, which no client could read", () => {
+    expect(toResult("a\ud800b")).toBe('"a\\ufffdb"');
+  });
+
+  test("says why a value cannot be written", () => {
+    const circle: { self?: unknown } = {};
+    circle.self = circle;
+    expect(() => toResult(circle)).toThrow(/^the result cannot be written as JSON: .*circular/);
+    expect(() => toResult({ n: 1n })).toThrow(/^the result cannot be written as JSON: .*BigInt/);
+    const broken = {
+      toJSON() {
+        throw new Error("no");
+      },
+    };
+    expect(() => toResult(broken)).toThrow("the result cannot be written as JSON: no");
+  });
+
+  test("refuses a result over 1 MiB", () => {
+    expect(() => toResult("x".repeat(1024 * 1024))).toThrow(/^result: must be at most 1048576 bytes/);
+    expect(() => toResult(new Uint8Array(1024 * 1024 + 1))).toThrow(/^resultBytes: must be at most 1048576 bytes/);
+  });
+
+  test("refuses a result nested too deep to be read", () => {
+    let value: unknown = 1;
+    for (let depth = 0; depth < 101; depth++) value = [value];
+    expect(() => toResult(value)).toThrow(/nested more than 100 deep/);
+  });
+});
+
+describe("errorText", () => {
+  test.each([
+    [new Error("broken"), "broken"],
+    [new TypeError(""), "TypeError"],
+    ["text", "text"],
+    [42, "42"],
+    [null, "null"],
+    [undefined, "undefined"],
+    [{ toString: () => "own text" }, "own text"],
+  ])("of %s is the message", (error, text) => {
+    expect(errorText(error)).toBe(text);
+  });
+
+  test("is found for what has no text", () => {
+    expect(errorText(Object.create(null))).toBe("the handler threw something that has no text");
+  });
+
+  test("is found for an error whose message is no text", () => {
+    expect(errorText(Object.assign(new Error("x"), { message: 42 }))).toBe("42");
+    expect(errorText(Object.assign(new Error("x"), { message: Object.create(null) }))).toBe(
+      "the handler threw something that has no text",
+    );
+  });
+
+  test("is cut at 8192 characters and stays well-formed", () => {
+    expect(errorText(new Error("x".repeat(9000)))).toBe("x".repeat(8192));
+    expect(errorText(new Error(`${"x".repeat(8191)}🧾`))).toBe(`${"x".repeat(8191)}\ufffd`);
+    expect(errorText("a\udc00")).toBe("a\ufffd");
+  });
+});
+
+describe("retryDecision", () => {
+  test.each([[new Error("x")], ["PermanentError"], [undefined], [{ name: "PermanentError" }]])(
+    "leaves the retry after %s to the backoff",
+    (error) => {
+      expect(retryDecision(error)).toBe("DEFAULT");
+    },
+  );
+
+  test("never retries after a PermanentError, ours or one of that name", () => {
+    expect(retryDecision(new PermanentError("x"))).toBe("NEVER");
+    expect(retryDecision(Object.assign(new Error("x"), { name: "PermanentError" }))).toBe("NEVER");
+    expect(retryDecision(new (class Own extends PermanentError {})("x"))).toBe("NEVER");
+  });
+
+  test("retries after the time that a RetryAfterError says, in whole ms and at most a year", () => {
+    expect(retryDecision(new RetryAfterError("x", 1500.9))).toEqual({ afterMs: 1500 });
+    expect(retryDecision(new RetryAfterError("x", 0))).toEqual({ afterMs: 0 });
+    expect(retryDecision(new RetryAfterError("x", Number.POSITIVE_INFINITY))).toEqual({ afterMs: YEAR_MS });
+    const named = Object.assign(new Error("x"), { name: "RetryAfterError", retryAfterMs: 20 });
+    expect(retryDecision(named)).toEqual({ afterMs: 20 });
+  });
+
+  test.each([-1, Number.NaN])("takes the backoff when a RetryAfterError says %d", (ms) => {
+    expect(retryDecision(new RetryAfterError("x", ms))).toBe("DEFAULT");
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, test } from "vitest";
+import { createQueueSelector, QUEUE_POLICIES, type QueueSelector } from "../../src/core/selector.js";
+
+function queues(weights: Readonly<Record<string, number>>) {
+  return Object.entries(weights).map(([name, weight]) => ({ name, weight }));
+}
+
+/** How often each queue came first in so many turns. */
+function firsts(selector: QueueSelector, turns: number): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (let turn = 0; turn < turns; turn++) {
+    const first = selector.next()[0] ?? "none";
+    counts[first] = (counts[first] ?? 0) + 1;
+  }
+  return counts;
+}
+
+describe.each(QUEUE_POLICIES)("the policy %s", (policy) => {
+  test("names no queue before it was told of any", () => {
+    expect(createQueueSelector(policy).next()).toEqual([]);
+  });
+
+  test("names every queue once in each turn", () => {
+    const selector = createQueueSelector(policy);
+    selector.update(queues({ a: 1, b: 5, c: 5, d: 2 }));
+    for (let turn = 0; turn < 20; turn++) expect([...selector.next()].sort()).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("serves queues that join and forgets those that leave", () => {
+    const selector = createQueueSelector(policy);
+    selector.update(queues({ a: 1 }));
+    selector.next();
+    selector.update(queues({ a: 1, b: 1 }));
+    expect(firsts(selector, 10)).toEqual({ a: 5, b: 5 });
+    selector.update(queues({ b: 1 }));
+    expect(selector.next()).toEqual(["b"]);
+  });
+
+  test("does not change an order it gave before", () => {
+    const selector = createQueueSelector(policy);
+    selector.update(queues({ a: 1, b: 1 }));
+    const order = selector.next();
+    const copy = [...order];
+    selector.next();
+    selector.update(queues({ c: 1 }));
+    expect(order).toEqual(copy);
+  });
+});
+
+describe("round-robin", () => {
+  test("starts one queue further at each turn, whatever the weights", () => {
+    const selector = createQueueSelector("round-robin");
+    selector.update(queues({ a: 1, b: 100, c: 7 }));
+    expect([selector.next(), selector.next(), selector.next(), selector.next()]).toEqual([
+      ["a", "b", "c"],
+      ["b", "c", "a"],
+      ["c", "a", "b"],
+      ["a", "b", "c"],
+    ]);
+  });
+
+  test("goes on with its turns when the same queues are told again", () => {
+    const selector = createQueueSelector("round-robin");
+    selector.update(queues({ a: 1, b: 1, c: 1 }));
+    selector.next();
+    selector.update(queues({ a: 1, b: 1, c: 1 }));
+    expect(selector.next()[0]).toBe("b");
+  });
+});
+
+describe("weighted", () => {
+  test("puts each queue first in proportion to its weight", () => {
+    const selector = createQueueSelector("weighted");
+    selector.update(queues({ a: 5, b: 3, c: 2 }));
+    expect(firsts(selector, 10)).toEqual({ a: 5, b: 3, c: 2 });
+    expect(firsts(selector, 1000)).toEqual({ a: 500, b: 300, c: 200 });
+  });
+
+  test("spreads the turns of a heavy queue instead of giving them in one go", () => {
+    const selector = createQueueSelector("weighted");
+    selector.update(queues({ a: 5, b: 1, c: 1 }));
+    const order = Array.from({ length: 7 }, () => selector.next()[0]).join("");
+    expect(order).toBe("aabacaa");
+  });
+
+  test("takes a new weight from the next turn on", () => {
+    const selector = createQueueSelector("weighted");
+    selector.update(queues({ a: 1, b: 1 }));
+    firsts(selector, 10);
+    selector.update(queues({ a: 1, b: 9 }));
+    expect(firsts(selector, 100)).toEqual({ a: 10, b: 90 });
+  });
+
+  test("keeps proportions when the queues are told again before every turn", () => {
+    const selector = createQueueSelector("weighted");
+    const counts: Record<string, number> = {};
+    for (let turn = 0; turn < 60; turn++) {
+      selector.update(queues({ a: 3, b: 2, c: 1 }));
+      const first = selector.next()[0] ?? "none";
+      counts[first] = (counts[first] ?? 0) + 1;
+    }
+    expect(counts).toEqual({ a: 30, b: 20, c: 10 });
+  });
+
+  test("keeps proportions when a queue joins late", () => {
+    const selector = createQueueSelector("weighted");
+    selector.update(queues({ a: 2, b: 1 }));
+    firsts(selector, 30);
+    selector.update(queues({ a: 2, b: 1, c: 3 }));
+    expect(firsts(selector, 600)).toEqual({ a: 200, b: 100, c: 300 });
+  });
+});
+
+describe("strict", () => {
+  test("puts the heaviest first in every turn", () => {
+    const selector = createQueueSelector("strict");
+    selector.update(queues({ low: 1, high: 10, middle: 5 }));
+    for (let turn = 0; turn < 5; turn++) expect(selector.next()).toEqual(["high", "middle", "low"]);
+  });
+
+  test("lets queues of one weight take turns", () => {
+    const selector = createQueueSelector("strict");
+    selector.update(queues({ a: 1, b: 9, c: 9 }));
+    expect([selector.next(), selector.next(), selector.next()]).toEqual([
+      ["b", "c", "a"],
+      ["c", "b", "a"],
+      ["b", "c", "a"],
+    ]);
+  });
+});

@@ -1,0 +1,85 @@
+import type { Backend, BackendListener, Change } from "../../../src/core/backend.js";
+
+/** An operation of a backend. */
+export type Operation = Exclude<keyof Backend, "kind" | "durable">;
+
+/** Stands between a call and the real operation: may run it, wait, run it later, or throw. */
+export type Fault = (run: () => Promise<unknown>) => Promise<unknown>;
+
+/** Makes operations of a real backend fail or wait on purpose. */
+export class Faults {
+  readonly #faults = new Map<Operation, Fault>();
+  readonly #calls = new Map<Operation, number>();
+  #held: Change[][] | undefined;
+  #listener: BackendListener | undefined;
+
+  /** From now on calls of this operation go through `fault`. */
+  set(operation: Operation, fault: Fault): void {
+    this.#faults.set(operation, fault);
+  }
+
+  /** From now on these operations fail without doing anything. */
+  fail(...operations: Operation[]): void {
+    for (const operation of operations) {
+      this.set(operation, async () => {
+        throw new Error(`${operation}: the backend is away`);
+      });
+    }
+  }
+
+  /** These operations work again. */
+  clear(...operations: Operation[]): void {
+    for (const operation of operations) this.#faults.delete(operation);
+  }
+
+  /** How often an operation was called, whatever came of it. */
+  calls(operation: Operation): number {
+    return this.#calls.get(operation) ?? 0;
+  }
+
+  /** From now on changes are told late: not before `releaseChanges`. */
+  holdChanges(): void {
+    this.#held ??= [];
+  }
+
+  /** Tells what was held back, in order, and goes on without delay. */
+  releaseChanges(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const changes of held) this.#listener?.changes(changes);
+  }
+
+  /** The backend with these faults. */
+  wrap(backend: Backend): Backend {
+    return new Proxy(backend, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        const operation = name as Operation;
+        return (...args: unknown[]) => {
+          const given = operation === "start" ? [this.#listen(args[0] as BackendListener)] : args;
+          return this.#run(operation, () => Reflect.apply(member, target, given) as Promise<unknown>);
+        };
+      },
+    });
+  }
+
+  #run(operation: Operation, run: () => Promise<unknown>): Promise<unknown> {
+    this.#calls.set(operation, this.calls(operation) + 1);
+    const fault = this.#faults.get(operation);
+    return fault === undefined ? run() : fault(run);
+  }
+
+  #listen(listener: BackendListener): BackendListener {
+    this.#listener = listener;
+    return {
+      ready: (queue) => listener.ready(queue),
+      due: (inMs) => listener.due(inMs),
+      queues: () => listener.queues(),
+      changes: (changes) => {
+        if (this.#held === undefined) listener.changes(changes);
+        else this.#held.push([...changes]);
+      },
+    };
+  }
+}

@@ -1,0 +1,107 @@
+import { createMemoryBackend, type MemoryBackendOptions } from "../../../src/backends/memory/memory-backend.js";
+import type { Backend, Lease } from "../../../src/core/backend.js";
+import { createEngine, type Engine, type EngineOptions } from "../../../src/core/engine.js";
+import type { Handler } from "../../../src/core/handler.js";
+import { createIdGenerator } from "../../../src/core/ids.js";
+import type { Job, JobStatus } from "../../../src/core/job.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/job-operations.js";
+import { silentLogger } from "../../../src/core/logger.js";
+import { type Observer, silentObserver } from "../../../src/core/observer.js";
+import type { JobRequest } from "../../../src/core/validate.js";
+import { FakeClock, settle } from "../../support/fake-clock.js";
+import { Faults } from "./faults.js";
+
+/** What a test may choose. */
+export interface FixtureOptions extends Partial<EngineOptions> {
+  readonly memory?: Partial<MemoryBackendOptions>;
+  readonly observer?: Observer;
+  readonly clock?: FakeClock;
+}
+
+/** An engine on a memory backend and a clock that stands still. Backoffs have no jitter. */
+export class Fixture {
+  readonly clock: FakeClock;
+  readonly faults = new Faults();
+  readonly backend: Backend;
+  readonly engine: Engine;
+
+  constructor({ memory, observer = silentObserver, clock = new FakeClock(), ...options }: FixtureOptions = {}) {
+    this.clock = clock;
+    this.backend = this.faults.wrap(createMemoryBackend({ clock, random: () => 0.5 }, memory));
+    this.engine = createEngine(
+      {
+        backend: this.backend,
+        clock,
+        ids: createIdGenerator(clock, 1),
+        random: () => 0,
+        logger: silentLogger,
+        observer,
+      },
+      {
+        handlers: {},
+        numWorkers: 2,
+        queuePolicy: "round-robin",
+        leaseMs: 30_000,
+        worker: "pool",
+        jobDefaults: DEFAULT_JOB_DEFAULTS,
+        ...options,
+      },
+    );
+  }
+
+  /** Creates a job and lets what follows at once happen; answers its id. */
+  async create(request: Partial<JobRequest> = {}): Promise<string> {
+    const { job } = await this.engine.jobs.create({ type: "work", ...request });
+    await settle();
+    return job.id;
+  }
+
+  /** The job now. */
+  get(id: string): Promise<Job> {
+    return this.engine.jobs.get(id);
+  }
+
+  /** The status of a job now. */
+  async status(id: string): Promise<JobStatus> {
+    return (await this.get(id)).status;
+  }
+
+  /** Leases as a worker of another process would. */
+  async lease(
+    request: { queue?: string; type?: string; max?: number; leaseMs?: number } = {},
+  ): Promise<readonly Lease[]> {
+    const { queue = "default", type = "work", max = 1, leaseMs = 30_000 } = request;
+    return this.backend.lease({ queues: [queue], types: [type], max, leaseMs, worker: "other" });
+  }
+
+  /** Makes jobs and lets them die, 1 ms after one another; answers their ids. */
+  async bury(requests: readonly Partial<JobRequest>[], error = "broken"): Promise<string[]> {
+    const ids: string[] = [];
+    for (const request of requests) {
+      const id = await this.create(request);
+      const [lease] = await this.lease({
+        ...(request.queue && { queue: request.queue }),
+        type: request.type ?? "work",
+      });
+      if (lease?.job.id !== id) throw new Error("another job was leased");
+      await this.backend.fail([{ jobId: id, token: lease.token, error, retry: "NEVER", jitter: 0 }]);
+      await this.clock.advance(1);
+      ids.push(id);
+    }
+    return ids;
+  }
+}
+
+/** An engine that runs jobs. */
+export async function started(options: FixtureOptions = {}): Promise<Fixture> {
+  const fixture = new Fixture(options);
+  await fixture.engine.start();
+  // The first look at what is due.
+  await fixture.clock.advance(0);
+  return fixture;
+}
+
+/** An engine that runs jobs of type `work` by this handler. */
+export function running(work: Handler, options: FixtureOptions = {}): Promise<Fixture> {
+  return started({ handlers: { work }, ...options });
+}
