@@ -20,6 +20,9 @@ export interface Backend {
   /** Lets go of what it holds; idempotent. */
   stop(): Promise<void>;
 
+  /** The time that it stamps jobs with, ms since 1970. */
+  now(): Promise<number>;
+
   /**
    * Creates jobs, all or none; answers in order. Refused as a whole with QUEUE_NOT_FOUND or QUEUE_FULL. A requestId
    * known to the queue, or used earlier in the batch, creates nothing and answers the job that has it.

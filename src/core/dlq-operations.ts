@@ -1,5 +1,4 @@
 import type { Backend, RowOutcome } from "./backend.js";
-import type { Clock } from "./clock.js";
 import { jobNotFound, jobStateConflict } from "./errors.js";
 import type { Job } from "./job.js";
 import { checkId, type JobFilter } from "./job-operations.js";
@@ -45,7 +44,7 @@ export interface DlqOperations {
 }
 
 /** Makes the operations. */
-export function createDlqOperations(backend: Backend, clock: Clock): DlqOperations {
+export function createDlqOperations(backend: Backend): DlqOperations {
   /** Walks through the dead jobs that match and lets `apply` do its work on each page. */
   async function forMatching(
     filter: DeadJobFilter,
@@ -56,10 +55,11 @@ export function createDlqOperations(backend: Backend, clock: Clock): DlqOperatio
     if (filter.queue) found.queueName("filter.queue", filter.queue);
     found.integer("max", max, 0, 2 ** 31 - 1);
     found.throwIfAny();
-    const startedAt = clock.now();
+    const startedAt = await backend.now();
     const limit = max || Number.POSITIVE_INFINITY;
     let count = 0;
     for (const queue of await queueNames(backend, filter.queue || undefined)) {
+      if (count >= limit) break;
       let after: string | undefined;
       do {
         const query = {

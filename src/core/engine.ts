@@ -50,7 +50,7 @@ export interface Engine {
   readonly leasing: Leasing;
   /** Built-in handlers that run now. */
   readonly activeWorkers: number;
-  /** Begins to run jobs. */
+  /** Begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
    * Takes no more jobs, refuses creates with SERVER_DRAINING, lets running handlers finish within `timeoutMs`, then
@@ -73,6 +73,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   // A process that was stalled extends its own leases before it ends any.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
+  let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
 
@@ -90,6 +91,30 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     }
   }
 
+  async function start(): Promise<void> {
+    await backend.start({
+      ready() {
+        pool.wake();
+        watches.queuesChanged();
+      },
+      due: (inMs) => maintenance.due(inMs),
+      changes(changes) {
+        // Watchers first: what the pool does about a change may bring the next one at once.
+        watches.changed(changes);
+        pool.changed(changes);
+      },
+      queues() {
+        watches.queuesChanged();
+        void refreshQueues();
+      },
+    });
+    await refreshQueues();
+    // It may have been stopped meanwhile.
+    if (stopped !== undefined) return;
+    maintenance.start();
+    pool.start();
+  }
+
   async function stop(timeoutMs: number): Promise<void> {
     jobs.close();
     await pool.stop(timeoutMs);
@@ -103,34 +128,15 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     backend,
     jobs,
     queues: createQueueOperations(backend),
-    dlq: createDlqOperations(backend, clock),
+    dlq: createDlqOperations(backend),
     watches,
     leasing,
     get activeWorkers() {
       return pool.active;
     },
-    async start() {
-      await backend.start({
-        ready() {
-          pool.wake();
-          watches.queuesChanged();
-        },
-        due: (inMs) => maintenance.due(inMs),
-        changes(changes) {
-          // Watchers first: what the pool does about a change may bring the next one at once.
-          watches.changed(changes);
-          pool.changed(changes);
-        },
-        queues() {
-          watches.queuesChanged();
-          void refreshQueues();
-        },
-      });
-      await refreshQueues();
-      // It may have been stopped meanwhile.
-      if (stopped !== undefined) return;
-      maintenance.start();
-      pool.start();
+    start() {
+      started ??= start();
+      return started;
     },
     stop(timeoutMs) {
       stopped ??= stop(timeoutMs);

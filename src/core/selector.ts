@@ -1,8 +1,9 @@
 /**
- * How a server shares its slots between queues.
+ * How a server shares its slots between queues. A turn begins at one queue and goes on to the others while there are
+ * free slots; an empty queue does not use a turn up.
  *
- * - round-robin: all alike; each turn starts one queue further.
- * - weighted: each turn starts at a queue chosen in proportion to the weights (smooth weighted round-robin, as nginx).
+ * - round-robin: all alike; each turn starts one queue after the one that the turn before began with.
+ * - weighted: queues begin turns in proportion to their weights (smooth weighted round-robin, as nginx).
  * - strict: by weight, highest first; a lower one only when all higher are empty; equal ones take turns.
  */
 export type QueuePolicy = "round-robin" | "weighted" | "strict";
@@ -20,8 +21,10 @@ export interface SelectorQueue {
 export interface QueueSelector {
   /** Takes the queues there are now. Turns go on where they were. */
   update(queues: readonly SelectorQueue[]): void;
-  /** All queues in the order of this turn; each call is a turn. */
+  /** All queues in the order of this turn. */
   next(): readonly string[];
+  /** The turn is over: this queue gave the first job. Not called when none had any. */
+  served(queue: string): void;
 }
 
 /** Makes a selector of this policy. */
@@ -32,14 +35,23 @@ export function createQueueSelector(policy: QueuePolicy): QueueSelector {
 
 class RoundRobinSelector implements QueueSelector {
   #names: readonly string[] = [];
-  #turn = 0;
+  #start = 0;
 
   update(queues: readonly SelectorQueue[]): void {
+    const start = this.#names[this.#start];
     this.#names = queues.map((queue) => queue.name);
+    // The queue whose turn it was goes on having it, wherever it stands now.
+    const index = start === undefined ? -1 : this.#names.indexOf(start);
+    this.#start = index >= 0 ? index : this.#start % Math.max(1, this.#names.length);
   }
 
   next(): readonly string[] {
-    return rotated(this.#names, this.#turn++);
+    return [...this.#names.slice(this.#start), ...this.#names.slice(0, this.#start)];
+  }
+
+  served(queue: string): void {
+    const index = this.#names.indexOf(queue);
+    if (index >= 0) this.#start = (index + 1) % this.#names.length;
   }
 }
 
@@ -49,42 +61,44 @@ class WeightedSelector implements QueueSelector {
 
   update(queues: readonly SelectorQueue[]): void {
     this.#queues = queues;
-    this.#credit = new Map(queues.map(({ name }) => [name, this.#credit.get(name) ?? 0]));
+    this.#credit = new Map(queues.map(({ name }) => [name, this.#creditOf(name)]));
   }
 
-  // Every queue gains its weight; the richest goes first and pays the sum of all weights.
   next(): readonly string[] {
-    let total = 0;
+    const claim = ({ name, weight }: SelectorQueue) => this.#creditOf(name) + weight;
+    return [...this.#queues].sort((a, b) => claim(b) - claim(a)).map(({ name }) => name);
+  }
+
+  // Every queue gains its weight, and the one that was served pays the sum of all weights.
+  served(queue: string): void {
+    const total = this.#queues.reduce((sum, { weight }) => sum + weight, 0);
     for (const { name, weight } of this.#queues) {
-      total += weight;
-      this.#credit.set(name, (this.#credit.get(name) ?? 0) + weight);
+      const credit = this.#creditOf(name) + weight - (name === queue ? total : 0);
+      // What a queue saves up while it is empty, and the others owe it, must not shut them out later.
+      this.#credit.set(name, Math.max(-total, Math.min(credit, total)));
     }
-    const credit = (queue: SelectorQueue) => this.#credit.get(queue.name) ?? 0;
-    const order = [...this.#queues].sort((a, b) => credit(b) - credit(a));
-    const first = order[0];
-    if (first !== undefined) this.#credit.set(first.name, credit(first) - total);
-    return order.map((queue) => queue.name);
+  }
+
+  #creditOf(name: string): number {
+    return this.#credit.get(name) ?? 0;
   }
 }
 
 class StrictSelector implements QueueSelector {
-  #groups: readonly (readonly string[])[] = [];
-  #turn = 0;
+  /** One for each weight, the highest first. */
+  #groups: ReadonlyMap<number, RoundRobinSelector> = new Map();
 
   update(queues: readonly SelectorQueue[]): void {
-    const byWeight = new Map<number, string[]>();
-    for (const { name, weight } of queues) byWeight.set(weight, [...(byWeight.get(weight) ?? []), name]);
-    this.#groups = [...byWeight].sort(([a], [b]) => b - a).map(([, names]) => names);
+    const weights = [...new Set(queues.map(({ weight }) => weight))].sort((a, b) => b - a);
+    this.#groups = new Map(weights.map((weight) => [weight, this.#groups.get(weight) ?? new RoundRobinSelector()]));
+    for (const [weight, group] of this.#groups) group.update(queues.filter((queue) => queue.weight === weight));
   }
 
   next(): readonly string[] {
-    const turn = this.#turn++;
-    return this.#groups.flatMap((names) => rotated(names, turn));
+    return [...this.#groups.values()].flatMap((group) => group.next());
   }
-}
 
-function rotated(names: readonly string[], turn: number): readonly string[] {
-  if (names.length < 2) return names;
-  const at = turn % names.length;
-  return [...names.slice(at), ...names.slice(0, at)];
+  served(queue: string): void {
+    for (const group of this.#groups.values()) group.served(queue);
+  }
 }

@@ -158,6 +158,8 @@ export class WorkerPool {
           leaseMs: this.#options.leaseMs,
           worker: this.#options.worker,
         });
+        const [first] = leases;
+        if (first !== undefined) this.#deps.selector.served(first.job.queue);
         for (const lease of leases) this.#run(lease);
         if (leases.length > 0) this.#fillAgain = true;
       } while (this.#fillAgain && this.#isTaking);

@@ -9,10 +9,18 @@ function queues(weights: Readonly<Record<string, number>>) {
 function firsts(selector: QueueSelector, turns: number): Record<string, number> {
   const counts: Record<string, number> = {};
   for (let turn = 0; turn < turns; turn++) {
-    const first = selector.next()[0] ?? "none";
+    const first = turnOf(selector)[0] ?? "none";
     counts[first] = (counts[first] ?? 0) + 1;
   }
   return counts;
+}
+
+/** The order of a turn in which the first queue that is not empty is served. */
+function turnOf(selector: QueueSelector, empty: readonly string[] = []): readonly string[] {
+  const order = selector.next();
+  const first = order.find((name) => !empty.includes(name));
+  if (first !== undefined) selector.served(first);
+  return order;
 }
 
 describe.each(QUEUE_POLICIES)("the policy %s", (policy) => {
@@ -23,25 +31,25 @@ describe.each(QUEUE_POLICIES)("the policy %s", (policy) => {
   test("names every queue once in each turn", () => {
     const selector = createQueueSelector(policy);
     selector.update(queues({ a: 1, b: 5, c: 5, d: 2 }));
-    for (let turn = 0; turn < 20; turn++) expect([...selector.next()].sort()).toEqual(["a", "b", "c", "d"]);
+    for (let turn = 0; turn < 20; turn++) expect([...turnOf(selector)].sort()).toEqual(["a", "b", "c", "d"]);
   });
 
   test("serves queues that join and forgets those that leave", () => {
     const selector = createQueueSelector(policy);
     selector.update(queues({ a: 1 }));
-    selector.next();
+    turnOf(selector);
     selector.update(queues({ a: 1, b: 1 }));
     expect(firsts(selector, 10)).toEqual({ a: 5, b: 5 });
     selector.update(queues({ b: 1 }));
-    expect(selector.next()).toEqual(["b"]);
+    expect(turnOf(selector)).toEqual(["b"]);
   });
 
   test("does not change an order it gave before", () => {
     const selector = createQueueSelector(policy);
     selector.update(queues({ a: 1, b: 1 }));
-    const order = selector.next();
+    const order = turnOf(selector);
     const copy = [...order];
-    selector.next();
+    turnOf(selector);
     selector.update(queues({ c: 1 }));
     expect(order).toEqual(copy);
   });
@@ -51,7 +59,7 @@ describe("round-robin", () => {
   test("starts one queue further at each turn, whatever the weights", () => {
     const selector = createQueueSelector("round-robin");
     selector.update(queues({ a: 1, b: 100, c: 7 }));
-    expect([selector.next(), selector.next(), selector.next(), selector.next()]).toEqual([
+    expect([turnOf(selector), turnOf(selector), turnOf(selector), turnOf(selector)]).toEqual([
       ["a", "b", "c"],
       ["b", "c", "a"],
       ["c", "a", "b"],
@@ -62,9 +70,37 @@ describe("round-robin", () => {
   test("goes on with its turns when the same queues are told again", () => {
     const selector = createQueueSelector("round-robin");
     selector.update(queues({ a: 1, b: 1, c: 1 }));
-    selector.next();
+    turnOf(selector);
     selector.update(queues({ a: 1, b: 1, c: 1 }));
-    expect(selector.next()[0]).toBe("b");
+    expect(turnOf(selector)[0]).toBe("b");
+  });
+});
+
+describe("an empty queue", () => {
+  test.each(["round-robin", "strict"] as const)("does not give its turn to its neighbour under %s", (policy) => {
+    const selector = createQueueSelector(policy);
+    selector.update(queues({ a: 1, b: 1, c: 1 }));
+    const served = Array.from({ length: 6 }, () => turnOf(selector, ["b"]).find((name) => name !== "b"));
+    expect(served).toEqual(["a", "c", "a", "c", "a", "c"]);
+  });
+
+  test("does not starve one of two equals when a heavier queue is served in between under strict", () => {
+    const selector = createQueueSelector("strict");
+    selector.update(queues({ heavy: 9, a: 1, b: 1 }));
+    const served = Array.from({ length: 8 }, (_, turn) => {
+      const empty = turn % 2 === 0 ? [] : ["heavy"];
+      return turnOf(selector, empty).find((name) => !empty.includes(name));
+    });
+    expect(served).toEqual(["heavy", "a", "heavy", "b", "heavy", "a", "heavy", "b"]);
+  });
+
+  test("does not save up turns without bound under weighted", () => {
+    const selector = createQueueSelector("weighted");
+    selector.update(queues({ a: 1, b: 1, c: 2 }));
+    for (let turn = 0; turn < 1000; turn++) turnOf(selector, ["c"]);
+    const counts = firsts(selector, 40);
+    expect(counts.a).toBeGreaterThanOrEqual(8);
+    expect(counts.b).toBeGreaterThanOrEqual(8);
   });
 });
 
@@ -79,7 +115,7 @@ describe("weighted", () => {
   test("spreads the turns of a heavy queue instead of giving them in one go", () => {
     const selector = createQueueSelector("weighted");
     selector.update(queues({ a: 5, b: 1, c: 1 }));
-    const order = Array.from({ length: 7 }, () => selector.next()[0]).join("");
+    const order = Array.from({ length: 7 }, () => turnOf(selector)[0]).join("");
     expect(order).toBe("aabacaa");
   });
 
@@ -96,7 +132,7 @@ describe("weighted", () => {
     const counts: Record<string, number> = {};
     for (let turn = 0; turn < 60; turn++) {
       selector.update(queues({ a: 3, b: 2, c: 1 }));
-      const first = selector.next()[0] ?? "none";
+      const first = turnOf(selector)[0] ?? "none";
       counts[first] = (counts[first] ?? 0) + 1;
     }
     expect(counts).toEqual({ a: 30, b: 20, c: 10 });
@@ -115,13 +151,13 @@ describe("strict", () => {
   test("puts the heaviest first in every turn", () => {
     const selector = createQueueSelector("strict");
     selector.update(queues({ low: 1, high: 10, middle: 5 }));
-    for (let turn = 0; turn < 5; turn++) expect(selector.next()).toEqual(["high", "middle", "low"]);
+    for (let turn = 0; turn < 5; turn++) expect(turnOf(selector)).toEqual(["high", "middle", "low"]);
   });
 
   test("lets queues of one weight take turns", () => {
     const selector = createQueueSelector("strict");
     selector.update(queues({ a: 1, b: 9, c: 9 }));
-    expect([selector.next(), selector.next(), selector.next()]).toEqual([
+    expect([turnOf(selector), turnOf(selector), turnOf(selector)]).toEqual([
       ["b", "c", "a"],
       ["c", "b", "a"],
       ["b", "c", "a"],

@@ -43,6 +43,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     async stop() {
       store.listener = undefined;
     },
+    now: async () => store.clock.now(),
     enqueue: (jobs) => run(() => enqueue(store, jobs)),
     lease: (request) => run(() => lease(store, request)),
     complete: (items) => run(() => complete(store, items)),
