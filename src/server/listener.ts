@@ -33,9 +33,7 @@ export type RequestHandler = (
 export interface Listener {
   /** Resolves to the address once connections are accepted; rejects when the port cannot be had. */
   listen(port: number, host: string): Promise<AddressInfo>;
-  /** Accepts no more connections; those that are open go on, and are told to go elsewhere. Idempotent. */
-  drain(): void;
-  /** Lets answers under way finish for a moment, then ends every connection. Idempotent. */
+  /** Accepts no more connections, lets answers under way finish for a moment, then ends every connection. */
   close(): Promise<void>;
 }
 
@@ -43,17 +41,12 @@ export interface Listener {
 export function createListener(handle: RequestHandler): Listener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  let isDraining = false;
 
-  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    if (isDraining) response.setHeader("connection", "close");
-    handle(request, response);
-  });
+  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handle);
   const http2 = createHttp2Server({ maxSessionMemory: SESSION_MEMORY_MIB }, handle);
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    if (isDraining) session.close();
   });
   // A peer that breaks the protocol or goes away ends its own session only.
   http2.on("sessionError", () => {});
@@ -77,15 +70,8 @@ export function createListener(handle: RequestHandler): Listener {
       });
     },
 
-    drain() {
-      if (isDraining) return;
-      isDraining = true;
-      net.close();
-      http.closeIdleConnections();
-    },
-
     async close() {
-      this.drain();
+      net.close();
       for (const session of sessions) session.close();
       await allClosed(sockets, () => http.closeIdleConnections());
       for (const socket of sockets) socket.destroy();

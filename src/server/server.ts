@@ -21,8 +21,8 @@ export interface Server {
   /** Where clients reach it, as in `http://127.0.0.1:8000`. */
   readonly url: string;
   /**
-   * Takes no more jobs and connections, lets running jobs finish within SHUTDOWN_TIMEOUT, then gives them back, ends
-   * the streams with SERVER_DRAINING, and closes. Idempotent.
+   * Takes no more jobs, lets running ones finish within SHUTDOWN_TIMEOUT, then gives them back, ends the streams with
+   * SERVER_DRAINING, and closes. Until then it answers, so that callers hear why. Idempotent.
    */
   stop(): Promise<void>;
 }
@@ -92,7 +92,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     stop() {
       stopped ??= (async () => {
         isDraining = true;
-        listener.drain();
         await engine.stop(config.shutdownTimeoutMs);
         await listener.close();
       })();
