@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { Handlers } from "./core/handler.js";
 import { type Config, ConfigError, readConfig } from "./server/config.js";
 import { loadHandlers } from "./server/load-handlers.js";
@@ -24,11 +24,24 @@ function readEnvironment(): Record<string, string | undefined> {
   return { ...file, ...process.env };
 }
 
+/** Reads and loads all that was configured; throws a ConfigError with every problem. */
 async function configure(): Promise<{ config: Config; handlers: Handlers | undefined }> {
-  const config = readConfig(readEnvironment());
-  if (config.handlers === undefined) return { config, handlers: undefined };
+  const environment = readEnvironment();
+  const path = environment.HANDLERS?.trim();
+  const problems: string[] = [];
+  const keep = (error: unknown): undefined => {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+  };
+  const config = await Promise.resolve(environment).then(readConfig).catch(keep);
+  const handlers = path ? await loadConfigured(path).catch(keep) : undefined;
+  if (config === undefined || problems.length > 0) throw new ConfigError(problems);
+  return { config, handlers };
+}
+
+async function loadConfigured(path: string): Promise<Handlers> {
   try {
-    return { config, handlers: await loadHandlers(config.handlers) };
+    return await loadHandlers(path);
   } catch (error) {
     throw new ConfigError([`HANDLERS: ${error instanceof Error ? error.message : error}`]);
   }
@@ -70,11 +83,24 @@ function endOnSignals(server: Server, timeoutMs: number): void {
   process.on("SIGINT", onSignal);
 }
 
+/** A handler's stray error must not end the jobs of all others. */
+function surviveHandlers(server: Server, logger: Logger): void {
+  process.on("unhandledRejection", (error) => {
+    logger.error({ err: error }, "a promise was rejected and nobody handled it");
+  });
+  // After this the state of the process cannot be trusted: it ends, but in order.
+  process.once("uncaughtException", (error) => {
+    logger.fatal({ err: error }, "an error was thrown and nobody caught it; the server ends");
+    server.stop().finally(() => process.exit(EXIT_FAULT));
+  });
+}
+
 try {
   const { config, handlers } = await configure();
   const logger = pino({ level: config.logLevel });
   const server = await startServer(config, { logger, handlers });
   endOnSignals(server, config.shutdownTimeoutMs);
+  surviveHandlers(server, logger);
   say(welcome(server, handlers && Object.keys(handlers)));
 } catch (error) {
   if (error instanceof ConfigError) {

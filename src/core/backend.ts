@@ -24,8 +24,9 @@ export interface Backend {
   now(): Promise<number>;
 
   /**
-   * Creates jobs, all or none; answers in order. Refused as a whole with QUEUE_NOT_FOUND or QUEUE_FULL. A requestId
-   * known to the queue, or used earlier in the batch, creates nothing and answers the job that has it.
+   * Creates jobs; answers in order. Every queue is checked before the first job is created, so that QUEUE_NOT_FOUND and
+   * QUEUE_FULL refuse the whole; the jobs of one queue are created in one step. A requestId known to the queue, or used
+   * earlier in the batch, creates nothing and answers the job that has it.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
   /** Leases up to `max` ready jobs: from the first queue as many as it gives, then the next, each in its own order. */
@@ -56,6 +57,8 @@ export interface Backend {
   createQueue(name: string, settings: QueueSettings): Promise<Queue>;
   /** The named queues that exist, or all, by name. */
   queues(names?: readonly string[]): Promise<readonly Queue[]>;
+  /** The names and weights of all queues, by name: cheap, with no figures. */
+  queueNames(): Promise<readonly QueueName[]>;
   /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
   updateQueue(name: string, settings: Partial<QueueSettings>): Promise<Queue>;
   /** QUEUE_NOT_FOUND. */
@@ -103,10 +106,16 @@ export interface NewJob extends JobSpec {
 
 export interface EnqueueResult {
   readonly id: string;
-  readonly deduplicated: boolean;
-  /** Of the new job; not meaningful when deduplicated. */
+  /** The job that has the requestId, when no job was created. */
+  readonly existing?: Job | undefined;
   readonly createdAt: number;
   readonly runAfter: number;
+}
+
+/** A queue as the selector needs it. */
+export interface QueueName {
+  readonly name: string;
+  readonly weight: number;
 }
 
 export interface LeaseRequest {
@@ -157,7 +166,7 @@ export interface Extension extends LeaseRef {
  * The answer to a write of a worker.
  *
  * - APPLIED: it was the current token and the write is done.
- * - ALREADY_APPLIED: the same token settled the job before.
+ * - ALREADY_APPLIED: the same token settled the job before, in the same way.
  * - LEASE_LOST: the token is not current; nothing was changed.
  * - CANCELED: the cancel that was asked for is done, or was.
  */
@@ -196,6 +205,8 @@ export interface ListQuery {
   /** `next` of the page before. PAGE_TOKEN_INVALID when it is none. */
   readonly after?: string | undefined;
   readonly limit: number;
+  /** Bytes of jobs, by `jobBytes`, after which the page ends; its first job is let in whatever its size. Default: none. */
+  readonly maxBytes?: number | undefined;
 }
 
 export interface ListDeadQuery {
@@ -203,6 +214,7 @@ export interface ListDeadQuery {
   readonly type?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
+  readonly maxBytes?: number | undefined;
   /** Latest death first, or oldest first. */
   readonly order: "NEWEST" | "OLDEST";
 }
@@ -227,7 +239,7 @@ export interface TickResult {
   readonly nextInMs: number | undefined;
 }
 
-/** One entry of the change log. */
+/** One entry of the change log. Its error is cut to 256 characters. */
 export interface Change extends JobState {
   readonly jobId: string;
   readonly queue: string;

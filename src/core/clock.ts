@@ -17,19 +17,24 @@ export interface Clock {
 /** Longest delay that Node's timers take; a longer one would fire at once, so it is taken in steps. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** How much slower time goes while it is ahead of a wall clock that stepped back. */
+const SLEW = 0.1;
+
 /**
- * The clock of the machine. `now` follows the wall clock forward; when that steps back, it goes on at the pace of the
- * monotonic clock from where it was, so that time neither stops nor runs backwards.
+ * The clock of the machine. `now` follows the wall clock forward. When that steps back, time neither stops nor runs
+ * backwards: it goes on from where it was, a tenth slower, until the wall clock has caught up.
  */
 export function createSystemClock(
   wall: () => number = Date.now,
   monotonic: () => number = () => performance.now(),
 ): Clock {
   let offset = Number.NEGATIVE_INFINITY;
+  let last = 0;
   return {
     now() {
       const mono = monotonic();
-      offset = Math.max(offset, wall() - mono);
+      offset = Math.max(offset - SLEW * (mono - last), wall() - mono);
+      last = mono;
       return Math.floor(mono + offset);
     },
     monotonic,

@@ -88,8 +88,8 @@ export function createDlqOperations(backend: Backend): DlqOperations {
       found.pageSize("pageSize", pageSize);
       found.throwIfAny();
       const request = { queue: queue || undefined, pageSize, pageToken, filter: JSON.stringify(["dead", type ?? ""]) };
-      return listPages(backend, request, (name, after, limit) =>
-        backend.listDead({ queue: name, type: type || undefined, after, limit, order: "NEWEST" }),
+      return listPages(backend, request, (name, after, limit, maxBytes) =>
+        backend.listDead({ queue: name, type: type || undefined, after, limit, maxBytes, order: "NEWEST" }),
       );
     },
 

@@ -76,18 +76,31 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
+  let refreshing: Promise<void> | undefined;
+  let refreshAgain = false;
 
-  async function refreshQueues(): Promise<void> {
+  /** Tells the selector which queues there are. One read at a time: an answer must not overtake a later one. */
+  function refreshQueues(): Promise<void> {
+    refreshAgain = true;
+    refreshing ??= readQueues().finally(() => {
+      refreshing = undefined;
+    });
+    return refreshing;
+  }
+
+  async function readQueues(): Promise<void> {
     retry?.cancel();
-    try {
-      const queues = await backend.queues();
-      selector.update(queues.map(({ name, settings }) => ({ name, weight: settings.weight })));
-      pool.wake();
-    } catch (error) {
-      if (stopped !== undefined) return;
-      logger.warn({ err: error }, "queues could not be read; trying again");
-      retry?.cancel();
-      retry = clock.setTimer(RETRY_MS, () => void refreshQueues());
+    while (refreshAgain) {
+      refreshAgain = false;
+      try {
+        selector.update(await backend.queueNames());
+        pool.wake();
+      } catch (error) {
+        if (stopped !== undefined) return;
+        logger.warn({ err: error }, "queues could not be read; trying again");
+        retry?.cancel();
+        retry = clock.setTimer(RETRY_MS, () => void refreshQueues());
+      }
     }
   }
 

@@ -52,10 +52,22 @@ export class TaskQueueError extends Error {
   }
 }
 
-/** Bad input; names every bad field. */
-export function fieldInvalid(violations: readonly FieldViolation[]): TaskQueueError {
-  const text = violations.map((v) => `${v.field}: ${v.description}`).join("; ");
-  return new TaskQueueError("FIELD_INVALID", text, { violations });
+/** Bad input; names every bad field, and counts those that are too many to name. */
+export function fieldInvalid(violations: readonly FieldViolation[], more = 0): TaskQueueError {
+  return new TaskQueueError("FIELD_INVALID", describeViolations(violations, more), {
+    violations,
+    ...(more > 0 && { metadata: { more_violations: String(more) } }),
+  });
+}
+
+/** Bad fields spelt out in a message; the others are with the violations. */
+const FIELDS_IN_MESSAGE = 20;
+
+/** The message of bad input. */
+export function describeViolations(violations: readonly FieldViolation[], more = 0): string {
+  const text = violations.slice(0, FIELDS_IN_MESSAGE).map(({ field, description }) => `${field}: ${description}`);
+  const rest = violations.length - text.length + more;
+  return text.join("; ") + (rest > 0 ? `; and ${rest} more` : "");
 }
 
 /** A page token that this server did not make for this filter. */

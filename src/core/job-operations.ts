@@ -99,9 +99,9 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
     if (isClosed) throw serverDraining();
     const results = await backend.enqueue(jobs);
     const counts = new Map<string, { queue: string; type: string; count: number }>();
-    results.forEach(({ deduplicated }, index) => {
+    results.forEach(({ existing }, index) => {
       const job = jobs[index];
-      if (deduplicated || job === undefined) return;
+      if (existing !== undefined || job === undefined) return;
       const key = `${job.queue} ${job.type}`;
       const entry = counts.get(key);
       if (entry === undefined) counts.set(key, { queue: job.queue, type: job.type, count: 1 });
@@ -111,14 +111,14 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
     return results;
   }
 
-  const operations: JobOperations = {
+  return {
     async create(request, found = new Violations()) {
       checkJob(found, request, clock.now());
       found.throwIfAny();
       const spec = toNewJob(request);
       const [result] = await enqueue([spec]);
       if (result === undefined) throw new Error("the backend did not answer for the job");
-      if (result.deduplicated) return { job: await operations.get(result.id), deduplicated: true };
+      if (result.existing !== undefined) return { job: result.existing, deduplicated: true };
       return { job: newlyCreated(spec, result.createdAt, result.runAfter), deduplicated: false };
     },
 
@@ -132,7 +132,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
         checkJob(found, request, now, `requests[${index}].`);
       });
       found.throwIfAny();
-      return enqueue(requests.map(toNewJob));
+      const results = await enqueue(requests.map(toNewJob));
+      return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
     },
 
     async get(id) {
@@ -152,8 +153,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       found.throwIfAny();
       const filter = JSON.stringify([[...statuses].sort(), type ?? ""]);
       const request = { queue: queue || undefined, pageSize, pageToken, filter };
-      return listPages(backend, request, (name, after, limit) =>
-        backend.list({ queue: name, statuses, type: type || undefined, after, limit }),
+      return listPages(backend, request, (name, after, limit, maxBytes) =>
+        backend.list({ queue: name, statuses, type: type || undefined, after, limit, maxBytes }),
       );
     },
 
@@ -173,7 +174,6 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       isClosed = true;
     },
   };
-  return operations;
 }
 
 /** Refuses what cannot be a job id. */

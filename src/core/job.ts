@@ -39,7 +39,7 @@ export type Payload = string | Uint8Array;
 export interface AttemptError {
   /** When, ms since 1970. */
   readonly at: number;
-  /** What it said. */
+  /** What it said, cut to 1024 characters. */
   readonly error: string;
   /** Which delivery it was, from 1. */
   readonly delivery: number;
@@ -108,10 +108,16 @@ export interface Job extends JobSpec, JobState {
   readonly createdAt: number;
 }
 
-/** Bytes of a job's payload and result. */
-export function jobBytes({ payload, result }: Job): number {
-  return payloadBytes(payload) + payloadBytes(result);
+/** About how many bytes a job has, with its payload, result, metadata and errors. */
+export function jobBytes({ payload, result, metadata, error, attemptErrors }: Job): number {
+  let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + error.length;
+  for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
+  for (const attempt of attemptErrors) bytes += attempt.error.length;
+  return bytes;
 }
+
+/** What the other fields of a job take. */
+const JOB_OVERHEAD_BYTES = 200;
 
 /** Bytes of a payload: of JSON text, in UTF-8. */
 export function payloadBytes(payload: Payload | undefined): number {

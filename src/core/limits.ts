@@ -4,8 +4,11 @@ export const LIMITS = {
   typeLength: 128,
   /** Bytes of a payload or result: JSON text in UTF-8, or bytes. */
   payloadBytes: 1024 * 1024,
-  /** Nesting of arrays and objects in a JSON payload or result. */
-  payloadDepth: 100,
+  /**
+   * Nesting of arrays and objects in a JSON payload or result. As protobuf a level is up to three messages, and decoders
+   * commonly stop at 100: any client can read what this lets in.
+   */
+  payloadDepth: 32,
   /** Jobs of one batch. */
   batch: 1000,
   /** Highest priority; 0 is the lowest. */
@@ -22,8 +25,18 @@ export const LIMITS = {
   requestIdLength: 128,
   /** Longest delay, backoff or timeout: one year. */
   delayMs: 366 * 24 * 3600 * 1000,
+  /** Bad fields that one refusal names; the rest are counted. Headers carry them in gRPC: 8 KiB hold these. */
+  violations: 30,
+  /** Characters of what is said of one bad field. */
+  violationLength: 160,
+  /** Entries of a list in a filter. */
+  filterEntries: 100,
   /** Characters of an error text; a longer one is cut. */
   errorLength: 8192,
+  /** Characters of an error text in the list of failed attempts. */
+  attemptErrorLength: 1024,
+  /** Characters of an error text in the change log. */
+  changeErrorLength: 256,
   /** Characters of a progress message; a longer one is cut. */
   progressLength: 1024,
   /** Attempt errors kept with a job. */
@@ -34,8 +47,8 @@ export const LIMITS = {
   defaultPageSize: 50,
   /** Jobs one page examines at the most. */
   scan: 10_000,
-  /** Bytes of payloads and results on a page, but for its first job: a page must fit in a message of 4 MiB. */
-  pageBytes: 2 * 1024 * 1024,
+  /** Bytes of jobs on a page, but for its first job; as protobuf they may take twice that. */
+  pageBytes: 1024 * 1024,
   /** Largest weight of a queue. */
   weight: 1000,
   /** Largest max_concurrency of a queue. */

@@ -1,6 +1,6 @@
 import type { Backend, ListPage } from "./backend.js";
 import { queueNotFound } from "./errors.js";
-import type { Job } from "./job.js";
+import { type Job, jobBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
@@ -29,7 +29,7 @@ export interface PageRequest {
 export async function listPages(
   backend: Backend,
   request: PageRequest,
-  list: (queue: string, after: string | undefined, limit: number) => Promise<ListPage>,
+  list: (queue: string, after: string | undefined, limit: number, maxBytes: number) => Promise<ListPage>,
 ): Promise<JobPage> {
   const filter = JSON.stringify([request.queue ?? "", request.filter]);
   const start = request.pageToken ? readPageToken(filter, request.pageToken) : undefined;
@@ -37,14 +37,19 @@ export async function listPages(
   const names = await queueNames(backend, request.queue);
   const jobs: Job[] = [];
   let visited = 0;
+  let bytes = 0;
   for (const queue of names) {
     if (start !== undefined && queue < start.queue) continue;
     const after = queue === start?.queue ? start.after : undefined;
-    if (visited++ === MAX_QUEUES || jobs.length === limit) {
+    // Half a page at the least is left for a queue, as its first job is let in whatever its size.
+    if (visited++ === MAX_QUEUES || jobs.length === limit || bytes > LIMITS.pageBytes / 2) {
       return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
     }
-    const page = await list(queue, after, limit - jobs.length);
-    jobs.push(...page.jobs);
+    const page = await list(queue, after, limit - jobs.length, LIMITS.pageBytes - bytes);
+    for (const job of page.jobs) {
+      jobs.push(job);
+      bytes += jobBytes(job);
+    }
     if (page.next !== undefined) {
       return { jobs, nextPageToken: writePageToken(filter, { queue, after: page.next }) };
     }
@@ -54,7 +59,8 @@ export async function listPages(
 
 /** The names of the queues to look into, in order; QUEUE_NOT_FOUND for one that does not exist. */
 export async function queueNames(backend: Backend, queue: string | undefined): Promise<readonly string[]> {
-  const queues = await backend.queues(queue === undefined ? undefined : [queue]);
-  if (queue !== undefined && queues.length === 0) throw queueNotFound(queue);
-  return queues.map(({ name }) => name);
+  const names = (await backend.queueNames()).map(({ name }) => name);
+  if (queue === undefined) return names;
+  if (!names.includes(queue)) throw queueNotFound(queue);
+  return [queue];
 }

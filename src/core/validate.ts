@@ -27,9 +27,11 @@ export interface JobRequest {
 /** Collects all bad fields of an input, to refuse it once with every one named. */
 export class Violations {
   readonly #found: FieldViolation[] = [];
+  #more = 0;
 
   add(field: string, description: string): void {
-    this.#found.push({ field, description });
+    if (this.#found.length === LIMITS.violations) this.#more++;
+    else this.#found.push({ field: cut(field), description: cut(description) });
   }
 
   /** What was found. */
@@ -39,7 +41,14 @@ export class Violations {
 
   /** Throws FIELD_INVALID when any was found. */
   throwIfAny(): void {
-    if (this.#found.length > 0) throw fieldInvalid(this.#found);
+    if (this.#found.length > 0) throw fieldInvalid(this.#found, this.#more);
+  }
+
+  /** The length of a list. */
+  count(field: string, list: readonly unknown[], min: number, max: number): void {
+    if (list.length < min || list.length > max) {
+      this.add(field, `must have ${min} to ${max} entries, has ${list.length}`);
+    }
   }
 
   /** A whole number within bounds. */
@@ -80,10 +89,22 @@ export class Violations {
     if (!isId(value)) this.add(field, "must be a job id: a decimal number");
   }
 
+  /** A list in a filter. A too long one is refused at once, without a look at its entries. */
+  filter(field: string, list: readonly unknown[]): void {
+    this.count(field, list, 0, LIMITS.filterEntries);
+    this.throwIfAny();
+  }
+
   /** A page size; 0 is the default. */
   pageSize(field: string, value: number | undefined): void {
     this.integer(field, value, 0, LIMITS.pageSize);
   }
+}
+
+/** A part of a text that fits in a refusal. */
+function cut(text: string): string {
+  const fits = text.length <= LIMITS.violationLength;
+  return fits ? text.toWellFormed() : `${text.slice(0, LIMITS.violationLength).toWellFormed()}...`;
 }
 
 /** Checks a new job; `path` stands before its field names, as in `requests[3].`. */
@@ -98,7 +119,7 @@ export function checkJob(found: Violations, job: JobRequest, now: number, path =
   found.duration(`${path}backoff.baseDelay`, job.backoff?.baseDelayMs);
   found.duration(`${path}backoff.maxDelay`, job.backoff?.maxDelayMs);
   found.text(`${path}requestId`, job.requestId, 0, LIMITS.requestIdLength);
-  if (job.runAfter !== undefined && !(Math.abs(job.runAfter) <= now + LIMITS.delayMs)) {
+  if (job.runAfter !== undefined && !(Number.isFinite(job.runAfter) && job.runAfter <= now + LIMITS.delayMs)) {
     found.add(`${path}runAfter`, "must be a time, at most 1 year from now");
   }
   if (job.delayMs !== undefined && job.runAfter !== undefined) {

@@ -213,6 +213,8 @@ function* story(seen: Job, changes: readonly Change[], now: Job | undefined): Ge
       attemptErrors: base.attemptErrors.filter(
         (entry) => entry.delivery < deliveries || (entry.delivery === deliveries && status !== "RUNNING"),
       ),
+      // A change has the beginning of the text only.
+      error: base.error.startsWith(error) && error !== "" ? base.error : error,
       result: undefined,
     };
   }

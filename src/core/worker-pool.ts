@@ -5,11 +5,21 @@ import { HandlerJob, type Handlers } from "./handler.js";
 import { errorText, retryDecision, toResult } from "./handler-outcome.js";
 import type { Leasing } from "./leasing.js";
 import type { Logger } from "./logger.js";
+import { nextTurn } from "./next-turn.js";
 import type { QueueSelector } from "./selector.js";
 import { type AttemptOutcome, Settler } from "./settler.js";
 
 /** How long handlers may take to react to the abort at shutdown, ms. */
 const ABORT_GRACE_MS = 500;
+
+/** How long the last outcomes may take to be written at shutdown, ms. */
+const WRITE_GRACE_MS = 2000;
+
+/** How long a handler whose attempt timed out still holds its slot if it does not end, ms. */
+const LINGER_MS = 5000;
+
+/** Jobs leased before everything else in the event loop gets a turn: handlers may settle without ever waiting. */
+const TURN = 250;
 
 /** Wait before leasing again after the backend failed, ms. */
 const RETRY_MS = 250;
@@ -44,6 +54,8 @@ export class WorkerPool {
   readonly #settler: Settler;
   /** Open attempts by job id: each holds a slot. */
   readonly #open = new Map<string, Attempt>();
+  /** Attempts that timed out while their handlers go on: these hold a slot too, for a moment. */
+  readonly #lingering = new Map<Attempt, Timer>();
   #isTaking = false;
   #filling: Promise<void> | undefined;
   #fillAgain = false;
@@ -59,9 +71,9 @@ export class WorkerPool {
     this.#settler = new Settler(deps.leasing, deps.clock, deps.logger);
   }
 
-  /** Handlers that run now. */
+  /** Slots in use. */
   get active(): number {
-    return this.#open.size;
+    return this.#open.size + this.#lingering.size;
   }
 
   /** Begins to take jobs. */
@@ -75,7 +87,7 @@ export class WorkerPool {
   /** A job may be ready, or a slot may be free. */
   wake(): void {
     if (this.#filling !== undefined) this.#fillAgain = true;
-    else if (this.#isTaking && this.#open.size < this.#options.size) this.#filling = this.#fill();
+    else if (this.#isTaking && this.active < this.#options.size) this.#filling = this.#fill();
   }
 
   /** Looks for what concerns running jobs: cancels asked for, leases lost. */
@@ -113,7 +125,7 @@ export class WorkerPool {
 
   /**
    * Takes no more jobs, lets those that run finish within `timeoutMs`, then aborts them and gives them back. Resolves
-   * when every outcome is written. Idempotent.
+   * when every outcome is written, or a moment after the time is up when the backend does not answer. Idempotent.
    */
   stop(timeoutMs: number): Promise<void> {
     this.#stopped ??= this.#stop(timeoutMs);
@@ -122,34 +134,46 @@ export class WorkerPool {
 
   async #stop(timeoutMs: number): Promise<void> {
     this.#isTaking = false;
-    await this.#filling;
-    await this.#emptyWithin(timeoutMs);
+    const end = this.#deps.clock.monotonic() + timeoutMs;
+    const left = () => Math.max(0, end - this.#deps.clock.monotonic());
+    if (this.#filling !== undefined) await this.#within(left() + ABORT_GRACE_MS, this.#filling);
+    await this.#emptyWithin(left());
     for (const attempt of this.#open.values()) attempt.abort("SHUTDOWN");
     await this.#emptyWithin(ABORT_GRACE_MS);
     for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
-    await this.#settler.idle();
+    await this.#within(left() + WRITE_GRACE_MS, this.#settler.idle());
     this.#heartbeat?.cancel();
     this.#retry?.cancel();
+    for (const timer of this.#lingering.values()) timer.cancel();
   }
 
   async #emptyWithin(timeoutMs: number): Promise<void> {
     if (this.#open.size === 0) return;
+    const empty = new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve;
+    });
+    await this.#within(timeoutMs, empty);
+    this.#whenEmpty = undefined;
+  }
+
+  /** Waits for something, but no longer than this. */
+  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = this.#deps.clock.setTimer(timeoutMs, resolve);
-      this.#whenEmpty = () => {
+      void done.then(() => {
         timer.cancel();
         resolve();
-      };
+      });
     });
-    this.#whenEmpty = undefined;
   }
 
   /** Leases until there is no free slot or no ready job. There is a free slot when it is called. */
   async #fill(): Promise<void> {
+    let leased = 0;
     try {
       do {
         this.#fillAgain = false;
-        const free = this.#options.size - this.#open.size;
+        const free = this.#options.size - this.active;
         if (free <= 0) break;
         const leases = await this.#deps.leasing.lease({
           queues: this.#deps.selector.next(),
@@ -162,6 +186,11 @@ export class WorkerPool {
         if (first !== undefined) this.#deps.selector.served(first.job.queue);
         for (const lease of leases) this.#run(lease);
         if (leases.length > 0) this.#fillAgain = true;
+        leased += leases.length;
+        if (leased >= TURN) {
+          leased = 0;
+          await nextTurn();
+        }
       } while (this.#fillAgain && this.#isTaking);
     } catch (error) {
       this.#deps.logger.warn({ err: error }, "jobs could not be leased; trying again");
@@ -187,6 +216,7 @@ export class WorkerPool {
     }
     attempt.startTimeout(() => {
       attempt.abort("TIMEOUT");
+      this.#linger(attempt);
       const error = `timed out after ${lease.job.timeoutMs} ms`;
       this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
     });
@@ -209,6 +239,25 @@ export class WorkerPool {
       }
     }
     this.#settle(attempt, outcome);
+    this.#stopLingering(attempt);
+  }
+
+  /** The attempt timed out, but its handler may go on: it keeps its slot until it ends, or for a moment. */
+  #linger(attempt: Attempt): void {
+    const { id, queue, type } = attempt.lease.job;
+    const timer = this.#deps.clock.setTimer(LINGER_MS, () => {
+      this.#deps.logger.warn(
+        { job: id, queue, type },
+        "a handler goes on long after its timeout; its slot is given away",
+      );
+      this.#stopLingering(attempt);
+    });
+    this.#lingering.set(attempt, timer);
+  }
+
+  #stopLingering(attempt: Attempt): void {
+    this.#lingering.get(attempt)?.cancel();
+    if (this.#lingering.delete(attempt)) this.wake();
   }
 
   #settle(attempt: Attempt, outcome: AttemptOutcome): void {

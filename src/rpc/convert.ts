@@ -29,6 +29,7 @@ import {
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Change } from "../core/backend.js";
 import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
+import { LIMITS } from "../core/limits.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
 
@@ -168,6 +169,9 @@ export function fromJob(job: Job): JobPb {
   });
 }
 
+/** Levels that the library reads: those of the payload, the innermost value, the message. What was let in must go out. */
+const DEEP_ENOUGH = { recursionLimit: LIMITS.payloadDepth + 2 };
+
 function fromPayload<A extends string, B extends string>(
   payload: Payload | undefined,
   text: A,
@@ -175,7 +179,7 @@ function fromPayload<A extends string, B extends string>(
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
   if (typeof payload === "string")
-    return { case: text, value: fromJson(ValueSchema, JSON.parse(payload) as JsonValue) };
+    return { case: text, value: fromJson(ValueSchema, JSON.parse(payload) as JsonValue, DEEP_ENOUGH) };
   return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
 }
 

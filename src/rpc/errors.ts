@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { type ErrorReason, TaskQueueError } from "../core/errors.js";
+import { describeViolations, type ErrorReason, type TaskQueueError } from "../core/errors.js";
 
 /** The domain of every ErrorInfo. */
 export const ERROR_DOMAIN = "gotaskq";
@@ -26,21 +26,18 @@ const CODES: Readonly<Record<ErrorReason, Code>> = {
 
 /** An expected failure as a client sees it: the code, the text, and the details of google.rpc. */
 export function toConnectError(error: TaskQueueError): ConnectError {
-  const { reason, violations, retryAfterMs } = error;
-  const result = new ConnectError(
-    snakeCase(
-      error.message,
-      violations.map(({ field }) => field),
-    ),
-    CODES[reason],
-  );
+  const { reason, retryAfterMs, metadata } = error;
+  const violations = error.violations.map(({ field, description }) => ({ field: toSnakeCase(field), description }));
+  const message =
+    violations.length > 0 ? describeViolations(violations, Number(metadata.more_violations ?? 0)) : error.message;
+  const result = new ConnectError(message, CODES[reason]);
   result.details.push({
     desc: ErrorInfoSchema,
-    value: create(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: { ...error.metadata } }),
+    value: create(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: { ...metadata } }),
   });
   if (violations.length > 0) {
-    const fieldViolations = violations.map(({ field, description }) => ({ field: toSnakeCase(field), description }));
-    result.details.push({ desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) });
+    const value = create(BadRequestSchema, { fieldViolations: violations });
+    result.details.push({ desc: BadRequestSchema, value });
   }
   if (retryAfterMs !== undefined) {
     const retryDelay = durationFromMs(retryAfterMs);
@@ -52,13 +49,4 @@ export function toConnectError(error: TaskQueueError): ConnectError {
 /** The path of a field as the protos have it; what stands in quotes is a key of the caller's and stays. */
 function toSnakeCase(field: string): string {
   return field.replace(/"[^"]*"|[A-Z]/g, (part) => (part.length === 1 ? `_${part.toLowerCase()}` : part));
-}
-
-function snakeCase(message: string, fields: readonly string[]): string {
-  return fields.reduce((text, field) => text.replace(field, () => toSnakeCase(field)), message);
-}
-
-/** Translates whatever a service threw. What is not expected stays as it is: connect hides it from the client. */
-export function translate(error: unknown): unknown {
-  return error instanceof TaskQueueError ? toConnectError(error) : error;
 }

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -12,18 +13,23 @@ import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Engine } from "../core/engine.js";
+import { TaskQueueError } from "../core/errors.js";
 import { LIMITS } from "../core/limits.js";
 import { createDlqService } from "./dlq-service.js";
+import { toConnectError } from "./errors.js";
 import { createInterceptor, type InterceptorOptions } from "./interceptor.js";
 import { createJobService } from "./job-service.js";
 import { withParseErrors } from "./parse-errors.js";
 import { createQueueService } from "./queue-service.js";
 
-/** Largest message in either direction, decompressed. */
+/** Largest message of a client, decompressed. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
+
+/** Calls in flight beside the streams: each holds some 25 KB from its headers on. */
+const MAX_UNARY = 5000;
 
 /** Longest deadline a client may ask for: what Node's timers take. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -58,7 +64,6 @@ export function createRpcHandler(
     interceptors: [createInterceptor(options)],
     acceptCompression: [compressionGzip],
     readMaxBytes: MAX_MESSAGE_BYTES,
-    writeMaxBytes: 64 * MAX_MESSAGE_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     jsonOptions: JSON_OPTIONS,
     binaryOptions: { recursionLimit: RECURSION_LIMIT },
@@ -71,14 +76,28 @@ export function createRpcHandler(
   );
   const services = new Set(router.handlers.map((handler) => handler.service.typeName));
 
+  let inFlight = 0;
+
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
     const handler = handlers.get(path);
     if (handler === undefined) {
-      if (services.has(path.split("/")[1] ?? "")) refuseUnknown(path, request, response);
+      if (services.has(path.split("/")[1] ?? ""))
+        refuse(new ConnectError(`there is no method ${path}`, Code.Unimplemented), request, response);
       else options.otherwise(request, response);
       return;
     }
+    if (inFlight >= options.maxStreams + MAX_UNARY) {
+      const error = new TaskQueueError("TOO_MANY_STREAMS", "this server has too many calls in flight", {
+        retryAfterMs: 1000,
+      });
+      refuse(toConnectError(error), request, response);
+      return;
+    }
+    inFlight++;
+    response.once("close", () => {
+      inFlight--;
+    });
     void serve(handler, request, response, options);
   };
 }
@@ -118,22 +137,25 @@ async function serve(
 async function* bodyOf(request: HttpRequest): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk;
+  } catch (error) {
+    // The client went away in the middle of its request.
+    throw new ConnectError("the request was aborted", Code.Canceled, undefined, undefined, error);
   } finally {
     request.resume();
   }
 }
 
-/** Answers a method that a service does not have, in the protocol of the client. */
-function refuseUnknown(path: string, request: HttpRequest, response: HttpResponse): void {
-  const message = `there is no method ${path}`;
+/** Answers an error at once, in the protocol of the client, without a look at the request. */
+function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
   const type = request.headers["content-type"] ?? "";
   request.resume();
   if (type.startsWith("application/grpc")) {
-    const status = { "grpc-status": String(Code.Unimplemented), "grpc-message": encodeURIComponent(message) };
-    (response as ServerResponse).writeHead(200, { "content-type": type, ...status });
+    const trailer = new Headers({ "content-type": type });
+    setTrailerStatus(trailer, error);
+    (response as ServerResponse).writeHead(200, Object.fromEntries(trailer));
     response.end();
     return;
   }
-  (response as ServerResponse).writeHead(404, { "content-type": "application/json" });
-  response.end(errorToJsonBytes(new ConnectError(message, Code.Unimplemented), undefined));
+  (response as ServerResponse).writeHead(codeToHttpStatus(error.code), { "content-type": "application/json" });
+  response.end(errorToJsonBytes(error, undefined));
 }

@@ -45,6 +45,8 @@ export function createInterceptor({ observer, logger, maxStreams }: InterceptorO
     let code = "canceled";
     try {
       for (let next = await messages.next(); next.done !== true; next = await messages.next()) yield next.value;
+      // A watch ends quietly when it is aborted: its reader left, or its deadline has passed.
+      if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
       code = "ok";
     } catch (error) {
       const translated = translate(error, method);

@@ -13,6 +13,7 @@ import {
   WatchJobsResponseSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { Engine } from "../core/engine.js";
+import { LIMITS } from "../core/limits.js";
 import { Violations } from "../core/validate.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
 
@@ -27,6 +28,8 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
 
     async batchCreateJobs({ requests }) {
       const found = new Violations();
+      found.count("requests", requests, 1, LIMITS.batch);
+      found.throwIfAny();
       const results = await jobs.createBatch(
         requests.map((request, index) => toJobRequest(found, request, `requests[${index}].`)),
         found,
@@ -44,6 +47,7 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
 
     async listJobs({ queue, statuses, type, pageSize, pageToken }) {
       const found = new Violations();
+      found.filter("statuses", statuses);
       if (queue) found.queueName("queue", queue);
       const filter = { queue, statuses: toStatuses(found, "statuses", statuses), type, pageSize, pageToken };
       found.pageSize("pageSize", pageSize);
@@ -77,9 +81,15 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
 
     async *watchJobs(request: WatchJobsRequest, { signal }: HandlerContext) {
       const found = new Violations();
+      found.filter("queues", request.queues);
+      found.filter("types", request.types);
+      found.filter("statuses", request.statuses);
       const statuses = toStatuses(found, "statuses", request.statuses);
       request.queues.forEach((name, index) => {
         found.queueName(`queues[${index}]`, name);
+      });
+      request.types.forEach((type, index) => {
+        found.text(`types[${index}]`, type, 1, LIMITS.typeLength);
       });
       found.throwIfAny();
       // A name that does not exist would make a watch that is silent for ever.

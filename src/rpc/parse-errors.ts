@@ -1,4 +1,5 @@
 import { gunzipSync } from "node:zlib";
+import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import {
@@ -27,6 +28,8 @@ const REQUEST_FAULT = /^(parse binary: |decompression failed$|received compresse
  */
 export function withParseErrors(handler: UniversalHandler): UniversalHandler {
   const invoke = async (...request: Parameters<UniversalHandler>) => {
+    const [{ method, url }] = request;
+    if (method === "GET" && handler.allowedMethods.includes(method) && isNoBase64(url)) return refuseBase64();
     const response = await handler(...request);
     const type = response.header?.get("content-type") ?? "";
     if (response.status >= 400 && type === JSON_ERROR) return rewriteUnary(response);
@@ -36,6 +39,27 @@ export function withParseErrors(handler: UniversalHandler): UniversalHandler {
     return response;
   };
   return Object.assign(invoke, handler);
+}
+
+/** Whether the message of a GET is no base64 although it says so: connect would call that a fault of the server. */
+function isNoBase64(url: string): boolean {
+  const { searchParams } = new URL(url);
+  if (searchParams.get("base64") !== "1") return false;
+  try {
+    base64Decode(searchParams.get("message") ?? "");
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function refuseBase64(): UniversalServerResponse {
+  const error = toConnectError(fieldInvalid([{ field: "request", description: "is not valid base64" }]));
+  return {
+    status: codeToHttpStatus(error.code),
+    header: new Headers({ "content-type": JSON_ERROR }),
+    body: once(errorToJsonBytes(error, undefined)),
+  };
 }
 
 /** The error to answer instead, if this one says that the request could not be read. */

@@ -41,6 +41,7 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
 
     async updateQueue(request) {
       const found = new Violations();
+      found.filter("updateMask.paths", request.updateMask?.paths ?? []);
       const settings = masked(found, request);
       return { queue: fromQueue(await queues.update(request.queue?.name ?? "", settings, found)) };
     },
@@ -64,6 +65,7 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
 
     async *watchQueues({ names, minInterval }: WatchQueuesRequest, { signal }: HandlerContext) {
       const found = new Violations();
+      found.filter("names", names);
       names.forEach((name, index) => {
         found.queueName(`names[${index}]`, name);
       });

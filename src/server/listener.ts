@@ -23,6 +23,9 @@ const CLOSE_GRACE_MS = 1000;
 /** MiB of buffers one HTTP/2 connection may hold: thousands of streams share it. */
 const SESSION_MEMORY_MIB = 256;
 
+/** Calls, streams included, that one HTTP/2 connection may have open. */
+const MAX_STREAMS = 10_000;
+
 /** Answers requests of both HTTP versions. */
 export type RequestHandler = (
   request: IncomingMessage | Http2ServerRequest,
@@ -43,7 +46,10 @@ export function createListener(handle: RequestHandler): Listener {
   const sessions = new Set<ServerHttp2Session>();
 
   const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handle);
-  const http2 = createHttp2Server({ maxSessionMemory: SESSION_MEMORY_MIB }, handle);
+  const http2 = createHttp2Server(
+    { maxSessionMemory: SESSION_MEMORY_MIB, settings: { maxConcurrentStreams: MAX_STREAMS } },
+    handle,
+  );
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

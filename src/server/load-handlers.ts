@@ -15,7 +15,7 @@ export async function loadHandlers(path: string, from = process.cwd()): Promise<
   } catch (error) {
     throw new Error(`${path} cannot be loaded: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
-  const { default: byDefault, ...named } = module;
+  const { default: byDefault, ...named } = ofCommonJs(module) ?? module;
   const source = isObject(byDefault) ? byDefault : named;
   const handlers: Record<string, Handler> = {};
   for (const [type, handler] of Object.entries(source)) {
@@ -35,6 +35,14 @@ export async function loadHandlers(path: string, from = process.cwd()): Promise<
 async function importTypeScript(url: string): Promise<Record<string, unknown>> {
   const { tsImport } = await import("tsx/esm/api");
   return tsImport(url, import.meta.url);
+}
+
+/**
+ * The exports of a module that was compiled to CommonJS, as TypeScript is in a package that does not say
+ * `"type": "module"`: they lie one level further in.
+ */
+function ofCommonJs({ default: inner }: Record<string, unknown>): Record<string, unknown> | undefined {
+  return isObject(inner) && inner.__esModule === true ? inner : undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

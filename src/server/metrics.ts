@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Observer } from "../core/observer.js";
 import type { Queue } from "../core/queue.js";
 
-/** Pairs of queue and type that get metrics of their own; later ones are counted as "other". */
+/** Pairs of queue and type that get metrics of their own, beside those of known types; later ones count as "other". */
 const MAX_PAIRS = 500;
 
 /** Queues that get gauges of their own, by name. */
@@ -29,6 +29,8 @@ export interface Metrics {
 export interface MetricsSource {
   queues(): Promise<readonly Queue[]>;
   activeWorkers(): number;
+  /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
+  readonly types: readonly string[];
 }
 
 /** Makes the metrics of one server, in a registry of its own. */
@@ -69,12 +71,16 @@ export function createMetrics(source: MetricsSource): Metrics {
   const deadNow = gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ["queue"]);
   const oldest = gauge("gotaskq_oldest_ready_age_seconds", "How long the oldest ready job has been ready.", ["queue"]);
 
+  const known = new Set(source.types);
+  const queues = new Set<string>();
   const pairs = new Set<string>();
   /** Labels from users are bounded. */
   function labels(queue: string, type: string): { queue: string; type: string } {
     const key = `${queue} ${type}`;
     if (!pairs.has(key)) {
-      if (pairs.size >= MAX_PAIRS) return { queue: "other", type: "other" };
+      const isKnown = known.has(type) && queues.size < MAX_QUEUES;
+      if (!isKnown && pairs.size >= MAX_PAIRS) return { queue: "other", type: "other" };
+      if (isKnown) queues.add(queue);
       pairs.add(key);
     }
     return { queue, type };

@@ -38,9 +38,11 @@ export interface ServerDeps {
 /** Starts a server. Rejects when its port cannot be had. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
+  const handlers = deps.handlers ?? createBuiltinHandlers(clock);
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
     activeWorkers: () => engine.activeWorkers,
+    types: Object.keys(handlers),
   });
   const { observer } = metrics;
   const { random } = Math;
@@ -54,7 +56,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       observer,
     },
     {
-      handlers: deps.handlers ?? createBuiltinHandlers(clock),
+      handlers,
       numWorkers: config.numWorkers,
       queuePolicy: config.queuePolicy,
       leaseMs: config.leaseMs,

@@ -16,7 +16,7 @@ async function statusesOf(fixture: Fixture, id: string): Promise<string[]> {
 }
 
 describe("a timeout", () => {
-  test("fails the attempt and frees the slot, though the handler never ends", async () => {
+  test("fails the attempt at once, and frees the slot when the handler ends", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler, { numWorkers: 1 });
     const id = await fixture.create({ timeoutMs: 500, maxRetries: 0 });
@@ -27,7 +27,22 @@ describe("a timeout", () => {
     expect(await fixture.get(id)).toMatchObject({ status: "DEAD", error: "timed out after 500 ms" });
     expect(await statusesOf(fixture, id)).toEqual(["PENDING", "RUNNING", "FAILED", "DEAD"]);
     expect(abortReason(manual.run())).toBe("TIMEOUT");
+    expect(await fixture.status(next)).toBe("PENDING");
+    await manual.run().returns();
     expect(await fixture.status(next)).toBe("RUNNING");
+    expect(fixture.engine.activeWorkers).toBe(1);
+  });
+
+  test("frees the slot five seconds later when the handler never ends", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 1 });
+    await fixture.create({ timeoutMs: 500, maxRetries: 0 });
+    const next = await fixture.create();
+    await fixture.clock.advance(5499);
+    expect(await fixture.status(next)).toBe("PENDING");
+    await fixture.clock.advance(1);
+    expect(await fixture.status(next)).toBe("RUNNING");
+    await manual.run(0).returns();
     expect(fixture.engine.activeWorkers).toBe(1);
   });
 
@@ -37,6 +52,7 @@ describe("a timeout", () => {
     const id = await fixture.create({ timeoutMs: 500, backoff: { baseDelayMs: 100 } });
     await fixture.clock.advance(500);
     expect(await fixture.get(id)).toMatchObject({ status: "PENDING", retryCount: 1 });
+    await manual.run(0).throws(new Error("stopped"));
     await fixture.clock.advance(100 + 499);
     expect(await fixture.status(id)).toBe("RUNNING");
     await manual.run(1).returns("in time");

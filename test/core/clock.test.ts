@@ -39,14 +39,23 @@ describe("createSystemClock", () => {
     expect(clock.now()).toBe(1_780_003_600_000);
   });
 
-  test("goes on at the monotonic pace when the wall clock steps back", () => {
+  test("goes on a tenth slower when the wall clock steps back", () => {
     const { machine, clock } = handMade();
     const before = clock.now();
     machine.wall -= 3_600_000;
     expect(clock.now()).toBe(before);
     machine.wall += 40;
     machine.monotonic += 40;
-    expect(clock.now()).toBe(before + 40);
+    expect(clock.now()).toBe(before + 36);
+  });
+
+  test("meets a wall clock that stepped back, ten times that step later", () => {
+    const { machine, clock } = handMade();
+    clock.now();
+    machine.wall -= 1000;
+    machine.wall += 10_000;
+    machine.monotonic += 10_000;
+    expect(clock.now()).toBe(machine.wall);
   });
 
   test("follows the wall clock again once that has caught up", () => {

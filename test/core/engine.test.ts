@@ -29,22 +29,22 @@ describe("start", () => {
 
   test("serves all queues in the end though the backend could not tell them at first", async () => {
     const fixture = new Fixture({ handlers: { work: () => 1 } });
-    fixture.faults.fail("queues");
+    fixture.faults.fail("queueNames");
     await fixture.engine.start();
     const id = await fixture.create();
     await fixture.clock.advance(5000);
     expect(await fixture.status(id)).toBe("PENDING");
-    fixture.faults.clear("queues");
+    fixture.faults.clear("queueNames");
     await fixture.clock.advance(1000);
     expect(await fixture.status(id)).toBe("DONE");
   });
 
   test("serves a new queue in the end though the backend could not tell it at first", async () => {
     const fixture = await running(() => 1);
-    fixture.faults.fail("queues");
+    fixture.faults.fail("queueNames");
     await fixture.engine.queues.create("fresh");
     await settle();
-    fixture.faults.clear("queues");
+    fixture.faults.clear("queueNames");
     const id = await fixture.create({ queue: "fresh" });
     await fixture.clock.advance(1000);
     expect(await fixture.status(id)).toBe("DONE");
@@ -53,7 +53,7 @@ describe("start", () => {
   test("that is overtaken by a stop begins nothing", async () => {
     const fixture = new Fixture({ handlers: { work: () => 1 } });
     const gate = deferred();
-    fixture.faults.set("queues", async (run) => {
+    fixture.faults.set("queueNames", async (run) => {
       await gate.promise;
       return run();
     });

@@ -55,7 +55,7 @@ describe("toResult", () => {
   test("refuses a result nested too deep to be read", () => {
     let value: unknown = 1;
     for (let depth = 0; depth < 101; depth++) value = [value];
-    expect(() => toResult(value)).toThrow(/nested more than 100 deep/);
+    expect(() => toResult(value)).toThrow(/nested more than 32 deep/);
   });
 });
 

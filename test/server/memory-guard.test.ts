@@ -1,23 +1,29 @@
-import { getHeapStatistics } from "node:v8";
 import { expect, test } from "vitest";
 import { createMemoryGuard } from "../../src/server/memory-guard.js";
 import { FakeClock } from "../support/fake-clock.js";
 
-test("the memory counts as full above three quarters of the heap limit, and a look at it lasts 20 ms", async () => {
+test("the memory is full above three quarters of the heap or of the machine, and a look at it lasts 20 ms", async () => {
   const clock = new FakeClock();
-  let used = 700;
+  let use = { heap: 750, resident: 7500 };
   let looks = 0;
   const isFull = createMemoryGuard(clock, () => {
     looks++;
-    return { ...getHeapStatistics(), used_heap_size: used, heap_size_limit: 1000 };
+    return { ...use, heapLimit: 1000, residentLimit: 10_000 };
   });
   expect(isFull()).toBe(false);
-  used = 800;
+  use = { heap: 751, resident: 10 };
   expect(isFull()).toBe(false);
   await clock.advance(20);
   expect(isFull()).toBe(true);
   expect(looks).toBe(2);
-  used = 700;
+  use = { heap: 10, resident: 7501 };
+  await clock.advance(20);
+  expect(isFull()).toBe(true);
+  use = { heap: 10, resident: 10 };
   await clock.advance(20);
   expect(isFull()).toBe(false);
+});
+
+test("a process that has just started is not full", () => {
+  expect(createMemoryGuard(new FakeClock())()).toBe(false);
 });

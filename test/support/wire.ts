@@ -22,7 +22,8 @@ export interface RawRequest {
 /** One request over HTTP/1.1, on a connection of its own. */
 export function http1(url: string, { method = "POST", path, headers, body }: RawRequest): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => {
-    const request = httpRequest(new URL(path, url), { method, headers, agent: false }, (response) => {
+    const { hostname, port } = new URL(url);
+    const request = httpRequest({ hostname, port, path, method, headers, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
@@ -89,6 +90,16 @@ export async function open(port: number): Promise<Socket> {
   socket.on("error", () => {});
   await within(new Promise<void>((resolve) => socket.once("connect", resolve)), "a TCP connection");
   return socket;
+}
+
+/** Sends bytes over a new TCP connection, then its end, and answers what came back before `enough` resolved. */
+export async function poke(port: number, bytes: Uint8Array, enough: () => Promise<unknown>): Promise<Buffer> {
+  const socket = await open(port);
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk) => chunks.push(chunk));
+  await within(new Promise<void>((resolve) => socket.end(bytes, () => resolve())), "the sending of bytes");
+  await enough().finally(() => socket.destroy());
+  return Buffer.concat(chunks);
 }
 
 /** Sends bytes over a new TCP connection, then its end, and answers all that came back until the server closed. */

@@ -1,4 +1,4 @@
-import type { RowOutcome } from "../../core/backend.js";
+import type { QueueName, RowOutcome } from "../../core/backend.js";
 import { jobNotFound, jobStateConflict, queueExists, queueNotEmpty } from "../../core/errors.js";
 import type { Job, JobStatus } from "../../core/job.js";
 import type { Queue, QueueSettings } from "../../core/queue.js";
@@ -74,6 +74,11 @@ function snapshot(store: JobStore, queue: QueueState): Queue {
   const now = store.clock.now();
   store.promote(queue, now);
   return queue.snapshot(now);
+}
+
+export function queueNames(store: JobStore): QueueName[] {
+  const names = [...store.queues.values()].map(({ name, settings }) => ({ name, weight: settings.weight }));
+  return names.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export function updateQueue(store: JobStore, name: string, settings: Partial<QueueSettings>): Queue {

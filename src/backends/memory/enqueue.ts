@@ -1,6 +1,6 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
 import { memoryFull, queueFull } from "../../core/errors.js";
-import { type JobOptions, JobRecord } from "./job-record.js";
+import { type JobOptions, JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";
 
@@ -14,7 +14,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const queue = store.queue(job.queue);
     const known = job.requestId === undefined ? undefined : queue.requests.get(job.requestId);
     if (known !== undefined) {
-      return { id: known.id, deduplicated: true, createdAt: known.createdAt, runAfter: known.runAfter };
+      return { id: known.id, existing: toJob(known), createdAt: known.createdAt, runAfter: known.runAfter };
     }
     // A batch mostly says the same of all its jobs: then they share one object.
     shared = shared !== undefined && sameOptions(shared, job) ? shared : optionsOf(job);
@@ -30,7 +30,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
       runAfter,
     );
     store.add(record);
-    return { id: job.id, deduplicated: false, createdAt: now, runAfter };
+    return { id: job.id, createdAt: now, runAfter };
   });
 }
 

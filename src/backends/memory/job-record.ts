@@ -1,13 +1,17 @@
 import type { Change } from "../../core/backend.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../core/job.js";
+import { LIMITS } from "../../core/limits.js";
+import type { SettleKind } from "../../core/observer.js";
+import { cutText } from "../../core/text.js";
 import type { QueueState } from "./queue-state.js";
 
 /** What a job has only after its first change; kept apart so that waiting jobs stay small. */
 export class RunRecord {
   /** The current lease; undefined when there is none. */
   token: string | undefined;
-  /** The token that settled the job last, so that repeating the write is harmless. */
+  /** The token that settled the job last, and how, so that repeating the write is harmless. */
   settledToken: string | undefined;
+  settledBy: SettleKind | undefined;
   /** End of the lease, on the monotonic clock. */
   leaseUntil = 0;
   revision = 1;
@@ -109,7 +113,7 @@ export function toChange(record: JobRecord): Change {
     retryCount: run?.retryCount ?? 0,
     deliveries: run?.deliveries ?? 0,
     lostLeases: run?.lostLeases ?? 0,
-    error: run?.error ?? "",
+    error: cutText(run?.error ?? "", LIMITS.changeErrorLength),
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",

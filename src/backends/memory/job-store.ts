@@ -5,6 +5,7 @@ import type { JobStatus } from "../../core/job.js";
 import { TRANSITIONS } from "../../core/job.js";
 import { LIMITS } from "../../core/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
+import { cutText } from "../../core/text.js";
 import { ChangeLog } from "./change-log.js";
 import { type JobRecord, type RunRecord, toChange } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
@@ -164,7 +165,8 @@ export class JobStore {
     const { run } = record;
     if (run === undefined) return;
     run.error = error;
-    const entry = { at: now, error, delivery: run.deliveries, worker: run.worker };
+    const kept = cutText(error, LIMITS.attemptErrorLength);
+    const entry = { at: now, error: kept, delivery: run.deliveries, worker: run.worker };
     run.attemptErrors = [...run.attemptErrors, entry].slice(-LIMITS.attemptErrors);
   }
 

@@ -15,7 +15,7 @@ export function list(store: JobStore, query: ListQuery): ListPage {
   const matches = (record: JobRecord) =>
     (query.statuses.length === 0 || query.statuses.includes(record.status)) &&
     (query.type === undefined || record.type === query.type);
-  return page(candidates(queue, query), query.limit, matches, (record) => record.id);
+  return page(candidates(queue, query), query, matches, (record) => record.id);
 }
 
 /** The jobs to look through: all, or the few that can match at all. */
@@ -35,7 +35,7 @@ export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
     .deadJobs(query.order, query.after === undefined ? undefined : parseDeadToken(query.after));
   return page(
     entries,
-    query.limit,
+    query,
     (entry) => query.type === undefined || entry.record.type === query.type,
     (entry) => `${entry.at}-${entry.record.id}`,
     (entry) => entry.record,
@@ -50,7 +50,7 @@ function parseDeadToken(token: string): { at: number; id: string } {
 
 function page<T>(
   items: Iterable<T>,
-  limit: number,
+  { limit, maxBytes = Number.POSITIVE_INFINITY }: Pick<ListQuery, "limit" | "maxBytes">,
   matches: (item: T) => boolean,
   tokenOf: (item: T) => string,
   recordOf: (item: T) => JobRecord = (item) => item as unknown as JobRecord,
@@ -65,7 +65,7 @@ function page<T>(
     if (matches(item)) {
       const job = toJob(recordOf(item));
       bytes += jobBytes(job);
-      if (bytes > LIMITS.pageBytes && jobs.length > 0) return { jobs, next: last };
+      if (bytes > maxBytes && jobs.length > 0) return { jobs, next: last };
       jobs.push(job);
     }
     examined++;

@@ -1,5 +1,6 @@
 import type { Completion, Failure, LeaseRef, Settlement } from "../../core/backend.js";
 import { backoffDelay } from "../../core/backoff.js";
+import type { SettleKind } from "../../core/observer.js";
 import type { JobRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { giveBack } from "./lease.js";
@@ -8,7 +9,7 @@ import { giveBack } from "./lease.js";
 export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, item, now, (record, run) => {
+    settle(store, "complete", item, now, (record, run) => {
       run.result = item.result;
       store.finish(record, "DONE", now);
     }),
@@ -19,7 +20,7 @@ export function complete(store: JobStore, items: readonly Completion[]): Settlem
 export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, item, now, (record, run) => {
+    settle(store, "fail", item, now, (record, run) => {
       store.noteError(record, item.error, now);
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else retryOrDie(store, record, item, now);
@@ -31,7 +32,7 @@ export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
 export function release(store: JobStore, items: readonly LeaseRef[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, item, now, (record, run) => {
+    settle(store, "release", item, now, (record, run) => {
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else giveBack(store, record, now);
     }),
@@ -41,6 +42,7 @@ export function release(store: JobStore, items: readonly LeaseRef[]): Settlement
 /** Checks the token, ends the lease and lets `apply` choose what the job becomes. */
 function settle(
   store: JobStore,
+  kind: SettleKind,
   { jobId, token }: LeaseRef,
   now: number,
   apply: (record: JobRecord, run: RunRecord) => void,
@@ -49,10 +51,12 @@ function settle(
   const run = record?.run;
   if (record === undefined || run === undefined) return { outcome: "LEASE_LOST" };
   if (run.token !== token) {
-    if (run.settledToken === token) return { outcome: record.status === "CANCELED" ? "CANCELED" : "ALREADY_APPLIED" };
-    return { outcome: record.status === "CANCELED" ? "CANCELED" : "LEASE_LOST" };
+    if (record.status === "CANCELED") return { outcome: "CANCELED" };
+    // A token that failed the job cannot complete it any more, nor the other way round.
+    return { outcome: run.settledToken === token && run.settledBy === kind ? "ALREADY_APPLIED" : "LEASE_LOST" };
   }
   store.endLease(record, token);
+  run.settledBy = kind;
   apply(record, run);
   return {
     outcome: record.status === "CANCELED" ? "CANCELED" : "APPLIED",

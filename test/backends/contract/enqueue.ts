@@ -37,7 +37,6 @@ export function describeEnqueue(open: Open): void {
       expectAbout(result.createdAt, before, opened);
       expect(result).toEqual({
         id: spec.id,
-        deduplicated: false,
         createdAt: result.createdAt,
         runAfter: result.createdAt,
       });

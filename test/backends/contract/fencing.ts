@@ -79,14 +79,15 @@ export function describeFencing(open: Open): void {
     });
 
     test.each(SETTLES.flatMap((first) => SETTLES.map((second) => [first, second] as const)))(
-      "the token that did %s once answers %s with ALREADY_APPLIED, and changes nothing",
+      "the token that did %s once changes nothing with %s, and is told so",
       async (first, second) => {
         const { backend } = await open();
         const id = await addOne(backend);
         const leased = await leaseOne(backend);
         expect(await settle(backend, first, ref(leased))).toBe("APPLIED");
         await expectUntouched(backend, [id], async () => {
-          expect(await settle(backend, second, ref(leased))).toBe("ALREADY_APPLIED");
+          const told = first === second ? "ALREADY_APPLIED" : "LEASE_LOST";
+          expect(await settle(backend, second, ref(leased))).toBe(told);
           expect(await backend.extend([{ ...ref(leased), leaseMs: 1000 }])).toMatchObject([{ outcome: "LEASE_LOST" }]);
         });
       },
@@ -99,7 +100,9 @@ export function describeFencing(open: Open): void {
       await backend.release([ref(first)]);
       const second = await leaseOne(backend);
       await expectUntouched(backend, [id], async () => {
-        for (const kind of SETTLES) expect(await settle(backend, kind, ref(first))).toBe("ALREADY_APPLIED");
+        expect(await settle(backend, "release", ref(first))).toBe("ALREADY_APPLIED");
+        expect(await settle(backend, "complete", ref(first))).toBe("LEASE_LOST");
+        expect(await settle(backend, "fail", ref(first))).toBe("LEASE_LOST");
       });
       expect(await settle(backend, "complete", ref(second))).toBe("APPLIED");
     });
@@ -150,11 +153,11 @@ export function describeFencing(open: Open): void {
       ]);
       expect(await outcomes(backend.fail([failed(third), failed(again), failed(second), failed(stale)]))).toEqual([
         "CANCELED",
-        "ALREADY_APPLIED",
+        "LEASE_LOST",
         "APPLIED",
         "LEASE_LOST",
       ]);
-      expect(await outcomes(backend.release([ref(third), ref(second)]))).toEqual(["CANCELED", "ALREADY_APPLIED"]);
+      expect(await outcomes(backend.release([ref(third), ref(second)]))).toEqual(["CANCELED", "LEASE_LOST"]);
     });
 
     test("of writes at the same time with one token exactly one is applied", async () => {
@@ -165,7 +168,8 @@ export function describeFencing(open: Open): void {
         Array.from({ length: 9 }, (_, at) => settle(backend, SETTLES[at % 3] ?? "complete", leased)),
       );
       expect(outcomes.filter((outcome) => outcome === "APPLIED")).toHaveLength(1);
-      expect(outcomes.filter((outcome) => outcome === "ALREADY_APPLIED")).toHaveLength(8);
+      expect(outcomes.filter((outcome) => outcome === "ALREADY_APPLIED")).toHaveLength(2);
+      expect(outcomes.filter((outcome) => outcome === "LEASE_LOST")).toHaveLength(6);
       expect((await jobOf(backend, id)).deliveries).toBe(1);
     });
   });

@@ -68,8 +68,8 @@ export class ModelRun {
     const results = await this.#opened.backend.enqueue(jobs);
     const expected = this.#model.enqueue(jobs);
     same(
-      results.map(({ id, deduplicated }) => ({ id, deduplicated })),
-      expected.map(({ id, deduplicated }) => ({ id, deduplicated })),
+      results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined })),
+      expected,
     );
     for (const { deduplicated } of expected) this.#reached.add(deduplicated ? "deduplicated" : "created");
   }

@@ -2,7 +2,6 @@ import type {
   BackendOptions,
   Change,
   Completion,
-  EnqueueResult,
   ExtendResult,
   Extension,
   Failure,
@@ -31,6 +30,7 @@ export interface ModelJob {
   token: string | undefined;
   /** The token that settled it last. */
   settledToken: string | undefined;
+  settledBy: string | undefined;
   leaseUntil: number;
   /** Deleted, or forgotten after it was finished. */
   gone: boolean;
@@ -76,12 +76,11 @@ export class NaiveModel {
     return [...reasons];
   }
 
-  enqueue(jobs: readonly NewJob[]): EnqueueResult[] {
+  enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
     return jobs.map(({ delayMs, requestId, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
       const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
       if (known !== undefined) {
-        const { id, createdAt, runAfter } = known.job;
-        return { id, deduplicated: true, createdAt, runAfter };
+        return { id: known.job.id, deduplicated: true };
       }
       const job: Job = {
         ...spec,
@@ -89,9 +88,9 @@ export class NaiveModel {
         ...{ attemptErrors: [], result: undefined, progress: undefined, cancelRequested: false, runAfter },
         ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
       };
-      const lease = { token: undefined, settledToken: undefined, leaseUntil: 0 };
+      const lease = { token: undefined, settledToken: undefined, settledBy: undefined, leaseUntil: 0 };
       this.all.push({ job, requestId, history: [changeOf(job)], ...lease, gone: false });
-      return { id: job.id, deduplicated: false, createdAt: this.now, runAfter };
+      return { id: job.id, deduplicated: false };
     });
   }
 
@@ -119,18 +118,18 @@ export class NaiveModel {
   }
 
   complete({ result, ...ref }: Completion): Settlement {
-    return this.#settle(ref, (found) => {
+    return this.#settle("complete", ref, (found) => {
       found.job.result = result;
       this.#finish(found, "DONE");
     });
   }
 
   release(ref: LeaseRef): Settlement {
-    return this.#settle(ref, (found) => this.#giveBack(found));
+    return this.#settle("release", ref, (found) => this.#giveBack(found));
   }
 
   fail({ error, retry, jitter, ...ref }: Failure): Settlement {
-    return this.#settle(ref, (found) => {
+    return this.#settle("fail", ref, (found) => {
       const { job } = found;
       this.#noteError(found, error);
       if (job.cancelRequested) return this.#finish(found, "CANCELED");
@@ -247,16 +246,18 @@ export class NaiveModel {
     return this.all.find((each) => !each.gone && each.job.queue === queue && each.requestId === requestId);
   }
 
-  #settle({ jobId, token }: LeaseRef, apply: (found: ModelJob) => void): Settlement {
+  #settle(kind: string, { jobId, token }: LeaseRef, apply: (found: ModelJob) => void): Settlement {
     const found = this.find(jobId);
     if (found === undefined) return { outcome: "LEASE_LOST" };
     const { job } = found;
     if (found.token !== token) {
       if (job.status === "CANCELED") return { outcome: "CANCELED" };
-      return { outcome: found.settledToken === token ? "ALREADY_APPLIED" : "LEASE_LOST" };
+      const isRepeat = found.settledToken === token && found.settledBy === kind;
+      return { outcome: isRepeat ? "ALREADY_APPLIED" : "LEASE_LOST" };
     }
     found.token = undefined;
     found.settledToken = token;
+    found.settledBy = kind;
     apply(found);
     const durationMs = this.now - (job.startedAt ?? 0);
     const applied = { queue: job.queue, type: job.type, status: job.status, durationMs };

@@ -11,7 +11,7 @@ export function describeRequestIds(open: Open): void {
       const id = await addOne(backend, { requestId: "order-1", payload: "1" });
       const cursor = await backend.head();
       const result = only(await backend.enqueue([newJob({ requestId: "order-1", payload: "2", priority: 9 })]));
-      expect(result).toMatchObject({ id, deduplicated: true });
+      expect(result).toMatchObject({ id, existing: { id } });
       expect(await jobOf(backend, id)).toMatchObject({ payload: "1", priority: 0, revision: 1 });
       expect(await statsOf(backend)).toMatchObject({ ready: 1 });
       expect((await readAll(backend, cursor)).changes).toEqual([]);
@@ -28,7 +28,7 @@ export function describeRequestIds(open: Open): void {
         newJob({ requestId: "r", queue: "other" }),
       ];
       const results = await backend.enqueue(jobs);
-      expect(results.map(({ deduplicated }) => deduplicated)).toEqual([false, true, false, false, true]);
+      expect(results.map(({ existing }) => existing !== undefined)).toEqual([false, true, false, false, true]);
       expect(results.map(({ id }) => id)).toEqual([0, 0, 2, 3, 2].map((at) => jobs[at]?.id));
       expect(await statsOf(backend)).toMatchObject({ ready: 2 });
       expect(await statsOf(backend, "other")).toMatchObject({ ready: 1 });
@@ -38,7 +38,7 @@ export function describeRequestIds(open: Open): void {
       const { backend } = await open();
       const results = await Promise.all(Array.from({ length: 8 }, () => backend.enqueue([newJob({ requestId: "r" })])));
       expect(new Set(results.flat().map(({ id }) => id)).size).toBe(1);
-      expect(results.flat().filter(({ deduplicated }) => !deduplicated)).toHaveLength(1);
+      expect(results.flat().filter(({ existing }) => existing === undefined)).toHaveLength(1);
       expect(await statsOf(backend)).toMatchObject({ ready: 1 });
     });
 

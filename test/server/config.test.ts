@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, readConfig } from "../../src/server/config.js";
+import { parseDuration } from "../../src/server/duration.js";
+
+/** The problems of an environment; fails when there is none. */
+function problems(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error("expected the configuration to be refused");
+}
+
+describe("readConfig", () => {
+  test("gives an empty environment the defaults", () => {
+    expect(readConfig({})).toEqual({
+      port: 8000,
+      host: "127.0.0.1",
+      numWorkers: 10,
+      maxRetries: 5,
+      baseDelayMs: 100,
+      maxDelayMs: 5000,
+      completeJobTtlMs: 300_000,
+      maxCompletedJobs: 100_000,
+      queuePolicy: "round-robin",
+      queues: [],
+      leaseMs: 30_000,
+      maxLostLeases: 5,
+      shutdownTimeoutMs: 10_000,
+      handlers: undefined,
+      logLevel: "info",
+      nodeId: 0,
+      changeLogSize: 500_000,
+      maxStreams: 20_000,
+    });
+  });
+
+  test("reads every variable", () => {
+    const env = {
+      PORT: "0",
+      HOST: "0.0.0.0",
+      NUM_WORKERS: "0",
+      MAX_RETRIES: "100",
+      BASE_DELAY: "1s",
+      MAX_DELAY: "250",
+      COMPLETE_JOB_TTL: "24h",
+      MAX_COMPLETED_JOBS: "7",
+      USE_REDIS: "false",
+      QUEUE_POLICY: "strict",
+      QUEUES: "mail, reports ,a.b",
+      LEASE_DURATION: "1m",
+      MAX_LOST_LEASES: "0",
+      SHUTDOWN_TIMEOUT: "0",
+      HANDLERS: "./handlers.ts",
+      LOG_LEVEL: "debug",
+      NODE_ID: "1023",
+      CHANGE_LOG_SIZE: "1000",
+      MAX_STREAMS: "1",
+    };
+    expect(readConfig(env)).toEqual({
+      port: 0,
+      host: "0.0.0.0",
+      numWorkers: 0,
+      maxRetries: 100,
+      baseDelayMs: 1000,
+      maxDelayMs: 250,
+      completeJobTtlMs: 86_400_000,
+      maxCompletedJobs: 7,
+      queuePolicy: "strict",
+      queues: ["mail", "reports", "a.b"],
+      leaseMs: 60_000,
+      maxLostLeases: 0,
+      shutdownTimeoutMs: 0,
+      handlers: "./handlers.ts",
+      logLevel: "debug",
+      nodeId: 1023,
+      changeLogSize: 1000,
+      maxStreams: 1,
+    });
+  });
+
+  test("takes an empty variable for an unset one, and spaces around a value for nothing", () => {
+    expect(readConfig({ PORT: "", HANDLERS: "  ", QUEUES: "", USE_REDIS: "" })).toEqual(readConfig({}));
+    expect(readConfig({ PORT: " 81 " }).port).toBe(81);
+  });
+
+  test("tells every problem at once, each with its variable, what would be right and what it got", () => {
+    const env = {
+      PORT: "65536",
+      NUM_WORKERS: "-1",
+      MAX_RETRIES: "101",
+      BASE_DELAY: "soon",
+      MAX_DELAY: "367d",
+      COMPLETE_JOB_TTL: "-5m",
+      MAX_COMPLETED_JOBS: "1.5",
+      USE_REDIS: "maybe",
+      QUEUE_POLICY: "random",
+      QUEUES: "mail,No Queue,",
+      LEASE_DURATION: "999ms",
+      MAX_LOST_LEASES: "x",
+      SHUTDOWN_TIMEOUT: "61m",
+      LOG_LEVEL: "loud",
+      NODE_ID: "1024",
+      CHANGE_LOG_SIZE: "999",
+      MAX_STREAMS: "0",
+    };
+    const told = problems(env);
+    const namesOf = (lines: readonly string[]) => lines.map((line) => line.slice(0, line.indexOf(":")));
+    expect(namesOf(told).toSorted()).toEqual([...Object.keys(env), "QUEUES"].toSorted());
+    for (const [name, value] of Object.entries(env).filter(([name]) => name !== "QUEUES")) {
+      expect(told.find((line) => line.startsWith(`${name}: must be `))).toContain(`got "${value}"`);
+    }
+    expect(told.filter((line) => line.startsWith("QUEUES"))).toEqual([
+      expect.stringContaining('"No Queue" must have 1 to 64 characters'),
+      expect.stringContaining('"" must have 1 to 64 characters'),
+    ]);
+  });
+
+  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY", "CORS_ORIGINS"])(
+    "refuses %s, which would be passed over in silence, and does not repeat its value",
+    (name) => {
+      const [told, ...more] = problems({ [name]: "s3cret" });
+      expect(more).toEqual([]);
+      expect(told).toContain(`${name}: `);
+      expect(told).not.toContain("s3cret");
+    },
+  );
+
+  test.each(["true", "1", "yes", "on", "TRUE"])("refuses USE_REDIS=%s as not served yet", (value) => {
+    expect(problems({ USE_REDIS: value })).toEqual([expect.stringMatching(/^USE_REDIS: /)]);
+  });
+
+  test.each(["0x50", "8e3", "80.0", "+80", "８０", "80 90"])("does not take %s for a number", (value) => {
+    expect(problems({ PORT: value })).toEqual([expect.stringMatching(/^PORT: must be a whole number/)]);
+  });
+});
+
+describe("parseDuration", () => {
+  test.each([
+    ["0", 0],
+    ["250", 250],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["1.5s", 1500],
+    ["5m", 300_000],
+    ["24h", 86_400_000],
+    ["7d", 604_800_000],
+    [" 1s ", 1000],
+  ])("reads %s as %d ms", (text, ms) => {
+    expect(parseDuration(text)).toBe(ms);
+  });
+
+  test.each(["", "s", "-1s", "1 s", "1w", "1e3", ".5s", "1.s", "5M", "1h30m", "Infinity"])(
+    "does not read %j",
+    (text) => {
+      expect(parseDuration(text)).toBeUndefined();
+    },
+  );
+});

@@ -1,0 +1,29 @@
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import { created, finished } from "../support/rpc.js";
+import { createClients } from "../support/server.js";
+import { startServerProcess } from "../support/server-process.js";
+import { GRPC } from "../support/transports.js";
+
+const HANDLERS = fileURLToPath(new URL("./fixtures/stray.mjs", import.meta.url));
+
+test("a promise that a handler lets go of is logged, and the server goes on", async () => {
+  const server = await startServerProcess({ HANDLERS });
+  const clients = createClients(GRPC, server.url);
+  for (let count = 0; count < 2; count++) {
+    const job = await finished(clients, await created(clients, { type: "rejects" }));
+    expect(job.status).toBe(JobStatus.DONE);
+  }
+  expect(server.output()).toContain("nobody waits for this");
+  expect(await server.end()).toBe(0);
+});
+
+test("an error that nobody catches is logged, and ends the server in order, with 1", async () => {
+  const server = await startServerProcess({ HANDLERS, SHUTDOWN_TIMEOUT: "0" });
+  const exit = once(server.child, "exit");
+  await created(createClients(GRPC, server.url), { type: "throws" });
+  expect(await exit).toEqual([1, null]);
+  expect(server.output()).toContain("nobody catches this");
+});
