@@ -107,7 +107,8 @@ export type Job = Message<"gotaskq.v1.Job"> & {
   lostLeases: number;
 
   /**
-   * What the last failed attempt, or the loss of its lease, said. Stays when a later attempt succeeds.
+   * What the last failed attempt, or the loss of its lease, said, cut to 8192 characters. Stays when a later attempt
+   * succeeds.
    *
    * @generated from field: string error = 12;
    */
@@ -249,7 +250,7 @@ export type AttemptError = Message<"gotaskq.v1.AttemptError"> & {
   time?: Timestamp | undefined;
 
   /**
-   * What it said.
+   * What it said, cut to 1024 characters.
    *
    * @generated from field: string error = 2;
    */

@@ -43,7 +43,7 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
    */
   payloadKind: {
     /**
-     * Any JSON value, nested up to 100 deep.
+     * Any JSON value, nested up to 32 deep.
      *
      * @generated from field: google.protobuf.Value payload = 3;
      */
@@ -664,7 +664,7 @@ export type JobChange = Message<"gotaskq.v1.JobChange"> & {
   lostLeases: number;
 
   /**
-   * What the last failed attempt said.
+   * What the last failed attempt said, cut to 256 characters.
    *
    * @generated from field: string error = 12;
    */
