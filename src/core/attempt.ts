@@ -4,6 +4,7 @@ import { type AbortReason, AttemptAborted, type HandlerContext } from "./handler
 import type { Progress } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
+import { cutText } from "./text.js";
 
 /** Least time between two written progress reports of one attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;
@@ -53,7 +54,7 @@ export class Attempt implements HandlerContext {
   readonly progress = (percent: number, message = ""): void => {
     if (!this.isOpen) return;
     const bounded = Math.min(100, Math.max(0, Number(percent) || 0));
-    this.#progress = { percent: bounded, message: String(message).slice(0, LIMITS.progressLength).toWellFormed() };
+    this.#progress = { percent: bounded, message: cutText(String(message), LIMITS.progressLength).toWellFormed() };
     if (this.#progressTimer !== undefined) return;
     this.#progressTimer = this.#clock.setTimer(PROGRESS_INTERVAL_MS, () => {
       this.#progressTimer = undefined;

@@ -2,6 +2,7 @@ import type { RetryDecision } from "./backend.js";
 import { PermanentError, RetryAfterError } from "./handler.js";
 import type { Payload } from "./job.js";
 import { LIMITS } from "./limits.js";
+import { cutText } from "./text.js";
 import { checkPayload, toWellFormedJson, Violations } from "./validate.js";
 
 /** What a handler returned, as a result to store; throws when that cannot be. */
@@ -33,7 +34,7 @@ export function errorText(error: unknown): string {
   } catch {
     text = "the handler threw something that has no text";
   }
-  return text.slice(0, LIMITS.errorLength).toWellFormed();
+  return cutText(text, LIMITS.errorLength).toWellFormed();
 }
 
 /** Whether and when to retry after what a handler threw. Names count too: handlers may have their own copy of us. */

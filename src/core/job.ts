@@ -39,7 +39,7 @@ export type Payload = string | Uint8Array;
 export interface AttemptError {
   /** When, ms since 1970. */
   readonly at: number;
-  /** What it said, cut to 1024 characters. */
+  /** What it said, cut to 512 characters. */
   readonly error: string;
   /** Which delivery it was, from 1. */
   readonly delivery: number;

@@ -32,9 +32,9 @@ export const LIMITS = {
   /** Entries of a list in a filter. */
   filterEntries: 100,
   /** Characters of an error text; a longer one is cut. */
-  errorLength: 8192,
+  errorLength: 4096,
   /** Characters of an error text in the list of failed attempts. */
-  attemptErrorLength: 1024,
+  attemptErrorLength: 512,
   /** Characters of an error text in the change log. */
   changeErrorLength: 256,
   /** Characters of a progress message; a longer one is cut. */

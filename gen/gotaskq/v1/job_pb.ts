@@ -107,7 +107,7 @@ export type Job = Message<"gotaskq.v1.Job"> & {
   lostLeases: number;
 
   /**
-   * What the last failed attempt, or the loss of its lease, said, cut to 8192 characters. Stays when a later attempt
+   * What the last failed attempt, or the loss of its lease, said, cut to 4096 characters. Stays when a later attempt
    * succeeds.
    *
    * @generated from field: string error = 12;
@@ -250,7 +250,7 @@ export type AttemptError = Message<"gotaskq.v1.AttemptError"> & {
   time?: Timestamp | undefined;
 
   /**
-   * What it said, cut to 1024 characters.
+   * What it said, cut to 512 characters.
    *
    * @generated from field: string error = 2;
    */

@@ -4,20 +4,30 @@ import { fieldInvalid, watchCompacted } from "../../core/errors.js";
 /** Entries that one read examines at the most. */
 const SCAN = 10_000;
 
+/** Appended changes between two looks at the memory. */
+const CHECK_EVERY = 1000;
+
 /** The last `capacity` changes, numbered without a gap. A cursor names this log and the number of a change. */
 export class ChangeLog {
-  readonly #capacity: number;
+  #capacity: number;
+  readonly #isFull: () => boolean;
   readonly #name: string;
   readonly #ring: Change[] = [];
   #next = 0;
 
-  /** `name` tells this log from that of an earlier process: 8 characters. */
-  constructor(capacity: number, name: string) {
+  /**
+   * `name` tells this log from that of an earlier process: 8 characters. `isFull` is asked now and then while the log
+   * grows: when the memory is full, it stays as long as it is.
+   */
+  constructor(capacity: number, name: string, isFull: () => boolean) {
     this.#capacity = capacity;
     this.#name = name;
+    this.#isFull = isFull;
   }
 
   append(change: Change): void {
+    const isGrowing = this.#next < this.#capacity;
+    if (isGrowing && this.#next > 0 && this.#next % CHECK_EVERY === 0 && this.#isFull()) this.#capacity = this.#next;
     this.#ring[this.#next % this.#capacity] = change;
     this.#next++;
   }

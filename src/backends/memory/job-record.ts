@@ -1,8 +1,6 @@
 import type { Change } from "../../core/backend.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../core/job.js";
-import { LIMITS } from "../../core/limits.js";
 import type { SettleKind } from "../../core/observer.js";
-import { cutText } from "../../core/text.js";
 import type { QueueState } from "./queue-state.js";
 
 /** What a job has only after its first change; kept apart so that waiting jobs stay small. */
@@ -22,6 +20,8 @@ export class RunRecord {
   finishedAt: number | undefined;
   worker = "";
   error = "";
+  /** Its beginning, for the change log: one string for all entries that say it. */
+  errorStart = "";
   attemptErrors: readonly AttemptError[] = [];
   result: Payload | undefined;
   progress: Progress | undefined;
@@ -113,7 +113,7 @@ export function toChange(record: JobRecord): Change {
     retryCount: run?.retryCount ?? 0,
     deliveries: run?.deliveries ?? 0,
     lostLeases: run?.lostLeases ?? 0,
-    error: cutText(run?.error ?? "", LIMITS.changeErrorLength),
+    error: run?.errorStart ?? "",
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",

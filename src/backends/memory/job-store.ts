@@ -59,7 +59,7 @@ export class JobStore {
       Math.floor(deps.random() * 36 ** 8)
         .toString(36)
         .padStart(8, "0");
-    this.log = new ChangeLog(changeLogSize, name());
+    this.log = new ChangeLog(changeLogSize, name(), this.isFull);
     this.#tokenPrefix = name();
     this.queues.set(DEFAULT_QUEUE, new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
   }
@@ -164,10 +164,13 @@ export class JobStore {
   noteError(record: JobRecord, error: string, now: number): void {
     const { run } = record;
     if (run === undefined) return;
-    run.error = error;
-    const kept = cutText(error, LIMITS.attemptErrorLength);
+    run.errorStart = cutText(error, LIMITS.changeErrorLength);
+    // Retries are never refused, so they must not grow what is full already.
+    const isFull = this.isFull();
+    run.error = isFull ? run.errorStart : error;
+    const kept = isFull ? run.errorStart : cutText(error, LIMITS.attemptErrorLength);
     const entry = { at: now, error: kept, delivery: run.deliveries, worker: run.worker };
-    run.attemptErrors = [...run.attemptErrors, entry].slice(-LIMITS.attemptErrors);
+    run.attemptErrors = [...run.attemptErrors, entry].slice(isFull ? -1 : -LIMITS.attemptErrors);
   }
 
   /** Forgets finished jobs that are too old or too many, up to `max`; this is no visible change. */
