@@ -7,12 +7,54 @@ const SCAN = 10_000;
 /** Appended changes between two looks at the memory. */
 const CHECK_EVERY = 1000;
 
+/** The change that created a job, as the log keeps it: a backlog fills the log with these, and they say little. */
+class Creation {
+  readonly #jobId: string;
+  readonly #queue: string;
+  readonly #type: string;
+  readonly #priority: number;
+  readonly #createdAt: number;
+  readonly #runAfter: number;
+
+  constructor({ jobId, queue, type, priority, updatedAt, runAfter }: Change) {
+    this.#jobId = jobId;
+    this.#queue = queue;
+    this.#type = type;
+    this.#priority = priority;
+    this.#createdAt = updatedAt;
+    this.#runAfter = runAfter;
+  }
+
+  toChange(): Change {
+    return {
+      jobId: this.#jobId,
+      queue: this.#queue,
+      type: this.#type,
+      priority: this.#priority,
+      updatedAt: this.#createdAt,
+      runAfter: this.#runAfter,
+      deleted: false,
+      status: "PENDING",
+      revision: 1,
+      retryCount: 0,
+      deliveries: 0,
+      lostLeases: 0,
+      error: "",
+      progress: undefined,
+      cancelRequested: false,
+      worker: "",
+      startedAt: undefined,
+      finishedAt: undefined,
+    };
+  }
+}
+
 /** The last `capacity` changes, numbered without a gap. A cursor names this log and the number of a change. */
 export class ChangeLog {
   #capacity: number;
   readonly #isFull: () => boolean;
   readonly #name: string;
-  readonly #ring: Change[] = [];
+  readonly #ring: (Change | Creation)[] = [];
   #next = 0;
 
   /**
@@ -28,7 +70,7 @@ export class ChangeLog {
   append(change: Change): void {
     const isGrowing = this.#next < this.#capacity;
     if (isGrowing && this.#next > 0 && this.#next % CHECK_EVERY === 0 && this.#isFull()) this.#capacity = this.#next;
-    this.#ring[this.#next % this.#capacity] = change;
+    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(change) : change;
     this.#next++;
   }
 
@@ -42,7 +84,8 @@ export class ChangeLog {
     const end = Math.min(this.#next, at + SCAN);
     const entries: { change: Change; cursor: string }[] = [];
     while (at < end && entries.length < limit) {
-      const change = this.#ring[at % this.#capacity] as Change;
+      const entry = this.#ring[at % this.#capacity] as Change | Creation;
+      const change = entry instanceof Creation ? entry.toChange() : entry;
       at++;
       if (matches(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
     }
