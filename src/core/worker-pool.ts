@@ -4,6 +4,7 @@ import type { Clock, Timer } from "./clock.js";
 import { HandlerJob, type Handlers } from "./handler.js";
 import { errorText, retryDecision, toResult } from "./handler-outcome.js";
 import type { Leasing } from "./leasing.js";
+import { Lingering } from "./lingering.js";
 import type { Logger } from "./logger.js";
 import { nextTurn } from "./next-turn.js";
 import type { QueueSelector } from "./selector.js";
@@ -14,9 +15,6 @@ const ABORT_GRACE_MS = 500;
 
 /** How long the last outcomes may take to be written at shutdown, ms. */
 const WRITE_GRACE_MS = 2000;
-
-/** How long a handler whose attempt timed out still holds its slot if it does not end, ms. */
-const LINGER_MS = 5000;
 
 /** Jobs leased before everything else in the event loop gets a turn: handlers may settle without ever waiting. */
 const TURN = 250;
@@ -54,8 +52,7 @@ export class WorkerPool {
   readonly #settler: Settler;
   /** Open attempts by job id: each holds a slot. */
   readonly #open = new Map<string, Attempt>();
-  /** Attempts that timed out while their handlers go on: these hold a slot too, for a moment. */
-  readonly #lingering = new Map<Attempt, Timer>();
+  readonly #lingering: Lingering;
   #isTaking = false;
   #filling: Promise<void> | undefined;
   #fillAgain = false;
@@ -68,6 +65,7 @@ export class WorkerPool {
     this.#deps = deps;
     this.#options = options;
     this.#types = Object.keys(deps.handlers);
+    this.#lingering = new Lingering(deps.clock, deps.logger, () => this.wake());
     this.#settler = new Settler(deps.leasing, deps.clock, deps.logger);
   }
 
@@ -144,7 +142,7 @@ export class WorkerPool {
     await this.#within(left() + WRITE_GRACE_MS, this.#settler.idle());
     this.#heartbeat?.cancel();
     this.#retry?.cancel();
-    for (const timer of this.#lingering.values()) timer.cancel();
+    this.#lingering.clear();
   }
 
   async #emptyWithin(timeoutMs: number): Promise<void> {
@@ -216,7 +214,7 @@ export class WorkerPool {
     }
     attempt.startTimeout(() => {
       attempt.abort("TIMEOUT");
-      this.#linger(attempt);
+      this.#lingering.add(attempt);
       const error = `timed out after ${lease.job.timeoutMs} ms`;
       this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
     });
@@ -239,25 +237,7 @@ export class WorkerPool {
       }
     }
     this.#settle(attempt, outcome);
-    this.#stopLingering(attempt);
-  }
-
-  /** The attempt timed out, but its handler may go on: it keeps its slot until it ends, or for a moment. */
-  #linger(attempt: Attempt): void {
-    const { id, queue, type } = attempt.lease.job;
-    const timer = this.#deps.clock.setTimer(LINGER_MS, () => {
-      this.#deps.logger.warn(
-        { job: id, queue, type },
-        "a handler goes on long after its timeout; its slot is given away",
-      );
-      this.#stopLingering(attempt);
-    });
-    this.#lingering.set(attempt, timer);
-  }
-
-  #stopLingering(attempt: Attempt): void {
-    this.#lingering.get(attempt)?.cancel();
-    if (this.#lingering.delete(attempt)) this.wake();
+    this.#lingering.ended(attempt);
   }
 
   #settle(attempt: Attempt, outcome: AttemptOutcome): void {

@@ -1,0 +1,50 @@
+import type { Attempt } from "./attempt.js";
+import type { Clock, Timer } from "./clock.js";
+import type { Logger } from "./logger.js";
+
+/** How long a handler whose attempt timed out still holds its slot if it does not end, ms. */
+const LINGER_MS = 5000;
+
+/**
+ * Attempts that timed out while their handlers go on. Each keeps its slot until the handler ends, so that no more run
+ * than there are slots; but not for ever, so that a handler that hangs does not cost a slot for good.
+ */
+export class Lingering {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #freed: () => void;
+  readonly #timers = new Map<Attempt, Timer>();
+
+  /** `freed` is called when a slot becomes free. */
+  constructor(clock: Clock, logger: Logger, freed: () => void) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#freed = freed;
+  }
+
+  /** Slots held. */
+  get size(): number {
+    return this.#timers.size;
+  }
+
+  add(attempt: Attempt): void {
+    const { id, queue, type } = attempt.lease.job;
+    const timer = this.#clock.setTimer(LINGER_MS, () => {
+      this.#logger.warn({ job: id, queue, type }, "a handler goes on long after its timeout; its slot is given away");
+      this.ended(attempt);
+    });
+    this.#timers.set(attempt, timer);
+  }
+
+  /** The handler of an attempt ended; it may not be one of these. */
+  ended(attempt: Attempt): void {
+    this.#timers.get(attempt)?.cancel();
+    if (this.#timers.delete(attempt)) this.#freed();
+  }
+
+  /** Forgets them all. */
+  clear(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+}
