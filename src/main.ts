@@ -89,8 +89,11 @@ function surviveHandlers(server: Server, logger: Logger): void {
     logger.error({ err: error }, "a promise was rejected and nobody handled it");
   });
   // After this the state of the process cannot be trusted: it ends, but in order.
-  process.once("uncaughtException", (error) => {
+  let isEnding = false;
+  process.on("uncaughtException", (error) => {
     logger.fatal({ err: error }, "an error was thrown and nobody caught it; the server ends");
+    if (isEnding) return;
+    isEnding = true;
     server.stop().finally(() => process.exit(EXIT_FAULT));
   });
 }

@@ -1,5 +1,5 @@
 import type { Backend, RowOutcome } from "./backend.js";
-import { jobNotFound, jobStateConflict } from "./errors.js";
+import { isQueueNotFound, jobNotFound, jobStateConflict } from "./errors.js";
 import type { Job } from "./job.js";
 import { checkId, type JobFilter } from "./job-operations.js";
 import { LIMITS } from "./limits.js";
@@ -69,7 +69,11 @@ export function createDlqOperations(backend: Backend): DlqOperations {
           limit: LIMITS.pageSize,
           order: "OLDEST" as const,
         };
-        const page = await backend.listDead(query);
+        const page = await backend.listDead(query).catch((error) => {
+          // One of many queues may have been deleted since their names were read.
+          if (!filter.queue && isQueueNotFound(error)) return { jobs: [], next: undefined };
+          throw error;
+        });
         after = page.next;
         const ids = page.jobs.filter((job) => matches(filter, job, startedAt)).map(({ id }) => id);
         const chosen = ids.slice(0, limit - count);

@@ -84,12 +84,15 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     refreshAgain = true;
     refreshing ??= readQueues().finally(() => {
       refreshing = undefined;
+      // A change may have come right after the last look.
+      if (refreshAgain && stopped === undefined && retry === undefined) void refreshQueues();
     });
     return refreshing;
   }
 
   async function readQueues(): Promise<void> {
     retry?.cancel();
+    retry = undefined;
     while (refreshAgain) {
       refreshAgain = false;
       try {
@@ -98,8 +101,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
       } catch (error) {
         if (stopped !== undefined) return;
         logger.warn({ err: error }, "queues could not be read; trying again");
-        retry?.cancel();
-        retry = clock.setTimer(RETRY_MS, () => void refreshQueues());
+        retry ??= clock.setTimer(RETRY_MS, () => void refreshQueues());
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Backend, ListPage } from "./backend.js";
-import { queueNotFound } from "./errors.js";
+import { isQueueNotFound, queueNotFound } from "./errors.js";
 import { type Job, jobBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import { readPageToken, writePageToken } from "./page-token.js";
@@ -45,7 +45,11 @@ export async function listPages(
     if (visited++ === MAX_QUEUES || jobs.length === limit || bytes > LIMITS.pageBytes / 2) {
       return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
     }
-    const page = await list(queue, after, limit - jobs.length, LIMITS.pageBytes - bytes);
+    const page = await list(queue, after, limit - jobs.length, LIMITS.pageBytes - bytes).catch((error) => {
+      // One of many queues may have been deleted since their names were read.
+      if (request.queue === undefined && isQueueNotFound(error)) return { jobs: [], next: undefined };
+      throw error;
+    });
     for (const job of page.jobs) {
       jobs.push(job);
       bytes += jobBytes(job);

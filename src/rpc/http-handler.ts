@@ -1,8 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { encodeEnvelope, type UniversalHandler, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  createEndStreamSerialization,
+  endStreamFlag,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionGzip,
@@ -145,6 +150,8 @@ async function* bodyOf(request: HttpRequest): AsyncGenerator<Uint8Array> {
   }
 }
 
+const endStream = createEndStreamSerialization(undefined);
+
 /** Answers an error at once, in the protocol of the client, without a look at the request. */
 function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
   const type = request.headers["content-type"] ?? "";
@@ -154,6 +161,12 @@ function refuse(error: ConnectError, request: HttpRequest, response: HttpRespons
     setTrailerStatus(trailer, error);
     (response as ServerResponse).writeHead(200, Object.fromEntries(trailer));
     response.end();
+    return;
+  }
+  if (type.startsWith("application/connect+")) {
+    const data = endStream.serialize({ metadata: new Headers(), error });
+    (response as ServerResponse).writeHead(200, { "content-type": type });
+    response.end(encodeEnvelope(endStreamFlag, data));
     return;
   }
   (response as ServerResponse).writeHead(codeToHttpStatus(error.code), { "content-type": "application/json" });

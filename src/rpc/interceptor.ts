@@ -20,6 +20,11 @@ export interface InterceptorOptions {
   readonly maxStreams: number;
 }
 
+function isGone(error: unknown, signal: AbortSignal): boolean {
+  if (error instanceof ConnectError || error instanceof TaskQueueError) return false;
+  return signal.aborted || (error as NodeJS.ErrnoException)?.code === "ERR_STREAM_DESTROYED";
+}
+
 /** What every RPC gets: translated errors, a log line for faults, metrics, the limit of streams. */
 export function createInterceptor({ observer, logger, maxStreams }: InterceptorOptions): Interceptor {
   let openStreams = 0;
@@ -49,7 +54,8 @@ export function createInterceptor({ observer, logger, maxStreams }: InterceptorO
       if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
       code = "ok";
     } catch (error) {
-      const translated = translate(error, method);
+      // What goes wrong once the reader has left is no fault.
+      const translated = isGone(error, signal) ? ConnectError.from(error, Code.Canceled) : translate(error, method);
       code = codeToString(translated.code);
       throw translated;
     } finally {

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { encodeEnvelope, type UniversalHandler, type UniversalServerResponse } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
   createEndStreamSerialization,
@@ -130,18 +130,10 @@ function rewriteLast(
       }
       const content = envelope.subarray(ENVELOPE_HEADER_BYTES);
       const better = rewrite((flags & COMPRESSED_FLAG) === 0 ? content : gunzipSync(content));
-      yield better === undefined ? envelope : toEnvelope(lastFlag, better);
+      yield better === undefined ? envelope : encodeEnvelope(lastFlag, better);
     }
   }
   return { ...response, body: rewritten() };
-}
-
-function toEnvelope(flags: number, data: Uint8Array): Uint8Array {
-  const result = Buffer.alloc(ENVELOPE_HEADER_BYTES + data.byteLength);
-  result[0] = flags;
-  result.writeUInt32BE(data.byteLength, 1);
-  result.set(data, ENVELOPE_HEADER_BYTES);
-  return result;
 }
 
 function rewriteWebTrailer(data: Uint8Array): Uint8Array | undefined {

@@ -50,6 +50,18 @@ describe("start", () => {
     expect(await fixture.status(id)).toBe("DONE");
   });
 
+  test("learns of every queue, whatever moment another one was created at", async () => {
+    const fixture = await running(() => 1);
+    for (let turns = 0; turns < 20; turns++) {
+      void fixture.engine.queues.create(`first-${turns}`);
+      for (let turn = 0; turn < turns; turn++) await null;
+      await fixture.engine.queues.create(`second-${turns}`);
+      const id = await fixture.create({ queue: `second-${turns}` });
+      await settle();
+      expect(await fixture.status(id), `after ${turns} turns`).toBe("DONE");
+    }
+  });
+
   test("that is overtaken by a stop begins nothing", async () => {
     const fixture = new Fixture({ handlers: { work: () => 1 } });
     const gate = deferred();

@@ -32,6 +32,18 @@ describe("listPages", () => {
     expect(await pages(new Fixture())).toEqual([[]]);
   });
 
+  test("passes over a queue that is deleted while all are listed", async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      const fixture = new Fixture();
+      const id = await fixture.create();
+      await fixture.engine.queues.create("zz");
+      const listing = fixture.engine.jobs.list({});
+      for (let turn = 0; turn < turns; turn++) await null;
+      await fixture.engine.queues.remove("zz", true);
+      expect((await listing).jobs.map((job) => job.id)).toEqual([id]);
+    }
+  });
+
   test("looks into no more than 100 queues a page, and into all in the end", async () => {
     const fixture = new Fixture();
     for (let index = 0; index < 250; index++) await fixture.engine.queues.create(`q${String(index).padStart(3, "0")}`);

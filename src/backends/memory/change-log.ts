@@ -59,7 +59,7 @@ export class ChangeLog {
 
   /**
    * `name` tells this log from that of an earlier process: 8 characters. `isFull` is asked now and then while the log
-   * grows: when the memory is full, it stays as long as it is.
+   * grows: when the memory is full, it stays as long as it is, but for a tenth of its capacity.
    */
   constructor(capacity: number, name: string, isFull: () => boolean) {
     this.#capacity = capacity;
@@ -69,7 +69,8 @@ export class ChangeLog {
 
   append(change: Change): void {
     const isGrowing = this.#next < this.#capacity;
-    if (isGrowing && this.#next > 0 && this.#next % CHECK_EVERY === 0 && this.#isFull()) this.#capacity = this.#next;
+    const mayStop = isGrowing && this.#next >= this.#capacity / 10 && this.#next % CHECK_EVERY === 0;
+    if (mayStop && this.#isFull()) this.#capacity = this.#next;
     this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(change) : change;
     this.#next++;
   }
