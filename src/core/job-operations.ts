@@ -53,7 +53,7 @@ export interface JobOperations {
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
   /** JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
-  list(filter: JobFilter): Promise<JobPage>;
+  list(filter: JobFilter, found?: Violations): Promise<JobPage>;
   /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   cancel(id: string): Promise<Job>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
@@ -143,8 +143,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return job;
     },
 
-    async list({ queue, statuses = [], type, pageSize, pageToken }) {
-      const found = new Violations();
+    async list({ queue, statuses = [], type, pageSize, pageToken }, found = new Violations()) {
       if (queue) found.queueName("queue", queue);
       found.pageSize("pageSize", pageSize);
       if (!statuses.every((status) => JOB_STATUSES.includes(status))) {

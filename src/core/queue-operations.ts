@@ -7,7 +7,7 @@ import { checkQueueSettings, Violations } from "./validate.js";
 /** Creates, reads, changes, pauses, empties and deletes queues. */
 export interface QueueOperations {
   /** FIELD_INVALID, QUEUE_EXISTS. */
-  create(name: string, settings?: Partial<QueueSettings>): Promise<Queue>;
+  create(name: string, settings?: Partial<QueueSettings>, found?: Violations): Promise<Queue>;
   /** QUEUE_NOT_FOUND. */
   get(name: string): Promise<Queue>;
   /** All, by name. */
@@ -43,8 +43,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
   }
 
   return {
-    async create(name, settings = {}) {
-      const found = new Violations();
+    async create(name, settings = {}, found = new Violations()) {
       found.queueName("name", name);
       checkQueueSettings(found, "settings.", settings);
       found.throwIfAny();

@@ -48,11 +48,8 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
     async listJobs({ queue, statuses, type, pageSize, pageToken }) {
       const found = new Violations();
       found.filter("statuses", statuses);
-      if (queue) found.queueName("queue", queue);
       const filter = { queue, statuses: toStatuses(found, "statuses", statuses), type, pageSize, pageToken };
-      found.pageSize("pageSize", pageSize);
-      found.throwIfAny();
-      const page = await jobs.list(filter);
+      const page = await jobs.list(filter, found);
       return create(ListJobsResponseSchema, { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken });
     },
 

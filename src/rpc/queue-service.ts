@@ -11,7 +11,7 @@ import {
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Engine } from "../core/engine.js";
 import type { QueueSettings } from "../core/queue.js";
-import { checkQueueSettings, Violations } from "../core/validate.js";
+import { Violations } from "../core/validate.js";
 import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
 
 /** Bounds and default of WatchQueues' min_interval, ms. */
@@ -24,11 +24,8 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
   return {
     async createQueue({ name, settings }) {
       const found = new Violations();
-      found.queueName("name", name);
       const given = settings && toQueueSettings(found, "settings.", settings);
-      if (given) checkQueueSettings(found, "settings.", given);
-      found.throwIfAny();
-      return { queue: fromQueue(await queues.create(name, given)) };
+      return { queue: fromQueue(await queues.create(name, given, found)) };
     },
 
     async getQueue({ name }) {

@@ -207,7 +207,7 @@ describe("filters", () => {
   test("of ListJobs name every bad field", async () => {
     const statuses = [1, 0, 99 as JobStatus];
     expect(await refusal(jobs.listJobs({ queue: "No", statuses, pageSize: 1001 }))).toMatchObject(
-      bad("queue", "statuses[1]", "statuses[2]", "page_size"),
+      bad("statuses[1]", "statuses[2]", "queue", "page_size"),
     );
     expect(await refusal(jobs.listJobs({ pageSize: -1 }))).toMatchObject(bad("page_size"));
   });
@@ -272,9 +272,8 @@ describe("a queue", () => {
   const fields = ["ordering", "weight", "max_concurrency", "max_depth"];
 
   test("is not created with bad settings; every one is named", async () => {
-    expect(await refusal(queues.createQueue({ name: "No", settings }))).toMatchObject(
-      bad("name", ...fields.map((field) => `settings.${field}`)),
-    );
+    const seen = await refusal(queues.createQueue({ name: "No", settings }));
+    expect(seen.fields.toSorted()).toEqual(["name", ...fields.map((field) => `settings.${field}`)].sort());
   });
 
   test("is not given bad settings; every one is named", async () => {
