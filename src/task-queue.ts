@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import type { BackendOptions, ChangeFilter } from "./core/backend.js";
 import { createSystemClock } from "./core/clock.js";
+import { defined } from "./core/defined.js";
 import type { DlqOperations } from "./core/dlq-operations.js";
 import { createEngine } from "./core/engine.js";
 import { fieldInvalid } from "./core/errors.js";
@@ -81,7 +82,7 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   const { random } = Math;
   const engine = createEngine(
     {
-      backend: createMemoryBackend({ clock, random }, withoutUndefined(options)),
+      backend: createMemoryBackend({ clock, random }, defined(options)),
       clock,
       ids: createIdGenerator(clock, options.nodeId ?? 0),
       random,
@@ -147,8 +148,4 @@ function toText(payload: JsonValue, path: string): string {
   }
   if (text !== undefined) return text;
   throw fieldInvalid([{ field: `${path}payload`, description: `cannot be written as JSON: ${problem}` }]);
-}
-
-function withoutUndefined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }

@@ -1,10 +1,10 @@
 import type { Backend, RowOutcome } from "./backend.js";
-import { isQueueNotFound, jobNotFound, jobStateConflict } from "./errors.js";
+import { jobNotFound, jobStateConflict } from "./errors.js";
 import type { Job } from "./job.js";
 import { checkId, type JobFilter } from "./job-operations.js";
 import { LIMITS } from "./limits.js";
 import { nextTurn } from "./next-turn.js";
-import { type JobPage, listPages, queueNames } from "./paging.js";
+import { type JobPage, listPages, pageOf, queueNames } from "./paging.js";
 import { Violations } from "./validate.js";
 
 /** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
@@ -58,7 +58,8 @@ export function createDlqOperations(backend: Backend): DlqOperations {
     const startedAt = await backend.now();
     const limit = max || Number.POSITIVE_INFINITY;
     let count = 0;
-    for (const queue of await queueNames(backend, filter.queue || undefined)) {
+    const wanted = filter.queue || undefined;
+    for (const queue of await queueNames(backend, wanted)) {
       if (count >= limit) break;
       let after: string | undefined;
       do {
@@ -69,11 +70,7 @@ export function createDlqOperations(backend: Backend): DlqOperations {
           limit: LIMITS.pageSize,
           order: "OLDEST" as const,
         };
-        const page = await backend.listDead(query).catch((error) => {
-          // One of many queues may have been deleted since their names were read.
-          if (!filter.queue && isQueueNotFound(error)) return { jobs: [], next: undefined };
-          throw error;
-        });
+        const page = await pageOf(wanted, () => backend.listDead(query));
         after = page.next;
         const ids = page.jobs.filter((job) => matches(filter, job, startedAt)).map(({ id }) => id);
         const chosen = ids.slice(0, limit - count);

@@ -83,11 +83,6 @@ export function queueNotFound(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_NOT_FOUND", `queue "${queue}" does not exist`, { metadata: { queue } });
 }
 
-/** Whether an error says that a queue does not exist. */
-export function isQueueNotFound(error: unknown): boolean {
-  return error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
-}
-
 /** The name is taken. */
 export function queueExists(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_EXISTS", `queue "${queue}" exists already`, { metadata: { queue } });

@@ -1,5 +1,5 @@
 import type { Backend, ListPage } from "./backend.js";
-import { isQueueNotFound, queueNotFound } from "./errors.js";
+import { queueNotFound, TaskQueueError } from "./errors.js";
 import { type Job, jobBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import { readPageToken, writePageToken } from "./page-token.js";
@@ -45,11 +45,8 @@ export async function listPages(
     if (visited++ === MAX_QUEUES || jobs.length === limit || bytes > LIMITS.pageBytes / 2) {
       return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
     }
-    const page = await list(queue, after, limit - jobs.length, LIMITS.pageBytes - bytes).catch((error) => {
-      // One of many queues may have been deleted since their names were read.
-      if (request.queue === undefined && isQueueNotFound(error)) return { jobs: [], next: undefined };
-      throw error;
-    });
+    const maxBytes = LIMITS.pageBytes - bytes;
+    const page = await pageOf(request.queue, () => list(queue, after, limit - jobs.length, maxBytes));
     for (const job of page.jobs) {
       jobs.push(job);
       bytes += jobBytes(job);
@@ -59,6 +56,17 @@ export async function listPages(
     }
   }
   return { jobs, nextPageToken: "" };
+}
+
+/** Reads a page of one queue. One of many may have been deleted since their names were read: it has none. */
+export async function pageOf(wanted: string | undefined, read: () => Promise<ListPage>): Promise<ListPage> {
+  try {
+    return await read();
+  } catch (error) {
+    const isGone = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
+    if (wanted === undefined && isGone) return { jobs: [], next: undefined };
+    throw error;
+  }
 }
 
 /** The names of the queues to look into, in order; QUEUE_NOT_FOUND for one that does not exist. */

@@ -1,4 +1,5 @@
 import type { Backend } from "./backend.js";
+import { defined } from "./defined.js";
 import { fieldInvalid, queueNotFound } from "./errors.js";
 import { nextTurn } from "./next-turn.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "./queue.js";
@@ -47,7 +48,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       found.queueName("name", name);
       checkQueueSettings(found, "settings.", settings);
       found.throwIfAny();
-      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...given(settings) });
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...defined(settings) });
     },
 
     async get(name) {
@@ -63,7 +64,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       found.queueName("queue.name", name);
       checkQueueSettings(found, "queue.settings.", settings);
       found.throwIfAny();
-      return backend.updateQueue(name, given(settings));
+      return backend.updateQueue(name, defined(settings));
     },
 
     async remove(name, force) {
@@ -90,11 +91,6 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       return purge(name);
     },
   };
-}
-
-/** The settings that are given: one that is undefined must not take the place of another. */
-function given(settings: Partial<QueueSettings>): Partial<QueueSettings> {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
 function checkName(name: string): void {

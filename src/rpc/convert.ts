@@ -33,7 +33,7 @@ import { LIMITS } from "../core/limits.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
 
-/** Ms of the last second that a Timestamp can tell: the year 9999. */
+/** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
 const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
 const MIN_TIMESTAMP_SECONDS = -62_135_596_800n;
 const MAX_DURATION_SECONDS = 315_576_000_000n;

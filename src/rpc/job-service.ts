@@ -13,6 +13,7 @@ import {
   WatchJobsResponseSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { Engine } from "../core/engine.js";
+import { checkId } from "../core/job-operations.js";
 import { LIMITS } from "../core/limits.js";
 import { Violations } from "../core/validate.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
@@ -63,9 +64,7 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
     },
 
     async *watchJob({ id }: WatchJobRequest, { signal }: HandlerContext) {
-      const found = new Violations();
-      found.jobId("id", id);
-      found.throwIfAny();
+      checkId(id);
       for await (const event of watches.watchJob(id, signal)) {
         yield create(WatchJobResponseSchema, {
           event:

@@ -1,4 +1,7 @@
+import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
+import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { MAX_NODE_ID } from "../core/ids.js";
+import { DEFAULT_JOB_DEFAULTS } from "../core/job-operations.js";
 import { LIMITS } from "../core/limits.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../core/selector.js";
 import { Violations } from "../core/validate.js";
@@ -93,20 +96,20 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     port: integer("PORT", 8000, 0, 65_535),
     host: read("HOST", "127.0.0.1", (text) => text, "a host name or address"),
     numWorkers: integer("NUM_WORKERS", 10, 0, 10_000),
-    maxRetries: integer("MAX_RETRIES", 5, 0, LIMITS.maxRetries),
-    baseDelayMs: duration("BASE_DELAY", 100, 0, LIMITS.delayMs),
-    maxDelayMs: duration("MAX_DELAY", 5000, 0, LIMITS.delayMs),
-    completeJobTtlMs: duration("COMPLETE_JOB_TTL", 300_000, 0, LIMITS.delayMs),
-    maxCompletedJobs: integer("MAX_COMPLETED_JOBS", 100_000, 0, 10_000_000),
+    maxRetries: integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
+    baseDelayMs: duration("BASE_DELAY", DEFAULT_JOB_DEFAULTS.backoff.baseDelayMs, 0, LIMITS.delayMs),
+    maxDelayMs: duration("MAX_DELAY", DEFAULT_JOB_DEFAULTS.backoff.maxDelayMs, 0, LIMITS.delayMs),
+    completeJobTtlMs: duration("COMPLETE_JOB_TTL", DEFAULT_BACKEND_OPTIONS.completeJobTtlMs, 0, LIMITS.delayMs),
+    maxCompletedJobs: integer("MAX_COMPLETED_JOBS", DEFAULT_BACKEND_OPTIONS.maxCompletedJobs, 0, 10_000_000),
     queuePolicy: choice("QUEUE_POLICY", "round-robin", QUEUE_POLICIES),
     queues: read("QUEUES", [], (text) => text.split(",").map((name) => name.trim()), "queue names parted by commas"),
     leaseMs: duration("LEASE_DURATION", 30_000, 1000, 3_600_000),
-    maxLostLeases: integer("MAX_LOST_LEASES", 5, 0, 1000),
+    maxLostLeases: integer("MAX_LOST_LEASES", DEFAULT_BACKEND_OPTIONS.maxLostLeases, 0, 1000),
     shutdownTimeoutMs: duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
     handlers: read<string | undefined>("HANDLERS", undefined, (text) => text, "the path of a module"),
     logLevel: choice("LOG_LEVEL", "info", LOG_LEVELS),
     nodeId: integer("NODE_ID", 0, 0, MAX_NODE_ID),
-    changeLogSize: integer("CHANGE_LOG_SIZE", 500_000, 1000, 10_000_000),
+    changeLogSize: integer("CHANGE_LOG_SIZE", DEFAULT_CHANGE_LOG_SIZE, 1000, 10_000_000),
     maxStreams: integer("MAX_STREAMS", 20_000, 1, 1_000_000),
   };
   problems.push(...badQueueNames(config.queues));
