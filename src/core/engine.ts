@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
+import { TaskQueueError } from "./errors.js";
 import type { Handlers } from "./handler.js";
 import type { IdGenerator } from "./ids.js";
 import { createJobOperations, type JobDefaults, type JobOperations } from "./job-operations.js";
@@ -38,6 +39,8 @@ export interface EngineOptions {
   /** The name the built-in workers lease under. */
   readonly worker: string;
   readonly jobDefaults: JobDefaults;
+  /** Queues to create at the start, where they are missing; and again, should the backend have lost them. Default: none. */
+  readonly queues?: readonly string[] | undefined;
 }
 
 /** The core as a whole: what every service, and the library, stands on. */
@@ -50,6 +53,8 @@ export interface Engine {
   readonly leasing: Leasing;
   /** Built-in handlers that run now. */
   readonly activeWorkers: number;
+  /** Whether the backend can be reached. */
+  readonly isAvailable: boolean;
   /** Begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
@@ -73,11 +78,13 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   // A process that was stalled extends its own leases before it ends any.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
+  const queues = createQueueOperations(backend);
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
   let refreshing: Promise<void> | undefined;
   let refreshAgain = false;
+  let isAvailable = true;
 
   /** Tells the selector which queues there are. One read at a time: an answer must not overtake a later one. */
   function refreshQueues(): Promise<void> {
@@ -106,6 +113,14 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     }
   }
 
+  async function createQueues(): Promise<void> {
+    for (const name of options.queues ?? []) {
+      await queues.create(name).catch((error) => {
+        if (!(error instanceof TaskQueueError && error.reason === "QUEUE_EXISTS")) throw error;
+      });
+    }
+  }
+
   async function start(): Promise<void> {
     await backend.start({
       ready() {
@@ -122,7 +137,19 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         watches.queuesChanged();
         void refreshQueues();
       },
+      available(value) {
+        isAvailable = value;
+        if (!value) return;
+        pool.wake();
+        void refreshQueues();
+        createQueues().catch((error) => logger.warn({ err: error }, "queues could not be created"));
+      },
+      resync() {
+        watches.resync();
+        void pool.keepAlive(true).catch((error) => logger.warn({ err: error }, "leases could not be looked after"));
+      },
     });
+    await createQueues();
     await refreshQueues();
     // It may have been stopped meanwhile.
     if (stopped !== undefined) return;
@@ -142,12 +169,15 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   return {
     backend,
     jobs,
-    queues: createQueueOperations(backend),
+    queues,
     dlq: createDlqOperations(backend),
     watches,
     leasing,
     get activeWorkers() {
       return pool.active;
+    },
+    get isAvailable() {
+      return isAvailable;
     },
     start() {
       started ??= start();
