@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { isUnavailable } from "../core/errors.js";
 import type { Observer } from "../core/observer.js";
 import type { Queue } from "../core/queue.js";
 
@@ -29,6 +30,8 @@ export interface Metrics {
 export interface MetricsSource {
   queues(): Promise<readonly Queue[]>;
   activeWorkers(): number;
+  /** Whether the backend can be reached. */
+  isAvailable(): boolean;
   /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
   readonly types: readonly string[];
 }
@@ -65,6 +68,9 @@ export function createMetrics(source: MetricsSource): Metrics {
   const openStreams = gauge("gotaskq_open_streams", "Server streams open now.", ["method"]);
   gauge("gotaskq_active_workers", "Built-in handlers running now.", [], function (this: Gauge) {
     this.set(source.activeWorkers());
+  } as () => void);
+  gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", [], function (this: Gauge) {
+    this.set(source.isAvailable() ? 1 : 0);
   } as () => void);
   const depth = gauge("gotaskq_queue_depth", "Jobs waiting, ready and scheduled.", ["queue"]);
   const running = gauge("gotaskq_queue_running", "Jobs leased to workers.", ["queue"]);
@@ -114,9 +120,13 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 
   async function readQueues(): Promise<void> {
-    const queues = (await source.queues()).slice(0, MAX_QUEUES);
+    // While the backend is away, the figures of queues are left out; the rest of the page tells why.
+    const queues = await source.queues().catch((error) => {
+      if (!isUnavailable(error)) throw error;
+      return [];
+    });
     for (const metric of [depth, running, deadNow, oldest]) metric.reset();
-    for (const { name, stats } of queues) {
+    for (const { name, stats } of queues.slice(0, MAX_QUEUES)) {
       const by = { queue: name };
       depth.set(by, stats.ready + stats.scheduled);
       running.set(by, stats.running);

@@ -1,12 +1,13 @@
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { createMemoryBackend } from "../backends/memory/memory-backend.js";
+import { createRedisBackend } from "../backends/redis/redis-backend.js";
+import type { Backend } from "../core/backend.js";
 import { createBuiltinHandlers } from "../core/builtin-handlers.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import { createEngine, type Engine } from "../core/engine.js";
-import { TaskQueueError } from "../core/errors.js";
 import type { Handlers } from "../core/handler.js";
-import { createIdGenerator } from "../core/ids.js";
+import { createIdGenerator, type IdGenerator } from "../core/ids.js";
 import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
 import type { Config } from "./config.js";
@@ -35,12 +36,26 @@ export interface ServerDeps {
   readonly clock?: Clock | undefined;
 }
 
-/** Starts a server. Rejects when its port cannot be had. */
+/** What keeps the jobs, and makes their ids. */
+function createBackend(config: Config, clock: Clock, logger: Logger): { backend: Backend; ids: IdGenerator } {
+  const { redis, ...options } = config;
+  if (redis === undefined) {
+    const backend = createMemoryBackend({ clock, random: Math.random, isFull: createMemoryGuard(clock) }, options);
+    return { backend, ids: createIdGenerator(clock, config.nodeId) };
+  }
+  const { completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize } = options;
+  const settings = { ...redis, completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize };
+  const backend = createRedisBackend({ clock, logger }, settings);
+  return { backend, ids: backend.ids };
+}
+
+/** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
+    isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
     types: Object.keys(handlers),
   });
@@ -48,9 +63,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { random } = Math;
   const engine: Engine = createEngine(
     {
-      backend: createMemoryBackend({ clock, random, isFull: createMemoryGuard(clock) }, config),
+      ...createBackend(config, clock, logger),
       clock,
-      ids: createIdGenerator(clock, config.nodeId),
       random,
       logger,
       observer,
@@ -65,19 +79,23 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         maxRetries: config.maxRetries,
         backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
       },
+      queues: config.queues,
     },
   );
   let isDraining = false;
+  const whyNotServing = () => {
+    if (isDraining) return "SERVER_DRAINING";
+    return engine.isAvailable ? undefined : "BACKEND_UNAVAILABLE";
+  };
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
-    otherwise: (request, response) => answerPage(request, response, metrics, () => isDraining, logger),
+    otherwise: (request, response) => answerPage(request, response, metrics, whyNotServing, logger),
   });
   const listener = createListener(rpc);
 
   await engine.start();
-  for (const name of config.queues) await createMissing(engine, name);
   let address: AddressInfo;
   try {
     address = await listener.listen(config.port, config.host);
@@ -102,20 +120,12 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   };
 }
 
-async function createMissing(engine: Engine, name: string): Promise<void> {
-  try {
-    await engine.queues.create(name);
-  } catch (error) {
-    if (!(error instanceof TaskQueueError && error.reason === "QUEUE_EXISTS")) throw error;
-  }
-}
-
 /** Serves what is no RPC. */
 function answerPage(
   request: HttpRequest,
   response: HttpResponse,
   metrics: Metrics,
-  isDraining: () => boolean,
+  whyNotServing: () => string | undefined,
   logger: Logger,
 ): void {
   const answer = (status: number, type: string, body: string) => {
@@ -135,7 +145,8 @@ function answerPage(
     response.setHeader("allow", "GET, HEAD");
     answer(405, "text/plain; charset=utf-8", "use GET\n");
   } else if (path === "/healthz") {
-    if (isDraining()) answer(503, "application/json", '{"status":"NOT_SERVING","reason":"SERVER_DRAINING"}');
+    const reason = whyNotServing();
+    if (reason !== undefined) answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
     else answer(200, "application/json", '{"status":"SERVING"}');
   } else {
     metrics.page().then(
