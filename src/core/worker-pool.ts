@@ -1,5 +1,5 @@
 import { Attempt } from "./attempt.js";
-import type { Change, ExtendResult, Lease } from "./backend.js";
+import type { ChangeBatch, ExtendResult, Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { HandlerJob, type Handlers } from "./handler.js";
 import { errorText, retryDecision, toResult } from "./handler-outcome.js";
@@ -89,9 +89,9 @@ export class WorkerPool {
   }
 
   /** Looks for what concerns running jobs: cancels asked for, leases lost. */
-  changed(changes: readonly Change[]): void {
+  changed(batch: ChangeBatch): void {
     if (this.#open.size === 0) return;
-    for (const change of changes) {
+    for (const change of batch.changes) {
       const attempt = this.#open.get(change.jobId);
       if (attempt === undefined) continue;
       const { deliveries } = attempt.lease.job;
