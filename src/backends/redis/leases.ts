@@ -158,17 +158,17 @@ export class Leases {
     // The token of another job, or one that is made up, may name the wrong queue, or none.
     places.clear();
     items.forEach((item, at) => {
-      if (answers[at] !== UNKNOWN || this.#deps.locations.of(item.jobId) !== undefined) return;
-      for (const queue of this.#deps.queues()) if (queue !== this.#queueOf(item)) put(places, queue, at);
+      if (answers[at] !== UNKNOWN) return;
+      const known = this.#deps.locations.of(item.jobId);
+      const others = known === undefined ? this.#deps.queues() : [known];
+      for (const queue of others) if (queue !== this.#queueOf(item)) put(places, queue, at);
     });
     if (places.size > 0) await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
     return answers;
   }
 
-  /** The queue of a job: as it is remembered, or as its token names it, if there is one of this name. */
-  #queueOf({ jobId, token }: LeaseRef): string | undefined {
-    const known = this.#deps.locations.of(jobId);
-    if (known !== undefined) return known;
+  /** The queue of a job, as its token names it, if there is one of this name. */
+  #queueOf({ token }: LeaseRef): string | undefined {
     const queue = token.slice(token.lastIndexOf("@") + 1);
     return this.#deps.isQueue(queue) ? queue : undefined;
   }
