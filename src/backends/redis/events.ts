@@ -118,7 +118,7 @@ export class Events implements LogSource {
   async #read(queue: string, after: number, count: number): Promise<LogEntry[]> {
     const { connection, keys } = this.#deps;
     const found = await connection.call((client) => client.xrange(keys.log(queue), `(${after}`, "+", "COUNT", count));
-    return found.map((entry) => readEntry(queue, entry));
+    return found.map(readEntry);
   }
 
   #take(notice: Notice): void {

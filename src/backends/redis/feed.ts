@@ -1,3 +1,4 @@
+import { linesOf } from "./layout.js";
 import { LogEntry, type Notice } from "./log-entry.js";
 
 /** Changes kept of each queue, at the most, for readers that are close behind. */
@@ -135,9 +136,7 @@ export class Feed {
 
 /** The part of an entry after a position. */
 function remainder(entry: LogEntry, after: number): LogEntry {
-  const text = entry.text
-    .split("\n")
-    .slice(after - entry.start)
-    .join("\n");
-  return new LogEntry(entry.queue, entry.last, entry.last - after, entry.at, text);
+  const lines = linesOf(entry.text).slice(after - entry.start);
+  const text = lines.map((line) => `${line}\n`).join("");
+  return new LogEntry(entry.queue, entry.last, entry.last - after, entry.at, text, entry.concernsWorkers);
 }

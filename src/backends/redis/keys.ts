@@ -21,7 +21,7 @@
  * | `f`        | zset   | DONE and CANCELED jobs by the time they ended                                           |
  * | `q`, `w`   | hash   | request id to id, and id to request id                                                  |
  * | `g`        | hash   | `e` epoch and `s` number of changes so far of the log                                   |
- * | `log`      | stream | the changes, one entry a script call; its id is the number of its last change           |
+ * | `log`      | stream | what each script call changed, as the channel was told; its id: number of the last change |
  *
  * Of all queues, `<prefix>:{*}:` (no queue has that name) and `queues` (hash: name to `<created at>:<weight>`),
  * `gone` (zset: deleted queues whose log is still kept, by when it goes), `nodes` and `owners` (zset and

@@ -13,7 +13,7 @@ import { LIMITS } from "../../core/limits.js";
 import { cutText } from "../../core/text.js";
 import { Coalescer } from "./coalescer.js";
 import type { Arg } from "./connection.js";
-import { readLeased, statusOf, writeResult } from "./layout.js";
+import { linesOf, readLeased, statusOf, writeResult } from "./layout.js";
 import type { Locations } from "./locations.js";
 import { type QueueCalls, text } from "./queue-calls.js";
 import type { ReadyQueues } from "./ready-queues.js";
@@ -21,9 +21,6 @@ import type { ReadyQueues } from "./ready-queues.js";
 /** Jobs of one script call: leasing is the most work a job. */
 const LEASE_BATCH = 250;
 const SETTLE_BATCH = 500;
-
-/** `E`: what the errors of a leased job begin with. */
-const ERRORS = 0x45;
 
 type WriteName = "complete" | "fail" | "release" | "extend";
 
@@ -71,13 +68,14 @@ export class Leases {
         const token = `${this.#deps.nonce}${(this.#count++).toString(36)}.`;
         const args = [count, leaseMs, worker, token, ...types];
         const { rest } = await calls.call("lease", queue, args, { repeatable: false });
-        let found = 0;
-        for (let at = 0; at < rest.length; ) {
-          const spec = rest[at++] as Buffer;
-          // A spec and a record begin with digits, errors with a letter.
-          const errors = (rest[at] as Buffer)[0] === ERRORS ? (rest[at++] as Buffer).subarray(1) : undefined;
-          const job = readLeased(queue, spec, text(rest[at++]), errors);
-          leases.push({ job, token: `${token}${++found}@${queue}`, expiresInMs: leaseMs });
+        const [message, ...parts] = rest as Buffer[];
+        const found = parts.length / 2;
+        if (message !== undefined && found > 0) {
+          const [, ...records] = linesOf(message.toString());
+          records.forEach((record, at) => {
+            const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
+            leases.push({ job, token: `${token}${at + 1}@${queue}`, expiresInMs: leaseMs });
+          });
         }
         if (found < count) {
           look.hadNone();

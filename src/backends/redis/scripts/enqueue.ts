@@ -37,7 +37,7 @@ local function create(at, request)
   local type = sub(spec, 43, 42 + tonumber(sub(spec, 40, 42)))
   local line = lines[type]
   if not line then
-    line = {json = ' ' .. cjson.encode(type), suffix = ':' .. type, ready = {}}
+    line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}}
     lines[type] = line
   end
   local letter = letters[#id]
@@ -52,11 +52,11 @@ local function create(at, request)
     runAfter = sub(when, 1, 1) == '+' and now + ms or ms
     runAfterText = format('%015d', runAfter)
   end
-  local count = #added
-  added[count + 1] = id
-  added[count + 2] = nowText .. runAfterText .. spec
-  indexed[count + 1] = 0
-  indexed[count + 2] = letter .. id .. line.suffix
+  local entry = #added
+  added[entry + 1] = id
+  added[entry + 2] = nowText .. runAfterText .. spec
+  indexed[entry + 1] = 0
+  indexed[entry + 2] = letter .. id .. line.suffix
   if runAfter > now then
     scheduled[#scheduled + 1] = runAfter
     scheduled[#scheduled + 1] = priority .. nowPlace .. letter .. id .. line.suffix
@@ -67,7 +67,10 @@ local function create(at, request)
     ready[size + 1] = readyScore(tonumber(priority), runAfter)
     ready[size + 2] = nowPlace .. letter .. id
   end
-  records[#records + 1] = '2' .. priority .. runAfterText .. id .. line.json
+  local size = #records
+  records[size + 1], records[size + 2], records[size + 3] = '2' .. priority, runAfterText, id
+  records[size + 4] = line.json
+  count = count + 1
   if request ~= '' then
     requests[#requests + 1] = request
     requests[#requests + 1] = id
@@ -80,8 +83,8 @@ end
 
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
-  local mode, count = ARGV[at], tonumber(ARGV[at + 1])
-  local first, last = at + 2, at + 2 + (count - 1) * 3
+  local mode, jobs = ARGV[at], tonumber(ARGV[at + 1])
+  local first, last = at + 2, at + 2 + (jobs - 1) * 3
   at = last + 3
   if not exists then
     reply[group] = 'N'

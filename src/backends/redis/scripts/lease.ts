@@ -4,10 +4,10 @@ import { lua } from "./prelude.js";
  * Leases ready jobs of a queue: of the asked types always the best head.
  *
  * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] start of the tokens, [11..] types.
- * Answers of each job its spec; `E` and its errors, where it has some; and its record, without the kind.
+ * Answers the message with the records of the jobs; and of each job its spec, and its errors or nothing.
  */
 export const LEASE = lua`
-local reply = {}
+local reply = {'', message = 1}
 local max, leaseMs, worker, nonce = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
 if not exists or meta[4] == '1' then return finish(reply) end
 if promote(1000) == 1000 then due(now) end
@@ -42,9 +42,9 @@ for at = 11, #ARGV do
 end
 if #lines == 1 then
   local line = lines[1]
-  local members = call('ZRANGE', line.key, 0, max - 1)
-  for at, member in ipairs(members) do chosen[at] = idOfPlace(member) end
-  if #members > 0 then taken[1] = {line = line, members = members} end
+  local popped = call('ZPOPMIN', line.key, max)
+  for at = 1, #popped, 2 do chosen[#chosen + 1] = idOfPlace(popped[at]) end
+  if #popped > 0 then taken[1] = {line = line, members = {}} end
   lines = {}
 end
 for _, line in ipairs(lines) do fill(line) end
@@ -72,7 +72,7 @@ for _, each in ipairs(taken) do
 end
 
 local specs, states = readMany(base .. 'j', chosen), readMany(base .. 's', chosen)
-local changed, leases, tails = {}, {}, {}
+local changed, leases, tails, heads = {}, {}, {}, {}
 local until_ = now + leaseMs
 for at, id in ipairs(chosen) do
   local spec, raw = specs[at], states[at]
@@ -83,24 +83,30 @@ for at, id in ipairs(chosen) do
     s.worker, s.percent, s.message = worker, '', ''
     head, limits, settled, tail, hasErrors = headText(s), s.limits .. s.kind, s.settled, tailText(s), s.error ~= ''
   else
-    local createdAt, type = sub(spec, 1, 13), typeOfSpec(spec)
-    head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. createdAt .. nowText .. sub(spec, 14, 28)
-      .. nowText .. '0000000000000'
-    limits, settled, tail = sub(spec, 31, 55) .. '0', '', tails[type]
-    if not tail then
-      tail = cjson.encode({type, worker, '', '', ''})
-      tails[type] = tail
+    local type = typeOfSpec(spec)
+    -- Jobs that were created together have the same beginning.
+    local times = sub(spec, 1, 30)
+    head = heads[times]
+    if not head then
+      head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
+        .. nowText .. '0000000000000'
+      heads[times] = head
     end
+    limits, settled = sub(spec, 31, 55) .. '0', ''
+    local json = tails[type]
+    if not json then
+      json = cjson.encode({type, worker, '', '', ''})
+      tails[type] = json
+    end
+    tail = json
   end
   changed[at * 2 - 1] = id
   changed[at * 2] = head .. limits .. nonce .. at .. '|' .. settled .. '\n' .. tail
   leases[at * 2 - 1] = until_
   leases[at * 2] = id
-  local text = head .. id .. ' ' .. tail
-  records[at] = '0' .. text
-  reply[#reply + 1] = spec
-  if hasErrors then reply[#reply + 1] = 'E' .. call('HGET', base .. 'e', id) end
-  reply[#reply + 1] = text
+  record('0', head, id, tail)
+  reply[at * 2] = spec
+  reply[at * 2 + 1] = hasErrors and call('HGET', base .. 'e', id) or ''
 end
 callMany('HSET', base .. 's', changed)
 callMany('ZADD', base .. 'l', leases)

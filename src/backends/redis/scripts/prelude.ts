@@ -39,28 +39,28 @@ local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
 local maxConcurrency = tonumber(meta[2] or 0)
 
--- What this call did: told to the log and to every server by finish.
-local records, position, isReady, isQueue, isWorkers, dueAt, sweeper = {}, 0, false, false, false, nil, '-'
+-- What this call did: told to the log and to every server by finish. The records follow a line about all of them.
+local records, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 0, 0, false, false, false, nil, '-'
 
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
 end
 
+-- Lua hashes each string it makes, byte by byte: the message is made once, for the log, the channel and the answer.
 local function finish(reply)
-  local text = ''
-  local count = #records
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
-  if count > 0 then
-    position = call('HINCRBY', base .. 'g', 's', count)
-    text = table.concat(records, '\n')
-    call('XADD', base .. 'log', 'MINID', '~', math.max(0, position - kept + 1), position .. '-0',
-      't', now, 'n', count, 'c', text)
-  end
+  local message = ''
   if count > 0 or isReady or isQueue or dueAt then
+    if count > 0 then position = call('HINCRBY', base .. 'g', 's', count) end
     local flags = (isReady and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
-    call('PUBLISH', channel, table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')
-      .. '\n' .. text)
+    records[1] = table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')
+    message = table.concat(records)
+    if count > 0 then
+      call('XADD', base .. 'log', 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)
+    end
+    call('PUBLISH', channel, message)
   end
+  if reply.message then reply[reply.message] = message end
   return {now, position, dueIn, reply}
 end
 
@@ -215,8 +215,12 @@ local function tailText(s)
   return cjson.encode({s.type, s.worker, s.error, s.percent, s.message})
 end
 
+-- In parts: a string of its own for each record would be the most work of all.
 local function record(kind, head, id, tail)
-  records[#records + 1] = kind .. head .. id .. ' ' .. tail
+  local size = #records
+  records[size + 1], records[size + 2], records[size + 3] = kind, head, id
+  records[size + 4], records[size + 5], records[size + 6] = ' ', tail, '\n'
+  count = count + 1
 end
 
 -- Takes a visible step; save stores it.
