@@ -74,7 +74,7 @@ export class Leases {
           const [, ...records] = linesOf(message.toString());
           records.forEach((record, at) => {
             const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
-            leases.push({ job, token: `${token}${at + 1}@${queue}`, expiresInMs: leaseMs });
+            leases.push({ job, token: `${token}${job.id}@${queue}`, expiresInMs: leaseMs });
           });
         }
         if (found < count) {

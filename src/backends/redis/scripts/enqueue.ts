@@ -19,7 +19,7 @@ end
 local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
 local nowLong = format('%015d', now)
 local nowPlace = format('%011x', now)
-local letters = {}
+local letters, begins = {}, {}
 
 local function ownerOf(request)
   if known[request] == nil then known[request] = call('HGET', base .. 'q', request) end
@@ -32,44 +32,60 @@ local function requestOf(at)
   return sub(when, find(when, '|', 1, true) + 1)
 end
 
-local function create(at, request)
-  local id, when, spec = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local type = sub(spec, 43, 42 + tonumber(sub(spec, 40, 42)))
+local function lineOf(type)
   local line = lines[type]
   if not line then
     line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}}
     lines[type] = line
   end
+  return line
+end
+
+-- Jobs of one program begin alike: what is made of that is made once.
+local function beginOf(spec)
+  local text = sub(spec, 1, 42)
+  local begin = begins[text]
+  if not begin then
+    local priority = sub(spec, 1, 2)
+    begin = {
+      priority = priority, score = readyScore(tonumber(priority), now),
+      typeEnd = 42 + tonumber(sub(spec, 40, 42)), kind = '2' .. priority,
+    }
+    begins[text] = begin
+  end
+  return begin
+end
+
+local function create(at, request)
+  local id, when, spec = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local begin = beginOf(spec)
+  local line = lineOf(sub(spec, 43, begin.typeEnd))
   local letter = letters[#id]
   if not letter then
     letter = string.char(96 + #id)
     letters[#id] = letter
   end
-  local priority = sub(spec, 1, 2)
-  local runAfter, runAfterText = now, nowLong
+  local runAfter, runAfterText, score = now, nowLong, begin.score
   if when ~= '' then
     local ms = tonumber(sub(when, 2, find(when, '|', 1, true) - 1))
     runAfter = sub(when, 1, 1) == '+' and now + ms or ms
     runAfterText = format('%015d', runAfter)
+    score = readyScore(tonumber(begin.priority), runAfter)
   end
   local entry = #added
-  added[entry + 1] = id
-  added[entry + 2] = nowText .. runAfterText .. spec
-  indexed[entry + 1] = 0
-  indexed[entry + 2] = letter .. id .. line.suffix
+  added[entry + 1], added[entry + 2] = id, nowText .. runAfterText .. spec
+  indexed[entry + 1], indexed[entry + 2] = '0', letter .. id .. line.suffix
   if runAfter > now then
-    scheduled[#scheduled + 1] = runAfter
-    scheduled[#scheduled + 1] = priority .. nowPlace .. letter .. id .. line.suffix
+    scheduled[#scheduled + 1] = format('%d', runAfter)
+    scheduled[#scheduled + 1] = begin.priority .. nowPlace .. letter .. id .. line.suffix
     due(runAfter)
   else
     local ready = line.ready
     local size = #ready
-    ready[size + 1] = readyScore(tonumber(priority), runAfter)
-    ready[size + 2] = nowPlace .. letter .. id
+    ready[size + 1], ready[size + 2] = score, nowPlace .. letter .. id
   end
   local size = #records
-  records[size + 1], records[size + 2], records[size + 3] = '2' .. priority, runAfterText, id
-  records[size + 4] = line.json
+  records[size + 1], records[size + 2], records[size + 3], records[size + 4] = begin.kind, runAfterText, id, line.json
   count = count + 1
   if request ~= '' then
     requests[#requests + 1] = request

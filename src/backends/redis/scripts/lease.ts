@@ -3,7 +3,7 @@ import { lua } from "./prelude.js";
 /**
  * Leases ready jobs of a queue: of the asked types always the best head.
  *
- * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] start of the tokens, [11..] types.
+ * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] what the tokens begin with, before the id, [11..] types.
  * Answers the message with the records of the jobs; and of each job its spec, and its errors or nothing.
  */
 export const LEASE = lua`
@@ -72,44 +72,54 @@ for _, each in ipairs(taken) do
 end
 
 local specs, states = readMany(base .. 'j', chosen), readMany(base .. 's', chosen)
-local changed, leases, tails, heads = {}, {}, {}, {}
-local until_ = now + leaseMs
+local changed, leases, tails, begins = {}, {}, {}, {}
+local ends = format('%d', now + leaseMs)
+
+-- Jobs that were created together begin alike: what is made of that is made once.
+local function beginOf(spec)
+  local text = sub(spec, 1, 70)
+  local begin = begins[text]
+  if not begin then
+    begin = {
+      head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
+        .. nowText .. '0000000000000',
+      limits = sub(spec, 31, 55) .. '0' .. nonce,
+      typeEnd = 70 + tonumber(sub(spec, 68, 70)),
+    }
+    begins[text] = begin
+  end
+  return begin
+end
+
 for at, id in ipairs(chosen) do
   local spec, raw = specs[at], states[at]
-  local head, limits, settled, tail, hasErrors
+  local head, tail, errors
   if raw then
     local s = readState(raw)
     s.status, s.deliveries, s.revision, s.updatedAt, s.startedAt = RUNNING, s.deliveries + 1, s.revision + 1, now, now
     s.worker, s.percent, s.message = worker, '', ''
-    head, limits, settled, tail, hasErrors = headText(s), s.limits .. s.kind, s.settled, tailText(s), s.error ~= ''
+    head, tail = headText(s), tailText(s)
+    changed[at * 2] = head .. s.limits .. s.kind .. nonce .. id .. '|' .. s.settled .. '\n' .. tail
+    errors = s.error ~= '' and call('HGET', base .. 'e', id)
   else
-    local type = typeOfSpec(spec)
-    -- Jobs that were created together have the same beginning.
-    local times = sub(spec, 1, 30)
-    head = heads[times]
-    if not head then
-      head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
-        .. nowText .. '0000000000000'
-      heads[times] = head
+    local begin = beginOf(spec)
+    local type = sub(spec, 71, begin.typeEnd)
+    head, tail = begin.head, tails[type]
+    if not tail then
+      tail = cjson.encode({type, worker, '', '', ''})
+      tails[type] = tail
     end
-    limits, settled = sub(spec, 31, 55) .. '0', ''
-    local json = tails[type]
-    if not json then
-      json = cjson.encode({type, worker, '', '', ''})
-      tails[type] = json
-    end
-    tail = json
+    changed[at * 2] = head .. begin.limits .. id .. '|\n' .. tail
   end
   changed[at * 2 - 1] = id
-  changed[at * 2] = head .. limits .. nonce .. at .. '|' .. settled .. '\n' .. tail
-  leases[at * 2 - 1] = until_
+  leases[at * 2 - 1] = ends
   leases[at * 2] = id
   record('0', head, id, tail)
   reply[at * 2] = spec
-  reply[at * 2 + 1] = hasErrors and call('HGET', base .. 'e', id) or ''
+  reply[at * 2 + 1] = errors or ''
 end
 callMany('HSET', base .. 's', changed)
 callMany('ZADD', base .. 'l', leases)
-due(until_)
+due(now + leaseMs)
 return finish(reply)
 `;

@@ -34,6 +34,8 @@ local function clock()
 end
 local now = clock()
 local nowText = format('%013d', now)
+-- Numbers go to Redis as texts where there are many: writing one takes as long as the command.
+local nowScore = format('%d', now)
 local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e')
 local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
@@ -88,8 +90,8 @@ local function createdAtOfPlace(text)
 end
 
 local function readyScore(priority, runAfter)
-  if byPriority then return (10 - priority) * LEVEL + runAfter + EPOCH end
-  return (runAfter + EPOCH) * 16 + 10 - priority
+  if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
+  return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
 end
 
 -- Priority and run_after of a score.
@@ -338,7 +340,7 @@ end
 
 -- Whether a token is the current one: it stands between the kind and a bar.
 local function isHeld(raw, token)
-  return raw and token ~= '' and sub(raw, 121, 121 + #token) == token .. '|'
+  return raw and token ~= '' and find(raw, token, 121, true) == 121 and string.byte(raw, 121 + #token) == 124
 end
 
 local function held(id, token, kind)

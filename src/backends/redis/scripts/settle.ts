@@ -11,35 +11,51 @@ export const COMPLETE = lua`
 local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(base .. 's', ids) or {}
-local ended, changed, finished, types = {}, {}, {}, {}
+local ended, changed, finished, types, heads = {}, {}, {}, {}, {}
+
+-- Jobs that were leased together begin alike: what is made of that is made once.
+local function headOf(raw)
+  local text = sub(raw, 1, 94)
+  local head = heads[text]
+  if not head then
+    head = {
+      text = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
+        .. nowText .. sub(raw, 54, 81) .. nowText,
+      outcome = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ',
+    }
+    heads[text] = head
+  end
+  return head
+end
+
+local function typeOf(tail)
+  local type = types[tail]
+  if not type then
+    local text = cjson.decode(tail)[1]
+    type = {member = ':' .. text, json = cjson.encode(text)}
+    types[tail] = type
+  end
+  return type
+end
+
 for at, id in ipairs(ids) do
   local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
-  local raw = states[at]
   -- Named twice: the second time it is settled.
-  if ended[id] then raw = ended[id] end
+  local raw = ended[id] or states[at]
   if isHeld(raw, token) then
-    local newline = find(raw, '\n', 121, true)
-    local tail = sub(raw, newline + 1)
-    local head = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
-      .. nowText .. sub(raw, 54, 81) .. nowText
-    local text = head .. sub(raw, 95, 119) .. '1|' .. token .. '\n' .. tail
-    local type = types[tail]
-    if not type then
-      type = {text = cjson.decode(tail)[1]}
-      type.json = cjson.encode(type.text)
-      types[tail] = type
-    end
+    local tail = sub(raw, find(raw, '\n', 121 + #token, true) + 1)
+    local head, type = headOf(raw), typeOf(tail)
+    local text = head.text .. sub(raw, 95, 119) .. '1|' .. token .. '\n' .. tail
     ended[id] = text
-    changed[#changed + 1] = id
-    changed[#changed + 1] = text
-    finished[#finished + 1] = now
-    finished[#finished + 1] = 'D' .. id .. ':' .. type.text
-    record('0', head, id, tail)
+    local size = #changed
+    changed[size + 1], changed[size + 2] = id, text
+    finished[size + 1], finished[size + 2] = nowScore, 'D' .. id .. type.member
+    record('0', head.text, id, tail)
     if result ~= '' then
       results[#results + 1] = id
       results[#results + 1] = result
     end
-    outcomes[at] = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ' .. type.json
+    outcomes[at] = head.outcome .. type.json
   else
     outcomes[at] = whyNot(raw, token, '1')
   end
