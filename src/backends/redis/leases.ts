@@ -43,7 +43,7 @@ export interface LeasesDeps {
 }
 
 /**
- * Leases and settles. The token of a lease tells its queue, as `<token>@<queue>`; the scripts see the first part only.
+ * Leases and settles. A token is `<lease call>.<job>@<queue>`: it tells its queue, and the scripts see the first part only.
  * Writes of one kind and queue that are under way at the same time share a script call.
  */
 export class Leases {
@@ -65,7 +65,7 @@ export class Leases {
         const look = ready.look(queue, types);
         if (look === undefined) break;
         const count = Math.min(max - leases.length, LEASE_BATCH);
-        const token = `${this.#deps.nonce}${(this.#count++).toString(36)}.`;
+        const token = this.#deps.nonce + (this.#count++).toString(36);
         const args = [count, leaseMs, worker, token, ...types];
         const { rest } = await calls.call("lease", queue, args, { repeatable: false });
         const [message, ...parts] = rest as Buffer[];
@@ -74,7 +74,7 @@ export class Leases {
           const [, ...records] = linesOf(message.toString());
           records.forEach((record, at) => {
             const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
-            leases.push({ job, token: `${token}${job.id}@${queue}`, expiresInMs: leaseMs });
+            leases.push({ job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs });
           });
         }
         if (found < count) {
@@ -205,9 +205,10 @@ function put(places: Map<string, number[]>, queue: string, at: number): void {
   else list.push(at);
 }
 
-function tokenOf({ token }: LeaseRef): string {
-  const at = token.lastIndexOf("@");
-  return at < 0 ? "" : token.slice(0, at);
+/** The part of a token that the scripts see; nothing for the token of another job. */
+function tokenOf({ jobId, token }: LeaseRef): string {
+  const dot = token.indexOf(".");
+  return dot > 0 && token.startsWith(`${jobId}@`, dot + 1) ? token.slice(0, dot) : "";
 }
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {

@@ -95,7 +95,7 @@ export function createRedisBackend(
     ready,
     queues,
     isQueue: (name) => directory.has(name),
-    nonce: `${self}.`,
+    nonce: self,
   });
   const jobs = new Jobs({ calls, locations, queues });
   const admin = new QueueAdmin(calls, directory);

@@ -14,7 +14,7 @@ local reply = {}
 local maxDepth = tonumber(meta[3] or 0)
 local depth = 0
 if maxDepth > 0 then
-  depth = call('HLEN', base .. 'j') - call('ZCARD', base .. 'l') - call('ZCARD', base .. 'd') - call('ZCARD', base .. 'f')
+  depth = waiting()
 end
 local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
 local nowLong = format('%015d', now)

@@ -3,12 +3,12 @@ import { lua } from "./prelude.js";
 /**
  * Leases ready jobs of a queue: of the asked types always the best head.
  *
- * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] what the tokens begin with, before the id, [11..] types.
+ * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of them all, [11..] types.
  * Answers the message with the records of the jobs; and of each job its spec, and its errors or nothing.
  */
 export const LEASE = lua`
 local reply = {'', message = 1}
-local max, leaseMs, worker, nonce = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local max, leaseMs, worker, token = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
 if not exists or meta[4] == '1' then return finish(reply) end
 if promote(1000) == 1000 then due(now) end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', base .. 'l')) end
@@ -73,6 +73,7 @@ end
 
 local specs, states = readMany(base .. 'j', chosen), readMany(base .. 's', chosen)
 local changed, leases, tails, begins = {}, {}, {}, {}
+local lock = '0' .. token .. '|\n'
 local ends = format('%d', now + leaseMs)
 
 -- Jobs that were created together begin alike: what is made of that is made once.
@@ -83,7 +84,6 @@ local function beginOf(spec)
     begin = {
       head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
         .. nowText .. '0000000000000',
-      limits = sub(spec, 31, 55) .. '0' .. nonce,
       typeEnd = 70 + tonumber(sub(spec, 68, 70)),
     }
     begins[text] = begin
@@ -99,7 +99,7 @@ for at, id in ipairs(chosen) do
     s.status, s.deliveries, s.revision, s.updatedAt, s.startedAt = RUNNING, s.deliveries + 1, s.revision + 1, now, now
     s.worker, s.percent, s.message = worker, '', ''
     head, tail = headText(s), tailText(s)
-    changed[at * 2] = head .. s.limits .. s.kind .. nonce .. id .. '|' .. s.settled .. '\n' .. tail
+    changed[at * 2] = head .. s.kind .. token .. '|' .. s.settled .. '\n' .. tail
     errors = s.error ~= '' and call('HGET', base .. 'e', id)
   else
     local begin = beginOf(spec)
@@ -109,7 +109,7 @@ for at, id in ipairs(chosen) do
       tail = cjson.encode({type, worker, '', '', ''})
       tails[type] = tail
     end
-    changed[at * 2] = head .. begin.limits .. id .. '|\n' .. tail
+    changed[at * 2] = head .. lock .. tail
   end
   changed[at * 2 - 1] = id
   leases[at * 2 - 1] = ends

@@ -15,8 +15,7 @@ export const lua = String.raw;
  *   payload 1, bytes of the type 3; then type, metadata, newline, payload.
  * - head: status 1, cancel requested 1, priority 2, retry count 3, deliveries 7, lost leases 4, revision 9, and the times
  *   created, updated, run after (15), started, finished at, 13 each.
- * - state, in `s`: head; max retries 3, base delay 11, max delay 11; kind of the write that settled it 1; token, a bar,
- *   settled token, newline; tail. A job without one is PENDING and as it was created.
+ * - state, in `s`: head; kind of the write that settled it 1; token, a bar, settled token, newline; tail. A job without one is PENDING and as it was created.
  * - tail: JSON of type, worker, start of the error, percent, progress message.
  * - record of the log: `0` (a change) or `1` (deleted), head, id, blank, tail; or `2` (created), priority 2, run after 15,
  *   id, blank, JSON of the type. Records are lines.
@@ -36,7 +35,7 @@ local now = clock()
 local nowText = format('%013d', now)
 -- Numbers go to Redis as texts where there are many: writing one takes as long as the command.
 local nowScore = format('%d', now)
-local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e')
+local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e', 'k', 'n', 'u')
 local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
 local maxConcurrency = tonumber(meta[2] or 0)
@@ -173,7 +172,7 @@ local function typeOfSpec(spec)
   return sub(spec, 71, 70 + tonumber(sub(spec, 68, 70)))
 end
 
--- The head and the limits of a job that has no state yet.
+-- The head of a job that has no state yet.
 local function firstHead(spec)
   local createdAt = sub(spec, 1, 13)
   return '00' .. sub(spec, 29, 30) .. '00000000000000' .. '000000001' .. createdAt .. createdAt .. sub(spec, 14, 28)
@@ -181,8 +180,8 @@ local function firstHead(spec)
 end
 
 local function readState(raw)
-  local newline = find(raw, '\n', 121, true)
-  local bar = find(raw, '|', 121, true)
+  local newline = find(raw, '\n', 96, true)
+  local bar = find(raw, '|', 96, true)
   local tail = cjson.decode(sub(raw, newline + 1))
   return {
     status = tonumber(sub(raw, 1, 1)), cancel = tonumber(sub(raw, 2, 2)), priority = tonumber(sub(raw, 3, 4)),
@@ -190,8 +189,7 @@ local function readState(raw)
     revision = tonumber(sub(raw, 19, 27)), createdAt = tonumber(sub(raw, 28, 40)),
     updatedAt = tonumber(sub(raw, 41, 53)), runAfter = tonumber(sub(raw, 54, 68)),
     startedAt = tonumber(sub(raw, 69, 81)), finishedAt = tonumber(sub(raw, 82, 94)),
-    limits = sub(raw, 95, 119), kind = sub(raw, 120, 120),
-    token = sub(raw, 121, bar - 1), settled = sub(raw, bar + 1, newline - 1),
+    kind = sub(raw, 95, 95), token = sub(raw, 96, bar - 1), settled = sub(raw, bar + 1, newline - 1),
     type = tail[1], worker = tail[2], error = tail[3], percent = tail[4], message = tail[5],
   }
 end
@@ -205,7 +203,7 @@ local function stateOf(id)
   local raw = call('HGET', base .. 's', id)
   if raw then return readState(raw) end
   local spec = call('HGET', base .. 'j', id)
-  if spec then return readState(firstHead(spec) .. sub(spec, 31, 55) .. '0|\n' .. firstTail(typeOfSpec(spec))) end
+  if spec then return readState(firstHead(spec) .. '0|\n' .. firstTail(typeOfSpec(spec))) end
 end
 
 local function headText(s)
@@ -232,7 +230,7 @@ local function step(id, s, status)
 end
 
 local function save(id, s)
-  call('HSET', base .. 's', id, headText(s) .. s.limits .. s.kind .. s.token .. '|' .. s.settled .. '\n' .. tailText(s))
+  call('HSET', base .. 's', id, headText(s) .. s.kind .. s.token .. '|' .. s.settled .. '\n' .. tailText(s))
 end
 
 -- A job is deleted: a visible step too.
@@ -260,31 +258,44 @@ local function drop(ids, members)
   callMany('HDEL', base .. 'w', ids)
 end
 
--- Forgets finished jobs that are too many or too old, up to max; no visible change. Answers how many.
-local function trim(max)
-  local over = math.min(call('ZCARD', base .. 'f') - maxCompleted, max)
-  local found = over > 0 and call('ZRANGE', base .. 'f', 0, over - 1) or {}
-  if #found < max then
-    local old = call('ZRANGEBYSCORE', base .. 'f', '-inf', now - ttl, 'LIMIT', 0, max)
-    if #old > #found then found = old end
-  end
-  if #found == 0 then return 0 end
-  local ids, members, canceled = {}, {}, 0
-  for at, member in ipairs(found) do
-    local colon = find(member, ':', 1, true)
-    local id = sub(member, 2, colon - 1)
-    ids[at] = id
-    members[at] = idKey(id) .. sub(member, colon)
-    if sub(member, 1, 1) == 'C' then canceled = canceled + 1 end
-  end
-  callMany('ZREM', base .. 'f', found)
-  if canceled > 0 then call('HINCRBY', KEYS[1], 'k', -canceled) end
-  drop(ids, members)
-  return #ids
+-- DONE and CANCELED jobs that are kept. Their list also has some that were deleted meanwhile: u counts those.
+local archive = {done = tonumber(meta[8] or 0), canceled = tonumber(meta[7] or 0), gone = tonumber(meta[9] or 0)}
+
+local function countFinished(done, canceled, gone)
+  archive.done, archive.canceled, archive.gone = archive.done + done, archive.canceled + canceled, archive.gone + gone
+  call('HSET', KEYS[1], 'n', archive.done, 'k', archive.canceled, 'u', archive.gone)
 end
 
-local function finishedMember(id, type, status)
-  return (status == DONE and 'D' or 'C') .. id .. ':' .. type
+local function waiting()
+  return call('HLEN', base .. 'j') - call('ZCARD', base .. 'l') - call('ZCARD', base .. 'd') - archive.done - archive.canceled
+end
+
+-- Forgets finished jobs that are too many or too old, up to max; no visible change. Answers how many it looked at.
+local function trim(max)
+  local over = archive.done + archive.canceled - maxCompleted
+  local head = call('LINDEX', base .. 'f', 0)
+  if not head or (over <= 0 and tonumber(sub(head, 2, 14)) + ttl > now) then return 0 end
+  local ids, members, done, canceled, gone, seen = {}, {}, 0, 0, 0, 0
+  for _, entry in ipairs(call('LRANGE', base .. 'f', 0, max - 1)) do
+    local colon = find(entry, ':', 15, true)
+    local id = sub(entry, 15, colon - 1)
+    if archive.gone > gone and call('HEXISTS', base .. 'j', id) == 0 then
+      gone = gone + 1
+    elseif over > 0 or tonumber(sub(entry, 2, 14)) + ttl <= now then
+      over = over - 1
+      ids[#ids + 1] = id
+      members[#members + 1] = idKey(id) .. sub(entry, colon)
+      if sub(entry, 1, 1) == 'C' then canceled = canceled + 1 else done = done + 1 end
+    else
+      break
+    end
+    seen = seen + 1
+  end
+  if seen == 0 then return 0 end
+  call('LTRIM', base .. 'f', seen, -1)
+  countFinished(-done, -canceled, -gone)
+  drop(ids, members)
+  return seen
 end
 
 -- RUNNING or PENDING to CANCELED.
@@ -292,8 +303,8 @@ local function endCanceled(id, s)
   s.finishedAt, s.cancel = now, 0
   step(id, s, CANCELED)
   save(id, s)
-  call('ZADD', base .. 'f', now, finishedMember(id, s.type, CANCELED))
-  call('HINCRBY', KEYS[1], 'k', 1)
+  call('RPUSH', base .. 'f', 'C' .. nowText .. id .. ':' .. s.type)
+  countFinished(0, 1, 0)
   due(now + ttl)
 end
 
@@ -333,14 +344,14 @@ end
 local function whyNot(raw, token, kind)
   if not raw then return 'N' end
   if sub(raw, 1, 1) == '5' then return 'C' end
-  local bar, newline = find(raw, '|', 121, true), find(raw, '\n', 121, true)
-  if token ~= '' and sub(raw, 120, 120) == kind and sub(raw, bar + 1, newline - 1) == token then return 'R' end
+  local bar, newline = find(raw, '|', 96, true), find(raw, '\n', 96, true)
+  if token ~= '' and sub(raw, 95, 95) == kind and sub(raw, bar + 1, newline - 1) == token then return 'R' end
   return 'L'
 end
 
 -- Whether a token is the current one: it stands between the kind and a bar.
 local function isHeld(raw, token)
-  return raw and token ~= '' and find(raw, token, 121, true) == 121 and string.byte(raw, 121 + #token) == 124
+  return raw and token ~= '' and find(raw, token, 96, true) == 96 and string.byte(raw, 96 + #token) == 124
 end
 
 local function held(id, token, kind)

@@ -43,13 +43,13 @@ for at, id in ipairs(ids) do
   -- Named twice: the second time it is settled.
   local raw = ended[id] or states[at]
   if isHeld(raw, token) then
-    local tail = sub(raw, find(raw, '\n', 121 + #token, true) + 1)
+    local tail = sub(raw, find(raw, '\n', 96 + #token, true) + 1)
     local head, type = headOf(raw), typeOf(tail)
-    local text = head.text .. sub(raw, 95, 119) .. '1|' .. token .. '\n' .. tail
+    local text = head.text .. '1|' .. token .. '\n' .. tail
     ended[id] = text
     local size = #changed
     changed[size + 1], changed[size + 2] = id, text
-    finished[size + 1], finished[size + 2] = nowScore, 'D' .. id .. type.member
+    finished[#finished + 1] = 'D' .. nowText .. id .. type.member
     record('0', head.text, id, tail)
     if result ~= '' then
       results[#results + 1] = id
@@ -66,7 +66,8 @@ if #changed > 0 then
   callMany('HSET', base .. 's', changed)
   callMany('HSET', base .. 'o', results)
   callMany('ZREM', base .. 'l', leases)
-  callMany('ZADD', base .. 'f', finished)
+  callMany('RPUSH', base .. 'f', finished)
+  countFinished(#finished, 0, 0)
   if maxConcurrency > 0 then isReady = true end
   due(now + ttl)
   trim(math.max(64, #leases * 2))
@@ -96,14 +97,15 @@ for at = 7, #ARGV, 6 do
     else
       step(id, s, FAILED)
       local mode, value = sub(retry, 1, 1), tonumber(sub(retry, 2))
-      if mode == 'n' or s.retries >= tonumber(sub(s.limits, 1, 3)) then
+      local limits = sub(call('HGET', base .. 'j', id), 31, 55)
+      if mode == 'n' or s.retries >= tonumber(sub(limits, 1, 3)) then
         bury(id, s)
       else
         s.retries = s.retries + 1
         local wait = value
         if mode == 'b' then
           -- backoffDelay of the core, once more: the retry count is known here only.
-          wait = math.min(tonumber(sub(s.limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(s.limits, 15, 25)))
+          wait = math.min(tonumber(sub(limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(limits, 15, 25)))
           wait = floor(wait + wait * 0.4 * value)
         end
         s.runAfter = now + wait
