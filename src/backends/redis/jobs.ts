@@ -36,21 +36,26 @@ export class Jobs {
     this.#deps = deps;
   }
 
-  async get(ids: readonly string[], queue?: string): Promise<(Job | undefined)[]> {
+  /** `hint`: the queue that they are in, perhaps. */
+  async get(ids: readonly string[], hint?: string): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
-    await this.#ask("get", ids, [], queue, (name, _asked, rest) => {
+    const take = (queue: string, _asked: readonly string[], rest: readonly Reply[]) => {
       for (let at = 0; at < rest.length; at += JOB_PARTS) {
-        const job = this.#read(name, rest.slice(at, at + JOB_PARTS));
+        const job = this.#read(queue, rest.slice(at, at + JOB_PARTS));
         found.set(job.id, job);
       }
-    });
+    };
+    const isQueue = hint !== undefined && this.#deps.queues().includes(hint);
+    await this.#ask("get", ids, [], take, isQueue ? hint : undefined);
+    const missing = isQueue ? ids.filter((id) => !found.has(id)) : [];
+    if (missing.length > 0) await this.#ask("get", missing, [], take);
     return ids.map((id) => found.get(id));
   }
 
   async cancel(id: string): Promise<Job> {
     let job: Job | undefined;
     let status: JobStatus | undefined;
-    await this.#ask("cancel", [id], [], undefined, (queue, _asked, [code, ...rest]) => {
+    await this.#ask("cancel", [id], [], (queue, _asked, [code, ...rest]) => {
       if (typeof code === "number") status = statusOf(code);
       else if (text(code) === "A") job = this.#read(queue, rest);
     });
@@ -115,7 +120,7 @@ export class Jobs {
 
   async #rows(name: "replay" | "remove", ids: readonly string[], args: readonly Arg[]): Promise<RowOutcome[]> {
     const found = new Map<string, RowOutcome[]>();
-    await this.#ask(name, ids, args, undefined, (queue, asked, rest) => {
+    await this.#ask(name, ids, args, (queue, asked, rest) => {
       let at = 0;
       for (const id of asked) {
         const code = rest[at++];
@@ -137,8 +142,8 @@ export class Jobs {
     name: ScriptName,
     ids: readonly string[],
     args: readonly Arg[],
-    hint: string | undefined,
     take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
+    hint?: string,
   ): Promise<void> {
     const { calls, locations } = this.#deps;
     const byQueue = new Map<string, string[]>();
