@@ -6,6 +6,7 @@ import {
   DEFAULT_BACKEND_OPTIONS,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
+import { isUnavailable } from "../../core/errors.js";
 import type { IdGenerator } from "../../core/ids.js";
 import { LIMITS } from "../../core/limits.js";
 import type { Logger } from "../../core/logger.js";
@@ -163,10 +164,14 @@ export function createRedisBackend(
     });
   }
 
+  function unusable(): RedisUnusable {
+    return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${trouble || "it does not answer"}`);
+  }
+
   /** Waits for both connections. */
-  async function connect(): Promise<void> {
-    const end = clock.monotonic() + START_MS;
+  async function connect(end: number): Promise<void> {
     for (const each of [client, subscriber]) {
+      if (each.status !== "wait") continue;
       each.connect().catch((error: Error) => {
         trouble = error.message;
       });
@@ -176,26 +181,32 @@ export function createRedisBackend(
         trouble,
       );
       if (isHopeless || clock.monotonic() >= end) {
-        throw new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${trouble || "it does not answer"}`);
+        throw unusable();
       }
       await new Promise<void>((resolve) => clock.setTimer(20, resolve));
     }
   }
 
   async function start(given: BackendListener): Promise<void> {
-    try {
-      await connect();
-      await checkServer(connection, keys, logger);
-      await ids.start();
-      await ensureDefaultQueue();
-      listener = given;
-      events.listen(given);
-      await events.resume();
-    } catch (error) {
-      await stop();
-      throw error;
+    const end = clock.monotonic() + START_MS;
+    for (;;) {
+      try {
+        await connect(end);
+        await checkServer(connection, keys, logger);
+        await ids.start();
+        await ensureDefaultQueue();
+        listener = given;
+        events.listen(given);
+        await events.resume();
+        isStarted = isAvailable = true;
+        return;
+      } catch (error) {
+        // It may have gone away again in between.
+        if (isUnavailable(error) && clock.monotonic() < end) continue;
+        await stop();
+        throw isUnavailable(error) ? unusable() : error;
+      }
     }
-    isStarted = isAvailable = true;
   }
 
   async function stop(): Promise<void> {
