@@ -104,6 +104,6 @@ describe("the README", () => {
     const named = [...section.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell]) =>
       [...(cell ?? "").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
     );
-    expect(named.sort()).toEqual(known.filter((name) => name !== "USE_REDIS").sort());
+    expect(named.sort()).toEqual(known.sort());
   });
 });
