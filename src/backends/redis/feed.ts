@@ -50,16 +50,24 @@ export class Feed {
     return [...this.#queues.keys()];
   }
 
-  /** Begins a queue at a position, or catches up with it when it was known before. */
-  follow(queue: string, epoch: string, position: number): Promise<void> {
+  /**
+   * Begins a queue at the end of its log, or catches up with it when it was known before. `heard` is how far it was heard
+   * when that end was asked for: more may have been heard since, but an end before it is that of another log.
+   */
+  follow(queue: string, epoch: string, position: number, heard?: number): Promise<void> {
     const feed = this.#queues.get(queue);
-    if (feed === undefined || feed.epoch !== epoch || position < feed.heard) {
+    if (feed === undefined || feed.epoch !== epoch || position < (heard ?? feed.heard)) {
       if (feed !== undefined) this.#deps.lost(queue);
       this.#queues.set(queue, { epoch, heard: position, told: position, tail: [], catching: undefined });
       return Promise.resolve();
     }
     feed.told = Math.max(feed.told, position);
     return this.#catchUp(queue, feed);
+  }
+
+  /** Its log is gone. */
+  forget(queue: string): void {
+    this.#queues.delete(queue);
   }
 
   /** A notice that brings an entry. */

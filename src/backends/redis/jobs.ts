@@ -21,8 +21,10 @@ const JOB_PARTS = 5;
 export interface JobsDeps {
   readonly calls: QueueCalls;
   readonly locations: Locations;
-  /** Names of all queues. */
+  /** Names of all queues, as they were read last. */
   readonly queues: () => readonly string[];
+  /** Reads them anew. */
+  readonly refreshQueues: () => Promise<unknown>;
 }
 
 /**
@@ -145,24 +147,40 @@ export class Jobs {
     take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
     hint?: string,
   ): Promise<void> {
-    const { calls, locations } = this.#deps;
+    const { locations, queues, refreshQueues } = this.#deps;
     const byQueue = new Map<string, string[]>();
     const put = (queue: string, id: string) => {
       const list = byQueue.get(queue);
       if (list === undefined) byQueue.set(queue, [id]);
       else list.push(id);
     };
-    const all = this.#deps.queues();
+    const all = queues();
     for (const id of ids) {
       const queue = locations.of(id) ?? hint;
       if (queue !== undefined) put(queue, id);
       else for (const each of all) put(each, id);
     }
+    await this.#send(name, byQueue, args, take);
+    // Another server may have made a queue this moment, and the job in it.
+    const missing = hint === undefined ? ids.filter((id) => locations.of(id) === undefined) : [];
+    if (missing.length === 0) return;
+    await refreshQueues();
+    const known = new Set(all);
+    const made = queues().filter((queue) => !known.has(queue));
+    await this.#send(name, new Map(made.map((queue) => [queue, missing])), args, take);
+  }
+
+  async #send(
+    name: ScriptName,
+    byQueue: ReadonlyMap<string, readonly string[]>,
+    args: readonly Arg[],
+    take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
+  ): Promise<void> {
     await Promise.all(
       [...byQueue].map(async ([queue, list]) => {
         for (let from = 0; from < list.length; from += BATCH) {
           const asked = list.slice(from, from + BATCH);
-          const { rest } = await calls.call(name, queue, [...args, ...asked]);
+          const { rest } = await this.#deps.calls.call(name, queue, [...args, ...asked]);
           take(queue, asked, rest);
         }
       }),

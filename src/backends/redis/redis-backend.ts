@@ -4,15 +4,18 @@ import {
   type BackendListener,
   type BackendOptions,
   DEFAULT_BACKEND_OPTIONS,
+  type EnqueueResult,
+  type LeaseRef,
+  type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
-import { isUnavailable } from "../../core/errors.js";
+import { isUnavailable, TaskQueueError } from "../../core/errors.js";
 import type { IdGenerator } from "../../core/ids.js";
 import { LIMITS } from "../../core/limits.js";
 import type { Logger } from "../../core/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
-import { checkServer, RedisUnusable } from "./check-server.js";
-import { createClient } from "./client.js";
+import { checkSchema, checkServer, RedisUnusable } from "./check-server.js";
+import { createClient, createSubscriber } from "./client.js";
 import { Connection } from "./connection.js";
 import { Creates } from "./creates.js";
 import { Directory } from "./directory.js";
@@ -66,6 +69,9 @@ const START_MS = 5000;
 /** Least time between two log lines about the same trouble, ms. */
 const COMPLAINT_MS = 5000;
 
+/** Wait before it is tried again to go on after a break, ms. */
+const RESUME_MS = 500;
+
 /** Makes the backend. `start` rejects with `RedisUnusable` when this Redis cannot be used. */
 export function createRedisBackend(
   deps: RedisBackendDeps,
@@ -80,8 +86,9 @@ export function createRedisBackend(
   /** Names this server among all. */
   const self = randomBytes(6).toString("base64url");
   const client = createClient(target, "gotaskq");
-  const subscriber = createClient(target, "gotaskq-events");
+  const subscriber = createSubscriber(target, "gotaskq-events", client);
   const connection = new Connection(client, clock, logger);
+  const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix);
   const directory = new Directory(connection, keys);
   const locations = new Locations();
@@ -98,11 +105,12 @@ export function createRedisBackend(
     isQueue: (name) => directory.has(name),
     nonce: self,
   });
-  const jobs = new Jobs({ calls, locations, queues });
+  const jobs = new Jobs({ calls, locations, queues, refreshQueues: () => directory.refresh() });
   const admin = new QueueAdmin(calls, directory);
   const events = new Events({
     connection,
     subscriber,
+    subscription,
     keys,
     calls,
     directory,
@@ -111,7 +119,7 @@ export function createRedisBackend(
     logger,
     logSize: changeLogSize,
   });
-  const ids = new NodeIds(connection, keys, clock, logger, self);
+  const ids = new NodeIds({ connection, keys, clock, logger, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
   const sweeps = new Sweeps({ calls, directory, admin, dueTimes, listener: () => listener, self });
   let isStarted = false;
@@ -140,32 +148,74 @@ export function createRedisBackend(
     listener?.available(value);
   }
 
-  /** Both connections are there again: looks at everything anew. */
-  async function resume(): Promise<void> {
-    if (!isStarted || isStopped || client.status !== "ready" || subscriber.status !== "ready") return;
+  const isReady = () => isStarted && !isStopped && connection.isReady && subscription.isReady;
+  let resuming: Promise<void> | undefined;
+  let resumeAgain = false;
+
+  /** Looks at everything anew, once both connections are there. A call while it does so makes it begin again. */
+  function resume(): Promise<void> {
+    resumeAgain = true;
+    resuming ??= goOn().finally(() => {
+      resuming = undefined;
+    });
+    return resuming;
+  }
+
+  async function goOn(): Promise<void> {
+    while (resumeAgain && isReady()) {
+      resumeAgain = false;
+      try {
+        await checkSchema(connection, keys);
+        await ids.renew();
+        await ensureDefaultQueue();
+        await events.resume();
+        if (resumeAgain || !isReady()) continue;
+        setAvailable(true);
+        listener?.resync();
+      } catch (error) {
+        if (isStopped) return;
+        logger.warn({ err: error }, "could not go on after a break in the connection to Redis; trying again");
+        await new Promise<void>((resolve) => clock.setTimer(RESUME_MS, resolve));
+        resumeAgain = true;
+      }
+    }
+  }
+
+  /** Redis may have lost its data under us (FLUSHALL, a restore): then there is no connection that breaks. */
+  async function lookForData(): Promise<void> {
+    if (!isReady() || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
+    logger.error({}, "Redis has lost what was in it: the queues are made anew");
+    await resume();
+    // The engine makes the queues it is to see to.
+    if (isAvailable) listener?.available(true);
+  }
+
+  async function enqueue(items: readonly NewJob[]): Promise<EnqueueResult[]> {
     try {
-      await ids.renew();
-      await ensureDefaultQueue();
-      await events.resume();
-      setAvailable(true);
-      listener?.resync();
+      return await creates.enqueue(items);
     } catch (error) {
-      if (isStopped) return;
-      logger.warn({ err: error }, "could not go on after a break in the connection to Redis; trying again");
-      clock.setTimer(500, () => void resume());
+      const isMissing = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
+      const queue = isMissing ? (error.metadata.queue ?? "") : "";
+      const isDefault = queue === DEFAULT_QUEUE;
+      if (!isDefault && !directory.has(queue)) throw error;
+      // A queue that should be there is not: somebody deleted it this moment, or Redis has lost it.
+      await lookForData();
+      if (!isDefault) throw error;
+      await ensureDefaultQueue();
+      return creates.enqueue(items);
     }
   }
 
   async function ensureDefaultQueue(): Promise<void> {
-    await directory.refresh();
-    if (directory.has(DEFAULT_QUEUE)) return;
+    const [[queue]] = await Promise.all([admin.show([DEFAULT_QUEUE]), directory.refresh()]);
+    if (queue !== undefined && directory.has(DEFAULT_QUEUE)) return;
     await admin.create(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS).catch((error) => {
       if (error?.reason !== "QUEUE_EXISTS") throw error;
     });
   }
 
-  function unusable(): RedisUnusable {
-    return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${trouble || "it does not answer"}`);
+  function unusable(why = trouble): RedisUnusable {
+    return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${why || "it does not answer"}`);
   }
 
   /** Waits for both connections. */
@@ -176,13 +226,16 @@ export function createRedisBackend(
         trouble = error.message;
       });
     }
-    while (client.status !== "ready" || subscriber.status !== "ready") {
-      const isHopeless = /WRONGPASS|NOAUTH|NOPERM|invalid DB index|DB index is out of range|ENOTFOUND|NOPROTO/.test(
-        trouble,
-      );
-      if (isHopeless || clock.monotonic() >= end) {
+    for (;;) {
+      const isReady = connection.isReady && subscription.isReady;
+      // A connection whose database does not exist becomes ready all the same, on database 0.
+      const isHopeless = isReady
+        ? /DB index/.test(trouble)
+        : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/.test(trouble);
+      if (isHopeless || (!isReady && clock.monotonic() >= end)) {
         throw unusable();
       }
+      if (isReady) return;
       await new Promise<void>((resolve) => clock.setTimer(20, resolve));
     }
   }
@@ -204,7 +257,9 @@ export function createRedisBackend(
         // It may have gone away again in between.
         if (isUnavailable(error) && clock.monotonic() < end) continue;
         await stop();
-        throw isUnavailable(error) ? unusable() : error;
+        if (!isUnavailable(error)) throw error;
+        const { cause, message } = error as TaskQueueError;
+        throw unusable(cause instanceof Error ? cause.message : message);
       }
     }
   }
@@ -216,7 +271,14 @@ export function createRedisBackend(
     listener = undefined;
     events.listen(undefined);
     connection.stop();
-    subscriber.disconnect();
+    subscription.stop();
+  }
+
+  /** Writes with tokens. Another server may have made a queue this moment, and given the lease of a job in it. */
+  async function inKnownQueues<T>(items: readonly LeaseRef[], write: () => Promise<T>): Promise<T> {
+    const isKnown = ({ token }: LeaseRef) => directory.has(token.slice(token.lastIndexOf("@") + 1));
+    if (!items.every(isKnown)) await directory.refresh();
+    return write();
   }
 
   return {
@@ -232,12 +294,12 @@ export function createRedisBackend(
       const { now } = await calls.call("show", DEFAULT_QUEUE, []);
       return now;
     },
-    enqueue: (items) => creates.enqueue(items),
+    enqueue,
     lease: (request) => leases.lease(request),
-    complete: (items) => leases.complete(items),
-    fail: (items) => leases.fail(items),
-    release: (items) => leases.release(items),
-    extend: (items) => leases.extend(items),
+    complete: (items) => inKnownQueues(items, () => leases.complete(items)),
+    fail: (items) => inKnownQueues(items, () => leases.fail(items)),
+    release: (items) => inKnownQueues(items, () => leases.release(items)),
+    extend: (items) => inKnownQueues(items, () => leases.extend(items)),
     cancel: (id) => jobs.cancel(id),
     get: (wanted, queue) => jobs.get(wanted, queue),
     list: (query) => jobs.list(query),
