@@ -6,8 +6,17 @@ const REDIS = "test/support/install-redis.ts";
 
 const alias = { gotaskq: fileURLToPath(new URL("./src/index.ts", import.meta.url)) };
 
-function project(name: string, include: string[], testTimeout: number, globalSetup: string[] = []) {
-  return { resolve: { alias }, test: { name, include, testTimeout, globalSetup, hookTimeout: 60_000 } };
+function project(
+  name: string,
+  include: string[],
+  testTimeout: number,
+  globalSetup: string[] = [],
+  maxWorkers?: number,
+) {
+  return {
+    resolve: { alias },
+    test: { name, include, testTimeout, globalSetup, hookTimeout: 60_000, ...(maxWorkers && { maxWorkers }) },
+  };
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export
@@ -20,7 +29,8 @@ export default defineConfig({
         10_000,
       ),
       project("contract", ["test/backends/contract/**/*.test.ts"], 60_000, [REDIS]),
-      project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
+      // These mostly wait: for a Redis that is away, a lease that ends.
+      project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS], 3),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
