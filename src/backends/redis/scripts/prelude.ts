@@ -51,7 +51,7 @@ end
 local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
   local message = ''
-  if count > 0 or isReady or isQueue or dueAt then
+  if count > 0 or isReady or isQueue or dueAt or sweeper ~= '-' then
     if count > 0 then position = call('HINCRBY', base .. 'g', 's', count) end
     local flags = (isReady and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
     records[1] = table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')

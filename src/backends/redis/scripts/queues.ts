@@ -232,7 +232,6 @@ if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = call('SCARD', base .. 't')
--- A look that found nothing to do is nobody's news.
-if #lost == 0 and promoted == 0 and trimmed == 0 then dueAt = nil end
+-- Also when there was nothing to do: the others learn when to come, should this server be gone by then.
 return finish(reply)
 `;
