@@ -4,8 +4,8 @@ import { lua } from "./prelude.js";
  * Creates jobs in one queue, group by group; each group whole or not at all.
  *
  * ARGV[7] how many groups; then of each: `c` create, `a` create again after a lost answer, `f` create whatever the depth,
- * `d` only check; how many jobs; and of each job three: id; when and for which request: empty (now, none), or `+ms` from
- * now or `=ms` since 1970, a bar, and the request id; the spec from its priority on.
+ * `d` only check; how many jobs; and of each job two: its id, then, unless it is to run now and has no request id, a bar, when
+ * (`+ms` from now, `=ms` since 1970), a bar and the request id; and the spec from its priority on.
  * Answers of each group `F` and max_depth (full), `N` (no such queue) or a list of the jobs that existed already, each its
  * position in the group and the job.
  */
@@ -26,10 +26,13 @@ local function ownerOf(request)
   return known[request]
 end
 
-local function requestOf(at)
-  local when = ARGV[at + 1]
-  if when == '' then return '' end
-  return sub(when, find(when, '|', 1, true) + 1)
+-- Id, when and request of an argument; nil where it has the id alone.
+local function partsOf(text)
+  local bar = find(text, '|', 1, true)
+  if not bar then return text end
+  local second = find(text, '|', bar + 1, true)
+  local request = sub(text, second + 1)
+  return sub(text, 1, bar - 1), sub(text, bar + 1, second - 1), request ~= '' and request or nil
 end
 
 local function lineOf(type)
@@ -56,8 +59,7 @@ local function beginOf(spec)
   return begin
 end
 
-local function create(at, request)
-  local id, when, spec = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+local function create(id, when, request, spec)
   local begin = beginOf(spec)
   local line = lineOf(sub(spec, 43, begin.typeEnd))
   local letter = letters[#id]
@@ -66,8 +68,8 @@ local function create(at, request)
     letters[#id] = letter
   end
   local runAfter, runAfterText, score = now, nowLong, begin.score
-  if when ~= '' then
-    local ms = tonumber(sub(when, 2, find(when, '|', 1, true) - 1))
+  if when then
+    local ms = tonumber(sub(when, 2))
     runAfter = sub(when, 1, 1) == '+' and now + ms or ms
     runAfterText = format('%015d', runAfter)
     score = readyScore(tonumber(begin.priority), runAfter)
@@ -87,7 +89,7 @@ local function create(at, request)
   local size = #records
   records[size + 1], records[size + 2], records[size + 3], records[size + 4] = begin.kind, runAfterText, id, line.json
   count = count + 1
-  if request ~= '' then
+  if request then
     requests[#requests + 1] = request
     requests[#requests + 1] = id
     owners[#owners + 1] = id
@@ -100,18 +102,18 @@ end
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local mode, jobs = ARGV[at], tonumber(ARGV[at + 1])
-  local first, last = at + 2, at + 2 + (jobs - 1) * 3
-  at = last + 3
+  local first, last = at + 2, at + 2 + (jobs - 1) * 2
+  at = last + 2
   if not exists then
     reply[group] = 'N'
   else
     local fresh, seen = 0, {}
     if maxDepth > 0 then
-      for job = first, last, 3 do
-        local request = requestOf(job)
-        local isNew = request == '' or (not ownerOf(request) and not seen[request])
-        if mode == 'a' and call('HEXISTS', base .. 'j', ARGV[job]) == 1 then isNew = false end
-        seen[request] = true
+      for job = first, last, 2 do
+        local id, _, request = partsOf(ARGV[job])
+        local isNew = not request or (not ownerOf(request) and not seen[request])
+        if mode == 'a' and call('HEXISTS', base .. 'j', id) == 1 then isNew = false end
+        if request then seen[request] = true end
         if isNew then fresh = fresh + 1 end
       end
     end
@@ -121,12 +123,12 @@ for group = 1, tonumber(ARGV[7]) do
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
-        for job = first, last, 3 do
-          local request = requestOf(job)
-          local owner = request ~= '' and ownerOf(request)
-          local isThere = mode == 'a' and call('HEXISTS', base .. 'j', ARGV[job]) == 1
-          if owner and owner ~= ARGV[job] then old[#old + 1] = {(job - first) / 3, owner}
-          elseif not owner and not isThere then create(job, request) end
+        for job = first, last, 2 do
+          local id, when, request = partsOf(ARGV[job])
+          local owner = request and ownerOf(request)
+          local isThere = mode == 'a' and call('HEXISTS', base .. 'j', id) == 1
+          if owner and owner ~= id then old[#old + 1] = {(job - first) / 2, owner}
+          elseif not owner and not isThere then create(id, when, request, ARGV[job + 1]) end
         end
       end
     end
