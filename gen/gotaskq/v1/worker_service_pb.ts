@@ -287,7 +287,7 @@ export type LeaseJobsRequest = Message<"gotaskq.v1.LeaseJobsRequest"> & {
 
   /**
    * Most jobs to answer: 1 to 1000. 0: 1. It may be fewer although more are ready: others wait too, and an answer ends
-   * after 1 MiB of jobs, but for its first.
+   * with the job that brings it to 512 KiB.
    *
    * @generated from field: int32 max_jobs = 4;
    */
