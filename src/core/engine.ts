@@ -9,8 +9,10 @@ import type { Logger } from "./logger.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
 import { createQueueOperations, type QueueOperations } from "./queue-operations.js";
+import { RemoteWorkers } from "./remote-workers.js";
 import { createQueueSelector, type QueuePolicy } from "./selector.js";
 import { WatchHub } from "./watch-hub.js";
+import type { WorkerInfo } from "./worker-info.js";
 import { WorkerPool } from "./worker-pool.js";
 
 /** Wait before the queues are read again after the backend failed, ms. */
@@ -48,13 +50,18 @@ export interface Engine {
   readonly dlq: DlqOperations;
   readonly watches: WatchHub;
   readonly leasing: Leasing;
+  /** Workers outside of this process. */
+  readonly remote: RemoteWorkers;
+  /** All workers known here: the built-in ones, with the id "0", and the remote ones. */
+  workers(): readonly WorkerInfo[];
   /** Built-in handlers that run now. */
   readonly activeWorkers: number;
   /** Begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, refuses creates with SERVER_DRAINING, lets running handlers finish within `timeoutMs`, then
-   * aborts them and gives their jobs back, and ends all watches. Nothing of this engine stays RUNNING. Idempotent.
+   * Takes no more jobs, refuses creates with SERVER_DRAINING, tells the remote workers, lets running handlers and jobs
+   * on streams finish within `timeoutMs`, then aborts the handlers and gives their jobs back, and ends all streams.
+   * No built-in worker leaves a job RUNNING; a remote one may go on and settle elsewhere. Idempotent.
    */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -69,10 +76,12 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     { leasing, selector, clock, logger, handlers },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
+  const remote = new RemoteWorkers({ ...deps, leasing, queueNames: () => backend.queueNames() }, options);
   const watches = new WatchHub(backend, clock);
   // A process that was stalled extends its own leases before it ends any.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
+  let startedAt = 0;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
@@ -96,8 +105,10 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     while (refreshAgain) {
       refreshAgain = false;
       try {
-        selector.update(await backend.queueNames());
+        const names = await backend.queueNames();
+        selector.update(names);
         pool.wake();
+        remote.update(names);
       } catch (error) {
         if (stopped !== undefined) return;
         logger.warn({ err: error }, "queues could not be read; trying again");
@@ -107,9 +118,11 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   }
 
   async function start(): Promise<void> {
+    startedAt = clock.now();
     await backend.start({
-      ready() {
+      ready(queue) {
         pool.wake();
+        remote.ready(queue);
         watches.queuesChanged();
       },
       due: (inMs) => maintenance.due(inMs),
@@ -117,6 +130,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         // Watchers first: what the pool does about a change may bring the next one at once.
         watches.changed(changes);
         pool.changed(changes);
+        remote.changed(changes);
       },
       queues() {
         watches.queuesChanged();
@@ -132,11 +146,22 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
 
   async function stop(timeoutMs: number): Promise<void> {
     jobs.close();
-    await pool.stop(timeoutMs);
+    remote.drain(timeoutMs);
+    await Promise.all([pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
+    await remote.stop();
     watches.stop();
     maintenance.stop();
     retry?.cancel();
     await backend.stop();
+  }
+
+  function builtIn(): WorkerInfo[] {
+    const { numWorkers, worker, leaseMs } = options;
+    const types = Object.keys(handlers);
+    if (numWorkers === 0 || types.length === 0) return [];
+    const { jobIds } = pool;
+    const taken = { queues: [], types, capacity: numWorkers, jobIds, leaseMs };
+    return [{ id: "0", name: worker, kind: "BUILT_IN", ...taken, since: startedAt }];
   }
 
   return {
@@ -146,6 +171,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     dlq: createDlqOperations(backend),
     watches,
     leasing,
+    remote,
+    workers: () => [...builtIn(), ...remote.list()],
     get activeWorkers() {
       return pool.active;
     },

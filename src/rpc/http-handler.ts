@@ -27,9 +27,6 @@ import { createJobService } from "./job-service.js";
 import { withParseErrors } from "./parse-errors.js";
 import { createQueueService } from "./queue-service.js";
 
-/** Largest message of a client, decompressed. */
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-
 /** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
 
@@ -68,7 +65,7 @@ export function createRpcHandler(
   const router = createConnectRouter({
     interceptors: [createInterceptor(options)],
     acceptCompression: [compressionGzip],
-    readMaxBytes: MAX_MESSAGE_BYTES,
+    readMaxBytes: LIMITS.messageBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     jsonOptions: JSON_OPTIONS,
     binaryOptions: { recursionLimit: RECURSION_LIMIT },
