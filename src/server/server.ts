@@ -6,6 +6,7 @@ import { type Clock, createSystemClock } from "../core/clock.js";
 import { createEngine, type Engine } from "../core/engine.js";
 import { TaskQueueError } from "../core/errors.js";
 import type { Handlers } from "../core/handler.js";
+import { HealthState } from "../core/health.js";
 import { createIdGenerator } from "../core/ids.js";
 import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
@@ -13,10 +14,13 @@ import type { Config } from "./config.js";
 import { createListener } from "./listener.js";
 import { createMemoryGuard } from "./memory-guard.js";
 import { createMetrics, type Metrics } from "./metrics.js";
+import { readVersion } from "./version.js";
 
 /** A running server. */
 export interface Server {
   readonly engine: Engine;
+  /** What the health services tell. */
+  readonly health: HealthState;
   readonly address: AddressInfo;
   /** Where clients reach it, as in `http://127.0.0.1:8000`. */
   readonly url: string;
@@ -42,6 +46,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
     activeWorkers: () => engine.activeWorkers,
+    remoteWorkers: () => engine.remote.counts,
     types: Object.keys(handlers),
   });
   const { observer } = metrics;
@@ -67,12 +72,20 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       },
     },
   );
-  let isDraining = false;
+  const health = new HealthState();
+  const startedAt = clock.monotonic();
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
-    otherwise: (request, response) => answerPage(request, response, metrics, () => isDraining, logger),
+    health,
+    info: {
+      version: readVersion(),
+      nodeId: config.nodeId,
+      leaseMs: config.leaseMs,
+      uptimeMs: () => clock.monotonic() - startedAt,
+    },
+    otherwise: (request, response) => answerPage(request, response, metrics, health, logger),
   });
   const listener = createListener(rpc);
 
@@ -89,12 +102,14 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   let stopped: Promise<void> | undefined;
   return {
     engine,
+    health,
     address,
     url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
     stop() {
       stopped ??= (async () => {
-        isDraining = true;
+        health.drain();
         await engine.stop(config.shutdownTimeoutMs);
+        health.close();
         await listener.close();
       })();
       return stopped;
@@ -115,7 +130,7 @@ function answerPage(
   request: HttpRequest,
   response: HttpResponse,
   metrics: Metrics,
-  isDraining: () => boolean,
+  health: HealthState,
   logger: Logger,
 ): void {
   const answer = (status: number, type: string, body: string) => {
@@ -135,8 +150,9 @@ function answerPage(
     response.setHeader("allow", "GET, HEAD");
     answer(405, "text/plain; charset=utf-8", "use GET\n");
   } else if (path === "/healthz") {
-    if (isDraining()) answer(503, "application/json", '{"status":"NOT_SERVING","reason":"SERVER_DRAINING"}');
-    else answer(200, "application/json", '{"status":"SERVING"}');
+    const reason = health.isDraining ? "SERVER_DRAINING" : "BACKEND_UNAVAILABLE";
+    if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
+    else answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
   } else {
     metrics.page().then(
       ({ contentType, body }) => answer(200, contentType, body),
