@@ -54,9 +54,12 @@ export class Lane {
   #isDry = false;
   #wakes = 0;
   #calls = 0;
-  #maxCalls = 1;
+  /** Calls in a row that brought jobs: so many may be under way. */
+  #streak = 0;
   #portion = 1;
+  /** Hand-outs of this round, and how many it has: one for each that stood in line at the start of it, or of an earlier. */
   #served = 0;
+  #round = 0;
 
   constructor(queues: readonly string[], types: readonly string[], policy: QueuePolicy) {
     this.#names = new Set(queues);
@@ -81,9 +84,10 @@ export class Lane {
   /** Nobody is served until it is woken. */
   rest(): void {
     this.#isDry = true;
-    this.#maxCalls = 1;
+    this.#streak = 0;
     this.#portion = 1;
     this.#served = 0;
+    this.#round = 0;
   }
 
   /** Puts a place at the end. False: it is in line already. */
@@ -101,7 +105,7 @@ export class Lane {
 
   /** Whose turn it is; undefined: nobody's for now. */
   next(): Place | undefined {
-    if (this.#isDry || this.#calls >= this.#maxCalls) return undefined;
+    if (this.#isDry || this.#calls >= Math.max(1, Math.min(MAX_CALLS, this.#streak))) return undefined;
     for (const place of this.#line) if (!place.isBusy && place.taker.room() > 0) return place;
     return undefined;
   }
@@ -128,8 +132,9 @@ export class Lane {
       return;
     }
     this.selector.served(first.job.queue);
-    this.#maxCalls = Math.min(MAX_CALLS, this.#maxCalls * 2);
-    if (++this.#served >= this.#line.size) {
+    this.#streak++;
+    if (this.#served === 0) this.#round = Math.max(this.#round, this.#line.size);
+    if (++this.#served >= this.#round) {
       this.#served = 0;
       this.#portion = Math.min(MAX_PORTION, this.#portion * 2);
     }
