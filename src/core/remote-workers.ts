@@ -194,7 +194,7 @@ export class RemoteWorkers {
 
   /** Resolves when no open stream has an unfinished lease, or after `timeoutMs`. */
   async quiet(timeoutMs: number): Promise<void> {
-    if (this.#isQuiet()) return;
+    if (timeoutMs <= 0 || this.#isQuiet()) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         this.#whenQuiet = undefined;

@@ -64,9 +64,10 @@ export function checkPoll(found: Violations, request: PollRequest): void {
   checkWorker(found, request);
 }
 
+/** Checks the items of a batch; of one of a wrong size, the size is enough to tell. */
 function checkRefs(found: Violations, field: string, refs: readonly LeaseRef[]): void {
   found.count(field, refs, 1, LIMITS.batch);
-  found.throwIfAny();
+  if (refs.length > LIMITS.batch) found.throwIfAny();
   refs.forEach(({ jobId, token }, index) => {
     found.jobId(`${field}[${index}].jobId`, jobId);
     found.text(`${field}[${index}].leaseToken`, token, 1, LIMITS.tokenLength);

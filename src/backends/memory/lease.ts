@@ -59,11 +59,11 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
 function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefined {
   const record = store.jobs.get(jobId);
   if (record?.run === undefined || record.run.token !== token) return undefined;
-  return { job: toJob(record), token, expiresInMs: leftMs(store, record.run) };
+  return { job: toJob(record), token, expiresInMs: leftMs(record.run, store.clock.monotonic()) };
 }
 
-function leftMs(store: JobStore, run: RunRecord): number {
-  return Math.max(0, Math.floor(run.leaseUntil - store.clock.monotonic()));
+function leftMs(run: RunRecord, monotonic: number): number {
+  return Math.max(0, Math.floor(run.leaseUntil - monotonic));
 }
 
 /** Moves the end of leases and stores progress. */
@@ -83,7 +83,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
     if (!run.cancelRequested && item.leaseMs !== undefined) {
       store.holdUntil(run, monotonic + item.leaseMs);
     }
-    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(store, run) };
+    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(run, monotonic) };
   });
 }
 
