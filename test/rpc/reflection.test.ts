@@ -1,5 +1,5 @@
-import { createFileRegistry, type DescService, fromBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { create, createFileRegistry, type DescService, fromBinary } from "@bufbuild/protobuf";
+import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
@@ -19,6 +19,19 @@ type Ask = {
   case: "fileContainingSymbol" | "fileByFilename" | "listServices" | "allExtensionNumbersOfType";
   value: string;
 };
+
+/** Files in an order in which each comes after all that it imports, as the registry wants them. */
+function importsFirst(files: readonly FileDescriptorProto[]): FileDescriptorProto[] {
+  const ordered = new Set<FileDescriptorProto>();
+  const add = (name: string) => {
+    const file = files.find((each) => each.name === name);
+    if (file === undefined) throw new Error(`${name} is missing`);
+    for (const dependency of file.dependency) add(dependency);
+    ordered.add(file);
+  };
+  for (const { name } of files) add(name);
+  return [...ordered];
+}
 
 describe.each([
   ["v1", ServerReflection as DescService],
@@ -62,10 +75,8 @@ describe.each([
     const [answer] = await ask({ case: "fileContainingSymbol", value: symbol });
     if (answer?.case !== "fileDescriptorResponse") throw new Error(`no file: ${JSON.stringify(answer)}`);
     const files = answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
-    const [first] = files;
-    if (first === undefined) throw new Error("no file");
     // Throws when an import is missing.
-    const registry = createFileRegistry(first, (name) => files.find((file) => file.name === name));
+    const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: importsFirst(files) }));
     const [type = ""] = /^[a-z0-9_.]+\.[A-Z]\w*[a-z]\w*/.exec(symbol) ?? [];
     if (type !== "") expect(registry.get(type)).toBeDefined();
   });
