@@ -164,6 +164,7 @@ export interface Failure extends LeaseRef {
   readonly jitter: number;
 }
 
+/** With neither a length nor progress it only asks: nothing is changed. */
 export interface Extension extends LeaseRef {
   /** New length of the lease from now, ms; never ends it sooner. Undefined: leave its end. */
   readonly leaseMs?: number | undefined;

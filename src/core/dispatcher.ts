@@ -47,6 +47,10 @@ export class Dispatcher {
   readonly #deps: DispatcherDeps;
   readonly #policy: QueuePolicy;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes by each queue that they name; those that take from all under "", which is no name. */
+  readonly #byQueue = new Map<string, Set<Lane>>();
+  /** Lanes where it may be somebody's turn. */
+  readonly #awake = new Set<Lane>();
   #queues: readonly SelectorQueue[] = [];
   #calls = 0;
   #arrivals = 0;
@@ -61,11 +65,8 @@ export class Dispatcher {
   /** Takes the queues there are now. */
   update(queues: readonly SelectorQueue[]): void {
     this.#queues = queues;
-    for (const lane of this.#lanes.values()) {
-      lane.update(queues);
-      lane.wake();
-    }
-    this.#serveAll();
+    for (const lane of this.#lanes.values()) lane.update(queues);
+    this.#wake(this.#lanes.values());
   }
 
   /** Whether there is a queue of this name, as far as is known here. */
@@ -75,8 +76,7 @@ export class Dispatcher {
 
   /** Jobs of this queue may be ready. */
   ready(queue: string): void {
-    for (const lane of this.#lanes.values()) if (lane.takesFrom(queue)) lane.wake();
-    this.#serveAll();
+    this.#wake([...(this.#byQueue.get(queue) ?? []), ...(this.#byQueue.get("") ?? [])]);
   }
 
   /** Adds a taker; it is not in line yet. */
@@ -87,12 +87,10 @@ export class Dispatcher {
     return {
       want: () => {
         if (!place.hasLeft && lane.enter(place)) place.since = this.#arrivals++;
+        this.#awake.add(lane);
         this.#serveAll();
       },
-      look: () => {
-        lane.wake();
-        this.#serveAll();
-      },
+      look: () => this.#wake([lane]),
       leave: () => {
         if (!place.hasLeft) {
           place.hasLeft = true;
@@ -119,6 +117,7 @@ export class Dispatcher {
       if (this.#lanes.size >= MAX_IDLE_LANES) this.#dropIdleLane();
       lane = new Lane(names, wanted, this.#policy);
       lane.update(this.#queues);
+      for (const name of lane.keys) this.#byQueue.set(name, (this.#byQueue.get(name) ?? new Set()).add(lane));
     }
     // Used last, dropped last.
     this.#lanes.delete(key);
@@ -130,16 +129,33 @@ export class Dispatcher {
     for (const [key, lane] of this.#lanes) {
       if (lane.members > 0) continue;
       this.#lanes.delete(key);
+      this.#awake.delete(lane);
+      for (const name of lane.keys) {
+        const lanes = this.#byQueue.get(name);
+        lanes?.delete(lane);
+        if (lanes?.size === 0) this.#byQueue.delete(name);
+      }
       return;
     }
   }
 
+  #wake(lanes: Iterable<Lane>): void {
+    for (const lane of lanes) {
+      lane.wake();
+      this.#awake.add(lane);
+    }
+    this.#serveAll();
+  }
+
+  /** Serves whoever has waited longest of all whose turn it is, as long as calls are free. */
   #serveAll(): void {
     while (this.#calls < MAX_CALLS && !this.#isClosed) {
       let first: { lane: Lane; place: Place } | undefined;
-      for (const lane of this.#lanes.values()) {
+      for (const lane of this.#awake) {
         const place = lane.next();
-        if (place !== undefined && (first === undefined || place.since < first.place.since)) first = { lane, place };
+        // It is woken by a job, by one who gets in line, and by the end of its own calls.
+        if (place === undefined) this.#awake.delete(lane);
+        else if (first === undefined || place.since < first.place.since) first = { lane, place };
       }
       if (first === undefined) return;
       void this.#serve(first.lane, first.place);
@@ -167,6 +183,7 @@ export class Dispatcher {
     }
     this.#calls--;
     lane.end(place, leases, wakes);
+    this.#awake.add(lane);
     if (place.hasLeft) taker.take(leases);
     else if (failure !== undefined && taker.fail !== undefined) {
       lane.remove(place);
@@ -183,8 +200,7 @@ export class Dispatcher {
     if (this.#isClosed) return;
     this.#retry ??= this.#deps.clock.setTimer(RETRY_MS, () => {
       this.#retry = undefined;
-      for (const each of this.#lanes.values()) each.wake();
-      this.#serveAll();
+      this.#wake(this.#lanes.values());
     });
   }
 }

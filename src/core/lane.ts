@@ -67,12 +67,14 @@ export class Lane {
     this.selector = createQueueSelector(policy);
   }
 
-  takesFrom(queue: string): boolean {
-    return this.#names.size === 0 || this.#names.has(queue);
+  /** The queues it names; "" alone when it takes from all. */
+  get keys(): Iterable<string> {
+    return this.#names.size === 0 ? [""] : this.#names;
   }
 
+  /** Takes the queues there are now. */
   update(queues: readonly SelectorQueue[]): void {
-    this.selector.update(queues.filter(({ name }) => this.takesFrom(name)));
+    this.selector.update(queues.filter(({ name }) => this.#names.size === 0 || this.#names.has(name)));
   }
 
   /** There may be a job. */

@@ -6,8 +6,8 @@ import { FakeClock } from "../support/fake-clock.js";
 import { untilOpenStreams } from "../support/metrics.js";
 import { created, finished, payload, present, reaches, refusal } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";
-import { GRPC_WEB } from "../support/transports.js";
-import { within } from "../support/wait.js";
+import { GRPC_WEB, TRANSPORTS } from "../support/transports.js";
+import { eventually, within } from "../support/wait.js";
 import { envelope, open } from "../support/wire.js";
 import { leasedIds, refOf, streamJobs, WORKER } from "../support/worker.js";
 
@@ -86,6 +86,27 @@ describe("a worker that stands still for longer than its lease", () => {
     const { job } = await server.jobs.getJob({ id });
     expect(job).toMatchObject({ status: JobStatus.RUNNING, worker: "second", resultKind: { case: undefined } });
     expect(await server.metrics()).toContain('gotaskq_stale_writes_total{kind="complete"} 1');
+  });
+});
+
+describe("a poll whose caller goes away while it waits", () => {
+  test.each(TRANSPORTS)("is leased nothing, over $name", async (kind) => {
+    const server = await startTestServer();
+    const leave = new AbortController();
+    const request = { ...WORKER, wait: durationFromMs(60_000) };
+    const gone = refusal(
+      server.connect(kind).workers.leaseJobs({ ...request, worker: "gone" }, { signal: leave.signal }),
+    );
+    const isListed = async () => ((await server.info.listWorkers({})).workers.length > 1 ? true : undefined);
+    await eventually(isListed, "the poll under way");
+    leave.abort();
+    expect(await gone).toMatchObject({ code: "CANCELED" });
+    const ended = /gotaskq_rpc_duration_seconds_count\{method="gotaskq.v1.WorkerService\/LeaseJobs",code="\w+"\} 1/;
+    await eventually(async () => (ended.test(await server.metrics()) ? true : undefined), "its end at the server");
+    const id = await created(server, { type: "work" });
+    const { leases } = await server.workers.leaseJobs(request);
+    expect(leasedIds(leases)).toEqual([id]);
+    expect(leases[0]?.job?.deliveries).toBe(1);
   });
 });
 
