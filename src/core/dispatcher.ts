@@ -23,6 +23,8 @@ export interface Demand {
 
 /** A taker's access to the line. */
 export interface Membership {
+  /** Whether nobody else wants the same. */
+  readonly isAlone: boolean;
   /** Gets in line, if it is not in it; to be called again when its room has grown. */
   want(): void;
   /** Has the line look for jobs even if none was said to be ready: news may be on the way. */
@@ -85,6 +87,9 @@ export class Dispatcher {
     const place: Place = { taker, since: 0, isBusy: false, hasLeft: false };
     lane.members++;
     return {
+      get isAlone() {
+        return lane.members <= 1;
+      },
       want: () => {
         if (!place.hasLeft && lane.enter(place)) place.since = this.#arrivals++;
         this.#awake.add(lane);

@@ -7,6 +7,7 @@ import { startGrace } from "./grace.js";
 import type { HeldLease, HeldLeases, LeaseHolder } from "./held-leases.js";
 import type { Leasing } from "./leasing.js";
 import type { Logger } from "./logger.js";
+import { nextTurn } from "./next-turn.js";
 import { Waker } from "./waker.js";
 import type { WorkerInfo } from "./worker-info.js";
 
@@ -109,6 +110,8 @@ export class WorkerStream implements LeaseHolder {
           silentSince = clock.monotonic();
           continue;
         }
+        // The calls that have arrived by now go first: a poll needs two for a job, a stream one, and both should get theirs.
+        if (!member.isAlone) await nextTurn();
         this.#isReading = true;
         if (this.#room() > 0) member.want();
         await this.#waker.wait(clock, STREAM_HEARTBEAT_MS - idleMs, signal);

@@ -44,7 +44,8 @@ describe("the line of remote workers", () => {
     await fixture.engine.jobs.createBatch(Array.from({ length: 1000 }, () => ({ type: "work" })));
     const streams = [];
     for (let count = 0; count < 2; count++) streams.push(await openStream(fixture, { maxInFlight: 500 }));
-    await settle();
+    // Some turns of the event loop for each of the two.
+    for (let turns = 0; turns < 10; turns++) await settle();
     expect(streams.map((stream) => stream.leases().length)).toEqual([500, 500]);
     expect(fixture.faults.calls("lease")).toBeLessThan(50);
   });
