@@ -138,6 +138,14 @@ export interface LeaseRequest {
   readonly leaseMs: number;
   /** Who asks, for people. */
   readonly worker: string;
+  /** Bytes of jobs, by `jobBytes` or about that, after which no more are leased; the last may go over. Default: none. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Makes the call safe to repeat: for `leaseMs` from then on, the same requestId of the same worker answers those of
+   * its leases that are still held, as they are now, and leases nothing; also with a `max` of 0. When none is held, and
+   * when none was leased, it is as if it was never used. A backend keeps a bounded number of these, the latest.
+   */
+  readonly requestId?: string | undefined;
 }
 
 /** The right to run a job for a while. */
@@ -168,6 +176,7 @@ export interface Failure extends LeaseRef {
   readonly jitter: number;
 }
 
+/** With neither a length nor progress it only asks: nothing is changed. */
 export interface Extension extends LeaseRef {
   /** New length of the lease from now, ms; never ends it sooner. Undefined: leave its end. */
   readonly leaseMs?: number | undefined;

@@ -10,8 +10,10 @@ import type { Logger } from "./logger.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
 import { createQueueOperations, type QueueOperations } from "./queue-operations.js";
+import { RemoteWorkers } from "./remote-workers.js";
 import { createQueueSelector, type QueuePolicy } from "./selector.js";
 import { WatchHub } from "./watch-hub.js";
+import type { WorkerInfo } from "./worker-info.js";
 import { WorkerPool } from "./worker-pool.js";
 
 /** Wait before the queues are read again after the backend failed, ms. */
@@ -41,6 +43,8 @@ export interface EngineOptions {
   readonly jobDefaults: JobDefaults;
   /** Queues to create at the start, where they are missing; and again, should the backend have lost them. Default: none. */
   readonly queues?: readonly string[] | undefined;
+  /** Told when the backend can be reached again, or not any more. */
+  readonly availableChanged?: ((isAvailable: boolean) => void) | undefined;
 }
 
 /** The core as a whole: what every service, and the library, stands on. */
@@ -51,6 +55,10 @@ export interface Engine {
   readonly dlq: DlqOperations;
   readonly watches: WatchHub;
   readonly leasing: Leasing;
+  /** Workers outside of this process. */
+  readonly remote: RemoteWorkers;
+  /** All workers known here: the built-in ones, with the id "0", and the remote ones. */
+  workers(): readonly WorkerInfo[];
   /** Built-in handlers that run now. */
   readonly activeWorkers: number;
   /** Whether the backend can be reached. */
@@ -58,8 +66,9 @@ export interface Engine {
   /** Begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, refuses creates with SERVER_DRAINING, lets running handlers finish within `timeoutMs`, then
-   * aborts them and gives their jobs back, and ends all watches. Nothing of this engine stays RUNNING. Idempotent.
+   * Takes no more jobs, refuses creates with SERVER_DRAINING, tells the remote workers, lets running handlers and jobs
+   * on streams finish within `timeoutMs`, then aborts the handlers and gives their jobs back, and ends all streams.
+   * No built-in worker leaves a job RUNNING; a remote one may go on and settle elsewhere. Idempotent.
    */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -74,11 +83,13 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     { leasing, selector, clock, logger, handlers },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
+  const remote = new RemoteWorkers({ ...deps, leasing, queueNames: () => backend.queueNames() }, options);
   const watches = new WatchHub(backend, clock);
   // A process that was stalled extends its own leases before it ends any.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
   const queues = createQueueOperations(backend);
+  let startedAt = 0;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
@@ -103,8 +114,10 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     while (refreshAgain) {
       refreshAgain = false;
       try {
-        selector.update(await backend.queueNames());
+        const names = await backend.queueNames();
+        selector.update(names);
         pool.wake();
+        remote.update(names);
       } catch (error) {
         if (stopped !== undefined) return;
         logger.warn({ err: error }, "queues could not be read; trying again");
@@ -122,9 +135,11 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   }
 
   async function start(): Promise<void> {
+    startedAt = clock.now();
     await backend.start({
-      ready() {
+      ready(queue) {
         pool.wake();
+        remote.ready(queue);
         watches.queuesChanged();
       },
       due: (inMs) => maintenance.due(inMs),
@@ -132,6 +147,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         // Watchers first: what the pool does about a change may bring the next one at once.
         watches.changed(batch);
         if (batch.concernsWorkers) pool.changed(batch);
+        remote.changed(batch);
       },
       queues() {
         watches.queuesChanged();
@@ -139,6 +155,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
       },
       available(value) {
         isAvailable = value;
+        options.availableChanged?.(value);
         if (!value) return;
         pool.wake();
         void refreshQueues();
@@ -159,11 +176,22 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
 
   async function stop(timeoutMs: number): Promise<void> {
     jobs.close();
-    await pool.stop(timeoutMs);
+    remote.drain(timeoutMs);
+    await Promise.all([pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
+    await remote.stop();
     watches.stop();
     maintenance.stop();
     retry?.cancel();
     await backend.stop();
+  }
+
+  function builtIn(): WorkerInfo[] {
+    const { numWorkers, worker, leaseMs } = options;
+    const types = Object.keys(handlers);
+    if (numWorkers === 0 || types.length === 0) return [];
+    const { jobIds } = pool;
+    const taken = { queues: [], types, capacity: numWorkers, jobIds, leaseMs };
+    return [{ id: "0", name: worker, kind: "BUILT_IN", ...taken, since: startedAt }];
   }
 
   return {
@@ -173,6 +201,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     dlq: createDlqOperations(backend),
     watches,
     leasing,
+    remote,
+    workers: () => [...builtIn(), ...remote.list()],
     get activeWorkers() {
       return pool.active;
     },

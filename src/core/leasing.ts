@@ -33,6 +33,8 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
   return {
     async lease(request) {
       const leases = await backend.lease(request);
+      // Leases nothing: these are told again.
+      if (request.max === 0) return leases;
       for (const { job } of leases) {
         observer.leased(job.queue, job.type, Math.max(0, (job.startedAt ?? 0) - job.runAfter), job.deliveries > 1);
       }

@@ -9,6 +9,8 @@ export const LIMITS = {
    * commonly stop at 100: any client can read what this lets in.
    */
   payloadDepth: 32,
+  /** Bytes of a message of a client, decompressed. */
+  messageBytes: 4 * 1024 * 1024,
   /** Jobs of one batch. */
   batch: 1000,
   /** Highest priority; 0 is the lowest. */
@@ -29,6 +31,17 @@ export const LIMITS = {
   violations: 30,
   /** Characters of what is said of one bad field. */
   violationLength: 160,
+  /** Characters of a worker's name. */
+  workerLength: 128,
+  /** Characters of a lease token. */
+  tokenLength: 256,
+  /** Shortest and longest lease. */
+  minLeaseMs: 1000,
+  maxLeaseMs: 3_600_000,
+  /** Most unfinished leases of one stream. */
+  maxInFlight: 1000,
+  /** Longest wait of a poll for jobs. */
+  waitMs: 60_000,
   /** Entries of a list in a filter. */
   filterEntries: 100,
   /** Characters of an error text; a longer one is cut. */

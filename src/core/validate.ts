@@ -58,10 +58,11 @@ export class Violations {
     }
   }
 
-  /** A duration in ms, from `min` to a year. */
-  duration(field: string, value: number | undefined, min = 0): void {
-    if (value !== undefined && !(value >= min && value <= LIMITS.delayMs)) {
-      this.add(field, `must be from ${min} ms to 1 year, got ${value} ms`);
+  /** A duration in ms, from `min` to `max`, a year by default. */
+  duration(field: string, value: number | undefined, min = 0, max: number = LIMITS.delayMs): void {
+    if (value !== undefined && !(value >= min && value <= max)) {
+      const most = max === LIMITS.delayMs ? "1 year" : `${max} ms`;
+      this.add(field, `must be from ${min} ms to ${most}, got ${value} ms`);
     }
   }
 

@@ -85,6 +85,11 @@ export class WorkerPool {
     return this.#open.size + this.#lingering.size;
   }
 
+  /** Ids of the jobs whose outcome is not decided yet. */
+  get jobIds(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
   /** Begins to take jobs. */
   start(): void {
     if (this.#stopped !== undefined || this.#isTaking) return;

@@ -27,6 +27,7 @@ import {
   QueueSettingsSchema,
   QueueStatsSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { JobCompletion } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../core/backend.js";
 import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
 import { LIMITS } from "../core/limits.js";
@@ -86,10 +87,16 @@ function hasEntries(map: Readonly<Record<string, string>>): boolean {
   return false;
 }
 
-function toPayload(found: Violations, field: string, kind: CreateJobRequest["payloadKind"]): Payload | undefined {
+/** A payload or result as it came in. */
+export function toPayload(
+  found: Violations,
+  field: string,
+  kind: CreateJobRequest["payloadKind"] | JobCompletion["resultKind"],
+): Payload | undefined {
+  if (kind.case === undefined) return undefined;
   // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
-  if (kind.case === "payloadBytes") return kind.value.slice();
-  return kind.case === "payload" ? valueToText(found, field, kind.value) : undefined;
+  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value.slice();
+  return valueToText(found, field, kind.value);
 }
 
 /** A protobuf Value as JSON text. */

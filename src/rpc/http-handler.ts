@@ -17,18 +17,37 @@ import {
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Health } from "../../gen/health/v1/health_pb.js";
 import type { Engine } from "../core/engine.js";
 import { TaskQueueError } from "../core/errors.js";
+import type { HealthState } from "../core/health.js";
 import { LIMITS } from "../core/limits.js";
 import { createDlqService } from "./dlq-service.js";
 import { toConnectError } from "./errors.js";
+import { createHealthService } from "./health-service.js";
 import { createInterceptor, type InterceptorOptions } from "./interceptor.js";
 import { createJobService } from "./job-service.js";
 import { withParseErrors } from "./parse-errors.js";
 import { createQueueService } from "./queue-service.js";
+import { createReflectionServices } from "./reflection-service.js";
+import { createServerService, type ServerInfo } from "./server-service.js";
+import { createWorkerService } from "./worker-service.js";
 
-/** Largest message of a client, decompressed. */
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Every service of this server. */
+const SERVICES = [
+  JobService,
+  QueueService,
+  DlqService,
+  WorkerService,
+  ServerService,
+  Health,
+  ServerReflection,
+  ServerReflectionAlpha,
+];
 
 /** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
@@ -56,6 +75,10 @@ export type HttpResponse = ServerResponse | Http2ServerResponse;
 
 /** Settings of the handler. */
 export interface RpcHandlerOptions extends InterceptorOptions {
+  /** What the health services tell. */
+  readonly health: HealthState;
+  /** What ServerService tells. */
+  readonly info: Omit<ServerInfo, "maxStreams">;
   /** Answers what is no RPC. */
   readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
 }
@@ -68,7 +91,7 @@ export function createRpcHandler(
   const router = createConnectRouter({
     interceptors: [createInterceptor(options)],
     acceptCompression: [compressionGzip],
-    readMaxBytes: MAX_MESSAGE_BYTES,
+    readMaxBytes: LIMITS.messageBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     jsonOptions: JSON_OPTIONS,
     binaryOptions: { recursionLimit: RECURSION_LIMIT },
@@ -76,6 +99,13 @@ export function createRpcHandler(
   router.service(JobService, createJobService(engine));
   router.service(QueueService, createQueueService(engine));
   router.service(DlqService, createDlqService(engine));
+  router.service(WorkerService, createWorkerService(engine));
+  const { health, info, maxStreams } = options;
+  router.service(ServerService, createServerService(engine, health, { ...info, maxStreams }));
+  router.service(Health, createHealthService(health, new Set(SERVICES.map(({ typeName }) => typeName))));
+  const reflection = createReflectionServices(SERVICES);
+  router.service(ServerReflection, reflection.v1);
+  router.service(ServerReflectionAlpha, reflection.v1alpha);
   const handlers = new Map<string, UniversalHandler>(
     router.handlers.map((handler) => [handler.requestPath, withParseErrors(handler)]),
   );

@@ -32,6 +32,8 @@ export interface MetricsSource {
   activeWorkers(): number;
   /** Whether the backend can be reached. */
   isAvailable(): boolean;
+  /** Workers outside of the server, by how they take their jobs. */
+  remoteWorkers(): { readonly streams: number; readonly polls: number };
   /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
   readonly types: readonly string[];
 }
@@ -72,6 +74,16 @@ export function createMetrics(source: MetricsSource): Metrics {
   gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", [], function (this: Gauge) {
     this.set(source.isAvailable() ? 1 : 0);
   } as () => void);
+  gauge(
+    "gotaskq_remote_workers",
+    "Remote workers known here, by how they take jobs: stream, poll.",
+    ["kind"],
+    function (this: Gauge) {
+      const { streams, polls } = source.remoteWorkers();
+      this.set({ kind: "stream" }, streams);
+      this.set({ kind: "poll" }, polls);
+    } as () => void,
+  );
   const depth = gauge("gotaskq_queue_depth", "Jobs waiting, ready and scheduled.", ["queue"]);
   const running = gauge("gotaskq_queue_running", "Jobs leased to workers.", ["queue"]);
   const deadNow = gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ["queue"]);

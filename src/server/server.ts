@@ -7,6 +7,7 @@ import { createBuiltinHandlers } from "../core/builtin-handlers.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import { createEngine, type Engine } from "../core/engine.js";
 import type { Handlers } from "../core/handler.js";
+import { HealthState } from "../core/health.js";
 import { createIdGenerator, type IdGenerator } from "../core/ids.js";
 import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
@@ -14,10 +15,13 @@ import type { Config } from "./config.js";
 import { createListener } from "./listener.js";
 import { createMemoryGuard } from "./memory-guard.js";
 import { createMetrics, type Metrics } from "./metrics.js";
+import { readVersion } from "./version.js";
 
 /** A running server. */
 export interface Server {
   readonly engine: Engine;
+  /** What the health services tell. */
+  readonly health: HealthState;
   readonly address: AddressInfo;
   /** Where clients reach it, as in `http://127.0.0.1:8000`. */
   readonly url: string;
@@ -37,33 +41,44 @@ export interface ServerDeps {
 }
 
 /** What keeps the jobs, and makes their ids. */
-function createBackend(config: Config, clock: Clock, logger: Logger): { backend: Backend; ids: IdGenerator } {
+interface Storage {
+  readonly backend: Backend;
+  readonly ids: IdGenerator;
+  /** The node id in these, once it is known. */
+  readonly nodeId: () => number | undefined;
+}
+
+function createBackend(config: Config, clock: Clock, logger: Logger): Storage {
   const { redis, ...options } = config;
   if (redis === undefined) {
     const backend = createMemoryBackend({ clock, random: Math.random, isFull: createMemoryGuard(clock) }, options);
-    return { backend, ids: createIdGenerator(clock, config.nodeId) };
+    return { backend, ids: createIdGenerator(clock, config.nodeId), nodeId: () => config.nodeId };
   }
   const { completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize } = options;
   const settings = { ...redis, completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize };
   const backend = createRedisBackend({ clock, logger }, settings);
-  return { backend, ids: backend.ids };
+  return { backend, ids: backend.ids, nodeId: () => backend.node };
 }
 
 /** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
+  const { backend, ids, nodeId } = createBackend(config, clock, logger);
+  const health = new HealthState();
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
     isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
+    remoteWorkers: () => engine.remote.counts,
     types: Object.keys(handlers),
   });
   const { observer } = metrics;
   const { random } = Math;
   const engine: Engine = createEngine(
     {
-      ...createBackend(config, clock, logger),
+      backend,
+      ids,
       clock,
       random,
       logger,
@@ -80,18 +95,22 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
       },
       queues: config.queues,
+      availableChanged: (isAvailable) => health.set(isAvailable),
     },
   );
-  let isDraining = false;
-  const whyNotServing = () => {
-    if (isDraining) return "SERVER_DRAINING";
-    return engine.isAvailable ? undefined : "BACKEND_UNAVAILABLE";
-  };
+  const startedAt = clock.monotonic();
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
-    otherwise: (request, response) => answerPage(request, response, metrics, whyNotServing, logger),
+    health,
+    info: {
+      version: readVersion(),
+      nodeId: () => nodeId() ?? config.nodeId,
+      leaseMs: config.leaseMs,
+      uptimeMs: () => clock.monotonic() - startedAt,
+    },
+    otherwise: (request, response) => answerPage(request, response, metrics, health, logger),
   });
   const listener = createListener(rpc);
 
@@ -107,12 +126,14 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   let stopped: Promise<void> | undefined;
   return {
     engine,
+    health,
     address,
     url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
     stop() {
       stopped ??= (async () => {
-        isDraining = true;
+        health.drain();
         await engine.stop(config.shutdownTimeoutMs);
+        health.close();
         await listener.close();
       })();
       return stopped;
@@ -125,7 +146,7 @@ function answerPage(
   request: HttpRequest,
   response: HttpResponse,
   metrics: Metrics,
-  whyNotServing: () => string | undefined,
+  health: HealthState,
   logger: Logger,
 ): void {
   const answer = (status: number, type: string, body: string) => {
@@ -145,9 +166,9 @@ function answerPage(
     response.setHeader("allow", "GET, HEAD");
     answer(405, "text/plain; charset=utf-8", "use GET\n");
   } else if (path === "/healthz") {
-    const reason = whyNotServing();
-    if (reason !== undefined) answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
-    else answer(200, "application/json", '{"status":"SERVING"}');
+    const reason = health.isDraining ? "SERVER_DRAINING" : "BACKEND_UNAVAILABLE";
+    if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
+    else answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
   } else {
     metrics.page().then(
       ({ contentType, body }) => answer(200, contentType, body),

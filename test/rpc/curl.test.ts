@@ -123,4 +123,29 @@ describe.each([
     expect(details[0]?.type).toBe("google.rpc.ErrorInfo");
     expect(Buffer.from(details[0]?.value ?? "", "base64").toString()).toMatch(/JOB_NOT_FOUND.*gotaskq/s);
   });
+
+  test("works as a worker: leases by a long poll, extends, completes, and fails", async () => {
+    const post = (method: string, body: object) => curl("-H", JSON_TYPE, "-d", JSON.stringify(body), address(method));
+    const worker = { worker: "curl", types: ["by-curl"], wait: "30s", maxJobs: 2, requestId: "1" };
+    const waiting = post("WorkerService/LeaseJobs", worker);
+    const id = await created(server, { type: "by-curl" });
+    const answer = await waiting;
+    expect(answer).toMatchObject({ status: 200, body: { leases: [{ job: { id }, leaseExpiresIn: "30s" }] } });
+    const { leases } = answer.body as { leases: { leaseToken: string }[] };
+    const ref = { jobId: id, leaseToken: leases[0]?.leaseToken };
+    const progress = { percent: 10, message: "on it" };
+    expect(
+      await post("WorkerService/ExtendLeases", { extensions: [{ ...ref, extension: "60s", progress }] }),
+    ).toMatchObject({
+      body: { outcomes: [{ jobId: id, result: "EXTEND_RESULT_OK", leaseExpiresIn: "60s" }] },
+    });
+    expect(await post("WorkerService/CompleteJobs", { completions: [{ ...ref, result: { sum: 3 } }] })).toMatchObject({
+      body: { outcomes: [{ jobId: id, result: "SETTLE_RESULT_APPLIED" }] },
+    });
+    expect(
+      await post("WorkerService/FailJobs", { failures: [{ ...ref, error: "x", retryAfter: "5s" }] }),
+    ).toMatchObject({
+      body: { outcomes: [{ jobId: id, result: "SETTLE_RESULT_LEASE_LOST" }] },
+    });
+  });
 });

@@ -3,6 +3,9 @@ import { afterAll, afterEach, beforeEach } from "vitest";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { Health } from "../../gen/health/v1/health_pb.js";
 import { silentLogger } from "../../src/core/logger.js";
 import { readConfig } from "../../src/server/config.js";
 import { type Server, type ServerDeps, startServer } from "../../src/server/server.js";
@@ -13,6 +16,9 @@ export interface Clients {
   readonly jobs: Client<typeof JobService>;
   readonly queues: Client<typeof QueueService>;
   readonly dlq: Client<typeof DlqService>;
+  readonly workers: Client<typeof WorkerService>;
+  readonly info: Client<typeof ServerService>;
+  readonly healthy: Client<typeof Health>;
 }
 
 /** A server on a free port of this machine, with clients over gRPC. */
@@ -72,6 +78,9 @@ export function createClients(kind: TransportKind, url: string): Clients {
     jobs: createClient(JobService, transport),
     queues: createClient(QueueService, transport),
     dlq: createClient(DlqService, transport),
+    workers: createClient(WorkerService, transport),
+    info: createClient(ServerService, transport),
+    healthy: createClient(Health, transport),
   };
 }
 

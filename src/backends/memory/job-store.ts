@@ -8,6 +8,7 @@ import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
 import { cutText } from "../../core/text.js";
 import { ChangeLog } from "./change-log.js";
 import { type JobRecord, type RunRecord, toChange } from "./job-record.js";
+import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { QueueState } from "./queue-state.js";
 
@@ -38,6 +39,7 @@ export class JobStore {
     (a, b) => a.until - b.until,
     (entry) => entry.record.run?.token === entry.token,
   );
+  readonly leaseRequests = new LeaseRequests();
   readonly log: ChangeLog;
   readonly clock: Clock;
   readonly options: BackendOptions;

@@ -1,6 +1,14 @@
-import type { ExtendResult, Extension, Lease, LeaseRequest, LostLease, TickResult } from "../../core/backend.js";
-import type { JobStatus } from "../../core/job.js";
-import { type JobRecord, toJob } from "./job-record.js";
+import type {
+  ExtendResult,
+  Extension,
+  Lease,
+  LeaseRef,
+  LeaseRequest,
+  LostLease,
+  TickResult,
+} from "../../core/backend.js";
+import { type JobStatus, jobBytes } from "../../core/job.js";
+import { type JobRecord, type RunRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 
 /** Most jobs that one tick touches for each kind of work. */
@@ -10,24 +18,52 @@ const TICK_WORK = 1000;
 const LEASE_GRAIN_MS = 100;
 const TRIM_GRAIN_MS = 1000;
 
-/** Hands out ready jobs. */
+/** Hands out ready jobs; or, for a request that was answered before, the same leases again. */
 export function lease(store: JobStore, request: LeaseRequest): Lease[] {
+  const { requestId, worker, leaseMs } = request;
+  if (requestId === undefined) return leaseReady(store, request);
+  const monotonic = store.clock.monotonic();
+  const held = store.leaseRequests.find(worker, requestId, monotonic).flatMap((ref) => heldLease(store, ref) ?? []);
+  if (held.length > 0) return held;
+  const leases = leaseReady(store, request);
+  const refs = leases.map(({ job, token }) => ({ jobId: job.id, token }));
+  if (refs.length > 0) store.leaseRequests.remember(worker, requestId, refs, monotonic + leaseMs);
+  return leases;
+}
+
+function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
+  const { max, maxBytes = Number.POSITIVE_INFINITY, leaseMs, worker } = request;
   const leases: Lease[] = [];
+  let bytes = 0;
   const now = store.clock.now();
+  const isEnough = () => leases.length >= max || bytes >= maxBytes;
   for (const name of request.queues) {
     const queue = store.queues.get(name);
     if (queue === undefined || queue.paused) continue;
     store.promote(queue, now);
     const { maxConcurrency } = queue.settings;
-    while (leases.length < request.max && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
+    while (!isEnough() && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
       const record = queue.take(request.types);
       if (record === undefined) break;
-      const token = store.lease(record, request.leaseMs, request.worker, now);
-      leases.push({ job: toJob(record), token, expiresInMs: request.leaseMs });
+      const token = store.lease(record, leaseMs, worker, now);
+      const job = toJob(record);
+      if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(job);
+      leases.push({ job, token, expiresInMs: leaseMs });
     }
-    if (leases.length >= request.max) break;
+    if (isEnough()) break;
   }
   return leases;
+}
+
+/** A lease as it is now; undefined when it is over. */
+function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefined {
+  const record = store.jobs.get(jobId);
+  if (record?.run === undefined || record.run.token !== token) return undefined;
+  return { job: toJob(record), token, expiresInMs: leftMs(record.run, store.clock.monotonic()) };
+}
+
+function leftMs(run: RunRecord, monotonic: number): number {
+  return Math.max(0, Math.floor(run.leaseUntil - monotonic));
 }
 
 /** Moves the end of leases and stores progress. */
@@ -47,8 +83,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
     if (!run.cancelRequested && item.leaseMs !== undefined) {
       store.holdUntil(run, monotonic + item.leaseMs);
     }
-    const expiresInMs = Math.max(0, Math.floor(run.leaseUntil - monotonic));
-    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs };
+    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(run, monotonic) };
   });
 }
 

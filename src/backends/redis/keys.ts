@@ -22,6 +22,7 @@
  * | `f`        | list   | DONE and CANCELED jobs as they ended: D or C, when (13 digits), id, colon, type         |
  * | `q`, `w`   | hash   | request id to id, and id to request id                                                  |
  * | `g`        | hash   | `e` epoch and `s` number of changes so far of the log                                   |
+ * | `a:<call>` | string | what a lease call that may be repeated was answered, for as long as its lease           |
  * | `log`      | stream | what each script call changed, as the channel was told; its id: number of the last change |
  *
  * Of all queues, `<prefix>:{*}:` (no queue has that name) and `queues` (hash: name to `<created at>:<weight>`),

@@ -9,11 +9,12 @@ import type {
   Outcome,
   Settlement,
 } from "../../core/backend.js";
+import { jobBytes } from "../../core/job.js";
 import { LIMITS } from "../../core/limits.js";
 import { cutText } from "../../core/text.js";
 import { Coalescer } from "./coalescer.js";
 import type { Arg } from "./connection.js";
-import { linesOf, readLeased, statusOf, writeResult } from "./layout.js";
+import { linesOf, readJob, readLeased, statusOf, writeResult } from "./layout.js";
 import type { Locations } from "./locations.js";
 import { type QueueCalls, text } from "./queue-calls.js";
 import type { ReadyQueues } from "./ready-queues.js";
@@ -21,6 +22,12 @@ import type { ReadyQueues } from "./ready-queues.js";
 /** Jobs of one script call: leasing is the most work a job. */
 const LEASE_BATCH = 250;
 const SETTLE_BATCH = 500;
+
+/** `=`: how the answer to a repeated call begins. */
+const REPEAT = 0x3d;
+
+/** Parts of each lease in it: the job, the token, and in how many ms it ends. */
+const RECALLED_PARTS = 7;
 
 type WriteName = "complete" | "fail" | "release" | "extend";
 
@@ -55,36 +62,76 @@ export class Leases {
     this.#deps = deps;
   }
 
-  async lease({ queues, types, max, leaseMs, worker }: LeaseRequest): Promise<Lease[]> {
-    const { calls, ready } = this.#deps;
+  async lease(request: LeaseRequest): Promise<Lease[]> {
+    const { queues, types, max, maxBytes = Number.POSITIVE_INFINITY, requestId, worker } = request;
+    const { ready } = this.#deps;
+    const call = requestId === undefined ? "" : JSON.stringify([worker, requestId]);
+    const held = call === "" ? [] : await this.#recall(call);
+    if (held.length > 0) return held;
     const leases: Lease[] = [];
     if (types.length === 0) return leases;
+    let bytes = 0;
     for (const queue of queues) {
-      while (leases.length < max) {
+      while (leases.length < max && bytes < maxBytes) {
         // A queue that had none for these types is asked again when it is told to have some.
         const look = ready.look(queue, types);
         if (look === undefined) break;
         const count = Math.min(max - leases.length, LEASE_BATCH);
-        const token = this.#deps.nonce + (this.#count++).toString(36);
-        const args = [count, leaseMs, worker, token, ...types];
-        const { rest } = await calls.call("lease", queue, args, { repeatable: false });
-        const [message, ...parts] = rest as Buffer[];
-        const found = parts.length / 2;
-        if (message !== undefined && found > 0) {
-          const [, ...records] = linesOf(message.toString());
-          records.forEach((record, at) => {
-            const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
-            leases.push({ job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs });
-          });
+        const found = await this.#leaseFrom(queue, request, count, maxBytes - bytes, call);
+        if (found.isRepeat) return this.#recall(call);
+        for (const lease of found.leases) {
+          leases.push(lease);
+          if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(lease.job);
         }
-        if (found < count) {
+        if (found.isFull) return leases;
+        if (found.leases.length < count) {
           look.hadNone();
           break;
         }
+        // One script call is one remembered answer.
+        if (call !== "") return leases;
       }
-      if (leases.length >= max) break;
+      if (leases.length >= max || bytes >= maxBytes) break;
     }
     return leases;
+  }
+
+  async #leaseFrom(
+    queue: string,
+    { types, leaseMs, worker }: LeaseRequest,
+    count: number,
+    maxBytes: number,
+    call: string,
+  ): Promise<{ readonly leases: readonly Lease[]; readonly isFull: boolean; readonly isRepeat: boolean }> {
+    const token = this.#deps.nonce + (this.#count++).toString(36);
+    const bytes = maxBytes === Number.POSITIVE_INFINITY ? "" : maxBytes;
+    const args = [count, leaseMs, worker, token, bytes, call, ...types];
+    const { rest } = await this.#deps.calls.call("lease", queue, args, { repeatable: call !== "" });
+    const [message, ...parts] = rest as Buffer[];
+    if (message === undefined || parts.length === 0) return { leases: [], isFull: false, isRepeat: false };
+    if (message[0] === REPEAT) return { leases: [], isFull: false, isRepeat: true };
+    const [, ...records] = linesOf(message.toString());
+    const leases = records.map((record, at): Lease => {
+      const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
+      return { job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs };
+    });
+    return { leases, isFull: parts.length % 2 === 1, isRepeat: false };
+  }
+
+  /** The leases that a call was answered before, in whichever queue, those that are still held. */
+  async #recall(call: string): Promise<Lease[]> {
+    const queues = this.#deps.queues();
+    const answers = await Promise.all(queues.map((queue) => this.#deps.calls.call("recall", queue, [call])));
+    return answers.flatMap(({ rest }, index): Lease[] => {
+      const queue = queues[index] as string;
+      const leases: Lease[] = [];
+      for (let at = 1; at < rest.length; at += RECALLED_PARTS) {
+        const job = readJob(queue, rest.slice(at, at + RECALLED_PARTS - 2) as Buffer[]);
+        const token = `${text(rest[at + RECALLED_PARTS - 2])}.${job.id}@${queue}`;
+        leases.push({ job, token, expiresInMs: Number(rest[at + RECALLED_PARTS - 1]) });
+      }
+      return leases;
+    });
   }
 
   complete(items: readonly Completion[]): Promise<Settlement[]> {

@@ -5,6 +5,7 @@ import {
   addOne,
   changesOf,
   done,
+  expectAbout,
   expectUntouched,
   failed,
   jobOf,
@@ -13,6 +14,7 @@ import {
   leaseOne,
   only,
   passTime,
+  readAll,
   ref,
   statsOf,
   statuses,
@@ -156,6 +158,28 @@ export function describeLeaseExpiry(open: Open): void {
       expect(await statuses(backend, [id])).toEqual(["RUNNING"]);
       await passTime(opened, 100);
       expect(await statuses(backend, [id])).toEqual(["PENDING"]);
+    });
+
+    test("an extension of no length and without progress tells what is left, and changes nothing", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const id = await addOne(backend);
+      const leased = await leaseOne(backend);
+      await opened.advance(LEASE_MS / 2);
+      const before = await jobOf(backend, id);
+      const cursor = await backend.head();
+      const [asked] = await backend.extend([ref(leased)]);
+      expect(asked?.outcome).toBe("OK");
+      expectAbout(LEASE_MS / 2, asked?.expiresInMs ?? 0, opened);
+      await backend.cancel(id);
+      expect(await backend.extend([ref(leased), { ...ref(leased), token: "none" }])).toMatchObject([
+        { outcome: "CANCEL_REQUESTED" },
+        { outcome: "LEASE_LOST", expiresInMs: 0 },
+      ]);
+      expect(await jobOf(backend, id)).toMatchObject({ revision: before.revision + 1, cancelRequested: true });
+      expect((await readAll(backend, cursor)).changes).toHaveLength(1);
+      await passTime(opened, LEASE_MS / 2);
+      expect(await backend.extend([ref(leased)])).toEqual([{ outcome: "LEASE_LOST", expiresInMs: 0 }]);
     });
 
     test("a settled or released lease does not run out any more", async () => {

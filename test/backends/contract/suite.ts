@@ -7,6 +7,7 @@ import { describeFailing } from "./failing.js";
 import { describeFencing } from "./fencing.js";
 import { type BackendHarness, openWith } from "./harness.js";
 import { describeLeaseExpiry } from "./lease-expiry.js";
+import { describeLeaseRequests } from "./lease-requests.js";
 import { describeLeasing } from "./leasing.js";
 import { describeListing } from "./listing.js";
 import { describeModel } from "./model.js";
@@ -24,6 +25,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeRequestIds(open);
     describeOrdering(open, harness);
     describeLeasing(open);
+    describeLeaseRequests(open);
     describeFencing(open);
     describeLeaseExpiry(open);
     describeFailing(open);

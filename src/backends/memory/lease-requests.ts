@@ -1,0 +1,49 @@
+import type { LeaseRef } from "../../core/backend.js";
+import { OrderedQueue } from "./ordered-queue.js";
+
+/** Requests that are remembered at the most: beyond, the one that ends first is forgotten. */
+const MAX_REQUESTS = 100_000;
+
+interface Entry {
+  readonly key: string;
+  readonly until: number;
+  readonly leases: readonly LeaseRef[];
+}
+
+/** Which leases a request id was answered with, for as long as they were to last. */
+export class LeaseRequests {
+  readonly #byKey = new Map<string, Entry>();
+  readonly #byEnd = new OrderedQueue<Entry>(
+    (a, b) => a.until - b.until,
+    (entry) => this.#byKey.get(entry.key) === entry,
+  );
+
+  /** The leases of a request; times are those of the monotonic clock. */
+  find(worker: string, requestId: string, now: number): readonly LeaseRef[] {
+    this.#forget(now);
+    return this.#byKey.get(keyOf(worker, requestId))?.leases ?? [];
+  }
+
+  /** Remembers the leases of a request, in place of earlier ones. */
+  remember(worker: string, requestId: string, leases: readonly LeaseRef[], until: number): void {
+    const entry = { key: keyOf(worker, requestId), until, leases };
+    const isKnown = this.#byKey.has(entry.key);
+    this.#byKey.set(entry.key, entry);
+    if (isKnown) this.#byEnd.discard();
+    this.#byEnd.push(entry);
+    if (this.#byKey.size > MAX_REQUESTS) this.#drop();
+  }
+
+  #forget(now: number): void {
+    while ((this.#byEnd.peek()?.until ?? Number.POSITIVE_INFINITY) <= now) this.#drop();
+  }
+
+  #drop(): void {
+    const first = this.#byEnd.pop();
+    if (first !== undefined) this.#byKey.delete(first.key);
+  }
+}
+
+function keyOf(worker: string, requestId: string): string {
+  return JSON.stringify([worker, requestId]);
+}

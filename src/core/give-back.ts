@@ -1,0 +1,39 @@
+import type { LeaseRef } from "./backend.js";
+import type { Leasing } from "./leasing.js";
+import type { Logger } from "./logger.js";
+
+/** Releases leases that nobody waits for. */
+export interface GiveBack {
+  /** Gives these jobs back, in the background; when that fails, their leases end by themselves. */
+  (refs: readonly LeaseRef[]): void;
+  /** Resolves when all that was given back so far is written, or has failed. */
+  idle(): Promise<void>;
+}
+
+/** Makes a `GiveBack`. */
+export function createGiveBack(leasing: Leasing, logger: Logger): GiveBack {
+  const writes = new Set<Promise<void>>();
+
+  async function release(refs: readonly LeaseRef[]): Promise<void> {
+    try {
+      await leasing.release(refs.map(({ jobId, token }) => ({ jobId, token })));
+    } catch (error) {
+      logger.warn(
+        { err: error, jobs: refs.length },
+        "jobs could not be given back; their leases will end by themselves",
+      );
+    }
+  }
+
+  function giveBack(refs: readonly LeaseRef[]): void {
+    if (refs.length === 0) return;
+    const write = release(refs).finally(() => writes.delete(write));
+    writes.add(write);
+  }
+
+  return Object.assign(giveBack, {
+    async idle() {
+      await Promise.all(writes);
+    },
+  });
+}

@@ -1,0 +1,97 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Progress as ProgressPb } from "../../gen/gotaskq/v1/job_pb.js";
+import { type Worker, WorkerKind as WorkerKindPb, WorkerSchema } from "../../gen/gotaskq/v1/server_service_pb.js";
+import {
+  type ExtendOutcome,
+  ExtendOutcomeSchema,
+  ExtendResult as ExtendResultPb,
+  type JobFailure,
+  type Lease as LeasePb,
+  LeaseSchema,
+  Retry,
+  type SettleOutcome,
+  SettleOutcomeSchema,
+  SettleResult,
+} from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { ExtendResult, Lease, LeaseRef, Outcome, RetryDecision, Settlement } from "../core/backend.js";
+import type { Progress } from "../core/job.js";
+import type { Violations } from "../core/validate.js";
+import type { WorkerInfo, WorkerKind } from "../core/worker-info.js";
+import { fromJob, toMs } from "./convert.js";
+
+/** Ids of running jobs that are told of one worker. */
+const MAX_JOB_IDS = 100;
+
+const SETTLED: Readonly<Record<Outcome, SettleResult>> = {
+  APPLIED: SettleResult.APPLIED,
+  ALREADY_APPLIED: SettleResult.ALREADY_APPLIED,
+  LEASE_LOST: SettleResult.LEASE_LOST,
+  CANCELED: SettleResult.CANCELED,
+};
+
+const EXTENDED: Readonly<Record<ExtendResult["outcome"], ExtendResultPb>> = {
+  OK: ExtendResultPb.OK,
+  LEASE_LOST: ExtendResultPb.LEASE_LOST,
+  CANCEL_REQUESTED: ExtendResultPb.CANCEL_REQUESTED,
+};
+
+const KINDS: Readonly<Record<WorkerKind, WorkerKindPb>> = {
+  BUILT_IN: WorkerKindPb.BUILT_IN,
+  STREAM: WorkerKindPb.STREAM,
+  POLL: WorkerKindPb.POLL,
+};
+
+/** A lease as it goes out. */
+export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
+  return create(LeaseSchema, { job: fromJob(job), leaseToken: token, leaseExpiresIn: durationFromMs(expiresInMs) });
+}
+
+/** A lease as a worker names it. */
+export function toRef({ jobId, leaseToken }: { readonly jobId: string; readonly leaseToken: string }): LeaseRef {
+  return { jobId, token: leaseToken };
+}
+
+/** What became of writes that end leases, in their order. */
+export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly Settlement[]): SettleOutcome[] {
+  return settlements.map(({ outcome }, index) =>
+    create(SettleOutcomeSchema, { jobId: refs[index]?.jobId ?? "", result: SETTLED[outcome] }),
+  );
+}
+
+/** What became of extensions, in their order. */
+export function fromExtensions(refs: readonly LeaseRef[], results: readonly ExtendResult[]): ExtendOutcome[] {
+  return results.map(({ outcome, expiresInMs }, index) =>
+    create(ExtendOutcomeSchema, {
+      jobId: refs[index]?.jobId ?? "",
+      result: EXTENDED[outcome],
+      leaseExpiresIn: durationFromMs(expiresInMs),
+    }),
+  );
+}
+
+/** Whether and when to retry; `path` stands before its field names. */
+export function toRetry(found: Violations, path: string, kind: JobFailure["retryKind"]): RetryDecision {
+  if (kind.case === "retryAfter") return { afterMs: toMs(found, `${path}retryAfter`, kind.value) ?? 0 };
+  const retry = kind.value ?? Retry.UNSPECIFIED;
+  if (retry === Retry.NEVER) return "NEVER";
+  if (retry !== Retry.DEFAULT && retry !== Retry.UNSPECIFIED) found.add(`${path}retry`, `is not a retry: ${retry}`);
+  return "DEFAULT";
+}
+
+/** A progress report as the core takes it. */
+export function toProgress(progress: ProgressPb | undefined): Progress | undefined {
+  return progress && { percent: progress.percent, message: progress.message };
+}
+
+/** A worker as it goes out. */
+export function fromWorker(worker: WorkerInfo): Worker {
+  const { id, name, kind, queues, types, capacity, jobIds, leaseMs, since } = worker;
+  return create(WorkerSchema, {
+    ...{ id, name, kind: KINDS[kind], queues: [...queues], types: [...types], capacity },
+    running: jobIds.length,
+    jobIds: jobIds.slice(0, MAX_JOB_IDS),
+    lease: durationFromMs(leaseMs),
+    connectedAt: timestampFromMs(since),
+  });
+}

@@ -1,0 +1,112 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  CompleteJobsResponseSchema,
+  ExtendLeasesResponseSchema,
+  FailJobsResponseSchema,
+  LeaseJobsResponseSchema,
+  ReleaseJobsResponseSchema,
+  type StreamJobsRequest,
+  StreamJobsResponseSchema,
+  type WorkerService,
+} from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Engine } from "../core/engine.js";
+import { GRACE_MS } from "../core/grace.js";
+import { LIMITS } from "../core/limits.js";
+import { Violations } from "../core/validate.js";
+import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../core/worker-stream.js";
+import { fromHeartbeat, toMs, toPayload } from "./convert.js";
+import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
+
+/** WorkerService over the core. */
+export function createWorkerService({ remote }: Engine): ServiceImpl<typeof WorkerService> {
+  return {
+    async *streamJobs(request: StreamJobsRequest, { signal }: HandlerContext) {
+      const found = new Violations();
+      const leaseMs = toMs(found, "lease", request.lease);
+      for await (const event of remote.stream({ ...request, leaseMs }, signal, found)) {
+        yield create(StreamJobsResponseSchema, { event: fromEvent(event) });
+      }
+    },
+
+    async leaseJobs(request, { signal }) {
+      const found = new Violations();
+      const leaseMs = toMs(found, "lease", request.lease);
+      const waitMs = toMs(found, "wait", request.wait);
+      const leases = await remote.poll({ ...request, leaseMs, waitMs }, signal, found);
+      return create(LeaseJobsResponseSchema, { leases: leases.map(fromLease) });
+    },
+
+    async completeJobs({ completions }) {
+      const found = new Violations();
+      found.count("completions", completions, 1, LIMITS.batch);
+      found.throwIfAny();
+      const items = completions.map(({ jobId, leaseToken, resultKind }, index) => ({
+        jobId,
+        token: leaseToken,
+        result: toPayload(found, `completions[${index}].result`, resultKind),
+      }));
+      const settlements = await remote.complete(items, found);
+      return create(CompleteJobsResponseSchema, { outcomes: fromSettlements(items, settlements) });
+    },
+
+    async failJobs({ failures }) {
+      const found = new Violations();
+      found.count("failures", failures, 1, LIMITS.batch);
+      found.throwIfAny();
+      const items = failures.map(({ jobId, leaseToken, error, retryKind }, index) => ({
+        jobId,
+        token: leaseToken,
+        error,
+        retry: toRetry(found, `failures[${index}].`, retryKind),
+      }));
+      const settlements = await remote.fail(items, found);
+      return create(FailJobsResponseSchema, { outcomes: fromSettlements(items, settlements) });
+    },
+
+    async extendLeases({ extensions }) {
+      const found = new Violations();
+      found.count("extensions", extensions, 1, LIMITS.batch);
+      found.throwIfAny();
+      const items = extensions.map(({ jobId, leaseToken, extension, progress }, index) => ({
+        jobId,
+        token: leaseToken,
+        leaseMs: toMs(found, `extensions[${index}].extension`, extension),
+        progress: toProgress(progress),
+      }));
+      const results = await remote.extend(items, found);
+      return create(ExtendLeasesResponseSchema, { outcomes: fromExtensions(items, results) });
+    },
+
+    async releaseJobs({ releases }) {
+      const refs = releases.map(toRef);
+      const settlements = await remote.release(refs);
+      return create(ReleaseJobsResponseSchema, { outcomes: fromSettlements(refs, settlements) });
+    },
+  };
+}
+
+function fromEvent(event: WorkerStreamEvent) {
+  switch (event.kind) {
+    case "session":
+      return {
+        case: "session" as const,
+        value: {
+          id: event.id,
+          lease: durationFromMs(event.leaseMs),
+          maxInFlight: event.maxInFlight,
+          heartbeatInterval: durationFromMs(STREAM_HEARTBEAT_MS),
+          grace: durationFromMs(GRACE_MS),
+        },
+      };
+    case "lease":
+      return { case: "lease" as const, value: fromLease(event.lease) };
+    case "cancel":
+      return { case: "cancel" as const, value: { jobId: event.jobId } };
+    case "drain":
+      return { case: "drain" as const, value: { closesIn: durationFromMs(event.closesInMs) } };
+    case "heartbeat":
+      return { case: "heartbeat" as const, value: fromHeartbeat(event.at) };
+  }
+}
