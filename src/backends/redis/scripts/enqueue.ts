@@ -19,7 +19,7 @@ end
 local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
 local nowLong = format('%015d', now)
 local nowPlace = format('%011x', now)
-local letters, begins = {}, {}
+local letters, begins, entry = {}, {}, 0
 
 local function ownerOf(request)
   if known[request] == nil then known[request] = call('HGET', base .. 'q', request) end
@@ -38,30 +38,32 @@ end
 local function lineOf(type)
   local line = lines[type]
   if not line then
-    line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}}
+    line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
     lines[type] = line
   end
   return line
 end
 
--- Jobs of one program begin alike: what is made of that is made once.
+-- Jobs of one program begin alike, up to their type: what is made of that is made once.
+local last
 local function beginOf(spec)
-  local text = sub(spec, 1, 42)
-  local begin = begins[text]
-  if not begin then
+  if last and find(spec, last.text, 1, true) == 1 then return last end
+  local text = sub(spec, 1, 42 + tonumber(sub(spec, 40, 42)))
+  last = begins[text]
+  if not last then
     local priority = sub(spec, 1, 2)
-    begin = {
-      priority = priority, score = readyScore(tonumber(priority), now),
-      typeEnd = 42 + tonumber(sub(spec, 40, 42)), kind = '2' .. priority,
+    last = {
+      text = text, priority = priority, score = readyScore(tonumber(priority), now), kind = '2' .. priority,
+      line = lineOf(sub(text, 43)),
     }
-    begins[text] = begin
+    begins[text] = last
   end
-  return begin
+  return last
 end
 
 local function create(id, when, request, spec)
   local begin = beginOf(spec)
-  local line = lineOf(sub(spec, 43, begin.typeEnd))
+  local line = begin.line
   local letter = letters[#id]
   if not letter then
     letter = string.char(96 + #id)
@@ -74,20 +76,20 @@ local function create(id, when, request, spec)
     runAfterText = format('%015d', runAfter)
     score = readyScore(tonumber(begin.priority), runAfter)
   end
-  local entry = #added
   added[entry + 1], added[entry + 2] = id, nowText .. runAfterText .. spec
   indexed[entry + 1], indexed[entry + 2] = '0', letter .. id .. line.suffix
+  entry = entry + 2
   if runAfter > now then
     scheduled[#scheduled + 1] = format('%d', runAfter)
     scheduled[#scheduled + 1] = begin.priority .. nowPlace .. letter .. id .. line.suffix
     due(runAfter)
   else
-    local ready = line.ready
-    local size = #ready
-    ready[size + 1], ready[size + 2] = score, nowPlace .. letter .. id
+    local ready, at = line.ready, line.size
+    ready[at + 1], ready[at + 2] = score, nowPlace .. letter .. id
+    line.size = at + 2
   end
-  local size = #records
   records[size + 1], records[size + 2], records[size + 3], records[size + 4] = begin.kind, runAfterText, id, line.json
+  size = size + 4
   count = count + 1
   if request then
     requests[#requests + 1] = request

@@ -121,19 +121,27 @@ local changed, leases, tails, begins = {}, {}, {}, {}
 local lock = '0' .. token .. '|\n'
 local ends = format('%d', now + leaseMs)
 
--- Jobs that were created together begin alike: what is made of that is made once.
+local function tailOf(type)
+  tails[type] = tails[type] or cjson.encode({type, worker, '', '', ''})
+  return tails[type]
+end
+
+-- Jobs that were created together begin alike, up to their type: what is made of that is made once.
+local last
 local function beginOf(spec)
-  local text = sub(spec, 1, 70)
-  local begin = begins[text]
-  if not begin then
-    begin = {
+  if last and find(spec, last.text, 1, true) == 1 then return last end
+  local text = sub(spec, 1, 70 + tonumber(sub(spec, 68, 70)))
+  last = begins[text]
+  if not last then
+    last = {
+      text = text,
       head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
         .. nowText .. '0000000000000',
-      typeEnd = 70 + tonumber(sub(spec, 68, 70)),
+      tail = tailOf(sub(text, 71)),
     }
-    begins[text] = begin
+    begins[text] = last
   end
-  return begin
+  return last
 end
 
 for at, id in ipairs(chosen) do
@@ -148,12 +156,7 @@ for at, id in ipairs(chosen) do
     errors = s.error ~= '' and call('HGET', base .. 'e', id)
   else
     local begin = beginOf(spec)
-    local type = sub(spec, 71, begin.typeEnd)
-    head, tail = begin.head, tails[type]
-    if not tail then
-      tail = cjson.encode({type, worker, '', '', ''})
-      tails[type] = tail
-    end
+    head, tail = begin.head, begin.tail
     changed[at * 2] = head .. lock .. tail
   end
   changed[at * 2 - 1] = id

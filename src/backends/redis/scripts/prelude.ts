@@ -41,7 +41,7 @@ local byPriority = meta[1] == 'P'
 local maxConcurrency = tonumber(meta[2] or 0)
 
 -- What this call did: told to the log and to every server by finish. The records follow a line about all of them.
-local records, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 0, 0, false, false, false, nil, '-'
+local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
@@ -217,9 +217,9 @@ end
 
 -- In parts: a string of its own for each record would be the most work of all.
 local function record(kind, head, id, tail)
-  local size = #records
   records[size + 1], records[size + 2], records[size + 3] = kind, head, id
   records[size + 4], records[size + 5], records[size + 6] = ' ', tail, '\n'
+  size = size + 6
   count = count + 1
 end
 

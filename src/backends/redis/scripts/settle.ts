@@ -11,21 +11,24 @@ export const COMPLETE = lua`
 local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(base .. 's', ids) or {}
-local ended, changed, finished, types, heads = {}, {}, {}, {}, {}
+local ended, changed, finished, types, heads, done = {}, {}, {}, {}, {}, 0
 
 -- Jobs that were leased together begin alike: what is made of that is made once.
+local last
 local function headOf(raw)
-  local text = sub(raw, 1, 94)
-  local head = heads[text]
-  if not head then
-    head = {
+  if last and find(raw, last.old, 1, true) == 1 then return last end
+  local old = sub(raw, 1, 94)
+  last = heads[old]
+  if not last then
+    last = {
+      old = old,
       text = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
         .. nowText .. sub(raw, 54, 81) .. nowText,
       outcome = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ',
     }
-    heads[text] = head
+    heads[old] = last
   end
-  return head
+  return last
 end
 
 local function typeOf(tail)
@@ -47,9 +50,9 @@ for at, id in ipairs(ids) do
     local head, type = headOf(raw), typeOf(tail)
     local text = head.text .. '1|' .. token .. '\n' .. tail
     ended[id] = text
-    local size = #changed
-    changed[size + 1], changed[size + 2] = id, text
-    finished[#finished + 1] = 'D' .. nowText .. id .. type.member
+    done = done + 1
+    changed[done * 2 - 1], changed[done * 2] = id, text
+    finished[done] = 'D' .. nowText .. id .. type.member
     record('0', head.text, id, tail)
     if result ~= '' then
       results[#results + 1] = id
