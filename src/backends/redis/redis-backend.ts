@@ -31,8 +31,9 @@ import { QueueAdmin } from "./queue-admin.js";
 import { QueueCalls } from "./queue-calls.js";
 import { ReadyQueues } from "./ready-queues.js";
 import { REDIS_TIME } from "./script.js";
+import { Session } from "./session.js";
 import { Sweeps } from "./sweeps.js";
-import { hidePassword, parseRedisUrl, URL_FORMS } from "./url.js";
+import { parseRedisUrl, URL_FORMS } from "./url.js";
 
 /** Settings of the Redis backend. */
 export interface RedisBackendOptions extends BackendOptions {
@@ -65,12 +66,6 @@ export interface RedisBackend extends Backend {
 
 /** How long Redis may take to be there at the start, ms. */
 const START_MS = 5000;
-
-/** Least time between two log lines about the same trouble, ms. */
-const COMPLAINT_MS = 5000;
-
-/** Wait before it is tried again to go on after a break, ms. */
-const RESUME_MS = 500;
 
 /** Makes the backend. `start` rejects with `RedisUnusable` when this Redis cannot be used. */
 export function createRedisBackend(
@@ -122,72 +117,31 @@ export function createRedisBackend(
   const ids = new NodeIds({ connection, keys, clock, logger, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
   const sweeps = new Sweeps({ calls, directory, admin, dueTimes, listener: () => listener, self });
-  let isStarted = false;
-  let isStopped = false;
-  let isAvailable = false;
-  let complainedAt = Number.NEGATIVE_INFINITY;
-  let trouble = "";
-
-  for (const each of [client, subscriber]) {
-    each.on("error", (error: Error & { lastNodeError?: Error }) => {
-      trouble = (error.lastNodeError ?? error).message || String(error);
-      const now = clock.monotonic();
-      if (!isStarted || now - complainedAt < COMPLAINT_MS) return;
-      complainedAt = now;
-      logger.warn({ err: error }, "trouble with the connection to Redis");
-    });
-    each.on("close", () => setAvailable(false));
-    each.on("ready", () => void resume());
-  }
-
-  function setAvailable(value: boolean): void {
-    if (!isStarted || isStopped || value === isAvailable) return;
-    isAvailable = value;
-    if (value) logger.info({}, "Redis is there");
-    else logger.warn({}, "Redis is away: creates are refused until it is back");
-    listener?.available(value);
-  }
-
-  const isReady = () => isStarted && !isStopped && connection.isReady && subscription.isReady;
-  let resuming: Promise<void> | undefined;
-  let resumeAgain = false;
-
-  /** Looks at everything anew, once both connections are there. A call while it does so makes it begin again. */
-  function resume(): Promise<void> {
-    resumeAgain = true;
-    resuming ??= goOn().finally(() => {
-      resuming = undefined;
-    });
-    return resuming;
-  }
-
-  async function goOn(): Promise<void> {
-    while (resumeAgain && isReady()) {
-      resumeAgain = false;
-      try {
-        await checkSchema(connection, keys);
-        await ids.renew();
-        await ensureDefaultQueue();
-        await events.resume();
-        if (resumeAgain || !isReady()) continue;
-        setAvailable(true);
-        listener?.resync();
-      } catch (error) {
-        if (isStopped) return;
-        logger.warn({ err: error }, "could not go on after a break in the connection to Redis; trying again");
-        await new Promise<void>((resolve) => clock.setTimer(RESUME_MS, resolve));
-        resumeAgain = true;
-      }
-    }
-  }
+  const session = new Session({
+    clock,
+    logger,
+    url,
+    client,
+    subscriber,
+    connection,
+    subscription,
+    async goOn() {
+      await checkSchema(connection, keys);
+      await ids.renew();
+      await ensureDefaultQueue();
+      await events.resume();
+    },
+    available(isAvailable) {
+      listener?.available(isAvailable);
+      if (isAvailable) listener?.resync();
+    },
+  });
 
   /** Redis may have lost its data under us (FLUSHALL, a restore): then there is no connection that breaks. */
   async function lookForData(): Promise<void> {
-    if (!isReady() || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
+    if (!session.isReady || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
     logger.error({}, "Redis has lost what was in it: the queues are made anew");
-    await resume();
-    // The engine makes the queues it is to see to.
-    if (isAvailable) listener?.available(true);
+    await session.resume();
   }
 
   async function enqueue(items: readonly NewJob[]): Promise<EnqueueResult[]> {
@@ -214,44 +168,20 @@ export function createRedisBackend(
     });
   }
 
-  function unusable(why = trouble): RedisUnusable {
-    return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${why || "it does not answer"}`);
-  }
-
-  /** Waits for both connections. */
-  async function connect(end: number): Promise<void> {
-    for (const each of [client, subscriber]) {
-      if (each.status !== "wait") continue;
-      each.connect().catch((error: Error) => {
-        trouble = error.message;
-      });
-    }
-    for (;;) {
-      const isReady = connection.isReady && subscription.isReady;
-      // A connection whose database does not exist becomes ready all the same, on database 0.
-      const isHopeless = isReady
-        ? /DB index/.test(trouble)
-        : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/.test(trouble);
-      if (isHopeless || (!isReady && clock.monotonic() >= end)) {
-        throw unusable();
-      }
-      if (isReady) return;
-      await new Promise<void>((resolve) => clock.setTimer(20, resolve));
-    }
-  }
+  let isStopped = false;
 
   async function start(given: BackendListener): Promise<void> {
     const end = clock.monotonic() + START_MS;
     for (;;) {
       try {
-        await connect(end);
+        await session.connect(end);
         await checkServer(connection, keys, logger);
         await ids.start();
         await ensureDefaultQueue();
         listener = given;
         events.listen(given);
         await events.resume();
-        isStarted = isAvailable = true;
+        session.started();
         return;
       } catch (error) {
         // It may have gone away again in between.
@@ -259,19 +189,18 @@ export function createRedisBackend(
         await stop();
         if (!isUnavailable(error)) throw error;
         const { cause, message } = error as TaskQueueError;
-        throw unusable(cause instanceof Error ? cause.message : message);
+        throw session.unusable(cause instanceof Error ? cause.message : message);
       }
     }
   }
 
   async function stop(): Promise<void> {
     if (isStopped) return;
-    await ids.stop();
     isStopped = true;
+    await ids.stop();
     listener = undefined;
     events.listen(undefined);
-    connection.stop();
-    subscription.stop();
+    session.stop();
   }
 
   /** Writes with tokens. Another server may have made a queue this moment, and given the lease of a job in it. */

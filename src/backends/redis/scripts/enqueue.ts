@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /**
  * Creates jobs in one queue, group by group; each group whole or not at all.

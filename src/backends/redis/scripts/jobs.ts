@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** Reads jobs. ARGV[7..] ids. Answers of each job that is there: id, spec, state, errors, result. */
 export const GET = lua`

@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** What scripts begin with that answer a lease call once more. */
 const RECALL = lua`

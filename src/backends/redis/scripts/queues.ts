@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** What scripts that answer a queue begin with: its settings and figures now. Looking changes nothing. */
 const SNAPSHOT = lua`

@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /**
  * RUNNING to DONE for the current token.
