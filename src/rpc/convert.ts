@@ -1,22 +1,11 @@
-import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { create, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type Duration, NullValue, type Timestamp, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
-  type Duration,
-  durationFromMs,
-  type Timestamp,
-  timestampFromMs,
-  type Value,
-  ValueSchema,
-} from "@bufbuild/protobuf/wkt";
-import {
-  AttemptErrorSchema,
-  BackoffSchema,
   type Heartbeat,
   HeartbeatSchema,
   type Job as JobPb,
-  JobSchema,
   JobStatus as JobStatusPb,
   type Progress as ProgressPb,
-  ProgressSchema,
 } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, type JobChange, JobChangeSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import {
@@ -30,7 +19,6 @@ import {
 import type { JobCompletion } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../core/backend.js";
 import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
-import { LIMITS } from "../core/limits.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
 
@@ -140,9 +128,13 @@ export function toTime(found: Violations, field: string, time: Timestamp | undef
   return Number(seconds) * 1000 + wholeMs(nanos);
 }
 
-/** A job as it goes out. */
+/**
+ * A job as it goes out. Written as a literal, as are its parts: `create` looks at every field of every message, and this
+ * is done for each job that a worker gets.
+ */
 export function fromJob(job: Job): JobPb {
-  return create(JobSchema, {
+  return {
+    $typeName: "gotaskq.v1.Job",
     id: job.id,
     queue: job.queue,
     type: job.type,
@@ -154,30 +146,32 @@ export function fromJob(job: Job): JobPb {
     deliveries: job.deliveries,
     lostLeases: job.lostLeases,
     error: job.error,
-    attemptErrors: job.attemptErrors.map(({ at, error, delivery, worker }) =>
-      create(AttemptErrorSchema, { time: timestampFromMs(at), error, delivery, worker }),
-    ),
+    attemptErrors: job.attemptErrors.map(({ at, error, delivery, worker }) => ({
+      $typeName: "gotaskq.v1.AttemptError",
+      time: fromMs(at),
+      error,
+      delivery,
+      worker,
+    })),
     resultKind: fromPayload(job.result, "result", "resultBytes"),
     progress: fromProgress(job.progress),
     metadata: { ...job.metadata },
-    backoff: create(BackoffSchema, {
-      baseDelay: durationFromMs(job.backoff.baseDelayMs),
-      maxDelay: durationFromMs(job.backoff.maxDelayMs),
-    }),
-    timeout: job.timeoutMs > 0 ? durationFromMs(job.timeoutMs) : undefined,
+    backoff: {
+      $typeName: "gotaskq.v1.Backoff",
+      baseDelay: fromDuration(job.backoff.baseDelayMs),
+      maxDelay: fromDuration(job.backoff.maxDelayMs),
+    },
+    timeout: job.timeoutMs > 0 ? fromDuration(job.timeoutMs) : undefined,
     cancelRequested: job.cancelRequested,
     worker: job.worker,
     revision: job.revision,
-    createdAt: timestampFromMs(job.createdAt),
-    updatedAt: timestampFromMs(job.updatedAt),
-    runAfter: timestampFromMs(job.runAfter),
+    createdAt: fromMs(job.createdAt),
+    updatedAt: fromMs(job.updatedAt),
+    runAfter: fromMs(job.runAfter),
     startedAt: fromTime(job.startedAt),
     finishedAt: fromTime(job.finishedAt),
-  });
+  };
 }
-
-/** Levels that the library reads: those of the payload, the innermost value, the message. What was let in must go out. */
-const DEEP_ENOUGH = { recursionLimit: LIMITS.payloadDepth + 2 };
 
 function fromPayload<A extends string, B extends string>(
   payload: Payload | undefined,
@@ -185,17 +179,63 @@ function fromPayload<A extends string, B extends string>(
   bytes: B,
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
-  if (typeof payload === "string")
-    return { case: text, value: fromJson(ValueSchema, JSON.parse(payload) as JsonValue, DEEP_ENOUGH) };
+  if (typeof payload === "string") return { case: text, value: fromJsonValue(JSON.parse(payload) as JsonValue) };
   return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
 }
 
+/** JSON as a protobuf Value; as deep as it was let in. */
+function fromJsonValue(json: JsonValue): Value {
+  return { $typeName: "google.protobuf.Value", kind: fromJsonKind(json) };
+}
+
+function fromJsonKind(json: JsonValue): Value["kind"] {
+  if (json === null) return { case: "nullValue", value: NullValue.NULL_VALUE };
+  if (typeof json === "string") return { case: "stringValue", value: json };
+  if (typeof json === "number") return { case: "numberValue", value: json };
+  if (typeof json === "boolean") return { case: "boolValue", value: json };
+  if (Array.isArray(json)) {
+    return {
+      case: "listValue",
+      value: { $typeName: "google.protobuf.ListValue", values: json.map(fromJsonValue) },
+    };
+  }
+  const fields: Record<string, Value> = {};
+  for (const [key, value] of Object.entries(json)) {
+    // An own property of this name, as the parser made it; an assignment would set the prototype.
+    if (key === "__proto__") Object.defineProperty(fields, key, { value: fromJsonValue(value), ...OWN });
+    else fields[key] = fromJsonValue(value);
+  }
+  return { case: "structValue", value: { $typeName: "google.protobuf.Struct", fields } };
+}
+
+const OWN = { enumerable: true, configurable: true, writable: true };
+
 function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
-  return progress && create(ProgressSchema, progress);
+  return progress && { $typeName: "gotaskq.v1.Progress", percent: progress.percent, message: progress.message };
+}
+
+/** Ms since 1970 as a Timestamp. */
+export function fromMs(ms: number): Timestamp {
+  const seconds = Math.floor(ms / 1000);
+  return {
+    $typeName: "google.protobuf.Timestamp",
+    seconds: BigInt(seconds),
+    nanos: Math.round((ms - seconds * 1000) * 1e6),
+  };
 }
 
 function fromTime(ms: number | undefined): Timestamp | undefined {
-  return ms === undefined ? undefined : timestampFromMs(ms);
+  return ms === undefined ? undefined : fromMs(ms);
+}
+
+/** Ms, none or more of them, as a Duration. */
+export function fromDuration(ms: number): Duration {
+  const seconds = Math.floor(ms / 1000);
+  return {
+    $typeName: "google.protobuf.Duration",
+    seconds: BigInt(seconds),
+    nanos: Math.round((ms - seconds * 1000) * 1e6),
+  };
 }
 
 /** A change as it goes out. */
@@ -206,7 +246,7 @@ export function fromChange(change: Change): JobChange {
     type: change.type,
     status: STATUS_TO_PB[change.status],
     revision: change.revision,
-    time: timestampFromMs(change.updatedAt),
+    time: fromMs(change.updatedAt),
     deleted: change.deleted,
     priority: change.priority,
     retryCount: change.retryCount,
@@ -216,7 +256,7 @@ export function fromChange(change: Change): JobChange {
     progress: fromProgress(change.progress),
     cancelRequested: change.cancelRequested,
     worker: change.worker,
-    runAfter: timestampFromMs(change.runAfter),
+    runAfter: fromMs(change.runAfter),
     startedAt: fromTime(change.startedAt),
     finishedAt: fromTime(change.finishedAt),
   });
@@ -224,7 +264,7 @@ export function fromChange(change: Change): JobChange {
 
 /** A heartbeat as it goes out. */
 export function fromHeartbeat(at: number): Heartbeat {
-  return create(HeartbeatSchema, { time: timestampFromMs(at) });
+  return create(HeartbeatSchema, { time: fromMs(at) });
 }
 
 const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
@@ -257,10 +297,10 @@ export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): 
     name,
     settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
     paused,
-    createdAt: timestampFromMs(createdAt),
+    createdAt: fromMs(createdAt),
     stats: create(QueueStatsSchema, {
       ...counts,
-      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : durationFromMs(oldestReadyAgeMs),
+      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
     }),
   });
 }
