@@ -20,7 +20,9 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])(
       env = await BACKENDS[name]();
     });
 
-    test.skipIf(languages.length < Object.keys(LANGUAGES).length)("is tested in every language", () => {});
+    for (const [language, why] of Object.entries(missing).filter(([, why]) => why !== "")) {
+      test.skip(`NOT TESTED: the worker in ${language}: ${why}`);
+    }
 
     test(`has its job run elsewhere after the grace, with no retry used (${languages.map((each) => each.name).join(", ")})`, async () => {
       const server = await startServerAlone(env);
