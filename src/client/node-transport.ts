@@ -7,10 +7,16 @@ const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5000 };
 /** Nesting that is read: more than a payload of the server can have. */
 const BINARY = { recursionLimit: 1000 };
 
+/**
+ * Wait before the connection is closed, ms. Node 20.20 corrupts its heap, and the process dies, when a session is destroyed
+ * or closed while the end of one of its streams is still being written; no event tells when that is over.
+ */
+const CLOSE_MS = 250;
+
 /** Connect over HTTP/2, on one connection that is opened by the first call and again when it broke. */
 export interface NodeTransport {
   readonly transport: Transport;
-  /** Closes the connection; calls under way fail. */
+  /** Closes the connection, a moment later; calls under way fail then. A process may end before. */
   close(): void;
 }
 
@@ -26,6 +32,6 @@ export function createNodeTransport(url: string): NodeTransport {
       // Between servers, time is dearer than bytes.
       acceptCompression: [],
     }),
-    close: () => sessionManager.abort(),
+    close: () => void setTimeout(() => sessionManager.abort(), CLOSE_MS).unref(),
   };
 }

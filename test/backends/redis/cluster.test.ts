@@ -51,9 +51,9 @@ describe("on a cluster of three masters", () => {
     const cursor = await one.head();
     const ids = await add(one, ...[...queues, "default", ...queues].map((queue) => ({ queue })));
     expect((await two.get(ids)).map((job) => job?.queue)).toEqual([...queues, "default", ...queues]);
-    expect((await readAll(two, cursor)).changes.map(({ jobId }) => jobId).toSorted()).toEqual(ids.toSorted());
     const isHeard = async () => (heard.changesHeard.length === ids.length ? true : undefined);
     await eventually(isHeard, "the changes on the other server");
+    expect((await readAll(two, cursor)).changes.map(({ jobId }) => jobId).toSorted()).toEqual(ids.toSorted());
     for (const queue of queues) {
       const leased = await leaseOne(two, { queues: [queue] });
       expect(only(await one.complete([done(leased)])).outcome).toBe("APPLIED");
