@@ -1,6 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const CURL = "test/support/install-curl.ts";
+const REDIS = "test/support/install-redis.ts";
+
 const alias = { gotaskq: fileURLToPath(new URL("./src/index.ts", import.meta.url)) };
 
 function project(name: string, include: string[], testTimeout: number, globalSetup: string[] = []) {
@@ -16,9 +19,10 @@ export default defineConfig({
         ["test/core/**/*.test.ts", "test/server/**/*.test.ts", "test/backends/memory/**/*.test.ts"],
         10_000,
       ),
-      project("contract", ["test/backends/contract/**/*.test.ts"], 60_000),
-      project("rpc", ["test/rpc/**/*.test.ts"], 30_000, ["test/support/install-curl.ts"]),
-      project("e2e", ["test/e2e/**/*.test.ts"], 240_000, ["test/support/install-curl.ts"]),
+      project("contract", ["test/backends/contract/**/*.test.ts"], 60_000, [REDIS]),
+      project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
+      project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
+      project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
   },
 });

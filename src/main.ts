@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Logger, pino } from "pino";
+import { RedisUnusable } from "./backends/redis/check-server.js";
 import type { Handlers } from "./core/handler.js";
 import { type Config, ConfigError, readConfig } from "./server/config.js";
 import { loadHandlers } from "./server/load-handlers.js";
@@ -52,7 +53,7 @@ function welcome(server: Server, handlers: readonly string[] | undefined): strin
   const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
   return [
     `GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
-    `backend: ${kind}${durable ? "" : " (jobs end with this process)"}`,
+    `backend: ${kind} (${durable ? "jobs survive this process; servers on it share them" : "jobs end with this process"})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
     `try: curl -H 'content-type: application/json' -d '${body}' ${server.url}/gotaskq.v1.JobService/CreateJob`,
   ].join("\n");
@@ -109,6 +110,10 @@ try {
   if (error instanceof ConfigError) {
     complain("the configuration is not valid:");
     for (const problem of error.problems) complain(`  ${problem}`);
+    process.exit(EXIT_CONFIG);
+  }
+  if (error instanceof RedisUnusable) {
+    complain(`REDIS_URL: ${error.message}`);
     process.exit(EXIT_CONFIG);
   }
   const { code, message } = error as NodeJS.ErrnoException;

@@ -1,13 +1,14 @@
 import { hostname } from "node:os";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
-import type { BackendOptions, ChangeFilter } from "./core/backend.js";
-import { createSystemClock } from "./core/clock.js";
+import { createRedisBackend } from "./backends/redis/redis-backend.js";
+import type { Backend, BackendOptions, ChangeFilter } from "./core/backend.js";
+import { type Clock, createSystemClock } from "./core/clock.js";
 import { defined } from "./core/defined.js";
 import type { DlqOperations } from "./core/dlq-operations.js";
 import { createEngine } from "./core/engine.js";
 import { fieldInvalid } from "./core/errors.js";
 import type { Handlers, JsonValue } from "./core/handler.js";
-import { createIdGenerator } from "./core/ids.js";
+import { createIdGenerator, type IdGenerator } from "./core/ids.js";
 import type { Job } from "./core/job.js";
 import { type CreatedJob, DEFAULT_JOB_DEFAULTS, type JobDefaults, type JobFilter } from "./core/job-operations.js";
 import { type Logger, silentLogger } from "./core/logger.js";
@@ -36,9 +37,13 @@ export interface TaskQueueOptions extends Partial<BackendOptions>, Partial<JobDe
   readonly queuePolicy?: QueuePolicy | undefined;
   /** Default 30,000. */
   readonly leaseMs?: number | undefined;
-  /** Changes kept for watchers that lag behind or come back. Default 500,000. */
+  /** Changes kept for watchers that lag behind or come back. Default 500,000; on Redis, of each queue, 100,000. */
   readonly changeLogSize?: number | undefined;
-  /** 0 to 1023, no two alike on one store. Default 0. */
+  /** Keeps jobs in this Redis, as REDIS_URL of the server. Default: in memory. */
+  readonly redisUrl?: string | undefined;
+  /** What all keys in Redis begin with. Default `gotaskq`. */
+  readonly redisPrefix?: string | undefined;
+  /** 0 to 1023: part of job ids. On Redis leased by itself. Default 0. */
   readonly nodeId?: number | undefined;
   /** A pino logger, or one like it. Default: silent. */
   readonly logger?: Logger | undefined;
@@ -76,17 +81,34 @@ export interface TaskQueue {
   readonly dlq: DlqOperations;
 }
 
-/** Makes a task queue in memory. Nothing runs until it is started. */
+/** What keeps the jobs, and makes their ids. */
+function createBackend(
+  options: TaskQueueOptions,
+  clock: Clock,
+  logger: Logger,
+): { backend: Backend; ids: IdGenerator } {
+  const { redisUrl, redisPrefix, nodeId, changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs } = options;
+  const settings = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs });
+  if (redisUrl === undefined) {
+    const backend = createMemoryBackend({ clock, random: Math.random }, settings);
+    return { backend, ids: createIdGenerator(clock, nodeId ?? 0) };
+  }
+  const prefix = defined({ prefix: redisPrefix });
+  const backend = createRedisBackend({ clock, logger }, { ...settings, ...prefix, url: redisUrl });
+  return { backend, ids: backend.ids };
+}
+
+/** Makes a task queue, in memory or on Redis. Nothing runs until it is started. */
 export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   const clock = createSystemClock();
   const { random } = Math;
+  const logger = options.logger ?? silentLogger;
   const engine = createEngine(
     {
-      backend: createMemoryBackend({ clock, random }, defined(options)),
+      ...createBackend(options, clock, logger),
       clock,
-      ids: createIdGenerator(clock, options.nodeId ?? 0),
       random,
-      logger: options.logger ?? silentLogger,
+      logger,
       observer: options.observer ?? silentObserver,
     },
     {

@@ -42,8 +42,8 @@ export interface Backend {
 
   /** Cancels; answers the job after it. JOB_NOT_FOUND, or JOB_STATE_CONFLICT when DONE or DEAD. */
   cancel(id: string): Promise<Job>;
-  /** Reads jobs, in order; undefined where there is none. */
-  get(ids: readonly string[]): Promise<readonly (Job | undefined)[]>;
+  /** Reads jobs, in order; undefined where there is none. `queue` is where they may be, if somebody knows. */
+  get(ids: readonly string[], queue?: string): Promise<readonly (Job | undefined)[]>;
   /** One page of a queue by descending id. Examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
   /** One page of the dead jobs of a queue by time of death. Examines a bounded number of jobs. QUEUE_NOT_FOUND. */
@@ -89,10 +89,14 @@ export interface BackendListener {
   ready(queue: string): void;
   /** `tick` has something to do in so many ms. */
   due(inMs: number): void;
-  /** These changes were appended to the change log. */
+  /** These changes were appended to the change log: of each queue in its order, each change once. */
   changes(changes: readonly Change[]): void;
   /** A queue was created, changed or deleted. */
   queues(): void;
+  /** The backend can be reached, or not any more: then operations are refused with BACKEND_UNAVAILABLE. */
+  available(isAvailable: boolean): void;
+  /** Some changes may never be told: whoever waits for one must look for itself. */
+  resync(): void;
 }
 
 /** A job to create. */

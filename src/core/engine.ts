@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
+import { TaskQueueError } from "./errors.js";
 import type { Handlers } from "./handler.js";
 import type { IdGenerator } from "./ids.js";
 import { createJobOperations, type JobDefaults, type JobOperations } from "./job-operations.js";
@@ -40,6 +41,8 @@ export interface EngineOptions {
   /** The name the built-in workers lease under. */
   readonly worker: string;
   readonly jobDefaults: JobDefaults;
+  /** Queues to create at the start, where they are missing; and again, should the backend have lost them. Default: none. */
+  readonly queues?: readonly string[] | undefined;
 }
 
 /** The core as a whole: what every service, and the library, stands on. */
@@ -56,6 +59,8 @@ export interface Engine {
   workers(): readonly WorkerInfo[];
   /** Built-in handlers that run now. */
   readonly activeWorkers: number;
+  /** Whether the backend can be reached. */
+  readonly isAvailable: boolean;
   /** Begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
@@ -82,11 +87,13 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
   let startedAt = 0;
+  const queues = createQueueOperations(backend);
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
   let refreshing: Promise<void> | undefined;
   let refreshAgain = false;
+  let isAvailable = true;
 
   /** Tells the selector which queues there are. One read at a time: an answer must not overtake a later one. */
   function refreshQueues(): Promise<void> {
@@ -117,6 +124,14 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     }
   }
 
+  async function createQueues(): Promise<void> {
+    for (const name of options.queues ?? []) {
+      await queues.create(name).catch((error) => {
+        if (!(error instanceof TaskQueueError && error.reason === "QUEUE_EXISTS")) throw error;
+      });
+    }
+  }
+
   async function start(): Promise<void> {
     startedAt = clock.now();
     await backend.start({
@@ -136,7 +151,19 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         watches.queuesChanged();
         void refreshQueues();
       },
+      available(value) {
+        isAvailable = value;
+        if (!value) return;
+        pool.wake();
+        void refreshQueues();
+        createQueues().catch((error) => logger.warn({ err: error }, "queues could not be created"));
+      },
+      resync() {
+        watches.resync();
+        void pool.keepAlive(true).catch((error) => logger.warn({ err: error }, "leases could not be looked after"));
+      },
     });
+    await createQueues();
     await refreshQueues();
     // It may have been stopped meanwhile.
     if (stopped !== undefined) return;
@@ -167,7 +194,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   return {
     backend,
     jobs,
-    queues: createQueueOperations(backend),
+    queues,
     dlq: createDlqOperations(backend),
     watches,
     leasing,
@@ -175,6 +202,9 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     workers: () => [...builtIn(), ...remote.list()],
     get activeWorkers() {
       return pool.active;
+    },
+    get isAvailable() {
+      return isAvailable;
     },
     start() {
       started ??= start();

@@ -94,7 +94,7 @@ export function queueNotEmpty(queue: string, message: string): TaskQueueError {
 }
 
 /** The queue has as many waiting jobs as it may. */
-export function queueFull(queue: string, maxDepth: number): TaskQueueError {
+export function queueFull(queue: string, maxDepth?: number): TaskQueueError {
   return new TaskQueueError("QUEUE_FULL", `queue "${queue}" is full: ${maxDepth} jobs wait`, {
     metadata: { queue, max_depth: String(maxDepth) },
     retryAfterMs: 1000,
@@ -108,11 +108,22 @@ export function jobNotFound(id: string): TaskQueueError {
   });
 }
 
-/** The server keeps jobs in memory and has no room for more. */
-export function memoryFull(): TaskQueueError {
-  return new TaskQueueError("QUEUE_FULL", "the memory of this server is nearly full: let jobs run, or purge some", {
-    retryAfterMs: 1000,
-  });
+/** What keeps the jobs has no room for more. */
+export function memoryFull(
+  message = "the memory of this server is nearly full: let jobs run, or purge some",
+  cause?: unknown,
+): TaskQueueError {
+  return new TaskQueueError("QUEUE_FULL", message, { retryAfterMs: 1000, cause });
+}
+
+/** What keeps the jobs cannot be reached, or does not answer. Nobody knows whether a write was done. */
+export function backendUnavailable(message: string, cause?: unknown): TaskQueueError {
+  return new TaskQueueError("BACKEND_UNAVAILABLE", message, { retryAfterMs: 1000, cause });
+}
+
+/** Whether the backend could not be reached. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof TaskQueueError && error.reason === "BACKEND_UNAVAILABLE";
 }
 
 /** The job is in a state in which this cannot be done. */

@@ -1,6 +1,6 @@
 import type { Backend, Change, ChangeFilter } from "./backend.js";
 import type { Clock } from "./clock.js";
-import { jobNotFound, serverDraining } from "./errors.js";
+import { isUnavailable, jobNotFound, serverDraining } from "./errors.js";
 import { isFinal, type Job } from "./job.js";
 import type { Queue } from "./queue.js";
 import { Waker } from "./waker.js";
@@ -14,6 +14,12 @@ const MAX_BEHIND = 64;
 /** Changes read from the log at once. */
 const READ_BATCH = 512;
 
+/** Wait before a backend that is away is asked again, ms. Watches outlive it. */
+const AWAY_MS = 1000;
+
+/** What a read answers while the backend is away. */
+const AWAY = Symbol("away");
+
 /** One message of a watch: a heartbeat, or something new. */
 export type WatchEvent<T> = { readonly kind: "heartbeat"; readonly at: number } | ({ readonly kind: "event" } & T);
 
@@ -22,6 +28,8 @@ export type JobsEvent = WatchEvent<{ readonly change: Change }> & { readonly cur
 
 interface JobWatcher {
   pending: Change[];
+  /** Whether changes may have been missed: the job must be read again. */
+  isStale: boolean;
   readonly waker: Waker;
 }
 
@@ -63,6 +71,18 @@ export class WatchHub {
     for (const waker of this.#queueReaders) waker.wake();
   }
 
+  /** Changes may have been missed: every watch looks for itself. */
+  resync(): void {
+    for (const waker of this.#logReaders) waker.wake();
+    this.queuesChanged();
+    for (const watchers of this.#jobs.values()) {
+      for (const watcher of watchers) {
+        watcher.isStale = true;
+        watcher.waker.wake();
+      }
+    }
+  }
+
   /** Ends every watch with SERVER_DRAINING, and refuses new ones. */
   stop(): void {
     this.#isStopped = true;
@@ -71,14 +91,26 @@ export class WatchHub {
 
   /** A heartbeat, the job now, then its changes; ends after a final state or its deletion. JOB_NOT_FOUND. */
   async *watchJob(id: string, signal: AbortSignal): AsyncGenerator<WatchEvent<{ readonly job: Job }>> {
-    const watcher: JobWatcher = { pending: [], waker: new Waker() };
+    const watcher: JobWatcher = { pending: [], isStale: false, waker: new Waker() };
     const stop = this.#whenEither(signal);
     const watchers = this.#jobs.get(id) ?? new Set();
     this.#jobs.set(id, watchers.add(watcher));
     try {
       let seen: Job | undefined;
+      let sentAt = this.#clock.monotonic();
       for (;;) {
-        const [job] = await this.#backend.get([id]);
+        watcher.isStale = false;
+        const read = await this.#read(() => this.#backend.get([id], seen?.queue), seen === undefined);
+        if (read === AWAY) {
+          await watcher.waker.wait(this.#clock, AWAY_MS, stop.signal);
+          if (this.#ended(signal)) return;
+          if (this.#clock.monotonic() - sentAt >= HEARTBEAT_MS) {
+            yield { kind: "heartbeat", at: this.#clock.now() };
+            sentAt = this.#clock.monotonic();
+          }
+          continue;
+        }
+        const [job] = read;
         // Looked at after the job was read: when it is gone by then, only they tell how it ended.
         const [from, to] = [seen?.revision ?? 0, job?.revision ?? Number.POSITIVE_INFINITY];
         const changes = watcher.pending.filter(({ revision }) => revision > from && revision <= to);
@@ -96,7 +128,8 @@ export class WatchHub {
           }
         }
         if (isFinal(seen.status) || changes.some((change) => change.deleted)) return;
-        while (watcher.pending.length === 0) {
+        sentAt = this.#clock.monotonic();
+        while (watcher.pending.length === 0 && !watcher.isStale) {
           if (!(await watcher.waker.wait(this.#clock, HEARTBEAT_MS, stop.signal))) {
             // A job that is gone has changes on the way that say so; without them there is nothing to wait for.
             if (this.#ended(signal) || job === undefined) return;
@@ -120,17 +153,21 @@ export class WatchHub {
       let position = cursor ?? (await this.#backend.head());
       let silentSince = Number.NEGATIVE_INFINITY;
       for (;;) {
-        const page = await this.#backend.read(position, READ_BATCH, filter);
+        const isFirst = silentSince === Number.NEGATIVE_INFINITY;
+        const from = position;
+        const page = await this.#read(() => this.#backend.read(from, READ_BATCH, filter), isFirst);
+        const entries = page === AWAY ? [] : page.entries;
         let idleMs = this.#clock.monotonic() - silentSince;
         if (idleMs >= HEARTBEAT_MS) yield { kind: "heartbeat", at: this.#clock.now(), cursor: position };
-        for (const entry of page.entries) yield { kind: "event", ...entry };
-        position = page.next;
-        if (idleMs >= HEARTBEAT_MS || page.entries.length > 0) {
+        for (const entry of entries) yield { kind: "event", ...entry };
+        if (page !== AWAY) position = page.next;
+        if (idleMs >= HEARTBEAT_MS || entries.length > 0) {
           silentSince = this.#clock.monotonic();
           idleMs = 0;
         }
         if (this.#ended(signal)) return;
-        if (!page.more) await waker.wait(this.#clock, HEARTBEAT_MS - idleMs, stop.signal);
+        const waitMs = page === AWAY ? Math.min(AWAY_MS, HEARTBEAT_MS - idleMs) : HEARTBEAT_MS - idleMs;
+        if (page === AWAY || !page.more) await waker.wait(this.#clock, waitMs, stop.signal);
       }
     } finally {
       stop.release();
@@ -149,9 +186,10 @@ export class WatchHub {
     const stop = this.#whenEither(signal);
     this.#queueReaders.add(waker);
     try {
+      let queues = await this.#read(() => this.#backend.queues(names), true);
       yield { kind: "heartbeat", at: this.#clock.now() };
       for (;;) {
-        yield { kind: "event", at: this.#clock.now(), queues: await this.#backend.queues(names) };
+        if (queues !== AWAY) yield { kind: "event", at: this.#clock.now(), queues };
         const openAt = this.#clock.monotonic() + minIntervalMs;
         let heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
         for (let isChanged = false; !isChanged; ) {
@@ -163,10 +201,21 @@ export class WatchHub {
           yield { kind: "heartbeat", at: this.#clock.now() };
           heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
         }
+        queues = await this.#read(() => this.#backend.queues(names), false);
       }
     } finally {
       stop.release();
       this.#queueReaders.delete(waker);
+    }
+  }
+
+  /** Reads from the backend; AWAY while that is away, but for the first read of a watch. */
+  async #read<T>(read: () => Promise<T>, isFirst: boolean): Promise<T | typeof AWAY> {
+    try {
+      return await read();
+    } catch (error) {
+      if (isFirst || !isUnavailable(error)) throw error;
+      return AWAY;
     }
   }
 

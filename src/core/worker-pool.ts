@@ -108,13 +108,18 @@ export class WorkerPool {
     }
   }
 
-  /** Extends the leases that are due for it, so that only a worker that is really gone loses one. */
-  async keepAlive(): Promise<void> {
+  /**
+   * Extends the leases that are due for it, so that only a worker that is really gone loses one; or `all`, to learn of
+   * cancels and lost leases that nobody told.
+   */
+  async keepAlive(all = false): Promise<void> {
     const { clock, leasing } = this.#deps;
     const { leaseMs } = this.#options;
     const now = clock.monotonic();
     // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
-    const due = [...this.#open.values()].filter((a) => a.aborted !== "CANCELED" && now - a.heldAt >= leaseMs / 3);
+    const due = [...this.#open.values()].filter(
+      (attempt) => attempt.aborted !== "CANCELED" && (all || now - attempt.heldAt >= leaseMs / 3),
+    );
     if (due.length === 0) return;
     const results = await leasing.extend(
       due.map(({ lease }) => ({ jobId: lease.job.id, token: lease.token, leaseMs })),

@@ -1,4 +1,6 @@
 import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
+import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
+import { parseRedisUrl, URL_FORMS } from "../backends/redis/url.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { MAX_NODE_ID } from "../core/ids.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/job-operations.js";
@@ -30,7 +32,9 @@ export interface Config {
   readonly handlers: string | undefined;
   readonly logLevel: string;
   readonly nodeId: number;
-  /** Changes kept for watchers that lag behind or come back. */
+  /** Where jobs are kept: this Redis; undefined: in memory. */
+  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
+  /** Changes kept for watchers that lag behind or come back; on Redis of each queue. */
   readonly changeLogSize: number;
   /** Server streams open at the same time. */
   readonly maxStreams: number;
@@ -86,8 +90,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     read(name, fallback, (text) => values.find((value) => value === text), `one of ${values.join(", ")}`);
 
   const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
-  if (useRedis)
-    problems.push("USE_REDIS: the Redis backend is not part of this version yet; unset it to run in memory");
+  const url = read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), URL_FORMS);
+  const prefix = read("REDIS_PREFIX", "gotaskq", parsePrefix, "1 to 64 letters, digits, and any of . _ : -");
+  if (useRedis && !env.REDIS_URL?.trim()) problems.push("REDIS_URL: is required with USE_REDIS");
   for (const [name, what] of Object.entries(NOT_YET)) {
     if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
   }
@@ -109,7 +114,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     handlers: read<string | undefined>("HANDLERS", undefined, (text) => text, "the path of a module"),
     logLevel: choice("LOG_LEVEL", "info", LOG_LEVELS),
     nodeId: integer("NODE_ID", 0, 0, MAX_NODE_ID),
-    changeLogSize: integer("CHANGE_LOG_SIZE", DEFAULT_CHANGE_LOG_SIZE, 1000, 10_000_000),
+    redis: useRedis ? { url, prefix } : undefined,
+    changeLogSize: integer(
+      "CHANGE_LOG_SIZE",
+      useRedis ? DEFAULT_REDIS_LOG_SIZE : DEFAULT_CHANGE_LOG_SIZE,
+      1000,
+      10_000_000,
+    ),
     maxStreams: integer("MAX_STREAMS", 20_000, 1, 1_000_000),
   };
   problems.push(...badQueueNames(config.queues));
@@ -120,6 +131,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 function parseBoolean(text: string): boolean | undefined {
   if (/^(true|1|yes|on)$/i.test(text)) return true;
   return /^(false|0|no|off)$/i.test(text) ? false : undefined;
+}
+
+function parsePrefix(text: string): string | undefined {
+  return /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined;
 }
 
 function badQueueNames(names: readonly string[]): string[] {

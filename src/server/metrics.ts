@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { isUnavailable } from "../core/errors.js";
 import type { Observer } from "../core/observer.js";
 import type { Queue } from "../core/queue.js";
 
@@ -31,6 +32,8 @@ export interface MetricsSource {
   activeWorkers(): number;
   /** Workers outside of the server, by how they take their jobs. */
   remoteWorkers(): { readonly streams: number; readonly polls: number };
+  /** Whether the backend can be reached. */
+  isAvailable(): boolean;
   /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
   readonly types: readonly string[];
 }
@@ -78,6 +81,9 @@ export function createMetrics(source: MetricsSource): Metrics {
       this.set({ kind: "poll" }, polls);
     } as () => void,
   );
+  gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", [], function (this: Gauge) {
+    this.set(source.isAvailable() ? 1 : 0);
+  } as () => void);
   const depth = gauge("gotaskq_queue_depth", "Jobs waiting, ready and scheduled.", ["queue"]);
   const running = gauge("gotaskq_queue_running", "Jobs leased to workers.", ["queue"]);
   const deadNow = gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ["queue"]);
@@ -126,9 +132,13 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 
   async function readQueues(): Promise<void> {
-    const queues = (await source.queues()).slice(0, MAX_QUEUES);
+    // While the backend is away, the figures of queues are left out; the rest of the page tells why.
+    const queues = await source.queues().catch((error) => {
+      if (!isUnavailable(error)) throw error;
+      return [];
+    });
     for (const metric of [depth, running, deadNow, oldest]) metric.reset();
-    for (const { name, stats } of queues) {
+    for (const { name, stats } of queues.slice(0, MAX_QUEUES)) {
       const by = { queue: name };
       depth.set(by, stats.ready + stats.scheduled);
       running.set(by, stats.running);

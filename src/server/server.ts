@@ -1,13 +1,14 @@
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { createMemoryBackend } from "../backends/memory/memory-backend.js";
+import { createRedisBackend } from "../backends/redis/redis-backend.js";
+import type { Backend } from "../core/backend.js";
 import { createBuiltinHandlers } from "../core/builtin-handlers.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import { createEngine, type Engine } from "../core/engine.js";
-import { TaskQueueError } from "../core/errors.js";
 import type { Handlers } from "../core/handler.js";
 import { HealthState } from "../core/health.js";
-import { createIdGenerator } from "../core/ids.js";
+import { createIdGenerator, type IdGenerator } from "../core/ids.js";
 import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
 import type { Config } from "./config.js";
@@ -39,12 +40,26 @@ export interface ServerDeps {
   readonly clock?: Clock | undefined;
 }
 
-/** Starts a server. Rejects when its port cannot be had. */
+/** What keeps the jobs, and makes their ids. */
+function createBackend(config: Config, clock: Clock, logger: Logger): { backend: Backend; ids: IdGenerator } {
+  const { redis, ...options } = config;
+  if (redis === undefined) {
+    const backend = createMemoryBackend({ clock, random: Math.random, isFull: createMemoryGuard(clock) }, options);
+    return { backend, ids: createIdGenerator(clock, config.nodeId) };
+  }
+  const { completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize } = options;
+  const settings = { ...redis, completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize };
+  const backend = createRedisBackend({ clock, logger }, settings);
+  return { backend, ids: backend.ids };
+}
+
+/** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
+    isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
     remoteWorkers: () => engine.remote.counts,
     types: Object.keys(handlers),
@@ -53,9 +68,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { random } = Math;
   const engine: Engine = createEngine(
     {
-      backend: createMemoryBackend({ clock, random, isFull: createMemoryGuard(clock) }, config),
+      ...createBackend(config, clock, logger),
       clock,
-      ids: createIdGenerator(clock, config.nodeId),
       random,
       logger,
       observer,
@@ -70,6 +84,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         maxRetries: config.maxRetries,
         backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
       },
+      queues: config.queues,
     },
   );
   const health = new HealthState();
@@ -90,7 +105,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const listener = createListener(rpc);
 
   await engine.start();
-  for (const name of config.queues) await createMissing(engine, name);
   let address: AddressInfo;
   try {
     address = await listener.listen(config.port, config.host);
@@ -115,14 +129,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       return stopped;
     },
   };
-}
-
-async function createMissing(engine: Engine, name: string): Promise<void> {
-  try {
-    await engine.queues.create(name);
-  } catch (error) {
-    if (!(error instanceof TaskQueueError && error.reason === "QUEUE_EXISTS")) throw error;
-  }
 }
 
 /** Serves what is no RPC. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { type Figure, median } from "./figures.js";
+import { median, type Report } from "./figures.js";
 
 // npm run bench            every row
 // npm run bench -- memory  one row
@@ -19,10 +19,10 @@ function print(text: string): void {
 }
 
 /** Each run has a process of its own: no row inherits the heap, or the compiled code, of another. */
-function run(row: string): Figure[] {
+function run(row: string): Report {
   const command = ["--expose-gc", "--import", "tsx", `${folder}${row}.ts`];
   const output = execFileSync(process.execPath, command, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-  return JSON.parse(output.trim().split("\n").at(-1) ?? "[]") as Figure[];
+  return JSON.parse(output.trim().split("\n").at(-1) ?? "") as Report;
 }
 
 function format(value: number): string {
@@ -37,9 +37,10 @@ if (unknown.length > 0) {
   print(`medians of ${RUNS} runs; compare ratios, not absolute figures\n`);
   for (const row of wanted.length > 0 ? wanted : known) {
     const runs = Array.from({ length: RUNS }, () => run(row));
-    print(row);
-    runs[0]?.forEach(({ name, unit }, index) => {
-      const values = runs.map((figures) => figures[index]?.value ?? Number.NaN);
+    const about = runs[0]?.about;
+    print(about ? `${row} (${about})` : row);
+    runs[0]?.figures.forEach(({ name, unit }, index) => {
+      const values = runs.map(({ figures }) => figures[index]?.value ?? Number.NaN);
       const spread = `${format(Math.min(...values))} to ${format(Math.max(...values))}`;
       print(`  ${name.padEnd(58)} ${format(median(values)).padStart(10)} ${unit.padEnd(8)} (${spread})`);
     });

@@ -128,8 +128,31 @@ describe("readConfig", () => {
     },
   );
 
-  test.each(["true", "1", "yes", "on", "TRUE"])("refuses USE_REDIS=%s as not served yet", (value) => {
-    expect(problems({ USE_REDIS: value })).toEqual([expect.stringMatching(/^USE_REDIS: /)]);
+  test.each(["true", "1", "yes", "on", "TRUE"])("wants a REDIS_URL with USE_REDIS=%s", (value) => {
+    expect(problems({ USE_REDIS: value })).toEqual(["REDIS_URL: is required with USE_REDIS"]);
+    const url = "redis://10.0.0.1:6380/2";
+    expect(readConfig({ USE_REDIS: value, REDIS_URL: url }).redis).toEqual({ url, prefix: "gotaskq" });
+  });
+
+  test("keeps jobs in memory unless told otherwise, whatever the URL", () => {
+    expect(readConfig({ REDIS_URL: "redis://127.0.0.1" }).redis).toBeUndefined();
+    expect(readConfig({ USE_REDIS: "false", REDIS_URL: "redis://127.0.0.1" }).redis).toBeUndefined();
+  });
+
+  test.each([
+    ["REDIS_URL", "http://127.0.0.1"],
+    ["REDIS_URL", "redis://a,b"],
+    ["REDIS_URL", "redis+sentinel://127.0.0.1:26379"],
+    ["REDIS_PREFIX", "a{b}"],
+  ])("refuses %s=%s", (name, value) => {
+    const [told, ...more] = problems({ USE_REDIS: "true", REDIS_URL: "redis://127.0.0.1", [name]: value });
+    expect(more).toEqual([]);
+    expect(told).toContain(`${name}: `);
+  });
+
+  test("keeps fewer changes of each queue on Redis than in memory of all", () => {
+    expect(readConfig({}).changeLogSize).toBe(500_000);
+    expect(readConfig({ USE_REDIS: "1", REDIS_URL: "redis://127.0.0.1" }).changeLogSize).toBe(100_000);
   });
 
   test.each(["0x50", "8e3", "80.0", "+80", "８０", "80 90"])("does not take %s for a number", (value) => {

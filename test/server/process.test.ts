@@ -61,7 +61,7 @@ describe("the server program", () => {
   });
 
   test("refuses a bad configuration with every problem and code 2", async () => {
-    const env = { PORT: "x", BASE_DELAY: "soon", LOG_LEVEL: "loud", USE_REDIS: "true", QUEUES: "No Queue" };
+    const env = { PORT: "x", BASE_DELAY: "soon", LOG_LEVEL: "loud", USE_REDIS: "perhaps", QUEUES: "No Queue" };
     const { code, stdout, stderr } = await outcome(spawnServer(env, folder));
     expect(code).toBe(2);
     expect(stdout).toBe("");

@@ -1,4 +1,5 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
+import { matchesChange } from "../../core/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../core/errors.js";
 
 /** Entries that one read examines at the most. */
@@ -88,7 +89,7 @@ export class ChangeLog {
       const entry = this.#ring[at % this.#capacity] as Change | Creation;
       const change = entry instanceof Creation ? entry.toChange() : entry;
       at++;
-      if (matches(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
+      if (matchesChange(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
     }
     return { entries, next: this.#cursor(at), more: at < this.#next };
   }
@@ -111,12 +112,4 @@ function badCursor() {
   return fieldInvalid([
     { field: "cursor", description: "is not a cursor of this server; leave it empty to start now" },
   ]);
-}
-
-function matches(filter: ChangeFilter, change: Change): boolean {
-  return (
-    (filter.queues === undefined || filter.queues.has(change.queue)) &&
-    (filter.types === undefined || filter.types.has(change.type)) &&
-    (filter.statuses === undefined || filter.statuses.has(change.status))
-  );
 }

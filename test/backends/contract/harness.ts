@@ -51,9 +51,12 @@ export class Recorder implements BackendListener {
   readyHeard: string[] = [];
   dueHeard: number[] = [];
   queuesHeard = 0;
+  resyncsHeard = 0;
+  #wake: (() => void) | undefined;
 
   ready(queue: string): void {
     this.readyHeard.push(queue);
+    this.#wake?.();
   }
 
   due(inMs: number): void {
@@ -66,6 +69,22 @@ export class Recorder implements BackendListener {
 
   queues(): void {
     this.queuesHeard++;
+  }
+
+  /** Resolves when `ready` was called for this name, which is then forgotten. */
+  async heardReady(name: string): Promise<void> {
+    while (!this.readyHeard.includes(name)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.readyHeard = this.readyHeard.filter((each) => each !== name);
+  }
+
+  available(): void {}
+
+  resync(): void {
+    this.resyncsHeard++;
   }
 
   clear(): void {

@@ -33,7 +33,7 @@ export class ModelRun {
     remove: (command) => this.#remove(command),
     purge: (command) => this.#purge(command),
     pause: (command) => this.#pause(command),
-    limit: ({ queue, ...settings }) => this.#update(queue, settings),
+    limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
     pass: (command) => this.#pass(command),
   };

@@ -1,10 +1,5 @@
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
-import { createSystemClock } from "../../../src/core/clock.js";
-import { createEngine } from "../../../src/core/engine.js";
-import { createIdGenerator } from "../../../src/core/ids.js";
-import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/job-operations.js";
-import { silentLogger } from "../../../src/core/logger.js";
-import { silentObserver } from "../../../src/core/observer.js";
+import { createBenchEngine } from "../engine.js";
 import { check, type Figure, median, report } from "../figures.js";
 
 // One million waiting jobs with payloads of 100 bytes: what they hold, and what a job costs then, against a thousand.
@@ -15,25 +10,7 @@ const STEPS = 100_000;
 const SLICE = 1000;
 
 async function openWith(count: number) {
-  const clock = createSystemClock();
-  const engine = createEngine(
-    {
-      backend: createMemoryBackend({ clock, random: Math.random }),
-      clock,
-      ids: createIdGenerator(clock, 0),
-      random: Math.random,
-      logger: silentLogger,
-      observer: silentObserver,
-    },
-    {
-      handlers: {},
-      numWorkers: 0,
-      queuePolicy: "round-robin",
-      leaseMs: 30_000,
-      worker: "bench",
-      jobDefaults: DEFAULT_JOB_DEFAULTS,
-    },
-  );
+  const engine = createBenchEngine((deps) => createMemoryBackend(deps));
   await engine.start();
   for (let made = 0; made < count; made += 1000) {
     await engine.jobs.createBatch(Array.from({ length: 1000 }, (_, index) => jobOf(made + index)));

@@ -76,6 +76,8 @@ export class Faults {
       ready: (queue) => listener.ready(queue),
       due: (inMs) => listener.due(inMs),
       queues: () => listener.queues(),
+      available: (isAvailable) => listener.available(isAvailable),
+      resync: () => listener.resync(),
       changes: (changes) => {
         if (this.#held === undefined) listener.changes(changes);
         else this.#held.push([...changes]);

@@ -1,0 +1,69 @@
+import type { Change } from "../../core/backend.js";
+import { readChanges } from "./layout.js";
+
+/** One entry of a queue's change log: what one script call did. Its changes are read when somebody wants them. */
+export class LogEntry {
+  #changes: readonly Change[] | undefined;
+
+  /** `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970. */
+  constructor(
+    readonly queue: string,
+    readonly last: number,
+    readonly count: number,
+    readonly at: number,
+    readonly text: string,
+  ) {}
+
+  /** The position before its first change. */
+  get start(): number {
+    return this.last - this.count;
+  }
+
+  get changes(): readonly Change[] {
+    this.#changes ??= readChanges(this.queue, this.at, this.text);
+    return this.#changes;
+  }
+}
+
+/** An entry as XRANGE answers it. */
+export function readEntry(queue: string, [id, fields]: readonly [string, readonly string[]]): LogEntry {
+  const field = (name: string) => fields[fields.indexOf(name) + 1] ?? "";
+  return new LogEntry(queue, Number.parseInt(id, 10), Number(field("n")), Number(field("t")), field("c"));
+}
+
+/** What a script said it did, on the channel. */
+export interface Notice {
+  readonly queue: string;
+  /** Names the log that `position` is one of; 0 when nothing was logged. */
+  readonly epoch: string;
+  /** Time of the script, ms since 1970. */
+  readonly at: number;
+  /** Something is due in so many ms; undefined: nothing that was not known. */
+  readonly dueInMs: number | undefined;
+  readonly isReady: boolean;
+  readonly queuesChanged: boolean;
+  /** Who swept the queue, when it was that. */
+  readonly sweeper: string | undefined;
+  readonly entry: LogEntry | undefined;
+}
+
+/** Reads a message of the channel; undefined when it is none of ours. */
+export function readNotice(message: string): Notice | undefined {
+  const end = message.indexOf("\n");
+  const [queue, epoch, position, count, at, dueIn, flags, sweeper] = message.slice(0, Math.max(0, end)).split(" ");
+  if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
+  const entry =
+    Number(count) > 0
+      ? new LogEntry(queue, Number(position), Number(count), Number(at), message.slice(end + 1))
+      : undefined;
+  return {
+    queue,
+    epoch,
+    at: Number(at),
+    dueInMs: Number(dueIn) >= 0 ? Number(dueIn) : undefined,
+    isReady: flags.includes("r"),
+    queuesChanged: flags.includes("q"),
+    sweeper: sweeper === "-" ? undefined : sweeper,
+    entry,
+  };
+}

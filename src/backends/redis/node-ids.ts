@@ -1,0 +1,111 @@
+import type { Clock, Timer } from "../../core/clock.js";
+import { backendUnavailable } from "../../core/errors.js";
+import { createIdGenerator, type IdGenerator } from "../../core/ids.js";
+import type { Logger } from "../../core/logger.js";
+import type { Connection } from "./connection.js";
+import type { Keys } from "./keys.js";
+import { plainScript } from "./script.js";
+import { LEASE_NODE, RELEASE_NODE } from "./scripts/registry.js";
+
+/** How long a node id is ours unless its lease is renewed, ms. */
+const LEASE_MS = 60_000;
+
+/** How often it is renewed, ms. */
+const RENEW_MS = 15_000;
+
+/** Wait after a renewal that failed, ms. */
+const RETRY_MS = 1000;
+
+const LEASE = plainScript("grow", LEASE_NODE);
+const RELEASE = plainScript("end", RELEASE_NODE);
+
+/**
+ * Makes job ids with a node id that no other server has. The node id is leased: a server that could not renew it in time
+ * (it was stopped, or cut off) makes no ids until it has one again.
+ */
+export class NodeIds implements IdGenerator {
+  readonly #connection: Connection;
+  readonly #keys: Keys;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #owner: string;
+  #node: number | undefined;
+  #generator: IdGenerator | undefined;
+  /** Until when the node id is surely ours, on the monotonic clock. */
+  #until = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  /** `owner` is a text that no other server has. */
+  constructor(connection: Connection, keys: Keys, clock: Clock, logger: Logger, owner: string) {
+    this.#connection = connection;
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#owner = owner;
+  }
+
+  /** The node id, once there is one. */
+  get node(): number | undefined {
+    return this.#node;
+  }
+
+  /** BACKEND_UNAVAILABLE while there is no node id that is surely ours. */
+  next(): string {
+    if (this.#generator === undefined || this.#clock.monotonic() >= this.#until) {
+      throw backendUnavailable("this server has no node id at the moment");
+    }
+    return this.#generator.next();
+  }
+
+  /** Leases a node id and keeps it. */
+  async start(): Promise<void> {
+    await this.#lease();
+    this.#arm(RENEW_MS);
+  }
+
+  /** Renews the lease now: after a break in the connection. */
+  async renew(): Promise<void> {
+    if (!this.#isStopped) await this.#lease();
+  }
+
+  /** Gives it back. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.#until = Number.NEGATIVE_INFINITY;
+    if (this.#node === undefined || !this.#connection.isReady) return;
+    const { nodes, owners } = this.#keys;
+    await this.#connection.script(RELEASE, [nodes, owners], [this.#owner, this.#node]).catch(() => {});
+  }
+
+  async #lease(): Promise<void> {
+    const { nodes, owners } = this.#keys;
+    for (const wanted of this.#node === undefined ? [""] : [this.#node, ""]) {
+      const askedAt = this.#clock.monotonic();
+      const node = Number(await this.#connection.script(LEASE, [nodes, owners], [this.#owner, wanted, LEASE_MS]));
+      if (node < 0) continue;
+      if (node !== this.#node) {
+        this.#node = node;
+        this.#generator = createIdGenerator(this.#clock, node);
+      }
+      this.#until = askedAt + LEASE_MS;
+      return;
+    }
+    throw backendUnavailable("every one of the 1024 node ids is in use");
+  }
+
+  #arm(ms: number): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#clock.setTimer(ms, () => {
+      this.#lease().then(
+        () => this.#arm(RENEW_MS),
+        (error) => {
+          this.#logger.warn({ err: error }, "the lease of the node id could not be renewed; trying again");
+          this.#arm(RETRY_MS);
+        },
+      );
+    });
+  }
+}

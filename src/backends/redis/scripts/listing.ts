@@ -1,0 +1,124 @@
+import { lua } from "./prelude.js";
+
+/** What both listings share: reads the jobs that were chosen, as many as fit, and answers. */
+const ANSWER = lua`
+-- About the bytes of a job, as jobBytes of the core.
+local function bytesOf(id)
+  return 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'o', id) + call('HSTRLEN', base .. 'e', id)
+end
+`;
+
+/**
+ * One part of a listing by descending id.
+ *
+ * ARGV[7] start (idKey; empty: the largest), [8] members to examine, [9] most jobs, [10] most bytes, [11] statuses as
+ * digits (empty: all), [12] type (empty: all), [13] jobs on the page already.
+ * Answers `X` (no queue), or 1 when the page ends here and another follows, 0 when the part ends, -1 when the listing
+ * ends; how many were examined; the id of the last one; bytes taken; and the jobs.
+ */
+export const LIST = lua`
+if not exists then return answer({'X'}) end
+local max, bytes, statuses, type, before = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12], tonumber(ARGV[13])
+${ANSWER}
+local reply = {-1, 0, '', 0}
+local top = ARGV[7] == '' and '+' or '(' .. ARGV[7]
+local part = tonumber(ARGV[8])
+local members
+local few = statuses ~= '' and not string.find(statuses, '[02345]') and 'l'
+if statuses ~= '' and not string.find(statuses, '[01235]') then few = 'd' end
+if few and call('ZCARD', base .. few) <= 1000 then
+  members = {}
+  for _, member in ipairs(call('ZRANGE', base .. few, 0, -1)) do
+    if few == 'l' then
+      local state = call('HGET', base .. 's', member)
+      member = idKey(member) .. ':' .. (state and cjson.decode(state)[8][1] or '')
+    end
+    if ARGV[7] == '' or member < ARGV[7] then insert(members, member) end
+  end
+  table.sort(members, function(a, b) return a > b end)
+  part = #members + 1
+else
+  members = call('ZREVRANGEBYLEX', base .. 'i', top, '-', 'LIMIT', 0, part)
+end
+local taken, count = 0, before
+for _, member in ipairs(members) do
+  local colon = string.find(member, ':', 1, true)
+  local id = string.sub(member, 2, colon - 1)
+  if count == max then
+    reply[1] = 1
+    return answer(reply)
+  end
+  if type == '' or string.sub(member, colon + 1) == type then
+    local status = PENDING
+    if statuses ~= '' then
+      local raw = call('HGET', base .. 's', id)
+      if raw then status = cjson.decode(raw)[8][3] end
+    end
+    if statuses == '' or string.find(statuses, status, 1, true) then
+      local size = bytesOf(id)
+      if taken + size > bytes and count > 0 then
+        reply[1] = 1
+        return answer(reply)
+      end
+      taken = taken + size
+      count = count + 1
+      answerJob(reply, id)
+    end
+  end
+  reply[2], reply[3], reply[4] = reply[2] + 1, id, taken
+end
+if #members == part then reply[1] = 0 end
+return answer(reply)
+`;
+
+/**
+ * One part of the dead jobs by time of death, and id.
+ *
+ * ARGV[7] `N` newest first or `O` oldest first, [8] time of the start (empty: the end), [9] its idKey, [10] members to
+ * examine, [11] most jobs, [12] most bytes, [13] type, [14] jobs on the page already. Answers as LIST, with the time of
+ * death before each id that tells where the part ended.
+ */
+export const LIST_DEAD = lua`
+if not exists then return answer({'X'}) end
+local isNewest, from, after, part = ARGV[7] == 'N', ARGV[8], ARGV[9], tonumber(ARGV[10])
+local max, bytes, type, before = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14])
+${ANSWER}
+local reply = {-1, 0, '', 0}
+local taken, count, offset = 0, before, 0
+while true do
+  local found
+  if isNewest then
+    found = call('ZREVRANGEBYSCORE', base .. 'd', from == '' and '+inf' or from, '-inf', 'WITHSCORES', 'LIMIT', offset, part)
+  else
+    found = call('ZRANGEBYSCORE', base .. 'd', from == '' and '-inf' or from, '+inf', 'WITHSCORES', 'LIMIT', offset, part)
+  end
+  local isSkipping = false
+  for at = 1, #found, 2 do
+    local member, score = found[at], found[at + 1]
+    local colon = string.find(member, ':', 1, true)
+    local key = string.sub(member, 1, colon - 1)
+    -- Those that died at the time of the start may have been listed before.
+    isSkipping = from ~= '' and tonumber(score) == tonumber(from) and ((isNewest and key >= after) or (not isNewest and key <= after))
+    if not isSkipping then
+      if count == max or reply[2] == part then
+        reply[1] = count == max and 1 or 0
+        return answer(reply)
+      end
+      local id = string.sub(key, 2)
+      if type == '' or string.sub(member, colon + 1) == type then
+        local size = bytesOf(id)
+        if taken + size > bytes and count > 0 then
+          reply[1] = 1
+          return answer(reply)
+        end
+        taken = taken + size
+        count = count + 1
+        answerJob(reply, id)
+      end
+      reply[2], reply[3], reply[4] = reply[2] + 1, score .. '-' .. id, taken
+    end
+  end
+  if #found < part * 2 then return answer(reply) end
+  offset = offset + part
+end
+`;

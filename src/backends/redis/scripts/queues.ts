@@ -1,0 +1,241 @@
+import { lua } from "./prelude.js";
+
+/** What scripts that answer a queue begin with: its settings and figures now. Looking changes nothing. */
+const SNAPSHOT = lua`
+local function oldestReady()
+  local types
+  if call('SCARD', base .. 't') <= 1000 then types = call('SMEMBERS', base .. 't')
+  else types = call('SRANDMEMBER', base .. 't', 1000) end
+  local oldest
+  local function note(runAfter)
+    if not oldest or runAfter < oldest then oldest = runAfter end
+  end
+  for _, type in ipairs(types) do
+    local low = '-inf'
+    while true do
+      -- The first of each level of priority is its oldest.
+      local head = call('ZRANGEBYSCORE', base .. 'r:' .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+      if #head == 0 then break end
+      local priority, runAfter = ofScore(tonumber(head[2]))
+      note(runAfter)
+      if not byPriority then break end
+      low = string.format('%.0f', (11 - priority) * LEVEL)
+    end
+  end
+  local head = call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
+  if #head > 0 then note(tonumber(head[2])) end
+  return oldest and math.max(0, now - oldest) or -1
+end
+
+local function snapshot(reply)
+  local m = call('HMGET', KEYS[1], 'o', 'w', 'c', 'd', 'p', 't', 'k')
+  for at = 1, 6 do insert(reply, m[at] or '') end
+  local running, dead, finished = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd'), call('ZCARD', base .. 'f')
+  local waiting = call('HLEN', base .. 'j') - running - dead - finished
+  local scheduled = call('ZCOUNT', base .. 'z', '(' .. string.format('%.0f', now), '+inf')
+  insert(reply, waiting - scheduled)
+  insert(reply, scheduled)
+  insert(reply, running)
+  insert(reply, dead)
+  insert(reply, finished - tonumber(m[7] or 0))
+  insert(reply, oldestReady())
+  return reply
+end
+`;
+
+/** Answers nothing more when there is no queue, else its settings and figures. */
+export const SHOW_QUEUE = lua`
+${SNAPSHOT}
+return answer(exists and snapshot({}) or {})
+`;
+
+/**
+ * Creates a queue. ARGV[7] ordering P or R, [8] weight, [9] max_concurrency, [10] max_depth.
+ * Answers `E` (it exists), `X` (an old one of this name is still being deleted), or the queue.
+ */
+export const CREATE_QUEUE = lua`
+${SNAPSHOT}
+if meta[5] then return finish({'X'}) end
+if meta[1] then return finish({'E', call('HGET', KEYS[1], 't'), call('HGET', KEYS[1], 'w')}) end
+-- The log of a queue that had this name goes on; a new one has a name of its own, its epoch.
+if call('EXISTS', base .. 'g') == 0 then call('HSET', base .. 'g', 'e', now, 's', 0) end
+call('PERSIST', base .. 'g')
+call('PERSIST', base .. 'log')
+meta[6] = call('HGET', base .. 'g', 'e')
+call('HSET', KEYS[1], 'o', ARGV[7], 'w', ARGV[8], 'c', ARGV[9], 'd', ARGV[10], 'p', 0, 't', now, 'e', meta[6], 'k', 0)
+return finish(snapshot({}))
+`;
+
+/**
+ * Changes settings. ARGV[7] ordering, [8] weight, [9] max_concurrency, [10] max_depth; empty ones stay.
+ * Answers `N` (no such queue), `W` (jobs wait, the ordering stays), or the queue.
+ */
+export const UPDATE_QUEUE = lua`
+${SNAPSHOT}
+if not exists then return finish({'N'}) end
+if ARGV[7] ~= '' and ARGV[7] ~= meta[1] then
+  local busy = call('ZCARD', base .. 'l') + call('ZCARD', base .. 'd') + call('ZCARD', base .. 'f')
+  if call('HLEN', base .. 'j') > busy then return finish({'W'}) end
+end
+for at, field in ipairs({'o', 'w', 'c', 'd'}) do
+  if ARGV[6 + at] ~= '' then call('HSET', KEYS[1], field, ARGV[6 + at]) end
+end
+isReady = true
+return finish(snapshot({}))
+`;
+
+/** Pauses or resumes. ARGV[7] 1 or 0. Answers `N`, or the queue. */
+export const PAUSE_QUEUE = lua`
+${SNAPSHOT}
+if not exists then return finish({'N'}) end
+call('HSET', KEYS[1], 'p', ARGV[7])
+isReady, isQueue = ARGV[7] == '0', true
+return finish(snapshot({}))
+`;
+
+/** What scripts begin with that take waiting jobs out and tell the log that they are gone. */
+const DELETE_WAITING = lua`
+local ids, members = {}, {}
+
+local function deleted(id, shown)
+  shown[4], shown[9] = shown[4] + 1, now
+  insert(records, '["' .. id .. '",1,' .. cjson.encode(shown) .. ']')
+  insert(ids, id)
+  insert(members, idKey(id) .. ':' .. shown[1])
+end
+
+-- Jobs that were never leased have no state: where they stand tells all that the log says.
+local function deleteWaiting(found)
+  local list = {}
+  for at, job in ipairs(found) do list[at] = job.id end
+  for at, raw in ipairs(readMany(base .. 's', list)) do
+    local job = found[at]
+    deleted(job.id, raw and cjson.decode(raw)[8]
+      or {job.type, job.priority, PENDING, 1, 0, 0, 0, 0, job.createdAt, job.runAfter, 0, 0, '', '', '', ''})
+  end
+end
+
+local function purge(max)
+  local found, taken = {}, {}
+  local scheduled = call('ZRANGE', base .. 'z', 0, max - 1, 'WITHSCORES')
+  for at = 1, #scheduled, 2 do
+    local type, priority, standing = ofScheduled(scheduled[at])
+    insert(taken, scheduled[at])
+    insert(found, {id = idOfPlace(standing), type = type, priority = priority,
+      createdAt = createdAtOfPlace(standing), runAfter = tonumber(scheduled[at + 1])})
+  end
+  callMany('ZREM', base .. 'z', taken)
+  while #found < max do
+    local type = call('SRANDMEMBER', base .. 't')
+    if not type then break end
+    local line = call('ZRANGE', base .. 'r:' .. type, 0, max - #found - 1, 'WITHSCORES')
+    taken = {}
+    for at = 1, #line, 2 do
+      local priority, runAfter = ofScore(tonumber(line[at + 1]))
+      insert(taken, line[at])
+      insert(found, {id = idOfPlace(line[at]), type = type, priority = priority,
+        createdAt = createdAtOfPlace(line[at]), runAfter = runAfter})
+    end
+    callMany('ZREM', base .. 'r:' .. type, taken)
+    forgetEmptyType(type)
+  end
+  deleteWaiting(found)
+  return #found
+end
+`;
+
+/** Deletes waiting jobs. ARGV[7] most. Answers `N`, or how many. */
+export const PURGE = lua`
+${DELETE_WAITING}
+if not exists then return finish({'N'}) end
+local count = purge(tonumber(ARGV[7]))
+drop(ids, members)
+return finish({count})
+`;
+
+/**
+ * Begins to delete a queue: from here on it does not exist for anybody. ARGV[7] 1: whatever it holds.
+ * Answers `N`, `B` (jobs wait, run or are dead), or when the queue was created.
+ */
+export const BEGIN_DELETE = lua`
+if not meta[1] then return finish({'N'}) end
+if exists then
+  if ARGV[7] ~= '1' and call('HLEN', base .. 'j') > call('ZCARD', base .. 'f') then return finish({'B'}) end
+  call('HSET', KEYS[1], 'x', 1)
+end
+return finish({call('HGET', KEYS[1], 't')})
+`;
+
+/**
+ * Deletes a part of a queue that is being deleted, at last the queue. ARGV[7] jobs a part, [8] ms that its log is kept.
+ * Answers 1 when it is gone.
+ */
+export const CONTINUE_DELETE = lua`
+${DELETE_WAITING}
+if not meta[5] then return finish({1}) end
+local max = tonumber(ARGV[7])
+if purge(max) == 0 then
+  for _, member in ipairs(call('ZRANGE', base .. 'i', 0, max - 1)) do
+    local id = string.sub(member, 2, string.find(member, ':', 1, true) - 1)
+    deleted(id, stateOf(id)[8])
+  end
+  for _, key in ipairs({'l', 'd', 'f'}) do call('UNLINK', base .. key) end
+end
+drop(ids, members)
+if call('ZCARD', base .. 'i') > 0 then return finish({0}) end
+for _, key in ipairs({'j', 's', 'e', 'o', 'z', 'l', 'd', 'f', 'q', 'w', 't', 'm'}) do call('UNLINK', base .. key) end
+local reply = finish({1})
+call('PEXPIRE', base .. 'g', ARGV[8])
+call('PEXPIRE', base .. 'log', ARGV[8])
+return reply
+`;
+
+/**
+ * Does what is due in a queue, a bounded part of it. ARGV[7] jobs of each kind, [8] who sweeps.
+ * Answers in how many ms to come again (-1: not until told, -2: there is no such queue), whether the queue is being
+ * deleted, how many types have ready jobs, in how many ms something is due to the ms, and of each lease that ran out the status after it and the type.
+ */
+export const SWEEP = lua`
+local max = tonumber(ARGV[7])
+sweeper = ARGV[8]
+if not exists then return answer({-2, meta[5] and 1 or 0, 0, -1}) end
+local reply = {-1, 0, 0, -1}
+local lost = call('ZRANGEBYSCORE', base .. 'l', '-inf', now, 'LIMIT', 0, max)
+for _, id in ipairs(lost) do
+  local state = cjson.decode(call('HGET', base .. 's', id))
+  local shown = state[8]
+  shown[7] = shown[7] + 1
+  local isPoison = shown[7] > maxLost
+  local text = isPoison and 'poison job: its lease was lost ' .. shown[7] .. ' times'
+    or 'the lease ran out: worker gone or stuck'
+  noteError(id, state, text, text, text)
+  endLease(id, state, '')
+  if shown[8] == 1 then endJob(id, state, CANCELED)
+  elseif isPoison then bury(id, state)
+  else giveBack(id, state) end
+  insert(reply, shown[3])
+  insert(reply, shown[1])
+end
+local promoted, trimmed = promote(max), trim(max)
+
+-- Jobs that are to start are looked after to the ms; ends of leases and of retention by a grain.
+dueAt = nil
+local exactAt
+local function head(key, wait, grain)
+  local first = call('ZRANGE', base .. key, 0, 0, 'WITHSCORES')
+  if #first == 0 then return end
+  local at = tonumber(first[2]) + wait
+  if not exactAt or at < exactAt then exactAt = at end
+  due(math.max(at, now + grain))
+end
+head('z', 0, 0)
+head('l', 0, 100)
+head('f', ttl, 1000)
+if #lost == max or promoted == max or trimmed == max then due(now) end
+if dueAt then reply[1] = math.max(0, dueAt - now) end
+if exactAt then reply[4] = math.max(0, exactAt - now) end
+reply[3] = call('SCARD', base .. 't')
+-- A look that found nothing to do is nobody's news.
+if #lost == 0 and promoted == 0 and trimmed == 0 then dueAt = nil end
+return finish(reply)
+`;

@@ -1,0 +1,92 @@
+/** Where Redis is, read from a URL. */
+export type RedisTarget = {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly tls: boolean;
+} & (
+  | { readonly kind: "server"; readonly host: string; readonly port: number; readonly db: number }
+  | { readonly kind: "socket"; readonly path: string; readonly db: number }
+  | { readonly kind: "cluster"; readonly nodes: readonly HostPort[] }
+  | { readonly kind: "sentinel"; readonly nodes: readonly HostPort[]; readonly master: string; readonly db: number }
+);
+
+/** A host and its port. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The forms of a URL, for messages. */
+export const URL_FORMS =
+  "redis://host:6379/0, rediss://…, unix:///path/to/socket?db=0, redis+cluster://host:6379,host:6379 or redis+sentinel://host:26379,host:26379/master-name/0";
+
+const DEFAULT_PORT = 6379;
+const SENTINEL_PORT = 26_379;
+const PATTERN = /^(rediss?|unix|rediss?\+cluster|rediss?\+sentinel):\/\/(?:([^@/]*)@)?([^/?]*)(\/[^?]*)?(?:\?(.*))?$/;
+
+/**
+ * Reads `redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or a path, and
+ * `redis+cluster://host:port,…`, `redis+sentinel://host:port,…/master[/db]` (both with `rediss` too). Undefined: it is
+ * none of these.
+ */
+export function parseRedisUrl(url: string): RedisTarget | undefined {
+  if (url.startsWith("/")) return { kind: "socket", path: url, db: 0, tls: false };
+  const match = PATTERN.exec(url);
+  if (match === null) return undefined;
+  const [, scheme = "", credentials, hosts = "", path = "", query = ""] = match;
+  const login = readLogin(credentials);
+  if (login === undefined) return undefined;
+  const common = { ...login, tls: scheme.startsWith("rediss") };
+  if (scheme === "unix") {
+    const db = readDb(new URLSearchParams(query).get("db") ?? "");
+    return path.length > 1 && hosts === "" && db !== undefined ? { kind: "socket", path, db, ...common } : undefined;
+  }
+  const parts = path.split("/").slice(1);
+  if (scheme.endsWith("+cluster")) {
+    const nodes = readNodes(hosts, DEFAULT_PORT);
+    return nodes && parts.join("") === "" ? { kind: "cluster", nodes, ...common } : undefined;
+  }
+  if (scheme.endsWith("+sentinel")) {
+    const nodes = readNodes(hosts, SENTINEL_PORT);
+    const [master, last = "", ...more] = parts;
+    const db = readDb(last);
+    if (!nodes || !master || db === undefined || more.length > 0) return undefined;
+    return { kind: "sentinel", nodes, master: decodeURIComponent(master), db, ...common };
+  }
+  const [node, ...others] = readNodes(hosts || "127.0.0.1", DEFAULT_PORT) ?? [];
+  const db = readDb(parts[0] ?? "");
+  if (node === undefined || others.length > 0 || db === undefined || parts.length > 1) return undefined;
+  return { kind: "server", ...node, db, ...common };
+}
+
+function readLogin(text: string | undefined): { username?: string; password?: string } | undefined {
+  if (text === undefined) return {};
+  const colon = text.indexOf(":");
+  try {
+    if (colon < 0) return { username: decodeURIComponent(text) };
+    const username = decodeURIComponent(text.slice(0, colon));
+    return { ...(username !== "" && { username }), password: decodeURIComponent(text.slice(colon + 1)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function readNodes(text: string, defaultPort: number): HostPort[] | undefined {
+  const nodes = text.split(",").map((node): HostPort | undefined => {
+    const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(node);
+    const port = Number(match?.[2] ?? defaultPort);
+    if (match?.[1] === undefined || port < 1 || port > 65_535) return undefined;
+    return { host: match[1].replace(/^\[|\]$/g, ""), port };
+  });
+  return nodes.includes(undefined) ? undefined : (nodes as HostPort[]);
+}
+
+function readDb(text: string): number | undefined {
+  if (text === "") return 0;
+  return /^\d{1,5}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A URL without its password, for logs and messages. */
+export function hidePassword(url: string): string {
+  return url.replace(/^([a-z+]+:\/\/[^:@/]*):[^@/]*@/, "$1:***@");
+}

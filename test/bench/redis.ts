@@ -1,0 +1,24 @@
+import { type RedisServer, startRedis } from "../support/redis-server.js";
+
+/** A Redis that a row has to itself. */
+export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "dispose"> {
+  readonly version: string;
+  /** Empties it, and waits for that: memory freed later would take time from what is measured next. */
+  flush(): Promise<void>;
+}
+
+/** Starts it on a port of the loopback, as programs reach theirs; it keeps nothing on disk. */
+export async function startBenchRedis(): Promise<BenchRedis> {
+  const server = await startRedis({ port: true });
+  const admin = server.client();
+  const version = /redis_version:(\S+)/.exec(await admin.info("server"))?.[1] ?? "unknown";
+  return {
+    url: server.url,
+    address: server.address,
+    version,
+    dispose: server.dispose,
+    async flush() {
+      await admin.flushall("SYNC");
+    },
+  };
+}

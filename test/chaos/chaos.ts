@@ -1,0 +1,193 @@
+import { fileURLToPath } from "node:url";
+import { startRedis } from "../support/redis-server.js";
+import { eventually } from "../support/wait.js";
+import { createSaboteur, FAULTS, type Fault, planFaults } from "./faults.js";
+import { createFleet } from "./fleet.js";
+import { createGate } from "./gate.js";
+import { createHistory } from "./history.js";
+import { planJob, QUEUES } from "./plan.js";
+import { type Ledger, produce } from "./producer.js";
+import { createRandom } from "./random.js";
+import { readRecord, untilQuiet } from "./rest.js";
+import { verify } from "./verify.js";
+
+/** How a run goes. */
+export interface ChaosOptions {
+  readonly jobs: number;
+  /** Programs that create jobs at the same time. */
+  readonly producers: number;
+  /** Server processes on the one Redis. */
+  readonly servers: number;
+  /** How many times something goes wrong; the jobs are spread over them. */
+  readonly faults: number;
+  /** What may go wrong. Default: everything. */
+  readonly kinds?: readonly Fault[];
+  /** Decides the jobs, the faults and their order; when exactly each strikes is up to the machine. */
+  readonly seed: number;
+  /** The run has failed when it takes longer, ms. */
+  readonly durationBoundMs: number;
+  /** Variables of the servers, over those of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Told what goes on. */
+  readonly log: (line: string) => void;
+}
+
+/** How a run went. */
+export interface ChaosReport {
+  /** Names and numbers, in the order to print them. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** What must not have happened, and did: the first hundred. */
+  readonly violations: readonly string[];
+}
+
+const LEASE_MS = 2000;
+const HANDLERS = fileURLToPath(new URL("./handlers.mjs", import.meta.url));
+
+/** More than this say nothing new. */
+const MAX_VIOLATIONS = 100;
+
+/**
+ * Creates jobs on several servers that share one Redis while servers and Redis are killed, frozen and cut off, lets
+ * everything come to rest, and compares what producers were told, what is recorded, and what the change log told.
+ */
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  const log = (line: string) => options.log(`${seconds().toFixed(1).padStart(6)}s ${line}`);
+  const violations: string[] = [];
+  let violationCount = 0;
+  const violation = (text: string) => {
+    if (++violationCount > MAX_VIOLATIONS) return;
+    log(`VIOLATION: ${text}`);
+    violations.push(text);
+  };
+
+  const random = createRandom(options.seed);
+  // Redis answers after its file is written and synced, so that whatever was acknowledged survives SIGKILL. With
+  // `everysec` a write may be delayed behind a running sync, and answered before the file has it.
+  const redis = await startRedis({ aof: "always" });
+  const fleet = createFleet({ env: { ...environment(redis.url), ...options.env }, log, violation });
+  const saboteur = createSaboteur(fleet, redis, LEASE_MS, random.fork(), log);
+  const history = createHistory(fleet, random.fork(), violation);
+  const gate = createGate(options.jobs);
+  const ledger: Ledger = { accepted: new Map(), retries: new Map(), deduplicated: 0, violation };
+  const struck: Record<string, number> = {};
+
+  let stage = "the start of the servers";
+  const stop = new AbortController();
+  const givenUp = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener("abort", () => reject(stop.signal.reason));
+  });
+  givenUp.catch(() => {});
+  const timer = setTimeout(() => {
+    stop.abort(new Error(`the run took longer than ${options.durationBoundMs} ms; it waited for ${stage}`));
+  }, options.durationBoundMs);
+  /** The work, bounded by the end of the run. */
+  const bounded = <T>(what: string, work: Promise<T>): Promise<T> => {
+    stage = what;
+    return Promise.race([work, givenUp]);
+  };
+
+  async function sabotage(): Promise<void> {
+    const faults = planFaults(options.faults, options.kinds ?? FAULTS, random).slice(0, options.faults);
+    const share = Math.ceil(options.jobs / (faults.length + 1));
+    let opened = 0;
+    for (const fault of faults) {
+      gate.open(share);
+      // In the midst of it: some of these jobs are accepted, some run, some are under way.
+      await gate.untilAccepted(Math.min(options.jobs, opened + Math.floor(share * random.next())));
+      opened += share;
+      await saboteur.strike(fault);
+      struck[fault] = (struck[fault] ?? 0) + 1;
+    }
+    gate.open(options.jobs);
+  }
+
+  try {
+    await bounded(stage, fleet.start(options.servers));
+    const watching = history.run(stop.signal);
+    await bounded("the watch to be in place", history.inPlace);
+
+    const plan = (n: number) => planJob(n, createRandom(options.seed + n));
+    const producers = Array.from({ length: options.producers }, () =>
+      produce({ gate, fleet, ledger, plan }, random.fork(), stop.signal),
+    );
+    await bounded("the jobs to be accepted", Promise.all([sabotage(), ...producers]));
+    log(`${ledger.accepted.size} jobs are accepted; from now on nothing goes wrong`);
+    await bounded("servers to come back", saboteur.mended());
+    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, stop.signal));
+    log("no job waits or runs");
+    const isTold = async () => history.ended >= ledger.accepted.size || undefined;
+    await bounded("the change log", eventually(isTold, "the end of every job in the change log", 20_000)).catch(
+      (error) => violation(error.message),
+    );
+    const record = await bounded("the record of all jobs", readRecord(fleet, random));
+    const verdict = verify({ accepted: ledger.accepted, record, queues, stories: history.stories });
+    for (const text of verdict.violations) violation(text);
+    const staleWrites = await fleet.staleWrites();
+    stop.abort(new Error("the run is over"));
+    await watching;
+    return {
+      violations,
+      counts: {
+        "jobs to create": options.jobs,
+        "jobs accepted": ledger.accepted.size,
+        "jobs in the record": record.length,
+        "of them DONE": verdict.counts.done,
+        "of them DEAD": verdict.counts.dead,
+        "of them neither": verdict.counts.unfinished,
+        "accepted and lost": verdict.counts.lost,
+        "recorded and never accepted": verdict.counts.unknown,
+        "ended more than once": verdict.counts.endedTwice,
+        "deliveries to workers": verdict.counts.runs,
+        "leases lost": verdict.counts.lostLeases,
+        "stale writes refused, as counted by servers that lived": staleWrites,
+        "creates that an earlier call had done": ledger.deduplicated,
+        ...named("creates repeated after", Object.fromEntries(ledger.retries)),
+        "changes in the log": verdict.counts.changes,
+        "times the watch was resumed": history.resumes,
+        ...named("faults:", struck),
+        violations: violationCount,
+        seconds: Math.round(seconds()),
+      },
+    };
+  } finally {
+    clearTimeout(timer);
+    if (!stop.signal.aborted) stop.abort(new Error("the run has failed"));
+    await fleet.stop();
+    await redis.dispose();
+  }
+}
+
+/** The variables of the servers: short leases and waits, and everything kept to be counted. */
+function environment(redisUrl: string): Record<string, string> {
+  return {
+    USE_REDIS: "true",
+    REDIS_URL: redisUrl,
+    QUEUES: QUEUES.filter((name) => name !== "default").join(","),
+    HANDLERS,
+    LEASE_DURATION: `${LEASE_MS}ms`,
+    BASE_DELAY: "20",
+    MAX_DELAY: "500",
+    // No crash may turn a job into poison here: then each has just one end that is right.
+    MAX_LOST_LEASES: "1000",
+    COMPLETE_JOB_TTL: "24h",
+    MAX_COMPLETED_JOBS: "10000000",
+    CHANGE_LOG_SIZE: "10000000",
+    LOG_LEVEL: "error",
+  };
+}
+
+function named(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {
+  const sorted = Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(sorted.map(([name, count]) => [`${prefix} ${name}`, count]));
+}
+
+/** The counts as a table, and the violations below. */
+export function formatReport({ counts, violations }: ChaosReport): string {
+  const width = Math.max(...Object.keys(counts).map((name) => name.length));
+  const rows = Object.entries(counts).map(
+    ([name, count]) => `  ${name.padEnd(width)} ${count.toLocaleString("en").padStart(10)}`,
+  );
+  return [...rows, ...violations.map((text) => `  VIOLATION: ${text}`)].join("\n");
+}

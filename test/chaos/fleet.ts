@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { killAllMembers, type Member, startMember } from "./member.js";
+import type { Random } from "./random.js";
+
+/** The server processes that live now. */
+export interface Fleet {
+  /** Resolves once so many servers listen. */
+  start(count: number): Promise<void>;
+  /** Those that live, frozen ones included. */
+  living(): readonly Member[];
+  /** Any that lives, as a load balancer without health checks would choose; waits for one. */
+  any(random: Random): Promise<Member>;
+  /** Kills a server and starts a new one; resolves once that listens. */
+  replace(member: Member): Promise<void>;
+  /** Starts what was lost against orders, so that as many live as at the start. */
+  refill(): Promise<void>;
+  /** Writes that servers refused because their lease was lost, as far as their metrics could be read. */
+  staleWrites(): Promise<number>;
+  /** Kills all. */
+  stop(): Promise<void>;
+}
+
+/** What a fleet needs. */
+export interface FleetOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: (line: string) => void;
+  /** Something that must not happen did. */
+  readonly violation: (text: string) => void;
+}
+
+/** A fleet without servers yet. */
+export function createFleet({ env, log, violation }: FleetOptions): Fleet {
+  const members = new Set<Member>();
+  let [started, wanted, isStopping] = [0, 0, false];
+  /** Of servers that are gone. */
+  let staleBefore = 0;
+
+  function died(member: Member, how: string): void {
+    members.delete(member);
+    violation(`${member.name} ended by itself with ${how}:\n${member.output()}`);
+  }
+
+  async function add(): Promise<void> {
+    const name = `server ${++started}`;
+    while (!isStopping) {
+      try {
+        const member = await startMember(name, env, died);
+        members.add(member);
+        log(`${name} listens on ${member.url}`);
+        if (isStopping) await member.kill();
+        return;
+      } catch (error) {
+        // A server may give up when Redis is away at its start; whoever runs it starts it again.
+        log(`${name} did not start: ${String(error).split("\n")[0]}`);
+        if (/not built|not valid/.test(String(error))) throw error;
+        await sleep(200);
+      }
+    }
+  }
+
+  async function staleWritesOf(member: Member): Promise<number> {
+    try {
+      const response = await fetch(`${member.url}/metrics`, { signal: AbortSignal.timeout(1000) });
+      const series = [...(await response.text()).matchAll(/^gotaskq_stale_writes_total\{.*\} (\S+)$/gm)];
+      return series.reduce((sum, [, value]) => sum + Number(value), 0);
+    } catch {
+      // It is frozen, or its Redis is away: what it counted is not known.
+      return 0;
+    }
+  }
+
+  const living = () => [...members].filter(({ isAlive }) => isAlive);
+  return {
+    async start(count) {
+      wanted = count;
+      await Promise.all(Array.from({ length: count }, add));
+    },
+    living,
+    async any(random) {
+      while (!isStopping) {
+        const member = random.pick(living());
+        if (member !== undefined) return member;
+        await sleep(50);
+      }
+      throw new Error("the servers are being ended");
+    },
+    async replace(member) {
+      // Out of sight first, so that nobody kills it twice.
+      members.delete(member);
+      staleBefore += await staleWritesOf(member);
+      await member.kill();
+      await add();
+    },
+    async refill() {
+      await Promise.all(Array.from({ length: Math.max(0, wanted - living().length) }, add));
+    },
+    async staleWrites() {
+      const now = await Promise.all(living().map(staleWritesOf));
+      return now.reduce((sum, value) => sum + value, staleBefore);
+    },
+    async stop() {
+      isStopping = true;
+      await Promise.all(living().map((member) => member.kill()));
+      killAllMembers();
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import type { JobChange } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { signal } from "../support/signal.js";
+import { judge } from "./calls.js";
+import type { Fleet } from "./fleet.js";
+import type { Random } from "./random.js";
+
+/** What the change log told of one job. */
+export interface Story {
+  revision: number;
+  status: JobStatus;
+  /** How often it became RUNNING, DONE, DEAD. */
+  running: number;
+  done: number;
+  dead: number;
+}
+
+/** The change log, read from beginning to end by one watch that moves from server to server. */
+export interface History {
+  readonly stories: ReadonlyMap<string, Story>;
+  /** How often the watch was resumed. */
+  readonly resumes: number;
+  /** Jobs that have ended so far. */
+  readonly ended: number;
+  /** Resolves once the watch is in place: it sees whatever happens from then on. */
+  readonly inPlace: Promise<void>;
+  /** Watches until the signal is aborted. */
+  run(stop: AbortSignal): Promise<void>;
+}
+
+/** Longest silence before the watch tries another server, ms: a frozen one says nothing. */
+const SILENCE_MS = 2500;
+
+/** A history that is told to `violation` where it has a gap, a change twice, or a change after the end of a job. */
+export function createHistory(fleet: Fleet, random: Random, violation: (text: string) => void): History {
+  const stories = new Map<string, Story>();
+  const inPlace = signal();
+  let [cursor, resumes, ended] = ["", 0, 0];
+
+  function add({ jobId, revision, status }: JobChange): void {
+    let story = stories.get(jobId);
+    if (story === undefined) {
+      story = { revision: 0, status: JobStatus.UNSPECIFIED, running: 0, done: 0, dead: 0 };
+      stories.set(jobId, story);
+    }
+    if (revision !== story.revision + 1) violation(`job ${jobId}: revision ${revision} came after ${story.revision}`);
+    if (story.done + story.dead > 0) violation(`job ${jobId}: ${JobStatus[status]} came after its end`);
+    story.revision = revision;
+    story.status = status;
+    if (status === JobStatus.RUNNING) story.running++;
+    if (status === JobStatus.DONE) story.done++;
+    if (status === JobStatus.DEAD) story.dead++;
+    if (status === JobStatus.DONE || status === JobStatus.DEAD) ended++;
+  }
+
+  /** Reads one stream to its end. */
+  async function read(stop: AbortSignal): Promise<void> {
+    const { jobs } = await fleet.any(random);
+    const silent = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const listen = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), SILENCE_MS);
+    };
+    listen();
+    try {
+      const messages = jobs.watchJobs({ cursor }, { signal: AbortSignal.any([stop, silent.signal]) });
+      for await (const message of messages) {
+        listen();
+        if (message.event.case === "change") add(message.event.value);
+        if (message.cursor !== "") cursor = message.cursor;
+        inPlace.fire();
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    stories,
+    inPlace: inPlace.fired,
+    get resumes() {
+      return resumes;
+    },
+    get ended() {
+      return ended;
+    },
+    async run(stop) {
+      while (!stop.aborted) {
+        try {
+          await read(stop);
+        } catch (error) {
+          const failure = judge(error);
+          if (failure.violation !== undefined) violation(`the watch was ${failure.violation}`);
+          // What was missed cannot be had again.
+          if (failure.name === "WATCH_COMPACTED") return;
+        }
+        if (stop.aborted) return;
+        resumes++;
+        await sleep(50);
+      }
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { formatReport, runChaos } from "./chaos.js";
+
+// npm run chaos                                      100,000 jobs
+// CHAOS_SEED=17 CHAOS_JOBS=10000 npm run chaos       the jobs and faults of an earlier run, and how many
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const seed = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 1_000_000));
+const jobs = Number(process.env.CHAOS_JOBS ?? 100_000);
+
+// Servers and Redis end with this process, however it ends.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+
+print(`seed ${seed}: CHAOS_SEED=${seed} CHAOS_JOBS=${jobs} npm run chaos`);
+try {
+  const report = await runChaos({
+    jobs,
+    producers: 8,
+    servers: 3,
+    faults: Math.max(12, Math.round(jobs / 1500)),
+    seed,
+    durationBoundMs: 30 * 60_000,
+    log: print,
+  });
+  print(formatReport(report));
+  print(report.violations.length === 0 ? "nothing was lost, nothing was done twice" : "THE RUN HAS FAILED");
+  process.exit(report.violations.length === 0 ? 0 : 1);
+} catch (error) {
+  print(`THE RUN HAS FAILED: ${error instanceof Error ? error.stack : error}`);
+  process.exit(1);
+}

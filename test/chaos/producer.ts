@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { judge } from "./calls.js";
+import type { Fleet } from "./fleet.js";
+import type { Gate } from "./gate.js";
+import type { PlannedJob } from "./plan.js";
+import type { Random } from "./random.js";
+
+/** What producers write down. */
+export interface Ledger {
+  /** Jobs that a server has accepted, by id. */
+  readonly accepted: Map<string, PlannedJob>;
+  /** Calls that failed and were made again, by how they failed. */
+  readonly retries: Map<string, number>;
+  /** Jobs that had been created by an earlier call whose answer was lost. */
+  deduplicated: number;
+  /** Something that must not happen did. */
+  violation(text: string): void;
+}
+
+/** What producers share. */
+export interface ProducerDeps {
+  readonly gate: Gate;
+  readonly fleet: Fleet;
+  readonly ledger: Ledger;
+  /** The job of this number. */
+  plan(n: number): PlannedJob;
+}
+
+/** How long a call may take before the producer gives it up, ms: a frozen server never answers. */
+const CALL_MS = 2500;
+const MAX_BATCH = 60;
+
+/** Creates jobs, one by one and in batches, until the gate has no more; every call is repeated until it is answered. */
+export async function produce(
+  { gate, fleet, ledger, plan }: ProducerDeps,
+  random: Random,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const isSingle = random.next() < 0.5;
+    const numbers = await gate.take(isSingle ? 1 : random.between(2, MAX_BATCH));
+    if (numbers.length === 0) return;
+    const jobs = numbers.map(plan);
+    await (isSingle ? createOne : createAll)(jobs);
+    gate.accepted(jobs.length);
+  }
+
+  async function createOne([planned]: readonly PlannedJob[]): Promise<void> {
+    if (planned === undefined) return;
+    const { job, deduplicated } = await repeat(async (calls, options) => calls.createJob(planned.request, options));
+    enter(planned, job?.id ?? "", deduplicated);
+  }
+
+  async function createAll(jobs: readonly PlannedJob[]): Promise<void> {
+    const requests = jobs.map(({ request }) => request);
+    const { results } = await repeat(async (calls, options) => calls.batchCreateJobs({ requests }, options));
+    if (results.length !== jobs.length) ledger.violation(`a batch of ${jobs.length} got ${results.length} results`);
+    jobs.forEach((planned, index) => {
+      enter(planned, results[index]?.jobId ?? "", results[index]?.deduplicated ?? false);
+    });
+  }
+
+  function enter(planned: PlannedJob, id: string, deduplicated: boolean): void {
+    const { requestId } = planned.request;
+    if (id === "") ledger.violation(`${requestId} was accepted without an id`);
+    const other = ledger.accepted.get(id);
+    if (other !== undefined) ledger.violation(`job ${id} answers both ${other.request.requestId} and ${requestId}`);
+    ledger.accepted.set(id, planned);
+    if (deduplicated) ledger.deduplicated++;
+  }
+
+  /** Any server, again and again with the same request ids: whether a lost answer meant yes is the server's to know. */
+  async function repeat<T>(
+    call: (calls: Awaited<ReturnType<Fleet["any"]>>["jobs"], options: { timeoutMs: number }) => Promise<T>,
+  ): Promise<T> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { jobs, name } = await fleet.any(random);
+      try {
+        return await call(jobs, { timeoutMs: CALL_MS });
+      } catch (error) {
+        const failure = judge(error);
+        ledger.retries.set(failure.name, (ledger.retries.get(failure.name) ?? 0) + 1);
+        if (failure.violation !== undefined) ledger.violation(`a create on ${name} was ${failure.violation}`);
+        await sleep(random.between(10, 100));
+      }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { freePort } from "./free-port.js";
+import { type RedisServer, startRedis } from "./redis-server.js";
+import { eventually } from "./wait.js";
+
+/** The hash slots of Redis Cluster. */
+const SLOTS = 16_384;
+
+/** A real Redis Cluster of masters, each with its share of the slots, without replicas. */
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  /** Where each node listens, as ioredis takes it. */
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** Ends all nodes for good. */
+  stop(): Promise<void>;
+}
+
+/** Starts a cluster of masters on free ports of the loopback address, and resolves once every node serves every slot. */
+export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
+  const nodes = await Promise.all(Array.from({ length: masters }, startNode));
+  const stop = async () => {
+    await Promise.all(nodes.map(({ server }) => server.dispose()));
+  };
+  try {
+    await join(nodes);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    nodes: nodes.map(({ server }) => server),
+    addresses: nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
+    stop,
+  };
+}
+
+interface Node {
+  readonly server: RedisServer;
+  readonly port: number;
+  readonly busPort: number;
+}
+
+async function startNode(): Promise<Node> {
+  // By default the bus port is the port + 10,000, which nobody has asked whether it is free.
+  const busPort = await freePort();
+  const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "2000"];
+  const server = await startRedis({ port: true, args });
+  return { server, port: server.port ?? 0, busPort };
+}
+
+async function join(nodes: readonly Node[]): Promise<void> {
+  const clients = nodes.map(({ server }) => server.client());
+  const share = Math.ceil(SLOTS / nodes.length);
+  await Promise.all(
+    clients.map(async (client, index) => {
+      await client.call("CLUSTER", "SET-CONFIG-EPOCH", index + 1);
+      const last = Math.min((index + 1) * share, SLOTS) - 1;
+      await client.call("CLUSTER", "ADDSLOTSRANGE", index * share, last);
+    }),
+  );
+  const [first, ...others] = clients;
+  for (const { port, busPort } of nodes.slice(1)) {
+    await first?.call("CLUSTER", "MEET", "127.0.0.1", port, busPort);
+  }
+  const isReady = async () => {
+    const states = await Promise.all(clients.map((client) => client.call("CLUSTER", "INFO")));
+    const knowsAll = new RegExp(`cluster_known_nodes:${nodes.length}\\b`);
+    return states.every((info) => /cluster_state:ok/.test(String(info)) && knowsAll.test(String(info))) || undefined;
+  };
+  // A node refuses to serve for the first two seconds of its life.
+  await eventually(isReady, "a cluster whose nodes all serve");
+  for (const client of [first, ...others]) client?.disconnect();
+}

@@ -1,0 +1,187 @@
+import { rmSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis, type RedisOptions } from "ioredis";
+import { freePort } from "./free-port.js";
+import { type RedisAddress, type RedisProcess, startRedisProcess } from "./redis-process.js";
+
+/** How a Redis of a test is started. */
+export interface StartRedisOptions {
+  /** On a free port of the loopback address. Default: on a unix socket. */
+  readonly port?: boolean;
+  /** Writes an append-only file, with this `appendfsync`. Default: nothing is kept on disk. */
+  readonly aof?: "always" | "everysec" | "no";
+  /** More of its configuration, as in `["--maxmemory", "10mb"]`. */
+  readonly args?: readonly string[];
+  /** Content of a configuration file, for what cannot be said by arguments (Sentinel rewrites its own). */
+  readonly config?: string;
+}
+
+/** One command that took long. */
+export interface SlowCommand {
+  readonly ms: number;
+  /** The command and its arguments, cut by Redis when there are many. */
+  readonly command: readonly string[];
+}
+
+/** A Redis that a test uses, its own or not. */
+export interface UsableRedis {
+  /** As REDIS_URL takes it: `redis://127.0.0.1:port` or `unix:///path`. */
+  readonly url: string;
+  /** A new connection, closed with the server. What goes wrong on it is told by the commands alone. */
+  client(options?: RedisOptions): Redis;
+  /** Ends it for good: closes the connections, and ends the server and removes its folder when it is the test's own. */
+  dispose(): Promise<void>;
+}
+
+/** A Redis of a test's own. */
+export interface RedisServer extends UsableRedis {
+  /** The unix socket; undefined on a port. */
+  readonly path: string | undefined;
+  /** The port on 127.0.0.1; undefined on a unix socket. */
+  readonly port: number | undefined;
+  readonly address: RedisAddress;
+  /** Its data folder. */
+  readonly dir: string;
+  /** Of the process that runs, or ran last. */
+  readonly pid: number;
+  readonly isRunning: boolean;
+  /** Sends a signal; resolves at once, or, for one that ends it, once it has ended. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Ends the process in order; the data stay for a `restart`. Idempotent. */
+  stop(): Promise<void>;
+  /** Ends the process if it runs, and starts another one on the same data and address. */
+  restart(): Promise<void>;
+  /** Commands since the start of the process that took longer than this; at least 1 ms. */
+  slowlog(overMs: number): Promise<SlowCommand[]>;
+}
+
+/** What goes into the slow log, µs: enough to ask for anything from 1 ms. */
+const SLOW_US = 1000;
+
+const open = new Set<UsableRedis>();
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const dir of folders) rmSync(dir, { recursive: true, force: true });
+});
+
+/** Ends every Redis that this process uses. */
+export async function disposeAllRedis(): Promise<void> {
+  await Promise.all([...open].map((redis) => redis.dispose()));
+}
+
+/** Starts a redis-server of the caller's own and resolves once it answers. Ends with this process at the latest. */
+export async function startRedis(options: StartRedisOptions = {}): Promise<RedisServer> {
+  const dir = await mkdtemp(join(tmpdir(), "gotaskq-redis-"));
+  folders.add(dir);
+  const { address, process: first } = await startSomewhere(dir, options);
+  let current = first;
+  const connections = connectionsTo({ ...address });
+  let admin: Redis | undefined;
+
+  const server: RedisServer = {
+    url: "path" in address ? `unix://${address.path}` : `redis://${address.host}:${address.port}`,
+    path: "path" in address ? address.path : undefined,
+    port: "port" in address ? address.port : undefined,
+    address,
+    dir,
+    get pid() {
+      return current.pid;
+    },
+    get isRunning() {
+      return current.isRunning;
+    },
+    client: connections.open,
+    kill: (signal) => current.kill(signal),
+    stop: () => current.stop(),
+    async restart() {
+      await current.stop();
+      current = await startRedisProcess(await argumentsOf(dir, address, options), address);
+    },
+    async slowlog(overMs) {
+      admin ??= connections.open();
+      const entries = (await admin.call("SLOWLOG", "GET", "-1")) as [number, number, number, string[]][];
+      return entries
+        .map(([, , us, command]) => ({ ms: us / 1000, command }))
+        .filter(({ ms }) => ms > Math.max(overMs, SLOW_US / 1000));
+    },
+    async dispose() {
+      open.delete(server);
+      connections.close();
+      // Nobody reads its data again, so it need not end in order.
+      await current.kill("SIGKILL");
+      await rm(dir, { recursive: true, force: true });
+      folders.delete(dir);
+    },
+  };
+  open.add(server);
+  return server;
+}
+
+/**
+ * A Redis for tests that need no power over it and keep to keys of their own: the one at `GOTASKQ_TEST_REDIS_URL` when
+ * that is set, else one of the caller's own.
+ */
+export async function startSharedRedis(options?: StartRedisOptions): Promise<UsableRedis> {
+  const url = process.env.GOTASKQ_TEST_REDIS_URL;
+  if (!url) return startRedis(options);
+  const connections = connectionsTo(url);
+  const shared: UsableRedis = {
+    url,
+    client: connections.open,
+    async dispose() {
+      open.delete(shared);
+      connections.close();
+    },
+  };
+  open.add(shared);
+  return shared;
+}
+
+/** Another process may take a port between its choice and its use: then another one is tried. */
+async function startSomewhere(
+  dir: string,
+  options: StartRedisOptions,
+): Promise<{ address: RedisAddress; process: RedisProcess }> {
+  for (let tries = 1; ; tries++) {
+    const address = options.port ? { host: "127.0.0.1", port: await freePort() } : { path: join(dir, "redis.sock") };
+    try {
+      return { address, process: await startRedisProcess(await argumentsOf(dir, address, options), address) };
+    } catch (error) {
+      if (tries < 5 && /address already in use/i.test(String(error))) continue;
+      throw error;
+    }
+  }
+}
+
+async function argumentsOf(dir: string, address: RedisAddress, options: StartRedisOptions): Promise<string[]> {
+  const { aof, args = [], config } = options;
+  const file = join(dir, "redis.conf");
+  // Written anew at a restart only by Redis itself: it may have changed it.
+  if (config !== undefined) await writeFile(file, config, { flag: "wx" }).catch(() => {});
+  const where =
+    "path" in address
+      ? ["--port", "0", "--unixsocket", address.path, "--unixsocketperm", "700"]
+      : ["--port", String(address.port), "--bind", address.host];
+  const kept = aof === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", aof];
+  const slow = ["--slowlog-log-slower-than", String(SLOW_US), "--slowlog-max-len", "10000"];
+  const all = ["--dir", dir, ...where, "--save", "", ...kept, ...slow, ...args];
+  return config === undefined ? all : [file, ...all];
+}
+
+function connectionsTo(where: string | RedisOptions): { open(options?: RedisOptions): Redis; close(): void } {
+  const clients: Redis[] = [];
+  return {
+    open(options = {}) {
+      const client = typeof where === "string" ? new Redis(where, options) : new Redis({ ...where, ...options });
+      // Tests end servers under their connections; commands reject by themselves.
+      client.on("error", () => {});
+      clients.push(client);
+      return client;
+    },
+    close() {
+      for (const client of clients.splice(0)) client.disconnect();
+    },
+  };
+}
