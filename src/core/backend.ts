@@ -90,13 +90,21 @@ export interface BackendListener {
   /** `tick` has something to do in so many ms. */
   due(inMs: number): void;
   /** These changes were appended to the change log: of each queue in its order, each change once. */
-  changes(changes: readonly Change[]): void;
+  changes(batch: ChangeBatch): void;
   /** A queue was created, changed or deleted. */
   queues(): void;
   /** The backend can be reached, or not any more: then operations are refused with BACKEND_UNAVAILABLE. */
   available(isAvailable: boolean): void;
   /** Some changes may never be told: whoever waits for one must look for itself. */
   resync(): void;
+}
+
+/** Changes of one step. */
+export interface ChangeBatch {
+  /** May be read only when it is asked for. */
+  readonly changes: readonly Change[];
+  /** Whether a worker may have to know of them that did not cause them: a cancel was asked for, a lease was lost. */
+  readonly concernsWorkers: boolean;
 }
 
 /** A job to create. */

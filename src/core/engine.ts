@@ -141,11 +141,11 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         watches.queuesChanged();
       },
       due: (inMs) => maintenance.due(inMs),
-      changes(changes) {
+      changes(batch) {
         // Watchers first: what the pool does about a change may bring the next one at once.
-        watches.changed(changes);
-        pool.changed(changes);
-        remote.changed(changes);
+        watches.changed(batch);
+        if (batch.concernsWorkers) pool.changed(batch);
+        remote.changed(batch);
       },
       queues() {
         watches.queuesChanged();

@@ -78,6 +78,11 @@ export class HeldLeases {
     lease.holder.ended?.(lease);
   }
 
+  /** How many are held. */
+  get size(): number {
+    return this.#byJob.size;
+  }
+
   /** Changes were appended to the log. */
   changed(changes: readonly Change[]): void {
     for (const change of changes) {

@@ -1,4 +1,4 @@
-import type { Change, Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "./backend.js";
+import type { ChangeBatch, Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "./backend.js";
 import type { Clock } from "./clock.js";
 import { Dispatcher } from "./dispatcher.js";
 import { queueNotFound, serverDraining } from "./errors.js";
@@ -174,8 +174,9 @@ export class RemoteWorkers {
   }
 
   /** Changes were appended to the log. */
-  changed(changes: readonly Change[]): void {
-    this.#leases.changed(changes);
+  changed(batch: ChangeBatch): void {
+    // Reading the changes has a cost, and most batches concern nobody here.
+    if (batch.concernsWorkers || this.#leases.size > 0) this.#leases.changed(batch.changes);
   }
 
   /** Takes the queues there are now. */

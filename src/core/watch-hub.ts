@@ -1,4 +1,4 @@
-import type { Backend, Change, ChangeFilter } from "./backend.js";
+import type { Backend, Change, ChangeBatch, ChangeFilter } from "./backend.js";
 import type { Clock } from "./clock.js";
 import { isUnavailable, jobNotFound, serverDraining } from "./errors.js";
 import { isFinal, type Job } from "./job.js";
@@ -53,11 +53,11 @@ export class WatchHub {
   }
 
   /** Changes were appended to the log. */
-  changed(changes: readonly Change[]): void {
+  changed(batch: ChangeBatch): void {
     for (const waker of this.#logReaders) waker.wake();
     this.queuesChanged();
     if (this.#jobs.size === 0) return;
-    for (const change of changes) {
+    for (const change of batch.changes) {
       for (const watcher of this.#jobs.get(change.jobId) ?? []) {
         if (watcher.pending.length === MAX_BEHIND) watcher.pending = [];
         watcher.pending.push(change);

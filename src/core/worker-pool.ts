@@ -1,5 +1,5 @@
 import { Attempt } from "./attempt.js";
-import type { Change, ExtendResult, Lease } from "./backend.js";
+import type { ChangeBatch, ExtendResult, Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { HandlerJob, type Handlers } from "./handler.js";
 import { errorText, retryDecision, toResult } from "./handler-outcome.js";
@@ -18,6 +18,12 @@ const WRITE_GRACE_MS = 2000;
 
 /** Jobs leased before everything else in the event loop gets a turn: handlers may settle without ever waiting. */
 const TURN = 250;
+
+/**
+ * Lease calls under way at the same time while there is a backlog: one is on its way while the jobs of the other run. Each
+ * then takes half of the slots at the most.
+ */
+const FETCHES = 2;
 
 /** Wait before leasing again after the backend failed, ms. */
 const RETRY_MS = 250;
@@ -54,8 +60,13 @@ export class WorkerPool {
   readonly #open = new Map<string, Attempt>();
   readonly #lingering: Lingering;
   #isTaking = false;
-  #filling: Promise<void> | undefined;
-  #fillAgain = false;
+  readonly #fetches = new Set<Promise<void>>();
+  /** Slots that lease calls under way were promised. */
+  #promised = 0;
+  /** Whether the last lease call got as many jobs as it asked for. */
+  #isBacklog = false;
+  #wakes = 0;
+  #isFreed = false;
   #heartbeat: Timer | undefined;
   #retry: Timer | undefined;
   #whenEmpty: (() => void) | undefined;
@@ -89,14 +100,32 @@ export class WorkerPool {
 
   /** A job may be ready, or a slot may be free. */
   wake(): void {
-    if (this.#filling !== undefined) this.#fillAgain = true;
-    else if (this.#isTaking && this.active < this.#options.size) this.#filling = this.#fill();
+    this.#wakes++;
+    if (!this.#isTaking || this.#fetches.size >= (this.#isBacklog ? FETCHES : 1) || this.#free() === 0) return;
+    const fetch: Promise<void> = this.#fetch().finally(() => this.#fetches.delete(fetch));
+    this.#fetches.add(fetch);
+  }
+
+  /** Slots that a lease call may fill. */
+  #free(): number {
+    const free = Math.max(0, this.#options.size - this.active - this.#promised);
+    return this.#isBacklog ? Math.min(free, Math.ceil(this.#options.size / FETCHES)) : free;
+  }
+
+  /** A slot is free: those that become so in the same turn are filled together. */
+  #freed(): void {
+    if (this.#isFreed) return;
+    this.#isFreed = true;
+    void nextTurn().then(() => {
+      this.#isFreed = false;
+      this.wake();
+    });
   }
 
   /** Looks for what concerns running jobs: cancels asked for, leases lost. */
-  changed(changes: readonly Change[]): void {
+  changed(batch: ChangeBatch): void {
     if (this.#open.size === 0) return;
-    for (const change of changes) {
+    for (const change of batch.changes) {
       const attempt = this.#open.get(change.jobId);
       if (attempt === undefined) continue;
       const { deliveries } = attempt.lease.job;
@@ -144,7 +173,8 @@ export class WorkerPool {
     this.#isTaking = false;
     const end = this.#deps.clock.monotonic() + timeoutMs;
     const left = () => Math.max(0, end - this.#deps.clock.monotonic());
-    if (this.#filling !== undefined) await this.#within(left() + ABORT_GRACE_MS, this.#filling);
+    const fetched = Promise.all(this.#fetches).then(() => {});
+    if (this.#fetches.size > 0) await this.#within(left() + ABORT_GRACE_MS, fetched);
     await this.#emptyWithin(left());
     for (const attempt of this.#open.values()) attempt.abort("SHUTDOWN");
     await this.#emptyWithin(ABORT_GRACE_MS);
@@ -175,39 +205,47 @@ export class WorkerPool {
     });
   }
 
-  /** Leases until there is no free slot or no ready job. There is a free slot when it is called. */
-  async #fill(): Promise<void> {
+  /** Leases until there is no free slot or no ready job. */
+  async #fetch(): Promise<void> {
     let leased = 0;
     try {
-      do {
-        this.#fillAgain = false;
-        const free = this.#options.size - this.active;
-        if (free <= 0) break;
-        const leases = await this.#deps.leasing.lease({
-          queues: this.#deps.selector.next(),
-          types: this.#types,
-          max: free,
-          leaseMs: this.#options.leaseMs,
-          worker: this.#options.worker,
-        });
+      for (;;) {
+        const wakes = this.#wakes;
+        const max = this.#free();
+        if (!this.#isTaking || max === 0) break;
+        const leases = await this.#lease(max);
         const [first] = leases;
         if (first !== undefined) this.#deps.selector.served(first.job.queue);
         for (const lease of leases) this.#run(lease);
-        if (leases.length > 0) this.#fillAgain = true;
+        this.#isBacklog = leases.length === max;
+        if (leases.length === 0 && wakes === this.#wakes) break;
         leased += leases.length;
         if (leased >= TURN) {
           leased = 0;
           await nextTurn();
         }
-      } while (this.#fillAgain && this.#isTaking);
+      }
     } catch (error) {
       this.#deps.logger.warn({ err: error }, "jobs could not be leased; trying again");
       this.#retry ??= this.#deps.clock.setTimer(RETRY_MS, () => {
         this.#retry = undefined;
         this.wake();
       });
+    }
+  }
+
+  async #lease(max: number): Promise<readonly Lease[]> {
+    this.#promised += max;
+    try {
+      return await this.#deps.leasing.lease({
+        queues: this.#deps.selector.next(),
+        types: this.#types,
+        max,
+        leaseMs: this.#options.leaseMs,
+        worker: this.#options.worker,
+      });
     } finally {
-      this.#filling = undefined;
+      this.#promised -= max;
     }
   }
 
@@ -268,7 +306,7 @@ export class WorkerPool {
     attempt.close();
     this.#open.delete(attempt.lease.job.id);
     if (this.#open.size === 0) this.#whenEmpty?.();
-    this.wake();
+    this.#freed();
     return true;
   }
 

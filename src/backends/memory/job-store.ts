@@ -222,7 +222,7 @@ export class JobStore {
     if (this.#changes.length > 0) {
       const changes = this.#changes;
       this.#changes = [];
-      listener?.changes(changes);
+      listener?.changes({ changes, concernsWorkers: true });
     }
     if (this.#dueInMs !== Number.POSITIVE_INFINITY) {
       const inMs = this.#dueInMs;

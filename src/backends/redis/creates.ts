@@ -93,7 +93,7 @@ export class Creates {
       modes.push(args.length);
       args.push(MODES[mode], jobs.length);
       for (const job of jobs) {
-        args.push(job.id, whenOf(job), job.requestId ?? "", job.priority, job.type, writeSpec(job));
+        args.push(job.id, whenOf(job), writeSpec(job));
       }
     }
     const beforeRepeat = () => {
@@ -110,7 +110,7 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-function whenOf({ delayMs, runAfter }: NewJob): string {
-  if (runAfter !== undefined) return `=${runAfter}`;
-  return delayMs === undefined || delayMs === 0 ? "" : `+${delayMs}`;
+function whenOf({ delayMs, runAfter, requestId = "" }: NewJob): string {
+  if (runAfter !== undefined) return `=${runAfter}|${requestId}`;
+  return !delayMs && requestId === "" ? "" : `+${delayMs ?? 0}|${requestId}`;
 }

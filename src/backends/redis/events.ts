@@ -46,7 +46,7 @@ export class Events implements LogSource {
     this.#feed = new Feed({
       logSize: deps.logSize,
       read: (queue, after, count) => this.#read(queue, after, count),
-      deliver: (entry) => this.#listener?.changes(entry.changes),
+      deliver: (entry) => this.#listener?.changes(entry),
       lost: (queue) => {
         deps.logger.warn({ queue }, "some changes were missed for good; watchers look at the jobs themselves");
         deps.calls.forgetPosition(queue);

@@ -135,6 +135,9 @@ export class Feed {
 
 /** The part of an entry after a position. */
 function remainder(entry: LogEntry, after: number): LogEntry {
-  const text = JSON.stringify((JSON.parse(entry.text) as unknown[]).slice(after - entry.start));
+  const text = entry.text
+    .split("\n")
+    .slice(after - entry.start)
+    .join("\n");
   return new LogEntry(entry.queue, entry.last, entry.last - after, entry.at, text);
 }

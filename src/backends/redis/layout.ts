@@ -19,22 +19,37 @@ export function idKey(id: string): string {
   return String.fromCharCode(96 + id.length) + id;
 }
 
-/** Kinds of payload in what a job is created with. */
+/** Kinds of payload in a spec. */
 const NO_PAYLOAD = 0;
 const TEXT = 1;
 const BYTES = 2;
 
 const NEWLINE = 10;
 
-/**
- * What a job is created with, as the scripts store it, but for its beginning `[createdAt,runAfter,`, which they add:
- * `type,priority,maxRetries,baseDelay,maxDelay,timeout,payload kind]`, metadata and payload, a line each.
- */
+/** The numbers of a spec after its times, as they were written last: jobs of one program mostly have the same. */
+let lastLimits = "";
+let lastNumbers: readonly [number, number, number, number, number] = [Number.NaN, 0, 0, 0, 0];
+
+function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string {
+  const [p, r, b, m, t] = lastNumbers;
+  const { baseDelayMs, maxDelayMs } = backoff;
+  if (p !== priority || r !== maxRetries || b !== baseDelayMs || m !== maxDelayMs || t !== timeoutMs) {
+    lastNumbers = [priority, maxRetries, baseDelayMs, maxDelayMs, timeoutMs];
+    lastLimits =
+      pad(priority, 2) + pad(maxRetries, 3) + pad(baseDelayMs, 11) + pad(maxDelayMs, 11) + pad(timeoutMs, 11);
+  }
+  return lastLimits;
+}
+
+function pad(value: number, width: number): string {
+  return String(value).padStart(width, "0");
+}
+
+/** What a job is created with, as prelude.ts has it, but for its times, which the script adds. */
 export function writeSpec(job: NewJob): string | Buffer {
-  const { type, priority, maxRetries, backoff, timeoutMs, metadata, payload } = job;
+  const { type, metadata, payload } = job;
   const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
-  const numbers = `${priority},${maxRetries},${backoff.baseDelayMs},${backoff.maxDelayMs},${timeoutMs},${kind}`;
-  const head = `${JSON.stringify(type)},${numbers}]\n${writeMetadata(metadata)}\n`;
+  const head = `${limitsOf(job)}${kind}${pad(Buffer.byteLength(type), 3)}${type}${writeMetadata(metadata)}\n`;
   if (payload === undefined) return head;
   return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
 }
@@ -44,80 +59,74 @@ function writeMetadata(metadata: Readonly<Record<string, string>>): string {
   return "";
 }
 
-type SpecHead = [
-  createdAt: number,
-  runAfter: number,
-  type: string,
-  priority: number,
-  maxRetries: number,
-  baseDelayMs: number,
-  maxDelayMs: number,
-  timeoutMs: number,
-  kind: number,
-];
-
-/** What the scripts show of a job; see prelude.ts. */
-type Shown = [
-  type: string,
-  priority: number,
-  status: number,
-  revision: number,
-  retryCount: number,
-  deliveries: number,
-  lostLeases: number,
-  cancelRequested: number,
-  updatedAt: number,
-  runAfter: number,
-  startedAt: number,
-  finishedAt: number,
-  worker: string,
-  error: string,
-  percent: string,
-  message: string,
-];
-
+/** Errors of a job: the last one whole, and one of each attempt. */
 type Errors = [whole: string, attempts: [at: number, error: string, delivery: number, worker: string][]];
+
+type Tail = [type: string, worker: string, error: string, percent: string, message: string];
 
 const NO_METADATA: Readonly<Record<string, string>> = {};
 const NO_ERRORS: readonly AttemptError[] = [];
+const NOTHING = Buffer.alloc(0);
 
-/** A job as the scripts answer it after a lease: beside what it was created with, what is shown of it and its errors. */
-export function readLeased(id: string, queue: string, spec: Buffer, shown: Buffer, errors: Buffer): Job {
-  return toJob(id, queue, spec, JSON.parse(shown.toString()) as Shown, errors, undefined);
+/** Characters of a head. */
+const HEAD = 94;
+
+/** Where the type begins in a spec. */
+const TYPE = 70;
+
+/** Tails are few: most jobs of a moment have the same. */
+let lastTail: Tail = ["", "", "", "", ""];
+let lastTailText = "";
+
+function readTail(text: string): Tail {
+  if (text !== lastTailText) {
+    lastTail = JSON.parse(text) as Tail;
+    lastTailText = text;
+  }
+  return lastTail;
+}
+
+/** A job that was leased: its spec, its record without the kind, and its errors, where it has some. */
+export function readLeased(queue: string, spec: Buffer, record: string, errors: Buffer = NOTHING): Job {
+  const blank = record.indexOf(" ", HEAD);
+  return toJob(record.slice(HEAD, blank), queue, spec, record, readTail(record.slice(blank + 1)), errors, undefined);
 }
 
 /** A job as the scripts answer it to readers; its state, errors and result are empty where there are none. */
 export function readJob(queue: string, [id, spec, state, errors, result]: readonly Buffer[]): Job {
   if (!id || !spec || !state || !errors || !result) throw new Error("a script answered half a job");
-  const shown = state.length === 0 ? undefined : (JSON.parse(state.toString()) as [...unknown[], Shown]).at(-1);
-  return toJob(id.toString(), queue, spec, shown as Shown | undefined, errors, readResult(result));
+  const text = state.toString();
+  const tail = text === "" ? undefined : readTail(text.slice(text.indexOf("\n", HEAD) + 1));
+  return toJob(id.toString(), queue, spec, text, tail, errors, readResult(result));
 }
 
+/** `tail` is undefined when the job has no state yet. */
 function toJob(
   id: string,
   queue: string,
   spec: Buffer,
-  shown: Shown | undefined,
+  head: string,
+  tail: Tail | undefined,
   errors: Buffer,
   result: Payload | undefined,
 ): Job {
-  const endOfHead = spec.indexOf(NEWLINE);
-  const endOfMetadata = spec.indexOf(NEWLINE, endOfHead + 1);
-  const head = JSON.parse(spec.toString("utf8", 0, endOfHead)) as SpecHead;
-  const [createdAt, runAfter, type, priority, maxRetries, baseDelayMs, maxDelayMs, timeoutMs, kind] = head;
-  const state = shown === undefined ? createdState(createdAt, runAfter) : readState(shown);
+  const numbers = spec.toString("latin1", 0, TYPE);
+  const number = (from: number, to: number) => Number(numbers.slice(from, to));
+  const endOfType = TYPE + number(67, 70);
+  const endOfMetadata = spec.indexOf(NEWLINE, endOfType);
+  const createdAt = number(0, 13);
+  const state = tail === undefined ? createdState(createdAt, number(13, 28)) : readState(head, 0, tail);
   const written = errors.length === 0 ? undefined : (JSON.parse(errors.toString()) as Errors);
   return {
     id,
     queue,
-    type,
-    payload: readPayload(kind, spec, endOfMetadata + 1),
-    priority,
-    maxRetries,
-    backoff: { baseDelayMs, maxDelayMs },
-    timeoutMs,
-    metadata:
-      endOfMetadata === endOfHead + 1 ? NO_METADATA : JSON.parse(spec.toString("utf8", endOfHead, endOfMetadata)),
+    type: tail === undefined ? spec.toString("utf8", TYPE, endOfType) : tail[0],
+    payload: readPayload(number(66, 67), spec, endOfMetadata + 1),
+    priority: number(28, 30),
+    maxRetries: number(30, 33),
+    backoff: { baseDelayMs: number(33, 44), maxDelayMs: number(44, 55) },
+    timeoutMs: number(55, 66),
+    metadata: endOfMetadata === endOfType ? NO_METADATA : JSON.parse(spec.toString("utf8", endOfType, endOfMetadata)),
     status: state.status,
     revision: state.revision,
     retryCount: state.retryCount,
@@ -175,38 +184,45 @@ function createdState(createdAt: number, runAfter: number): JobState {
   };
 }
 
-function readState(shown: Shown): JobState {
+/** The state in a head that begins at `at`. */
+function readState(text: string, at: number, [, worker, error, percent, message]: Tail): JobState {
+  const number = (from: number, to: number) => Number(text.slice(at + from, at + to));
   return {
-    status: STATUSES[shown[2]] as JobStatus,
-    revision: shown[3],
-    retryCount: shown[4],
-    deliveries: shown[5],
-    lostLeases: shown[6],
-    error: shown[13],
-    progress: shown[14] === "" ? undefined : { percent: Number(shown[14]), message: shown[15] },
-    cancelRequested: shown[7] === 1,
-    worker: shown[12],
-    updatedAt: shown[8],
-    runAfter: shown[9],
-    startedAt: shown[10] || undefined,
-    finishedAt: shown[11] || undefined,
+    status: STATUSES[number(0, 1)] as JobStatus,
+    revision: number(18, 27),
+    retryCount: number(4, 7),
+    deliveries: number(7, 14),
+    lostLeases: number(14, 18),
+    error,
+    progress: percent === "" ? undefined : { percent: Number(percent), message },
+    cancelRequested: text[at + 1] === "1",
+    worker,
+    updatedAt: number(40, 53),
+    runAfter: number(53, 68),
+    startedAt: number(68, 81) || undefined,
+    finishedAt: number(81, 94) || undefined,
   };
 }
 
-/** A record of the log: a change (0), a deletion (1) or a creation (2). */
-type LogRecord =
-  | [id: string, kind: 0 | 1, shown: Shown]
-  | [id: string, kind: 2, type: string, priority: number, runAfter: number];
-
 /** The changes of one entry of the log, which was written at this time. */
 export function readChanges(queue: string, at: number, text: string): Change[] {
-  return (JSON.parse(text) as LogRecord[]).map((record): Change => {
-    const [jobId, kind] = record;
-    if (kind === 2) {
-      const [, , type, priority, runAfter] = record;
-      return { jobId, queue, type, priority, deleted: false, ...createdState(at, runAfter) };
+  return text.split("\n").map((record): Change => {
+    if (record.startsWith("2")) {
+      const blank = record.indexOf(" ", 18);
+      const type = JSON.parse(record.slice(blank + 1)) as string;
+      const priority = Number(record.slice(1, 3));
+      const state = createdState(at, Number(record.slice(3, 18)));
+      return { jobId: record.slice(18, blank), queue, type, priority, deleted: false, ...state };
     }
-    const [, , shown] = record;
-    return { jobId, queue, type: shown[0], priority: shown[1], deleted: kind === 1, ...readState(shown) };
+    const blank = record.indexOf(" ", HEAD + 1);
+    const tail = readTail(record.slice(blank + 1));
+    return {
+      jobId: record.slice(HEAD + 1, blank),
+      queue,
+      type: tail[0],
+      priority: Number(record.slice(3, 5)),
+      deleted: record.startsWith("1"),
+      ...readState(record, 1, tail),
+    };
   });
 }

@@ -12,7 +12,7 @@ import type {
 import { LIMITS } from "../../core/limits.js";
 import { cutText } from "../../core/text.js";
 import { Coalescer } from "./coalescer.js";
-import type { Arg, Reply } from "./connection.js";
+import type { Arg } from "./connection.js";
 import { readLeased, statusOf, writeResult } from "./layout.js";
 import type { Locations } from "./locations.js";
 import { type QueueCalls, text } from "./queue-calls.js";
@@ -22,7 +22,16 @@ import type { ReadyQueues } from "./ready-queues.js";
 const LEASE_BATCH = 250;
 const SETTLE_BATCH = 500;
 
-type SettleName = "complete" | "fail" | "release";
+/** `E`: what the errors of a leased job begin with. */
+const ERRORS = 0x45;
+
+type WriteName = "complete" | "fail" | "release" | "extend";
+
+/** Arguments of some jobs for one script. */
+interface Write {
+  readonly args: readonly Arg[];
+  readonly count: number;
+}
 
 /** What the leases stand on. */
 export interface LeasesDeps {
@@ -42,7 +51,7 @@ export interface LeasesDeps {
  */
 export class Leases {
   readonly #deps: LeasesDeps;
-  readonly #writes = new Map<string, Coalescer<readonly Arg[], Reply[]>>();
+  readonly #writes = new Map<string, Coalescer<Write, string[]>>();
   #count = 0;
 
   constructor(deps: LeasesDeps) {
@@ -62,12 +71,15 @@ export class Leases {
         const token = `${this.#deps.nonce}${(this.#count++).toString(36)}.`;
         const args = [count, leaseMs, worker, token, ...types];
         const { rest } = await calls.call("lease", queue, args, { repeatable: false });
-        for (let at = 0; at < rest.length; at += 4) {
-          const [id, spec, shown, errors] = rest.slice(at, at + 4) as [Buffer, Buffer, Buffer, Buffer];
-          const job = readLeased(id.toString(), queue, spec, shown, errors);
-          leases.push({ job, token: `${token}${at / 4 + 1}@${queue}`, expiresInMs: leaseMs });
+        let found = 0;
+        for (let at = 0; at < rest.length; ) {
+          const spec = rest[at++] as Buffer;
+          // A spec and a record begin with digits, errors with a letter.
+          const errors = (rest[at] as Buffer)[0] === ERRORS ? (rest[at++] as Buffer).subarray(1) : undefined;
+          const job = readLeased(queue, spec, text(rest[at++]), errors);
+          leases.push({ job, token: `${token}${++found}@${queue}`, expiresInMs: leaseMs });
         }
-        if (rest.length / 4 < count) {
+        if (found < count) {
           look.hadNone();
           break;
         }
@@ -78,134 +90,126 @@ export class Leases {
   }
 
   complete(items: readonly Completion[]): Promise<Settlement[]> {
-    return this.#settle("complete", items, ({ result }) => [writeResult(result)]);
+    return this.#settle("complete", items, (args, { result }) => args.push(writeResult(result)));
   }
 
   fail(items: readonly Failure[]): Promise<Settlement[]> {
-    return this.#settle("fail", items, ({ error, retry, jitter }) => {
+    return this.#settle("fail", items, (args, { error, retry, jitter }) => {
       const entry = cutText(error, LIMITS.attemptErrorLength);
       const start = cutText(error, LIMITS.changeErrorLength);
       const mode = retry === "NEVER" ? "n" : retry === "DEFAULT" ? `b${jitter}` : `+${retry.afterMs}`;
-      return [error, entry === error ? "" : entry, start === entry ? "" : start, mode];
+      args.push(error, entry === error ? "" : entry, start === entry ? "" : start, mode);
     });
   }
 
   release(items: readonly LeaseRef[]): Promise<Settlement[]> {
-    return this.#settle("release", items, () => []);
+    return this.#settle("release", items, () => {});
   }
 
   async extend(items: readonly Extension[]): Promise<ExtendResult[]> {
-    const replies = await this.#write("extend", items, 2, ({ leaseMs, progress }) => [
-      leaseMs ?? "",
-      progress?.percent ?? "",
-      progress?.message ?? "",
-    ]);
-    return replies.map(([code, expiresInMs]) => {
-      const letter = text(code);
-      const outcome = letter === "O" ? "OK" : letter === "R" ? "CANCEL_REQUESTED" : "LEASE_LOST";
-      return { outcome, expiresInMs: outcome === "LEASE_LOST" ? 0 : Math.floor(Number(expiresInMs)) };
+    const lines = await this.#write("extend", items, (args, { leaseMs, progress }) =>
+      args.push(leaseMs ?? "", progress?.percent ?? "", progress?.message ?? ""),
+    );
+    return lines.map((line) => {
+      const [letter, expiresInMs] = line.split(" ");
+      if (expiresInMs === undefined) return { outcome: "LEASE_LOST", expiresInMs: 0 };
+      return { outcome: letter === "O" ? "OK" : "CANCEL_REQUESTED", expiresInMs: Number(expiresInMs) };
     });
   }
 
   async #settle<T extends LeaseRef>(
-    name: SettleName,
+    name: WriteName,
     items: readonly T[],
-    argsOf: (item: T) => readonly Arg[],
+    addArgs: (args: Arg[], item: T) => void,
   ): Promise<Settlement[]> {
-    const replies = await this.#write(name, items, 1, argsOf);
-    return replies.map(([reply], at) => readSettlement(text(reply), this.#queueOf(items[at] as T) ?? ""));
+    const lines = await this.#write(name, items, addArgs);
+    return lines.map((line, at) => {
+      return line.length === 1
+        ? { outcome: OUTCOMES[line] ?? "LEASE_LOST" }
+        : readApplied(line, this.#queueOf(items[at] as T));
+    });
   }
 
-  /** Sends each item to its queue, and puts the answers, of `width` parts each, in the order of the items. */
+  /** Sends each item to its queue, and answers a line of each, in order. */
   async #write<T extends LeaseRef>(
-    name: SettleName | "extend",
+    name: WriteName,
     items: readonly T[],
-    width: number,
-    argsOf: (item: T) => readonly Arg[],
-  ): Promise<Reply[][]> {
-    const answers: Reply[][] = new Array(items.length);
-    const send = async (places: ReadonlyMap<string, readonly number[]>) => {
-      await Promise.all(
-        [...places].map(async ([queue, ats]) => {
-          const args = ats.flatMap((at) => {
-            const item = items[at] as T;
-            return [item.jobId, tokenOf(item), ...argsOf(item)];
-          });
-          const replies = await this.#coalescer(name, queue, width).add(args, ats.length);
-          ats.forEach((at, index) => {
-            const answer = replies.slice(index * width, (index + 1) * width);
-            const isKnown = answers[at] !== undefined && text(answers[at][0]) !== "N";
-            if (!isKnown) answers[at] = answer;
-          });
-        }),
-      );
+    addArgs: (args: Arg[], item: T) => void,
+  ): Promise<string[]> {
+    const answers: string[] = new Array(items.length).fill(UNKNOWN);
+    const send = async (queue: string, places: readonly number[]) => {
+      const args: Arg[] = [];
+      for (const at of places) {
+        const item = items[at] as T;
+        args.push(item.jobId, tokenOf(item));
+        addArgs(args, item);
+      }
+      const lines = await this.#coalescer(name, queue).add({ args, count: places.length }, places.length);
+      places.forEach((at, index) => {
+        if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
+      });
     };
-    await send(groupBy(items, (item) => this.#queueOf(item)));
-    // A token of another job, or a made-up one, may name the wrong queue.
-    const elsewhere = items.flatMap((item, at) => {
-      const answer = answers[at];
-      if (answer !== undefined && text(answer[0]) !== "N") return [];
-      answers[at] ??= ["N", 0].map((part) => (typeof part === "string" ? Buffer.from(part) : part));
-      if (this.#deps.locations.of(item.jobId) !== undefined) return [];
-      const others = this.#deps.queues().filter((queue) => queue !== this.#queueOf(item));
-      return others.map((queue) => [queue, at] as const);
+    const places = new Map<string, number[]>();
+    items.forEach((item, at) => {
+      const queue = this.#queueOf(item);
+      if (queue !== undefined) put(places, queue, at);
     });
-    if (elsewhere.length > 0) {
-      const places = new Map<string, number[]>();
-      for (const [queue, at] of elsewhere) places.set(queue, [...(places.get(queue) ?? []), at]);
-      await send(places);
-    }
+    await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
+    // The token of another job, or one that is made up, may name the wrong queue, or none.
+    places.clear();
+    items.forEach((item, at) => {
+      if (answers[at] !== UNKNOWN) return;
+      const known = this.#deps.locations.of(item.jobId);
+      const others = known === undefined ? this.#deps.queues() : [known];
+      for (const queue of others) if (queue !== this.#queueOf(item)) put(places, queue, at);
+    });
+    if (places.size > 0) await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
     return answers;
   }
 
-  /** The queue of a job: as it is remembered, or as its token names it, if there is one of this name. */
-  #queueOf({ jobId, token }: LeaseRef): string | undefined {
-    const known = this.#deps.locations.of(jobId);
-    if (known !== undefined) return known;
+  /** The queue of a job, as its token names it, if there is one of this name. */
+  #queueOf({ token }: LeaseRef): string | undefined {
     const queue = token.slice(token.lastIndexOf("@") + 1);
     return this.#deps.isQueue(queue) ? queue : undefined;
   }
 
-  #coalescer(name: SettleName | "extend", queue: string, width: number): Coalescer<readonly Arg[], Reply[]> {
+  #coalescer(name: WriteName, queue: string): Coalescer<Write, string[]> {
     const key = `${name} ${queue}`;
     let coalescer = this.#writes.get(key);
     if (coalescer === undefined) {
-      const run = async (items: readonly (readonly Arg[])[]) => {
-        const { rest } = await this.#deps.calls.call(name, queue, items.flat());
-        if (coalescer?.isIdle) this.#writes.delete(key);
-        let from = 0;
-        return items.map((args) => {
-          const count = (args.length / ARGS[name]) * width;
-          from += count;
-          return rest.slice(from - count, from) as Reply[];
-        });
-      };
-      coalescer = new Coalescer(run, SETTLE_BATCH);
+      coalescer = new Coalescer((writes) => this.#send(name, queue, writes), SETTLE_BATCH);
       this.#writes.set(key, coalescer);
     }
     return coalescer;
   }
+
+  async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {
+    const { rest } = await this.#deps.calls.call(
+      name,
+      queue,
+      writes.length === 1 ? (writes[0] as Write).args : writes.flatMap(({ args }) => args),
+    );
+    const lines = text(rest[0]).split("\n");
+    let from = 0;
+    return writes.map(({ count }) => {
+      from += count;
+      return lines.slice(from - count, from);
+    });
+  }
 }
 
-/** Arguments of each item. */
-const ARGS: Readonly<Record<SettleName | "extend", number>> = { complete: 3, fail: 6, release: 2, extend: 5 };
+/** What a script says of a job that its queue does not have. */
+const UNKNOWN = "N";
+
+function put(places: Map<string, number[]>, queue: string, at: number): void {
+  const list = places.get(queue);
+  if (list === undefined) places.set(queue, [at]);
+  else list.push(at);
+}
 
 function tokenOf({ token }: LeaseRef): string {
   const at = token.lastIndexOf("@");
   return at < 0 ? "" : token.slice(0, at);
-}
-
-/** Places of items by queue; those without one are left out. */
-function groupBy<T>(items: readonly T[], queueOf: (item: T) => string | undefined): Map<string, number[]> {
-  const groups = new Map<string, number[]>();
-  items.forEach((item, at) => {
-    const queue = queueOf(item);
-    if (queue === undefined) return;
-    const group = groups.get(queue);
-    if (group === undefined) groups.set(queue, [at]);
-    else group.push(at);
-  });
-  return groups;
 }
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {
@@ -215,11 +219,16 @@ const OUTCOMES: Readonly<Record<string, Outcome>> = {
   R: "ALREADY_APPLIED",
 };
 
-function readSettlement(answer: string, queue: string): Settlement {
-  const [letter = "", status, durationMs, ...type] = answer.split(" ");
-  if (status === undefined) return { outcome: OUTCOMES[letter] ?? "LEASE_LOST" };
+/** Reads `A|C status duration` and JSON of the type. */
+function readApplied(line: string, queue = ""): Settlement {
+  const end = line.indexOf(" ", 4);
   return {
-    outcome: letter === "C" ? "CANCELED" : "APPLIED",
-    applied: { queue, type: type.join(" "), status: statusOf(status), durationMs: Number(durationMs) },
+    outcome: line.startsWith("C") ? "CANCELED" : "APPLIED",
+    applied: {
+      queue,
+      type: JSON.parse(line.slice(end + 1)),
+      status: statusOf(line[2] as string),
+      durationMs: Number(line.slice(4, end)),
+    },
   };
 }

@@ -1,17 +1,21 @@
-import type { Change } from "../../core/backend.js";
+import type { Change, ChangeBatch } from "../../core/backend.js";
 import { readChanges } from "./layout.js";
 
 /** One entry of a queue's change log: what one script call did. Its changes are read when somebody wants them. */
-export class LogEntry {
+export class LogEntry implements ChangeBatch {
   #changes: readonly Change[] | undefined;
 
-  /** `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970. */
+  /**
+   * `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970.
+   * `concernsWorkers`: nobody who reads the log later knows; then it may.
+   */
   constructor(
     readonly queue: string,
     readonly last: number,
     readonly count: number,
     readonly at: number,
     readonly text: string,
+    readonly concernsWorkers = true,
   ) {}
 
   /** The position before its first change. */
@@ -54,7 +58,7 @@ export function readNotice(message: string): Notice | undefined {
   if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
   const entry =
     Number(count) > 0
-      ? new LogEntry(queue, Number(position), Number(count), Number(at), message.slice(end + 1))
+      ? new LogEntry(queue, Number(position), Number(count), Number(at), message.slice(end + 1), flags.includes("w"))
       : undefined;
   return {
     queue,

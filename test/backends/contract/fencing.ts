@@ -125,6 +125,21 @@ export function describeFencing(open: Open): void {
       });
     });
 
+    test("a token of another queue does nothing, and is told so", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "other");
+      const id = await addOne(backend);
+      await addOne(backend, { queue: "other" });
+      const mine = await leaseOne(backend);
+      const { token } = await leaseOne(backend, { queues: ["other"] });
+      await expectUntouched(backend, [id], async () => {
+        for (const kind of SETTLES) expect(await settle(backend, kind, { jobId: id, token })).toBe("LEASE_LOST");
+      });
+      await backend.cancel(id);
+      await backend.release([ref(mine)]);
+      for (const kind of SETTLES) expect(await settle(backend, kind, { jobId: id, token })).toBe("CANCELED");
+    });
+
     test("a deleted job answers LEASE_LOST", async () => {
       const { backend } = await open();
       await addOne(backend);

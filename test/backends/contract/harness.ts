@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { Backend, BackendListener, BackendOptions, Change } from "../../../src/core/backend.js";
+import type { Backend, BackendListener, BackendOptions, Change, ChangeBatch } from "../../../src/core/backend.js";
 
 /** What a test may set of the backend it opens. */
 export interface ContractOptions extends BackendOptions {
@@ -63,7 +63,7 @@ export class Recorder implements BackendListener {
     this.dueHeard.push(inMs);
   }
 
-  changes(changes: readonly Change[]): void {
+  changes({ changes }: ChangeBatch): void {
     this.changesHeard.push(...changes);
   }
 

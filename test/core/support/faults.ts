@@ -1,4 +1,4 @@
-import type { Backend, BackendListener, Change } from "../../../src/core/backend.js";
+import type { Backend, BackendListener, ChangeBatch } from "../../../src/core/backend.js";
 
 /** An operation of a backend. */
 export type Operation = Exclude<keyof Backend, "kind" | "durable">;
@@ -10,7 +10,7 @@ export type Fault = (run: () => Promise<unknown>) => Promise<unknown>;
 export class Faults {
   readonly #faults = new Map<Operation, Fault>();
   readonly #calls = new Map<Operation, number>();
-  #held: Change[][] | undefined;
+  #held: ChangeBatch[] | undefined;
   #listener: BackendListener | undefined;
 
   /** From now on calls of this operation go through `fault`. */
@@ -46,7 +46,7 @@ export class Faults {
   releaseChanges(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const changes of held) this.#listener?.changes(changes);
+    for (const batch of held) this.#listener?.changes(batch);
   }
 
   /** The backend with these faults. */
@@ -78,9 +78,9 @@ export class Faults {
       queues: () => listener.queues(),
       available: (isAvailable) => listener.available(isAvailable),
       resync: () => listener.resync(),
-      changes: (changes) => {
-        if (this.#held === undefined) listener.changes(changes);
-        else this.#held.push([...changes]);
+      changes: (batch) => {
+        if (this.#held === undefined) listener.changes(batch);
+        else this.#held.push(batch);
       },
     };
   }

@@ -1,6 +1,6 @@
 import { lua } from "./prelude.js";
 
-/** Reads jobs. ARGV[7..] ids. Answers of each job that is there: id, what it was created with, state, errors, result. */
+/** Reads jobs. ARGV[7..] ids. Answers of each job that is there: id, spec, state, errors, result. */
 export const GET = lua`
 local reply = {}
 if not exists then return answer(reply) end
@@ -15,19 +15,20 @@ return answer(reply)
  */
 export const CANCEL = lua`
 local id = ARGV[7]
-local state = exists and stateOf(id)
-if not state then return finish({'N'}) end
-local shown = state[8]
-if shown[3] == PENDING then
-  unput(shown[1], shown[2], state[4], id)
-  endJob(id, state, CANCELED)
-elseif shown[3] == RUNNING then
-  if shown[8] == 0 then
-    shown[8] = 1
-    save(id, state, step(id, state, RUNNING))
+local s = exists and stateOf(id)
+if not s then return finish({'N'}) end
+if s.status == PENDING then
+  unput(s.type, s.priority, s.createdAt, id)
+  endCanceled(id, s)
+elseif s.status == RUNNING then
+  if s.cancel == 0 then
+    s.cancel = 1
+    step(id, s, RUNNING)
+    save(id, s)
+    isWorkers = true
   end
-elseif shown[3] ~= CANCELED then
-  return finish({shown[3]})
+elseif s.status ~= CANCELED then
+  return finish({s.status})
 end
 local reply = {'A'}
 answerJob(reply, id)
@@ -37,21 +38,20 @@ return finish(reply)
 
 /**
  * DEAD to PENDING, ready now. ARGV[7..] ids.
- * Answers of each: `N`, the status that stands in the way, or `A`, and five more, the job where it is `A`.
+ * Answers of each: `N`, the status that stands in the way, or `A` and the job.
  */
 export const REPLAY = lua`
 local reply = {}
 for at = 7, #ARGV do
   local id = ARGV[at]
-  local state = exists and stateOf(id)
-  local shown = state and state[8]
-  if not state then insert(reply, 'N')
-  elseif shown[3] ~= DEAD then insert(reply, shown[3])
+  local s = exists and stateOf(id)
+  if not s then reply[#reply + 1] = 'N'
+  elseif s.status ~= DEAD then reply[#reply + 1] = s.status
   else
-    call('ZREM', base .. 'd', idKey(id) .. ':' .. shown[1])
-    shown[5], shown[7], shown[10], shown[12] = 0, 0, now, 0
-    giveBack(id, state)
-    insert(reply, 'A')
+    call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
+    s.retries, s.lost, s.runAfter, s.finishedAt = 0, 0, now, 0
+    giveBack(id, s)
+    reply[#reply + 1] = 'A'
     answerJob(reply, id)
   end
 end
@@ -64,27 +64,24 @@ return finish(reply)
  */
 export const REMOVE = lua`
 local reply = {}
-local ids, members = {}, {}
-local gone = {}
+local ids, members, gone = {}, {}, {}
 for at = 8, #ARGV do
   local id = ARGV[at]
-  local state = exists and not gone[id] and stateOf(id)
-  local shown = state and state[8]
-  if not state then insert(reply, 'N')
-  elseif not string.find(ARGV[7], shown[3], 1, true) then insert(reply, shown[3])
+  local s = exists and not gone[id] and stateOf(id)
+  if not s then reply[#reply + 1] = 'N'
+  elseif not find(ARGV[7], s.status, 1, true) then reply[#reply + 1] = s.status
   else
-    insert(reply, 'A')
+    reply[#reply + 1] = 'A'
     answerJob(reply, id)
-    if shown[3] == PENDING then unput(shown[1], shown[2], state[4], id)
-    elseif shown[3] == DEAD then call('ZREM', base .. 'd', idKey(id) .. ':' .. shown[1])
+    if s.status == PENDING then unput(s.type, s.priority, s.createdAt, id)
+    elseif s.status == DEAD then call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
     else
-      call('ZREM', base .. 'f', finishedMember(id, state, shown[3]))
-      if shown[3] == CANCELED then call('HINCRBY', KEYS[1], 'k', -1) end
+      call('ZREM', base .. 'f', finishedMember(id, s.type, s.status))
+      if s.status == CANCELED then call('HINCRBY', KEYS[1], 'k', -1) end
     end
-    shown[4], shown[9] = shown[4] + 1, now
-    insert(records, '["' .. id .. '",1,' .. cjson.encode(shown) .. ']')
-    insert(ids, id)
-    insert(members, idKey(id) .. ':' .. shown[1])
+    deleted(id, s)
+    ids[#ids + 1] = id
+    members[#members + 1] = idKey(id) .. ':' .. s.type
     gone[id] = true
   end
 end

@@ -24,16 +24,15 @@ local reply = {-1, 0, '', 0}
 local top = ARGV[7] == '' and '+' or '(' .. ARGV[7]
 local part = tonumber(ARGV[8])
 local members
-local few = statuses ~= '' and not string.find(statuses, '[02345]') and 'l'
-if statuses ~= '' and not string.find(statuses, '[01235]') then few = 'd' end
+local few = statuses ~= '' and not find(statuses, '[02345]') and 'l'
+if statuses ~= '' and not find(statuses, '[01235]') then few = 'd' end
 if few and call('ZCARD', base .. few) <= 1000 then
   members = {}
   for _, member in ipairs(call('ZRANGE', base .. few, 0, -1)) do
     if few == 'l' then
-      local state = call('HGET', base .. 's', member)
-      member = idKey(member) .. ':' .. (state and cjson.decode(state)[8][1] or '')
+      member = idKey(member) .. ':' .. stateOf(member).type
     end
-    if ARGV[7] == '' or member < ARGV[7] then insert(members, member) end
+    if ARGV[7] == '' or member < ARGV[7] then members[#members + 1] = member end
   end
   table.sort(members, function(a, b) return a > b end)
   part = #members + 1
@@ -42,19 +41,19 @@ else
 end
 local taken, count = 0, before
 for _, member in ipairs(members) do
-  local colon = string.find(member, ':', 1, true)
-  local id = string.sub(member, 2, colon - 1)
+  local colon = find(member, ':', 1, true)
+  local id = sub(member, 2, colon - 1)
   if count == max then
     reply[1] = 1
     return answer(reply)
   end
-  if type == '' or string.sub(member, colon + 1) == type then
+  if type == '' or sub(member, colon + 1) == type then
     local status = PENDING
     if statuses ~= '' then
       local raw = call('HGET', base .. 's', id)
-      if raw then status = cjson.decode(raw)[8][3] end
+      if raw then status = tonumber(sub(raw, 1, 1)) end
     end
-    if statuses == '' or string.find(statuses, status, 1, true) then
+    if statuses == '' or find(statuses, status, 1, true) then
       local size = bytesOf(id)
       if taken + size > bytes and count > 0 then
         reply[1] = 1
@@ -95,8 +94,8 @@ while true do
   local isSkipping = false
   for at = 1, #found, 2 do
     local member, score = found[at], found[at + 1]
-    local colon = string.find(member, ':', 1, true)
-    local key = string.sub(member, 1, colon - 1)
+    local colon = find(member, ':', 1, true)
+    local key = sub(member, 1, colon - 1)
     -- Those that died at the time of the start may have been listed before.
     isSkipping = from ~= '' and tonumber(score) == tonumber(from) and ((isNewest and key >= after) or (not isNewest and key <= after))
     if not isSkipping then
@@ -104,8 +103,8 @@ while true do
         reply[1] = count == max and 1 or 0
         return answer(reply)
       end
-      local id = string.sub(key, 2)
-      if type == '' or string.sub(member, colon + 1) == type then
+      local id = sub(key, 2)
+      if type == '' or sub(member, colon + 1) == type then
         local size = bytesOf(id)
         if taken + size > bytes and count > 0 then
           reply[1] = 1

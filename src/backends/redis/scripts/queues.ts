@@ -19,7 +19,7 @@ local function oldestReady()
       local priority, runAfter = ofScore(tonumber(head[2]))
       note(runAfter)
       if not byPriority then break end
-      low = string.format('%.0f', (11 - priority) * LEVEL)
+      low = format('%.0f', (11 - priority) * LEVEL)
     end
   end
   local head = call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
@@ -29,16 +29,12 @@ end
 
 local function snapshot(reply)
   local m = call('HMGET', KEYS[1], 'o', 'w', 'c', 'd', 'p', 't', 'k')
-  for at = 1, 6 do insert(reply, m[at] or '') end
+  for at = 1, 6 do reply[at] = m[at] or '' end
   local running, dead, finished = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd'), call('ZCARD', base .. 'f')
   local waiting = call('HLEN', base .. 'j') - running - dead - finished
-  local scheduled = call('ZCOUNT', base .. 'z', '(' .. string.format('%.0f', now), '+inf')
-  insert(reply, waiting - scheduled)
-  insert(reply, scheduled)
-  insert(reply, running)
-  insert(reply, dead)
-  insert(reply, finished - tonumber(m[7] or 0))
-  insert(reply, oldestReady())
+  local scheduled = call('ZCOUNT', base .. 'z', '(' .. format('%.0f', now), '+inf')
+  reply[7], reply[8], reply[9], reply[10] = waiting - scheduled, scheduled, running, dead
+  reply[11], reply[12] = finished - tonumber(m[7] or 0), oldestReady()
   return reply
 end
 `;
@@ -97,21 +93,23 @@ return finish(snapshot({}))
 const DELETE_WAITING = lua`
 local ids, members = {}, {}
 
-local function deleted(id, shown)
-  shown[4], shown[9] = shown[4] + 1, now
-  insert(records, '["' .. id .. '",1,' .. cjson.encode(shown) .. ']')
-  insert(ids, id)
-  insert(members, idKey(id) .. ':' .. shown[1])
+local function delete(id, s)
+  deleted(id, s)
+  ids[#ids + 1] = id
+  members[#members + 1] = idKey(id) .. ':' .. s.type
 end
 
 -- Jobs that were never leased have no state: where they stand tells all that the log says.
 local function deleteWaiting(found)
   local list = {}
   for at, job in ipairs(found) do list[at] = job.id end
-  for at, raw in ipairs(readMany(base .. 's', list)) do
-    local job = found[at]
-    deleted(job.id, raw and cjson.decode(raw)[8]
-      or {job.type, job.priority, PENDING, 1, 0, 0, 0, 0, job.createdAt, job.runAfter, 0, 0, '', '', '', ''})
+  local states = readMany(base .. 's', list)
+  for at, job in ipairs(found) do
+    delete(job.id, states[at] and readState(states[at]) or {
+      status = PENDING, cancel = 0, priority = job.priority, retries = 0, deliveries = 0, lost = 0, revision = 1,
+      createdAt = job.createdAt, runAfter = job.runAfter, startedAt = 0, finishedAt = 0,
+      type = job.type, worker = '', error = '', percent = '', message = '',
+    })
   end
 end
 
@@ -120,9 +118,9 @@ local function purge(max)
   local scheduled = call('ZRANGE', base .. 'z', 0, max - 1, 'WITHSCORES')
   for at = 1, #scheduled, 2 do
     local type, priority, standing = ofScheduled(scheduled[at])
-    insert(taken, scheduled[at])
-    insert(found, {id = idOfPlace(standing), type = type, priority = priority,
-      createdAt = createdAtOfPlace(standing), runAfter = tonumber(scheduled[at + 1])})
+    taken[#taken + 1] = scheduled[at]
+    found[#found + 1] = {id = idOfPlace(standing), type = type, priority = priority,
+      createdAt = createdAtOfPlace(standing), runAfter = tonumber(scheduled[at + 1])}
   end
   callMany('ZREM', base .. 'z', taken)
   while #found < max do
@@ -132,9 +130,9 @@ local function purge(max)
     taken = {}
     for at = 1, #line, 2 do
       local priority, runAfter = ofScore(tonumber(line[at + 1]))
-      insert(taken, line[at])
-      insert(found, {id = idOfPlace(line[at]), type = type, priority = priority,
-        createdAt = createdAtOfPlace(line[at]), runAfter = runAfter})
+      taken[#taken + 1] = line[at]
+      found[#found + 1] = {id = idOfPlace(line[at]), type = type, priority = priority,
+        createdAt = createdAtOfPlace(line[at]), runAfter = runAfter}
     end
     callMany('ZREM', base .. 'r:' .. type, taken)
     forgetEmptyType(type)
@@ -174,10 +172,11 @@ export const CONTINUE_DELETE = lua`
 ${DELETE_WAITING}
 if not meta[5] then return finish({1}) end
 local max = tonumber(ARGV[7])
+isWorkers = true
 if purge(max) == 0 then
   for _, member in ipairs(call('ZRANGE', base .. 'i', 0, max - 1)) do
-    local id = string.sub(member, 2, string.find(member, ':', 1, true) - 1)
-    deleted(id, stateOf(id)[8])
+    local id = sub(member, 2, find(member, ':', 1, true) - 1)
+    delete(id, stateOf(id))
   end
   for _, key in ipairs({'l', 'd', 'f'}) do call('UNLINK', base .. key) end
 end
@@ -202,20 +201,20 @@ if not exists then return answer({-2, meta[5] and 1 or 0, 0, -1}) end
 local reply = {-1, 0, 0, -1}
 local lost = call('ZRANGEBYSCORE', base .. 'l', '-inf', now, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
-  local state = cjson.decode(call('HGET', base .. 's', id))
-  local shown = state[8]
-  shown[7] = shown[7] + 1
-  local isPoison = shown[7] > maxLost
-  local text = isPoison and 'poison job: its lease was lost ' .. shown[7] .. ' times'
+  local s = stateOf(id)
+  s.lost = s.lost + 1
+  local isPoison = s.lost > maxLost
+  local text = isPoison and 'poison job: its lease was lost ' .. s.lost .. ' times'
     or 'the lease ran out: worker gone or stuck'
-  noteError(id, state, text, text, text)
-  endLease(id, state, '')
-  if shown[8] == 1 then endJob(id, state, CANCELED)
-  elseif isPoison then bury(id, state)
-  else giveBack(id, state) end
-  insert(reply, shown[3])
-  insert(reply, shown[1])
+  noteError(id, s, text, text, text)
+  endLease(id, s, '', '0')
+  if s.cancel == 1 then endCanceled(id, s)
+  elseif isPoison then bury(id, s)
+  else giveBack(id, s) end
+  reply[#reply + 1] = s.status
+  reply[#reply + 1] = s.type
 end
+isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
 
 -- Jobs that are to start are looked after to the ms; ends of leases and of retention by a grain.

@@ -4,27 +4,58 @@ import { lua } from "./prelude.js";
  * RUNNING to DONE for the current token.
  *
  * ARGV[7..] of each job: id, token, result (kind and content; empty: none).
- * Answers of each: `N`, `L`, `C`, `R`, or `A|C status duration type`.
+ * Answers lines, one of each: `N`, `L`, `C`, `R`, or `A|C status duration` and
+ * JSON of the type.
  */
 export const COMPLETE = lua`
-local reply = {}
-local count = 0
-for at = 7, #ARGV, 3 do
-  local id, token, result = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local state, why = held(id, token, 1)
-  if state then
-    endLease(id, state, token)
-    state[3] = 1
-    if result ~= '' then call('HSET', base .. 'o', id, result) end
-    endJob(id, state, DONE)
-    count = count + 1
-    insert(reply, settled(state))
+local ids, outcomes, results = {}, {}, {}
+for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
+local states = exists and readMany(base .. 's', ids) or {}
+local ended, changed, finished, types = {}, {}, {}, {}
+for at, id in ipairs(ids) do
+  local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
+  local raw = states[at]
+  -- Named twice: the second time it is settled.
+  if ended[id] then raw = ended[id] end
+  if isHeld(raw, token) then
+    local newline = find(raw, '\n', 121, true)
+    local tail = sub(raw, newline + 1)
+    local head = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
+      .. nowText .. sub(raw, 54, 81) .. nowText
+    local text = head .. sub(raw, 95, 119) .. '1|' .. token .. '\n' .. tail
+    local type = types[tail]
+    if not type then
+      type = {text = cjson.decode(tail)[1]}
+      type.json = cjson.encode(type.text)
+      types[tail] = type
+    end
+    ended[id] = text
+    changed[#changed + 1] = id
+    changed[#changed + 1] = text
+    finished[#finished + 1] = now
+    finished[#finished + 1] = 'D' .. id .. ':' .. type.text
+    record('0', head, id, tail)
+    if result ~= '' then
+      results[#results + 1] = id
+      results[#results + 1] = result
+    end
+    outcomes[at] = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ' .. type.json
   else
-    insert(reply, why)
+    outcomes[at] = whyNot(raw, token, '1')
   end
 end
-if count > 0 then trim(math.max(64, count * 2)) end
-return finish(reply)
+if #changed > 0 then
+  local leases = {}
+  for at = 1, #changed, 2 do leases[#leases + 1] = changed[at] end
+  callMany('HSET', base .. 's', changed)
+  callMany('HSET', base .. 'o', results)
+  callMany('ZREM', base .. 'l', leases)
+  callMany('ZADD', base .. 'f', finished)
+  if maxConcurrency > 0 then isReady = true end
+  due(now + ttl)
+  trim(math.max(64, #leases * 2))
+end
+return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
@@ -35,45 +66,41 @@ return finish(reply)
  * Answers as COMPLETE.
  */
 export const FAIL = lua`
-local reply = {}
+local outcomes = {}
 for at = 7, #ARGV, 6 do
   local id, token, whole, retry = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 5]
   local entry = ARGV[at + 3] ~= '' and ARGV[at + 3] or whole
   local start = ARGV[at + 4] ~= '' and ARGV[at + 4] or entry
-  local state, why = held(id, token, 2)
-  if state then
-    local shown = state[8]
-    noteError(id, state, whole, entry, start)
-    endLease(id, state, token)
-    state[3] = 2
-    if shown[8] == 1 then
-      endJob(id, state, CANCELED)
+  local s, why = held(id, token, '2')
+  if s then
+    noteError(id, s, whole, entry, start)
+    endLease(id, s, token, '2')
+    if s.cancel == 1 then
+      endCanceled(id, s)
     else
-      step(id, state, FAILED)
-      local mode, value = string.sub(retry, 1, 1), string.sub(retry, 2)
-      if mode == 'n' or shown[5] >= state[5] then
-        bury(id, state)
+      step(id, s, FAILED)
+      local mode, value = sub(retry, 1, 1), tonumber(sub(retry, 2))
+      if mode == 'n' or s.retries >= tonumber(sub(s.limits, 1, 3)) then
+        bury(id, s)
       else
-        shown[5] = shown[5] + 1
-        local wait
-        if mode == '+' then
-          wait = tonumber(value)
-        else
+        s.retries = s.retries + 1
+        local wait = value
+        if mode == 'b' then
           -- backoffDelay of the core, once more: the retry count is known here only.
-          wait = math.min(state[6] * 2 ^ (shown[5] - 1), state[7])
-          wait = math.floor(wait + wait * 0.4 * tonumber(value))
+          wait = math.min(tonumber(sub(s.limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(s.limits, 15, 25)))
+          wait = floor(wait + wait * 0.4 * value)
         end
-        shown[10] = now + wait
-        giveBack(id, state)
+        s.runAfter = now + wait
+        giveBack(id, s)
       end
     end
-    insert(reply, settled(state))
+    outcomes[#outcomes + 1] = settled(s)
   else
-    insert(reply, why)
+    outcomes[#outcomes + 1] = why
   end
 end
 trim(64)
-return finish(reply)
+return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
@@ -82,47 +109,47 @@ return finish(reply)
  * ARGV[7..] of each job: id, token. Answers as COMPLETE.
  */
 export const RELEASE = lua`
-local reply = {}
+local outcomes = {}
 for at = 7, #ARGV, 2 do
   local id, token = ARGV[at], ARGV[at + 1]
-  local state, why = held(id, token, 3)
-  if state then
-    endLease(id, state, token)
-    state[3] = 3
-    if state[8][8] == 1 then endJob(id, state, CANCELED) else giveBack(id, state) end
-    insert(reply, settled(state))
+  local s, why = held(id, token, '3')
+  if s then
+    endLease(id, s, token, '3')
+    if s.cancel == 1 then endCanceled(id, s) else giveBack(id, s) end
+    outcomes[#outcomes + 1] = settled(s)
   else
-    insert(reply, why)
+    outcomes[#outcomes + 1] = why
   end
 end
 trim(64)
-return finish(reply)
+return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
  * Moves the end of leases and stores progress, for the current token.
  *
  * ARGV[7..] of each job: id, token, lease ms (empty: leave it), percent (empty: no progress), message.
- * Answers of each: `O` (ok), `R` (cancel requested) or `L`, and in how many ms the lease ends.
+ * Answers lines, one of each: `N`, `L`, or `O` (ok) or `C` (cancel requested) and in how many ms the lease ends.
  */
 export const EXTEND = lua`
-local reply = {}
+local outcomes = {}
 for at = 7, #ARGV, 5 do
   local id, token, leaseMs = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local state, why = held(id, token, 0)
-  if state then
-    local shown = state[8]
+  local raw = exists and call('HGET', base .. 's', id)
+  if isHeld(raw, token) then
+    local isCanceled = sub(raw, 2, 2) == '1'
     if ARGV[at + 3] ~= '' then
-      shown[15], shown[16] = ARGV[at + 3], ARGV[at + 4]
-      save(id, state, step(id, state, RUNNING))
+      local s = readState(raw)
+      s.percent, s.message = ARGV[at + 3], ARGV[at + 4]
+      step(id, s, RUNNING)
+      save(id, s)
     end
-    if leaseMs ~= '' and shown[8] == 0 then call('ZADD', base .. 'l', 'XX', 'GT', now + tonumber(leaseMs), id) end
-    insert(reply, shown[8] == 1 and 'R' or 'O')
-    insert(reply, math.max(0, tonumber(call('ZSCORE', base .. 'l', id) or now) - now))
+    if leaseMs ~= '' and not isCanceled then call('ZADD', base .. 'l', 'XX', 'GT', now + tonumber(leaseMs), id) end
+    local ends = tonumber(call('ZSCORE', base .. 'l', id) or now)
+    outcomes[#outcomes + 1] = (isCanceled and 'C ' or 'O ') .. format('%d', math.max(0, ends - now))
   else
-    insert(reply, why == 'N' and 'N' or 'L')
-    insert(reply, 0)
+    outcomes[#outcomes + 1] = raw and 'L' or 'N'
   end
 end
-return finish(reply)
+return finish({table.concat(outcomes, '\n')})
 `;
