@@ -1,4 +1,4 @@
-import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { create, toJson } from "@bufbuild/protobuf";
 import {
   type Duration,
   durationFromMs,
@@ -30,9 +30,9 @@ import {
 import type { JobCompletion } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../core/backend.js";
 import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
-import { LIMITS } from "../core/limits.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
+import { JsonText } from "./codec/json-text.js";
 
 /** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
 const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
@@ -176,17 +176,13 @@ export function fromJob(job: Job): JobPb {
   });
 }
 
-/** Levels that the library reads: those of the payload, the innermost value, the message. What was let in must go out. */
-const DEEP_ENOUGH = { recursionLimit: LIMITS.payloadDepth + 2 };
-
 function fromPayload<A extends string, B extends string>(
   payload: Payload | undefined,
   text: A,
   bytes: B,
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
-  if (typeof payload === "string")
-    return { case: text, value: fromJson(ValueSchema, JSON.parse(payload) as JsonValue, DEEP_ENOUGH) };
+  if (typeof payload === "string") return { case: text, value: new JsonText(payload) };
   return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
 }
 

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { JSON_OPTIONS } from "../wire-options.js";
 import type { Dialect } from "./dialect.js";
-import { isWorthCompressing, toEnvelope } from "./envelope.js";
+import { ENVELOPE_BYTES, isWorthCompressing, seal, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { Negotiated } from "./method.js";
 
@@ -14,7 +14,12 @@ export function headOf(dialect: Dialect, compression: Negotiated): OutgoingHttpH
   return head;
 }
 
-/** Answers a unary call with its message, or with an error: `bytes` is undefined then. */
+/** Free bytes that a message needs before it. */
+export function roomFor({ ending }: Dialect): number {
+  return ending === undefined ? 0 : ENVELOPE_BYTES;
+}
+
+/** Answers a unary call with its message, as `roomFor` asked for it, or with an error: `bytes` is undefined then. */
 export async function answerUnary(
   exchange: Exchange,
   dialect: Dialect,
@@ -24,7 +29,7 @@ export async function answerUnary(
 ): Promise<void> {
   const { ending } = dialect;
   if (ending === undefined) return answerPlain(exchange, dialect, compression, bytes, error);
-  const parts: Uint8Array[] = bytes === undefined ? [] : [await toEnvelope(0, bytes, compression)];
+  const parts: Uint8Array[] = bytes === undefined ? [] : [await seal(bytes, compression)];
   const end = ending(error);
   if ("flags" in end) parts.push(await toEnvelope(end.flags, end.data, compression));
   if (exchange.isClosed) return;

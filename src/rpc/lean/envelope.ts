@@ -22,6 +22,23 @@ export function toEnvelope(
   return compression.compress(data).then((bytes) => encodeEnvelope(flags | compressedFlag, bytes));
 }
 
+/** The same for a message that has room for the envelope before it. */
+export function seal(
+  bytes: Uint8Array<ArrayBuffer>,
+  compression: Negotiated,
+): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+  const length = bytes.byteLength - ENVELOPE_BYTES;
+  if (compression !== null && length >= COMPRESS_FROM_BYTES) {
+    return toEnvelope(0, bytes.subarray(ENVELOPE_BYTES), compression);
+  }
+  bytes[0] = 0;
+  bytes[1] = length >>> 24;
+  bytes[2] = length >>> 16;
+  bytes[3] = length >>> 8;
+  bytes[4] = length;
+  return bytes;
+}
+
 /** The message of a body that is one envelope, whole and of no special kind; undefined when it is anything else. */
 export function fromEnvelope(
   bytes: Uint8Array,

@@ -1,14 +1,17 @@
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { LIMITS } from "../../core/limits.js";
+import { binaryEncoderOf } from "../codec/binary-encoder.js";
+import { ByteSink } from "../codec/byte-sink.js";
+import { jsonEncoderOf } from "../codec/json-encoder.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../wire-options.js";
 import type { CallContext } from "./context.js";
 
 /** Bytes and messages of one method in one encoding. Each throws what connect throws. */
 export interface Codec {
   parse(bytes: Uint8Array): Message;
-  /** Takes a message, or as a service may answer, the beginnings of one. */
-  serialize(message: Message): Uint8Array<ArrayBuffer>;
+  /** A message after so many free bytes. It may be what a service answers: the beginnings of a message. */
+  serialize(message: Message, room: number): Uint8Array<ArrayBuffer>;
 }
 
 /** One method as the lean path runs it. */
@@ -25,21 +28,52 @@ export interface LeanMethod {
 /** How an answer may be compressed; null: not at all. */
 export type Negotiated = Compression | null;
 
+const LIMIT = { readMaxBytes: LIMITS.messageBytes, writeMaxBytes: 0xffffffff };
+
+/** Messages are written one at a time. */
+const sink = new ByteSink();
+
 /** Makes a method of its description and implementation; undefined when its kind is left to connect. */
 export function createLeanMethod(desc: DescMethod, run: LeanMethod["run"]): LeanMethod | undefined {
   if (desc.methodKind !== "unary" && desc.methodKind !== "server_streaming") return undefined;
-  const limits = { readMaxBytes: LIMITS.messageBytes, writeMaxBytes: 0xffffffff };
-  const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, JSON_OPTIONS, limits);
-  const codec = (isBinary: boolean): Codec => {
-    const { parse } = lookup.getI(isBinary);
-    const { serialize } = lookup.getO(isBinary);
-    return { parse, serialize: (message) => serialize(create(desc.output, message)) };
-  };
   return {
     name: `${desc.parent.typeName}/${desc.name}`,
     isStream: desc.methodKind === "server_streaming",
-    binary: codec(true),
-    json: codec(false),
+    binary: createCodec(desc, true),
+    json: createCodec(desc, false),
     run,
   };
+}
+
+function createCodec(desc: DescMethod, isBinary: boolean): Codec {
+  const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, JSON_OPTIONS, LIMIT);
+  const { parse } = lookup.getI(isBinary);
+  const { output } = desc;
+  const binary = isBinary ? binaryEncoderOf(output) : undefined;
+  const json = isBinary ? undefined : jsonEncoderOf(output);
+  const { serialize } = lookup.getO(isBinary);
+  return {
+    parse,
+    serialize(init, room) {
+      const message = create(output, init);
+      if (json !== undefined) return textAfter(json(message), room);
+      if (binary === undefined) return bytesAfter(serialize(message), room);
+      sink.begin(room);
+      binary(sink, message);
+      return sink.finish();
+    },
+  };
+}
+
+function textAfter(text: string, room: number): Buffer<ArrayBuffer> {
+  if (room === 0) return Buffer.from(text);
+  const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text));
+  bytes.write(text, room);
+  return bytes;
+}
+
+function bytesAfter(message: Uint8Array, room: number): Buffer<ArrayBuffer> {
+  const bytes = Buffer.allocUnsafe(room + message.byteLength);
+  bytes.set(message, room);
+  return bytes;
 }

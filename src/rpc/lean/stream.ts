@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { headOf } from "./answer.js";
-import { toEnvelope } from "./envelope.js";
+import { ENVELOPE_BYTES, seal, toEnvelope } from "./envelope.js";
 import { type LeanCall, toAnswer } from "./unary.js";
 
 /** Does a server stream: takes a message only when the client has room for it. */
@@ -32,7 +32,7 @@ export async function serveStream(call: LeanCall): Promise<void> {
       throw translated;
     }
     for await (const message of calls.messages(messages, method.name, signal, close)) {
-      const part = await toEnvelope(0, serialize(message), compression);
+      const part = await seal(serialize(message, ENVELOPE_BYTES), compression);
       if (exchange.isClosed) break;
       begin();
       if (exchange.write(part)) continue;

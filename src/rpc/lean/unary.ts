@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Calls } from "../calls.js";
-import { answerUnary } from "./answer.js";
+import { answerUnary, roomFor } from "./answer.js";
 import type { CallContext } from "./context.js";
 import type { Dialect } from "./dialect.js";
 import type { Exchange } from "./exchange.js";
@@ -26,7 +26,7 @@ export async function serveUnary(call: LeanCall): Promise<void> {
   let error: ConnectError | undefined;
   try {
     const output = await calls.unary(method.name, () => method.run(input, context));
-    bytes = (dialect.isBinary ? method.binary : method.json).serialize(output as Message);
+    bytes = (dialect.isBinary ? method.binary : method.json).serialize(output as Message, roomFor(dialect));
   } catch (thrown) {
     error = toAnswer(thrown);
   }
