@@ -119,7 +119,7 @@ function mapWriter(field: DescField & { fieldKind: "map" }): (sink: ByteSink, me
   });
   return (sink, message) => {
     const map = message[localName] as Record<string, unknown>;
-    for (const name in map) entry(sink, [name, map[name]] as never);
+    for (const name of Object.keys(map)) entry(sink, [name, map[name]] as never);
   };
 }
 
