@@ -11,7 +11,7 @@ export interface Exchange {
   /** Called once when `isClosed` becomes true. */
   onClose(listener: () => void): void;
   /** Sends a whole answer in one go. */
-  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array, trailers?: OutgoingHttpHeaders): void;
+  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string, trailers?: OutgoingHttpHeaders): void;
   /** Begins an answer of many writes, with trailers after them or without. */
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void;
   /** Writes a part; false when the client should be waited for, by `onDrain`. */

@@ -21,8 +21,9 @@ export class Http1Exchange implements Exchange {
     this.#response.once("close", listener);
   }
 
-  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array): void {
-    headers["content-length"] = body.byteLength;
+  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string): void {
+    // A text leaves together with the headers, in one write.
+    headers["content-length"] = Buffer.byteLength(body);
     this.#response.writeHead(status, headers);
     this.#response.end(body);
   }

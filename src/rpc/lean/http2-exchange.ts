@@ -27,11 +27,17 @@ export class Http2Exchange implements Exchange {
     this.body.once("close", listener);
   }
 
-  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array, trailers?: OutgoingHttpHeaders): void {
+  answer(
+    status: number,
+    headers: OutgoingHttpHeaders,
+    body: Uint8Array | string,
+    trailers?: OutgoingHttpHeaders,
+  ): void {
     headers[":status"] = status;
-    if (trailers === undefined) headers["content-length"] = body.byteLength;
+    if (trailers === undefined) headers["content-length"] = Buffer.byteLength(body);
     this.body.respond(headers, trailers === undefined ? undefined : WITH_TRAILERS);
-    this.end(body.byteLength > 0 ? body : undefined, trailers);
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.end(bytes.byteLength > 0 ? bytes : undefined, trailers);
   }
 
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void {

@@ -12,6 +12,8 @@ export interface Codec {
   parse(bytes: Uint8Array): Message;
   /** A message after so many free bytes. It may be what a service answers: the beginnings of a message. */
   serialize(message: Message, room: number): Uint8Array<ArrayBuffer>;
+  /** A message as the text that its bytes are in UTF-8; undefined when they are no text. */
+  readonly toText: ((message: Message) => string) | undefined;
 }
 
 /** One method as the lean path runs it. */
@@ -54,6 +56,7 @@ function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   const { serialize } = lookup.getO(isBinary);
   return {
     parse,
+    toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
       const message = create(output, init);
       if (json !== undefined) return textAfter(json(message), room);

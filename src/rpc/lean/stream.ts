@@ -2,8 +2,8 @@ import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { headOf } from "./answer.js";
+import { type LeanCall, toAnswer } from "./call.js";
 import { ENVELOPE_BYTES, seal, toEnvelope } from "./envelope.js";
-import { type LeanCall, toAnswer } from "./unary.js";
 
 /** Does a server stream: takes a message only when the client has room for it. */
 export async function serveStream(call: LeanCall): Promise<void> {
