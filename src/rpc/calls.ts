@@ -97,6 +97,7 @@ export function createCalls({ observer, logger, maxStreams }: CallsOptions): Cal
       // A generator whose reader left while it waited for room is never resumed; this lets it clean up.
       const leave = () => void messages.return?.().catch(() => {});
       signal.addEventListener("abort", leave);
+      if (signal.aborted) leave();
       let code = "canceled";
       try {
         for (let next = await messages.next(); next.done !== true; next = await messages.next()) yield next.value;
@@ -115,6 +116,12 @@ export function createCalls({ observer, logger, maxStreams }: CallsOptions): Cal
       }
     },
   };
+}
+
+/** The code of a stream that ends before its messages do: its deadline has passed, or its reader left. */
+export function codeOfAbort(reason: unknown): string {
+  const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+  return codeToString(isLate ? Code.DeadlineExceeded : Code.Canceled);
 }
 
 function isGone(error: unknown, signal: AbortSignal): boolean {

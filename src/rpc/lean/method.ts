@@ -14,6 +14,8 @@ export interface Codec {
   serialize(message: Message, room: number): Uint8Array<ArrayBuffer>;
   /** A message as the text that its bytes are in UTF-8; undefined when they are no text. */
   readonly toText: ((message: Message) => string) | undefined;
+  /** Sealed messages of events that many readers are given, by the event. */
+  readonly shared: WeakMap<object, Uint8Array<ArrayBuffer>>;
 }
 
 /** One method as the lean path runs it. */
@@ -56,6 +58,7 @@ function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   const { serialize } = lookup.getO(isBinary);
   return {
     parse,
+    shared: new WeakMap(),
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
       const message = create(output, init);
