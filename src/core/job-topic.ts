@@ -169,8 +169,11 @@ export class JobTopic {
     // Looked at after the job was read: when it is gone by then, only they tell how it ended.
     const [from, to] = [this.#seen.revision, job?.revision ?? Number.POSITIVE_INFINITY];
     const changes = this.#changes.filter(({ revision }) => revision > from && revision <= to);
-    this.#changes = this.#changes.filter(({ revision }) => revision > to);
-    for (const state of story(this.#seen, changes, job)) {
+    this.#changes =
+      changes.length === this.#changes.length ? [] : this.#changes.filter(({ revision }) => revision > to);
+    // Nearly always what is read is what the one change said.
+    const isPlain = job !== undefined && changes.length === 1 && changes[0]?.revision === job.revision;
+    for (const state of isPlain ? [job] : story(this.#seen, changes, job)) {
       this.#seen = state;
       this.#give(state);
       if (isFinal(state.status)) break;

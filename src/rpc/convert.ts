@@ -160,7 +160,7 @@ export function fromJob(job: Job): JobPb {
     ),
     resultKind: fromPayload(job.result, "result", "resultBytes"),
     progress: fromProgress(job.progress),
-    metadata: { ...job.metadata },
+    metadata: job.metadata as Record<string, string>,
     backoff: {
       $typeName: BackoffSchema.typeName,
       baseDelay: toDuration(job.backoff.baseDelayMs),
@@ -178,16 +178,33 @@ export function fromJob(job: Job): JobPb {
   };
 }
 
+/** Times and spans made last, by their last bits: the jobs of a moment share most of theirs, and nobody changes one. */
+const RECENT = 64;
+const recentTimes: (Timestamp & { readonly ms: number })[] = [];
+const recentSpans: (Duration & { readonly ms: number })[] = [];
+
 /** A time as it goes out, of ms since 1970. */
 function toTimestamp(ms: number): Timestamp {
+  const place = ms % RECENT;
+  const recent = recentTimes[place];
+  if (recent?.ms === ms) return recent;
   const seconds = Math.floor(ms / 1000);
-  return { $typeName: TimestampSchema.typeName, seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1e6 };
+  const nanos = (ms - seconds * 1000) * 1e6;
+  const made = { $typeName: TimestampSchema.typeName, seconds: BigInt(seconds), nanos, ms };
+  if (place >= 0) recentTimes[place] = made;
+  return made;
 }
 
 /** A span as it goes out, of ms, not below zero. */
 function toDuration(ms: number): Duration {
+  const place = ms % RECENT;
+  const recent = recentSpans[place];
+  if (recent?.ms === ms) return recent;
   const seconds = Math.floor(ms / 1000);
-  return { $typeName: DurationSchema.typeName, seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1e6 };
+  const nanos = (ms - seconds * 1000) * 1e6;
+  const made = { $typeName: DurationSchema.typeName, seconds: BigInt(seconds), nanos, ms };
+  recentSpans[place] = made;
+  return made;
 }
 
 function fromPayload<A extends string, B extends string>(

@@ -8,9 +8,10 @@ const MESSAGE = Buffer.concat([Buffer.of(0, 0, 0, 0, 220), Buffer.alloc(220, "x"
 const open = new Set<ServerHttp2Stream>();
 const server = createServer({ maxSessionMemory: 256, settings: { maxConcurrentStreams: 10_000 } });
 server.on("stream", (stream, headers) => {
-  if (headers[":path"] === "/rss") {
+  if (headers[":path"] === "/usage") {
     stream.respond({ ":status": 200 });
-    stream.end(String(process.memoryUsage.rss()));
+    const { user, system } = process.cpuUsage();
+    stream.end(JSON.stringify({ resident: process.memoryUsage.rss(), cpu: (user + system) / 1e6 }));
     return;
   }
   if (headers[":path"] === "/tick") {
