@@ -4,6 +4,7 @@ import { isUnavailable, jobNotFound } from "./errors.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { Heartbeats } from "./heartbeats.js";
 import { isFinal, type Job } from "./job.js";
+import type { JobReader, JobReads } from "./job-reads.js";
 import { story } from "./job-story.js";
 import { AWAY_MS, type JobEvent } from "./watch-events.js";
 
@@ -59,6 +60,7 @@ export class JobWatcher implements FeedSource {
 
 /** What a topic is made of. */
 export interface JobTopicDeps {
+  readonly reads: JobReads;
   readonly backend: Backend;
   readonly clock: Clock;
   readonly heartbeats: Heartbeats<JobWatcher>;
@@ -70,9 +72,9 @@ export interface JobTopicDeps {
  * A job that is watched. It is read once for all its readers, when something changed and one of them waits: a slow one
  * costs nothing and slows nobody.
  */
-export class JobTopic {
+export class JobTopic implements JobReader {
   readonly watchers = new Set<JobWatcher>();
-  readonly #id: string;
+  readonly id: string;
   readonly #deps: JobTopicDeps;
   /** Changes that no reader was told of. */
   #changes: Change[] = [];
@@ -85,7 +87,7 @@ export class JobTopic {
   #away: Timer | undefined;
 
   constructor(id: string, deps: JobTopicDeps) {
-    this.#id = id;
+    this.id = id;
     this.#deps = deps;
   }
 
@@ -100,8 +102,8 @@ export class JobTopic {
     // Subscribed first, read second: nothing is missed in between.
     this.watchers.add(watcher);
     try {
-      const [job] = await this.#deps.backend.get([this.#id], this.#seen?.queue);
-      if (job === undefined) throw jobNotFound(this.#id);
+      const [job] = await this.#deps.backend.get([this.id], this.#seen?.queue);
+      if (job === undefined) throw jobNotFound(this.id);
       if (feed.isEnded) return;
       this.#seen ??= job;
       this.#deps.heartbeats.heard(watcher);
@@ -120,7 +122,7 @@ export class JobTopic {
     this.#deps.heartbeats.remove(watcher);
     if (this.watchers.size > 0) return;
     this.#away?.cancel();
-    this.#deps.abandoned(this.#id);
+    this.#deps.abandoned(this.id);
   }
 
   /** The job changed. */
@@ -143,19 +145,20 @@ export class JobTopic {
       if (!feed.isWanted) continue;
       this.#isReading = true;
       this.#isStale = false;
-      this.#deps.backend.get([this.#id], this.#seen.queue).then(
-        ([job]) => {
-          this.#isReading = false;
-          this.#tell(job);
-        },
-        (error) => {
-          this.#isReading = false;
-          if (isUnavailable(error)) this.#retry();
-          else this.end(() => error);
-        },
-      );
+      this.#deps.reads.add(this.#seen.queue, this);
       return;
     }
+  }
+
+  read(job: Job | undefined): void {
+    this.#isReading = false;
+    this.#tell(job);
+  }
+
+  failed(error: unknown): void {
+    this.#isReading = false;
+    if (isUnavailable(error)) this.#retry();
+    else this.end(() => error);
   }
 
   #retry(): void {

@@ -3,7 +3,8 @@ import type { Clock } from "./clock.js";
 import { isUnavailable, serverDraining } from "./errors.js";
 import type { Feed } from "./feed.js";
 import { Heartbeats } from "./heartbeats.js";
-import { JobTopic, JobWatcher } from "./job-topic.js";
+import { JobReads } from "./job-reads.js";
+import { JobTopic, type JobTopicDeps, JobWatcher } from "./job-topic.js";
 import { LogPages, LogReader } from "./log-reader.js";
 import type { Queue } from "./queue.js";
 import { Waker } from "./waker.js";
@@ -20,7 +21,7 @@ export class WatchHub {
   readonly #backend: Backend;
   readonly #clock: Clock;
   readonly #topics = new Map<string, JobTopic>();
-  readonly #jobHeartbeats: Heartbeats<JobWatcher>;
+  readonly #topicDeps: JobTopicDeps;
   readonly #pages: LogPages;
   readonly #logReaders = new Set<LogReader>();
   readonly #logHeartbeats: Heartbeats<LogReader>;
@@ -33,7 +34,12 @@ export class WatchHub {
     this.#backend = backend;
     this.#clock = clock;
     this.#pages = new LogPages(backend);
-    this.#jobHeartbeats = new Heartbeats(clock, HEARTBEAT_MS);
+    this.#topicDeps = {
+      ...{ backend, clock },
+      reads: new JobReads(backend),
+      heartbeats: new Heartbeats<JobWatcher>(clock, HEARTBEAT_MS),
+      abandoned: (id) => this.#topics.delete(id),
+    };
     this.#logHeartbeats = new Heartbeats(clock, HEARTBEAT_MS);
   }
 
@@ -168,20 +174,11 @@ export class WatchHub {
     this.#refuseIfStopped();
     let topic = this.#topics.get(id);
     if (topic === undefined) {
-      topic = new JobTopic(id, {
-        backend: this.#backend,
-        clock: this.#clock,
-        heartbeats: this.#jobHeartbeats,
-        abandoned: this.#abandon,
-      });
+      topic = new JobTopic(id, this.#topicDeps);
       this.#topics.set(id, topic);
     }
     return topic;
   }
-
-  readonly #abandon = (id: string): void => {
-    this.#topics.delete(id);
-  };
 
   #refuseIfStopped(): void {
     if (this.#isStopped) throw serverDraining();
