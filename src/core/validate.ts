@@ -149,7 +149,7 @@ export function checkPayload(found: Violations, field: string, payload: Payload 
   const size = payloadBytes(payload);
   if (size > LIMITS.payloadBytes) {
     found.add(isText ? field : `${field}Bytes`, `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`);
-  } else if (isText && jsonDepth(payload) > LIMITS.payloadDepth) {
+  } else if (isText && payload.length > 2 * LIMITS.payloadDepth && jsonDepth(payload) > LIMITS.payloadDepth) {
     found.add(field, `must not be nested more than ${LIMITS.payloadDepth} deep`);
   } else if (isText && hasLoneSurrogate(payload)) found.add(field, "has text that is not well-formed Unicode");
 }

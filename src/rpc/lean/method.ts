@@ -1,8 +1,10 @@
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { LIMITS } from "../../core/limits.js";
+import { type BinaryDecoder, binaryDecoderOf } from "../codec/binary-decoder.js";
 import { binaryEncoderOf } from "../codec/binary-encoder.js";
 import { ByteSink } from "../codec/byte-sink.js";
+import { ByteSource, OddBytes } from "../codec/byte-source.js";
 import { jsonEncoderOf } from "../codec/json-encoder.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../wire-options.js";
 import type { CallContext } from "./context.js";
@@ -52,12 +54,14 @@ export function createLeanMethod(desc: DescMethod, run: LeanMethod["run"]): Lean
 function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, JSON_OPTIONS, LIMIT);
   const { parse } = lookup.getI(isBinary);
+  const decode = isBinary ? binaryDecoderOf(desc.input) : undefined;
   const { output } = desc;
   const binary = isBinary ? binaryEncoderOf(output) : undefined;
   const json = isBinary ? undefined : jsonEncoderOf(output);
   const { serialize } = lookup.getO(isBinary);
   return {
-    parse,
+    parse: (bytes) =>
+      (decode && bytes.byteLength <= LIMITS.messageBytes && decodeOrdinary(decode, bytes)) || parse(bytes),
     shared: new WeakMap(),
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
@@ -69,6 +73,16 @@ function createCodec(desc: DescMethod, isBinary: boolean): Codec {
       return sink.finish();
     },
   };
+}
+
+/** The message, unless something about the bytes is out of the ordinary. */
+function decodeOrdinary(decode: BinaryDecoder, bytes: Uint8Array): Message | undefined {
+  try {
+    return decode(new ByteSource(bytes), bytes.byteLength);
+  } catch (error) {
+    if (error instanceof OddBytes) return undefined;
+    throw error;
+  }
 }
 
 function textAfter(text: string, room: number): Buffer<ArrayBuffer> {
