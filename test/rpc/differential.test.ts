@@ -1,12 +1,14 @@
+import { request } from "node:http";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CreateJobRequestSchema, JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { payload } from "../support/rpc.js";
+import { signal } from "../support/signal.js";
 import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../support/two-paths.js";
-import { eventually } from "../support/wait.js";
-import { envelope } from "../support/wire.js";
+import { eventually, within } from "../support/wait.js";
+import { envelope, envelopes } from "../support/wire.js";
 
 // The same requests, good and bad, on the lean path and on connect's own: the answers must be the same.
 
@@ -350,7 +352,61 @@ describe("the lean path answers as connect does", () => {
     const outcomes = await Promise.all(watching);
     for (let at = 0; at < outcomes.length; at += 2) expect(outcomes[at]).toEqual(outcomes[at + 1]);
   });
+
+  test("a reader who stops for a while: a bounded part of what happens, and the end", async () => {
+    const changes = 150;
+    const id = await newJob({ type: "slow", payloadKind: payload("x".repeat(200_000)) });
+    const { workers } = paths.server;
+    const lease = (await workers.leaseJobs({ worker: "w", queues: ["default"], types: ["slow"], maxJobs: 1 }))
+      .leases[0];
+    const ref = { jobId: id, leaseToken: lease?.leaseToken ?? "" };
+    const readers = [slowReader(paths.lean.url, id), slowReader(paths.stock.url, id)];
+    await within(Promise.all(readers.map(({ isOpen }) => isOpen)), "the first messages");
+    for (let percent = 1; percent <= changes; percent++) {
+      await workers.extendLeases({ extensions: [{ ...ref, progress: { percent: percent / 2, message: "" } }] });
+    }
+    await workers.completeJobs({ completions: [{ ...ref, resultKind: { case: undefined } }] });
+    for (const { goOn } of readers) goOn();
+    const [lean = [], stock = []] = await within(Promise.all(readers.map(({ messages }) => messages)), "the rest");
+    for (const messages of [lean, stock]) {
+      expect(messages.length).toBeLessThan(changes);
+      expect(messages.at(-2)).toContain('"status":"JOB_STATUS_DONE"');
+    }
+    expect(lean.slice(0, 2)).toEqual(stock.slice(0, 2));
+    expect(lean.slice(-2)).toEqual(stock.slice(-2));
+  });
 });
+
+/** A reader that takes the first part of its answer, and the rest only once it is told to. */
+function slowReader(url: string, id: string) {
+  const headers = { "content-type": "application/connect+json" };
+  const isOpen = signal();
+  const goOn = signal();
+  const body = new Promise<Buffer>((resolve, reject) => {
+    const sent = request(
+      `${url}/gotaskq.v1.JobService/WatchJob`,
+      { method: "POST", headers, agent: false },
+      (answer) => {
+        const parts: Buffer[] = [];
+        answer.once("data", () => {
+          answer.pause();
+          isOpen.fire();
+          void goOn.fired.then(() => answer.resume());
+        });
+        answer.on("data", (part: Buffer) => parts.push(part));
+        answer.on("end", () => resolve(Buffer.concat(parts)));
+        answer.on("error", reject);
+      },
+    );
+    sent.on("error", reject);
+    sent.end(envelope(JSON.stringify({ id })));
+  });
+  return {
+    isOpen: isOpen.fired,
+    goOn: goOn.fire,
+    messages: body.then((bytes) => envelopes(bytes).map(({ data }) => String(data))),
+  };
+}
 
 /** Watches open on both paths. */
 function openWatches(): number {
