@@ -4,7 +4,12 @@ import { defineConfig } from "vitest/config";
 const CURL = "test/support/install-curl.ts";
 const REDIS = "test/support/install-redis.ts";
 
-const alias = { gotaskq: fileURLToPath(new URL("./src/index.ts", import.meta.url)) };
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const alias = [
+  { find: /^gotaskq$/, replacement: source("./src/index.ts") },
+  { find: /^gotaskq\/client$/, replacement: source("./src/client/index.ts") },
+  { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
+];
 
 function project(name: string, include: string[], testTimeout: number, globalSetup: string[] = []) {
   return { resolve: { alias }, test: { name, include, testTimeout, globalSetup, hookTimeout: 60_000 } };
@@ -13,6 +18,8 @@ function project(name: string, include: string[], testTimeout: number, globalSet
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export
 export default defineConfig({
   test: {
+    // One more than the machine may have cores: many tests mostly wait, for a Redis that is away or a lease that ends.
+    maxWorkers: 3,
     projects: [
       project(
         "unit",
@@ -22,6 +29,8 @@ export default defineConfig({
       project("contract", ["test/backends/contract/**/*.test.ts"], 60_000, [REDIS]),
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
+      project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
+      project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
   },

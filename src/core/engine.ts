@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly jobDefaults: JobDefaults;
   /** Queues to create at the start, where they are missing; and again, should the backend have lost them. Default: none. */
   readonly queues?: readonly string[] | undefined;
+  /** Told when the backend can be reached again, or not any more. */
+  readonly availableChanged?: ((isAvailable: boolean) => void) | undefined;
 }
 
 /** The core as a whole: what every service, and the library, stands on. */
@@ -86,8 +88,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   // A process that was stalled extends its own leases before it ends any.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
-  let startedAt = 0;
   const queues = createQueueOperations(backend);
+  let startedAt = 0;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
   let retry: Timer | undefined;
@@ -153,6 +155,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
       },
       available(value) {
         isAvailable = value;
+        options.availableChanged?.(value);
         if (!value) return;
         pool.wake();
         void refreshQueues();

@@ -1,4 +1,3 @@
-import type { Job } from "./job.js";
 import type { Logger } from "./logger.js";
 
 /** Any value that JSON can carry. */
@@ -20,52 +19,21 @@ export type Handler = (job: HandlerJob, context: HandlerContext) => unknown;
 export type Handlers = Readonly<Record<string, Handler>>;
 
 /** What a handler knows of its job. */
-export class HandlerJob {
-  readonly #job: Job;
-  #payload: JsonValue | Uint8Array | undefined;
-
-  constructor(job: Job) {
-    this.#job = job;
-  }
-
-  get id(): string {
-    return this.#job.id;
-  }
-  get queue(): string {
-    return this.#job.queue;
-  }
-  get type(): string {
-    return this.#job.type;
-  }
+export interface HandlerJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly type: string;
   /** The payload as submitted: a JSON value, bytes, or undefined. */
   // biome-ignore lint/suspicious/noExplicitAny: a handler knows the shape of its own payload, nobody else does
-  get payload(): any {
-    const { payload } = this.#job;
-    if (this.#payload === undefined && payload !== undefined) {
-      this.#payload = typeof payload === "string" ? (JSON.parse(payload) as JsonValue) : payload;
-    }
-    return this.#payload;
-  }
-  get priority(): number {
-    return this.#job.priority;
-  }
-  get metadata(): Readonly<Record<string, string>> {
-    return this.#job.metadata;
-  }
+  readonly payload: any;
+  readonly priority: number;
+  readonly metadata: Readonly<Record<string, string>>;
   /** Which delivery this is, from 1; counts crashes too. */
-  get deliveries(): number {
-    return this.#job.deliveries;
-  }
+  readonly deliveries: number;
   /** Retries used so far: 0 in the first attempt. */
-  get retryCount(): number {
-    return this.#job.retryCount;
-  }
-  get maxRetries(): number {
-    return this.#job.maxRetries;
-  }
-  get createdAt(): Date {
-    return new Date(this.#job.createdAt);
-  }
+  readonly retryCount: number;
+  readonly maxRetries: number;
+  readonly createdAt: Date;
 }
 
 /** What a handler may use while it runs. */

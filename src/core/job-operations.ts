@@ -51,8 +51,8 @@ export interface JobOperations {
     requests: readonly JobRequest[],
     found?: Violations,
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
-  /** JOB_NOT_FOUND. */
-  get(id: string): Promise<Job>;
+  /** `queue` is where it may be, if the caller knows. JOB_NOT_FOUND. */
+  get(id: string, queue?: string): Promise<Job>;
   list(filter: JobFilter, found?: Violations): Promise<JobPage>;
   /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   cancel(id: string): Promise<Job>;
@@ -136,9 +136,9 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
     },
 
-    async get(id) {
+    async get(id, queue) {
       checkId(id);
-      const [job] = await backend.get([id]);
+      const [job] = await backend.get([id], queue || undefined);
       if (job === undefined) throw jobNotFound(id);
       return job;
     },

@@ -175,7 +175,7 @@ export class RemoteWorkers {
 
   /** Changes were appended to the log. */
   changed(batch: ChangeBatch): void {
-    // Reading the changes has a cost, and most batches concern nobody here.
+    // Without leases here, only a cancel that overtakes its lease matters.
     if (batch.concernsWorkers || this.#leases.size > 0) this.#leases.changed(batch.changes);
   }
 

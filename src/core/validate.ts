@@ -149,9 +149,18 @@ export function checkPayload(found: Violations, field: string, payload: Payload 
   const size = payloadBytes(payload);
   if (size > LIMITS.payloadBytes) {
     found.add(isText ? field : `${field}Bytes`, `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`);
-  } else if (isText && payload.length > 2 * LIMITS.payloadDepth && jsonDepth(payload) > LIMITS.payloadDepth) {
+  } else if (isText && hasManyBrackets(payload) && jsonDepth(payload) > LIMITS.payloadDepth) {
     found.add(field, `must not be nested more than ${LIMITS.payloadDepth} deep`);
   } else if (isText && hasLoneSurrogate(payload)) found.add(field, "has text that is not well-formed Unicode");
+}
+
+/** Whether a JSON text has so many brackets that it may be nested too deep; a quick look that most payloads pass. */
+function hasManyBrackets(json: string): boolean {
+  let left: number = LIMITS.payloadDepth;
+  for (const bracket of ["{", "["]) {
+    for (let at = json.indexOf(bracket); at >= 0; at = json.indexOf(bracket, at + 1)) if (--left < 0) return true;
+  }
+  return false;
 }
 
 /** How deep the arrays and objects of a JSON text are nested. */

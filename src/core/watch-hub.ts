@@ -8,7 +8,7 @@ import { JobTopic, type JobTopicDeps, JobWatcher } from "./job-topic.js";
 import { LogPages, LogReader } from "./log-reader.js";
 import type { Queue } from "./queue.js";
 import { Waker } from "./waker.js";
-import { HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
+import { AWAY_MS, HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
 
 /** What a read answers while the backend is away. */
 const AWAY = Symbol("away");
@@ -110,14 +110,21 @@ export class WatchHub {
     try {
       let queues = await this.#read(() => this.#backend.queues(names), true);
       yield { kind: "heartbeat", at: this.#clock.now() };
+      let heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
       for (;;) {
+        const isAway = queues === AWAY;
         if (queues !== AWAY) yield { kind: "event", at: this.#clock.now(), queues };
+        else if (this.#clock.monotonic() >= heartbeatAt) yield { kind: "heartbeat", at: this.#clock.now() };
+        if (!isAway || this.#clock.monotonic() >= heartbeatAt) heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
         const openAt = this.#clock.monotonic() + minIntervalMs;
-        let heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
         for (let isChanged = false; !isChanged; ) {
           const now = this.#clock.monotonic();
           if (now < openAt) await pause.wait(this.#clock, Math.min(openAt, heartbeatAt) - now, stop.signal);
-          else isChanged = await waker.wait(this.#clock, heartbeatAt - now, stop.signal);
+          else if (!isAway) isChanged = await waker.wait(this.#clock, heartbeatAt - now, stop.signal);
+          else {
+            await waker.wait(this.#clock, Math.min(AWAY_MS, heartbeatAt - now), stop.signal);
+            isChanged = true;
+          }
           if (this.#ended(signal)) return;
           if (isChanged || this.#clock.monotonic() < heartbeatAt) continue;
           yield { kind: "heartbeat", at: this.#clock.now() };

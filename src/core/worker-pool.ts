@@ -1,8 +1,9 @@
 import { Attempt } from "./attempt.js";
 import type { ChangeBatch, ExtendResult, Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { HandlerJob, type Handlers } from "./handler.js";
+import type { Handlers } from "./handler.js";
 import { errorText, retryDecision, toResult } from "./handler-outcome.js";
+import { LeasedJob } from "./leased-job.js";
 import type { Leasing } from "./leasing.js";
 import { Lingering } from "./lingering.js";
 import type { Logger } from "./logger.js";
@@ -273,7 +274,7 @@ export class WorkerPool {
     const { job } = attempt.lease;
     let outcome: AttemptOutcome;
     try {
-      const value = this.#deps.handlers[job.type]?.(new HandlerJob(job), attempt);
+      const value = this.#deps.handlers[job.type]?.(new LeasedJob(job), attempt);
       outcome = { kind: "complete", result: toResult(await value) };
     } catch (error) {
       if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };

@@ -1,24 +1,20 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Progress as ProgressPb } from "../../gen/gotaskq/v1/job_pb.js";
 import { type Worker, WorkerKind as WorkerKindPb, WorkerSchema } from "../../gen/gotaskq/v1/server_service_pb.js";
 import {
   type ExtendOutcome,
-  ExtendOutcomeSchema,
   ExtendResult as ExtendResultPb,
   type JobFailure,
   type Lease as LeasePb,
-  LeaseSchema,
   Retry,
   type SettleOutcome,
-  SettleOutcomeSchema,
   SettleResult,
 } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { ExtendResult, Lease, LeaseRef, Outcome, RetryDecision, Settlement } from "../core/backend.js";
 import type { Progress } from "../core/job.js";
 import type { Violations } from "../core/validate.js";
 import type { WorkerInfo, WorkerKind } from "../core/worker-info.js";
-import { fromJob, toMs } from "./convert.js";
+import { fromDuration, fromJob, fromMs, toMs } from "./convert.js";
 
 /** Ids of running jobs that are told of one worker. */
 const MAX_JOB_IDS = 100;
@@ -44,7 +40,12 @@ const KINDS: Readonly<Record<WorkerKind, WorkerKindPb>> = {
 
 /** A lease as it goes out. */
 export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
-  return create(LeaseSchema, { job: fromJob(job), leaseToken: token, leaseExpiresIn: durationFromMs(expiresInMs) });
+  return {
+    $typeName: "gotaskq.v1.Lease",
+    job: fromJob(job),
+    leaseToken: token,
+    leaseExpiresIn: fromDuration(expiresInMs),
+  };
 }
 
 /** A lease as a worker names it. */
@@ -54,20 +55,21 @@ export function toRef({ jobId, leaseToken }: { readonly jobId: string; readonly 
 
 /** What became of writes that end leases, in their order. */
 export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly Settlement[]): SettleOutcome[] {
-  return settlements.map(({ outcome }, index) =>
-    create(SettleOutcomeSchema, { jobId: refs[index]?.jobId ?? "", result: SETTLED[outcome] }),
-  );
+  return settlements.map(({ outcome }, index) => ({
+    $typeName: "gotaskq.v1.SettleOutcome",
+    jobId: refs[index]?.jobId ?? "",
+    result: SETTLED[outcome],
+  }));
 }
 
 /** What became of extensions, in their order. */
 export function fromExtensions(refs: readonly LeaseRef[], results: readonly ExtendResult[]): ExtendOutcome[] {
-  return results.map(({ outcome, expiresInMs }, index) =>
-    create(ExtendOutcomeSchema, {
-      jobId: refs[index]?.jobId ?? "",
-      result: EXTENDED[outcome],
-      leaseExpiresIn: durationFromMs(expiresInMs),
-    }),
-  );
+  return results.map(({ outcome, expiresInMs }, index) => ({
+    $typeName: "gotaskq.v1.ExtendOutcome",
+    jobId: refs[index]?.jobId ?? "",
+    result: EXTENDED[outcome],
+    leaseExpiresIn: fromDuration(expiresInMs),
+  }));
 }
 
 /** Whether and when to retry; `path` stands before its field names. */
@@ -91,7 +93,7 @@ export function fromWorker(worker: WorkerInfo): Worker {
     ...{ id, name, kind: KINDS[kind], queues: [...queues], types: [...types], capacity },
     running: jobIds.length,
     jobIds: jobIds.slice(0, MAX_JOB_IDS),
-    lease: durationFromMs(leaseMs),
-    connectedAt: timestampFromMs(since),
+    lease: fromDuration(leaseMs),
+    connectedAt: fromMs(since),
   });
 }

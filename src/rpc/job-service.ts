@@ -44,8 +44,8 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       });
     },
 
-    async getJob({ id }) {
-      return create(GetJobResponseSchema, { job: fromJob(await jobs.get(id)) });
+    async getJob({ id, queue }) {
+      return create(GetJobResponseSchema, { job: fromJob(await jobs.get(id, queue)) });
     },
 
     async listJobs({ queue, statuses, type, pageSize, pageToken }) {

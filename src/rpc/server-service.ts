@@ -14,7 +14,7 @@ import { fromWorker } from "./convert-worker.js";
 export interface ServerInfo {
   readonly version: string;
   /** 0 to 1023. */
-  readonly nodeId: number;
+  readonly nodeId: () => number;
   /** Server streams open at the same time. */
   readonly maxStreams: number;
   /** Length of a lease that asks for none, ms. */
@@ -39,7 +39,7 @@ export function createServerService(
         version: info.version,
         backend: kind,
         durable,
-        nodeId: info.nodeId,
+        nodeId: info.nodeId(),
         uptime: durationFromMs(Math.floor(info.uptimeMs())),
         draining: health.isDraining,
         limits: limitsOf(info),

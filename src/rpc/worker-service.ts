@@ -8,6 +8,7 @@ import {
   LeaseJobsResponseSchema,
   ReleaseJobsResponseSchema,
   type StreamJobsRequest,
+  type StreamJobsResponse,
   StreamJobsResponseSchema,
   type WorkerService,
 } from "../../gen/gotaskq/v1/worker_service_pb.js";
@@ -26,7 +27,7 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const found = new Violations();
       const leaseMs = toMs(found, "lease", request.lease);
       for await (const event of remote.stream({ ...request, leaseMs }, signal, found)) {
-        yield create(StreamJobsResponseSchema, { event: fromEvent(event) });
+        yield fromStreamEvent(event);
       }
     },
 
@@ -87,7 +88,15 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
   };
 }
 
-function fromEvent(event: WorkerStreamEvent) {
+function fromStreamEvent(event: WorkerStreamEvent): StreamJobsResponse {
+  // A literal, as one goes out for each job.
+  if (event.kind === "lease") {
+    return { $typeName: "gotaskq.v1.StreamJobsResponse", event: { case: "lease", value: fromLease(event.lease) } };
+  }
+  return create(StreamJobsResponseSchema, { event: fromNotice(event) });
+}
+
+function fromNotice(event: Exclude<WorkerStreamEvent, { readonly kind: "lease" }>) {
   switch (event.kind) {
     case "session":
       return {
@@ -100,8 +109,6 @@ function fromEvent(event: WorkerStreamEvent) {
           grace: durationFromMs(GRACE_MS),
         },
       };
-    case "lease":
-      return { case: "lease" as const, value: fromLease(event.lease) };
     case "cancel":
       return { case: "cancel" as const, value: { jobId: event.jobId } };
     case "drain":

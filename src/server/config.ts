@@ -1,6 +1,6 @@
 import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
-import { parseRedisUrl, URL_FORMS } from "../backends/redis/url.js";
+import { hidePassword, parseRedisUrl, URL_FORMS } from "../backends/redis/url.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { MAX_NODE_ID } from "../core/ids.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/job-operations.js";
@@ -66,7 +66,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     const text = env[name]?.trim();
     if (!text) return fallback;
     const value = parse(text);
-    if (value === undefined) problems.push(`${name}: must be ${wanted}, got "${text}"`);
+    if (value === undefined) problems.push(`${name}: must be ${wanted}, got "${hidePassword(text)}"`);
     return value ?? fallback;
   }
   const integer = (name: string, fallback: number, min: number, max: number) =>

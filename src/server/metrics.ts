@@ -30,10 +30,10 @@ export interface Metrics {
 export interface MetricsSource {
   queues(): Promise<readonly Queue[]>;
   activeWorkers(): number;
-  /** Workers outside of the server, by how they take their jobs. */
-  remoteWorkers(): { readonly streams: number; readonly polls: number };
   /** Whether the backend can be reached. */
   isAvailable(): boolean;
+  /** Workers outside of the server, by how they take their jobs. */
+  remoteWorkers(): { readonly streams: number; readonly polls: number };
   /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
   readonly types: readonly string[];
 }
@@ -71,6 +71,9 @@ export function createMetrics(source: MetricsSource): Metrics {
   gauge("gotaskq_active_workers", "Built-in handlers running now.", [], function (this: Gauge) {
     this.set(source.activeWorkers());
   } as () => void);
+  gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", [], function (this: Gauge) {
+    this.set(source.isAvailable() ? 1 : 0);
+  } as () => void);
   gauge(
     "gotaskq_remote_workers",
     "Remote workers known here, by how they take jobs: stream, poll.",
@@ -81,9 +84,6 @@ export function createMetrics(source: MetricsSource): Metrics {
       this.set({ kind: "poll" }, polls);
     } as () => void,
   );
-  gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", [], function (this: Gauge) {
-    this.set(source.isAvailable() ? 1 : 0);
-  } as () => void);
   const depth = gauge("gotaskq_queue_depth", "Jobs waiting, ready and scheduled.", ["queue"]);
   const running = gauge("gotaskq_queue_running", "Jobs leased to workers.", ["queue"]);
   const deadNow = gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ["queue"]);

@@ -43,22 +43,31 @@ export interface ServerDeps {
 }
 
 /** What keeps the jobs, and makes their ids. */
-function createBackend(config: Config, clock: Clock, logger: Logger): { backend: Backend; ids: IdGenerator } {
+interface Storage {
+  readonly backend: Backend;
+  readonly ids: IdGenerator;
+  /** The node id in these, once it is known. */
+  readonly nodeId: () => number | undefined;
+}
+
+function createBackend(config: Config, clock: Clock, logger: Logger): Storage {
   const { redis, ...options } = config;
   if (redis === undefined) {
     const backend = createMemoryBackend({ clock, random: Math.random, isFull: createMemoryGuard(clock) }, options);
-    return { backend, ids: createIdGenerator(clock, config.nodeId) };
+    return { backend, ids: createIdGenerator(clock, config.nodeId), nodeId: () => config.nodeId };
   }
   const { completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize } = options;
   const settings = { ...redis, completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize };
   const backend = createRedisBackend({ clock, logger }, settings);
-  return { backend, ids: backend.ids };
+  return { backend, ids: backend.ids, nodeId: () => backend.node };
 }
 
 /** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
+  const { backend, ids, nodeId } = createBackend(config, clock, logger);
+  const health = new HealthState();
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
     isAvailable: () => engine.isAvailable,
@@ -70,7 +79,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { random } = Math;
   const engine: Engine = createEngine(
     {
-      ...createBackend(config, clock, logger),
+      backend,
+      ids,
       clock,
       random,
       logger,
@@ -87,9 +97,9 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
       },
       queues: config.queues,
+      availableChanged: (isAvailable) => health.set(isAvailable),
     },
   );
-  const health = new HealthState();
   const startedAt = clock.monotonic();
   const rpc = createRpcHandler(engine, {
     observer: metrics,
@@ -99,7 +109,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     health,
     info: {
       version: readVersion(),
-      nodeId: config.nodeId,
+      nodeId: () => nodeId() ?? config.nodeId,
       leaseMs: config.leaseMs,
       uptimeMs: () => clock.monotonic() - startedAt,
     },

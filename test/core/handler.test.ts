@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { AttemptAborted, HandlerJob } from "../../src/core/handler.js";
+import { AttemptAborted, type HandlerJob } from "../../src/core/handler.js";
 import type { Job, Payload } from "../../src/core/job.js";
+import { LeasedJob } from "../../src/core/leased-job.js";
 import { newJob } from "../support/job.js";
 
 function handlerJob(payload: Payload | undefined): HandlerJob {
@@ -24,7 +25,7 @@ function handlerJob(payload: Payload | undefined): HandlerJob {
     startedAt: 2000,
     finishedAt: undefined,
   };
-  return new HandlerJob(job);
+  return new LeasedJob(job);
 }
 
 describe("HandlerJob", () => {

@@ -1,7 +1,9 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { createClient } from "gotaskq/client";
 import { afterAll, describe, expect, test } from "vitest";
 import { startServerProcess } from "../support/server-process.js";
 
@@ -93,9 +95,26 @@ describe("the README", () => {
   test("has a TypeScript client that runs", async () => {
     const server = await startServerProcess();
     const [code = ""] = blocks("Clients in other languages", "ts");
-    const program = code.replace("./gen/", "../gen/").replace("http://127.0.0.1:8000", server.url);
+    const program = code.replace("http://127.0.0.1:8000", server.url);
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("client.mts", program)], { cwd: root });
-    expect(stdout.trim().split("\n").at(-1)).toBe("3");
+    const lines = stdout.trim().split("\n");
+    expect(lines.at(-2)).toBe("DONE undefined");
+    expect(lines.at(-1)).toBe("DONE [ 1, 2, 3 ]");
+    await server.end();
+  });
+
+  test("has a TypeScript worker that runs", async () => {
+    const server = await startServerProcess({ NUM_WORKERS: "0" });
+    const [code = ""] = blocks("Workers in any language", "ts");
+    const file = write("worker.mts", code.replace("http://127.0.0.1:8000", server.url));
+    const worker = spawn(process.execPath, ["--import", "tsx", file], { cwd: root, stdio: "inherit" });
+    const exit = once(worker, "exit");
+    const client = createClient(server.url);
+    const job = await client.createAndWait({ type: "thumbnail", payload: { file: "cat.png" } });
+    expect(job).toMatchObject({ status: "DONE", result: { width: 64, file: "cat.png" } });
+    worker.kill();
+    expect(await exit).toEqual([0, null]);
+    client.close();
     await server.end();
   });
 
@@ -108,6 +127,6 @@ describe("the README", () => {
     const named = [...section.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell]) =>
       [...(cell ?? "").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
     );
-    expect(named.sort()).toEqual(known.filter((name) => name !== "USE_REDIS").sort());
+    expect(named.sort()).toEqual(known.sort());
   });
 });

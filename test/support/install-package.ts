@@ -5,6 +5,8 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 export interface NeededProgram {
   /** What is called. */
   readonly command: string;
+  /** What it is called with to see whether it is there. Default: `--version`. */
+  readonly args?: readonly string[];
   /** The package of Debian and Ubuntu that has it. */
   readonly packageName: string;
   /** The system service that this package would start at once and at every boot. */
@@ -15,8 +17,8 @@ export interface NeededProgram {
 const POLICY = "/usr/sbin/policy-rc.d";
 
 /** Sees to it that a program is there: installs it by apt where that can be, or throws an error that says what is missing. */
-export function install({ command, packageName, service }: NeededProgram): void {
-  if (runs(command, "--version")) return;
+export function install({ command, args = ["--version"], packageName, service }: NeededProgram): void {
+  if (runs(command, ...args)) return;
   if (process.getuid?.() === 0 && runs("apt-get", "--version")) {
     apt("update", "-q");
     const done = service === undefined ? () => {} : forbidServices();
@@ -28,7 +30,7 @@ export function install({ command, packageName, service }: NeededProgram): void 
       done();
     }
   }
-  if (!runs(command, "--version")) {
+  if (!runs(command, ...args)) {
     throw new Error(`these tests need ${command} on the PATH: install it (Debian's package is ${packageName})`);
   }
 }

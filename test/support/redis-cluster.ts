@@ -1,5 +1,5 @@
 import { freePort } from "./free-port.js";
-import { type RedisServer, startRedis } from "./redis-server.js";
+import { type RedisServer, type StartRedisOptions, startRedis } from "./redis-server.js";
 import { eventually } from "./wait.js";
 
 /** The hash slots of Redis Cluster. */
@@ -14,9 +14,15 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** Starts a cluster of masters on free ports of the loopback address, and resolves once every node serves every slot. */
-export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
-  const nodes = await Promise.all(Array.from({ length: masters }, startNode));
+/**
+ * Starts a cluster of masters on free ports of the loopback address, and resolves once every node serves every slot. By
+ * default it keeps nothing on disk: a node that restarts comes back empty.
+ */
+export async function startRedisCluster(
+  masters = 3,
+  { aof }: Pick<StartRedisOptions, "aof"> = {},
+): Promise<RedisCluster> {
+  const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(aof)));
   const stop = async () => {
     await Promise.all(nodes.map(({ server }) => server.dispose()));
   };
@@ -39,11 +45,11 @@ interface Node {
   readonly busPort: number;
 }
 
-async function startNode(): Promise<Node> {
+async function startNode(aof: StartRedisOptions["aof"]): Promise<Node> {
   // By default the bus port is the port + 10,000, which nobody has asked whether it is free.
   const busPort = await freePort();
   const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "2000"];
-  const server = await startRedis({ port: true, args });
+  const server = await startRedis({ port: true, args, ...(aof !== undefined && { aof }) });
   return { server, port: server.port ?? 0, busPort };
 }
 

@@ -72,7 +72,7 @@ async function openPath(server: TestServer, isLean: boolean, maxStreams: number)
       streams: (method, change) => void heard.push(`${method} ${change}`),
     },
     ...{ logger, maxStreams, isLean, health: server.health },
-    info: { version: "0.0.0", nodeId: 0, leaseMs: 30_000, uptimeMs: () => 0 },
+    info: { version: "0.0.0", nodeId: () => 0, leaseMs: 30_000, uptimeMs: () => 0 },
     otherwise: (_request, response) => {
       response.statusCode = 404;
       response.end();

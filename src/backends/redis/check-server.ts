@@ -7,7 +7,7 @@ import { CHECK_SCHEMA } from "./scripts/registry.js";
 /** The oldest Redis whose scripts can do what ours need: flags that let work end when its memory is full. */
 const MIN_VERSION = 7;
 
-const SCHEMA = plainScript("grow", CHECK_SCHEMA);
+const SCHEMA = plainScript("end", CHECK_SCHEMA);
 
 /** This Redis cannot be used, whatever one waits: its version, its settings, or the data in it. */
 export class RedisUnusable extends Error {
@@ -21,15 +21,19 @@ export async function checkServer(connection: Connection, keys: Keys, logger: Lo
   if (Number.parseInt(version, 10) < MIN_VERSION) {
     throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
   }
-  const schema = String(await connection.script(SCHEMA, [keys.schema], [SCHEMA_VERSION]));
-  if (Number(schema) !== SCHEMA_VERSION) {
-    throw new RedisUnusable(
-      `the jobs in this Redis were written by another version of GoTaskQ (layout ${schema}; this one reads ${SCHEMA_VERSION})`,
-    );
-  }
+  await checkSchema(connection, keys);
   // A hosted Redis may not tell its configuration: then there is less advice.
   const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
   for (const warning of adviceOn(info, Array.isArray(saves) ? String(saves[1]) : undefined)) logger.warn({}, warning);
+}
+
+/** Refuses data of another layout; where there are none, says that they are of ours from now on. */
+export async function checkSchema(connection: Connection, keys: Keys): Promise<void> {
+  const schema = String(await connection.script(SCHEMA, [keys.schema], [SCHEMA_VERSION]));
+  if (Number(schema) === SCHEMA_VERSION) return;
+  throw new RedisUnusable(
+    `the jobs in this Redis were written by another version of GoTaskQ (layout ${schema}; this one reads ${SCHEMA_VERSION})`,
+  );
 }
 
 /** What to change about a Redis so that it loses no jobs. `saves`: when it writes snapshots, "" never. */

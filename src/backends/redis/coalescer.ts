@@ -5,15 +5,19 @@ interface Waiting<I, R> {
   readonly reject: (error: unknown) => void;
 }
 
+/** Shared calls under way at the same time: one is written while the other is answered. */
+const LANES = 2;
+
 /**
- * Lets calls that are under way at the same time share one: while one is being answered, those that come meanwhile are
+ * Lets calls that are under way at the same time share one: while some are being answered, those that come meanwhile are
  * gathered for the next. A lone call waits for the other calls of its turn of the event loop, and for nothing else.
  */
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
   readonly #maxSize: number;
   #waiting: Waiting<I, R>[] = [];
-  #isRunning = false;
+  #running = 0;
+  #isGathering = false;
 
   /** `run` answers for each item, in order. `maxSize`: sum of the sizes of the items of one call, its first aside. */
   constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number) {
@@ -23,19 +27,27 @@ export class Coalescer<I, R> {
 
   /** Whether nothing is under way or waits. */
   get isIdle(): boolean {
-    return !this.#isRunning && this.#waiting.length === 0;
+    return this.#running === 0 && this.#waiting.length === 0;
   }
 
   add(item: I, size: number): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, size, resolve, reject });
-      if (this.#isRunning) return;
-      this.#isRunning = true;
-      setImmediate(() => void this.#work());
+      this.#gather();
+    });
+  }
+
+  #gather(): void {
+    if (this.#isGathering || this.#running === LANES) return;
+    this.#isGathering = true;
+    setImmediate(() => {
+      this.#isGathering = false;
+      void this.#work();
     });
   }
 
   async #work(): Promise<void> {
+    this.#running++;
     while (this.#waiting.length > 0) {
       const batch = this.#take();
       try {
@@ -47,7 +59,7 @@ export class Coalescer<I, R> {
         for (const { reject } of batch) reject(error);
       }
     }
-    this.#isRunning = false;
+    this.#running--;
   }
 
   #take(): Waiting<I, R>[] {

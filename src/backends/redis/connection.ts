@@ -36,13 +36,19 @@ export class Connection {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #waiting = new Set<() => void>();
+  /** Since when Redis is away or silent, on the monotonic clock. */
+  #awaySince: number | undefined;
   #isStopped = false;
 
   constructor(client: Client, clock: Clock, logger: Logger) {
     this.#client = client;
     this.#clock = clock;
     this.#logger = logger;
+    client.on("close", () => {
+      this.#awaySince ??= clock.monotonic();
+    });
     client.on("ready", () => {
+      this.#awaySince = undefined;
       for (const wake of this.#waiting) wake();
     });
   }
@@ -77,12 +83,14 @@ export class Connection {
     send: (client: Client) => Promise<T>,
     { repeatable = true, beforeRepeat }: CallOptions = {},
   ): Promise<T> {
-    const end = this.#clock.monotonic() + CALL_MS;
+    // Calls that come one after the other wait together no longer than one: Redis has its time once.
+    const begun = this.#clock.monotonic();
+    const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
     for (;;) {
       const wasReady = await this.#ready(end);
       if (!wasReady) throw backendUnavailable("Redis is away");
       try {
-        return await this.#within(end, send(this.#client));
+        return await this.#within(end, send(this.#client), begun);
       } catch (error) {
         const fault = classify(error);
         if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
@@ -120,12 +128,13 @@ export class Connection {
     });
   }
 
-  async #within<T>(end: number, answer: Promise<T>): Promise<T> {
+  async #within<T>(end: number, answer: Promise<T>, begun: number): Promise<T> {
     const left = Math.max(0, end - this.#clock.monotonic());
     let isLate = false;
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(left, () => {
         isLate = true;
+        this.#awaySince = Math.min(begun, this.#awaySince ?? begun);
         reject(backendUnavailable("Redis does not answer"));
         // Later calls must not queue up behind this one; a connection that works again says so by being ready.
         this.#logger.warn({}, "Redis does not answer: connecting anew");

@@ -93,7 +93,7 @@ export class Creates {
       modes.push(args.length);
       args.push(MODES[mode], jobs.length);
       for (const job of jobs) {
-        args.push(job.id, whenOf(job), writeSpec(job));
+        args.push(headOf(job), writeSpec(job));
       }
     }
     const beforeRepeat = () => {
@@ -110,7 +110,8 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-function whenOf({ delayMs, runAfter, requestId = "" }: NewJob): string {
-  if (runAfter !== undefined) return `=${runAfter}|${requestId}`;
-  return !delayMs && requestId === "" ? "" : `+${delayMs ?? 0}|${requestId}`;
+/** The id, and what the script must know before it looks into the spec. */
+function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
+  if (runAfter !== undefined) return `${id}|=${runAfter}|${requestId}`;
+  return !delayMs && requestId === "" ? id : `${id}|+${delayMs ?? 0}|${requestId}`;
 }

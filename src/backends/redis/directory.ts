@@ -7,7 +7,7 @@ import { ENTER_QUEUE, LEAVE_QUEUE } from "./scripts/registry.js";
 /** How long the log of a deleted queue is kept, ms: watchers that come back learn that its jobs are gone. */
 export const GONE_LOG_MS = 24 * 3_600_000;
 
-const ENTER = plainScript("grow", ENTER_QUEUE);
+const ENTER = plainScript("end", ENTER_QUEUE);
 const LEAVE = plainScript("end", LEAVE_QUEUE);
 
 /**

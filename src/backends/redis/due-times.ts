@@ -53,7 +53,8 @@ export class DueTimes {
     const due = this.#queues.get(queue);
     const now = this.#clock.monotonic();
     this.#queues.set(queue, {
-      at: Math.min(due?.at ?? NEVER, now + (exactInMs < 0 ? inMs : exactInMs)),
+      // Never later than it is to come: after a full part of work nothing more may be due to the ms.
+      at: Math.min(due?.at ?? NEVER, now + (exactInMs < 0 ? inMs : Math.min(inMs, exactInMs))),
       wakeAt: Math.min(due?.wakeAt ?? NEVER, now + inMs),
       sweeper: this.#self,
     });

@@ -15,8 +15,9 @@ import type { ReadyQueues } from "./ready-queues.js";
 /** What the events stand on. */
 export interface EventsDeps {
   readonly connection: Connection;
-  /** A connection of its own, for the channel. */
+  /** A connection of its own, for the channel, and the calls on it. */
   readonly subscriber: Client;
+  readonly subscription: Connection;
   readonly keys: Keys;
   readonly calls: QueueCalls;
   readonly directory: Directory;
@@ -66,11 +67,17 @@ export class Events implements LogSource {
 
   /** Subscribes, then looks at everything: at the start, and after each break. */
   async resume(): Promise<void> {
-    const { subscriber, keys, directory, dueTimes, ready } = this.#deps;
-    await subscriber.subscribe(keys.channel);
+    const { subscription, keys, directory, dueTimes, ready } = this.#deps;
+    await subscription.call((client) => client.subscribe(keys.channel));
     await directory.refresh();
-    const ends = await this.ends(directory.logs);
-    await Promise.all([...ends].map(([queue, { epoch, count }]) => this.#feed.follow(queue, epoch, count)));
+    // What is heard from here on may be newer than the ends that are asked for.
+    const queues = this.queues();
+    const heard = new Map(queues.map((queue) => [queue, this.#feed.heard(queue)?.position]));
+    const ends = await this.ends(queues);
+    for (const queue of queues) if (!ends.has(queue) && heard.get(queue) !== undefined) this.#feed.forget(queue);
+    await Promise.all(
+      [...ends].map(([queue, { epoch, count }]) => this.#feed.follow(queue, epoch, count, heard.get(queue))),
+    );
     if (!this.#isResumed) {
       this.#isResumed = true;
       this.#release();
@@ -118,7 +125,7 @@ export class Events implements LogSource {
   async #read(queue: string, after: number, count: number): Promise<LogEntry[]> {
     const { connection, keys } = this.#deps;
     const found = await connection.call((client) => client.xrange(keys.log(queue), `(${after}`, "+", "COUNT", count));
-    return found.map((entry) => readEntry(queue, entry));
+    return found.map(readEntry);
   }
 
   #take(notice: Notice): void {

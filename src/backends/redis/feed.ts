@@ -1,3 +1,4 @@
+import { linesOf } from "./layout.js";
 import { LogEntry, type Notice } from "./log-entry.js";
 
 /** Changes kept of each queue, at the most, for readers that are close behind. */
@@ -49,16 +50,24 @@ export class Feed {
     return [...this.#queues.keys()];
   }
 
-  /** Begins a queue at a position, or catches up with it when it was known before. */
-  follow(queue: string, epoch: string, position: number): Promise<void> {
+  /**
+   * Begins a queue at the end of its log, or catches up with it when it was known before. `heard` is how far it was heard
+   * when that end was asked for: more may have been heard since, but an end before it is that of another log.
+   */
+  follow(queue: string, epoch: string, position: number, heard?: number): Promise<void> {
     const feed = this.#queues.get(queue);
-    if (feed === undefined || feed.epoch !== epoch || position < feed.heard) {
+    if (feed === undefined || feed.epoch !== epoch || position < (heard ?? feed.heard)) {
       if (feed !== undefined) this.#deps.lost(queue);
       this.#queues.set(queue, { epoch, heard: position, told: position, tail: [], catching: undefined });
       return Promise.resolve();
     }
     feed.told = Math.max(feed.told, position);
     return this.#catchUp(queue, feed);
+  }
+
+  /** Its log is gone. */
+  forget(queue: string): void {
+    this.#queues.delete(queue);
   }
 
   /** A notice that brings an entry. */
@@ -135,9 +144,7 @@ export class Feed {
 
 /** The part of an entry after a position. */
 function remainder(entry: LogEntry, after: number): LogEntry {
-  const text = entry.text
-    .split("\n")
-    .slice(after - entry.start)
-    .join("\n");
-  return new LogEntry(entry.queue, entry.last, entry.last - after, entry.at, text);
+  const lines = linesOf(entry.text).slice(after - entry.start);
+  const text = lines.map((line) => `${line}\n`).join("");
+  return new LogEntry(entry.queue, entry.last, entry.last - after, entry.at, text, entry.concernsWorkers);
 }

@@ -21,8 +21,10 @@ const JOB_PARTS = 5;
 export interface JobsDeps {
   readonly calls: QueueCalls;
   readonly locations: Locations;
-  /** Names of all queues. */
+  /** Names of all queues, as they were read last. */
   readonly queues: () => readonly string[];
+  /** Reads them anew. */
+  readonly refreshQueues: () => Promise<unknown>;
 }
 
 /**
@@ -36,21 +38,26 @@ export class Jobs {
     this.#deps = deps;
   }
 
-  async get(ids: readonly string[], queue?: string): Promise<(Job | undefined)[]> {
+  /** `hint`: the queue that they are in, perhaps. */
+  async get(ids: readonly string[], hint?: string): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
-    await this.#ask("get", ids, [], queue, (name, _asked, rest) => {
+    const take = (queue: string, _asked: readonly string[], rest: readonly Reply[]) => {
       for (let at = 0; at < rest.length; at += JOB_PARTS) {
-        const job = this.#read(name, rest.slice(at, at + JOB_PARTS));
+        const job = this.#read(queue, rest.slice(at, at + JOB_PARTS));
         found.set(job.id, job);
       }
-    });
+    };
+    const isQueue = hint !== undefined && this.#deps.queues().includes(hint);
+    await this.#ask("get", ids, [], take, isQueue ? hint : undefined);
+    const missing = isQueue ? ids.filter((id) => !found.has(id)) : [];
+    if (missing.length > 0) await this.#ask("get", missing, [], take);
     return ids.map((id) => found.get(id));
   }
 
   async cancel(id: string): Promise<Job> {
     let job: Job | undefined;
     let status: JobStatus | undefined;
-    await this.#ask("cancel", [id], [], undefined, (queue, _asked, [code, ...rest]) => {
+    await this.#ask("cancel", [id], [], (queue, _asked, [code, ...rest]) => {
       if (typeof code === "number") status = statusOf(code);
       else if (text(code) === "A") job = this.#read(queue, rest);
     });
@@ -115,7 +122,7 @@ export class Jobs {
 
   async #rows(name: "replay" | "remove", ids: readonly string[], args: readonly Arg[]): Promise<RowOutcome[]> {
     const found = new Map<string, RowOutcome[]>();
-    await this.#ask(name, ids, args, undefined, (queue, asked, rest) => {
+    await this.#ask(name, ids, args, (queue, asked, rest) => {
       let at = 0;
       for (const id of asked) {
         const code = rest[at++];
@@ -137,27 +144,43 @@ export class Jobs {
     name: ScriptName,
     ids: readonly string[],
     args: readonly Arg[],
-    hint: string | undefined,
     take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
+    hint?: string,
   ): Promise<void> {
-    const { calls, locations } = this.#deps;
+    const { locations, queues, refreshQueues } = this.#deps;
     const byQueue = new Map<string, string[]>();
     const put = (queue: string, id: string) => {
       const list = byQueue.get(queue);
       if (list === undefined) byQueue.set(queue, [id]);
       else list.push(id);
     };
-    const all = this.#deps.queues();
+    const all = queues();
     for (const id of ids) {
       const queue = locations.of(id) ?? hint;
       if (queue !== undefined) put(queue, id);
       else for (const each of all) put(each, id);
     }
+    await this.#send(name, byQueue, args, take);
+    // Another server may have made a queue this moment, and the job in it.
+    const missing = hint === undefined ? ids.filter((id) => locations.of(id) === undefined) : [];
+    if (missing.length === 0) return;
+    await refreshQueues();
+    const known = new Set(all);
+    const made = queues().filter((queue) => !known.has(queue));
+    await this.#send(name, new Map(made.map((queue) => [queue, missing])), args, take);
+  }
+
+  async #send(
+    name: ScriptName,
+    byQueue: ReadonlyMap<string, readonly string[]>,
+    args: readonly Arg[],
+    take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
+  ): Promise<void> {
     await Promise.all(
       [...byQueue].map(async ([queue, list]) => {
         for (let from = 0; from < list.length; from += BATCH) {
           const asked = list.slice(from, from + BATCH);
-          const { rest } = await calls.call(name, queue, [...args, ...asked]);
+          const { rest } = await this.#deps.calls.call(name, queue, [...args, ...asked]);
           take(queue, asked, rest);
         }
       }),

@@ -7,7 +7,8 @@
  * | suffix     | type   | what                                                                                  |
  * |------------|--------|---------------------------------------------------------------------------------------|
  * | `m`        | hash   | settings: `o` ordering P or R, `w` weight, `c` max_concurrency, `d` max_depth,          |
- * |            |        | `p` paused, `t` created at, `e` epoch of the log, `k` CANCELED jobs kept, `x` deleting  |
+ * |            |        | `p` paused, `t` created at, `e` epoch of the log, `n` DONE and `k` CANCELED jobs kept,  |
+ * |            |        | `u` entries of `f` whose jobs were deleted, `x` deleting                               |
  * | `j`        | hash   | id to what a job was created with (layout.ts)                                           |
  * | `s`        | hash   | id to what changed since; absent until the first change                                 |
  * | `e`        | hash   | id to the errors of its attempts                                                        |
@@ -18,10 +19,11 @@
  * | `z`        | zset   | scheduled jobs by run_after                                                             |
  * | `l`        | zset   | running jobs by the end of their lease                                                  |
  * | `d`        | zset   | dead jobs by time of death                                                              |
- * | `f`        | zset   | DONE and CANCELED jobs by the time they ended                                           |
+ * | `f`        | list   | DONE and CANCELED jobs as they ended: D or C, when (13 digits), id, colon, type         |
  * | `q`, `w`   | hash   | request id to id, and id to request id                                                  |
  * | `g`        | hash   | `e` epoch and `s` number of changes so far of the log                                   |
- * | `log`      | stream | the changes, one entry a script call; its id is the number of its last change           |
+ * | `a:<call>` | string | what a lease call that may be repeated was answered, for as long as its lease           |
+ * | `log`      | stream | what each script call changed, as the channel was told; its id: number of the last change |
  *
  * Of all queues, `<prefix>:{*}:` (no queue has that name) and `queues` (hash: name to `<created at>:<weight>`),
  * `gone` (zset: deleted queues whose log is still kept, by when it goes), `nodes` and `owners` (zset and

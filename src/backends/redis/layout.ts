@@ -66,7 +66,6 @@ type Tail = [type: string, worker: string, error: string, percent: string, messa
 
 const NO_METADATA: Readonly<Record<string, string>> = {};
 const NO_ERRORS: readonly AttemptError[] = [];
-const NOTHING = Buffer.alloc(0);
 
 /** Characters of a head. */
 const HEAD = 94;
@@ -86,10 +85,11 @@ function readTail(text: string): Tail {
   return lastTail;
 }
 
-/** A job that was leased: its spec, its record without the kind, and its errors, where it has some. */
-export function readLeased(queue: string, spec: Buffer, record: string, errors: Buffer = NOTHING): Job {
-  const blank = record.indexOf(" ", HEAD);
-  return toJob(record.slice(HEAD, blank), queue, spec, record, readTail(record.slice(blank + 1)), errors, undefined);
+/** A job that was leased: its record, its spec, and its errors, where it has some. */
+export function readLeased(queue: string, record: string, spec: Buffer, errors: Buffer): Job {
+  const blank = record.indexOf(" ", HEAD + 1);
+  const tail = readTail(record.slice(blank + 1));
+  return toJob(record.slice(HEAD + 1, blank), queue, spec, record.slice(1), tail, errors, undefined);
 }
 
 /** A job as the scripts answer it to readers; its state, errors and result are empty where there are none. */
@@ -204,9 +204,14 @@ function readState(text: string, at: number, [, worker, error, percent, message]
   };
 }
 
+/** The records of a text; each ends with a newline. */
+export function linesOf(text: string): string[] {
+  return text.slice(0, -1).split("\n");
+}
+
 /** The changes of one entry of the log, which was written at this time. */
 export function readChanges(queue: string, at: number, text: string): Change[] {
-  return text.split("\n").map((record): Change => {
+  return linesOf(text).map((record): Change => {
     if (record.startsWith("2")) {
       const blank = record.indexOf(" ", 18);
       const type = JSON.parse(record.slice(blank + 1)) as string;

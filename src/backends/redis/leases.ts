@@ -9,11 +9,12 @@ import type {
   Outcome,
   Settlement,
 } from "../../core/backend.js";
+import { jobBytes } from "../../core/job.js";
 import { LIMITS } from "../../core/limits.js";
 import { cutText } from "../../core/text.js";
 import { Coalescer } from "./coalescer.js";
 import type { Arg } from "./connection.js";
-import { readLeased, statusOf, writeResult } from "./layout.js";
+import { linesOf, readJob, readLeased, statusOf, writeResult } from "./layout.js";
 import type { Locations } from "./locations.js";
 import { type QueueCalls, text } from "./queue-calls.js";
 import type { ReadyQueues } from "./ready-queues.js";
@@ -22,8 +23,11 @@ import type { ReadyQueues } from "./ready-queues.js";
 const LEASE_BATCH = 250;
 const SETTLE_BATCH = 500;
 
-/** `E`: what the errors of a leased job begin with. */
-const ERRORS = 0x45;
+/** `=`: how the answer to a repeated call begins. */
+const REPEAT = 0x3d;
+
+/** Parts of each lease in it: the job, the token, and in how many ms it ends. */
+const RECALLED_PARTS = 7;
 
 type WriteName = "complete" | "fail" | "release" | "extend";
 
@@ -46,7 +50,7 @@ export interface LeasesDeps {
 }
 
 /**
- * Leases and settles. The token of a lease tells its queue, as `<token>@<queue>`; the scripts see the first part only.
+ * Leases and settles. A token is `<lease call>.<job>@<queue>`: it tells its queue, and the scripts see the first part only.
  * Writes of one kind and queue that are under way at the same time share a script call.
  */
 export class Leases {
@@ -58,35 +62,76 @@ export class Leases {
     this.#deps = deps;
   }
 
-  async lease({ queues, types, max, leaseMs, worker }: LeaseRequest): Promise<Lease[]> {
-    const { calls, ready } = this.#deps;
+  async lease(request: LeaseRequest): Promise<Lease[]> {
+    const { queues, types, max, maxBytes = Number.POSITIVE_INFINITY, requestId, worker } = request;
+    const { ready } = this.#deps;
+    const call = requestId === undefined ? "" : JSON.stringify([worker, requestId]);
+    const held = call === "" ? [] : await this.#recall(call);
+    if (held.length > 0) return held;
     const leases: Lease[] = [];
     if (types.length === 0) return leases;
+    let bytes = 0;
     for (const queue of queues) {
-      while (leases.length < max) {
+      while (leases.length < max && bytes < maxBytes) {
         // A queue that had none for these types is asked again when it is told to have some.
         const look = ready.look(queue, types);
         if (look === undefined) break;
         const count = Math.min(max - leases.length, LEASE_BATCH);
-        const token = `${this.#deps.nonce}${(this.#count++).toString(36)}.`;
-        const args = [count, leaseMs, worker, token, ...types];
-        const { rest } = await calls.call("lease", queue, args, { repeatable: false });
-        let found = 0;
-        for (let at = 0; at < rest.length; ) {
-          const spec = rest[at++] as Buffer;
-          // A spec and a record begin with digits, errors with a letter.
-          const errors = (rest[at] as Buffer)[0] === ERRORS ? (rest[at++] as Buffer).subarray(1) : undefined;
-          const job = readLeased(queue, spec, text(rest[at++]), errors);
-          leases.push({ job, token: `${token}${++found}@${queue}`, expiresInMs: leaseMs });
+        const found = await this.#leaseFrom(queue, request, count, maxBytes - bytes, call);
+        if (found.isRepeat) return this.#recall(call);
+        for (const lease of found.leases) {
+          leases.push(lease);
+          if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(lease.job);
         }
-        if (found < count) {
+        if (found.isFull) return leases;
+        if (found.leases.length < count) {
           look.hadNone();
           break;
         }
+        // One script call is one remembered answer.
+        if (call !== "") return leases;
       }
-      if (leases.length >= max) break;
+      if (leases.length >= max || bytes >= maxBytes) break;
     }
     return leases;
+  }
+
+  async #leaseFrom(
+    queue: string,
+    { types, leaseMs, worker }: LeaseRequest,
+    count: number,
+    maxBytes: number,
+    call: string,
+  ): Promise<{ readonly leases: readonly Lease[]; readonly isFull: boolean; readonly isRepeat: boolean }> {
+    const token = this.#deps.nonce + (this.#count++).toString(36);
+    const bytes = maxBytes === Number.POSITIVE_INFINITY ? "" : maxBytes;
+    const args = [count, leaseMs, worker, token, bytes, call, ...types];
+    const { rest } = await this.#deps.calls.call("lease", queue, args, { repeatable: call !== "" });
+    const [message, ...parts] = rest as Buffer[];
+    if (message === undefined || parts.length === 0) return { leases: [], isFull: false, isRepeat: false };
+    if (message[0] === REPEAT) return { leases: [], isFull: false, isRepeat: true };
+    const [, ...records] = linesOf(message.toString());
+    const leases = records.map((record, at): Lease => {
+      const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
+      return { job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs };
+    });
+    return { leases, isFull: parts.length % 2 === 1, isRepeat: false };
+  }
+
+  /** The leases that a call was answered before, in whichever queue, those that are still held. */
+  async #recall(call: string): Promise<Lease[]> {
+    const queues = this.#deps.queues();
+    const answers = await Promise.all(queues.map((queue) => this.#deps.calls.call("recall", queue, [call])));
+    return answers.flatMap(({ rest }, index): Lease[] => {
+      const queue = queues[index] as string;
+      const leases: Lease[] = [];
+      for (let at = 1; at < rest.length; at += RECALLED_PARTS) {
+        const job = readJob(queue, rest.slice(at, at + RECALLED_PARTS - 2) as Buffer[]);
+        const token = `${text(rest[at + RECALLED_PARTS - 2])}.${job.id}@${queue}`;
+        leases.push({ job, token, expiresInMs: Number(rest[at + RECALLED_PARTS - 1]) });
+      }
+      return leases;
+    });
   }
 
   complete(items: readonly Completion[]): Promise<Settlement[]> {
@@ -207,9 +252,10 @@ function put(places: Map<string, number[]>, queue: string, at: number): void {
   else list.push(at);
 }
 
-function tokenOf({ token }: LeaseRef): string {
-  const at = token.lastIndexOf("@");
-  return at < 0 ? "" : token.slice(0, at);
+/** The part of a token that the scripts see; nothing for the token of another job. */
+function tokenOf({ jobId, token }: LeaseRef): string {
+  const dot = token.indexOf(".");
+  return dot > 0 && token.startsWith(`${jobId}@`, dot + 1) ? token.slice(0, dot) : "";
 }
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {

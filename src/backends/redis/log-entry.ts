@@ -5,17 +5,14 @@ import { readChanges } from "./layout.js";
 export class LogEntry implements ChangeBatch {
   #changes: readonly Change[] | undefined;
 
-  /**
-   * `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970.
-   * `concernsWorkers`: nobody who reads the log later knows; then it may.
-   */
+  /** `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970. */
   constructor(
     readonly queue: string,
     readonly last: number,
     readonly count: number,
     readonly at: number,
     readonly text: string,
-    readonly concernsWorkers = true,
+    readonly concernsWorkers: boolean,
   ) {}
 
   /** The position before its first change. */
@@ -27,12 +24,6 @@ export class LogEntry implements ChangeBatch {
     this.#changes ??= readChanges(this.queue, this.at, this.text);
     return this.#changes;
   }
-}
-
-/** An entry as XRANGE answers it. */
-export function readEntry(queue: string, [id, fields]: readonly [string, readonly string[]]): LogEntry {
-  const field = (name: string) => fields[fields.indexOf(name) + 1] ?? "";
-  return new LogEntry(queue, Number.parseInt(id, 10), Number(field("n")), Number(field("t")), field("c"));
 }
 
 /** What a script said it did, on the channel. */
@@ -70,4 +61,11 @@ export function readNotice(message: string): Notice | undefined {
     sweeper: sweeper === "-" ? undefined : sweeper,
     entry,
   };
+}
+
+/** Reads an entry of the log, which is the message that told of it. */
+export function readEntry([id, fields]: readonly [string, readonly string[]]): LogEntry {
+  const entry = readNotice(fields[1] ?? "")?.entry;
+  if (entry === undefined) throw new Error(`entry ${id} of a change log cannot be read`);
+  return entry;
 }

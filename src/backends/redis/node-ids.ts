@@ -16,18 +16,25 @@ const RENEW_MS = 15_000;
 /** Wait after a renewal that failed, ms. */
 const RETRY_MS = 1000;
 
-const LEASE = plainScript("grow", LEASE_NODE);
+const LEASE = plainScript("end", LEASE_NODE);
 const RELEASE = plainScript("end", RELEASE_NODE);
+
+/** What the node ids stand on. */
+export interface NodeIdsDeps {
+  readonly connection: Connection;
+  readonly keys: Keys;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called after each renewal by time: a server that has nothing else to do with Redis looks after it then. */
+  readonly renewed: () => Promise<void>;
+}
 
 /**
  * Makes job ids with a node id that no other server has. The node id is leased: a server that could not renew it in time
  * (it was stopped, or cut off) makes no ids until it has one again.
  */
 export class NodeIds implements IdGenerator {
-  readonly #connection: Connection;
-  readonly #keys: Keys;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #deps: NodeIdsDeps;
   readonly #owner: string;
   #node: number | undefined;
   #generator: IdGenerator | undefined;
@@ -37,11 +44,8 @@ export class NodeIds implements IdGenerator {
   #isStopped = false;
 
   /** `owner` is a text that no other server has. */
-  constructor(connection: Connection, keys: Keys, clock: Clock, logger: Logger, owner: string) {
-    this.#connection = connection;
-    this.#keys = keys;
-    this.#clock = clock;
-    this.#logger = logger;
+  constructor(deps: NodeIdsDeps, owner: string) {
+    this.#deps = deps;
     this.#owner = owner;
   }
 
@@ -52,7 +56,7 @@ export class NodeIds implements IdGenerator {
 
   /** BACKEND_UNAVAILABLE while there is no node id that is surely ours. */
   next(): string {
-    if (this.#generator === undefined || this.#clock.monotonic() >= this.#until) {
+    if (this.#generator === undefined || this.#deps.clock.monotonic() >= this.#until) {
       throw backendUnavailable("this server has no node id at the moment");
     }
     return this.#generator.next();
@@ -75,20 +79,22 @@ export class NodeIds implements IdGenerator {
     this.#isStopped = true;
     this.#timer?.cancel();
     this.#until = Number.NEGATIVE_INFINITY;
-    if (this.#node === undefined || !this.#connection.isReady) return;
-    const { nodes, owners } = this.#keys;
-    await this.#connection.script(RELEASE, [nodes, owners], [this.#owner, this.#node]).catch(() => {});
+    const { connection, keys } = this.#deps;
+    if (this.#node === undefined || !connection.isReady) return;
+    const { nodes, owners } = keys;
+    await connection.script(RELEASE, [nodes, owners], [this.#owner, this.#node]).catch(() => {});
   }
 
   async #lease(): Promise<void> {
-    const { nodes, owners } = this.#keys;
+    const { connection, keys } = this.#deps;
+    const { nodes, owners } = keys;
     for (const wanted of this.#node === undefined ? [""] : [this.#node, ""]) {
-      const askedAt = this.#clock.monotonic();
-      const node = Number(await this.#connection.script(LEASE, [nodes, owners], [this.#owner, wanted, LEASE_MS]));
+      const askedAt = this.#deps.clock.monotonic();
+      const node = Number(await connection.script(LEASE, [nodes, owners], [this.#owner, wanted, LEASE_MS]));
       if (node < 0) continue;
       if (node !== this.#node) {
         this.#node = node;
-        this.#generator = createIdGenerator(this.#clock, node);
+        this.#generator = createIdGenerator(this.#deps.clock, node);
       }
       this.#until = askedAt + LEASE_MS;
       return;
@@ -98,11 +104,12 @@ export class NodeIds implements IdGenerator {
 
   #arm(ms: number): void {
     if (this.#isStopped) return;
-    this.#timer = this.#clock.setTimer(ms, () => {
-      this.#lease().then(
+    this.#timer = this.#deps.clock.setTimer(ms, () => {
+      const renewed = this.#lease().then(() => this.#deps.renewed());
+      renewed.then(
         () => this.#arm(RENEW_MS),
         (error) => {
-          this.#logger.warn({ err: error }, "the lease of the node id could not be renewed; trying again");
+          this.#deps.logger.warn({ err: error }, "the lease of the node id could not be renewed; trying again");
           this.#arm(RETRY_MS);
         },
       );

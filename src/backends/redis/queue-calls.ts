@@ -6,7 +6,7 @@ import type { ReadyQueues } from "./ready-queues.js";
 import { queueScript, type Script } from "./script.js";
 import { ENQUEUE } from "./scripts/enqueue.js";
 import { CANCEL, GET, REMOVE, REPLAY } from "./scripts/jobs.js";
-import { LEASE } from "./scripts/lease.js";
+import { LEASE, RECALL_LEASES } from "./scripts/lease.js";
 import { LIST, LIST_DEAD } from "./scripts/listing.js";
 import {
   BEGIN_DELETE,
@@ -23,6 +23,7 @@ import { COMPLETE, EXTEND, FAIL, RELEASE } from "./scripts/settle.js";
 const BODIES = {
   enqueue: ["grow", ENQUEUE],
   lease: ["end", LEASE],
+  recall: ["read", RECALL_LEASES],
   complete: ["end", COMPLETE],
   fail: ["end", FAIL],
   release: ["end", RELEASE],

@@ -4,14 +4,18 @@ import {
   type BackendListener,
   type BackendOptions,
   DEFAULT_BACKEND_OPTIONS,
+  type EnqueueResult,
+  type LeaseRef,
+  type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
+import { isUnavailable, TaskQueueError } from "../../core/errors.js";
 import type { IdGenerator } from "../../core/ids.js";
 import { LIMITS } from "../../core/limits.js";
 import type { Logger } from "../../core/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
-import { checkServer, RedisUnusable } from "./check-server.js";
-import { createClient } from "./client.js";
+import { checkSchema, checkServer, RedisUnusable } from "./check-server.js";
+import { createClient, createSubscriber } from "./client.js";
 import { Connection } from "./connection.js";
 import { Creates } from "./creates.js";
 import { Directory } from "./directory.js";
@@ -27,8 +31,9 @@ import { QueueAdmin } from "./queue-admin.js";
 import { QueueCalls } from "./queue-calls.js";
 import { ReadyQueues } from "./ready-queues.js";
 import { REDIS_TIME } from "./script.js";
+import { Session } from "./session.js";
 import { Sweeps } from "./sweeps.js";
-import { hidePassword, parseRedisUrl, URL_FORMS } from "./url.js";
+import { parseRedisUrl, URL_FORMS } from "./url.js";
 
 /** Settings of the Redis backend. */
 export interface RedisBackendOptions extends BackendOptions {
@@ -62,9 +67,6 @@ export interface RedisBackend extends Backend {
 /** How long Redis may take to be there at the start, ms. */
 const START_MS = 5000;
 
-/** Least time between two log lines about the same trouble, ms. */
-const COMPLAINT_MS = 5000;
-
 /** Makes the backend. `start` rejects with `RedisUnusable` when this Redis cannot be used. */
 export function createRedisBackend(
   deps: RedisBackendDeps,
@@ -79,8 +81,9 @@ export function createRedisBackend(
   /** Names this server among all. */
   const self = randomBytes(6).toString("base64url");
   const client = createClient(target, "gotaskq");
-  const subscriber = createClient(target, "gotaskq-events");
+  const subscriber = createSubscriber(target, "gotaskq-events", client);
   const connection = new Connection(client, clock, logger);
+  const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix);
   const directory = new Directory(connection, keys);
   const locations = new Locations();
@@ -95,13 +98,14 @@ export function createRedisBackend(
     ready,
     queues,
     isQueue: (name) => directory.has(name),
-    nonce: `${self}.`,
+    nonce: self,
   });
-  const jobs = new Jobs({ calls, locations, queues });
+  const jobs = new Jobs({ calls, locations, queues, refreshQueues: () => directory.refresh() });
   const admin = new QueueAdmin(calls, directory);
   const events = new Events({
     connection,
     subscriber,
+    subscription,
     keys,
     calls,
     directory,
@@ -110,102 +114,100 @@ export function createRedisBackend(
     logger,
     logSize: changeLogSize,
   });
-  const ids = new NodeIds(connection, keys, clock, logger, self);
+  const ids = new NodeIds({ connection, keys, clock, logger, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
   const sweeps = new Sweeps({ calls, directory, admin, dueTimes, listener: () => listener, self });
-  let isStarted = false;
-  let isStopped = false;
-  let isAvailable = false;
-  let complainedAt = Number.NEGATIVE_INFINITY;
-  let trouble = "";
-
-  for (const each of [client, subscriber]) {
-    each.on("error", (error: Error & { lastNodeError?: Error }) => {
-      trouble = (error.lastNodeError ?? error).message || String(error);
-      const now = clock.monotonic();
-      if (!isStarted || now - complainedAt < COMPLAINT_MS) return;
-      complainedAt = now;
-      logger.warn({ err: error }, "trouble with the connection to Redis");
-    });
-    each.on("close", () => setAvailable(false));
-    each.on("ready", () => void resume());
-  }
-
-  function setAvailable(value: boolean): void {
-    if (!isStarted || isStopped || value === isAvailable) return;
-    isAvailable = value;
-    if (value) logger.info({}, "Redis is there");
-    else logger.warn({}, "Redis is away: creates are refused until it is back");
-    listener?.available(value);
-  }
-
-  /** Both connections are there again: looks at everything anew. */
-  async function resume(): Promise<void> {
-    if (!isStarted || isStopped || client.status !== "ready" || subscriber.status !== "ready") return;
-    try {
+  const session = new Session({
+    clock,
+    logger,
+    url,
+    client,
+    subscriber,
+    connection,
+    subscription,
+    async goOn() {
+      await checkSchema(connection, keys);
       await ids.renew();
       await ensureDefaultQueue();
       await events.resume();
-      setAvailable(true);
-      listener?.resync();
+    },
+    available(isAvailable) {
+      listener?.available(isAvailable);
+      if (isAvailable) listener?.resync();
+    },
+  });
+
+  /** Redis may have lost its data under us (FLUSHALL, a restore): then there is no connection that breaks. */
+  async function lookForData(): Promise<void> {
+    if (!session.isReady || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
+    logger.error({}, "Redis has lost what was in it: the queues are made anew");
+    await session.resume();
+  }
+
+  async function enqueue(items: readonly NewJob[]): Promise<EnqueueResult[]> {
+    try {
+      return await creates.enqueue(items);
     } catch (error) {
-      if (isStopped) return;
-      logger.warn({ err: error }, "could not go on after a break in the connection to Redis; trying again");
-      clock.setTimer(500, () => void resume());
+      const isMissing = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
+      const queue = isMissing ? (error.metadata.queue ?? "") : "";
+      const isDefault = queue === DEFAULT_QUEUE;
+      if (!isDefault && !directory.has(queue)) throw error;
+      // A queue that should be there is not: somebody deleted it this moment, or Redis has lost it.
+      await lookForData();
+      if (!isDefault) throw error;
+      await ensureDefaultQueue();
+      return creates.enqueue(items);
     }
   }
 
   async function ensureDefaultQueue(): Promise<void> {
-    await directory.refresh();
-    if (directory.has(DEFAULT_QUEUE)) return;
+    const [[queue]] = await Promise.all([admin.show([DEFAULT_QUEUE]), directory.refresh()]);
+    if (queue !== undefined && directory.has(DEFAULT_QUEUE)) return;
     await admin.create(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS).catch((error) => {
       if (error?.reason !== "QUEUE_EXISTS") throw error;
     });
   }
 
-  /** Waits for both connections. */
-  async function connect(): Promise<void> {
-    const end = clock.monotonic() + START_MS;
-    for (const each of [client, subscriber]) {
-      each.connect().catch((error: Error) => {
-        trouble = error.message;
-      });
-    }
-    while (client.status !== "ready" || subscriber.status !== "ready") {
-      const isHopeless = /WRONGPASS|NOAUTH|NOPERM|invalid DB index|DB index is out of range|ENOTFOUND|NOPROTO/.test(
-        trouble,
-      );
-      if (isHopeless || clock.monotonic() >= end) {
-        throw new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${trouble || "it does not answer"}`);
-      }
-      await new Promise<void>((resolve) => clock.setTimer(20, resolve));
-    }
-  }
+  let isStopped = false;
 
   async function start(given: BackendListener): Promise<void> {
-    try {
-      await connect();
-      await checkServer(connection, keys, logger);
-      await ids.start();
-      await ensureDefaultQueue();
-      listener = given;
-      events.listen(given);
-      await events.resume();
-    } catch (error) {
-      await stop();
-      throw error;
+    const end = clock.monotonic() + START_MS;
+    for (;;) {
+      try {
+        await session.connect(end);
+        await checkServer(connection, keys, logger);
+        await ids.start();
+        await ensureDefaultQueue();
+        listener = given;
+        events.listen(given);
+        await events.resume();
+        session.started();
+        return;
+      } catch (error) {
+        // It may have gone away again in between.
+        if (isUnavailable(error) && clock.monotonic() < end) continue;
+        await stop();
+        if (!isUnavailable(error)) throw error;
+        const { cause, message } = error as TaskQueueError;
+        throw session.unusable(cause instanceof Error ? cause.message : message);
+      }
     }
-    isStarted = isAvailable = true;
   }
 
   async function stop(): Promise<void> {
     if (isStopped) return;
-    await ids.stop();
     isStopped = true;
+    await ids.stop();
     listener = undefined;
     events.listen(undefined);
-    connection.stop();
-    subscriber.disconnect();
+    session.stop();
+  }
+
+  /** Writes with tokens. Another server may have made a queue this moment, and given the lease of a job in it. */
+  async function inKnownQueues<T>(items: readonly LeaseRef[], write: () => Promise<T>): Promise<T> {
+    const isKnown = ({ token }: LeaseRef) => directory.has(token.slice(token.lastIndexOf("@") + 1));
+    if (!items.every(isKnown)) await directory.refresh();
+    return write();
   }
 
   return {
@@ -221,12 +223,12 @@ export function createRedisBackend(
       const { now } = await calls.call("show", DEFAULT_QUEUE, []);
       return now;
     },
-    enqueue: (items) => creates.enqueue(items),
+    enqueue,
     lease: (request) => leases.lease(request),
-    complete: (items) => leases.complete(items),
-    fail: (items) => leases.fail(items),
-    release: (items) => leases.release(items),
-    extend: (items) => leases.extend(items),
+    complete: (items) => inKnownQueues(items, () => leases.complete(items)),
+    fail: (items) => inKnownQueues(items, () => leases.fail(items)),
+    release: (items) => inKnownQueues(items, () => leases.release(items)),
+    extend: (items) => inKnownQueues(items, () => leases.extend(items)),
     cancel: (id) => jobs.cancel(id),
     get: (wanted, queue) => jobs.get(wanted, queue),
     list: (query) => jobs.list(query),

@@ -48,10 +48,11 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   }
   if (scheme.endsWith("+sentinel")) {
     const nodes = readNodes(hosts, SENTINEL_PORT);
-    const [master, last = "", ...more] = parts;
+    const [name = "", last = "", ...more] = parts;
+    const master = decode(name);
     const db = readDb(last);
     if (!nodes || !master || db === undefined || more.length > 0) return undefined;
-    return { kind: "sentinel", nodes, master: decodeURIComponent(master), db, ...common };
+    return { kind: "sentinel", nodes, master, db, ...common };
   }
   const [node, ...others] = readNodes(hosts || "127.0.0.1", DEFAULT_PORT) ?? [];
   const db = readDb(parts[0] ?? "");
@@ -62,10 +63,16 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
 function readLogin(text: string | undefined): { username?: string; password?: string } | undefined {
   if (text === undefined) return {};
   const colon = text.indexOf(":");
+  const username = decode(colon < 0 ? text : text.slice(0, colon));
+  const password = colon < 0 ? undefined : decode(text.slice(colon + 1));
+  if (username === undefined || (colon >= 0 && password === undefined)) return undefined;
+  return { ...(username !== "" && { username }), ...(password !== undefined && { password }) };
+}
+
+/** Reads percent-encoded text; undefined when it is none. */
+function decode(text: string): string | undefined {
   try {
-    if (colon < 0) return { username: decodeURIComponent(text) };
-    const username = decodeURIComponent(text.slice(0, colon));
-    return { ...(username !== "" && { username }), password: decodeURIComponent(text.slice(colon + 1)) };
+    return decodeURIComponent(text);
   } catch {
     return undefined;
   }
@@ -86,7 +93,8 @@ function readDb(text: string): number | undefined {
   return /^\d{1,5}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A URL without its password, for logs and messages. */
+/** A URL without its password, for logs and messages; one that cannot be read too, whose password may be to blame. */
 export function hidePassword(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/[^:@/]*):[^@/]*@/, "$1:***@");
+  const start = /^[a-z+]+:\/\//i.exec(url)?.[0] ?? "";
+  return start + url.slice(start.length).replace(/^([^:@/]*):.*@/, "$1:***@");
 }

@@ -1,6 +1,7 @@
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { type Clock, createSystemClock } from "../../../src/core/clock.js";
 import { silentLogger } from "../../../src/core/logger.js";
+import type { QueueSettings } from "../../../src/core/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import type { UsableRedis } from "../../support/redis-server.js";
 import { type BackendHarness, Recorder } from "./harness.js";
@@ -14,24 +15,58 @@ function withRealTimers(clock: Clock): Clock {
   return { now: () => clock.now(), monotonic: () => clock.monotonic(), setTimer };
 }
 
-/** Lua that reads the time from a key: the time of a test stands still but for `advance`. */
-const clockOf = (key: string) => `return tonumber(redis.call('GET', '${key}'))`;
+/** Lua that reads the time from a key of the queue: the time of a test stands still but for `advance`. */
+const LUA_CLOCK = `return tonumber(redis.call('GET', base .. 'time') or 0)`;
+
+/** What the harness does to the Redis of its backends. */
+export interface HarnessRedis {
+  readonly url: string;
+  set(key: string, value: string): Promise<unknown>;
+  /** Publish on the channel; one for each node, for only the messages of a node are in order. */
+  readonly publishers: readonly ((channel: string, message: string) => Promise<unknown>)[];
+  /** Deletes all keys that begin so. */
+  clear(prefix: string): Promise<void>;
+}
+
+/** What the harness needs of one server. */
+export function oneServer({ url, client }: UsableRedis): HarnessRedis {
+  const admin = client();
+  return {
+    url,
+    set: (key, value) => admin.set(key, value),
+    publishers: [(channel, message) => admin.publish(channel, message)],
+    async clear(prefix) {
+      const keys = await admin.keys(`${prefix}*`);
+      if (keys.length > 0) await admin.unlink(...keys);
+    },
+  };
+}
 
 /** Redis backends with keys of their own on this Redis, whose time stands still but for `advance`. */
-export function createRedisHarness(redis: () => UsableRedis): BackendHarness {
+export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
   return {
     async open({ changeLogSize = 100_000, ...options } = {}) {
-      const { url, client } = redis();
-      const admin = client();
+      const { url, set, publishers, clear } = redis();
       const prefix = `test-${process.pid}-${count++}`;
-      const timeKey = `${prefix}-time`;
       const clock = new FakeClock();
-      await admin.set(timeKey, clock.now());
+      // A script touches one slot: each queue has a clock of its own, and all show the same.
+      const queues = new Set(["default"]);
+      const setTime = () =>
+        Promise.all([...queues].map((queue) => set(`${prefix}:{${queue}}:time`, String(clock.now()))));
+      await setTime();
       const heard = new Recorder();
-      const backend = createRedisBackend(
-        { clock: withRealTimers(clock), logger: silentLogger, luaClock: clockOf(timeKey) },
+      const started = createRedisBackend(
+        { clock: withRealTimers(clock), logger: silentLogger, luaClock: LUA_CLOCK },
         { url, prefix, changeLogSize, ...options },
       );
+      const backend = {
+        ...started,
+        async createQueue(name: string, settings: QueueSettings) {
+          queues.add(name);
+          await setTime();
+          return started.createQueue(name, settings);
+        },
+      };
       await backend.start(heard);
       heard.clear();
       await backend.tick();
@@ -43,21 +78,21 @@ export function createRedisHarness(redis: () => UsableRedis): BackendHarness {
         now: async () => clock.now(),
         async advance(ms) {
           await clock.advance(ms);
-          await admin.set(timeKey, clock.now());
+          await setTime();
         },
         // The channel is in order: what is heard after this message was sent before it.
         async settled() {
-          const mark = `-mark-${marks++}`;
-          await admin.publish(`${prefix}:events`, `${mark} 0 0 0 0 -1 r. -\n`);
-          await heard.heardReady(mark);
+          for (const publish of publishers) {
+            const mark = `-mark-${marks++}`;
+            await publish(`${prefix}:events`, `${mark} 0 0 0 0 -1 r. -\n`);
+            await heard.heardReady(mark);
+          }
         },
         async close() {
           if (!isOpen) return;
           isOpen = false;
           await backend.stop();
-          const keys = await admin.keys(`${prefix}*`);
-          if (keys.length > 0) await admin.unlink(...keys);
-          admin.disconnect();
+          await clear(prefix);
         },
       };
     },

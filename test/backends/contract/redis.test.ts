@@ -1,11 +1,11 @@
 import { beforeAll } from "vitest";
-import { startSharedRedis, type UsableRedis } from "../../support/redis.js";
-import { createRedisHarness } from "./redis-harness.js";
+import { startSharedRedis } from "../../support/redis.js";
+import { createRedisHarness, type HarnessRedis, oneServer } from "./redis-harness.js";
 import { backendContract } from "./suite.js";
 
-let redis: UsableRedis;
+let redis: HarnessRedis;
 beforeAll(async () => {
-  redis = await startSharedRedis();
+  redis = oneServer(await startSharedRedis());
 });
 
 backendContract(

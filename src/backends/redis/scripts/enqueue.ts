@@ -1,11 +1,11 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /**
  * Creates jobs in one queue, group by group; each group whole or not at all.
  *
  * ARGV[7] how many groups; then of each: `c` create, `a` create again after a lost answer, `f` create whatever the depth,
- * `d` only check; how many jobs; and of each job three: id; when and for which request: empty (now, none), or `+ms` from
- * now or `=ms` since 1970, a bar, and the request id; the spec from its priority on.
+ * `d` only check; how many jobs; and of each job two: its id, then, unless it is to run now and has no request id, a bar, when
+ * (`+ms` from now, `=ms` since 1970), a bar and the request id; and the spec from its priority on.
  * Answers of each group `F` and max_depth (full), `N` (no such queue) or a list of the jobs that existed already, each its
  * position in the group and the job.
  */
@@ -14,61 +14,84 @@ local reply = {}
 local maxDepth = tonumber(meta[3] or 0)
 local depth = 0
 if maxDepth > 0 then
-  depth = call('HLEN', base .. 'j') - call('ZCARD', base .. 'l') - call('ZCARD', base .. 'd') - call('ZCARD', base .. 'f')
+  depth = waiting()
 end
 local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
 local nowLong = format('%015d', now)
 local nowPlace = format('%011x', now)
-local letters = {}
+local letters, begins, entry = {}, {}, 0
 
 local function ownerOf(request)
   if known[request] == nil then known[request] = call('HGET', base .. 'q', request) end
   return known[request]
 end
 
-local function requestOf(at)
-  local when = ARGV[at + 1]
-  if when == '' then return '' end
-  return sub(when, find(when, '|', 1, true) + 1)
+-- Id, when and request of an argument; nil where it has the id alone.
+local function partsOf(text)
+  local bar = find(text, '|', 1, true)
+  if not bar then return text end
+  local second = find(text, '|', bar + 1, true)
+  local request = sub(text, second + 1)
+  return sub(text, 1, bar - 1), sub(text, bar + 1, second - 1), request ~= '' and request or nil
 end
 
-local function create(at, request)
-  local id, when, spec = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local type = sub(spec, 43, 42 + tonumber(sub(spec, 40, 42)))
+local function lineOf(type)
   local line = lines[type]
   if not line then
-    line = {json = ' ' .. cjson.encode(type), suffix = ':' .. type, ready = {}}
+    line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
     lines[type] = line
   end
+  return line
+end
+
+-- Jobs of one program begin alike, up to their type: what is made of that is made once.
+local last
+local function beginOf(spec)
+  if last and find(spec, last.text, 1, true) == 1 then return last end
+  local text = sub(spec, 1, 42 + tonumber(sub(spec, 40, 42)))
+  last = begins[text]
+  if not last then
+    local priority = sub(spec, 1, 2)
+    last = {
+      text = text, priority = priority, score = readyScore(tonumber(priority), now), kind = '2' .. priority,
+      line = lineOf(sub(text, 43)),
+    }
+    begins[text] = last
+  end
+  return last
+end
+
+local function create(id, when, request, spec)
+  local begin = beginOf(spec)
+  local line = begin.line
   local letter = letters[#id]
   if not letter then
     letter = string.char(96 + #id)
     letters[#id] = letter
   end
-  local priority = sub(spec, 1, 2)
-  local runAfter, runAfterText = now, nowLong
-  if when ~= '' then
-    local ms = tonumber(sub(when, 2, find(when, '|', 1, true) - 1))
+  local runAfter, runAfterText, score = now, nowLong, begin.score
+  if when then
+    local ms = tonumber(sub(when, 2))
     runAfter = sub(when, 1, 1) == '+' and now + ms or ms
     runAfterText = format('%015d', runAfter)
+    score = readyScore(tonumber(begin.priority), runAfter)
   end
-  local count = #added
-  added[count + 1] = id
-  added[count + 2] = nowText .. runAfterText .. spec
-  indexed[count + 1] = 0
-  indexed[count + 2] = letter .. id .. line.suffix
+  added[entry + 1], added[entry + 2] = id, nowText .. runAfterText .. spec
+  indexed[entry + 1], indexed[entry + 2] = '0', letter .. id .. line.suffix
+  entry = entry + 2
   if runAfter > now then
-    scheduled[#scheduled + 1] = runAfter
-    scheduled[#scheduled + 1] = priority .. nowPlace .. letter .. id .. line.suffix
+    scheduled[#scheduled + 1] = format('%d', runAfter)
+    scheduled[#scheduled + 1] = begin.priority .. nowPlace .. letter .. id .. line.suffix
     due(runAfter)
   else
-    local ready = line.ready
-    local size = #ready
-    ready[size + 1] = readyScore(tonumber(priority), runAfter)
-    ready[size + 2] = nowPlace .. letter .. id
+    local ready, at = line.ready, line.size
+    ready[at + 1], ready[at + 2] = score, nowPlace .. letter .. id
+    line.size = at + 2
   end
-  records[#records + 1] = '2' .. priority .. runAfterText .. id .. line.json
-  if request ~= '' then
+  records[size + 1], records[size + 2], records[size + 3], records[size + 4] = begin.kind, runAfterText, id, line.json
+  size = size + 4
+  count = count + 1
+  if request then
     requests[#requests + 1] = request
     requests[#requests + 1] = id
     owners[#owners + 1] = id
@@ -80,19 +103,19 @@ end
 
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
-  local mode, count = ARGV[at], tonumber(ARGV[at + 1])
-  local first, last = at + 2, at + 2 + (count - 1) * 3
-  at = last + 3
+  local mode, jobs = ARGV[at], tonumber(ARGV[at + 1])
+  local first, last = at + 2, at + 2 + (jobs - 1) * 2
+  at = last + 2
   if not exists then
     reply[group] = 'N'
   else
     local fresh, seen = 0, {}
     if maxDepth > 0 then
-      for job = first, last, 3 do
-        local request = requestOf(job)
-        local isNew = request == '' or (not ownerOf(request) and not seen[request])
-        if mode == 'a' and call('HEXISTS', base .. 'j', ARGV[job]) == 1 then isNew = false end
-        seen[request] = true
+      for job = first, last, 2 do
+        local id, _, request = partsOf(ARGV[job])
+        local isNew = not request or (not ownerOf(request) and not seen[request])
+        if mode == 'a' and call('HEXISTS', base .. 'j', id) == 1 then isNew = false end
+        if request then seen[request] = true end
         if isNew then fresh = fresh + 1 end
       end
     end
@@ -102,12 +125,12 @@ for group = 1, tonumber(ARGV[7]) do
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
-        for job = first, last, 3 do
-          local request = requestOf(job)
-          local owner = request ~= '' and ownerOf(request)
-          local isThere = mode == 'a' and call('HEXISTS', base .. 'j', ARGV[job]) == 1
-          if owner and owner ~= ARGV[job] then old[#old + 1] = {(job - first) / 3, owner}
-          elseif not owner and not isThere then create(job, request) end
+        for job = first, last, 2 do
+          local id, when, request = partsOf(ARGV[job])
+          local owner = request and ownerOf(request)
+          local isThere = mode == 'a' and call('HEXISTS', base .. 'j', id) == 1
+          if owner and owner ~= id then old[#old + 1] = {(job - first) / 2, owner}
+          elseif not owner and not isThere then create(id, when, request, ARGV[job + 1]) end
         end
       end
     end

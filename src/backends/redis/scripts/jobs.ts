@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** Reads jobs. ARGV[7..] ids. Answers of each job that is there: id, spec, state, errors, result. */
 export const GET = lua`
@@ -76,8 +76,8 @@ for at = 8, #ARGV do
     if s.status == PENDING then unput(s.type, s.priority, s.createdAt, id)
     elseif s.status == DEAD then call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
     else
-      call('ZREM', base .. 'f', finishedMember(id, s.type, s.status))
-      if s.status == CANCELED then call('HINCRBY', KEYS[1], 'k', -1) end
+      local isDone = s.status == DONE
+      countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
     end
     deleted(id, s)
     ids[#ids + 1] = id

@@ -1,20 +1,54 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
+
+/** What scripts begin with that answer a lease call once more. */
+const RECALL = lua`
+-- The leases of a call that was remembered, those that are still held: id, spec, state, errors, result, token and ms left of each.
+local function recall(key)
+  local reply = {'='}
+  local memo = call('GET', key)
+  if not memo then return reply end
+  local ends, token, list = string.match(memo, '^(%d+)|([^|]*)|(.*)$')
+  if tonumber(ends) <= now then return reply end
+  for id in string.gmatch(list, '%d+') do
+    if isHeld(call('HGET', base .. 's', id), token) then
+      answerJob(reply, id)
+      reply[#reply + 1] = token
+      reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', base .. 'l', id) or now) - now)
+    end
+  end
+  return reply
+end
+`;
+
+/** Answers a lease call once more. ARGV[7] the call: worker and request id. Answers as LEASE does for a repeat. */
+export const RECALL_LEASES = lua`
+${RECALL}
+return answer(recall(base .. 'a:' .. ARGV[7]))
+`;
 
 /**
  * Leases ready jobs of a queue: of the asked types always the best head.
  *
- * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] start of the tokens, [11..] types.
- * Answers of each job its spec; `E` and its errors, where it has some; and its record, without the kind.
+ * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of them all, [11] bytes after which no more are leased (empty: no
+ * bound), [12] worker and request id of the call, to answer a repeat of it (empty: none), [13..] types.
+ * Answers the message with the records of the jobs; of each job its spec, and its errors or nothing; and at last 1 when the
+ * bytes ended it. Or, for a repeat, `=`, and of each lease seven parts: the job as to readers, token and ms left.
  */
 export const LEASE = lua`
-local reply = {}
-local max, leaseMs, worker, nonce = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
+${RECALL}
+local reply = {'', message = 1}
+local max, leaseMs, worker, token, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11])
+local memoKey = ARGV[12] ~= '' and base .. 'a:' .. ARGV[12]
+if memoKey and exists then
+  local again = recall(memoKey)
+  if #again > 1 then return finish(again) end
+end
 if not exists or meta[4] == '1' then return finish(reply) end
 if promote(1000) == 1000 then due(now) end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', base .. 'l')) end
 if max <= 0 then return finish(reply) end
 
-local lines, chosen, taken = {}, {}, {}
+local lines, chosen = {}, {}
 
 -- Each line is read in parts; the best head of all lines is taken until there are enough.
 local part = math.min(max, 32)
@@ -31,79 +65,109 @@ local function isBefore(a, b)
 end
 
 local asked = {}
-for at = 11, #ARGV do
+for at = 13, #ARGV do
   local type = ARGV[at]
   if not asked[type] then
     asked[type] = true
     local key = base .. 'r:' .. type
-    local ready = #ARGV == 11 and 1 or call('ZCARD', key)
-    if ready > 0 then lines[#lines + 1] = {key = key, type = type, from = 0} end
+    local ready = #ARGV == 13 and 1 or call('ZCARD', key)
+    if ready > 0 then lines[#lines + 1] = {key = key, type = type, from = 0, members = {}} end
   end
 end
-if #lines == 1 then
-  local line = lines[1]
-  local members = call('ZRANGE', line.key, 0, max - 1)
-  for at, member in ipairs(members) do chosen[at] = idOfPlace(member) end
-  if #members > 0 then taken[1] = {line = line, members = members} end
-  lines = {}
-end
-for _, line in ipairs(lines) do fill(line) end
-while #chosen < max and #lines > 0 do
-  local best = 1
-  for at = 2, #lines do
-    if isBefore(lines[at], lines[best]) then best = at end
+if #lines == 1 and not maxBytes then
+  local popped = call('ZPOPMIN', lines[1].key, max)
+  for at = 1, #popped, 2 do chosen[#chosen + 1] = idOfPlace(popped[at]) end
+  if #popped > 0 then forgetEmptyType(lines[1].type) end
+else
+  local open = {}
+  for _, line in ipairs(lines) do
+    fill(line)
+    if #line.found > 0 then open[#open + 1] = line end
   end
-  local line = lines[best]
-  local member = line.found[line.at]
-  chosen[#chosen + 1] = idOfPlace(member)
-  if not line.members then
-    line.members = {}
-    taken[#taken + 1] = {line = line, members = line.members}
+  local bytes, isFull = 0, false
+  while #chosen < max and #open > 0 and not isFull do
+    local best = 1
+    for at = 2, #open do
+      if isBefore(open[at], open[best]) then best = at end
+    end
+    local line = open[best]
+    local member = line.found[line.at]
+    local id = idOfPlace(member)
+    chosen[#chosen + 1] = id
+    line.members[#line.members + 1] = member
+    if maxBytes then
+      bytes = bytes + 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'e', id)
+      isFull = bytes >= maxBytes
+    end
+    line.at = line.at + 2
+    if line.at > #line.found then fill(line) end
+    if #line.found == 0 then table.remove(open, best) end
   end
-  line.members[#line.members + 1] = member
-  line.at = line.at + 2
-  if line.at > #line.found then fill(line) end
-  if #line.found == 0 then table.remove(lines, best) end
+  for _, line in ipairs(lines) do
+    if #line.members > 0 then
+      callMany('ZREM', line.key, line.members)
+      forgetEmptyType(line.type)
+    end
+  end
+  if isFull then reply[#chosen * 2 + 2] = 1 end
 end
 if #chosen == 0 then return finish(reply) end
-for _, each in ipairs(taken) do
-  callMany('ZREM', each.line.key, each.members)
-  forgetEmptyType(each.line.type)
+if memoKey then
+  call('SET', memoKey, format('%d', now + leaseMs) .. '|' .. token .. '|' .. table.concat(chosen, ','), 'PX', leaseMs)
 end
 
 local specs, states = readMany(base .. 'j', chosen), readMany(base .. 's', chosen)
-local changed, leases, tails = {}, {}, {}
-local until_ = now + leaseMs
+local changed, leases, tails, begins = {}, {}, {}, {}
+local lock = '0' .. token .. '|\n'
+local ends = format('%d', now + leaseMs)
+
+local function tailOf(type)
+  tails[type] = tails[type] or cjson.encode({type, worker, '', '', ''})
+  return tails[type]
+end
+
+-- Jobs that were created together begin alike, up to their type: what is made of that is made once.
+local last
+local function beginOf(spec)
+  if last and find(spec, last.text, 1, true) == 1 then return last end
+  local text = sub(spec, 1, 70 + tonumber(sub(spec, 68, 70)))
+  last = begins[text]
+  if not last then
+    last = {
+      text = text,
+      head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
+        .. nowText .. '0000000000000',
+      tail = tailOf(sub(text, 71)),
+    }
+    begins[text] = last
+  end
+  return last
+end
+
 for at, id in ipairs(chosen) do
   local spec, raw = specs[at], states[at]
-  local head, limits, settled, tail, hasErrors
+  local head, tail, errors
   if raw then
     local s = readState(raw)
     s.status, s.deliveries, s.revision, s.updatedAt, s.startedAt = RUNNING, s.deliveries + 1, s.revision + 1, now, now
     s.worker, s.percent, s.message = worker, '', ''
-    head, limits, settled, tail, hasErrors = headText(s), s.limits .. s.kind, s.settled, tailText(s), s.error ~= ''
+    head, tail = headText(s), tailText(s)
+    changed[at * 2] = head .. s.kind .. token .. '|' .. s.settled .. '\n' .. tail
+    errors = s.error ~= '' and call('HGET', base .. 'e', id)
   else
-    local createdAt, type = sub(spec, 1, 13), typeOfSpec(spec)
-    head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. createdAt .. nowText .. sub(spec, 14, 28)
-      .. nowText .. '0000000000000'
-    limits, settled, tail = sub(spec, 31, 55) .. '0', '', tails[type]
-    if not tail then
-      tail = cjson.encode({type, worker, '', '', ''})
-      tails[type] = tail
-    end
+    local begin = beginOf(spec)
+    head, tail = begin.head, begin.tail
+    changed[at * 2] = head .. lock .. tail
   end
   changed[at * 2 - 1] = id
-  changed[at * 2] = head .. limits .. nonce .. at .. '|' .. settled .. '\n' .. tail
-  leases[at * 2 - 1] = until_
+  leases[at * 2 - 1] = ends
   leases[at * 2] = id
-  local text = head .. id .. ' ' .. tail
-  records[at] = '0' .. text
-  reply[#reply + 1] = spec
-  if hasErrors then reply[#reply + 1] = 'E' .. call('HGET', base .. 'e', id) end
-  reply[#reply + 1] = text
+  record('0', head, id, tail)
+  reply[at * 2] = spec
+  reply[at * 2 + 1] = errors or ''
 end
 callMany('HSET', base .. 's', changed)
 callMany('ZADD', base .. 'l', leases)
-due(until_)
+due(now + leaseMs)
 return finish(reply)
 `;

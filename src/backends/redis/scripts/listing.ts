@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** What both listings share: reads the jobs that were chosen, as many as fit, and answers. */
 const ANSWER = lua`

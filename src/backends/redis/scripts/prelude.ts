@@ -1,5 +1,5 @@
-/** Marks Lua for editors. */
-export const lua = String.raw;
+import { lua } from "./lua.js";
+import { STATES } from "./states.js";
 
 /**
  * What every script of a queue begins with.
@@ -15,8 +15,7 @@ export const lua = String.raw;
  *   payload 1, bytes of the type 3; then type, metadata, newline, payload.
  * - head: status 1, cancel requested 1, priority 2, retry count 3, deliveries 7, lost leases 4, revision 9, and the times
  *   created, updated, run after (15), started, finished at, 13 each.
- * - state, in `s`: head; max retries 3, base delay 11, max delay 11; kind of the write that settled it 1; token, a bar,
- *   settled token, newline; tail. A job without one is PENDING and as it was created.
+ * - state, in `s`: head; kind of the write that settled it 1; token, a bar, settled token, newline; tail. A job without one is PENDING and as it was created.
  * - tail: JSON of type, worker, start of the error, percent, progress message.
  * - record of the log: `0` (a change) or `1` (deleted), head, id, blank, tail; or `2` (created), priority 2, run after 15,
  *   id, blank, JSON of the type. Records are lines.
@@ -34,33 +33,35 @@ local function clock()
 end
 local now = clock()
 local nowText = format('%013d', now)
-local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e')
+-- Numbers go to Redis as texts where there are many: writing one takes as long as the command.
+local nowScore = format('%d', now)
+local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e', 'k', 'n', 'u')
 local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
 local maxConcurrency = tonumber(meta[2] or 0)
 
--- What this call did: told to the log and to every server by finish.
-local records, position, isReady, isQueue, isWorkers, dueAt, sweeper = {}, 0, false, false, false, nil, '-'
+-- What this call did: told to the log and to every server by finish. The records follow a line about all of them.
+local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
 end
 
+-- Lua hashes each string it makes, byte by byte: the message is made once, for the log, the channel and the answer.
 local function finish(reply)
-  local text = ''
-  local count = #records
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
-  if count > 0 then
-    position = call('HINCRBY', base .. 'g', 's', count)
-    text = table.concat(records, '\n')
-    call('XADD', base .. 'log', 'MINID', '~', math.max(0, position - kept + 1), position .. '-0',
-      't', now, 'n', count, 'c', text)
-  end
-  if count > 0 or isReady or isQueue or dueAt then
+  local message = ''
+  if count > 0 or isReady or isQueue or dueAt or sweeper ~= '-' then
+    if count > 0 then position = call('HINCRBY', base .. 'g', 's', count) end
     local flags = (isReady and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
-    call('PUBLISH', channel, table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')
-      .. '\n' .. text)
+    records[1] = table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')
+    message = table.concat(records)
+    if count > 0 then
+      call('XADD', base .. 'log', 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)
+    end
+    call('PUBLISH', channel, message)
   end
+  if reply.message then reply[reply.message] = message end
   return {now, position, dueIn, reply}
 end
 
@@ -88,8 +89,8 @@ local function createdAtOfPlace(text)
 end
 
 local function readyScore(priority, runAfter)
-  if byPriority then return (10 - priority) * LEVEL + runAfter + EPOCH end
-  return (runAfter + EPOCH) * 16 + 10 - priority
+  if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
+  return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
 end
 
 -- Priority and run_after of a score.
@@ -167,191 +168,4 @@ local function promote(max)
   return #members
 end
 
-local function typeOfSpec(spec)
-  return sub(spec, 71, 70 + tonumber(sub(spec, 68, 70)))
-end
-
--- The head and the limits of a job that has no state yet.
-local function firstHead(spec)
-  local createdAt = sub(spec, 1, 13)
-  return '00' .. sub(spec, 29, 30) .. '00000000000000' .. '000000001' .. createdAt .. createdAt .. sub(spec, 14, 28)
-    .. '00000000000000000000000000'
-end
-
-local function readState(raw)
-  local newline = find(raw, '\n', 121, true)
-  local bar = find(raw, '|', 121, true)
-  local tail = cjson.decode(sub(raw, newline + 1))
-  return {
-    status = tonumber(sub(raw, 1, 1)), cancel = tonumber(sub(raw, 2, 2)), priority = tonumber(sub(raw, 3, 4)),
-    retries = tonumber(sub(raw, 5, 7)), deliveries = tonumber(sub(raw, 8, 14)), lost = tonumber(sub(raw, 15, 18)),
-    revision = tonumber(sub(raw, 19, 27)), createdAt = tonumber(sub(raw, 28, 40)),
-    updatedAt = tonumber(sub(raw, 41, 53)), runAfter = tonumber(sub(raw, 54, 68)),
-    startedAt = tonumber(sub(raw, 69, 81)), finishedAt = tonumber(sub(raw, 82, 94)),
-    limits = sub(raw, 95, 119), kind = sub(raw, 120, 120),
-    token = sub(raw, 121, bar - 1), settled = sub(raw, bar + 1, newline - 1),
-    type = tail[1], worker = tail[2], error = tail[3], percent = tail[4], message = tail[5],
-  }
-end
-
-local function firstTail(type)
-  return cjson.encode({type, '', '', '', ''})
-end
-
--- The state of a job, if there is such a job.
-local function stateOf(id)
-  local raw = call('HGET', base .. 's', id)
-  if raw then return readState(raw) end
-  local spec = call('HGET', base .. 'j', id)
-  if spec then return readState(firstHead(spec) .. sub(spec, 31, 55) .. '0|\n' .. firstTail(typeOfSpec(spec))) end
-end
-
-local function headText(s)
-  return format('%d%d%02d%03d%07d%04d%09d%013d%013d%015d%013d%013d', s.status, s.cancel, s.priority, s.retries,
-    math.min(s.deliveries, 9999999), s.lost, s.revision, s.createdAt, s.updatedAt, s.runAfter, s.startedAt, s.finishedAt)
-end
-
-local function tailText(s)
-  return cjson.encode({s.type, s.worker, s.error, s.percent, s.message})
-end
-
-local function record(kind, head, id, tail)
-  records[#records + 1] = kind .. head .. id .. ' ' .. tail
-end
-
--- Takes a visible step; save stores it.
-local function step(id, s, status)
-  s.status, s.revision, s.updatedAt = status, s.revision + 1, now
-  record('0', headText(s), id, tailText(s))
-end
-
-local function save(id, s)
-  call('HSET', base .. 's', id, headText(s) .. s.limits .. s.kind .. s.token .. '|' .. s.settled .. '\n' .. tailText(s))
-end
-
--- A job is deleted: a visible step too.
-local function deleted(id, s)
-  s.revision, s.updatedAt = s.revision + 1, now
-  record('1', headText(s), id, tailText(s))
-end
-
--- Forgets jobs, given as ids and as their members of the index.
-local function drop(ids, members)
-  if #ids == 0 then return end
-  for _, key in ipairs({'j', 's', 'e', 'o'}) do
-    if call('EXISTS', base .. key) == 1 then callMany('HDEL', base .. key, ids) end
-  end
-  callMany('ZREM', base .. 'i', members)
-  if call('EXISTS', base .. 'w') == 0 then return end
-  local requests = {}
-  for from = 1, #ids, PART do
-    for _, request in ipairs(call('HMGET', base .. 'w', unpack(ids, from, math.min(from + PART - 1, #ids)))) do
-      if request then requests[#requests + 1] = request end
-    end
-  end
-  if #requests == 0 then return end
-  callMany('HDEL', base .. 'q', requests)
-  callMany('HDEL', base .. 'w', ids)
-end
-
--- Forgets finished jobs that are too many or too old, up to max; no visible change. Answers how many.
-local function trim(max)
-  local over = math.min(call('ZCARD', base .. 'f') - maxCompleted, max)
-  local found = over > 0 and call('ZRANGE', base .. 'f', 0, over - 1) or {}
-  if #found < max then
-    local old = call('ZRANGEBYSCORE', base .. 'f', '-inf', now - ttl, 'LIMIT', 0, max)
-    if #old > #found then found = old end
-  end
-  if #found == 0 then return 0 end
-  local ids, members, canceled = {}, {}, 0
-  for at, member in ipairs(found) do
-    local colon = find(member, ':', 1, true)
-    local id = sub(member, 2, colon - 1)
-    ids[at] = id
-    members[at] = idKey(id) .. sub(member, colon)
-    if sub(member, 1, 1) == 'C' then canceled = canceled + 1 end
-  end
-  callMany('ZREM', base .. 'f', found)
-  if canceled > 0 then call('HINCRBY', KEYS[1], 'k', -canceled) end
-  drop(ids, members)
-  return #ids
-end
-
-local function finishedMember(id, type, status)
-  return (status == DONE and 'D' or 'C') .. id .. ':' .. type
-end
-
--- RUNNING or PENDING to CANCELED.
-local function endCanceled(id, s)
-  s.finishedAt, s.cancel = now, 0
-  step(id, s, CANCELED)
-  save(id, s)
-  call('ZADD', base .. 'f', now, finishedMember(id, s.type, CANCELED))
-  call('HINCRBY', KEYS[1], 'k', 1)
-  due(now + ttl)
-end
-
--- RUNNING or FAILED to DEAD.
-local function bury(id, s)
-  s.finishedAt = now
-  step(id, s, DEAD)
-  save(id, s)
-  call('ZADD', base .. 'd', now, idKey(id) .. ':' .. s.type)
-end
-
--- RUNNING ends. The token that settled it, and how, make the repeat of that write harmless.
-local function endLease(id, s, settled, kind)
-  s.token, s.settled, s.kind = '', settled, kind
-  call('ZREM', base .. 'l', id)
-  if maxConcurrency > 0 then isReady = true end
-end
-
--- RUNNING or FAILED to PENDING; the lease is over.
-local function giveBack(id, s)
-  step(id, s, PENDING)
-  save(id, s)
-  put(s.type, s.priority, s.createdAt, id, s.runAfter)
-end
-
--- Keeps the text of a failed attempt or a lost lease: whole, cut for the list, and cut for the log.
-local function noteError(id, s, whole, entry, start)
-  local raw = call('HGET', base .. 'e', id)
-  local attempts = raw and cjson.decode(raw)[2] or {}
-  attempts[#attempts + 1] = {now, entry, s.deliveries, s.worker}
-  if #attempts > 10 then table.remove(attempts, 1) end
-  call('HSET', base .. 'e', id, cjson.encode({whole, attempts}))
-  s.error = start
-end
-
--- Checks a token. Answers the state, or why not: N no such job, L lost, C cancelled, R a repeat.
-local function whyNot(raw, token, kind)
-  if not raw then return 'N' end
-  if sub(raw, 1, 1) == '5' then return 'C' end
-  local bar, newline = find(raw, '|', 121, true), find(raw, '\n', 121, true)
-  if token ~= '' and sub(raw, 120, 120) == kind and sub(raw, bar + 1, newline - 1) == token then return 'R' end
-  return 'L'
-end
-
--- Whether a token is the current one: it stands between the kind and a bar.
-local function isHeld(raw, token)
-  return raw and token ~= '' and sub(raw, 121, 121 + #token) == token .. '|'
-end
-
-local function held(id, token, kind)
-  local raw = exists and call('HGET', base .. 's', id)
-  if isHeld(raw, token) then return readState(raw) end
-  return nil, whyNot(raw, token, kind)
-end
-
--- What a settling write did: A or C, status, length of the attempt, JSON of the type.
-local function settled(s)
-  return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, now - s.startedAt, cjson.encode(s.type))
-end
-
--- A job for the reader: what it was created with, its state, its errors, its result.
-local function answerJob(reply, id)
-  local at = #reply
-  reply[at + 1] = id
-  for part, key in ipairs({'j', 's', 'e', 'o'}) do reply[at + 1 + part] = call('HGET', base .. key, id) or '' end
-end
-`;
+${STATES}`;

@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /** What scripts that answer a queue begin with: its settings and figures now. Looking changes nothing. */
 const SNAPSHOT = lua`
@@ -28,13 +28,12 @@ local function oldestReady()
 end
 
 local function snapshot(reply)
-  local m = call('HMGET', KEYS[1], 'o', 'w', 'c', 'd', 'p', 't', 'k')
+  local m = call('HMGET', KEYS[1], 'o', 'w', 'c', 'd', 'p', 't')
   for at = 1, 6 do reply[at] = m[at] or '' end
-  local running, dead, finished = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd'), call('ZCARD', base .. 'f')
-  local waiting = call('HLEN', base .. 'j') - running - dead - finished
+  local running, dead = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd')
   local scheduled = call('ZCOUNT', base .. 'z', '(' .. format('%.0f', now), '+inf')
-  reply[7], reply[8], reply[9], reply[10] = waiting - scheduled, scheduled, running, dead
-  reply[11], reply[12] = finished - tonumber(m[7] or 0), oldestReady()
+  reply[7], reply[8], reply[9], reply[10] = waiting() - scheduled, scheduled, running, dead
+  reply[11], reply[12] = archive.done, oldestReady()
   return reply
 end
 `;
@@ -58,7 +57,7 @@ if call('EXISTS', base .. 'g') == 0 then call('HSET', base .. 'g', 'e', now, 's'
 call('PERSIST', base .. 'g')
 call('PERSIST', base .. 'log')
 meta[6] = call('HGET', base .. 'g', 'e')
-call('HSET', KEYS[1], 'o', ARGV[7], 'w', ARGV[8], 'c', ARGV[9], 'd', ARGV[10], 'p', 0, 't', now, 'e', meta[6], 'k', 0)
+call('HSET', KEYS[1], 'o', ARGV[7], 'w', ARGV[8], 'c', ARGV[9], 'd', ARGV[10], 'p', 0, 't', now, 'e', meta[6])
 return finish(snapshot({}))
 `;
 
@@ -70,8 +69,7 @@ export const UPDATE_QUEUE = lua`
 ${SNAPSHOT}
 if not exists then return finish({'N'}) end
 if ARGV[7] ~= '' and ARGV[7] ~= meta[1] then
-  local busy = call('ZCARD', base .. 'l') + call('ZCARD', base .. 'd') + call('ZCARD', base .. 'f')
-  if call('HLEN', base .. 'j') > busy then return finish({'W'}) end
+  if waiting() > 0 then return finish({'W'}) end
 end
 for at, field in ipairs({'o', 'w', 'c', 'd'}) do
   if ARGV[6 + at] ~= '' then call('HSET', KEYS[1], field, ARGV[6 + at]) end
@@ -158,7 +156,7 @@ return finish({count})
 export const BEGIN_DELETE = lua`
 if not meta[1] then return finish({'N'}) end
 if exists then
-  if ARGV[7] ~= '1' and call('HLEN', base .. 'j') > call('ZCARD', base .. 'f') then return finish({'B'}) end
+  if ARGV[7] ~= '1' and call('HLEN', base .. 'j') > archive.done + archive.canceled then return finish({'B'}) end
   call('HSET', KEYS[1], 'x', 1)
 end
 return finish({call('HGET', KEYS[1], 't')})
@@ -220,21 +218,20 @@ local promoted, trimmed = promote(max), trim(max)
 -- Jobs that are to start are looked after to the ms; ends of leases and of retention by a grain.
 dueAt = nil
 local exactAt
-local function head(key, wait, grain)
-  local first = call('ZRANGE', base .. key, 0, 0, 'WITHSCORES')
-  if #first == 0 then return end
-  local at = tonumber(first[2]) + wait
+local function dueLater(at, grain)
   if not exactAt or at < exactAt then exactAt = at end
   due(math.max(at, now + grain))
 end
-head('z', 0, 0)
-head('l', 0, 100)
-head('f', ttl, 1000)
+local scheduled = call('ZRANGE', base .. 'z', 0, 0, 'WITHSCORES')
+if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
+local leased = call('ZRANGE', base .. 'l', 0, 0, 'WITHSCORES')
+if #leased > 0 then dueLater(tonumber(leased[2]), 100) end
+local oldest = call('LINDEX', base .. 'f', 0)
+if oldest then dueLater(tonumber(sub(oldest, 2, 14)) + ttl, 1000) end
 if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = call('SCARD', base .. 't')
--- A look that found nothing to do is nobody's news.
-if #lost == 0 and promoted == 0 and trimmed == 0 then dueAt = nil end
+-- Also when there was nothing to do: the others learn when to come, should this server be gone by then.
 return finish(reply)
 `;

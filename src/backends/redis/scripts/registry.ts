@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /**
  * Enters a queue in the list of queues. KEYS[1] `queues`, [2] `gone`. ARGV[1] name, [2] created at, [3] weight,

@@ -1,4 +1,4 @@
-import { lua } from "./prelude.js";
+import { lua } from "./lua.js";
 
 /**
  * RUNNING to DONE for the current token.
@@ -11,35 +11,54 @@ export const COMPLETE = lua`
 local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(base .. 's', ids) or {}
-local ended, changed, finished, types = {}, {}, {}, {}
+local ended, changed, finished, types, heads, done = {}, {}, {}, {}, {}, 0
+
+-- Jobs that were leased together begin alike: what is made of that is made once.
+local last
+local function headOf(raw)
+  if last and find(raw, last.old, 1, true) == 1 then return last end
+  local old = sub(raw, 1, 94)
+  last = heads[old]
+  if not last then
+    last = {
+      old = old,
+      text = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
+        .. nowText .. sub(raw, 54, 81) .. nowText,
+      outcome = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ',
+    }
+    heads[old] = last
+  end
+  return last
+end
+
+local function typeOf(tail)
+  local type = types[tail]
+  if not type then
+    local text = cjson.decode(tail)[1]
+    type = {member = ':' .. text, json = cjson.encode(text)}
+    types[tail] = type
+  end
+  return type
+end
+
 for at, id in ipairs(ids) do
   local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
-  local raw = states[at]
   -- Named twice: the second time it is settled.
-  if ended[id] then raw = ended[id] end
+  local raw = ended[id] or states[at]
   if isHeld(raw, token) then
-    local newline = find(raw, '\n', 121, true)
-    local tail = sub(raw, newline + 1)
-    local head = '20' .. sub(raw, 3, 18) .. format('%09d', tonumber(sub(raw, 19, 27)) + 1) .. sub(raw, 28, 40)
-      .. nowText .. sub(raw, 54, 81) .. nowText
-    local text = head .. sub(raw, 95, 119) .. '1|' .. token .. '\n' .. tail
-    local type = types[tail]
-    if not type then
-      type = {text = cjson.decode(tail)[1]}
-      type.json = cjson.encode(type.text)
-      types[tail] = type
-    end
+    local tail = sub(raw, find(raw, '\n', 96 + #token, true) + 1)
+    local head, type = headOf(raw), typeOf(tail)
+    local text = head.text .. '1|' .. token .. '\n' .. tail
     ended[id] = text
-    changed[#changed + 1] = id
-    changed[#changed + 1] = text
-    finished[#finished + 1] = now
-    finished[#finished + 1] = 'D' .. id .. ':' .. type.text
-    record('0', head, id, tail)
+    done = done + 1
+    changed[done * 2 - 1], changed[done * 2] = id, text
+    finished[done] = 'D' .. nowText .. id .. type.member
+    record('0', head.text, id, tail)
     if result ~= '' then
       results[#results + 1] = id
       results[#results + 1] = result
     end
-    outcomes[at] = 'A 2 ' .. format('%d', now - tonumber(sub(raw, 69, 81))) .. ' ' .. type.json
+    outcomes[at] = head.outcome .. type.json
   else
     outcomes[at] = whyNot(raw, token, '1')
   end
@@ -50,7 +69,8 @@ if #changed > 0 then
   callMany('HSET', base .. 's', changed)
   callMany('HSET', base .. 'o', results)
   callMany('ZREM', base .. 'l', leases)
-  callMany('ZADD', base .. 'f', finished)
+  callMany('RPUSH', base .. 'f', finished)
+  countFinished(#finished, 0, 0)
   if maxConcurrency > 0 then isReady = true end
   due(now + ttl)
   trim(math.max(64, #leases * 2))
@@ -80,14 +100,15 @@ for at = 7, #ARGV, 6 do
     else
       step(id, s, FAILED)
       local mode, value = sub(retry, 1, 1), tonumber(sub(retry, 2))
-      if mode == 'n' or s.retries >= tonumber(sub(s.limits, 1, 3)) then
+      local limits = sub(call('HGET', base .. 'j', id), 31, 55)
+      if mode == 'n' or s.retries >= tonumber(sub(limits, 1, 3)) then
         bury(id, s)
       else
         s.retries = s.retries + 1
         local wait = value
         if mode == 'b' then
           -- backoffDelay of the core, once more: the retry count is known here only.
-          wait = math.min(tonumber(sub(s.limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(s.limits, 15, 25)))
+          wait = math.min(tonumber(sub(limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(limits, 15, 25)))
           wait = floor(wait + wait * 0.4 * value)
         end
         s.runAfter = now + wait

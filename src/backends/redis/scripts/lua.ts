@@ -1,0 +1,2 @@
+/** Marks Lua for editors. */
+export const lua = String.raw;

@@ -1,0 +1,82 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { DeadJobFilterSchema, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { Caller, CallSettings } from "./calls.js";
+import { fromJob, type Job } from "./job.js";
+import type { JobFilter, JobPage } from "./listing.js";
+import { presentJob } from "./present.js";
+
+/** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
+export interface DeadJobFilter {
+  readonly queue?: string | undefined;
+  readonly type?: string | undefined;
+  /** Part of the last error; case matters. */
+  readonly errorContains?: string | undefined;
+  /** Died at this time or later. */
+  readonly diedAfter?: number | undefined;
+  /** Died before this time. */
+  readonly diedBefore?: number | undefined;
+}
+
+/** How to treat the chosen dead jobs. */
+export interface BulkOptions extends CallSettings {
+  /** No more than this; 0 or undefined: all. */
+  readonly max?: number | undefined;
+  /** Only count. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** Looks into the dead-letter queue, replays and deletes. Errors are `TaskQueueError`s. */
+export interface DlqClient {
+  /** The latest death first within a queue. */
+  list(filter?: Omit<JobFilter, "statuses">, call?: CallSettings): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  get(id: string, call?: CallSettings): Promise<Job>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  replay(id: string, call?: CallSettings): Promise<Job>;
+  /** The oldest death first; answers how many. */
+  replayMatching(filter: DeadJobFilter, options?: BulkOptions): Promise<number>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  delete(id: string, call?: CallSettings): Promise<void>;
+  /** Deletes; the oldest death first; answers how many. */
+  purgeMatching(filter: DeadJobFilter, options?: BulkOptions): Promise<number>;
+}
+
+/** Makes the operations on dead jobs. */
+export function createDlqClient(transport: Transport, caller: Caller): DlqClient {
+  const rpc = createClient(DlqService, transport);
+  const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false }: BulkOptions) => {
+    const { diedAfter, diedBefore, ...rest } = filter;
+    return {
+      filter: create(DeadJobFilterSchema, {
+        ...rest,
+        diedAfter: diedAfter === undefined ? undefined : timestampFromMs(diedAfter),
+        diedBefore: diedBefore === undefined ? undefined : timestampFromMs(diedBefore),
+      }),
+      max,
+      dryRun,
+    };
+  };
+  return {
+    async list(filter = {}, call) {
+      const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listDeadJobs(filter, options), call);
+      return { jobs: jobs.map(fromJob), nextPageToken };
+    },
+    async get(id, call) {
+      return presentJob((await caller.repeatable((options) => rpc.getDeadJob({ id }, options), call)).job);
+    },
+    async replay(id, call) {
+      return presentJob((await caller.once((options) => rpc.replayDeadJob({ id }, options), call)).job);
+    },
+    async replayMatching(filter, options = {}) {
+      return (await caller.once((call) => rpc.replayDeadJobs(bulk(filter, options), call), options)).count;
+    },
+    async delete(id, call) {
+      await caller.once((options) => rpc.deleteDeadJob({ id }, options), call);
+    },
+    async purgeMatching(filter, options = {}) {
+      return (await caller.once((call) => rpc.purgeDeadJobs(bulk(filter, options), call), options)).count;
+    },
+  };
+}

@@ -1,0 +1,180 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Lease } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { JobSource } from "./attempt.js";
+import { isPassing, toTaskQueueError } from "./errors.js";
+import type { Logger } from "./handler.js";
+import { retryWait, wait } from "./wait.js";
+import type { WorkerServers } from "./worker-servers.js";
+
+/** Longest silence on a stream, ms: the server sends a heartbeat every 15 s. */
+const MAX_SILENCE_MS = 40_000;
+
+/** At the end, a stream on which nothing came for so long has nothing under way; and the longest wait for that, ms. */
+const QUIET_MS = 20;
+const MAX_QUIET_MS = 250;
+
+/** What streams are made of. */
+export interface JobStreamsDeps {
+  readonly servers: WorkerServers;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly logger: Logger;
+  readonly request: {
+    readonly worker: string;
+    readonly queues: readonly string[];
+    readonly types: readonly string[];
+    readonly leaseMs: number;
+  };
+  /** Most leases of the worker. */
+  readonly capacity: number;
+  /** Leases held now that came on streams which are over. */
+  readonly orphans: () => number;
+  readonly leased: (lease: Lease, source: JobSource) => void;
+  readonly canceled: (jobId: string) => void;
+  /** Nothing more comes on this stream; its jobs go on. */
+  readonly over: (source: JobSource) => void;
+}
+
+interface OpenStream extends JobSource {
+  readonly controller: AbortController;
+  lastAt: number;
+}
+
+/**
+ * Takes jobs by a stream, and opens another one when it ends, with a wait that grows with every failure in a row. Jobs
+ * of a stream that is over keep their place in the worker: the next stream is smaller by them, and when they are done a
+ * further one takes the room they leave. So the worker never has more jobs than it can run.
+ */
+export class JobStreams {
+  readonly #deps: JobStreamsDeps;
+  readonly #open = new Set<OpenStream>();
+  readonly #stopping = new AbortController();
+  #isOpening = false;
+  #failures = 0;
+  #running: Promise<void>[] = [];
+  #connected: { resolve(): void; reject(error: unknown): void } | undefined;
+
+  constructor(deps: JobStreamsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begins. Resolves when the first stream is open; rejects when it is refused for a reason that will not pass. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#connected = { resolve, reject };
+      this.fill();
+    });
+  }
+
+  /** Opens a stream for the room that none is open for. */
+  fill(): void {
+    if (this.#isOpening || this.#stopping.signal.aborted) return;
+    const { capacity } = this.#deps;
+    const orphans = this.#deps.orphans();
+    let taking = 0;
+    for (const stream of this.#open) if (stream.isTaking) taking += stream.size;
+    const room = capacity - taking - orphans;
+    // Not a stream for each job that ends: half of the worker at a time, or the rest.
+    const isWorthIt = taking === 0 || orphans === 0 || room >= capacity / 2;
+    if (room <= 0 || !isWorthIt) return;
+    this.#isOpening = true;
+    const running = this.#run(room).finally(() => {
+      this.#running = this.#running.filter((each) => each !== running);
+    });
+    this.#running.push(running);
+  }
+
+  /**
+   * Ends all streams. No outcome may be told meanwhile, so that the server can send no more than there is room for: what
+   * is under way is waited for, as the server would keep it from others for a while.
+   */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const end = performance.now() + MAX_QUIET_MS;
+    const isQuiet = (now: number) =>
+      [...this.#open].every(
+        ({ isTaking, held, size, lastAt }) => !isTaking || held >= size || now - lastAt >= QUIET_MS,
+      );
+    while (performance.now() < end && !isQuiet(performance.now())) await wait(QUIET_MS / 4);
+    for (const { controller } of this.#open) controller.abort();
+    this.#connected?.resolve();
+    await Promise.all(this.#running);
+  }
+
+  async #run(size: number): Promise<void> {
+    const { servers, logger } = this.#deps;
+    const rpc = servers.current;
+    const stream: OpenStream = {
+      size,
+      isTaking: true,
+      held: 0,
+      lastAt: performance.now(),
+      controller: new AbortController(),
+    };
+    this.#open.add(stream);
+    let retryAfterMs: number | undefined;
+    try {
+      await this.#read(rpc, stream);
+      logger.info({}, "the stream of jobs ended; opening another");
+    } catch (thrown) {
+      const error = toTaskQueueError(thrown);
+      retryAfterMs = error.retryAfterMs;
+      if (!this.#stopping.signal.aborted) {
+        if (!isPassing(error) && this.#connected !== undefined) {
+          this.#connected.reject(error);
+          this.#stopping.abort(error);
+        }
+        const level = isPassing(error) ? "warn" : "error";
+        logger[level]({ err: error }, "the stream of jobs broke; opening another");
+      }
+    }
+    servers.leave(rpc);
+    this.#over(stream);
+    this.#open.delete(stream);
+    this.#failures++;
+    await wait(retryWait(this.#failures, retryAfterMs), this.#stopping.signal).catch(() => {});
+    this.#isOpening = false;
+    this.fill();
+  }
+
+  async #read(rpc: WorkerServers["current"], stream: OpenStream): Promise<void> {
+    const { request, headers, leased, canceled } = this.#deps;
+    const { worker, queues, types, leaseMs } = request;
+    const messages = rpc.streamJobs(
+      { worker, queues: [...queues], types: [...types], maxInFlight: stream.size, lease: durationFromMs(leaseMs) },
+      { signal: stream.controller.signal, ...(headers && { headers }) },
+    );
+    const watchdog = setInterval(() => {
+      if (performance.now() - stream.lastAt > MAX_SILENCE_MS) stream.controller.abort();
+    }, MAX_SILENCE_MS / 8);
+    try {
+      for await (const { event } of messages) {
+        stream.lastAt = performance.now();
+        if (event.case === "lease") leased(event.value, stream);
+        else if (event.case === "cancel") canceled(event.value.jobId);
+        else if (event.case === "session") this.#opened();
+        else if (event.case === "drain") {
+          this.#deps.logger.info({}, "the server drains; going on elsewhere");
+          this.#deps.servers.leave(rpc);
+          this.#over(stream);
+          this.fill();
+        }
+      }
+    } finally {
+      clearInterval(watchdog);
+    }
+  }
+
+  #opened(): void {
+    this.#failures = 0;
+    this.#isOpening = false;
+    this.#connected?.resolve();
+    this.#connected = undefined;
+    this.fill();
+  }
+
+  #over(stream: OpenStream): void {
+    if (!stream.isTaking) return;
+    stream.isTaking = false;
+    this.#deps.over(stream);
+  }
+}

@@ -1,0 +1,148 @@
+import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Job as JobPb, JobStatus as JobStatusPb } from "../../gen/gotaskq/v1/job_pb.js";
+import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { fromPayloadKind, type JsonValue } from "./json.js";
+
+/** A state of a job. DONE, DEAD and CANCELED are final, but for a replay of a dead job. */
+export type JobStatus = "PENDING" | "RUNNING" | "DONE" | "FAILED" | "DEAD" | "CANCELED";
+
+/** One failed attempt. */
+export interface AttemptError {
+  /** When, ms since 1970. */
+  readonly at: number;
+  readonly error: string;
+  /** Which delivery it was, from 1. */
+  readonly delivery: number;
+  /** Who ran it. */
+  readonly worker: string;
+}
+
+/** A progress report of a handler. */
+export interface Progress {
+  /** 0 to 100. */
+  readonly percent: number;
+  /** Free text. */
+  readonly message: string;
+}
+
+/** The waits between retries: `min(baseDelayMs * 2^(retry - 1), maxDelayMs)` plus a random 0 to 40 % of that. */
+export interface Backoff {
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** What can change about a job. Times in ms since 1970. */
+export interface JobState {
+  readonly queue: string;
+  readonly type: string;
+  readonly status: JobStatus;
+  /** 0 to 10, higher first. */
+  readonly priority: number;
+  /** +1 at every visible change, from 1. */
+  readonly revision: number;
+  readonly retryCount: number;
+  readonly deliveries: number;
+  readonly lostLeases: number;
+  /** What the last failed attempt said; "" before. */
+  readonly error: string;
+  readonly progress: Progress | undefined;
+  readonly cancelRequested: boolean;
+  /** Who runs it or ran it last; "" before. */
+  readonly worker: string;
+  readonly runAfter: number;
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+}
+
+/** A job at one moment. Durations in ms, times in ms since 1970. */
+export interface Job extends JobState {
+  readonly id: string;
+  /** A JSON value, bytes, or undefined. */
+  readonly payload: JsonValue | Uint8Array | undefined;
+  /** What its handler returned, once DONE: a JSON value, bytes, or undefined. */
+  readonly result: JsonValue | Uint8Array | undefined;
+  readonly maxRetries: number;
+  readonly backoff: Backoff;
+  /** Longest attempt; 0: no limit. */
+  readonly timeoutMs: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The last 10 failed attempts, oldest first. */
+  readonly attemptErrors: readonly AttemptError[];
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** One change of one job, without payload and result. */
+export interface JobChange extends JobState {
+  readonly jobId: string;
+  /** When it changed, ms since 1970. */
+  readonly at: number;
+  /** Whether the job was deleted; the rest is then its last state. */
+  readonly deleted: boolean;
+}
+
+/** Whether a job of this status will never change again by itself. */
+export function isFinal(status: JobStatus): boolean {
+  return status === "DONE" || status === "DEAD" || status === "CANCELED";
+}
+
+const STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];
+
+/** Statuses as a filter of a request has them. */
+export function toStatuses(statuses: Iterable<JobStatus> = []): JobStatusPb[] {
+  return [...statuses].map((status) => JobStatusPb[status] ?? JobStatusPb.UNSPECIFIED);
+}
+
+/** A job as it came. */
+export function fromJob(job: JobPb): Job {
+  return {
+    id: job.id,
+    ...fromState(job),
+    payload: fromPayloadKind(job.payloadKind),
+    result: fromPayloadKind(job.resultKind),
+    maxRetries: job.maxRetries,
+    backoff: {
+      baseDelayMs: job.backoff?.baseDelay ? durationMs(job.backoff.baseDelay) : 0,
+      maxDelayMs: job.backoff?.maxDelay ? durationMs(job.backoff.maxDelay) : 0,
+    },
+    timeoutMs: job.timeout ? durationMs(job.timeout) : 0,
+    metadata: job.metadata,
+    attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
+      at: toMs(time) ?? 0,
+      error,
+      delivery,
+      worker,
+    })),
+    createdAt: toMs(job.createdAt) ?? 0,
+    updatedAt: toMs(job.updatedAt) ?? 0,
+  };
+}
+
+/** A change as it came. */
+export function fromChange(change: JobChangePb): JobChange {
+  return { jobId: change.jobId, ...fromState(change), at: toMs(change.time) ?? 0, deleted: change.deleted };
+}
+
+function fromState(state: JobPb | JobChangePb): JobState {
+  return {
+    queue: state.queue,
+    type: state.type,
+    status: STATUSES[state.status - 1] ?? "PENDING",
+    priority: state.priority,
+    revision: state.revision,
+    retryCount: state.retryCount,
+    deliveries: state.deliveries,
+    lostLeases: state.lostLeases,
+    error: state.error,
+    progress: state.progress && { percent: state.progress.percent, message: state.progress.message },
+    cancelRequested: state.cancelRequested,
+    worker: state.worker,
+    runAfter: toMs(state.runAfter) ?? 0,
+    startedAt: toMs(state.startedAt),
+    finishedAt: toMs(state.finishedAt),
+  };
+}
+
+function toMs(time: Timestamp | undefined): number | undefined {
+  return time && timestampMs(time);
+}

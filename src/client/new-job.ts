@@ -1,0 +1,83 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { BackoffSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { TaskQueueError } from "./errors.js";
+import type { Backoff } from "./job.js";
+import { type JsonValue, toPayloadKind } from "./json.js";
+
+/** A job to create. Durations in ms. */
+export interface NewJob {
+  /** Default: `default`. */
+  readonly queue?: string | undefined;
+  /** Selects the handler. */
+  readonly type: string;
+  /** Any JSON value, or bytes. */
+  readonly payload?: JsonValue | Uint8Array | undefined;
+  /** 0 (default) to 10, higher first. */
+  readonly priority?: number | undefined;
+  /** From now; not together with `runAfter`. */
+  readonly delayMs?: number | undefined;
+  /** Not before this time: a Date, or ms since 1970. */
+  readonly runAfter?: Date | number | undefined;
+  /** Retries after a failed attempt. Default: the server's. */
+  readonly maxRetries?: number | undefined;
+  /** The waits between retries. Default: the server's. */
+  readonly backoff?: Partial<Backoff> | undefined;
+  /** The longest one attempt may take. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
+  /** Labels to be kept with the job. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * While a job with this id is kept in the queue, the same id answers that job and creates none. Default: one of the
+   * client's own, so that a call that is tried again creates one job.
+   */
+  readonly requestId?: string | undefined;
+}
+
+/** A new job as a request has it. FIELD_INVALID for what no message can carry; the server checks the rest. */
+export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
+  const { queue = "", type, payload, priority = 0, delayMs, runAfter, maxRetries, backoff, timeoutMs, metadata } = job;
+  if (delayMs !== undefined && runAfter !== undefined) {
+    throw fieldInvalid(`${path}delayMs`, "cannot be set together with runAfter");
+  }
+  const int = (field: string, value: number) => {
+    if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) return value;
+    throw fieldInvalid(`${path}${field}`, `must be a whole number, got ${value}`);
+  };
+  const duration = (field: string, ms: number) => {
+    if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
+    throw fieldInvalid(`${path}${field}`, `must be a number of ms, got ${ms}`);
+  };
+  const time = (at: Date | number) => {
+    if (Number.isFinite(Number(at))) return timestampFromMs(Math.ceil(Number(at)));
+    throw fieldInvalid(`${path}runAfter`, `must be a time, got ${at}`);
+  };
+  const request = create(CreateJobRequestSchema, {
+    queue,
+    type,
+    payloadKind: toPayloadKind(`${path}payload`, payload, "payload", "payloadBytes"),
+    priority: int("priority", priority),
+    metadata: metadata && { ...metadata },
+    requestId: job.requestId ?? requestId,
+  });
+  if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };
+  if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time(runAfter) };
+  if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
+  if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
+  if (backoff !== undefined) {
+    const { baseDelayMs, maxDelayMs } = backoff;
+    request.backoff = create(BackoffSchema, {
+      baseDelay: baseDelayMs === undefined ? undefined : duration("backoff.baseDelayMs", baseDelayMs),
+      maxDelay: maxDelayMs === undefined ? undefined : duration("backoff.maxDelayMs", maxDelayMs),
+    });
+  }
+  return request;
+}
+
+function fieldInvalid(field: string, description: string): TaskQueueError {
+  return new TaskQueueError("INVALID_ARGUMENT", `${field}: ${description}`, {
+    reason: "FIELD_INVALID",
+    violations: [{ field, description }],
+  });
+}

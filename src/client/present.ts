@@ -1,0 +1,9 @@
+import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
+import { TaskQueueError } from "./errors.js";
+import { fromJob, type Job } from "./job.js";
+
+/** The job of an answer, which must be there. */
+export function presentJob(job: JobPb | undefined): Job {
+  if (job === undefined) throw new TaskQueueError("INTERNAL", "the server answered without the job");
+  return fromJob(job);
+}

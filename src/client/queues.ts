@@ -1,0 +1,146 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, FieldMaskSchema, timestampMs } from "@bufbuild/protobuf/wkt";
+import { createClient, type Transport } from "@connectrpc/connect";
+import {
+  QueueOrdering as QueueOrderingPb,
+  type Queue as QueuePb,
+  QueueService,
+  QueueSettingsSchema,
+} from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Caller, CallSettings } from "./calls.js";
+
+/** In which order the ready jobs of a queue are handed out. */
+export type QueueOrdering = "PRIORITY" | "RUN_AFTER";
+
+/** What can be changed on a queue. */
+export interface QueueSettings {
+  /** Default `PRIORITY`. */
+  readonly ordering: QueueOrdering;
+  /** Share under the policies `weighted` and `strict`. Default 1. */
+  readonly weight: number;
+  /** Most jobs RUNNING at once; 0 (default): no limit. */
+  readonly maxConcurrency: number;
+  /** Most jobs PENDING at once; 0 (default): no limit. */
+  readonly maxDepth: number;
+}
+
+/** The figures of a queue at one moment. */
+export interface QueueStats {
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly running: number;
+  readonly dead: number;
+  readonly done: number;
+  /** Ms since the oldest ready job became ready; undefined when none is ready. */
+  readonly oldestReadyAgeMs: number | undefined;
+}
+
+/** A named line of jobs. */
+export interface Queue {
+  readonly name: string;
+  readonly settings: QueueSettings;
+  readonly paused: boolean;
+  /** Ms since 1970. */
+  readonly createdAt: number;
+  readonly stats: QueueStats;
+}
+
+/** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
+export interface QueueClient {
+  /** FIELD_INVALID, QUEUE_EXISTS. */
+  create(name: string, settings?: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  get(name: string, call?: CallSettings): Promise<Queue>;
+  /** All, by name. */
+  list(call?: CallSettings): Promise<readonly Queue[]>;
+  /** Changes the settings that are given. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  update(name: string, settings: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
+  /** Without `force` QUEUE_NOT_EMPTY. QUEUE_NOT_FOUND, FIELD_INVALID for `default`. */
+  delete(name: string, options?: CallSettings & { readonly force?: boolean }): Promise<void>;
+  /** QUEUE_NOT_FOUND. */
+  pause(name: string, call?: CallSettings): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  resume(name: string, call?: CallSettings): Promise<Queue>;
+  /** Deletes every waiting job; answers how many. QUEUE_NOT_FOUND. */
+  purge(name: string, call?: CallSettings): Promise<number>;
+  /** The queues now, and again after changes, at most every `minIntervalMs`; goes on by itself after a break. Endless. */
+  watch(
+    options?: CallSettings & { readonly names?: readonly string[]; readonly minIntervalMs?: number },
+  ): AsyncIterable<readonly Queue[]>;
+}
+
+/** The fields of a mask, by setting. */
+const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
+  ordering: "settings.ordering",
+  weight: "settings.weight",
+  maxConcurrency: "settings.max_concurrency",
+  maxDepth: "settings.max_depth",
+};
+
+/** Makes the operations on queues. */
+export function createQueueClient(transport: Transport, caller: Caller): QueueClient {
+  const rpc = createClient(QueueService, transport);
+  const one = async (answer: Promise<{ queue?: QueuePb | undefined }>) => fromQueue((await answer).queue);
+  return {
+    create: (name, settings = {}, call) =>
+      one(caller.once((options) => rpc.createQueue({ name, settings: toSettings(settings) }, options), call)),
+    get: (name, call) => one(caller.repeatable((options) => rpc.getQueue({ name }, options), call)),
+    async list(call) {
+      const { queues } = await caller.repeatable((options) => rpc.listQueues({}, options), call);
+      return queues.map(fromQueue);
+    },
+    update(name, settings, call) {
+      const given = (Object.keys(PATHS) as (keyof QueueSettings)[]).filter((key) => settings[key] !== undefined);
+      const updateMask = create(FieldMaskSchema, { paths: given.map((key) => PATHS[key]) });
+      const queue = { name, settings: toSettings(settings) };
+      return one(caller.repeatable((options) => rpc.updateQueue({ queue, updateMask }, options), call));
+    },
+    async delete(name, { force = false, ...call } = {}) {
+      await caller.once((options) => rpc.deleteQueue({ name, force }, options), call);
+    },
+    pause: (name, call) => one(caller.repeatable((options) => rpc.pauseQueue({ name }, options), call)),
+    resume: (name, call) => one(caller.repeatable((options) => rpc.resumeQueue({ name }, options), call)),
+    async purge(name, call) {
+      return (await caller.once((options) => rpc.purgeQueue({ name }, options), call)).count;
+    },
+    async *watch({ names = [], minIntervalMs, signal } = {}) {
+      const request = {
+        names: [...names],
+        minInterval: minIntervalMs === undefined ? undefined : durationFromMs(minIntervalMs),
+      };
+      for await (const { event } of caller.resumed((options) => rpc.watchQueues(request, options), signal)) {
+        if (event.case === "snapshot") yield event.value.queues.map(fromQueue);
+      }
+    },
+  };
+}
+
+function toSettings({ ordering, ...settings }: Partial<QueueSettings>) {
+  return create(QueueSettingsSchema, {
+    ...settings,
+    ...(ordering !== undefined && { ordering: QueueOrderingPb[ordering] }),
+  });
+}
+
+function fromQueue(queue: QueuePb | undefined): Queue {
+  const { settings, stats } = queue ?? {};
+  return {
+    name: queue?.name ?? "",
+    settings: {
+      ordering: settings?.ordering === QueueOrderingPb.RUN_AFTER ? "RUN_AFTER" : "PRIORITY",
+      weight: settings?.weight ?? 1,
+      maxConcurrency: settings?.maxConcurrency ?? 0,
+      maxDepth: settings?.maxDepth ?? 0,
+    },
+    paused: queue?.paused ?? false,
+    createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,
+    stats: {
+      ready: stats?.ready ?? 0,
+      scheduled: stats?.scheduled ?? 0,
+      running: stats?.running ?? 0,
+      dead: stats?.dead ?? 0,
+      done: stats?.done ?? 0,
+      oldestReadyAgeMs: stats?.oldestReadyAge && durationMs(stats.oldestReadyAge),
+    },
+  };
+}

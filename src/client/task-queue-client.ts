@@ -1,0 +1,152 @@
+import { createClient, type Transport } from "@connectrpc/connect";
+import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
+import { createDlqClient, type DlqClient } from "./dlq.js";
+import { TaskQueueError } from "./errors.js";
+import { fromChange, fromJob, isFinal, type Job, type JobChange, type JobStatus, toStatuses } from "./job.js";
+import type { JobFilter, JobPage } from "./listing.js";
+import { type NewJob, toCreateRequest } from "./new-job.js";
+import { presentJob } from "./present.js";
+import { createQueueClient, type QueueClient } from "./queues.js";
+
+/** Which changes to watch; what is not set matches all. */
+export interface ChangeFilter {
+  readonly queues?: Iterable<string> | undefined;
+  readonly types?: Iterable<string> | undefined;
+  readonly statuses?: Iterable<JobStatus> | undefined;
+}
+
+/** A message of `watchJobs`. `cursor` is the position after it: a later watch from there misses nothing. */
+export type JobsEvent =
+  | { readonly kind: "event"; readonly change: JobChange; readonly cursor: string }
+  | { readonly kind: "heartbeat"; readonly cursor: string };
+
+/** Calls of a GoTaskQ server, as of the library: durations in ms, times in ms since 1970. Errors are `TaskQueueError`s. */
+export interface TaskQueueClient {
+  /** Creates a job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. */
+  create(job: NewJob, call?: CallSettings): Promise<{ readonly job: Job; readonly deduplicated: boolean }>;
+  /** Creates 1 to 1000 jobs, all or none; answers in order. */
+  createBatch(
+    jobs: readonly NewJob[],
+    call?: CallSettings,
+  ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  /** Creates a job, waits until it is DONE, DEAD or CANCELED, and answers it. An abort of the signal leaves the job. */
+  createAndWait(job: NewJob, call?: CallSettings): Promise<Job>;
+  /** Waits until a job is DONE, DEAD or CANCELED, and answers it. JOB_NOT_FOUND, also when it is deleted meanwhile. */
+  wait(id: string, call?: CallSettings): Promise<Job>;
+  /** JOB_NOT_FOUND. */
+  get(id: string, call?: CallSettings): Promise<Job>;
+  /** One page, the newest first within a queue. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  list(filter?: JobFilter, call?: CallSettings): Promise<JobPage>;
+  /** CANCELED at once, or RUNNING with `cancelRequested`. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  cancel(id: string, call?: CallSettings): Promise<Job>;
+  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  delete(id: string, call?: CallSettings): Promise<void>;
+  /**
+   * The job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. Goes on by itself after a break,
+   * for as long as it takes. JOB_NOT_FOUND.
+   */
+  watchJob(id: string, call?: CallSettings): AsyncIterable<Job>;
+  /**
+   * The changes of all jobs that match, each once, after `cursor` or from now on, with heartbeats between; endless. Goes
+   * on by itself after a break, and misses nothing. WATCH_COMPACTED: it was away for longer than the server keeps
+   * changes; list the jobs, then watch anew.
+   */
+  watchJobs(filter?: ChangeFilter, call?: CallSettings & { readonly cursor?: string }): AsyncIterable<JobsEvent>;
+  readonly queues: QueueClient;
+  readonly dlq: DlqClient;
+}
+
+/** Makes a client on any transport of Connect. */
+export function createTransportClient(transport: Transport, options: CallerOptions = {}): TaskQueueClient {
+  const rpc = createClient(JobService, transport);
+  const caller = createCaller(options);
+  const nextRequestId = caller.retries ? createRequestIds() : () => "";
+
+  async function create(job: NewJob, call?: CallSettings) {
+    const request = toCreateRequest(job, nextRequestId());
+    const { job: created, deduplicated } = await caller.repeatable((options) => rpc.createJob(request, options), call);
+    // Our own id was only known because an earlier try of this very call had got through.
+    return { job: presentJob(created), deduplicated: deduplicated && job.requestId !== undefined };
+  }
+
+  async function* watchJob(id: string, { signal }: CallSettings = {}): AsyncGenerator<Job> {
+    let revision = 0;
+    try {
+      for await (const { event } of caller.resumed((options) => rpc.watchJob({ id }, options), signal)) {
+        if (event.case !== "job" || event.value.revision <= revision) continue;
+        revision = event.value.revision;
+        const job = fromJob(event.value);
+        yield job;
+        if (isFinal(job.status)) return;
+      }
+    } catch (error) {
+      // It was there: it was deleted while the watch was broken.
+      const isGone = error instanceof TaskQueueError && error.reason === "JOB_NOT_FOUND";
+      if (!isGone || revision === 0) throw error;
+    }
+  }
+
+  async function waitFor(id: string, call?: CallSettings): Promise<Job> {
+    let last: Job | undefined;
+    for await (const job of watchJob(id, call)) last = job;
+    if (last !== undefined && isFinal(last.status)) return last;
+    throw new TaskQueueError("NOT_FOUND", `job ${id} was deleted before it ended`, {
+      reason: "JOB_NOT_FOUND",
+      metadata: { job_id: id },
+    });
+  }
+
+  return {
+    create,
+    async createBatch(jobs, call) {
+      const requests = jobs.map((job, index) => toCreateRequest(job, nextRequestId(), `requests[${index}].`));
+      const { results } = await caller.repeatable((options) => rpc.batchCreateJobs({ requests }, options), call);
+      return results.map(({ jobId, deduplicated }, index) => ({
+        id: jobId,
+        deduplicated: deduplicated && jobs[index]?.requestId !== undefined,
+      }));
+    },
+    async createAndWait(job, call) {
+      return waitFor((await create(job, call)).job.id, call);
+    },
+    wait: waitFor,
+    async get(id, call) {
+      return presentJob((await caller.repeatable((options) => rpc.getJob({ id }, options), call)).job);
+    },
+    async list(filter = {}, call) {
+      const request = { ...filter, statuses: toStatuses(filter.statuses) };
+      const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listJobs(request, options), call);
+      return { jobs: jobs.map(fromJob), nextPageToken };
+    },
+    async cancel(id, call) {
+      return presentJob((await caller.repeatable((options) => rpc.cancelJob({ id }, options), call)).job);
+    },
+    async delete(id, call) {
+      await caller.once((options) => rpc.deleteJob({ id }, options), call);
+    },
+    watchJob,
+    async *watchJobs({ queues = [], types = [], statuses } = {}, { cursor = "", signal } = {}) {
+      const filter = { queues: [...queues], types: [...types], statuses: toStatuses(statuses) };
+      let position = cursor;
+      const open = (options: Parameters<typeof rpc.watchJobs>[1]) =>
+        rpc.watchJobs({ ...filter, cursor: position }, options);
+      for await (const message of caller.resumed(open, signal)) {
+        const { event } = message;
+        position = message.cursor;
+        if (event.case === "change") yield { kind: "event", change: fromChange(event.value), cursor: position };
+        else if (event.case === "heartbeat") yield { kind: "heartbeat", cursor: position };
+      }
+    },
+    queues: createQueueClient(transport, caller),
+    dlq: createDlqClient(transport, caller),
+  };
+}
+
+/** Ids that no other client makes: random bytes, and a count. Short, as the server keeps them with the jobs. */
+function createRequestIds(): () => string {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(9));
+  const start = btoa(String.fromCharCode(...bytes));
+  let count = 0;
+  return () => `${start}.${(count++).toString(36)}`;
+}

@@ -1,0 +1,36 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { createNodeTransport } from "./node-transport.js";
+
+/** WorkerService of one server. */
+export type WorkerRpc = Client<typeof WorkerService>;
+
+/** The servers of one store: a worker uses one at a time, and goes to the next when that is away or drains. */
+export interface WorkerServers {
+  /** The one in use. */
+  readonly current: WorkerRpc;
+  /** Goes to the next one, unless another caller went on from `rpc` already. */
+  leave(rpc: WorkerRpc): void;
+  /** Closes all connections. */
+  close(): void;
+}
+
+/** Makes them of their addresses; there is at least one. */
+export function createWorkerServers(urls: readonly string[]): WorkerServers {
+  const transports = urls.map(createNodeTransport);
+  const rpcs = transports.map(({ transport }) => createClient(WorkerService, transport));
+  const [first] = rpcs;
+  if (first === undefined) throw new TypeError("url: there must be at least one");
+  let current = first;
+  return {
+    get current() {
+      return current;
+    },
+    leave(rpc) {
+      if (rpc === current) current = rpcs[(rpcs.indexOf(rpc) + 1) % rpcs.length] ?? first;
+    },
+    close() {
+      for (const { close } of transports) close();
+    },
+  };
+}

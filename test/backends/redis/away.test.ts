@@ -1,0 +1,339 @@
+import { describe, expect, test } from "vitest";
+import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { Handlers } from "../../../src/core/handler.js";
+import { type RedisServer, startRedis } from "../../support/redis.js";
+import { created, finished, present, type Refusal, reaches, reading, refusal } from "../../support/rpc.js";
+import { startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
+import { eventually, within } from "../../support/wait.js";
+import { newPrefix } from "./support/open.js";
+
+/** Longest that a caller waits for an answer while Redis is away, ms. */
+const ANSWER_MS = 2000;
+
+const AWAY = { code: "UNAVAILABLE", reason: "BACKEND_UNAVAILABLE", domain: "gotaskq" };
+
+function startOn(redis: RedisServer, env: TestEnvironment = {}, handlers?: Handlers): Promise<TestServer> {
+  const all = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: newPrefix(), ...env };
+  return startTestServer(all, handlers === undefined ? {} : { handlers });
+}
+
+/** What a call is refused with, in the time that a caller may have to wait. */
+function refusedInTime(call: Promise<unknown>): Promise<Refusal> {
+  return within(refusal(call), "a refusal", ANSWER_MS);
+}
+
+async function health(server: TestServer): Promise<{ code: number; status: string }> {
+  const response = await fetch(`${server.url}/healthz`);
+  const { status } = (await response.json()) as { status: string };
+  return { code: response.status, status };
+}
+
+/** Resolves once /healthz says so. */
+async function untilHealth(server: TestServer, status: "SERVING" | "NOT_SERVING"): Promise<void> {
+  const check = async () => ((await health(server)).status === status ? true : undefined);
+  await eventually(check, `the server to be ${status}`);
+}
+
+describe("while Redis is down", () => {
+  test("creates and reads are refused in time and say when to try again, and the server says that it does not serve", async () => {
+    const redis = await startRedis({ port: true, aof: "always" });
+    const server = await startOn(redis);
+    const id = await created(server, { type: "unknown-to-all" });
+    expect(await health(server)).toEqual({ code: 200, status: "SERVING" });
+    await redis.kill("SIGKILL");
+    for (const call of [
+      () => server.jobs.createJob({ type: "echo" }),
+      () => server.jobs.batchCreateJobs({ requests: [{ type: "echo" }, { type: "echo" }] }),
+      () => server.jobs.getJob({ id }),
+      () => server.jobs.listJobs({}),
+      () => server.jobs.cancelJob({ id }),
+      () => server.queues.createQueue({ name: "mail" }),
+      () => server.queues.listQueues({}),
+      () => server.dlq.listDeadJobs({}),
+      () => reading(server.jobs.watchJob({ id })).rest(),
+      () => reading(server.jobs.watchJobs({})).rest(),
+      () => reading(server.queues.watchQueues({})).rest(),
+    ]) {
+      expect(await refusedInTime(call())).toMatchObject({ ...AWAY, retryMs: 1000 });
+    }
+    expect(await health(server)).toEqual({ code: 503, status: "NOT_SERVING" });
+    expect(await server.metrics()).toContain("gotaskq_active_workers");
+    await redis.restart();
+    await untilHealth(server, "SERVING");
+    expect((await server.jobs.getJob({ id })).job).toMatchObject({ status: JobStatus.PENDING });
+    expect(await finished(server, await created(server, { type: "echo" }))).toMatchObject({ status: JobStatus.DONE });
+  });
+
+  test("running jobs run on, their outcomes are written after it, and watches outlive it", async () => {
+    const redis = await startRedis({ aof: "always" });
+    const started = signal();
+    const release = signal();
+    const held = async () => {
+      started.fire();
+      await release.fired;
+      return "result";
+    };
+    const server = await startOn(redis, { QUEUES: "mail" }, { held, quick: () => {} });
+    const leave = new AbortController();
+    const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
+    const queues = reading(server.queues.watchQueues({}, { signal: leave.signal }));
+    await changes.next();
+    const id = await created(server, { type: "held" });
+    const watch = reading(server.jobs.watchJob({ id }));
+    await started.fired;
+    await reaches(server, id, JobStatus.RUNNING);
+    await redis.kill("SIGKILL");
+    await untilHealth(server, "NOT_SERVING");
+    release.fire();
+    await refusedInTime(server.jobs.createJob({ type: "quick" }));
+    await redis.restart();
+
+    const states = (await watch.rest()).flatMap(({ event }) => (event.case === "job" ? [event.value] : []));
+    expect(states.at(-1)).toMatchObject({ status: JobStatus.DONE, deliveries: 1, retryCount: 0, lostLeases: 0 });
+    const revisions = states.map(({ revision }) => revision);
+    expect(revisions).toEqual([...new Set(revisions)].sort());
+    const later = await created(server, { queue: "mail", type: "quick" });
+    const seen = await changes.until(
+      ({ event }) => event.case === "change" && event.value.jobId === later && event.value.status === JobStatus.DONE,
+    );
+    const all = seen.flatMap(({ event }) => (event.case === "change" ? [event.value] : []));
+    const storyOf = (job: string) => all.filter(({ jobId }) => jobId === job).map(({ status }) => JobStatus[status]);
+    expect(storyOf(id)).toEqual(["PENDING", "RUNNING", "DONE"]);
+    expect(storyOf(later)).toEqual(["PENDING", "RUNNING", "DONE"]);
+    await queues.until(
+      ({ event }) =>
+        event.case === "snapshot" && event.value.queues.some(({ name, stats }) => name === "mail" && stats?.done === 1),
+    );
+    leave.abort();
+  });
+
+  test("a server that was started before it, and did nothing since, takes jobs of others after it", async () => {
+    const redis = await startRedis({ aof: "always" });
+    const prefix = newPrefix();
+    const one = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "0" });
+    const ran = signal();
+    const two = await startOn(redis, { REDIS_PREFIX: prefix }, { work: () => ran.fire() });
+    for (let turn = 0; turn < 2; turn++) {
+      await redis.restart();
+      await untilHealth(one, "SERVING");
+      await untilHealth(two, "SERVING");
+    }
+    await created(one, { type: "work" });
+    await within(ran.fired, "the run of the job", 1000);
+  });
+
+  test("jobs that were due meanwhile run when it is back", async () => {
+    const redis = await startRedis({ aof: "always" });
+    const server = await startOn(redis);
+    const id = await created(server, { type: "echo", schedule: { case: "delay", value: { seconds: 0n, nanos: 3e8 } } });
+    await redis.stop();
+    await untilHealth(server, "NOT_SERVING");
+    const due = performance.now() + 300;
+    await eventually(async () => (performance.now() > due ? true : undefined), "the time when it is due");
+    await redis.restart();
+    await untilHealth(server, "SERVING");
+    expect(await finished(server, id)).toMatchObject({ status: JobStatus.DONE, deliveries: 1, lostLeases: 0 });
+  });
+
+  test("a server ends in order, and soon", async () => {
+    const redis = await startRedis();
+    const started = signal();
+    const held = () => {
+      started.fire();
+      return new Promise(() => {});
+    };
+    const server = await startOn(redis, { SHUTDOWN_TIMEOUT: "100ms" }, { held });
+    await created(server, { type: "held" });
+    await started.fired;
+    await redis.kill("SIGSTOP");
+    await within(server.stop(), "the end of the server", 6000);
+  });
+});
+
+describe("while Redis takes calls and does not answer", () => {
+  test.each(["a port", "a socket"])("creates are refused in time, whenever they came: on %s", async (where) => {
+    const redis = await startRedis({ port: where === "a port", aof: "always" });
+    const server = await startOn(redis, { NUM_WORKERS: "0" });
+    await created(server, { type: "echo" });
+    await redis.kill("SIGSTOP");
+    // One after the other: those that come while another one waits must not wait for it first.
+    const calls: Promise<Refusal>[] = [];
+    for (let n = 0; n < 12; n++) {
+      calls.push(refusedInTime(server.jobs.createJob({ type: "echo" })));
+      await new Promise<void>((resolve) => setTimeout(resolve, 250));
+    }
+    for (const call of calls) expect(await call).toMatchObject({ ...AWAY, retryMs: 1000 });
+    expect(await health(server)).toEqual({ code: 503, status: "NOT_SERVING" });
+    await redis.kill("SIGCONT");
+    await untilHealth(server, "SERVING");
+    await created(server, { type: "echo" });
+  });
+
+  test("a job whose completion got no answer is completed once", async () => {
+    const redis = await startRedis({ aof: "always" });
+    const started = signal();
+    const release = signal();
+    const held = async () => {
+      started.fire();
+      await release.fired;
+    };
+    const server = await startOn(redis, {}, { held });
+    const id = await created(server, { type: "held" });
+    await reaches(server, id, JobStatus.RUNNING);
+    await redis.kill("SIGSTOP");
+    release.fire();
+    await untilHealth(server, "NOT_SERVING");
+    await redis.kill("SIGCONT");
+    await untilHealth(server, "SERVING");
+    expect(await finished(server, id)).toMatchObject({ status: JobStatus.DONE, deliveries: 1, revision: 3 });
+    expect(await server.metrics()).toMatch(/gotaskq_jobs_processed_total\{.*status="done".*\} 1\b/);
+  });
+});
+
+describe("when Redis comes back without its data", () => {
+  test("the default queue and QUEUES are made anew, and the server goes on", async () => {
+    const redis = await startRedis();
+    const server = await startOn(redis, { QUEUES: "mail,print" });
+    const lost = await created(server, { queue: "mail", type: "unknown-to-all" });
+    await redis.restart();
+    await untilHealth(server, "SERVING");
+    const names = async () => (await server.queues.listQueues({})).queues.map(({ name }) => name);
+    await eventually(async () => ((await names()).length === 3 ? true : undefined), "the queues");
+    expect(await names()).toEqual(["default", "mail", "print"]);
+    expect(await refusal(server.jobs.getJob({ id: lost }))).toMatchObject({ code: "NOT_FOUND" });
+    for (const queue of ["", "mail"]) {
+      expect(await finished(server, await created(server, { queue, type: "echo" }))).toMatchObject({ deliveries: 1 });
+    }
+  });
+
+  test("as after FLUSHALL, where no connection breaks: at the next create", async () => {
+    const redis = await startRedis();
+    const admin = redis.client();
+    const server = await startOn(redis, { QUEUES: "mail" });
+    const leave = new AbortController();
+    await created(server, { queue: "mail", type: "unknown-to-all" });
+    const old = await reading(server.jobs.watchJobs({}, { signal: leave.signal })).next();
+    await admin.flushall();
+    const id = await created(server, { type: "echo" });
+    expect(await finished(server, id)).toMatchObject({ status: JobStatus.DONE });
+    const remade = async () => {
+      const { queues } = await server.queues.listQueues({});
+      return queues.length === 2 ? queues.map(({ name }) => name) : undefined;
+    };
+    expect(await eventually(remade, "the queues")).toEqual(["default", "mail"]);
+    expect(await finished(server, await created(server, { queue: "mail", type: "echo" }))).toMatchObject({
+      status: JobStatus.DONE,
+    });
+    // Positions in the logs that were lost are too old; a new watch shows nothing of them.
+    expect(await refusal(reading(server.jobs.watchJobs({ cursor: old.cursor })).rest())).toMatchObject({
+      reason: "WATCH_COMPACTED",
+    });
+    const fresh = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
+    await fresh.next();
+    const next = await created(server, { queue: "mail", type: "unknown-to-all" });
+    const { event } = await fresh.next();
+    expect(event.case === "change" && event.value.jobId).toBe(next);
+    leave.abort();
+  });
+});
+
+describe("Redis forgets or refuses a little", () => {
+  test("SCRIPT FLUSH: scripts are loaded again", async () => {
+    const redis = await startRedis();
+    const admin = redis.client();
+    const server = await startOn(redis);
+    for (let turn = 0; turn < 3; turn++) {
+      await admin.script("FLUSH");
+      expect(await finished(server, await created(server, { type: "echo" }))).toMatchObject({ deliveries: 1 });
+    }
+    expect(present((await server.queues.getQueue({ name: "default" })).queue).stats).toMatchObject({ done: 3 });
+  });
+
+  test("full memory: creates are refused, running jobs end, others start, and a server can be started to run them", async () => {
+    const redis = await startRedis();
+    const admin = redis.client();
+    const prefix = newPrefix();
+    const started = signal();
+    const release = signal();
+    const held = async () => {
+      started.fire();
+      await release.fired;
+    };
+    const env = { REDIS_PREFIX: prefix, NUM_WORKERS: "1" };
+    const server = await startOn(redis, env, { held, quick: () => {} });
+    const first = await created(server, { type: "held" });
+    await started.fired;
+    const waiting = await created(server, { type: "quick" });
+    const other = await created(server, { type: "later" });
+    await admin.config("SET", "maxmemory", "1");
+    for (const call of [
+      () => server.jobs.createJob({ type: "quick" }),
+      () => server.jobs.batchCreateJobs({ requests: [{ type: "quick" }] }),
+      () => server.queues.createQueue({ name: "mail" }),
+    ]) {
+      expect(await refusedInTime(call())).toMatchObject({
+        code: "RESOURCE_EXHAUSTED",
+        reason: "QUEUE_FULL",
+        retryMs: 1000,
+      });
+    }
+    expect(await health(server)).toEqual({ code: 200, status: "SERVING" });
+    release.fire();
+    expect(await finished(server, first)).toMatchObject({ status: JobStatus.DONE, deliveries: 1 });
+    expect(await finished(server, waiting)).toMatchObject({ status: JobStatus.DONE, deliveries: 1 });
+    await server.queues.updateQueue({
+      queue: { name: "default", settings: { weight: 5 } },
+      updateMask: { paths: ["settings.weight"] },
+    });
+    // A break in the connection must not keep it from going on.
+    await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    const second = await startOn(redis, env, { later: () => {} });
+    expect(await finished(second, other)).toMatchObject({ status: JobStatus.DONE });
+    await untilHealth(server, "SERVING");
+    await admin.config("SET", "maxmemory", "0");
+    expect(await finished(server, await created(server, { type: "quick" }))).toMatchObject({ deliveries: 1 });
+  });
+
+  test.each(["normal", "pubsub"])(
+    "CLIENT KILL of %s connections: each change is heard once, and none is missed",
+    async (type) => {
+      const redis = await startRedis();
+      const admin = redis.client();
+      const prefix = newPrefix();
+      const server = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "0" });
+      // An answer to a lease that is lost costs the length of the lease.
+      const worker = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "4", LEASE_DURATION: "1s" });
+      const leave = new AbortController();
+      const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
+      await changes.next();
+      const ids: string[] = [];
+      for (let turn = 0; turn < 20; turn++) {
+        const batch = Array.from({ length: 5 }, () => server.jobs.createJob({ type: "echo" }));
+        if (turn % 4 === 1) await admin.call("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes");
+        for (const result of await Promise.allSettled(batch)) {
+          if (result.status === "fulfilled") ids.push(present(result.value.job).id);
+        }
+      }
+      expect(ids.length).toBeGreaterThan(80);
+      for (const id of ids) expect(await finished(worker, id)).toMatchObject({ status: JobStatus.DONE });
+      await untilHealth(server, "SERVING");
+      const last = await created(server, { type: "echo" });
+      const seen = await changes.until(
+        ({ event }) => event.case === "change" && event.value.jobId === last && event.value.status === JobStatus.DONE,
+      );
+      leave.abort();
+      const told = seen.flatMap(({ event }) =>
+        event.case === "change" ? [`${event.value.jobId} ${event.value.revision}`] : [],
+      );
+      expect(new Set(told).size).toBe(told.length);
+      for (const id of ids) {
+        const revisions = told.filter((line) => line.startsWith(`${id} `)).map((line) => Number(line.split(" ")[1]));
+        expect(revisions, `the changes of job ${id}`).toEqual(
+          Array.from({ length: revisions.length }, (_, n) => n + 1),
+        );
+        expect(revisions.length).toBeGreaterThanOrEqual(3);
+      }
+    },
+  );
+});

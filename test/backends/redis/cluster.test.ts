@@ -1,0 +1,154 @@
+import type { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type RedisCluster, startRedisCluster } from "../../support/redis.js";
+import { created, finished, present, reading, refusal } from "../../support/rpc.js";
+import { startTestServer, type TestServer } from "../../support/server.js";
+import { eventually, within } from "../../support/wait.js";
+import { add, createQueue, done, leaseOne, only, readAll } from "../contract/support.js";
+import { newPrefix, openBackend } from "./support/open.js";
+
+const SLOTS = 16_384;
+
+let cluster: RedisCluster;
+let clients: readonly Redis[];
+let url: string;
+
+beforeAll(async () => {
+  cluster = await startRedisCluster(3, { aof: "always" });
+  clients = cluster.nodes.map((node) => node.client());
+  url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`;
+});
+afterAll(() => {
+  for (const client of clients) client.disconnect();
+});
+
+/** Which node has a queue. */
+async function nodeOf(prefix: string, queue: string): Promise<number> {
+  const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:m`));
+  return Math.floor(slot / Math.ceil(SLOTS / cluster.nodes.length));
+}
+
+/** A name for a queue on each node, by node. */
+async function queueOnEachNode(prefix: string): Promise<string[]> {
+  const names: string[] = [];
+  for (let n = 0; names.filter(Boolean).length < cluster.nodes.length; n++) {
+    names[await nodeOf(prefix, `queue-${n}`)] ??= `queue-${n}`;
+  }
+  return names;
+}
+
+const startOn = (env: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
+  startTestServer({ USE_REDIS: "true", REDIS_URL: url, REDIS_PREFIX: newPrefix(), ...env });
+
+describe("on a cluster of three masters", () => {
+  test("queues live on all of them; creates over several, reads by bare id, cursors and watches work over all", async () => {
+    const prefix = newPrefix();
+    const { backend: one } = await openBackend({ url, prefix });
+    const { backend: two, heard } = await openBackend({ url, prefix });
+    const queues = await queueOnEachNode(prefix);
+    for (const queue of queues) await createQueue(one, queue);
+    const cursor = await one.head();
+    const ids = await add(one, ...[...queues, "default", ...queues].map((queue) => ({ queue })));
+    expect((await two.get(ids)).map((job) => job?.queue)).toEqual([...queues, "default", ...queues]);
+    expect((await readAll(two, cursor)).changes.map(({ jobId }) => jobId).toSorted()).toEqual(ids.toSorted());
+    const isHeard = async () => (heard.changesHeard.length === ids.length ? true : undefined);
+    await eventually(isHeard, "the changes on the other server");
+    for (const queue of queues) {
+      const leased = await leaseOne(two, { queues: [queue] });
+      expect(only(await one.complete([done(leased)])).outcome).toBe("APPLIED");
+    }
+    // All or nothing, though no step touches two queues.
+    const unknown = add(one, { queue: queues[0] as string }, { queue: "unknown" });
+    await expect(unknown).rejects.toMatchObject({ reason: "QUEUE_NOT_FOUND" });
+    expect(only(await one.queues([queues[0] as string])).stats).toMatchObject({ ready: 1, done: 1 });
+  });
+
+  test("a slot that moves to another node is followed", async () => {
+    const prefix = newPrefix();
+    const { backend } = await openBackend({ url, prefix });
+    const queue = (await queueOnEachNode(prefix))[0] as string;
+    await createQueue(backend, queue);
+    const [id = ""] = await add(backend, { queue });
+    const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:m`));
+    const [from, to] = clients as [Redis, Redis];
+    const [fromId, toId] = await Promise.all(
+      [from, to].map(async (node) => String(await node.call("CLUSTER", "MYID"))),
+    );
+    const port = cluster.nodes[1]?.port ?? 0;
+    await to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", String(fromId));
+    await from.call("CLUSTER", "SETSLOT", slot, "MIGRATING", String(toId));
+    const keys = (await from.call("CLUSTER", "GETKEYSINSLOT", slot, 1000)) as string[];
+    await from.call("MIGRATE", "127.0.0.1", port, "", 0, 5000, "KEYS", ...keys);
+    for (const node of [to, from, clients[2] as Redis])
+      await node.call("CLUSTER", "SETSLOT", slot, "NODE", String(toId));
+    const [second = ""] = await add(backend, { queue });
+    expect((await backend.get([id, second])).map((job) => job?.queue)).toEqual([queue, queue]);
+    expect((await leaseOne(backend, { queues: [queue] })).job.id).toBe(id);
+    expect(await to.hlen(`${prefix}:{${queue}}:j`)).toBe(2);
+  });
+
+  test("changes are heard though the node that told of them closes its connections", async () => {
+    const prefix = newPrefix();
+    const { backend: one } = await openBackend({ url, prefix });
+    const { backend: two, heard } = await openBackend({ url, prefix });
+    await add(one, {});
+    await eventually(async () => (heard.changesHeard.length === 1 ? true : undefined), "the first change");
+    for (let turn = 0; turn < 3; turn++) {
+      for (const client of clients) await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+      const [id = ""] = await add(one, {});
+      // Nothing else happens in this queue that would show that something was missed.
+      const isHeard = async () => heard.changesHeard.find(({ jobId }) => jobId === id);
+      await eventually(isHeard, `the change of turn ${turn}`);
+    }
+    expect(heard.changesHeard.map(({ jobId }) => jobId)).toHaveLength(4);
+    expect((await two.get(heard.changesHeard.map(({ jobId }) => jobId))).every(Boolean)).toBe(true);
+  });
+
+  test("a node that comes back empty: the default queue is made anew at the next create in it", async () => {
+    const prefix = newPrefix();
+    const server = await startOn({ REDIS_PREFIX: prefix });
+    const node = clients[await nodeOf(prefix, "default")] as Redis;
+    await node.unlink(...(await node.keys(`${prefix}:{default}:*`)));
+    expect(await finished(server, await created(server, { type: "echo" }))).toMatchObject({ status: JobStatus.DONE });
+  });
+
+  test.each(["SIGKILL", "SIGSTOP"] as const)(
+    "a master that is gone by %s is away for its queues, and everything goes on when it is back",
+    async (signal) => {
+      const prefix = newPrefix();
+      const server = await startOn({ REDIS_PREFIX: prefix });
+      const queues = await queueOnEachNode(prefix);
+      for (const name of queues) await server.queues.createQueue({ name });
+      const leave = new AbortController();
+      const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
+      await changes.next();
+      // Not the one that has the list of queues.
+      const registry = await nodeOf(prefix, "*");
+      const gone = [0, 1, 2].find((node) => node !== registry) as number;
+      const node = present(cluster.nodes[gone]);
+      await node.kill(signal);
+      expect(
+        await within(
+          refusal(server.jobs.createJob({ queue: queues[gone] as string, type: "echo" })),
+          "a refusal",
+          2500,
+        ),
+      ).toMatchObject({
+        code: "UNAVAILABLE",
+        reason: "BACKEND_UNAVAILABLE",
+      });
+      if (signal === "SIGKILL") await node.restart();
+      else await node.kill("SIGCONT");
+      for (const queue of queues) {
+        const attempt = () => created(server, { queue, type: "echo" }).catch(() => undefined);
+        const id = await eventually(attempt, `a create in ${queue}`);
+        expect(await finished(server, id)).toMatchObject({ status: JobStatus.DONE });
+        await changes.until(
+          ({ event }) => event.case === "change" && event.value.jobId === id && event.value.status === JobStatus.DONE,
+        );
+      }
+      leave.abort();
+    },
+  );
+});

@@ -1,0 +1,142 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { freePort } from "../../support/free-port.js";
+import { startRedis } from "../../support/redis.js";
+import { created, reaches } from "../../support/rpc.js";
+import { createClients } from "../../support/server.js";
+import { spawnServer, startServerProcess } from "../../support/server-process.js";
+import { GRPC } from "../../support/transports.js";
+import { within } from "../../support/wait.js";
+
+/** A folder without a `.env` of anybody. */
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "gotaskq-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** What a server that does not start prints. */
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function outcomeOn(url: string): Promise<Outcome> {
+  const child: ChildProcess = spawnServer({ USE_REDIS: "true", REDIS_URL: url }, folder);
+  const text = { stdout: "", stderr: "" };
+  child.stdout?.on("data", (chunk) => {
+    text.stdout += chunk;
+  });
+  child.stderr?.on("data", (chunk) => {
+    text.stderr += chunk;
+  });
+  const [code] = await within(once(child, "close"), "the end of the server", 30_000);
+  return { code: code as number | null, ...text };
+}
+
+const onPort = (...args: string[]) => startRedis({ port: true, args });
+
+/** Where a server does not start, and what it says. */
+const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, reason: RegExp])[] = [
+  [
+    "where nobody listens",
+    async () => `redis://me:secret@127.0.0.1:${await freePort()}`,
+    /redis:\/\/me:\*\*\*@127\.0\.0\.1.*ECONNREFUSED/,
+  ],
+  ["on a socket that is not there", async () => `unix://${folder}/none.sock`, /none\.sock.*ENOENT/],
+  [
+    "when no host has this name",
+    async () => "redis://no-such-host.invalid:6379",
+    /no-such-host\.invalid.*(ENOTFOUND|EAI_AGAIN)/,
+  ],
+  [
+    "with a wrong password",
+    async () => `redis://:secret@127.0.0.1:${(await onPort("--requirepass", "right")).port}`,
+    /WRONGPASS/,
+  ],
+  ["without the password", async () => (await onPort("--requirepass", "right")).url, /NOAUTH/],
+  ["on a database that does not exist", async () => `${(await onPort()).url}/99`, /DB index/],
+  [
+    "on a replica, which takes no writes",
+    async () => (await onPort("--replicaof", "127.0.0.1", String((await onPort()).port))).url,
+    /READONLY/,
+  ],
+  [
+    "on a Redis that does not answer",
+    async () => {
+      const redis = await onPort();
+      await redis.kill("SIGSTOP");
+      return redis.url;
+    },
+    /does not answer/,
+  ],
+  [
+    "on data of a newer version",
+    async () => {
+      const redis = await onPort();
+      await redis.client().set("gotaskq:{*}:schema", "2");
+      return redis.url;
+    },
+    /written by another version of GoTaskQ \(layout 2; this one reads 1\)/,
+  ],
+  ["where no Sentinel answers", async () => `redis+sentinel://127.0.0.1:${await freePort()}/mine`, /[Ss]entinel/],
+  [
+    "as a cluster, on a server that is none",
+    async () => (await onPort()).url.replace("redis:", "redis+cluster:"),
+    /cluster/i,
+  ],
+];
+
+describe("a server does not start, and says why in a sentence that names REDIS_URL", () => {
+  let outcomes: readonly Outcome[];
+
+  // All at the same time: some wait for their Redis for seconds.
+  beforeAll(async () => {
+    outcomes = await Promise.all(REFUSED.map(async ([, url]) => outcomeOn(await url())));
+  });
+
+  test.each(REFUSED.map(([what, , reason], index) => [what, reason, index] as const))("%s", (_, reason, index) => {
+    const { code, stdout, stderr } = outcomes[index] as Outcome;
+    expect(stderr).toMatch(/^REDIS_URL: .*\n$/);
+    expect(stderr).toMatch(reason);
+    expect(stderr).not.toContain("secret");
+    expect(code).toBe(2);
+    expect(stdout).not.toContain("listens on");
+  });
+
+  test("with a URL that cannot be read; its password is not shown", async () => {
+    const { code, stderr } = await outcomeOn("redis://me:secret/@host");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/REDIS_URL: must be redis:\/\/host/);
+    expect(stderr).not.toContain("secret");
+  });
+});
+
+describe("a server that starts", () => {
+  test("warns of a Redis that drops keys and keeps nothing", async () => {
+    const { url } = await startRedis({ args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"] });
+    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" }, folder);
+    expect(server.output()).toMatch(/allkeys-lru.*set it to noeviction/);
+    expect(server.output()).toMatch(/keeps nothing on disk.*set appendonly yes/);
+    expect(await server.end()).toBe(0);
+  });
+
+  test("says nothing of one that keeps all, and finds its jobs again after a restart", async () => {
+    const { url } = await startRedis({ aof: "always" });
+    const env = { USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" };
+    const first = await startServerProcess({ ...env, NUM_WORKERS: "0" }, folder);
+    expect(first.output()).not.toContain('"level":40');
+    const id = await created(createClients(GRPC, first.url), { type: "echo" });
+    await first.end("SIGKILL");
+    const second = await startServerProcess(env, folder);
+    await reaches(createClients(GRPC, second.url), id, JobStatus.DONE);
+    expect(await second.end()).toBe(0);
+  });
+});

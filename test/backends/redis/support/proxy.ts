@@ -1,0 +1,47 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+
+/** Stands between a server and its Redis. */
+export interface Proxy {
+  readonly port: number;
+  /** From now on nothing passes on the connections there are, and nobody is told; new ones work. */
+  deaden(): void;
+}
+
+/** Starts a proxy to a port of this machine; it ends with the test. */
+export async function startProxy(target: number): Promise<Proxy> {
+  const open = new Set<Socket>();
+  let pairs: { near: Socket; far: Socket }[] = [];
+  const server = createServer((near) => {
+    const far = connect(target, "127.0.0.1");
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(socket);
+      socket.on("data", (chunk) => void other.write(chunk));
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        open.delete(socket);
+        other.destroy();
+      });
+    }
+    pairs.push({ near, far });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    deaden() {
+      for (const { near, far } of pairs) {
+        for (const socket of [near, far]) socket.removeAllListeners("data").pause();
+      }
+      pairs = [];
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface, type Interface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
+
+/** A program that a row runs beside itself. */
+export interface BenchProcess {
+  readonly child: ChildProcess;
+  /** The next line of its output that matches; answers the first group. Rejects when it ends instead. */
+  line(pattern: RegExp): Promise<string>;
+  /** Ends it in order. */
+  end(): Promise<void>;
+}
+
+/** The server as `npm start` runs it, on a free port. */
+export async function startServerProcess(
+  env: Readonly<Record<string, string>>,
+): Promise<BenchProcess & { readonly url: string }> {
+  const server = start([MAIN], { PORT: "0", LOG_LEVEL: "warn", ...env });
+  return { ...server, url: await server.line(/listens on (http:\/\/\S+)/) };
+}
+
+/** A program of this folder, in TypeScript. */
+export function startProgram(name: string, env: Readonly<Record<string, string>>): BenchProcess {
+  return start(["--import", "tsx", fileURLToPath(new URL(name, import.meta.url))], env);
+}
+
+function start(args: readonly string[], env: Readonly<Record<string, string>>): BenchProcess {
+  const options = { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] as const };
+  const child = spawn(process.execPath, [...(env.XARGS ?? "").split(" ").filter(Boolean), ...args], {
+    ...options,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = once(child, "exit");
+  const lines = createInterface({ input: child.stdout });
+  process.on("exit", () => child.kill("SIGKILL"));
+  return {
+    child,
+    line: (pattern) => Promise.race([nextLine(lines, pattern), ended(exit, args)]),
+    async end() {
+      child.kill();
+      await exit;
+    },
+  };
+}
+
+function nextLine(lines: Interface, pattern: RegExp): Promise<string> {
+  return new Promise((resolve) => {
+    const look = (line: string) => {
+      const found = pattern.exec(line);
+      if (found === null) return;
+      lines.off("line", look);
+      resolve(found[1] ?? line);
+    };
+    lines.on("line", look);
+  });
+}
+
+async function ended(exit: Promise<unknown>, args: readonly string[]): Promise<never> {
+  await exit;
+  throw new Error(`${args.at(-1)} ended too early`);
+}

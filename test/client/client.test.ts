@@ -1,0 +1,330 @@
+import { execFileSync } from "node:child_process";
+import { createClient, type JobsEvent, TaskQueueError } from "gotaskq/client";
+import { createClient as createWebClient } from "gotaskq/client/web";
+import { beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../support/free-port.js";
+import { startTestServer, type TestServer } from "../support/server.js";
+import { signal } from "../support/signal.js";
+import { within } from "../support/wait.js";
+import { startProxy } from "./proxy.js";
+import { clientOf, startServerAlone } from "./support.js";
+
+let server: TestServer;
+let names = 0;
+
+beforeAll(async () => {
+  server = await startTestServer();
+});
+
+/** A queue of the test's own. */
+async function fresh(): Promise<string> {
+  const queue = `client-${names++}`;
+  await clientOf(server.url).queues.create(queue);
+  return queue;
+}
+
+/** The error of a call, which must fail. */
+async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
+  const error = await within(
+    call.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+    "the answer to a call",
+  );
+  if (!(error instanceof TaskQueueError)) throw new Error(`expected a TaskQueueError, got ${error}`);
+  return error;
+}
+
+describe.each([
+  ["in Node", (url: string) => clientOf(url)],
+  ["for browsers", (url: string) => createWebClient(url)],
+])("a client %s", (_name, connect) => {
+  test("creates, reads, lists, cancels and deletes jobs", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    const runAfter = Date.now() + 3_600_000;
+    const { job, deduplicated } = await client.create({
+      ...{ queue, type: "echo", payload: { a: [1, "é 😀"] }, priority: 3, runAfter, maxRetries: 7, timeoutMs: 1500 },
+      ...{ backoff: { baseDelayMs: 20, maxDelayMs: 200 }, metadata: { team: "search" } },
+    });
+    expect(deduplicated).toBe(false);
+    expect(job).toMatchObject({
+      ...{ queue, type: "echo", payload: { a: [1, "é 😀"] }, priority: 3, runAfter, maxRetries: 7, timeoutMs: 1500 },
+      ...{
+        backoff: { baseDelayMs: 20, maxDelayMs: 200 },
+        metadata: { team: "search" },
+        status: "PENDING",
+        revision: 1,
+      },
+    });
+    expect(await client.get(job.id)).toEqual(job);
+    const made = await client.createBatch([
+      { queue, type: "echo", delayMs: 60_000, payload: Uint8Array.of(0, 255) },
+      { queue, type: "other", delayMs: 60_000, requestId: "mine" },
+    ]);
+    const again = await client.create({ queue, type: "other", requestId: "mine" });
+    expect(again).toMatchObject({ deduplicated: true, job: { id: made[1]?.id } });
+    expect((await client.get(made[0]?.id ?? "")).payload).toEqual(Uint8Array.of(0, 255));
+    const page = await client.list({ queue, pageSize: 2, statuses: ["PENDING"] });
+    const rest = await client.list({ queue, pageSize: 2, statuses: ["PENDING"], pageToken: page.nextPageToken });
+    expect([...page.jobs, ...rest.jobs].map(({ id }) => id)).toEqual([made[1]?.id, made[0]?.id, job.id]);
+    expect(await client.cancel(job.id)).toMatchObject({ status: "CANCELED" });
+    await client.delete(job.id);
+    expect(await failure(client.get(job.id))).toMatchObject({ reason: "JOB_NOT_FOUND", metadata: { job_id: job.id } });
+  });
+
+  test("waits for the end of a job, and watches one to its end", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    expect(await client.createAndWait({ queue, type: "echo", payload: [1] })).toMatchObject({
+      ...{ status: "DONE", result: [1] },
+    });
+    const { job } = await client.create({ queue, type: "sleep", payload: { ms: 20 }, delayMs: 20 });
+    const seen: string[] = [];
+    for await (const { status } of client.watchJob(job.id)) seen.push(status);
+    expect(seen.at(-1)).toBe("DONE");
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  test("says what is wrong, with every bad field, in errors that a program can read", async () => {
+    const client = connect(server.url);
+    const error = await failure(client.createBatch([{ type: "echo" }, { type: "", priority: 11, maxRetries: -1 }]));
+    expect(error).toMatchObject({ name: "TaskQueueError", code: "INVALID_ARGUMENT", reason: "FIELD_INVALID" });
+    expect(error.violations.map(({ field }) => field).sort()).toEqual([
+      ...["requests[1].maxRetries", "requests[1].priority", "requests[1].type"],
+    ]);
+    const queue = await fresh();
+    await client.queues.update(queue, { maxDepth: 1 });
+    await client.create({ queue, type: "none" });
+    const full = await failure(client.create({ queue, type: "none" }));
+    expect(full).toMatchObject({ reason: "QUEUE_FULL", metadata: { queue }, retryAfterMs: 1000 });
+    const circular: { self?: unknown } = {};
+    circular.self = circular;
+    const unwritable = { type: "echo", payload: circular as never };
+    expect(await failure(client.create(unwritable))).toMatchObject({ violations: [{ field: "payload" }] });
+    expect(await failure(client.create({ type: "echo", delayMs: Number.NaN }))).toMatchObject({
+      ...{ violations: [{ field: "delayMs" }] },
+    });
+    expect(await failure(client.wait("1"))).toMatchObject({ reason: "JOB_NOT_FOUND" });
+  });
+
+  test("makes, changes, pauses, empties and deletes queues, and watches them", async () => {
+    const client = connect(server.url);
+    const name = `queue-${names++}`;
+    const made = await client.queues.create(name, { ordering: "RUN_AFTER", weight: 2 });
+    expect(made).toMatchObject({ name, paused: false, settings: { ordering: "RUN_AFTER", weight: 2, maxDepth: 0 } });
+    expect((await client.queues.update(name, { maxConcurrency: 3 })).settings).toMatchObject({
+      ...{ ordering: "RUN_AFTER", weight: 2, maxConcurrency: 3 },
+    });
+    expect(await client.queues.pause(name)).toMatchObject({ paused: true });
+    await client.create({ queue: name, type: "echo" });
+    expect(await failure(client.queues.delete(name))).toMatchObject({ reason: "QUEUE_NOT_EMPTY" });
+    for await (const [queue] of client.queues.watch({ names: [name] })) {
+      expect(queue).toMatchObject({ name, stats: { ready: 1 } });
+      break;
+    }
+    expect(await client.queues.purge(name)).toBe(1);
+    expect(await client.queues.resume(name)).toMatchObject({ paused: false });
+    expect((await client.queues.list()).map((queue) => queue.name)).toContain(name);
+    await client.queues.delete(name, { force: true });
+    expect(await failure(client.queues.get(name))).toMatchObject({
+      reason: "QUEUE_NOT_FOUND",
+      metadata: { queue: name },
+    });
+  });
+
+  test("looks into the dead-letter queue, replays and deletes", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    const die = () => client.createAndWait({ queue, type: "fail", payload: { message: "no luck" }, maxRetries: 0 });
+    const [first, second] = [await die(), await die()];
+    expect(first).toMatchObject({
+      status: "DEAD",
+      error: "no luck",
+      attemptErrors: [{ error: "no luck", delivery: 1 }],
+    });
+    expect((await client.dlq.list({ queue })).jobs.map(({ id }) => id)).toEqual([second.id, first.id]);
+    expect(await client.dlq.replayMatching({ queue, errorContains: "luck" }, { dryRun: true })).toBe(2);
+    expect(await client.dlq.replayMatching({ queue, diedBefore: 1 })).toBe(0);
+    await client.queues.pause(queue);
+    expect(await client.dlq.replay(first.id)).toMatchObject({ status: "PENDING", retryCount: 0 });
+    expect(await client.dlq.get(second.id)).toMatchObject({ id: second.id });
+    await client.dlq.delete(second.id);
+    expect(await failure(client.dlq.get(second.id))).toMatchObject({ reason: "JOB_NOT_FOUND" });
+    expect(await client.dlq.purgeMatching({ queue })).toBe(0);
+  });
+
+  test("ends whatever waits when its signal is aborted, with the signal's reason", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    const { job } = await client.create({ queue, type: "none" });
+    const reason = new Error("enough");
+    for (const begin of [
+      async (abort: AbortSignal) => void (await client.wait(job.id, { signal: abort })),
+      async (abort: AbortSignal) => {
+        for await (const _event of client.watchJobs({ queues: [queue] }, { signal: abort }));
+      },
+      async (abort: AbortSignal) => void (await createClient("http://127.0.0.1:1").get("1", { signal: abort })),
+    ]) {
+      const controller = new AbortController();
+      const waiting = begin(controller.signal);
+      setImmediate(() => controller.abort(reason));
+      await expect(within(waiting, "the end of a call")).rejects.toBe(reason);
+    }
+  });
+});
+
+describe("a watch", () => {
+  test("of one job goes on after its connection broke, and ends with the job", async () => {
+    const proxy = await startProxy(server.port);
+    const client = clientOf(proxy.url);
+    const queue = await fresh();
+    const retried = signal();
+    const watcher = clientOf(proxy.url, { onRetry: () => retried.fire() });
+    const { job } = await client.create({ queue, type: "echo", delayMs: 60_000, payload: 1 });
+    const first = signal();
+    const revisions: number[] = [];
+    const statuses: string[] = [];
+    const watched = (async () => {
+      for await (const { revision, status } of watcher.watchJob(job.id)) {
+        revisions.push(revision);
+        statuses.push(status);
+        first.fire();
+      }
+    })();
+    await within(first.fired, "the first state");
+    proxy.cut();
+    await within(retried.fired, "the break");
+    await clientOf(server.url).cancel(job.id);
+    await within(watched, "the end of the watch");
+    expect(statuses).toEqual(["PENDING", "CANCELED"]);
+    expect(revisions).toEqual([1, 2]);
+  });
+
+  test("of jobs misses nothing and tells nothing twice, over many breaks", async () => {
+    const proxy = await startProxy(server.port);
+    const queue = await fresh();
+    const client = clientOf(server.url);
+    const watcher = clientOf(proxy.url);
+    const seen: string[] = [];
+    const begun = signal();
+    const all = signal();
+    const leave = new AbortController();
+    const watched = (async () => {
+      for await (const event of watcher.watchJobs(
+        { queues: [queue], statuses: ["PENDING"] },
+        { signal: leave.signal },
+      )) {
+        begun.fire();
+        if (event.kind !== "event") continue;
+        seen.push(event.change.jobId);
+        if (seen.length === 60) all.fire();
+      }
+    })();
+    await within(begun.fired, "the beginning");
+    const made: string[] = [];
+    for (let at = 0; at < 60; at++) {
+      made.push((await client.create({ queue, type: "none" })).job.id);
+      if (at % 15 === 7) proxy.cut();
+    }
+    await within(all.fired, "all jobs", 30_000);
+    expect(seen).toEqual(made);
+    leave.abort();
+    await expect(watched).rejects.toBe(leave.signal.reason);
+  });
+
+  test("says WATCH_COMPACTED when its cursor is older than what the server keeps", async () => {
+    const small = await startTestServer({ CHANGE_LOG_SIZE: "1000" });
+    const client = clientOf(small.url);
+    let cursor = "";
+    for await (const event of client.watchJobs()) {
+      cursor = event.cursor;
+      break;
+    }
+    for (let batch = 0; batch < 3; batch++) {
+      await client.createBatch(Array.from({ length: 1000 }, () => ({ type: "none" })));
+    }
+    const watched = (async (): Promise<JobsEvent | undefined> => {
+      for await (const event of client.watchJobs({}, { cursor })) if (event.kind === "event") return event;
+      return undefined;
+    })();
+    expect(await failure(watched)).toMatchObject({ reason: "WATCH_COMPACTED", code: "OUT_OF_RANGE" });
+  });
+
+  test("waits for a job that is deleted with JOB_NOT_FOUND", async () => {
+    const client = clientOf(server.url);
+    const queue = await fresh();
+    const { job } = await client.create({ queue, type: "none" });
+    const seen = signal();
+    const watched = (async () => {
+      for await (const _state of client.watchJob(job.id)) seen.fire();
+    })();
+    const waited = failure(client.wait(job.id));
+    await within(seen.fired, "the first state");
+    await client.queues.purge(queue);
+    await within(watched, "the end of the watch");
+    expect(await waited).toMatchObject({ reason: "JOB_NOT_FOUND" });
+  });
+});
+
+describe("a create", () => {
+  test("that finds no server is made when it is there, and once only", async () => {
+    const port = await freePort();
+    const proxy = await startProxy(port);
+    const retried = signal();
+    const client = clientOf(proxy.url, { onRetry: () => retried.fire() });
+    const created = client.create({ type: "none" });
+    await within(retried.fired, "a retry");
+    proxy.lead(server.port);
+    const { job, deduplicated } = await within(created, "the answer");
+    expect(deduplicated).toBe(false);
+    expect((await clientOf(server.url).get(job.id)).status).toBe("PENDING");
+  });
+
+  test("whose answers are lost creates one job", async () => {
+    const queue = await fresh();
+    const proxy = await startProxy(server.port);
+    const client = clientOf(proxy.url);
+    // The connection breaks whenever a job was created, while its answer may be on the way.
+    const direct = clientOf(server.url);
+    const leave = new AbortController();
+    const begun = signal();
+    let cuts = 0;
+    const cutting = (async () => {
+      for await (const event of direct.watchJobs({ queues: [queue] }, { signal: leave.signal })) {
+        begun.fire();
+        if (event.kind === "event" && cuts++ < 20) proxy.cut();
+      }
+    })();
+    await within(begun.fired, "the watch");
+    const made = await Promise.all(Array.from({ length: 20 }, () => client.create({ queue, type: "none" })));
+    leave.abort();
+    await expect(cutting).rejects.toBe(leave.signal.reason);
+    expect((await direct.queues.get(queue)).stats.ready).toBe(20);
+    expect(new Set(made.map(({ job }) => job.id)).size).toBe(20);
+  });
+
+  test("fails with UNAVAILABLE when the time for retries is over, or there is none", async () => {
+    const client = clientOf("http://127.0.0.1:1", { retryMs: 0 });
+    expect(await failure(client.create({ type: "none" }))).toMatchObject({
+      code: "UNAVAILABLE",
+      reason: "UNAVAILABLE",
+    });
+    const brief = clientOf("http://127.0.0.1:1", { retryMs: 300 });
+    expect(await failure(brief.create({ type: "none" }))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+});
+
+test("a program with an idle client ends by itself", async () => {
+  const alone = await startServerAlone();
+  const program = `import { createClient } from "gotaskq/client";
+    const { job } = await createClient(${JSON.stringify(alone.url)}).create({ type: "none" });
+    console.log(job.status);`;
+  const output = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+    encoding: "utf8",
+    timeout: 10_000,
+  });
+  expect(output.trim()).toBe("PENDING");
+  await alone.end();
+});

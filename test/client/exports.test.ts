@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { fileURLToPath } from "node:url";
+import type * as client from "gotaskq/client";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import type * as core from "../../src/core/handler.js";
+import type { Logger } from "../../src/core/logger.js";
+
+const BUILTINS = new Set(builtinModules);
+const IMPORTS = /^\s*(?:import|export)\s[^;]*?from\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']/gms;
+
+/** Every file that a bundler would put into the bundle of this one, with what it imports that is no file. */
+function bundled(entry: string, found = new Map<string, string[]>()): Map<string, string[]> {
+  if (found.has(entry)) return found;
+  const code = readFileSync(entry, "utf8");
+  const specifiers = [...code.matchAll(IMPORTS)].flatMap(([, from, bare]) => from ?? bare ?? []);
+  found.set(entry, specifiers);
+  for (const specifier of specifiers) {
+    if (specifier.startsWith("node:") || BUILTINS.has(specifier)) continue;
+    bundled(resolve(specifier, entry), found);
+  }
+  return found;
+}
+
+function resolve(specifier: string, from: string): string {
+  if (specifier.startsWith(".")) {
+    const path = fileURLToPath(new URL(specifier, `file://${from}`));
+    return from.endsWith(".ts") ? path.replace(/\.js$/, ".ts") : path;
+  }
+  return fileURLToPath(import.meta.resolve(specifier));
+}
+
+describe("gotaskq/client/web", () => {
+  const entry = fileURLToPath(new URL("../../src/client/web.ts", import.meta.url));
+  const files = bundled(entry);
+
+  test("imports nothing of Node, however deep", () => {
+    const ofNode = [...files].flatMap(([file, specifiers]) =>
+      specifiers.filter((each) => each.startsWith("node:") || BUILTINS.has(each)).map((each) => `${file}: ${each}`),
+    );
+    expect(ofNode).toEqual([]);
+    // It did look: at its own files, at gen, and into packages.
+    for (const part of ["/src/client/calls.ts", "/gen/gotaskq/v1/job_pb.ts", "/connect-web/", "/protobuf/"]) {
+      expect([...files.keys()].some((file) => file.includes(part))).toBe(true);
+    }
+  });
+
+  test("uses nothing that only Node has", () => {
+    for (const file of [...files.keys()].filter((each) => each.includes("/src/client/"))) {
+      const code = readFileSync(file, "utf8").replace(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
+      expect(code, file).not.toMatch(/\b(process|Buffer|setImmediate|__dirname|require)\b\s*[.(]/);
+    }
+  });
+
+  test("is what the entry for Node is found to need Node for", () => {
+    const node = bundled(fileURLToPath(new URL("../../src/client/index.ts", import.meta.url)));
+    expect([...node.values()].flat()).toContain("node:os");
+  });
+});
+
+test("handlers are the same for a worker and for a server", () => {
+  expectTypeOf<client.Handler>().toEqualTypeOf<core.Handler>();
+  expectTypeOf<client.Handlers>().toEqualTypeOf<core.Handlers>();
+  expectTypeOf<client.HandlerJob>().toEqualTypeOf<core.HandlerJob>();
+  expectTypeOf<client.HandlerContext>().toEqualTypeOf<core.HandlerContext>();
+  expectTypeOf<client.Logger>().toEqualTypeOf<Logger>();
+  expectTypeOf<client.AbortReason>().toEqualTypeOf<core.AbortReason>();
+  expectTypeOf<client.AttemptAborted>().toExtend<core.AttemptAborted>();
+  expectTypeOf<core.AttemptAborted>().toExtend<client.AttemptAborted>();
+  expectTypeOf<client.RetryAfterError>().toExtend<core.RetryAfterError>();
+  expectTypeOf<core.RetryAfterError>().toExtend<client.RetryAfterError>();
+});

@@ -1,0 +1,35 @@
+import { createClient, createWorker, type NodeClient, type Worker, type WorkerOptions } from "gotaskq/client";
+import { afterEach } from "vitest";
+import { startServerProcess } from "../support/server-process.js";
+import { within } from "../support/wait.js";
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse())
+    await within(Promise.resolve(close()), "the end of a client", 30_000);
+});
+
+/** Ends something after the test, the latest first. */
+export function atEnd(close: () => unknown): void {
+  closing.push(close);
+}
+
+/** A client of this server, closed after the test. */
+export function clientOf(url: string, options?: Parameters<typeof createClient>[1]): NodeClient {
+  const client = createClient(url, options);
+  atEnd(() => client.close());
+  return client;
+}
+
+/** A started worker, stopped after the test; its running handlers are not waited for. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const worker = createWorker(options);
+  atEnd(() => worker.stop(0));
+  await within(worker.start(), "the start of a worker");
+  return worker;
+}
+
+/** A server in a process of its own that runs no jobs by itself. */
+export function startServerAlone(env: Readonly<Record<string, string>> = {}) {
+  return startServerProcess({ NUM_WORKERS: "0", LOG_LEVEL: "warn", ...env });
+}

@@ -1,0 +1,114 @@
+import { beforeAll, expect, test } from "vitest";
+import { freePort } from "../support/free-port.js";
+import { startSharedRedis } from "../support/redis.js";
+import { startTestServer } from "../support/server.js";
+import { signal } from "../support/signal.js";
+import { eventually, within } from "../support/wait.js";
+import { startProxy } from "./proxy.js";
+import { atEnd, clientOf, startServerAlone, startWorker } from "./support.js";
+
+let redis: string;
+
+beforeAll(async () => {
+  redis = (await startSharedRedis()).url;
+});
+
+test("a worker whose connection breaks keeps its jobs, completes them, and never runs more than it can", async () => {
+  const server = await startTestServer({ NUM_WORKERS: "0" });
+  const proxy = await startProxy(server.port);
+  const client = clientOf(server.url);
+  const release = signal();
+  let running = 0;
+  let most = 0;
+  let full = signal();
+  const worker = await startWorker({
+    url: proxy.url,
+    concurrency: 4,
+    handlers: {
+      async work() {
+        most = Math.max(most, ++running);
+        if (running === 4) full.fire();
+        await release.fired;
+        running--;
+      },
+      short() {},
+    },
+  });
+  const made = await client.createBatch(Array.from({ length: 10 }, () => ({ type: "work" })));
+  await within(full.fired, "four running jobs");
+  proxy.cut();
+  expect(worker.jobIds).toHaveLength(4);
+  full = signal();
+  release.fire();
+  for (const { id } of made) {
+    expect(await within(client.wait(id), "the end of a job")).toMatchObject({
+      status: "DONE",
+      deliveries: 1,
+      lostLeases: 0,
+    });
+  }
+  expect(most).toBeLessThanOrEqual(4);
+});
+
+test("outcomes are told when the server is back, and at another server of the same Redis", async () => {
+  const port = await freePort();
+  const env = { USE_REDIS: "true", REDIS_URL: redis };
+  const first = await startServerAlone({ ...env, PORT: String(port) });
+  const second = await startServerAlone(env);
+  atEnd(() => second.end("SIGKILL"));
+  const client = clientOf(second.url);
+  const began = signal();
+  const release = signal();
+  await client.queues.create("moved");
+  await startWorker({
+    url: [first.url, second.url],
+    queues: ["moved"],
+    handlers: {
+      async work() {
+        began.fire();
+        await release.fired;
+        return "told elsewhere";
+      },
+      after: () => "taken elsewhere",
+    },
+  });
+  const { job } = await client.create({ queue: "moved", type: "work" });
+  await within(began.fired, "the start");
+  await first.end("SIGKILL");
+  release.fire();
+  expect(await within(client.wait(job.id), "the end of the job")).toMatchObject({
+    ...{ status: "DONE", result: "told elsewhere", deliveries: 1, lostLeases: 0 },
+  });
+  const after = client.createAndWait({ queue: "moved", type: "after" });
+  expect(await within(after, "a job of the other server")).toMatchObject({ result: "taken elsewhere" });
+});
+
+test("a worker that lost its lease stops its handler, and changes nothing", async () => {
+  const server = await startTestServer({ NUM_WORKERS: "0" });
+  const proxy = await startProxy(server.port);
+  const client = clientOf(server.url);
+  const began = signal();
+  const reasons: unknown[] = [];
+  await startWorker({
+    url: proxy.url,
+    leaseMs: 1000,
+    handlers: {
+      async work(_job, { signal: abort }) {
+        began.fire();
+        await new Promise<void>((resolve) => abort.addEventListener("abort", () => resolve(), { once: true }));
+        reasons.push((abort.reason as { reason?: unknown }).reason);
+        return "too late";
+      },
+    },
+  });
+  const { job } = await client.create({ type: "work" });
+  await within(began.fired, "the start");
+  proxy.lead(1);
+  proxy.cut();
+  await startWorker({ url: server.url, handlers: { work: () => "by another" } });
+  expect(await within(client.wait(job.id), "the end of the job", 20_000)).toMatchObject({
+    ...{ status: "DONE", result: "by another", retryCount: 0 },
+  });
+  await eventually(async () => (reasons.length > 0 ? true : undefined), "the abort");
+  expect(reasons).toEqual(["LEASE_LOST"]);
+});

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
+import { within } from "../support/wait.js";
+
+const folder = fileURLToPath(new URL("./", import.meta.url));
+
+/** A client in one language. */
+export interface Language {
+  readonly name: string;
+  /** The program and its first arguments. */
+  readonly command: readonly string[];
+}
+
+/** The languages there are clients in; all have the same commands and say the same. */
+export const LANGUAGES = {
+  go: { name: "Go", command: [`${folder}go/bin/gotaskq`] },
+  python: { name: "Python", command: [`${folder}python/.venv/bin/python`, `${folder}python/main.py`] },
+  typescript: { name: "TypeScript", command: [process.execPath, "--import", "tsx", `${folder}typescript/main.ts`] },
+} satisfies Record<string, Language>;
+
+/** A client that runs. */
+export interface Program {
+  readonly child: ChildProcess;
+  /** Resolves once it has said a line that matches, on either stream. */
+  said(pattern: RegExp, ms?: number): Promise<void>;
+  /** What it has said so far. */
+  lines(): readonly string[];
+  /** Resolves with its exit code. */
+  ended(): Promise<number | null>;
+}
+
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Starts a client. */
+export function startProgram({ command }: Language, args: readonly string[], url: string): Program {
+  const [file = "", ...first] = command;
+  const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", GOTASKQ_URL: url, PYTHONUNBUFFERED: "1" };
+  const child = spawn(file, [...first, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  const exit = once(child, "exit").then(([code]) => {
+    running.delete(child);
+    return code as number | null;
+  });
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => {
+      lines.push(line);
+      for (const look of waiting) look();
+    });
+  }
+  return {
+    child,
+    lines: () => lines,
+    said(pattern, ms) {
+      const found = new Promise<void>((resolve) => {
+        const look = () => {
+          if (!lines.some((line) => pattern.test(line))) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      });
+      const gone = exit.then((code) => {
+        if (!lines.some((line) => pattern.test(line))) throw new Error(`it ended with ${code}:\n${lines.join("\n")}`);
+      });
+      return within(Promise.race([found, gone]), `${pattern} from ${file}, which said:\n${lines.join("\n")}\n`, ms);
+    },
+    ended: () => within(exit, `the end of ${file}`, 30_000),
+  };
+}
+
+/** Runs a client to its end and answers the lines it said. */
+export async function runProgram(language: Language, args: readonly string[], url: string): Promise<readonly string[]> {
+  const program = startProgram(language, args, url);
+  const code = await program.ended();
+  if (code !== 0) throw new Error(`${language.name} ended with ${code}:\n${program.lines().join("\n")}`);
+  return program.lines();
+}

@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { atEnd, clientOf, startServerAlone } from "../client/support.js";
+import { freePort } from "../support/free-port.js";
+import { startSharedRedis } from "../support/redis.js";
+import { within } from "../support/wait.js";
+import { LANGUAGES, type Language, type Program, runProgram, startProgram } from "./program.js";
+
+/** How soon a worker hears of a cancel, ms. */
+const CANCEL_MS = 1000;
+
+/** The backends, and how a server is told to use them. */
+export const BACKENDS = {
+  memory: async () => ({}),
+  Redis: async () => {
+    const redis = await startSharedRedis();
+    return { USE_REDIS: "true", REDIS_URL: redis.url };
+  },
+} as const;
+
+/** Defines the tests of the client in this language, against a server on this backend. */
+export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BACKENDS): void {
+  const language: Language = LANGUAGES[key];
+  const missing = inject("missing")[language.name] ?? "";
+  if (missing !== "") {
+    test.skip(`NOT TESTED: the client in ${language.name}: ${missing}`);
+    return;
+  }
+
+  describe(`the client in ${language.name}, with ${backend}`, () => {
+    let env: Readonly<Record<string, string>>;
+
+    beforeAll(async () => {
+      env = await BACKENDS[backend]();
+    });
+
+    async function start(more: Readonly<Record<string, string>> = {}) {
+      const server = await startServerAlone({ ...env, ...more });
+      atEnd(() => server.end("SIGKILL"));
+      return { server, url: server.url, client: clientOf(server.url) };
+    }
+
+    async function startWorker(url: string, ...args: string[]): Promise<Program> {
+      const worker = startProgram(language, ["worker", ...args], url);
+      await worker.said(/^ready$/);
+      return worker;
+    }
+
+    test("submits and watches jobs, and runs them", async () => {
+      const { url, client } = await start();
+      await startWorker(url);
+      const payload = { text: "é 😀", list: [1, null, { deep: true }] };
+      const [id = ""] = await runProgram(language, ["submit", "echo", JSON.stringify(payload)], url);
+      expect(await client.wait(id)).toMatchObject({ status: "DONE", payload, result: payload, deliveries: 1 });
+      const lines = await runProgram(language, ["watch", id], url);
+      expect(lines[0]).toBe("DONE");
+      expect(JSON.parse(lines[1] ?? "")).toEqual(payload);
+      const made = await client.createBatch(Array.from({ length: 100 }, (_, at) => ({ type: "echo", payload: at })));
+      const jobs = await Promise.all(made.map((job) => client.wait(job.id)));
+      expect(jobs.map(({ result }) => result)).toEqual(made.map((_, at) => at));
+    });
+
+    test("hears of a cancel within a second, and the job ends CANCELED", async () => {
+      const { url, client } = await start();
+      const worker = await startWorker(url);
+      const { job } = await client.create({ type: "sleep", payload: 600_000 });
+      await worker.said(new RegExp(`^running ${job.id}`));
+      await client.cancel(job.id);
+      const ended = await within(client.wait(job.id), "the end of the job", CANCEL_MS);
+      expect(ended).toMatchObject({ status: "CANCELED", retryCount: 0 });
+    });
+
+    test("is paused past its lease: its job runs elsewhere, and what it says then changes nothing", async () => {
+      const { url, client } = await start();
+      const paused = await startWorker(url, "--lease=1");
+      const { job } = await client.create({ type: "sleep", payload: 1500 });
+      await paused.said(new RegExp(`^running ${job.id}`));
+      paused.child.kill("SIGSTOP");
+      const second = await startWorker(url);
+      await second.said(new RegExp(`^running ${job.id}`));
+      paused.child.kill("SIGCONT");
+      const done = await within(client.wait(job.id), "the end of the job");
+      // The server cannot tell a paused worker from a slow one, and may have given it the job once more.
+      expect(done.lostLeases).toBeGreaterThanOrEqual(1);
+      expect(done).toMatchObject({ status: "DONE", deliveries: done.lostLeases + 1, retryCount: 0 });
+      await paused.said(/LEASE_LOST|lease of a running job ended/);
+      expect(await client.get(job.id)).toEqual(done);
+    });
+
+    test("stops at SIGTERM: what runs is finished and told", async () => {
+      const { url, client } = await start();
+      const worker = await startWorker(url);
+      const { job } = await client.create({ type: "sleep", payload: 500 });
+      await worker.said(new RegExp(`^running ${job.id}`));
+      worker.child.kill("SIGTERM");
+      expect(await client.wait(job.id)).toMatchObject({ status: "DONE", result: `slept in ${language.name}` });
+      expect(await worker.ended()).toBe(0);
+    });
+
+    test("goes on while its server drains, finishes there, and takes jobs from the next one", async () => {
+      const port = String(await freePort());
+      const { server, url, client } = await start({ PORT: port, SHUTDOWN_TIMEOUT: "20s" });
+      const worker = await startWorker(url);
+      const { job } = await client.create({ type: "sleep", payload: 500 });
+      await worker.said(new RegExp(`^running ${job.id}`));
+      server.child.kill("SIGTERM");
+      await worker.said(/drain/);
+      await worker.said(new RegExp(`settled.*${job.id}.*APPLIED`));
+      if (server.child.exitCode === null) await within(once(server.child, "exit"), "the end of the server");
+      expect(server.child.exitCode).toBe(0);
+      const next = await start({ PORT: port });
+      const after = await within(next.client.createAndWait({ type: "echo", payload: 1 }), "a job of the next server");
+      expect(after).toMatchObject({ status: "DONE", result: 1 });
+      if (backend === "memory") return;
+      const result = `slept in ${language.name}`;
+      expect(await next.client.get(job.id)).toMatchObject({ status: "DONE", result, deliveries: 1 });
+    });
+  });
+}

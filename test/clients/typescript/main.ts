@@ -1,0 +1,70 @@
+import { setTimeout } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { createClient, createWorker, type Logger } from "gotaskq/client";
+
+// A client and a worker of GoTaskQ in TypeScript, as the programs in Go and Python beside it.
+//
+//   main.ts submit TYPE [JSON]   creates a job and prints its id
+//   main.ts watch ID             prints each status of a job, and its result at the end
+//   main.ts worker               runs jobs until SIGTERM
+//
+// The server is at GOTASKQ_URL.
+
+const url = process.env.GOTASKQ_URL ?? "http://127.0.0.1:8000";
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { queue: { type: "string" }, lease: { type: "string", default: "30" } },
+});
+const [command, first = "", second] = positionals;
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** Says on the error stream what happens, as the programs in Go and Python do. */
+const logger: Logger = {
+  debug: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+  info: (_fields, message) => void process.stderr.write(`${message}\n`),
+  warn: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+  error: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+  child: () => logger,
+};
+
+async function submit(type: string, payload?: string): Promise<void> {
+  const client = createClient(url);
+  const { job } = await client.create({ type, ...(payload !== undefined && { payload: JSON.parse(payload) }) });
+  print(job.id);
+}
+
+async function watch(id: string): Promise<void> {
+  for await (const { status, result } of createClient(url).watchJob(id)) {
+    print(status);
+    if (result !== undefined) print(JSON.stringify(result));
+  }
+}
+
+async function work(): Promise<void> {
+  const worker = createWorker({
+    url,
+    queues: flags.queue === undefined ? [] : [flags.queue],
+    leaseMs: Number(flags.lease) * 1000,
+    stopOnSignals: true,
+    logger,
+    handlers: {
+      echo: (job) => job.payload,
+      // The payload says for how many ms.
+      async sleep(job, { signal }) {
+        logger.info({}, `running ${job.id}`);
+        await setTimeout(job.payload, undefined, { signal }).catch(() => signal.throwIfAborted());
+        return "slept in TypeScript";
+      },
+    },
+  });
+  await worker.start();
+  logger.info({}, "ready");
+  await worker.stopped;
+  logger.info({}, "stopped");
+}
+
+if (command === "submit") await submit(first, second);
+else if (command === "watch") await watch(first);
+else if (command === "worker") await work();
+else throw new Error("usage: main.ts submit TYPE [JSON] | watch ID | worker [--queue=QUEUE] [--lease=SECONDS]");
