@@ -17,7 +17,7 @@ import type { JobPage } from "./core/paging.js";
 import type { QueueOperations } from "./core/queue-operations.js";
 import type { QueuePolicy } from "./core/selector.js";
 import type { JobRequest } from "./core/validate.js";
-import type { JobsEvent } from "./core/watch-hub.js";
+import type { JobsEvent } from "./core/watch-events.js";
 
 /** A new job; times and durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {

@@ -1,5 +1,12 @@
-import { create, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { type Duration, NullValue, type Timestamp, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { create, toJson } from "@bufbuild/protobuf";
+import {
+  type Duration,
+  DurationSchema,
+  type Timestamp,
+  TimestampSchema,
+  type Value,
+  ValueSchema,
+} from "@bufbuild/protobuf/wkt";
 import {
   type Heartbeat,
   HeartbeatSchema,
@@ -7,7 +14,7 @@ import {
   JobStatus as JobStatusPb,
   type Progress as ProgressPb,
 } from "../../gen/gotaskq/v1/job_pb.js";
-import { type CreateJobRequest, type JobChange, JobChangeSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import type { CreateJobRequest, JobChange } from "../../gen/gotaskq/v1/job_service_pb.js";
 import {
   QueueOrdering as QueueOrderingPb,
   type Queue as QueuePb,
@@ -21,6 +28,7 @@ import type { Change } from "../core/backend.js";
 import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
+import { JsonText } from "./codec/json-text.js";
 
 /** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
 const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
@@ -84,6 +92,7 @@ export function toPayload(
   if (kind.case === undefined) return undefined;
   // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value.slice();
+  if (kind.value instanceof JsonText) return kind.value.text;
   return valueToText(found, field, kind.value);
 }
 
@@ -155,7 +164,7 @@ export function fromJob(job: Job): JobPb {
     })),
     resultKind: fromPayload(job.result, "result", "resultBytes"),
     progress: fromProgress(job.progress),
-    metadata: { ...job.metadata },
+    metadata: job.metadata as Record<string, string>,
     backoff: {
       $typeName: "gotaskq.v1.Backoff",
       baseDelay: fromDuration(job.backoff.baseDelayMs),
@@ -179,68 +188,52 @@ function fromPayload<A extends string, B extends string>(
   bytes: B,
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
-  if (typeof payload === "string") return { case: text, value: fromJsonValue(JSON.parse(payload) as JsonValue) };
+  if (typeof payload === "string") return { case: text, value: new JsonText(payload) };
   return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
 }
-
-/** JSON as a protobuf Value; as deep as it was let in. */
-function fromJsonValue(json: JsonValue): Value {
-  return { $typeName: "google.protobuf.Value", kind: fromJsonKind(json) };
-}
-
-function fromJsonKind(json: JsonValue): Value["kind"] {
-  if (json === null) return { case: "nullValue", value: NullValue.NULL_VALUE };
-  if (typeof json === "string") return { case: "stringValue", value: json };
-  if (typeof json === "number") return { case: "numberValue", value: json };
-  if (typeof json === "boolean") return { case: "boolValue", value: json };
-  if (Array.isArray(json)) {
-    return {
-      case: "listValue",
-      value: { $typeName: "google.protobuf.ListValue", values: json.map(fromJsonValue) },
-    };
-  }
-  const fields: Record<string, Value> = {};
-  for (const [key, value] of Object.entries(json)) {
-    // An own property of this name, as the parser made it; an assignment would set the prototype.
-    if (key === "__proto__") Object.defineProperty(fields, key, { value: fromJsonValue(value), ...OWN });
-    else fields[key] = fromJsonValue(value);
-  }
-  return { case: "structValue", value: { $typeName: "google.protobuf.Struct", fields } };
-}
-
-const OWN = { enumerable: true, configurable: true, writable: true };
 
 function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
   return progress && { $typeName: "gotaskq.v1.Progress", percent: progress.percent, message: progress.message };
 }
 
+/** Times and spans made last, by their last bits: the jobs of a moment share most of theirs, and nobody changes one. */
+const RECENT = 64;
+const recentTimes: (Timestamp & { readonly ms: number })[] = [];
+const recentSpans: (Duration & { readonly ms: number })[] = [];
+
 /** Ms since 1970 as a Timestamp. */
 export function fromMs(ms: number): Timestamp {
+  const place = ms % RECENT;
+  const recent = recentTimes[place];
+  if (recent?.ms === ms) return recent;
+  const made = { $typeName: TimestampSchema.typeName, ...fromWholeMs(ms), ms };
+  if (place >= 0) recentTimes[place] = made;
+  return made;
+}
+
+/** Ms, none or more of them, as a Duration. */
+export function fromDuration(ms: number): Duration {
+  const place = ms % RECENT;
+  const recent = recentSpans[place];
+  if (recent?.ms === ms) return recent;
+  const made = { $typeName: DurationSchema.typeName, ...fromWholeMs(ms), ms };
+  if (Number.isInteger(place)) recentSpans[place] = made;
+  return made;
+}
+
+function fromWholeMs(ms: number): { seconds: bigint; nanos: number } {
   const seconds = Math.floor(ms / 1000);
-  return {
-    $typeName: "google.protobuf.Timestamp",
-    seconds: BigInt(seconds),
-    nanos: Math.round((ms - seconds * 1000) * 1e6),
-  };
+  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
 }
 
 function fromTime(ms: number | undefined): Timestamp | undefined {
   return ms === undefined ? undefined : fromMs(ms);
 }
 
-/** Ms, none or more of them, as a Duration. */
-export function fromDuration(ms: number): Duration {
-  const seconds = Math.floor(ms / 1000);
-  return {
-    $typeName: "google.protobuf.Duration",
-    seconds: BigInt(seconds),
-    nanos: Math.round((ms - seconds * 1000) * 1e6),
-  };
-}
-
 /** A change as it goes out. */
 export function fromChange(change: Change): JobChange {
-  return create(JobChangeSchema, {
+  return {
+    $typeName: "gotaskq.v1.JobChange",
     jobId: change.jobId,
     queue: change.queue,
     type: change.type,
@@ -259,7 +252,7 @@ export function fromChange(change: Change): JobChange {
     runAfter: fromMs(change.runAfter),
     startedAt: fromTime(change.startedAt),
     finishedAt: fromTime(change.finishedAt),
-  });
+  };
 }
 
 /** A heartbeat as it goes out. */

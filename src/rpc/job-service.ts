@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
   BatchCreateJobsResponseSchema,
   BatchCreateJobsResultSchema,
@@ -7,16 +7,18 @@ import {
   GetJobResponseSchema,
   type JobService,
   ListJobsResponseSchema,
-  type WatchJobRequest,
+  type WatchJobResponse,
   WatchJobResponseSchema,
-  type WatchJobsRequest,
+  type WatchJobsResponse,
   WatchJobsResponseSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { Engine } from "../core/engine.js";
 import { checkId } from "../core/job-operations.js";
 import { LIMITS } from "../core/limits.js";
 import { Violations } from "../core/validate.js";
+import type { JobEvent, JobsEvent } from "../core/watch-events.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
+import { MessageFeed } from "./message-feed.js";
 
 /** JobService over the core. */
 export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
@@ -63,19 +65,12 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       return {};
     },
 
-    async *watchJob({ id }: WatchJobRequest, { signal }: HandlerContext) {
+    watchJob({ id }) {
       checkId(id);
-      for await (const event of watches.watchJob(id, signal)) {
-        yield create(WatchJobResponseSchema, {
-          event:
-            event.kind === "event"
-              ? { case: "job", value: fromJob(event.job) }
-              : { case: "heartbeat", value: fromHeartbeat(event.at) },
-        });
-      }
+      return new MessageFeed(watches.watchJob(id), toWatchJobResponse);
     },
 
-    async *watchJobs(request: WatchJobsRequest, { signal }: HandlerContext) {
+    watchJobs(request) {
       const found = new Violations();
       found.filter("queues", request.queues);
       found.filter("types", request.types);
@@ -88,19 +83,35 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
         found.text(`types[${index}]`, type, 1, LIMITS.typeLength);
       });
       found.throwIfAny();
-      // A name that does not exist would make a watch that is silent for ever.
-      for (const name of request.queues) await queues.get(name);
       const filter = { queues: setOf(request.queues), types: setOf(request.types), statuses: setOf(statuses) };
-      for await (const event of watches.watchJobs(filter, request.cursor || undefined, signal)) {
-        yield create(WatchJobsResponseSchema, {
-          cursor: event.cursor,
-          event:
-            event.kind === "event"
-              ? { case: "change", value: fromChange(event.change) }
-              : { case: "heartbeat", value: fromHeartbeat(event.at) },
-        });
-      }
+      // A name that does not exist would make a watch that is silent for ever.
+      const admit = async () => {
+        for (const name of request.queues) await queues.get(name);
+      };
+      const feed = watches.watchJobs(filter, request.cursor || undefined, undefined, admit);
+      return new MessageFeed(feed, toWatchJobsResponse);
     },
+  };
+}
+
+function toWatchJobResponse(event: JobEvent): WatchJobResponse {
+  return {
+    $typeName: WatchJobResponseSchema.typeName,
+    event:
+      event.kind === "event"
+        ? { case: "job", value: fromJob(event.job) }
+        : { case: "heartbeat", value: fromHeartbeat(event.at) },
+  };
+}
+
+function toWatchJobsResponse(event: JobsEvent): WatchJobsResponse {
+  return {
+    $typeName: WatchJobsResponseSchema.typeName,
+    cursor: event.cursor,
+    event:
+      event.kind === "event"
+        ? { case: "change", value: fromChange(event.change) }
+        : { case: "heartbeat", value: fromHeartbeat(event.at) },
   };
 }
 

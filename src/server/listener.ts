@@ -1,10 +1,17 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer as createHttpServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import {
   createServer as createHttp2Server,
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type ServerHttp2Session,
+  type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
@@ -27,10 +34,11 @@ const SESSION_MEMORY_MIB = 256;
 const MAX_STREAMS = 10_000;
 
 /** Answers requests of both HTTP versions. */
-export type RequestHandler = (
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-) => void;
+export interface RequestHandler {
+  request(request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void;
+  /** Takes a stream of HTTP/2 as it is, or answers false: then it comes as a request. */
+  stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): boolean;
+}
 
 /** A port that speaks HTTP/1.1 and cleartext HTTP/2. */
 export interface Listener {
@@ -41,15 +49,28 @@ export interface Listener {
 }
 
 /** Makes a listener: each connection goes to the HTTP/1.1 or the HTTP/2 server by its first bytes. */
-export function createListener(handle: RequestHandler): Listener {
+export function createListener(handler: RequestHandler): Listener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
 
-  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handle);
-  const http2 = createHttp2Server(
-    { maxSessionMemory: SESSION_MEMORY_MIB, settings: { maxConcurrentStreams: MAX_STREAMS } },
-    handle,
-  );
+  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handler.request);
+  const http2 = createHttp2Server({
+    maxSessionMemory: SESSION_MEMORY_MIB,
+    settings: { maxConcurrentStreams: MAX_STREAMS },
+  });
+  // Makes requests and responses of streams that are not taken as they are; it has no connections of its own.
+  const compatible = createHttp2Server(handler.request);
+  // Node tells raw headers too, which its types leave out.
+  type OnStream = (
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders?: string[],
+  ) => void;
+  const onStream: OnStream = (stream, headers, flags, rawHeaders = []) => {
+    if (!handler.stream(stream, headers, rawHeaders)) compatible.emit("stream", stream, headers, flags, rawHeaders);
+  };
+  http2.on("stream", onStream);
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

@@ -38,6 +38,8 @@ export interface ServerDeps {
   /** Default: the built-in ones. */
   readonly handlers?: Handlers | undefined;
   readonly clock?: Clock | undefined;
+  /** See `RpcHandlerOptions`. */
+  readonly isLean?: boolean | undefined;
 }
 
 /** What keeps the jobs, and makes their ids. */
@@ -103,6 +105,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
+    isLean: deps.isLean,
     health,
     info: {
       version: readVersion(),

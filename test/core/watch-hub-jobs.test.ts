@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ChangeFilter } from "../../src/core/backend.js";
-import type { JobsEvent } from "../../src/core/watch-hub.js";
+import type { JobsEvent } from "../../src/core/watch-events.js";
 import { settle } from "../support/fake-clock.js";
 import { collect } from "./support/async.js";
 import { type Fixture, running, started } from "./support/fixture.js";

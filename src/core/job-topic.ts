@@ -1,0 +1,203 @@
+import type { Backend, Change } from "./backend.js";
+import type { Clock, Timer } from "./clock.js";
+import { isUnavailable, jobNotFound } from "./errors.js";
+import { Feed, type FeedSource } from "./feed.js";
+import type { Heartbeats } from "./heartbeats.js";
+import { isFinal, type Job } from "./job.js";
+import type { JobReader, JobReads } from "./job-reads.js";
+import { story } from "./job-story.js";
+import { AWAY_MS, type JobEvent } from "./watch-events.js";
+
+/** Changes one reader may be behind before it gets the latest state only. */
+const MAX_BEHIND = 64;
+
+/** One reader of a job. */
+export class JobWatcher implements FeedSource {
+  readonly feed = new Feed<JobEvent>(this);
+  readonly #open: () => JobTopic;
+  #topic: JobTopic | undefined;
+  /** Of the last state it was given; 0 before the first. */
+  #revision = 0;
+
+  /** `open` answers the topic of the job, or throws SERVER_DRAINING. */
+  constructor(open: () => JobTopic) {
+    this.#open = open;
+  }
+
+  started(): void {
+    try {
+      this.#topic = this.#open();
+    } catch (error) {
+      this.feed.end({ cause: error });
+      return;
+    }
+    void this.#topic.join(this);
+  }
+
+  wanted(): void {
+    this.#topic?.refresh();
+  }
+
+  ended(): void {
+    this.#topic?.leave(this);
+  }
+
+  /** Gives it a state, if it has not seen that. */
+  give(event: JobEvent & { kind: "event" }): void {
+    if (event.job.revision <= this.#revision) return;
+    this.#revision = event.job.revision;
+    if (this.feed.size >= MAX_BEHIND) this.feed.clear();
+    this.feed.push(event);
+  }
+
+  /** It has been silent for a while. */
+  beat(at: number): void {
+    // A job that is gone has changes on the way that say so; without them there is nothing to wait for.
+    if (this.#topic?.isGone) this.feed.end();
+    else if (this.feed.size === 0) this.feed.push({ kind: "heartbeat", at });
+  }
+}
+
+/** What a topic is made of. */
+export interface JobTopicDeps {
+  readonly reads: JobReads;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly heartbeats: Heartbeats<JobWatcher>;
+  /** Told when nobody watches any more. */
+  readonly abandoned: (id: string) => void;
+}
+
+/**
+ * A job that is watched. It is read once for all its readers, when something changed and one of them waits: a slow one
+ * costs nothing and slows nobody.
+ */
+export class JobTopic implements JobReader {
+  readonly watchers = new Set<JobWatcher>();
+  readonly id: string;
+  readonly #deps: JobTopicDeps;
+  /** Changes that no reader was told of. */
+  #changes: Change[] = [];
+  /** Whether changes may have been missed: the job must be read again. */
+  #isStale = false;
+  #isReading = false;
+  #isGone = false;
+  /** What all readers were told, or will be. */
+  #seen: Job | undefined;
+  #away: Timer | undefined;
+
+  constructor(id: string, deps: JobTopicDeps) {
+    this.id = id;
+    this.#deps = deps;
+  }
+
+  /** Whether the job was not there when it was read last. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Begins a watch: a heartbeat, the job as it is. JOB_NOT_FOUND. */
+  async join(watcher: JobWatcher): Promise<void> {
+    const { feed } = watcher;
+    // Subscribed first, read second: nothing is missed in between.
+    this.watchers.add(watcher);
+    try {
+      const [job] = await this.#deps.backend.get([this.id], this.#seen?.queue);
+      if (job === undefined) throw jobNotFound(this.id);
+      if (feed.isEnded) return;
+      this.#seen ??= job;
+      this.#deps.heartbeats.heard(watcher);
+      feed.push({ kind: "heartbeat", at: this.#deps.clock.now() });
+      watcher.give({ kind: "event", job });
+      if (isFinal(job.status)) feed.end();
+      else this.refresh();
+    } catch (error) {
+      feed.end({ cause: error });
+    }
+  }
+
+  /** The reader is gone. */
+  leave(watcher: JobWatcher): void {
+    this.watchers.delete(watcher);
+    this.#deps.heartbeats.remove(watcher);
+    if (this.watchers.size > 0) return;
+    this.#away?.cancel();
+    this.#deps.abandoned(this.id);
+  }
+
+  /** The job changed. */
+  changed(change: Change): void {
+    if (this.#changes.length === MAX_BEHIND) this.#changes = [];
+    this.#changes.push(change);
+    this.refresh();
+  }
+
+  /** Changes may have been missed. */
+  resync(): void {
+    this.#isStale = true;
+    this.refresh();
+  }
+
+  /** Reads the job, if there is something to tell and somebody waits for it. */
+  refresh(): void {
+    if (this.#isReading || this.#seen === undefined || (this.#changes.length === 0 && !this.#isStale)) return;
+    for (const { feed } of this.watchers) {
+      if (!feed.isWanted) continue;
+      this.#isReading = true;
+      this.#isStale = false;
+      this.#deps.reads.add(this.#seen.queue, this);
+      return;
+    }
+  }
+
+  read(job: Job | undefined): void {
+    this.#isReading = false;
+    this.#tell(job);
+  }
+
+  failed(error: unknown): void {
+    this.#isReading = false;
+    if (isUnavailable(error)) this.#retry();
+    else this.end(() => error);
+  }
+
+  #retry(): void {
+    this.#away?.cancel();
+    this.#away = this.#deps.clock.setTimer(AWAY_MS, () => this.resync());
+  }
+
+  #tell(job: Job | undefined): void {
+    if (this.#seen === undefined) return;
+    this.#isGone = job === undefined;
+    // Looked at after the job was read: when it is gone by then, only they tell how it ended.
+    const [from, to] = [this.#seen.revision, job?.revision ?? Number.POSITIVE_INFINITY];
+    const changes = this.#changes.filter(({ revision }) => revision > from && revision <= to);
+    this.#changes =
+      changes.length === this.#changes.length ? [] : this.#changes.filter(({ revision }) => revision > to);
+    // Nearly always what is read is what the one change said.
+    const isPlain = job !== undefined && changes.length === 1 && changes[0]?.revision === job.revision;
+    for (const state of isPlain ? [job] : story(this.#seen, changes, job)) {
+      this.#seen = state;
+      this.#give(state);
+      if (isFinal(state.status)) break;
+    }
+    if (isFinal(this.#seen.status) || changes.some((change) => change.deleted)) {
+      this.end();
+    } else this.refresh();
+  }
+
+  /** Ends all watches, with an error or without. */
+  end(makeError?: () => unknown): void {
+    for (const { feed } of [...this.watchers]) feed.end(makeError && { cause: makeError() });
+  }
+
+  #give(job: Job): void {
+    const event = { kind: "event", job } as const;
+    const isShared = this.watchers.size > 1;
+    for (const watcher of this.watchers) {
+      watcher.feed.isShared = isShared;
+      this.#deps.heartbeats.heard(watcher);
+      watcher.give(event);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { NullValue, type Value } from "@bufbuild/protobuf/wkt";
+
+/** A google.protobuf.Value kept as its JSON text: it goes out as it is, and is read only when somebody looks into it. */
+export class JsonText implements Value {
+  readonly $typeName = "google.protobuf.Value";
+  readonly text: string;
+  #kind: Value["kind"] | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get kind(): Value["kind"] {
+    this.#kind ??= fromJsonKind(JSON.parse(this.text) as JsonValue);
+    return this.#kind;
+  }
+}
+
+/** JSON as a protobuf Value; as deep as it was let in. */
+function fromJsonValue(json: JsonValue): Value {
+  return { $typeName: "google.protobuf.Value", kind: fromJsonKind(json) };
+}
+
+function fromJsonKind(json: JsonValue): Value["kind"] {
+  if (json === null) return { case: "nullValue", value: NullValue.NULL_VALUE };
+  if (typeof json === "string") return { case: "stringValue", value: json };
+  if (typeof json === "number") return { case: "numberValue", value: json };
+  if (typeof json === "boolean") return { case: "boolValue", value: json };
+  if (Array.isArray(json)) {
+    return {
+      case: "listValue",
+      value: { $typeName: "google.protobuf.ListValue", values: json.map(fromJsonValue) },
+    };
+  }
+  const fields: Record<string, Value> = {};
+  for (const [key, value] of Object.entries(json)) {
+    // An own property of this name, as the parser made it; an assignment would set the prototype.
+    if (key === "__proto__") Object.defineProperty(fields, key, { value: fromJsonValue(value), ...OWN });
+    else fields[key] = fromJsonValue(value);
+  }
+  return { case: "structValue", value: { $typeName: "google.protobuf.Struct", fields } };
+}
+
+const OWN = { enumerable: true, configurable: true, writable: true };

@@ -1,0 +1,104 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { type CloseStream, codeOfAbort } from "../calls.js";
+import type { MessageFeed } from "../message-feed.js";
+import type { LeanCall } from "./call.js";
+import type { Part, StreamWriter } from "./stream-writer.js";
+
+/** Moves the events of a feed to a client as fast as that reads them. No promise, timer or signal is made for any of it. */
+export class FeedPump {
+  readonly #call: LeanCall;
+  readonly #messages: MessageFeed<object, Message>;
+  readonly #writer: StreamWriter;
+  readonly #close: CloseStream;
+  /** Whether the client, or the compression of a message, is waited for. */
+  #isWaiting = false;
+  #isOver = false;
+
+  constructor(call: LeanCall, messages: MessageFeed<object, Message>, writer: StreamWriter, close: CloseStream) {
+    this.#call = call;
+    this.#messages = messages;
+    this.#writer = writer;
+    this.#close = close;
+  }
+
+  start(): void {
+    this.#messages.feed.onReady = () => this.#pump();
+    this.#call.context.whenOver((reason) => this.#leave(reason));
+    this.#pump();
+  }
+
+  #pump(): void {
+    const { feed } = this.#messages;
+    while (!this.#isWaiting && !this.#isOver) {
+      let part: Part | Promise<Part>;
+      try {
+        const event = feed.take();
+        if (event === undefined) {
+          if (feed.isOver) this.#end(undefined);
+          return;
+        }
+        part = this.#seal(event);
+      } catch (error) {
+        this.#end(error);
+        return;
+      }
+      if (part instanceof Promise) this.#writeLater(part);
+      else if (!this.#writer.write(part)) this.#waitForRoom();
+    }
+  }
+
+  /** An event as it goes out: made once for all readers of it. */
+  #seal(event: object): Part | Promise<Part> {
+    const { method, dialect } = this.#call;
+    const { feed, toMessage } = this.#messages;
+    if (!feed.isShared) return this.#writer.seal(toMessage(event));
+    const { shared } = dialect.isBinary ? method.binary : method.json;
+    const known = shared.get(event);
+    if (known !== undefined) return known;
+    const part = this.#writer.seal(toMessage(event));
+    if (!(part instanceof Promise)) shared.set(event, part);
+    return part;
+  }
+
+  #writeLater(part: Promise<Part>): void {
+    this.#isWaiting = true;
+    part.then(
+      (bytes) => {
+        this.#isWaiting = false;
+        if (!this.#writer.write(bytes)) this.#waitForRoom();
+        this.#pump();
+      },
+      (error) => this.#end(error),
+    );
+  }
+
+  #waitForRoom(): void {
+    this.#isWaiting = true;
+    this.#writer.onRoom(() => {
+      this.#isWaiting = false;
+      this.#pump();
+    });
+  }
+
+  /** The reader left, or its deadline has passed. */
+  #leave(reason: ConnectError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#messages.feed.close();
+    this.#close(codeOfAbort(reason));
+    if (reason.code !== Code.Canceled) void this.#writer.end(reason);
+  }
+
+  #end(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { calls, method, context } = this.#call;
+    const answer = error === undefined ? undefined : calls.translate(error, method.name);
+    this.#messages.feed.close();
+    this.#close(answer === undefined ? "ok" : codeToString(answer.code));
+    context.done();
+    void this.#writer.end(answer);
+  }
+}

@@ -1,0 +1,61 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
+import type { Exchange } from "./exchange.js";
+
+/** What a stream that has trailers is answered with. */
+const WITH_TRAILERS = { waitForTrailers: true };
+
+function ignore(): void {}
+
+/** A call over HTTP/2, on the stream itself: the interface that resembles node:http costs as much as the call. */
+export class Http2Exchange implements Exchange {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    this.headers = headers;
+    this.body = stream;
+    // A client that resets its stream is no fault; `close` follows.
+    stream.on("error", ignore);
+  }
+
+  get isClosed(): boolean {
+    return this.body.closed || this.body.destroyed;
+  }
+
+  onClose(listener: () => void): void {
+    this.body.once("close", listener);
+  }
+
+  answer(
+    status: number,
+    headers: OutgoingHttpHeaders,
+    body: Uint8Array | string,
+    trailers?: OutgoingHttpHeaders,
+  ): void {
+    headers[":status"] = status;
+    if (trailers === undefined) headers["content-length"] = Buffer.byteLength(body);
+    this.body.respond(headers, trailers === undefined ? undefined : WITH_TRAILERS);
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    this.end(bytes.byteLength > 0 ? bytes : undefined, trailers);
+  }
+
+  begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void {
+    headers[":status"] = 200;
+    this.body.respond(headers, hasTrailers ? WITH_TRAILERS : undefined);
+  }
+
+  write(part: Uint8Array): boolean {
+    return this.body.write(part);
+  }
+
+  onDrain(listener: () => void): void {
+    this.body.on("drain", listener);
+  }
+
+  end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void {
+    if (trailers !== undefined) this.body.once("wantTrailers", () => this.body.sendTrailers(trailers));
+    if (last === undefined) this.body.end();
+    else this.body.end(last);
+  }
+}

@@ -1,0 +1,99 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { compressionNegotiate } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { LIMITS } from "../../core/limits.js";
+import type { Logger } from "../../core/logger.js";
+import type { Calls } from "../calls.js";
+import { MAX_TIMEOUT_MS } from "../wire-options.js";
+import { type Body, bytesOf, readBody } from "./body.js";
+import { CallContext } from "./context.js";
+import { DIALECTS } from "./dialect.js";
+import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
+import type { Exchange } from "./exchange.js";
+import type { LeanMethod } from "./method.js";
+import { serveStream } from "./stream.js";
+import { serveUnary } from "./unary.js";
+
+const COMPRESSIONS = [compressionGzip];
+
+/** A body larger than this is connect's to refuse. */
+const MAX_BODY_BYTES = LIMITS.messageBytes + ENVELOPE_BYTES;
+
+/** Takes a request that was not served, with what was read of its body. */
+export type PassOn = (body: Body) => void;
+
+/** What the lean path is given beside its calls. */
+export interface LeanDeps {
+  readonly calls: Calls;
+  readonly logger: Logger;
+}
+
+/**
+ * Serves what nearly every request is: a POST in a well-known content type with one message that can be read. It reads the
+ * body once and writes once an answer or message. Whatever is out of the ordinary, or wrong, is passed on to connect as it
+ * came, so that there is one place that says what is wrong with a request.
+ *
+ * Answers whether the request was taken; the caller has made sure that it is a POST.
+ */
+export function serveLean(
+  method: LeanMethod,
+  exchange: Exchange,
+  isHttp2: boolean,
+  { calls, logger }: LeanDeps,
+  passOn: PassOn,
+): boolean {
+  const { headers } = exchange;
+  const dialect = DIALECTS.get(headers["content-type"] ?? "");
+  if (dialect === undefined || !(method.isStream ? dialect.hasStreams : dialect.hasUnary)) return false;
+  if (dialect.needsHttp2 && !isHttp2) return false;
+  if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES)
+    return false;
+  const timeout = dialect.parseTimeout(headerOf(headers, dialect.timeoutHeader), MAX_TIMEOUT_MS);
+  const compression = compressionNegotiate(
+    COMPRESSIONS,
+    headerOf(headers, dialect.encodingHeader),
+    headerOf(headers, dialect.acceptHeader),
+    dialect.acceptHeader,
+  );
+  if (timeout.error !== undefined || compression.error !== undefined) return false;
+  const context = new CallContext(exchange, timeout.timeoutMs);
+
+  const serve = (body: Body, data: Uint8Array) => {
+    let input: ReturnType<LeanMethod["binary"]["parse"]>;
+    try {
+      input = (dialect.isBinary ? method.binary : method.json).parse(data);
+    } catch {
+      passOn(body);
+      return;
+    }
+    const call = { exchange, dialect, method, input, context, compression: compression.response, calls };
+    (method.isStream ? serveStream(call) : serveUnary(call)).catch((error) => {
+      logger.warn({ err: error, method: method.name }, "an answer could not be written");
+      // Nothing more will come: without this the client would wait for ever.
+      exchange.body.destroy();
+    });
+  };
+
+  readBody(exchange.body, MAX_BODY_BYTES, (body) => {
+    if (exchange.isClosed) return;
+    if (!body.isWhole) return passOn(body);
+    let data = bytesOf(body);
+    let isCompressed = compression.request !== null;
+    if (dialect.ending !== undefined) {
+      const envelope = fromEnvelope(data);
+      if (envelope === undefined || (envelope.isCompressed && !isCompressed)) return passOn(body);
+      ({ data, isCompressed } = envelope);
+    }
+    if (!isCompressed || compression.request === null) return serve(body, data);
+    compression.request.decompress(data as Uint8Array<ArrayBuffer>, LIMITS.messageBytes).then(
+      (plain) => serve(body, plain),
+      () => passOn(body),
+    );
+  });
+  return true;
+}
+
+function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
+  const value = headers[name];
+  return typeof value === "string" ? value : null;
+}

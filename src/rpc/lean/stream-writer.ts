@@ -1,0 +1,70 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { headOf } from "./answer.js";
+import type { LeanCall } from "./call.js";
+import { ENVELOPE_BYTES, seal, toEnvelope } from "./envelope.js";
+
+/** A message in its envelope. */
+export type Part = Uint8Array<ArrayBuffer>;
+
+/** Writes the messages of a stream, and its end. The headers go out with the first of them, as connect does it. */
+export class StreamWriter {
+  readonly #call: LeanCall;
+  #isBegun = false;
+  #hasRoom: (() => void) | undefined;
+
+  constructor(call: LeanCall) {
+    this.#call = call;
+  }
+
+  /** Whether the client has left. */
+  get isClosed(): boolean {
+    return this.#call.exchange.isClosed;
+  }
+
+  /** A message in its envelope; later, when it is compressed. */
+  seal(message: Message): Part | Promise<Part> {
+    const { dialect, method, compression } = this.#call;
+    const codec = dialect.isBinary ? method.binary : method.json;
+    return seal(codec.serialize(message, ENVELOPE_BYTES), compression);
+  }
+
+  /** Writes a part; false when the client should be waited for. */
+  write(part: Part): boolean {
+    if (this.isClosed) return true;
+    this.#begin();
+    return this.#call.exchange.write(part);
+  }
+
+  /** Calls `hasRoom` when the client has room again, and when it leaves. */
+  onRoom(hasRoom: () => void): void {
+    if (this.#hasRoom === undefined) {
+      this.#call.exchange.onDrain(() => this.#hasRoom?.());
+      this.#call.exchange.onClose(() => this.#hasRoom?.());
+    }
+    this.#hasRoom = hasRoom;
+  }
+
+  /** Resolves when the client has room again, or leaves. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.onRoom(resolve));
+  }
+
+  /** Ends the stream, with an error or well. */
+  async end(error: ConnectError | undefined): Promise<void> {
+    const { exchange, dialect, compression } = this.#call;
+    const end = dialect.ending?.(error);
+    if (end === undefined) return;
+    const last = "flags" in end ? await toEnvelope(end.flags, end.data, compression) : undefined;
+    if (exchange.isClosed) return;
+    this.#begin();
+    exchange.end(last, "trailers" in end ? end.trailers : undefined);
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const { exchange, dialect, compression } = this.#call;
+    exchange.begin(headOf(dialect, compression), dialect.needsHttp2);
+  }
+}

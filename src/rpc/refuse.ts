@@ -1,0 +1,34 @@
+import type { ServerResponse } from "node:http";
+import type { ConnectError } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  createEndStreamSerialization,
+  endStreamFlag,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { HttpRequest, HttpResponse } from "./http-handler.js";
+
+const endStream = createEndStreamSerialization(undefined);
+
+/** Answers an error at once, in the protocol of the client, without a look at the request. */
+export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
+  const type = request.headers["content-type"] ?? "";
+  request.resume();
+  if (type.startsWith("application/grpc")) {
+    const trailer = new Headers({ "content-type": type });
+    setTrailerStatus(trailer, error);
+    (response as ServerResponse).writeHead(200, Object.fromEntries(trailer));
+    response.end();
+    return;
+  }
+  if (type.startsWith("application/connect+")) {
+    const data = endStream.serialize({ metadata: new Headers(), error });
+    (response as ServerResponse).writeHead(200, { "content-type": type });
+    response.end(encodeEnvelope(endStreamFlag, data));
+    return;
+  }
+  (response as ServerResponse).writeHead(codeToHttpStatus(error.code), { "content-type": "application/json" });
+  response.end(errorToJsonBytes(error, undefined));
+}

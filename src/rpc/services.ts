@@ -1,0 +1,46 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Health } from "../../gen/health/v1/health_pb.js";
+import type { Engine } from "../core/engine.js";
+import type { HealthState } from "../core/health.js";
+import { createDlqService } from "./dlq-service.js";
+import { createHealthService } from "./health-service.js";
+import { createJobService } from "./job-service.js";
+import { createQueueService } from "./queue-service.js";
+import { createReflectionServices } from "./reflection-service.js";
+import { createServerService, type ServerInfo } from "./server-service.js";
+import { createWorkerService } from "./worker-service.js";
+
+/** A service and what implements it. */
+export interface Served<S extends DescService = DescService> {
+  readonly desc: S;
+  readonly impl: Partial<ServiceImpl<S>>;
+}
+
+/** Every service of this server. */
+export function createServices(engine: Engine, health: HealthState, info: ServerInfo): readonly Served[] {
+  const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
+  const all = [...descs, ServerReflection, ServerReflectionAlpha];
+  const reflection = createReflectionServices(all);
+  return [
+    served(JobService, createJobService(engine)),
+    served(QueueService, createQueueService(engine)),
+    served(DlqService, createDlqService(engine)),
+    served(WorkerService, createWorkerService(engine)),
+    served(ServerService, createServerService(engine, health, info)),
+    served(Health, createHealthService(health, new Set(all.map(({ typeName }) => typeName)))),
+    served(ServerReflection, reflection.v1),
+    served(ServerReflectionAlpha, reflection.v1alpha),
+  ];
+}
+
+function served<S extends DescService>(desc: S, impl: Partial<ServiceImpl<S>>): Served {
+  return { desc, impl } as unknown as Served;
+}

@@ -1,0 +1,425 @@
+import { request } from "node:http";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CreateJobRequestSchema, JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { payload } from "../support/rpc.js";
+import { signal } from "../support/signal.js";
+import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../support/two-paths.js";
+import { eventually, within } from "../support/wait.js";
+import { envelope, envelopes } from "../support/wire.js";
+
+// The same requests, good and bad, on the lean path and on connect's own: the answers must be the same.
+
+/** How long random requests are compared, ms. */
+const TIME_MS = 6000;
+
+let paths: TwoPaths;
+
+beforeAll(async () => {
+  paths = await openTwoPaths();
+});
+
+afterAll(() => paths.close());
+
+/** Ids differ, but not in their length; compression does not compare, what was compressed does. */
+function plain({ body, headers }: Outcome): string {
+  const isGzip = headers["content-encoding"] === "gzip" && body.length > 0;
+  const bytes = isGzip ? gunzipSync(body) : (frames(body) ?? body);
+  return bytes.toString("latin1").replace(/\d{15,20}/g, (id) => "0".repeat(id.length));
+}
+
+/** A body of envelopes with all of them decompressed; undefined when it is none. */
+function frames(body: Buffer): Buffer | undefined {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < body.length; ) {
+    if (at + 5 > body.length) return undefined;
+    const [flags = 0, end] = [body[at], at + 5 + body.readUInt32BE(at + 1)];
+    if (end > body.length) return undefined;
+    const data = body.subarray(at + 5, end);
+    parts.push(Buffer.of(flags), (flags & 1) === 1 ? gunzipSync(data) : data);
+    at = end;
+  }
+  return Buffer.concat(parts);
+}
+
+async function compare(probe: Probe): Promise<Outcome> {
+  const { lean, stock } = paths;
+  const [before, beforeStock] = [lean.heard.length, stock.heard.length];
+  const expected = await stock.send(probe);
+  const given = await lean.send(probe);
+  const seen = (outcome: Outcome) => ({ ...outcome, body: plain(outcome) });
+  expect(seen(given)).toEqual(seen(expected));
+  if (probe.leaveAfter === undefined) expect(lean.heard.slice(before)).toEqual(stock.heard.slice(beforeStock));
+  expect(lean.log).toEqual(stock.log);
+  return given;
+}
+
+const CONTENT_TYPES = [
+  "application/json",
+  "application/proto",
+  "application/connect+json",
+  "application/connect+proto",
+  "application/grpc",
+  "application/grpc+proto",
+  "application/grpc+json",
+  "application/grpc-web",
+  "application/grpc-web+proto",
+  "application/grpc-web+json",
+];
+
+const contentType = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom(...CONTENT_TYPES) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...["application/json; charset=utf-8", "application/json;charset=utf8", "Application/JSON", "application/xml"],
+      ...["application/grpc-web-text", "application/connect+xml", "text/plain", "application/protobuf", ""],
+    ),
+  },
+);
+
+/** Mostly what is usual. */
+function rarely<T>(usual: T, ...others: T[]): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, { weight: 4, arbitrary: fc.constantFrom(...others) });
+}
+
+const timeout = rarely(
+  undefined,
+  ...["1000", "1000m", "5S", "1H", "0", "0m", "-1", "1e3", "99999999999", "x", "", "900000u"],
+);
+
+const encoding = rarely(undefined, "gzip", "identity", "br", "GZIP", "");
+
+const accepted = rarely(undefined, "gzip", "gzip, deflate, br", "br", "identity", "");
+
+const createRequests = fc.record(
+  {
+    queue: fc.constantFrom("", "default", "no-such-queue", "Bad Queue!"),
+    type: fc.constantFrom("echo", "echo", "echo", "", "x".repeat(200), "\u00e9\u{1f600}"),
+    priority: fc.constantFrom(0, 3, 99, -1),
+    payloadKind: fc.constantFrom(
+      payload({ text: "hello", list: [1, 2.5, null, { deep: true }] }),
+      payload("x".repeat(3000)),
+      { case: "payloadBytes" as const, value: new Uint8Array([0, 255, 1]) },
+    ),
+    metadata: fc.constantFrom({ a: "1" }, { "": "" }),
+    maxRetries: fc.constantFrom(0, 5, 1000),
+  },
+  { requiredKeys: ["type"] },
+);
+
+/** A message as text of JSON and in binary. */
+interface Encodings {
+  readonly json: Uint8Array;
+  readonly binary: Uint8Array;
+}
+
+const both = (bytes: Uint8Array): Encodings => ({ json: bytes, binary: bytes });
+
+function byId(id: string): Encodings {
+  const { input } = JobService.method.getJob;
+  const message = create(input, { id });
+  return { json: Buffer.from(toJsonString(input, message)), binary: toBinary(input, message) };
+}
+
+const messages: fc.Arbitrary<Encodings> = fc.oneof(
+  fc
+    .constant(create(CreateJobRequestSchema, { type: "echo", payloadKind: payload({ text: "hello" }) }))
+    .map((message) => ({
+      json: Buffer.from(toJsonString(CreateJobRequestSchema, message)),
+      binary: toBinary(CreateJobRequestSchema, message),
+    })),
+  createRequests.map((init) => {
+    const message = create(CreateJobRequestSchema, init as MessageInitShape<typeof CreateJobRequestSchema>);
+    const json = Buffer.from(toJsonString(CreateJobRequestSchema, message));
+    return { json, binary: toBinary(CreateJobRequestSchema, message) };
+  }),
+  fc.constantFrom("1", "abc", "", "123456789012345678901234567890").map(byId),
+  fc
+    .constantFrom(
+      ...["", "{}", "null", "[]", "{", '{"type":"echo","nonsense":1}', '{"type":1}', '{"type":"echo","type":"echo"}'],
+      ...[
+        '{"type":"echo","priority":1e99}',
+        '{"type":"echo","payload":NaN}',
+        '{"type":"\\ud800"}',
+        "\u00ef\u00bb\u00bf{}",
+      ],
+      ...[
+        `{"type":"echo","payload":${"[".repeat(60)}${"]".repeat(60)}}`,
+        '{"id":"1"}',
+        '{"type":"echo","delay":"-1s"}',
+      ],
+    )
+    .map((text) => both(Buffer.from(text, text.charCodeAt(0) === 0xef ? "latin1" : "utf8"))),
+  fc.uint8Array({ maxLength: 60 }).map(both),
+);
+
+const frame = fc.constantFrom<(data: Uint8Array) => Uint8Array>(
+  ...Array.from({ length: 30 }, () => (data: Uint8Array) => envelope(data)),
+  (data) => data,
+  (data) => envelope(data).subarray(0, 3),
+  (data) => envelope(data).subarray(0, -1),
+  (data) => Buffer.concat([envelope(data), envelope(data)]),
+  (data) => Buffer.concat([envelope(data), Buffer.of(0)]),
+  (data) => envelope(gzipSync(data), 1),
+  (data) => envelope(data, 1),
+  (data) => envelope(data, 2),
+  (data) => envelope(data, 0x80),
+  (data) => Buffer.concat([envelope(data), envelope("{}", 2)]),
+  () => Buffer.of(0, 255, 255, 255, 255, 1, 2, 3),
+  () => Buffer.of(),
+);
+
+const path = fc.constantFrom(
+  ...[
+    ...Array.from({ length: 12 }, () => "CreateJob"),
+    "GetJob",
+    "ListJobs",
+    "BatchCreateJobs",
+    "DeleteJob",
+    "CancelJob",
+  ].map((name) => `/gotaskq.v1.JobService/${name}`),
+  "/gotaskq.v1.JobService/GetJob?connect=v1&encoding=json&message=%7B%22id%22%3A%221%22%7D",
+  "/gotaskq.v1.JobService/NoSuchMethod",
+  "/gotaskq.v1.QueueService/GetQueue",
+  "/gotaskq.v1.WorkerService/LeaseJobs",
+  "/gotaskq.v1.ServerService/ListWorkers",
+  "/grpc.health.v1.Health/Check",
+  // It ends at once with these messages.
+  "/gotaskq.v1.JobService/WatchJob",
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+);
+
+const probes = fc
+  .record({
+    ...{ contentType, path, timeout, encoding, accepted, messages, frame },
+    method: rarely("POST", "GET", "PUT", "OPTIONS"),
+    isHttp2: fc.boolean(),
+    isGzipped: fc.boolean(),
+    cuts: fc.integer({ min: 1, max: 4 }),
+  })
+  .map(
+    ({ contentType, path, timeout, encoding, accepted, messages, frame, method, isHttp2, isGzipped, cuts }): Probe => {
+      const headers: Record<string, string> = {};
+      const isGrpc = contentType.includes("grpc");
+      const isStream = contentType.includes("connect+");
+      const prefix = isGrpc ? "grpc-" : isStream ? "connect-content-" : "content-";
+      if (contentType !== "") headers["content-type"] = contentType;
+      if (timeout !== undefined) headers[isGrpc ? "grpc-timeout" : "connect-timeout-ms"] = timeout;
+      if (encoding !== undefined) headers[`${prefix}encoding`] = encoding;
+      if (accepted !== undefined)
+        headers[isGrpc ? "grpc-accept-encoding" : isStream ? "connect-accept-encoding" : "accept-encoding"] = accepted;
+      const message = contentType.includes("json") ? messages.json : messages.binary;
+      const data = encoding === "gzip" && isGzipped && !isGrpc && !isStream ? gzipSync(message) : message;
+      const bytes = isGrpc || isStream ? frame(data) : data;
+      const step = Math.max(1, Math.ceil(bytes.byteLength / cuts));
+      const body = [];
+      for (let at = 0; at < bytes.byteLength && method !== "GET"; at += step) body.push(bytes.subarray(at, at + step));
+      return { isHttp2, method, path, headers, body };
+    },
+  );
+
+/** The same as a JSON and a binary request over each protocol that has streams. */
+function streamProbes(path: string, json: string, binary: Uint8Array, more: Partial<Probe> = {}): Probe[] {
+  const types = CONTENT_TYPES.filter((type) => type !== "application/json" && type !== "application/proto");
+  return types.flatMap((type) => {
+    const data = type.includes("json") ? Buffer.from(json) : binary;
+    const versions = type.startsWith("application/grpc") && !type.includes("web") ? [true] : [true, false];
+    return versions.map((isHttp2) => ({
+      ...{ isHttp2, method: "POST", path: `/gotaskq.v1.${path}`, body: [envelope(data)] },
+      ...more,
+      headers: { "content-type": type, ...more.headers },
+    }));
+  });
+}
+
+/** A watch of a job in each protocol. */
+function watchProbes(id: string, more: Partial<Probe> = {}): Probe[] {
+  return streamProbes("JobService/WatchJob", JSON.stringify({ id }), byId(id).binary, more);
+}
+
+async function newJob(init: MessageInitShape<typeof CreateJobRequestSchema> = {}): Promise<string> {
+  const { job } = await paths.server.jobs.createJob({ type: "echo", ...init });
+  return job?.id ?? "";
+}
+
+describe("the lean path answers as connect does", () => {
+  test("whatever is sent", async () => {
+    const kinds = new Map<string, number>();
+    const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    await fc.assert(
+      fc.asyncProperty(probes, async (probe) => {
+        const { status, trailers } = await compare(probe);
+        count(`${status} ${trailers["grpc-status"] ?? ""}`);
+        count("all");
+      }),
+      { numRuns: 100_000, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false },
+    );
+    // It is worth something only if it met each kind of answer often.
+    for (const kind of ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "]) {
+      expect(kinds.get(kind) ?? 0, `${kind}: ${JSON.stringify([...kinds])}`).toBeGreaterThan(5);
+    }
+  }, 25_000);
+
+  test("bodies at and over the limit", async () => {
+    const path = "/gotaskq.v1.JobService/GetJob";
+    const max = 4 * 1024 * 1024;
+    for (const isHttp2 of [true, false]) {
+      for (const size of [max, max + 1, max + 6]) {
+        const json = Buffer.from(`{"id":"${"x".repeat(size - 9)}"}`);
+        for (const type of ["application/json", "application/grpc-web+json"]) {
+          const body = [type === "application/json" ? json : envelope(json)];
+          await compare({ isHttp2, method: "POST", path, headers: { "content-type": type }, body });
+        }
+      }
+      const bomb = gzipSync(Buffer.alloc(max + 1));
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      await compare({ isHttp2, method: "POST", path, headers, body: [bomb] });
+    }
+  });
+
+  test("a job that is large, compressed where the client takes that", async () => {
+    const id = await newJob({ payloadKind: payload("x".repeat(20_000)) });
+    const accept = { "accept-encoding": "gzip", "grpc-accept-encoding": "gzip", "connect-accept-encoding": "gzip" };
+    for (const probe of watchProbes(id, { headers: accept, leaveAfter: 2 })) await compare(probe);
+    await noWatches();
+    const { json } = byId(id);
+    for (const isHttp2 of [true, false]) {
+      const headers = { "content-type": "application/json", ...accept };
+      await compare({ isHttp2, method: "POST", path: "/gotaskq.v1.JobService/GetJob", headers, body: [json] });
+    }
+  });
+
+  test("streams that end by themselves", async () => {
+    const id = await newJob();
+    await paths.server.jobs.cancelJob({ id });
+    for (const probe of watchProbes(id)) expect((await compare(probe)).body.length).toBeGreaterThan(0);
+  });
+
+  test("streams that are refused", async () => {
+    for (const id of ["1", "", "abc"]) for (const probe of watchProbes(id)) await compare(probe);
+    const bad = JobService.method.watchJobs.input;
+    const message = create(bad, { queues: ["no-such-queue"], types: ["x".repeat(3000)], cursor: "abc" });
+    const probes = streamProbes("JobService/WatchJobs", toJsonString(bad, message), toBinary(bad, message));
+    for (const probe of probes) await compare(probe);
+  });
+
+  test("streams whose deadline passes", async () => {
+    const id = await newJob();
+    for (const ms of [0, 30]) {
+      const headers = { "connect-timeout-ms": String(ms), "grpc-timeout": `${ms}m` };
+      await Promise.all(watchProbes(id, { headers }).map((probe) => compareAlone(probe)));
+    }
+  });
+
+  test("streams whose readers leave", async () => {
+    const id = await newJob();
+    const before = [paths.lean.heard.length, paths.stock.heard.length];
+    for (const probe of watchProbes(id, { leaveAfter: 1 })) {
+      await compare(probe);
+      await noWatches();
+    }
+    expect(paths.lean.heard.slice(before[0])).toEqual(paths.stock.heard.slice(before[1]));
+    expect(paths.lean.heard.at(-1)).toBe("gotaskq.v1.JobService/WatchJob canceled");
+  });
+
+  test("a stream more than the server may have", async () => {
+    const full = await openTwoPaths(0);
+    const id = (await full.server.jobs.createJob({ type: "echo" })).job?.id ?? "";
+    for (const probe of watchProbes(id)) {
+      const [given, expected] = [await full.lean.send(probe), await full.stock.send(probe)];
+      expect(given).toEqual(expected);
+    }
+    expect(full.lean.heard).toEqual(full.stock.heard);
+    await full.close();
+  });
+
+  test("everything that happens to a job, to readers who come and go", async () => {
+    const id = await newJob({ type: "observed" });
+    const watching = watchProbes(id).flatMap((probe) => [paths.lean.send(probe), paths.stock.send(probe)]);
+    await eventually(async () => (openWatches() === watching.length ? true : undefined), "all watches");
+    const [lease] = (
+      await paths.server.workers.leaseJobs({ worker: "w", queues: ["default"], types: ["observed"], maxJobs: 1 })
+    ).leases;
+    expect(lease?.job?.id).toBe(id);
+    const ref = { jobId: id, leaseToken: lease?.leaseToken ?? "" };
+    for (const percent of [10, 20]) {
+      await paths.server.workers.extendLeases({ extensions: [{ ...ref, progress: { percent, message: "on it" } }] });
+    }
+    await paths.server.workers.completeJobs({ completions: [{ ...ref, resultKind: { case: undefined } }] });
+    const outcomes = await Promise.all(watching);
+    for (let at = 0; at < outcomes.length; at += 2) expect(outcomes[at]).toEqual(outcomes[at + 1]);
+  });
+
+  test("a reader who stops for a while: a bounded part of what happens, and the end", async () => {
+    const changes = 150;
+    const id = await newJob({ type: "slow", payloadKind: payload("x".repeat(200_000)) });
+    const { workers } = paths.server;
+    const lease = (await workers.leaseJobs({ worker: "w", queues: ["default"], types: ["slow"], maxJobs: 1 }))
+      .leases[0];
+    const ref = { jobId: id, leaseToken: lease?.leaseToken ?? "" };
+    const readers = [slowReader(paths.lean.url, id), slowReader(paths.stock.url, id)];
+    await within(Promise.all(readers.map(({ isOpen }) => isOpen)), "the first messages");
+    for (let percent = 1; percent <= changes; percent++) {
+      await workers.extendLeases({ extensions: [{ ...ref, progress: { percent: percent / 2, message: "" } }] });
+    }
+    await workers.completeJobs({ completions: [{ ...ref, resultKind: { case: undefined } }] });
+    for (const { goOn } of readers) goOn();
+    const [lean = [], stock = []] = await within(Promise.all(readers.map(({ messages }) => messages)), "the rest");
+    for (const messages of [lean, stock]) {
+      expect(messages.length).toBeLessThan(changes);
+      expect(messages.at(-2)).toContain('"status":"JOB_STATUS_DONE"');
+    }
+    expect(lean.slice(0, 2)).toEqual(stock.slice(0, 2));
+    expect(lean.slice(-2)).toEqual(stock.slice(-2));
+  });
+});
+
+/** A reader that takes the first part of its answer, and the rest only once it is told to. */
+function slowReader(url: string, id: string) {
+  const headers = { "content-type": "application/connect+json" };
+  const isOpen = signal();
+  const goOn = signal();
+  const body = new Promise<Buffer>((resolve, reject) => {
+    const sent = request(
+      `${url}/gotaskq.v1.JobService/WatchJob`,
+      { method: "POST", headers, agent: false },
+      (answer) => {
+        const parts: Buffer[] = [];
+        answer.once("data", () => {
+          answer.pause();
+          isOpen.fire();
+          void goOn.fired.then(() => answer.resume());
+        });
+        answer.on("data", (part: Buffer) => parts.push(part));
+        answer.on("end", () => resolve(Buffer.concat(parts)));
+        answer.on("error", reject);
+      },
+    );
+    sent.on("error", reject);
+    sent.end(envelope(JSON.stringify({ id })));
+  });
+  return {
+    isOpen: isOpen.fired,
+    goOn: goOn.fire,
+    messages: body.then((bytes) => envelopes(bytes).map(({ data }) => String(data))),
+  };
+}
+
+/** Watches open on both paths. */
+function openWatches(): number {
+  const changes = [...paths.lean.heard, ...paths.stock.heard].filter((line) => / -?1$/.test(line));
+  return changes.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
+
+async function noWatches(): Promise<void> {
+  await eventually(async () => (openWatches() === 0 ? true : undefined), "the end of the streams");
+}
+
+/** As `compare`, for probes that are sent at the same time: what is heard is not looked at. */
+async function compareAlone(probe: Probe): Promise<void> {
+  const [given, expected] = await Promise.all([paths.lean.send(probe), paths.stock.send(probe)]);
+  expect(given).toEqual(expected);
+}
