@@ -111,21 +111,20 @@ function toJob(
   result: Payload | undefined,
 ): Job {
   const numbers = spec.toString("latin1", 0, TYPE);
-  const number = (from: number, to: number) => Number(numbers.slice(from, to));
-  const endOfType = TYPE + number(67, 70);
+  const endOfType = TYPE + numberIn(numbers, 67, 70);
   const endOfMetadata = spec.indexOf(NEWLINE, endOfType);
-  const createdAt = number(0, 13);
-  const state = tail === undefined ? createdState(createdAt, number(13, 28)) : readState(head, 0, tail);
+  const createdAt = numberIn(numbers, 0, 13);
+  const state = tail === undefined ? createdState(createdAt, numberIn(numbers, 13, 28)) : readState(head, 0, tail);
   const written = errors.length === 0 ? undefined : (JSON.parse(errors.toString()) as Errors);
   return {
     id,
     queue,
     type: tail === undefined ? spec.toString("utf8", TYPE, endOfType) : tail[0],
-    payload: readPayload(number(66, 67), spec, endOfMetadata + 1),
-    priority: number(28, 30),
-    maxRetries: number(30, 33),
-    backoff: { baseDelayMs: number(33, 44), maxDelayMs: number(44, 55) },
-    timeoutMs: number(55, 66),
+    payload: readPayload(numberIn(numbers, 66, 67), spec, endOfMetadata + 1),
+    priority: numberIn(numbers, 28, 30),
+    maxRetries: numberIn(numbers, 30, 33),
+    backoff: { baseDelayMs: numberIn(numbers, 33, 44), maxDelayMs: numberIn(numbers, 44, 55) },
+    timeoutMs: numberIn(numbers, 55, 66),
     metadata: endOfMetadata === endOfType ? NO_METADATA : JSON.parse(spec.toString("utf8", endOfType, endOfMetadata)),
     status: state.status,
     revision: state.revision,
@@ -184,23 +183,27 @@ function createdState(createdAt: number, runAfter: number): JobState {
   };
 }
 
+/** A number of fixed width. */
+function numberIn(text: string, from: number, to: number): number {
+  return Number(text.slice(from, to));
+}
+
 /** The state in a head that begins at `at`. */
 function readState(text: string, at: number, [, worker, error, percent, message]: Tail): JobState {
-  const number = (from: number, to: number) => Number(text.slice(at + from, at + to));
   return {
-    status: STATUSES[number(0, 1)] as JobStatus,
-    revision: number(18, 27),
-    retryCount: number(4, 7),
-    deliveries: number(7, 14),
-    lostLeases: number(14, 18),
+    status: STATUSES[numberIn(text, at + 0, at + 1)] as JobStatus,
+    revision: numberIn(text, at + 18, at + 27),
+    retryCount: numberIn(text, at + 4, at + 7),
+    deliveries: numberIn(text, at + 7, at + 14),
+    lostLeases: numberIn(text, at + 14, at + 18),
     error,
     progress: percent === "" ? undefined : { percent: Number(percent), message },
     cancelRequested: text[at + 1] === "1",
     worker,
-    updatedAt: number(40, 53),
-    runAfter: number(53, 68),
-    startedAt: number(68, 81) || undefined,
-    finishedAt: number(81, 94) || undefined,
+    updatedAt: numberIn(text, at + 40, at + 53),
+    runAfter: numberIn(text, at + 53, at + 68),
+    startedAt: numberIn(text, at + 68, at + 81) || undefined,
+    finishedAt: numberIn(text, at + 81, at + 94) || undefined,
   };
 }
 
