@@ -25,6 +25,7 @@ export class Attempt implements HandlerContext {
   readonly #write: (attempt: Attempt) => void;
   #controller: AbortController | undefined;
   #timeout: Timer | undefined;
+  #report: ((percent: number, message?: string) => void) | undefined;
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
 
@@ -51,17 +52,23 @@ export class Attempt implements HandlerContext {
   }
 
   // Bound, as handlers take it out of the context.
-  readonly progress = (percent: number, message = ""): void => {
+  get progress(): (percent: number, message?: string) => void {
+    // Most attempts report none.
+    this.#report ??= (percent, message) => this.#note(percent, message);
+    return this.#report;
+  }
+
+  #note(percent: number, message = ""): void {
     if (!this.isOpen) return;
     const bounded = Math.min(100, Math.max(0, Number(percent) || 0));
     this.#progress = { percent: bounded, message: cutText(String(message), LIMITS.progressLength).toWellFormed() };
     if (this.#progressTimer !== undefined) return;
     this.#progressTimer = this.#clock.setTimer(PROGRESS_INTERVAL_MS, () => {
       this.#progressTimer = undefined;
-      if (this.isOpen && this.#progress !== undefined) this.progress(this.#progress.percent, this.#progress.message);
+      if (this.isOpen && this.#progress !== undefined) this.#note(this.#progress.percent, this.#progress.message);
     });
     this.#write(this);
-  };
+  }
 
   /** The latest report that was not written yet. */
   takeProgress(): Progress | undefined {

@@ -94,12 +94,13 @@ function sort(batch: readonly Pending[]) {
   const progress = [];
   for (const item of batch) {
     const { attempt, outcome } = item;
-    const ref = { jobId: attempt.lease.job.id, token: attempt.lease.token };
+    const jobId = attempt.lease.job.id;
+    const { token } = attempt.lease;
     item.report ??= attempt.takeProgress();
-    if (item.report !== undefined) progress.push({ ...ref, progress: item.report });
-    if (outcome.kind === "complete") complete.push({ ...ref, result: outcome.result });
-    else if (outcome.kind === "fail") fail.push({ ...ref, error: outcome.error, retry: outcome.retry });
-    else release.push(ref);
+    if (item.report !== undefined) progress.push({ jobId, token, progress: item.report });
+    if (outcome.kind === "complete") complete.push({ jobId, token, result: outcome.result });
+    else if (outcome.kind === "fail") fail.push({ jobId, token, error: outcome.error, retry: outcome.retry });
+    else release.push({ jobId, token });
   }
   return { complete, fail, release, progress };
 }

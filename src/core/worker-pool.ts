@@ -61,6 +61,7 @@ export class WorkerPool {
   readonly #open = new Map<string, Attempt>();
   readonly #lingering: Lingering;
   #isTaking = false;
+  readonly #write = (attempt: Attempt) => void this.#writeProgress(attempt);
   readonly #fetches = new Set<Promise<void>>();
   /** Slots that lease calls under way were promised. */
   #promised = 0;
@@ -254,20 +255,23 @@ export class WorkerPool {
     // The job may come to us again before we are told that we had lost it.
     const earlier = this.#open.get(lease.job.id);
     if (earlier !== undefined) this.#lose(earlier);
-    const attempt = new Attempt(lease, this.#deps.clock, this.#deps.logger, (a) => void this.#writeProgress(a));
+    const attempt = new Attempt(lease, this.#deps.clock, this.#deps.logger, this.#write);
     this.#open.set(lease.job.id, attempt);
     // The pool may have been stopped while the lease was under way.
     if (!this.#isTaking) {
       this.#settle(attempt, { kind: "release" });
       return;
     }
-    attempt.startTimeout(() => {
-      attempt.abort("TIMEOUT");
-      this.#lingering.add(attempt);
-      const error = `timed out after ${lease.job.timeoutMs} ms`;
-      this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
-    });
+    if (lease.job.timeoutMs > 0) attempt.startTimeout(() => this.#expire(attempt));
     void this.#attempt(attempt);
+  }
+
+  /** The time of an attempt is up. */
+  #expire(attempt: Attempt): void {
+    attempt.abort("TIMEOUT");
+    this.#lingering.add(attempt);
+    const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
+    this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
   }
 
   async #attempt(attempt: Attempt): Promise<void> {
