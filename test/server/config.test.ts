@@ -118,7 +118,7 @@ describe("readConfig", () => {
     ]);
   });
 
-  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY", "CORS_ORIGINS"])(
+  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY"])(
     "refuses %s, which would be passed over in silence, and does not repeat its value",
     (name) => {
       const [told, ...more] = problems({ [name]: "s3cret" });

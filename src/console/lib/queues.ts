@@ -1,0 +1,89 @@
+import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
+import type { Queue, QueuesSnapshot, WatchQueuesResponse } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { live } from "./api.js";
+import { link, useLive } from "./live.js";
+
+/** How much of the past the charts show, s. */
+export const HISTORY_S = 300;
+
+/** How far back the shown throughput looks, s. */
+const RATE_S = 5;
+
+/** One moment of a queue, for the charts. */
+export interface Sample {
+  /** Seconds since 1970. */
+  readonly time: number;
+  readonly waiting: number;
+  readonly running: number;
+  readonly completed: number;
+  /** Jobs completed a second, since the sample before. */
+  readonly perSecond: number;
+}
+
+/** The queues as the server told last; undefined before the first time. */
+export const queues = signal<readonly Queue[] | undefined>(undefined);
+
+/** The last minutes of each queue, as far as this tab has seen them. */
+const histories = new Map<string, readonly Sample[]>();
+
+/** The last minutes of a queue. */
+export function historyOf(name: string): readonly Sample[] {
+  return histories.get(name) ?? [];
+}
+
+/** Jobs that a queue completed a second, over the last seconds. */
+export function throughputOf(name: string): number {
+  const samples = historyOf(name);
+  const last = samples.at(-1);
+  if (last === undefined) return 0;
+  const first = samples.findLast(({ time }) => time <= last.time - RATE_S) ?? samples[0];
+  return first === undefined || first === last ? 0 : (last.completed - first.completed) / (last.time - first.time);
+}
+
+function addSample({ name, stats }: Queue, time: number): void {
+  if (stats === undefined) return;
+  const past = historyOf(name);
+  const before = past.at(-1);
+  const completed = Number(stats.completed);
+  if (before !== undefined && time <= before.time) return;
+  // A server without a store begins at zero again, and so does a queue made anew.
+  const isNew = before === undefined || completed < before.completed;
+  const perSecond = isNew ? 0 : (completed - before.completed) / (time - before.time);
+  const sample = { time, waiting: stats.ready + stats.scheduled, running: stats.running, completed, perSecond };
+  histories.set(name, [...(isNew ? [] : past.filter((each) => each.time > time - HISTORY_S)), sample]);
+}
+
+function take({ queues: all }: QueuesSnapshot): void {
+  // By the clock of this machine, which the quiet seconds are measured by too.
+  for (const queue of all) addSample(queue, Date.now() / 1000);
+  queues.value = all;
+}
+
+/** The server tells figures only when they change: quiet seconds are filled in, so that the charts go on. */
+export function fillQuiet(): void {
+  if (link.peek().state !== "live") return;
+  for (const queue of queues.peek() ?? []) {
+    const last = historyOf(queue.name).at(-1);
+    if (last !== undefined && Date.now() / 1000 - last.time > 1.5) addSample(queue, last.time + 1);
+  }
+}
+
+/** Watches all queues as the live stream of a page, and answers why it stopped for good, if it did. */
+export function useQueues(onSnapshot?: (queues: readonly Queue[]) => void): Error | undefined {
+  const [error, setError] = useState<Error>();
+  useLive<WatchQueuesResponse>(
+    {
+      open: (signal) => live.queues.watchQueues({}, { signal }),
+      onMessage: ({ event }) => {
+        if (event.case === "snapshot") {
+          take(event.value);
+          onSnapshot?.(event.value.queues);
+        }
+      },
+      onFinal: setError,
+    },
+    "queues",
+  );
+  return error;
+}

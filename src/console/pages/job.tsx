@@ -1,0 +1,296 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { useRef, useState } from "preact/hooks";
+import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { WatchJobResponse } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { api, live, token } from "../lib/api.js";
+import { now } from "../lib/clock.js";
+import { moment, span, spanOf } from "../lib/format.js";
+import { useLive } from "../lib/live.js";
+import { attempt } from "../lib/notices.js";
+import { go, href } from "../lib/router.js";
+import { isFinal, isOpen, isScheduled, statusName } from "../lib/status.js";
+import { Ago } from "../ui/ago.js";
+import { StatusBadge } from "../ui/badge.js";
+import { confirm } from "../ui/dialog.js";
+import { Payload } from "../ui/payload.js";
+import { ProgressBar } from "../ui/progress.js";
+import { Empty, Failed, Loading } from "../ui/states.js";
+import { TextBlock } from "../ui/text-block.js";
+
+/** A dead job may be replayed by somebody else, and its watch has ended: looked at again after this, ms. */
+const DEAD_AGAIN_MS = 5000;
+
+/** Changes that the page remembers. */
+const MAX_CHANGES = 50;
+
+/** One change as it was seen here. */
+interface Seen {
+  readonly revision: number;
+  readonly at: number;
+  readonly status: JobStatus;
+  readonly text: string;
+}
+
+/** One job, live. */
+export function JobPage({ id }: { readonly id: string }) {
+  const [job, setJob] = useState<Job>();
+  const [seen, setSeen] = useState<readonly Seen[]>([]);
+  const [error, setError] = useState<Error>();
+  const [round, setRound] = useState(0);
+  const last = useRef<Job>(undefined);
+
+  const take = (news: Job) => {
+    const before = last.current;
+    if (before !== undefined && news.revision <= before.revision) return;
+    // A payload never changes: the one that is shown already stays, so that it is not laid out again.
+    const next = before === undefined ? news : { ...news, payloadKind: before.payloadKind };
+    last.current = next;
+    setJob(next);
+    const change = { revision: news.revision, at: timeOf(news), status: news.status, text: describe(news) };
+    setSeen((all) => [change, ...all].slice(0, MAX_CHANGES));
+  };
+
+  useLive<WatchJobResponse>(
+    {
+      open: (signal) => live.jobs.watchJob({ id }, { signal }),
+      onMessage: ({ event }) => {
+        if (event.case === "job") take(event.value);
+      },
+      onFinal: setError,
+      onEnd: () => {
+        const status = last.current?.status;
+        if (status === JobStatus.DEAD) return DEAD_AGAIN_MS;
+        return status === JobStatus.DONE || status === JobStatus.CANCELED ? undefined : 0;
+      },
+    },
+    `${id} ${round} ${token.value ?? ""}`,
+  );
+
+  if (job === undefined && error !== undefined) return <NotThere error={error} />;
+  if (job === undefined) return <Loading />;
+  return (
+    <>
+      <div class="bar">
+        <p class="state">
+          <StatusBadge status={job.status} />
+          {job.cancelRequested && <span class="badge dead">CANCEL ASKED</span>}
+          <span class="wrap">
+            {job.type} in <a href={href("/jobs", { queue: job.queue })}>{job.queue}</a>
+          </span>
+        </p>
+        <Actions
+          job={job}
+          onReplayed={() => {
+            setError(undefined);
+            setRound((before) => before + 1);
+          }}
+        />
+      </div>
+      {error !== undefined && <p class="hint">This job is not kept any more; below is what it was last.</p>}
+      {job.status === JobStatus.RUNNING && job.progress && <ProgressBar progress={job.progress} />}
+      {job.error && (
+        <section>
+          <h2>{job.status === JobStatus.DEAD ? "Why it is dead" : "Last error"}</h2>
+          <TextBlock label="Error" text={job.error} isError />
+        </section>
+      )}
+      <div class="columns">
+        <section>
+          <h2>Payload</h2>
+          <Payload name="payload" kind={job.payloadKind} none="This job has no payload." />
+        </section>
+        <section>
+          <h2>Result</h2>
+          <Payload
+            name="result"
+            kind={job.resultKind}
+            none={job.status === JobStatus.DONE ? "Its handler returned nothing." : "There is none yet."}
+          />
+        </section>
+      </div>
+      <Facts job={job} />
+      <Attempts job={job} />
+      <section>
+        <h2>Changes seen here</h2>
+        <ol class="changes">
+          {seen.map(({ revision, at, status, text }) => (
+            <li key={revision}>
+              <span class="faint">{new Date(at).toLocaleTimeString("sv-SE")}</span> <StatusBadge status={status} />{" "}
+              <span class="wrap">{text}</span>
+            </li>
+          ))}
+        </ol>
+      </section>
+    </>
+  );
+}
+
+function NotThere({ error }: { readonly error: Error }) {
+  return (
+    <>
+      <Failed error={error} />
+      <Empty title="Finished jobs are kept for a while only (COMPLETE_JOB_TTL).">
+        <a href={href("/jobs")}>Show all jobs</a>
+      </Empty>
+    </>
+  );
+}
+
+function timeOf(job: Job): number {
+  return job.updatedAt === undefined ? Date.now() : timestampMs(job.updatedAt);
+}
+
+/** What a change means, in a few words. */
+function describe(job: Job): string {
+  if (job.cancelRequested) return "a cancel was asked for";
+  switch (job.status) {
+    case JobStatus.PENDING:
+      if (job.retryCount > 0) return `waits for retry ${job.retryCount} of ${job.maxRetries}`;
+      return isScheduled(job.status, job.runAfter, timeOf(job)) ? "waits for its time" : "waits";
+    case JobStatus.RUNNING:
+      return job.progress && job.progress.percent > 0
+        ? `${Math.round(job.progress.percent)} % ${job.progress.message}`
+        : `delivery ${job.deliveries}, by ${job.worker}`;
+    case JobStatus.FAILED:
+    case JobStatus.DEAD:
+      return job.error;
+    default:
+      return job.startedAt && job.finishedAt
+        ? `after ${span(timestampMs(job.finishedAt) - timestampMs(job.startedAt))}`
+        : "";
+  }
+}
+
+function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: () => void }) {
+  const { id, status } = job;
+  const cancel = async () => {
+    const text = "A waiting job is cancelled at once; a running one is asked to stop.";
+    if (!(await confirm({ title: "Cancel this job?", text, agree: "Cancel the job", isDanger: true }))) return;
+    await attempt("The cancel was asked for.", () => api.jobs.cancelJob({ id }));
+  };
+  const remove = async () => {
+    const text = `Job ${id}, its payload and result are gone after this.`;
+    if (!(await confirm({ title: "Delete this job?", text, agree: "Delete the job", isDanger: true }))) return;
+    if (await attempt(`Job ${id} is deleted.`, () => api.jobs.deleteJob({ id })))
+      go(href("/jobs", { queue: job.queue }));
+  };
+  const replay = async () => {
+    if (await attempt("The job waits again, with all its retries.", () => api.dlq.replayDeadJob({ id }))) onReplayed();
+  };
+  return (
+    <div class="actions">
+      {status === JobStatus.DEAD && (
+        <button type="button" class="primary" onClick={replay}>
+          Retry
+        </button>
+      )}
+      <a class="button" href={href("/jobs/new", { from: id })}>
+        Create another
+      </a>
+      {isOpen(status) && (
+        <button type="button" class="danger" disabled={job.cancelRequested} onClick={cancel}>
+          Cancel
+        </button>
+      )}
+      {isFinal(status) && (
+        <button type="button" class="danger" onClick={remove}>
+          Delete
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Facts({ job }: { readonly job: Job }) {
+  const { startedAt, finishedAt } = job;
+  const runMs =
+    startedAt === undefined
+      ? undefined
+      : (finishedAt === undefined ? now.value : timestampMs(finishedAt)) - timestampMs(startedAt);
+  const isTimed = job.status === JobStatus.RUNNING || finishedAt !== undefined;
+  const times = [
+    ["Created", job.createdAt],
+    ["Run after", job.runAfter],
+    ["Started", startedAt],
+    ["Finished", finishedAt],
+  ] as const;
+  return (
+    <section>
+      <h2>Facts</h2>
+      <dl class="facts">
+        {times.map(([name, time]) =>
+          time === undefined ? null : (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                {moment(time)}{" "}
+                <span class="faint">
+                  (<Ago time={time} />)
+                </span>
+              </dd>
+            </div>
+          ),
+        )}
+        {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
+        <Fact name="Priority" value={String(job.priority)} />
+        <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
+        <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />
+        <Fact name="Backoff" value={`${spanOf(job.backoff?.baseDelay)}, up to ${spanOf(job.backoff?.maxDelay)}`} />
+        <Fact name="Timeout" value={job.timeout === undefined ? "none" : spanOf(job.timeout)} />
+        {job.worker && <Fact name="Worker" value={job.worker} />}
+        <Fact name="Revision" value={`${job.revision}, ${statusName(job.status)}`} />
+        {Object.entries(job.metadata).map(([name, value]) => (
+          <Fact key={name} name={`${name} (metadata)`} value={value} />
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt class="wrap">{name}</dt>
+      <dd class="wrap">{value}</dd>
+    </div>
+  );
+}
+
+function Attempts({ job }: { readonly job: Job }) {
+  if (job.attemptErrors.length === 0) return null;
+  return (
+    <section>
+      <h2>Failed attempts</h2>
+      <div class="scroll">
+        <table class="stack">
+          <thead>
+            <tr>
+              <th scope="col">Delivery</th>
+              <th scope="col">When</th>
+              <th scope="col">Worker</th>
+              <th scope="col">Error</th>
+            </tr>
+          </thead>
+          <tbody>
+            {job.attemptErrors.map(({ delivery, time, worker, error }) => (
+              <tr key={delivery}>
+                <td data-label="Delivery" class="number">
+                  {delivery}
+                </td>
+                <td data-label="When">
+                  <Ago time={time} />
+                </td>
+                <td data-label="Worker" class="wrap">
+                  {worker}
+                </td>
+                <td data-label="Error" class="wrap">
+                  {error}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
