@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const CURL = "test/support/install-curl.ts";
+const CHROMIUM = "test/support/install-chromium.ts";
 const REDIS = "test/support/install-redis.ts";
 
 const alias = { gotaskq: fileURLToPath(new URL("./src/index.ts", import.meta.url)) };
@@ -24,6 +25,7 @@ export default defineConfig({
       project("contract", ["test/backends/contract/**/*.test.ts"], 60_000, [REDIS]),
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
+      project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
   },

@@ -69,6 +69,13 @@ export function fillQuiet(): void {
   }
 }
 
+/** Takes what a call answered of a queue, so that nobody waits for the next figures to see what was just done. */
+export function takeQueue(queue: Queue | undefined): void {
+  if (queue === undefined || queues.value === undefined) return;
+  const others = queues.value.filter(({ name }) => name !== queue.name);
+  queues.value = [...others, queue].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 /** Watches all queues as the live stream of a page, and answers why it stopped for good, if it did. */
 export function useQueues(onSnapshot?: (queues: readonly Queue[]) => void): Error | undefined {
   const [error, setError] = useState<Error>();

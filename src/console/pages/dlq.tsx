@@ -17,14 +17,19 @@ const EVERY_MS = 10_000;
 /** Jobs of a group that its list shows; more are reached by the filter, or all together. */
 const SHOWN_JOBS = 100;
 
-/** Dead jobs by what they died of: look, replay, delete. */
-export function DlqPage() {
+/** The filter in the address now. */
+function readFilter(): DeadFilter {
   const { params } = route.value;
-  const filter: DeadFilter = {
+  return {
     queue: params.get("queue") ?? "",
     type: params.get("type") ?? "",
     errorContains: params.get("error") ?? "",
   };
+}
+
+/** Dead jobs by what they died of: look, replay, delete. */
+export function DlqPage() {
+  const filter = readFilter();
   const { queue, type, errorContains } = filter;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const key = JSON.stringify(filter);
@@ -69,10 +74,10 @@ export function DlqPage() {
         </form>
         {jobs !== undefined && jobs.length > 0 && (
           <div class="actions">
-            <button type="button" class="primary" onClick={() => act(actOnMatching("replay", filter))}>
+            <button type="button" class="primary" onClick={() => act(actOnMatching("replay", readFilter()))}>
               {isFiltered ? "Replay all that match…" : "Replay all…"}
             </button>
-            <button type="button" class="danger" onClick={() => act(actOnMatching("delete", filter))}>
+            <button type="button" class="danger" onClick={() => act(actOnMatching("delete", readFilter()))}>
               {isFiltered ? "Delete all that match…" : "Delete all…"}
             </button>
           </div>

@@ -80,7 +80,8 @@ export function JobPage({ id }: { readonly id: string }) {
         </p>
         <Actions
           job={job}
-          onReplayed={() => {
+          onReplayed={(replayed) => {
+            take(replayed);
             setError(undefined);
             setRound((before) => before + 1);
           }}
@@ -104,7 +105,13 @@ export function JobPage({ id }: { readonly id: string }) {
           <Payload
             name="result"
             kind={job.resultKind}
-            none={job.status === JobStatus.DONE ? "Its handler returned nothing." : "There is none yet."}
+            none={
+              job.status === JobStatus.DONE
+                ? "Its handler returned nothing."
+                : isFinal(job.status)
+                  ? "There is none."
+                  : "There is none yet."
+            }
           />
         </section>
       </div>
@@ -161,7 +168,7 @@ function describe(job: Job): string {
   }
 }
 
-function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: () => void }) {
+function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: (job: Job) => void }) {
   const { id, status } = job;
   const cancel = async () => {
     const text = "A waiting job is cancelled at once; a running one is asked to stop.";
@@ -175,7 +182,10 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
       go(href("/jobs", { queue: job.queue }));
   };
   const replay = async () => {
-    if (await attempt("The job waits again, with all its retries.", () => api.dlq.replayDeadJob({ id }))) onReplayed();
+    await attempt("The job waits again, with all its retries.", async () => {
+      const { job: replayed } = await api.dlq.replayDeadJob({ id });
+      if (replayed !== undefined) onReplayed(replayed);
+    });
   };
   return (
     <div class="actions">

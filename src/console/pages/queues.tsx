@@ -5,7 +5,7 @@ import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
 import { count, countOf, span } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
-import { queues, useQueues } from "../lib/queues.js";
+import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
 import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
@@ -72,8 +72,10 @@ function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: (
   if (stats === undefined) return null;
   const toggle = () =>
     paused
-      ? attempt(`Queue ${name} hands out jobs again.`, () => api.queues.resumeQueue({ name }))
-      : attempt(`Queue ${name} is paused.`, () => api.queues.pauseQueue({ name }));
+      ? attempt(`Queue ${name} hands out jobs again.`, async () =>
+          takeQueue((await api.queues.resumeQueue({ name })).queue),
+        )
+      : attempt(`Queue ${name} is paused.`, async () => takeQueue((await api.queues.pauseQueue({ name })).queue));
   return (
     <tr>
       <td data-label="Queue" class="wrap">

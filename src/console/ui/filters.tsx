@@ -55,6 +55,8 @@ export function FilterText({ label, value, placeholder, onChange }: FilterTextPr
         autocomplete="off"
         spellcheck={false}
         onInput={(event: Event) => setText((event.currentTarget as HTMLInputElement).value)}
+        // Enter, or the way to a button: what that button does must be about what is seen in the field.
+        onChange={() => onChange(text.trim())}
       />
     </Field>
   );

@@ -3,6 +3,7 @@ import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service
 import { api } from "../lib/api.js";
 import { badFields, explain } from "../lib/errors.js";
 import { tell } from "../lib/notices.js";
+import { takeQueue } from "../lib/queues.js";
 import { Dialog } from "./dialog.js";
 import { Field } from "./field.js";
 
@@ -49,8 +50,11 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     };
     const name = draft.name.trim();
     try {
-      if (queue === undefined) await api.queues.createQueue({ name, settings: news });
-      else await api.queues.updateQueue({ queue: { name, settings: news } });
+      const answer =
+        queue === undefined
+          ? await api.queues.createQueue({ name, settings: news })
+          : await api.queues.updateQueue({ queue: { name, settings: news } });
+      takeQueue(answer.queue);
       tell(queue === undefined ? `Queue ${name} is there.` : `The settings of ${name} are changed.`);
       onClose();
     } catch (error) {
