@@ -3,6 +3,7 @@ import { created, finished } from "../support/rpc.js";
 import { createClients, startTestServer } from "../support/server.js";
 import { startServerProcess } from "../support/server-process.js";
 import { GRPC } from "../support/transports.js";
+import { eventually } from "../support/wait.js";
 import { isLive, openConsole } from "./support/browser.js";
 
 const QUIET = { LOG_LEVEL: "silent" };
@@ -41,6 +42,34 @@ async function openTolerant(url: string, path: string) {
     seen: (text: string) => page.getByText(text).or(page.getByLabel(text)).first().waitFor(),
   };
 }
+
+describe("a console that nobody sees", () => {
+  test("gives its connection back after a minute, and is live again when it is seen", async () => {
+    const server = await startTestServer();
+    const openStreams = async () =>
+      [...(await server.metrics()).matchAll(/^gotaskq_open_streams\{.*\} (\d+)/gm)].reduce(
+        (sum, [, n]) => sum + Number(n),
+        0,
+      );
+    const page = await openConsole(server.url, "/about-to-start");
+    await page.clock.install();
+    await page.goto(`${server.url}/#/queues`);
+    await isLive(page);
+    expect(await openStreams()).toBe(1);
+    const show = (isHidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, "hidden", { value: ${isHidden}, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))`);
+    await show(true);
+    await page.clock.fastForward(61_000);
+    await eventually(async () => ((await openStreams()) === 0 ? true : undefined), "the end of the stream");
+    await page.clock.fastForward(30_000);
+    await page.getByText("Connecting…").waitFor();
+    expect(await openStreams()).toBe(0);
+    await show(false);
+    await isLive(page);
+    expect(await openStreams()).toBe(1);
+  });
+});
 
 describe("a console that is asked for a token", () => {
   test("shows a form, keeps the token in its tab, and sends it from then on", async () => {

@@ -20,6 +20,9 @@ const SILENCE_MS = 25_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 
+/** A page that nobody sees gives its connection back after this, ms: six hidden tabs would leave none for a seventh. */
+const HIDDEN_MS = 60_000;
+
 /** These do not go away by trying again. */
 const FINAL: ReadonlySet<Code> = new Set([Code.NotFound, Code.InvalidArgument, Code.PermissionDenied]);
 
@@ -49,6 +52,21 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Resolves when somebody sees the page. */
+function sight(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (document.hidden && !signal.aborted) return;
+      document.removeEventListener("visibilitychange", check);
+      signal.removeEventListener("abort", check);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", check);
+    signal.addEventListener("abort", check);
+    check();
+  });
+}
+
 /** Resolves when there is another token. */
 function tokenChange(signal: AbortSignal): Promise<void> {
   const before = token.peek();
@@ -73,6 +91,13 @@ async function readOnce<M>(
   const attempt = new AbortController();
   const stop = () => attempt.abort();
   let silence = setTimeout(stop, SILENCE_MS);
+  let unseen: ReturnType<typeof setTimeout> | undefined;
+  const onSight = () => {
+    clearTimeout(unseen);
+    if (document.hidden) unseen = setTimeout(stop, HIDDEN_MS);
+  };
+  document.addEventListener("visibilitychange", onSight);
+  onSight();
   signal.addEventListener("abort", stop);
   try {
     let isFirst = true;
@@ -86,6 +111,8 @@ async function readOnce<M>(
     }
   } finally {
     clearTimeout(silence);
+    clearTimeout(unseen);
+    document.removeEventListener("visibilitychange", onSight);
     signal.removeEventListener("abort", stop);
   }
 }
@@ -109,6 +136,11 @@ export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal):
       await pause(Math.max(again, FIRST_WAIT_MS), signal);
     } catch (thrown) {
       if (signal.aborted) return;
+      if (document.hidden) {
+        link.value = { state: "connecting" };
+        await sight(signal);
+        continue;
+      }
       const error = noteError(thrown);
       if (FINAL.has(error.code)) {
         link.value = { state: "ended" };

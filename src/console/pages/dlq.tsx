@@ -97,12 +97,12 @@ export function DlqPage() {
       {jobs !== undefined && jobs.length > 0 && (
         <>
           <div class="heading">
-            <p class="faint">
+            <p class="faint" aria-live="polite">
               {countOf(jobs.length, "dead job")}
+              {chosen.length > 0 && `, ${count(chosen.length)} chosen`}
               {value?.isCut && ` among the first ${count(MAX_READ)}; there are more`}
             </p>
             <div class="actions">
-              <span aria-live="polite">{chosen.length > 0 && `${countOf(chosen.length, "job")} chosen`}</span>
               <button type="button" disabled={chosen.length === 0} onClick={() => act(actOnJobs("replay", chosen))}>
                 Replay the chosen…
               </button>

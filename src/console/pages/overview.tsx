@@ -34,7 +34,13 @@ export function OverviewPage() {
         <div class="heading">
           <h2>Queues</h2>
           <p class="legend" aria-hidden="true">
-            <span class="key depth" /> waiting and running <span class="key rate" /> done a second, last 5 minutes
+            <span>
+              <span class="key depth" /> waiting and running
+            </span>
+            <span>
+              <span class="key rate" /> done a second
+            </span>
+            <span>over 5 minutes</span>
           </p>
         </div>
         {all === undefined ? (
