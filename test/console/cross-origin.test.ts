@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestServer } from "../support/server.js";
 import { openPage } from "./support/browser.js";
@@ -17,8 +18,7 @@ beforeAll(async () => {
 afterAll(() => site.close());
 
 /** What a page of the site gets when it calls the server: the status, or that the browser refused. */
-async function callFrom(url: string, server: string, call: keyof typeof CALLS): Promise<unknown> {
-  const { page } = await openPage(url);
+async function callFrom(page: Page, server: string, call: keyof typeof CALLS): Promise<unknown> {
   return page.evaluate(`(${CALLS[call]})(${JSON.stringify(server)}).catch((error) => error.name)`);
 }
 
@@ -61,10 +61,11 @@ describe("a page of another origin", () => {
     const any = await startTestServer({ CORS_ORIGINS: "*" });
     const others = await startTestServer({ CORS_ORIGINS: "https://example.com" });
     const none = await startTestServer();
-    expect(await callFrom(origin, listed.url, call)).toEqual(answer);
-    expect(await callFrom(origin, any.url, call)).toEqual(answer);
-    expect(await callFrom(origin, others.url, call)).toBe("TypeError");
-    expect(await callFrom(origin, none.url, call)).toBe("TypeError");
+    const { page } = await openPage(origin);
+    expect(await callFrom(page, listed.url, call)).toEqual(answer);
+    expect(await callFrom(page, any.url, call)).toEqual(answer);
+    expect(await callFrom(page, others.url, call)).toBe("TypeError");
+    expect(await callFrom(page, none.url, call)).toBe("TypeError");
     const { jobs } = await none.jobs.listJobs({});
     expect(jobs).toEqual([]);
   });

@@ -107,7 +107,7 @@ class ListKeeper {
   #jobs: readonly Job[] | undefined;
   #nextPage = "";
   #leave = new AbortController();
-  #readAt = 0;
+  #readAt = Number.NEGATIVE_INFINITY;
   #isStale = false;
   #isReading = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -138,7 +138,7 @@ class ListKeeper {
   reload(): void {
     if (this.#filter === undefined) return;
     this.#isStale = true;
-    this.#readAt = 0;
+    this.#readAt = Number.NEGATIVE_INFINITY;
     this.#work();
   }
 

@@ -18,7 +18,7 @@ const SILENCE_MS = 25_000;
 
 /** The first and the longest wait before the next try, ms; a random part is taken off. */
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 8000;
+const LONGEST_WAIT_MS = 5000;
 
 /** A page that nobody sees gives its connection back after this, ms: six hidden tabs would leave none for a seventh. */
 const HIDDEN_MS = 60_000;
