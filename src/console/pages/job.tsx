@@ -3,15 +3,14 @@ import { useRef, useState } from "preact/hooks";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { WatchJobResponse } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { api, live, token } from "../lib/api.js";
-import { now } from "../lib/clock.js";
-import { moment, span, spanOf } from "../lib/format.js";
+import { span } from "../lib/format.js";
 import { useLive } from "../lib/live.js";
 import { attempt } from "../lib/notices.js";
 import { go, href } from "../lib/router.js";
-import { isFinal, isOpen, isScheduled, statusName } from "../lib/status.js";
-import { Ago } from "../ui/ago.js";
+import { isFinal, isOpen, isScheduled } from "../lib/status.js";
 import { StatusBadge } from "../ui/badge.js";
 import { confirm } from "../ui/dialog.js";
+import { Attempts, Facts } from "../ui/job-facts.js";
 import { Payload } from "../ui/payload.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
@@ -208,99 +207,5 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
         </button>
       )}
     </div>
-  );
-}
-
-function Facts({ job }: { readonly job: Job }) {
-  const { startedAt, finishedAt } = job;
-  const runMs =
-    startedAt === undefined
-      ? undefined
-      : (finishedAt === undefined ? now.value : timestampMs(finishedAt)) - timestampMs(startedAt);
-  const isTimed = job.status === JobStatus.RUNNING || finishedAt !== undefined;
-  const times = [
-    ["Created", job.createdAt],
-    ["Run after", job.runAfter],
-    ["Started", startedAt],
-    ["Finished", finishedAt],
-  ] as const;
-  return (
-    <section>
-      <h2>Facts</h2>
-      <dl class="facts">
-        {times.map(([name, time]) =>
-          time === undefined ? null : (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>
-                {moment(time)}{" "}
-                <span class="faint">
-                  (<Ago time={time} />)
-                </span>
-              </dd>
-            </div>
-          ),
-        )}
-        {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
-        <Fact name="Priority" value={String(job.priority)} />
-        <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
-        <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />
-        <Fact name="Backoff" value={`${spanOf(job.backoff?.baseDelay)}, up to ${spanOf(job.backoff?.maxDelay)}`} />
-        <Fact name="Timeout" value={job.timeout === undefined ? "none" : spanOf(job.timeout)} />
-        {job.worker && <Fact name="Worker" value={job.worker} />}
-        <Fact name="Revision" value={`${job.revision}, ${statusName(job.status)}`} />
-        {Object.entries(job.metadata).map(([name, value]) => (
-          <Fact key={name} name={`${name} (metadata)`} value={value} />
-        ))}
-      </dl>
-    </section>
-  );
-}
-
-function Fact({ name, value }: { readonly name: string; readonly value: string }) {
-  return (
-    <div>
-      <dt class="wrap">{name}</dt>
-      <dd class="wrap">{value}</dd>
-    </div>
-  );
-}
-
-function Attempts({ job }: { readonly job: Job }) {
-  if (job.attemptErrors.length === 0) return null;
-  return (
-    <section>
-      <h2>Failed attempts</h2>
-      <div class="scroll">
-        <table class="stack">
-          <thead>
-            <tr>
-              <th scope="col">Delivery</th>
-              <th scope="col">When</th>
-              <th scope="col">Worker</th>
-              <th scope="col">Error</th>
-            </tr>
-          </thead>
-          <tbody>
-            {job.attemptErrors.map(({ delivery, time, worker, error }) => (
-              <tr key={delivery}>
-                <td data-label="Delivery" class="number">
-                  {delivery}
-                </td>
-                <td data-label="When">
-                  <Ago time={time} />
-                </td>
-                <td data-label="Worker" class="wrap">
-                  {worker}
-                </td>
-                <td data-label="Error" class="wrap">
-                  {error}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
   );
 }

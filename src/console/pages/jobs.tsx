@@ -99,7 +99,7 @@ function JobTable({ jobs }: { readonly jobs: readonly Job[] }) {
             <th scope="col">Priority</th>
             <th scope="col">Retries</th>
             <th scope="col">Created</th>
-            <th scope="col">Says</th>
+            <th scope="col">Detail</th>
           </tr>
         </thead>
         <tbody>
@@ -128,7 +128,7 @@ function JobTable({ jobs }: { readonly jobs: readonly Job[] }) {
               <td data-label="Created">
                 <Ago time={job.createdAt} />
               </td>
-              <td data-label="Says" class="says">
+              <td data-label="Detail" class="says">
                 <Says job={job} />
               </td>
             </tr>
