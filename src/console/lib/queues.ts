@@ -17,7 +17,7 @@ export interface Sample {
   readonly waiting: number;
   readonly running: number;
   readonly completed: number;
-  /** Jobs completed a second, since the sample before. */
+  /** Jobs completed a second, over the seconds before: second by second it would only flicker. */
   readonly perSecond: number;
 }
 
@@ -34,11 +34,7 @@ export function historyOf(name: string): readonly Sample[] {
 
 /** Jobs that a queue completed a second, over the last seconds. */
 export function throughputOf(name: string): number {
-  const samples = historyOf(name);
-  const last = samples.at(-1);
-  if (last === undefined) return 0;
-  const first = samples.findLast(({ time }) => time <= last.time - RATE_S) ?? samples[0];
-  return first === undefined || first === last ? 0 : (last.completed - first.completed) / (last.time - first.time);
+  return historyOf(name).at(-1)?.perSecond ?? 0;
 }
 
 function addSample({ name, stats }: Queue, time: number): void {
@@ -49,7 +45,8 @@ function addSample({ name, stats }: Queue, time: number): void {
   if (before !== undefined && time <= before.time) return;
   // A server without a store begins at zero again, and so does a queue made anew.
   const isNew = before === undefined || completed < before.completed;
-  const perSecond = isNew ? 0 : (completed - before.completed) / (time - before.time);
+  const first = past.findLast((each) => each.time <= time - RATE_S) ?? past[0];
+  const perSecond = isNew || first === undefined ? 0 : (completed - first.completed) / (time - first.time);
   const sample = { time, waiting: stats.ready + stats.scheduled, running: stats.running, completed, perSecond };
   histories.set(name, [...(isNew ? [] : past.filter((each) => each.time > time - HISTORY_S)), sample]);
 }
@@ -63,9 +60,10 @@ function take({ queues: all }: QueuesSnapshot): void {
 /** The server tells figures only when they change: quiet seconds are filled in, so that the charts go on. */
 export function fillQuiet(): void {
   if (link.peek().state !== "live") return;
+  const time = Date.now() / 1000;
   for (const queue of queues.peek() ?? []) {
     const last = historyOf(queue.name).at(-1);
-    if (last !== undefined && Date.now() / 1000 - last.time > 1.5) addSample(queue, last.time + 1);
+    if (last !== undefined && time - last.time > 1.5) addSample(queue, time);
   }
 }
 
