@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const CURL = "test/support/install-curl.ts";
+const CHROMIUM = "test/support/install-chromium.ts";
 const REDIS = "test/support/install-redis.ts";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -31,6 +32,7 @@ export default defineConfig({
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
+      project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
   },

@@ -53,6 +53,7 @@ function welcome(server: Server, handlers: readonly string[] | undefined): strin
   const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
   return [
     `GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
+    `console: ${server.url}/`,
     `backend: ${kind} (${durable ? "jobs survive this process; servers on it share them" : "jobs end with this process"})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
     `try: curl -H 'content-type: application/json' -d '${body}' ${server.url}/gotaskq.v1.JobService/CreateJob`,

@@ -32,6 +32,8 @@ export interface QueueStats {
   readonly done: number;
   /** Ms since the oldest ready job became ready; undefined when none is ready. */
   readonly oldestReadyAgeMs: number | undefined;
+  /** Jobs that became DONE since the queue was created; never shrinks. */
+  readonly completed: number;
 }
 
 /** A named line of jobs. */

@@ -285,7 +285,7 @@ function toOrdering(found: Violations, field: string, ordering: QueueOrderingPb)
 
 /** A queue as it goes out. */
 export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
-  const { oldestReadyAgeMs, ...counts } = stats;
+  const { oldestReadyAgeMs, completed, ...counts } = stats;
   return create(QueueSchema, {
     name,
     settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
@@ -294,6 +294,7 @@ export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): 
     stats: create(QueueStatsSchema, {
       ...counts,
       oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
+      completed: BigInt(completed),
     }),
   });
 }

@@ -38,6 +38,8 @@ export interface Config {
   readonly changeLogSize: number;
   /** Server streams open at the same time. */
   readonly maxStreams: number;
+  /** Origins whose pages may call from browsers, or only `*`: any. Empty: pages of this server only. */
+  readonly corsOrigins: readonly string[];
 }
 
 /** Every problem of an environment, one a line, each naming its variable. */
@@ -55,7 +57,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   AUTH_TOKENS_FILE: "tokens",
   TLS_CERT: "TLS",
   TLS_KEY: "TLS",
-  CORS_ORIGINS: "cross-origin access",
 };
 
 /** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable is an unset one. */
@@ -122,6 +123,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       10_000_000,
     ),
     maxStreams: integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+    corsOrigins: read<readonly string[]>(
+      "CORS_ORIGINS",
+      [],
+      parseOrigins,
+      "origins parted by commas, like https://example.com (no path, no slash at the end), or only *",
+    ),
   };
   problems.push(...badQueueNames(config.queues));
   if (problems.length > 0) throw new ConfigError(problems);
@@ -135,6 +142,14 @@ function parseBoolean(text: string): boolean | undefined {
 
 function parsePrefix(text: string): string | undefined {
   return /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined;
+}
+
+/** Compared with what browsers send, letter by letter: a near miss would never match, so it is refused. */
+function parseOrigins(text: string): readonly string[] | undefined {
+  if (text === "*") return ["*"];
+  const origins = text.split(",").map((each) => each.trim());
+  const isOrigin = (each: string) => /^https?:/.test(each) && URL.canParse(each) && new URL(each).origin === each;
+  return origins.every(isOrigin) ? origins : undefined;
 }
 
 function badQueueNames(names: readonly string[]): string[] {

@@ -12,6 +12,8 @@ import { createIdGenerator, type IdGenerator } from "../core/ids.js";
 import type { Logger } from "../core/logger.js";
 import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
 import type { Config } from "./config.js";
+import { type Console, createConsole } from "./console.js";
+import { withCors } from "./cors.js";
 import { createListener } from "./listener.js";
 import { createMemoryGuard } from "./memory-guard.js";
 import { createMetrics, type Metrics } from "./metrics.js";
@@ -101,6 +103,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     },
   );
   const startedAt = clock.monotonic();
+  const webConsole = createConsole();
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger,
@@ -113,9 +116,9 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       leaseMs: config.leaseMs,
       uptimeMs: () => clock.monotonic() - startedAt,
     },
-    otherwise: (request, response) => answerPage(request, response, metrics, health, logger),
+    otherwise: (request, response) => answerPage(request, response, webConsole, metrics, health, logger),
   });
-  const listener = createListener(rpc);
+  const listener = createListener(withCors(rpc, config.corsOrigins));
 
   await engine.start();
   let address: AddressInfo;
@@ -148,6 +151,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
 function answerPage(
   request: HttpRequest,
   response: HttpResponse,
+  webConsole: Console,
   metrics: Metrics,
   health: HealthState,
   logger: Logger,
@@ -157,8 +161,9 @@ function answerPage(
     response.setHeader("content-type", type);
     response.end(request.method === "HEAD" ? "" : body);
   };
-  const path = (request.url ?? "").split("?", 1)[0];
+  const path = (request.url ?? "").split("?", 1)[0] ?? "";
   request.resume();
+  if (webConsole.answer(path, request, response)) return;
   if (path !== "/healthz" && path !== "/metrics") {
     answer(
       404,

@@ -20,7 +20,7 @@ describe("create", () => {
       settings: { ...DEFAULTS, weight: 5, ordering: "RUN_AFTER" },
       paused: false,
       createdAt: clock.now(),
-      stats: { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined },
+      stats: { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 },
     });
     expect(await engine.queues.get("mail")).toEqual(queue);
   });
@@ -68,6 +68,7 @@ describe("list and get", () => {
       dead: 1,
       done: 1,
       oldestReadyAgeMs: 500,
+      completed: 1,
     });
   });
 });

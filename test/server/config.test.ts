@@ -33,6 +33,7 @@ describe("readConfig", () => {
       logLevel: "info",
       nodeId: 0,
       changeLogSize: 500_000,
+      corsOrigins: [],
       maxStreams: 20_000,
     });
   });
@@ -58,6 +59,7 @@ describe("readConfig", () => {
       NODE_ID: "1023",
       CHANGE_LOG_SIZE: "1000",
       MAX_STREAMS: "1",
+      CORS_ORIGINS: "https://example.com, http://localhost:5173",
     };
     expect(readConfig(env)).toEqual({
       port: 0,
@@ -78,7 +80,15 @@ describe("readConfig", () => {
       nodeId: 1023,
       changeLogSize: 1000,
       maxStreams: 1,
+      corsOrigins: ["https://example.com", "http://localhost:5173"],
     });
+  });
+
+  test("takes * for any origin, and refuses what no browser would ever send", () => {
+    expect(readConfig({ CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
+    for (const text of ["https://example.com/", "example.com", "https://Example.com", "*,https://a.de", "null", ","]) {
+      expect(problems({ CORS_ORIGINS: text })).toEqual([expect.stringMatching(/^CORS_ORIGINS: must be origins /)]);
+    }
   });
 
   test("takes an empty variable for an unset one, and spaces around a value for nothing", () => {
@@ -118,7 +128,7 @@ describe("readConfig", () => {
     ]);
   });
 
-  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY", "CORS_ORIGINS"])(
+  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY"])(
     "refuses %s, which would be passed over in silence, and does not repeat its value",
     (name) => {
       const [told, ...more] = problems({ [name]: "s3cret" });

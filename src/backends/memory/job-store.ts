@@ -149,7 +149,10 @@ export class JobStore {
     record.changing.finishedAt = now;
     record.changing.cancelRequested = false;
     this.step(record, status, now);
-    if (status === "DONE") record.queue.done++;
+    if (status === "DONE") {
+      record.queue.done++;
+      record.queue.completed++;
+    }
     record.queue.finished.push(record);
     this.trim(record.queue, now, TRIM_WORK);
     this.markDue(this.options.completeJobTtlMs);

@@ -54,6 +54,7 @@ export class QueueState {
   paused = false;
   readonly running = new Set<JobRecord>();
   done = 0;
+  completed = 0;
   /** Jobs by request id, while they are kept. */
   readonly requests = new Map<string, JobRecord>();
   /** Every job, by id. */
@@ -229,6 +230,7 @@ export class QueueState {
         dead: this.dead,
         done: this.done,
         oldestReadyAgeMs: oldest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, now - oldest),
+        completed: this.completed,
       },
     };
   }

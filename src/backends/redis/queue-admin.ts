@@ -101,18 +101,20 @@ export class QueueAdmin {
 }
 
 /** Parts of a queue in an answer. */
-const QUEUE_PARTS = 12;
+const QUEUE_PARTS = 13;
 
 function readQueue(name: string, parts: readonly Reply[]): Queue {
   const [ordering, ...rest] = parts;
-  const [weight, maxConcurrency, maxDepth, paused, createdAt, ready, scheduled, running, dead, done, age] = rest.map(
-    (part) => Number(text(part)),
-  ) as [number, number, number, number, number, number, number, number, number, number, number];
+  const [weight, maxConcurrency, maxDepth, paused, createdAt, ...counts] = rest.map((part) => Number(text(part))) as [
+    ...[weight: number, maxConcurrency: number, maxDepth: number, paused: number, createdAt: number],
+    ...[ready: number, scheduled: number, running: number, dead: number, done: number, age: number, completed: number],
+  ];
+  const [ready, scheduled, running, dead, done, age, completed] = counts;
   return {
     name,
     settings: { ordering: text(ordering) === "P" ? "PRIORITY" : "RUN_AFTER", weight, maxConcurrency, maxDepth },
     paused: paused === 1,
     createdAt,
-    stats: { ready, scheduled, running, dead, done, oldestReadyAgeMs: age < 0 ? undefined : age },
+    stats: { ready, scheduled, running, dead, done, oldestReadyAgeMs: age < 0 ? undefined : age, completed },
   };
 }

@@ -43,6 +43,8 @@ export class NaiveModel {
   /** All that ever were, in the order of creation. */
   readonly all: ModelJob[] = [];
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
+  /** Jobs that ever became DONE, by queue. */
+  readonly completed = new Map<string, number>();
   readonly #options: BackendOptions;
 
   constructor(options: BackendOptions) {
@@ -121,6 +123,7 @@ export class NaiveModel {
     return this.#settle("complete", ref, (found) => {
       found.job.result = result;
       this.#finish(found, "DONE");
+      this.completed.set(found.job.queue, (this.completed.get(found.job.queue) ?? 0) + 1);
     });
   }
 
@@ -239,6 +242,7 @@ export class NaiveModel {
       dead: this.inQueue(queue, "DEAD").length,
       done: this.inQueue(queue, "DONE").length,
       oldestReadyAgeMs: ready.length === 0 ? undefined : this.now - Math.min(...ready.map(({ job }) => job.runAfter)),
+      completed: this.completed.get(queue) ?? 0,
     };
   }
 

@@ -22,7 +22,7 @@ import {
   statuses,
 } from "./support.js";
 
-const EMPTY = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined };
+const EMPTY = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 };
 
 /** One job in each place a job can be: its id by that place. */
 async function oneOfEach({ backend }: OpenedBackend, queue: string) {

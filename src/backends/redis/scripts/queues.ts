@@ -33,7 +33,7 @@ local function snapshot(reply)
   local running, dead = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd')
   local scheduled = call('ZCOUNT', base .. 'z', '(' .. format('%.0f', now), '+inf')
   reply[7], reply[8], reply[9], reply[10] = waiting() - scheduled, scheduled, running, dead
-  reply[11], reply[12] = archive.done, oldestReady()
+  reply[11], reply[12], reply[13] = archive.done, oldestReady(), tonumber(call('HGET', KEYS[1], 'a') or 0)
   return reply
 end
 `;

@@ -71,6 +71,7 @@ if #changed > 0 then
   callMany('ZREM', base .. 'l', leases)
   callMany('RPUSH', base .. 'f', finished)
   countFinished(#finished, 0, 0)
+  call('HINCRBY', KEYS[1], 'a', #finished)
   if maxConcurrency > 0 then isReady = true end
   due(now + ttl)
   trim(math.max(64, #leases * 2))

@@ -1,0 +1,67 @@
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { signal } from "@preact/signals";
+import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
+import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import { Health } from "../../../gen/health/v1/health_pb.js";
+
+/** How long a call may take before the server counts as away, ms. Streams have no such limit. */
+const CALL_TIMEOUT_MS = 15_000;
+
+/** Where the token of this tab is kept: it ends with the tab. */
+const TOKEN_KEY = "gotaskq.token";
+
+/** The token that calls carry; undefined: none. */
+export const token = signal<string | undefined>(sessionStorage.getItem(TOKEN_KEY) ?? undefined);
+
+/** Whether the server asked for a token, or for another one. */
+export const isTokenWanted = signal(false);
+
+/** Keeps a token for this tab; the live streams begin again with it. */
+export function setToken(text: string): void {
+  sessionStorage.setItem(TOKEN_KEY, text);
+  isTokenWanted.value = false;
+  token.value = text;
+}
+
+/** Sees whether an error asks for a token. Answers the error as a ConnectError. */
+export function noteError(error: unknown): ConnectError {
+  const refused = ConnectError.from(error);
+  if (refused.code === Code.Unauthenticated) isTokenWanted.value = true;
+  return refused;
+}
+
+const authorize: Interceptor = (next) => async (request) => {
+  if (token.value !== undefined) request.header.set("authorization", `Bearer ${token.value}`);
+  try {
+    return await next(request);
+  } catch (error) {
+    throw noteError(error);
+  }
+};
+
+// Beside the page, wherever a proxy serves it.
+const options = {
+  baseUrl: new URL(".", document.baseURI).href.replace(/\/$/, ""),
+  useBinaryFormat: true,
+  interceptors: [authorize],
+};
+const calls = createConnectTransport({ ...options, defaultTimeoutMs: CALL_TIMEOUT_MS });
+const streams = createConnectTransport(options);
+
+/** Clients of the public API. */
+export const api = {
+  jobs: createClient(JobService, calls),
+  queues: createClient(QueueService, calls),
+  dlq: createClient(DlqService, calls),
+  server: createClient(ServerService, calls),
+  health: createClient(Health, calls),
+};
+
+/** Clients for streams, which may last for ever. */
+export const live = {
+  jobs: createClient(JobService, streams),
+  queues: createClient(QueueService, streams),
+};

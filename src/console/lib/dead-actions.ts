@@ -1,0 +1,75 @@
+import { confirm } from "../ui/dialog.js";
+import { api } from "./api.js";
+import { type DeadFilter, forEachJob } from "./dead-letters.js";
+import { countOf } from "./format.js";
+import { complain, tell } from "./notices.js";
+
+/** What can be done to dead jobs. */
+export type DeadAction = "replay" | "delete";
+
+const WORDS = {
+  replay: {
+    verb: "Replay",
+    done: "Replayed",
+    after: "Each goes back to the queue it came from, with all its retries.",
+  },
+  delete: { verb: "Delete", done: "Deleted", after: "Each is gone after this, with its payload." },
+} as const;
+
+/** What a filter means, as the rest of a sentence. */
+function describe({ queue, type, errorContains }: DeadFilter): string {
+  const parts = [
+    queue && `in queue ${queue}`,
+    type && `of type ${type}`,
+    errorContains && `with “${errorContains.slice(0, 200)}” in their error`,
+  ].filter(Boolean);
+  return parts.length === 0 ? "in all queues" : parts.join(", ");
+}
+
+/** Counts what matches, asks, and does it to no more than were counted. Answers whether anything was done. */
+export async function actOnMatching(action: DeadAction, filter: DeadFilter): Promise<boolean> {
+  const call = (request: { readonly dryRun?: boolean; readonly max?: number }) =>
+    action === "replay"
+      ? api.dlq.replayDeadJobs({ filter, ...request })
+      : api.dlq.purgeDeadJobs({ filter, ...request });
+  const { verb, done, after } = WORDS[action];
+  try {
+    const { count } = await call({ dryRun: true });
+    if (count === 0) {
+      tell(`No dead job matches any more ${describe(filter)}.`);
+      return true;
+    }
+    const jobs = countOf(count, "dead job");
+    const agreed = await confirm({
+      title: `${verb} ${jobs}?`,
+      text: `${jobs} ${describe(filter)} ${count === 1 ? "matches" : "match"} now. ${after}`,
+      agree: `${verb} ${countOf(count, "job")}`,
+      isDanger: action === "delete",
+    });
+    if (!agreed) return false;
+    const result = await call({ max: count });
+    tell(`${done} ${countOf(result.count, "job")}.`);
+  } catch (error) {
+    complain(error);
+  }
+  return true;
+}
+
+/** Asks, and does it to these jobs one by one. Answers whether anything was done. */
+export async function actOnJobs(action: DeadAction, ids: readonly string[]): Promise<boolean> {
+  const { verb, done, after } = WORDS[action];
+  const jobs = countOf(ids.length, "job");
+  const agreed = await confirm({
+    title: `${verb} ${jobs}?`,
+    text: after,
+    agree: `${verb} ${jobs}`,
+    isDanger: action === "delete",
+  });
+  if (!agreed) return false;
+  const { count, error } = await forEachJob(ids, (id) =>
+    action === "replay" ? api.dlq.replayDeadJob({ id }) : api.dlq.deleteDeadJob({ id }),
+  );
+  if (count > 0) tell(`${done} ${countOf(count, "job")}.`);
+  if (error !== undefined) complain(error);
+  return true;
+}

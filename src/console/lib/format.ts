@@ -1,0 +1,76 @@
+import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+
+const COUNT = new Intl.NumberFormat("en");
+const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const MOMENT = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+
+/** A count with thousands separators. */
+export function count(value: number | bigint): string {
+  return COUNT.format(value);
+}
+
+/** A count and its noun, as in "1 job" and "2 jobs". */
+export function countOf(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+/** So many a second. */
+export function rate(perSecond: number): string {
+  return `${RATE.format(perSecond)}/s`;
+}
+
+/** A span of ms in its two largest units, as in `2 h 5 min`; "0 s" below a millisecond. */
+export function span(ms: number): string {
+  if (ms < 1) return "0 s";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 10) return `${RATE.format(seconds)} s`;
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
+  const parts: string[] = [];
+  let rest = Math.round(seconds);
+  for (const [unit, size] of units) {
+    const whole = Math.floor(rest / size);
+    rest -= whole * size;
+    if (whole > 0) parts.push(`${whole} ${unit}`);
+    else if (parts.length > 0) break;
+    if (parts.length === 2) break;
+  }
+  return parts.join(" ");
+}
+
+/** A duration that may be missing. */
+export function spanOf(duration: Duration | undefined): string {
+  return duration === undefined ? "–" : span(durationMs(duration));
+}
+
+/** A moment by the clock of the reader, as in `2026-05-01 12:00:00`. */
+export function moment(time: Timestamp): string {
+  return MOMENT.format(timestampMs(time));
+}
+
+/** A size in bytes, KB or MB. */
+export function bytes(size: number): string {
+  if (size < 1000) return countOf(size, "byte");
+  if (size < 1_000_000) return `${RATE.format(size / 1000)} KB`;
+  return `${RATE.format(size / 1_000_000)} MB`;
+}
+
+/** A duration as people type it, in ms: `500ms`, `30s`, `5m`, `2h`, `1d`; undefined when it is none. */
+export function parseSpan(text: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(text.trim());
+  if (!found) return undefined;
+  const units: Readonly<Record<string, number>> = {
+    ms: 1,
+    s: 1000,
+    m: 60_000,
+    min: 60_000,
+    h: 3_600_000,
+    d: 86_400_000,
+  };
+  return Number(found[1]) * (units[found[2] ?? ""] ?? Number.NaN);
+}

@@ -1,0 +1,28 @@
+import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+
+/** JSON as people read it, of a value as messages carry it. */
+export function pretty(value: Value): string {
+  return JSON.stringify(toJson(ValueSchema, value), null, 2);
+}
+
+/** JSON that was typed: the value, or what is wrong with it and where. */
+export type Parsed = { readonly value: Value } | { readonly problem: string };
+
+/** Checks JSON that was typed. */
+export function parseJson(text: string): Parsed {
+  try {
+    return { value: fromJson(ValueSchema, JSON.parse(text) as JsonValue) };
+  } catch (error) {
+    return { problem: problemOf(text, error) };
+  }
+}
+
+function problemOf(text: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const found = /position (\d+)/.exec(message);
+  const what = message.replace(/ in JSON at position.*| \(line \d+.*| is not valid JSON$/s, "");
+  if (found === null) return /end of/.test(message) ? "This JSON ends too early." : `This is not JSON: ${what}.`;
+  const before = text.slice(0, Number(found[1])).split("\n");
+  return `This is not JSON: ${what}, in line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}.`;
+}

@@ -1,0 +1,254 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Job } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { actOnJobs, actOnMatching, type DeadAction } from "../lib/dead-actions.js";
+import { type DeadFilter, type DeadGroup, groupDead, MAX_READ, readDeadJobs } from "../lib/dead-letters.js";
+import { count, countOf } from "../lib/format.js";
+import { useQueues } from "../lib/queues.js";
+import { go, href, route } from "../lib/router.js";
+import { useLoaded } from "../lib/use-loaded.js";
+import { Ago } from "../ui/ago.js";
+import { FilterText, QueueSelect } from "../ui/filters.js";
+import { Empty, Failed, Loading } from "../ui/states.js";
+
+/** Read again after this in any case, ms: a replay and a death between two figures leave these the same. */
+const EVERY_MS = 10_000;
+
+/** Jobs of a group that its list shows; more are reached by the filter, or all together. */
+const SHOWN_JOBS = 100;
+
+/** The filter in the address now. */
+function readFilter(): DeadFilter {
+  const { params } = route.value;
+  return {
+    queue: params.get("queue") ?? "",
+    type: params.get("type") ?? "",
+    errorContains: params.get("error") ?? "",
+  };
+}
+
+/** Dead jobs by what they died of: look, replay, delete. */
+export function DlqPage() {
+  const filter = readFilter();
+  const { queue, type, errorContains } = filter;
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const key = JSON.stringify(filter);
+  const { value, error, reload } = useLoaded((signal) => readDeadJobs(filter, signal), key, EVERY_MS);
+  const watchError = useQueues(useReloadOnDeaths(queue, reload));
+  // What was chosen under another filter is out of sight.
+  useEffect(() => setSelected(new Set()), [key]);
+
+  const change = (news: Readonly<Record<string, string>>) =>
+    go(href("/dlq", { queue, type, error: errorContains, ...news }), { replace: true });
+  const act = async (doIt: Promise<boolean>) => {
+    if (!(await doIt)) return;
+    setSelected(new Set());
+    reload();
+  };
+  const select = (ids: readonly string[], isSelected: boolean) => {
+    const next = new Set(selected);
+    for (const id of ids) {
+      if (isSelected) next.add(id);
+      else next.delete(id);
+    }
+    setSelected(next);
+  };
+
+  const jobs = value?.jobs;
+  // Those that somebody else replayed meanwhile are not there any more.
+  const chosen = (jobs ?? []).filter(({ id }) => selected.has(id)).map(({ id }) => id);
+  const isFiltered = queue !== "" || type !== "" || errorContains !== "";
+  const problem = watchError ?? (value === undefined ? error : undefined);
+  return (
+    <>
+      <div class="bar">
+        <form class="filters" onSubmit={(event) => event.preventDefault()} aria-label="Filter">
+          <QueueSelect value={queue} onChange={(name) => change({ queue: name })} />
+          <FilterText label="Type" value={type} placeholder="exact name" onChange={(text) => change({ type: text })} />
+          <FilterText
+            label="Error contains"
+            value={errorContains}
+            placeholder="case matters"
+            onChange={(text) => change({ error: text })}
+          />
+        </form>
+        {jobs !== undefined && jobs.length > 0 && (
+          <div class="actions">
+            <button type="button" class="primary" onClick={() => act(actOnMatching("replay", readFilter()))}>
+              {isFiltered ? "Replay all that match…" : "Replay all…"}
+            </button>
+            <button type="button" class="danger" onClick={() => act(actOnMatching("delete", readFilter()))}>
+              {isFiltered ? "Delete all that match…" : "Delete all…"}
+            </button>
+          </div>
+        )}
+      </div>
+      {problem !== undefined && <Failed error={problem} onRetry={reload} />}
+      {problem === undefined && jobs === undefined && <Loading />}
+      {jobs?.length === 0 && (
+        <Empty title={isFiltered ? "No dead job matches." : "There are no dead jobs."}>
+          {isFiltered ? (
+            <a href={href("/dlq")}>Show all dead jobs</a>
+          ) : (
+            <p>A job that has used up its retries is kept here until you replay or delete it.</p>
+          )}
+        </Empty>
+      )}
+      {jobs !== undefined && jobs.length > 0 && (
+        <>
+          <div class="heading">
+            <p class="faint" aria-live="polite">
+              {countOf(jobs.length, "dead job")}
+              {chosen.length > 0 && `, ${count(chosen.length)} chosen`}
+              {value?.isCut && ` among the first ${count(MAX_READ)}; there are more`}
+            </p>
+            <div class="actions">
+              <button type="button" disabled={chosen.length === 0} onClick={() => act(actOnJobs("replay", chosen))}>
+                Replay the chosen…
+              </button>
+              <button
+                type="button"
+                class="danger"
+                disabled={chosen.length === 0}
+                onClick={() => act(actOnJobs("delete", chosen))}
+              >
+                Delete the chosen…
+              </button>
+            </div>
+          </div>
+          {groupDead(jobs).map((group) => (
+            <Group
+              key={group.key}
+              group={group}
+              selected={selected}
+              onSelect={select}
+              onAct={(action) => act(actOnGroup(action, group))}
+            />
+          ))}
+        </>
+      )}
+    </>
+  );
+}
+
+/** A group without an error text cannot be told by its text: its jobs are taken one by one. */
+function actOnGroup(action: DeadAction, { queue, type, error, jobs }: DeadGroup): Promise<boolean> {
+  if (error !== "") return actOnMatching(action, { queue, type, errorContains: error });
+  return actOnJobs(
+    action,
+    jobs.map(({ id }) => id),
+  );
+}
+
+/** Reads the dead jobs again when the number of them has changed. */
+function useReloadOnDeaths(queue: string, reload: () => void): (queues: readonly Queue[]) => void {
+  const before = useRef<string>(undefined);
+  return (queues) => {
+    const dead = queues
+      .filter(({ name }) => queue === "" || name === queue)
+      .map(({ name, stats }) => [name, stats?.dead]);
+    const text = JSON.stringify(dead);
+    if (before.current !== undefined && before.current !== text) reload();
+    before.current = text;
+  };
+}
+
+interface GroupProps {
+  readonly group: DeadGroup;
+  readonly selected: ReadonlySet<string>;
+  readonly onSelect: (ids: readonly string[], isSelected: boolean) => void;
+  readonly onAct: (action: DeadAction) => void;
+}
+
+function Group({ group, selected, onSelect, onAct }: GroupProps) {
+  const { queue, type, error, jobs } = group;
+  const shown = jobs.slice(0, SHOWN_JOBS);
+  const name = `${type} in ${queue}`;
+  return (
+    <article class="group" aria-label={`${countOf(jobs.length, "dead job")}: ${name}`}>
+      <div class="bar">
+        <h2 class="wrap">
+          {countOf(jobs.length, "job")} · {name}
+        </h2>
+        <div class="actions">
+          <button type="button" aria-label={`Replay all of ${name}`} onClick={() => onAct("replay")}>
+            Replay all…
+          </button>
+          <button type="button" class="danger" aria-label={`Delete all of ${name}`} onClick={() => onAct("delete")}>
+            Delete all…
+          </button>
+        </div>
+      </div>
+      <p class="group-error" title={error}>
+        {error || "(no error text)"}
+      </p>
+      <p class="hint">
+        last died <Ago time={jobs[0]?.finishedAt} />
+      </p>
+      <details>
+        <summary>Look at the jobs</summary>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={shown.every(({ id }) => selected.has(id))}
+            onChange={(event) =>
+              onSelect(
+                shown.map(({ id }) => id),
+                event.currentTarget.checked,
+              )
+            }
+          />
+          Choose all {count(shown.length)} shown
+        </label>
+        <DeadTable jobs={shown} selected={selected} onSelect={onSelect} />
+        {jobs.length > shown.length && <p class="hint">And {countOf(jobs.length - shown.length, "more job")}.</p>}
+      </details>
+    </article>
+  );
+}
+
+interface DeadTableProps extends Pick<GroupProps, "selected" | "onSelect"> {
+  readonly jobs: readonly Job[];
+}
+
+function DeadTable({ jobs, selected, onSelect }: DeadTableProps) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">
+              <span class="hidden">Chosen</span>
+            </th>
+            <th scope="col">Job</th>
+            <th scope="col">Died</th>
+            <th scope="col">Deliveries</th>
+          </tr>
+        </thead>
+        <tbody>
+          {jobs.map(({ id, finishedAt, deliveries }) => (
+            <tr key={id}>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label={`Choose job ${id}`}
+                  checked={selected.has(id)}
+                  onChange={(event) => onSelect([id], event.currentTarget.checked)}
+                />
+              </td>
+              <td>
+                <a class="id" href={href(`/jobs/${id}`)}>
+                  {id}
+                </a>
+              </td>
+              <td>
+                <Ago time={finishedAt} />
+              </td>
+              <td class="number">{deliveries}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,191 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { useEffect } from "preact/hooks";
+import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { HealthCheckResponse_ServingStatus as Serving } from "../../../gen/health/v1/health_pb.js";
+import { api } from "../lib/api.js";
+import { now } from "../lib/clock.js";
+import { explain } from "../lib/errors.js";
+import { count, rate, span, spanOf } from "../lib/format.js";
+import { fillQuiet, historyOf, queues, throughputOf, useQueues } from "../lib/queues.js";
+import { href } from "../lib/router.js";
+import { useLoaded } from "../lib/use-loaded.js";
+import { listWorkers } from "../lib/workers.js";
+import { Chart } from "../ui/chart.js";
+import { Empty, Failed, Loading } from "../ui/states.js";
+
+/** How often server and workers are asked for, ms: the one stream of the page tells of the queues. */
+const SERVER_MS = 5000;
+
+/** More charts than this would keep a browser busy with drawing. */
+const MAX_CHARTS = 40;
+
+/** Every queue, live, with the server and who works on them. */
+export function OverviewPage() {
+  const error = useQueues();
+  const seconds = now.value;
+  // Once a second.
+  useEffect(fillQuiet, [seconds]);
+  const all = queues.value;
+  if (error) return <Failed error={error} />;
+  return (
+    <>
+      <Totals />
+      <section aria-label="Queues">
+        <div class="heading">
+          <h2>Queues</h2>
+          <p class="legend" aria-hidden="true">
+            <span>
+              <span class="key depth" /> waiting and running
+            </span>
+            <span>
+              <span class="key rate" /> done a second
+            </span>
+            <span>over 5 minutes</span>
+          </p>
+        </div>
+        {all === undefined ? (
+          <Loading />
+        ) : (
+          <div class="cards">
+            {all.map((queue, index) => (
+              <QueueCard key={queue.name} queue={queue} hasChart={index < MAX_CHARTS} />
+            ))}
+          </div>
+        )}
+        {all?.every(isUnused) && (
+          <Empty title="No job has been seen yet.">
+            <a class="button primary" href={href("/jobs/new")}>
+              Create a job
+            </a>
+          </Empty>
+        )}
+      </section>
+    </>
+  );
+}
+
+function isUnused({ stats }: Queue): boolean {
+  if (stats === undefined) return true;
+  const { ready, scheduled, running, dead, completed } = stats;
+  return ready + scheduled + running + dead === 0 && completed === 0n;
+}
+
+function Totals() {
+  const info = useLoaded((signal) => api.server.getServerInfo({}, { signal }), "info", SERVER_MS);
+  const health = useLoaded((signal) => api.health.check({}, { signal }), "health", SERVER_MS);
+  const workers = useLoaded(listWorkers, "workers", SERVER_MS);
+  const all = queues.value ?? [];
+  const sum = (read: (stats: NonNullable<Queue["stats"]>) => number) =>
+    all.reduce((total, { stats }) => total + (stats === undefined ? 0 : read(stats)), 0);
+  const dead = sum((stats) => stats.dead);
+  const isServing = health.value?.status === Serving.SERVING && health.error === undefined;
+  const running = (workers.value ?? []).reduce((total, worker) => total + worker.running, 0);
+  const capacity = (workers.value ?? []).reduce((total, worker) => total + worker.capacity, 0);
+  const server = info.value;
+  return (
+    <section class="tiles" aria-label="At a glance">
+      <Tile name="Waiting" value={count(sum((stats) => stats.ready + stats.scheduled))} note="ready and scheduled" />
+      <Tile name="Running" value={count(sum((stats) => stats.running))} note="on all servers" />
+      <Tile
+        name="Throughput"
+        value={rate(all.reduce((total, { name }) => total + throughputOf(name), 0))}
+        note="jobs done"
+      />
+      <Tile name="Dead" value={count(dead)} note="wait for a decision" to={href("/dlq")} isBad={dead > 0} />
+      <Tile
+        name="Workers"
+        value={workers.value === undefined ? "–" : `${count(running)} of ${count(capacity)}`}
+        note="busy, of this server"
+        to={href("/workers")}
+      />
+      <Tile
+        name="Server"
+        value={
+          health.error === undefined && health.value === undefined
+            ? "–"
+            : isServing
+              ? "Serving"
+              : server?.draining
+                ? "Draining"
+                : "Not serving"
+        }
+        isBad={!isServing && (health.value !== undefined || health.error !== undefined)}
+        note={
+          server === undefined
+            ? info.error === undefined
+              ? ""
+              : explain(info.error)
+            : `${server.backend}, ${server.durable ? "durable" : "not durable"} · ${server.version} · up ${spanOf(server.uptime)}`
+        }
+      />
+    </section>
+  );
+}
+
+interface TileProps {
+  readonly name: string;
+  readonly value: string;
+  readonly note: string;
+  readonly to?: string;
+  readonly isBad?: boolean;
+}
+
+function Tile({ name, value, note, to, isBad = false }: TileProps) {
+  return (
+    <div class={isBad ? "tile bad" : "tile"}>
+      <p class="tile-name">{to === undefined ? name : <a href={to}>{name}</a>}</p>
+      <p class="tile-value">{value}</p>
+      <p class="tile-note">{note}</p>
+    </div>
+  );
+}
+
+function QueueCard({ queue, hasChart }: { readonly queue: Queue; readonly hasChart: boolean }) {
+  const { name, stats, paused } = queue;
+  if (stats === undefined) return null;
+  const age = stats.oldestReadyAge === undefined ? "–" : span(durationMs(stats.oldestReadyAge));
+  const waiting = stats.ready + stats.scheduled;
+  return (
+    <article class="card" aria-label={`Queue ${name}`}>
+      <h3>
+        <a href={href("/jobs", { queue: name })}>{name}</a>
+        {paused && <span class="badge paused">PAUSED</span>}
+      </h3>
+      <dl class="figures">
+        <Figure name="Ready" value={count(stats.ready)} />
+        <Figure name="Scheduled" value={count(stats.scheduled)} />
+        <Figure name="Running" value={count(stats.running)} />
+        <Figure
+          name="Dead"
+          value={count(stats.dead)}
+          isBad={stats.dead > 0}
+          {...(stats.dead > 0 && { to: href("/dlq", { queue: name }) })}
+        />
+        <Figure name="Done" value={rate(throughputOf(name))} />
+        <Figure name="Oldest ready" value={age} />
+      </dl>
+      {hasChart && (
+        <Chart
+          samples={historyOf(name)}
+          label={`The last minutes of ${name}: now ${count(waiting)} waiting, ${count(stats.running)} running, ${rate(throughputOf(name))} done`}
+        />
+      )}
+    </article>
+  );
+}
+
+interface FigureProps {
+  readonly name: string;
+  readonly value: string;
+  readonly to?: string;
+  readonly isBad?: boolean;
+}
+
+function Figure({ name, value, to, isBad = false }: FigureProps) {
+  return (
+    <div class={isBad ? "figure bad" : "figure"}>
+      <dt>{name}</dt>
+      <dd>{to === undefined ? value : <a href={to}>{value}</a>}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,152 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { useState } from "preact/hooks";
+import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { api } from "../lib/api.js";
+import { count, countOf, span } from "../lib/format.js";
+import { attempt, complain, tell } from "../lib/notices.js";
+import { queues, takeQueue, useQueues } from "../lib/queues.js";
+import { href } from "../lib/router.js";
+import { confirm } from "../ui/dialog.js";
+import { QueueForm } from "../ui/queue-form.js";
+import { Failed, Loading } from "../ui/states.js";
+
+/** Every queue with what can be done to it. */
+export function QueuesPage() {
+  const error = useQueues();
+  const [form, setForm] = useState<"none" | "new" | Queue>("none");
+  const all = queues.value;
+  if (error) return <Failed error={error} />;
+  return (
+    <>
+      <div class="bar">
+        <p class="faint">A paused queue accepts jobs and hands out none.</p>
+        <button type="button" class="primary" onClick={() => setForm("new")}>
+          New queue
+        </button>
+      </div>
+      {all === undefined ? (
+        <Loading />
+      ) : (
+        <div class="scroll">
+          <table class="stack">
+            <thead>
+              <tr>
+                <th scope="col">Queue</th>
+                <th scope="col">Ready</th>
+                <th scope="col">Scheduled</th>
+                <th scope="col">Running</th>
+                <th scope="col">Dead</th>
+                <th scope="col">Oldest ready</th>
+                <th scope="col">Settings</th>
+                <th scope="col">Actions</th>
+              </tr>
+            </thead>
+            <tbody>
+              {all.map((queue) => (
+                <QueueRow key={queue.name} queue={queue} onEdit={() => setForm(queue)} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {form !== "none" && <QueueForm queue={form === "new" ? undefined : form} onClose={() => setForm("none")} />}
+    </>
+  );
+}
+
+/** The settings that differ from the defaults. */
+function describeSettings({ settings }: Queue): string {
+  if (settings === undefined) return "";
+  const parts = [
+    settings.ordering === QueueOrdering.RUN_AFTER ? "earliest first" : "by priority",
+    settings.weight > 1 && `weight ${count(settings.weight)}`,
+    settings.maxConcurrency > 0 && `${count(settings.maxConcurrency)} at once`,
+    settings.maxDepth > 0 && `${count(settings.maxDepth)} may wait`,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: () => void }) {
+  const { name, stats, paused } = queue;
+  if (stats === undefined) return null;
+  const toggle = () =>
+    paused
+      ? attempt(`Queue ${name} hands out jobs again.`, async () =>
+          takeQueue((await api.queues.resumeQueue({ name })).queue),
+        )
+      : attempt(`Queue ${name} is paused.`, async () => takeQueue((await api.queues.pauseQueue({ name })).queue));
+  return (
+    <tr>
+      <td data-label="Queue" class="wrap">
+        <span class="state">
+          <a href={href("/jobs", { queue: name })}>{name}</a>
+          {paused && <span class="badge paused">PAUSED</span>}
+        </span>
+      </td>
+      <td data-label="Ready" class="number">
+        {count(stats.ready)}
+      </td>
+      <td data-label="Scheduled" class="number">
+        {count(stats.scheduled)}
+      </td>
+      <td data-label="Running" class="number">
+        {count(stats.running)}
+      </td>
+      <td data-label="Dead" class="number">
+        {stats.dead > 0 ? <a href={href("/dlq", { queue: name })}>{count(stats.dead)}</a> : 0}
+      </td>
+      <td data-label="Oldest ready">
+        {stats.oldestReadyAge === undefined ? "–" : span(durationMs(stats.oldestReadyAge))}
+      </td>
+      <td data-label="Settings">{describeSettings(queue)}</td>
+      <td data-label="Actions">
+        <div class="actions">
+          <button type="button" aria-label={`${paused ? "Resume" : "Pause"} ${name}`} onClick={toggle}>
+            {paused ? "Resume" : "Pause"}
+          </button>
+          <button type="button" aria-label={`Settings of ${name}`} onClick={onEdit}>
+            Settings
+          </button>
+          <button type="button" class="danger" aria-label={`Purge ${name}`} onClick={() => purge(queue)}>
+            Purge
+          </button>
+          {name !== "default" && (
+            <button type="button" class="danger" aria-label={`Delete ${name}`} onClick={() => remove(queue)}>
+              Delete
+            </button>
+          )}
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+async function purge({ name, stats }: Queue): Promise<void> {
+  const waiting = (stats?.ready ?? 0) + (stats?.scheduled ?? 0);
+  const agreed = await confirm({
+    title: `Purge queue ${name}?`,
+    text: `All its waiting jobs are deleted, scheduled ones too: ${countOf(waiting, "job")} now. Running and dead ones stay.`,
+    agree: "Delete the waiting jobs",
+    isDanger: true,
+  });
+  if (!agreed) return;
+  try {
+    const result = await api.queues.purgeQueue({ name });
+    tell(`Deleted ${countOf(result.count, "waiting job")} of ${name}.`);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function remove({ name, stats }: Queue): Promise<void> {
+  const inside = stats === undefined ? 0 : stats.ready + stats.scheduled + stats.running + stats.dead;
+  const agreed = await confirm({
+    title: `Delete queue ${name}?`,
+    text:
+      inside === 0 ? "It is empty." : `It has ${countOf(inside, "job")}, which are deleted with it, running ones too.`,
+    agree: inside === 0 ? "Delete the queue" : `Delete the queue and ${countOf(inside, "job")}`,
+    isDanger: true,
+  });
+  if (agreed) await attempt(`Queue ${name} is deleted.`, () => api.queues.deleteQueue({ name, force: inside > 0 }));
+}

@@ -1,0 +1,8 @@
+import type { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { statusName } from "../lib/status.js";
+
+/** The status of a job, by name and colour. */
+export function StatusBadge({ status }: { readonly status: JobStatus }) {
+  const name = statusName(status);
+  return <span class={`badge ${name.toLowerCase()}`}>{name}</span>;
+}

@@ -1,0 +1,81 @@
+import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
+
+/** What a dialog is made of. */
+export interface DialogProps {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+}
+
+/** A dialog over the page: the browser keeps the focus in it, and Escape closes it. */
+export function Dialog({ title, onClose, children }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useLayoutEffect(() => {
+    const dialog = element.current;
+    if (dialog !== null && !dialog.open) dialog.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      aria-labelledby={id}
+      onCancel={(event: Event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <h2 id={id}>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+/** A question before something that cannot be undone. */
+export interface Question {
+  readonly title: string;
+  readonly text: string;
+  /** What the button that agrees says, as in "Delete 3 jobs". */
+  readonly agree: string;
+  readonly isDanger?: boolean;
+}
+
+const asked = signal<{ readonly question: Question; readonly answer: (agreed: boolean) => void } | undefined>(
+  undefined,
+);
+
+/** Asks, and answers whether the person agreed. */
+export function confirm(question: Question): Promise<boolean> {
+  asked.value?.answer(false);
+  return new Promise((resolve) => {
+    asked.value = {
+      question,
+      answer(agreed) {
+        asked.value = undefined;
+        resolve(agreed);
+      },
+    };
+  });
+}
+
+/** Shows what `confirm` asks. */
+export function Confirmation() {
+  const current = asked.value;
+  if (current === undefined) return null;
+  const { title, text, agree, isDanger = false } = current.question;
+  return (
+    <Dialog title={title} onClose={() => current.answer(false)}>
+      <p class="wrap">{text}</p>
+      <div class="actions end">
+        <button type="button" onClick={() => current.answer(false)}>
+          Keep as it is
+        </button>
+        <button type="button" class={isDanger ? "danger" : "primary"} onClick={() => current.answer(true)}>
+          {agree}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

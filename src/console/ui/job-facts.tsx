@@ -1,0 +1,102 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { now } from "../lib/clock.js";
+import { moment, span, spanOf } from "../lib/format.js";
+import { statusName } from "../lib/status.js";
+import { Ago } from "./ago.js";
+
+/** The times, limits and labels of a job. */
+export function Facts({ job }: { readonly job: Job }) {
+  const { startedAt, finishedAt } = job;
+  const runMs =
+    startedAt === undefined
+      ? undefined
+      : (finishedAt === undefined ? now.value : timestampMs(finishedAt)) - timestampMs(startedAt);
+  const isTimed = job.status === JobStatus.RUNNING || finishedAt !== undefined;
+  const times = [
+    ["Created", job.createdAt],
+    ["Run after", job.runAfter],
+    ["Started", startedAt],
+    ["Finished", finishedAt],
+  ] as const;
+  return (
+    <section>
+      <h2>Facts</h2>
+      <dl class="facts">
+        {times.map(([name, time]) =>
+          time === undefined ? null : (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                {moment(time)}{" "}
+                <span class="faint">
+                  (<Ago time={time} />)
+                </span>
+              </dd>
+            </div>
+          ),
+        )}
+        {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
+        <Fact name="Priority" value={String(job.priority)} />
+        <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
+        <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />
+        <Fact name="Backoff" value={`${spanOf(job.backoff?.baseDelay)}, up to ${spanOf(job.backoff?.maxDelay)}`} />
+        <Fact name="Timeout" value={job.timeout === undefined ? "none" : spanOf(job.timeout)} />
+        {job.worker && <Fact name="Worker" value={job.worker} />}
+        <Fact name="Revision" value={`${job.revision}, ${statusName(job.status)}`} />
+        {Object.entries(job.metadata).map(([name, value]) => (
+          <Fact key={name} name={`${name} (metadata)`} value={value} />
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt class="wrap">{name}</dt>
+      <dd class="wrap">{value}</dd>
+    </div>
+  );
+}
+
+/** The attempts of a job that failed, as far as they are kept. */
+export function Attempts({ job }: { readonly job: Job }) {
+  if (job.attemptErrors.length === 0) return null;
+  return (
+    <section>
+      <h2>Failed attempts</h2>
+      <div class="scroll">
+        <table class="stack">
+          <thead>
+            <tr>
+              <th scope="col">Delivery</th>
+              <th scope="col">When</th>
+              <th scope="col">Worker</th>
+              <th scope="col">Error</th>
+            </tr>
+          </thead>
+          <tbody>
+            {job.attemptErrors.map(({ delivery, time, worker, error }) => (
+              <tr key={delivery}>
+                <td data-label="Delivery" class="number">
+                  {delivery}
+                </td>
+                <td data-label="When">
+                  <Ago time={time} />
+                </td>
+                <td data-label="Worker" class="wrap">
+                  {worker}
+                </td>
+                <td data-label="Error" class="wrap">
+                  {error}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

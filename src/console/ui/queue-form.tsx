@@ -1,0 +1,111 @@
+import { useState } from "preact/hooks";
+import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { api } from "../lib/api.js";
+import { badFields, explain } from "../lib/errors.js";
+import { tell } from "../lib/notices.js";
+import { takeQueue } from "../lib/queues.js";
+import { Dialog } from "./dialog.js";
+import { Field } from "./field.js";
+
+/** Which queue is changed. */
+export interface QueueFormProps {
+  /** Undefined: a new one is made. */
+  readonly queue: Queue | undefined;
+  readonly onClose: () => void;
+}
+
+/** Text of a setting: nothing for 0, which is "no limit". */
+function textOf(value: number | undefined): string {
+  return value ? String(value) : "";
+}
+
+/** Makes a queue, or changes its settings. */
+export function QueueForm({ queue, onClose }: QueueFormProps) {
+  const settings = queue?.settings;
+  const [draft, setDraft] = useState({
+    name: queue?.name ?? "",
+    ordering: String(settings?.ordering ?? QueueOrdering.PRIORITY),
+    weight: textOf(settings?.weight),
+    maxConcurrency: textOf(settings?.maxConcurrency),
+    maxDepth: textOf(settings?.maxDepth),
+  });
+  const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [failure, setFailure] = useState("");
+  const bind = (name: keyof typeof draft) => ({
+    value: draft[name],
+    onInput: (event: Event) => setDraft({ ...draft, [name]: (event.currentTarget as HTMLInputElement).value }),
+  });
+
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const numbers = ["weight", "maxConcurrency", "maxDepth"] as const;
+    const bad = numbers.filter((name) => !/^\d{0,9}$/.test(draft[name].trim()));
+    setProblems(new Map(bad.map((name) => [name, "Write a whole number, or nothing."])));
+    if (bad.length > 0) return;
+    const news = {
+      ordering: Number(draft.ordering) as QueueOrdering,
+      weight: Number(draft.weight),
+      maxConcurrency: Number(draft.maxConcurrency),
+      maxDepth: Number(draft.maxDepth),
+    };
+    const name = draft.name.trim();
+    try {
+      const answer =
+        queue === undefined
+          ? await api.queues.createQueue({ name, settings: news })
+          : await api.queues.updateQueue({ queue: { name, settings: news } });
+      takeQueue(answer.queue);
+      tell(queue === undefined ? `Queue ${name} is there.` : `The settings of ${name} are changed.`);
+      onClose();
+    } catch (error) {
+      const fields = [...badFields(error)].map(([field, text]) => [field.split(".").at(-1) ?? field, text] as const);
+      const names: Readonly<Record<string, string>> = { max_concurrency: "maxConcurrency", max_depth: "maxDepth" };
+      setProblems(new Map(fields.map(([field, text]) => [names[field] ?? field, text])));
+      setFailure(explain(error));
+    }
+  };
+
+  return (
+    <Dialog title={queue === undefined ? "New queue" : `Settings of ${queue.name}`} onClose={onClose}>
+      <form class="form" onSubmit={submit} noValidate>
+        {queue === undefined && (
+          <Field label="Name" problem={problems.get("name")} hint="Lower-case letters, digits, and . _ - inside.">
+            <input autocomplete="off" spellcheck={false} {...bind("name")} />
+          </Field>
+        )}
+        <Field label="Order" problem={problems.get("ordering")} hint="Can be changed only while no job waits.">
+          <select {...bind("ordering")}>
+            <option value={String(QueueOrdering.PRIORITY)}>highest priority first</option>
+            <option value={String(QueueOrdering.RUN_AFTER)}>earliest first</option>
+          </select>
+        </Field>
+        <Field
+          label="Weight"
+          problem={problems.get("weight")}
+          hint="Its share among queues, where the server weighs them."
+        >
+          <input inputMode="numeric" placeholder="1" {...bind("weight")} />
+        </Field>
+        <Field label="Most jobs at once" problem={problems.get("maxConcurrency")} hint="On all servers together.">
+          <input inputMode="numeric" placeholder="no limit" {...bind("maxConcurrency")} />
+        </Field>
+        <Field label="Most jobs that wait" problem={problems.get("maxDepth")} hint="More are refused with QUEUE_FULL.">
+          <input inputMode="numeric" placeholder="no limit" {...bind("maxDepth")} />
+        </Field>
+        {failure !== "" && (
+          <p class="problem" role="alert">
+            {failure}
+          </p>
+        )}
+        <div class="actions end">
+          <button type="button" onClick={onClose}>
+            Keep as it is
+          </button>
+          <button type="submit" class="primary">
+            {queue === undefined ? "Create the queue" : "Change the settings"}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import type { HttpRequest, HttpResponse } from "../rpc/http-handler.js";
+
+/** Where `npm run build` puts the console: seen from the sources, and from what is built of them. */
+const FOLDERS = ["../../.build/console/", "../../console/"].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+};
+
+/**
+ * The page shows what strangers wrote into jobs: it may run, load and call nothing but what comes from this server, and
+ * no other page may put it into a frame.
+ */
+const HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ].join("; "),
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+};
+
+/** The names of assets have a hash of their content in them; that of the page has not. */
+const FOR_EVER = "public, max-age=31536000, immutable";
+const ASK_AGAIN = "no-cache";
+
+/** One file of the console. */
+interface Page {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly zipped: Buffer;
+  readonly tag: string;
+  readonly caching: string;
+}
+
+/** Serves the web console. */
+export interface Console {
+  /** Answers a request for one of its files; false: there is no such file, and nothing was answered. */
+  answer(path: string, request: HttpRequest, response: HttpResponse): boolean;
+}
+
+/**
+ * Serves the console that `npm run build` made. All files are read at the first request and kept, so that a build that
+ * replaces them does not tear the console of a running server apart. Where none was built, `/` says so.
+ */
+export function createConsole(folders: readonly string[] = FOLDERS): Console {
+  let pages: ReadonlyMap<string, Page> | undefined;
+
+  return {
+    answer(path, request, response) {
+      if (path !== "/" && !path.startsWith("/assets/")) return false;
+      pages ??= readPages(folders);
+      const page = pages.get(path);
+      if (page === undefined && path !== "/") return false;
+      if (page === undefined) {
+        send(request, response, 503, { "content-type": "text/plain; charset=utf-8" }, NOT_BUILT);
+        return true;
+      }
+      const headers = { ...HEADERS, "cache-control": page.caching, etag: page.tag, vary: "accept-encoding, origin" };
+      if (request.method !== "GET" && request.method !== "HEAD") {
+        send(request, response, 405, { allow: "GET, HEAD", "content-type": "text/plain; charset=utf-8" }, USE_GET);
+      } else if (request.headers["if-none-match"] === page.tag) {
+        send(request, response, 304, headers, undefined);
+      } else if (/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
+        send(
+          request,
+          response,
+          200,
+          { ...headers, "content-type": page.type, "content-encoding": "gzip" },
+          page.zipped,
+        );
+      } else {
+        send(request, response, 200, { ...headers, "content-type": page.type }, page.body);
+      }
+      return true;
+    },
+  };
+}
+
+const NOT_BUILT = Buffer.from("the console is not built: run `npm run build`\n");
+const USE_GET = Buffer.from("use GET\n");
+
+function send(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer | undefined,
+): void {
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (body !== undefined) response.setHeader("content-length", body.length);
+  if (body === undefined || request.method === "HEAD") response.end();
+  else response.end(body);
+}
+
+/** The files of the first folder that is there, by the path they are served at. */
+function readPages(folders: readonly string[]): ReadonlyMap<string, Page> {
+  const pages = new Map<string, Page>();
+  const folder = folders.find((each) => existsSync(join(each, "index.html")));
+  if (folder === undefined) return pages;
+  pages.set("/", readPage(join(folder, "index.html"), ASK_AGAIN));
+  for (const name of readdirSync(join(folder, "assets"))) {
+    pages.set(`/assets/${name}`, readPage(join(folder, "assets", name), FOR_EVER));
+  }
+  return pages;
+}
+
+function readPage(file: string, caching: string): Page {
+  const body = readFileSync(file);
+  const tag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  const type = TYPES[extname(file)] ?? "application/octet-stream";
+  return { type, body, zipped: gzipSync(body, { level: 9 }), tag, caching };
+}

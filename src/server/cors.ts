@@ -1,0 +1,60 @@
+import { cors } from "@connectrpc/connect";
+import type { HttpRequest, HttpResponse } from "../rpc/http-handler.js";
+import type { RequestHandler } from "./listener.js";
+
+/** How long a browser may remember the answer to a preflight, s: the most that Chromium allows. */
+const MAX_AGE_S = 7200;
+
+const METHODS = cors.allowedMethods.join(", ");
+const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization"].join(", ");
+const RESPONSE_HEADERS = cors.exposedHeaders.join(", ");
+
+/**
+ * Lets pages of these origins (`*`: of any) call the server from browsers, over Connect and gRPC-Web. With no origins
+ * nothing is changed: browsers then let only pages of this server call it. Calls carry no cookies, so none are allowed.
+ */
+export function withCors(handler: RequestHandler, origins: readonly string[]): RequestHandler {
+  if (origins.length === 0) return handler;
+  const isAny = origins.includes("*");
+  const known = new Set(origins);
+
+  function handle(request: HttpRequest, response: HttpResponse): void {
+    const { origin } = request.headers;
+    // Caches must not give the answer for one origin to another.
+    if (!isAny) response.setHeader("vary", "origin");
+    if (origin === undefined) {
+      handler.request(request, response);
+      return;
+    }
+    const isAllowed = isAny || known.has(origin);
+    if (isAllowed) {
+      response.setHeader("access-control-allow-origin", isAny ? "*" : origin);
+      response.setHeader("access-control-expose-headers", RESPONSE_HEADERS);
+    }
+    if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
+      answerPreflight(request, response, isAllowed);
+    } else handler.request(request, response);
+  }
+
+  return {
+    request: handle,
+    // A call from a page comes as a request, whose response carries what the browser asks for.
+    stream: (stream, headers, rawHeaders) =>
+      headers.origin === undefined && handler.stream(stream, headers, rawHeaders),
+  };
+}
+
+function answerPreflight(request: HttpRequest, response: HttpResponse, isAllowed: boolean): void {
+  request.resume();
+  if (!isAllowed) {
+    response.statusCode = 403;
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    response.end("this origin is not in CORS_ORIGINS\n");
+    return;
+  }
+  response.statusCode = 204;
+  response.setHeader("access-control-allow-methods", METHODS);
+  response.setHeader("access-control-allow-headers", REQUEST_HEADERS);
+  response.setHeader("access-control-max-age", String(MAX_AGE_S));
+  response.end();
+}

@@ -1,0 +1,121 @@
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { beforeAll, describe, expect, test } from "vitest";
+import { created, finished, payload } from "../support/rpc.js";
+import { newQueue, startTestServer, type TestServer } from "../support/server.js";
+import { isLive, openConsole } from "./support/browser.js";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** Pictures of the pages, for people to look at. */
+const PICTURES = at(".screenshots");
+
+/** What the console may weigh on the wire, in bytes of gzip. */
+const MAX_BYTES = 150_000;
+
+let server: TestServer;
+let dead: string;
+
+/** A server on which something of everything has happened. */
+beforeAll(async () => {
+  mkdirSync(PICTURES, { recursive: true });
+  server = await startTestServer({ BASE_DELAY: "1", MAX_DELAY: "1" });
+  for (const name of ["mail", "reports", "webhooks"]) await newQueue(server, name);
+  const failing = (queue: string, message: string, maxRetries = 0) => ({
+    ...{ queue, type: "fail", maxRetries, payloadKind: payload({ message }) },
+    metadata: { team: "search" },
+  });
+  for (let count = 0; count < 4; count++) {
+    await finished(server, await created(server, failing("mail", "SMTP 550: mailbox unavailable")));
+  }
+  await finished(server, await created(server, failing("webhooks", "connect ECONNREFUSED 10.0.0.7:443")));
+  dead = await created(server, failing("webhooks", "the endpoint answered 503", 3));
+  await finished(server, dead);
+  await server.queues.pauseQueue({ name: "reports" });
+  const requests = [
+    ...Array.from({ length: 30 }, () => ({ queue: "reports", type: "echo" })),
+    ...Array.from({ length: 12 }, (_, at) => ({
+      queue: "mail",
+      type: "echo",
+      payloadKind: payload({ to: `user${at}` }),
+    })),
+    { queue: "webhooks", type: "sleep", payloadKind: payload({ ms: 600_000 }) },
+    { queue: "mail", type: "echo", schedule: { case: "delay", value: { seconds: 3600n } } } as const,
+  ];
+  await server.jobs.batchCreateJobs({ requests });
+});
+
+/** The pages, each with what it shows when it is ready. */
+const PAGES = [
+  ["overview", () => "/", "Queue webhooks"],
+  ["jobs", () => "/jobs", "SMTP 550: mailbox unavailable"],
+  ["job", () => `/jobs/${dead}`, "Failed attempts"],
+  ["new-job", () => "/jobs/new", "Payload (JSON)"],
+  ["dead-letters", () => "/dlq", "4 dead jobs: fail in mail"],
+  ["queues", () => "/queues", "Pause mail"],
+  ["workers", () => "/workers", "built in"],
+  ["nothing", () => "/no-such-page", "There is no such page."],
+] as const;
+
+interface Fault {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
+  test.each(PAGES)(
+    "the page %s has no serious fault of accessibility, and fits a narrow screen",
+    async (name, path, text) => {
+      const page = await openConsole(server.url, path(), { colorScheme });
+      await page.getByText(text).or(page.getByLabel(text)).first().waitFor();
+      if (name === "overview") await isLive(page);
+      await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png` });
+      // Run by the debugger, which no Content-Security-Policy holds up.
+      await page.evaluate(AXE);
+      const faults = (await page.evaluate("axe.run().then(({ violations }) => violations)")) as readonly Fault[];
+      const told = faults
+        .filter(({ impact }) => impact === "serious" || impact === "critical")
+        .map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
+        );
+      expect(told).toEqual([]);
+
+      await page.setViewportSize({ width: 360, height: 740 });
+      await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}-narrow.png` });
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    },
+  );
+});
+
+describe("by keyboard alone", () => {
+  test("a job is found, and a dialog opened and left", async () => {
+    const page = await openConsole(server.url, "/queues");
+    await page.getByRole("button", { name: "Purge mail" }).focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Purge queue mail?" });
+    await dialog.waitFor();
+    expect(await page.evaluate("document.querySelector('dialog').contains(document.activeElement)")).toBe(true);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await page.getByRole("link", { name: "Jobs", exact: true }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    await page.locator("h1:focus").waitFor();
+  });
+});
+
+describe("the built console", () => {
+  test("weighs less than 150 KB of gzip", () => {
+    const folder = at(".build/console");
+    const files = ["index.html", ...readdirSync(`${folder}/assets`).map((name) => `assets/${name}`)];
+    const contents = files.map((name) => readFileSync(`${folder}/${name}`));
+    expect(contents.reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0)).toBeLessThan(MAX_BYTES);
+    expect(files.length).toBeGreaterThanOrEqual(3);
+  });
+});

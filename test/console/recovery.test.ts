@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { created, finished } from "../support/rpc.js";
+import { createClients, startTestServer } from "../support/server.js";
+import { startServerProcess } from "../support/server-process.js";
+import { GRPC } from "../support/transports.js";
+import { eventually } from "../support/wait.js";
+import { isLive, openConsole } from "./support/browser.js";
+
+const QUIET = { LOG_LEVEL: "silent" };
+
+describe("a console whose server is killed", () => {
+  test.each([
+    ["overview", "/", "Queue default"],
+    ["jobs", "/jobs", "echo"],
+  ])("says so on the page %s, and goes on by itself when there is one again", async (_name, path, text) => {
+    const first = await startServerProcess(QUIET);
+    await finished(createClients(GRPC, first.url), await created(createClients(GRPC, first.url), { type: "echo" }));
+    const { page, seen } = await openTolerant(first.url, path);
+    await isLive(page);
+    await seen(text);
+
+    await first.end("SIGKILL");
+    await page.getByText("Not connected.").waitFor();
+    await page.getByText("Reconnecting…").waitFor();
+    await seen(text);
+
+    const second = await startServerProcess({ ...QUIET, PORT: new URL(first.url).port });
+    await isLive(page);
+    await page.getByText("Not connected.").waitFor({ state: "detached" });
+    const id = await created(createClients(GRPC, second.url), { type: "echo" });
+    await page.goto(`${first.url}/#/jobs`);
+    await page.getByRole("link", { name: id }).waitFor();
+    await second.end();
+  });
+});
+
+/** Opens a page that will see its server go. */
+async function openTolerant(url: string, path: string) {
+  const page = await openConsole(url, path, {}, { isServerKilled: true });
+  return {
+    page,
+    seen: (text: string) => page.getByText(text).or(page.getByLabel(text)).first().waitFor(),
+  };
+}
+
+describe("a console that nobody sees", () => {
+  test("gives its connection back after a minute, and is live again when it is seen", async () => {
+    const server = await startTestServer();
+    const openStreams = async () =>
+      [...(await server.metrics()).matchAll(/^gotaskq_open_streams\{.*\} (\d+)/gm)].reduce(
+        (sum, [, n]) => sum + Number(n),
+        0,
+      );
+    const page = await openConsole(server.url, "/about-to-start");
+    await page.clock.install();
+    await page.goto(`${server.url}/#/queues`);
+    await isLive(page);
+    expect(await openStreams()).toBe(1);
+    const show = (isHidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, "hidden", { value: ${isHidden}, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))`);
+    await show(true);
+    await page.clock.fastForward(61_000);
+    await eventually(async () => ((await openStreams()) === 0 ? true : undefined), "the end of the stream");
+    await page.clock.fastForward(30_000);
+    await page.getByText("Connecting…").waitFor();
+    expect(await openStreams()).toBe(0);
+    await show(false);
+    await isLive(page);
+    expect(await openStreams()).toBe(1);
+  });
+});
+
+describe("a console that is asked for a token", () => {
+  test("shows a form, keeps the token in its tab, and sends it from then on", async () => {
+    const server = await startTestServer();
+    const page = await openConsole(server.url, "/jobs");
+    await isLive(page);
+    const sent: (string | undefined)[] = [];
+    // Stands for a server with tokens: this one takes any.
+    await page.route("**/gotaskq.v1.*/*", async (route) => {
+      const authorization = route.request().headers().authorization;
+      sent.push(authorization);
+      if (authorization === "Bearer s3cret") await route.continue();
+      else await route.fulfill({ status: 401, json: { code: "unauthenticated", message: "no token" } });
+    });
+    await page.goto("about:blank");
+    await page.goto(`${server.url}/#/queues`);
+    const dialog = page.getByRole("dialog", { name: "The server asks for a token" });
+    await dialog.getByLabel("Token").fill("wrong");
+    await dialog.getByRole("button", { name: "Use this token" }).click();
+    await dialog.getByText("The server did not accept the token of this tab.").waitFor();
+    await dialog.getByLabel("Token").fill("s3cret");
+    await dialog.getByRole("button", { name: "Use this token" }).click();
+    await isLive(page);
+    await page.getByRole("button", { name: "Pause default" }).waitFor();
+    await dialog.waitFor({ state: "detached" });
+    expect(new Set(sent)).toEqual(new Set([undefined, "Bearer wrong", "Bearer s3cret"]));
+    expect(await page.evaluate("JSON.stringify([Object.values(sessionStorage), localStorage.length])")).toBe(
+      '[["s3cret"],0]',
+    );
+  });
+});
