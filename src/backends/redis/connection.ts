@@ -17,12 +17,13 @@ export interface CallOptions {
    * Default: true.
    */
   readonly repeatable?: boolean;
-  /** Called before it is sent again. */
-  readonly beforeRepeat?: () => void;
 }
 
 /** An argument of a script. */
 export type Arg = string | number | Buffer;
+
+/** Arguments; those that depend on it are told whether an earlier try may have been done already. */
+export type Args = readonly Arg[] | ((isRepeat: boolean) => readonly Arg[]);
 
 /** What a script answers. */
 export type Reply = Buffer | number | null | readonly Reply[];
@@ -66,9 +67,9 @@ export class Connection {
   }
 
   /** Runs a script on these keys, the first of which says where. Bulk answers are bytes. */
-  script(script: Script, keys: readonly string[], args: readonly Arg[], options: CallOptions = {}): Promise<Reply> {
-    const rest = [keys.length, ...keys, ...args];
-    return this.call(async () => {
+  script(script: Script, keys: readonly string[], args: Args, options: CallOptions = {}): Promise<Reply> {
+    return this.call(async (_client, isRepeat) => {
+      const rest = [keys.length, ...keys, ...(typeof args === "function" ? args(isRepeat) : args)];
       try {
         return (await this.#client.callBuffer("EVALSHA", [script.sha, ...rest])) as Reply;
       } catch (error) {
@@ -80,9 +81,10 @@ export class Connection {
 
   /** Sends a command, as `send` does it, and waits for its answer within the time that any call has. */
   async call<T>(
-    send: (client: Client) => Promise<T>,
-    { repeatable = true, beforeRepeat }: CallOptions = {},
+    send: (client: Client, isRepeat: boolean) => Promise<T>,
+    { repeatable = true }: CallOptions = {},
   ): Promise<T> {
+    let isRepeat = false;
     // Calls that come one after the other wait together no longer than one: Redis has its time once.
     const begun = this.#clock.monotonic();
     const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
@@ -90,7 +92,7 @@ export class Connection {
       const wasReady = await this.#ready(end);
       if (!wasReady) throw backendUnavailable("Redis is away");
       try {
-        return await this.#within(end, send(this.#client), begun);
+        return await this.#within(end, send(this.#client, isRepeat), begun);
       } catch (error) {
         const fault = classify(error);
         if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
@@ -99,7 +101,7 @@ export class Connection {
         if (!mayRepeat || this.#isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
           throw backendUnavailable("Redis did not answer", error);
         }
-        if (fault === "broken") beforeRepeat?.();
+        isRepeat ||= fault === "broken";
         await this.#pause(RETRY_MS);
       }
     }

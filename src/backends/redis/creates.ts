@@ -87,20 +87,16 @@ export class Creates {
   }
 
   async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
-    const args: Arg[] = [groups.length];
-    const modes: number[] = [];
+    const args: Arg[] = [];
     for (const { mode, jobs } of groups) {
-      modes.push(args.length);
       args.push(MODES[mode], jobs.length);
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
       }
     }
-    const beforeRepeat = () => {
-      // Some of them may exist already: by their ids they are known.
-      for (const at of modes) if (args[at] === "c" || args[at] === "f") args[at] = "a";
-    };
-    const { now, rest } = await this.#calls.call("enqueue", queue, args, { beforeRepeat });
+    // When it is sent again, some of them may exist already: the script knows them by their ids.
+    const all = (isRepeat: boolean) => [groups.length, isRepeat ? 1 : 0, ...args];
+    const { now, rest } = await this.#calls.call("enqueue", queue, all);
     return rest.map((reply) => ({
       now,
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],

@@ -1,5 +1,5 @@
 import type { BackendOptions } from "../../core/backend.js";
-import type { Arg, CallOptions, Connection, Reply } from "./connection.js";
+import type { Arg, Args, CallOptions, Connection, Reply } from "./connection.js";
 import type { DueTimes } from "./due-times.js";
 import type { Keys } from "./keys.js";
 import type { ReadyQueues } from "./ready-queues.js";
@@ -94,8 +94,12 @@ export class QueueCalls {
     this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases];
   }
 
-  async call(name: ScriptName, queue: string, args: readonly Arg[], options?: CallOptions): Promise<Answer> {
-    const all = [queue, ...this.#common, ...args];
+  async call(name: ScriptName, queue: string, args: Args, options?: CallOptions): Promise<Answer> {
+    const all = (isRepeat: boolean) => [
+      queue,
+      ...this.#common,
+      ...(typeof args === "function" ? args(isRepeat) : args),
+    ];
     const reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
     if (name !== "sweep" && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);

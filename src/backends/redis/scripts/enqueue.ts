@@ -3,8 +3,8 @@ import { lua } from "./lua.js";
 /**
  * Creates jobs in one queue, group by group; each group whole or not at all.
  *
- * ARGV[7] how many groups; then of each: `c` create, `a` create again after a lost answer, `f` create whatever the depth,
- * `d` only check; how many jobs; and of each job two: its id, then, unless it is to run now and has no request id, a bar, when
+ * ARGV[7] how many groups, [8] 1 when it is sent again after a lost answer; then of each group: `c` create, `f` create
+ * whatever the depth, `d` only check; how many jobs; and of each job two: its id, then, unless it is to run now and has no request id, a bar, when
  * (`+ms` from now, `=ms` since 1970), a bar and the request id; and the spec from its priority on.
  * Answers of each group `F` and max_depth (full), `N` (no such queue) or a list of the jobs that existed already, each its
  * position in the group and the job.
@@ -101,7 +101,13 @@ local function create(id, when, request, spec)
   depth = depth + 1
 end
 
-local at = 8
+local isRepeat = ARGV[8] == '1'
+
+local function isThere(id)
+  return isRepeat and call('HEXISTS', base .. 'j', id) == 1
+end
+
+local at = 9
 for group = 1, tonumber(ARGV[7]) do
   local mode, jobs = ARGV[at], tonumber(ARGV[at + 1])
   local first, last = at + 2, at + 2 + (jobs - 1) * 2
@@ -114,7 +120,7 @@ for group = 1, tonumber(ARGV[7]) do
       for job = first, last, 2 do
         local id, _, request = partsOf(ARGV[job])
         local isNew = not request or (not ownerOf(request) and not seen[request])
-        if mode == 'a' and call('HEXISTS', base .. 'j', id) == 1 then isNew = false end
+        if isThere(id) then isNew = false end
         if request then seen[request] = true end
         if isNew then fresh = fresh + 1 end
       end
@@ -128,9 +134,8 @@ for group = 1, tonumber(ARGV[7]) do
         for job = first, last, 2 do
           local id, when, request = partsOf(ARGV[job])
           local owner = request and ownerOf(request)
-          local isThere = mode == 'a' and call('HEXISTS', base .. 'j', id) == 1
           if owner and owner ~= id then old[#old + 1] = {(job - first) / 2, owner}
-          elseif not owner and not isThere then create(id, when, request, ARGV[job + 1]) end
+          elseif not owner and not isThere(id) then create(id, when, request, ARGV[job + 1]) end
         end
       end
     end

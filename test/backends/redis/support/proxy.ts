@@ -7,12 +7,15 @@ export interface Proxy {
   readonly port: number;
   /** From now on nothing passes on the connections there are, and nobody is told; new ones work. */
   deaden(): void;
+  /** When Redis says something next, that is lost, and all connections are cut; new ones work. */
+  loseNextAnswer(): void;
 }
 
 /** Starts a proxy to a port of this machine; it ends with the test. */
 export async function startProxy(target: number): Promise<Proxy> {
   const open = new Set<Socket>();
   let pairs: { near: Socket; far: Socket }[] = [];
+  let isLosing = false;
   const server = createServer((near) => {
     const far = connect(target, "127.0.0.1");
     for (const [socket, other] of [
@@ -20,7 +23,13 @@ export async function startProxy(target: number): Promise<Proxy> {
       [far, near],
     ] as const) {
       open.add(socket);
-      socket.on("data", (chunk) => void other.write(chunk));
+      socket.on("data", (chunk) => {
+        if (isLosing && socket === far) {
+          isLosing = false;
+          for (const pair of pairs) pair.far.destroy();
+          pairs = [];
+        } else other.write(chunk);
+      });
       socket.on("error", () => {});
       socket.on("close", () => {
         open.delete(socket);
@@ -42,6 +51,9 @@ export async function startProxy(target: number): Promise<Proxy> {
         for (const socket of [near, far]) socket.removeAllListeners("data").pause();
       }
       pairs = [];
+    },
+    loseNextAnswer() {
+      isLosing = true;
     },
   };
 }
