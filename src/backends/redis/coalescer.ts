@@ -8,6 +8,9 @@ interface Waiting<I, R> {
 /** Shared calls under way at the same time: one is written while the other is answered. */
 const LANES = 2;
 
+/** A size from which sharing a call saves nothing. */
+const LARGE = 50;
+
 /**
  * Lets calls that are under way at the same time share one: while some are being answered, those that come meanwhile are
  * gathered for the next. A lone call waits for the other calls of its turn of the event loop, and for nothing else.
@@ -33,7 +36,9 @@ export class Coalescer<I, R> {
   add(item: I, size: number): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, size, resolve, reject });
-      this.#gather();
+      // A large one does not wait for others.
+      if (size >= LARGE && this.#running === 0) void this.#work();
+      else this.#gather();
     });
   }
 

@@ -10,6 +10,9 @@ import { type QueueCalls, text } from "./queue-calls.js";
 /** Jobs of one script call: it takes some ms. */
 const BATCH = 1000;
 
+/** Jobs of a create whose queue is remembered; of a larger batch it costs more than it is asked for. */
+const NOTED = 10;
+
 /** `create`: if they fit; `force`: whatever the depth; `check`: only whether they fit. */
 type Mode = "create" | "force" | "check";
 
@@ -82,7 +85,7 @@ export class Creates {
       const { id, createdAt, runAfter } = existing;
       results[Number(answer[at])] = { id, existing, createdAt, runAfter };
     }
-    for (const { id } of results) this.#locations.note(id, queue);
+    if (results.length <= NOTED) for (const { id } of results) this.#locations.note(id, queue);
     return results;
   }
 

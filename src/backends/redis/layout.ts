@@ -41,6 +41,18 @@ function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string 
   return lastLimits;
 }
 
+let lastType = "";
+let lastTypeText = "";
+
+/** A type after its length in bytes. */
+function typeText(type: string): string {
+  if (type !== lastType) {
+    lastType = type;
+    lastTypeText = pad(Buffer.byteLength(type), 3) + type;
+  }
+  return lastTypeText;
+}
+
 function pad(value: number, width: number): string {
   return String(value).padStart(width, "0");
 }
@@ -49,7 +61,7 @@ function pad(value: number, width: number): string {
 export function writeSpec(job: NewJob): string | Buffer {
   const { type, metadata, payload } = job;
   const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
-  const head = `${limitsOf(job)}${kind}${pad(Buffer.byteLength(type), 3)}${type}${writeMetadata(metadata)}\n`;
+  const head = `${limitsOf(job)}${kind}${typeText(type)}${writeMetadata(metadata)}\n`;
   if (payload === undefined) return head;
   return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
 }
