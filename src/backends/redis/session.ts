@@ -11,6 +11,9 @@ const COMPLAINT_MS = 5000;
 /** Wait before it is tried again to go on after a break, ms. */
 const RESUME_MS = 500;
 
+/** Wait before a connection that was given up is made anew, ms. */
+const RECONNECT_MS = 100;
+
 /** Wait between two looks whether the connections are there, at the start, ms. */
 const LOOK_MS = 20;
 
@@ -47,6 +50,7 @@ export class Session {
       each.on("error", (error: Error & { lastNodeError?: Error }) => this.#note(error.lastNodeError ?? error));
       each.on("close", () => this.#setAvailable(false));
       each.on("ready", () => void this.resume());
+      each.on("end", () => this.#connectAnew(each));
     }
   }
 
@@ -119,6 +123,14 @@ export class Session {
         this.#resumeAgain = true;
       }
     }
+  }
+
+  /** The library gives up for good when it is cut off while it asks a Sentinel; a server must not. */
+  #connectAnew(client: Client): void {
+    if (this.#isStopped) return;
+    this.#deps.clock.setTimer(RECONNECT_MS, () => {
+      if (!this.#isStopped && client.status === "end") client.connect().catch((error: Error) => this.#note(error));
+    });
   }
 
   #setAvailable(value: boolean): void {
