@@ -8,7 +8,7 @@
  * |------------|--------|---------------------------------------------------------------------------------------|
  * | `m`        | hash   | settings: `o` ordering P or R, `w` weight, `c` max_concurrency, `d` max_depth,          |
  * |            |        | `p` paused, `t` created at, `e` epoch of the log, `n` DONE and `k` CANCELED jobs kept,  |
- * |            |        | `u` entries of `f` whose jobs were deleted, `x` deleting                               |
+ * |            |        | `u` entries of `f` whose jobs were deleted, `a` jobs completed ever, `x` deleting        |
  * | `j`        | hash   | id to what a job was created with (layout.ts)                                           |
  * | `s`        | hash   | id to what changed since; absent until the first change                                 |
  * | `e`        | hash   | id to the errors of its attempts                                                        |

@@ -45,6 +45,8 @@ export interface LeasesDeps {
   /** Names of all queues. */
   readonly queues: () => readonly string[];
   readonly isQueue: (name: string) => boolean;
+  /** Reads them anew. */
+  readonly refreshQueues: () => Promise<unknown>;
   /** Text that no other server has: tokens begin with it. */
   readonly nonce: string;
 }
@@ -194,6 +196,8 @@ export class Leases {
         if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
       });
     };
+    // Another server may have made a queue this moment, and given the lease of a job in it.
+    if (items.some((item) => this.#queueOf(item) === undefined)) await this.#deps.refreshQueues();
     const places = new Map<string, number[]>();
     items.forEach((item, at) => {
       const queue = this.#queueOf(item);

@@ -5,7 +5,6 @@ import {
   type BackendOptions,
   DEFAULT_BACKEND_OPTIONS,
   type EnqueueResult,
-  type LeaseRef,
   type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
@@ -98,6 +97,7 @@ export function createRedisBackend(
     ready,
     queues,
     isQueue: (name) => directory.has(name),
+    refreshQueues: () => directory.refresh(),
     nonce: self,
   });
   const jobs = new Jobs({ calls, locations, queues, refreshQueues: () => directory.refresh() });
@@ -203,13 +203,6 @@ export function createRedisBackend(
     session.stop();
   }
 
-  /** Writes with tokens. Another server may have made a queue this moment, and given the lease of a job in it. */
-  async function inKnownQueues<T>(items: readonly LeaseRef[], write: () => Promise<T>): Promise<T> {
-    const isKnown = ({ token }: LeaseRef) => directory.has(token.slice(token.lastIndexOf("@") + 1));
-    if (!items.every(isKnown)) await directory.refresh();
-    return write();
-  }
-
   return {
     kind: target.kind === "cluster" ? "redis-cluster" : "redis",
     durable: true,
@@ -225,10 +218,10 @@ export function createRedisBackend(
     },
     enqueue,
     lease: (request) => leases.lease(request),
-    complete: (items) => inKnownQueues(items, () => leases.complete(items)),
-    fail: (items) => inKnownQueues(items, () => leases.fail(items)),
-    release: (items) => inKnownQueues(items, () => leases.release(items)),
-    extend: (items) => inKnownQueues(items, () => leases.extend(items)),
+    complete: (items) => leases.complete(items),
+    fail: (items) => leases.fail(items),
+    release: (items) => leases.release(items),
+    extend: (items) => leases.extend(items),
     cancel: (id) => jobs.cancel(id),
     get: (wanted, queue) => jobs.get(wanted, queue),
     list: (query) => jobs.list(query),

@@ -33,8 +33,6 @@ local function clock()
 end
 local now = clock()
 local nowText = format('%013d', now)
--- Numbers go to Redis as texts where there are many: writing one takes as long as the command.
-local nowScore = format('%d', now)
 local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e', 'k', 'n', 'u')
 local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
@@ -88,6 +86,7 @@ local function createdAtOfPlace(text)
   return tonumber(sub(text, 1, 11), 16)
 end
 
+-- A text, as there are many: for Redis to write a number takes as long as the command.
 local function readyScore(priority, runAfter)
   if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
   return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
