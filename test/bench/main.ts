@@ -7,10 +7,14 @@ import { median, type Report } from "./figures.js";
 // npm run bench            every row
 // npm run bench -- memory  one row
 // RUNS=5 npm run bench     medians of five runs instead of three
+//
+// The rows are compiled, and run against the server as it is built: what users run, without what a loader adds.
 
 const RUNS = Number(process.env.RUNS ?? 3);
 const folder = fileURLToPath(new URL("./rows/", import.meta.url));
-const known = readdirSync(folder).map((file) => file.replace(/\.ts$/, ""));
+const known = readdirSync(folder)
+  .filter((file) => file.endsWith(".js"))
+  .map((file) => file.replace(/\.js$/, ""));
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((row) => !known.includes(row));
 
@@ -20,7 +24,7 @@ function print(text: string): void {
 
 /** Each run has a process of its own: no row inherits the heap, or the compiled code, of another. */
 function run(row: string): Report {
-  const command = ["--expose-gc", "--import", "tsx", `${folder}${row}.ts`];
+  const command = ["--expose-gc", `${folder}${row}.js`];
   const output = execFileSync(process.execPath, command, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   return JSON.parse(output.trim().split("\n").at(-1) ?? "") as Report;
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 
 /** A program that a row runs beside itself. */
 export interface BenchProcess {
@@ -22,20 +22,23 @@ export async function startServerProcess(
   return { ...server, url: await server.line(/listens on (http:\/\/\S+)/) };
 }
 
-/** A program of this folder, in TypeScript. */
-export function startProgram(name: string, env: Readonly<Record<string, string>>): BenchProcess {
-  return start(["--import", "tsx", fileURLToPath(new URL(name, import.meta.url))], env);
+/** A program of this folder. */
+export function startProgram(
+  name: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): BenchProcess {
+  return start([fileURLToPath(new URL(`${name}.js`, import.meta.url)), ...args], env);
 }
 
 function start(args: readonly string[], env: Readonly<Record<string, string>>): BenchProcess {
-  const options = { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] as const };
-  const child = spawn(process.execPath, [...(env.XARGS ?? "").split(" ").filter(Boolean), ...args], {
-    ...options,
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = once(child, "exit");
   const lines = createInterface({ input: child.stdout });
-  process.on("exit", () => child.kill("SIGKILL"));
+  process.once("exit", () => child.kill("SIGKILL"));
   return {
     child,
     line: (pattern) => Promise.race([nextLine(lines, pattern), ended(exit, args)]),

@@ -24,8 +24,11 @@ export class Http1Exchange implements Exchange {
   answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string): void {
     // A text leaves together with the headers, in one write.
     headers["content-length"] = Buffer.byteLength(body);
-    this.#response.writeHead(status, headers);
-    this.#response.end(body);
+    if (waiting.length === 0) setImmediate(flush);
+    waiting.push(() => {
+      this.#response.writeHead(status, headers);
+      this.#response.end(body);
+    });
   }
 
   begin(headers: OutgoingHttpHeaders): void {
@@ -43,4 +46,11 @@ export class Http1Exchange implements Exchange {
   end(last?: Uint8Array): void {
     this.#response.end(last);
   }
+}
+
+let waiting: (() => void)[] = [];
+function flush(): void {
+  const w = waiting;
+  waiting = [];
+  for (const x of w) x();
 }

@@ -2,9 +2,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { BatchCreateJobsRequestSchema, CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { payload } from "../../support/rpc.js";
 import { envelope } from "../../support/wire.js";
-import { endChildren, startChild } from "../child.js";
 import { check, type Figure, report } from "../figures.js";
 import { h2load, installH2load, type Load } from "../h2load.js";
+import { startProgram } from "../processes.js";
 
 // BatchCreateJobs, 100 jobs a request in binary, against CreateJob one by one: the best that calls of one job reach.
 
@@ -24,8 +24,9 @@ async function jobsAt(url: string): Promise<number> {
 }
 
 installH2load();
+const server = startProgram("rpc-server", ["lean"]);
 try {
-  const { line: url } = await startChild("rpc-server.ts", "lean");
+  const url = await server.line(/^http:.+/);
   const one = { url: `${url}${SERVICE}/CreateJob`, requests: SINGLES };
   const all = { url: `${url}${SERVICE}/BatchCreateJobs`, requests: REQUESTS, callers: 16 };
   const plain = { contentType: "application/proto", isHttp2: false };
@@ -51,5 +52,5 @@ try {
   check((await jobsAt(url)) === sent, `there are ${await jobsAt(url)} jobs, not ${sent}`);
   report(figures);
 } finally {
-  endChildren();
+  await server.end();
 }

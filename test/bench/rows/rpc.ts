@@ -2,14 +2,14 @@ import { create, fromJson, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { envelope } from "../../support/wire.js";
-import { endChildren, startChild } from "../child.js";
 import { check, type Figure, report } from "../figures.js";
 import { h2load, installH2load, type Load } from "../h2load.js";
+import { startProgram } from "../processes.js";
 
 // CreateJob, one job a call, 64 callers, in each protocol: with connect-node alone (stock), as the server is (ours), and
 // a bare Node server that parses and answers JSON, over the same version of HTTP.
 
-const REQUESTS = 6000;
+const REQUESTS = 15_000;
 const PATH = "/gotaskq.v1.JobService/CreateJob";
 const PAYLOAD = { text: "x".repeat(80) };
 const JSON_BODY = Buffer.from(JSON.stringify({ type: "noop", payload: PAYLOAD }));
@@ -35,11 +35,14 @@ async function jobsAt(url: string): Promise<number> {
 }
 
 installH2load();
+const servers = [
+  startProgram("rpc-server", ["stock"]),
+  startProgram("rpc-server", ["lean"]),
+  startProgram("bare-server", ["http"]),
+  startProgram("bare-server", ["http2"]),
+];
 try {
-  const stock = (await startChild("rpc-server.ts", "stock")).line;
-  const ours = (await startChild("rpc-server.ts", "lean")).line;
-  const http = (await startChild("bare-server.ts", "http")).line;
-  const http2 = (await startChild("bare-server.ts", "http2")).line;
+  const [stock = "", ours = "", http = "", http2 = ""] = await Promise.all(servers.map(({ line }) => line(/^http:.+/)));
   const figures: Figure[] = [];
   for (const { name, load } of PROTOCOLS) {
     const bare = { contentType: "application/json", body: JSON_BODY, isHttp2: load.isHttp2 };
@@ -67,5 +70,5 @@ try {
   check((await jobsAt(stock)) === sent / 3, `there are ${await jobsAt(stock)} jobs on stock, not ${sent / 3}`);
   report(figures);
 } finally {
-  endChildren();
+  await Promise.all(servers.map((server) => server.end()));
 }

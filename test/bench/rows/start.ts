@@ -8,7 +8,7 @@ import { check, median, report } from "../figures.js";
 
 const STARTS = 7;
 
-const main = fileURLToPath(new URL("../../../.build/src/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../../src/main.js", import.meta.url));
 
 async function measure(program: readonly string[], call: (url: string) => Promise<void>): Promise<number> {
   const env = { ...process.env, PORT: "0", LOG_LEVEL: "info" };

@@ -5,8 +5,8 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { JobService, WatchJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { ExtendLeasesRequestSchema, WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { envelope } from "../../support/wire.js";
-import { endChildren, startChild } from "../child.js";
 import { check, type Figure, report } from "../figures.js";
+import { startProgram } from "../processes.js";
 import { RawHttp2 } from "../raw-http2.js";
 
 // 10,000 WatchJob streams over gRPC on one connection, each of its own job; every job changes at each round: its worker
@@ -57,7 +57,8 @@ async function send(url: string, bodies: readonly Uint8Array[]): Promise<void> {
 
 /** Messages a second, and memory, of a server of ours. */
 async function measure(path: "lean" | "stock", rounds: number): Promise<Measured> {
-  const { line: url } = await startChild("rpc-server.ts", path);
+  const server = startProgram("rpc-server", [path]);
+  const url = await server.line(/^http:.+/);
   const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1", useBinaryFormat: true });
   const jobs = createClient(JobService, transport);
   const workers = createClient(WorkerService, transport);
@@ -93,13 +94,14 @@ async function measure(path: "lean" | "stock", rounds: number): Promise<Measured
   check(client.messages === expected, `${client.messages} messages came, not ${expected}`);
   check(client.ended === 0, `${client.ended} streams ended`);
   client.close();
-  endChildren();
+  await server.end();
   return { rate, bytes, cpu };
 }
 
 /** The same of Node's http2, which writes one message of the same size to every stream. */
 async function measureBare(rounds: number): Promise<Measured> {
-  const { line: url } = await startChild("bare-streams.ts");
+  const server = startProgram("bare-streams");
+  const url = await server.line(/^http:.+/);
   const session = connect(url);
   const get = async (path: string): Promise<string> => {
     let text = "";
@@ -125,28 +127,24 @@ async function measureBare(rounds: number): Promise<Measured> {
   const cpu = (((await usage()).cpu - warm.cpu) * 1e6) / (rounds * STREAMS);
   session.destroy();
   client.close();
-  endChildren();
+  await server.end();
   return { rate, bytes, cpu };
 }
 
-try {
-  const stock = await measure("stock", 1);
-  const ours = await measure("lean", 10);
-  const bare = await measureBare(10);
-  const figures: Figure[] = [
-    { name: "messages to 10,000 gRPC streams: stock connect-node", value: stock.rate, unit: "msg/s" },
-    { name: "messages to 10,000 gRPC streams: ours", value: ours.rate, unit: "msg/s" },
-    { name: "messages to 10,000 gRPC streams: bare http2 writes", value: bare.rate, unit: "msg/s" },
-    { name: "ours against stock", value: ours.rate / stock.rate, unit: "x" },
-    { name: "ours against bare", value: ours.rate / bare.rate, unit: "x" },
-    { name: "CPU of the server a message: stock connect-node", value: stock.cpu, unit: "us" },
-    { name: "CPU of the server a message: ours", value: ours.cpu, unit: "us" },
-    { name: "CPU of the server a message: bare http2 writes", value: bare.cpu, unit: "us" },
-    { name: "resident a stream: stock connect-node", value: stock.bytes / 1000, unit: "KB" },
-    { name: "resident a stream: ours", value: ours.bytes / 1000, unit: "KB" },
-    { name: "resident a stream: bare http2", value: bare.bytes / 1000, unit: "KB" },
-  ];
-  report(figures);
-} finally {
-  endChildren();
-}
+const stock = await measure("stock", 1);
+const ours = await measure("lean", 10);
+const bare = await measureBare(10);
+const figures: Figure[] = [
+  { name: "messages to 10,000 gRPC streams: stock connect-node", value: stock.rate, unit: "msg/s" },
+  { name: "messages to 10,000 gRPC streams: ours", value: ours.rate, unit: "msg/s" },
+  { name: "messages to 10,000 gRPC streams: bare http2 writes", value: bare.rate, unit: "msg/s" },
+  { name: "ours against stock", value: ours.rate / stock.rate, unit: "x" },
+  { name: "ours against bare", value: ours.rate / bare.rate, unit: "x" },
+  { name: "CPU of the server a message: stock connect-node", value: stock.cpu, unit: "us" },
+  { name: "CPU of the server a message: ours", value: ours.cpu, unit: "us" },
+  { name: "CPU of the server a message: bare http2 writes", value: bare.cpu, unit: "us" },
+  { name: "resident a stream: stock connect-node", value: stock.bytes / 1000, unit: "KB" },
+  { name: "resident a stream: ours", value: ours.bytes / 1000, unit: "KB" },
+  { name: "resident a stream: bare http2", value: bare.bytes / 1000, unit: "KB" },
+];
+report(figures);

@@ -27,7 +27,7 @@ type Environment = Readonly<Record<string, string>>;
 async function throughput(env: Environment, jobs: number): Promise<number> {
   const server = await startServerProcess({ NUM_WORKERS: "0", ...env });
   const client = createClient(server.url);
-  const worker = startProgram("worker-process.ts", {
+  const worker = startProgram("worker-process", [], {
     SERVER_URL: server.url,
     JOBS: String(jobs),
     CONCURRENCY: String(CONCURRENCY),
