@@ -1,6 +1,7 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../core/errors.js";
+import type { JobTimes } from "./job-record.js";
 
 /** Entries that one read examines at the most. */
 const SCAN = 10_000;
@@ -14,16 +15,14 @@ class Creation {
   readonly #queue: string;
   readonly #type: string;
   readonly #priority: number;
-  readonly #createdAt: number;
-  readonly #runAfter: number;
+  readonly #times: JobTimes;
 
-  constructor({ jobId, queue, type, priority, updatedAt, runAfter }: Change) {
+  constructor({ jobId, queue, type, priority }: Change, times: JobTimes) {
     this.#jobId = jobId;
     this.#queue = queue;
     this.#type = type;
     this.#priority = priority;
-    this.#createdAt = updatedAt;
-    this.#runAfter = runAfter;
+    this.#times = times;
   }
 
   toChange(): Change {
@@ -32,8 +31,8 @@ class Creation {
       queue: this.#queue,
       type: this.#type,
       priority: this.#priority,
-      updatedAt: this.#createdAt,
-      runAfter: this.#runAfter,
+      updatedAt: this.#times.createdAt,
+      runAfter: this.#times.runAfter,
       deleted: false,
       status: "PENDING",
       revision: 1,
@@ -68,11 +67,12 @@ export class ChangeLog {
     this.#isFull = isFull;
   }
 
-  append(change: Change): void {
+  /** `times` are those of the job, which the change that created it shares with it. */
+  append(change: Change, times: JobTimes): void {
     const isGrowing = this.#next < this.#capacity;
     const mayStop = isGrowing && this.#next >= this.#capacity / 10 && this.#next % CHECK_EVERY === 0;
     if (mayStop && this.#isFull()) this.#capacity = this.#next;
-    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(change) : change;
+    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(change, times) : change;
     this.#next++;
   }
 

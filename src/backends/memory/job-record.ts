@@ -30,35 +30,68 @@ export class RunRecord {
   constructor(public updatedAt: number) {}
 }
 
-/** What few jobs set; shared by those that say the same. */
-export interface JobOptions {
+/** What many jobs say alike: those of a queue and type that do share one of these. */
+export interface JobKind {
+  readonly queue: QueueState;
+  readonly type: string;
+  readonly priority: number;
   readonly maxRetries: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly requestId: string | undefined;
 }
+
+/** When a job was created and when it may run; shared by the jobs of a moment. */
+export interface JobTimes {
+  readonly createdAt: number;
+  readonly runAfter: number;
+}
+
+/** Where a job stands: in one of the lines of its queue while it is PENDING; `GONE` from its deletion on. */
+export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "GONE";
 
 /** A job in memory. One million of these are meant to fit; run `npm run bench -- memory` after adding a field. */
 export class JobRecord {
   status: JobStatus = "PENDING";
-  /** Whether it waits among the scheduled jobs; otherwise, while PENDING, among the ready ones. */
-  scheduled = false;
-  /** Whether it was deleted. */
-  gone = false;
+  place: JobPlace = "NONE";
   /** Undefined before its first change. */
   run: RunRecord | undefined;
 
   constructor(
     readonly id: string,
-    readonly queue: QueueState,
-    readonly type: string,
+    readonly kind: JobKind,
     readonly payload: Payload | undefined,
-    readonly priority: number,
-    readonly options: JobOptions,
-    readonly createdAt: number,
-    public runAfter: number,
+    readonly requestId: string | undefined,
+    public times: JobTimes,
   ) {}
+
+  get queue(): QueueState {
+    return this.kind.queue;
+  }
+
+  get type(): string {
+    return this.kind.type;
+  }
+
+  get priority(): number {
+    return this.kind.priority;
+  }
+
+  get createdAt(): number {
+    return this.times.createdAt;
+  }
+
+  get runAfter(): number {
+    return this.times.runAfter;
+  }
+
+  set runAfter(runAfter: number) {
+    this.times = { createdAt: this.times.createdAt, runAfter };
+  }
+
+  get isGone(): boolean {
+    return this.place === "GONE";
+  }
 
   /** What changes, made when it is needed first. */
   get changing(): RunRecord {
@@ -69,17 +102,17 @@ export class JobRecord {
 
 /** The job as the core sees it. */
 export function toJob(record: JobRecord): Job {
-  const { options, run } = record;
+  const { kind, times, run } = record;
   return {
     id: record.id,
-    queue: record.queue.name,
-    type: record.type,
+    queue: kind.queue.name,
+    type: kind.type,
     payload: record.payload,
-    priority: record.priority,
-    maxRetries: options.maxRetries,
-    backoff: options.backoff,
-    timeoutMs: options.timeoutMs,
-    metadata: options.metadata,
+    priority: kind.priority,
+    maxRetries: kind.maxRetries,
+    backoff: kind.backoff,
+    timeoutMs: kind.timeoutMs,
+    metadata: kind.metadata,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,
@@ -89,9 +122,9 @@ export function toJob(record: JobRecord): Job {
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",
-    createdAt: record.createdAt,
-    updatedAt: run?.updatedAt ?? record.createdAt,
-    runAfter: record.runAfter,
+    createdAt: times.createdAt,
+    updatedAt: run?.updatedAt ?? times.createdAt,
+    runAfter: times.runAfter,
     startedAt: run?.startedAt,
     finishedAt: run?.finishedAt,
     attemptErrors: run?.attemptErrors ?? [],
@@ -101,13 +134,13 @@ export function toJob(record: JobRecord): Job {
 
 /** The change log entry for the state the job is in now. */
 export function toChange(record: JobRecord): Change {
-  const { run } = record;
+  const { kind, times, run } = record;
   return {
     jobId: record.id,
-    queue: record.queue.name,
-    type: record.type,
-    priority: record.priority,
-    deleted: record.gone,
+    queue: kind.queue.name,
+    type: kind.type,
+    priority: kind.priority,
+    deleted: record.isGone,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,
@@ -117,8 +150,8 @@ export function toChange(record: JobRecord): Change {
     progress: run?.progress,
     cancelRequested: run?.cancelRequested ?? false,
     worker: run?.worker ?? "",
-    updatedAt: run?.updatedAt ?? record.createdAt,
-    runAfter: record.runAfter,
+    updatedAt: run?.updatedAt ?? times.createdAt,
+    runAfter: times.runAfter,
     startedAt: run?.startedAt,
     finishedAt: run?.finishedAt,
   };

@@ -7,7 +7,7 @@ import { LIMITS } from "../../core/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
 import { cutText } from "../../core/text.js";
 import { ChangeLog } from "./change-log.js";
-import { type JobRecord, type RunRecord, toChange } from "./job-record.js";
+import { type JobRecord, type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { QueueState } from "./queue-state.js";
@@ -48,8 +48,9 @@ export class JobStore {
   listener: BackendListener | undefined;
   readonly #tokenPrefix: string;
   #tokens = 0;
+  #lastTimes: JobTimes | undefined;
   #changes: Change[] = [];
-  #readyQueues = new Set<string>();
+  #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
   #queuesChanged = false;
 
@@ -73,11 +74,19 @@ export class JobStore {
     return queue;
   }
 
+  /** The times of a new job: one object for all that have the same. */
+  times(createdAt: number, runAfter: number): JobTimes {
+    const last = this.#lastTimes;
+    if (last?.createdAt === createdAt && last.runAfter === runAfter) return last;
+    this.#lastTimes = { createdAt, runAfter };
+    return this.#lastTimes;
+  }
+
   /** A job appeared. */
   add(record: JobRecord): void {
     this.jobs.set(record.id, record);
     record.queue.all.insert(record);
-    const { requestId } = record.options;
+    const { requestId } = record;
     if (requestId !== undefined) record.queue.requests.set(requestId, record);
     this.#log(record);
     this.wait(record, record.createdAt);
@@ -204,7 +213,9 @@ export class JobStore {
   }
 
   markReady(queue: QueueState): void {
-    this.#readyQueues.add(queue.name);
+    if (queue.isMarkedReady) return;
+    queue.isMarkedReady = true;
+    this.#readyQueues.push(queue);
   }
 
   markDue(inMs: number): void {
@@ -232,24 +243,25 @@ export class JobStore {
       this.#dueInMs = Number.POSITIVE_INFINITY;
       listener?.due(inMs);
     }
-    if (this.#readyQueues.size > 0) {
-      const names = this.#readyQueues;
-      this.#readyQueues = new Set();
-      for (const name of names) listener?.ready(name);
+    if (this.#readyQueues.length > 0) {
+      const queues = this.#readyQueues;
+      this.#readyQueues = [];
+      for (const queue of queues) queue.isMarkedReady = false;
+      for (const { name } of queues) listener?.ready(name);
     }
   }
 
   #log(record: JobRecord): void {
     const change = toChange(record);
-    this.log.append(change);
+    this.log.append(change, record.times);
     this.#changes.push(change);
   }
 
   #drop(record: JobRecord): void {
     const { queue } = record;
-    record.gone = true;
+    record.place = "GONE";
     this.jobs.delete(record.id);
-    const { requestId } = record.options;
+    const { requestId } = record;
     if (requestId !== undefined) queue.requests.delete(requestId);
     if (record.status === "DONE") queue.done--;
     queue.all.discard();

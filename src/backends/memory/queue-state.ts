@@ -1,18 +1,21 @@
+import type { NewJob } from "../../core/backend.js";
 import { compareIds } from "../../core/ids.js";
 import { compareReady, compareRunAfter } from "../../core/order.js";
 import type { Queue, QueueSettings } from "../../core/queue.js";
-import type { JobRecord } from "./job-record.js";
+import type { JobKind, JobRecord } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";
 
 /** Lines of types are looked through for empty ones when there are this many, and again at each doubling. */
 const MANY_LINES = 256;
 
-const isWaiting = (record: JobRecord): boolean => record.status === "PENDING" && !record.gone;
+const isWaiting = (record: JobRecord): boolean => record.status === "PENDING" && !record.isGone;
 
 /** The ready jobs of one type, a line for each priority under PRIORITY, one for all under RUN_AFTER. */
 class ReadyLine {
   count = 0;
+  /** What the last job of this type said. */
+  kind: JobKind | undefined;
   readonly levels: (OrderedQueue<JobRecord> | undefined)[] = [];
 
   constructor(readonly type: string) {}
@@ -52,6 +55,8 @@ const compareDead = (a: DeadEntry, b: DeadEntry): number => a.at - b.at || compa
 /** A queue in memory: its jobs by where they stand. */
 export class QueueState {
   paused = false;
+  /** Whether the end of the operation under way tells of jobs that are ready here. */
+  isMarkedReady = false;
   readonly running = new Set<JobRecord>();
   done = 0;
   completed = 0;
@@ -60,12 +65,12 @@ export class QueueState {
   /** Every job, by id. */
   readonly all = new SortedIndex<JobRecord>(
     (a, b) => compareIds(a.id, b.id),
-    (record) => !record.gone,
+    (record) => !record.isGone,
   );
   /** DONE and CANCELED jobs in the order they ended. */
   readonly finished = new OrderedQueue<JobRecord>(
     (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),
-    (record) => !record.gone,
+    (record) => !record.isGone,
   );
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   readonly #deadEntries = new Map<JobRecord, DeadEntry>();
@@ -89,24 +94,25 @@ export class QueueState {
     return this.#deadEntries.size;
   }
 
-  /** One string for all jobs of a type. */
-  internType(type: string): string {
-    return this.#lines.get(type)?.type ?? type;
+  /** What a new job shares with the one of its type before, if they say the same. */
+  kindOf(job: NewJob): JobKind {
+    const line = this.#line(job.type);
+    if (line.kind === undefined || !isOfKind(job, line.kind)) {
+      const { priority, maxRetries, backoff, timeoutMs, metadata } = job;
+      line.kind = { queue: this, type: line.type, priority, maxRetries, backoff, timeoutMs, metadata };
+    }
+    return line.kind;
   }
 
   /** Puts a PENDING job in its place. Answers whether it is ready. */
   put(record: JobRecord, now: number): boolean {
-    record.scheduled = record.runAfter > now;
-    if (record.scheduled) {
+    if (record.runAfter > now) {
+      record.place = "SCHEDULED";
       this.#scheduled.push(record);
       return false;
     }
-    let line = this.#lines.get(record.type);
-    if (line === undefined) {
-      if (this.#lines.size >= this.#manyLines) this.#dropIdleLines();
-      line = new ReadyLine(record.type);
-      this.#lines.set(record.type, line);
-    }
+    record.place = "READY";
+    const line = this.#line(record.type);
     line.level(record, this.settings.ordering === "PRIORITY").push(record);
     line.count++;
     this.#ready++;
@@ -115,7 +121,7 @@ export class QueueState {
 
   /** Tells that a job that was waiting here does not wait any more; its status is changed already. */
   forget(record: JobRecord): void {
-    if (record.scheduled) {
+    if (record.place === "SCHEDULED") {
       this.#scheduled.discard();
       return;
     }
@@ -235,8 +241,29 @@ export class QueueState {
     };
   }
 
+  #line(type: string): ReadyLine {
+    let line = this.#lines.get(type);
+    if (line === undefined) {
+      if (this.#lines.size >= this.#manyLines) this.#dropIdleLines();
+      line = new ReadyLine(type);
+      this.#lines.set(type, line);
+    }
+    return line;
+  }
+
   #dropIdleLines(): void {
     for (const line of this.#lines.values()) if (line.count === 0) this.#lines.delete(line.type);
     this.#manyLines = Math.max(MANY_LINES, this.#lines.size * 2);
   }
+}
+
+function isOfKind(job: NewJob, kind: JobKind): boolean {
+  return (
+    job.priority === kind.priority &&
+    job.maxRetries === kind.maxRetries &&
+    job.timeoutMs === kind.timeoutMs &&
+    job.metadata === kind.metadata &&
+    job.backoff.baseDelayMs === kind.backoff.baseDelayMs &&
+    job.backoff.maxDelayMs === kind.backoff.maxDelayMs
+  );
 }

@@ -72,14 +72,14 @@ function settle(
 function retryOrDie(store: JobStore, record: JobRecord, item: Failure, now: number): void {
   store.step(record, "FAILED", now);
   const run = record.changing;
-  if (item.retry === "NEVER" || run.retryCount >= record.options.maxRetries) {
+  if (item.retry === "NEVER" || run.retryCount >= record.kind.maxRetries) {
     store.die(record, now);
     return;
   }
   run.retryCount++;
   record.runAfter =
     now +
-    (item.retry === "DEFAULT" ? backoffDelay(record.options.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
+    (item.retry === "DEFAULT" ? backoffDelay(record.kind.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
   store.step(record, "PENDING", now);
   store.wait(record, now);
 }
