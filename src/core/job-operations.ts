@@ -1,4 +1,4 @@
-import type { Backend, NewJob } from "./backend.js";
+import type { Backend, EnqueueResult, NewJob } from "./backend.js";
 import type { Clock } from "./clock.js";
 import { jobNotFound, jobStateConflict, serverDraining } from "./errors.js";
 import type { IdGenerator } from "./ids.js";
@@ -95,28 +95,35 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
     };
   }
 
-  async function enqueue(jobs: readonly NewJob[]) {
+  /** Tells of jobs that were created: neighbours of one queue and type at once. */
+  function count(jobs: readonly NewJob[], results: readonly EnqueueResult[]): void {
+    let from = 0;
+    while (from < jobs.length) {
+      const { queue, type } = jobs[from] as NewJob;
+      let created = 0;
+      let at = from;
+      for (; at < jobs.length && jobs[at]?.type === type && jobs[at]?.queue === queue; at++) {
+        if (results[at]?.existing === undefined) created++;
+      }
+      if (created > 0) observer.enqueued(queue, type, created);
+      from = at;
+    }
+  }
+
+  function refuseIfClosed(): void {
     if (isClosed) throw serverDraining();
-    const results = await backend.enqueue(jobs);
-    const counts = new Map<string, { queue: string; type: string; count: number }>();
-    results.forEach(({ existing }, index) => {
-      const job = jobs[index];
-      if (existing !== undefined || job === undefined) return;
-      const key = `${job.queue} ${job.type}`;
-      const entry = counts.get(key);
-      if (entry === undefined) counts.set(key, { queue: job.queue, type: job.type, count: 1 });
-      else entry.count++;
-    });
-    for (const { queue, type, count } of counts.values()) observer.enqueued(queue, type, count);
-    return results;
   }
 
   return {
     async create(request, found = new Violations()) {
       checkJob(found, request, clock.now());
       found.throwIfAny();
+      refuseIfClosed();
       const spec = toNewJob(request);
-      const [result] = await enqueue([spec]);
+      const specs = [spec];
+      const results = await backend.enqueue(specs);
+      count(specs, results);
+      const [result] = results;
       if (result === undefined) throw new Error("the backend did not answer for the job");
       if (result.existing !== undefined) return { job: result.existing, deduplicated: true };
       return { job: newlyCreated(spec, result.createdAt, result.runAfter), deduplicated: false };
@@ -132,7 +139,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
         checkJob(found, request, now, `requests[${index}].`);
       });
       found.throwIfAny();
-      const results = await enqueue(requests.map(toNewJob));
+      refuseIfClosed();
+      const jobs = requests.map(toNewJob);
+      const results = await backend.enqueue(jobs);
+      count(jobs, results);
       return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
     },
 

@@ -26,7 +26,7 @@ export class LogPages {
 
   /** Something was appended: what is under way may lack it, and is shared with nobody any more. */
   changed(): void {
-    this.#reads.clear();
+    if (this.#reads.size > 0) this.#reads.clear();
   }
 
   /** The position after the last change. */

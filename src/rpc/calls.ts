@@ -29,7 +29,10 @@ export type CloseStream = (code: string) => void;
  */
 export interface Calls {
   /** Does a unary call. Throws nothing but a ConnectError. */
-  unary<T>(method: string, run: () => Promise<T> | T): Promise<T>;
+  unary<T>(method: string, run: () => Promise<T>): Promise<T>;
+  /** What `unary` does after a call that was begun at this moment, by `performance.now()`. */
+  succeeded(method: string, startedAt: number): void;
+  failed(error: unknown, method: string, startedAt: number): ConnectError;
   /** Opens a stream. TOO_MANY_STREAMS. */
   open(method: string): CloseStream;
   /** The error as the client may see it; a fault is logged with its cause and hidden. */
@@ -53,19 +56,29 @@ export function createCalls({ observer, logger, maxStreams }: CallsOptions): Cal
     observer.rpcEnded(method, code, (performance.now() - startedAt) / 1000);
   }
 
+  function succeeded(method: string, startedAt: number): void {
+    ended(method, "ok", startedAt);
+  }
+
+  function failed(error: unknown, method: string, startedAt: number): ConnectError {
+    const translated = translate(error, method);
+    ended(method, codeToString(translated.code), startedAt);
+    return translated;
+  }
+
   return {
     translate,
+    succeeded,
+    failed,
 
     async unary(method, run) {
       const startedAt = performance.now();
       try {
         const result = await run();
-        ended(method, "ok", startedAt);
+        succeeded(method, startedAt);
         return result;
       } catch (error) {
-        const translated = translate(error, method);
-        ended(method, codeToString(translated.code), startedAt);
-        throw translated;
+        throw failed(error, method, startedAt);
       }
     },
 

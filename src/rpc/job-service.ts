@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   BatchCreateJobsResponseSchema,
+  type BatchCreateJobsResult,
   BatchCreateJobsResultSchema,
   CreateJobResponseSchema,
   GetJobResponseSchema,
@@ -26,7 +27,8 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
     async createJob(request) {
       const found = new Violations();
       const created = await jobs.create(toJobRequest(found, request), found);
-      return create(CreateJobResponseSchema, { job: fromJob(created.job), deduplicated: created.deduplicated });
+      const { job, deduplicated } = created;
+      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated };
     },
 
     async batchCreateJobs({ requests }) {
@@ -37,15 +39,14 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
         requests.map((request, index) => toJobRequest(found, request, `requests[${index}].`)),
         found,
       );
-      return create(BatchCreateJobsResponseSchema, {
-        results: results.map(({ id, deduplicated }) =>
-          create(BatchCreateJobsResultSchema, { jobId: id, deduplicated }),
-        ),
-      });
+      return {
+        $typeName: BatchCreateJobsResponseSchema.typeName,
+        results: results.map(toResult),
+      };
     },
 
     async getJob({ id, queue }) {
-      return create(GetJobResponseSchema, { job: fromJob(await jobs.get(id, queue)) });
+      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(id, queue)) };
     },
 
     async listJobs({ queue, statuses, type, pageSize, pageToken }) {
@@ -92,6 +93,16 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       return new MessageFeed(feed, toWatchJobsResponse);
     },
   };
+}
+
+function toResult({
+  id,
+  deduplicated,
+}: {
+  readonly id: string;
+  readonly deduplicated: boolean;
+}): BatchCreateJobsResult {
+  return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated };
 }
 
 function toWatchJobResponse(event: JobEvent): WatchJobResponse {

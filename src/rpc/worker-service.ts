@@ -36,7 +36,7 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const leaseMs = toMs(found, "lease", request.lease);
       const waitMs = toMs(found, "wait", request.wait);
       const leases = await remote.poll({ ...request, leaseMs, waitMs }, signal, found);
-      return create(LeaseJobsResponseSchema, { leases: leases.map(fromLease) });
+      return { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
     },
 
     async completeJobs({ completions }) {
@@ -49,7 +49,7 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
         result: toPayload(found, `completions[${index}].result`, resultKind),
       }));
       const settlements = await remote.complete(items, found);
-      return create(CompleteJobsResponseSchema, { outcomes: fromSettlements(items, settlements) });
+      return { $typeName: CompleteJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
     },
 
     async failJobs({ failures }) {
@@ -63,7 +63,7 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
         retry: toRetry(found, `failures[${index}].`, retryKind),
       }));
       const settlements = await remote.fail(items, found);
-      return create(FailJobsResponseSchema, { outcomes: fromSettlements(items, settlements) });
+      return { $typeName: FailJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
     },
 
     async extendLeases({ extensions }) {
@@ -73,17 +73,17 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const items = extensions.map(({ jobId, leaseToken, extension, progress }, index) => ({
         jobId,
         token: leaseToken,
-        leaseMs: toMs(found, `extensions[${index}].extension`, extension),
+        leaseMs: extension && toMs(found, `extensions[${index}].extension`, extension),
         progress: toProgress(progress),
       }));
       const results = await remote.extend(items, found);
-      return create(ExtendLeasesResponseSchema, { outcomes: fromExtensions(items, results) });
+      return { $typeName: ExtendLeasesResponseSchema.typeName, outcomes: fromExtensions(items, results) };
     },
 
     async releaseJobs({ releases }) {
       const refs = releases.map(toRef);
       const settlements = await remote.release(refs);
-      return create(ReleaseJobsResponseSchema, { outcomes: fromSettlements(refs, settlements) });
+      return { $typeName: ReleaseJobsResponseSchema.typeName, outcomes: fromSettlements(refs, settlements) };
     },
   };
 }

@@ -13,17 +13,15 @@ export interface Body {
 export function readBody(source: Readable, limit: number, done: (body: Body) => void): void {
   const chunks: Uint8Array[] = [];
   let size = 0;
+  const end = () => done({ chunks, size, isWhole: true, source });
   const take = (chunk: Uint8Array) => {
     chunks.push(chunk);
     size += chunk.byteLength;
-    if (size > limit) finish(false);
-  };
-  const end = () => finish(true);
-  const finish = (isWhole: boolean) => {
+    if (size <= limit) return;
     source.off("data", take);
     source.off("end", end);
-    if (!isWhole) source.pause();
-    done({ chunks, size, isWhole, source });
+    source.pause();
+    done({ chunks, size, isWhole: false, source });
   };
   source.on("data", take);
   source.on("end", end);

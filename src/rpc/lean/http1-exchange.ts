@@ -1,6 +1,28 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Exchange } from "./exchange.js";
 
+/** Answers that are whole, and their bodies, until they are written. */
+let responses: ServerResponse[] = [];
+let bodies: (Uint8Array | string)[] = [];
+
+/**
+ * Writes an answer once all requests that have come in by now were looked at. Each write wakes a client up, which costs
+ * as much as the call when it is on the same machine and waits; one that is still busy with the answer before does not.
+ */
+function writeSoon(response: ServerResponse, body: Uint8Array | string): void {
+  if (responses.length === 0) setImmediate(writeAll);
+  responses.push(response);
+  bodies.push(body);
+}
+
+function writeAll(): void {
+  const [ready, contents] = [responses, bodies];
+  responses = [];
+  bodies = [];
+  // A text leaves together with the headers, in one write. To one whose client has left, nothing happens.
+  for (let index = 0; index < ready.length; index++) ready[index]?.end(contents[index]);
+}
+
 /** A call over HTTP/1.1. It has no trailers: gRPC is not served here. */
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
@@ -22,13 +44,9 @@ export class Http1Exchange implements Exchange {
   }
 
   answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string): void {
-    // A text leaves together with the headers, in one write.
     headers["content-length"] = Buffer.byteLength(body);
-    if (waiting.length === 0) setImmediate(flush);
-    waiting.push(() => {
-      this.#response.writeHead(status, headers);
-      this.#response.end(body);
-    });
+    this.#response.writeHead(status, headers);
+    writeSoon(this.#response, body);
   }
 
   begin(headers: OutgoingHttpHeaders): void {
@@ -46,11 +64,4 @@ export class Http1Exchange implements Exchange {
   end(last?: Uint8Array): void {
     this.#response.end(last);
   }
-}
-
-let waiting: (() => void)[] = [];
-function flush(): void {
-  const w = waiting;
-  waiting = [];
-  for (const x of w) x();
 }

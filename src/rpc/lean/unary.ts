@@ -5,12 +5,21 @@ import { type LeanCall, toAnswer } from "./call.js";
 /** Does a unary call and answers it. */
 export async function serveUnary(call: LeanCall): Promise<void> {
   const { method, input, context, calls } = call;
+  const startedAt = performance.now();
+  let output: Message;
   try {
-    const output = await calls.unary(method.name, () => method.run(input, context));
-    context.done();
-    await answerUnary(call, output as Message);
+    output = (await method.run(input, context)) as Message;
   } catch (error) {
     context.done();
+    await answerError(call, calls.failed(error, method.name, startedAt));
+    return;
+  }
+  context.done();
+  calls.succeeded(method.name, startedAt);
+  try {
+    const isLater = answerUnary(call, output);
+    if (isLater !== undefined) await isLater;
+  } catch (error) {
     await answerError(call, toAnswer(error));
   }
 }
