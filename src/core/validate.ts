@@ -155,7 +155,7 @@ export function checkPayload(found: Violations, field: string, payload: Payload 
 }
 
 /** Whether a JSON text has so many brackets that it may be nested too deep; a quick look that most payloads pass. */
-function hasManyBrackets(json: string): boolean {
+export function hasManyBrackets(json: string): boolean {
   let left: number = LIMITS.payloadDepth;
   for (const bracket of ["{", "["]) {
     for (let at = json.indexOf(bracket); at >= 0; at = json.indexOf(bracket, at + 1)) if (--left < 0) return true;

@@ -1,10 +1,11 @@
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { type ByteSource, OddBytes } from "./byte-source.js";
+import { ByteSource } from "./byte-source.js";
 import { JsonText } from "./json-text.js";
+import { Odd } from "./odd.js";
 import { readValue } from "./read-value.js";
 
-/** Reads a message of one type up to `end`; throws `OddBytes` for what only the library reads, or refuses. */
+/** Reads a message of one type up to `end`; throws `Odd` for what only the library reads, or refuses. */
 export type BinaryDecoder = (source: ByteSource, end: number) => Message;
 
 type Target = Record<string, unknown>;
@@ -30,6 +31,11 @@ const SCALARS: ReadonlyMap<ScalarType, { read: Read; wire: number }> = new Map<
 
 const known = new Map<DescMessage, BinaryDecoder>();
 
+/** Reads a message of its bytes. */
+export function readBinary(decode: BinaryDecoder, bytes: Uint8Array): Message {
+  return decode(new ByteSource(bytes), bytes.byteLength);
+}
+
 /** Makes the decoder of a type once. What it cannot read it refuses: fields that are unknown, or come twice. */
 export function binaryDecoderOf(desc: DescMessage): BinaryDecoder {
   const found = known.get(desc);
@@ -51,10 +57,10 @@ function messageDecoder(desc: DescMessage): BinaryDecoder {
     const message = create(desc);
     while (source.at < end) {
       const read = fields.get(source.uint32());
-      if (read === undefined) throw new OddBytes();
+      if (read === undefined) throw new Odd();
       read(source, message as unknown as Target);
     }
-    if (source.at !== end) throw new OddBytes();
+    if (source.at !== end) throw new Odd();
     return message;
   };
 }
@@ -92,7 +98,7 @@ function fieldReaders(field: DescField): [number, ReadField][] {
         tag,
         (source, message) => {
           // A message that comes twice is merged.
-          if (message[localName] !== undefined) throw new OddBytes();
+          if (message[localName] !== undefined) throw new Odd();
           message[localName] = read(source);
         },
       ],
@@ -110,7 +116,7 @@ function fieldReaders(field: DescField): [number, ReadField][] {
 
 function setGroup(message: Target, group: string, localName: string, value: unknown): void {
   // The last one wins, and messages are merged.
-  if ((message[group] as { case?: string }).case !== undefined) throw new OddBytes();
+  if ((message[group] as { case?: string }).case !== undefined) throw new Odd();
   message[group] = { case: localName, value };
 }
 
@@ -118,11 +124,11 @@ function mapReader(localName: string, wire: number, read: Read): ReadField {
   const valueTag = (2 << 3) | wire;
   return (source, message) => {
     const end = source.end();
-    if (source.uint32() !== ((1 << 3) | LENGTH)) throw new OddBytes();
+    if (source.uint32() !== ((1 << 3) | LENGTH)) throw new Odd();
     const key = source.text();
-    if (key === "__proto__" || source.uint32() !== valueTag) throw new OddBytes();
+    if (key === "__proto__" || source.uint32() !== valueTag) throw new Odd();
     (message[localName] as Target)[key] = read(source);
-    if (source.at !== end) throw new OddBytes();
+    if (source.at !== end) throw new Odd();
   };
 }
 

@@ -1,12 +1,11 @@
+import { Odd } from "./odd.js";
+
 /** Texts up to this length are looked at byte by byte, and mostly found to be ASCII. */
 const SHORT_TEXT = 128;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Thrown when bytes are not as most are; whoever reads them must take the long way, and learns there what is wrong. */
-export class OddBytes extends Error {}
-
-/** Reads a message: what protobuf's wire format is made of. Throws `OddBytes` where something is unusual or wrong. */
+/** Reads a message: what protobuf's wire format is made of. Throws `Odd` where something is unusual or wrong. */
 export class ByteSource {
   readonly #bytes: Buffer;
   /** Where the next byte is. */
@@ -22,12 +21,12 @@ export class ByteSource {
     let result = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = bytes[this.at++];
-      if (byte === undefined) throw new OddBytes();
+      if (byte === undefined) throw new Odd();
       result |= (byte & 0x7f) << shift;
       if (byte < 0x80) return result;
     }
     const last = bytes[this.at++];
-    if (last === undefined || last > 0x0f) throw new OddBytes();
+    if (last === undefined || last > 0x0f) throw new Odd();
     return (result | (last << 28)) >>> 0;
   }
 
@@ -37,28 +36,28 @@ export class ByteSource {
     let result = 0;
     for (let factor = 1; factor < 2 ** 49; factor *= 128) {
       const byte = bytes[this.at++];
-      if (byte === undefined) throw new OddBytes();
+      if (byte === undefined) throw new Odd();
       result += (byte & 0x7f) * factor;
       if (byte < 0x80) return BigInt(result);
     }
-    throw new OddBytes();
+    throw new Odd();
   }
 
   /** A varint of at most 31 bits: negative numbers are rare. */
   int32(): number {
     const value = this.uint32();
-    if (value > 0x7fffffff) throw new OddBytes();
+    if (value > 0x7fffffff) throw new Odd();
     return value;
   }
 
   bool(): boolean {
     const value = this.uint32();
-    if (value > 1) throw new OddBytes();
+    if (value > 1) throw new Odd();
     return value === 1;
   }
 
   double(): number {
-    if (this.at + 8 > this.#bytes.length) throw new OddBytes();
+    if (this.at + 8 > this.#bytes.length) throw new Odd();
     this.at += 8;
     return this.#bytes.readDoubleLE(this.at - 8);
   }
@@ -67,7 +66,7 @@ export class ByteSource {
   end(): number {
     const length = this.uint32();
     const end = this.at + length;
-    if (end > this.#bytes.length) throw new OddBytes();
+    if (end > this.#bytes.length) throw new Odd();
     return end;
   }
 
@@ -94,6 +93,6 @@ function decode(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {
-    throw new OddBytes();
+    throw new Odd();
   }
 }

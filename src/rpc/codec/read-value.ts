@@ -1,25 +1,26 @@
-import { type ByteSource, OddBytes } from "./byte-source.js";
+import type { ByteSource } from "./byte-source.js";
+import { Odd } from "./odd.js";
 
 /** Levels of messages that are read here: fewer than the library reads, so that it says where the limit is. */
 const MAX_DEPTH = 300;
 
 /** Reads the fields of a google.protobuf.Value up to `end`, as a JSON value. */
 export function readValue(source: ByteSource, end: number, depth = 0): unknown {
-  if (depth > MAX_DEPTH || source.at >= end) throw new OddBytes();
+  if (depth > MAX_DEPTH || source.at >= end) throw new Odd();
   const value = readKind(source, depth);
   // A second value would win; nobody writes that.
-  if (source.at !== end) throw new OddBytes();
+  if (source.at !== end) throw new Odd();
   return value;
 }
 
 function readKind(source: ByteSource, depth: number): unknown {
   switch (source.uint32()) {
     case 0x08:
-      if (source.uint32() !== 0) throw new OddBytes();
+      if (source.uint32() !== 0) throw new Odd();
       return null;
     case 0x11: {
       const value = source.double();
-      if (!Number.isFinite(value)) throw new OddBytes();
+      if (!Number.isFinite(value)) throw new Odd();
       return value;
     }
     case 0x1a:
@@ -31,13 +32,13 @@ function readKind(source: ByteSource, depth: number): unknown {
     case 0x32: {
       const list: unknown[] = [];
       for (const end = source.end(); source.at < end; ) {
-        if (source.uint32() !== 0x0a) throw new OddBytes();
+        if (source.uint32() !== 0x0a) throw new Odd();
         list.push(readValue(source, source.end(), depth + 2));
       }
       return list;
     }
     default:
-      throw new OddBytes();
+      throw new Odd();
   }
 }
 
@@ -45,14 +46,14 @@ function readStruct(source: ByteSource, depth: number): unknown {
   const struct: Record<string, unknown> = {};
   const end = source.end();
   while (source.at < end) {
-    if (source.uint32() !== 0x0a) throw new OddBytes();
+    if (source.uint32() !== 0x0a) throw new Odd();
     const entryEnd = source.end();
-    if (source.uint32() !== 0x0a) throw new OddBytes();
+    if (source.uint32() !== 0x0a) throw new Odd();
     const key = source.text();
-    if (key === "__proto__" || source.uint32() !== 0x12) throw new OddBytes();
+    if (key === "__proto__" || source.uint32() !== 0x12) throw new Odd();
     struct[key] = readValue(source, source.end(), depth + 3);
-    if (source.at !== entryEnd) throw new OddBytes();
+    if (source.at !== entryEnd) throw new Odd();
   }
-  if (source.at !== end) throw new OddBytes();
+  if (source.at !== end) throw new Odd();
   return struct;
 }

@@ -1,11 +1,12 @@
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { LIMITS } from "../../core/limits.js";
-import { type BinaryDecoder, binaryDecoderOf } from "../codec/binary-decoder.js";
+import { binaryDecoderOf, readBinary } from "../codec/binary-decoder.js";
 import { binaryEncoderOf } from "../codec/binary-encoder.js";
 import { ByteSink } from "../codec/byte-sink.js";
-import { ByteSource, OddBytes } from "../codec/byte-source.js";
+import { jsonDecoderOf, readJson } from "../codec/json-decoder.js";
 import { jsonEncoderOf } from "../codec/json-encoder.js";
+import { Odd } from "../codec/odd.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../wire-options.js";
 import type { CallContext } from "./context.js";
 
@@ -54,14 +55,13 @@ export function createLeanMethod(desc: DescMethod, run: LeanMethod["run"]): Lean
 function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, JSON_OPTIONS, LIMIT);
   const { parse } = lookup.getI(isBinary);
-  const decode = isBinary ? binaryDecoderOf(desc.input) : undefined;
+  const read = readerOf(desc, isBinary);
   const { output } = desc;
   const binary = isBinary ? binaryEncoderOf(output) : undefined;
   const json = isBinary ? undefined : jsonEncoderOf(output);
   const { serialize } = lookup.getO(isBinary);
   return {
-    parse: (bytes) =>
-      (decode && bytes.byteLength <= LIMITS.messageBytes && decodeOrdinary(decode, bytes)) || parse(bytes),
+    parse: (bytes) => (bytes.byteLength <= LIMITS.messageBytes && readOrdinary(read, bytes)) || parse(bytes),
     shared: new WeakMap(),
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
@@ -75,12 +75,21 @@ function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   };
 }
 
+function readerOf({ input }: DescMethod, isBinary: boolean): (bytes: Uint8Array) => Message {
+  if (isBinary) {
+    const decode = binaryDecoderOf(input);
+    return (bytes) => readBinary(decode, bytes);
+  }
+  const decode = jsonDecoderOf(input);
+  return (bytes) => readJson(decode, bytes);
+}
+
 /** The message, unless something about the bytes is out of the ordinary. */
-function decodeOrdinary(decode: BinaryDecoder, bytes: Uint8Array): Message | undefined {
+function readOrdinary(read: (bytes: Uint8Array) => Message, bytes: Uint8Array): Message | undefined {
   try {
-    return decode(new ByteSource(bytes), bytes.byteLength);
+    return read(bytes);
   } catch (error) {
-    if (error instanceof OddBytes) return undefined;
+    if (error instanceof Odd) return undefined;
     throw error;
   }
 }

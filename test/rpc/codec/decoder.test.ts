@@ -2,20 +2,25 @@ import { type DescMessage, fromBinary, fromJsonString, type Message, toBinary, t
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import { binaryDecoderOf } from "../../../src/rpc/codec/binary-decoder.js";
-import { ByteSource, OddBytes } from "../../../src/rpc/codec/byte-source.js";
-import { BINARY_OPTIONS } from "../../../src/rpc/wire-options.js";
+import { binaryDecoderOf, readBinary } from "../../../src/rpc/codec/binary-decoder.js";
+import { jsonDecoderOf, readJson } from "../../../src/rpc/codec/json-decoder.js";
+import { Odd } from "../../../src/rpc/codec/odd.js";
+import { BINARY_OPTIONS, JSON_OPTIONS } from "../../../src/rpc/wire-options.js";
 import { MESSAGES, messageOf } from "../../support/messages.js";
 
-/** The message; undefined when the bytes are left to the library. */
-function decode(desc: DescMessage, bytes: Uint8Array): Message | undefined {
+/** The message; undefined when it is left to the library. */
+function orOdd(read: () => Message): Message | undefined {
   try {
-    return binaryDecoderOf(desc)(new ByteSource(bytes), bytes.byteLength);
+    return read();
   } catch (error) {
-    if (error instanceof OddBytes) return undefined;
+    if (error instanceof Odd) return undefined;
     throw error;
   }
 }
+
+const decode = (desc: DescMessage, bytes: Uint8Array) => orOdd(() => readBinary(binaryDecoderOf(desc), bytes));
+
+const decodeJson = (desc: DescMessage, text: string) => orOdd(() => readJson(jsonDecoderOf(desc), Buffer.from(text)));
 
 /** What a message says, whatever it is made of. */
 function contents(desc: DescMessage, message: Message): string {
@@ -28,7 +33,52 @@ const damage = fc.oneof(
   fc.record({ kind: fc.constant("double" as const), at: fc.constant(0), to: fc.constant(0) }),
 );
 
+/** Ways to say the same in other words, to say nothing, and to say it wrongly. */
+const PARTS = [
+  ...[
+    "null",
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "1.5",
+    "1e400",
+    "-1",
+    "4294967296",
+    "true",
+    '""',
+    '"1"',
+    '"x"',
+    "[]",
+    "[null]",
+    "{}",
+  ],
+  ...['"JOB_STATUS_DONE"', '"1s"', '"1970-01-01T00:00:00Z"', '"\\u0041"', '"\\ud800"', '"\ufffd"', '{"__proto__":1}'],
+  ...['{"a":1,"a":2}', `${"[".repeat(40)}${"]".repeat(40)}`, ' "x"', '{"10":1,"9":2}', '{"case":"x"}', "NaN"],
+];
+
 describe.each(MESSAGES)("%s", (desc) => {
+  const names = desc.fields.flatMap(({ jsonName, name }) => [jsonName, name]).concat("unknown", "__proto__");
+
+  test("is read of JSON as the library reads it, or left to it", () => {
+    const member = fc.record({ name: fc.constantFrom(...names), value: fc.constantFrom(...PARTS) });
+    fc.assert(
+      fc.property(messageOf(desc), fc.array(member, { maxLength: 3 }), fc.option(damage), (message, more, harm) => {
+        const members = [toJsonString(desc, message).slice(1, -1), ...more.map((one) => `"${one.name}":${one.value}`)];
+        let text = `{${members.filter((one) => one !== "").join(",")}}`;
+        if (harm?.kind === "set") {
+          const at = harm.at % text.length;
+          text = text.slice(0, at) + String.fromCharCode(harm.to) + text.slice(at + 1);
+        }
+        if (harm?.kind === "cut") text = text.slice(0, harm.at % (text.length + 1));
+        const given = decodeJson(desc, text);
+        if (given === undefined) return;
+        expect(contents(desc, given)).toBe(contents(desc, fromJsonString(desc, text, JSON_OPTIONS)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("is read as the library reads it, or left to it", () => {
     fc.assert(
       fc.property(messageOf(desc), fc.option(damage), (message, harm) => {
@@ -46,9 +96,29 @@ describe.each(MESSAGES)("%s", (desc) => {
   });
 });
 
+const TEXT =
+  '{"type":"echo","payload":{"a":[1,null,"x",true,{"b":{}}]},"priority":3,"delay":"1s","metadata":{"k":"v"}}';
+
+test("an ordinary request in JSON is not left to the library", () => {
+  const given = decodeJson(CreateJobRequestSchema, TEXT);
+  expect(given && toJsonString(CreateJobRequestSchema, given as CreateJobRequest)).toBe(TEXT);
+});
+
+test.each(PARTS)("a request with %s somewhere in it is read as the library reads it", (part) => {
+  for (const text of [
+    `{"type":"a","payload":${part}}`,
+    `{"type":"a","payload":{"b":[${part}]}}`,
+    `{"priority":${part}}`,
+  ]) {
+    const given = decodeJson(CreateJobRequestSchema, text);
+    if (given === undefined) continue;
+    const expected = fromJsonString(CreateJobRequestSchema, text, JSON_OPTIONS);
+    expect(contents(CreateJobRequestSchema, given)).toBe(contents(CreateJobRequestSchema, expected));
+  }
+});
+
 test("an ordinary request is not left to the library", () => {
-  const text =
-    '{"type":"echo","payload":{"a":[1,null,"x",true,{"b":{}}]},"metadata":{"k":"v"},"priority":3,"delay":"1s"}';
+  const text = TEXT;
   const bytes = toBinary(CreateJobRequestSchema, fromJsonString(CreateJobRequestSchema, text));
   const given = decode(CreateJobRequestSchema, bytes);
   expect(given && toJsonString(CreateJobRequestSchema, given as CreateJobRequest)).toBe(

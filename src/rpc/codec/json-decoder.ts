@@ -1,0 +1,199 @@
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type Message,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { LIMITS } from "../../core/limits.js";
+import { hasManyBrackets, jsonDepth } from "../../core/validate.js";
+import { JsonText } from "./json-text.js";
+import { Odd } from "./odd.js";
+
+/** Makes a message of one type of its JSON; throws `Odd` for what only the library reads, or refuses. */
+export type JsonDecoder = (json: unknown) => Message;
+
+type Target = Record<string, unknown>;
+type Read = (json: never) => unknown;
+type ReadField = (json: unknown, message: Target) => void;
+
+const MAX_INT32 = 2 ** 31 - 1;
+const OPEN_BRACE = 0x7b;
+
+const known = new Map<DescMessage, JsonDecoder>();
+
+/**
+ * Reads a message of its JSON text in UTF-8, if that is as JSON.stringify writes it, as programs mostly do: then no name
+ * stands in it twice, and every text is well-formed. The library looks at each character for that.
+ */
+export function readJson(decode: JsonDecoder, bytes: Uint8Array): Message {
+  if (bytes[0] !== OPEN_BRACE) throw new Odd();
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  const json = parse(text);
+  // What could not be decoded is U+FFFD, and half of a surrogate pair an escape; the library drops this one name.
+  if (["\ufffd", "\\u", '"__proto__"'].some((sign) => text.includes(sign))) throw new Odd();
+  if (hasManyBrackets(text) && jsonDepth(text) > LIMITS.payloadDepth) throw new Odd();
+  if (JSON.stringify(json) !== text) throw new Odd();
+  return decode(json);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Odd();
+  }
+}
+
+/** Makes the decoder of a type once. What it cannot read it refuses: names and values that are not the usual ones. */
+export function jsonDecoderOf(desc: DescMessage): JsonDecoder {
+  const found = known.get(desc);
+  if (found !== undefined) return found;
+  const decoder = wellKnown(desc) ?? messageDecoder(desc);
+  known.set(desc, decoder);
+  return decoder;
+}
+
+function wellKnown(desc: DescMessage): JsonDecoder | undefined {
+  switch (desc.typeName) {
+    case ValueSchema.typeName:
+      return (json) => new JsonText(JSON.stringify(json));
+    case TimestampSchema.typeName:
+    case DurationSchema.typeName:
+      return (json) => {
+        try {
+          return fromJson(desc, json as string);
+        } catch {
+          throw new Odd();
+        }
+      };
+    default:
+      return desc.typeName.startsWith("google.protobuf.") ? refuse : undefined;
+  }
+}
+
+function refuse(): never {
+  throw new Odd();
+}
+
+function messageDecoder(desc: DescMessage): JsonDecoder {
+  let fields: ReadonlyMap<string, ReadField> | undefined;
+  return (json) => {
+    if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
+    // Made at the first message: fields may be of the same type.
+    fields ??= new Map(desc.fields.flatMap(fieldReader));
+    const message = create(desc);
+    for (const name in json) {
+      const read = fields.get(name);
+      const value = (json as Target)[name];
+      // Of most fields it means that they are not set.
+      if (read === undefined || value === null) throw new Odd();
+      read(value, message as unknown as Target);
+    }
+    return message;
+  };
+}
+
+function fieldReader(field: DescField): [string, ReadField][] {
+  const read = valueReader(field) as ((json: unknown) => unknown) | undefined;
+  if (read === undefined) return [];
+  const { jsonName, localName, oneof } = field;
+  if (field.fieldKind === "list") {
+    return [
+      [
+        jsonName,
+        (json, message) => {
+          if (!Array.isArray(json)) throw new Odd();
+          message[localName] = json.map(read);
+        },
+      ],
+    ];
+  }
+  if (field.fieldKind === "map") {
+    if (field.mapKey !== ScalarType.STRING) return [];
+    return [
+      [
+        jsonName,
+        (json, message) => {
+          if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
+          const map = message[localName] as Target;
+          for (const key in json) {
+            if (key === "__proto__") throw new Odd();
+            map[key] = read((json as Target)[key]);
+          }
+        },
+      ],
+    ];
+  }
+  if (oneof !== undefined) {
+    const group = oneof.localName;
+    return [
+      [
+        jsonName,
+        (json, message) => {
+          if ((message[group] as { case?: string }).case !== undefined) throw new Odd();
+          message[group] = { case: localName, value: read(json) };
+        },
+      ],
+    ];
+  }
+  return [
+    [
+      jsonName,
+      (json, message) => {
+        message[localName] = read(json);
+      },
+    ],
+  ];
+}
+
+function valueReader({ message, enum: ofEnum, scalar }: DescField): Read | undefined {
+  if (message !== undefined) return jsonDecoderOf(message);
+  if (ofEnum !== undefined) return enumReader(ofEnum);
+  switch (scalar) {
+    case ScalarType.STRING:
+      return readText;
+    case ScalarType.BOOL:
+      return readBool;
+    case ScalarType.INT32:
+      return (json: unknown) => whole(json, -MAX_INT32, MAX_INT32);
+    case ScalarType.UINT32:
+      return (json: unknown) => whole(json, 0, MAX_INT32);
+    case ScalarType.DOUBLE:
+      return readNumber;
+    default:
+      return undefined;
+  }
+}
+
+function readText(json: unknown): string {
+  if (typeof json !== "string") throw new Odd();
+  return json;
+}
+
+function readBool(json: unknown): boolean {
+  if (typeof json !== "boolean") throw new Odd();
+  return json;
+}
+
+function readNumber(json: unknown): number {
+  if (typeof json !== "number") throw new Odd();
+  return json;
+}
+
+function whole(json: unknown, min: number, max: number): number {
+  if (typeof json !== "number" || !Number.isInteger(json) || json < min || json > max) throw new Odd();
+  return json;
+}
+
+function enumReader({ values }: DescEnum): Read {
+  const numbers = new Map(values.map(({ name, number }) => [name, number]));
+  return (json: unknown) => {
+    const number = typeof json === "string" ? numbers.get(json) : undefined;
+    if (number === undefined) throw new Odd();
+    return number;
+  };
+}
