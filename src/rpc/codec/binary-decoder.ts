@@ -4,6 +4,7 @@ import { ByteSource } from "./byte-source.js";
 import { JsonText } from "./json-text.js";
 import { Odd } from "./odd.js";
 import { readValue } from "./read-value.js";
+import { rememberValue } from "./value-memo.js";
 
 /** Reads a message of one type up to `end`; throws `Odd` for what only the library reads, or refuses. */
 export type BinaryDecoder = (source: ByteSource, end: number) => Message;
@@ -46,7 +47,10 @@ export function binaryDecoderOf(desc: DescMessage): BinaryDecoder {
 }
 
 function readJsonText(source: ByteSource, end: number): Message {
-  return new JsonText(JSON.stringify(readValue(source, end)));
+  const start = source.at;
+  const text = JSON.stringify(readValue(source, end));
+  rememberValue(text, source.body, start, end);
+  return new JsonText(text);
 }
 
 function messageDecoder(desc: DescMessage): BinaryDecoder {

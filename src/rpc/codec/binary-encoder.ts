@@ -2,6 +2,7 @@ import { type DescField, type DescMessage, type Message, ScalarType } from "@buf
 import type { ByteSink } from "./byte-sink.js";
 import { type Fields, isImplicit, memberOf, presenceOf } from "./fields.js";
 import { JsonText } from "./json-text.js";
+import { writeRemembered } from "./value-memo.js";
 import { writeValue } from "./write-value.js";
 
 /** Writes the fields of a message of one type. */
@@ -52,7 +53,7 @@ function encoderOf(desc: DescMessage): BinaryEncoder {
   // Known before its fields are: they may be of its own type.
   const encoder: BinaryEncoder = (sink, message) => {
     if (message instanceof JsonText) {
-      writeValue(sink, JSON.parse(message.text));
+      if (!writeRemembered(sink, message.text)) writeValue(sink, JSON.parse(message.text));
       return;
     }
     for (const write of writers) write(sink, message as unknown as Fields);

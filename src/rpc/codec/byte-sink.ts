@@ -74,6 +74,13 @@ export class ByteSink {
     this.#at = this.#bytes.writeDoubleLE(value, this.#at);
   }
 
+  /** A part of other bytes, as it is. */
+  part(bytes: Uint8Array, start: number, end: number): void {
+    this.#reserve(end - start);
+    this.#bytes.set(bytes.subarray(start, end), this.#at);
+    this.#at += end - start;
+  }
+
   /** A length and so many bytes. */
   bytes(value: Uint8Array): void {
     this.uint32(value.byteLength);

@@ -15,6 +15,11 @@ export class ByteSource {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** All that is read. */
+  get body(): Uint8Array {
+    return this.#bytes;
+  }
+
   /** A varint of at most 32 bits. */
   uint32(): number {
     const bytes = this.#bytes;

@@ -20,7 +20,8 @@ function readKind(source: ByteSource, depth: number): unknown {
       return null;
     case 0x11: {
       const value = source.double();
-      if (!Number.isFinite(value)) throw new Odd();
+      // In JSON there is no minus zero.
+      if (!Number.isFinite(value) || Object.is(value, -0)) throw new Odd();
       return value;
     }
     case 0x1a:
