@@ -1,6 +1,7 @@
-import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { ByteSource } from "./byte-source.js";
+import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { Odd } from "./odd.js";
 import { readValue } from "./read-value.js";
@@ -54,11 +55,12 @@ function readJsonText(source: ByteSource, end: number): Message {
 }
 
 function messageDecoder(desc: DescMessage): BinaryDecoder {
+  const fresh = freshOf(desc);
   let fields: ReadonlyMap<number, ReadField> | undefined;
   return (source, end) => {
     // Made at the first message: fields may be of the same type.
     fields ??= new Map(desc.fields.flatMap(fieldReaders));
-    const message = create(desc);
+    const message = fresh();
     while (source.at < end) {
       const read = fields.get(source.uint32());
       if (read === undefined) throw new Odd();

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import type { ByteSink } from "./byte-sink.js";
-import { type Fields, isImplicit, memberOf, presenceOf } from "./fields.js";
+import { type Fields, isImplicit, memberOf, presenceOf, zeroOf } from "./fields.js";
 import { JsonText } from "./json-text.js";
 import { writeRemembered } from "./value-memo.js";
 import { writeValue } from "./write-value.js";
@@ -70,17 +70,31 @@ function encoderOf(desc: DescMessage): BinaryEncoder {
 }
 
 function fieldWriter(field: DescField): (sink: ByteSink, message: Fields) => void {
-  const get = memberOf(field);
   if (field.fieldKind === "list") return listWriter(field);
   if (field.fieldKind === "map") return mapWriter(field);
   const write = tagged(field.number, wireOf(field), valueWriter(field));
+  const { localName } = field;
   if (isImplicit(field)) {
+    const zero = zeroOf(field);
+    if (zero !== undefined) {
+      return (sink, message) => {
+        const value = message[localName];
+        if (value !== zero) write(sink, value as never);
+      };
+    }
     const isPresent = presenceOf(field);
     return (sink, message) => {
-      const value = get(message);
+      const value = message[localName];
       if (isPresent(value)) write(sink, value as never);
     };
   }
+  if (field.oneof === undefined) {
+    return (sink, message) => {
+      const value = message[localName];
+      if (value !== undefined) write(sink, value as never);
+    };
+  }
+  const get = memberOf(field);
   return (sink, message) => {
     const value = get(message);
     if (value !== undefined) write(sink, value as never);

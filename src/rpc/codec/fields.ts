@@ -11,20 +11,34 @@ export function isImplicit(field: DescField): boolean {
   return field.presence === IMPLICIT && field.oneof === undefined;
 }
 
-/** Reads a field; undefined when it is not set, or another one of its group is. */
-export function memberOf(field: DescField): (message: Fields) => unknown {
-  const { localName, oneof } = field;
-  if (oneof === undefined) return (message) => message[localName];
-  const group = oneof.localName;
+/** Reads a field of a group; undefined when it is not set, or another one is. */
+export function memberOf({ localName, oneof }: DescField): (message: Fields) => unknown {
+  const group = oneof?.localName ?? "";
   return (message) => {
     const member = message[group] as { readonly case: string | undefined; readonly value?: unknown };
     return member.case === localName ? member.value : undefined;
   };
 }
 
+/** The value of a field with implicit presence that is not sent, where one comparison tells. */
+export function zeroOf({ scalar, enum: ofEnum }: DescField): number | string | boolean | undefined {
+  if (ofEnum !== undefined) return 0;
+  switch (scalar) {
+    case ScalarType.STRING:
+      return "";
+    case ScalarType.BOOL:
+      return false;
+    case ScalarType.INT32:
+    case ScalarType.UINT32:
+      return 0;
+    default:
+      return undefined;
+  }
+}
+
 /** Whether a value of a field with implicit presence is more than zero. Of doubles, minus zero is. */
 export function presenceOf({ scalar }: DescField): (value: unknown) => boolean {
   if (scalar === ScalarType.DOUBLE) return (value) => !Object.is(value, 0);
   if (scalar === ScalarType.BYTES) return (value) => (value as Uint8Array).byteLength > 0;
-  return (value) => value !== 0 && value !== "" && value !== false && value !== 0n;
+  return (value) => value !== 0 && value !== 0n;
 }

@@ -1,5 +1,4 @@
 import {
-  create,
   type DescEnum,
   type DescField,
   type DescMessage,
@@ -10,6 +9,7 @@ import {
 import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { LIMITS } from "../../core/limits.js";
 import { hasManyBrackets, jsonDepth } from "../../core/validate.js";
+import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { Odd } from "./odd.js";
 
@@ -80,12 +80,13 @@ function refuse(): never {
 }
 
 function messageDecoder(desc: DescMessage): JsonDecoder {
+  const fresh = freshOf(desc);
   let fields: ReadonlyMap<string, ReadField> | undefined;
   return (json) => {
     if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
     // Made at the first message: fields may be of the same type.
     fields ??= new Map(desc.fields.flatMap(fieldReader));
-    const message = create(desc);
+    const message = fresh();
     for (const name in json) {
       const read = fields.get(name);
       const value = (json as Target)[name];

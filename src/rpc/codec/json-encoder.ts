@@ -87,12 +87,19 @@ function encoderOf(desc: DescMessage): JsonEncoder {
 }
 
 function fieldWriter(field: DescField): (message: Fields) => string {
-  const get = memberOf(field);
   const name = `,${JSON.stringify(field.jsonName)}:`;
   const toText = memberWriter(field);
+  const { localName } = field;
   if (field.fieldKind === "list" || field.fieldKind === "map" || isImplicit(field)) {
-    return (message) => name + toText(get(message) as never);
+    return (message) => name + toText(message[localName] as never);
   }
+  if (field.oneof === undefined) {
+    return (message) => {
+      const value = message[localName];
+      return value === undefined ? "" : name + toText(value as never);
+    };
+  }
+  const get = memberOf(field);
   return (message) => {
     const value = get(message);
     return value === undefined ? "" : name + toText(value as never);
@@ -101,14 +108,21 @@ function fieldWriter(field: DescField): (message: Fields) => string {
 
 function memberWriter(field: DescField): ToText {
   const toText = valueWriter(field);
-  if (field.fieldKind === "list") return (values: never[]) => `[${values.map(toText).join(",")}]`;
+  if (field.fieldKind === "list")
+    return (values: never[]) => (values.length === 0 ? "[]" : `[${values.map(toText).join(",")}]`);
   if (field.fieldKind === "map") {
     return (map: Record<string, never>) => {
+      if (!hasKeys(map)) return "{}";
       const entries = Object.keys(map).map((key) => `${JSON.stringify(key)}:${toText(map[key] as never)}`);
       return `{${entries.join(",")}}`;
     };
   }
   return toText;
+}
+
+function hasKeys(map: object): boolean {
+  for (const _key in map) return true;
+  return false;
 }
 
 function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {

@@ -40,7 +40,7 @@ export class Http1Exchange implements Exchange {
   }
 
   onClose(listener: () => void): void {
-    this.#response.once("close", listener);
+    this.#response.on("close", listener);
   }
 
   answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string): void {

@@ -7,6 +7,20 @@ const WITH_TRAILERS = { waitForTrailers: true };
 
 function ignore(): void {}
 
+const senders = new WeakMap<OutgoingHttpHeaders, (this: ServerHttp2Stream) => void>();
+
+/** What sends trailers on the stream that wants them: nearly all calls end with the same. */
+function senderOf(trailers: OutgoingHttpHeaders): (this: ServerHttp2Stream) => void {
+  let sender = senders.get(trailers);
+  if (sender === undefined) {
+    sender = function (this: ServerHttp2Stream) {
+      this.sendTrailers(trailers);
+    };
+    senders.set(trailers, sender);
+  }
+  return sender;
+}
+
 /** A call over HTTP/2, on the stream itself: the interface that resembles node:http costs as much as the call. */
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
@@ -24,7 +38,7 @@ export class Http2Exchange implements Exchange {
   }
 
   onClose(listener: () => void): void {
-    this.body.once("close", listener);
+    this.body.on("close", listener);
   }
 
   answer(
@@ -54,7 +68,7 @@ export class Http2Exchange implements Exchange {
   }
 
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void {
-    if (trailers !== undefined) this.body.once("wantTrailers", () => this.body.sendTrailers(trailers));
+    if (trailers !== undefined) this.body.on("wantTrailers", senderOf(trailers));
     if (last === undefined) this.body.end();
     else this.body.end(last);
   }
