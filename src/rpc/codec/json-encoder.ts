@@ -47,15 +47,33 @@ export function jsonEncoderOf(desc: DescMessage): JsonEncoder | undefined {
 
 class Unsupported extends Error {}
 
-/** The same time stands in a job two or three times, and in the jobs around it. */
+/** How many times or spans are remembered, by their ms. */
+const PLACES = 64;
+
+/** The jobs of a moment share most of their times and spans. */
 function remembered<T extends Timestamp | Duration>(write: (value: T) => string): ToText {
-  let last: { seconds: bigint; nanos: number; text: string } | undefined;
+  const places: { seconds: bigint; nanos: number; text: string }[] = [];
   return (value: T) => {
     const { seconds, nanos } = value;
-    if (last === undefined || last.nanos !== nanos || last.seconds !== seconds) {
-      last = { seconds, nanos, text: write(value) };
+    const place = Math.trunc(nanos / 1e6) & (PLACES - 1);
+    const found = places[place];
+    if (found !== undefined && found.nanos === nanos && found.seconds === seconds) return found.text;
+    const text = write(value);
+    places[place] = { seconds, nanos, text };
+    return text;
+  };
+}
+
+/** Most texts of a field are the one before: the same queue, type or worker, or none. */
+function textWriter(): ToText {
+  let last = "";
+  let lastJson = '""';
+  return (value: string) => {
+    if (value !== last) {
+      last = value;
+      lastJson = JSON.stringify(value);
     }
-    return last.text;
+    return lastJson;
   };
 }
 
@@ -130,7 +148,7 @@ function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {
   if (ofEnum !== undefined) return enumWriter(ofEnum);
   switch (scalar) {
     case ScalarType.STRING:
-      return JSON.stringify;
+      return textWriter();
     case ScalarType.BOOL:
     case ScalarType.INT32:
     case ScalarType.UINT32:

@@ -47,10 +47,10 @@ export class Http2Exchange implements Exchange {
     body: Uint8Array | string,
     trailers?: OutgoingHttpHeaders,
   ): void {
-    headers[":status"] = status;
-    if (trailers === undefined) headers["content-length"] = Buffer.byteLength(body);
-    this.body.respond(headers, trailers === undefined ? undefined : WITH_TRAILERS);
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    headers[":status"] = status;
+    if (trailers === undefined) headers["content-length"] = bytes.byteLength;
+    this.body.respond(headers, trailers === undefined ? undefined : WITH_TRAILERS);
     this.end(bytes.byteLength > 0 ? bytes : undefined, trailers);
   }
 
