@@ -23,7 +23,9 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
   /** Whether others are given the same events: what is made of one may be worth keeping for them. */
   isShared = false;
   readonly #source: FeedSource;
-  #events: T[] = [];
+  /** The event to take next, and those after it: there is rarely more than one. */
+  #next: T | undefined;
+  #later: T[] = [];
   #isWanted = false;
   #isAsking = false;
   #isStarted = false;
@@ -38,8 +40,11 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
 
   /** The next event; undefined when there is none now, or never more. Throws once what the feed failed with. */
   take(): T | undefined {
-    const event = this.#events.shift();
-    if (event !== undefined) return event;
+    const event = this.#next;
+    if (event !== undefined) {
+      this.#next = this.#later.length > 0 ? this.#later.shift() : undefined;
+      return event;
+    }
     if (this.#error !== undefined) {
       const { cause } = this.#error;
       this.#error = undefined;
@@ -52,14 +57,14 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     if (this.#isStarted) this.#source.wanted();
     else this.#start();
     this.#isAsking = false;
-    if (this.#events.length === 0 && !this.#isEnded) return undefined;
+    if (this.#next === undefined && !this.#isEnded) return undefined;
     this.#isWanted = false;
     return this.take();
   }
 
   /** Whether there is nothing more to take. */
   get isOver(): boolean {
-    return this.#isEnded && this.#events.length === 0 && this.#error === undefined;
+    return this.#isEnded && this.#next === undefined && this.#error === undefined;
   }
 
   /** Whether nothing more will be added: the end was told, or the reader left. */
@@ -74,19 +79,21 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
 
   /** Events that were not taken yet. */
   get size(): number {
-    return this.#events.length;
+    return this.#next === undefined ? 0 : 1 + this.#later.length;
   }
 
   /** Adds an event; nothing after the end. */
   push(event: T): void {
     if (this.#isEnded) return;
-    this.#events.push(event);
+    if (this.#next === undefined) this.#next = event;
+    else this.#later.push(event);
     this.#ready();
   }
 
   /** Forgets what was not taken yet. */
   clear(): void {
-    this.#events = [];
+    this.#next = undefined;
+    this.#later = [];
   }
 
   /** Nothing more comes, after what was not taken yet; then `error`, if there is one. */
@@ -101,7 +108,7 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
 
   /** The reader leaves. */
   close(): void {
-    this.#events = [];
+    this.clear();
     this.end();
     this.#error = undefined;
   }

@@ -136,8 +136,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       }
       const now = clock.now();
       requests.forEach((request, index) => {
-        checkJob(found, request, now, `requests[${index}].`);
+        found.enter("requests", index);
+        checkJob(found, request, now);
       });
+      found.leave();
       found.throwIfAny();
       refuseIfClosed();
       const jobs = requests.map(toNewJob);

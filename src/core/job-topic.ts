@@ -2,7 +2,7 @@ import type { Backend, Change } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { isUnavailable, jobNotFound } from "./errors.js";
 import { Feed, type FeedSource } from "./feed.js";
-import type { Heartbeats } from "./heartbeats.js";
+import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import { isFinal, type Job } from "./job.js";
 import type { JobReader, JobReads } from "./job-reads.js";
 import { story } from "./job-story.js";
@@ -12,12 +12,13 @@ import { AWAY_MS, type JobEvent } from "./watch-events.js";
 const MAX_BEHIND = 64;
 
 /** One reader of a job. */
-export class JobWatcher implements FeedSource {
+export class JobWatcher implements FeedSource, HeartbeatMember {
   readonly feed = new Feed<JobEvent>(this);
   readonly #open: () => JobTopic;
   #topic: JobTopic | undefined;
   /** Of the last state it was given; 0 before the first. */
   #revision = 0;
+  heardAt = 0;
 
   /** `open` answers the topic of the job, or throws SERVER_DRAINING. */
   constructor(open: () => JobTopic) {
@@ -106,7 +107,7 @@ export class JobTopic implements JobReader {
       if (job === undefined) throw jobNotFound(this.id);
       if (feed.isEnded) return;
       this.#seen ??= job;
-      this.#deps.heartbeats.heard(watcher);
+      this.#deps.heartbeats.add(watcher);
       feed.push({ kind: "heartbeat", at: this.#deps.clock.now() });
       watcher.give({ kind: "event", job });
       if (isFinal(job.status)) feed.end();
@@ -167,23 +168,32 @@ export class JobTopic implements JobReader {
   }
 
   #tell(job: Job | undefined): void {
-    if (this.#seen === undefined) return;
+    const seen = this.#seen;
+    if (seen === undefined) return;
     this.#isGone = job === undefined;
-    // Looked at after the job was read: when it is gone by then, only they tell how it ended.
-    const [from, to] = [this.#seen.revision, job?.revision ?? Number.POSITIVE_INFINITY];
-    const changes = this.#changes.filter(({ revision }) => revision > from && revision <= to);
-    this.#changes =
-      changes.length === this.#changes.length ? [] : this.#changes.filter(({ revision }) => revision > to);
     // Nearly always what is read is what the one change said.
-    const isPlain = job !== undefined && changes.length === 1 && changes[0]?.revision === job.revision;
-    for (const state of isPlain ? [job] : story(this.#seen, changes, job)) {
-      this.#seen = state;
+    if (job !== undefined && this.#changes.length === 1 && this.#changes[0]?.revision === job.revision) {
+      this.#changes.pop();
+      if (job.revision > seen.revision) this.#give(job);
+    } else if (this.#tellStory(seen, job)) {
+      this.end();
+      return;
+    }
+    if (isFinal(this.#seen?.status ?? "PENDING")) this.end();
+    else this.refresh();
+  }
+
+  /** Tells the states between. Answers whether the job was deleted. */
+  #tellStory(seen: Job, job: Job | undefined): boolean {
+    // Looked at after the job was read: when it is gone by then, only they tell how it ended.
+    const [from, to] = [seen.revision, job?.revision ?? Number.POSITIVE_INFINITY];
+    const changes = this.#changes.filter(({ revision }) => revision > from && revision <= to);
+    this.#changes = this.#changes.filter(({ revision }) => revision > to);
+    for (const state of story(seen, changes, job)) {
       this.#give(state);
       if (isFinal(state.status)) break;
     }
-    if (isFinal(this.#seen.status) || changes.some((change) => change.deleted)) {
-      this.end();
-    } else this.refresh();
+    return changes.some((change) => change.deleted);
   }
 
   /** Ends all watches, with an error or without. */
@@ -192,11 +202,13 @@ export class JobTopic implements JobReader {
   }
 
   #give(job: Job): void {
+    this.#seen = job;
     const event = { kind: "event", job } as const;
     const isShared = this.watchers.size > 1;
+    const now = this.#deps.heartbeats.now();
     for (const watcher of this.watchers) {
       watcher.feed.isShared = isShared;
-      this.#deps.heartbeats.heard(watcher);
+      watcher.heardAt = now;
       watcher.give(event);
     }
   }

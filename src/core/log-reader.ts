@@ -2,7 +2,7 @@ import type { Backend, ChangeFilter } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { isUnavailable } from "./errors.js";
 import { Feed, type FeedSource } from "./feed.js";
-import type { Heartbeats } from "./heartbeats.js";
+import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import { AWAY_MS, type JobsEvent } from "./watch-events.js";
 
 /** Changes read from the log at once. */
@@ -69,7 +69,7 @@ export interface LogReaderDeps {
 }
 
 /** One reader of the change log. It keeps a position and at most one page. */
-export class LogReader implements FeedSource {
+export class LogReader implements FeedSource, HeartbeatMember {
   readonly feed = new Feed<JobsEvent>(this);
   readonly #deps: LogReaderDeps;
   readonly #filter: ChangeFilter;
@@ -79,6 +79,7 @@ export class LogReader implements FeedSource {
   #hasMore = true;
   #isReading = false;
   #away: Timer | undefined;
+  heardAt = 0;
 
   constructor(filter: ChangeFilter, cursor: string | undefined, deps: LogReaderDeps) {
     this.#filter = filter;
@@ -142,7 +143,8 @@ export class LogReader implements FeedSource {
       this.#hasMore ||= more;
       this.feed.isShared = isShared;
       if (isFirst) this.feed.push({ kind: "heartbeat", at: this.#deps.clock.now(), cursor: position });
-      if ((isFirst || events.length > 0) && !this.feed.isEnded) this.#deps.heartbeats.heard(this);
+      if (isFirst && !this.feed.isEnded) this.#deps.heartbeats.add(this);
+      else if (events.length > 0) this.heardAt = this.#deps.heartbeats.now();
       for (const event of events) this.feed.push(event);
     } finally {
       this.#isReading = false;

@@ -28,10 +28,30 @@ export interface JobRequest {
 export class Violations {
   readonly #found: FieldViolation[] = [];
   #more = 0;
+  #list: string | undefined;
+  #index = 0;
+
+  /**
+   * Fields named from now on are those of an entry of a list, until the next one or `leave`. Their names, as in
+   * `requests[3].priority`, are put together only for one that is bad.
+   */
+  enter(list: string, index: number): void {
+    this.#list = list;
+    this.#index = index;
+  }
+
+  /** Fields named from now on are those of the input itself. */
+  leave(): void {
+    this.#list = undefined;
+  }
 
   add(field: string, description: string): void {
-    if (this.#found.length === LIMITS.violations) this.#more++;
-    else this.#found.push({ field: cut(field), description: cut(description) });
+    if (this.#found.length === LIMITS.violations) {
+      this.#more++;
+      return;
+    }
+    const name = this.#list === undefined ? field : `${this.#list}[${this.#index}].${field}`;
+    this.#found.push({ field: cut(name), description: cut(description) });
   }
 
   /** What was found. */
@@ -108,25 +128,25 @@ function cut(text: string): string {
   return fits ? text.toWellFormed() : `${text.slice(0, LIMITS.violationLength).toWellFormed()}...`;
 }
 
-/** Checks a new job; `path` stands before its field names, as in `requests[3].`. */
-export function checkJob(found: Violations, job: JobRequest, now: number, path = ""): void {
-  if (job.queue) found.queueName(`${path}queue`, job.queue);
-  found.text(`${path}type`, job.type ?? "", 1, LIMITS.typeLength);
-  checkPayload(found, `${path}payload`, job.payload);
-  found.integer(`${path}priority`, job.priority, 0, LIMITS.priority);
-  found.integer(`${path}maxRetries`, job.maxRetries, 0, LIMITS.maxRetries);
-  found.duration(`${path}delay`, job.delayMs);
-  found.duration(`${path}timeout`, job.timeoutMs);
-  found.duration(`${path}backoff.baseDelay`, job.backoff?.baseDelayMs);
-  found.duration(`${path}backoff.maxDelay`, job.backoff?.maxDelayMs);
-  found.text(`${path}requestId`, job.requestId, 0, LIMITS.requestIdLength);
+/** Checks a new job. */
+export function checkJob(found: Violations, job: JobRequest, now: number): void {
+  if (job.queue) found.queueName("queue", job.queue);
+  found.text("type", job.type ?? "", 1, LIMITS.typeLength);
+  checkPayload(found, "payload", job.payload);
+  found.integer("priority", job.priority, 0, LIMITS.priority);
+  found.integer("maxRetries", job.maxRetries, 0, LIMITS.maxRetries);
+  found.duration("delay", job.delayMs);
+  found.duration("timeout", job.timeoutMs);
+  found.duration("backoff.baseDelay", job.backoff?.baseDelayMs);
+  found.duration("backoff.maxDelay", job.backoff?.maxDelayMs);
+  found.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
   if (job.runAfter !== undefined && !(Number.isFinite(job.runAfter) && job.runAfter <= now + LIMITS.delayMs)) {
-    found.add(`${path}runAfter`, "must be a time, at most 1 year from now");
+    found.add("runAfter", "must be a time, at most 1 year from now");
   }
   if (job.delayMs !== undefined && job.runAfter !== undefined) {
-    found.add(`${path}runAfter`, "must not be set together with a delay");
+    found.add("runAfter", "must not be set together with a delay");
   }
-  if (job.metadata) checkMetadata(found, `${path}metadata`, job.metadata);
+  if (job.metadata) checkMetadata(found, "metadata", job.metadata);
 }
 
 function checkMetadata(found: Violations, field: string, metadata: Readonly<Record<string, string>>): void {

@@ -69,17 +69,21 @@ function checkRefs(found: Violations, field: string, refs: readonly LeaseRef[]):
   found.count(field, refs, 1, LIMITS.batch);
   if (refs.length > LIMITS.batch) found.throwIfAny();
   refs.forEach(({ jobId, token }, index) => {
-    found.jobId(`${field}[${index}].jobId`, jobId);
-    found.text(`${field}[${index}].leaseToken`, token, 1, LIMITS.tokenLength);
+    found.enter(field, index);
+    found.jobId("jobId", jobId);
+    found.text("leaseToken", token, 1, LIMITS.tokenLength);
   });
+  found.leave();
 }
 
 /** Checks completions. */
 export function checkCompletions(found: Violations, items: readonly Completion[]): void {
   checkRefs(found, "completions", items);
   items.forEach(({ result }, index) => {
-    checkPayload(found, `completions[${index}].result`, result);
+    found.enter("completions", index);
+    checkPayload(found, "result", result);
   });
+  found.leave();
   found.throwIfAny();
 }
 
@@ -87,8 +91,10 @@ export function checkCompletions(found: Violations, items: readonly Completion[]
 export function checkFailures(found: Violations, items: readonly FailureReport[]): readonly FailureReport[] {
   checkRefs(found, "failures", items);
   items.forEach(({ retry }, index) => {
-    if (typeof retry === "object") found.duration(`failures[${index}].retryAfter`, retry.afterMs);
+    found.enter("failures", index);
+    if (typeof retry === "object") found.duration("retryAfter", retry.afterMs);
   });
+  found.leave();
   found.throwIfAny();
   return items.map((item) => ({ ...item, error: cutText(item.error, LIMITS.errorLength).toWellFormed() }));
 }
@@ -97,12 +103,14 @@ export function checkFailures(found: Violations, items: readonly FailureReport[]
 export function checkExtensions(found: Violations, items: readonly Extension[]): readonly Extension[] {
   checkRefs(found, "extensions", items);
   items.forEach(({ leaseMs, progress }, index) => {
-    found.duration(`extensions[${index}].extension`, leaseMs, LIMITS.minLeaseMs, LIMITS.maxLeaseMs);
+    found.enter("extensions", index);
+    found.duration("extension", leaseMs, LIMITS.minLeaseMs, LIMITS.maxLeaseMs);
     const percent = progress?.percent ?? 0;
     if (!(percent >= 0 && percent <= 100)) {
-      found.add(`extensions[${index}].progress.percent`, `must be from 0 to 100, got ${percent}`);
+      found.add("progress.percent", `must be from 0 to 100, got ${percent}`);
     }
   });
+  found.leave();
   found.throwIfAny();
   return items.map(({ jobId, token, leaseMs, progress }) => ({
     jobId,

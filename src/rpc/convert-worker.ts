@@ -72,12 +72,12 @@ export function fromExtensions(refs: readonly LeaseRef[], results: readonly Exte
   }));
 }
 
-/** Whether and when to retry; `path` stands before its field names. */
-export function toRetry(found: Violations, path: string, kind: JobFailure["retryKind"]): RetryDecision {
-  if (kind.case === "retryAfter") return { afterMs: toMs(found, `${path}retryAfter`, kind.value) ?? 0 };
+/** Whether and when to retry. */
+export function toRetry(found: Violations, kind: JobFailure["retryKind"]): RetryDecision {
+  if (kind.case === "retryAfter") return { afterMs: toMs(found, "retryAfter", kind.value) ?? 0 };
   const retry = kind.value ?? Retry.UNSPECIFIED;
   if (retry === Retry.NEVER) return "NEVER";
-  if (retry !== Retry.DEFAULT && retry !== Retry.UNSPECIFIED) found.add(`${path}retry`, `is not a retry: ${retry}`);
+  if (retry !== Retry.DEFAULT && retry !== Retry.UNSPECIFIED) found.add("retry", `is not a retry: ${retry}`);
   return "DEFAULT";
 }
 

@@ -58,21 +58,21 @@ export function toStatuses(found: Violations, field: string, statuses: readonly 
 }
 
 /** A new job as the core takes it; what cannot be carried over is added to `found`. */
-export function toJobRequest(found: Violations, request: CreateJobRequest, path = ""): JobRequest {
+export function toJobRequest(found: Violations, request: CreateJobRequest): JobRequest {
   const { schedule, backoff } = request;
   return {
     queue: request.queue,
     type: request.type,
-    payload: toPayload(found, `${path}payload`, request.payloadKind),
+    payload: toPayload(found, "payload", request.payloadKind),
     priority: request.priority,
-    delayMs: schedule.case === "delay" ? toMs(found, `${path}delay`, schedule.value) : undefined,
-    runAfter: schedule.case === "runAfter" ? toTime(found, `${path}runAfter`, schedule.value) : undefined,
+    delayMs: schedule.case === "delay" ? toMs(found, "delay", schedule.value) : undefined,
+    runAfter: schedule.case === "runAfter" ? toTime(found, "runAfter", schedule.value) : undefined,
     maxRetries: request.maxRetries,
     backoff: backoff && {
-      baseDelayMs: toMs(found, `${path}backoff.baseDelay`, backoff.baseDelay),
-      maxDelayMs: toMs(found, `${path}backoff.maxDelay`, backoff.maxDelay),
+      baseDelayMs: toMs(found, "backoff.baseDelay", backoff.baseDelay),
+      maxDelayMs: toMs(found, "backoff.maxDelay", backoff.maxDelay),
     },
-    timeoutMs: toMs(found, `${path}timeout`, request.timeout),
+    timeoutMs: toMs(found, "timeout", request.timeout),
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
   };
@@ -206,7 +206,8 @@ export function fromMs(ms: number): Timestamp {
   const place = ms % RECENT;
   const recent = recentTimes[place];
   if (recent?.ms === ms) return recent;
-  const made = { $typeName: TimestampSchema.typeName, ...fromWholeMs(ms), ms };
+  const seconds = Math.floor(ms / 1000);
+  const made = { $typeName: TimestampSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
   if (place >= 0) recentTimes[place] = made;
   return made;
 }
@@ -216,14 +217,14 @@ export function fromDuration(ms: number): Duration {
   const place = ms % RECENT;
   const recent = recentSpans[place];
   if (recent?.ms === ms) return recent;
-  const made = { $typeName: DurationSchema.typeName, ...fromWholeMs(ms), ms };
+  const seconds = Math.floor(ms / 1000);
+  const made = { $typeName: DurationSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
   if (Number.isInteger(place)) recentSpans[place] = made;
   return made;
 }
 
-function fromWholeMs(ms: number): { seconds: bigint; nanos: number } {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
+function nanosOf(ms: number, seconds: number): number {
+  return Math.round((ms - seconds * 1000) * 1e6);
 }
 
 function fromTime(ms: number | undefined): Timestamp | undefined {

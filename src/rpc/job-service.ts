@@ -35,10 +35,12 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       const found = new Violations();
       found.count("requests", requests, 1, LIMITS.batch);
       found.throwIfAny();
-      const results = await jobs.createBatch(
-        requests.map((request, index) => toJobRequest(found, request, `requests[${index}].`)),
-        found,
-      );
+      const given = requests.map((request, index) => {
+        found.enter("requests", index);
+        return toJobRequest(found, request);
+      });
+      found.leave();
+      const results = await jobs.createBatch(given, found);
       return {
         $typeName: BatchCreateJobsResponseSchema.typeName,
         results: results.map(toResult),

@@ -43,11 +43,11 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const found = new Violations();
       found.count("completions", completions, 1, LIMITS.batch);
       found.throwIfAny();
-      const items = completions.map(({ jobId, leaseToken, resultKind }, index) => ({
-        jobId,
-        token: leaseToken,
-        result: toPayload(found, `completions[${index}].result`, resultKind),
-      }));
+      const items = completions.map(({ jobId, leaseToken, resultKind }, index) => {
+        found.enter("completions", index);
+        return { jobId, token: leaseToken, result: toPayload(found, "result", resultKind) };
+      });
+      found.leave();
       const settlements = await remote.complete(items, found);
       return { $typeName: CompleteJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
     },
@@ -56,12 +56,11 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const found = new Violations();
       found.count("failures", failures, 1, LIMITS.batch);
       found.throwIfAny();
-      const items = failures.map(({ jobId, leaseToken, error, retryKind }, index) => ({
-        jobId,
-        token: leaseToken,
-        error,
-        retry: toRetry(found, `failures[${index}].`, retryKind),
-      }));
+      const items = failures.map(({ jobId, leaseToken, error, retryKind }, index) => {
+        found.enter("failures", index);
+        return { jobId, token: leaseToken, error, retry: toRetry(found, retryKind) };
+      });
+      found.leave();
       const settlements = await remote.fail(items, found);
       return { $typeName: FailJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
     },
@@ -70,12 +69,16 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const found = new Violations();
       found.count("extensions", extensions, 1, LIMITS.batch);
       found.throwIfAny();
-      const items = extensions.map(({ jobId, leaseToken, extension, progress }, index) => ({
-        jobId,
-        token: leaseToken,
-        leaseMs: extension && toMs(found, `extensions[${index}].extension`, extension),
-        progress: toProgress(progress),
-      }));
+      const items = extensions.map(({ jobId, leaseToken, extension, progress }, index) => {
+        found.enter("extensions", index);
+        return {
+          jobId,
+          token: leaseToken,
+          leaseMs: toMs(found, "extension", extension),
+          progress: toProgress(progress),
+        };
+      });
+      found.leave();
       const results = await remote.extend(items, found);
       return { $typeName: ExtendLeasesResponseSchema.typeName, outcomes: fromExtensions(items, results) };
     },

@@ -100,6 +100,7 @@ describe("create", () => {
     await engine.jobs.createBatch([
       { type: "work", requestId: "r1" },
       { type: "work" },
+      { type: "work" },
       { type: "mail" },
       { type: "work" },
     ]);
@@ -107,6 +108,7 @@ describe("create", () => {
       ["default", "work", 1],
       ["default", "work", 2],
       ["default", "mail", 1],
+      ["default", "work", 1],
     ]);
   });
 });

@@ -128,7 +128,12 @@ describe("checkJob", () => {
       requestId: "r".repeat(129),
       metadata: { "": "v", key: LONE },
     };
-    expect(fields((found) => checkJob(found, job, NOW, "requests[3].")).sort()).toEqual(
+    expect(
+      fields((found) => {
+        found.enter("requests", 3);
+        checkJob(found, job, NOW);
+      }).sort(),
+    ).toEqual(
       [
         "requests[3].queue",
         "requests[3].type",

@@ -34,7 +34,8 @@ export class Http2Exchange implements Exchange {
   }
 
   get isClosed(): boolean {
-    return this.body.closed || this.body.destroyed;
+    // Whoever destroys a stream closes it with that.
+    return this.body.closed;
   }
 
   onClose(listener: () => void): void {
