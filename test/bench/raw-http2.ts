@@ -19,8 +19,8 @@ export class RawHttp2 {
   #next = 1;
   #rest: Buffer = Buffer.alloc(0);
   /** Bytes that the message under way still has, by stream; below zero: so many bytes of its envelope are missing. */
-  readonly #left = new Map<number, number>();
-  readonly #lengths = new Map<number, number>();
+  readonly #left = new Int32Array(1 << 16).fill(-ENVELOPE_HEADER);
+  readonly #lengths = new Int32Array(1 << 16);
   #whenCounted: { readonly count: number; readonly resolve: () => void } | undefined;
   /** Messages that came. */
   messages = 0;
@@ -50,7 +50,6 @@ export class RawHttp2 {
   request(path: string, body: Uint8Array): void {
     const stream = this.#next;
     this.#next += 2;
-    this.#left.set(stream, -ENVELOPE_HEADER);
     const head = Buffer.concat([
       Buffer.of(0x83, 0x86),
       ...[Buffer.of(0x04), text(path), Buffer.of(0x01), text("localhost")],
@@ -88,18 +87,14 @@ export class RawHttp2 {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = 0;
     while (at + FRAME_HEADER <= bytes.length) {
-      const length = bytes.readUIntBE(at, 3);
+      const length = uint24(bytes, at);
       const end = at + FRAME_HEADER + length;
       if (end > bytes.length) break;
-      const [type, flags] = [bytes[at + 3], bytes[at + 4] ?? 0];
-      const stream = bytes.readUInt32BE(at + 5);
+      const type = bytes[at + 3] ?? 0;
+      const flags = bytes[at + 4] ?? 0;
       const payload = at + FRAME_HEADER;
-      if (type === FRAME.data) this.#count(stream, bytes, payload, end);
-      else if (type === FRAME.settings && flags !== ACK)
-        this.#socket.write(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)));
-      else if (type === FRAME.ping && flags !== ACK) {
-        this.#socket.write(frame(FRAME.ping, ACK, 0, Buffer.from(bytes.subarray(payload, end))));
-      }
+      if (type === FRAME.data) this.#count((uint24(bytes, at + 6) - 1) >> 1, bytes, payload, end);
+      else if (flags !== ACK) this.#answer(type, bytes.subarray(payload, end));
       if ((type === FRAME.data || type === FRAME.headers) && (flags & END_STREAM) !== 0) this.ended++;
       at = end;
     }
@@ -107,11 +102,25 @@ export class RawHttp2 {
     this.#look();
   }
 
+  #answer(type: number, payload: Buffer): void {
+    if (type === FRAME.settings) this.#socket.write(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)));
+    else if (type === FRAME.ping) this.#socket.write(frame(FRAME.ping, ACK, 0, Buffer.from(payload)));
+  }
+
   /** Counts the messages that end in a part of a stream. */
   #count(stream: number, bytes: Buffer, from: number, to: number): void {
-    let left = this.#left.get(stream) ?? -ENVELOPE_HEADER;
-    let length = this.#lengths.get(stream) ?? 0;
-    for (let at = from; at < to; ) {
+    let left = this.#left[stream] ?? 0;
+    let at = from;
+    // Mostly a frame is a message.
+    if (left === -ENVELOPE_HEADER && at + ENVELOPE_HEADER <= to) {
+      const length = uint24(bytes, at + 2);
+      if (at + ENVELOPE_HEADER + length === to) {
+        this.messages++;
+        return;
+      }
+    }
+    let length = this.#lengths[stream] ?? 0;
+    while (at < to) {
       if (left < 0) {
         // The length stands in the last four bytes of the envelope.
         if (left > -ENVELOPE_HEADER) length = length * 256 + (bytes[at] ?? 0);
@@ -128,9 +137,13 @@ export class RawHttp2 {
         left = -ENVELOPE_HEADER;
       }
     }
-    this.#left.set(stream, left);
-    this.#lengths.set(stream, length);
+    this.#left[stream] = left;
+    this.#lengths[stream] = length;
   }
+}
+
+function uint24(bytes: Buffer, at: number): number {
+  return ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
 }
 
 function text(value: string): Buffer {
