@@ -1,7 +1,8 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { isUnavailable } from "../core/errors.js";
 import type { Observer } from "../core/observer.js";
 import type { Queue } from "../core/queue.js";
+import { type CountSeries, type ObservedSeries, SeriesCounter, SeriesHistogram } from "./series.js";
 
 /** Pairs of queue and type that get metrics of their own, beside those of known types; later ones count as "other". */
 const MAX_PAIRS = 500;
@@ -38,6 +39,21 @@ export interface MetricsSource {
   readonly types: readonly string[];
 }
 
+interface PairLabels extends Record<string, string> {
+  readonly queue: string;
+  readonly type: string;
+}
+
+/** What is counted of the jobs of one queue and type. */
+interface PairSeries {
+  readonly labels: PairLabels;
+  readonly enqueued: CountSeries;
+  readonly pickup: ObservedSeries;
+  readonly duration: ObservedSeries;
+  /** By how an attempt ended. */
+  readonly ended: Map<string, CountSeries>;
+}
+
 /** Makes the metrics of one server, in a registry of its own. */
 export function createMetrics(source: MetricsSource): Metrics {
   const registry = new Registry();
@@ -48,25 +64,24 @@ export function createMetrics(source: MetricsSource): Metrics {
   const pair = ["queue", "type"] as const;
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter({ name, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-    new Histogram({ name, help, labelNames, registers, buckets: SECONDS });
+  const histogram = (name: string, help: string) => new SeriesHistogram(name, help, SECONDS, registry);
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[], collect?: () => void) =>
     new Gauge({ name, help, labelNames, registers, ...(collect && { collect }) });
 
-  const enqueued = counter("gotaskq_jobs_enqueued_total", "Jobs created.", pair);
-  const processed = counter(
+  const enqueued = new SeriesCounter("gotaskq_jobs_enqueued_total", "Jobs created.", registry);
+  const processed = new SeriesCounter(
     "gotaskq_jobs_processed_total",
     "Attempts ended, by how: done, failed, canceled, released.",
-    [...pair, "status"],
+    registry,
   );
   const retried = counter("gotaskq_jobs_retried_total", "Failed attempts that will be retried.", pair);
   const dead = counter("gotaskq_jobs_dead_total", "Jobs that went to the dead-letter queue.", pair);
   const redelivered = counter("gotaskq_redeliveries_total", "Jobs handed out again after an earlier delivery.", pair);
   const leasesLost = counter("gotaskq_leases_lost_total", "Leases that ran out before their job was settled.", pair);
   const staleWrites = counter("gotaskq_stale_writes_total", "Writes refused because their lease was lost.", ["kind"]);
-  const duration = histogram("gotaskq_job_duration_seconds", "Time from lease to outcome of an attempt.", pair);
-  const pickup = histogram("gotaskq_job_pickup_seconds", "Time from a job being ready to its lease.", pair);
-  const rpcDuration = histogram("gotaskq_rpc_duration_seconds", "Time to answer an RPC.", ["method", "code"]);
+  const duration = histogram("gotaskq_job_duration_seconds", "Time from lease to outcome of an attempt.");
+  const pickup = histogram("gotaskq_job_pickup_seconds", "Time from a job being ready to its lease.");
+  const rpcDuration = histogram("gotaskq_rpc_duration_seconds", "Time to answer an RPC.");
   const openStreams = gauge("gotaskq_open_streams", "Server streams open now.", ["method"]);
   gauge("gotaskq_active_workers", "Built-in handlers running now.", [], function (this: Gauge) {
     this.set(source.activeWorkers());
@@ -90,46 +105,77 @@ export function createMetrics(source: MetricsSource): Metrics {
   const oldest = gauge("gotaskq_oldest_ready_age_seconds", "How long the oldest ready job has been ready.", ["queue"]);
 
   const known = new Set(source.types);
-  const queues = new Set<string>();
-  const pairs = new Set<string>();
-  /** Labels from users are bounded. */
-  function labels(queue: string, type: string): { queue: string; type: string } {
-    const key = `${queue} ${type}`;
-    if (!pairs.has(key)) {
-      const isKnown = known.has(type) && queues.size < MAX_QUEUES;
-      if (!isKnown && pairs.size >= MAX_PAIRS) return { queue: "other", type: "other" };
-      if (isKnown) queues.add(queue);
-      pairs.add(key);
+  const named = new Set<string>();
+  const pairs = new Map<string, Map<string, PairSeries>>();
+  let count = 0;
+  const makePair = (labels: PairLabels): PairSeries => ({
+    labels,
+    enqueued: enqueued.series(labels),
+    pickup: pickup.series(labels),
+    duration: duration.series(labels),
+    ended: new Map(),
+  });
+  const other = makePair({ queue: "other", type: "other" });
+
+  /** The series of a queue and type. Labels from users are bounded. */
+  function pairOf(queue: string, type: string): PairSeries {
+    return pairs.get(queue)?.get(type) ?? newPair(queue, type);
+  }
+
+  function newPair(queue: string, type: string): PairSeries {
+    const isKnown = known.has(type) && named.size < MAX_QUEUES;
+    if (!isKnown && count >= MAX_PAIRS) return other;
+    if (isKnown) named.add(queue);
+    count++;
+    const made = makePair({ queue, type });
+    const ofQueue = pairs.get(queue) ?? new Map<string, PairSeries>();
+    pairs.set(queue, ofQueue.set(type, made));
+    return made;
+  }
+
+  function endedOf(found: PairSeries, status: string): CountSeries {
+    let series = found.ended.get(status);
+    if (series === undefined) {
+      series = processed.series({ ...found.labels, status });
+      found.ended.set(status, series);
     }
-    return { queue, type };
+    return series;
   }
 
   const observer: Observer = {
-    enqueued(queue, type, count) {
-      enqueued.inc(labels(queue, type), count);
+    enqueued(queue, type, created) {
+      pairOf(queue, type).enqueued.value += created;
     },
     leased(queue, type, pickupMs, isRedelivery) {
-      const by = labels(queue, type);
-      pickup.observe(by, pickupMs / 1000);
-      if (isRedelivery) redelivered.inc(by);
+      const found = pairOf(queue, type);
+      found.pickup.observe(pickupMs / 1000);
+      if (isRedelivery) redelivered.inc(found.labels);
     },
     settled(kind, queue, type, status, durationMs) {
-      const by = labels(queue, type);
-      const ended = status === "CANCELED" ? "canceled" : ENDED[kind];
-      processed.inc({ ...by, status: ended });
-      duration.observe(by, durationMs / 1000);
-      if (status === "DEAD") dead.inc(by);
-      else if (kind === "fail" && status === "PENDING") retried.inc(by);
+      const found = pairOf(queue, type);
+      endedOf(found, status === "CANCELED" ? "canceled" : ENDED[kind]).value++;
+      found.duration.observe(durationMs / 1000);
+      if (status === "DEAD") dead.inc(found.labels);
+      else if (kind === "fail" && status === "PENDING") retried.inc(found.labels);
     },
     leaseLost(queue, type, status) {
-      const by = labels(queue, type);
-      leasesLost.inc(by);
-      if (status === "DEAD") dead.inc(by);
+      const { labels } = pairOf(queue, type);
+      leasesLost.inc(labels);
+      if (status === "DEAD") dead.inc(labels);
     },
     staleWrite(kind) {
       staleWrites.inc({ kind });
     },
   };
+
+  const answered = new Map<string, Map<string, ObservedSeries>>();
+
+  function newAnswered(method: string, code: string): ObservedSeries {
+    const ofMethod = answered.get(method) ?? new Map<string, ObservedSeries>();
+    const made = rpcDuration.series({ method, code });
+    answered.set(method, ofMethod.set(code, made));
+    return made;
+  }
 
   async function readQueues(): Promise<void> {
     // While the backend is away, the figures of queues are left out; the rest of the page tells why.
@@ -150,7 +196,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   return {
     observer,
     rpcEnded(method, code, seconds) {
-      rpcDuration.observe({ method, code }, seconds);
+      (answered.get(method)?.get(code) ?? newAnswered(method, code)).observe(seconds);
     },
     streams(method, change) {
       openStreams.inc({ method }, change);
