@@ -54,7 +54,19 @@ const PARTS = [
     "{}",
   ],
   ...['"JOB_STATUS_DONE"', '"1s"', '"1970-01-01T00:00:00Z"', '"\\u0041"', '"\\ud800"', '"\ufffd"', '{"__proto__":1}'],
-  ...['{"a":1,"a":2}', `${"[".repeat(40)}${"]".repeat(40)}`, ' "x"', '{"10":1,"9":2}', '{"case":"x"}', "NaN"],
+  ...[
+    '{"a":1,"a":2}',
+    '{"a":"\\":"}',
+    '{"a" :1}',
+    '{ "a" : [ 1 , 2 ] }',
+    '{"a":1,"\\u0061":2}',
+    '{"":0,"b":[{"":-0}]}',
+    `${"[".repeat(40)}${"]".repeat(40)}`,
+    ' "x"',
+    '{"10":1,"9":2}',
+    '{"case":"x"}',
+    "NaN",
+  ],
 ];
 
 describe.each(MESSAGES)("%s", (desc) => {
@@ -102,6 +114,28 @@ const TEXT =
 test("an ordinary request in JSON is not left to the library", () => {
   const given = decodeJson(CreateJobRequestSchema, TEXT);
   expect(given && toJsonString(CreateJobRequestSchema, given as CreateJobRequest)).toBe(TEXT);
+});
+
+test.each([
+  ["spaces", JSON.stringify(JSON.parse(TEXT), null, 1).replaceAll("\n", "")],
+  ["lines", JSON.stringify(JSON.parse(TEXT), null, "\t")],
+])("a request in JSON with %s is not left to the library", (_, text) => {
+  expect(text.length).toBeGreaterThan(TEXT.length);
+  const given = decodeJson(CreateJobRequestSchema, text);
+  expect(given && toJsonString(CreateJobRequestSchema, given as CreateJobRequest)).toBe(TEXT);
+});
+
+test.each([
+  ...['{"type":"a","type":"b"}', '{"type":"a","payload":{"x":1,"x":1}}', '{"type":"a","payload":[{"x":1,"x" :1}]}'],
+  // One name stands twice, and a text or a lonely colon makes up for it.
+  ...[
+    '{"type":"a","payload":{"x":"\\":","x":1}}',
+    '{"type" :"a","payload":{"x":1,"x":2}}',
+    '{"type":"a\\":","type":"b"}',
+  ],
+  ...['{"type":"a","payload":1e400}', '{"type":"a","payload":{"x":[-1e999]}}', '{"type":"a"}{}', '{"type":"a",}', "{"],
+])("a request of %s is left to the library", (text) => {
+  expect(decodeJson(CreateJobRequestSchema, text)).toBeUndefined();
 });
 
 test.each(PARTS)("a request with %s somewhere in it is read as the library reads it", (part) => {
