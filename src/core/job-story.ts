@@ -2,6 +2,46 @@ import type { Change } from "./backend.js";
 import type { Job } from "./job.js";
 
 /**
+ * The job after a change that says all there is to say, as those of a running job do: no attempt has ended, and there is
+ * no result. Undefined when the job must be read. Spelt out, as one is made for each progress report that is watched.
+ */
+export function afterChange(seen: Job, change: Change): Job | undefined {
+  if (change.status !== "RUNNING" || change.deleted || change.revision !== seen.revision + 1) return undefined;
+  return {
+    id: seen.id,
+    queue: seen.queue,
+    type: seen.type,
+    payload: seen.payload,
+    priority: seen.priority,
+    maxRetries: seen.maxRetries,
+    backoff: seen.backoff,
+    timeoutMs: seen.timeoutMs,
+    metadata: seen.metadata,
+    status: change.status,
+    revision: change.revision,
+    retryCount: change.retryCount,
+    deliveries: change.deliveries,
+    lostLeases: change.lostLeases,
+    error: errorAfter(seen, change),
+    progress: change.progress,
+    cancelRequested: change.cancelRequested,
+    worker: change.worker,
+    createdAt: seen.createdAt,
+    updatedAt: change.updatedAt,
+    runAfter: change.runAfter,
+    startedAt: change.startedAt,
+    finishedAt: change.finishedAt,
+    attemptErrors: seen.attemptErrors,
+    result: undefined,
+  };
+}
+
+/** A change has the beginning of the text only. */
+function errorAfter(seen: Job, { error }: Change): string {
+  return error !== "" && seen.error.startsWith(error) ? seen.error : error;
+}
+
+/**
  * The states a watcher has not seen: the changes since `seen`, then the job as it is now. A job that is gone by now (it
  * finished and was forgotten, or was deleted) is told from the changes alone.
  */
@@ -9,18 +49,17 @@ export function* story(seen: Job, changes: readonly Change[], now: Job | undefin
   const base = now ?? seen;
   for (const change of changes) {
     if (change.deleted || (now !== undefined && change.revision >= now.revision)) continue;
-    const { status, revision, retryCount, deliveries, lostLeases, error, progress, cancelRequested, worker } = change;
+    const { status, revision, retryCount, deliveries, lostLeases, progress, cancelRequested, worker } = change;
     const { updatedAt, runAfter, startedAt, finishedAt } = change;
     yield {
       ...base,
-      ...{ status, revision, retryCount, deliveries, lostLeases, error, progress, cancelRequested, worker },
+      ...{ status, revision, retryCount, deliveries, lostLeases, progress, cancelRequested, worker },
       ...{ updatedAt, runAfter, startedAt, finishedAt },
       // An attempt has its error from its end on.
       attemptErrors: base.attemptErrors.filter(
         (entry) => entry.delivery < deliveries || (entry.delivery === deliveries && status !== "RUNNING"),
       ),
-      // A change has the beginning of the text only.
-      error: base.error.startsWith(error) && error !== "" ? base.error : error,
+      error: errorAfter(base, change),
       result: undefined,
     };
   }

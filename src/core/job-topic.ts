@@ -5,7 +5,7 @@ import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import { isFinal, type Job } from "./job.js";
 import type { JobReader, JobReads } from "./job-reads.js";
-import { story } from "./job-story.js";
+import { afterChange, story } from "./job-story.js";
 import { AWAY_MS, type JobEvent } from "./watch-events.js";
 
 /** Changes one reader may be behind before it gets the latest state only. */
@@ -139,16 +139,26 @@ export class JobTopic implements JobReader {
     this.refresh();
   }
 
-  /** Reads the job, if there is something to tell and somebody waits for it. */
+  /** Tells what there is to tell, if somebody waits for it; reads the job where the changes do not say enough. */
   refresh(): void {
-    if (this.#isReading || this.#seen === undefined || (this.#changes.length === 0 && !this.#isStale)) return;
-    for (const { feed } of this.watchers) {
-      if (!feed.isWanted) continue;
-      this.#isReading = true;
-      this.#isStale = false;
-      this.#deps.reads.add(this.#seen.queue, this);
+    const seen = this.#seen;
+    const [change] = this.#changes;
+    if (this.#isReading || seen === undefined || (change === undefined && !this.#isStale) || !this.#isWanted()) return;
+    const isPlain = change !== undefined && this.#changes.length === 1 && !this.#isStale;
+    const next = isPlain ? afterChange(seen, change) : undefined;
+    if (next !== undefined) {
+      this.#changes.pop();
+      this.#give(next);
       return;
     }
+    this.#isReading = true;
+    this.#isStale = false;
+    this.#deps.reads.add(seen.queue, this);
+  }
+
+  #isWanted(): boolean {
+    for (const { feed } of this.watchers) if (feed.isWanted) return true;
+    return false;
   }
 
   read(job: Job | undefined): void {

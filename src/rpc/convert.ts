@@ -8,6 +8,8 @@ import {
   ValueSchema,
 } from "@bufbuild/protobuf/wkt";
 import {
+  type AttemptError as AttemptErrorPb,
+  type Backoff as BackoffPb,
   type Heartbeat,
   HeartbeatSchema,
   type Job as JobPb,
@@ -25,7 +27,7 @@ import {
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { JobCompletion } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../core/backend.js";
-import type { Job, JobStatus, Payload, Progress } from "../core/job.js";
+import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../core/job.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
 import { JsonText } from "./codec/json-text.js";
@@ -155,21 +157,11 @@ export function fromJob(job: Job): JobPb {
     deliveries: job.deliveries,
     lostLeases: job.lostLeases,
     error: job.error,
-    attemptErrors: job.attemptErrors.map(({ at, error, delivery, worker }) => ({
-      $typeName: "gotaskq.v1.AttemptError",
-      time: fromMs(at),
-      error,
-      delivery,
-      worker,
-    })),
+    attemptErrors: job.attemptErrors.length === 0 ? [] : job.attemptErrors.map(fromAttemptError),
     resultKind: fromPayload(job.result, "result", "resultBytes"),
     progress: fromProgress(job.progress),
     metadata: job.metadata as Record<string, string>,
-    backoff: {
-      $typeName: "gotaskq.v1.Backoff",
-      baseDelay: fromDuration(job.backoff.baseDelayMs),
-      maxDelay: fromDuration(job.backoff.maxDelayMs),
-    },
+    backoff: fromBackoff(job.backoff),
     timeout: job.timeoutMs > 0 ? fromDuration(job.timeoutMs) : undefined,
     cancelRequested: job.cancelRequested,
     worker: job.worker,
@@ -180,6 +172,27 @@ export function fromJob(job: Job): JobPb {
     startedAt: fromTime(job.startedAt),
     finishedAt: fromTime(job.finishedAt),
   };
+}
+
+function fromAttemptError({ at, error, delivery, worker }: AttemptError): AttemptErrorPb {
+  return { $typeName: "gotaskq.v1.AttemptError", time: fromMs(at), error, delivery, worker };
+}
+
+/** What was made of the backoff that came last: nearly all jobs have the default, and nobody changes it. */
+let lastBackoff: Backoff | undefined;
+let lastBackoffPb: BackoffPb | undefined;
+
+function fromBackoff(backoff: Backoff): BackoffPb {
+  if (backoff !== lastBackoff || lastBackoffPb === undefined) {
+    const { baseDelayMs, maxDelayMs } = backoff;
+    lastBackoff = backoff;
+    lastBackoffPb = {
+      $typeName: "gotaskq.v1.Backoff",
+      baseDelay: fromDuration(baseDelayMs),
+      maxDelay: fromDuration(maxDelayMs),
+    };
+  }
+  return lastBackoffPb;
 }
 
 function fromPayload<A extends string, B extends string>(
@@ -203,23 +216,23 @@ const recentSpans: (Duration & { readonly ms: number })[] = [];
 
 /** Ms since 1970 as a Timestamp. */
 export function fromMs(ms: number): Timestamp {
-  const place = ms % RECENT;
+  const place = ms & (RECENT - 1);
   const recent = recentTimes[place];
   if (recent?.ms === ms) return recent;
   const seconds = Math.floor(ms / 1000);
   const made = { $typeName: TimestampSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
-  if (place >= 0) recentTimes[place] = made;
+  recentTimes[place] = made;
   return made;
 }
 
 /** Ms, none or more of them, as a Duration. */
 export function fromDuration(ms: number): Duration {
-  const place = ms % RECENT;
+  const place = ms & (RECENT - 1);
   const recent = recentSpans[place];
   if (recent?.ms === ms) return recent;
   const seconds = Math.floor(ms / 1000);
   const made = { $typeName: DurationSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
-  if (Number.isInteger(place)) recentSpans[place] = made;
+  recentSpans[place] = made;
   return made;
 }
 

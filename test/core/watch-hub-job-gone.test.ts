@@ -46,6 +46,7 @@ describe("a job that goes away", () => {
       return run();
     });
     manual.run().context.progress(50);
+    fixture.faults.resync();
     await settle();
     await manual.run().returns();
     fixture.faults.clear("get");
@@ -65,6 +66,7 @@ describe("a job that goes away", () => {
       return run();
     });
     manual.run().context.progress(50);
+    fixture.faults.resync();
     await settle();
     fixture.faults.holdChanges();
     await manual.run().returns();

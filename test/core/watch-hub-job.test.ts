@@ -65,6 +65,19 @@ describe("what a watcher of a job sees", () => {
     expect(seen.ended).toBe(true);
   });
 
+  test("progress of a running job, which is not read for it", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const seen = await watch(fixture, id);
+    const reads = fixture.faults.calls("get");
+    for (const percent of [10, 20, 30]) {
+      manual.run().context.progress(percent);
+      await fixture.clock.advance(1000);
+    }
+    expect(fixture.faults.calls("get")).toBe(reads);
+    expect(jobs(seen.events).map(({ progress }) => progress?.percent)).toEqual([undefined, 10, 20, 30]);
+    expect(jobs(seen.events).at(-1)).toEqual(await fixture.get(id));
+  });
+
   test("a lost lease and the next delivery, in order, however late it reads", async () => {
     const { manual, fixture, id } = await oneRunning({ leaseMs: 3000 });
     const stream = fixture.engine.watches.watchJob(id, never());

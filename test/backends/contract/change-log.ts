@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change, ChangeFilter } from "../../../src/core/backend.js";
 import type { JobStatus } from "../../../src/core/job.js";
+import { afterChange } from "../../../src/core/job-story.js";
 import type { Open } from "./harness.js";
 import {
   add,
@@ -60,6 +61,29 @@ export function describeChangeLog(open: Open): void {
         expected,
       );
       expect(changes.map(({ revision }) => revision)).toEqual(changes.map((_, at) => at + 1));
+    });
+
+    test("a change of a running job, and the job before it, tell the job as it is", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const id = await addOne(backend, { payload: '{"a":1}', backoff: { baseDelayMs: 0, maxDelayMs: 0 } });
+      /** Answers what `act` does, which is one step. */
+      const step = async <T>(act: () => Promise<T>): Promise<T> => {
+        const [before, cursor] = [await jobOf(backend, id), await backend.head()];
+        const answer = await act();
+        const [change, ...more] = await changesOf(backend, id, cursor);
+        expect(more).toEqual([]);
+        expect(change && afterChange(before, change)).toEqual(await jobOf(backend, id));
+        return answer;
+      };
+      let leased = await step(() => leaseOne(backend));
+      await step(() => backend.extend([{ ...ref(leased), progress: { percent: 30, message: "going" } }]));
+      await backend.fail([{ ...failed(leased), error: "x".repeat(5000) }]);
+      leased = await step(() => leaseOne(backend));
+      await passTime(opened, LEASE_MS);
+      leased = await step(() => leaseOne(backend));
+      await step(() => backend.extend([{ ...ref(leased), progress: { percent: 100, message: "" } }]));
+      await step(() => backend.cancel(id));
     });
 
     test("refused and repeated writes leave no trace", async () => {

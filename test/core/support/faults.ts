@@ -49,6 +49,11 @@ export class Faults {
     for (const batch of held) this.#listener?.changes(batch);
   }
 
+  /** Says that changes may have been missed. */
+  resync(): void {
+    this.#listener?.resync();
+  }
+
   /** The backend with these faults. */
   wrap(backend: Backend): Backend {
     return new Proxy(backend, {
