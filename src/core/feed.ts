@@ -8,6 +8,12 @@ export interface FeedSource {
   ended(): void;
 }
 
+/** Who takes from a feed. */
+export interface FeedReader {
+  /** There may be something to take, or the feed is over, after `take` had nothing. */
+  ready(): void;
+}
+
 interface Waiting<T> {
   readonly resolve: (result: IteratorResult<T, undefined>) => void;
   readonly reject: (error: unknown) => void;
@@ -18,8 +24,8 @@ interface Waiting<T> {
  * What fills it makes an event only when somebody wants one, and so a slow reader holds no more than was made for him.
  */
 export class Feed<T> implements AsyncIterableIterator<T, undefined> {
-  /** Called when there may be something to take, or the feed is over, after `take` had nothing. */
-  onReady: (() => void) | undefined;
+  /** Who is told of what there is to take; without one, `next` waits for it. */
+  reader: FeedReader | undefined;
   /** Whether others are given the same events: what is made of one may be worth keeping for them. */
   isShared = false;
   readonly #source: FeedSource;
@@ -148,7 +154,7 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
   #ready(): void {
     if (!this.#isWanted || this.#isAsking) return;
     this.#isWanted = false;
-    if (this.#waiting === undefined) this.onReady?.();
+    if (this.#waiting === undefined) this.reader?.ready();
     else this.#settle();
   }
 

@@ -18,8 +18,7 @@ export function headOf(dialect: Dialect, compression: Negotiated): OutgoingHttpH
 
 /** Answers a unary call with its message, or with an error. */
 export function answerUnary(call: LeanCall, message: Message): Promise<void> | void {
-  const { exchange, dialect, compression, method } = call;
-  const codec = dialect.isBinary ? method.binary : method.json;
+  const { exchange, dialect, compression, codec } = call;
   if (dialect.ending !== undefined) {
     return answerSealed(call, seal(codec.serialize(message, ENVELOPE_BYTES), compression), dialect.ending(undefined));
   }

@@ -4,13 +4,15 @@ import type { Calls } from "../calls.js";
 import type { CallContext } from "./context.js";
 import type { Dialect } from "./dialect.js";
 import type { Exchange } from "./exchange.js";
-import type { LeanMethod, Negotiated } from "./method.js";
+import type { Codec, LeanMethod, Negotiated } from "./method.js";
 
 /** A call whose request has been read. */
 export interface LeanCall {
   readonly exchange: Exchange;
   readonly dialect: Dialect;
   readonly method: LeanMethod;
+  /** Of the method, in this dialect. */
+  readonly codec: Codec;
   readonly input: Message;
   readonly context: CallContext;
   /** Of the answer. */

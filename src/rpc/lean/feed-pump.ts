@@ -1,15 +1,17 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { Feed, FeedReader } from "../../core/feed.js";
 import { type CloseStream, codeOfAbort } from "../calls.js";
 import type { MessageFeed } from "../message-feed.js";
 import type { LeanCall } from "./call.js";
 import type { Part, StreamWriter } from "./stream-writer.js";
 
 /** Moves the events of a feed to a client as fast as that reads them. No promise, timer or signal is made for any of it. */
-export class FeedPump {
+export class FeedPump implements FeedReader {
   readonly #call: LeanCall;
-  readonly #messages: MessageFeed<object, Message>;
+  readonly #feed: Feed<object>;
+  readonly #toMessage: (event: object) => Message;
   readonly #writer: StreamWriter;
   readonly #close: CloseStream;
   /** Whether the client, or the compression of a message, is waited for. */
@@ -18,19 +20,20 @@ export class FeedPump {
 
   constructor(call: LeanCall, messages: MessageFeed<object, Message>, writer: StreamWriter, close: CloseStream) {
     this.#call = call;
-    this.#messages = messages;
+    this.#feed = messages.feed;
+    this.#toMessage = messages.toMessage;
     this.#writer = writer;
     this.#close = close;
   }
 
   start(): void {
-    this.#messages.feed.onReady = () => this.#pump();
+    this.#feed.reader = this;
     this.#call.context.whenOver((reason) => this.#leave(reason));
-    this.#pump();
+    this.ready();
   }
 
-  #pump(): void {
-    const { feed } = this.#messages;
+  ready(): void {
+    const feed = this.#feed;
     while (!this.#isWaiting && !this.#isOver) {
       let part: Part | Promise<Part>;
       try {
@@ -51,13 +54,11 @@ export class FeedPump {
 
   /** An event as it goes out: made once for all readers of it. */
   #seal(event: object): Part | Promise<Part> {
-    const { method, dialect } = this.#call;
-    const { feed, toMessage } = this.#messages;
-    if (!feed.isShared) return this.#writer.seal(toMessage(event));
-    const { shared } = dialect.isBinary ? method.binary : method.json;
+    if (!this.#feed.isShared) return this.#writer.seal(this.#toMessage(event));
+    const { shared } = this.#call.codec;
     const known = shared.get(event);
     if (known !== undefined) return known;
-    const part = this.#writer.seal(toMessage(event));
+    const part = this.#writer.seal(this.#toMessage(event));
     if (!(part instanceof Promise)) shared.set(event, part);
     return part;
   }
@@ -68,7 +69,7 @@ export class FeedPump {
       (bytes) => {
         this.#isWaiting = false;
         if (!this.#writer.write(bytes)) this.#waitForRoom();
-        this.#pump();
+        this.ready();
       },
       (error) => this.#end(error),
     );
@@ -78,7 +79,7 @@ export class FeedPump {
     this.#isWaiting = true;
     this.#writer.onRoom(() => {
       this.#isWaiting = false;
-      this.#pump();
+      this.ready();
     });
   }
 
@@ -86,7 +87,7 @@ export class FeedPump {
   #leave(reason: ConnectError): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#messages.feed.close();
+    this.#feed.close();
     this.#close(codeOfAbort(reason));
     if (reason.code !== Code.Canceled) void this.#writer.end(reason);
   }
@@ -96,7 +97,7 @@ export class FeedPump {
     this.#isOver = true;
     const { calls, method, context } = this.#call;
     const answer = error === undefined ? undefined : calls.translate(error, method.name);
-    this.#messages.feed.close();
+    this.#feed.close();
     this.#close(answer === undefined ? "ok" : codeToString(answer.code));
     context.done();
     void this.#writer.end(answer);

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Message } from "@bufbuild/protobuf";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { LIMITS } from "../../core/limits.js";
@@ -57,16 +58,17 @@ export function serveLean(
   );
   if (timeout.error !== undefined || compression.error !== undefined) return false;
   const context = new CallContext(exchange, timeout.timeoutMs);
+  const codec = dialect.isBinary ? method.binary : method.json;
 
   const serve = (body: Body, data: Uint8Array) => {
-    let input: ReturnType<LeanMethod["binary"]["parse"]>;
+    let input: Message;
     try {
-      input = (dialect.isBinary ? method.binary : method.json).parse(data);
+      input = codec.parse(data);
     } catch {
       passOn(body);
       return;
     }
-    const call = { exchange, dialect, method, input, context, compression: compression.response, calls };
+    const call = { exchange, dialect, method, codec, input, context, compression: compression.response, calls };
     (method.isStream ? serveStream(call) : serveUnary(call)).catch((error) => {
       logger.warn({ err: error, method: method.name }, "an answer could not be written");
       // Nothing more will come: without this the client would wait for ever.

@@ -3,6 +3,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { headOf } from "./answer.js";
 import type { LeanCall } from "./call.js";
 import { ENVELOPE_BYTES, seal, toEnvelope } from "./envelope.js";
+import type { Exchange } from "./exchange.js";
 
 /** A message in its envelope. */
 export type Part = Uint8Array<ArrayBuffer>;
@@ -10,22 +11,23 @@ export type Part = Uint8Array<ArrayBuffer>;
 /** Writes the messages of a stream, and its end. The headers go out with the first of them, as connect does it. */
 export class StreamWriter {
   readonly #call: LeanCall;
+  readonly #exchange: Exchange;
   #isBegun = false;
   #hasRoom: (() => void) | undefined;
 
   constructor(call: LeanCall) {
     this.#call = call;
+    this.#exchange = call.exchange;
   }
 
   /** Whether the client has left. */
   get isClosed(): boolean {
-    return this.#call.exchange.isClosed;
+    return this.#exchange.isClosed;
   }
 
   /** A message in its envelope; later, when it is compressed. */
   seal(message: Message): Part | Promise<Part> {
-    const { dialect, method, compression } = this.#call;
-    const codec = dialect.isBinary ? method.binary : method.json;
+    const { codec, compression } = this.#call;
     return seal(codec.serialize(message, ENVELOPE_BYTES), compression);
   }
 
@@ -33,14 +35,14 @@ export class StreamWriter {
   write(part: Part): boolean {
     if (this.isClosed) return true;
     this.#begin();
-    return this.#call.exchange.write(part);
+    return this.#exchange.write(part);
   }
 
   /** Calls `hasRoom` when the client has room again, and when it leaves. */
   onRoom(hasRoom: () => void): void {
     if (this.#hasRoom === undefined) {
-      this.#call.exchange.onDrain(() => this.#hasRoom?.());
-      this.#call.exchange.onClose(() => this.#hasRoom?.());
+      this.#exchange.onDrain(() => this.#hasRoom?.());
+      this.#exchange.onClose(() => this.#hasRoom?.());
     }
     this.#hasRoom = hasRoom;
   }
