@@ -5,6 +5,12 @@ import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 
+/** None outlives the row, whatever becomes of that. */
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
 /** A program that a row runs beside itself. */
 export interface BenchProcess {
   readonly child: ChildProcess;
@@ -38,7 +44,8 @@ function start(args: readonly string[], env: Readonly<Record<string, string>>): 
   });
   const exit = once(child, "exit");
   const lines = createInterface({ input: child.stdout });
-  process.once("exit", () => child.kill("SIGKILL"));
+  children.add(child);
+  child.once("exit", () => children.delete(child));
   return {
     child,
     line: (pattern) => Promise.race([nextLine(lines, pattern), ended(exit, args)]),

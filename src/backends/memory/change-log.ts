@@ -1,7 +1,7 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../core/errors.js";
-import type { JobTimes } from "./job-record.js";
+import type { JobKind, JobRecord, JobTimes } from "./job-record.js";
 
 /** Entries that one read examines at the most. */
 const SCAN = 10_000;
@@ -12,25 +12,21 @@ const CHECK_EVERY = 1000;
 /** The change that created a job, as the log keeps it: a backlog fills the log with these, and they say little. */
 class Creation {
   readonly #jobId: string;
-  readonly #queue: string;
-  readonly #type: string;
-  readonly #priority: number;
+  readonly #kind: JobKind;
   readonly #times: JobTimes;
 
-  constructor({ jobId, queue, type, priority }: Change, times: JobTimes) {
-    this.#jobId = jobId;
-    this.#queue = queue;
-    this.#type = type;
-    this.#priority = priority;
+  constructor({ id, kind, times }: JobRecord) {
+    this.#jobId = id;
+    this.#kind = kind;
     this.#times = times;
   }
 
   toChange(): Change {
     return {
       jobId: this.#jobId,
-      queue: this.#queue,
-      type: this.#type,
-      priority: this.#priority,
+      queue: this.#kind.queue.name,
+      type: this.#kind.type,
+      priority: this.#kind.priority,
       updatedAt: this.#times.createdAt,
       runAfter: this.#times.runAfter,
       deleted: false,
@@ -67,12 +63,12 @@ export class ChangeLog {
     this.#isFull = isFull;
   }
 
-  /** `times` are those of the job, which the change that created it shares with it. */
-  append(change: Change, times: JobTimes): void {
+  /** Appends a change that was just made of a record. */
+  append(change: Change, record: JobRecord): void {
     const isGrowing = this.#next < this.#capacity;
     const mayStop = isGrowing && this.#next >= this.#capacity / 10 && this.#next % CHECK_EVERY === 0;
     if (mayStop && this.#isFull()) this.#capacity = this.#next;
-    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(change, times) : change;
+    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(record) : change;
     this.#next++;
   }
 

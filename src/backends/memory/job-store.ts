@@ -253,7 +253,7 @@ export class JobStore {
 
   #log(record: JobRecord): void {
     const change = toChange(record);
-    this.log.append(change, record.times);
+    this.log.append(change, record);
     this.#changes.push(change);
   }
 

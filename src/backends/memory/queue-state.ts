@@ -220,6 +220,11 @@ export class QueueState {
     return this.#deadEntries.keys();
   }
 
+  /** Lets go of its jobs, once all are deleted: the change log may name the queue for long. */
+  clear(): void {
+    for (const part of [this.all, this.finished, this.#scheduled, this.#deadIndex, this.#lines]) part.clear();
+  }
+
   /** The queue now; the scheduled jobs whose time has come must be promoted before. */
   snapshot(now: number): Queue {
     let oldest = Number.POSITIVE_INFINITY;
