@@ -19,8 +19,15 @@ function writeAll(): void {
   const [ready, contents] = [responses, bodies];
   responses = [];
   bodies = [];
-  // A text leaves together with the headers, in one write. To one whose client has left, nothing happens.
-  for (let index = 0; index < ready.length; index++) ready[index]?.end(contents[index]);
+  for (let index = 0; index < ready.length; index++) {
+    try {
+      // A text leaves together with the headers, in one write. To one whose client has left, nothing happens.
+      ready[index]?.end(contents[index]);
+    } catch {
+      // The client would wait for ever; the answers after it must not.
+      ready[index]?.destroy();
+    }
+  }
 }
 
 /** A call over HTTP/1.1. It has no trailers: gRPC is not served here. */
