@@ -57,6 +57,20 @@ function slowly(socket: Socket): Duplex {
 }
 
 describe("one port", () => {
+  test("answers calls that are sent ahead on one connection, in order", async () => {
+    const types = Array.from({ length: 20 }, (_, index) => `pipelined-${index}`);
+    const requests = types.map((type, index) => {
+      const body = JSON.stringify({ type });
+      const isLast = index === types.length - 1;
+      return REQUEST.replace(BODY, body)
+        .replace(`content-length: ${BODY.length}`, `content-length: ${body.length}`)
+        .replace("connection: close", `connection: ${isLast ? "close" : "keep-alive"}`);
+    });
+    const answer = String(await talk(server.port, requests.join("")));
+    expect([...answer.matchAll(/"type":"([^"]+)"/g)].map(([, type]) => type)).toEqual(types);
+    expect(answer.match(/HTTP\/1.1 200 OK/g)).toHaveLength(types.length);
+  });
+
   test("serves HTTP/1.1 and HTTP/2 side by side", async () => {
     const page = { method: "GET", path: "/healthz" };
     const answers = await Promise.all([http1(server.url, page), http2(server.url, page), http1(server.url, page)]);
