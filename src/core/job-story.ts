@@ -22,7 +22,7 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
     retryCount: change.retryCount,
     deliveries: change.deliveries,
     lostLeases: change.lostLeases,
-    error: errorAfter(seen, change),
+    error: seen.error,
     progress: change.progress,
     cancelRequested: change.cancelRequested,
     worker: change.worker,
@@ -36,9 +36,10 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
   };
 }
 
-/** A change has the beginning of the text only. */
+/** A change has the beginning of the text only, whose last character may have been cut in two. */
 function errorAfter(seen: Job, { error }: Change): string {
-  return error !== "" && seen.error.startsWith(error) ? seen.error : error;
+  const start = error.endsWith("\ufffd") ? error.slice(0, -1) : error;
+  return error !== "" && seen.error.startsWith(start) ? seen.error : error;
 }
 
 /**

@@ -19,6 +19,8 @@ export class JobWatcher implements FeedSource, HeartbeatMember {
   /** Of the last state it was given; 0 before the first. */
   #revision = 0;
   heardAt = 0;
+  /** Whether it was given its first state; until then, it reads the job for itself. */
+  isJoined = false;
 
   /** `open` answers the topic of the job, or throws SERVER_DRAINING. */
   constructor(open: () => JobTopic) {
@@ -45,7 +47,7 @@ export class JobWatcher implements FeedSource, HeartbeatMember {
 
   /** Gives it a state, if it has not seen that. */
   give(event: JobEvent & { kind: "event" }): void {
-    if (event.job.revision <= this.#revision) return;
+    if (!this.isJoined || event.job.revision <= this.#revision) return;
     this.#revision = event.job.revision;
     if (this.feed.size >= MAX_BEHIND) this.feed.clear();
     this.feed.push(event);
@@ -104,17 +106,27 @@ export class JobTopic implements JobReader {
     this.watchers.add(watcher);
     try {
       const [job] = await this.#deps.backend.get([this.id], this.#seen?.queue);
-      if (job === undefined) throw jobNotFound(this.id);
       if (feed.isEnded) return;
-      this.#seen ??= job;
+      const state = this.#newer(job);
+      if (state === undefined) throw jobNotFound(this.id);
+      this.#seen ??= state;
+      watcher.isJoined = true;
       this.#deps.heartbeats.add(watcher);
       feed.push({ kind: "heartbeat", at: this.#deps.clock.now() });
-      watcher.give({ kind: "event", job });
-      if (isFinal(job.status)) feed.end();
+      watcher.give({ kind: "event", job: state });
+      if (isFinal(state.status)) feed.end();
       else this.refresh();
     } catch (error) {
       feed.end({ cause: error });
     }
+  }
+
+  /** What was read, unless the other readers were told of something later meanwhile, or of the end of a job now gone. */
+  #newer(job: Job | undefined): Job | undefined {
+    const seen = this.#seen;
+    if (seen === undefined) return job;
+    if (job === undefined) return isFinal(seen.status) ? seen : undefined;
+    return seen.revision > job.revision ? seen : job;
   }
 
   /** The reader is gone. */
@@ -157,7 +169,7 @@ export class JobTopic implements JobReader {
   }
 
   #isWanted(): boolean {
-    for (const { feed } of this.watchers) if (feed.isWanted) return true;
+    for (const { feed, isJoined } of this.watchers) if (isJoined && feed.isWanted) return true;
     return false;
   }
 
@@ -206,9 +218,12 @@ export class JobTopic implements JobReader {
     return changes.some((change) => change.deleted);
   }
 
-  /** Ends all watches, with an error or without. */
+  /** Ends all watches, with an error or without: then one that is just joining sees the end for itself. */
   end(makeError?: () => unknown): void {
-    for (const { feed } of [...this.watchers]) feed.end(makeError && { cause: makeError() });
+    for (const { feed, isJoined } of [...this.watchers]) {
+      if (makeError !== undefined) feed.end({ cause: makeError() });
+      else if (isJoined) feed.end();
+    }
   }
 
   #give(job: Job): void {

@@ -93,7 +93,7 @@ export function toPayload(
 ): Payload | undefined {
   if (kind.case === undefined) return undefined;
   // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
-  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value.slice();
+  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
   if (kind.value instanceof JsonText) return kind.value.text;
   return valueToText(found, field, kind.value);
 }

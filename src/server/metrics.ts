@@ -116,6 +116,8 @@ export function createMetrics(source: MetricsSource): Metrics {
     ended: new Map(),
   });
   const other = makePair({ queue: "other", type: "other" });
+  // A queue and a type that are really called so count with the rest: a series must not come twice.
+  pairs.set("other", new Map([["other", other]]));
 
   /** The series of a queue and type. Labels from users are bounded. */
   function pairOf(queue: string, type: string): PairSeries {

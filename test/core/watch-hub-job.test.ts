@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { settle } from "../support/fake-clock.js";
-import { collect } from "./support/async.js";
+import { collect, deferred } from "./support/async.js";
 import { running, started } from "./support/fixture.js";
 import { ManualHandler } from "./support/manual-handler.js";
 import { heartbeats, jobs, never, oneRunning, states, watch } from "./support/watch-job.js";
@@ -130,6 +130,56 @@ describe("what a watcher of a job sees", () => {
       expect(revisions).toEqual(revisions.map((_, index) => (revisions[0] ?? 0) + index));
       expect(seen.ended).toBe(true);
     }
+  });
+
+  test.each(["before", "after"])(
+    "a heartbeat first, and nothing older than others, when a change comes %s its read",
+    async (when) => {
+      const { manual, fixture, id } = await oneRunning();
+      const first = await watch(fixture, id);
+      const gate = deferred();
+      fixture.faults.set("get", async (run) => {
+        if (when === "before") await gate.promise;
+        const answer = await run();
+        await gate.promise;
+        return answer;
+      });
+      const second = await watch(fixture, id);
+      manual.run().context.progress(50);
+      await fixture.clock.advance(1000);
+      expect(states(first.events)).toEqual(["RUNNING 2", "RUNNING 3"]);
+      expect(second.events).toEqual([]);
+      gate.resolve();
+      await settle();
+      fixture.faults.clear("get");
+      expect(second.events.map(({ kind }) => kind)).toEqual(["heartbeat", "event"]);
+      expect(states(second.events)).toEqual(["RUNNING 3"]);
+      await manual.run().returns();
+      for (const seen of [first, second]) {
+        expect(states(seen.events).at(-1)).toBe("DONE 4");
+        expect(seen.ended).toBe(true);
+      }
+    },
+  );
+
+  test("the end of a job that is over, and gone, while it joins", async () => {
+    const { manual, fixture, id } = await oneRunning({ memory: { maxCompletedJobs: 0 } });
+    const first = await watch(fixture, id);
+    const gate = deferred();
+    fixture.faults.set("get", async (run) => {
+      await gate.promise;
+      return run();
+    });
+    const second = await watch(fixture, id);
+    manual.run().context.progress(50);
+    await fixture.clock.advance(1000);
+    fixture.faults.clear("get");
+    await manual.run().returns();
+    expect(states(first.events)).toEqual(["RUNNING 2", "RUNNING 3", "DONE 4"]);
+    gate.resolve();
+    await settle();
+    expect(states(second.events)).toEqual(["DONE 4"]);
+    expect(second).toMatchObject({ ended: true, error: undefined });
   });
 
   test("nothing again of what it saw, when changes are told late", async () => {

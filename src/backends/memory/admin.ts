@@ -12,8 +12,10 @@ export function cancel(store: JobStore, id: string): Job {
   if (record === undefined) throw jobNotFound(id);
   const now = store.clock.now();
   if (record.status === "PENDING") {
+    const { place } = record;
     store.finish(record, "CANCELED", now);
-    record.queue.forget(record);
+    // By now it may be deleted, when no finished jobs are kept.
+    record.queue.forget(record, place);
   } else if (record.status === "RUNNING" && record.run) {
     if (!record.run.cancelRequested) {
       record.run.cancelRequested = true;

@@ -2,7 +2,7 @@ import type { NewJob } from "../../core/backend.js";
 import { compareIds } from "../../core/ids.js";
 import { compareReady, compareRunAfter } from "../../core/order.js";
 import type { Queue, QueueSettings } from "../../core/queue.js";
-import type { JobKind, JobRecord } from "./job-record.js";
+import type { JobKind, JobPlace, JobRecord } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";
 
@@ -119,9 +119,9 @@ export class QueueState {
     return true;
   }
 
-  /** Tells that a job that was waiting here does not wait any more; its status is changed already. */
-  forget(record: JobRecord): void {
-    if (record.place === "SCHEDULED") {
+  /** Tells that a job that was waiting in this place does not wait any more; its status is changed already. */
+  forget(record: JobRecord, place: JobPlace): void {
+    if (place === "SCHEDULED") {
       this.#scheduled.discard();
       return;
     }

@@ -87,7 +87,9 @@ function fieldReaders(field: DescField): [number, ReadField][] {
     };
     if (wire === LENGTH) return [[tag, one]];
     const packed: ReadField = (source, message) => {
-      for (const end = source.end(); source.at < end; ) one(source, message);
+      const end = source.end();
+      while (source.at < end) one(source, message);
+      if (source.at !== end) throw new Odd();
     };
     return [
       [tag, one],

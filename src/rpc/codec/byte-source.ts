@@ -95,6 +95,8 @@ export class ByteSource {
 }
 
 function decode(bytes: Uint8Array): string {
+  // The decoder drops a byte order mark; what is written again of these bytes must not have one either.
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) throw new Odd();
   try {
     return decoder.decode(bytes);
   } catch {

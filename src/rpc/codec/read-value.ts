@@ -32,10 +32,12 @@ function readKind(source: ByteSource, depth: number): unknown {
       return readStruct(source, depth);
     case 0x32: {
       const list: unknown[] = [];
-      for (const end = source.end(); source.at < end; ) {
+      const end = source.end();
+      while (source.at < end) {
         if (source.uint32() !== 0x0a) throw new Odd();
         list.push(readValue(source, source.end(), depth + 2));
       }
+      if (source.at !== end) throw new Odd();
       return list;
     }
     default:

@@ -78,7 +78,7 @@ export function describeChangeLog(open: Open): void {
       };
       let leased = await step(() => leaseOne(backend));
       await step(() => backend.extend([{ ...ref(leased), progress: { percent: 30, message: "going" } }]));
-      await backend.fail([{ ...failed(leased), error: "x".repeat(5000) }]);
+      await backend.fail([{ ...failed(leased), error: `x${"🧾".repeat(1500)}` }]);
       leased = await step(() => leaseOne(backend));
       await passTime(opened, LEASE_MS);
       leased = await step(() => leaseOne(backend));

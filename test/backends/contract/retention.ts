@@ -34,6 +34,20 @@ async function finishSome({ backend, advance }: OpenedBackend, count: number, qu
 /** How long finished jobs are kept. */
 export function describeRetention(open: Open): void {
   describe("retention", () => {
+    test.each([{ maxCompletedJobs: 0 }, { completeJobTtlMs: 0 }])(
+      "a cancelled job that is not kept leaves its line, ready or scheduled: %j",
+      async (options) => {
+        const { backend } = await open(options);
+        for (const delayMs of [undefined, 60_000]) {
+          await backend.cancel(await addOne(backend, { delayMs }));
+          expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0, running: 0 });
+        }
+        const id = await addOne(backend);
+        expect((await leaseOne(backend)).job.id).toBe(id);
+        expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0, running: 1 });
+      },
+    );
+
     test("finished jobs are kept for their time, then forgotten, which is no visible change", async () => {
       const opened = await open({ completeJobTtlMs: 60_000 });
       const { backend, slackMs } = opened;

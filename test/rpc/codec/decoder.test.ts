@@ -111,6 +111,18 @@ describe.each(MESSAGES)("%s", (desc) => {
 const TEXT =
   '{"type":"echo","payload":{"a":[1,null,"x",true,{"b":{}}]},"priority":3,"delay":"1s","metadata":{"k":"v"}}';
 
+/** Field `number` of wire type 2. */
+const field = (number: number, bytes: readonly number[]): number[] => [(number << 3) | 2, bytes.length, ...bytes];
+
+test.each([
+  ["a text that begins with a byte order mark", field(3, [...Buffer.from("\ufeffabc")])],
+  ["a list that is shorter than its entry", [(6 << 3) | 2, 2, ...field(1, [0x20, 1])]],
+  ["a zero with a sign", [0x11, 0, 0, 0, 0, 0, 0, 0, 0x80]],
+])("a payload of %s is left to the library", (_, value) => {
+  const bytes = Uint8Array.from([...field(2, [0x61]), ...field(3, value)]);
+  expect(decode(CreateJobRequestSchema, bytes)).toBeUndefined();
+});
+
 test("an ordinary request in JSON is not left to the library", () => {
   const given = decodeJson(CreateJobRequestSchema, TEXT);
   expect(given && toJsonString(CreateJobRequestSchema, given as CreateJobRequest)).toBe(TEXT);
