@@ -44,7 +44,6 @@ export class Heartbeats<M extends HeartbeatMember> {
   }
 
   #fire(): void {
-    this.#timer = undefined;
     const now = this.#clock.monotonic();
     let next = now + this.#periodMs;
     for (const member of this.#members) {
@@ -54,6 +53,7 @@ export class Heartbeats<M extends HeartbeatMember> {
       } else next = Math.min(next, member.heardAt + this.#periodMs);
     }
     if (this.#members.size === 0) return;
-    this.#timer ??= this.#clock.setTimer(Math.max(next - now, GRAIN_MS), () => this.#fire());
+    this.#timer?.cancel();
+    this.#timer = this.#clock.setTimer(Math.max(next - now, GRAIN_MS), () => this.#fire());
   }
 }

@@ -84,6 +84,8 @@ export class JobTopic implements JobReader {
   /** Whether changes may have been missed: the job must be read again. */
   #isStale = false;
   #isReading = false;
+  /** Whether readers are being given a state: what one of them asks for meanwhile must not overtake that. */
+  #isGiving = false;
   #isGone = false;
   /** What all readers were told, or will be. */
   #seen: Job | undefined;
@@ -155,12 +157,14 @@ export class JobTopic implements JobReader {
   refresh(): void {
     const seen = this.#seen;
     const [change] = this.#changes;
-    if (this.#isReading || seen === undefined || (change === undefined && !this.#isStale) || !this.#isWanted()) return;
+    const hasNews = change !== undefined || this.#isStale;
+    if (this.#isReading || this.#isGiving || seen === undefined || !hasNews || !this.#isWanted()) return;
     const isPlain = change !== undefined && this.#changes.length === 1 && !this.#isStale;
     const next = isPlain ? afterChange(seen, change) : undefined;
     if (next !== undefined) {
       this.#changes.pop();
       this.#give(next);
+      this.refresh();
       return;
     }
     this.#isReading = true;
@@ -231,10 +235,15 @@ export class JobTopic implements JobReader {
     const event = { kind: "event", job } as const;
     const isShared = this.watchers.size > 1;
     const now = this.#deps.heartbeats.now();
-    for (const watcher of this.watchers) {
-      watcher.feed.isShared = isShared;
-      watcher.heardAt = now;
-      watcher.give(event);
+    this.#isGiving = true;
+    try {
+      for (const watcher of this.watchers) {
+        watcher.feed.isShared = isShared;
+        watcher.heardAt = now;
+        watcher.give(event);
+      }
+    } finally {
+      this.#isGiving = false;
     }
   }
 }

@@ -162,6 +162,33 @@ describe("what a watcher of a job sees", () => {
     },
   );
 
+  test("each state in order, when another watcher asks for the next while it is given one", async () => {
+    // A release, then a lease while the job is read: the read finds both, or the first with the second still to be told.
+    for (let turns = 0; turns < 8; turns++) {
+      const fixture = await started();
+      const id = await fixture.create();
+      const [lease] = await fixture.lease();
+      const told: string[][] = [[], []];
+      for (const states of told) {
+        const feed = fixture.engine.watches.watchJob(id, never());
+        const ready = () => {
+          for (let event = feed.take(); event !== undefined; event = feed.take()) {
+            if (event.kind === "event") states.push(`${event.job.status} ${event.job.revision}`);
+          }
+        };
+        feed.reader = { ready };
+        ready();
+        await settle();
+      }
+      void fixture.backend.release([{ jobId: id, token: lease?.token ?? "" }]);
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      void fixture.lease();
+      await settle();
+      const expected = ["RUNNING 2", "PENDING 3", "RUNNING 4"];
+      expect(told).toEqual([expected, expected]);
+    }
+  });
+
   test("the end of a job that is over, and gone, while it joins", async () => {
     const { manual, fixture, id } = await oneRunning({ memory: { maxCompletedJobs: 0 } });
     const first = await watch(fixture, id);

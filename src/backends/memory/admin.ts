@@ -111,7 +111,6 @@ export function deleteQueue(store: JobStore, name: string, force: boolean): void
   const now = store.clock.now();
   purge(store, name, Number.POSITIVE_INFINITY);
   for (const record of [...queue.all.ascending()]) store.delete(record, now);
-  queue.clear();
   store.queues.delete(name);
   store.markQueues();
 }

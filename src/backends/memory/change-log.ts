@@ -1,7 +1,7 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../core/errors.js";
-import type { JobKind, JobRecord, JobTimes } from "./job-record.js";
+import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /** Entries that one read examines at the most. */
 const SCAN = 10_000;
@@ -12,21 +12,21 @@ const CHECK_EVERY = 1000;
 /** The change that created a job, as the log keeps it: a backlog fills the log with these, and they say little. */
 class Creation {
   readonly #jobId: string;
-  readonly #kind: JobKind;
+  readonly #label: JobLabel;
   readonly #times: JobTimes;
 
   constructor({ id, kind, times }: JobRecord) {
     this.#jobId = id;
-    this.#kind = kind;
+    this.#label = kind.label;
     this.#times = times;
   }
 
   toChange(): Change {
     return {
       jobId: this.#jobId,
-      queue: this.#kind.queue.name,
-      type: this.#kind.type,
-      priority: this.#kind.priority,
+      queue: this.#label.queue,
+      type: this.#label.type,
+      priority: this.#label.priority,
       updatedAt: this.#times.createdAt,
       runAfter: this.#times.runAfter,
       deleted: false,

@@ -30,11 +30,17 @@ export class RunRecord {
   constructor(public updatedAt: number) {}
 }
 
-/** What many jobs say alike: those of a queue and type that do share one of these. */
-export interface JobKind {
-  readonly queue: QueueState;
+/** What the change log keeps of what a job says: little, as it outlives the job. */
+export interface JobLabel {
+  readonly queue: string;
   readonly type: string;
   readonly priority: number;
+}
+
+/** What many jobs say alike: those of a queue and type that do share one of these. */
+export interface JobKind {
+  readonly label: JobLabel;
+  readonly queue: QueueState;
   readonly maxRetries: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number;
@@ -70,11 +76,11 @@ export class JobRecord {
   }
 
   get type(): string {
-    return this.kind.type;
+    return this.kind.label.type;
   }
 
   get priority(): number {
-    return this.kind.priority;
+    return this.kind.label.priority;
   }
 
   get createdAt(): number {
@@ -103,12 +109,13 @@ export class JobRecord {
 /** The job as the core sees it. */
 export function toJob(record: JobRecord): Job {
   const { kind, times, run } = record;
+  const { label } = kind;
   return {
     id: record.id,
-    queue: kind.queue.name,
-    type: kind.type,
+    queue: label.queue,
+    type: label.type,
     payload: record.payload,
-    priority: kind.priority,
+    priority: label.priority,
     maxRetries: kind.maxRetries,
     backoff: kind.backoff,
     timeoutMs: kind.timeoutMs,
@@ -134,12 +141,13 @@ export function toJob(record: JobRecord): Job {
 
 /** The change log entry for the state the job is in now. */
 export function toChange(record: JobRecord): Change {
-  const { kind, times, run } = record;
+  const { times, run } = record;
+  const { label } = record.kind;
   return {
     jobId: record.id,
-    queue: kind.queue.name,
-    type: kind.type,
-    priority: kind.priority,
+    queue: label.queue,
+    type: label.type,
+    priority: label.priority,
     deleted: record.isGone,
     status: record.status,
     revision: run?.revision ?? 1,

@@ -62,13 +62,6 @@ export class OrderedQueue<T> {
     if (this.#stale > 64 && this.#stale * 2 > this.#inOrder + this.#late.length) this.#sweep();
   }
 
-  /** Lets go of everything. */
-  clear(): void {
-    this.#head = this.#tail = this.#last = undefined;
-    this.#headIndex = this.#inOrder = this.#stale = 0;
-    this.#late = [];
-  }
-
   /** Every live item, in no order. */
   *[Symbol.iterator](): Generator<T> {
     let index = this.#headIndex;
@@ -119,7 +112,9 @@ export class OrderedQueue<T> {
 
   #sweep(): void {
     const live = [...this].sort(this.#compare);
-    this.clear();
+    this.#head = this.#tail = this.#last = undefined;
+    this.#headIndex = this.#inOrder = this.#stale = 0;
+    this.#late = [];
     for (const item of live) this.#append(item);
   }
 

@@ -99,7 +99,9 @@ export class QueueState {
     const line = this.#line(job.type);
     if (line.kind === undefined || !isOfKind(job, line.kind)) {
       const { priority, maxRetries, backoff, timeoutMs, metadata } = job;
-      line.kind = { queue: this, type: line.type, priority, maxRetries, backoff, timeoutMs, metadata };
+      const last = line.kind?.label;
+      const label = last?.priority === priority ? last : { queue: this.name, type: line.type, priority };
+      line.kind = { label, queue: this, maxRetries, backoff, timeoutMs, metadata };
     }
     return line.kind;
   }
@@ -220,11 +222,6 @@ export class QueueState {
     return this.#deadEntries.keys();
   }
 
-  /** Lets go of its jobs, once all are deleted: the change log may name the queue for long. */
-  clear(): void {
-    for (const part of [this.all, this.finished, this.#scheduled, this.#deadIndex, this.#lines]) part.clear();
-  }
-
   /** The queue now; the scheduled jobs whose time has come must be promoted before. */
   snapshot(now: number): Queue {
     let oldest = Number.POSITIVE_INFINITY;
@@ -264,7 +261,7 @@ export class QueueState {
 
 function isOfKind(job: NewJob, kind: JobKind): boolean {
   return (
-    job.priority === kind.priority &&
+    job.priority === kind.label.priority &&
     job.maxRetries === kind.maxRetries &&
     job.timeoutMs === kind.timeoutMs &&
     job.metadata === kind.metadata &&

@@ -36,12 +36,6 @@ export class SortedIndex<T> {
     }
   }
 
-  /** Lets go of everything. */
-  clear(): void {
-    this.#items = [];
-    this.#stale = 0;
-  }
-
   /** Live items from the largest down; with `after`, only those smaller. `isSmaller` tells it of an item. */
   *descending(isSmaller?: (item: T) => boolean): Generator<T> {
     for (let at = (isSmaller ? this.#firstNot(isSmaller) : this.#items.length) - 1; at >= 0; at--) {
