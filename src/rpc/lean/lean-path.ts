@@ -13,12 +13,16 @@ import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { LeanMethod } from "./method.js";
 import { serveStream } from "./stream.js";
+import { inTurn } from "./turns.js";
 import { serveUnary } from "./unary.js";
 
 const COMPRESSIONS = [compressionGzip];
 
 /** A body larger than this is connect's to refuse. */
 const MAX_BODY_BYTES = LIMITS.messageBytes + ENVELOPE_BYTES;
+
+/** A body from this size on asks for much, and takes a turn. */
+const LARGE_BYTES = 1 << 14;
 
 /** Takes a request that was not served, with what was read of its body. */
 export type PassOn = (body: Body) => void;
@@ -76,7 +80,7 @@ export function serveLean(
     });
   };
 
-  readBody(exchange.body, MAX_BODY_BYTES, (body) => {
+  const begin = (body: Body) => {
     if (exchange.isClosed) return;
     if (!body.isWhole) return passOn(body);
     let data = bytesOf(body);
@@ -91,6 +95,11 @@ export function serveLean(
       (plain) => serve(body, plain),
       () => passOn(body),
     );
+  };
+
+  readBody(exchange.body, MAX_BODY_BYTES, (body) => {
+    if (body.size < LARGE_BYTES) begin(body);
+    else inTurn(() => begin(body));
   });
   return true;
 }
