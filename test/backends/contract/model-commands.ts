@@ -192,6 +192,6 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 export const runPlan: fc.Arbitrary<RunPlan> = fc.record({
   // Without a bias to short ones; one that fails is made as short as can be.
   commands: fc.noBias(fc.array(command, { maxLength: 60, size: "max" })),
-  maxCompletedJobs: fc.constantFrom(0, 2, 1000),
+  maxCompletedJobs: fc.constantFrom(2, 1000),
   watchFigures: fc.boolean(),
 });
