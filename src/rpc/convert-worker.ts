@@ -14,7 +14,8 @@ import type { ExtendResult, Lease, LeaseRef, Outcome, RetryDecision, Settlement 
 import type { Progress } from "../core/job.js";
 import type { Violations } from "../core/validate.js";
 import type { WorkerInfo, WorkerKind } from "../core/worker-info.js";
-import { fromDuration, fromJob, fromMs, toMs } from "./convert.js";
+import { fromJob, toMs } from "./convert.js";
+import { fromDuration, fromMs } from "./times.js";
 
 /** Ids of running jobs that are told of one worker. */
 const MAX_JOB_IDS = 100;

@@ -1,12 +1,5 @@
 import { create, toJson } from "@bufbuild/protobuf";
-import {
-  type Duration,
-  DurationSchema,
-  type Timestamp,
-  TimestampSchema,
-  type Value,
-  ValueSchema,
-} from "@bufbuild/protobuf/wkt";
+import { type Duration, type Timestamp, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   type AttemptError as AttemptErrorPb,
   type Backoff as BackoffPb,
@@ -31,6 +24,7 @@ import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from ".
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
 import { JsonText } from "./codec/json-text.js";
+import { fromDuration, fromMs, fromTime } from "./times.js";
 
 /** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
 const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
@@ -207,41 +201,6 @@ function fromPayload<A extends string, B extends string>(
 
 function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
   return progress && { $typeName: "gotaskq.v1.Progress", percent: progress.percent, message: progress.message };
-}
-
-/** Times and spans made last, by their last bits: the jobs of a moment share most of theirs, and nobody changes one. */
-const RECENT = 64;
-const recentTimes: (Timestamp & { readonly ms: number })[] = [];
-const recentSpans: (Duration & { readonly ms: number })[] = [];
-
-/** Ms since 1970 as a Timestamp. */
-export function fromMs(ms: number): Timestamp {
-  const place = ms & (RECENT - 1);
-  const recent = recentTimes[place];
-  if (recent?.ms === ms) return recent;
-  const seconds = Math.floor(ms / 1000);
-  const made = { $typeName: TimestampSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
-  recentTimes[place] = made;
-  return made;
-}
-
-/** Ms, none or more of them, as a Duration. */
-export function fromDuration(ms: number): Duration {
-  const place = ms & (RECENT - 1);
-  const recent = recentSpans[place];
-  if (recent?.ms === ms) return recent;
-  const seconds = Math.floor(ms / 1000);
-  const made = { $typeName: DurationSchema.typeName, seconds: BigInt(seconds), nanos: nanosOf(ms, seconds), ms };
-  recentSpans[place] = made;
-  return made;
-}
-
-function nanosOf(ms: number, seconds: number): number {
-  return Math.round((ms - seconds * 1000) * 1e6);
-}
-
-function fromTime(ms: number | undefined): Timestamp | undefined {
-  return ms === undefined ? undefined : fromMs(ms);
 }
 
 /** A change as it goes out. */

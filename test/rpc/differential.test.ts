@@ -15,6 +15,9 @@ import { envelope, envelopes } from "../support/wire.js";
 /** How long random requests are compared, ms. */
 const TIME_MS = 6000;
 
+/** Most times that so long is added. */
+const MAX_ROUNDS = 6;
+
 let paths: TwoPaths;
 
 beforeAll(async () => {
@@ -249,24 +252,25 @@ describe("the lean path answers as connect does", () => {
   test("whatever is sent", async () => {
     const kinds = new Map<string, number>();
     const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    let running: Promise<unknown> = Promise.resolve();
-    await fc.assert(
-      fc.asyncProperty(probes, async (probe) => {
-        const outcome = compare(probe);
-        running = outcome;
-        const { status, trailers } = await outcome;
-        count(`${status} ${trailers["grpc-status"] ?? ""}`);
-        count("all");
-      }),
-      { numRuns: 100_000, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false },
-    );
-    // The last one is still under way when the time is over, and would be heard in the next test.
-    await running;
-    // It is worth something only if it met each kind of answer often.
-    for (const kind of ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "]) {
-      expect(kinds.get(kind) ?? 0, `${kind}: ${JSON.stringify([...kinds])}`).toBeGreaterThan(5);
+    // It is worth something only if it met each kind of answer often; a machine that is busy needs longer for that.
+    const rare = () => ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "].filter((kind) => (kinds.get(kind) ?? 0) <= 5);
+    for (let round = 0; round === 0 || (round < MAX_ROUNDS && rare().length > 0); round++) {
+      let running: Promise<unknown> = Promise.resolve();
+      await fc.assert(
+        fc.asyncProperty(probes, async (probe) => {
+          const outcome = compare(probe);
+          running = outcome;
+          const { status, trailers } = await outcome;
+          count(`${status} ${trailers["grpc-status"] ?? ""}`);
+          count("all");
+        }),
+        { numRuns: 100_000, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false },
+      );
+      // The last one is still under way when the time is over, and would be heard in the next test.
+      await running;
     }
-  }, 25_000);
+    expect(rare(), JSON.stringify([...kinds])).toEqual([]);
+  }, 60_000);
 
   test("bodies at and over the limit", async () => {
     const path = "/gotaskq.v1.JobService/GetJob";
