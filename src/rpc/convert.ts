@@ -23,6 +23,7 @@ import type { Change } from "../core/backend.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../core/job.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
 import type { JobRequest, Violations } from "../core/validate.js";
+import { hasEntries } from "./codec/fields.js";
 import { JsonText } from "./codec/json-text.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
@@ -72,11 +73,6 @@ export function toJobRequest(found: Violations, request: CreateJobRequest): JobR
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
   };
-}
-
-function hasEntries(map: Readonly<Record<string, string>>): boolean {
-  for (const _key in map) return true;
-  return false;
 }
 
 /** A payload or result as it came in. */

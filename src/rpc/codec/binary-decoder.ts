@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { ByteSource } from "./byte-source.js";
+import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { Odd } from "./odd.js";
@@ -120,12 +121,6 @@ function fieldReaders(field: DescField): [number, ReadField][] {
       },
     ],
   ];
-}
-
-function setGroup(message: Target, group: string, localName: string, value: unknown): void {
-  // The last one wins, and messages are merged.
-  if ((message[group] as { case?: string }).case !== undefined) throw new Odd();
-  message[group] = { case: localName, value };
 }
 
 function mapReader(localName: string, wire: number, read: Read): ReadField {

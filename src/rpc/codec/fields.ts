@@ -1,4 +1,5 @@
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { Odd } from "./odd.js";
 
 /** A message by the names of its members. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -18,6 +19,18 @@ export function memberOf({ localName, oneof }: DescField): (message: Fields) => 
     const member = message[group] as { readonly case: string | undefined; readonly value?: unknown };
     return member.case === localName ? member.value : undefined;
   };
+}
+
+/** Whether a map has any entry. */
+export function hasEntries(map: object): boolean {
+  for (const _key in map) return true;
+  return false;
+}
+
+/** Sets the field of a group; throws `Odd` when one is set: the last one would win, and messages are merged. */
+export function setGroup(message: Record<string, unknown>, group: string, localName: string, value: unknown): void {
+  if ((message[group] as { case?: string }).case !== undefined) throw new Odd();
+  message[group] = { case: localName, value };
 }
 
 /** The value of a field with implicit presence that is not sent, where one comparison tells. */

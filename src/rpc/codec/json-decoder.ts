@@ -9,6 +9,7 @@ import {
 import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { LIMITS } from "../../core/limits.js";
 import { hasManyBrackets, jsonDepth } from "../../core/validate.js";
+import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { Odd } from "./odd.js";
@@ -101,15 +102,15 @@ function refuse(): never {
 
 function messageDecoder(desc: DescMessage): JsonDecoder {
   const fresh = freshOf(desc);
-  let fields: ReadonlyMap<string, ReadField> | undefined;
+  let fields: ReadonlyMap<string, ReadField | undefined> | undefined;
   return (json) => {
-    if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
+    const given = toObject(json);
     // Made at the first message: fields may be of the same type.
-    fields ??= new Map(desc.fields.flatMap(fieldReader));
+    fields ??= new Map(desc.fields.map((field) => [field.jsonName, fieldReader(field)]));
     const message = fresh();
-    for (const name in json) {
+    for (const name in given) {
       const read = fields.get(name);
-      const value = (json as Target)[name];
+      const value = given[name];
       // Of most fields it means that they are not set.
       if (read === undefined || value === null) throw new Odd();
       read(value, message as unknown as Target);
@@ -118,57 +119,40 @@ function messageDecoder(desc: DescMessage): JsonDecoder {
   };
 }
 
-function fieldReader(field: DescField): [string, ReadField][] {
+/** How a field is read; undefined for one that is left to the library. */
+function fieldReader(field: DescField): ReadField | undefined {
   const read = valueReader(field) as ((json: unknown) => unknown) | undefined;
-  if (read === undefined) return [];
-  const { jsonName, localName, oneof } = field;
+  if (read === undefined) return undefined;
+  const { localName, oneof } = field;
   if (field.fieldKind === "list") {
-    return [
-      [
-        jsonName,
-        (json, message) => {
-          if (!Array.isArray(json)) throw new Odd();
-          message[localName] = json.map(read);
-        },
-      ],
-    ];
+    return (json, message) => {
+      if (!Array.isArray(json)) throw new Odd();
+      message[localName] = json.map(read);
+    };
   }
   if (field.fieldKind === "map") {
-    if (field.mapKey !== ScalarType.STRING) return [];
-    return [
-      [
-        jsonName,
-        (json, message) => {
-          if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
-          const map = message[localName] as Target;
-          for (const key in json) {
-            if (key === "__proto__") throw new Odd();
-            map[key] = read((json as Target)[key]);
-          }
-        },
-      ],
-    ];
+    if (field.mapKey !== ScalarType.STRING) return undefined;
+    return (json, message) => {
+      const given = toObject(json);
+      const map = message[localName] as Target;
+      for (const key in given) {
+        if (key === "__proto__") throw new Odd();
+        map[key] = read(given[key]);
+      }
+    };
   }
   if (oneof !== undefined) {
     const group = oneof.localName;
-    return [
-      [
-        jsonName,
-        (json, message) => {
-          if ((message[group] as { case?: string }).case !== undefined) throw new Odd();
-          message[group] = { case: localName, value: read(json) };
-        },
-      ],
-    ];
+    return (json, message) => setGroup(message, group, localName, read(json));
   }
-  return [
-    [
-      jsonName,
-      (json, message) => {
-        message[localName] = read(json);
-      },
-    ],
-  ];
+  return (json, message) => {
+    message[localName] = read(json);
+  };
+}
+
+function toObject(json: unknown): Target {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Odd();
+  return json as Target;
 }
 
 function valueReader({ message, enum: ofEnum, scalar }: DescField): Read | undefined {

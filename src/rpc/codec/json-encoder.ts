@@ -9,7 +9,7 @@ import {
   TimestampSchema,
   ValueSchema,
 } from "@bufbuild/protobuf/wkt";
-import { type Fields, isImplicit, memberOf } from "./fields.js";
+import { type Fields, hasEntries, isImplicit, memberOf } from "./fields.js";
 import { JsonText } from "./json-text.js";
 
 /** The JSON text of a message of one type, with zeros written out. */
@@ -55,7 +55,7 @@ function remembered<T extends Timestamp | Duration>(write: (value: T) => string)
   const places: { seconds: bigint; nanos: number; text: string }[] = [];
   return (value: T) => {
     const { seconds, nanos } = value;
-    const place = Math.trunc(nanos / 1e6) & (PLACES - 1);
+    const place = (nanos / 1e6) & (PLACES - 1);
     const found = places[place];
     if (found !== undefined && found.nanos === nanos && found.seconds === seconds) return found.text;
     const text = write(value);
@@ -130,17 +130,12 @@ function memberWriter(field: DescField): ToText {
     return (values: never[]) => (values.length === 0 ? "[]" : `[${values.map(toText).join(",")}]`);
   if (field.fieldKind === "map") {
     return (map: Record<string, never>) => {
-      if (!hasKeys(map)) return "{}";
+      if (!hasEntries(map)) return "{}";
       const entries = Object.keys(map).map((key) => `${JSON.stringify(key)}:${toText(map[key] as never)}`);
       return `{${entries.join(",")}}`;
     };
   }
   return toText;
-}
-
-function hasKeys(map: object): boolean {
-  for (const _key in map) return true;
-  return false;
 }
 
 function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {
