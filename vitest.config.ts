@@ -24,7 +24,12 @@ export default defineConfig({
     projects: [
       project(
         "unit",
-        ["test/core/**/*.test.ts", "test/server/**/*.test.ts", "test/backends/memory/**/*.test.ts"],
+        [
+          "test/model/**/*.test.ts",
+          "test/core/**/*.test.ts",
+          "test/server/**/*.test.ts",
+          "test/backends/memory/**/*.test.ts",
+        ],
         10_000,
       ),
       project("contract", ["test/backends/contract/**/*.test.ts"], 60_000, [REDIS]),

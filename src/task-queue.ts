@@ -3,21 +3,22 @@ import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
 import type { Backend, BackendOptions, ChangeFilter } from "./core/backend.js";
 import { type Clock, createSystemClock } from "./core/clock.js";
-import { defined } from "./core/defined.js";
 import type { DlqOperations } from "./core/dlq-operations.js";
 import { createEngine } from "./core/engine.js";
-import { fieldInvalid } from "./core/errors.js";
-import type { Handlers, JsonValue } from "./core/handler.js";
-import { createIdGenerator, type IdGenerator } from "./core/ids.js";
-import type { Job } from "./core/job.js";
-import { type CreatedJob, DEFAULT_JOB_DEFAULTS, type JobDefaults, type JobFilter } from "./core/job-operations.js";
-import { type Logger, silentLogger } from "./core/logger.js";
+import { type CreatedJob, DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/job-operations.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import type { JobPage } from "./core/paging.js";
 import type { QueueOperations } from "./core/queue-operations.js";
 import type { QueuePolicy } from "./core/selector.js";
-import type { JobRequest } from "./core/validate.js";
 import type { JobsEvent } from "./core/watch-events.js";
+import { defined } from "./model/defined.js";
+import { fieldInvalid } from "./model/errors.js";
+import type { Handlers, JsonValue } from "./model/handler.js";
+import { createIdGenerator, type IdGenerator } from "./model/ids.js";
+import type { Job } from "./model/job.js";
+import type { JobFilter } from "./model/job-filter.js";
+import { type Logger, silentLogger } from "./model/logger.js";
+import type { JobRequest } from "./model/validate.js";
 
 /** A new job; times and durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {

@@ -1,8 +1,16 @@
 import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
-import { type AbortReason, AttemptAborted, type HandlerContext, type HandlerJob, type Logger } from "./handler.js";
-import type { Progress } from "./job.js";
-import { fromPayloadKind, type JsonValue } from "./json.js";
+import {
+  type AbortReason,
+  attemptAborted,
+  type HandlerContext,
+  type HandlerJob,
+  type JsonValue,
+  toProgress,
+} from "../model/handler.js";
+import type { Progress } from "../model/job.js";
+import type { Logger } from "../model/logger.js";
+import { fromPayloadKind } from "./json.js";
 
 /** A stream of jobs, as far as those that came on it care. */
 export interface JobSource {
@@ -55,7 +63,7 @@ export class Attempt implements HandlerContext {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.aborted !== undefined) this.#controller.abort(abortError(this.aborted));
+      if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "worker"));
     }
     return this.#controller.signal;
   }
@@ -68,8 +76,7 @@ export class Attempt implements HandlerContext {
   // Bound, as handlers take it out of the context.
   readonly progress = (percent: number, message = ""): void => {
     if (!this.isOpen) return;
-    const bounded = Math.min(100, Math.max(0, Number(percent) || 0));
-    this.unwritten = { percent: bounded, message: String(message).slice(0, 1024).toWellFormed() };
+    this.unwritten = toProgress(percent, message);
     this.#reported(this);
   };
 
@@ -81,7 +88,7 @@ export class Attempt implements HandlerContext {
   abort(reason: AbortReason): void {
     if (this.aborted !== undefined) return;
     this.aborted = reason;
-    this.#controller?.abort(abortError(reason));
+    this.#controller?.abort(attemptAborted(reason, "worker"));
   }
 }
 
@@ -126,14 +133,3 @@ export class RemoteJob implements HandlerJob {
     return this.#job.createdAt === undefined ? new Date(0) : timestampDate(this.#job.createdAt);
   }
 }
-
-function abortError(reason: AbortReason): AttemptAborted {
-  return new AttemptAborted(reason, MESSAGES[reason]);
-}
-
-const MESSAGES: Readonly<Record<AbortReason, string>> = {
-  CANCELED: "the job was cancelled",
-  TIMEOUT: "the attempt took longer than the job's timeout",
-  SHUTDOWN: "the worker is shutting down",
-  LEASE_LOST: "the lease was lost: another worker may run the job",
-};

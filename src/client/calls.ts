@@ -1,5 +1,6 @@
 import type { CallOptions } from "@connectrpc/connect";
-import { isPassing, type TaskQueueError, toTaskQueueError } from "./errors.js";
+import type { TaskQueueError } from "../model/errors.js";
+import { isPassing, toTaskQueueError } from "./errors.js";
 import { retryWait, wait } from "./wait.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */

@@ -2,30 +2,13 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { DeadJobFilterSchema, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
 import type { Caller, CallSettings } from "./calls.js";
-import { fromJob, type Job } from "./job.js";
-import type { JobFilter, JobPage } from "./listing.js";
+import { fromJob, type Job, type JobPage } from "./job.js";
 import { presentJob } from "./present.js";
 
-/** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
-export interface DeadJobFilter {
-  readonly queue?: string | undefined;
-  readonly type?: string | undefined;
-  /** Part of the last error; case matters. */
-  readonly errorContains?: string | undefined;
-  /** Died at this time or later. */
-  readonly diedAfter?: number | undefined;
-  /** Died before this time. */
-  readonly diedBefore?: number | undefined;
-}
-
-/** How to treat the chosen dead jobs. */
-export interface BulkOptions extends CallSettings {
-  /** No more than this; 0 or undefined: all. */
-  readonly max?: number | undefined;
-  /** Only count. */
-  readonly dryRun?: boolean | undefined;
-}
+/** How to treat the chosen dead jobs, and how to make the call. */
+export interface BulkCall extends BulkOptions, CallSettings {}
 
 /** Looks into the dead-letter queue, replays and deletes. Errors are `TaskQueueError`s. */
 export interface DlqClient {
@@ -36,11 +19,11 @@ export interface DlqClient {
   /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   replay(id: string, call?: CallSettings): Promise<Job>;
   /** The oldest death first; answers how many. */
-  replayMatching(filter: DeadJobFilter, options?: BulkOptions): Promise<number>;
+  replayMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
   /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   delete(id: string, call?: CallSettings): Promise<void>;
   /** Deletes; the oldest death first; answers how many. */
-  purgeMatching(filter: DeadJobFilter, options?: BulkOptions): Promise<number>;
+  purgeMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
 }
 
 /** Makes the operations on dead jobs. */

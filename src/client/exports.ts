@@ -1,10 +1,12 @@
 /** What both entry points share. */
+export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
+export type { JsonValue } from "../model/handler.js";
+export type { AttemptError, Backoff, JobStatus, Progress } from "../model/job.js";
+export type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
+export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "../model/queue.js";
 export type { CallerOptions, CallSettings } from "./calls.js";
-export type { BulkOptions, DeadJobFilter, DlqClient } from "./dlq.js";
-export { type ErrorReason, type FieldViolation, TaskQueueError } from "./errors.js";
-export type { AttemptError, Backoff, Job, JobChange, JobState, JobStatus, Progress } from "./job.js";
-export type { JsonValue } from "./json.js";
-export type { JobFilter, JobPage } from "./listing.js";
+export type { BulkCall, DlqClient } from "./dlq.js";
+export type { Job, JobChange, JobPage, JobState } from "./job.js";
 export type { NewJob } from "./new-job.js";
-export type { Queue, QueueClient, QueueOrdering, QueueSettings, QueueStats } from "./queues.js";
+export type { QueueClient } from "./queues.js";
 export { type ChangeFilter, createTransportClient, type JobsEvent, type TaskQueueClient } from "./task-queue-client.js";

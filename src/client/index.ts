@@ -2,8 +2,6 @@ import type { CallerOptions } from "./calls.js";
 import { createNodeTransport } from "./node-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 
-/** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
-export * from "./exports.js";
 export {
   type AbortReason,
   AttemptAborted,
@@ -11,10 +9,12 @@ export {
   type HandlerContext,
   type HandlerJob,
   type Handlers,
-  type Logger,
   PermanentError,
   RetryAfterError,
-} from "./handler.js";
+} from "../model/handler.js";
+export type { Logger } from "../model/logger.js";
+/** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
+export * from "./exports.js";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.js";
 
 /** A client that holds a connection. */

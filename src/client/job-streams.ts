@@ -1,8 +1,8 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Lease } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../model/logger.js";
 import type { JobSource } from "./attempt.js";
 import { isPassing, toTaskQueueError } from "./errors.js";
-import type { Logger } from "./handler.js";
 import { retryWait, wait } from "./wait.js";
 import type { WorkerServers } from "./worker-servers.js";
 

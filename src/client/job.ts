@@ -1,35 +1,9 @@
 import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job as JobPb, JobStatus as JobStatusPb } from "../../gen/gotaskq/v1/job_pb.js";
 import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { fromPayloadKind, type JsonValue } from "./json.js";
-
-/** A state of a job. DONE, DEAD and CANCELED are final, but for a replay of a dead job. */
-export type JobStatus = "PENDING" | "RUNNING" | "DONE" | "FAILED" | "DEAD" | "CANCELED";
-
-/** One failed attempt. */
-export interface AttemptError {
-  /** When, ms since 1970. */
-  readonly at: number;
-  readonly error: string;
-  /** Which delivery it was, from 1. */
-  readonly delivery: number;
-  /** Who ran it. */
-  readonly worker: string;
-}
-
-/** A progress report of a handler. */
-export interface Progress {
-  /** 0 to 100. */
-  readonly percent: number;
-  /** Free text. */
-  readonly message: string;
-}
-
-/** The waits between retries: `min(baseDelayMs * 2^(retry - 1), maxDelayMs)` plus a random 0 to 40 % of that. */
-export interface Backoff {
-  readonly baseDelayMs: number;
-  readonly maxDelayMs: number;
-}
+import type { JsonValue } from "../model/handler.js";
+import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
+import { fromPayloadKind } from "./json.js";
 
 /** What can change about a job. Times in ms since 1970. */
 export interface JobState {
@@ -72,6 +46,13 @@ export interface Job extends JobState {
   readonly updatedAt: number;
 }
 
+/** One page of a listing. */
+export interface JobPage {
+  readonly jobs: readonly Job[];
+  /** Asks for the next page; "" when there is none. */
+  readonly nextPageToken: string;
+}
+
 /** One change of one job, without payload and result. */
 export interface JobChange extends JobState {
   readonly jobId: string;
@@ -80,13 +61,6 @@ export interface JobChange extends JobState {
   /** Whether the job was deleted; the rest is then its last state. */
   readonly deleted: boolean;
 }
-
-/** Whether a job of this status will never change again by itself. */
-export function isFinal(status: JobStatus): boolean {
-  return status === "DONE" || status === "DEAD" || status === "CANCELED";
-}
-
-const STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];
 
 /** Statuses as a filter of a request has them. */
 export function toStatuses(statuses: Iterable<JobStatus> = []): JobStatusPb[] {
@@ -127,7 +101,7 @@ function fromState(state: JobPb | JobChangePb): JobState {
   return {
     queue: state.queue,
     type: state.type,
-    status: STATUSES[state.status - 1] ?? "PENDING",
+    status: JOB_STATUSES[state.status - 1] ?? "PENDING",
     priority: state.priority,
     revision: state.revision,
     retryCount: state.retryCount,

@@ -1,8 +1,8 @@
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { ExtendResult } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../model/logger.js";
 import type { Attempt } from "./attempt.js";
 import { isPassing, toTaskQueueError } from "./errors.js";
-import type { Logger } from "./handler.js";
 import { retryWait } from "./wait.js";
 import type { WorkerServers } from "./worker-servers.js";
 

@@ -2,9 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BackoffSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { TaskQueueError } from "./errors.js";
-import type { Backoff } from "./job.js";
-import { type JsonValue, toPayloadKind } from "./json.js";
+import { fieldInvalid } from "../model/errors.js";
+import type { JsonValue } from "../model/handler.js";
+import type { Backoff } from "../model/job.js";
+import { toPayloadKind } from "./json.js";
 
 /** A job to create. Durations in ms. */
 export interface NewJob {
@@ -39,19 +40,19 @@ export interface NewJob {
 export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
   const { queue = "", type, payload, priority = 0, delayMs, runAfter, maxRetries, backoff, timeoutMs, metadata } = job;
   if (delayMs !== undefined && runAfter !== undefined) {
-    throw fieldInvalid(`${path}delayMs`, "cannot be set together with runAfter");
+    throw fieldInvalid([{ field: `${path}delayMs`, description: "cannot be set together with runAfter" }]);
   }
   const int = (field: string, value: number) => {
     if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) return value;
-    throw fieldInvalid(`${path}${field}`, `must be a whole number, got ${value}`);
+    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a whole number, got ${value}` }]);
   };
   const duration = (field: string, ms: number) => {
     if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
-    throw fieldInvalid(`${path}${field}`, `must be a number of ms, got ${ms}`);
+    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a number of ms, got ${ms}` }]);
   };
   const time = (at: Date | number) => {
     if (Number.isFinite(Number(at))) return timestampFromMs(Math.ceil(Number(at)));
-    throw fieldInvalid(`${path}runAfter`, `must be a time, got ${at}`);
+    throw fieldInvalid([{ field: `${path}runAfter`, description: `must be a time, got ${at}` }]);
   };
   const request = create(CreateJobRequestSchema, {
     queue,
@@ -73,11 +74,4 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     });
   }
   return request;
-}
-
-function fieldInvalid(field: string, description: string): TaskQueueError {
-  return new TaskQueueError("INVALID_ARGUMENT", `${field}: ${description}`, {
-    reason: "FIELD_INVALID",
-    violations: [{ field, description }],
-  });
 }

@@ -1,12 +1,8 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { errorText, retryDecision } from "../model/handler-outcome.js";
+import type { RetryDecision } from "../model/outcome.js";
 import { toPayloadKind } from "./json.js";
-
-/** Longest text of an error that the server keeps. */
-const ERROR_LENGTH = 4096;
-
-/** Longest wait before a retry: a year, in ms. */
-const MAX_RETRY_MS = 365 * 86_400_000;
 
 /** How an attempt ended. */
 export type Outcome =
@@ -24,24 +20,13 @@ export function completed(value: unknown): Outcome {
   return { kind: "complete", resultKind, bytes };
 }
 
-/** What a handler threw. Names of errors count, not classes: handlers may have their own copy of us. */
+/** What a handler threw. */
 export function failed(error: unknown): Outcome {
-  const name = error instanceof Error ? error.name : "";
-  let retryKind: JobFailure["retryKind"] = { case: undefined };
-  if (name === "PermanentError") retryKind = { case: "retry", value: Retry.NEVER };
-  if (name === "RetryAfterError") {
-    const afterMs = Number((error as { retryAfterMs?: unknown }).retryAfterMs);
-    if (afterMs >= 0)
-      retryKind = { case: "retryAfter", value: durationFromMs(Math.min(Math.ceil(afterMs), MAX_RETRY_MS)) };
-  }
-  return { kind: "fail", error: errorText(error), retryKind };
+  return { kind: "fail", error: errorText(error), retryKind: toRetryKind(retryDecision(error)) };
 }
 
-function errorText(error: unknown): string {
-  try {
-    const text = String(error instanceof Error ? error.message || error.name : error);
-    return text.slice(0, ERROR_LENGTH).toWellFormed();
-  } catch {
-    return "the handler threw something that has no text";
-  }
+function toRetryKind(decision: RetryDecision): JobFailure["retryKind"] {
+  if (decision === "DEFAULT") return { case: undefined };
+  if (decision === "NEVER") return { case: "retry", value: Retry.NEVER };
+  return { case: "retryAfter", value: durationFromMs(decision.afterMs) };
 }

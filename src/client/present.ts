@@ -1,5 +1,5 @@
 import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
-import { TaskQueueError } from "./errors.js";
+import { TaskQueueError } from "../model/errors.js";
 import { fromJob, type Job } from "./job.js";
 
 /** The job of an answer, which must be there. */

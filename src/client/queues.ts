@@ -7,43 +7,8 @@ import {
   QueueService,
   QueueSettingsSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Queue, QueueSettings } from "../model/queue.js";
 import type { Caller, CallSettings } from "./calls.js";
-
-/** In which order the ready jobs of a queue are handed out. */
-export type QueueOrdering = "PRIORITY" | "RUN_AFTER";
-
-/** What can be changed on a queue. */
-export interface QueueSettings {
-  /** Default `PRIORITY`. */
-  readonly ordering: QueueOrdering;
-  /** Share under the policies `weighted` and `strict`. Default 1. */
-  readonly weight: number;
-  /** Most jobs RUNNING at once; 0 (default): no limit. */
-  readonly maxConcurrency: number;
-  /** Most jobs PENDING at once; 0 (default): no limit. */
-  readonly maxDepth: number;
-}
-
-/** The figures of a queue at one moment. */
-export interface QueueStats {
-  readonly ready: number;
-  readonly scheduled: number;
-  readonly running: number;
-  readonly dead: number;
-  readonly done: number;
-  /** Ms since the oldest ready job became ready; undefined when none is ready. */
-  readonly oldestReadyAgeMs: number | undefined;
-}
-
-/** A named line of jobs. */
-export interface Queue {
-  readonly name: string;
-  readonly settings: QueueSettings;
-  readonly paused: boolean;
-  /** Ms since 1970. */
-  readonly createdAt: number;
-  readonly stats: QueueStats;
-}
 
 /** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
 export interface QueueClient {
@@ -141,6 +106,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       dead: stats?.dead ?? 0,
       done: stats?.done ?? 0,
       oldestReadyAgeMs: stats?.oldestReadyAge && durationMs(stats.oldestReadyAge),
+      completed: Number(stats?.completed ?? 0),
     },
   };
 }

@@ -1,8 +1,8 @@
 import type { CallOptions } from "@connectrpc/connect";
 import { type SettleOutcome, SettleResult } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../model/logger.js";
 import type { Attempt } from "./attempt.js";
 import { isPassing, toTaskQueueError } from "./errors.js";
-import type { Logger } from "./handler.js";
 import type { Outcome } from "./outcome.js";
 import { retryWait, wait } from "./wait.js";
 import type { WorkerServers } from "./worker-servers.js";

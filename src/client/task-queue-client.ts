@@ -1,10 +1,11 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { jobNotFound, TaskQueueError } from "../model/errors.js";
+import { isFinal, type JobStatus } from "../model/job.js";
+import type { JobFilter } from "../model/job-filter.js";
 import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
 import { createDlqClient, type DlqClient } from "./dlq.js";
-import { TaskQueueError } from "./errors.js";
-import { fromChange, fromJob, isFinal, type Job, type JobChange, type JobStatus, toStatuses } from "./job.js";
-import type { JobFilter, JobPage } from "./listing.js";
+import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
 import { createQueueClient, type QueueClient } from "./queues.js";
@@ -91,10 +92,7 @@ export function createTransportClient(transport: Transport, options: CallerOptio
     let last: Job | undefined;
     for await (const job of watchJob(id, call)) last = job;
     if (last !== undefined && isFinal(last.status)) return last;
-    throw new TaskQueueError("NOT_FOUND", `job ${id} was deleted before it ended`, {
-      reason: "JOB_NOT_FOUND",
-      metadata: { job_id: id },
-    });
+    throw jobNotFound(id, `job ${id} was deleted before it ended`);
   }
 
   return {

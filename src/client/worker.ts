@@ -1,17 +1,14 @@
 import { hostname } from "node:os";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Lease } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { ABORT_GRACE_MS, type AbortReason, type Handlers, STUCK_HANDLER_MS } from "../model/handler.js";
+import { type Logger, silentLogger } from "../model/logger.js";
 import { Attempt, type JobSource, RemoteJob } from "./attempt.js";
-import { type AbortReason, type Handlers, type Logger, silentLogger } from "./handler.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { completed, failed, type Outcome } from "./outcome.js";
 import { Settler } from "./settler.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
-
-/** How long a handler whose outcome is decided may hold its slot, ms; and how long it has to heed the abort at the end. */
-const LINGER_MS = 5000;
-const ABORT_GRACE_MS = 500;
 
 /** Settings of a worker. Durations in ms. */
 export interface WorkerOptions {
@@ -215,6 +212,8 @@ class StreamWorker implements Worker {
     const wasOpen = this.#close(attempt);
     this.#forget(attempt);
     attempt.abort("LEASE_LOST");
+    // The server counts this lease as over and sends the next job: it must not wait for a handler that may never end.
+    this.#freeSlot(attempt);
     if (wasOpen) attempt.logger.warn({}, "the lease of a running job ended; its handler was told to stop");
   }
 
@@ -232,7 +231,7 @@ class StreamWorker implements Worker {
     clearTimeout(attempt.timer);
     if (!attempt.hasSlot) this.#remove(attempt);
     // Nothing can stop a handler; one that goes on must not keep the slot for ever.
-    else attempt.timer = setTimeout(() => this.#freeSlot(attempt), LINGER_MS);
+    else attempt.timer = setTimeout(() => this.#freeSlot(attempt), STUCK_HANDLER_MS);
     return true;
   }
 

@@ -1,10 +1,8 @@
+import { type AbortReason, attemptAborted, type HandlerContext, toProgress } from "../model/handler.js";
+import type { Progress } from "../model/job.js";
+import type { Logger } from "../model/logger.js";
 import type { Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { type AbortReason, AttemptAborted, type HandlerContext } from "./handler.js";
-import type { Progress } from "./job.js";
-import { LIMITS } from "./limits.js";
-import type { Logger } from "./logger.js";
-import { cutText } from "./text.js";
 
 /** Least time between two written progress reports of one attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;
@@ -41,7 +39,7 @@ export class Attempt implements HandlerContext {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.aborted !== undefined) this.#controller.abort(abortError(this.aborted));
+      if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "server"));
     }
     return this.#controller.signal;
   }
@@ -60,8 +58,7 @@ export class Attempt implements HandlerContext {
 
   #note(percent: number, message = ""): void {
     if (!this.isOpen) return;
-    const bounded = Math.min(100, Math.max(0, Number(percent) || 0));
-    this.#progress = { percent: bounded, message: cutText(String(message), LIMITS.progressLength).toWellFormed() };
+    this.#progress = toProgress(percent, message);
     if (this.#progressTimer !== undefined) return;
     this.#progressTimer = this.#clock.setTimer(PROGRESS_INTERVAL_MS, () => {
       this.#progressTimer = undefined;
@@ -91,7 +88,7 @@ export class Attempt implements HandlerContext {
   abort(reason: AbortReason): void {
     if (this.aborted !== undefined) return;
     this.aborted = reason;
-    this.#controller?.abort(abortError(reason));
+    this.#controller?.abort(attemptAborted(reason, "server"));
   }
 
   /** The outcome is decided. */
@@ -101,14 +98,3 @@ export class Attempt implements HandlerContext {
     this.#progressTimer?.cancel();
   }
 }
-
-function abortError(reason: AbortReason): AttemptAborted {
-  return new AttemptAborted(reason, MESSAGES[reason]);
-}
-
-const MESSAGES: Readonly<Record<AbortReason, string>> = {
-  CANCELED: "the job was cancelled",
-  TIMEOUT: "the attempt took longer than the job's timeout",
-  SHUTDOWN: "the server is shutting down",
-  LEASE_LOST: "the lease was lost: another worker may run the job",
-};

@@ -1,5 +1,6 @@
-import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "./job.js";
-import type { Queue, QueueSettings } from "./queue.js";
+import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "../model/job.js";
+import type { Outcome, RetryDecision } from "../model/outcome.js";
+import type { Queue, QueueSettings } from "../model/queue.js";
 
 /**
  * The port between the core and what keeps the jobs. Every operation is whole and atomic: of a batch, for each item,
@@ -166,9 +167,6 @@ export interface Completion extends LeaseRef {
   readonly result: Payload | undefined;
 }
 
-/** What to do after a failure: by the job's backoff, never again, or after so many ms (which uses a retry too). */
-export type RetryDecision = "DEFAULT" | "NEVER" | { readonly afterMs: number };
-
 export interface Failure extends LeaseRef {
   readonly error: string;
   readonly retry: RetryDecision;
@@ -182,16 +180,6 @@ export interface Extension extends LeaseRef {
   readonly leaseMs?: number | undefined;
   readonly progress?: Progress | undefined;
 }
-
-/**
- * The answer to a write of a worker.
- *
- * - APPLIED: it was the current token and the write is done.
- * - ALREADY_APPLIED: the same token settled the job before, in the same way.
- * - LEASE_LOST: the token is not current; nothing was changed.
- * - CANCELED: the cancel that was asked for is done, or was.
- */
-export type Outcome = "APPLIED" | "ALREADY_APPLIED" | "LEASE_LOST" | "CANCELED";
 
 /** What a settling write did. `status` and the rest are set when this write changed the job. */
 export interface Settlement {

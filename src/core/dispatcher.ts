@@ -1,8 +1,8 @@
+import type { Logger } from "../model/logger.js";
 import type { Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { Lane, type Place, type Taker } from "./lane.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 import type { QueuePolicy, SelectorQueue } from "./selector.js";
 
 /** Lease calls under way at the same time, all lanes together. */

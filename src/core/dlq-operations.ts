@@ -1,31 +1,12 @@
+import { jobNotFound, jobStateConflict } from "../model/errors.js";
+import type { Job } from "../model/job.js";
+import type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
+import { LIMITS } from "../model/limits.js";
+import { Violations } from "../model/violations.js";
 import type { Backend, RowOutcome } from "./backend.js";
-import { jobNotFound, jobStateConflict } from "./errors.js";
-import type { Job } from "./job.js";
-import { checkId, type JobFilter } from "./job-operations.js";
-import { LIMITS } from "./limits.js";
+import { checkId } from "./job-operations.js";
 import { nextTurn } from "./next-turn.js";
 import { type JobPage, listPages, pageOf, queueNames } from "./paging.js";
-import { Violations } from "./validate.js";
-
-/** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
-export interface DeadJobFilter {
-  readonly queue?: string | undefined;
-  readonly type?: string | undefined;
-  /** Part of the last error; case matters. */
-  readonly errorContains?: string | undefined;
-  /** Died at this time or later. */
-  readonly diedAfter?: number | undefined;
-  /** Died before this time. */
-  readonly diedBefore?: number | undefined;
-}
-
-/** How to treat the chosen dead jobs. */
-export interface BulkOptions {
-  /** No more than this; 0 or undefined: all. */
-  readonly max?: number | undefined;
-  /** Only count. */
-  readonly dryRun?: boolean | undefined;
-}
 
 /** Looks into the dead-letter queue, replays and deletes. */
 export interface DlqOperations {

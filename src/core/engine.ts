@@ -1,12 +1,12 @@
+import { TaskQueueError } from "../model/errors.js";
+import type { Handlers } from "../model/handler.js";
+import type { IdGenerator } from "../model/ids.js";
+import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
-import { TaskQueueError } from "./errors.js";
-import type { Handlers } from "./handler.js";
-import type { IdGenerator } from "./ids.js";
 import { createJobOperations, type JobDefaults, type JobOperations } from "./job-operations.js";
 import { createLeasing, type Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
 import { createQueueOperations, type QueueOperations } from "./queue-operations.js";

@@ -1,6 +1,6 @@
+import type { Logger } from "../model/logger.js";
 import type { LeaseRef } from "./backend.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 
 /** Releases leases that nobody waits for. */
 export interface GiveBack {

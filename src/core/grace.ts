@@ -1,7 +1,7 @@
+import type { Logger } from "../model/logger.js";
 import type { Clock, Timer } from "./clock.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 
 /** How long after the end of a stream its jobs are kept for a worker that comes back, ms. */
 export const GRACE_MS = 10_000;

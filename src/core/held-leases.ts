@@ -1,7 +1,7 @@
+import type { Logger } from "../model/logger.js";
 import type { Change, ExtendResult, Extension, Lease, LeaseRef } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 
 /** How often leases that should be over by what is known here are asked after, ms. */
 const CHECK_MS = 15_000;

@@ -1,13 +1,15 @@
+import { jobNotFound, jobStateConflict, serverDraining } from "../model/errors.js";
+import type { IdGenerator } from "../model/ids.js";
+import { type Backoff, JOB_STATUSES, type Job } from "../model/job.js";
+import type { JobFilter } from "../model/job-filter.js";
+import { LIMITS } from "../model/limits.js";
+import { DEFAULT_QUEUE } from "../model/queue.js";
+import { checkJob, type JobRequest } from "../model/validate.js";
+import { Violations } from "../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "./backend.js";
 import type { Clock } from "./clock.js";
-import { jobNotFound, jobStateConflict, serverDraining } from "./errors.js";
-import type { IdGenerator } from "./ids.js";
-import type { Backoff, Job, JobStatus } from "./job.js";
-import { LIMITS } from "./limits.js";
 import type { Observer } from "./observer.js";
 import { type JobPage, listPages } from "./paging.js";
-import { DEFAULT_QUEUE } from "./queue.js";
-import { checkJob, JOB_STATUSES, type JobRequest, Violations } from "./validate.js";
 
 /** What a job gets that does not say otherwise. */
 export interface JobDefaults {
@@ -22,19 +24,6 @@ export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
   maxRetries: 5,
   backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
 };
-
-/** Which jobs to list. */
-export interface JobFilter {
-  /** Default: every queue. */
-  readonly queue?: string | undefined;
-  /** Default: every status. */
-  readonly statuses?: readonly JobStatus[] | undefined;
-  /** Default: every type. */
-  readonly type?: string | undefined;
-  /** 1 to 1000; default 50. */
-  readonly pageSize?: number | undefined;
-  readonly pageToken?: string | undefined;
-}
 
 /** A created job, or the one its request id had created before. */
 export interface CreatedJob {

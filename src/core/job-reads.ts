@@ -1,5 +1,5 @@
+import type { Job } from "../model/job.js";
 import type { Backend } from "./backend.js";
-import type { Job } from "./job.js";
 
 /** Most jobs read in one call. */
 const BATCH = 1000;

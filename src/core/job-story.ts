@@ -1,5 +1,5 @@
+import type { Job } from "../model/job.js";
 import type { Change } from "./backend.js";
-import type { Job } from "./job.js";
 
 /**
  * The job after a change that says all there is to say, as those of a running job do: no attempt has ended, and there is

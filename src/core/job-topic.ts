@@ -1,9 +1,9 @@
+import { isUnavailable, jobNotFound } from "../model/errors.js";
+import { isFinal, type Job } from "../model/job.js";
 import type { Backend, Change } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { isUnavailable, jobNotFound } from "./errors.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
-import { isFinal, type Job } from "./job.js";
 import type { JobReader, JobReads } from "./job-reads.js";
 import { afterChange, story } from "./job-story.js";
 import { AWAY_MS, type JobEvent } from "./watch-events.js";

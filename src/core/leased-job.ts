@@ -1,5 +1,5 @@
-import type { HandlerJob, JsonValue } from "./handler.js";
-import type { Job } from "./job.js";
+import type { HandlerJob, JsonValue } from "../model/handler.js";
+import type { Job } from "../model/job.js";
 
 /** A job as its handler sees it; the payload is parsed when it is asked for. */
 export class LeasedJob implements HandlerJob {

@@ -1,14 +1,9 @@
+import { STUCK_HANDLER_MS } from "../model/handler.js";
+import type { Logger } from "../model/logger.js";
 import type { Attempt } from "./attempt.js";
 import type { Clock, Timer } from "./clock.js";
-import type { Logger } from "./logger.js";
 
-/** How long a handler whose attempt timed out still holds its slot if it does not end, ms. */
-const LINGER_MS = 5000;
-
-/**
- * Attempts that timed out while their handlers go on. Each keeps its slot until the handler ends, so that no more run
- * than there are slots; but not for ever, so that a handler that hangs does not cost a slot for good.
- */
+/** Attempts whose time was up while their handlers go on. Each keeps its slot until then, for at most `STUCK_HANDLER_MS`. */
 export class Lingering {
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -29,7 +24,7 @@ export class Lingering {
 
   add(attempt: Attempt): void {
     const { id, queue, type } = attempt.lease.job;
-    const timer = this.#clock.setTimer(LINGER_MS, () => {
+    const timer = this.#clock.setTimer(STUCK_HANDLER_MS, () => {
       this.#logger.warn({ job: id, queue, type }, "a handler goes on long after its timeout; its slot is given away");
       this.ended(attempt);
     });

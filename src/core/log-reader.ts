@@ -1,6 +1,6 @@
+import { isUnavailable } from "../model/errors.js";
 import type { Backend, ChangeFilter } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { isUnavailable } from "./errors.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import { AWAY_MS, type JobsEvent } from "./watch-events.js";

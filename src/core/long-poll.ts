@@ -1,7 +1,7 @@
+import { serverDraining } from "../model/errors.js";
 import type { Lease } from "./backend.js";
 import type { Clock } from "./clock.js";
 import type { Demand, Dispatcher } from "./dispatcher.js";
-import { serverDraining } from "./errors.js";
 
 /** Bytes of jobs after which an answer ends: with a last large one it stays below what clients take in one message. */
 const MAX_BYTES = 512 * 1024;

@@ -1,6 +1,6 @@
+import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import type { Logger } from "./logger.js";
 import type { Observer } from "./observer.js";
 
 /** The longest wait between two ticks, ms: a wall clock that jumps ahead is noticed within this. */

@@ -1,4 +1,4 @@
-import type { JobStatus } from "./job.js";
+import type { JobStatus } from "../model/job.js";
 
 /** Told what the core does, for metrics. Each method is called right after the fact and must not throw. */
 export interface Observer {

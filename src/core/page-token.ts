@@ -1,4 +1,4 @@
-import { pageTokenInvalid } from "./errors.js";
+import { pageTokenInvalid } from "../model/errors.js";
 
 /** Where a listing over queues goes on: in this queue, after this position of the backend. */
 export interface PagePosition {

@@ -1,7 +1,7 @@
+import { queueNotFound, TaskQueueError } from "../model/errors.js";
+import { type Job, jobBytes } from "../model/job.js";
+import { LIMITS } from "../model/limits.js";
 import type { Backend, ListPage } from "./backend.js";
-import { queueNotFound, TaskQueueError } from "./errors.js";
-import { type Job, jobBytes } from "./job.js";
-import { LIMITS } from "./limits.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
 /** Queues one page looks into at the most. */

@@ -1,6 +1,6 @@
+import type { IdGenerator } from "../model/ids.js";
 import type { Clock } from "./clock.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
-import type { IdGenerator } from "./ids.js";
 import type { LongPollRequest } from "./long-poll.js";
 import type { WorkerInfo } from "./worker-info.js";
 

@@ -1,9 +1,10 @@
+import { defined } from "../model/defined.js";
+import { fieldInvalid, queueNotFound } from "../model/errors.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "../model/queue.js";
+import { checkQueueSettings } from "../model/validate.js";
+import { Violations } from "../model/violations.js";
 import type { Backend } from "./backend.js";
-import { defined } from "./defined.js";
-import { fieldInvalid, queueNotFound } from "./errors.js";
 import { nextTurn } from "./next-turn.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "./queue.js";
-import { checkQueueSettings, Violations } from "./validate.js";
 
 /** Creates, reads, changes, pauses, empties and deletes queues. */
 export interface QueueOperations {

@@ -1,16 +1,16 @@
+import { queueNotFound, serverDraining } from "../model/errors.js";
+import type { IdGenerator } from "../model/ids.js";
+import type { Logger } from "../model/logger.js";
+import { Violations } from "../model/violations.js";
 import type { ChangeBatch, Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "./backend.js";
 import type { Clock } from "./clock.js";
 import { Dispatcher } from "./dispatcher.js";
-import { queueNotFound, serverDraining } from "./errors.js";
 import { createGiveBack, type GiveBack } from "./give-back.js";
 import { HeldLeases } from "./held-leases.js";
-import type { IdGenerator } from "./ids.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 import { type LongPoll, startLongPoll } from "./long-poll.js";
 import { Pollers } from "./pollers.js";
 import type { QueuePolicy, SelectorQueue } from "./selector.js";
-import { Violations } from "./validate.js";
 import type { WorkerInfo } from "./worker-info.js";
 import {
   checkCompletions,

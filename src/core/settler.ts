@@ -1,9 +1,9 @@
+import type { Payload, Progress } from "../model/job.js";
+import type { Logger } from "../model/logger.js";
+import type { RetryDecision } from "../model/outcome.js";
 import type { Attempt } from "./attempt.js";
-import type { RetryDecision } from "./backend.js";
 import type { Clock } from "./clock.js";
-import type { Payload, Progress } from "./job.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 
 /** What became of an attempt. */
 export type AttemptOutcome =

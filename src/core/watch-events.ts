@@ -1,5 +1,5 @@
+import type { Job } from "../model/job.js";
 import type { Change } from "./backend.js";
-import type { Job } from "./job.js";
 
 /** A heartbeat goes out after this much silence, ms. */
 export const HEARTBEAT_MS = 15_000;

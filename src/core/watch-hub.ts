@@ -1,12 +1,12 @@
+import { isUnavailable, serverDraining } from "../model/errors.js";
+import type { Queue } from "../model/queue.js";
 import type { Backend, ChangeBatch, ChangeFilter } from "./backend.js";
 import type { Clock } from "./clock.js";
-import { isUnavailable, serverDraining } from "./errors.js";
 import type { Feed } from "./feed.js";
 import { Heartbeats } from "./heartbeats.js";
 import { JobReads } from "./job-reads.js";
 import { JobTopic, type JobTopicDeps, JobWatcher } from "./job-topic.js";
 import { LogPages, LogReader } from "./log-reader.js";
-import type { Queue } from "./queue.js";
 import { Waker } from "./waker.js";
 import { AWAY_MS, HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
 

@@ -1,18 +1,15 @@
+import { ABORT_GRACE_MS, type Handlers } from "../model/handler.js";
+import { errorText, retryDecision, toResult } from "../model/handler-outcome.js";
+import type { Logger } from "../model/logger.js";
 import { Attempt } from "./attempt.js";
 import type { ChangeBatch, ExtendResult, Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import type { Handlers } from "./handler.js";
-import { errorText, retryDecision, toResult } from "./handler-outcome.js";
 import { LeasedJob } from "./leased-job.js";
 import type { Leasing } from "./leasing.js";
 import { Lingering } from "./lingering.js";
-import type { Logger } from "./logger.js";
 import { nextTurn } from "./next-turn.js";
 import type { QueueSelector } from "./selector.js";
 import { type AttemptOutcome, Settler } from "./settler.js";
-
-/** How long handlers may take to react to the abort at shutdown, ms. */
-const ABORT_GRACE_MS = 500;
 
 /** How long the last outcomes may take to be written at shutdown, ms. */
 const WRITE_GRACE_MS = 2000;

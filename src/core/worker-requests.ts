@@ -1,8 +1,9 @@
+import { LIMITS } from "../model/limits.js";
+import { cutText } from "../model/text.js";
+import { checkPayload } from "../model/validate.js";
+import type { Violations } from "../model/violations.js";
 import type { Completion, Extension, Failure, LeaseRef } from "./backend.js";
 import type { Demand } from "./dispatcher.js";
-import { LIMITS } from "./limits.js";
-import { cutText } from "./text.js";
-import { checkPayload, type Violations } from "./validate.js";
 
 /** What a worker says of itself; times in ms. */
 export interface WorkerRequest extends Demand {

@@ -1,12 +1,12 @@
+import { serverDraining } from "../model/errors.js";
+import type { Logger } from "../model/logger.js";
 import type { Lease } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Demand, Dispatcher } from "./dispatcher.js";
-import { serverDraining } from "./errors.js";
 import type { GiveBack } from "./give-back.js";
 import { startGrace } from "./grace.js";
 import type { HeldLease, HeldLeases, LeaseHolder } from "./held-leases.js";
 import type { Leasing } from "./leasing.js";
-import type { Logger } from "./logger.js";
 import { nextTurn } from "./next-turn.js";
 import { Waker } from "./waker.js";
 import type { WorkerInfo } from "./worker-info.js";

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { TaskQueueError } from "../core/errors.js";
-import type { Logger } from "../core/logger.js";
+import { TaskQueueError } from "../model/errors.js";
+import type { Logger } from "../model/logger.js";
 import { toConnectError } from "./errors.js";
 
 /** Told of every RPC, for metrics. */

@@ -6,8 +6,8 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import { LIMITS } from "../core/limits.js";
-import type { Logger } from "../core/logger.js";
+import { LIMITS } from "../model/limits.js";
+import type { Logger } from "../model/logger.js";
 import type { Calls } from "./calls.js";
 import type { HttpRequest, HttpResponse } from "./http-handler.js";
 import { createInterceptor } from "./interceptor.js";

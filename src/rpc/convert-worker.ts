@@ -10,10 +10,11 @@ import {
   type SettleOutcome,
   SettleResult,
 } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import type { ExtendResult, Lease, LeaseRef, Outcome, RetryDecision, Settlement } from "../core/backend.js";
-import type { Progress } from "../core/job.js";
-import type { Violations } from "../core/validate.js";
+import type { ExtendResult, Lease, LeaseRef, Settlement } from "../core/backend.js";
 import type { WorkerInfo, WorkerKind } from "../core/worker-info.js";
+import type { Progress } from "../model/job.js";
+import type { Outcome, RetryDecision } from "../model/outcome.js";
+import type { Violations } from "../model/violations.js";
 import { fromJob, toMs } from "./convert.js";
 import { fromDuration, fromMs } from "./times.js";
 

@@ -20,9 +20,10 @@ import {
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { JobCompletion } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../core/backend.js";
-import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../core/job.js";
-import type { Queue, QueueOrdering, QueueSettings } from "../core/queue.js";
-import type { JobRequest, Violations } from "../core/validate.js";
+import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../model/job.js";
+import type { Queue, QueueOrdering, QueueSettings } from "../model/queue.js";
+import type { JobRequest } from "../model/validate.js";
+import type { Violations } from "../model/violations.js";
 import { hasEntries } from "./codec/fields.js";
 import { JsonText } from "./codec/json-text.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";

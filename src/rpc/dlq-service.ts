@@ -1,8 +1,8 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { DeadJobFilter as DeadJobFilterPb, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
-import type { DeadJobFilter } from "../core/dlq-operations.js";
 import type { Engine } from "../core/engine.js";
-import { Violations } from "../core/validate.js";
+import type { DeadJobFilter } from "../model/job-filter.js";
+import { Violations } from "../model/violations.js";
 import { fromJob, toTime } from "./convert.js";
 
 /** DlqService over the core. */

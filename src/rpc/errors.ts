@@ -2,26 +2,20 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { describeViolations, type ErrorReason, type TaskQueueError } from "../core/errors.js";
+import { describeViolations, type ErrorCode, type TaskQueueError } from "../model/errors.js";
 
 /** The domain of every ErrorInfo. */
 export const ERROR_DOMAIN = "gotaskq";
 
-/** Which code each reason goes out with. */
-const CODES: Readonly<Record<ErrorReason, Code>> = {
-  FIELD_INVALID: Code.InvalidArgument,
-  PAGE_TOKEN_INVALID: Code.InvalidArgument,
-  QUEUE_NOT_FOUND: Code.NotFound,
-  JOB_NOT_FOUND: Code.NotFound,
-  QUEUE_EXISTS: Code.AlreadyExists,
-  QUEUE_NOT_EMPTY: Code.FailedPrecondition,
-  JOB_STATE_CONFLICT: Code.FailedPrecondition,
-  LEASE_LOST: Code.FailedPrecondition,
-  QUEUE_FULL: Code.ResourceExhausted,
-  TOO_MANY_STREAMS: Code.ResourceExhausted,
-  WATCH_COMPACTED: Code.OutOfRange,
-  BACKEND_UNAVAILABLE: Code.Unavailable,
-  SERVER_DRAINING: Code.Unavailable,
+/** The codes of the model as the library has them. */
+const CODES: Readonly<Record<ErrorCode, Code>> = {
+  INVALID_ARGUMENT: Code.InvalidArgument,
+  NOT_FOUND: Code.NotFound,
+  ALREADY_EXISTS: Code.AlreadyExists,
+  FAILED_PRECONDITION: Code.FailedPrecondition,
+  RESOURCE_EXHAUSTED: Code.ResourceExhausted,
+  OUT_OF_RANGE: Code.OutOfRange,
+  UNAVAILABLE: Code.Unavailable,
 };
 
 /** An expected failure as a client sees it: the code, the text, and the details of google.rpc. */
@@ -30,7 +24,7 @@ export function toConnectError(error: TaskQueueError): ConnectError {
   const violations = error.violations.map(({ field, description }) => ({ field: toSnakeCase(field), description }));
   const message =
     violations.length > 0 ? describeViolations(violations, Number(metadata.more_violations ?? 0)) : error.message;
-  const result = new ConnectError(message, CODES[reason]);
+  const result = new ConnectError(message, CODES[error.code as ErrorCode]);
   result.details.push({
     desc: ErrorInfoSchema,
     value: create(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: { ...metadata } }),

@@ -6,8 +6,8 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as HealthStatus,
 } from "../../gen/health/v1/health_pb.js";
-import { serverDraining } from "../core/errors.js";
 import type { HealthState } from "../core/health.js";
+import { serverDraining } from "../model/errors.js";
 
 /**
  * grpc.health.v1.Health. All services share one state; "" stands for the server as a whole. As the standard has it,

@@ -3,8 +3,8 @@ import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from 
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
-import { TaskQueueError } from "../core/errors.js";
 import type { HealthState } from "../core/health.js";
+import { TaskQueueError } from "../model/errors.js";
 import { type CallsOptions, createCalls } from "./calls.js";
 import { createConnectHandlers } from "./connect-path.js";
 import { toConnectError } from "./errors.js";

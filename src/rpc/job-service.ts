@@ -15,9 +15,9 @@ import {
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { Engine } from "../core/engine.js";
 import { checkId } from "../core/job-operations.js";
-import { LIMITS } from "../core/limits.js";
-import { Violations } from "../core/validate.js";
 import type { JobEvent, JobsEvent } from "../core/watch-events.js";
+import { LIMITS } from "../model/limits.js";
+import { Violations } from "../model/violations.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
 import { MessageFeed } from "./message-feed.js";
 

@@ -11,7 +11,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { fieldInvalid } from "../core/errors.js";
+import { fieldInvalid } from "../model/errors.js";
 import { toConnectError } from "./errors.js";
 
 const JSON_ERROR = "application/json";

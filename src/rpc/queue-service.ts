@@ -10,8 +10,8 @@ import {
   WatchQueuesResponseSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Engine } from "../core/engine.js";
-import type { QueueSettings } from "../core/queue.js";
-import { Violations } from "../core/validate.js";
+import type { QueueSettings } from "../model/queue.js";
+import { Violations } from "../model/violations.js";
 import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
 
 /** Bounds and default of WatchQueues' min_interval, ms. */

@@ -4,10 +4,10 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { ServerLimitsSchema, type ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import type { Engine } from "../core/engine.js";
 import type { HealthState } from "../core/health.js";
-import { compareIds } from "../core/ids.js";
-import { LIMITS } from "../core/limits.js";
 import { readPageToken, writePageToken } from "../core/page-token.js";
-import { Violations } from "../core/validate.js";
+import { compareIds } from "../model/ids.js";
+import { LIMITS } from "../model/limits.js";
+import { Violations } from "../model/violations.js";
 import { fromWorker } from "./convert-worker.js";
 
 /** What a server tells of itself. */

@@ -1,4 +1,4 @@
-import { LIMITS } from "../core/limits.js";
+import { LIMITS } from "../model/limits.js";
 
 /** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;

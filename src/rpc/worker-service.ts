@@ -14,9 +14,9 @@ import {
 } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Engine } from "../core/engine.js";
 import { GRACE_MS } from "../core/grace.js";
-import { LIMITS } from "../core/limits.js";
-import { Violations } from "../core/validate.js";
 import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../core/worker-stream.js";
+import { LIMITS } from "../model/limits.js";
+import { Violations } from "../model/violations.js";
 import { fromHeartbeat, toMs, toPayload } from "./convert.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
 

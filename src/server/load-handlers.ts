@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Handler, Handlers } from "../core/handler.js";
-import { LIMITS } from "../core/limits.js";
+import type { Handler, Handlers } from "../model/handler.js";
+import { LIMITS } from "../model/limits.js";
 
 /**
  * Loads a module of handlers by type: its default export, an object of functions, or else its named exports that are

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import { isUnavailable } from "../core/errors.js";
 import type { Observer } from "../core/observer.js";
-import type { Queue } from "../core/queue.js";
+import { isUnavailable } from "../model/errors.js";
+import type { Queue } from "../model/queue.js";
 import { type CountSeries, type ObservedSeries, SeriesCounter, SeriesHistogram } from "./series.js";
 
 /** Pairs of queue and type that get metrics of their own, beside those of known types; later ones count as "other". */

@@ -1,6 +1,6 @@
 import { createRedisBackend } from "../../src/backends/redis/redis-backend.js";
 import { silentObserver } from "../../src/core/observer.js";
-import { DEFAULT_QUEUE } from "../../src/core/queue.js";
+import { DEFAULT_QUEUE } from "../../src/model/queue.js";
 import type { Contender } from "./contender.js";
 import { createCounter } from "./contender.js";
 import { createBenchEngine } from "./engine.js";

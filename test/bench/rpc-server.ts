@@ -1,4 +1,4 @@
-import { silentLogger } from "../../src/core/logger.js";
+import { silentLogger } from "../../src/model/logger.js";
 import { readConfig } from "../../src/server/config.js";
 import { startServer } from "../../src/server/server.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { HandlerJob } from "../../src/core/handler.js";
 import type { QueuePolicy } from "../../src/core/selector.js";
+import type { HandlerJob } from "../../src/model/handler.js";
 import { settle } from "../support/fake-clock.js";
 import { started } from "./support/fixture.js";
 import { ManualHandler } from "./support/manual-handler.js";

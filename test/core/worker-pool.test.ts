@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type HandlerJob, PermanentError, RetryAfterError } from "../../src/core/handler.js";
+import { type HandlerJob, PermanentError, RetryAfterError } from "../../src/model/handler.js";
 import { settle } from "../support/fake-clock.js";
 import { running, started } from "./support/fixture.js";
 import { ManualHandler } from "./support/manual-handler.js";

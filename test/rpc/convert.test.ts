@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Violations } from "../../src/core/validate.js";
+import { Violations } from "../../src/model/violations.js";
 import { toPayload } from "../../src/rpc/convert.js";
 
 test("the bytes of a payload are its own, and not a part of the request that they came in", () => {

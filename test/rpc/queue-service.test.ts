@@ -2,7 +2,7 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { type Queue, QueueOrdering } from "../../gen/gotaskq/v1/queue_service_pb.js";
-import { PermanentError } from "../../src/core/handler.js";
+import { PermanentError } from "../../src/model/handler.js";
 import { created, finished, present, reaches, reading, refusal } from "../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../support/server.js";
 import { type Signal, signal } from "../support/signal.js";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { Handler } from "../../src/core/handler.js";
+import type { Handler } from "../../src/model/handler.js";
 import { loadHandlers } from "../../src/server/load-handlers.js";
 
 const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));

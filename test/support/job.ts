@@ -1,5 +1,5 @@
 import type { NewJob } from "../../src/core/backend.js";
-import { createIdGenerator } from "../../src/core/ids.js";
+import { createIdGenerator } from "../../src/model/ids.js";
 
 const ids = createIdGenerator({ now: () => Date.now() }, 7);
 

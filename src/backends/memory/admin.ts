@@ -1,7 +1,7 @@
 import type { QueueName, RowOutcome } from "../../core/backend.js";
-import { jobNotFound, jobStateConflict, queueExists, queueNotEmpty } from "../../core/errors.js";
-import type { Job, JobStatus } from "../../core/job.js";
-import type { Queue, QueueSettings } from "../../core/queue.js";
+import { jobNotFound, jobStateConflict, queueExists, queueNotEmpty } from "../../model/errors.js";
+import type { Job, JobStatus } from "../../model/job.js";
+import type { Queue, QueueSettings } from "../../model/queue.js";
 import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { QueueState } from "./queue-state.js";

@@ -1,6 +1,6 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/change-filter.js";
-import { fieldInvalid, watchCompacted } from "../../core/errors.js";
+import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /** Entries that one read examines at the most. */

@@ -1,5 +1,5 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
-import { memoryFull, queueFull } from "../../core/errors.js";
+import { memoryFull, queueFull } from "../../model/errors.js";
 import { JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";

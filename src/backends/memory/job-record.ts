@@ -1,6 +1,6 @@
 import type { Change } from "../../core/backend.js";
-import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../core/job.js";
 import type { SettleKind } from "../../core/observer.js";
+import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { QueueState } from "./queue-state.js";
 
 /** What a job has only after its first change; kept apart so that waiting jobs stay small. */

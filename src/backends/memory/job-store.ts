@@ -1,11 +1,11 @@
 import type { BackendListener, BackendOptions, Change } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
-import { queueNotFound } from "../../core/errors.js";
-import type { JobStatus } from "../../core/job.js";
-import { TRANSITIONS } from "../../core/job.js";
-import { LIMITS } from "../../core/limits.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
-import { cutText } from "../../core/text.js";
+import { queueNotFound } from "../../model/errors.js";
+import type { JobStatus } from "../../model/job.js";
+import { TRANSITIONS } from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { type JobRecord, type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import { LeaseRequests } from "./lease-requests.js";

@@ -7,7 +7,7 @@ import type {
   LostLease,
   TickResult,
 } from "../../core/backend.js";
-import { type JobStatus, jobBytes } from "../../core/job.js";
+import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../model/job.js";
 import { type JobRecord, type RunRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 
@@ -133,11 +133,7 @@ function loseLease(store: JobStore, record: JobRecord, now: number): JobStatus {
   const run = record.changing;
   run.lostLeases++;
   const poison = run.lostLeases > store.options.maxLostLeases;
-  store.noteError(
-    record,
-    poison ? `poison job: its lease was lost ${run.lostLeases} times` : "the lease ran out: worker gone or stuck",
-    now,
-  );
+  store.noteError(record, poison ? poisonJobError(run.lostLeases) : LEASE_RAN_OUT, now);
   store.endLease(record, undefined, true);
   if (run.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);

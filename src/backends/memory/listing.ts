@@ -1,8 +1,8 @@
 import type { ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
-import { pageTokenInvalid } from "../../core/errors.js";
-import { compareIds, isId } from "../../core/ids.js";
-import { type Job, jobBytes } from "../../core/job.js";
-import { LIMITS } from "../../core/limits.js";
+import { pageTokenInvalid } from "../../model/errors.js";
+import { compareIds, isId } from "../../model/ids.js";
+import { type Job, jobBytes } from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
 import { type JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";

@@ -1,7 +1,7 @@
 import type { NewJob } from "../../core/backend.js";
-import { compareIds } from "../../core/ids.js";
-import { compareReady, compareRunAfter } from "../../core/order.js";
-import type { Queue, QueueSettings } from "../../core/queue.js";
+import { compareIds } from "../../model/ids.js";
+import { compareReady, compareRunAfter } from "../../model/order.js";
+import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobKind, JobPlace, JobRecord } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";

@@ -1,6 +1,6 @@
 import type { Completion, Failure, LeaseRef, Settlement } from "../../core/backend.js";
-import { backoffDelay } from "../../core/backoff.js";
 import type { SettleKind } from "../../core/observer.js";
+import { backoffDelay } from "../../model/backoff.js";
 import type { JobRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { giveBack } from "./lease.js";

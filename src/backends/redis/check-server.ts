@@ -1,4 +1,4 @@
-import type { Logger } from "../../core/logger.js";
+import type { Logger } from "../../model/logger.js";
 import type { Connection } from "./connection.js";
 import { type Keys, SCHEMA_VERSION } from "./keys.js";
 import { plainScript } from "./script.js";

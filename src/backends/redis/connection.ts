@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.js";
-import { backendUnavailable, memoryFull, TaskQueueError } from "../../core/errors.js";
-import type { Logger } from "../../core/logger.js";
+import { backendUnavailable, memoryFull, TaskQueueError } from "../../model/errors.js";
+import type { Logger } from "../../model/logger.js";
 import type { Client } from "./client.js";
 import type { Script } from "./script.js";
 

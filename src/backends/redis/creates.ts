@@ -1,6 +1,6 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
-import { queueFull, queueNotFound } from "../../core/errors.js";
-import type { Job } from "../../core/job.js";
+import { queueFull, queueNotFound } from "../../model/errors.js";
+import type { Job } from "../../model/job.js";
 import { Coalescer } from "./coalescer.js";
 import type { Arg, Reply } from "./connection.js";
 import { readJob, writeSpec } from "./layout.js";

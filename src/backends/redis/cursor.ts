@@ -1,4 +1,4 @@
-import { fieldInvalid } from "../../core/errors.js";
+import { fieldInvalid } from "../../model/errors.js";
 
 /** Where a reader stands in the log of one queue. */
 export interface Position {

@@ -1,5 +1,5 @@
 import type { BackendListener } from "../../core/backend.js";
-import type { Logger } from "../../core/logger.js";
+import type { Logger } from "../../model/logger.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import type { Position } from "./cursor.js";

@@ -1,8 +1,8 @@
 import type { ListDeadQuery, ListPage, ListQuery, RowOutcome } from "../../core/backend.js";
-import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "../../core/errors.js";
-import { isId } from "../../core/ids.js";
-import type { Job, JobStatus } from "../../core/job.js";
-import { LIMITS } from "../../core/limits.js";
+import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "../../model/errors.js";
+import { isId } from "../../model/ids.js";
+import type { Job, JobStatus } from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
 import type { Arg, Reply } from "./connection.js";
 import { idKey, readJob, statusDigits, statusOf } from "./layout.js";
 import type { Locations } from "./locations.js";

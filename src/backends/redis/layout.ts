@@ -1,5 +1,5 @@
 import type { Change, NewJob } from "../../core/backend.js";
-import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../core/job.js";
+import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../model/job.js";
 
 /** How the scripts write a status. */
 const STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];

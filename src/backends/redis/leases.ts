@@ -6,12 +6,12 @@ import type {
   Lease,
   LeaseRef,
   LeaseRequest,
-  Outcome,
   Settlement,
 } from "../../core/backend.js";
-import { jobBytes } from "../../core/job.js";
-import { LIMITS } from "../../core/limits.js";
-import { cutText } from "../../core/text.js";
+import { jobBytes } from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
+import type { Outcome } from "../../model/outcome.js";
+import { cutText } from "../../model/text.js";
 import { Coalescer } from "./coalescer.js";
 import type { Arg } from "./connection.js";
 import { linesOf, readJob, readLeased, statusOf, writeResult } from "./layout.js";

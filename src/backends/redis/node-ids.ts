@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../../core/clock.js";
-import { backendUnavailable } from "../../core/errors.js";
-import { createIdGenerator, type IdGenerator } from "../../core/ids.js";
-import type { Logger } from "../../core/logger.js";
+import { backendUnavailable } from "../../model/errors.js";
+import { createIdGenerator, type IdGenerator, MAX_NODE_ID } from "../../model/ids.js";
+import type { Logger } from "../../model/logger.js";
 import type { Connection } from "./connection.js";
 import type { Keys } from "./keys.js";
 import { plainScript } from "./script.js";
@@ -99,7 +99,7 @@ export class NodeIds implements IdGenerator {
       this.#until = askedAt + LEASE_MS;
       return;
     }
-    throw backendUnavailable("every one of the 1024 node ids is in use");
+    throw backendUnavailable(`every one of the ${MAX_NODE_ID + 1} node ids is in use`);
   }
 
   #arm(ms: number): void {

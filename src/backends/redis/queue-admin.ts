@@ -1,5 +1,5 @@
-import { queueExists, queueNotEmpty, queueNotFound } from "../../core/errors.js";
-import type { Queue, QueueSettings } from "../../core/queue.js";
+import { queueExists, queueNotEmpty, queueNotFound } from "../../model/errors.js";
+import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { Reply } from "./connection.js";
 import { type Directory, GONE_LOG_MS } from "./directory.js";
 import { type QueueCalls, text } from "./queue-calls.js";

@@ -8,11 +8,11 @@ import {
   type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
-import { isUnavailable, TaskQueueError } from "../../core/errors.js";
-import type { IdGenerator } from "../../core/ids.js";
-import { LIMITS } from "../../core/limits.js";
-import type { Logger } from "../../core/logger.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../core/queue.js";
+import { isUnavailable, TaskQueueError } from "../../model/errors.js";
+import type { IdGenerator } from "../../model/ids.js";
+import { LIMITS } from "../../model/limits.js";
+import type { Logger } from "../../model/logger.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { checkSchema, checkServer, RedisUnusable } from "./check-server.js";
 import { createClient, createSubscriber } from "./client.js";
 import { Connection } from "./connection.js";

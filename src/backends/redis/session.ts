@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../core/logger.js";
+import type { Logger } from "../../model/logger.js";
 import { RedisUnusable } from "./check-server.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";

@@ -7,8 +7,8 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { LIMITS } from "../../core/limits.js";
-import { hasManyBrackets, jsonDepth } from "../../core/validate.js";
+import { LIMITS } from "../../model/limits.js";
+import { isDeeper } from "../../model/text.js";
 import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
@@ -39,7 +39,7 @@ export function readJson(decode: JsonDecoder, bytes: Uint8Array): Message {
   const json = parse(text);
   // What could not be decoded is U+FFFD, and half of a surrogate pair an escape; the library drops this one name.
   if (text.includes("\ufffd") || text.includes("\\u") || text.includes('"__proto__"')) throw new Odd();
-  if (hasManyBrackets(text) && jsonDepth(text) > LIMITS.payloadDepth) throw new Odd();
+  if (isDeeper(text, LIMITS.payloadDepth)) throw new Odd();
   for (const colon of LONELY_COLONS) if (text.includes(colon)) throw new Odd();
   if (countNames(json) !== countOf(text, '":')) throw new Odd();
   return decode(json);

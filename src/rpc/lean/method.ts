@@ -1,6 +1,6 @@
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
-import { LIMITS } from "../../core/limits.js";
+import { LIMITS } from "../../model/limits.js";
 import { binaryDecoderOf, readBinary } from "../codec/binary-decoder.js";
 import { binaryEncoderOf } from "../codec/binary-encoder.js";
 import { ByteSink } from "../codec/byte-sink.js";

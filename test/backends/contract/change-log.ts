@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change, ChangeFilter } from "../../../src/core/backend.js";
-import type { JobStatus } from "../../../src/core/job.js";
 import { afterChange } from "../../../src/core/job-story.js";
+import type { JobStatus } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {
   add,

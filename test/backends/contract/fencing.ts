@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, LeaseRef, Outcome } from "../../../src/core/backend.js";
+import type { Backend, LeaseRef } from "../../../src/core/backend.js";
+import type { Outcome } from "../../../src/model/outcome.js";
 import type { Open } from "./harness.js";
 import {
   add,

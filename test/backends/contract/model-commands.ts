@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import type { RetryDecision } from "../../../src/core/backend.js";
-import type { JobStatus, Progress } from "../../../src/core/job.js";
-import type { QueueOrdering } from "../../../src/core/queue.js";
+import type { JobStatus, Progress } from "../../../src/model/job.js";
+import type { RetryDecision } from "../../../src/model/outcome.js";
+import type { QueueOrdering } from "../../../src/model/queue.js";
 
 /** The queues of a model run: one of each ordering, and one with limits. */
 export const QUEUES = ["default", "timed", "narrow"] as const;

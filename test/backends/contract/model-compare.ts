@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import type { Change } from "../../../src/core/backend.js";
-import type { AttemptError, Job } from "../../../src/core/job.js";
+import type { AttemptError, Job } from "../../../src/model/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { LOST, type ModelJob, type NaiveModel } from "./naive-model.js";
 import { pages, readAll } from "./support.js";

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { LeaseRef, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
-import { type ErrorReason, TaskQueueError } from "../../../src/core/errors.js";
-import type { QueueSettings } from "../../../src/core/queue.js";
+import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
+import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 import type { Command, CommandOf, JobChoice, LeaseChoice } from "./model-commands.js";

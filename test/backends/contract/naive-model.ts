@@ -12,9 +12,9 @@ import type {
   RowOutcome,
   Settlement,
 } from "../../../src/core/backend.js";
-import type { ErrorReason } from "../../../src/core/errors.js";
-import type { Job, JobStatus } from "../../../src/core/job.js";
-import type { QueueSettings, QueueStats } from "../../../src/core/queue.js";
+import type { ErrorReason } from "../../../src/model/errors.js";
+import type { Job, JobStatus } from "../../../src/model/job.js";
+import type { QueueSettings, QueueStats } from "../../../src/model/queue.js";
 import { naiveOrder } from "./naive-order.js";
 import { changeOf } from "./support.js";
 

@@ -1,7 +1,7 @@
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { type Clock, createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/core/logger.js";
-import type { QueueSettings } from "../../../src/core/queue.js";
+import { silentLogger } from "../../../src/model/logger.js";
+import type { QueueSettings } from "../../../src/model/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import type { UsableRedis } from "../../support/redis-server.js";
 import { type BackendHarness, Recorder } from "./harness.js";

@@ -10,9 +10,9 @@ import type {
   ListPage,
   NewJob,
 } from "../../../src/core/backend.js";
-import type { ErrorReason } from "../../../src/core/errors.js";
-import type { Job, Payload } from "../../../src/core/job.js";
-import { DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings, type QueueStats } from "../../../src/core/queue.js";
+import type { ErrorReason } from "../../../src/model/errors.js";
+import type { Job, Payload } from "../../../src/model/job.js";
+import { DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings, type QueueStats } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import type { Handlers } from "../../../src/core/handler.js";
+import type { Handlers } from "../../../src/model/handler.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, finished, present, type Refusal, reaches, reading, refusal } from "../../support/rpc.js";
 import { startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";

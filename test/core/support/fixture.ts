@@ -1,13 +1,13 @@
 import { createMemoryBackend, type MemoryBackendOptions } from "../../../src/backends/memory/memory-backend.js";
 import type { Backend, Lease } from "../../../src/core/backend.js";
 import { createEngine, type Engine, type EngineOptions } from "../../../src/core/engine.js";
-import type { Handler } from "../../../src/core/handler.js";
-import { createIdGenerator } from "../../../src/core/ids.js";
-import type { Job, JobStatus } from "../../../src/core/job.js";
 import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/job-operations.js";
-import { silentLogger } from "../../../src/core/logger.js";
 import { type Observer, silentObserver } from "../../../src/core/observer.js";
-import type { JobRequest } from "../../../src/core/validate.js";
+import type { Handler } from "../../../src/model/handler.js";
+import { createIdGenerator } from "../../../src/model/ids.js";
+import type { Job, JobStatus } from "../../../src/model/job.js";
+import { silentLogger } from "../../../src/model/logger.js";
+import type { JobRequest } from "../../../src/model/validate.js";
 import { FakeClock, settle } from "../../support/fake-clock.js";
 import { Faults } from "./faults.js";
 

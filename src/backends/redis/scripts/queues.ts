@@ -1,3 +1,4 @@
+import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { lua } from "./lua.js";
 
 /** What scripts that answer a queue begin with: its settings and figures now. Looking changes nothing. */
@@ -202,8 +203,8 @@ for _, id in ipairs(lost) do
   local s = stateOf(id)
   s.lost = s.lost + 1
   local isPoison = s.lost > maxLost
-  local text = isPoison and 'poison job: its lease was lost ' .. s.lost .. ' times'
-    or 'the lease ran out: worker gone or stuck'
+  local text = isPoison and '${poisonJobError("' .. s.lost .. '")}'
+    or '${LEASE_RAN_OUT}'
   noteError(id, s, text, text, text)
   endLease(id, s, '', '0')
   if s.cancel == 1 then endCanceled(id, s)

@@ -1,3 +1,4 @@
+import { MAX_NODE_ID } from "../../../model/ids.js";
 import { lua } from "./lua.js";
 
 /**
@@ -41,8 +42,8 @@ if node ~= '' then
   if owner and owner ~= ARGV[1] and ends and tonumber(ends) > now then return -1 end
 else
   local used = redis.call('ZCARD', KEYS[1])
-  if used < 1024 then
-    for try = 0, 1023 do
+  if used <= ${MAX_NODE_ID} then
+    for try = 0, ${MAX_NODE_ID} do
       if not redis.call('ZSCORE', KEYS[1], try) then
         node = try
         break

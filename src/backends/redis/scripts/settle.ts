@@ -1,3 +1,4 @@
+import { MAX_JITTER } from "../../../model/backoff.js";
 import { lua } from "./lua.js";
 
 /**
@@ -110,7 +111,7 @@ for at = 7, #ARGV, 6 do
         if mode == 'b' then
           -- backoffDelay of the core, once more: the retry count is known here only.
           wait = math.min(tonumber(sub(limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(limits, 15, 25)))
-          wait = floor(wait + wait * 0.4 * value)
+          wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
         s.runAfter = now + wait
         giveBack(id, s)

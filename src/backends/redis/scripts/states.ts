@@ -1,3 +1,4 @@
+import { LIMITS } from "../../../model/limits.js";
 import { lua } from "./lua.js";
 
 /** The part of the prelude about the states of jobs: reading, writing and changing them. prelude.ts has the texts. */
@@ -169,7 +170,7 @@ local function noteError(id, s, whole, entry, start)
   local raw = call('HGET', base .. 'e', id)
   local attempts = raw and cjson.decode(raw)[2] or {}
   attempts[#attempts + 1] = {now, entry, s.deliveries, s.worker}
-  if #attempts > 10 then table.remove(attempts, 1) end
+  if #attempts > ${LIMITS.attemptErrors} then table.remove(attempts, 1) end
   call('HSET', base .. 'e', id, cjson.encode({whole, attempts}))
   s.error = start
 end

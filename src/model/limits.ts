@@ -25,7 +25,7 @@ export const LIMITS = {
   metadataValueLength: 1024,
   /** Characters of a request id. */
   requestIdLength: 128,
-  /** Longest delay, backoff or timeout: one year. */
+  /** Longest delay, backoff or timeout: 366 days, so that every date within a year fits, across a leap day too. */
   delayMs: 366 * 24 * 3600 * 1000,
   /** Bad fields that one refusal names; the rest are counted. Headers carry them in gRPC: 8 KiB hold these. */
   violations: 30,

@@ -1,14 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { TaskQueueError } from "../../src/core/errors.js";
-import {
-  checkJob,
-  checkPayload,
-  checkQueueSettings,
-  type JobRequest,
-  jsonDepth,
-  toWellFormedJson,
-  Violations,
-} from "../../src/core/validate.js";
+import { TaskQueueError } from "../../src/model/errors.js";
+import { jsonDepth, toWellFormedJson } from "../../src/model/text.js";
+import { checkJob, checkPayload, checkQueueSettings, type JobRequest } from "../../src/model/validate.js";
+import { Violations } from "../../src/model/violations.js";
 
 const NOW = Date.UTC(2026, 5, 1);
 const YEAR_MS = 366 * 24 * 3600 * 1000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { AttemptAborted, type HandlerJob } from "../../src/core/handler.js";
-import type { Job, Payload } from "../../src/core/job.js";
 import { LeasedJob } from "../../src/core/leased-job.js";
+import { AttemptAborted, type HandlerJob } from "../../src/model/handler.js";
+import type { Job, Payload } from "../../src/model/job.js";
 import { newJob } from "../support/job.js";
 
 function handlerJob(payload: Payload | undefined): HandlerJob {

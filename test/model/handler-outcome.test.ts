@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { PermanentError, RetryAfterError } from "../../src/core/handler.js";
-import { errorText, retryDecision, toResult } from "../../src/core/handler-outcome.js";
+import { PermanentError, RetryAfterError } from "../../src/model/handler.js";
+import { errorText, retryDecision, toResult } from "../../src/model/handler-outcome.js";
 
 const YEAR_MS = 366 * 24 * 3600 * 1000;
 
@@ -104,8 +104,8 @@ describe("retryDecision", () => {
     expect(retryDecision(new (class Own extends PermanentError {})("x"))).toBe("NEVER");
   });
 
-  test("retries after the time that a RetryAfterError says, in whole ms and at most a year", () => {
-    expect(retryDecision(new RetryAfterError("x", 1500.9))).toEqual({ afterMs: 1500 });
+  test("retries after the time that a RetryAfterError says, rounded up to whole ms, and at most a year", () => {
+    expect(retryDecision(new RetryAfterError("x", 1500.1))).toEqual({ afterMs: 1501 });
     expect(retryDecision(new RetryAfterError("x", 0))).toEqual({ afterMs: 0 });
     expect(retryDecision(new RetryAfterError("x", Number.POSITIVE_INFINITY))).toEqual({ afterMs: YEAR_MS });
     const named = Object.assign(new Error("x"), { name: "RetryAfterError", retryAfterMs: 20 });

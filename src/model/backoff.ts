@@ -1,7 +1,7 @@
 import type { Backoff } from "./job.js";
 
 /** Largest random part of a backoff, as a share of it. */
-const MAX_JITTER = 0.4;
+export const MAX_JITTER = 0.4;
 
 /**
  * The wait before a retry, in whole ms: `min(base * 2^(retryCount - 1), max)` plus `jitter` x 40 % of that.

@@ -1,5 +1,3 @@
-import type { Clock } from "./clock.js";
-
 /** Start of the id time: 2026-01-01T00:00:00Z. */
 export const ID_EPOCH_MS = Date.UTC(2026, 0, 1);
 
@@ -8,7 +6,7 @@ export const MAX_NODE_ID = 1023;
 
 const SEQUENCE_LIMIT = 4096;
 
-/** Makes job ids. */
+/** Generates job ids. */
 export interface IdGenerator {
   /** The next id, larger than every one before it. */
   next(): string;
@@ -20,7 +18,7 @@ export interface IdGenerator {
  * Strictly increasing in a process, also when the clock stands still or steps back: more than 4096 ids in one
  * millisecond borrow from the next one. Unique across servers as long as no two share a node number.
  */
-export function createIdGenerator(clock: Pick<Clock, "now">, node: number): IdGenerator {
+export function createIdGenerator(clock: { now(): number }, node: number): IdGenerator {
   if (!Number.isInteger(node) || node < 0 || node > MAX_NODE_ID) {
     throw new RangeError(`node must be a whole number from 0 to ${MAX_NODE_ID}, got ${node}`);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { backoffDelay } from "../../src/core/backoff.js";
+import { backoffDelay } from "../../src/model/backoff.js";
 
 const table: readonly [base: number, max: number, retryCount: number, jitter: number, expected: number][] = [
   [100, 5000, 1, 0, 100],

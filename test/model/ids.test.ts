@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareIds, createIdGenerator, ID_EPOCH_MS, isId } from "../../src/core/ids.js";
+import { compareIds, createIdGenerator, ID_EPOCH_MS, isId } from "../../src/model/ids.js";
 
 /** A generator whose wall clock is set by hand. */
 function generatorAt(start: number, node = 5) {

@@ -14,6 +14,33 @@ export type ErrorReason =
   | "BACKEND_UNAVAILABLE"
   | "SERVER_DRAINING";
 
+/** Codes of gRPC that a refusal may carry; `CODE_OF_REASON` says which reason has which. */
+export type ErrorCode =
+  | "INVALID_ARGUMENT"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "FAILED_PRECONDITION"
+  | "RESOURCE_EXHAUSTED"
+  | "OUT_OF_RANGE"
+  | "UNAVAILABLE";
+
+/** The code that each reason goes out with, over every protocol. */
+export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
+  FIELD_INVALID: "INVALID_ARGUMENT",
+  PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
+  QUEUE_NOT_FOUND: "NOT_FOUND",
+  JOB_NOT_FOUND: "NOT_FOUND",
+  QUEUE_EXISTS: "ALREADY_EXISTS",
+  QUEUE_NOT_EMPTY: "FAILED_PRECONDITION",
+  JOB_STATE_CONFLICT: "FAILED_PRECONDITION",
+  LEASE_LOST: "FAILED_PRECONDITION",
+  QUEUE_FULL: "RESOURCE_EXHAUSTED",
+  TOO_MANY_STREAMS: "RESOURCE_EXHAUSTED",
+  WATCH_COMPACTED: "OUT_OF_RANGE",
+  BACKEND_UNAVAILABLE: "UNAVAILABLE",
+  SERVER_DRAINING: "UNAVAILABLE",
+};
+
 /** One bad field of an input. */
 export interface FieldViolation {
   /** Path of the field in camelCase, as in `requests[3].maxRetries`. */
@@ -22,30 +49,38 @@ export interface FieldViolation {
   readonly description: string;
 }
 
-/** An expected failure: the caller can understand it and act on it. Anything else thrown is a bug or a fault. */
+/**
+ * An expected failure that the caller can understand and act on: of the library, of the server, and of a client's call.
+ * Anything else thrown is a bug or a fault.
+ */
 export class TaskQueueError extends Error {
   override readonly name = "TaskQueueError";
-  /** Why. */
-  readonly reason: ErrorReason;
+  /** Why. A client's call that failed without an answer of a GoTaskQ server has its `code` here. */
+  readonly reason: ErrorReason | (string & {});
+  /** The code of gRPC, as in `NOT_FOUND`. */
+  readonly code: string;
   /** The things it is about, by name: queue, job_id, status. */
   readonly metadata: Readonly<Record<string, string>>;
   /** All bad fields, with FIELD_INVALID. */
   readonly violations: readonly FieldViolation[];
-  /** When trying again may help, in milliseconds from now. */
+  /** When trying again may help, in ms from now. */
   readonly retryAfterMs: number | undefined;
 
+  /** `code` defaults to that of the reason. */
   constructor(
-    reason: ErrorReason,
+    reason: ErrorReason | (string & {}),
     message: string,
     details: {
-      metadata?: Record<string, string>;
-      violations?: readonly FieldViolation[];
-      retryAfterMs?: number;
+      code?: string | undefined;
+      metadata?: Readonly<Record<string, string>> | undefined;
+      violations?: readonly FieldViolation[] | undefined;
+      retryAfterMs?: number | undefined;
       cause?: unknown;
     } = {},
   ) {
     super(message, { cause: details.cause });
     this.reason = reason;
+    this.code = details.code ?? CODE_OF_REASON[reason as ErrorReason] ?? reason;
     this.metadata = details.metadata ?? {};
     this.violations = details.violations ?? [];
     this.retryAfterMs = details.retryAfterMs;
@@ -60,7 +95,7 @@ export function fieldInvalid(violations: readonly FieldViolation[], more = 0): T
   });
 }
 
-/** Bad fields spelt out in a message; the others are with the violations. */
+/** Bad fields spelled out in a message; the others are only among the violations. */
 const FIELDS_IN_MESSAGE = 20;
 
 /** The message of bad input. */
@@ -102,10 +137,8 @@ export function queueFull(queue: string, maxDepth?: number): TaskQueueError {
 }
 
 /** No job has this id, or it is not kept any more. */
-export function jobNotFound(id: string): TaskQueueError {
-  return new TaskQueueError("JOB_NOT_FOUND", `job ${id} does not exist, or is not kept any more`, {
-    metadata: { job_id: id },
-  });
+export function jobNotFound(id: string, message = `job ${id} does not exist, or is not kept any more`): TaskQueueError {
+  return new TaskQueueError("JOB_NOT_FOUND", message, { metadata: { job_id: id } });
 }
 
 /** What keeps the jobs has no room for more. */

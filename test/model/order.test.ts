@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { compareReady } from "../../src/core/order.js";
-import type { QueueOrdering, ReadyKey } from "../../src/core/queue.js";
+import { compareReady } from "../../src/model/order.js";
+import type { QueueOrdering, ReadyKey } from "../../src/model/queue.js";
 
 function key(given: Partial<ReadyKey> = {}): ReadyKey {
   return { priority: 5, runAfter: 1000, createdAt: 500, id: "70", ...given };

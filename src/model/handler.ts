@@ -1,26 +1,20 @@
-/** What a worker needs of a logger; a pino logger is one. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-  /** A logger that adds these fields to every line. */
-  child(fields: object): Logger;
-}
+import type { Progress } from "./job.js";
+import { LIMITS } from "./limits.js";
+import type { Logger } from "./logger.js";
+import { cutText } from "./text.js";
 
-/** A logger that says nothing. */
-export const silentLogger: Logger = {
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  child: () => silentLogger,
-};
+/** Any value that JSON can carry. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined };
 
 /**
  * Runs one attempt of a job. What it returns becomes the result: a JSON value, bytes, or nothing. When it throws, the
- * attempt has failed: the job is retried after its backoff, or dead when no retries are left. The same functions run
- * inside a server, by its HANDLERS.
+ * attempt has failed: the job is retried after its backoff, or dead when no retries are left.
  */
 export type Handler = (job: HandlerJob, context: HandlerContext) => unknown;
 
@@ -48,9 +42,9 @@ export interface HandlerJob {
 /** What a handler may use while it runs. */
 export interface HandlerContext {
   /**
-   * Aborted when the attempt should end: the job was cancelled, its timeout passed, the worker shuts down, or the lease
-   * was lost. Its `reason` is an `AttemptAborted`. Throw it (`signal.throwIfAborted()`) to acknowledge; a handler that
-   * returns all the same has completed the job.
+   * Aborted when the attempt should end: the job was cancelled, its timeout passed, the server shuts down, or the
+   * lease was lost. Its `reason` is an `AttemptAborted`. Throw it (`signal.throwIfAborted()`) to acknowledge; a handler
+   * that returns all the same has completed the job.
    */
   readonly signal: AbortSignal;
   /** Reports how far it is: 0 to 100, and a text. Cheap: at most ten reports a second are written, the last always. */
@@ -89,4 +83,33 @@ export class RetryAfterError extends Error {
   ) {
     super(message);
   }
+}
+
+/**
+ * How long a handler that goes on after its timeout keeps its slot, ms. It keeps it so that no more handlers run than there
+ * are slots, but not forever, so that one that hangs does not cost a slot for good. When the lease was lost, the slot is
+ * free at once: the server counts the job as nobody's and hands out the next.
+ */
+export const STUCK_HANDLER_MS = 5000;
+
+/** How long handlers have to react to the abort at shutdown, ms. */
+export const ABORT_GRACE_MS = 500;
+
+const ABORT_MESSAGES: Readonly<Record<Exclude<AbortReason, "SHUTDOWN">, string>> = {
+  CANCELED: "the job was cancelled",
+  TIMEOUT: "the attempt took longer than the job's timeout",
+  LEASE_LOST: "the lease was lost: another worker may run the job",
+};
+
+/** The reason to abort a handler's signal with. `host` is what runs the handler, as in "the worker is shutting down". */
+export function attemptAborted(reason: AbortReason, host: "server" | "worker"): AttemptAborted {
+  return new AttemptAborted(reason, reason === "SHUTDOWN" ? `the ${host} is shutting down` : ABORT_MESSAGES[reason]);
+}
+
+/** A progress report as it is kept: the percentage within 0 to 100, the message cut to its limit. */
+export function toProgress(percent: unknown, message: unknown = ""): Progress {
+  return {
+    percent: Math.min(100, Math.max(0, Number(percent) || 0)),
+    message: cutText(String(message), LIMITS.progressLength).toWellFormed(),
+  };
 }

@@ -1,3 +1,5 @@
+import { utf8Length } from "./text.js";
+
 /**
  * The life of a job. Nothing but these steps is legal; a backend takes each in one atomic operation.
  *
@@ -26,6 +28,9 @@ export const TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
 
 /** A state of a job; the table is above. */
 export type JobStatus = "PENDING" | "RUNNING" | "DONE" | "FAILED" | "DEAD" | "CANCELED";
+
+/** Every status, in the order of the protos. */
+export const JOB_STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];
 
 /** Whether a job of this status will never change again by itself. */
 export function isFinal(status: JobStatus): boolean {
@@ -122,5 +127,13 @@ const JOB_OVERHEAD_BYTES = 200;
 /** Bytes of a payload: of JSON text, in UTF-8. */
 export function payloadBytes(payload: Payload | undefined): number {
   if (payload === undefined) return 0;
-  return typeof payload === "string" ? Buffer.byteLength(payload) : payload.byteLength;
+  return typeof payload === "string" ? utf8Length(payload) : payload.byteLength;
+}
+
+/** What is recorded when a lease ran out and nobody settled the job. */
+export const LEASE_RAN_OUT = "the lease ran out: worker gone or stuck";
+
+/** What is recorded when a job goes to the dead-letter queue because it lost this many leases. */
+export function poisonJobError(lostLeases: number | string): string {
+  return `poison job: its lease was lost ${lostLeases} times`;
 }

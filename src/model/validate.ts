@@ -1,0 +1,80 @@
+import { type Backoff, type Payload, payloadBytes } from "./job.js";
+import { LIMITS } from "./limits.js";
+import type { QueueSettings } from "./queue.js";
+import { hasLoneSurrogate, isDeeper } from "./text.js";
+import type { Violations } from "./violations.js";
+
+/** What a caller says of a new job. Times and durations in ms. */
+export interface JobRequest {
+  /** Default: `default`. */
+  readonly queue?: string | undefined;
+  readonly type: string;
+  /** JSON text, or bytes. */
+  readonly payload?: Payload | undefined;
+  readonly priority?: number | undefined;
+  /** From now; not together with runAfter. */
+  readonly delayMs?: number | undefined;
+  /** Ms since 1970. */
+  readonly runAfter?: number | undefined;
+  readonly maxRetries?: number | undefined;
+  readonly backoff?: Partial<Backoff> | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** Checks a new job. */
+export function checkJob(violations: Violations, job: JobRequest, now: number): void {
+  if (job.queue) violations.queueName("queue", job.queue);
+  violations.text("type", job.type ?? "", 1, LIMITS.typeLength);
+  checkPayload(violations, "payload", job.payload);
+  violations.integer("priority", job.priority, 0, LIMITS.priority);
+  violations.integer("maxRetries", job.maxRetries, 0, LIMITS.maxRetries);
+  violations.duration("delay", job.delayMs);
+  violations.duration("timeout", job.timeoutMs);
+  violations.duration("backoff.baseDelay", job.backoff?.baseDelayMs);
+  violations.duration("backoff.maxDelay", job.backoff?.maxDelayMs);
+  violations.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
+  if (job.runAfter !== undefined && !(Number.isFinite(job.runAfter) && job.runAfter <= now + LIMITS.delayMs)) {
+    violations.add("runAfter", "must be a time, at most 1 year from now");
+  }
+  if (job.delayMs !== undefined && job.runAfter !== undefined) {
+    violations.add("runAfter", "must not be set together with a delay");
+  }
+  if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
+}
+
+function checkMetadata(violations: Violations, field: string, metadata: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(metadata);
+  if (entries.length > LIMITS.metadataEntries) {
+    violations.add(field, `must have at most ${LIMITS.metadataEntries} entries, has ${entries.length}`);
+    return;
+  }
+  for (const [key, value] of entries) {
+    const name = key.slice(0, LIMITS.metadataKeyLength).toWellFormed();
+    violations.text(`${field} key "${name}"`, key, 1, LIMITS.metadataKeyLength);
+    violations.text(`${field}["${name}"]`, value, 0, LIMITS.metadataValueLength);
+  }
+}
+
+/** Checks a payload or result: size, depth, well-formed text. */
+export function checkPayload(violations: Violations, field: string, payload: Payload | undefined): void {
+  if (payload === undefined) return;
+  const isText = typeof payload === "string";
+  const size = payloadBytes(payload);
+  if (size > LIMITS.payloadBytes) {
+    violations.add(isText ? field : `${field}Bytes`, `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`);
+  } else if (isText && isDeeper(payload, LIMITS.payloadDepth)) {
+    violations.add(field, `must not be nested more than ${LIMITS.payloadDepth} deep`);
+  } else if (isText && hasLoneSurrogate(payload)) violations.add(field, "has text that is not well-formed Unicode");
+}
+
+/** Checks the settings of a queue. */
+export function checkQueueSettings(violations: Violations, path: string, settings: Partial<QueueSettings>): void {
+  violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
+  violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
+  violations.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
+  if (settings.ordering !== undefined && settings.ordering !== "PRIORITY" && settings.ordering !== "RUN_AFTER") {
+    violations.add(`${path}ordering`, "must be PRIORITY or RUN_AFTER");
+  }
+}
