@@ -1,9 +1,10 @@
 /** GoTaskQ as a library: `import { createTaskQueue } from "gotaskq"`. */
-export type { DlqOperations } from "./core/dlq-operations.js";
-export type { CreatedJob } from "./core/job-operations.js";
+
 export type { Observer, SettleKind } from "./core/observer.js";
-export type { JobPage } from "./core/paging.js";
-export type { QueueOperations } from "./core/queue-operations.js";
+export type { DlqOperations } from "./core/operations/dlq-operations.js";
+export type { CreatedJob } from "./core/operations/job-operations.js";
+export type { JobPage } from "./core/operations/paging.js";
+export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/selector.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";
 export {

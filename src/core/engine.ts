@@ -4,17 +4,17 @@ import type { IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { createDlqOperations, type DlqOperations } from "./dlq-operations.js";
-import { createJobOperations, type JobDefaults, type JobOperations } from "./job-operations.js";
 import { createLeasing, type Leasing } from "./leasing.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
-import { createQueueOperations, type QueueOperations } from "./queue-operations.js";
-import { RemoteWorkers } from "./remote-workers.js";
+import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
+import { createJobOperations, type JobDefaults, type JobOperations } from "./operations/job-operations.js";
+import { createQueueOperations, type QueueOperations } from "./operations/queue-operations.js";
+import { WorkerPool } from "./pool/worker-pool.js";
+import { RemoteWorkers } from "./remote/remote-workers.js";
+import type { WorkerInfo } from "./remote/worker-info.js";
 import { createQueueSelector, type QueuePolicy } from "./selector.js";
-import { WatchHub } from "./watch-hub.js";
-import type { WorkerInfo } from "./worker-info.js";
-import { WorkerPool } from "./worker-pool.js";
+import { WatchHub } from "./watch/watch-hub.js";
 
 /** Wait before the queues are read again after the backend failed, ms. */
 const RETRY_MS = 1000;

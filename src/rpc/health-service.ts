@@ -6,14 +6,25 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as HealthStatus,
 } from "../../gen/health/v1/health_pb.js";
-import type { HealthState } from "../core/health.js";
 import { serverDraining } from "../model/errors.js";
+
+/** Whether the server can serve calls now, as whoever runs the server knows it. */
+export interface HealthSource {
+  /** Whether calls are served. */
+  readonly isServing: boolean;
+  /** Whether the server shuts down. */
+  readonly isDraining: boolean;
+  /** Whether watches should end. */
+  readonly isClosed: boolean;
+  /** Calls `changed` whenever one of these may have changed, until the returned function is called. */
+  watch(changed: () => void): () => void;
+}
 
 /**
  * grpc.health.v1.Health. All services share one state; "" stands for the server as a whole. As the standard has it,
  * Check of an unknown service is NOT_FOUND, and Watch of one tells SERVICE_UNKNOWN and stays open.
  */
-export function createHealthService(health: HealthState, services: ReadonlySet<string>): ServiceImpl<typeof Health> {
+export function createHealthService(health: HealthSource, services: ReadonlySet<string>): ServiceImpl<typeof Health> {
   const isKnown = (service: string) => service === "" || services.has(service);
 
   function statusOf(service: string): HealthStatus {

@@ -3,11 +3,11 @@ import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from 
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
-import type { HealthState } from "../core/health.js";
 import { TaskQueueError } from "../model/errors.js";
 import { type CallsOptions, createCalls } from "./calls.js";
 import { createConnectHandlers } from "./connect-path.js";
 import { toConnectError } from "./errors.js";
+import type { HealthSource } from "./health-service.js";
 import type { CallContext } from "./lean/context.js";
 import { Http1Exchange } from "./lean/http1-exchange.js";
 import { Http2Exchange } from "./lean/http2-exchange.js";
@@ -27,7 +27,7 @@ export type HttpResponse = ServerResponse | Http2ServerResponse;
 /** Settings of the handler. */
 export interface RpcHandlerOptions extends CallsOptions {
   /** What the health services tell. */
-  readonly health: HealthState;
+  readonly health: HealthSource;
   /** What ServerService tells. */
   readonly info: Omit<ServerInfo, "maxStreams">;
   /** Answers what is no RPC. */

@@ -14,8 +14,8 @@ import {
   WatchJobsResponseSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { Engine } from "../core/engine.js";
-import { checkId } from "../core/job-operations.js";
-import type { JobEvent, JobsEvent } from "../core/watch-events.js";
+import { checkId } from "../core/operations/job-operations.js";
+import type { JobEvent, JobsEvent } from "../core/watch/watch-events.js";
 import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";

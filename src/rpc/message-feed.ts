@@ -1,4 +1,4 @@
-import type { Feed } from "../core/feed.js";
+import type { Feed } from "../core/watch/feed.js";
 
 /** The messages of a feed: each is made of its event when a reader has room for it. */
 export class MessageFeed<T extends object, M> implements AsyncIterable<M> {

@@ -3,12 +3,13 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { ServerLimitsSchema, type ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import type { Engine } from "../core/engine.js";
-import type { HealthState } from "../core/health.js";
-import { readPageToken, writePageToken } from "../core/page-token.js";
+import { readPageToken, writePageToken } from "../core/operations/page-token.js";
 import { compareIds } from "../model/ids.js";
 import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";
 import { fromWorker } from "./convert-worker.js";
+
+import type { HealthSource } from "./health-service.js";
 
 /** What a server tells of itself. */
 export interface ServerInfo {
@@ -29,7 +30,7 @@ const LISTING = "workers";
 /** ServerService over the core. */
 export function createServerService(
   engine: Engine,
-  health: HealthState,
+  health: HealthSource,
   info: ServerInfo,
 ): ServiceImpl<typeof ServerService> {
   return {

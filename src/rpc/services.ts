@@ -9,9 +9,8 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
 import type { Engine } from "../core/engine.js";
-import type { HealthState } from "../core/health.js";
 import { createDlqService } from "./dlq-service.js";
-import { createHealthService } from "./health-service.js";
+import { createHealthService, type HealthSource } from "./health-service.js";
 import { createJobService } from "./job-service.js";
 import { createQueueService } from "./queue-service.js";
 import { createReflectionServices } from "./reflection-service.js";
@@ -25,7 +24,7 @@ export interface Served<S extends DescService = DescService> {
 }
 
 /** Every service of this server. */
-export function createServices(engine: Engine, health: HealthState, info: ServerInfo): readonly Served[] {
+export function createServices(engine: Engine, health: HealthSource, info: ServerInfo): readonly Served[] {
   const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
   const all = [...descs, ServerReflection, ServerReflectionAlpha];
   const reflection = createReflectionServices(all);

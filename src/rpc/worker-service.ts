@@ -13,8 +13,8 @@ import {
   type WorkerService,
 } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Engine } from "../core/engine.js";
-import { GRACE_MS } from "../core/grace.js";
-import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../core/worker-stream.js";
+import { RECONNECT_GRACE_MS } from "../core/remote/reconnect-grace-period.js";
+import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../core/remote/worker-stream.js";
 import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";
 import { fromHeartbeat, toMs, toPayload } from "./convert.js";
@@ -109,7 +109,7 @@ function fromNotice(event: Exclude<WorkerStreamEvent, { readonly kind: "lease" }
           lease: durationFromMs(event.leaseMs),
           maxInFlight: event.maxInFlight,
           heartbeatInterval: durationFromMs(STREAM_HEARTBEAT_MS),
-          grace: durationFromMs(GRACE_MS),
+          grace: durationFromMs(RECONNECT_GRACE_MS),
         },
       };
     case "cancel":

@@ -2,7 +2,7 @@ import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
 import { hidePassword, parseRedisUrl, URL_FORMS } from "../backends/redis/url.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
-import { DEFAULT_JOB_DEFAULTS } from "../core/job-operations.js";
+import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../core/selector.js";
 import { MAX_NODE_ID } from "../model/ids.js";
 import { LIMITS } from "../model/limits.js";

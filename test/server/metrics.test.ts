@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
-import { createBuiltinHandlers } from "../../src/core/builtin-handlers.js";
 import { createSystemClock } from "../../src/core/clock.js";
+import { createBuiltinHandlers } from "../../src/server/builtin-handlers.js";
 import { type Exposition, readExposition, type Series } from "../support/exposition.js";
 import { untilOpenStreams } from "../support/metrics.js";
 import { created, finished, payload, reaches, reading, refusal } from "../support/rpc.js";

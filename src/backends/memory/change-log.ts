@@ -1,5 +1,5 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
-import { matchesChange } from "../../core/change-filter.js";
+import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 

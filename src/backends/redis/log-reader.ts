@@ -1,5 +1,5 @@
 import type { ChangeFilter, ChangePage } from "../../core/backend.js";
-import { matchesChange } from "../../core/change-filter.js";
+import { matchesChange } from "../../core/watch/change-filter.js";
 import { watchCompacted } from "../../model/errors.js";
 import { type Position, readCursor, writeCursor } from "./cursor.js";
 import type { LogEntry } from "./log-entry.js";

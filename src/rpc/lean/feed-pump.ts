@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { Feed, FeedReader } from "../../core/feed.js";
+import type { Feed, FeedReader } from "../../core/watch/feed.js";
 import { type CloseStream, codeOfAbort } from "../calls.js";
 import type { MessageFeed } from "../message-feed.js";
 import type { LeanCall } from "./call.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Change, ChangeFilter } from "../../../src/core/backend.js";
-import { afterChange } from "../../../src/core/job-story.js";
+import { afterChange } from "../../../src/core/watch/states-since.js";
 import type { JobStatus } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {

@@ -1,6 +1,6 @@
 import type { Completion, Lease } from "../../../src/core/backend.js";
-import type { PollRequest, StreamRequest } from "../../../src/core/worker-requests.js";
-import type { WorkerStreamEvent } from "../../../src/core/worker-stream.js";
+import type { PollRequest, StreamRequest } from "../../../src/core/remote/worker-requests.js";
+import type { WorkerStreamEvent } from "../../../src/core/remote/worker-stream.js";
 import { settle } from "../../support/fake-clock.js";
 import { collect } from "./async.js";
 import type { Fixture } from "./fixture.js";

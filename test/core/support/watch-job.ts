@@ -1,4 +1,4 @@
-import type { WatchEvent } from "../../../src/core/watch-events.js";
+import type { WatchEvent } from "../../../src/core/watch/watch-events.js";
 import type { Job } from "../../../src/model/job.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Collected, collect } from "./async.js";

@@ -1,0 +1,120 @@
+import { jobNotFound, jobStateConflict } from "../../model/errors.js";
+import type { Job } from "../../model/job.js";
+import type { BulkOptions, DeadJobFilter, JobFilter } from "../../model/job-filter.js";
+import { LIMITS } from "../../model/limits.js";
+import { Violations } from "../../model/violations.js";
+import type { Backend, RowOutcome } from "../backend.js";
+import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { checkId } from "./job-operations.js";
+import { type JobPage, listPages, pageOf, queueNames } from "./paging.js";
+
+/** Looks into the dead-letter queue, replays and deletes. */
+export interface DlqOperations {
+  /** The latest death first within a queue. */
+  list(filter: Omit<JobFilter, "statuses">): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  get(id: string): Promise<Job>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  replay(id: string): Promise<Job>;
+  /** The oldest death first; answers how many. Jobs that die after the call began are not touched. */
+  replayMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  remove(id: string): Promise<void>;
+  /** The oldest death first; answers how many. */
+  purgeMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
+}
+
+/** Makes the operations. */
+export function createDlqOperations(backend: Backend): DlqOperations {
+  /** Walks through the dead jobs that match and lets `apply` do its work on each page. */
+  async function forMatching(
+    filter: DeadJobFilter,
+    { max = 0, dryRun = false }: BulkOptions,
+    violations: Violations,
+    apply: (ids: readonly string[]) => Promise<readonly RowOutcome[]>,
+  ): Promise<number> {
+    if (filter.queue) violations.queueName("filter.queue", filter.queue);
+    violations.integer("max", max, 0, 2 ** 31 - 1);
+    violations.throwIfAny();
+    const startedAt = await backend.now();
+    const limit = max || Number.POSITIVE_INFINITY;
+    let count = 0;
+    const wanted = filter.queue || undefined;
+    for (const queue of await queueNames(backend, wanted)) {
+      if (count >= limit) break;
+      let after: string | undefined;
+      do {
+        const query = {
+          queue,
+          type: filter.type || undefined,
+          after,
+          limit: LIMITS.pageSize,
+          order: "OLDEST" as const,
+        };
+        const page = await pageOf(wanted, () => backend.listDead(query));
+        after = page.next;
+        const ids = page.jobs.filter((job) => matches(filter, job, startedAt)).map(({ id }) => id);
+        const chosen = ids.slice(0, limit - count);
+        if (dryRun) count += chosen.length;
+        else if (chosen.length > 0) count += (await apply(chosen)).filter((row) => row.outcome === "APPLIED").length;
+        await yieldToEventLoop();
+      } while (after !== undefined && count < limit);
+    }
+    return count;
+  }
+
+  return {
+    async list({ queue, type, pageSize, pageToken }) {
+      const violations = new Violations();
+      if (queue) violations.queueName("queue", queue);
+      violations.pageSize("pageSize", pageSize);
+      violations.throwIfAny();
+      const request = { queue: queue || undefined, pageSize, pageToken, filter: JSON.stringify(["dead", type ?? ""]) };
+      return listPages(backend, request, (name, after, limit, maxBytes) =>
+        backend.listDead({ queue: name, type: type || undefined, after, limit, maxBytes, order: "NEWEST" }),
+      );
+    },
+
+    async get(id) {
+      checkId(id);
+      const [job] = await backend.get([id]);
+      if (job === undefined) throw jobNotFound(id);
+      if (job.status !== "DEAD") throw jobStateConflict(id, job.status, "DEAD");
+      return job;
+    },
+
+    async replay(id) {
+      checkId(id);
+      const [row] = await backend.replay([id]);
+      return applied(id, row);
+    },
+
+    replayMatching: (filter, options = {}, violations = new Violations()) =>
+      forMatching(filter, options, violations, (ids) => backend.replay(ids)),
+
+    async remove(id) {
+      checkId(id);
+      const [row] = await backend.remove([id], ["DEAD"]);
+      applied(id, row);
+    },
+
+    purgeMatching: (filter, options = {}, violations = new Violations()) =>
+      forMatching(filter, options, violations, (ids) => backend.remove(ids, ["DEAD"])),
+  };
+}
+
+function applied(id: string, row: RowOutcome | undefined): Job {
+  if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
+  if (row?.outcome !== "APPLIED") throw jobNotFound(id);
+  return row.job;
+}
+
+function matches(filter: DeadJobFilter, job: Job, startedAt: number): boolean {
+  const diedAt = job.finishedAt ?? 0;
+  return (
+    diedAt <= startedAt &&
+    (filter.errorContains === undefined || job.error.includes(filter.errorContains)) &&
+    (filter.diedAfter === undefined || diedAt >= filter.diedAfter) &&
+    (filter.diedBefore === undefined || diedAt < filter.diedBefore)
+  );
+}

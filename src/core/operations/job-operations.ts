@@ -1,0 +1,227 @@
+import { jobNotFound, jobStateConflict, serverDraining } from "../../model/errors.js";
+import type { IdGenerator } from "../../model/ids.js";
+import { type Backoff, JOB_STATUSES, type Job } from "../../model/job.js";
+import type { JobFilter } from "../../model/job-filter.js";
+import { LIMITS } from "../../model/limits.js";
+import { DEFAULT_QUEUE } from "../../model/queue.js";
+import { checkJob, type JobRequest } from "../../model/validate.js";
+import { Violations } from "../../model/violations.js";
+import type { Backend, EnqueueResult, NewJob } from "../backend.js";
+import type { Clock } from "../clock.js";
+import type { Observer } from "../observer.js";
+import { type JobPage, listPages } from "./paging.js";
+
+/** What a job gets that does not say otherwise. */
+export interface JobDefaults {
+  /** Default 5. */
+  readonly maxRetries: number;
+  /** Default 100 ms, 5000 ms. */
+  readonly backoff: Backoff;
+}
+
+/** The defaults of `JobDefaults`. */
+export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
+  maxRetries: 5,
+  backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
+};
+
+/** A created job, or the one its request id had created before. */
+export interface CreatedJob {
+  readonly job: Job;
+  readonly deduplicated: boolean;
+}
+
+/** Creates, reads, lists, cancels and deletes jobs. */
+export interface JobOperations {
+  /** One job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. `violations` may bring bad fields violations before. */
+  create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
+  /** 1 to 1000 jobs, all or none; answers in order. */
+  createBatch(
+    requests: readonly JobRequest[],
+    violations?: Violations,
+  ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  /** `queue` is where it may be, if the caller knows. JOB_NOT_FOUND. */
+  get(id: string, queue?: string): Promise<Job>;
+  list(filter: JobFilter, violations?: Violations): Promise<JobPage>;
+  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  cancel(id: string): Promise<Job>;
+  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  remove(id: string): Promise<void>;
+  /** From now on creates are refused with SERVER_DRAINING. */
+  close(): void;
+}
+
+const NO_METADATA: Readonly<Record<string, string>> = {};
+
+/** What the operations are made of. */
+export interface JobOperationsDeps {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly observer: Observer;
+}
+
+/** Makes the operations. */
+export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
+  const { backend, clock, ids, observer } = deps;
+  let isClosed = false;
+
+  function toNewJob(request: JobRequest): NewJob {
+    const { backoff } = request;
+    return {
+      id: ids.next(),
+      queue: request.queue || DEFAULT_QUEUE,
+      type: request.type,
+      payload: request.payload,
+      priority: request.priority ?? 0,
+      maxRetries: request.maxRetries ?? defaults.maxRetries,
+      backoff: backoff === undefined ? defaults.backoff : withDefaults(backoff, defaults.backoff),
+      timeoutMs: Math.ceil(request.timeoutMs ?? 0),
+      metadata: request.metadata ?? NO_METADATA,
+      delayMs: wholeMs(request.delayMs),
+      runAfter: wholeMs(request.runAfter),
+      requestId: request.requestId || undefined,
+    };
+  }
+
+  /** Tells of jobs that were created: neighbours of one queue and type at once. */
+  function count(jobs: readonly NewJob[], results: readonly EnqueueResult[]): void {
+    let from = 0;
+    while (from < jobs.length) {
+      const { queue, type } = jobs[from] as NewJob;
+      let created = 0;
+      let at = from;
+      for (; at < jobs.length && jobs[at]?.type === type && jobs[at]?.queue === queue; at++) {
+        if (results[at]?.existing === undefined) created++;
+      }
+      if (created > 0) observer.enqueued(queue, type, created);
+      from = at;
+    }
+  }
+
+  function refuseIfClosed(): void {
+    if (isClosed) throw serverDraining();
+  }
+
+  return {
+    async create(request, violations = new Violations()) {
+      checkJob(violations, request, clock.now());
+      violations.throwIfAny();
+      refuseIfClosed();
+      const spec = toNewJob(request);
+      const specs = [spec];
+      const results = await backend.enqueue(specs);
+      count(specs, results);
+      const [result] = results;
+      if (result === undefined) throw new Error("the backend did not answer for the job");
+      if (result.existing !== undefined) return { job: result.existing, deduplicated: true };
+      return { job: newlyCreated(spec, result.createdAt, result.runAfter), deduplicated: false };
+    },
+
+    async createBatch(requests, violations = new Violations()) {
+      if (requests.length === 0 || requests.length > LIMITS.batch) {
+        violations.add("requests", `must have 1 to ${LIMITS.batch} jobs, has ${requests.length}`);
+        violations.throwIfAny();
+      }
+      const now = clock.now();
+      requests.forEach((request, index) => {
+        violations.enter("requests", index);
+        checkJob(violations, request, now);
+      });
+      violations.leave();
+      violations.throwIfAny();
+      refuseIfClosed();
+      const jobs = requests.map(toNewJob);
+      const results = await backend.enqueue(jobs);
+      count(jobs, results);
+      return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
+    },
+
+    async get(id, queue) {
+      checkId(id);
+      const [job] = await backend.get([id], queue || undefined);
+      if (job === undefined) throw jobNotFound(id);
+      return job;
+    },
+
+    async list({ queue, statuses = [], type, pageSize, pageToken }, violations = new Violations()) {
+      if (queue) violations.queueName("queue", queue);
+      violations.pageSize("pageSize", pageSize);
+      if (!statuses.every((status) => JOB_STATUSES.includes(status))) {
+        violations.add("statuses", `must be among ${JOB_STATUSES.join(", ")}`);
+      }
+      violations.throwIfAny();
+      const filter = JSON.stringify([[...statuses].sort(), type ?? ""]);
+      const request = { queue: queue || undefined, pageSize, pageToken, filter };
+      return listPages(backend, request, (name, after, limit, maxBytes) =>
+        backend.list({ queue: name, statuses, type: type || undefined, after, limit, maxBytes }),
+      );
+    },
+
+    async cancel(id) {
+      checkId(id);
+      return backend.cancel(id);
+    },
+
+    async remove(id) {
+      checkId(id);
+      const [row] = await backend.remove([id], ["DONE", "CANCELED", "DEAD"]);
+      if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DONE, CANCELED or DEAD");
+      if (row?.outcome !== "APPLIED") throw jobNotFound(id);
+    },
+
+    close() {
+      isClosed = true;
+    },
+  };
+}
+
+/** Refuses what cannot be a job id. */
+export function checkId(id: string): void {
+  const violations = new Violations();
+  violations.jobId("id", id);
+  violations.throwIfAny();
+}
+
+function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
+  return {
+    baseDelayMs: wholeMs(backoff.baseDelayMs) ?? defaults.baseDelayMs,
+    maxDelayMs: wholeMs(backoff.maxDelayMs) ?? defaults.maxDelayMs,
+  };
+}
+
+/** Times are kept in whole ms; a part of one counts as one. */
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.ceil(ms);
+}
+
+/** A job as it is right after its creation; saves reading it back. Spelt out: spreads here cost six times the create. */
+function newlyCreated(spec: NewJob, createdAt: number, runAfter: number): Job {
+  return {
+    id: spec.id,
+    queue: spec.queue,
+    type: spec.type,
+    payload: spec.payload,
+    priority: spec.priority,
+    maxRetries: spec.maxRetries,
+    backoff: spec.backoff,
+    timeoutMs: spec.timeoutMs,
+    metadata: spec.metadata,
+    status: "PENDING",
+    revision: 1,
+    retryCount: 0,
+    deliveries: 0,
+    lostLeases: 0,
+    error: "",
+    attemptErrors: [],
+    result: undefined,
+    progress: undefined,
+    cancelRequested: false,
+    worker: "",
+    createdAt,
+    updatedAt: createdAt,
+    runAfter,
+    startedAt: undefined,
+    finishedAt: undefined,
+  };
+}

@@ -1,0 +1,101 @@
+import { defined } from "../../model/defined.js";
+import { fieldInvalid, queueNotFound } from "../../model/errors.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "../../model/queue.js";
+import { checkQueueSettings } from "../../model/validate.js";
+import { Violations } from "../../model/violations.js";
+import type { Backend } from "../backend.js";
+import { yieldToEventLoop } from "../yield-to-event-loop.js";
+
+/** Creates, reads, changes, pauses, empties and deletes queues. */
+export interface QueueOperations {
+  /** FIELD_INVALID, QUEUE_EXISTS. */
+  create(name: string, settings?: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  get(name: string): Promise<Queue>;
+  /** All, by name. */
+  list(): Promise<readonly Queue[]>;
+  /** Changes the settings that are given. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  update(name: string, settings: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
+  /** FIELD_INVALID for `default`, QUEUE_NOT_FOUND; without `force` QUEUE_NOT_EMPTY. */
+  remove(name: string, force: boolean): Promise<void>;
+  /** QUEUE_NOT_FOUND. */
+  pause(name: string): Promise<Queue>;
+  /** QUEUE_NOT_FOUND. */
+  resume(name: string): Promise<Queue>;
+  /** Deletes every waiting job; answers how many. QUEUE_NOT_FOUND. */
+  purge(name: string): Promise<number>;
+}
+
+/** Jobs purged at once: a queue of a million must not stop the server for seconds. */
+const PURGE_BATCH = 5000;
+
+/** Makes the operations. */
+export function createQueueOperations(backend: Backend): QueueOperations {
+  /** Purges in turns what waited when it began, and perhaps some that came meanwhile. */
+  async function purge(name: string): Promise<number> {
+    const [queue] = await backend.queues([name]);
+    const waiting = queue === undefined ? 0 : queue.stats.ready + queue.stats.scheduled;
+    let count = 0;
+    for (;;) {
+      const purged = await backend.purge(name, PURGE_BATCH);
+      count += purged;
+      if (purged < PURGE_BATCH || count >= waiting) return count;
+      await yieldToEventLoop();
+    }
+  }
+
+  return {
+    async create(name, settings = {}, violations = new Violations()) {
+      violations.queueName("name", name);
+      checkQueueSettings(violations, "settings.", settings);
+      violations.throwIfAny();
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...defined(settings) });
+    },
+
+    async get(name) {
+      checkName(name);
+      const [queue] = await backend.queues([name]);
+      if (queue === undefined) throw queueNotFound(name);
+      return queue;
+    },
+
+    list: () => backend.queues(),
+
+    async update(name, settings, violations = new Violations()) {
+      violations.queueName("queue.name", name);
+      checkQueueSettings(violations, "queue.settings.", settings);
+      violations.throwIfAny();
+      return backend.updateQueue(name, defined(settings));
+    },
+
+    async remove(name, force) {
+      checkName(name);
+      if (name === DEFAULT_QUEUE) {
+        throw fieldInvalid([{ field: "name", description: `the queue "${DEFAULT_QUEUE}" always exists` }]);
+      }
+      if (force) await purge(name);
+      await backend.deleteQueue(name, force);
+    },
+
+    async pause(name) {
+      checkName(name);
+      return backend.setPaused(name, true);
+    },
+
+    async resume(name) {
+      checkName(name);
+      return backend.setPaused(name, false);
+    },
+
+    async purge(name) {
+      checkName(name);
+      return purge(name);
+    },
+  };
+}
+
+function checkName(name: string): void {
+  const violations = new Violations();
+  violations.queueName("name", name);
+  violations.throwIfAny();
+}

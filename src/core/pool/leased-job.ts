@@ -1,0 +1,47 @@
+import type { HandlerJob, JsonValue } from "../../model/handler.js";
+import type { Job } from "../../model/job.js";
+
+/** A job as its handler sees it; the payload is parsed when it is asked for. */
+export class LeasedJob implements HandlerJob {
+  readonly #job: Job;
+  #payload: JsonValue | Uint8Array | undefined;
+
+  constructor(job: Job) {
+    this.#job = job;
+  }
+
+  get id(): string {
+    return this.#job.id;
+  }
+  get queue(): string {
+    return this.#job.queue;
+  }
+  get type(): string {
+    return this.#job.type;
+  }
+  get payload(): unknown {
+    const { payload } = this.#job;
+    if (this.#payload === undefined && payload !== undefined) {
+      this.#payload = typeof payload === "string" ? (JSON.parse(payload) as JsonValue) : payload;
+    }
+    return this.#payload;
+  }
+  get priority(): number {
+    return this.#job.priority;
+  }
+  get metadata(): Readonly<Record<string, string>> {
+    return this.#job.metadata;
+  }
+  get deliveries(): number {
+    return this.#job.deliveries;
+  }
+  get retryCount(): number {
+    return this.#job.retryCount;
+  }
+  get maxRetries(): number {
+    return this.#job.maxRetries;
+  }
+  get createdAt(): Date {
+    return new Date(this.#job.createdAt);
+  }
+}

@@ -1,0 +1,45 @@
+import { STUCK_HANDLER_MS } from "../../model/handler.js";
+import type { Logger } from "../../model/logger.js";
+import type { Clock, Timer } from "../clock.js";
+import type { PoolAttempt } from "./pool-attempt.js";
+
+/** Attempts whose time was up while their handlers go on. Each keeps its slot until then, for at most `STUCK_HANDLER_MS`. */
+export class StuckHandlers {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #freed: () => void;
+  readonly #timers = new Map<PoolAttempt, Timer>();
+
+  /** `freed` is called when a slot becomes free. */
+  constructor(clock: Clock, logger: Logger, freed: () => void) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#freed = freed;
+  }
+
+  /** Slots held. */
+  get size(): number {
+    return this.#timers.size;
+  }
+
+  add(attempt: PoolAttempt): void {
+    const { id, queue, type } = attempt.lease.job;
+    const timer = this.#clock.setTimer(STUCK_HANDLER_MS, () => {
+      this.#logger.warn({ job: id, queue, type }, "a handler goes on long after its timeout; its slot is given away");
+      this.ended(attempt);
+    });
+    this.#timers.set(attempt, timer);
+  }
+
+  /** The handler of an attempt ended; it may not be one of these. */
+  ended(attempt: PoolAttempt): void {
+    this.#timers.get(attempt)?.cancel();
+    if (this.#timers.delete(attempt)) this.#freed();
+  }
+
+  /** Forgets them all. */
+  clear(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+}

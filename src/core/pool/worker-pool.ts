@@ -1,0 +1,288 @@
+import { ABORT_GRACE_MS, type Handlers } from "../../model/handler.js";
+import { errorText, retryDecision, toResult } from "../../model/handler-outcome.js";
+import type { Logger } from "../../model/logger.js";
+import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
+import type { Clock, Timer } from "../clock.js";
+import type { Leasing } from "../leasing.js";
+import type { QueueSelector } from "../selector.js";
+import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { LeaseFetcher } from "./lease-fetcher.js";
+import { LeasedJob } from "./leased-job.js";
+import { PoolAttempt } from "./pool-attempt.js";
+import { type AttemptOutcome, PoolSettler } from "./pool-settler.js";
+import { StuckHandlers } from "./stuck-handlers.js";
+
+/** How long the last outcomes may take to be written at shutdown, ms. */
+const WRITE_GRACE_MS = 2000;
+
+/** What a pool is made of. */
+export interface WorkerPoolDeps {
+  readonly leasing: Leasing;
+  readonly selector: QueueSelector;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly handlers: Handlers;
+}
+
+/** Settings of a pool. */
+export interface WorkerPoolOptions {
+  /** Slots: handlers that run at the same time, all queues together. 0: none. */
+  readonly size: number;
+  /** How long a lease lasts unless extended; it is extended after a third of this. */
+  readonly leaseMs: number;
+  /** The name it leases under. */
+  readonly worker: string;
+}
+
+type State = "NEW" | "RUNNING" | "DRAINING" | "STOPPED";
+
+/**
+ * Runs handlers in this process. It leases as many jobs as it has free slots, of the types it has handlers for, and
+ * keeps their leases while the handlers run.
+ *
+ * | state    | jobs that are leased | moves to                                                                       |
+ * |----------|----------------------|--------------------------------------------------------------------------------|
+ * | NEW      | there are none       | RUNNING: `start`; DRAINING: `stop`                                             |
+ * | RUNNING  | are run              | DRAINING: `stop`                                                               |
+ * | DRAINING | are given back       | STOPPED: no handler runs any more, or its time is up and its job is given back |
+ * | STOPPED  | there are none       |                                                                                |
+ */
+export class WorkerPool {
+  readonly #deps: WorkerPoolDeps;
+  readonly #options: WorkerPoolOptions;
+  readonly #settler: PoolSettler;
+  /** Open attempts by job id: each holds a slot. */
+  readonly #open = new Map<string, PoolAttempt>();
+  readonly #stuckHandlers: StuckHandlers;
+  readonly #fetcher: LeaseFetcher;
+  readonly #write = (attempt: PoolAttempt) => void this.#writeProgress(attempt);
+  #state: State = "NEW";
+  /** Whether slots that were freed in this turn of the event loop will be filled at its end. */
+  #isRefillDue = false;
+  #heartbeat: Timer | undefined;
+  #whenEmpty: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(deps: WorkerPoolDeps, options: WorkerPoolOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#stuckHandlers = new StuckHandlers(deps.clock, deps.logger, () => this.wake());
+    this.#settler = new PoolSettler(deps.leasing, deps.clock, deps.logger);
+    this.#fetcher = new LeaseFetcher(
+      { ...deps, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
+      { ...options, types: Object.keys(deps.handlers) },
+    );
+  }
+
+  /** Slots in use. */
+  get active(): number {
+    return this.#open.size + this.#stuckHandlers.size;
+  }
+
+  /** Ids of the jobs whose outcome is not decided yet. */
+  get jobIds(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
+  /** Begins to take jobs, if it has slots and handlers. Idempotent. */
+  start(): void {
+    const canRun = this.#options.size > 0 && Object.keys(this.#deps.handlers).length > 0;
+    if (this.#state !== "NEW" || !canRun) return;
+    this.#state = "RUNNING";
+    this.#armHeartbeat();
+    this.#fetcher.open();
+  }
+
+  /** A job may be ready, or a slot may be free. */
+  wake(): void {
+    this.#fetcher.wake();
+  }
+
+  /** A slot is free: those that become so in the same turn are filled together. */
+  #freed(): void {
+    if (this.#isRefillDue) return;
+    this.#isRefillDue = true;
+    void yieldToEventLoop().then(() => {
+      this.#isRefillDue = false;
+      this.wake();
+    });
+  }
+
+  /** Looks for what concerns running jobs: cancels asked for, leases lost. */
+  changed(batch: ChangeBatch): void {
+    if (this.#open.size === 0) return;
+    for (const change of batch.changes) {
+      const attempt = this.#open.get(change.jobId);
+      if (attempt === undefined) continue;
+      const { deliveries } = attempt.lease.job;
+      // Changes of an earlier delivery may arrive late.
+      if (change.deliveries < deliveries) continue;
+      const isOurs = change.status === "RUNNING" && change.deliveries === deliveries && !change.deleted;
+      if (!isOurs) this.#lose(attempt);
+      else if (change.cancelRequested) attempt.abort("CANCELED");
+    }
+  }
+
+  /**
+   * Extends the leases that are due for it, so that only a worker that is really gone loses one; or `all`, to learn of
+   * cancels and lost leases that nobody told.
+   */
+  async keepAlive(all = false): Promise<void> {
+    const { clock, leasing } = this.#deps;
+    const { leaseMs } = this.#options;
+    const now = clock.monotonic();
+    // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
+    const due = [...this.#open.values()].filter(
+      (attempt) => attempt.aborted !== "CANCELED" && (all || now - attempt.heldAt >= leaseMs / 3),
+    );
+    if (due.length === 0) return;
+    const results = await leasing.extend(
+      due.map(({ lease }) => ({ jobId: lease.job.id, token: lease.token, leaseMs })),
+    );
+    due.forEach((attempt, index) => {
+      const result = results[index];
+      if (result?.outcome === "OK") attempt.heldAt = now;
+      if (result !== undefined) this.#heed(attempt, result);
+    });
+  }
+
+  /**
+   * Takes no more jobs, lets those that run finish within `timeoutMs`, then aborts them and gives them back. Resolves
+   * when every outcome is written, or a moment after the time is up when the backend does not answer. Idempotent.
+   */
+  stop(timeoutMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(timeoutMs);
+    return this.#stopped;
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    this.#state = "DRAINING";
+    this.#fetcher.close();
+    const end = this.#deps.clock.monotonic() + timeoutMs;
+    const left = () => Math.max(0, end - this.#deps.clock.monotonic());
+    await this.#within(left() + ABORT_GRACE_MS, this.#fetcher.idle());
+    await this.#emptyWithin(left());
+    for (const attempt of this.#open.values()) attempt.abort("SHUTDOWN");
+    await this.#emptyWithin(ABORT_GRACE_MS);
+    for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
+    await this.#within(left() + WRITE_GRACE_MS, this.#settler.idle());
+    this.#heartbeat?.cancel();
+    this.#stuckHandlers.clear();
+    this.#state = "STOPPED";
+  }
+
+  async #emptyWithin(timeoutMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    const empty = new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve;
+    });
+    await this.#within(timeoutMs, empty);
+    this.#whenEmpty = undefined;
+  }
+
+  /** Waits for something, but no longer than this. */
+  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#deps.clock.setTimer(timeoutMs, resolve);
+      void done.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #run(lease: Lease): void {
+    // The job may come to us again before we are told that we had lost it.
+    const earlier = this.#open.get(lease.job.id);
+    if (earlier !== undefined) this.#lose(earlier);
+    const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write);
+    this.#open.set(lease.job.id, attempt);
+    // The pool may have been stopped while the lease was on its way.
+    if (this.#state !== "RUNNING") {
+      this.#settle(attempt, { kind: "release" });
+      return;
+    }
+    if (lease.job.timeoutMs > 0) attempt.startTimeout(() => this.#expire(attempt));
+    void this.#attempt(attempt);
+  }
+
+  /** The time of an attempt is up. */
+  #expire(attempt: PoolAttempt): void {
+    attempt.abort("TIMEOUT");
+    this.#stuckHandlers.add(attempt);
+    const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
+    this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
+  }
+
+  async #attempt(attempt: PoolAttempt): Promise<void> {
+    const { job } = attempt.lease;
+    let outcome: AttemptOutcome;
+    try {
+      const value = this.#deps.handlers[job.type]?.(new LeasedJob(job), attempt);
+      outcome = { kind: "complete", result: toResult(await value) };
+    } catch (error) {
+      if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
+      else {
+        // The record keeps the text of the error; the stack is here only.
+        const { id, queue, type, retryCount } = job;
+        this.#deps.logger.warn({ err: error, job: id, queue, type, retryCount }, "an attempt failed");
+        outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
+      }
+    }
+    this.#settle(attempt, outcome);
+    this.#stuckHandlers.ended(attempt);
+  }
+
+  #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
+    if (!this.#close(attempt)) return;
+    this.#settler.add(attempt, outcome);
+  }
+
+  #lose(attempt: PoolAttempt): void {
+    if (!this.#close(attempt)) return;
+    const { id, type } = attempt.lease.job;
+    attempt.abort("LEASE_LOST");
+    this.#deps.logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
+  }
+
+  /** Ends an attempt and frees its slot. Answers whether it was open. */
+  #close(attempt: PoolAttempt): boolean {
+    if (!attempt.isOpen) return false;
+    attempt.close();
+    this.#open.delete(attempt.lease.job.id);
+    if (this.#open.size === 0) this.#whenEmpty?.();
+    this.#freed();
+    return true;
+  }
+
+  async #writeProgress(attempt: PoolAttempt): Promise<void> {
+    const progress = attempt.takeProgress();
+    if (progress === undefined) return;
+    const { job, token } = attempt.lease;
+    try {
+      const [result] = await this.#deps.leasing.extend([{ jobId: job.id, token, progress }]);
+      if (result !== undefined) this.#heed(attempt, result);
+    } catch (error) {
+      attempt.putBackProgress(progress);
+      this.#deps.logger.warn(
+        { err: error, job: job.id },
+        "progress could not be written; it is kept for the next write",
+      );
+    }
+  }
+
+  #heed(attempt: PoolAttempt, { outcome }: ExtendResult): void {
+    if (outcome === "LEASE_LOST") this.#lose(attempt);
+    else if (outcome === "CANCEL_REQUESTED") attempt.abort("CANCELED");
+  }
+
+  #armHeartbeat(): void {
+    this.#heartbeat = this.#deps.clock.setTimer(this.#options.leaseMs / 3, () => {
+      this.keepAlive()
+        .catch((error) => this.#deps.logger.warn({ err: error }, "leases could not be extended; trying again"))
+        .finally(() => {
+          if (this.#state === "RUNNING" || this.#open.size > 0) this.#armHeartbeat();
+        });
+    });
+  }
+}

@@ -1,0 +1,131 @@
+import { LIMITS } from "../../model/limits.js";
+import { cutText } from "../../model/text.js";
+import { checkPayload } from "../../model/validate.js";
+import type { Violations } from "../../model/violations.js";
+import type { Completion, Extension, Failure, LeaseRef } from "../backend.js";
+import type { JobSelector } from "./dispatcher.js";
+
+/** What a worker says of itself; times in ms. */
+export interface WorkerRequest extends JobSelector {
+  readonly worker: string;
+  /** Default: the lease of the server. */
+  readonly leaseMs?: number | undefined;
+}
+
+/** A stream of jobs. */
+export interface StreamRequest extends WorkerRequest {
+  /** 0: 1. */
+  readonly maxInFlight: number;
+}
+
+/** A poll for jobs. */
+export interface PollRequest extends WorkerRequest {
+  /** 0: 1. */
+  readonly maxJobs: number;
+  /** Default 0. */
+  readonly waitMs?: number | undefined;
+  /** "": none. */
+  readonly requestId?: string | undefined;
+}
+
+/** A failure as a worker reports it. */
+export type FailureReport = Omit<Failure, "jitter">;
+
+/** Checks what streams and polls have in common. */
+function checkWorker(violations: Violations, { worker, queues, types, leaseMs }: WorkerRequest): void {
+  violations.text("worker", worker, 1, LIMITS.workerLength);
+  violations.duration("lease", leaseMs, LIMITS.minLeaseMs, LIMITS.maxLeaseMs);
+  violations.count("queues", queues, 0, LIMITS.filterEntries);
+  violations.count("types", types, 1, LIMITS.filterEntries);
+  // Of a list that is too long, the length is enough to tell.
+  if (queues.length <= LIMITS.filterEntries) {
+    queues.forEach((name, index) => {
+      violations.queueName(`queues[${index}]`, name);
+    });
+  }
+  if (types.length <= LIMITS.filterEntries) {
+    types.forEach((type, index) => {
+      violations.text(`types[${index}]`, type, 1, LIMITS.typeLength);
+    });
+  }
+  violations.throwIfAny();
+}
+
+/** Checks a stream. */
+export function checkStream(violations: Violations, request: StreamRequest): void {
+  violations.integer("maxInFlight", request.maxInFlight, 0, LIMITS.maxInFlight);
+  checkWorker(violations, request);
+}
+
+/** Checks a poll. */
+export function checkPoll(violations: Violations, request: PollRequest): void {
+  violations.integer("maxJobs", request.maxJobs, 0, LIMITS.batch);
+  violations.duration("wait", request.waitMs, 0, LIMITS.waitMs);
+  violations.text("requestId", request.requestId, 0, LIMITS.requestIdLength);
+  checkWorker(violations, request);
+}
+
+/** Checks the items of a batch; of one of a wrong size, the size is enough to tell. */
+function checkRefs(violations: Violations, field: string, refs: readonly LeaseRef[]): void {
+  violations.count(field, refs, 1, LIMITS.batch);
+  if (refs.length > LIMITS.batch) violations.throwIfAny();
+  refs.forEach(({ jobId, token }, index) => {
+    violations.enter(field, index);
+    violations.jobId("jobId", jobId);
+    violations.text("leaseToken", token, 1, LIMITS.tokenLength);
+  });
+  violations.leave();
+}
+
+/** Checks completions. */
+export function checkCompletions(violations: Violations, items: readonly Completion[]): void {
+  checkRefs(violations, "completions", items);
+  items.forEach(({ result }, index) => {
+    violations.enter("completions", index);
+    checkPayload(violations, "result", result);
+  });
+  violations.leave();
+  violations.throwIfAny();
+}
+
+/** Checks failures; answers them with their texts cut to what is kept. */
+export function checkFailures(violations: Violations, items: readonly FailureReport[]): readonly FailureReport[] {
+  checkRefs(violations, "failures", items);
+  items.forEach(({ retry }, index) => {
+    violations.enter("failures", index);
+    if (typeof retry === "object") violations.duration("retryAfter", retry.afterMs);
+  });
+  violations.leave();
+  violations.throwIfAny();
+  return items.map((item) => ({ ...item, error: cutText(item.error, LIMITS.errorLength).toWellFormed() }));
+}
+
+/** Checks extensions; answers them with their texts cut to what is kept. */
+export function checkExtensions(violations: Violations, items: readonly Extension[]): readonly Extension[] {
+  checkRefs(violations, "extensions", items);
+  items.forEach(({ leaseMs, progress }, index) => {
+    violations.enter("extensions", index);
+    violations.duration("extension", leaseMs, LIMITS.minLeaseMs, LIMITS.maxLeaseMs);
+    const percent = progress?.percent ?? 0;
+    if (!(percent >= 0 && percent <= 100)) {
+      violations.add("progress.percent", `must be from 0 to 100, got ${percent}`);
+    }
+  });
+  violations.leave();
+  violations.throwIfAny();
+  return items.map(({ jobId, token, leaseMs, progress }) => ({
+    jobId,
+    token,
+    leaseMs,
+    progress: progress && {
+      percent: progress.percent,
+      message: cutText(progress.message, LIMITS.progressLength).toWellFormed(),
+    },
+  }));
+}
+
+/** Checks releases. */
+export function checkReleases(violations: Violations, items: readonly LeaseRef[]): void {
+  checkRefs(violations, "releases", items);
+  violations.throwIfAny();
+}

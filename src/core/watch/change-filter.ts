@@ -1,0 +1,10 @@
+import type { Change, ChangeFilter } from "../backend.js";
+
+/** Whether a change is one of those that a reader wants. */
+export function matchesChange(filter: ChangeFilter, change: Change): boolean {
+  return (
+    (filter.queues === undefined || filter.queues.has(change.queue)) &&
+    (filter.types === undefined || filter.types.has(change.type)) &&
+    (filter.statuses === undefined || filter.statuses.has(change.status))
+  );
+}

@@ -1,0 +1,57 @@
+import type { Job } from "../../model/job.js";
+import type { Backend } from "../backend.js";
+
+/** Most jobs read in one call. */
+const BATCH = 1000;
+
+/** Who wants to know a job. */
+export interface JobReader {
+  readonly id: string;
+  /** The job as it is, or undefined when there is none. */
+  read(job: Job | undefined): void;
+  /** It could not be read. */
+  failed(error: unknown): void;
+}
+
+/** Reads jobs of which many are asked for at the same moment: in few calls. */
+export class JobLoader {
+  readonly #backend: Backend;
+  /** Who waits, by the queue of its job. */
+  #waiting = new Map<string, JobReader[]>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Reads a job of this queue, after what runs now. */
+  add(queue: string, reader: JobReader): void {
+    if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
+    const readers = this.#waiting.get(queue);
+    if (readers === undefined) this.#waiting.set(queue, [reader]);
+    else readers.push(reader);
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Map();
+    for (const [queue, readers] of waiting) {
+      for (let at = 0; at < readers.length; at += BATCH) {
+        void this.#read(queue, readers.length > BATCH ? readers.slice(at, at + BATCH) : readers);
+      }
+    }
+  }
+
+  async #read(queue: string, readers: readonly JobReader[]): Promise<void> {
+    let jobs: readonly (Job | undefined)[];
+    try {
+      const ids = readers.map(({ id }) => id);
+      jobs = await this.#backend.get(ids, queue);
+    } catch (error) {
+      for (const reader of readers) reader.failed(error);
+      return;
+    }
+    readers.forEach((reader, index) => {
+      reader.read(jobs[index]);
+    });
+  }
+}

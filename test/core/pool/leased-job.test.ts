@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { LeasedJob } from "../../../src/core/pool/leased-job.js";
+import { AttemptAborted, type HandlerJob } from "../../../src/model/handler.js";
+import type { Job, Payload } from "../../../src/model/job.js";
+import { newJob } from "../../support/job.js";
+
+function handlerJob(payload: Payload | undefined): HandlerJob {
+  const { delayMs: _delay, runAfter: _run, requestId: _request, ...spec } = newJob({ payload, metadata: { a: "b" } });
+  const job: Job = {
+    ...spec,
+    status: "RUNNING",
+    revision: 2,
+    retryCount: 3,
+    deliveries: 4,
+    lostLeases: 0,
+    error: "",
+    attemptErrors: [],
+    result: undefined,
+    progress: undefined,
+    cancelRequested: false,
+    worker: "w",
+    createdAt: 1000,
+    updatedAt: 2000,
+    runAfter: 1000,
+    startedAt: 2000,
+    finishedAt: undefined,
+  };
+  return new LeasedJob(job);
+}
+
+describe("HandlerJob", () => {
+  test("gives a JSON payload as a value, the same object each time", () => {
+    const job = handlerJob('{"n":[1,null]}');
+    expect(job.payload).toEqual({ n: [1, null] });
+    expect(job.payload).toBe(job.payload);
+  });
+
+  test.each([
+    ["null", null],
+    ["false", false],
+    ["0", 0],
+    ['""', ""],
+  ])("gives the payload %s as it is", (text, value) => {
+    expect(handlerJob(text).payload).toBe(value);
+  });
+
+  test("gives bytes as bytes and nothing as nothing", () => {
+    expect(handlerJob(new Uint8Array([1, 2])).payload).toEqual(new Uint8Array([1, 2]));
+    expect(handlerJob(undefined).payload).toBeUndefined();
+  });
+
+  test("tells which attempt it is", () => {
+    const { deliveries, retryCount, maxRetries, metadata, createdAt, queue, type } = handlerJob(undefined);
+    expect({ deliveries, retryCount, maxRetries }).toEqual({ deliveries: 4, retryCount: 3, maxRetries: 5 });
+    expect({ metadata, createdAt, queue, type }).toEqual({
+      metadata: { a: "b" },
+      createdAt: new Date(1000),
+      queue: "default",
+      type: "echo",
+    });
+  });
+});
+
+describe("AttemptAborted", () => {
+  test("is an AbortError, as other abort reasons are, and tells why", () => {
+    const error = new AttemptAborted("TIMEOUT", "too long");
+    expect(error).toBeInstanceOf(Error);
+    expect({ name: error.name, reason: error.reason, message: error.message }).toEqual({
+      name: "AbortError",
+      reason: "TIMEOUT",
+      message: "too long",
+    });
+  });
+});

@@ -1,0 +1,155 @@
+import { describe, expect, test } from "vitest";
+import { settle } from "../../support/fake-clock.js";
+import { collect } from "../support/async.js";
+import { type Fixture, running, started } from "../support/fixture.js";
+
+const never = (): AbortSignal => new AbortController().signal;
+
+/** Reads a watch of queues, from now on; answers what it tells, in short. */
+async function watch(fixture: Fixture, names?: readonly string[], minIntervalMs = 1000, signal = never()) {
+  const seen = collect(fixture.engine.watches.watchQueues(names, minIntervalMs, signal));
+  await settle();
+  return {
+    seen,
+    /** What was told since the last call. */
+    news() {
+      return seen.events.splice(0).map((event) => {
+        if (event.kind === "heartbeat") return "heartbeat";
+        return event.queues
+          .map(({ name, paused, stats }) => `${name}${paused ? " paused" : ""} ${stats.ready}`)
+          .join(", ");
+      });
+    },
+  };
+}
+
+describe("a watch of queues", () => {
+  test("begins with a heartbeat and the queues as they are", async () => {
+    const fixture = await started();
+    await fixture.engine.queues.create("mail");
+    await fixture.create();
+    const { seen, news } = await watch(fixture);
+    expect(seen.events[1]).toMatchObject({ kind: "event", at: fixture.clock.now() });
+    expect(news()).toEqual(["heartbeat", "default 1, mail 0"]);
+  });
+
+  test("tells when jobs come and go", async () => {
+    const fixture = await running(() => 1);
+    await fixture.engine.queues.pause("default");
+    const { news } = await watch(fixture);
+    news();
+    await fixture.clock.advance(1000);
+    await fixture.create();
+    expect(news()).toEqual(["default paused 1"]);
+    await fixture.clock.advance(1000);
+    await fixture.engine.queues.resume("default");
+    await settle();
+    expect(news().at(-1)).toMatch(/^default \d/);
+    await fixture.clock.advance(1000);
+    expect(news()).toEqual(["default 0"]);
+  });
+
+  test("tells of queues that are made, changed and deleted", async () => {
+    const fixture = await started();
+    const { news } = await watch(fixture);
+    news();
+    for (const [change, told] of [
+      [() => fixture.engine.queues.create("mail"), "default 0, mail 0"],
+      [() => fixture.engine.queues.pause("mail"), "default 0, mail paused 0"],
+      [() => fixture.engine.queues.remove("mail", false), "default 0"],
+    ] as const) {
+      await fixture.clock.advance(1000);
+      await change();
+      await settle();
+      expect(news()).toEqual([told]);
+    }
+  });
+
+  test("tells when a delayed job becomes ready", async () => {
+    const fixture = await started();
+    await fixture.create({ delayMs: 5000 });
+    const { news } = await watch(fixture);
+    news();
+    await fixture.clock.advance(4999);
+    expect(news()).toEqual([]);
+    await fixture.clock.advance(1);
+    expect(news()).toEqual(["default 1"]);
+  });
+
+  test("tells no more often than asked for, and the latest at last", async () => {
+    const fixture = await started();
+    const { news } = await watch(fixture, undefined, 1000);
+    expect(news()).toHaveLength(2);
+    for (let count = 0; count < 50; count++) {
+      await fixture.create();
+      await fixture.clock.advance(100);
+    }
+    const told = news();
+    expect(told).toHaveLength(5);
+    await fixture.clock.advance(1000);
+    expect([...told, ...news()].at(-1)).toBe("default 50");
+    await fixture.clock.advance(10_000);
+    expect(news()).toEqual([]);
+  });
+
+  test("tells of the named queues only, and of one that comes later", async () => {
+    const fixture = await started();
+    const { news } = await watch(fixture, ["mail", "later"]);
+    expect(news()).toEqual(["heartbeat", ""]);
+    await fixture.clock.advance(1000);
+    await fixture.engine.queues.create("later");
+    await settle();
+    expect(news()).toEqual(["later 0"]);
+  });
+
+  test.each([0, 1000, 10_000, 15_000, 40_000])(
+    "sends heartbeats 15 s apart when nothing happens, with an interval of %i ms",
+    async (interval) => {
+      const fixture = await started();
+      const { news } = await watch(fixture, undefined, interval);
+      news();
+      await fixture.clock.advance(14_999);
+      expect(news()).toEqual([]);
+      for (let count = 0; count < 3; count++) {
+        await fixture.clock.advance(1);
+        expect(news()).toEqual(["heartbeat"]);
+        await fixture.clock.advance(14_999);
+        expect(news()).toEqual([]);
+      }
+    },
+  );
+
+  test("keeps to an interval longer than that between heartbeats", async () => {
+    const fixture = await started();
+    const { news } = await watch(fixture, undefined, 40_000);
+    news();
+    await fixture.create();
+    await fixture.clock.advance(39_999);
+    expect(news()).toEqual(["heartbeat", "heartbeat"]);
+    await fixture.clock.advance(1);
+    expect(news()).toEqual(["default 1"]);
+  });
+
+  test("ends quietly when its reader leaves, between two messages or at once after one", async () => {
+    for (const wait of [0, 5000]) {
+      const fixture = await started();
+      const timers = fixture.clock.timers;
+      const reader = new AbortController();
+      const { seen } = await watch(fixture, undefined, 1000, reader.signal);
+      await fixture.clock.advance(wait);
+      reader.abort();
+      await settle();
+      expect(seen).toMatchObject({ ended: true, error: undefined });
+      expect(fixture.clock.timers).toBe(timers);
+    }
+  });
+
+  test("ends with SERVER_DRAINING when the server stops, and none begins after that", async () => {
+    const fixture = await started();
+    const { seen } = await watch(fixture);
+    await fixture.engine.stop(0);
+    await settle();
+    expect(seen).toMatchObject({ ended: true, error: { reason: "SERVER_DRAINING" } });
+    expect((await watch(fixture)).seen).toMatchObject({ events: [], error: { reason: "SERVER_DRAINING" } });
+  });
+});
