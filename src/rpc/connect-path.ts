@@ -8,12 +8,12 @@ import {
 } from "@connectrpc/connect-node";
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
-import type { Calls } from "./calls.js";
-import type { HttpRequest, HttpResponse } from "./http-handler.js";
+import type { Body } from "./fast/body.js";
+import type { HttpRequest, HttpResponse } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
-import type { Body } from "./lean/body.js";
 import { withParseErrors } from "./parse-errors.js";
-import type { Served } from "./services.js";
+import type { RpcRecorder } from "./rpc-recorder.js";
+import type { ServiceImplSpec } from "./services/services.js";
 import { BINARY_OPTIONS, JSON_OPTIONS, MAX_TIMEOUT_MS } from "./wire-options.js";
 
 /** Serves every request to one method. `body` is what was read of it already. */
@@ -21,12 +21,12 @@ export type ConnectHandler = (request: HttpRequest, response: HttpResponse, body
 
 /** Connect's own handlers, by path: they serve all that there is. */
 export function createConnectHandlers(
-  services: readonly Served[],
-  calls: Calls,
+  services: readonly ServiceImplSpec[],
+  recorder: RpcRecorder,
   logger: Logger,
 ): ReadonlyMap<string, ConnectHandler> {
   const router = createConnectRouter({
-    interceptors: [createInterceptor(calls)],
+    interceptors: [createInterceptor(recorder)],
     acceptCompression: [compressionGzip],
     readMaxBytes: LIMITS.messageBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,

@@ -1,39 +1,36 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
 import { TaskQueueError } from "../model/errors.js";
-import { type CallsOptions, createCalls } from "./calls.js";
 import { createConnectHandlers } from "./connect-path.js";
 import { toConnectError } from "./errors.js";
-import type { HealthSource } from "./health-service.js";
-import type { CallContext } from "./lean/context.js";
-import { Http1Exchange } from "./lean/http1-exchange.js";
-import { Http2Exchange } from "./lean/http2-exchange.js";
-import { serveLean } from "./lean/lean-path.js";
-import { createLeanMethod, type LeanMethod } from "./lean/method.js";
+import type { CallContext } from "./fast/call-context.js";
+import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
+import { serveFastPath } from "./fast/fast-path.js";
+import { Http1Exchange } from "./fast/http1-exchange.js";
+import { Http2Exchange } from "./fast/http2-exchange.js";
+import type { HttpRequest, HttpResponse } from "./http.js";
 import { refuse } from "./refuse.js";
-import type { ServerInfo } from "./server-service.js";
-import { createServices, type Served } from "./services.js";
+import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
+import type { HealthSource } from "./services/health-service.js";
+import type { ServerInfo } from "./services/server-service.js";
+import { createServices, type ServiceImplSpec } from "./services/services.js";
 
 /** Calls in flight beside the streams: each holds some 25 KB from its headers on. */
 const MAX_UNARY = 5000;
 
-/** A request and response of node:http, or of node:http2's compatible interface. */
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-export type HttpResponse = ServerResponse | Http2ServerResponse;
-
 /** Settings of the handler. */
-export interface RpcHandlerOptions extends CallsOptions {
+export interface RpcHandlerOptions extends RpcRecorderOptions {
   /** What the health services tell. */
   readonly health: HealthSource;
   /** What ServerService tells. */
   readonly info: Omit<ServerInfo, "maxStreams">;
   /** Answers what is no RPC. */
   readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
-  /** Whether common requests take the lean path. Default true; false is for measurements and for comparing the paths. */
-  readonly isLean?: boolean | undefined;
+  /** Whether common requests take the fast path. Default true; false is for measurements and for comparing the paths. */
+  readonly isFastPathOn?: boolean | undefined;
 }
 
 /** Serves what comes in at a port. */
@@ -46,13 +43,13 @@ export interface RpcHandler {
 
 /** Serves all RPCs over Connect, gRPC and gRPC-Web. */
 export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): RpcHandler {
-  const { health, info, maxStreams, logger, isLean = true } = options;
-  const calls = createCalls(options);
-  const deps = { calls, logger };
+  const { health, info, maxStreams, logger, isFastPathOn = true } = options;
+  const recorder = createRpcRecorder(options);
+  const deps = { recorder, logger };
   const services = createServices(engine, health, { ...info, maxStreams });
   const names = new Set(services.map(({ desc }) => desc.typeName));
-  const handlers = createConnectHandlers(services, calls, logger);
-  const methods = isLean ? createLeanMethods(services) : new Map<string, LeanMethod>();
+  const handlers = createConnectHandlers(services, recorder, logger);
+  const methods = isFastPathOn ? createFastMethods(services) : new Map<string, FastMethod>();
   let inFlight = 0;
 
   function hasRoom(): boolean {
@@ -86,7 +83,7 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
       const method = methods.get(url);
       if (method !== undefined && !("stream" in request) && request.method === "POST" && isHost(request.headers.host)) {
         const exchange = new Http1Exchange(request, response as ServerResponse);
-        if (serveLean(method, exchange, false, deps, (body) => handler(request, response, body))) return;
+        if (serveFastPath(method, exchange, false, deps, (body) => handler(request, response, body))) return;
       }
       handler(request, response, { chunks: [], size: 0, isWhole: false, source: request });
     },
@@ -98,7 +95,7 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
       const isOrdinary = headers[":method"] === "POST" && headers.expect === undefined && isHost(headers[":authority"]);
       if (method === undefined || handler === undefined || !isOrdinary || !hasRoom()) return false;
       const exchange = new Http2Exchange(stream, headers);
-      const isTaken = serveLean(method, exchange, true, deps, (body) => {
+      const isTaken = serveFastPath(method, exchange, true, deps, (body) => {
         handler(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), body);
       });
       if (!isTaken) return false;
@@ -109,15 +106,15 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
   };
 }
 
-function createLeanMethods(services: readonly Served[]): Map<string, LeanMethod> {
-  const methods = new Map<string, LeanMethod>();
+function createFastMethods(services: readonly ServiceImplSpec[]): Map<string, FastMethod> {
+  const methods = new Map<string, FastMethod>();
   for (const { desc, impl } of services) {
     for (const [localName, method] of Object.entries(desc.method)) {
       const run = impl[localName as keyof typeof impl] as
         | ((input: Message, context: CallContext) => unknown)
         | undefined;
-      const lean = run && createLeanMethod(method, run.bind(impl));
-      if (lean !== undefined) methods.set(`/${lean.name}`, lean);
+      const fastMethod = run && createFastMethod(method, run.bind(impl));
+      if (fastMethod !== undefined) methods.set(`/${fastMethod.name}`, fastMethod);
     }
   }
   return methods;

@@ -8,7 +8,7 @@ import {
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import type { HttpRequest, HttpResponse } from "./http-handler.js";
+import type { HttpRequest, HttpResponse } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
 

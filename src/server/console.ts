@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { HttpRequest, HttpResponse } from "../rpc/http-handler.js";
+import type { HttpRequest, HttpResponse } from "../rpc/http.js";
 
 /** Where `npm run build` puts the console: seen from the sources, and from what is built of them. */
 const FOLDERS = ["../../.build/console/", "../../console/"].map((path) =>

@@ -1,4 +1,4 @@
-import type { HealthSource } from "../rpc/health-service.js";
+import type { HealthSource } from "../rpc/services/health-service.js";
 
 /**
  * Whether the server can serve calls now: what the health services tell. Serving while the backend is there; not

@@ -30,7 +30,7 @@ const CLOSE_GRACE_MS = 1000;
 /** MiB of buffers one HTTP/2 connection may hold: thousands of streams share it. */
 const SESSION_MEMORY_MIB = 256;
 
-/** Calls, streams included, that one HTTP/2 connection may have open. */
+/** RpcRecorder, streams included, that one HTTP/2 connection may have open. */
 const MAX_STREAMS = 10_000;
 
 /** Answers requests of both HTTP versions. */

@@ -8,7 +8,8 @@ import { createEngine, type Engine } from "../core/engine.js";
 import type { Handlers } from "../model/handler.js";
 import { createIdGenerator, type IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
-import { createRpcHandler, type HttpRequest, type HttpResponse } from "../rpc/http-handler.js";
+import type { HttpRequest, HttpResponse } from "../rpc/http.js";
+import { createRpcHandler } from "../rpc/http-handler.js";
 import { createBuiltinHandlers } from "./builtin-handlers.js";
 import type { Config } from "./config.js";
 import { type Console, createConsole } from "./console.js";
@@ -41,7 +42,7 @@ export interface ServerDeps {
   readonly handlers?: Handlers | undefined;
   readonly clock?: Clock | undefined;
   /** See `RpcHandlerOptions`. */
-  readonly isLean?: boolean | undefined;
+  readonly isFastPathOn?: boolean | undefined;
 }
 
 /** What keeps the jobs, and makes their ids. */
@@ -108,7 +109,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
-    isLean: deps.isLean,
+    isFastPathOn: deps.isFastPathOn,
     health,
     info: {
       version: readVersion(),

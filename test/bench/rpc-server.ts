@@ -2,8 +2,8 @@ import { silentLogger } from "../../src/model/logger.js";
 import { readConfig } from "../../src/server/config.js";
 import { startServer } from "../../src/server/server.js";
 
-// A server in a process of its own: `lean`, as it is, or `stock`, with connect-node alone. It runs no jobs itself.
+// A server in a process of its own: `fast`, as it is, or `stock`, with connect-node alone. It runs no jobs itself.
 
 const env = { ...process.env, PORT: "0", NUM_WORKERS: "0" };
-const server = await startServer(readConfig(env), { logger: silentLogger, isLean: process.argv[2] !== "stock" });
+const server = await startServer(readConfig(env), { logger: silentLogger, isFastPathOn: process.argv[2] !== "stock" });
 process.stdout.write(`${server.url}\n`);

@@ -10,7 +10,7 @@ import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../suppor
 import { eventually, within } from "../support/wait.js";
 import { envelope, envelopes } from "../support/wire.js";
 
-// The same requests, good and bad, on the lean path and on connect's own: the answers must be the same.
+// The same requests, good and bad, on the fast path and on connect's own: the answers must be the same.
 
 /** How long random requests are compared, ms. */
 const TIME_MS = 6000;
@@ -48,14 +48,14 @@ function frames(body: Buffer): Buffer | undefined {
 }
 
 async function compare(probe: Probe): Promise<Outcome> {
-  const { lean, stock } = paths;
-  const [before, beforeStock] = [lean.heard.length, stock.heard.length];
+  const { fast, stock } = paths;
+  const [before, beforeStock] = [fast.heard.length, stock.heard.length];
   const expected = await stock.send(probe);
-  const given = await lean.send(probe);
+  const given = await fast.send(probe);
   const seen = (outcome: Outcome) => ({ ...outcome, body: plain(outcome) });
   expect(seen(given)).toEqual(seen(expected));
-  if (probe.leaveAfter === undefined) expect(lean.heard.slice(before)).toEqual(stock.heard.slice(beforeStock));
-  expect(lean.log).toEqual(stock.log);
+  if (probe.leaveAfter === undefined) expect(fast.heard.slice(before)).toEqual(stock.heard.slice(beforeStock));
+  expect(fast.log).toEqual(stock.log);
   return given;
 }
 
@@ -248,7 +248,7 @@ async function newJob(init: MessageInitShape<typeof CreateJobRequestSchema> = {}
   return job?.id ?? "";
 }
 
-describe("the lean path answers as connect does", () => {
+describe("the fast path answers as connect does", () => {
   test("whatever is sent", async () => {
     const kinds = new Map<string, number>();
     const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
@@ -325,29 +325,29 @@ describe("the lean path answers as connect does", () => {
 
   test("streams whose readers leave", async () => {
     const id = await newJob();
-    const before = [paths.lean.heard.length, paths.stock.heard.length];
+    const before = [paths.fast.heard.length, paths.stock.heard.length];
     for (const probe of watchProbes(id, { leaveAfter: 1 })) {
       await compare(probe);
       await noWatches();
     }
-    expect(paths.lean.heard.slice(before[0])).toEqual(paths.stock.heard.slice(before[1]));
-    expect(paths.lean.heard.at(-1)).toBe("gotaskq.v1.JobService/WatchJob canceled");
+    expect(paths.fast.heard.slice(before[0])).toEqual(paths.stock.heard.slice(before[1]));
+    expect(paths.fast.heard.at(-1)).toBe("gotaskq.v1.JobService/WatchJob canceled");
   });
 
   test("a stream more than the server may have", async () => {
     const full = await openTwoPaths(0);
     const id = (await full.server.jobs.createJob({ type: "echo" })).job?.id ?? "";
     for (const probe of watchProbes(id)) {
-      const [given, expected] = [await full.lean.send(probe), await full.stock.send(probe)];
+      const [given, expected] = [await full.fast.send(probe), await full.stock.send(probe)];
       expect(given).toEqual(expected);
     }
-    expect(full.lean.heard).toEqual(full.stock.heard);
+    expect(full.fast.heard).toEqual(full.stock.heard);
     await full.close();
   });
 
   test("everything that happens to a job, to readers who come and go", async () => {
     const id = await newJob({ type: "observed" });
-    const watching = watchProbes(id).flatMap((probe) => [paths.lean.send(probe), paths.stock.send(probe)]);
+    const watching = watchProbes(id).flatMap((probe) => [paths.fast.send(probe), paths.stock.send(probe)]);
     await eventually(async () => (openWatches() === watching.length ? true : undefined), "all watches");
     const [lease] = (
       await paths.server.workers.leaseJobs({ worker: "w", queues: ["default"], types: ["observed"], maxJobs: 1 })
@@ -369,20 +369,20 @@ describe("the lean path answers as connect does", () => {
     const lease = (await workers.leaseJobs({ worker: "w", queues: ["default"], types: ["slow"], maxJobs: 1 }))
       .leases[0];
     const ref = { jobId: id, leaseToken: lease?.leaseToken ?? "" };
-    const readers = [slowReader(paths.lean.url, id), slowReader(paths.stock.url, id)];
+    const readers = [slowReader(paths.fast.url, id), slowReader(paths.stock.url, id)];
     await within(Promise.all(readers.map(({ isOpen }) => isOpen)), "the first messages");
     for (let percent = 1; percent <= changes; percent++) {
       await workers.extendLeases({ extensions: [{ ...ref, progress: { percent: percent / 2, message: "" } }] });
     }
     await workers.completeJobs({ completions: [{ ...ref, resultKind: { case: undefined } }] });
     for (const { goOn } of readers) goOn();
-    const [lean = [], stock = []] = await within(Promise.all(readers.map(({ messages }) => messages)), "the rest");
-    for (const messages of [lean, stock]) {
+    const [fast = [], stock = []] = await within(Promise.all(readers.map(({ messages }) => messages)), "the rest");
+    for (const messages of [fast, stock]) {
       expect(messages.length).toBeLessThan(changes);
       expect(messages.at(-2)).toContain('"status":"JOB_STATUS_DONE"');
     }
-    expect(lean.slice(0, 2)).toEqual(stock.slice(0, 2));
-    expect(lean.slice(-2)).toEqual(stock.slice(-2));
+    expect(fast.slice(0, 2)).toEqual(stock.slice(0, 2));
+    expect(fast.slice(-2)).toEqual(stock.slice(-2));
   });
 });
 
@@ -419,7 +419,7 @@ function slowReader(url: string, id: string) {
 
 /** Watches open on both paths. */
 function openWatches(): number {
-  const changes = [...paths.lean.heard, ...paths.stock.heard].filter((line) => / -?1$/.test(line));
+  const changes = [...paths.fast.heard, ...paths.stock.heard].filter((line) => / -?1$/.test(line));
   return changes.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }
 
@@ -429,6 +429,6 @@ async function noWatches(): Promise<void> {
 
 /** As `compare`, for probes that are sent at the same time: what is heard is not looked at. */
 async function compareAlone(probe: Probe): Promise<void> {
-  const [given, expected] = await Promise.all([paths.lean.send(probe), paths.stock.send(probe)]);
+  const [given, expected] = await Promise.all([paths.fast.send(probe), paths.stock.send(probe)]);
   expect(given).toEqual(expected);
 }

@@ -44,26 +44,26 @@ export interface Path {
 export interface TwoPaths {
   readonly server: TestServer;
   readonly clock: FakeClock;
-  readonly lean: Path;
+  readonly fast: Path;
   readonly stock: Path;
   close(): Promise<void>;
 }
 
-/** Opens a port with the lean path and one without it, on one server. */
+/** Opens a port with the fast path and one without it, on one server. */
 export async function openTwoPaths(maxStreams = 1000): Promise<TwoPaths> {
   const clock = new FakeClock();
   const server = await startTestServer({ NUM_WORKERS: "0" }, { clock });
-  const lean = await openPath(server, true, maxStreams);
+  const fast = await openPath(server, true, maxStreams);
   const stock = await openPath(server, false, maxStreams);
   return {
-    ...{ server, clock, lean, stock },
+    ...{ server, clock, fast, stock },
     async close() {
-      await Promise.all([lean.close(), stock.close()]);
+      await Promise.all([fast.close(), stock.close()]);
     },
   };
 }
 
-async function openPath(server: TestServer, isLean: boolean, maxStreams: number) {
+async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: number) {
   const heard: string[] = [];
   const logger = recordingLogger();
   const handler = createRpcHandler(server.engine, {
@@ -71,7 +71,7 @@ async function openPath(server: TestServer, isLean: boolean, maxStreams: number)
       rpcEnded: (method, code) => void heard.push(`${method} ${code}`),
       streams: (method, change) => void heard.push(`${method} ${change}`),
     },
-    ...{ logger, maxStreams, isLean, health: server.health },
+    ...{ logger, maxStreams, isFastPathOn, health: server.health },
     info: { version: "0.0.0", nodeId: () => 0, leaseMs: 30_000, uptimeMs: () => 0 },
     otherwise: (_request, response) => {
       response.statusCode = 404;

@@ -14,7 +14,7 @@ export interface Waiter {
   readonly requestId?: string | undefined;
   /** Bytes of jobs after which one hand-out ends. */
   readonly maxBytes: number;
-  /** Most jobs it takes now; 0: none, but it keeps its entry. */
+  /** Most jobs it takes now; 0: none, but it keeps its place. */
   room(): number;
   /** Takes what was leased for it, and is out of line with it. Once it has left: what came too late, be it nothing. */
   take(leases: readonly Lease[]): void;
@@ -92,7 +92,7 @@ export class WaitList {
     this.#round = 0;
   }
 
-  /** Puts a entry at the end. False: it is in line already. */
+  /** Puts an entry at the end. False: it is in line already. */
   enter(entry: WaitListEntry): boolean {
     if (this.#line.has(entry)) return false;
     this.#line.add(entry);

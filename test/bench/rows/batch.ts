@@ -24,7 +24,7 @@ async function jobsAt(url: string): Promise<number> {
 }
 
 installH2load();
-const server = startProgram("rpc-server", ["lean"]);
+const server = startProgram("rpc-server", ["fast"]);
 try {
   const url = await server.line(/^http:.+/);
   const one = { url: `${url}${SERVICE}/CreateJob`, requests: SINGLES };

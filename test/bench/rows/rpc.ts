@@ -71,7 +71,7 @@ for (const { name, load } of PROTOCOLS) {
   const bare = { contentType: "application/json", body: JSON_BODY, isHttp2: load.isHttp2 };
   const [stock, ours, node] = await Promise.all([
     open("rpc-server", "stock", PATH, { ...load, requests: REQUESTS / 4 }),
-    open("rpc-server", "lean", PATH, { ...load, requests: REQUESTS }),
+    open("rpc-server", "fast", PATH, { ...load, requests: REQUESTS }),
     open("bare-server", load.isHttp2 ? "http2" : "http", "", { ...bare, requests: REQUESTS }),
   ]);
   const [slow = 0, fast = 0, best = 0] = await measure([stock, ours, node]);

@@ -18,7 +18,7 @@ describe("the line of remote workers", () => {
     expect(idsOf(late.leases())).toEqual([ids[2], next]);
   });
 
-  test("keeps the entry of a stream while heartbeats pass", async () => {
+  test("keeps the place of a stream while heartbeats pass", async () => {
     const fixture = await started();
     const first = await openStream(fixture);
     await fixture.clock.advance(7000);

@@ -135,7 +135,7 @@ describe("a poll with a request id", () => {
     expect(waiting.answer).toBeUndefined();
   });
 
-  test("takes the entry of the call that it repeats, when that still waits", async () => {
+  test("takes the place of the call that it repeats, when that still waits", async () => {
     const fixture = await started();
     const lost = await openPoll(fixture, { requestId: "r" });
     const again = await openPoll(fixture, { requestId: "r" });

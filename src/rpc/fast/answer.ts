@@ -1,0 +1,89 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import type { Message } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { JSON_OPTIONS } from "../wire-options.js";
+import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
+import type { Exchange } from "./exchange.js";
+import type { FastCall } from "./fast-call.js";
+import type { Negotiated } from "./fast-method.js";
+import type { EndStream, WireProtocol } from "./wire-protocol.js";
+
+/** The headers of an answer in envelopes. */
+export function headOf(protocol: WireProtocol, compression: Negotiated): OutgoingHttpHeaders {
+  const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
+  if (compression !== null) head[protocol.encodingHeader] = compression.name;
+  return head;
+}
+
+/** Answers a unary call with its message, or with an error. */
+export function answerUnary(call: FastCall, message: Message): Promise<void> | void {
+  const { exchange, protocol, compression, codec } = call;
+  if (protocol.endStream !== undefined) {
+    return answerInEnvelopes(
+      call,
+      encodeEnvelope(codec.serialize(message, ENVELOPE_BYTES), compression),
+      protocol.endStream(undefined),
+    );
+  }
+  const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
+  if (compression !== null || codec.toText === undefined)
+    return answerPlain(call, 200, head, codec.serialize(message, 0));
+  if (!exchange.isClosed) exchange.answer(200, head, codec.toText(message));
+}
+
+/** Answers a unary call with an error. */
+export function answerError(call: FastCall, error: ConnectError): Promise<void> | void {
+  const { endStream } = call.protocol;
+  if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error));
+  const head: OutgoingHttpHeaders = { "content-type": contentTypeUnaryJson };
+  error.metadata.forEach((value, key) => {
+    head[key] = value;
+  });
+  return answerPlain(call, codeToHttpStatus(error.code), head, errorToJsonBytes(error, JSON_OPTIONS) as Part);
+}
+
+type Part = Uint8Array<ArrayBuffer>;
+
+/** What comes in envelopes: a message unless the call failed, and the end. */
+function answerInEnvelopes(
+  call: FastCall,
+  message: Part | Promise<Part> | undefined,
+  end: EndStream,
+): Promise<void> | void {
+  const { exchange, protocol, compression } = call;
+  const last = "flags" in end ? toEnvelope(end.flags, end.data, compression) : undefined;
+  const trailers = "trailers" in end ? end.trailers : undefined;
+  if (message instanceof Promise || last instanceof Promise) {
+    return Promise.all([message, last]).then((parts) => send(exchange, headOf(protocol, compression), parts, trailers));
+  }
+  send(exchange, headOf(protocol, compression), [message, last], trailers);
+}
+
+function send(
+  exchange: Exchange,
+  head: OutgoingHttpHeaders,
+  [message, last]: readonly (Part | undefined)[],
+  trailers: OutgoingHttpHeaders | undefined,
+): void {
+  if (exchange.isClosed) return;
+  const body = message && last ? Buffer.concat([message, last]) : (message ?? last ?? new Uint8Array());
+  exchange.answer(200, head, body, trailers);
+}
+
+/** Connect's unary calls: the body is the message, or the error. */
+function answerPlain(
+  { exchange, protocol, compression }: FastCall,
+  status: number,
+  head: OutgoingHttpHeaders,
+  body: Part,
+): Promise<void> | void {
+  if (!isWorthCompressing(compression, body)) {
+    if (!exchange.isClosed) exchange.answer(status, head, body);
+    return;
+  }
+  head[protocol.encodingHeader] = compression.name;
+  return compression.compress(body).then((bytes) => {
+    if (!exchange.isClosed) exchange.answer(status, head, bytes);
+  });
+}

@@ -1,0 +1,27 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { RpcRecorder } from "../rpc-recorder.js";
+import type { CallContext } from "./call-context.js";
+import type { Exchange } from "./exchange.js";
+import type { Codec, FastMethod, Negotiated } from "./fast-method.js";
+import type { WireProtocol } from "./wire-protocol.js";
+
+/** A call whose request has been read. */
+export interface FastCall {
+  readonly exchange: Exchange;
+  readonly protocol: WireProtocol;
+  readonly method: FastMethod;
+  /** Of the method, in this protocol. */
+  readonly codec: Codec;
+  readonly input: Message;
+  readonly context: CallContext;
+  /** Of the answer. */
+  readonly compression: Negotiated;
+  readonly recorder: RpcRecorder;
+}
+
+/** What connect answers with. */
+export function toAnswer(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}

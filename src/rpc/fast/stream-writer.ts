@@ -1,0 +1,72 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { headOf } from "./answer.js";
+import { ENVELOPE_BYTES, encodeEnvelope, toEnvelope } from "./envelope.js";
+import type { Exchange } from "./exchange.js";
+import type { FastCall } from "./fast-call.js";
+
+/** A message in its envelope. */
+export type Part = Uint8Array<ArrayBuffer>;
+
+/** Writes the messages of a stream, and its end. The headers go out with the first of them, as connect does it. */
+export class StreamWriter {
+  readonly #call: FastCall;
+  readonly #exchange: Exchange;
+  #isBegun = false;
+  #hasRoom: (() => void) | undefined;
+
+  constructor(call: FastCall) {
+    this.#call = call;
+    this.#exchange = call.exchange;
+  }
+
+  /** Whether the client has left. */
+  get isClosed(): boolean {
+    return this.#exchange.isClosed;
+  }
+
+  /** A message in its envelope; later, when it is compressed. */
+  encode(message: Message): Part | Promise<Part> {
+    const { codec, compression } = this.#call;
+    return encodeEnvelope(codec.serialize(message, ENVELOPE_BYTES), compression);
+  }
+
+  /** Writes a part; false when the client should be waited for. */
+  write(part: Part): boolean {
+    if (this.isClosed) return true;
+    this.#begin();
+    return this.#exchange.write(part);
+  }
+
+  /** Calls `hasRoom` when the client has room again, and when it leaves. */
+  onRoom(hasRoom: () => void): void {
+    if (this.#hasRoom === undefined) {
+      this.#exchange.onDrain(() => this.#hasRoom?.());
+      this.#exchange.onClose(() => this.#hasRoom?.());
+    }
+    this.#hasRoom = hasRoom;
+  }
+
+  /** Resolves when the client has room again, or leaves. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.onRoom(resolve));
+  }
+
+  /** Ends the stream, with an error or well. */
+  async end(error: ConnectError | undefined): Promise<void> {
+    const { exchange, protocol, compression } = this.#call;
+    const end = protocol.endStream?.(error);
+    if (end === undefined) return;
+    const last = "flags" in end ? await toEnvelope(end.flags, end.data, compression) : undefined;
+    if (exchange.isClosed) return;
+    this.#begin();
+    exchange.end(last, "trailers" in end ? end.trailers : undefined);
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const { exchange, protocol, compression } = this.#call;
+    exchange.begin(headOf(protocol, compression), protocol.needsHttp2);
+  }
+}

@@ -1,0 +1,50 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { MessageFeed } from "../message-feed.js";
+import { type CloseStream, codeOfAbort } from "../rpc-recorder.js";
+import { type FastCall, toAnswer } from "./fast-call.js";
+import { FeedPump } from "./feed-pump.js";
+import { StreamWriter } from "./stream-writer.js";
+
+/** Does a server stream: takes a message only when the client has room for it. */
+export async function serveStream(call: FastCall): Promise<void> {
+  const { method, input, context, recorder } = call;
+  const writer = new StreamWriter(call);
+  let close: CloseStream | undefined;
+  try {
+    close = recorder.open(method.name);
+    const messages = method.run(input, context) as AsyncIterable<Message>;
+    if (messages instanceof MessageFeed) new FeedPump(call, messages, writer, close).start();
+    else await writeAll(call, messages, writer, close);
+  } catch (thrown) {
+    const error = recorder.translate(thrown, method.name);
+    close?.(codeToString(error.code));
+    context.done();
+    await writer.end(error);
+  }
+}
+
+/** Writes the messages of any stream, one after the other. */
+async function writeAll(
+  { method, context, recorder }: FastCall,
+  messages: AsyncIterable<Message>,
+  writer: StreamWriter,
+  close: CloseStream,
+): Promise<void> {
+  const { signal } = context;
+  // The reader may leave while the messages are asked for.
+  signal.addEventListener("abort", () => close(codeOfAbort(signal.reason)), { once: true });
+  let error: ConnectError | undefined;
+  try {
+    for await (const message of recorder.messages(messages, method.name, signal, close)) {
+      const part = await writer.encode(message);
+      if (!writer.write(part)) await writer.room();
+      if (writer.isClosed) break;
+    }
+  } catch (thrown) {
+    error = toAnswer(thrown);
+  }
+  context.done();
+  await writer.end(error);
+}

@@ -1,0 +1,25 @@
+import type { Message } from "@bufbuild/protobuf";
+import { answerError, answerUnary } from "./answer.js";
+import { type FastCall, toAnswer } from "./fast-call.js";
+
+/** Does a unary call and answers it. */
+export async function serveUnary(call: FastCall): Promise<void> {
+  const { method, input, context, recorder } = call;
+  const startedAt = performance.now();
+  let output: Message;
+  try {
+    output = (await method.run(input, context)) as Message;
+  } catch (error) {
+    context.done();
+    await answerError(call, recorder.failed(error, method.name, startedAt));
+    return;
+  }
+  context.done();
+  recorder.succeeded(method.name, startedAt);
+  try {
+    const isLater = answerUnary(call, output);
+    if (isLater !== undefined) await isLater;
+  } catch (error) {
+    await answerError(call, toAnswer(error));
+  }
+}

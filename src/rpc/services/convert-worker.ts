@@ -1,0 +1,101 @@
+import { create } from "@bufbuild/protobuf";
+import type { Progress as ProgressPb } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type Worker, WorkerKind as WorkerKindPb, WorkerSchema } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import {
+  type ExtendOutcome,
+  ExtendResult as ExtendResultPb,
+  type JobFailure,
+  type Lease as LeasePb,
+  Retry,
+  type SettleOutcome,
+  SettleResult,
+} from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { ExtendResult, Lease, LeaseRef, Settlement } from "../../core/backend.js";
+import type { WorkerInfo, WorkerKind } from "../../core/remote/worker-info.js";
+import type { Progress } from "../../model/job.js";
+import type { Outcome, RetryDecision } from "../../model/outcome.js";
+import type { Violations } from "../../model/violations.js";
+import { fromJob, toMs } from "./convert.js";
+import { fromDuration, fromMs } from "./times.js";
+
+/** Ids of running jobs that are told of one worker. */
+const MAX_JOB_IDS = 100;
+
+const SETTLED: Readonly<Record<Outcome, SettleResult>> = {
+  APPLIED: SettleResult.APPLIED,
+  ALREADY_APPLIED: SettleResult.ALREADY_APPLIED,
+  LEASE_LOST: SettleResult.LEASE_LOST,
+  CANCELED: SettleResult.CANCELED,
+};
+
+const EXTENDED: Readonly<Record<ExtendResult["outcome"], ExtendResultPb>> = {
+  OK: ExtendResultPb.OK,
+  LEASE_LOST: ExtendResultPb.LEASE_LOST,
+  CANCEL_REQUESTED: ExtendResultPb.CANCEL_REQUESTED,
+};
+
+const KINDS: Readonly<Record<WorkerKind, WorkerKindPb>> = {
+  BUILT_IN: WorkerKindPb.BUILT_IN,
+  STREAM: WorkerKindPb.STREAM,
+  POLL: WorkerKindPb.POLL,
+};
+
+/** A lease as it goes out. */
+export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
+  return {
+    $typeName: "gotaskq.v1.Lease",
+    job: fromJob(job),
+    leaseToken: token,
+    leaseExpiresIn: fromDuration(expiresInMs),
+  };
+}
+
+/** A lease as a worker names it. */
+export function toRef({ jobId, leaseToken }: { readonly jobId: string; readonly leaseToken: string }): LeaseRef {
+  return { jobId, token: leaseToken };
+}
+
+/** What became of writes that end leases, in their order. */
+export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly Settlement[]): SettleOutcome[] {
+  return settlements.map(({ outcome }, index) => ({
+    $typeName: "gotaskq.v1.SettleOutcome",
+    jobId: refs[index]?.jobId ?? "",
+    result: SETTLED[outcome],
+  }));
+}
+
+/** What became of extensions, in their order. */
+export function fromExtensions(refs: readonly LeaseRef[], results: readonly ExtendResult[]): ExtendOutcome[] {
+  return results.map(({ outcome, expiresInMs }, index) => ({
+    $typeName: "gotaskq.v1.ExtendOutcome",
+    jobId: refs[index]?.jobId ?? "",
+    result: EXTENDED[outcome],
+    leaseExpiresIn: fromDuration(expiresInMs),
+  }));
+}
+
+/** Whether and when to retry. */
+export function toRetry(violations: Violations, kind: JobFailure["retryKind"]): RetryDecision {
+  if (kind.case === "retryAfter") return { afterMs: toMs(violations, "retryAfter", kind.value) ?? 0 };
+  const retry = kind.value ?? Retry.UNSPECIFIED;
+  if (retry === Retry.NEVER) return "NEVER";
+  if (retry !== Retry.DEFAULT && retry !== Retry.UNSPECIFIED) violations.add("retry", `is not a retry: ${retry}`);
+  return "DEFAULT";
+}
+
+/** A progress report as the core takes it. */
+export function toProgress(progress: ProgressPb | undefined): Progress | undefined {
+  return progress && { percent: progress.percent, message: progress.message };
+}
+
+/** A worker as it goes out. */
+export function fromWorker(worker: WorkerInfo): Worker {
+  const { id, name, kind, queues, types, capacity, jobIds, leaseMs, since } = worker;
+  return create(WorkerSchema, {
+    ...{ id, name, kind: KINDS[kind], queues: [...queues], types: [...types], capacity },
+    running: jobIds.length,
+    jobIds: jobIds.slice(0, MAX_JOB_IDS),
+    lease: fromDuration(leaseMs),
+    connectedAt: fromMs(since),
+  });
+}

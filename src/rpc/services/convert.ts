@@ -1,0 +1,270 @@
+import { create, toJson } from "@bufbuild/protobuf";
+import { type Duration, type Timestamp, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type AttemptError as AttemptErrorPb,
+  type Backoff as BackoffPb,
+  type Heartbeat,
+  HeartbeatSchema,
+  type Job as JobPb,
+  JobStatus as JobStatusPb,
+  type Progress as ProgressPb,
+} from "../../../gen/gotaskq/v1/job_pb.js";
+import type { CreateJobRequest, JobChange } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import {
+  QueueOrdering as QueueOrderingPb,
+  type Queue as QueuePb,
+  QueueSchema,
+  type QueueSettings as QueueSettingsPb,
+  QueueSettingsSchema,
+  QueueStatsSchema,
+} from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Change } from "../../core/backend.js";
+import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
+import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
+import type { JobRequest } from "../../model/validate.js";
+import type { Violations } from "../../model/violations.js";
+import { hasEntries } from "../../wire/fields.js";
+import { JsonText } from "../../wire/json-text.js";
+import { fromDuration, fromMs, fromTime } from "./times.js";
+
+/** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
+const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
+const MIN_TIMESTAMP_SECONDS = -62_135_596_800n;
+const MAX_DURATION_SECONDS = 315_576_000_000n;
+
+const STATUS_TO_PB: Readonly<Record<JobStatus, JobStatusPb>> = {
+  PENDING: JobStatusPb.PENDING,
+  RUNNING: JobStatusPb.RUNNING,
+  DONE: JobStatusPb.DONE,
+  FAILED: JobStatusPb.FAILED,
+  DEAD: JobStatusPb.DEAD,
+  CANCELED: JobStatusPb.CANCELED,
+};
+
+const STATUS_FROM_PB: ReadonlyMap<JobStatusPb, JobStatus> = new Map(
+  Object.entries(STATUS_TO_PB).map(([status, pb]) => [pb, status as JobStatus]),
+);
+
+/** Statuses of a filter. */
+export function toStatuses(violations: Violations, field: string, statuses: readonly JobStatusPb[]): JobStatus[] {
+  return statuses.flatMap((pb, index) => {
+    const status = STATUS_FROM_PB.get(pb);
+    if (status === undefined) violations.add(`${field}[${index}]`, `is not a job status: ${pb}`);
+    return status ?? [];
+  });
+}
+
+/** A new job as the core takes it; what cannot be carried over is added to `violations`. */
+export function toJobRequest(violations: Violations, request: CreateJobRequest): JobRequest {
+  const { schedule, backoff } = request;
+  return {
+    queue: request.queue,
+    type: request.type,
+    payload: toPayload(violations, "payload", request.payloadKind),
+    priority: request.priority,
+    delayMs: schedule.case === "delay" ? toMs(violations, "delay", schedule.value) : undefined,
+    runAfter: schedule.case === "runAfter" ? toTime(violations, "runAfter", schedule.value) : undefined,
+    maxRetries: request.maxRetries,
+    backoff: backoff && {
+      baseDelayMs: toMs(violations, "backoff.baseDelay", backoff.baseDelay),
+      maxDelayMs: toMs(violations, "backoff.maxDelay", backoff.maxDelay),
+    },
+    timeoutMs: toMs(violations, "timeout", request.timeout),
+    metadata: hasEntries(request.metadata) ? request.metadata : undefined,
+    requestId: request.requestId,
+  };
+}
+
+/** A payload or result as it came in. */
+export function toPayload(
+  violations: Violations,
+  field: string,
+  kind: CreateJobRequest["payloadKind"] | JobCompletion["resultKind"],
+): Payload | undefined {
+  if (kind.case === undefined) return undefined;
+  // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
+  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
+  if (kind.value instanceof JsonText) return kind.value.text;
+  return valueToText(violations, field, kind.value);
+}
+
+/** A protobuf Value as JSON text. */
+export function valueToText(violations: Violations, field: string, value: Value): string | undefined {
+  try {
+    return JSON.stringify(toJson(ValueSchema, value));
+  } catch (error) {
+    // NaN and infinity have no JSON; a nesting of thousands overflows the stack.
+    const tooDeep = error instanceof RangeError;
+    violations.add(field, tooDeep ? "is nested too deep" : "must be a JSON value: no NaN, no infinity, no unset value");
+    return undefined;
+  }
+}
+
+/** A Duration in ms; a part of a ms counts as one, away from zero: a negative one stays negative. */
+export function toMs(violations: Violations, field: string, duration: Duration | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  const { seconds, nanos } = duration;
+  const inRange = seconds >= -MAX_DURATION_SECONDS && seconds <= MAX_DURATION_SECONDS && Math.abs(nanos) < 1e9;
+  const sameSign = seconds === 0n || nanos === 0 || seconds < 0n === nanos < 0;
+  if (!inRange || !sameSign) {
+    violations.add(field, "is not a valid duration");
+    return undefined;
+  }
+  return Number(seconds) * 1000 + wholeMs(nanos);
+}
+
+/** Nanoseconds in ms; a part of one counts as one. The library's own rounding would make 0.4 ms nothing. */
+function wholeMs(nanos: number): number {
+  return nanos < 0 ? Math.floor(nanos / 1e6) : Math.ceil(nanos / 1e6);
+}
+
+/** A Timestamp in ms since 1970; a part of a ms counts as one, so that nothing runs too early. */
+export function toTime(violations: Violations, field: string, time: Timestamp | undefined): number | undefined {
+  if (time === undefined) return undefined;
+  const { seconds, nanos } = time;
+  if (seconds < MIN_TIMESTAMP_SECONDS || seconds > MAX_TIMESTAMP_SECONDS || nanos < 0 || nanos >= 1e9) {
+    violations.add(field, "is not a valid time");
+    return undefined;
+  }
+  return Number(seconds) * 1000 + wholeMs(nanos);
+}
+
+/**
+ * A job as it goes out. Written as a literal, as are its parts: `create` looks at every field of every message, and this
+ * is done for each job that a worker gets.
+ */
+export function fromJob(job: Job): JobPb {
+  return {
+    $typeName: "gotaskq.v1.Job",
+    id: job.id,
+    queue: job.queue,
+    type: job.type,
+    payloadKind: fromPayload(job.payload, "payload", "payloadBytes"),
+    status: STATUS_TO_PB[job.status],
+    priority: job.priority,
+    maxRetries: job.maxRetries,
+    retryCount: job.retryCount,
+    deliveries: job.deliveries,
+    lostLeases: job.lostLeases,
+    error: job.error,
+    attemptErrors: job.attemptErrors.length === 0 ? [] : job.attemptErrors.map(fromAttemptError),
+    resultKind: fromPayload(job.result, "result", "resultBytes"),
+    progress: fromProgress(job.progress),
+    metadata: job.metadata as Record<string, string>,
+    backoff: fromBackoff(job.backoff),
+    timeout: job.timeoutMs > 0 ? fromDuration(job.timeoutMs) : undefined,
+    cancelRequested: job.cancelRequested,
+    worker: job.worker,
+    revision: job.revision,
+    createdAt: fromMs(job.createdAt),
+    updatedAt: fromMs(job.updatedAt),
+    runAfter: fromMs(job.runAfter),
+    startedAt: fromTime(job.startedAt),
+    finishedAt: fromTime(job.finishedAt),
+  };
+}
+
+function fromAttemptError({ at, error, delivery, worker }: AttemptError): AttemptErrorPb {
+  return { $typeName: "gotaskq.v1.AttemptError", time: fromMs(at), error, delivery, worker };
+}
+
+/** What was made of the backoff that came last: nearly all jobs have the default, and nobody changes it. */
+let lastBackoff: Backoff | undefined;
+let lastBackoffPb: BackoffPb | undefined;
+
+function fromBackoff(backoff: Backoff): BackoffPb {
+  if (backoff !== lastBackoff || lastBackoffPb === undefined) {
+    const { baseDelayMs, maxDelayMs } = backoff;
+    lastBackoff = backoff;
+    lastBackoffPb = {
+      $typeName: "gotaskq.v1.Backoff",
+      baseDelay: fromDuration(baseDelayMs),
+      maxDelay: fromDuration(maxDelayMs),
+    };
+  }
+  return lastBackoffPb;
+}
+
+function fromPayload<A extends string, B extends string>(
+  payload: Payload | undefined,
+  text: A,
+  bytes: B,
+): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
+  if (payload === undefined) return { case: undefined };
+  if (typeof payload === "string") return { case: text, value: new JsonText(payload) };
+  return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
+}
+
+function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
+  return progress && { $typeName: "gotaskq.v1.Progress", percent: progress.percent, message: progress.message };
+}
+
+/** A change as it goes out. */
+export function fromChange(change: Change): JobChange {
+  return {
+    $typeName: "gotaskq.v1.JobChange",
+    jobId: change.jobId,
+    queue: change.queue,
+    type: change.type,
+    status: STATUS_TO_PB[change.status],
+    revision: change.revision,
+    time: fromMs(change.updatedAt),
+    deleted: change.deleted,
+    priority: change.priority,
+    retryCount: change.retryCount,
+    deliveries: change.deliveries,
+    lostLeases: change.lostLeases,
+    error: change.error,
+    progress: fromProgress(change.progress),
+    cancelRequested: change.cancelRequested,
+    worker: change.worker,
+    runAfter: fromMs(change.runAfter),
+    startedAt: fromTime(change.startedAt),
+    finishedAt: fromTime(change.finishedAt),
+  };
+}
+
+/** A heartbeat as it goes out. */
+export function fromHeartbeat(at: number): Heartbeat {
+  return create(HeartbeatSchema, { time: fromMs(at) });
+}
+
+const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
+  PRIORITY: QueueOrderingPb.PRIORITY,
+  RUN_AFTER: QueueOrderingPb.RUN_AFTER,
+};
+
+/** Settings as the core takes them. */
+export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
+  return {
+    ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
+    weight: settings.weight || 1,
+    maxConcurrency: settings.maxConcurrency,
+    maxDepth: settings.maxDepth,
+  };
+}
+
+function toOrdering(violations: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
+  if (ordering === QueueOrderingPb.RUN_AFTER) return "RUN_AFTER";
+  if (ordering !== QueueOrderingPb.PRIORITY && ordering !== QueueOrderingPb.UNSPECIFIED) {
+    violations.add(field, `is not an ordering: ${ordering}`);
+  }
+  return "PRIORITY";
+}
+
+/** A queue as it goes out. */
+export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
+  const { oldestReadyAgeMs, completed, ...counts } = stats;
+  return create(QueueSchema, {
+    name,
+    settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
+    paused,
+    createdAt: fromMs(createdAt),
+    stats: create(QueueStatsSchema, {
+      ...counts,
+      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
+      completed: BigInt(completed),
+    }),
+  });
+}

@@ -1,0 +1,49 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { DeadJobFilter as DeadJobFilterPb, DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { Engine } from "../../core/engine.js";
+import type { DeadJobFilter } from "../../model/job-filter.js";
+import { Violations } from "../../model/violations.js";
+import { fromJob, toTime } from "./convert.js";
+
+/** DlqService over the core. */
+export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
+  return {
+    async listDeadJobs(request) {
+      const page = await dlq.list(request);
+      return { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
+    },
+
+    async getDeadJob({ id }) {
+      return { job: fromJob(await dlq.get(id)) };
+    },
+
+    async replayDeadJob({ id }) {
+      return { job: fromJob(await dlq.replay(id)) };
+    },
+
+    async replayDeadJobs({ filter, max, dryRun }) {
+      const violations = new Violations();
+      return { count: await dlq.replayMatching(toFilter(violations, filter), { max, dryRun }, violations) };
+    },
+
+    async deleteDeadJob({ id }) {
+      await dlq.remove(id);
+      return {};
+    },
+
+    async purgeDeadJobs({ filter, max, dryRun }) {
+      const violations = new Violations();
+      return { count: await dlq.purgeMatching(toFilter(violations, filter), { max, dryRun }, violations) };
+    },
+  };
+}
+
+function toFilter(violations: Violations, filter: DeadJobFilterPb | undefined): DeadJobFilter {
+  return {
+    queue: filter?.queue,
+    type: filter?.type,
+    errorContains: filter?.errorContains,
+    diedAfter: toTime(violations, "filter.diedAfter", filter?.diedAfter),
+    diedBefore: toTime(violations, "filter.diedBefore", filter?.diedBefore),
+  };
+}

@@ -1,0 +1,133 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  BatchCreateJobsResponseSchema,
+  type BatchCreateJobsResult,
+  BatchCreateJobsResultSchema,
+  CreateJobResponseSchema,
+  GetJobResponseSchema,
+  type JobService,
+  ListJobsResponseSchema,
+  type WatchJobResponse,
+  WatchJobResponseSchema,
+  type WatchJobsResponse,
+  WatchJobsResponseSchema,
+} from "../../../gen/gotaskq/v1/job_service_pb.js";
+import type { Engine } from "../../core/engine.js";
+import { checkId } from "../../core/operations/job-operations.js";
+import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
+import { LIMITS } from "../../model/limits.js";
+import { Violations } from "../../model/violations.js";
+import { MessageFeed } from "../message-feed.js";
+import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
+
+/** JobService over the core. */
+export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
+  return {
+    async createJob(request) {
+      const violations = new Violations();
+      const created = await jobs.create(toJobRequest(violations, request), violations);
+      const { job, deduplicated } = created;
+      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated };
+    },
+
+    async batchCreateJobs({ requests }) {
+      const violations = new Violations();
+      violations.count("requests", requests, 1, LIMITS.batch);
+      violations.throwIfAny();
+      const given = requests.map((request, index) => {
+        violations.enter("requests", index);
+        return toJobRequest(violations, request);
+      });
+      violations.leave();
+      const results = await jobs.createBatch(given, violations);
+      return {
+        $typeName: BatchCreateJobsResponseSchema.typeName,
+        results: results.map(toResult),
+      };
+    },
+
+    async getJob({ id, queue }) {
+      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(id, queue)) };
+    },
+
+    async listJobs({ queue, statuses, type, pageSize, pageToken }) {
+      const violations = new Violations();
+      violations.filter("statuses", statuses);
+      const filter = { queue, statuses: toStatuses(violations, "statuses", statuses), type, pageSize, pageToken };
+      const page = await jobs.list(filter, violations);
+      return create(ListJobsResponseSchema, { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken });
+    },
+
+    async cancelJob({ id }) {
+      return { job: fromJob(await jobs.cancel(id)) };
+    },
+
+    async deleteJob({ id }) {
+      await jobs.remove(id);
+      return {};
+    },
+
+    watchJob({ id }) {
+      checkId(id);
+      return new MessageFeed(watches.watchJob(id), toWatchJobResponse);
+    },
+
+    watchJobs(request) {
+      const violations = new Violations();
+      violations.filter("queues", request.queues);
+      violations.filter("types", request.types);
+      violations.filter("statuses", request.statuses);
+      const statuses = toStatuses(violations, "statuses", request.statuses);
+      request.queues.forEach((name, index) => {
+        violations.queueName(`queues[${index}]`, name);
+      });
+      request.types.forEach((type, index) => {
+        violations.text(`types[${index}]`, type, 1, LIMITS.typeLength);
+      });
+      violations.throwIfAny();
+      const filter = { queues: setOf(request.queues), types: setOf(request.types), statuses: setOf(statuses) };
+      // A name that does not exist would make a watch that is silent for ever.
+      const admit = async () => {
+        for (const name of request.queues) await queues.get(name);
+      };
+      const feed = watches.watchJobs(filter, request.cursor || undefined, undefined, admit);
+      return new MessageFeed(feed, toWatchJobsResponse);
+    },
+  };
+}
+
+function toResult({
+  id,
+  deduplicated,
+}: {
+  readonly id: string;
+  readonly deduplicated: boolean;
+}): BatchCreateJobsResult {
+  return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated };
+}
+
+function toWatchJobResponse(event: JobEvent): WatchJobResponse {
+  return {
+    $typeName: WatchJobResponseSchema.typeName,
+    event:
+      event.kind === "event"
+        ? { case: "job", value: fromJob(event.job) }
+        : { case: "heartbeat", value: fromHeartbeat(event.at) },
+  };
+}
+
+function toWatchJobsResponse(event: JobsEvent): WatchJobsResponse {
+  return {
+    $typeName: WatchJobsResponseSchema.typeName,
+    cursor: event.cursor,
+    event:
+      event.kind === "event"
+        ? { case: "change", value: fromChange(event.change) }
+        : { case: "heartbeat", value: fromHeartbeat(event.at) },
+  };
+}
+
+function setOf<T>(items: readonly T[]): ReadonlySet<T> | undefined {
+  return items.length === 0 ? undefined : new Set(items);
+}

@@ -1,0 +1,111 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  type QueueService,
+  QueueSettingsSchema,
+  QueuesSnapshotSchema,
+  type UpdateQueueRequest,
+  type WatchQueuesRequest,
+  WatchQueuesResponseSchema,
+} from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Engine } from "../../core/engine.js";
+import type { QueueSettings } from "../../model/queue.js";
+import { Violations } from "../../model/violations.js";
+import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
+
+/** Bounds and default of WatchQueues' min_interval, ms. */
+const MIN_INTERVAL_MS = 100;
+const MAX_INTERVAL_MS = 60_000;
+const DEFAULT_INTERVAL_MS = 1000;
+
+/** QueueService over the core. */
+export function createQueueService({ queues, watches }: Engine): ServiceImpl<typeof QueueService> {
+  return {
+    async createQueue({ name, settings }) {
+      const violations = new Violations();
+      const given = settings && toQueueSettings(violations, "settings.", settings);
+      return { queue: fromQueue(await queues.create(name, given, violations)) };
+    },
+
+    async getQueue({ name }) {
+      return { queue: fromQueue(await queues.get(name)) };
+    },
+
+    async listQueues() {
+      return { queues: (await queues.list()).map(fromQueue) };
+    },
+
+    async updateQueue(request) {
+      const violations = new Violations();
+      violations.filter("updateMask.paths", request.updateMask?.paths ?? []);
+      const settings = masked(violations, request);
+      return { queue: fromQueue(await queues.update(request.queue?.name ?? "", settings, violations)) };
+    },
+
+    async deleteQueue({ name, force }) {
+      await queues.remove(name, force);
+      return {};
+    },
+
+    async pauseQueue({ name }) {
+      return { queue: fromQueue(await queues.pause(name)) };
+    },
+
+    async resumeQueue({ name }) {
+      return { queue: fromQueue(await queues.resume(name)) };
+    },
+
+    async purgeQueue({ name }) {
+      return { count: await queues.purge(name) };
+    },
+
+    async *watchQueues({ names, minInterval }: WatchQueuesRequest, { signal }: HandlerContext) {
+      const violations = new Violations();
+      violations.filter("names", names);
+      names.forEach((name, index) => {
+        violations.queueName(`names[${index}]`, name);
+      });
+      const interval = toMs(violations, "minInterval", minInterval) ?? DEFAULT_INTERVAL_MS;
+      violations.integer("minInterval", interval, MIN_INTERVAL_MS, MAX_INTERVAL_MS);
+      violations.throwIfAny();
+      for await (const event of watches.watchQueues(names.length > 0 ? names : undefined, interval, signal)) {
+        yield create(WatchQueuesResponseSchema, {
+          event:
+            event.kind === "event"
+              ? {
+                  case: "snapshot",
+                  value: create(QueuesSnapshotSchema, {
+                    time: timestampFromMs(event.at),
+                    queues: event.queues.map(fromQueue),
+                  }),
+                }
+              : { case: "heartbeat", value: fromHeartbeat(event.at) },
+        });
+      }
+    },
+  };
+}
+
+/** The settings that the update mask names. */
+function masked(violations: Violations, { queue, updateMask }: UpdateQueueRequest): Partial<QueueSettings> {
+  const settings = toQueueSettings(violations, "queue.settings.", queue?.settings ?? create(QueueSettingsSchema));
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0 || paths.includes("settings")) return settings;
+  const chosen: Partial<Record<keyof QueueSettings, unknown>> = {};
+  paths.forEach((path, index) => {
+    const field = MASK_PATHS[path];
+    if (field !== undefined) chosen[field] = settings[field];
+    else violations.add(`updateMask.paths[${index}]`, `cannot be changed: "${path}"; choose among ${KNOWN_PATHS}`);
+  });
+  return chosen as Partial<QueueSettings>;
+}
+
+const MASK_PATHS: Readonly<Record<string, keyof QueueSettings>> = {
+  "settings.ordering": "ordering",
+  "settings.weight": "weight",
+  "settings.max_concurrency": "maxConcurrency",
+  "settings.max_depth": "maxDepth",
+};
+
+const KNOWN_PATHS = ["settings", ...Object.keys(MASK_PATHS)].join(", ");

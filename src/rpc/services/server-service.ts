@@ -1,0 +1,90 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { ServerLimitsSchema, type ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import type { Engine } from "../../core/engine.js";
+import { readPageToken, writePageToken } from "../../core/operations/page-token.js";
+import { compareIds } from "../../model/ids.js";
+import { LIMITS } from "../../model/limits.js";
+import { Violations } from "../../model/violations.js";
+import { fromWorker } from "./convert-worker.js";
+
+import type { HealthSource } from "./health-service.js";
+
+/** What a server tells of itself. */
+export interface ServerInfo {
+  readonly version: string;
+  /** 0 to 1023. */
+  readonly nodeId: () => number;
+  /** Server streams open at the same time. */
+  readonly maxStreams: number;
+  /** Length of a lease that asks for none, ms. */
+  readonly leaseMs: number;
+  /** How long it has been running, ms. */
+  uptimeMs(): number;
+}
+
+/** What tokens of ListWorkers are good for. */
+const LISTING = "workers";
+
+/** ServerService over the core. */
+export function createServerService(
+  engine: Engine,
+  health: HealthSource,
+  info: ServerInfo,
+): ServiceImpl<typeof ServerService> {
+  return {
+    async getServerInfo() {
+      const { kind, durable } = engine.backend;
+      return {
+        version: info.version,
+        backend: kind,
+        durable,
+        nodeId: info.nodeId(),
+        uptime: durationFromMs(Math.floor(info.uptimeMs())),
+        draining: health.isDraining,
+        limits: limitsOf(info),
+      };
+    },
+
+    async listWorkers({ pageSize, pageToken }) {
+      const violations = new Violations();
+      violations.pageSize("pageSize", pageSize);
+      violations.throwIfAny();
+      const after = pageToken ? readPageToken(LISTING, pageToken).queue : "";
+      const limit = pageSize || LIMITS.defaultPageSize;
+      const workers = engine
+        .workers()
+        .filter(({ id }) => compareIds(id, after) > 0)
+        .sort((a, b) => compareIds(a.id, b.id));
+      const page = workers.slice(0, limit);
+      const last = page.at(-1);
+      const more = last !== undefined && workers.length > limit;
+      return {
+        workers: page.map(fromWorker),
+        nextPageToken: more ? writePageToken(LISTING, { queue: last.id, after: undefined }) : "",
+      };
+    },
+  };
+}
+
+function limitsOf({ leaseMs, maxStreams }: ServerInfo) {
+  return create(ServerLimitsSchema, {
+    messageBytes: LIMITS.messageBytes,
+    payloadBytes: LIMITS.payloadBytes,
+    payloadDepth: LIMITS.payloadDepth,
+    batch: LIMITS.batch,
+    typeLength: LIMITS.typeLength,
+    metadataEntries: LIMITS.metadataEntries,
+    filterEntries: LIMITS.filterEntries,
+    priority: LIMITS.priority,
+    maxRetries: LIMITS.maxRetries,
+    delay: durationFromMs(LIMITS.delayMs),
+    maxInFlight: LIMITS.maxInFlight,
+    wait: durationFromMs(LIMITS.waitMs),
+    minLease: durationFromMs(LIMITS.minLeaseMs),
+    maxLease: durationFromMs(LIMITS.maxLeaseMs),
+    defaultLease: durationFromMs(leaseMs),
+    maxStreams,
+  });
+}

@@ -1,0 +1,45 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
+import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Health } from "../../../gen/health/v1/health_pb.js";
+import type { Engine } from "../../core/engine.js";
+import { createDlqService } from "./dlq-service.js";
+import { createHealthService, type HealthSource } from "./health-service.js";
+import { createJobService } from "./job-service.js";
+import { createQueueService } from "./queue-service.js";
+import { createReflectionServices } from "./reflection-service.js";
+import { createServerService, type ServerInfo } from "./server-service.js";
+import { createWorkerService } from "./worker-service.js";
+
+/** A service and what implements it. */
+export interface ServiceImplSpec<S extends DescService = DescService> {
+  readonly desc: S;
+  readonly impl: Partial<ServiceImpl<S>>;
+}
+
+/** Every service of this server. */
+export function createServices(engine: Engine, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
+  const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
+  const all = [...descs, ServerReflection, ServerReflectionAlpha];
+  const reflection = createReflectionServices(all);
+  return [
+    spec(JobService, createJobService(engine)),
+    spec(QueueService, createQueueService(engine)),
+    spec(DlqService, createDlqService(engine)),
+    spec(WorkerService, createWorkerService(engine)),
+    spec(ServerService, createServerService(engine, health, info)),
+    spec(Health, createHealthService(health, new Set(all.map(({ typeName }) => typeName)))),
+    spec(ServerReflection, reflection.v1),
+    spec(ServerReflectionAlpha, reflection.v1alpha),
+  ];
+}
+
+function spec<S extends DescService>(desc: S, impl: Partial<ServiceImpl<S>>): ServiceImplSpec {
+  return { desc, impl } as unknown as ServiceImplSpec;
+}

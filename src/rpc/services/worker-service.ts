@@ -1,0 +1,122 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  CompleteJobsResponseSchema,
+  ExtendLeasesResponseSchema,
+  FailJobsResponseSchema,
+  LeaseJobsResponseSchema,
+  ReleaseJobsResponseSchema,
+  type StreamJobsRequest,
+  type StreamJobsResponse,
+  StreamJobsResponseSchema,
+  type WorkerService,
+} from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Engine } from "../../core/engine.js";
+import { RECONNECT_GRACE_MS } from "../../core/remote/reconnect-grace-period.js";
+import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/worker-stream.js";
+import { LIMITS } from "../../model/limits.js";
+import { Violations } from "../../model/violations.js";
+import { fromHeartbeat, toMs, toPayload } from "./convert.js";
+import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
+
+/** WorkerService over the core. */
+export function createWorkerService({ remote }: Engine): ServiceImpl<typeof WorkerService> {
+  return {
+    async *streamJobs(request: StreamJobsRequest, { signal }: HandlerContext) {
+      const violations = new Violations();
+      const leaseMs = toMs(violations, "lease", request.lease);
+      for await (const event of remote.stream({ ...request, leaseMs }, signal, violations)) {
+        yield fromStreamEvent(event);
+      }
+    },
+
+    async leaseJobs(request, { signal }) {
+      const violations = new Violations();
+      const leaseMs = toMs(violations, "lease", request.lease);
+      const waitMs = toMs(violations, "wait", request.wait);
+      const leases = await remote.poll({ ...request, leaseMs, waitMs }, signal, violations);
+      return { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
+    },
+
+    async completeJobs({ completions }) {
+      const violations = new Violations();
+      violations.count("completions", completions, 1, LIMITS.batch);
+      violations.throwIfAny();
+      const items = completions.map(({ jobId, leaseToken, resultKind }, index) => {
+        violations.enter("completions", index);
+        return { jobId, token: leaseToken, result: toPayload(violations, "result", resultKind) };
+      });
+      violations.leave();
+      const settlements = await remote.complete(items, violations);
+      return { $typeName: CompleteJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
+    },
+
+    async failJobs({ failures }) {
+      const violations = new Violations();
+      violations.count("failures", failures, 1, LIMITS.batch);
+      violations.throwIfAny();
+      const items = failures.map(({ jobId, leaseToken, error, retryKind }, index) => {
+        violations.enter("failures", index);
+        return { jobId, token: leaseToken, error, retry: toRetry(violations, retryKind) };
+      });
+      violations.leave();
+      const settlements = await remote.fail(items, violations);
+      return { $typeName: FailJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
+    },
+
+    async extendLeases({ extensions }) {
+      const violations = new Violations();
+      violations.count("extensions", extensions, 1, LIMITS.batch);
+      violations.throwIfAny();
+      const items = extensions.map(({ jobId, leaseToken, extension, progress }, index) => {
+        violations.enter("extensions", index);
+        return {
+          jobId,
+          token: leaseToken,
+          leaseMs: toMs(violations, "extension", extension),
+          progress: toProgress(progress),
+        };
+      });
+      violations.leave();
+      const results = await remote.extend(items, violations);
+      return { $typeName: ExtendLeasesResponseSchema.typeName, outcomes: fromExtensions(items, results) };
+    },
+
+    async releaseJobs({ releases }) {
+      const refs = releases.map(toRef);
+      const settlements = await remote.release(refs);
+      return { $typeName: ReleaseJobsResponseSchema.typeName, outcomes: fromSettlements(refs, settlements) };
+    },
+  };
+}
+
+function fromStreamEvent(event: WorkerStreamEvent): StreamJobsResponse {
+  // A literal, as one goes out for each job.
+  if (event.kind === "lease") {
+    return { $typeName: "gotaskq.v1.StreamJobsResponse", event: { case: "lease", value: fromLease(event.lease) } };
+  }
+  return create(StreamJobsResponseSchema, { event: fromNotice(event) });
+}
+
+function fromNotice(event: Exclude<WorkerStreamEvent, { readonly kind: "lease" }>) {
+  switch (event.kind) {
+    case "session":
+      return {
+        case: "session" as const,
+        value: {
+          id: event.id,
+          lease: durationFromMs(event.leaseMs),
+          maxInFlight: event.maxInFlight,
+          heartbeatInterval: durationFromMs(STREAM_HEARTBEAT_MS),
+          grace: durationFromMs(RECONNECT_GRACE_MS),
+        },
+      };
+    case "cancel":
+      return { case: "cancel" as const, value: { jobId: event.jobId } };
+    case "drain":
+      return { case: "drain" as const, value: { closesIn: durationFromMs(event.closesInMs) } };
+    case "heartbeat":
+      return { case: "heartbeat" as const, value: fromHeartbeat(event.at) };
+  }
+}

@@ -1,0 +1,166 @@
+import { type DescEnum, type DescField, type DescMessage, type Message, ScalarType, toJson } from "@bufbuild/protobuf";
+import { base64Encode } from "@bufbuild/protobuf/wire";
+import {
+  type Duration,
+  DurationSchema,
+  FieldMaskSchema,
+  StructSchema,
+  type Timestamp,
+  TimestampSchema,
+  ValueSchema,
+} from "@bufbuild/protobuf/wkt";
+import { type Fields, hasEntries, isImplicit, memberOf } from "./fields.js";
+import { JsonText } from "./json-text.js";
+import { UnsupportedError } from "./unsupported-error.js";
+
+/** The JSON text of a message of one type, with zeros written out. */
+export type JsonEncoder = (message: Message) => string;
+
+type ToText = (value: never) => string;
+
+/** Messages that JSON has a form of its own for; the library writes them where nothing is to be gained. */
+const SPECIAL: ReadonlyMap<string, ToText> = new Map<string, ToText>([
+  [TimestampSchema.typeName, remembered((value: Timestamp) => JSON.stringify(toJson(TimestampSchema, value)))],
+  [DurationSchema.typeName, remembered((value: Duration) => JSON.stringify(toJson(DurationSchema, value)))],
+  [FieldMaskSchema.typeName, (value: never) => JSON.stringify(toJson(FieldMaskSchema, value))],
+  [StructSchema.typeName, (value: never) => JSON.stringify(toJson(StructSchema, value))],
+  [
+    ValueSchema.typeName,
+    (value: never) =>
+      (value as unknown) instanceof JsonText ? (value as JsonText).text : JSON.stringify(toJson(ValueSchema, value)),
+  ],
+]);
+
+const known = new Map<DescMessage, JsonEncoder>();
+
+/**
+ * Makes the encoder of a type once, so that writing a message looks nothing up. It writes what `toJson` of the library
+ * does with `alwaysEmitImplicit`, straight into text. Undefined for a type with fields of a kind that we do not use.
+ */
+export function jsonEncoderOf(desc: DescMessage): JsonEncoder | undefined {
+  try {
+    return encoderOf(desc);
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined;
+    throw error;
+  }
+}
+
+/** How many times or spans are remembered, by their ms. */
+const PLACES = 64;
+
+/** The jobs of a moment share most of their times and spans. */
+function remembered<T extends Timestamp | Duration>(write: (value: T) => string): ToText {
+  const places: { seconds: bigint; nanos: number; text: string }[] = [];
+  return (value: T) => {
+    const { seconds, nanos } = value;
+    const place = (nanos / 1e6) & (PLACES - 1);
+    const found = places[place];
+    if (found !== undefined && found.nanos === nanos && found.seconds === seconds) return found.text;
+    const text = write(value);
+    places[place] = { seconds, nanos, text };
+    return text;
+  };
+}
+
+/** Most texts of a field are the one before: the same queue, type or worker, or none. */
+function textWriter(): ToText {
+  let last = "";
+  let lastJson = '""';
+  return (value: string) => {
+    if (value !== last) {
+      last = value;
+      lastJson = JSON.stringify(value);
+    }
+    return lastJson;
+  };
+}
+
+function encoderOf(desc: DescMessage): JsonEncoder {
+  const found = known.get(desc);
+  if (found !== undefined) return found;
+  if (desc.typeName.startsWith("google.protobuf.")) {
+    const special = SPECIAL.get(desc.typeName);
+    if (special === undefined) throw new UnsupportedError();
+    return special as unknown as JsonEncoder;
+  }
+  const writers: ((message: Fields) => string)[] = [];
+  // Known before its fields are: they may be of its own type.
+  const encoder: JsonEncoder = (message) => {
+    let text = "";
+    for (const write of writers) text += write(message as unknown as Fields);
+    // Each member brings its comma.
+    return text === "" ? "{}" : `{${text.slice(1)}}`;
+  };
+  known.set(desc, encoder);
+  try {
+    const sorted = [...desc.fields].sort((a, b) => a.number - b.number);
+    writers.push(...sorted.map(fieldWriter));
+  } catch (error) {
+    known.delete(desc);
+    throw error;
+  }
+  return encoder;
+}
+
+function fieldWriter(field: DescField): (message: Fields) => string {
+  const name = `,${JSON.stringify(field.jsonName)}:`;
+  const toText = memberWriter(field);
+  const { localName } = field;
+  if (field.fieldKind === "list" || field.fieldKind === "map" || isImplicit(field)) {
+    return (message) => name + toText(message[localName] as never);
+  }
+  if (field.oneof === undefined) {
+    return (message) => {
+      const value = message[localName];
+      return value === undefined ? "" : name + toText(value as never);
+    };
+  }
+  const get = memberOf(field);
+  return (message) => {
+    const value = get(message);
+    return value === undefined ? "" : name + toText(value as never);
+  };
+}
+
+function memberWriter(field: DescField): ToText {
+  const toText = valueWriter(field);
+  if (field.fieldKind === "list")
+    return (values: never[]) => (values.length === 0 ? "[]" : `[${values.map(toText).join(",")}]`);
+  if (field.fieldKind === "map") {
+    return (map: Record<string, never>) => {
+      if (!hasEntries(map)) return "{}";
+      const entries = Object.keys(map).map((key) => `${JSON.stringify(key)}:${toText(map[key] as never)}`);
+      return `{${entries.join(",")}}`;
+    };
+  }
+  return toText;
+}
+
+function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {
+  if (message !== undefined) return encoderOf(message);
+  if (ofEnum !== undefined) return enumWriter(ofEnum);
+  switch (scalar) {
+    case ScalarType.STRING:
+      return textWriter();
+    case ScalarType.BOOL:
+    case ScalarType.INT32:
+    case ScalarType.UINT32:
+      return String;
+    case ScalarType.INT64:
+    case ScalarType.UINT64:
+      return (value: bigint) => `"${value}"`;
+    case ScalarType.DOUBLE:
+      return (value: number) => (Number.isFinite(value) ? JSON.stringify(value) : `"${value}"`);
+    case ScalarType.BYTES:
+      return (value: Uint8Array) => `"${base64Encode(value)}"`;
+    default:
+      throw new UnsupportedError();
+  }
+}
+
+/** A number that has no name is written as such. */
+function enumWriter({ values }: DescEnum): ToText {
+  const names = new Map(values.map(({ number, name }) => [number, JSON.stringify(name)]));
+  return (value: number) => names.get(value) ?? String(value);
+}

@@ -1,0 +1,113 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { created, finished, present } from "../../support/rpc.js";
+import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
+
+const { PENDING, DONE } = JobStatus;
+
+let server: TestServer;
+let jobs: TestServer["jobs"];
+
+beforeAll(async () => {
+  server = await startTestServer({ QUEUES: "a,b" });
+  jobs = server.jobs;
+});
+
+describe("GetJob", () => {
+  test("answers the same with the right queue, a wrong one and none", async () => {
+    const { job } = await jobs.createJob({ queue: "a", type: "x" });
+    const { id } = present(job);
+    for (const queue of ["", "a", "b", "nowhere"]) expect((await jobs.getJob({ id, queue })).job).toEqual(job);
+  });
+});
+
+describe("ListJobs", () => {
+  test("lists the newest first within a queue, queue after queue by name", async () => {
+    const [second, first] = [await newQueue(server, "list-2"), await newQueue(server, "list-1")];
+    const type = "listed-by-queue";
+    const ids: string[] = [];
+    for (const queue of [first, second, first, second]) ids.push(await created(server, { queue, type }));
+    const listed = (await jobs.listJobs({ type })).jobs;
+    expect(listed.map(({ queue, id }) => [queue, id])).toEqual([
+      [first, ids[2]],
+      [first, ids[0]],
+      [second, ids[3]],
+      [second, ids[1]],
+    ]);
+  });
+
+  test("lists only what matches queue, type and statuses", async () => {
+    const queue = await newQueue(server, "list-filter");
+    const waiting = await created(server, { queue, type: "x" });
+    const canceled = await created(server, { queue, type: "x" });
+    const done = await created(server, { queue, type: "echo" });
+    await jobs.cancelJob({ id: canceled });
+    await finished(server, done);
+    const list = async (filter: object) =>
+      (await jobs.listJobs({ queue, ...filter })).jobs
+        .map(({ id }) => id)
+        .sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+    expect(await list({})).toEqual([waiting, canceled, done]);
+    expect(await list({ type: "x" })).toEqual([waiting, canceled]);
+    expect(await list({ statuses: [PENDING] })).toEqual([waiting]);
+    expect(await list({ statuses: [JobStatus.CANCELED, DONE] })).toEqual([canceled, done]);
+    expect(await list({ statuses: [DONE], type: "x" })).toEqual([]);
+    expect(await list({ statuses: [JobStatus.RUNNING, JobStatus.DEAD] })).toEqual([]);
+  });
+
+  test("lists every job exactly once, page by page, over several queues", async () => {
+    const type = "paged";
+    const names = [
+      await newQueue(server, "page-a"),
+      await newQueue(server, "page-b"),
+      await newQueue(server, "page-c"),
+    ];
+    const requests = Array.from({ length: 23 }, (_, index) => ({ queue: names[index % 3] ?? "", type }));
+    const { results } = await jobs.batchCreateJobs({ requests });
+    const seen: string[] = [];
+    const sizes: number[] = [];
+    let pageToken = "";
+    do {
+      const page = await jobs.listJobs({ type, pageSize: 5, pageToken });
+      seen.push(...page.jobs.map(({ id }) => id));
+      sizes.push(page.jobs.length);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect([...seen].sort()).toEqual(results.map(({ jobId }) => jobId).sort());
+    expect(Math.max(...sizes)).toBe(5);
+  });
+
+  test("shows jobs that are created between two pages on none of the later ones", async () => {
+    const queue = await newQueue(server, "page-new");
+    const make = () => created(server, { queue, type: "x" });
+    const old = [await make(), await make(), await make()];
+    const first = await jobs.listJobs({ queue, pageSize: 2 });
+    await make();
+    const second = await jobs.listJobs({ queue, pageSize: 2, pageToken: first.nextPageToken });
+    expect(second.jobs.map(({ id }) => id)).toEqual([old[0]]);
+  });
+
+  test("lists 50 jobs a page unless told otherwise", async () => {
+    const queue = await newQueue(server, "page-default");
+    await jobs.batchCreateJobs({ requests: Array.from({ length: 51 }, () => ({ queue, type: "x" })) });
+    expect((await jobs.listJobs({ queue })).jobs).toHaveLength(50);
+    expect((await jobs.listJobs({ queue, pageSize: 1000 })).jobs).toHaveLength(51);
+  });
+
+  test("keeps a page of large jobs within the size of a message", async () => {
+    const queue = await newQueue(server, "page-large");
+    const value = new Uint8Array(1024 * 1024);
+    for (let count = 0; count < 5; count++) {
+      await created(server, { queue, type: "x", payloadKind: { case: "payloadBytes", value } });
+    }
+    const seen: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await jobs.listJobs({ queue, pageToken });
+      expect(page.jobs.length).toBeLessThan(4);
+      seen.push(...page.jobs.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(new Set(seen).size).toBe(5);
+  });
+});

@@ -1,0 +1,67 @@
+import { create, type DescMessage, fromJson, type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { CreateJobResponseSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { JSON_OPTIONS } from "../../src/rpc/wire-options.js";
+import { binaryEncoderOf } from "../../src/wire/binary-encoder.js";
+import { ByteSink } from "../../src/wire/byte-sink.js";
+import { jsonEncoderOf } from "../../src/wire/json-encoder.js";
+import { JsonText } from "../../src/wire/json-text.js";
+import { json, MESSAGES, messageOf } from "../support/messages.js";
+
+const sink = new ByteSink();
+
+function binary(desc: DescMessage, message: Message): Buffer {
+  const encode = binaryEncoderOf(desc);
+  if (encode === undefined) throw new Error(`${desc} has no encoder`);
+  sink.begin(0);
+  encode(sink, message);
+  return sink.finish();
+}
+
+describe.each(MESSAGES)("%s", (desc) => {
+  test("is written as the library writes it, in binary and in JSON", () => {
+    fc.assert(
+      fc.property(messageOf(desc), (message) => {
+        expect(binary(desc, message).toString("hex")).toBe(Buffer.from(toBinary(desc, message)).toString("hex"));
+        expect(jsonEncoderOf(desc)?.(message)).toBe(toJsonString(desc, message, JSON_OPTIONS));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe("a payload kept as JSON text", () => {
+  const job = (value: Value) => create(CreateJobResponseSchema, { job: { payloadKind: { case: "payload", value } } });
+
+  test("is written as the value that it stands for", () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        const given = job(new JsonText(JSON.stringify(value)));
+        const expected = job(fromJson(ValueSchema, value));
+        const hex = Buffer.from(toBinary(CreateJobResponseSchema, expected)).toString("hex");
+        const text = toJsonString(CreateJobResponseSchema, expected, JSON_OPTIONS);
+        expect(binary(CreateJobResponseSchema, given).toString("hex")).toBe(hex);
+        expect(Buffer.from(toBinary(CreateJobResponseSchema, given)).toString("hex")).toBe(hex);
+        expect(jsonEncoderOf(CreateJobResponseSchema)?.(given)).toBe(text);
+        expect(toJsonString(CreateJobResponseSchema, given, JSON_OPTIONS)).toBe(text);
+      }),
+    );
+  });
+
+  test("is copied into JSON as it is", () => {
+    const text = '{"z":1,"a":[1.5e300,"\\u0007"],"10":{"2":null}}';
+    expect(
+      jsonEncoderOf(JobSchema)?.(create(JobSchema, { payloadKind: { case: "payload", value: new JsonText(text) } })),
+    ).toContain(`"payload":${text},`);
+  });
+});
+
+test("a message larger than any before is written whole, and the next one too", () => {
+  const large = create(JobSchema, { error: "\u20ac".repeat(2_000_000), worker: "w" });
+  for (const message of [large, create(JobSchema, { id: "1" }), large]) {
+    expect(binary(JobSchema, message).equals(toBinary(JobSchema, message))).toBe(true);
+  }
+});
