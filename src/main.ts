@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Logger, pino } from "pino";
-import { RedisUnusable } from "./backends/redis/check-server.js";
+import { RedisUnusable } from "./backends/redis/link/check-server.js";
 import type { Handlers } from "./model/handler.js";
 import { type Config, ConfigError, readConfig } from "./server/config.js";
 import { loadHandlers } from "./server/load-handlers.js";

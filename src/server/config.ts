@@ -1,6 +1,6 @@
 import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
+import { hidePassword, parseRedisUrl, URL_FORMS } from "../backends/redis/link/url.js";
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
-import { hidePassword, parseRedisUrl, URL_FORMS } from "../backends/redis/url.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../core/selector.js";

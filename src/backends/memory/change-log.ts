@@ -15,9 +15,9 @@ class Creation {
   readonly #label: JobLabel;
   readonly #times: JobTimes;
 
-  constructor({ id, kind, times }: JobRecord) {
+  constructor({ id, shared, times }: JobRecord) {
     this.#jobId = id;
-    this.#label = kind.label;
+    this.#label = shared.label;
     this.#times = times;
   }
 

@@ -16,7 +16,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
       return { id: known.id, existing: toJob(known), createdAt: known.createdAt, runAfter: known.runAfter };
     }
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
-    store.add(new JobRecord(job.id, queue.kindOf(job), job.payload, job.requestId, times));
+    store.add(new JobRecord(job.id, queue.sharedSpecOf(job), job.payload, job.requestId, times));
     return { id: job.id, existing: undefined, createdAt: now, runAfter: times.runAfter };
   });
 }

@@ -1,7 +1,6 @@
 import type { Change } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
-import type { QueueState } from "./queue-state.js";
 
 /** What a job has only after its first change; kept apart so that waiting jobs stay small. */
 export class RunRecord {
@@ -38,9 +37,9 @@ export interface JobLabel {
 }
 
 /** What many jobs say alike: those of a queue and type that do share one of these. */
-export interface JobKind {
+export interface SharedJobSpec<Queue = unknown> {
   readonly label: JobLabel;
-  readonly queue: QueueState;
+  readonly queue: Queue;
   readonly maxRetries: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number;
@@ -57,7 +56,7 @@ export interface JobTimes {
 export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "GONE";
 
 /** A job in memory. One million of these are meant to fit; run `npm run bench -- memory` after adding a field. */
-export class JobRecord {
+export class JobRecord<Queue = unknown> {
   status: JobStatus = "PENDING";
   place: JobPlace = "NONE";
   /** Undefined before its first change. */
@@ -65,22 +64,22 @@ export class JobRecord {
 
   constructor(
     readonly id: string,
-    readonly kind: JobKind,
+    readonly shared: SharedJobSpec<Queue>,
     readonly payload: Payload | undefined,
     readonly requestId: string | undefined,
     public times: JobTimes,
   ) {}
 
-  get queue(): QueueState {
-    return this.kind.queue;
+  get queue(): Queue {
+    return this.shared.queue;
   }
 
   get type(): string {
-    return this.kind.label.type;
+    return this.shared.label.type;
   }
 
   get priority(): number {
-    return this.kind.label.priority;
+    return this.shared.label.priority;
   }
 
   get createdAt(): number {
@@ -108,18 +107,18 @@ export class JobRecord {
 
 /** The job as the core sees it. */
 export function toJob(record: JobRecord): Job {
-  const { kind, times, run } = record;
-  const { label } = kind;
+  const { shared, times, run } = record;
+  const { label } = shared;
   return {
     id: record.id,
     queue: label.queue,
     type: label.type,
     payload: record.payload,
     priority: label.priority,
-    maxRetries: kind.maxRetries,
-    backoff: kind.backoff,
-    timeoutMs: kind.timeoutMs,
-    metadata: kind.metadata,
+    maxRetries: shared.maxRetries,
+    backoff: shared.backoff,
+    timeoutMs: shared.timeoutMs,
+    metadata: shared.metadata,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,
@@ -142,7 +141,7 @@ export function toJob(record: JobRecord): Job {
 /** The change log entry for the state the job is in now. */
 export function toChange(record: JobRecord): Change {
   const { times, run } = record;
-  const { label } = record.kind;
+  const { label } = record.shared;
   return {
     jobId: record.id,
     queue: label.queue,

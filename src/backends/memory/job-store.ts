@@ -7,14 +7,14 @@ import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
-import { type JobRecord, type JobTimes, type RunRecord, toChange } from "./job-record.js";
+import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
-import { QueueState } from "./queue-state.js";
+import { type QueuedJob, QueueState } from "./queue-state.js";
 
 /** The end of a lease, as it was when it began; `run.leaseUntil` may have moved on since. */
 export interface LeaseEntry {
-  readonly record: JobRecord;
+  readonly record: QueuedJob;
   readonly token: string;
   readonly until: number;
 }
@@ -33,7 +33,7 @@ export interface MemoryBackendDeps {
 
 /** All state of the memory backend, and the steps of a job's life. The operations beside this file call these steps. */
 export class JobStore {
-  readonly jobs = new Map<string, JobRecord>();
+  readonly jobs = new Map<string, QueuedJob>();
   readonly queues = new Map<string, QueueState>();
   readonly leases = new OrderedQueue<LeaseEntry>(
     (a, b) => a.until - b.until,
@@ -83,7 +83,7 @@ export class JobStore {
   }
 
   /** A job appeared. */
-  add(record: JobRecord): void {
+  add(record: QueuedJob): void {
     this.jobs.set(record.id, record);
     record.queue.all.insert(record);
     const { requestId } = record;
@@ -93,7 +93,7 @@ export class JobStore {
   }
 
   /** Takes a visible step: the status, the revision, the change log. */
-  step(record: JobRecord, status: JobStatus, now: number): void {
+  step(record: QueuedJob, status: JobStatus, now: number): void {
     if (!TRANSITIONS[record.status].includes(status)) {
       throw new Error(`a job cannot go from ${record.status} to ${status}`);
     }
@@ -102,7 +102,7 @@ export class JobStore {
   }
 
   /** Takes a visible step that leaves the status as it is. */
-  touch(record: JobRecord, now: number): void {
+  touch(record: QueuedJob, now: number): void {
     const run = record.changing;
     run.revision++;
     run.updatedAt = now;
@@ -110,7 +110,7 @@ export class JobStore {
   }
 
   /** Puts a PENDING job in line. */
-  wait(record: JobRecord, now: number): void {
+  wait(record: QueuedJob, now: number): void {
     if (record.queue.put(record, now)) this.markReady(record.queue);
     else this.markDue(record.runAfter - now);
   }
@@ -121,7 +121,7 @@ export class JobStore {
   }
 
   /** PENDING to RUNNING; the job was taken out of its line. */
-  lease(record: JobRecord, leaseMs: number, worker: string, now: number): string {
+  lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
     const run = record.changing;
     run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
@@ -143,7 +143,7 @@ export class JobStore {
   }
 
   /** RUNNING ends. `settledBy` makes the repeat of that write harmless; `entryTaken`: its entry is out of `leases`. */
-  endLease(record: JobRecord, settledBy: string | undefined, entryTaken = false): void {
+  endLease(record: QueuedJob, settledBy: string | undefined, entryTaken = false): void {
     const { run, queue } = record;
     if (run === undefined) return;
     run.token = undefined;
@@ -154,7 +154,7 @@ export class JobStore {
   }
 
   /** RUNNING or PENDING to DONE or CANCELED. */
-  finish(record: JobRecord, status: "DONE" | "CANCELED", now: number): void {
+  finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number): void {
     record.changing.finishedAt = now;
     record.changing.cancelRequested = false;
     this.step(record, status, now);
@@ -168,14 +168,14 @@ export class JobStore {
   }
 
   /** RUNNING or FAILED to DEAD. */
-  die(record: JobRecord, now: number): void {
+  die(record: QueuedJob, now: number): void {
     record.changing.finishedAt = now;
     this.step(record, "DEAD", now);
     record.queue.bury(record, now);
   }
 
   /** Keeps the text of a failed attempt or a lost lease. */
-  noteError(record: JobRecord, error: string, now: number): void {
+  noteError(record: QueuedJob, error: string, now: number): void {
     const { run } = record;
     if (run === undefined) return;
     run.errorStart = cutText(error, LIMITS.changeErrorLength);
@@ -204,7 +204,7 @@ export class JobStore {
   }
 
   /** Deletes a job that was taken out of its line, or whose place says so itself; a visible change. */
-  delete(record: JobRecord, now: number): void {
+  delete(record: QueuedJob, now: number): void {
     if (record.status === "RUNNING") this.endLease(record, undefined);
     if (record.status === "DEAD") record.queue.unbury(record);
     this.#drop(record);
@@ -251,13 +251,13 @@ export class JobStore {
     }
   }
 
-  #log(record: JobRecord): void {
+  #log(record: QueuedJob): void {
     const change = toChange(record);
     this.log.append(change, record);
     this.#changes.push(change);
   }
 
-  #drop(record: JobRecord): void {
+  #drop(record: QueuedJob): void {
     const { queue } = record;
     record.place = "GONE";
     this.jobs.delete(record.id);

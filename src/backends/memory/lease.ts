@@ -8,8 +8,9 @@ import type {
   TickResult,
 } from "../../core/backend.js";
 import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../model/job.js";
-import { type JobRecord, type RunRecord, toJob } from "./job-record.js";
+import { type RunRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
+import type { QueuedJob } from "./queue-state.js";
 
 /** Most jobs that one tick touches for each kind of work. */
 const TICK_WORK = 1000;
@@ -129,7 +130,7 @@ function expire(store: JobStore, now: number): LostLease[] {
   return lost;
 }
 
-function loseLease(store: JobStore, record: JobRecord, now: number): JobStatus {
+function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
   const run = record.changing;
   run.lostLeases++;
   const poison = run.lostLeases > store.options.maxLostLeases;
@@ -137,12 +138,12 @@ function loseLease(store: JobStore, record: JobRecord, now: number): JobStatus {
   store.endLease(record, undefined, true);
   if (run.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);
-  else giveBack(store, record, now);
+  else requeue(store, record, now);
   return record.status;
 }
 
 /** RUNNING to PENDING at the old place; the lease is over. */
-export function giveBack(store: JobStore, record: JobRecord, now: number): void {
+export function requeue(store: JobStore, record: QueuedJob, now: number): void {
   store.step(record, "PENDING", now);
   store.wait(record, now);
 }

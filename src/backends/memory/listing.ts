@@ -3,24 +3,24 @@ import { pageTokenInvalid } from "../../model/errors.js";
 import { compareIds, isId } from "../../model/ids.js";
 import { type Job, jobBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
-import { type JobRecord, toJob } from "./job-record.js";
+import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
-import type { QueueState } from "./queue-state.js";
+import type { QueuedJob, QueueState } from "./queue-state.js";
 
 /** One page of a queue by descending id. */
 export function list(store: JobStore, query: ListQuery): ListPage {
   const queue = store.queue(query.queue);
   const { after } = query;
   if (after !== undefined && !isId(after)) throw pageTokenInvalid();
-  const matches = (record: JobRecord) =>
+  const matches = (record: QueuedJob) =>
     (query.statuses.length === 0 || query.statuses.includes(record.status)) &&
     (query.type === undefined || record.type === query.type);
   return page(candidates(queue, query), query, matches, (record) => record.id);
 }
 
 /** The jobs to look through: all, or the few that can match at all. */
-function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable<JobRecord> {
-  const isBefore = (record: JobRecord) => after === undefined || compareIds(record.id, after) < 0;
+function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable<QueuedJob> {
+  const isBefore = (record: QueuedJob) => after === undefined || compareIds(record.id, after) < 0;
   const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
   if (!isFew || queue.running.size + queue.dead > LIMITS.scan) {
     return queue.all.descending(after === undefined ? undefined : isBefore);
@@ -53,7 +53,7 @@ function page<T>(
   { limit, maxBytes = Number.POSITIVE_INFINITY }: Pick<ListQuery, "limit" | "maxBytes">,
   matches: (item: T) => boolean,
   tokenOf: (item: T) => string,
-  recordOf: (item: T) => JobRecord = (item) => item as unknown as JobRecord,
+  recordOf: (item: T) => QueuedJob = (item) => item as unknown as QueuedJob,
 ): ListPage {
   const jobs: Job[] = [];
   let examined = 0;

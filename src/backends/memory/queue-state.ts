@@ -2,31 +2,36 @@ import type { NewJob } from "../../core/backend.js";
 import { compareIds } from "../../model/ids.js";
 import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
-import type { JobKind, JobPlace, JobRecord } from "./job-record.js";
+import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";
 
 /** Lines of types are looked through for empty ones when there are this many, and again at each doubling. */
 const MANY_LINES = 256;
 
-const isWaiting = (record: JobRecord): boolean => record.status === "PENDING" && !record.isGone;
+/** A job of a queue in memory. */
+export type QueuedJob = JobRecord<QueueState>;
+
+type QueuedJobSpec = SharedJobSpec<QueueState>;
+
+const isWaiting = (record: QueuedJob): boolean => record.status === "PENDING" && !record.isGone;
 
 /** The ready jobs of one type, a line for each priority under PRIORITY, one for all under RUN_AFTER. */
 class ReadyLine {
   count = 0;
   /** What the last job of this type said. */
-  kind: JobKind | undefined;
-  readonly levels: (OrderedQueue<JobRecord> | undefined)[] = [];
+  shared: QueuedJobSpec | undefined;
+  readonly levels: (OrderedQueue<QueuedJob> | undefined)[] = [];
 
   constructor(readonly type: string) {}
 
-  level(record: JobRecord, byPriority: boolean): OrderedQueue<JobRecord> {
+  level(record: QueuedJob, byPriority: boolean): OrderedQueue<QueuedJob> {
     const at = byPriority ? record.priority : 0;
     this.levels[at] ??= new OrderedQueue(compareRunAfter, isWaiting);
     return this.levels[at];
   }
 
-  peek(): JobRecord | undefined {
+  peek(): QueuedJob | undefined {
     if (this.count === 0) return undefined;
     for (let at = this.levels.length - 1; at >= 0; at--) {
       const head = this.levels[at]?.peek();
@@ -45,7 +50,7 @@ class ReadyLine {
 
 /** When a job died; a job may die again after a replay, so the entry is its own. */
 export interface DeadEntry {
-  readonly record: JobRecord;
+  readonly record: QueuedJob;
   readonly at: number;
   live: boolean;
 }
@@ -57,25 +62,25 @@ export class QueueState {
   paused = false;
   /** Whether the end of the operation under way tells of jobs that are ready here. */
   isMarkedReady = false;
-  readonly running = new Set<JobRecord>();
+  readonly running = new Set<QueuedJob>();
   done = 0;
   completed = 0;
   /** Jobs by request id, while they are kept. */
-  readonly requests = new Map<string, JobRecord>();
+  readonly requests = new Map<string, QueuedJob>();
   /** Every job, by id. */
-  readonly all = new SortedIndex<JobRecord>(
+  readonly all = new SortedIndex<QueuedJob>(
     (a, b) => compareIds(a.id, b.id),
     (record) => !record.isGone,
   );
   /** DONE and CANCELED jobs in the order they ended. */
-  readonly finished = new OrderedQueue<JobRecord>(
+  readonly finished = new OrderedQueue<QueuedJob>(
     (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),
     (record) => !record.isGone,
   );
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
-  readonly #deadEntries = new Map<JobRecord, DeadEntry>();
+  readonly #deadEntries = new Map<QueuedJob, DeadEntry>();
   readonly #lines = new Map<string, ReadyLine>();
-  readonly #scheduled = new OrderedQueue<JobRecord>(compareRunAfter, isWaiting);
+  readonly #scheduled = new OrderedQueue<QueuedJob>(compareRunAfter, isWaiting);
   #ready = 0;
   #manyLines = MANY_LINES;
 
@@ -95,19 +100,19 @@ export class QueueState {
   }
 
   /** What a new job shares with the one of its type before, if they say the same. */
-  kindOf(job: NewJob): JobKind {
+  sharedSpecOf(job: NewJob): QueuedJobSpec {
     const line = this.#line(job.type);
-    if (line.kind === undefined || !isOfKind(job, line.kind)) {
+    if (line.shared === undefined || !isSharedBy(job, line.shared)) {
       const { priority, maxRetries, backoff, timeoutMs, metadata } = job;
-      const last = line.kind?.label;
+      const last = line.shared?.label;
       const label = last?.priority === priority ? last : { queue: this.name, type: line.type, priority };
-      line.kind = { label, queue: this, maxRetries, backoff, timeoutMs, metadata };
+      line.shared = { label, queue: this, maxRetries, backoff, timeoutMs, metadata };
     }
-    return line.kind;
+    return line.shared;
   }
 
   /** Puts a PENDING job in its place. Answers whether it is ready. */
-  put(record: JobRecord, now: number): boolean {
+  put(record: QueuedJob, now: number): boolean {
     if (record.runAfter > now) {
       record.place = "SCHEDULED";
       this.#scheduled.push(record);
@@ -122,7 +127,7 @@ export class QueueState {
   }
 
   /** Tells that a job that was waiting in this place does not wait any more; its status is changed already. */
-  forget(record: JobRecord, place: JobPlace): void {
+  forget(record: QueuedJob, place: JobPlace): void {
     if (place === "SCHEDULED") {
       this.#scheduled.discard();
       return;
@@ -153,9 +158,9 @@ export class QueueState {
   }
 
   /** Takes the first ready job of these types out of its line. */
-  take(types: readonly string[]): JobRecord | undefined {
+  take(types: readonly string[]): QueuedJob | undefined {
     if (this.#ready === 0) return undefined;
-    let best: JobRecord | undefined;
+    let best: QueuedJob | undefined;
     let from: ReadyLine | undefined;
     for (const type of types) {
       const line = this.#lines.get(type);
@@ -173,9 +178,9 @@ export class QueueState {
   }
 
   /** Takes waiting jobs out, up to `limit`. */
-  takeWaiting(limit: number): JobRecord[] {
-    const records: JobRecord[] = [];
-    const takeFrom = (line: OrderedQueue<JobRecord>): number => {
+  takeWaiting(limit: number): QueuedJob[] {
+    const records: QueuedJob[] = [];
+    const takeFrom = (line: OrderedQueue<QueuedJob>): number => {
       const before = records.length;
       while (records.length < limit) {
         const record = line.pop();
@@ -196,13 +201,13 @@ export class QueueState {
     return records;
   }
 
-  bury(record: JobRecord, at: number): void {
+  bury(record: QueuedJob, at: number): void {
     const entry = { record, at, live: true };
     this.#deadEntries.set(record, entry);
     this.#deadIndex.insert(entry);
   }
 
-  unbury(record: JobRecord): void {
+  unbury(record: QueuedJob): void {
     const entry = this.#deadEntries.get(record);
     if (entry === undefined) return;
     entry.live = false;
@@ -218,7 +223,7 @@ export class QueueState {
     return this.#deadIndex.ascending((entry) => compare(entry) <= 0);
   }
 
-  deadRecords(): Iterable<JobRecord> {
+  deadRecords(): Iterable<QueuedJob> {
     return this.#deadEntries.keys();
   }
 
@@ -259,13 +264,13 @@ export class QueueState {
   }
 }
 
-function isOfKind(job: NewJob, kind: JobKind): boolean {
+function isSharedBy(job: NewJob, shared: QueuedJobSpec): boolean {
   return (
-    job.priority === kind.label.priority &&
-    job.maxRetries === kind.maxRetries &&
-    job.timeoutMs === kind.timeoutMs &&
-    job.metadata === kind.metadata &&
-    job.backoff.baseDelayMs === kind.backoff.baseDelayMs &&
-    job.backoff.maxDelayMs === kind.backoff.maxDelayMs
+    job.priority === shared.label.priority &&
+    job.maxRetries === shared.maxRetries &&
+    job.timeoutMs === shared.timeoutMs &&
+    job.metadata === shared.metadata &&
+    job.backoff.baseDelayMs === shared.backoff.baseDelayMs &&
+    job.backoff.maxDelayMs === shared.backoff.maxDelayMs
   );
 }

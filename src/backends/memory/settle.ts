@@ -1,9 +1,10 @@
 import type { Completion, Failure, LeaseRef, Settlement } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
 import { backoffDelay } from "../../model/backoff.js";
-import type { JobRecord, RunRecord } from "./job-record.js";
+import type { RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
-import { giveBack } from "./lease.js";
+import { requeue } from "./lease.js";
+import type { QueuedJob } from "./queue-state.js";
 
 /** RUNNING to DONE. */
 export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {
@@ -34,7 +35,7 @@ export function release(store: JobStore, items: readonly LeaseRef[]): Settlement
   return items.map((item) =>
     settle(store, "release", item, now, (record, run) => {
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
-      else giveBack(store, record, now);
+      else requeue(store, record, now);
     }),
   );
 }
@@ -45,7 +46,7 @@ function settle(
   kind: SettleKind,
   { jobId, token }: LeaseRef,
   now: number,
-  apply: (record: JobRecord, run: RunRecord) => void,
+  apply: (record: QueuedJob, run: RunRecord) => void,
 ): Settlement {
   const record = store.jobs.get(jobId);
   const run = record?.run;
@@ -69,17 +70,17 @@ function settle(
   };
 }
 
-function retryOrDie(store: JobStore, record: JobRecord, item: Failure, now: number): void {
+function retryOrDie(store: JobStore, record: QueuedJob, item: Failure, now: number): void {
   store.step(record, "FAILED", now);
   const run = record.changing;
-  if (item.retry === "NEVER" || run.retryCount >= record.kind.maxRetries) {
+  if (item.retry === "NEVER" || run.retryCount >= record.shared.maxRetries) {
     store.die(record, now);
     return;
   }
   run.retryCount++;
   record.runAfter =
     now +
-    (item.retry === "DEFAULT" ? backoffDelay(record.kind.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
+    (item.retry === "DEFAULT" ? backoffDelay(record.shared.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
   store.step(record, "PENDING", now);
   store.wait(record, now);
 }

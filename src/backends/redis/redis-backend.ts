@@ -13,26 +13,26 @@ import type { IdGenerator } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
-import { checkSchema, checkServer, RedisUnusable } from "./check-server.js";
-import { createClient, createSubscriber } from "./client.js";
-import { Connection } from "./connection.js";
-import { Creates } from "./creates.js";
-import { Directory } from "./directory.js";
-import { DueTimes } from "./due-times.js";
-import { Events } from "./events.js";
-import { Jobs } from "./jobs.js";
-import { createKeys } from "./keys.js";
-import { Leases } from "./leases.js";
-import { Locations } from "./locations.js";
-import { readHead, readLogs } from "./log-reader.js";
-import { NodeIds } from "./node-ids.js";
-import { QueueAdmin } from "./queue-admin.js";
-import { QueueCalls } from "./queue-calls.js";
-import { ReadyQueues } from "./ready-queues.js";
-import { REDIS_TIME } from "./script.js";
-import { Session } from "./session.js";
-import { Sweeps } from "./sweeps.js";
-import { parseRedisUrl, URL_FORMS } from "./url.js";
+import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
+import { createClient, createSubscriber } from "./link/client.js";
+import { Connection } from "./link/connection.js";
+import { NodeIds } from "./link/node-ids.js";
+import { Session } from "./link/session.js";
+import { parseRedisUrl, URL_FORMS } from "./link/url.js";
+import { readHead, readLogs } from "./log/merged-log.js";
+import { Notifier } from "./log/notifier.js";
+import { Creates } from "./operations/creates.js";
+import { Jobs } from "./operations/jobs.js";
+import { Leases } from "./operations/leases.js";
+import { QueueAdmin } from "./operations/queue-admin.js";
+import { Sweeps } from "./operations/sweeps.js";
+import { DueTimes } from "./queues/due-times.js";
+import { JobQueueCache } from "./queues/job-queue-cache.js";
+import { QueueCalls } from "./queues/queue-calls.js";
+import { QueueRegistry } from "./queues/queue-registry.js";
+import { ReadyQueues } from "./queues/ready-queues.js";
+import { createKeys } from "./scripts/keys.js";
+import { REDIS_TIME } from "./scripts/script.js";
 
 /** Settings of the Redis backend. */
 export interface RedisBackendOptions extends BackendOptions {
@@ -84,31 +84,31 @@ export function createRedisBackend(
   const connection = new Connection(client, clock, logger);
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix);
-  const directory = new Directory(connection, keys);
-  const locations = new Locations();
+  const registry = new QueueRegistry(connection, keys);
+  const jobQueues = new JobQueueCache();
   const ready = new ReadyQueues();
   const dueTimes = new DueTimes(clock, self);
   const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, luaClock });
-  const creates = new Creates(calls, locations);
-  const queues = () => directory.names;
+  const creates = new Creates(calls, jobQueues);
+  const queues = () => registry.names;
   const leases = new Leases({
     calls,
-    locations,
+    jobQueues,
     ready,
     queues,
-    isQueue: (name) => directory.has(name),
-    refreshQueues: () => directory.refresh(),
+    isQueue: (name) => registry.has(name),
+    refreshQueues: () => registry.refresh(),
     nonce: self,
   });
-  const jobs = new Jobs({ calls, locations, queues, refreshQueues: () => directory.refresh() });
-  const admin = new QueueAdmin(calls, directory);
-  const events = new Events({
+  const jobs = new Jobs({ calls, jobQueues, queues, refreshQueues: () => registry.refresh() });
+  const admin = new QueueAdmin(calls, registry);
+  const notifier = new Notifier({
     connection,
     subscriber,
     subscription,
     keys,
     calls,
-    directory,
+    registry,
     dueTimes,
     ready,
     logger,
@@ -116,7 +116,7 @@ export function createRedisBackend(
   });
   const ids = new NodeIds({ connection, keys, clock, logger, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
-  const sweeps = new Sweeps({ calls, directory, admin, dueTimes, listener: () => listener, self });
+  const sweeps = new Sweeps({ calls, registry, admin, dueTimes, listener: () => listener, self });
   const session = new Session({
     clock,
     logger,
@@ -129,7 +129,7 @@ export function createRedisBackend(
       await checkSchema(connection, keys);
       await ids.renew();
       await ensureDefaultQueue();
-      await events.resume();
+      await notifier.resume();
     },
     available(isAvailable) {
       listener?.available(isAvailable);
@@ -151,7 +151,7 @@ export function createRedisBackend(
       const isMissing = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
       const queue = isMissing ? (error.metadata.queue ?? "") : "";
       const isDefault = queue === DEFAULT_QUEUE;
-      if (!isDefault && !directory.has(queue)) throw error;
+      if (!isDefault && !registry.has(queue)) throw error;
       // A queue that should be there is not: somebody deleted it this moment, or Redis has lost it.
       await lookForData();
       if (!isDefault) throw error;
@@ -161,8 +161,8 @@ export function createRedisBackend(
   }
 
   async function ensureDefaultQueue(): Promise<void> {
-    const [[queue]] = await Promise.all([admin.show([DEFAULT_QUEUE]), directory.refresh()]);
-    if (queue !== undefined && directory.has(DEFAULT_QUEUE)) return;
+    const [[queue]] = await Promise.all([admin.show([DEFAULT_QUEUE]), registry.refresh()]);
+    if (queue !== undefined && registry.has(DEFAULT_QUEUE)) return;
     await admin.create(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS).catch((error) => {
       if (error?.reason !== "QUEUE_EXISTS") throw error;
     });
@@ -179,8 +179,8 @@ export function createRedisBackend(
         await ids.start();
         await ensureDefaultQueue();
         listener = given;
-        events.listen(given);
-        await events.resume();
+        notifier.listen(given);
+        await notifier.resume();
         session.started();
         return;
       } catch (error) {
@@ -199,7 +199,7 @@ export function createRedisBackend(
     isStopped = true;
     await ids.stop();
     listener = undefined;
-    events.listen(undefined);
+    notifier.listen(undefined);
     session.stop();
   }
 
@@ -229,14 +229,14 @@ export function createRedisBackend(
     replay: (wanted) => jobs.replay(wanted),
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),
-    queues: (names) => admin.show(names ?? directory.names),
-    queueNames: () => directory.refresh(),
+    queues: (names) => admin.show(names ?? registry.names),
+    queueNames: () => registry.refresh(),
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),
     purge: (name, limit = LIMITS.maxDepth) => admin.purge(name, limit),
     tick: () => sweeps.tick(),
-    head: () => readHead(events),
-    read: (cursor, limit, filter) => readLogs(events, cursor, limit, filter),
+    head: () => readHead(notifier),
+    read: (cursor, limit, filter) => readLogs(notifier, cursor, limit, filter),
   };
 }

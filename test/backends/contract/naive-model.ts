@@ -128,7 +128,7 @@ export class NaiveModel {
   }
 
   release(ref: LeaseRef): Settlement {
-    return this.#settle("release", ref, (found) => this.#giveBack(found));
+    return this.#settle("release", ref, (found) => this.#requeue(found));
   }
 
   fail({ error, retry, jitter, ...ref }: Failure): Settlement {
@@ -207,7 +207,7 @@ export class NaiveModel {
       this.#noteError(found, LOST);
       if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
         this.#step(found, { status: "DEAD", finishedAt: this.now });
-      } else this.#giveBack(found);
+      } else this.#requeue(found);
       return { queue: job.queue, type: job.type, status: job.status };
     });
   }
@@ -268,7 +268,7 @@ export class NaiveModel {
     return { outcome: job.status === "CANCELED" ? "CANCELED" : "APPLIED", applied };
   }
 
-  #giveBack(found: ModelJob): void {
+  #requeue(found: ModelJob): void {
     if (found.job.cancelRequested) this.#finish(found, "CANCELED");
     else this.#step(found, { status: "PENDING" });
   }

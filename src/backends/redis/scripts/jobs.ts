@@ -50,7 +50,7 @@ for at = 7, #ARGV do
   else
     call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
     s.retries, s.lost, s.runAfter, s.finishedAt = 0, 0, now, 0
-    giveBack(id, s)
+    requeue(id, s)
     reply[#reply + 1] = 'A'
     answerJob(reply, id)
   end

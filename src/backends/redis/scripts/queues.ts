@@ -209,7 +209,7 @@ for _, id in ipairs(lost) do
   endLease(id, s, '', '0')
   if s.cancel == 1 then endCanceled(id, s)
   elseif isPoison then bury(id, s)
-  else giveBack(id, s) end
+  else requeue(id, s) end
   reply[#reply + 1] = s.status
   reply[#reply + 1] = s.type
 end

@@ -114,7 +114,7 @@ for at = 7, #ARGV, 6 do
           wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
         s.runAfter = now + wait
-        giveBack(id, s)
+        requeue(id, s)
       end
     end
     outcomes[#outcomes + 1] = settled(s)
@@ -138,7 +138,7 @@ for at = 7, #ARGV, 2 do
   local s, why = held(id, token, '3')
   if s then
     endLease(id, s, token, '3')
-    if s.cancel == 1 then endCanceled(id, s) else giveBack(id, s) end
+    if s.cancel == 1 then endCanceled(id, s) else requeue(id, s) end
     outcomes[#outcomes + 1] = settled(s)
   else
     outcomes[#outcomes + 1] = why

@@ -159,7 +159,7 @@ local function endLease(id, s, settled, kind)
 end
 
 -- RUNNING or FAILED to PENDING; the lease is over.
-local function giveBack(id, s)
+local function requeue(id, s)
   step(id, s, PENDING)
   save(id, s)
   put(s.type, s.priority, s.createdAt, id, s.runAfter)

@@ -1,0 +1,65 @@
+import type { Logger } from "../../../model/logger.js";
+import { type Keys, SCHEMA_VERSION } from "../scripts/keys.js";
+import { CHECK_SCHEMA } from "../scripts/registry.js";
+import { plainScript } from "../scripts/script.js";
+import type { Connection } from "./connection.js";
+
+/** The oldest Redis whose scripts can do what ours need: flags that let work end when its memory is full. */
+const MIN_VERSION = 7;
+
+const SCHEMA = plainScript("end", CHECK_SCHEMA);
+
+/** This Redis cannot be used, whatever one waits: its version, its settings, or the data in it. */
+export class RedisUnusable extends Error {
+  override readonly name = "RedisUnusable";
+}
+
+/** Refuses a Redis that cannot be used, and warns of one that may lose jobs. */
+export async function checkServer(connection: Connection, keys: Keys, logger: Logger): Promise<void> {
+  const info = readInfo(await connection.call((client) => client.info()));
+  const version = info.get("redis_version") ?? "unknown";
+  if (Number.parseInt(version, 10) < MIN_VERSION) {
+    throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
+  }
+  await checkSchema(connection, keys);
+  // A hosted Redis may not tell its configuration: then there is less advice.
+  const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
+  for (const warning of adviceOn(info, Array.isArray(saves) ? String(saves[1]) : undefined)) logger.warn({}, warning);
+}
+
+/** Refuses data of another layout; where there are none, says that they are of ours from now on. */
+export async function checkSchema(connection: Connection, keys: Keys): Promise<void> {
+  const schema = String(await connection.script(SCHEMA, [keys.schema], [SCHEMA_VERSION]));
+  if (Number(schema) === SCHEMA_VERSION) return;
+  throw new RedisUnusable(
+    `the jobs in this Redis were written by another version of GoTaskQ (layout ${schema}; this one reads ${SCHEMA_VERSION})`,
+  );
+}
+
+/** What to change about a Redis so that it loses no jobs. `saves`: when it writes snapshots, "" never. */
+export function adviceOn(info: ReadonlyMap<string, string>, saves: string | undefined): string[] {
+  const advice: string[] = [];
+  const policy = info.get("maxmemory_policy");
+  if (policy !== undefined && policy !== "noeviction") {
+    advice.push(
+      `Redis drops keys when its memory is full (maxmemory-policy ${policy}), jobs too: set it to noeviction`,
+    );
+  }
+  if (info.get("aof_enabled") === "0") {
+    advice.push(
+      saves === ""
+        ? "Redis keeps nothing on disk: jobs end with it; set appendonly yes"
+        : "Redis writes snapshots only: a crash loses the jobs since the last one; set appendonly yes",
+    );
+  }
+  return advice;
+}
+
+/** The fields of INFO. */
+export function readInfo(text: string): Map<string, string> {
+  const fields = text.split("\r\n").flatMap((line) => {
+    const colon = line.indexOf(":");
+    return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)] as const] : [];
+  });
+  return new Map(fields);
+}

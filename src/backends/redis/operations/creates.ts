@@ -1,0 +1,116 @@
+import type { EnqueueResult, NewJob } from "../../../core/backend.js";
+import { queueFull, queueNotFound } from "../../../model/errors.js";
+import type { Job } from "../../../model/job.js";
+import { Coalescer } from "../link/coalescer.js";
+import type { Arg, Reply } from "../link/connection.js";
+import type { JobQueueCache } from "../queues/job-queue-cache.js";
+import { type QueueCalls, text } from "../queues/queue-calls.js";
+import { readJob, writeSpec } from "../scripts/layout.js";
+
+/** Jobs of one script call: it takes some ms. */
+const BATCH = 1000;
+
+/** Jobs of a create whose queue is remembered; of a larger batch it costs more than it is asked for. */
+const NOTED = 10;
+
+/** `create`: if they fit; `force`: whatever the depth; `check`: only whether they fit. */
+type Mode = "create" | "force" | "check";
+
+interface Group {
+  readonly mode: Mode;
+  readonly jobs: readonly NewJob[];
+}
+
+interface GroupAnswer {
+  readonly now: number;
+  /** `N` no such queue, `F` and max_depth when it is full, or the jobs that existed already. */
+  readonly answer: string | readonly Reply[];
+}
+
+/** Creates jobs. Creates of one queue that are under way at the same time share a script call. */
+export class Creates {
+  readonly #calls: QueueCalls;
+  readonly #jobQueues: JobQueueCache;
+  readonly #queues = new Map<string, Coalescer<Group, GroupAnswer>>();
+
+  constructor(calls: QueueCalls, jobQueues: JobQueueCache) {
+    this.#calls = calls;
+    this.#jobQueues = jobQueues;
+  }
+
+  async enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
+    const [first] = jobs;
+    if (first === undefined) return [];
+    if (jobs.every(({ queue }) => queue === first.queue)) return this.#create(first.queue, jobs, "create");
+    const byQueue = new Map<string, { jobs: NewJob[]; places: number[] }>();
+    jobs.forEach((job, place) => {
+      const group = byQueue.get(job.queue);
+      if (group === undefined) byQueue.set(job.queue, { jobs: [job], places: [place] });
+      else {
+        group.jobs.push(job);
+        group.places.push(place);
+      }
+    });
+    // No script touches two queues: first all are asked, then each is given its jobs. Others may fill a queue in between;
+    // then it has a little more than max_depth for a while.
+    await Promise.all([...byQueue].map(([queue, group]) => this.#create(queue, group.jobs, "check")));
+    const results: EnqueueResult[] = new Array(jobs.length);
+    await Promise.all(
+      [...byQueue].map(async ([queue, group]) => {
+        const created = await this.#create(queue, group.jobs, "force");
+        group.places.forEach((place, at) => {
+          results[place] = created[at] as EnqueueResult;
+        });
+      }),
+    );
+    return results;
+  }
+
+  async #create(queue: string, jobs: readonly NewJob[], mode: Mode): Promise<EnqueueResult[]> {
+    let coalescer = this.#queues.get(queue);
+    if (coalescer === undefined) {
+      coalescer = new Coalescer((groups) => this.#send(queue, groups), BATCH);
+      this.#queues.set(queue, coalescer);
+    }
+    const { now, answer } = await coalescer.add({ mode, jobs }, jobs.length);
+    if (coalescer.isIdle) this.#queues.delete(queue);
+    if (typeof answer === "string") {
+      throw answer === "N" ? queueNotFound(queue) : queueFull(queue, Number(answer.slice(1)));
+    }
+    const results = jobs.map((job): EnqueueResult => {
+      return { id: job.id, createdAt: now, runAfter: job.runAfter ?? now + (job.delayMs ?? 0) };
+    });
+    for (let at = 0; at < answer.length; at += 6) {
+      const existing: Job = readJob(queue, answer.slice(at + 1, at + 6) as Buffer[]);
+      const { id, createdAt, runAfter } = existing;
+      results[Number(answer[at])] = { id, existing, createdAt, runAfter };
+    }
+    if (results.length <= NOTED) for (const { id } of results) this.#jobQueues.note(id, queue);
+    return results;
+  }
+
+  async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
+    const args: Arg[] = [];
+    for (const { mode, jobs } of groups) {
+      args.push(MODES[mode], jobs.length);
+      for (const job of jobs) {
+        args.push(headOf(job), writeSpec(job));
+      }
+    }
+    // When it is sent again, some of them may exist already: the script knows them by their ids.
+    const all = (isRepeat: boolean) => [groups.length, isRepeat ? 1 : 0, ...args];
+    const { now, rest } = await this.#calls.call("enqueue", queue, all);
+    return rest.map((reply) => ({
+      now,
+      answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
+    }));
+  }
+}
+
+const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
+
+/** The id, and what the script must know before it looks into the spec. */
+function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
+  if (runAfter !== undefined) return `${id}|=${runAfter}|${requestId}`;
+  return !delayMs && requestId === "" ? id : `${id}|+${delayMs ?? 0}|${requestId}`;
+}

@@ -1,0 +1,284 @@
+import type {
+  Completion,
+  ExtendResult,
+  Extension,
+  Failure,
+  Lease,
+  LeaseRef,
+  LeaseRequest,
+  Settlement,
+} from "../../../core/backend.js";
+import { jobBytes } from "../../../model/job.js";
+import { LIMITS } from "../../../model/limits.js";
+import type { Outcome } from "../../../model/outcome.js";
+import { cutText } from "../../../model/text.js";
+import { Coalescer } from "../link/coalescer.js";
+import type { Arg } from "../link/connection.js";
+import type { JobQueueCache } from "../queues/job-queue-cache.js";
+import { type QueueCalls, text } from "../queues/queue-calls.js";
+import type { ReadyQueues } from "../queues/ready-queues.js";
+import { linesOf, readJob, readLeased, statusOf, writeResult } from "../scripts/layout.js";
+
+/** Jobs of one script call: leasing is the most work a job. */
+const LEASE_BATCH = 250;
+const SETTLE_BATCH = 500;
+
+/** `=`: how the answer to a repeated call begins. */
+const REPEAT = 0x3d;
+
+/** Parts of each lease in it: the job, the token, and in how many ms it ends. */
+const RECALLED_PARTS = 7;
+
+type WriteName = "complete" | "fail" | "release" | "extend";
+
+/** Arguments of some jobs for one script. */
+interface Write {
+  readonly args: readonly Arg[];
+  readonly count: number;
+}
+
+/** What the leases stand on. */
+export interface LeasesDeps {
+  readonly calls: QueueCalls;
+  readonly jobQueues: JobQueueCache;
+  readonly ready: ReadyQueues;
+  /** Names of all queues. */
+  readonly queues: () => readonly string[];
+  readonly isQueue: (name: string) => boolean;
+  /** Reads them anew. */
+  readonly refreshQueues: () => Promise<unknown>;
+  /** Text that no other server has: tokens begin with it. */
+  readonly nonce: string;
+}
+
+/**
+ * Leases and settles. A token is `<lease call>.<job>@<queue>`: it tells its queue, and the scripts see the first part only.
+ * Writes of one kind and queue that are under way at the same time share a script call.
+ */
+export class Leases {
+  readonly #deps: LeasesDeps;
+  readonly #writes = new Map<string, Coalescer<Write, string[]>>();
+  #count = 0;
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = deps;
+  }
+
+  async lease(request: LeaseRequest): Promise<Lease[]> {
+    const { queues, types, max, maxBytes = Number.POSITIVE_INFINITY, requestId, worker } = request;
+    const { ready } = this.#deps;
+    const call = requestId === undefined ? "" : JSON.stringify([worker, requestId]);
+    const held = call === "" ? [] : await this.#recall(call);
+    if (held.length > 0) return held;
+    const leases: Lease[] = [];
+    if (types.length === 0) return leases;
+    let bytes = 0;
+    for (const queue of queues) {
+      while (leases.length < max && bytes < maxBytes) {
+        // A queue that had none for these types is asked again when it is told to have some.
+        const look = ready.look(queue, types);
+        if (look === undefined) break;
+        const count = Math.min(max - leases.length, LEASE_BATCH);
+        const found = await this.#leaseFrom(queue, request, count, maxBytes - bytes, call);
+        if (found.isRepeat) return this.#recall(call);
+        for (const lease of found.leases) {
+          leases.push(lease);
+          if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(lease.job);
+        }
+        if (found.isFull) return leases;
+        if (found.leases.length < count) {
+          look.hadNone();
+          break;
+        }
+        // One script call is one remembered answer.
+        if (call !== "") return leases;
+      }
+      if (leases.length >= max || bytes >= maxBytes) break;
+    }
+    return leases;
+  }
+
+  async #leaseFrom(
+    queue: string,
+    { types, leaseMs, worker }: LeaseRequest,
+    count: number,
+    maxBytes: number,
+    call: string,
+  ): Promise<{ readonly leases: readonly Lease[]; readonly isFull: boolean; readonly isRepeat: boolean }> {
+    const token = this.#deps.nonce + (this.#count++).toString(36);
+    const bytes = maxBytes === Number.POSITIVE_INFINITY ? "" : maxBytes;
+    const args = [count, leaseMs, worker, token, bytes, call, ...types];
+    const { rest } = await this.#deps.calls.call("lease", queue, args, { repeatable: call !== "" });
+    const [message, ...parts] = rest as Buffer[];
+    if (message === undefined || parts.length === 0) return { leases: [], isFull: false, isRepeat: false };
+    if (message[0] === REPEAT) return { leases: [], isFull: false, isRepeat: true };
+    const [, ...records] = linesOf(message.toString());
+    const leases = records.map((record, at): Lease => {
+      const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
+      return { job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs };
+    });
+    return { leases, isFull: parts.length % 2 === 1, isRepeat: false };
+  }
+
+  /** The leases that a call was answered before, in whichever queue, those that are still held. */
+  async #recall(call: string): Promise<Lease[]> {
+    const queues = this.#deps.queues();
+    const answers = await Promise.all(queues.map((queue) => this.#deps.calls.call("recall", queue, [call])));
+    return answers.flatMap(({ rest }, index): Lease[] => {
+      const queue = queues[index] as string;
+      const leases: Lease[] = [];
+      for (let at = 1; at < rest.length; at += RECALLED_PARTS) {
+        const job = readJob(queue, rest.slice(at, at + RECALLED_PARTS - 2) as Buffer[]);
+        const token = `${text(rest[at + RECALLED_PARTS - 2])}.${job.id}@${queue}`;
+        leases.push({ job, token, expiresInMs: Number(rest[at + RECALLED_PARTS - 1]) });
+      }
+      return leases;
+    });
+  }
+
+  complete(items: readonly Completion[]): Promise<Settlement[]> {
+    return this.#settle("complete", items, (args, { result }) => args.push(writeResult(result)));
+  }
+
+  fail(items: readonly Failure[]): Promise<Settlement[]> {
+    return this.#settle("fail", items, (args, { error, retry, jitter }) => {
+      const entry = cutText(error, LIMITS.attemptErrorLength);
+      const start = cutText(error, LIMITS.changeErrorLength);
+      const mode = retry === "NEVER" ? "n" : retry === "DEFAULT" ? `b${jitter}` : `+${retry.afterMs}`;
+      args.push(error, entry === error ? "" : entry, start === entry ? "" : start, mode);
+    });
+  }
+
+  release(items: readonly LeaseRef[]): Promise<Settlement[]> {
+    return this.#settle("release", items, () => {});
+  }
+
+  async extend(items: readonly Extension[]): Promise<ExtendResult[]> {
+    const lines = await this.#write("extend", items, (args, { leaseMs, progress }) =>
+      args.push(leaseMs ?? "", progress?.percent ?? "", progress?.message ?? ""),
+    );
+    return lines.map((line) => {
+      const [letter, expiresInMs] = line.split(" ");
+      if (expiresInMs === undefined) return { outcome: "LEASE_LOST", expiresInMs: 0 };
+      return { outcome: letter === "O" ? "OK" : "CANCEL_REQUESTED", expiresInMs: Number(expiresInMs) };
+    });
+  }
+
+  async #settle<T extends LeaseRef>(
+    name: WriteName,
+    items: readonly T[],
+    addArgs: (args: Arg[], item: T) => void,
+  ): Promise<Settlement[]> {
+    const lines = await this.#write(name, items, addArgs);
+    return lines.map((line, at) => {
+      return line.length === 1
+        ? { outcome: OUTCOMES[line] ?? "LEASE_LOST" }
+        : readApplied(line, this.#queueOf(items[at] as T));
+    });
+  }
+
+  /** Sends each item to its queue, and answers a line of each, in order. */
+  async #write<T extends LeaseRef>(
+    name: WriteName,
+    items: readonly T[],
+    addArgs: (args: Arg[], item: T) => void,
+  ): Promise<string[]> {
+    const answers: string[] = new Array(items.length).fill(UNKNOWN);
+    const send = async (queue: string, places: readonly number[]) => {
+      const args: Arg[] = [];
+      for (const at of places) {
+        const item = items[at] as T;
+        args.push(item.jobId, tokenOf(item));
+        addArgs(args, item);
+      }
+      const lines = await this.#coalescer(name, queue).add({ args, count: places.length }, places.length);
+      places.forEach((at, index) => {
+        if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
+      });
+    };
+    // Another server may have made a queue this moment, and given the lease of a job in it.
+    if (items.some((item) => this.#queueOf(item) === undefined)) await this.#deps.refreshQueues();
+    const places = new Map<string, number[]>();
+    items.forEach((item, at) => {
+      const queue = this.#queueOf(item);
+      if (queue !== undefined) put(places, queue, at);
+    });
+    await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
+    // The token of another job, or one that is made up, may name the wrong queue, or none.
+    places.clear();
+    items.forEach((item, at) => {
+      if (answers[at] !== UNKNOWN) return;
+      const known = this.#deps.jobQueues.of(item.jobId);
+      const others = known === undefined ? this.#deps.queues() : [known];
+      for (const queue of others) if (queue !== this.#queueOf(item)) put(places, queue, at);
+    });
+    if (places.size > 0) await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
+    return answers;
+  }
+
+  /** The queue of a job, as its token names it, if there is one of this name. */
+  #queueOf({ token }: LeaseRef): string | undefined {
+    const queue = token.slice(token.lastIndexOf("@") + 1);
+    return this.#deps.isQueue(queue) ? queue : undefined;
+  }
+
+  #coalescer(name: WriteName, queue: string): Coalescer<Write, string[]> {
+    const key = `${name} ${queue}`;
+    let coalescer = this.#writes.get(key);
+    if (coalescer === undefined) {
+      coalescer = new Coalescer((writes) => this.#send(name, queue, writes), SETTLE_BATCH);
+      this.#writes.set(key, coalescer);
+    }
+    return coalescer;
+  }
+
+  async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {
+    const { rest } = await this.#deps.calls.call(
+      name,
+      queue,
+      writes.length === 1 ? (writes[0] as Write).args : writes.flatMap(({ args }) => args),
+    );
+    const lines = text(rest[0]).split("\n");
+    let from = 0;
+    return writes.map(({ count }) => {
+      from += count;
+      return lines.slice(from - count, from);
+    });
+  }
+}
+
+/** What a script says of a job that its queue does not have. */
+const UNKNOWN = "N";
+
+function put(places: Map<string, number[]>, queue: string, at: number): void {
+  const list = places.get(queue);
+  if (list === undefined) places.set(queue, [at]);
+  else list.push(at);
+}
+
+/** The part of a token that the scripts see; nothing for the token of another job. */
+function tokenOf({ jobId, token }: LeaseRef): string {
+  const dot = token.indexOf(".");
+  return dot > 0 && token.startsWith(`${jobId}@`, dot + 1) ? token.slice(0, dot) : "";
+}
+
+const OUTCOMES: Readonly<Record<string, Outcome>> = {
+  N: "LEASE_LOST",
+  L: "LEASE_LOST",
+  C: "CANCELED",
+  R: "ALREADY_APPLIED",
+};
+
+/** Reads `A|C status duration` and JSON of the type. */
+function readApplied(line: string, queue = ""): Settlement {
+  const end = line.indexOf(" ", 4);
+  return {
+    outcome: line.startsWith("C") ? "CANCELED" : "APPLIED",
+    applied: {
+      queue,
+      type: JSON.parse(line.slice(end + 1)),
+      status: statusOf(line[2] as string),
+      durationMs: Number(line.slice(4, end)),
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { BackendListener, LostLease, TickResult } from "../../../core/backend.js";
+import type { DueTimes } from "../queues/due-times.js";
+import { type QueueCalls, text } from "../queues/queue-calls.js";
+import type { QueueRegistry } from "../queues/queue-registry.js";
+import { statusOf } from "../scripts/layout.js";
+import type { QueueAdmin } from "./queue-admin.js";
+
+/** Jobs of each kind of work that one script call touches. */
+const SWEEP_PART = 200;
+
+/** A sweep's answer where there is no queue. */
+const NO_QUEUE = -2;
+
+/** What a sweep stands on. */
+export interface SweepsDeps {
+  readonly calls: QueueCalls;
+  readonly registry: QueueRegistry;
+  readonly admin: QueueAdmin;
+  readonly dueTimes: DueTimes;
+  readonly listener: () => BackendListener | undefined;
+  /** Who sweeps, among all servers. */
+  readonly self: string;
+}
+
+/** Does what is due, queue by queue: ends leases that ran out, makes scheduled jobs ready, forgets finished jobs. */
+export class Sweeps {
+  readonly #deps: SweepsDeps;
+
+  constructor(deps: SweepsDeps) {
+    this.#deps = deps;
+  }
+
+  async tick(): Promise<TickResult> {
+    const { dueTimes } = this.#deps;
+    const lost = (await Promise.all(dueTimes.due().map((queue) => this.#sweep(queue)))).flat();
+    return { lost, nextInMs: dueTimes.nextInMs() };
+  }
+
+  async #sweep(queue: string): Promise<LostLease[]> {
+    const { calls, dueTimes, admin, registry, self } = this.#deps;
+    dueTimes.begin(queue);
+    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self]).catch((error) => {
+      dueTimes.end(queue, 0, 0);
+      throw error;
+    });
+    const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
+    if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
+    if (Number(nextInMs) === NO_QUEUE) {
+      // What somebody began who may be gone: a deletion, or the entry of a queue that is no more.
+      const stamp = registry.stampOf(queue);
+      if (Number(isDeleting) === 1) await admin.finishDeletion(queue);
+      else if (stamp !== undefined) await registry.leave(queue, stamp);
+      dueTimes.forget(queue);
+    }
+    // Should a notice have got lost: workers look for themselves.
+    if (Number(ready) > 0) this.#deps.listener()?.ready(queue);
+    const leases: LostLease[] = [];
+    for (let at = 0; at < lost.length; at += 2) {
+      leases.push({ queue, type: text(lost[at + 1]), status: statusOf(Number(lost[at])) });
+    }
+    return leases;
+  }
+}

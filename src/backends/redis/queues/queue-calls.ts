@@ -1,0 +1,125 @@
+import type { BackendOptions } from "../../../core/backend.js";
+import type { Arg, Args, CallOptions, Connection, Reply } from "../link/connection.js";
+import { ENQUEUE } from "../scripts/enqueue.js";
+import { CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
+import type { Keys } from "../scripts/keys.js";
+import { LEASE, RECALL_LEASES } from "../scripts/lease.js";
+import { LIST, LIST_DEAD } from "../scripts/listing.js";
+import {
+  BEGIN_DELETE,
+  CONTINUE_DELETE,
+  CREATE_QUEUE,
+  PAUSE_QUEUE,
+  PURGE,
+  SHOW_QUEUE,
+  SWEEP,
+  UPDATE_QUEUE,
+} from "../scripts/queues.js";
+import { queueScript, type Script } from "../scripts/script.js";
+import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
+import type { DueTimes } from "./due-times.js";
+import type { ReadyQueues } from "./ready-queues.js";
+
+const BODIES = {
+  enqueue: ["grow", ENQUEUE],
+  lease: ["end", LEASE],
+  recall: ["read", RECALL_LEASES],
+  complete: ["end", COMPLETE],
+  fail: ["end", FAIL],
+  release: ["end", RELEASE],
+  extend: ["end", EXTEND],
+  get: ["read", GET],
+  list: ["read", LIST],
+  listDead: ["read", LIST_DEAD],
+  cancel: ["end", CANCEL],
+  replay: ["end", REPLAY],
+  remove: ["end", REMOVE],
+  show: ["read", SHOW_QUEUE],
+  create: ["grow", CREATE_QUEUE],
+  update: ["end", UPDATE_QUEUE],
+  pause: ["end", PAUSE_QUEUE],
+  purge: ["end", PURGE],
+  beginDelete: ["end", BEGIN_DELETE],
+  continueDelete: ["end", CONTINUE_DELETE],
+  sweep: ["end", SWEEP],
+} as const;
+
+/** Scripts that make no job ready. */
+const TAKING: ReadonlySet<string> = new Set(["lease", "extend"]);
+
+/** The scripts of a queue. */
+export type ScriptName = keyof typeof BODIES;
+
+/** Settings that the scripts are told. */
+export interface ScriptSettings extends BackendOptions {
+  readonly changeLogSize: number;
+}
+
+/** What a script answered: the time, and its own part. */
+export interface Answer {
+  readonly now: number;
+  readonly rest: readonly Reply[];
+}
+
+/** What the calls stand on. */
+export interface QueueCallsDeps {
+  readonly connection: Connection;
+  readonly keys: Keys;
+  readonly ready: ReadyQueues;
+  readonly dueTimes: DueTimes;
+  readonly settings: ScriptSettings;
+  /** Lua that answers the time; see script.ts. */
+  readonly luaClock: string;
+}
+
+/** Calls the scripts of queues. */
+export class QueueCalls {
+  readonly #connection: Connection;
+  readonly #keys: Keys;
+  readonly #scripts: Readonly<Record<ScriptName, Script>>;
+  readonly #common: readonly Arg[];
+  readonly #ready: ReadyQueues;
+  readonly #dueTimes: DueTimes;
+  /** How far the log of a queue surely is, as our own calls were told. */
+  readonly #positions = new Map<string, number>();
+
+  constructor({ connection, keys, ready, dueTimes, settings, luaClock }: QueueCallsDeps) {
+    this.#connection = connection;
+    this.#keys = keys;
+    this.#ready = ready;
+    this.#dueTimes = dueTimes;
+    const entries = Object.entries(BODIES).map(([name, [kind, body]]) => [name, queueScript(kind, body, luaClock)]);
+    this.#scripts = Object.fromEntries(entries) as Record<ScriptName, Script>;
+    const { changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases } = settings;
+    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases];
+  }
+
+  async call(name: ScriptName, queue: string, args: Args, options?: CallOptions): Promise<Answer> {
+    const all = (isRepeat: boolean) => [
+      queue,
+      ...this.#common,
+      ...(typeof args === "function" ? args(isRepeat) : args),
+    ];
+    const reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
+    const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
+    if (name !== "sweep" && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
+    if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);
+    if (BODIES[name][0] !== "read" && !TAKING.has(name)) this.#ready.mark(queue);
+    return { now, rest };
+  }
+
+  /** How far the log of a queue surely is. */
+  position(queue: string): number {
+    return this.#positions.get(queue) ?? 0;
+  }
+
+  /** The log of a queue is another one, or shorter than it was. */
+  forgetPosition(queue: string): void {
+    this.#positions.delete(queue);
+  }
+}
+
+/** A bulk answer as text. */
+export function text(reply: Reply | undefined): string {
+  return reply instanceof Buffer ? reply.toString() : String(reply ?? "");
+}

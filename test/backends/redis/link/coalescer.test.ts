@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { Coalescer } from "../../../../src/backends/redis/link/coalescer.js";
+import { settle } from "../../../support/fake-clock.js";
+
+/** A coalescer whose calls are answered, one at a time, when the test says so. */
+function coalescing(maxSize = 100) {
+  const calls: string[][] = [];
+  const open: { answer(): void; fail(error: Error): void }[] = [];
+  const coalescer = new Coalescer<string, string>((items) => {
+    calls.push([...items]);
+    return new Promise((resolve, reject) => {
+      open.push({ answer: () => resolve(items.map((item) => item.toUpperCase())), fail: reject });
+    });
+  }, maxSize);
+  return {
+    calls,
+    coalescer,
+    async answer() {
+      open.shift()?.answer();
+      await settle();
+    },
+    async fail(error: Error) {
+      open.shift()?.fail(error);
+      await settle();
+    },
+  };
+}
+
+describe("calls that are under way at the same time", () => {
+  test("share one, each with its own answer", async () => {
+    const { coalescer, calls, answer } = coalescing();
+    const all = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
+    await settle();
+    await answer();
+    expect(await all).toEqual(["A", "B", "C"]);
+    expect(calls).toEqual([["a", "b", "c"]]);
+    expect(coalescer.isIdle).toBe(true);
+  });
+
+  test("those that come while two are answered go with the next one", async () => {
+    const { coalescer, calls, answer } = coalescing();
+    const first = coalescer.add("a", 1);
+    await settle();
+    const second = coalescer.add("b", 1);
+    await settle();
+    const later = ["c", "d"].map((item) => coalescer.add(item, 1));
+    await settle();
+    expect(calls).toEqual([["a"], ["b"]]);
+    expect(coalescer.isIdle).toBe(false);
+    await answer();
+    expect(await first).toBe("A");
+    expect(calls).toEqual([["a"], ["b"], ["c", "d"]]);
+    await answer();
+    expect(await second).toBe("B");
+    await answer();
+    expect(await Promise.all(later)).toEqual(["C", "D"]);
+  });
+
+  test("are parted by size, in order; one that is too large goes alone", async () => {
+    const { coalescer, calls, answer } = coalescing(10);
+    const sizes = { a: 4, b: 6, c: 1, d: 50, e: 10, f: 1 };
+    const all = Promise.all(Object.entries(sizes).map(([item, size]) => coalescer.add(item, size)));
+    await settle();
+    for (let turn = 0; turn < 5; turn++) await answer();
+    expect(await all).toEqual(["A", "B", "C", "D", "E", "F"]);
+    expect(calls).toEqual([["a", "b"], ["c"], ["d"], ["e"], ["f"]]);
+  });
+
+  test("fail together, and the next ones go on", async () => {
+    const { coalescer, answer, fail } = coalescing();
+    const failed = ["a", "b"].map((item) => coalescer.add(item, 1).catch((error: Error) => error.message));
+    await settle();
+    const later = coalescer.add("c", 1);
+    await fail(new Error("away"));
+    expect(await Promise.all(failed)).toEqual(["away", "away"]);
+    await answer();
+    expect(await later).toBe("C");
+  });
+});
