@@ -1,20 +1,14 @@
-import { hostname } from "node:os";
-import { createMemoryBackend } from "./backends/memory/memory-backend.js";
-import { createRedisBackend } from "./backends/redis/redis-backend.js";
-import type { Backend, BackendOptions, ChangeFilter } from "./core/backend.js";
-import { type Clock, createSystemClock } from "./core/clock.js";
-import { createEngine } from "./core/engine.js";
+import type { ChangeFilter } from "./core/backend.js";
+import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import type { DlqOperations } from "./core/operations/dlq-operations.js";
-import { type CreatedJob, DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/operations/job-operations.js";
+import type { CreatedJob } from "./core/operations/job-operations.js";
 import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
-import type { QueuePolicy } from "./core/selector.js";
 import type { JobsEvent } from "./core/watch/watch-events.js";
-import { defined } from "./model/defined.js";
+import { type EngineSettings, setUpEngine } from "./engine-setup.js";
 import { fieldInvalid } from "./model/errors.js";
-import type { Handlers, JsonValue } from "./model/handler.js";
-import { createIdGenerator, type IdGenerator } from "./model/ids.js";
+import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
 import type { JobFilter } from "./model/job-filter.js";
 import { type Logger, silentLogger } from "./model/logger.js";
@@ -29,23 +23,7 @@ export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {
 }
 
 /** Settings of a task queue; all have defaults. Durations in ms. */
-export interface TaskQueueOptions extends Partial<BackendOptions>, Partial<JobDefaults> {
-  /** Handlers by job type. Default: none; jobs then wait. */
-  readonly handlers?: Handlers | undefined;
-  /** Handlers that run at the same time. Default 10. */
-  readonly numWorkers?: number | undefined;
-  /** Default `round-robin`. */
-  readonly queuePolicy?: QueuePolicy | undefined;
-  /** Default 30,000. */
-  readonly leaseMs?: number | undefined;
-  /** Changes kept for watchers that lag behind or come back. Default 500,000; on Redis, of each queue, 100,000. */
-  readonly changeLogSize?: number | undefined;
-  /** Keeps jobs in this Redis, as REDIS_URL of the server. Default: in memory. */
-  readonly redisUrl?: string | undefined;
-  /** What all keys in Redis begin with. Default `gotaskq`. */
-  readonly redisPrefix?: string | undefined;
-  /** 0 to 1023: part of job ids. On Redis leased by itself. Default 0. */
-  readonly nodeId?: number | undefined;
+export interface TaskQueueOptions extends EngineSettings {
   /** A pino logger, or one like it. Default: silent. */
   readonly logger?: Logger | undefined;
   /** Told what happens, for metrics. Default: none. */
@@ -82,48 +60,10 @@ export interface TaskQueue {
   readonly dlq: DlqOperations;
 }
 
-/** What keeps the jobs, and makes their ids. */
-function createBackend(
-  options: TaskQueueOptions,
-  clock: Clock,
-  logger: Logger,
-): { backend: Backend; ids: IdGenerator } {
-  const { redisUrl, redisPrefix, nodeId, changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs } = options;
-  const settings = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs });
-  if (redisUrl === undefined) {
-    const backend = createMemoryBackend({ clock, random: Math.random }, settings);
-    return { backend, ids: createIdGenerator(clock, nodeId ?? 0) };
-  }
-  const prefix = defined({ prefix: redisPrefix });
-  const backend = createRedisBackend({ clock, logger }, { ...settings, ...prefix, url: redisUrl });
-  return { backend, ids: backend.ids };
-}
-
 /** Makes a task queue, in memory or on Redis. Nothing runs until it is started. */
 export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
-  const clock = createSystemClock();
-  const { random } = Math;
-  const logger = options.logger ?? silentLogger;
-  const engine = createEngine(
-    {
-      ...createBackend(options, clock, logger),
-      clock,
-      random,
-      logger,
-      observer: options.observer ?? silentObserver,
-    },
-    {
-      handlers: options.handlers ?? {},
-      numWorkers: options.numWorkers ?? 10,
-      queuePolicy: options.queuePolicy ?? "round-robin",
-      leaseMs: options.leaseMs ?? 30_000,
-      worker: `${hostname()}/${process.pid}`,
-      jobDefaults: {
-        maxRetries: options.maxRetries ?? DEFAULT_JOB_DEFAULTS.maxRetries,
-        backoff: options.backoff ?? DEFAULT_JOB_DEFAULTS.backoff,
-      },
-    },
-  );
+  const { logger = silentLogger, observer = silentObserver } = options;
+  const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer });
   const { jobs, queues, dlq, watches } = engine;
 
   async function* watchJob(id: string, signal = new AbortController().signal): AsyncGenerator<Job> {

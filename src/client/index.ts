@@ -15,7 +15,7 @@ export {
 export type { Logger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
-export { createWorker, type Worker, type WorkerOptions } from "./worker.js";
+export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";
 
 /** A client that holds a connection. */
 export interface NodeClient extends TaskQueueClient {

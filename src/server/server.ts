@@ -1,12 +1,8 @@
 import type { AddressInfo } from "node:net";
-import { hostname } from "node:os";
-import { createMemoryBackend } from "../backends/memory/memory-backend.js";
-import { createRedisBackend } from "../backends/redis/redis-backend.js";
-import type { Backend } from "../core/backend.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
-import { createEngine, type Engine } from "../core/engine.js";
+import type { Engine } from "../core/engine.js";
+import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
-import { createIdGenerator, type IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
 import type { HttpRequest, HttpResponse } from "../rpc/http.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
@@ -45,31 +41,22 @@ export interface ServerDeps {
   readonly isFastPathOn?: boolean | undefined;
 }
 
-/** What keeps the jobs, and makes their ids. */
-interface Storage {
-  readonly backend: Backend;
-  readonly ids: IdGenerator;
-  /** The node id in these, once it is known. */
-  readonly nodeId: () => number | undefined;
-}
-
-function createBackend(config: Config, clock: Clock, logger: Logger): Storage {
-  const { redis, ...options } = config;
-  if (redis === undefined) {
-    const backend = createMemoryBackend({ clock, random: Math.random, isFull: createMemoryGuard(clock) }, options);
-    return { backend, ids: createIdGenerator(clock, config.nodeId), nodeId: () => config.nodeId };
-  }
-  const { completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize } = options;
-  const settings = { ...redis, completeJobTtlMs, maxCompletedJobs, maxLostLeases, changeLogSize };
-  const backend = createRedisBackend({ clock, logger }, settings);
-  return { backend, ids: backend.ids, nodeId: () => backend.node };
+/** The settings of the engine, as the environment names them. */
+function settingsOf(config: Config, handlers: Handlers): EngineSettings {
+  const { baseDelayMs, maxDelayMs, redis } = config;
+  return {
+    ...config,
+    handlers,
+    backoff: { baseDelayMs, maxDelayMs },
+    redisUrl: redis?.url,
+    redisPrefix: redis?.prefix,
+  };
 }
 
 /** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
-  const { backend, ids, nodeId } = createBackend(config, clock, logger);
   const health = new HealthState();
   const metrics = createMetrics({
     queues: () => engine.backend.queues(),
@@ -78,30 +65,10 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     remoteWorkers: () => engine.remote.counts,
     types: Object.keys(handlers),
   });
-  const { observer } = metrics;
-  const { random } = Math;
-  const engine: Engine = createEngine(
-    {
-      backend,
-      ids,
-      clock,
-      random,
-      logger,
-      observer,
-    },
-    {
-      handlers,
-      numWorkers: config.numWorkers,
-      queuePolicy: config.queuePolicy,
-      leaseMs: config.leaseMs,
-      worker: `${hostname()}/${process.pid}`,
-      jobDefaults: {
-        maxRetries: config.maxRetries,
-        backoff: { baseDelayMs: config.baseDelayMs, maxDelayMs: config.maxDelayMs },
-      },
-      queues: config.queues,
-      availableChanged: (isAvailable) => health.set(isAvailable),
-    },
+  const { engine, nodeId }: EngineSetup = setUpEngine(
+    settingsOf(config, handlers),
+    { clock, logger, observer: metrics.observer, isFull: createMemoryGuard(clock) },
+    { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();
   const webConsole = createConsole();

@@ -1,14 +1,14 @@
 import { hostname } from "node:os";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import type { Lease } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import { ABORT_GRACE_MS, type AbortReason, type Handlers, STUCK_HANDLER_MS } from "../model/handler.js";
-import { type Logger, silentLogger } from "../model/logger.js";
-import { Attempt, type JobSource, RemoteJob } from "./attempt.js";
+import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { ABORT_GRACE_MS, type AbortReason, type Handlers, STUCK_HANDLER_MS } from "../../model/handler.js";
+import { type Logger, silentLogger } from "../../model/logger.js";
+import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
-import { completed, failed, type Outcome } from "./outcome.js";
-import { Settler } from "./settler.js";
+import { type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
+import { WorkerSettler } from "./worker-settler.js";
 
 /** Settings of a worker. Durations in ms. */
 export interface WorkerOptions {
@@ -72,13 +72,13 @@ class StreamWorker implements Worker {
   readonly #concurrency: number;
   readonly #logger: Logger;
   readonly #servers: WorkerServers;
-  readonly #settler: Settler;
+  readonly #settler: WorkerSettler;
   readonly #keeper: LeaseKeeper;
   readonly #streams: JobStreams;
   /** Leases that are not over, by job. */
-  readonly #held = new Map<string, Attempt>();
+  readonly #held = new Map<string, WorkerAttempt>();
   /** Taken, and waiting for a slot. */
-  readonly #waiting: Attempt[] = [];
+  readonly #waiting: WorkerAttempt[] = [];
   #slots = 0;
   #isTaking = true;
   #started: Promise<void> | undefined;
@@ -102,7 +102,7 @@ class StreamWorker implements Worker {
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
     this.#servers = createWorkerServers(typeof url === "string" ? [url] : url);
     const deps = { servers: this.#servers, headers, logger: this.#logger };
-    this.#settler = new Settler({ ...deps, settled: (attempt) => this.#forget(attempt) });
+    this.#settler = new WorkerSettler({ ...deps, settled: (attempt) => this.#forget(attempt) });
     this.#keeper = new LeaseKeeper({
       ...deps,
       leaseMs,
@@ -169,19 +169,21 @@ class StreamWorker implements Worker {
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
-    const attempt = new Attempt(job, leaseToken, until, source, this.#logger, (each) => this.#keeper.report(each));
+    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#logger, (each) =>
+      this.#keeper.report(each),
+    );
     source.held++;
     this.#held.set(job.id, attempt);
     if (this.#isTaking && this.#slots < this.#concurrency) void this.#run(attempt);
     else this.#waiting.push(attempt);
   }
 
-  async #run(attempt: Attempt): Promise<void> {
+  async #run(attempt: WorkerAttempt): Promise<void> {
     const { job, timeoutMs } = attempt;
     this.#slots++;
     attempt.hasSlot = true;
     if (timeoutMs > 0) attempt.timer = setTimeout(() => this.#timedOut(attempt, timeoutMs), timeoutMs);
-    let outcome: Outcome;
+    let outcome: AttemptOutcome;
     try {
       outcome = completed(await this.#options.handlers[job.type]?.(new RemoteJob(job), attempt));
     } catch (error) {
@@ -197,18 +199,18 @@ class StreamWorker implements Worker {
     this.#freeSlot(attempt);
   }
 
-  #timedOut(attempt: Attempt, timeoutMs: number): void {
+  #timedOut(attempt: WorkerAttempt, timeoutMs: number): void {
     attempt.abort("TIMEOUT");
     this.#settle(attempt, { kind: "fail", error: `timed out after ${timeoutMs} ms`, retryKind: { case: undefined } });
   }
 
   /** The outcome is decided, and will be told. */
-  #settle(attempt: Attempt, outcome: Outcome): void {
+  #settle(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
     if (!this.#close(attempt)) return;
     this.#settler.add(attempt, outcome);
   }
 
-  #lose(attempt: Attempt): void {
+  #lose(attempt: WorkerAttempt): void {
     const wasOpen = this.#close(attempt);
     this.#forget(attempt);
     attempt.abort("LEASE_LOST");
@@ -225,7 +227,7 @@ class StreamWorker implements Worker {
     if (!attempt.hasSlot) this.#settle(attempt, { kind: "release" });
   }
 
-  #close(attempt: Attempt): boolean {
+  #close(attempt: WorkerAttempt): boolean {
     if (!attempt.isOpen) return false;
     attempt.isOpen = false;
     clearTimeout(attempt.timer);
@@ -235,12 +237,12 @@ class StreamWorker implements Worker {
     return true;
   }
 
-  #remove(attempt: Attempt): void {
+  #remove(attempt: WorkerAttempt): void {
     const at = this.#waiting.indexOf(attempt);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  #freeSlot(attempt: Attempt): void {
+  #freeSlot(attempt: WorkerAttempt): void {
     clearTimeout(attempt.timer);
     if (!attempt.hasSlot) return;
     attempt.hasSlot = false;
@@ -251,14 +253,14 @@ class StreamWorker implements Worker {
   }
 
   /** The lease is over. */
-  #forget(attempt: Attempt): void {
+  #forget(attempt: WorkerAttempt): void {
     if (this.#held.get(attempt.jobId) !== attempt) return;
     this.#held.delete(attempt.jobId);
     attempt.source.held--;
     if (!attempt.source.isTaking) this.#streams.fill();
   }
 
-  #orphans(): readonly Attempt[] {
+  #orphans(): readonly WorkerAttempt[] {
     return [...this.#held.values()].filter(({ source }) => !source.isTaking);
   }
 

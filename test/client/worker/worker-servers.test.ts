@@ -1,11 +1,11 @@
 import { beforeAll, expect, test } from "vitest";
-import { freePort } from "../support/free-port.js";
-import { startSharedRedis } from "../support/redis.js";
-import { startTestServer } from "../support/server.js";
-import { signal } from "../support/signal.js";
-import { eventually, within } from "../support/wait.js";
-import { startProxy } from "./proxy.js";
-import { atEnd, clientOf, startServerAlone, startWorker } from "./support.js";
+import { freePort } from "../../support/free-port.js";
+import { startSharedRedis } from "../../support/redis.js";
+import { startTestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
+import { eventually, within } from "../../support/wait.js";
+import { startProxy } from "../proxy.js";
+import { atEnd, clientOf, startServerAlone, startWorker } from "../support.js";
 
 let redis: string;
 

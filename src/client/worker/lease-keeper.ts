@@ -1,9 +1,9 @@
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import { ExtendResult } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../model/logger.js";
-import type { Attempt } from "./attempt.js";
-import { isPassing, toTaskQueueError } from "./errors.js";
-import { retryWait } from "./wait.js";
+import { ExtendResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../../model/logger.js";
+import { isPassing, toTaskQueueError } from "../errors.js";
+import { retryWait } from "../wait.js";
+import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
 
 /** Least time between two calls that carry progress reports, ms; and after one that failed. */
@@ -20,9 +20,9 @@ export interface LeaseKeeperDeps {
   readonly logger: Logger;
   readonly leaseMs: number;
   /** The leases to keep: until their outcome is told. */
-  readonly held: () => Iterable<Attempt>;
+  readonly held: () => Iterable<WorkerAttempt>;
   /** Told that a lease is not ours any more. */
-  readonly lost: (attempt: Attempt) => void;
+  readonly lost: (attempt: WorkerAttempt) => void;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface LeaseKeeperDeps {
  */
 export class LeaseKeeper {
   readonly #deps: LeaseKeeperDeps;
-  readonly #reports = new Set<Attempt>();
+  readonly #reports = new Set<WorkerAttempt>();
   #timer: NodeJS.Timeout | undefined;
   #progressTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -48,7 +48,7 @@ export class LeaseKeeper {
   }
 
   /** Extends these leases now: their stream is gone, and only an extension tells the server that we are not. */
-  async extend(attempts: readonly Attempt[]): Promise<void> {
+  async extend(attempts: readonly WorkerAttempt[]): Promise<void> {
     // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
     const due = attempts.filter(({ aborted }) => aborted !== "CANCELED");
     for (let at = 0; at < due.length; at += MAX_ITEMS) {
@@ -65,7 +65,7 @@ export class LeaseKeeper {
   }
 
   /** There is a progress report to write. */
-  report(attempt: Attempt): void {
+  report(attempt: WorkerAttempt): void {
     this.#reports.add(attempt);
     if (this.#progressTimer !== undefined || this.#isStopped) return;
     this.#progressTimer = setTimeout(() => this.#progressDue(), PROGRESS_MS);
@@ -73,7 +73,7 @@ export class LeaseKeeper {
   }
 
   /** Resolves once the last report of this attempt is written, or could not be. */
-  flush(attempt: Attempt): Promise<void> {
+  flush(attempt: WorkerAttempt): Promise<void> {
     if (this.#reports.has(attempt)) this.#writeReports();
     return this.#writing;
   }
@@ -165,7 +165,7 @@ export class LeaseKeeper {
 }
 
 interface Extension {
-  readonly attempt: Attempt;
+  readonly attempt: WorkerAttempt;
   readonly extension?: ReturnType<typeof durationFromMs>;
   readonly progress?: { readonly percent: number; readonly message: string };
 }

@@ -1,9 +1,9 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { Lease } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../model/logger.js";
-import type { JobSource } from "./attempt.js";
-import { isPassing, toTaskQueueError } from "./errors.js";
-import { retryWait, wait } from "./wait.js";
+import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../../model/logger.js";
+import { isPassing, toTaskQueueError } from "../errors.js";
+import { retryWait, wait } from "../wait.js";
+import type { JobSource } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s. */

@@ -1,5 +1,5 @@
 import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
-import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
+import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
   type AbortReason,
   attemptAborted,
@@ -7,10 +7,10 @@ import {
   type HandlerJob,
   type JsonValue,
   toProgress,
-} from "../model/handler.js";
-import type { Progress } from "../model/job.js";
-import type { Logger } from "../model/logger.js";
-import { fromPayloadKind } from "./json.js";
+} from "../../model/handler.js";
+import type { Progress } from "../../model/job.js";
+import type { Logger } from "../../model/logger.js";
+import { fromPayloadKind } from "../json.js";
 
 /** A stream of jobs, as far as those that came on it care. */
 export interface JobSource {
@@ -23,7 +23,7 @@ export interface JobSource {
 }
 
 /** One lease of this worker, and the run of its handler. Open until its outcome is decided. */
-export class Attempt implements HandlerContext {
+export class WorkerAttempt implements HandlerContext {
   readonly jobId: string;
   readonly token: string;
   readonly job: JobPb;
@@ -39,7 +39,7 @@ export class Attempt implements HandlerContext {
   unwritten: Progress | undefined;
   timer: NodeJS.Timeout | undefined;
   readonly #logger: Logger;
-  readonly #reported: (attempt: Attempt) => void;
+  readonly #reported: (attempt: WorkerAttempt) => void;
   #controller: AbortController | undefined;
 
   /** `reported` is called when there is a progress report to write. */
@@ -49,7 +49,7 @@ export class Attempt implements HandlerContext {
     until: number,
     source: JobSource,
     logger: Logger,
-    reported: (attempt: Attempt) => void,
+    reported: (attempt: WorkerAttempt) => void,
   ) {
     this.jobId = job.id;
     this.job = job;

@@ -1,19 +1,19 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type JobCompletion, type JobFailure, Retry } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import { errorText, retryDecision } from "../model/handler-outcome.js";
-import type { RetryDecision } from "../model/outcome.js";
-import { toPayloadKind } from "./json.js";
+import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { errorText, retryDecision } from "../../model/handler-outcome.js";
+import type { RetryDecision } from "../../model/outcome.js";
+import { toPayloadKind } from "../json.js";
 
 /** How an attempt ended. */
-export type Outcome =
+export type AttemptOutcome =
   | { readonly kind: "complete"; readonly resultKind: JobCompletion["resultKind"]; readonly bytes: number }
   | { readonly kind: "fail"; readonly error: string; readonly retryKind: JobFailure["retryKind"] }
   | { readonly kind: "release" };
 
-const NOTHING: Outcome = { kind: "complete", resultKind: { case: undefined }, bytes: 0 };
+const NOTHING: AttemptOutcome = { kind: "complete", resultKind: { case: undefined }, bytes: 0 };
 
 /** What a handler returned. Throws when it has no JSON. */
-export function completed(value: unknown): Outcome {
+export function completed(value: unknown): AttemptOutcome {
   if (value === undefined || typeof value === "function" || typeof value === "symbol") return NOTHING;
   const resultKind = toPayloadKind("result", value, "result", "resultBytes");
   const bytes = value instanceof Uint8Array ? value.byteLength : JSON.stringify(value).length * 2;
@@ -21,7 +21,7 @@ export function completed(value: unknown): Outcome {
 }
 
 /** What a handler threw. */
-export function failed(error: unknown): Outcome {
+export function failed(error: unknown): AttemptOutcome {
   return { kind: "fail", error: errorText(error), retryKind: toRetryKind(retryDecision(error)) };
 }
 

@@ -1,10 +1,10 @@
 import type { CallOptions } from "@connectrpc/connect";
-import { type SettleOutcome, SettleResult } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../model/logger.js";
-import type { Attempt } from "./attempt.js";
-import { isPassing, toTaskQueueError } from "./errors.js";
-import type { Outcome } from "./outcome.js";
-import { retryWait, wait } from "./wait.js";
+import { type SettleOutcome, SettleResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Logger } from "../../model/logger.js";
+import { isPassing, toTaskQueueError } from "../errors.js";
+import { retryWait, wait } from "../wait.js";
+import type { AttemptOutcome } from "./attempt-outcome.js";
+import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
 
 /** Most outcomes of one call, and the bytes of results after which it ends: a message has room for 4 MiB. */
@@ -18,38 +18,38 @@ const CALL_MS = 10_000;
 const MAX_WAIT_MS = 1000;
 
 interface Item {
-  readonly attempt: Attempt;
-  readonly outcome: Outcome;
+  readonly attempt: WorkerAttempt;
+  readonly outcome: AttemptOutcome;
 }
 
-type Kind = Outcome["kind"];
+type Kind = AttemptOutcome["kind"];
 
 /** What a settler is made of. */
-export interface SettlerDeps {
+export interface WorkerSettlerDeps {
   readonly servers: WorkerServers;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly logger: Logger;
   /** Told when an attempt is settled, or its lease ended before that could be told. */
-  readonly settled: (attempt: Attempt) => void;
+  readonly settled: (attempt: WorkerAttempt) => void;
 }
 
 /**
  * Tells the server how attempts ended. What comes while a call is under way goes with the next one of its kind. A call
  * that fails is made again, at another server if there is one, until the leases in it have ended: a repeat is harmless.
  */
-export class Settler {
-  readonly #deps: SettlerDeps;
+export class WorkerSettler {
+  readonly #deps: WorkerSettlerDeps;
   readonly #waiting: Readonly<Record<Kind, Item[]>> = { complete: [], fail: [], release: [] };
   readonly #busy = new Set<Kind>();
   #isPaused = false;
   #whenIdle: (() => void)[] = [];
 
-  constructor(deps: SettlerDeps) {
+  constructor(deps: WorkerSettlerDeps) {
     this.#deps = deps;
   }
 
   /** An attempt ended. */
-  add(attempt: Attempt, outcome: Outcome): void {
+  add(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
     this.#waiting[outcome.kind].push({ attempt, outcome });
     this.#begin(outcome.kind);
   }

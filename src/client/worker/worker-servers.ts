@@ -1,6 +1,6 @@
 import { type Client, createClient } from "@connectrpc/connect";
-import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
-import { createNodeTransport } from "./node-transport.js";
+import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { createNodeTransport } from "../node-transport.js";
 
 /** WorkerService of one server. */
 export type WorkerRpc = Client<typeof WorkerService>;

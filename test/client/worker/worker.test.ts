@@ -8,11 +8,11 @@ import {
   RetryAfterError,
 } from "gotaskq/client";
 import { beforeAll, describe, expect, test } from "vitest";
-import { recordingLogger } from "../support/logger.js";
-import { startTestServer, type TestServer } from "../support/server.js";
-import { signal } from "../support/signal.js";
-import { eventually, within } from "../support/wait.js";
-import { clientOf, startWorker } from "./support.js";
+import { recordingLogger } from "../../support/logger.js";
+import { startTestServer, type TestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
+import { eventually, within } from "../../support/wait.js";
+import { clientOf, startWorker } from "../support.js";
 
 let server: TestServer;
 let names = 0;
