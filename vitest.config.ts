@@ -26,6 +26,7 @@ export default defineConfig({
         "unit",
         [
           "test/model/**/*.test.ts",
+          "test/wire/**/*.test.ts",
           "test/core/**/*.test.ts",
           "test/server/**/*.test.ts",
           "test/backends/memory/**/*.test.ts",
