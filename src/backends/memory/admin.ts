@@ -6,7 +6,7 @@ import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { QueueState } from "./queue-state.js";
 
-/** Cancels a waiting job, or asks for the cancel of a running one. */
+/** Cancels a PENDING job at once; marks a RUNNING one as cancel requested, for its worker to acknowledge. */
 export function cancel(store: JobStore, id: string): Job {
   const record = store.jobs.get(id);
   if (record === undefined) throw jobNotFound(id);
@@ -14,7 +14,7 @@ export function cancel(store: JobStore, id: string): Job {
   if (record.status === "PENDING") {
     const { place } = record;
     store.finish(record, "CANCELED", now);
-    // By now it may be deleted, when no finished jobs are kept.
+    // `finish` deletes the job when no finished jobs are kept, and then its place is GONE: hence the copy.
     record.queue.forget(record, place);
   } else if (record.status === "RUNNING" && record.run) {
     if (!record.run.cancelRequested) {
@@ -27,7 +27,7 @@ export function cancel(store: JobStore, id: string): Job {
   return toJob(record);
 }
 
-/** DEAD to PENDING. */
+/** DEAD to PENDING, ready now, with no retries used and no lost leases. */
 export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
   const now = store.clock.now();
   return ids.map((id) => {
@@ -45,7 +45,7 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
   });
 }
 
-/** Deletes jobs in one of these statuses. */
+/** Deletes the jobs that are in one of these statuses (never PENDING or RUNNING: see `Backend.remove`). */
 export function remove(store: JobStore, ids: readonly string[], statuses: readonly JobStatus[]): RowOutcome[] {
   const now = store.clock.now();
   return ids.map((id) => {
@@ -115,7 +115,7 @@ export function deleteQueue(store: JobStore, name: string, force: boolean): void
   store.markQueues();
 }
 
-/** Deletes waiting jobs, up to `limit`. */
+/** Deletes up to `limit` PENDING jobs, and returns how many. */
 export function purge(store: JobStore, name: string, limit: number): number {
   const now = store.clock.now();
   const records = store.queue(name).takeWaiting(limit);

@@ -3,13 +3,13 @@ import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
-/** Entries that one read examines at the most. */
+/** Most entries that one read examines. */
 const SCAN = 10_000;
 
-/** Appended changes between two looks at the memory. */
+/** Appended changes between two checks for full memory. */
 const CHECK_EVERY = 1000;
 
-/** The change that created a job, as the log keeps it: a backlog fills the log with these, and they say little. */
+/** A creation as the log keeps it: smaller than a `Change`, because a large backlog fills the log with creations. */
 class Creation {
   readonly #jobId: string;
   readonly #label: JobLabel;
@@ -45,7 +45,10 @@ class Creation {
   }
 }
 
-/** The last `capacity` changes, numbered without a gap. A cursor names this log and the number of a change. */
+/**
+ * The last `capacity` changes in a ring, numbered from 0 without a gap. A cursor is `<log name>.<number of the next
+ * change to read>`.
+ */
 export class ChangeLog {
   #capacity: number;
   readonly #isFull: () => boolean;
@@ -54,8 +57,9 @@ export class ChangeLog {
   #next = 0;
 
   /**
-   * `name` tells this log from that of an earlier process: 8 characters. `isFull` is asked now and then while the log
-   * grows: when the memory is full, it stays as long as it is, but for a tenth of its capacity.
+   * `name` (8 characters) tells this log from that of an earlier process, whose cursors are WATCH_COMPACTED here.
+   * `isFull` is checked now and then while the log grows: once memory is full, the log keeps the length it has. It
+   * always grows to a tenth of its capacity.
    */
   constructor(capacity: number, name: string, isFull: () => boolean) {
     this.#capacity = capacity;
@@ -63,7 +67,7 @@ export class ChangeLog {
     this.#isFull = isFull;
   }
 
-  /** Appends a change that was just made of a record. */
+  /** Appends a change, which was just made from this record. */
   append(change: Change, record: JobRecord): void {
     const isGrowing = this.#next < this.#capacity;
     const mayStop = isGrowing && this.#next >= this.#capacity / 10 && this.#next % CHECK_EVERY === 0;

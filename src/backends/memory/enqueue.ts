@@ -4,7 +4,7 @@ import { JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";
 
-/** Creates jobs, all or none. */
+/** Creates all of the jobs or none. Throws MEMORY_FULL, QUEUE_NOT_FOUND or QUEUE_FULL before the first is created. */
 export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult[] {
   if (store.isFull()) throw memoryFull();
   refuseWhatDoesNotFit(store, jobs);

@@ -2,14 +2,14 @@ import type { Change } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 
-/** What a job has only after its first change; kept apart so that waiting jobs stay small. */
+/** The fields a job needs only after its first change; kept apart so that jobs that never ran stay small. */
 export class RunRecord {
-  /** The current lease; undefined when there is none. */
+  /** Token of the current lease; undefined when there is none. */
   token: string | undefined;
-  /** The token that settled the job last, and how, so that repeating the write is harmless. */
+  /** The token that settled the job last, and how: a repeat of that write is then ALREADY_APPLIED. */
   settledToken: string | undefined;
   settledBy: SettleKind | undefined;
-  /** End of the lease, on the monotonic clock. */
+  /** End of the lease, ms on the monotonic clock. */
   leaseUntil = 0;
   revision = 1;
   retryCount = 0;
@@ -19,7 +19,7 @@ export class RunRecord {
   finishedAt: number | undefined;
   worker = "";
   error = "";
-  /** Its beginning, for the change log: one string for all entries that say it. */
+  /** The start of `error`, for the change log: one string shared by all of its entries. */
   errorStart = "";
   attemptErrors: readonly AttemptError[] = [];
   result: Payload | undefined;
@@ -29,14 +29,14 @@ export class RunRecord {
   constructor(public updatedAt: number) {}
 }
 
-/** What the change log keeps of what a job says: little, as it outlives the job. */
+/** The part of a job's spec that the change log keeps: small, because the log may outlive the job. */
 export interface JobLabel {
   readonly queue: string;
   readonly type: string;
   readonly priority: number;
 }
 
-/** What many jobs say alike: those of a queue and type that do share one of these. */
+/** The part of a spec that is the same for many jobs: equal jobs of one queue and type share one object. */
 export interface SharedJobSpec<Queue = unknown> {
   readonly label: JobLabel;
   readonly queue: Queue;
@@ -46,20 +46,20 @@ export interface SharedJobSpec<Queue = unknown> {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** When a job was created and when it may run; shared by the jobs of a moment. */
+/** When a job was created and when it may run, ms since 1970; shared by jobs created at the same moment. */
 export interface JobTimes {
   readonly createdAt: number;
   readonly runAfter: number;
 }
 
-/** Where a job stands: in one of the lines of its queue while it is PENDING; `GONE` from its deletion on. */
+/** Which line of its queue holds a job while it is PENDING, a stale value otherwise; `GONE` once it is deleted. */
 export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "GONE";
 
-/** A job in memory. One million of these are meant to fit; run `npm run bench -- memory` after adding a field. */
+/** A job in memory. One million of them must fit: run `npm run bench -- memory` after adding a field. */
 export class JobRecord<Queue = unknown> {
   status: JobStatus = "PENDING";
   place: JobPlace = "NONE";
-  /** Undefined before its first change. */
+  /** Undefined before the first change. */
   run: RunRecord | undefined;
 
   constructor(
@@ -98,14 +98,14 @@ export class JobRecord<Queue = unknown> {
     return this.place === "GONE";
   }
 
-  /** What changes, made when it is needed first. */
+  /** The `RunRecord`, created on first use. */
   get changing(): RunRecord {
     this.run ??= new RunRecord(this.createdAt);
     return this.run;
   }
 }
 
-/** The job as the core sees it. */
+/** A copy of the job, as the core sees it. */
 export function toJob(record: JobRecord): Job {
   const { shared, times, run } = record;
   const { label } = shared;
@@ -138,7 +138,7 @@ export function toJob(record: JobRecord): Job {
   };
 }
 
-/** The change log entry for the state the job is in now. */
+/** The change log entry for the current state of the job. */
 export function toChange(record: JobRecord): Change {
   const { times, run } = record;
   const { label } = record.shared;

@@ -12,26 +12,29 @@ import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 
-/** The end of a lease, as it was when it began; `run.leaseUntil` may have moved on since. */
+/** A lease and its end as first known, ms on the monotonic clock; `run.leaseUntil` may be later by now. */
 export interface LeaseEntry {
   readonly record: QueuedJob;
   readonly token: string;
   readonly until: number;
 }
 
-/** Most jobs that the end of one job makes the queue forget. */
+/** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
 
-/** What the memory backend needs from outside. */
+/** Dependencies of the memory backend. */
 export interface MemoryBackendDeps {
   readonly clock: Clock;
-  /** Random, 0 to 1. */
+  /** Returns a random number, 0 to 1. */
   readonly random: () => number;
-  /** Whether this process has no room for more jobs; asked at every enqueue. Default: never. */
+  /** Whether this process has no memory left for more jobs; called at every enqueue. Default: never. */
   readonly isFull?: (() => boolean) | undefined;
 }
 
-/** All state of the memory backend, and the steps of a job's life. The operations beside this file call these steps. */
+/**
+ * All state of the memory backend, and the steps of a job's life. The operations (admin.ts, enqueue.ts, lease.ts,
+ * settle.ts) are made of these steps; `announce` follows each operation.
+ */
 export class JobStore {
   readonly jobs = new Map<string, QueuedJob>();
   readonly queues = new Map<string, QueueState>();
@@ -44,7 +47,7 @@ export class JobStore {
   readonly clock: Clock;
   readonly options: BackendOptions;
   readonly isFull: () => boolean;
-  /** Told after each operation; see `announce`. */
+  /** Called after each operation; see `announce`. */
   listener: BackendListener | undefined;
   readonly #tokenPrefix: string;
   #tokens = 0;
@@ -67,14 +70,14 @@ export class JobStore {
     this.queues.set(DEFAULT_QUEUE, new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
   }
 
-  /** The queue of this name, or QUEUE_NOT_FOUND. */
+  /** The queue of this name. Throws QUEUE_NOT_FOUND. */
   queue(name: string): QueueState {
     const queue = this.queues.get(name);
     if (queue === undefined) throw queueNotFound(name);
     return queue;
   }
 
-  /** The times of a new job: one object for all that have the same. */
+  /** The times of a new job; returns the same object as the last call when they are the same. */
   times(createdAt: number, runAfter: number): JobTimes {
     const last = this.#lastTimes;
     if (last?.createdAt === createdAt && last.runAfter === runAfter) return last;
@@ -82,7 +85,7 @@ export class JobStore {
     return this.#lastTimes;
   }
 
-  /** A job appeared. */
+  /** Adds a new job: to its queue, to the change log, and to a line. */
   add(record: QueuedJob): void {
     this.jobs.set(record.id, record);
     record.queue.all.insert(record);
@@ -92,7 +95,7 @@ export class JobStore {
     this.wait(record, record.createdAt);
   }
 
-  /** Takes a visible step: the status, the revision, the change log. */
+  /** Changes the status, counts up the revision and logs it. Throws when the state table does not allow it. */
   step(record: QueuedJob, status: JobStatus, now: number): void {
     if (!TRANSITIONS[record.status].includes(status)) {
       throw new Error(`a job cannot go from ${record.status} to ${status}`);
@@ -101,7 +104,7 @@ export class JobStore {
     this.touch(record, now);
   }
 
-  /** Takes a visible step that leaves the status as it is. */
+  /** Counts up the revision and logs the change; the status stays as it is. */
   touch(record: QueuedJob, now: number): void {
     const run = record.changing;
     run.revision++;
@@ -109,18 +112,18 @@ export class JobStore {
     this.#log(record);
   }
 
-  /** Puts a PENDING job in line. */
+  /** Puts a PENDING job in the ready line or, before its runAfter, in the scheduled line. */
   wait(record: QueuedJob, now: number): void {
     if (record.queue.put(record, now)) this.markReady(record.queue);
     else this.markDue(record.runAfter - now);
   }
 
-  /** Makes scheduled jobs ready whose time has come, up to `max`, whoever noticed it. */
+  /** Makes up to `max` scheduled jobs ready whose runAfter has passed. */
   promote(queue: QueueState, now: number, max = Number.POSITIVE_INFINITY): void {
     if (queue.promote(now, max) > 0) this.markReady(queue);
   }
 
-  /** PENDING to RUNNING; the job was taken out of its line. */
+  /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
     const run = record.changing;
     run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
@@ -136,13 +139,13 @@ export class JobStore {
     return run.token;
   }
 
-  /** Moves the end of the current lease on; never back. */
+  /** Extends the current lease until `until`, ms on the monotonic clock; never shortens it. */
   holdUntil(run: RunRecord, until: number): void {
-    // The entry in `leases` stays as it is: when it comes up, it is put back with the later end.
+    // The entry in `leases` stays as it is: when it comes up, `expire` puts it back with the later end.
     run.leaseUntil = Math.max(run.leaseUntil, until);
   }
 
-  /** RUNNING ends. `settledBy` makes the repeat of that write harmless; `entryTaken`: its entry is out of `leases`. */
+  /** Ends a lease. `settledBy`: the token to remember for repeats; `entryTaken`: its `leases` entry is out already. */
   endLease(record: QueuedJob, settledBy: string | undefined, entryTaken = false): void {
     const { run, queue } = record;
     if (run === undefined) return;
@@ -174,12 +177,12 @@ export class JobStore {
     record.queue.bury(record, now);
   }
 
-  /** Keeps the text of a failed attempt or a lost lease. */
+  /** Stores the error text of a failed attempt or a lost lease. */
   noteError(record: QueuedJob, error: string, now: number): void {
     const { run } = record;
     if (run === undefined) return;
     run.errorStart = cutText(error, LIMITS.changeErrorLength);
-    // Retries are never refused, so they must not grow what is full already.
+    // Retries are never refused, so they must not take more memory when it is full.
     const isFull = this.isFull();
     run.error = isFull ? run.errorStart : error;
     const kept = isFull ? run.errorStart : cutText(error, LIMITS.attemptErrorLength);
@@ -187,7 +190,7 @@ export class JobStore {
     run.attemptErrors = [...run.attemptErrors, entry].slice(isFull ? -1 : -LIMITS.attemptErrors);
   }
 
-  /** Forgets finished jobs that are too old or too many, up to `max`; this is no visible change. */
+  /** Deletes up to `max` finished jobs that are too old or too many; returns how many. Not logged as a change. */
   trim(queue: QueueState, now: number, max: number): number {
     const { completeJobTtlMs, maxCompletedJobs } = this.options;
     let count = 0;
@@ -203,7 +206,7 @@ export class JobStore {
     return count;
   }
 
-  /** Deletes a job that was taken out of its line, or whose place says so itself; a visible change. */
+  /** Deletes a job and logs it. A PENDING job must be out of its line already. */
   delete(record: QueuedJob, now: number): void {
     if (record.status === "RUNNING") this.endLease(record, undefined);
     if (record.status === "DEAD") record.queue.unbury(record);
@@ -226,7 +229,7 @@ export class JobStore {
     this.#queuesChanged = true;
   }
 
-  /** Tells the listener what the operation that just ended did. */
+  /** Calls the listener with what the operation that just ended did. */
   announce(): void {
     const { listener } = this;
     if (this.#queuesChanged) {

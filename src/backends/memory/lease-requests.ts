@@ -1,7 +1,7 @@
 import type { LeaseRef } from "../../core/backend.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
-/** Requests that are remembered at the most: beyond, the one that ends first is forgotten. */
+/** Most requests that are remembered; beyond that, the one that ends first is forgotten. */
 const MAX_REQUESTS = 100_000;
 
 interface Entry {
@@ -10,7 +10,10 @@ interface Entry {
   readonly leases: readonly LeaseRef[];
 }
 
-/** Which leases a request id was answered with, for as long as they were to last. */
+/**
+ * Remembers which leases each lease call with a request id got, until those leases would have ended unextended, so that
+ * a repeat of the call gets the same leases.
+ */
 export class LeaseRequests {
   readonly #byKey = new Map<string, Entry>();
   readonly #byEnd = new OrderedQueue<Entry>(
@@ -18,13 +21,13 @@ export class LeaseRequests {
     (entry) => this.#byKey.get(entry.key) === entry,
   );
 
-  /** The leases of a request; times are those of the monotonic clock. */
+  /** The leases that a request got; none when it is not remembered. `now` is ms on the monotonic clock. */
   find(worker: string, requestId: string, now: number): readonly LeaseRef[] {
     this.#forget(now);
     return this.#byKey.get(keyOf(worker, requestId))?.leases ?? [];
   }
 
-  /** Remembers the leases of a request, in place of earlier ones. */
+  /** Remembers the leases of a request until `until`, ms on the monotonic clock; replaces earlier ones. */
   remember(worker: string, requestId: string, leases: readonly LeaseRef[], until: number): void {
     const entry = { key: keyOf(worker, requestId), until, leases };
     const isKnown = this.#byKey.has(entry.key);

@@ -12,14 +12,14 @@ import { type RunRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueuedJob } from "./queue-state.js";
 
-/** Most jobs that one tick touches for each kind of work. */
+/** Most jobs that one tick processes for each kind of work: lost leases, and in each queue promotion and deletion. */
 const TICK_WORK = 1000;
 
-/** How exact the end of a lease is, and the forgetting of finished jobs, ms. */
+/** Least wait before the next tick for the end of a lease and for finished jobs, ms: several are then done at once. */
 const LEASE_GRAIN_MS = 100;
 const TRIM_GRAIN_MS = 1000;
 
-/** Hands out ready jobs; or, for a request that was answered before, the same leases again. */
+/** Leases ready jobs. A repeat of a request returns the leases it got before that are still held, and no others. */
 export function lease(store: JobStore, request: LeaseRequest): Lease[] {
   const { requestId, worker, leaseMs } = request;
   if (requestId === undefined) return leaseReady(store, request);
@@ -56,7 +56,7 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
   return leases;
 }
 
-/** A lease as it is now; undefined when it is over. */
+/** The lease as it is now; undefined when it has ended. */
 function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefined {
   const record = store.jobs.get(jobId);
   if (record?.run === undefined || record.run.token !== token) return undefined;
@@ -67,7 +67,7 @@ function leftMs(run: RunRecord, monotonic: number): number {
   return Math.max(0, Math.floor(run.leaseUntil - monotonic));
 }
 
-/** Moves the end of leases and stores progress. */
+/** Extends leases and stores progress. */
 export function extend(store: JobStore, items: readonly Extension[]): ExtendResult[] {
   const now = store.clock.now();
   const monotonic = store.clock.monotonic();
@@ -88,7 +88,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
   });
 }
 
-/** Does what is due. */
+/** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
 export function tick(store: JobStore): TickResult {
   const now = store.clock.now();
   const lost = expire(store, now);
@@ -111,7 +111,7 @@ export function tick(store: JobStore): TickResult {
   return { lost, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
 
-/** Ends leases that ran out. */
+/** Ends expired leases. */
 function expire(store: JobStore, now: number): LostLease[] {
   const lost: LostLease[] = [];
   const monotonic = store.clock.monotonic();
@@ -142,7 +142,7 @@ function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
   return record.status;
 }
 
-/** RUNNING to PENDING at the old place; the lease is over. */
+/** RUNNING to PENDING at the job's old place in line; its lease must be over. */
 export function requeue(store: JobStore, record: QueuedJob, now: number): void {
   store.step(record, "PENDING", now);
   store.wait(record, now);

@@ -18,7 +18,7 @@ export function list(store: JobStore, query: ListQuery): ListPage {
   return page(candidates(queue, query), query, matches, (record) => record.id);
 }
 
-/** The jobs to look through: all, or the few that can match at all. */
+/** The jobs to examine: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
 function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable<QueuedJob> {
   const isBefore = (record: QueuedJob) => after === undefined || compareIds(record.id, after) < 0;
   const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
@@ -28,7 +28,7 @@ function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable
   return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareIds(b.id, a.id));
 }
 
-/** One page of the dead jobs of a queue by time of death. */
+/** One page of a queue's dead jobs by time of death. */
 export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
   const entries = store
     .queue(query.queue)
@@ -60,7 +60,7 @@ function page<T>(
   let bytes = 0;
   let last: string | undefined;
   for (const item of items) {
-    // One more than fits tells that there is a next page.
+    // The page is full and there is one more job, so there is a next page.
     if (jobs.length === limit || examined === LIMITS.scan) return { jobs, next: last };
     if (matches(item)) {
       const job = toJob(recordOf(item));

@@ -10,7 +10,7 @@ import { complete, fail, release } from "./settle.js";
 
 /** Settings of the memory backend. */
 export interface MemoryBackendOptions extends BackendOptions {
-  /** Changes kept for watchers that lag behind or come back. Default 500,000. */
+  /** Changes kept for watchers that lag behind or resume with a cursor. Default 500,000. */
   readonly changeLogSize: number;
 }
 
@@ -18,14 +18,14 @@ export interface MemoryBackendOptions extends BackendOptions {
 export const DEFAULT_CHANGE_LOG_SIZE = 500_000;
 
 /**
- * Keeps jobs in this process. Every operation runs to its end before it answers, without an await inside: nothing can
- * come between, so it is atomic as it stands.
+ * Creates a backend that keeps jobs in this process. Every operation runs to its end without an await inside: nothing
+ * can come between, so each is atomic without locks.
  */
 export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<MemoryBackendOptions> = {}): Backend {
   const { changeLogSize = DEFAULT_CHANGE_LOG_SIZE, ...given } = options;
   const store = new JobStore(deps, { ...DEFAULT_BACKEND_OPTIONS, ...given }, changeLogSize);
 
-  /** Runs one operation and then tells the listener what it did. No async function: it would cost more than many of these. */
+  /** Runs one operation, then calls the listener. Not async: that would cost more than many of the operations do. */
   function run<T>(operation: () => T): Promise<T> {
     try {
       return Promise.resolve(operation());

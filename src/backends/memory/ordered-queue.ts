@@ -6,11 +6,12 @@ interface Block<T> {
 }
 
 /**
- * A priority queue for items that mostly arrive in order: those that do go to the end of a linked list of blocks, at
- * the same cost whatever its length, the late ones into a 4-ary heap. Taking the first looks at the heads of both.
+ * A priority queue for items that mostly arrive in order. Those that do are appended to a linked list of blocks, at a
+ * constant cost; late ones go into a 4-ary heap. Taking the first item compares the heads of both.
  *
- * Items are not searched for: one that no longer belongs is reported with `discard` and passed over when met; when
- * these outnumber the rest, all are swept out, so that they never hold more memory than the live ones do.
+ * There is no removal from the middle: an item that no longer belongs is reported with `discard` and skipped when it
+ * comes up. When such stale items outnumber the live ones, all are swept out, so that they never hold more memory than
+ * the live ones do.
  */
 export class OrderedQueue<T> {
   readonly #compare: (a: T, b: T) => number;
@@ -23,13 +24,13 @@ export class OrderedQueue<T> {
   #late: T[] = [];
   #stale = 0;
 
-  /** `isLive` must stay false for an item once it is. */
+  /** Once `isLive` is false for an item in the queue, it must stay false. */
   constructor(compare: (a: T, b: T) => number, isLive: (item: T) => boolean) {
     this.#compare = compare;
     this.#isLive = isLive;
   }
 
-  /** Items that still belong. */
+  /** Number of live items. */
   get size(): number {
     return this.#inOrder + this.#late.length - this.#stale;
   }
@@ -49,20 +50,20 @@ export class OrderedQueue<T> {
     }
   }
 
-  /** Takes the first live item out. */
+  /** Removes and returns the first live item. */
   pop(): T | undefined {
     const item = this.peek();
     if (item !== undefined) this.#takeFirst();
     return item;
   }
 
-  /** Reports that one item in here is not live any more. */
+  /** Reports that one item in the queue is no longer live. */
   discard(): void {
     this.#stale++;
     if (this.#stale > 64 && this.#stale * 2 > this.#inOrder + this.#late.length) this.#sweep();
   }
 
-  /** Every live item, in no order. */
+  /** Every live item, in no particular order. */
   *[Symbol.iterator](): Generator<T> {
     let index = this.#headIndex;
     for (let block = this.#head; block !== undefined; block = block.next, index = 0) {

@@ -6,7 +6,7 @@ import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";
 
-/** Lines of types are looked through for empty ones when there are this many, and again at each doubling. */
+/** Empty ready lines are dropped when there are this many lines, and again each time their number has doubled. */
 const MANY_LINES = 256;
 
 /** A job of a queue in memory. */
@@ -16,10 +16,10 @@ type QueuedJobSpec = SharedJobSpec<QueueState>;
 
 const isWaiting = (record: QueuedJob): boolean => record.status === "PENDING" && !record.isGone;
 
-/** The ready jobs of one type, a line for each priority under PRIORITY, one for all under RUN_AFTER. */
+/** The ready jobs of one type: one level for each priority under PRIORITY, a single level under RUN_AFTER. */
 class ReadyLine {
   count = 0;
-  /** What the last job of this type said. */
+  /** Shared spec of the last job of this type; the next one reuses it when it is equal. */
   shared: QueuedJobSpec | undefined;
   readonly levels: (OrderedQueue<QueuedJob> | undefined)[] = [];
 
@@ -40,7 +40,7 @@ class ReadyLine {
     return undefined;
   }
 
-  /** The earliest runAfter of all; each level is in that order. */
+  /** The earliest runAfter of all: each level is in that order, so the heads are enough. Infinity when empty. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY;
     for (const level of this.levels) oldest = Math.min(oldest, level?.peek()?.runAfter ?? oldest);
@@ -48,7 +48,7 @@ class ReadyLine {
   }
 }
 
-/** When a job died; a job may die again after a replay, so the entry is its own. */
+/** One death of a job, at `at`, ms since 1970. Not part of the job: after a replay a job may die again. */
 export interface DeadEntry {
   readonly record: QueuedJob;
   readonly at: number;
@@ -57,22 +57,22 @@ export interface DeadEntry {
 
 const compareDead = (a: DeadEntry, b: DeadEntry): number => a.at - b.at || compareIds(a.record.id, b.record.id);
 
-/** A queue in memory: its jobs by where they stand. */
+/** A queue in memory, with its jobs indexed by status and place. */
 export class QueueState {
   paused = false;
-  /** Whether the end of the operation under way tells of jobs that are ready here. */
+  /** Whether `JobStore.announce` will report ready jobs of this queue at the end of the current operation. */
   isMarkedReady = false;
   readonly running = new Set<QueuedJob>();
   done = 0;
   completed = 0;
-  /** Jobs by request id, while they are kept. */
+  /** Kept jobs by request id. */
   readonly requests = new Map<string, QueuedJob>();
   /** Every job, by id. */
   readonly all = new SortedIndex<QueuedJob>(
     (a, b) => compareIds(a.id, b.id),
     (record) => !record.isGone,
   );
-  /** DONE and CANCELED jobs in the order they ended. */
+  /** DONE and CANCELED jobs in the order they finished. */
   readonly finished = new OrderedQueue<QueuedJob>(
     (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),
     (record) => !record.isGone,
@@ -90,7 +90,7 @@ export class QueueState {
     readonly createdAt: number,
   ) {}
 
-  /** Jobs that wait. */
+  /** Number of PENDING jobs, ready and scheduled. */
   get depth(): number {
     return this.#ready + this.#scheduled.size;
   }
@@ -99,7 +99,7 @@ export class QueueState {
     return this.#deadEntries.size;
   }
 
-  /** What a new job shares with the one of its type before, if they say the same. */
+  /** The shared spec for a new job: that of the previous job of its type when they are equal, else a new one. */
   sharedSpecOf(job: NewJob): QueuedJobSpec {
     const line = this.#line(job.type);
     if (line.shared === undefined || !isSharedBy(job, line.shared)) {
@@ -111,7 +111,7 @@ export class QueueState {
     return line.shared;
   }
 
-  /** Puts a PENDING job in its place. Answers whether it is ready. */
+  /** Puts a PENDING job in the ready or the scheduled line. Returns whether it is ready. */
   put(record: QueuedJob, now: number): boolean {
     if (record.runAfter > now) {
       record.place = "SCHEDULED";
@@ -126,7 +126,7 @@ export class QueueState {
     return true;
   }
 
-  /** Tells that a job that was waiting in this place does not wait any more; its status is changed already. */
+  /** Removes a job that was PENDING in this place from its line; its status must have changed already. */
   forget(record: QueuedJob, place: JobPlace): void {
     if (place === "SCHEDULED") {
       this.#scheduled.discard();
@@ -139,7 +139,7 @@ export class QueueState {
     line.level(record, this.settings.ordering === "PRIORITY").discard();
   }
 
-  /** Makes scheduled jobs ready whose time has come, up to `max`. Answers how many. */
+  /** Makes up to `max` scheduled jobs ready whose runAfter has passed. Returns how many. */
   promote(now: number, max: number): number {
     let count = 0;
     while (count < max) {
@@ -152,12 +152,12 @@ export class QueueState {
     return count;
   }
 
-  /** When the next scheduled job becomes ready. */
+  /** When the next scheduled job becomes ready, ms since 1970; undefined when none is scheduled. */
   get nextDue(): number | undefined {
     return this.#scheduled.peek()?.runAfter;
   }
 
-  /** Takes the first ready job of these types out of its line. */
+  /** Removes the first ready job of these types from its line and returns it. */
   take(types: readonly string[]): QueuedJob | undefined {
     if (this.#ready === 0) return undefined;
     let best: QueuedJob | undefined;
@@ -177,7 +177,7 @@ export class QueueState {
     return best;
   }
 
-  /** Takes waiting jobs out, up to `limit`. */
+  /** Removes up to `limit` PENDING jobs from their lines, scheduled ones first, and returns them. */
   takeWaiting(limit: number): QueuedJob[] {
     const records: QueuedJob[] = [];
     const takeFrom = (line: OrderedQueue<QueuedJob>): number => {
@@ -215,7 +215,7 @@ export class QueueState {
     this.#deadIndex.discard();
   }
 
-  /** Dead jobs by time of death; with `after`, from there on. */
+  /** Dead jobs by time of death; with `after`, those that follow it in this order. */
   deadJobs(order: "NEWEST" | "OLDEST", after?: { at: number; id: string }): Generator<DeadEntry> {
     if (after === undefined) return order === "NEWEST" ? this.#deadIndex.descending() : this.#deadIndex.ascending();
     const compare = (entry: DeadEntry) => entry.at - after.at || compareIds(entry.record.id, after.id);
@@ -227,7 +227,7 @@ export class QueueState {
     return this.#deadEntries.keys();
   }
 
-  /** The queue now; the scheduled jobs whose time has come must be promoted before. */
+  /** The queue with its figures now. Call `promote` first: due jobs would count as scheduled. */
   snapshot(now: number): Queue {
     let oldest = Number.POSITIVE_INFINITY;
     for (const line of this.#lines.values()) oldest = Math.min(oldest, line.oldest());

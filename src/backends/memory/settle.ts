@@ -17,7 +17,7 @@ export function complete(store: JobStore, items: readonly Completion[]): Settlem
   );
 }
 
-/** RUNNING through FAILED to PENDING or DEAD; or to CANCELED if that was asked for. */
+/** RUNNING through FAILED to PENDING or DEAD; or to CANCELED when a cancel was requested. */
 export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
@@ -29,7 +29,7 @@ export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   );
 }
 
-/** RUNNING to PENDING, no retry used; or to CANCELED if that was asked for. */
+/** RUNNING to PENDING without using a retry; or to CANCELED when a cancel was requested. */
 export function release(store: JobStore, items: readonly LeaseRef[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
@@ -40,7 +40,7 @@ export function release(store: JobStore, items: readonly LeaseRef[]): Settlement
   );
 }
 
-/** Checks the token, ends the lease and lets `apply` choose what the job becomes. */
+/** Checks the token, ends the lease and calls `apply`, which gives the job its next status. */
 function settle(
   store: JobStore,
   kind: SettleKind,
@@ -53,7 +53,7 @@ function settle(
   if (record === undefined || run === undefined) return { outcome: "LEASE_LOST" };
   if (run.token !== token) {
     if (record.status === "CANCELED") return { outcome: "CANCELED" };
-    // A token that failed the job cannot complete it any more, nor the other way round.
+    // Only a repeat of the same kind is harmless: a token that failed the job must not complete it later.
     return { outcome: run.settledToken === token && run.settledBy === kind ? "ALREADY_APPLIED" : "LEASE_LOST" };
   }
   store.endLease(record, token);

@@ -1,6 +1,6 @@
 /**
- * A list in order of a key, for reading pages from either end. Items mostly arrive in order and are appended; one that
- * no longer belongs is reported with `discard`, passed over, and swept out when these outnumber the rest.
+ * A sorted list, for reading pages from either end. Items mostly arrive in order and are appended. One that no longer
+ * belongs is reported with `discard` and skipped; when such stale items outnumber the live ones, they are swept out.
  */
 export class SortedIndex<T> {
   readonly #compare: (a: T, b: T) => number;
@@ -8,13 +8,13 @@ export class SortedIndex<T> {
   #items: T[] = [];
   #stale = 0;
 
-  /** The key of an item must never change; `isLive` must stay false once it is. */
+  /** What `compare` reads of an item must never change; once `isLive` is false for an item, it must stay false. */
   constructor(compare: (a: T, b: T) => number, isLive: (item: T) => boolean) {
     this.#compare = compare;
     this.#isLive = isLive;
   }
 
-  /** Items that still belong. */
+  /** Number of live items. */
   get size(): number {
     return this.#items.length - this.#stale;
   }
@@ -27,7 +27,7 @@ export class SortedIndex<T> {
     else items.splice(at, 0, item);
   }
 
-  /** Reports that one item in here is not live any more. */
+  /** Reports that one item in the index is no longer live. */
   discard(): void {
     this.#stale++;
     if (this.#stale > 64 && this.#stale * 2 > this.#items.length) {
@@ -36,7 +36,7 @@ export class SortedIndex<T> {
     }
   }
 
-  /** Live items from the largest down; with `after`, only those smaller. `isSmaller` tells it of an item. */
+  /** Live items from the largest down; with `isSmaller`, only those for which it is true. */
   *descending(isSmaller?: (item: T) => boolean): Generator<T> {
     for (let at = (isSmaller ? this.#firstNot(isSmaller) : this.#items.length) - 1; at >= 0; at--) {
       const item = this.#items[at] as T;
@@ -52,7 +52,7 @@ export class SortedIndex<T> {
     }
   }
 
-  /** First position whose item does not satisfy `test`, which is true up to some position and false from there. */
+  /** First position whose item fails `test`, which must be true up to some position and false from there on. */
   #firstNot(test: (item: T) => boolean): number {
     let low = 0;
     let high = this.#items.length;
