@@ -4,17 +4,17 @@ import { CHECK_SCHEMA } from "../scripts/registry.js";
 import { plainScript } from "../scripts/script.js";
 import type { Connection } from "./connection.js";
 
-/** The oldest Redis whose scripts can do what ours need: flags that let work end when its memory is full. */
+/** Oldest major version of Redis that has the script flags we need: `allow-oom` lets jobs end when memory is full. */
 const MIN_VERSION = 7;
 
 const SCHEMA = plainScript("end", CHECK_SCHEMA);
 
-/** This Redis cannot be used, whatever one waits: its version, its settings, or the data in it. */
+/** This Redis cannot be used, and waiting will not help: its version, its settings or its data are wrong. */
 export class RedisUnusable extends Error {
   override readonly name = "RedisUnusable";
 }
 
-/** Refuses a Redis that cannot be used, and warns of one that may lose jobs. */
+/** Throws RedisUnusable for a Redis that is too old or holds another layout; logs a warning for each risk to jobs. */
 export async function checkServer(connection: Connection, keys: Keys, logger: Logger): Promise<void> {
   const info = readInfo(await connection.call((client) => client.info()));
   const version = info.get("redis_version") ?? "unknown";
@@ -22,12 +22,12 @@ export async function checkServer(connection: Connection, keys: Keys, logger: Lo
     throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
   }
   await checkSchema(connection, keys);
-  // A hosted Redis may not tell its configuration: then there is less advice.
+  // A hosted Redis may forbid CONFIG: then there is less advice.
   const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
   for (const warning of adviceOn(info, Array.isArray(saves) ? String(saves[1]) : undefined)) logger.warn({}, warning);
 }
 
-/** Refuses data of another layout; where there are none, says that they are of ours from now on. */
+/** Throws RedisUnusable when the data have another layout; marks an empty Redis as having ours. */
 export async function checkSchema(connection: Connection, keys: Keys): Promise<void> {
   const schema = String(await connection.script(SCHEMA, [keys.schema], [SCHEMA_VERSION]));
   if (Number(schema) === SCHEMA_VERSION) return;
@@ -36,7 +36,7 @@ export async function checkSchema(connection: Connection, keys: Keys): Promise<v
   );
 }
 
-/** What to change about a Redis so that it loses no jobs. `saves`: when it writes snapshots, "" never. */
+/** What to change so that this Redis loses no jobs. `saves`: its `save` setting, "" for no snapshots. */
 export function adviceOn(info: ReadonlyMap<string, string>, saves: string | undefined): string[] {
   const advice: string[] = [];
   const policy = info.get("maxmemory_policy");
@@ -55,7 +55,7 @@ export function adviceOn(info: ReadonlyMap<string, string>, saves: string | unde
   return advice;
 }
 
-/** The fields of INFO. */
+/** Parses the answer of INFO into its fields. */
 export function readInfo(text: string): Map<string, string> {
   const fields = text.split("\r\n").flatMap((line) => {
     const colon = line.indexOf(":");

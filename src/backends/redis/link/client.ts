@@ -2,26 +2,26 @@ import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { HostPort, RedisTarget } from "./url.js";
 
 /**
- * A connection to Redis: one server, or all masters of a cluster. Both have the commands and events that are used here;
- * their types differ in what is not.
+ * A connection to Redis: one server, or all masters of a cluster. ioredis has a type for each; they differ only in
+ * commands and events that are not used here.
  */
 export type Client = Redis;
 
-/** Longest wait for a connection to be accepted, ms. */
+/** Longest wait for a connection to be established, ms. */
 const CONNECT_TIMEOUT_MS = 2000;
 
 /** Longest wait before a lost connection is tried again, ms. */
 const MAX_RECONNECT_MS = 500;
 
-/** A silent connection is looked after this often, ms: the other end may be gone without a word. */
+/** TCP keep-alive of an idle connection, ms: the other end may have disappeared without closing it. */
 const KEEP_ALIVE_MS = 10_000;
 
-/** How long a connection that is given up may take to close, ms: the other end may not answer. */
+/** How long closing a connection may take, ms: the other end may not answer. */
 const CLOSE_MS = 100;
 
 const reconnectDelay = (times: number) => Math.min(20 * times, MAX_RECONNECT_MS);
 
-/** What all connections have in common. Commands are never kept, or sent again behind our back. */
+/** Options of every connection. The library never queues or resends commands: connection.ts decides about retries. */
 function optionsOf({ username, password, tls }: RedisTarget, name: string): RedisOptions {
   return {
     ...(username !== undefined && { username }),
@@ -32,19 +32,19 @@ function optionsOf({ username, password, tls }: RedisTarget, name: string): Redi
     disconnectTimeout: CLOSE_MS,
     keepAlive: KEEP_ALIVE_MS,
     lazyConnect: true,
-    // What is under way when the connection breaks fails right then.
+    // Commands in flight when the connection breaks fail at once.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // Notifier subscribes anew itself; when the library does and fails, nobody handles that.
+    // The Notifier resubscribes itself; nobody would handle an error of the library's own attempt.
     autoResubscribe: false,
-    // A master that became a replica: connect anew, to the new master.
+    // The master has become a replica: reconnect, to the new master.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
   };
 }
 
 /**
- * Makes a connection; it does not connect by itself. A command that meets a lost connection fails at once, and the caller
- * decides (connection.ts).
+ * Creates a connection without connecting it. A command on a lost connection fails at once; the caller (connection.ts)
+ * decides whether to try again.
  */
 export function createClient(target: RedisTarget, name: string): Client {
   const options = optionsOf(target, name);
@@ -72,16 +72,16 @@ export function createClient(target: RedisTarget, name: string): Client {
     // Sentinels commonly have no password, or the same one.
     sentinelRetryStrategy: reconnectDelay,
     failoverDetector: true,
-    // `tls` alone would be for nothing here.
+    // `tls` alone has no effect with Sentinels.
     enableTLSForSentinelMode: target.tls,
     ...(target.tls && { sentinelTLS: {} }),
   });
 }
 
 /**
- * Makes the connection that hears the channel. In a cluster it is one to a node, for all nodes hear it, and to another
- * one when that breaks: the subscriptions of the cluster client move to another node without a word, and what was said
- * in between would be missed. `client` knows the nodes.
+ * Creates the connection that subscribes to the channel. In a cluster it is a plain connection to one node, as a message
+ * reaches every node, and moves to another node when it breaks. The cluster client is no use here: it moves its
+ * subscriptions to another node silently, and messages in between would be lost unnoticed. `client` knows the nodes.
  */
 export function createSubscriber(target: RedisTarget, name: string, client: Client): Client {
   if (target.kind !== "cluster") return createClient(target, name);

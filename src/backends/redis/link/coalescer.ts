@@ -5,15 +5,15 @@ interface Waiting<I, R> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Shared calls under way at the same time: one is written while the other is answered. */
+/** Shared calls in flight at the same time: one is being sent while the other is being answered. */
 const LANES = 2;
 
-/** A size from which sharing a call saves nothing. */
+/** Items of at least this size gain nothing from sharing a call. */
 const LARGE = 50;
 
 /**
- * Lets calls that are under way at the same time share one: while some are being answered, those that come meanwhile are
- * gathered for the next. A lone call waits for the other calls of its turn of the event loop, and for nothing else.
+ * Batches concurrent calls into one: calls that arrive while `LANES` calls are in flight are gathered for the next. With
+ * fewer in flight, a call waits only for the other calls of the same turn of the event loop.
  */
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
@@ -22,21 +22,25 @@ export class Coalescer<I, R> {
   #running = 0;
   #isGathering = false;
 
-  /** `run` answers for each item, in order. `maxSize`: sum of the sizes of the items of one call, its first aside. */
+  /**
+   * `run` resolves to one result for each item, in order. `maxSize`: largest sum of the item sizes of one call; its first
+   * item is accepted whatever its size.
+   */
   constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number) {
     this.#run = run;
     this.#maxSize = maxSize;
   }
 
-  /** Whether nothing is under way or waits. */
+  /** Whether nothing is in flight or waiting. */
   get isIdle(): boolean {
     return this.#running === 0 && this.#waiting.length === 0;
   }
 
+  /** Resolves to the result of this item; rejects when the call it shared fails. */
   add(item: I, size: number): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, size, resolve, reject });
-      // A large one does not wait for others.
+      // A large item does not wait for others.
       if (size >= LARGE && this.#running === 0) void this.#work();
       else this.#gather();
     });

@@ -4,17 +4,17 @@ import type { Logger } from "../../../model/logger.js";
 import type { Script } from "../scripts/script.js";
 import type { Client } from "./client.js";
 
-/** Longest that a call waits for Redis, away or silent, ms: callers are answered within 2 s. */
+/** Longest that a call waits for a Redis that is away or silent, ms: RPC callers are to get an answer within 2 s. */
 const CALL_MS = 1700;
 
-/** Wait before a call that met a passing refusal (a failover, a cluster that heals) is tried again, ms. */
+/** Wait before a failed call is tried again, ms: a broken connection, a failover, a cluster that recovers. */
 const RETRY_MS = 50;
 
-/** How a call may be treated when its connection breaks under way. */
+/** What to do when the connection breaks while a call is in flight. */
 export interface CallOptions {
   /**
-   * Whether it may be sent again when nobody knows if it was done. Calls that must not be are refused then.
-   * Default: true.
+   * Whether the call may be sent again when it is unknown whether Redis ran it. If not, it then fails with
+   * BACKEND_UNAVAILABLE. Default: true.
    */
   readonly repeatable?: boolean;
 }
@@ -22,22 +22,22 @@ export interface CallOptions {
 /** An argument of a script. */
 export type Arg = string | number | Buffer;
 
-/** Arguments; those that depend on it are told whether an earlier try may have been done already. */
+/** Arguments of a script, or a function of whether Redis may have run an earlier try of the same call. */
 export type Args = readonly Arg[] | ((isRepeat: boolean) => readonly Arg[]);
 
-/** What a script answers. */
+/** Answer of a script. */
 export type Reply = Buffer | number | null | readonly Reply[];
 
 /**
- * Calls scripts. While Redis is away, a call waits a moment for it to come back, and fails with BACKEND_UNAVAILABLE when
- * it does not: no call hangs. A Redis that accepts calls and does not answer counts as away.
+ * Sends commands and scripts to Redis. While Redis is away, a call waits up to `CALL_MS` for it to come back, then fails
+ * with BACKEND_UNAVAILABLE: no call hangs. A Redis that accepts calls but does not answer counts as away.
  */
 export class Connection {
   readonly #client: Client;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #waiting = new Set<() => void>();
-  /** Since when Redis is away or silent, on the monotonic clock. */
+  /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
   #isStopped = false;
 
@@ -59,14 +59,14 @@ export class Connection {
     return this.#client.status === "ready";
   }
 
-  /** Fails the calls that wait, and closes the connection. */
+  /** Fails the calls that wait for Redis, and closes the connection. */
   stop(): void {
     this.#isStopped = true;
     for (const wake of this.#waiting) wake();
     this.#client.disconnect();
   }
 
-  /** Runs a script on these keys, the first of which says where. Bulk answers are bytes. */
+  /** Runs a script on these keys; in a cluster, the first key chooses the node. Bulk strings are returned as Buffers. */
   script(script: Script, keys: readonly string[], args: Args, options: CallOptions = {}): Promise<Reply> {
     return this.call(async (_client, isRepeat) => {
       const rest = [keys.length, ...keys, ...(typeof args === "function" ? args(isRepeat) : args)];
@@ -79,13 +79,13 @@ export class Connection {
     }, options);
   }
 
-  /** Sends a command, as `send` does it, and waits for its answer within the time that any call has. */
+  /** Calls `send` and waits for its answer, at most `CALL_MS` in all. BACKEND_UNAVAILABLE; MEMORY_FULL. */
   async call<T>(
     send: (client: Client, isRepeat: boolean) => Promise<T>,
     { repeatable = true }: CallOptions = {},
   ): Promise<T> {
     let isRepeat = false;
-    // Calls that come one after the other wait together no longer than one: Redis has its time once.
+    // The time runs from when Redis went away: later calls do not each wait the full CALL_MS again.
     const begun = this.#clock.monotonic();
     const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
     for (;;) {
@@ -107,7 +107,7 @@ export class Connection {
     }
   }
 
-  /** Whether the connection is ready, or becomes so in time. */
+  /** Whether the connection is ready or becomes so before `end`, ms on the monotonic clock. */
   async #ready(end: number): Promise<boolean> {
     while (!this.isReady && !this.#isStopped) {
       const left = end - this.#clock.monotonic();
@@ -117,7 +117,7 @@ export class Connection {
     return !this.#isStopped;
   }
 
-  /** Waits so long, or until the connection is ready. */
+  /** Waits `ms`, or until the connection becomes ready or is stopped. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
@@ -138,7 +138,7 @@ export class Connection {
         isLate = true;
         this.#awaySince = Math.min(begun, this.#awaySince ?? begun);
         reject(backendUnavailable("Redis does not answer"));
-        // Later calls must not queue up behind this one; a connection that works again says so by being ready.
+        // Reconnect, so that later calls do not queue up behind this one; `ready` then tells that Redis is back.
         this.#logger.warn({}, "Redis does not answer: connecting anew");
         this.#client.disconnect(true);
       });
@@ -148,8 +148,8 @@ export class Connection {
 }
 
 /**
- * What a failed call says of Redis. `refused`: it was not done, and may be tried again; `broken`: nobody knows; `full`:
- * the memory is; `other`: an error of ours.
+ * What a failed call tells. `refused`: Redis did not run it, and it may be tried again; `broken`: unknown whether Redis
+ * ran it; `full`: the memory of Redis is full; `other`: a bug of ours.
  */
 function classify(error: unknown): "refused" | "broken" | "full" | "other" {
   if (error instanceof TaskQueueError) return error.reason === "BACKEND_UNAVAILABLE" ? "broken" : "other";

@@ -7,54 +7,54 @@ import { LEASE_NODE, RELEASE_NODE } from "../scripts/registry.js";
 import { plainScript } from "../scripts/script.js";
 import type { Connection } from "./connection.js";
 
-/** How long a node id is ours unless its lease is renewed, ms. */
+/** Length of the lease of a node id, ms. */
 const LEASE_MS = 60_000;
 
-/** How often it is renewed, ms. */
+/** How often the lease is renewed, ms. */
 const RENEW_MS = 15_000;
 
-/** Wait after a renewal that failed, ms. */
+/** Wait after a failed renewal, ms. */
 const RETRY_MS = 1000;
 
 const LEASE = plainScript("end", LEASE_NODE);
 const RELEASE = plainScript("end", RELEASE_NODE);
 
-/** What the node ids stand on. */
+/** Dependencies of the node ids. */
 export interface NodeIdsDeps {
   readonly connection: Connection;
   readonly keys: Keys;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called after each renewal by time: a server that has nothing else to do with Redis looks after it then. */
+  /** Called after each periodic renewal, so that even an idle server checks regularly that Redis still has its data. */
   readonly renewed: () => Promise<void>;
 }
 
 /**
- * Makes job ids with a node id that no other server has. The node id is leased: a server that could not renew it in time
- * (it was stopped, or cut off) makes no ids until it has one again.
+ * Generates job ids from a node id that no other server has. The node id is leased from Redis: a server that could not
+ * renew its lease in time (it was suspended or cut off) generates no ids until it has a node id again.
  */
 export class NodeIds implements IdGenerator {
   readonly #deps: NodeIdsDeps;
   readonly #owner: string;
   #node: number | undefined;
   #generator: IdGenerator | undefined;
-  /** Until when the node id is surely ours, on the monotonic clock. */
+  /** Until when the node id is certainly ours, ms on the monotonic clock. */
   #until = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isStopped = false;
 
-  /** `owner` is a text that no other server has. */
+  /** `owner` names this server in the lease; it must be unique among all servers. */
   constructor(deps: NodeIdsDeps, owner: string) {
     this.#deps = deps;
     this.#owner = owner;
   }
 
-  /** The node id, once there is one. */
+  /** The node id; undefined before the first lease. */
   get node(): number | undefined {
     return this.#node;
   }
 
-  /** BACKEND_UNAVAILABLE while there is no node id that is surely ours. */
+  /** Returns a new job id. Throws BACKEND_UNAVAILABLE while there is no node id that is certainly ours. */
   next(): string {
     if (this.#generator === undefined || this.#deps.clock.monotonic() >= this.#until) {
       throw backendUnavailable("this server has no node id at the moment");
@@ -62,18 +62,18 @@ export class NodeIds implements IdGenerator {
     return this.#generator.next();
   }
 
-  /** Leases a node id and keeps it. */
+  /** Leases a node id and renews it until `stop`. BACKEND_UNAVAILABLE when all are in use. */
   async start(): Promise<void> {
     await this.#lease();
     this.#arm(RENEW_MS);
   }
 
-  /** Renews the lease now: after a break in the connection. */
+  /** Renews the lease now, as after a break in the connection; leases another node id when the old one is taken. */
   async renew(): Promise<void> {
     if (!this.#isStopped) await this.#lease();
   }
 
-  /** Gives it back. */
+  /** Gives the node id back, if Redis is there. */
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;

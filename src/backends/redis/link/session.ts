@@ -5,35 +5,35 @@ import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { hidePassword } from "./url.js";
 
-/** Least time between two log lines about the same trouble, ms. */
+/** Least time between two log lines about connection errors, ms. */
 const COMPLAINT_MS = 5000;
 
-/** Wait before it is tried again to go on after a break, ms. */
+/** Wait before `goOn` is tried again after it failed, ms. */
 const RESUME_MS = 500;
 
-/** Wait before a connection that was given up is made anew, ms. */
+/** Wait before reconnecting a client that the library has given up, ms. */
 const RECONNECT_MS = 100;
 
-/** Wait between two looks whether the connections are there, at the start, ms. */
+/** Interval of the checks at the start whether both connections are ready, ms. */
 const LOOK_MS = 20;
 
-/** What a session stands on. */
+/** Dependencies of a session. */
 export interface SessionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** For messages. */
+  /** Only for error messages. */
   readonly url: string;
   readonly client: Client;
   readonly subscriber: Client;
   readonly connection: Connection;
   readonly subscription: Connection;
-  /** Looks at everything anew; called once both connections are there again. */
+  /** Reads all state from Redis again; called when both connections are back. */
   readonly goOn: () => Promise<void>;
-  /** Told when Redis can be reached again, after `goOn`, or not any more. */
+  /** Called with true when Redis can be reached again, after `goOn`, and with false when it cannot any more. */
   readonly available: (isAvailable: boolean) => void;
 }
 
-/** Whether Redis is there: two connections, for calls and for the channel, that come and go together. */
+/** Tracks whether Redis is available: it is while both connections, for calls and for the channel, are ready. */
 export class Session {
   readonly #deps: SessionDeps;
   #isStarted = false;
@@ -54,7 +54,7 @@ export class Session {
     }
   }
 
-  /** Whether both connections are there, after the start. */
+  /** Whether the session is started and both connections are ready. */
   get isReady(): boolean {
     return this.#isStarted && !this.#isStopped && this.#isConnected;
   }
@@ -67,14 +67,14 @@ export class Session {
     return this.#deps.connection.isReady && this.#deps.subscription.isReady;
   }
 
-  /** Waits for both connections, until a time on the monotonic clock. RedisUnusable. */
+  /** Waits for both connections until `end`, ms on the monotonic clock. Rejects with RedisUnusable. */
   async connect(end: number): Promise<void> {
     const { client, subscriber, clock } = this.#deps;
     for (const each of [client, subscriber]) {
       if (each.status === "wait") each.connect().catch((error: Error) => this.#note(error));
     }
     for (;;) {
-      // A connection whose database does not exist becomes ready all the same, on database 0.
+      // A connection whose database does not exist becomes ready nevertheless, on database 0.
       const hopeless = this.#isConnected ? /DB index/ : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
       const isLate = !this.#isConnected && clock.monotonic() >= end;
       if (hopeless.test(this.#trouble) || isLate) throw this.unusable();
@@ -83,7 +83,7 @@ export class Session {
     }
   }
 
-  /** Everything was looked at for the first time: from now on breaks are noticed. */
+  /** Call when the start is complete: from now on breaks are reported. */
   started(): void {
     this.#isStarted = this.#isAvailable = true;
     if (!this.#isConnected) this.#setAvailable(false);
@@ -95,12 +95,12 @@ export class Session {
     this.#deps.subscription.stop();
   }
 
-  /** Why this Redis cannot be used. */
+  /** The error that says why this Redis cannot be used. */
   unusable(why = this.#trouble): RedisUnusable {
     return new RedisUnusable(`cannot use Redis at ${hidePassword(this.#deps.url)}: ${why || "it does not answer"}`);
   }
 
-  /** Looks at everything anew, once both connections are there. A call while it does so makes it begin again. */
+  /** Calls `goOn` if both connections are ready, until it succeeds. A call meanwhile makes it run once more. */
   resume(): Promise<void> {
     this.#resumeAgain = true;
     this.#resuming ??= this.#resume().finally(() => {
@@ -125,7 +125,7 @@ export class Session {
     }
   }
 
-  /** The library gives up for good when it is cut off while it asks a Sentinel; a server must not. */
+  /** Reconnects: the library gives up for good when it is cut off while it asks a Sentinel, and a server must not. */
   #connectAnew(client: Client): void {
     if (this.#isStopped) return;
     this.#deps.clock.setTimer(RECONNECT_MS, () => {

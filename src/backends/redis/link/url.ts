@@ -16,7 +16,7 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** The forms of a URL, for messages. */
+/** The accepted forms of a URL, for error messages. */
 export const URL_FORMS =
   "redis://host:6379/0, rediss://…, unix:///path/to/socket?db=0, redis+cluster://host:6379,host:6379 or redis+sentinel://host:26379,host:26379/master-name/0";
 
@@ -25,9 +25,9 @@ const SENTINEL_PORT = 26_379;
 const PATTERN = /^(rediss?|unix|rediss?\+cluster|rediss?\+sentinel):\/\/(?:([^@/]*)@)?([^/?]*)(\/[^?]*)?(?:\?(.*))?$/;
 
 /**
- * Reads `redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or a path, and
- * `redis+cluster://host:port,…`, `redis+sentinel://host:port,…/master[/db]` (both with `rediss` too). Undefined: it is
- * none of these.
+ * Parses `redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or a path, and
+ * `redis+cluster://host:port,…`, `redis+sentinel://host:port,…/master[/db]` (both with `rediss` too). Returns undefined
+ * for anything else.
  */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   if (url.startsWith("/")) return { kind: "socket", path: url, db: 0, tls: false };
@@ -69,7 +69,7 @@ function readLogin(text: string | undefined): { username?: string; password?: st
   return { ...(username !== "" && { username }), ...(password !== undefined && { password }) };
 }
 
-/** Reads percent-encoded text; undefined when it is none. */
+/** Decodes percent-encoded text; undefined when it is malformed. */
 function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
@@ -93,7 +93,7 @@ function readDb(text: string): number | undefined {
   return /^\d{1,5}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A URL without its password, for logs and messages; one that cannot be read too, whose password may be to blame. */
+/** The URL without its password, for logs and messages; also one that does not parse, as a password may be the cause. */
 export function hidePassword(url: string): string {
   const start = /^[a-z+]+:\/\//i.exec(url)?.[0] ?? "";
   return start + url.slice(start.length).replace(/^([^:@/]*):.*@/, "$1:***@");
