@@ -36,37 +36,40 @@ import { REDIS_TIME } from "./scripts/script.js";
 
 /** Settings of the Redis backend. */
 export interface RedisBackendOptions extends BackendOptions {
-  /** Where Redis is; url.ts has the forms. */
+  /** URL of Redis; see `parseRedisUrl` for the forms. */
   readonly url: string;
-  /** What all keys begin with. Default `gotaskq`. */
+  /** Prefix of all keys. Default `gotaskq`. */
   readonly prefix: string;
-  /** Changes kept of each queue for watchers that lag behind or come back. Default 100,000. */
+  /** Changes kept of each queue for watchers that lag behind or resume with a cursor. Default 100,000. */
   readonly changeLogSize: number;
 }
 
 /** The default of `changeLogSize`: about 20 MB of a busy queue. */
 export const DEFAULT_REDIS_LOG_SIZE = 100_000;
 
-/** What the Redis backend needs from outside. */
+/** Dependencies of the Redis backend. */
 export interface RedisBackendDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Lua that answers the time in ms since 1970. Default: the clock of Redis. */
+  /** Lua that returns the time, ms since 1970. Default: the clock of Redis. Tests set another. */
   readonly luaClock?: string | undefined;
 }
 
-/** Keeps jobs in Redis: they survive this process, and other servers share them. */
+/** A backend that keeps jobs in Redis: they survive this process and are shared with other servers. */
 export interface RedisBackend extends Backend {
-  /** Makes job ids that no other server makes. Usable once it is started. */
+  /** Generates job ids that no other server generates. Usable once the backend is started. */
   readonly ids: IdGenerator;
-  /** The node id in these, once it is started. */
+  /** The node id in these ids; undefined before the start. */
   readonly node: number | undefined;
 }
 
-/** How long Redis may take to be there at the start, ms. */
+/** How long `start` waits for Redis, ms. */
 const START_MS = 5000;
 
-/** Makes the backend. `start` rejects with `RedisUnusable` when this Redis cannot be used. */
+/**
+ * Creates the backend. Every operation runs as Lua scripts, each on one queue and atomic in Redis. Throws
+ * `RedisUnusable` for a malformed URL; `start` rejects with it when this Redis cannot be used.
+ */
 export function createRedisBackend(
   deps: RedisBackendDeps,
   options: Partial<RedisBackendOptions> & Pick<RedisBackendOptions, "url">,
@@ -77,7 +80,7 @@ export function createRedisBackend(
   const parsed = parseRedisUrl(url);
   if (parsed === undefined) throw new RedisUnusable(`is none of ${URL_FORMS}`);
   const target = parsed;
-  /** Names this server among all. */
+  /** Random name of this server, unique among all servers. */
   const self = randomBytes(6).toString("base64url");
   const client = createClient(target, "gotaskq");
   const subscriber = createSubscriber(target, "gotaskq-events", client);
@@ -137,7 +140,7 @@ export function createRedisBackend(
     },
   });
 
-  /** Redis may have lost its data under us (FLUSHALL, a restore): then there is no connection that breaks. */
+  /** Checks that Redis still has its data: it can lose them without a broken connection (FLUSHALL, a restore). */
   async function lookForData(): Promise<void> {
     if (!session.isReady || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
     logger.error({}, "Redis has lost what was in it: the queues are made anew");
@@ -152,7 +155,7 @@ export function createRedisBackend(
       const queue = isMissing ? (error.metadata.queue ?? "") : "";
       const isDefault = queue === DEFAULT_QUEUE;
       if (!isDefault && !registry.has(queue)) throw error;
-      // A queue that should be there is not: somebody deleted it this moment, or Redis has lost it.
+      // A queue that should exist does not: it was deleted just now, or Redis has lost its data.
       await lookForData();
       if (!isDefault) throw error;
       await ensureDefaultQueue();
@@ -184,7 +187,7 @@ export function createRedisBackend(
         session.started();
         return;
       } catch (error) {
-        // It may have gone away again in between.
+        // Redis may have gone away again in between.
         if (isUnavailable(error) && clock.monotonic() < end) continue;
         await stop();
         if (!isUnavailable(error)) throw error;

@@ -79,8 +79,8 @@ export function createClient(target: RedisTarget, name: string): Client {
 }
 
 /**
- * Creates the connection that subscribes to the channel. In a cluster it is a plain connection to one node, as a message
- * reaches every node, and moves to another node when it breaks. The cluster client is no use here: it moves its
+ * Creates the connection that subscribes to the channel. In a cluster it is a plain connection to one node, because a
+ * message reaches every node; when it breaks, it goes to another node. The cluster client would not do: it moves its
  * subscriptions to another node silently, and messages in between would be lost unnoticed. `client` knows the nodes.
  */
 export function createSubscriber(target: RedisTarget, name: string, client: Client): Client {

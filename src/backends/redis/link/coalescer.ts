@@ -12,8 +12,8 @@ const LANES = 2;
 const LARGE = 50;
 
 /**
- * Batches concurrent calls into one: calls that arrive while `LANES` calls are in flight are gathered for the next. With
- * fewer in flight, a call waits only for the other calls of the same turn of the event loop.
+ * Batches concurrent calls into one: calls that arrive while `LANES` calls are in flight are gathered for the next one.
+ * With fewer in flight, a call waits only for the other calls of the same turn of the event loop.
  */
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
@@ -23,8 +23,8 @@ export class Coalescer<I, R> {
   #isGathering = false;
 
   /**
-   * `run` resolves to one result for each item, in order. `maxSize`: largest sum of the item sizes of one call; its first
-   * item is accepted whatever its size.
+   * `run` resolves to one result for each item, in order. `maxSize`: largest sum of the item sizes of one call; its
+   * first item is accepted whatever its size.
    */
   constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number) {
     this.#run = run;

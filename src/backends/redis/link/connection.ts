@@ -29,8 +29,8 @@ export type Args = readonly Arg[] | ((isRepeat: boolean) => readonly Arg[]);
 export type Reply = Buffer | number | null | readonly Reply[];
 
 /**
- * Sends commands and scripts to Redis. While Redis is away, a call waits up to `CALL_MS` for it to come back, then fails
- * with BACKEND_UNAVAILABLE: no call hangs. A Redis that accepts calls but does not answer counts as away.
+ * Sends commands and scripts to Redis. While Redis is away, a call waits up to `CALL_MS` for it to come back, then
+ * fails with BACKEND_UNAVAILABLE: no call hangs. A Redis that accepts calls but does not answer counts as away.
  */
 export class Connection {
   readonly #client: Client;
@@ -66,7 +66,7 @@ export class Connection {
     this.#client.disconnect();
   }
 
-  /** Runs a script on these keys; in a cluster, the first key chooses the node. Bulk strings are returned as Buffers. */
+  /** Runs a script on these keys; in a cluster, the first key chooses the node. Resolves bulk strings to Buffers. */
   script(script: Script, keys: readonly string[], args: Args, options: CallOptions = {}): Promise<Reply> {
     return this.call(async (_client, isRepeat) => {
       const rest = [keys.length, ...keys, ...(typeof args === "function" ? args(isRepeat) : args)];

@@ -93,7 +93,7 @@ function readDb(text: string): number | undefined {
   return /^\d{1,5}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The URL without its password, for logs and messages; also one that does not parse, as a password may be the cause. */
+/** The URL without its password, for logs and messages; also of a URL that does not parse, perhaps for its password. */
 export function hidePassword(url: string): string {
   const start = /^[a-z+]+:\/\//i.exec(url)?.[0] ?? "";
   return start + url.slice(start.length).replace(/^([^:@/]*):.*@/, "$1:***@");

@@ -1,23 +1,23 @@
 import { fieldInvalid } from "../../../model/errors.js";
 
-/** Where a reader stands in the log of one queue. */
+/** A position in the change log of one queue. */
 export interface Position {
-  /** Names the log: a queue that is deleted and made again later has another one. */
+  /** Names the log: a queue that is created again after its old log was dropped gets a new epoch. */
   readonly epoch: string;
-  /** How many of its changes were read. */
+  /** Number of changes before this position. */
   readonly count: number;
 }
 
 const PATTERN = /^v1((?:;[a-z0-9._-]{1,64}=[1-9][0-9]{0,15}\.(?:0|[1-9][0-9]{0,15}))*)$/;
 
-/** Writes where a reader stands in each queue. */
+/** Writes a cursor: `v1`, then `;<queue>=<epoch>.<count>` for each queue. */
 export function writeCursor(positions: ReadonlyMap<string, Position>): string {
   let text = "v1";
   for (const [queue, { epoch, count }] of positions) text += `;${queue}=${epoch}.${count}`;
   return text;
 }
 
-/** Reads a cursor. FIELD_INVALID when it is none. */
+/** Parses a cursor. Throws FIELD_INVALID when it is malformed. */
 export function readCursor(cursor: string): Map<string, Position> {
   const match = PATTERN.exec(cursor);
   if (match === null) throw badCursor();

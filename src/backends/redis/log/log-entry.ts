@@ -1,11 +1,11 @@
 import type { Change, ChangeBatch } from "../../../core/backend.js";
 import { readChanges } from "../scripts/layout.js";
 
-/** One entry of a queue's change log: what one script call did. Its changes are read when somebody wants them. */
+/** One entry of a queue's change log: the changes of one script call, parsed on first use. */
 export class LogEntry implements ChangeBatch {
   #changes: readonly Change[] | undefined;
 
-  /** `last` is the number of its last change, `count` how many it has, `at` when it was written, ms since 1970. */
+  /** `last`: number of its last change; `count`: how many it has; `at`: when it was written, ms since 1970. */
   constructor(
     readonly queue: string,
     readonly last: number,
@@ -26,23 +26,23 @@ export class LogEntry implements ChangeBatch {
   }
 }
 
-/** What a script said it did, on the channel. */
+/** A message of the channel: what one script call did. */
 export interface Notice {
   readonly queue: string;
-  /** Names the log that `position` is one of; 0 when nothing was logged. */
+  /** Epoch of the log that `entry` is part of; "0" in notices about the list of queues, which bring no entry. */
   readonly epoch: string;
-  /** Time of the script, ms since 1970. */
+  /** When the script ran, ms since 1970. */
   readonly at: number;
-  /** Something is due in so many ms; undefined: nothing that was not known. */
+  /** Ms until something new is due; undefined when the call made nothing due. */
   readonly dueInMs: number | undefined;
   readonly isReady: boolean;
   readonly queuesChanged: boolean;
-  /** Who swept the queue, when it was that. */
+  /** The server that swept the queue, when the call was a sweep. */
   readonly sweeper: string | undefined;
   readonly entry: LogEntry | undefined;
 }
 
-/** Reads a message of the channel; undefined when it is none of ours. */
+/** Parses a message of the channel; undefined when it is not a notice. */
 export function readNotice(message: string): Notice | undefined {
   const end = message.indexOf("\n");
   const [queue, epoch, position, count, at, dueIn, flags, sweeper] = message.slice(0, Math.max(0, end)).split(" ");
@@ -63,7 +63,7 @@ export function readNotice(message: string): Notice | undefined {
   };
 }
 
-/** Reads an entry of the log, which is the message that told of it. */
+/** Parses an entry of the stream: it holds the message that was published for it. */
 export function readEntry([id, fields]: readonly [string, readonly string[]]): LogEntry {
   const entry = readNotice(fields[1] ?? "")?.entry;
   if (entry === undefined) throw new Error(`entry ${id} of a change log cannot be read`);

@@ -1,39 +1,39 @@
 import { linesOf } from "../scripts/layout.js";
 import { LogEntry, type Notice } from "./log-entry.js";
 
-/** Changes kept of each queue, at the most, for readers that are close behind. */
+/** Most changes of each queue kept in this process, for readers that are close behind. */
 const MAX_TAIL = 5000;
 
-/** Entries read at once where some were missed. */
+/** Entries that one read fetches where some were missed. */
 const CATCH_UP = 100;
 
 interface FollowedQueue {
   epoch: string;
-  /** The number of the last change that was handed on. */
+  /** Number of the last change that was delivered. */
   heard: number;
-  /** A later one that was told of while earlier ones were missing. */
+  /** Number of the last change known to exist; more than `heard` while earlier ones are missing. */
   told: number;
   tail: LogEntry[];
   catching: Promise<void> | undefined;
 }
 
-/** What a followed stands on. */
+/** Dependencies of a log follower. */
 export interface LogFollowerDeps {
   /** Changes that a log keeps. */
   readonly logSize: number;
-  /** Entries after a position, oldest first. */
+  /** Reads up to `count` entries after a position from Redis, oldest first. */
   readonly read: (queue: string, after: number, count: number) => Promise<LogEntry[]>;
-  /** Takes entries in order, each once. */
+  /** Called with the entries of each queue in order, each once. */
   readonly deliver: (entry: LogEntry) => void;
-  /** Some entries are gone for good: readers must look at the state itself. */
+  /** Called when some entries are gone for good: readers must look at the jobs themselves. */
   readonly lost: (queue: string) => void;
-  /** Missed entries could not be read. */
+  /** Called when missed entries could not be read; the next notice tries again. */
   readonly failed: (error: unknown) => void;
 }
 
 /**
- * Turns notices, of which some may get lost on the way, into the log as it is: in order, without a gap, each entry once.
- * What a notice did not bring is read from the log. It keeps the newest part for readers of this server.
+ * Turns notices, some of which may get lost, into the complete log: in order, without a gap, each entry once. Entries
+ * that no notice brought are read from Redis. Keeps the tail of each log for readers in this process.
  */
 export class LogFollower {
   readonly #deps: LogFollowerDeps;
@@ -51,8 +51,9 @@ export class LogFollower {
   }
 
   /**
-   * Begins a queue at the end of its log, or catches up with it when it was known before. `heard` is how far it was heard
-   * when that end was asked for: more may have been heard since, but an end before it is that of another log.
+   * Follows a queue from the end of its log, or catches up with that end when the queue was followed before. `heard` is
+   * the position this follower was at when the end was asked for: it may be further by now, but an end before `heard`
+   * means that the log is another one.
    */
   follow(queue: string, epoch: string, position: number, heard?: number): Promise<void> {
     const followed = this.#queues.get(queue);
@@ -65,16 +66,16 @@ export class LogFollower {
     return this.#catchUp(queue, followed);
   }
 
-  /** Its log is gone. */
+  /** Stops following a queue whose log is gone. */
   forget(queue: string): void {
     this.#queues.delete(queue);
   }
 
-  /** A notice that brings an entry. */
+  /** Takes the entry of a notice: delivers it, or first reads the missing ones before it. */
   take({ queue, epoch }: Notice, entry: LogEntry): void {
     let followed = this.#queues.get(queue);
     if (followed === undefined || followed.epoch !== epoch) {
-      // A queue that is new: from its first change on.
+      // A new queue: followed from its first change on.
       followed = { epoch, heard: 0, told: 0, tail: [], catching: undefined };
       this.#queues.set(queue, followed);
     }
@@ -84,7 +85,7 @@ export class LogFollower {
     else void this.#catchUp(queue, followed);
   }
 
-  /** The entries after a position, if they are at hand. */
+  /** The entries after a position; undefined when they are not, or not all, kept in this process. */
   tail(queue: string, epoch: string, after: number): readonly LogEntry[] | undefined {
     const followed = this.#queues.get(queue);
     if (followed === undefined || followed.epoch !== epoch || after > followed.heard) return undefined;
@@ -96,7 +97,7 @@ export class LogFollower {
     return followed.tail.slice(from);
   }
 
-  /** How far a queue was heard; undefined: it is not followed. */
+  /** The position up to which a queue was delivered; undefined when it is not followed. */
   heard(queue: string): { readonly epoch: string; readonly position: number } | undefined {
     const followed = this.#queues.get(queue);
     return followed && { epoch: followed.epoch, position: followed.heard };
@@ -106,7 +107,7 @@ export class LogFollower {
     followed.heard = entry.last;
     followed.tail.push(entry);
     const oldest = followed.tail[0];
-    // Dropped by halves: one at a time would move the rest each time.
+    // Half is dropped at once: dropping one at a time would move the rest each time.
     if (oldest !== undefined && entry.last - oldest.start > 2 * this.#tailSize) {
       followed.tail = followed.tail.filter(({ last }) => last > entry.last - this.#tailSize);
     }
@@ -128,7 +129,7 @@ export class LogFollower {
       const entries = await this.#deps.read(queue, followed.heard, CATCH_UP);
       if (this.#queues.get(queue) !== followed) return;
       const [first] = entries;
-      // The log is shorter than what was missed, or has lost its end.
+      // The missed entries were trimmed from the log, or the log has lost its end.
       if (first === undefined || first.start > followed.heard) {
         followed.tail = [];
         followed.heard = first?.start ?? followed.told;

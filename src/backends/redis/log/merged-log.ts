@@ -4,46 +4,49 @@ import { watchCompacted } from "../../../model/errors.js";
 import { type Position, readCursor, writeCursor } from "./cursor.js";
 import type { LogEntry } from "./log-entry.js";
 
-/** Changes that one read examines at the most. */
+/** Most changes that one read examines. */
 const SCAN = 10_000;
 
-/** Entries of a queue that one read fetches from Redis. */
+/** Most entries of a queue that one read fetches from Redis. */
 const FETCH = 100;
 
-/** What is after a position in the log of a queue. */
+/** The part of a queue's log after a position. */
 export interface LogPart {
   readonly epoch: string;
   /** Entries whose last change is after the position, oldest first. */
   readonly entries: readonly LogEntry[];
-  /** The number of the last change of the log. */
+  /** Number of the last change of the log. */
   readonly end: number;
 }
 
-/** Where a reader of several logs gets them from. */
+/** The logs of all queues, as a reader needs them. */
 export interface LogSource {
-  /** The queues whose logs are kept, deleted ones too. */
+  /** The queues whose logs are kept, including deleted ones. */
   queues(): readonly string[];
-  /** Where the log of each of these queues ends; those that have none are left out. */
+  /** The end of the log of each of these queues; those without a log are left out. */
   ends(queues: readonly string[]): Promise<ReadonlyMap<string, Position>>;
-  /** What is after a position, `count` entries or all that are at hand; undefined: there is no log. */
+  /**
+   * The part after a position: up to `count` entries from Redis, or all that this process keeps. No position: from the
+   * start. Undefined when there is no log.
+   */
   after(queue: string, position: Position | undefined, count: number): Promise<LogPart | undefined>;
 }
 
 interface Reading {
   readonly queue: string;
   readonly part: LogPart;
-  /** Index of the next entry, and of the next change in it. */
+  /** Index of the next entry, and of the next change in it; then the number of changes read of this log. */
   entry: number;
   change: number;
   count: number;
 }
 
-/** The position after the newest change of every queue. */
+/** Resolves to the cursor after the newest change of every queue. */
 export async function readHead(source: LogSource): Promise<string> {
   return writeCursor(await source.ends(source.queues()));
 }
 
-/** Reads on from a cursor, over the logs of all queues that the filter wants, by time and then by queue. */
+/** Reads on from a cursor: merges the logs of all queues that the filter wants, by time, then by queue name. */
 export async function readLogs(
   source: LogSource,
   cursor: string,
@@ -83,7 +86,7 @@ async function open(source: LogSource, queue: string, positions: Map<string, Pos
   const part = await source.after(queue, position, FETCH);
   if (part === undefined) return undefined;
   const { epoch, entries, end } = part;
-  // A queue that the cursor does not know was made after it: all of its changes are new.
+  // A queue that is not in the cursor was created after it: all of its changes are new.
   const count = position?.count ?? 0;
   if (position === undefined) positions.set(queue, { epoch, count });
   else if (position.epoch !== epoch || count > end) throw watchCompacted();
@@ -92,7 +95,7 @@ async function open(source: LogSource, queue: string, positions: Map<string, Pos
   return { queue, part, entry: 0, change: entry === undefined ? 0 : count - entry.start, count };
 }
 
-/** The reading whose next change is the earliest; none when one must fetch more before the order is known. */
+/** The reading with the earliest next change; undefined at the end, or when one must fetch more to know the order. */
 function first(readings: readonly Reading[]): Reading | undefined {
   let best: Reading | undefined;
   for (const reading of readings) {

@@ -15,7 +15,7 @@ import type { LogPart, LogSource } from "./merged-log.js";
 /** Dependencies of the notifier. */
 export interface NotifierDeps {
   readonly connection: Connection;
-  /** A connection of its own, for the channel, and the calls on it. */
+  /** The client that subscribes to the channel, and the connection that sends its calls. */
   readonly subscriber: Client;
   readonly subscription: Connection;
   readonly keys: Keys;
@@ -24,21 +24,21 @@ export interface NotifierDeps {
   readonly dueTimes: DueTimes;
   readonly ready: ReadyQueues;
   readonly logger: Logger;
-  /** Changes that a log keeps. */
+  /** Changes that the log of a queue keeps. */
   readonly logSize: number;
 }
 
 /**
- * Hears what all servers do, from the channel, and tells the listener; reads from the logs what the channel did not bring.
- * After a break everything is looked at anew.
+ * Receives the notices of all servers from the channel and calls the listener; reads from the logs what the channel did
+ * not bring. After a break in the connection, `resume` reads all state again.
  */
 export class Notifier implements LogSource {
   readonly #deps: NotifierDeps;
   readonly #follower: LogFollower;
   #listener: BackendListener | undefined;
-  /** Notices that wait while something is read that they need; in order. */
+  /** Notices that wait, in order, while something is read that they depend on. */
   readonly #held: Notice[] = [];
-  /** Reads under way that notices wait for. Before the first `resume` the positions of the logs are not known. */
+  /** Number of reads in flight that notices wait for. 1 until the first `resume`, which learns the log positions. */
   #holds = 1;
   #isResumed = false;
 
@@ -65,12 +65,12 @@ export class Notifier implements LogSource {
     this.#listener = listener;
   }
 
-  /** Subscribes, then looks at everything: at the start, and after each break. */
+  /** Subscribes, then reads all state and calls the listener for it: at the start, and after each break. */
   async resume(): Promise<void> {
     const { subscription, keys, registry, dueTimes, ready } = this.#deps;
     await subscription.call((client) => client.subscribe(keys.channel));
     await registry.refresh();
-    // What is heard from here on may be newer than the ends that are asked for.
+    // Noted before the ends are read: notices that arrive meanwhile may already be past those ends.
     const queues = this.queues();
     const heard = new Map(queues.map((queue) => [queue, this.#follower.heard(queue)?.position]));
     const ends = await this.ends(queues);
@@ -90,7 +90,7 @@ export class Notifier implements LogSource {
   }
 
   queues(): readonly string[] {
-    // A queue may be heard of before it is in the list.
+    // A notice of a new queue may arrive before the queue is in the list.
     return [...new Set([...this.#deps.registry.logs, ...this.#follower.queues])];
   }
 
@@ -110,12 +110,12 @@ export class Notifier implements LogSource {
   async after(queue: string, position: Position | undefined, count: number): Promise<LogPart | undefined> {
     const heard = this.#follower.heard(queue);
     const after = position?.count ?? 0;
-    // What this server was answered must be in what it shows, though it may not have heard of it yet.
+    // Readers must see the changes of this server's own calls, even when their notice has not arrived yet.
     if (heard !== undefined && heard.position >= this.#deps.calls.position(queue)) {
       const entries = this.#follower.tail(queue, position?.epoch ?? heard.epoch, after);
       if (entries !== undefined) return { epoch: heard.epoch, entries, end: heard.position };
     }
-    // The end first: what is read after it reaches as far at the least.
+    // The end is asked for first, so the entries, read after it, reach at least that far.
     const [ends, entries] = await Promise.all([this.ends([queue]), this.#read(queue, after, count)]);
     const end = ends.get(queue);
     if (end === undefined) return undefined;
@@ -145,7 +145,7 @@ export class Notifier implements LogSource {
     if (notice.queuesChanged) void this.#refresh();
   }
 
-  /** Reads the list of queues before anybody is told that it changed; what comes meanwhile waits. */
+  /** Reads the list of queues, then tells the listener that it changed; notices that arrive meanwhile wait. */
   async #refresh(): Promise<void> {
     const { registry, logger } = this.#deps;
     this.#holds++;

@@ -7,13 +7,13 @@ import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import { readJob, writeSpec } from "../scripts/layout.js";
 
-/** Jobs of one script call: it takes some ms. */
+/** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
 
-/** Jobs of a create whose queue is remembered; of a larger batch it costs more than it is asked for. */
+/** Largest create whose job ids go to the queue cache; for larger batches that costs more than it saves. */
 const NOTED = 10;
 
-/** `create`: if they fit; `force`: whatever the depth; `check`: only whether they fit. */
+/** `create`: if the jobs fit max_depth; `force`: whatever the depth; `check`: only check whether they fit. */
 type Mode = "create" | "force" | "check";
 
 interface Group {
@@ -23,11 +23,11 @@ interface Group {
 
 interface GroupAnswer {
   readonly now: number;
-  /** `N` no such queue, `F` and max_depth when it is full, or the jobs that existed already. */
+  /** `N`: no such queue; `F` and max_depth: the queue is full; or a list of the jobs that existed already. */
   readonly answer: string | readonly Reply[];
 }
 
-/** Creates jobs. Creates of one queue that are under way at the same time share a script call. */
+/** Creates jobs. Concurrent creates in one queue share a script call. */
 export class Creates {
   readonly #calls: QueueCalls;
   readonly #jobQueues: JobQueueCache;
@@ -38,6 +38,7 @@ export class Creates {
     this.#jobQueues = jobQueues;
   }
 
+  /** Creates all of the jobs or none; resolves to results in their order. QUEUE_NOT_FOUND, QUEUE_FULL. */
   async enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
     const [first] = jobs;
     if (first === undefined) return [];
@@ -51,8 +52,8 @@ export class Creates {
         group.places.push(place);
       }
     });
-    // No script touches two queues: first all are asked, then each is given its jobs. Others may fill a queue in between;
-    // then it has a little more than max_depth for a while.
+    // A script touches one queue only, so all queues are checked before jobs are created in each. Another server may
+    // fill a queue in between: it then holds a little more than max_depth for a while.
     await Promise.all([...byQueue].map(([queue, group]) => this.#create(queue, group.jobs, "check")));
     const results: EnqueueResult[] = new Array(jobs.length);
     await Promise.all(
@@ -97,7 +98,7 @@ export class Creates {
         args.push(headOf(job), writeSpec(job));
       }
     }
-    // When it is sent again, some of them may exist already: the script knows them by their ids.
+    // When the call is repeated, some of the jobs may exist already: the script recognises them by their ids.
     const all = (isRepeat: boolean) => [groups.length, isRepeat ? 1 : 0, ...args];
     const { now, rest } = await this.#calls.call("enqueue", queue, all);
     return rest.map((reply) => ({
@@ -109,7 +110,7 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-/** The id, and what the script must know before it looks into the spec. */
+/** The id, and with a bar between, when to run and the request id; the id alone for a job without either. */
 function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
   if (runAfter !== undefined) return `${id}|=${runAfter}|${requestId}`;
   return !delayMs && requestId === "" ? id : `${id}|+${delayMs ?? 0}|${requestId}`;

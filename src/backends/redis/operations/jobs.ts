@@ -8,28 +8,28 @@ import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
 import { idKey, readJob, statusDigits, statusOf } from "../scripts/layout.js";
 
-/** Jobs of one script call. */
+/** Most jobs of one script call. */
 const BATCH = 250;
 
-/** Members that one script call examines for a listing. */
+/** Most jobs that one script call examines for a listing. */
 const LIST_PART = 500;
 
-/** Parts of a job in an answer. */
+/** Number of values that describe a job in an answer: id, spec, state, errors, result. */
 const JOB_PARTS = 5;
 
-/** What the operations on jobs stand on. */
+/** Dependencies of the operations on jobs. */
 export interface JobsDeps {
   readonly calls: QueueCalls;
   readonly jobQueues: JobQueueCache;
-  /** Names of all queues, as they were read last. */
+  /** Names of all queues, as last read. */
   readonly queues: () => readonly string[];
-  /** Reads them anew. */
+  /** Reads the names of the queues again. */
   readonly refreshQueues: () => Promise<unknown>;
 }
 
 /**
- * Reads and changes jobs by their ids. An id does not tell its queue: where it is not remembered, every queue is asked at
- * the same time, and the one that has the job answers. That is one round trip too.
+ * Reads and changes jobs by their ids. An id does not tell its queue: when the cache does not know it, every queue is
+ * asked in parallel, still in one round trip, and the one that has the job answers.
  */
 export class Jobs {
   readonly #deps: JobsDeps;
@@ -38,7 +38,7 @@ export class Jobs {
     this.#deps = deps;
   }
 
-  /** `hint`: the queue that they are in, perhaps. */
+  /** Jobs in the order of the ids; undefined where there is none. `hint`: the queue they are probably in. */
   async get(ids: readonly string[], hint?: string): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
     const take = (queue: string, _asked: readonly string[], rest: readonly Reply[]) => {
@@ -96,7 +96,7 @@ export class Jobs {
     });
   }
 
-  /** Reads a page in parts, until it is full, the listing ends or enough was examined. */
+  /** Reads a page in parts, until it is full, the listing ends, or `LIMITS.scan` jobs were examined. */
   async #page(
     { queue }: { readonly queue: string },
     read: (last: string | undefined, part: number, taken: number, bytes: number) => Promise<{ rest: readonly Reply[] }>,
@@ -135,11 +135,11 @@ export class Jobs {
         found.set(id, [...(found.get(id) ?? []), row]);
       }
     });
-    // An id that was named twice is answered twice, as it was each time.
+    // An id that was given twice gets two outcomes, in order.
     return ids.map((id) => found.get(id)?.shift() ?? { outcome: "NOT_FOUND" });
   }
 
-  /** Calls a script with the ids of each queue, and with the unknown ones in all. `hint`: their queue, perhaps. */
+  /** Calls a script in the queue of each id; in every queue for ids of unknown queue, or in `hint` alone if given. */
   async #ask(
     name: ScriptName,
     ids: readonly string[],
@@ -161,7 +161,7 @@ export class Jobs {
       else for (const each of all) put(each, id);
     }
     await this.#send(name, byQueue, args, take);
-    // Another server may have made a queue this moment, and the job in it.
+    // The job may be in a new queue, created by another server, that is not yet in our list.
     const missing = hint === undefined ? ids.filter((id) => jobQueues.of(id) === undefined) : [];
     if (missing.length === 0) return;
     await refreshQueues();

@@ -19,41 +19,41 @@ import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { ReadyQueues } from "../queues/ready-queues.js";
 import { linesOf, readJob, readLeased, statusOf, writeResult } from "../scripts/layout.js";
 
-/** Jobs of one script call: leasing is the most work a job. */
+/** Most jobs of one script call; fewer for leasing, which is the most work for each job. */
 const LEASE_BATCH = 250;
 const SETTLE_BATCH = 500;
 
-/** `=`: how the answer to a repeated call begins. */
+/** `=`: first byte of the answer to a repeated lease call. */
 const REPEAT = 0x3d;
 
-/** Parts of each lease in it: the job, the token, and in how many ms it ends. */
+/** Number of values of each lease in that answer: five of the job, the token, and ms until the lease ends. */
 const RECALLED_PARTS = 7;
 
 type WriteName = "complete" | "fail" | "release" | "extend";
 
-/** Arguments of some jobs for one script. */
+/** Arguments of `count` jobs for one script. */
 interface Write {
   readonly args: readonly Arg[];
   readonly count: number;
 }
 
-/** What the leases stand on. */
+/** Dependencies of the leases. */
 export interface LeasesDeps {
   readonly calls: QueueCalls;
   readonly jobQueues: JobQueueCache;
   readonly ready: ReadyQueues;
-  /** Names of all queues. */
+  /** Names of all queues, as last read. */
   readonly queues: () => readonly string[];
   readonly isQueue: (name: string) => boolean;
-  /** Reads them anew. */
+  /** Reads the names of the queues again. */
   readonly refreshQueues: () => Promise<unknown>;
-  /** Text that no other server has: tokens begin with it. */
+  /** Start of every token; unique among all servers. */
   readonly nonce: string;
 }
 
 /**
- * Leases and settles. A token is `<lease call>.<job>@<queue>`: it tells its queue, and the scripts see the first part only.
- * Writes of one kind and queue that are under way at the same time share a script call.
+ * Leases, settles and extends. A token is `<lease call>.<job id>@<queue>`, so it tells its queue; the scripts see only
+ * the first part. Concurrent writes of one kind to one queue share a script call.
  */
 export class Leases {
   readonly #deps: LeasesDeps;
@@ -64,6 +64,7 @@ export class Leases {
     this.#deps = deps;
   }
 
+  /** Leases ready jobs, queue by queue in the order of the request. See `LeaseRequest` for repeats. */
   async lease(request: LeaseRequest): Promise<Lease[]> {
     const { queues, types, max, maxBytes = Number.POSITIVE_INFINITY, requestId, worker } = request;
     const { ready } = this.#deps;
@@ -75,7 +76,7 @@ export class Leases {
     let bytes = 0;
     for (const queue of queues) {
       while (leases.length < max && bytes < maxBytes) {
-        // A queue that had none for these types is asked again when it is told to have some.
+        // A queue that had no jobs of these types is tried again only when some may be ready there.
         const look = ready.look(queue, types);
         if (look === undefined) break;
         const count = Math.min(max - leases.length, LEASE_BATCH);
@@ -90,7 +91,7 @@ export class Leases {
           look.hadNone();
           break;
         }
-        // One script call is one remembered answer.
+        // The answer of only one script call is remembered for a repeat.
         if (call !== "") return leases;
       }
       if (leases.length >= max || bytes >= maxBytes) break;
@@ -120,7 +121,7 @@ export class Leases {
     return { leases, isFull: parts.length % 2 === 1, isRepeat: false };
   }
 
-  /** The leases that a call was answered before, in whichever queue, those that are still held. */
+  /** The leases that an earlier call with this request id got, in any queue, and that are still held. */
   async #recall(call: string): Promise<Lease[]> {
     const queues = this.#deps.queues();
     const answers = await Promise.all(queues.map((queue) => this.#deps.calls.call("recall", queue, [call])));
@@ -177,7 +178,7 @@ export class Leases {
     });
   }
 
-  /** Sends each item to its queue, and answers a line of each, in order. */
+  /** Sends each item to its queue; resolves to one line for each item, in order. */
   async #write<T extends LeaseRef>(
     name: WriteName,
     items: readonly T[],
@@ -196,7 +197,7 @@ export class Leases {
         if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
       });
     };
-    // Another server may have made a queue this moment, and given the lease of a job in it.
+    // The queue may be new, created by another server, and not yet in our list.
     if (items.some((item) => this.#queueOf(item) === undefined)) await this.#deps.refreshQueues();
     const places = new Map<string, number[]>();
     items.forEach((item, at) => {
@@ -204,7 +205,7 @@ export class Leases {
       if (queue !== undefined) put(places, queue, at);
     });
     await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
-    // The token of another job, or one that is made up, may name the wrong queue, or none.
+    // A wrong token may name the wrong queue or none: look for the job elsewhere, to answer CANCELED for it too.
     places.clear();
     items.forEach((item, at) => {
       if (answers[at] !== UNKNOWN) return;
@@ -216,7 +217,7 @@ export class Leases {
     return answers;
   }
 
-  /** The queue of a job, as its token names it, if there is one of this name. */
+  /** The queue that the token names; undefined when there is no such queue. */
   #queueOf({ token }: LeaseRef): string | undefined {
     const queue = token.slice(token.lastIndexOf("@") + 1);
     return this.#deps.isQueue(queue) ? queue : undefined;
@@ -247,7 +248,7 @@ export class Leases {
   }
 }
 
-/** What a script says of a job that its queue does not have. */
+/** Answer of a script for a job that this queue does not have, or that was never changed. */
 const UNKNOWN = "N";
 
 function put(places: Map<string, number[]>, queue: string, at: number): void {
@@ -256,7 +257,7 @@ function put(places: Map<string, number[]>, queue: string, at: number): void {
   else list.push(at);
 }
 
-/** The part of a token that the scripts see; nothing for the token of another job. */
+/** The part of a token that the scripts see; "" for the token of another job. */
 function tokenOf({ jobId, token }: LeaseRef): string {
   const dot = token.indexOf(".");
   return dot > 0 && token.startsWith(`${jobId}@`, dot + 1) ? token.slice(0, dot) : "";
@@ -269,7 +270,7 @@ const OUTCOMES: Readonly<Record<string, Outcome>> = {
   R: "ALREADY_APPLIED",
 };
 
-/** Reads `A|C status duration` and JSON of the type. */
+/** Parses `A|C <status> <duration ms> <type as JSON>`. */
 function readApplied(line: string, queue = ""): Settlement {
   const end = line.indexOf(" ", 4);
   return {

@@ -4,10 +4,10 @@ import type { Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import { GONE_LOG_MS, type QueueRegistry } from "../queues/queue-registry.js";
 
-/** Jobs that one script call deletes. */
+/** Most jobs that one script call deletes. */
 const DELETE_PART = 200;
 
-/** Waiting jobs that one script call purges. */
+/** Most PENDING jobs that one script call purges. */
 const PURGE_PART = 500;
 
 /** Creates, reads, changes, empties and deletes queues. */
@@ -20,6 +20,7 @@ export class QueueAdmin {
     this.#registry = registry;
   }
 
+  /** QUEUE_EXISTS. Finishes the deletion of an old queue of this name first. */
   async create(name: string, settings: QueueSettings): Promise<Queue> {
     const { ordering, weight, maxConcurrency, maxDepth } = settings;
     for (;;) {
@@ -28,7 +29,7 @@ export class QueueAdmin {
       if (code === "X") {
         await this.finishDeletion(name);
       } else if (code === "E") {
-        // Whoever created it may have died before it was in the list.
+        // The server that created it may have died before it added it to the list.
         if (!this.#registry.has(name)) await this.#registry.enter(name, Number(text(rest[1])), Number(text(rest[2])));
         throw queueExists(name);
       } else {
@@ -39,7 +40,7 @@ export class QueueAdmin {
     }
   }
 
-  /** The named queues that exist, by name. */
+  /** The named queues that exist, sorted by name. */
   async show(names: readonly string[]): Promise<Queue[]> {
     const unique = [...new Set(names)].sort();
     const answers = await Promise.all(unique.map((name) => this.#calls.call("show", name, [])));
@@ -67,7 +68,7 @@ export class QueueAdmin {
     return readQueue(name, rest);
   }
 
-  /** From its first step on the queue does not exist for anybody; then its jobs are deleted, a part at a time. */
+  /** Marks the queue as deleting, so that it no longer exists for anybody, then deletes its jobs in several calls. */
   async delete(name: string, force: boolean): Promise<void> {
     const { rest } = await this.#calls.call("beginDelete", name, [force ? 1 : 0]);
     const answer = text(rest[0]);
@@ -78,7 +79,7 @@ export class QueueAdmin {
     await this.finishDeletion(name, answer);
   }
 
-  /** Goes on with a deletion that somebody began. `stamp`: when the queue was created; default: as listed. */
+  /** Finishes a deletion that some server began. `stamp`: when the queue was created; default: as listed. */
   async finishDeletion(name: string, stamp = this.#registry.stampOf(name)): Promise<void> {
     for (let isGone = false; !isGone; ) {
       const { rest } = await this.#calls.call("continueDelete", name, [DELETE_PART, GONE_LOG_MS]);
@@ -100,7 +101,7 @@ export class QueueAdmin {
   }
 }
 
-/** Parts of a queue in an answer. */
+/** Number of values that describe a queue in an answer. */
 const QUEUE_PARTS = 13;
 
 function readQueue(name: string, parts: readonly Reply[]): Queue {

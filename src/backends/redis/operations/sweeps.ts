@@ -5,24 +5,24 @@ import type { QueueRegistry } from "../queues/queue-registry.js";
 import { statusOf } from "../scripts/layout.js";
 import type { QueueAdmin } from "./queue-admin.js";
 
-/** Jobs of each kind of work that one script call touches. */
+/** Most jobs that one script call processes for each kind of work. */
 const SWEEP_PART = 200;
 
-/** A sweep's answer where there is no queue. */
+/** Answer of a sweep when the queue does not exist. */
 const NO_QUEUE = -2;
 
-/** What a sweep stands on. */
+/** Dependencies of the sweeps. */
 export interface SweepsDeps {
   readonly calls: QueueCalls;
   readonly registry: QueueRegistry;
   readonly admin: QueueAdmin;
   readonly dueTimes: DueTimes;
   readonly listener: () => BackendListener | undefined;
-  /** Who sweeps, among all servers. */
+  /** Name of this server, unique among all servers. */
   readonly self: string;
 }
 
-/** Does what is due, queue by queue: ends leases that ran out, makes scheduled jobs ready, forgets finished jobs. */
+/** Does what is due, queue by queue: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
 export class Sweeps {
   readonly #deps: SweepsDeps;
 
@@ -30,6 +30,7 @@ export class Sweeps {
     this.#deps = deps;
   }
 
+  /** Sweeps the queues that are due for this server. */
   async tick(): Promise<TickResult> {
     const { dueTimes } = this.#deps;
     const lost = (await Promise.all(dueTimes.due().map((queue) => this.#sweep(queue)))).flat();
@@ -46,13 +47,13 @@ export class Sweeps {
     const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
     if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
     if (Number(nextInMs) === NO_QUEUE) {
-      // What somebody began who may be gone: a deletion, or the entry of a queue that is no more.
+      // Finish what another server may have left behind: a deletion, or the entry of a deleted queue.
       const stamp = registry.stampOf(queue);
       if (Number(isDeleting) === 1) await admin.finishDeletion(queue);
       else if (stamp !== undefined) await registry.leave(queue, stamp);
       dueTimes.forget(queue);
     }
-    // Should a notice have got lost: workers look for themselves.
+    // In case a notice got lost, workers look for themselves.
     if (Number(ready) > 0) this.#deps.listener()?.ready(queue);
     const leases: LostLease[] = [];
     for (let at = 0; at < lost.length; at += 2) {

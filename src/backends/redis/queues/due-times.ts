@@ -1,22 +1,23 @@
 import type { Clock } from "../../../core/clock.js";
 
-/** How long a server waits for the one that swept a queue last, before it does it itself, ms. */
+/** How long a server waits for the one that swept a queue last before it sweeps the queue itself, ms. */
 const PATIENCE_MS = 250;
 
 interface Due {
-  /** When something is due, on the monotonic clock. */
+  /** When something is due, ms on the monotonic clock. */
   at: number;
-  /** When to come for it: a little later, where many small things are done at once. */
+  /** When to sweep: a little later than `at` where several small things can then be done at once. */
   wakeAt: number;
+  /** The server that swept the queue last. */
   sweeper: string | undefined;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * When each queue is to be swept next. Every server knows it, from notices; the one that swept a queue last does it again
- * to the ms, and the others a moment later, should that one be gone. So one server at a time sweeps, and no lock can be
- * left behind.
+ * When each queue is to be swept next. Every server learns it from notices. The server that swept a queue last sweeps
+ * it again exactly when due; the others do so `PATIENCE_MS` later, in case that server is gone. So normally one server
+ * sweeps a queue, without a lock that could be left behind.
  */
 export class DueTimes {
   readonly #clock: Clock;
@@ -28,7 +29,7 @@ export class DueTimes {
     this.#self = self;
   }
 
-  /** Something is due in so many ms. Answers in how many this server is to look after it. */
+  /** Something is due in `inMs`. Returns ms until this server is to sweep for it. */
   add(queue: string, inMs: number): number {
     const due = this.#queues.get(queue);
     const at = this.#clock.monotonic() + inMs;
@@ -40,34 +41,34 @@ export class DueTimes {
     return inMs + this.#patience(due?.sweeper);
   }
 
-  /** This server begins to sweep a queue: what it hears from now on may be news to that sweep. */
+  /** This server begins to sweep a queue. What `add` is told from now on may be too late for that sweep. */
   begin(queue: string): void {
     this.#queues.set(queue, { at: NEVER, wakeAt: NEVER, sweeper: this.#self });
   }
 
   /**
-   * It has swept the queue, and is to come again in so many ms, though something may be due earlier; unless something
-   * was heard since it began.
+   * This server has swept the queue. `inMs`: ms until its next sweep; `exactInMs`: ms until something is due, which may
+   * be sooner (negative: nothing is). An earlier time that `add` was told since `begin` still counts.
    */
   end(queue: string, inMs: number, exactInMs: number): void {
     const due = this.#queues.get(queue);
     const now = this.#clock.monotonic();
     this.#queues.set(queue, {
-      // Never later than it is to come: after a full part of work nothing more may be due to the ms.
+      // Never after the next sweep: a sweep that left work undone asks for the next at once, whatever `exactInMs` is.
       at: Math.min(due?.at ?? NEVER, now + (exactInMs < 0 ? inMs : Math.min(inMs, exactInMs))),
       wakeAt: Math.min(due?.wakeAt ?? NEVER, now + inMs),
       sweeper: this.#self,
     });
   }
 
-  /** Another server swept a queue, and says so in the order in which things happened. */
+  /** Another server swept a queue. Notices come in the order of the script calls, so this replaces what was known. */
   swept(queue: string, inMs: number | undefined, sweeper: string): void {
     if (sweeper === this.#self) return;
     const at = inMs === undefined ? NEVER : this.#clock.monotonic() + inMs;
     this.#queues.set(queue, { at, wakeAt: at, sweeper });
   }
 
-  /** Nothing is known of these queues: each is to be swept now. */
+  /** Starts over with these queues, each to be swept now. */
   reset(queues: readonly string[]): void {
     const at = this.#clock.monotonic();
     this.#queues.clear();
@@ -80,7 +81,7 @@ export class DueTimes {
     return [...this.#queues].filter(([, due]) => due.at + this.#patience(due.sweeper) <= now).map(([queue]) => queue);
   }
 
-  /** In how many ms the next one is due; undefined: none. */
+  /** Ms until the next sweep; undefined when none is due. */
   nextInMs(): number | undefined {
     let next = NEVER;
     for (const { wakeAt, sweeper } of this.#queues.values()) next = Math.min(next, wakeAt + this.#patience(sweeper));

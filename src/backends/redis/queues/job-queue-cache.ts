@@ -1,7 +1,7 @@
-/** Ids whose queue is remembered. */
+/** Most ids whose queue is remembered. */
 const MAX = 100_000;
 
-/** Remembers the queues of the jobs that were seen here last: an id alone does not tell. A job never changes its queue. */
+/** Remembers the queue of recently seen jobs, which the id does not tell. A job never changes its queue. */
 export class JobQueueCache {
   #recent = new Map<string, string>();
   #older = new Map<string, string>();

@@ -44,35 +44,35 @@ const BODIES = {
   sweep: ["end", SWEEP],
 } as const;
 
-/** Scripts that make no job ready. */
+/** Writing scripts that do not mark the queue as ready: they add no job and free no place under max_concurrency. */
 const TAKING: ReadonlySet<string> = new Set(["lease", "extend"]);
 
-/** The scripts of a queue. */
+/** The scripts that run on one queue. */
 export type ScriptName = keyof typeof BODIES;
 
-/** Settings that the scripts are told. */
+/** Settings that are passed to the scripts. */
 export interface ScriptSettings extends BackendOptions {
   readonly changeLogSize: number;
 }
 
-/** What a script answered: the time, and its own part. */
+/** Answer of a script: the time of Redis, ms since 1970, and the part that is its own. */
 export interface Answer {
   readonly now: number;
   readonly rest: readonly Reply[];
 }
 
-/** What the calls stand on. */
+/** Dependencies of the queue calls. */
 export interface QueueCallsDeps {
   readonly connection: Connection;
   readonly keys: Keys;
   readonly ready: ReadyQueues;
   readonly dueTimes: DueTimes;
   readonly settings: ScriptSettings;
-  /** Lua that answers the time; see script.ts. */
+  /** Lua that returns the time; see `REDIS_TIME` in script.ts. */
   readonly luaClock: string;
 }
 
-/** Calls the scripts of queues. */
+/** Runs the scripts of queues, with the arguments all of them take, and notes what every answer tells. */
 export class QueueCalls {
   readonly #connection: Connection;
   readonly #keys: Keys;
@@ -80,7 +80,7 @@ export class QueueCalls {
   readonly #common: readonly Arg[];
   readonly #ready: ReadyQueues;
   readonly #dueTimes: DueTimes;
-  /** How far the log of a queue surely is, as our own calls were told. */
+  /** By queue: the position its log has reached at least, from the answers to our own calls. */
   readonly #positions = new Map<string, number>();
 
   constructor({ connection, keys, ready, dueTimes, settings, luaClock }: QueueCallsDeps) {
@@ -108,18 +108,18 @@ export class QueueCalls {
     return { now, rest };
   }
 
-  /** How far the log of a queue surely is. */
+  /** The position that the log of a queue has reached at least; 0 when unknown. */
   position(queue: string): number {
     return this.#positions.get(queue) ?? 0;
   }
 
-  /** The log of a queue is another one, or shorter than it was. */
+  /** Forgets the position: the log was replaced, or is shorter than it was. */
   forgetPosition(queue: string): void {
     this.#positions.delete(queue);
   }
 }
 
-/** A bulk answer as text. */
+/** A bulk string of an answer as text. */
 export function text(reply: Reply | undefined): string {
   return reply instanceof Buffer ? reply.toString() : String(reply ?? "");
 }

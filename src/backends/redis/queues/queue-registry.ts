@@ -4,15 +4,16 @@ import type { Keys } from "../scripts/keys.js";
 import { ENTER_QUEUE, LEAVE_QUEUE } from "../scripts/registry.js";
 import { plainScript } from "../scripts/script.js";
 
-/** How long the log of a deleted queue is kept, ms: watchers that come back learn that its jobs are gone. */
+/** How long the log of a deleted queue is kept, ms: watchers that resume learn from it that the jobs were deleted. */
 export const GONE_LOG_MS = 24 * 3_600_000;
 
 const ENTER = plainScript("end", ENTER_QUEUE);
 const LEAVE = plainScript("end", LEAVE_QUEUE);
 
 /**
- * The list of queues. A queue is what its own keys say; the list tells where to look. It is written after them, so an
- * entry may be missing or idle for a moment, or when a server died in between: then the next create or sweep mends it.
+ * The list of queues. A queue exists when its own keys say so; the list only tells which to look at. It is written
+ * after those keys, so for a moment, or when a server died in between, an entry may be missing or left over; the next
+ * create or sweep of the queue repairs that.
  */
 export class QueueRegistry {
   readonly #connection: Connection;
@@ -25,7 +26,7 @@ export class QueueRegistry {
     this.#keys = keys;
   }
 
-  /** The queues as they were read last, by name. */
+  /** Names of the queues as last read, sorted. */
   get names(): readonly string[] {
     return [...this.#names.keys()];
   }
@@ -34,12 +35,12 @@ export class QueueRegistry {
     return this.#names.has(name);
   }
 
-  /** These, and the deleted ones whose log is still kept. */
+  /** `names`, and the deleted queues whose log is still kept. */
   get logs(): readonly string[] {
     return [...this.#names.keys(), ...this.#gone.filter((name) => !this.#names.has(name))];
   }
 
-  /** Reads the list. */
+  /** Reads the list from Redis; resolves to the queues, sorted by name. */
   async refresh(): Promise<readonly QueueName[]> {
     const { queues, gone } = this.#keys;
     const [entries, goneNames] = await Promise.all([
@@ -56,21 +57,21 @@ export class QueueRegistry {
     return names.map(({ name, weight }) => ({ name, weight }));
   }
 
-  /** Enters a queue that was created at this time, or its new weight. */
+  /** Adds a queue, or updates its weight. `stamp`: when it was created, ms since 1970. */
   async enter(name: string, stamp: number, weight: number): Promise<void> {
     const { queues, gone, channel } = this.#keys;
     await this.#connection.script(ENTER, [queues, gone], [name, stamp, weight, channel]);
     await this.refresh();
   }
 
-  /** Takes out a queue that was created at this time; not a newer one of the same name. */
+  /** Removes the queue that was created at `stamp`; leaves a newer one of the same name alone. */
   async leave(name: string, stamp: number | string): Promise<void> {
     const { queues, gone, channel } = this.#keys;
     await this.#connection.script(LEAVE, [queues, gone], [name, stamp, channel, GONE_LOG_MS]);
     await this.refresh();
   }
 
-  /** When the queue of an entry was created; undefined: there is no entry. */
+  /** When the queue was created, by its entry; undefined when there is no entry. */
   stampOf(name: string): string | undefined {
     return this.#names.get(name)?.stamp;
   }

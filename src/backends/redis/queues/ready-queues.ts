@@ -1,18 +1,18 @@
-/** Sets of types remembered for one queue. */
+/** Most sets of types remembered for one queue. */
 const MAX_TYPES = 64;
 
-/** What a look at a queue may tell afterwards. */
+/** A lease call about to be made on a queue. */
 export interface Look {
-  /** The queue had no more jobs of these types. */
+  /** Call when the queue had no more jobs of these types. */
   hadNone(): void;
 }
 
 /**
- * Knows which queues had no ready jobs, and for which types, since anything was heard of them: an idle server does not ask
- * each of its queues for jobs when one of them has some.
+ * Remembers which queues had no ready jobs, for which types, until jobs may be ready there again: an idle server then
+ * calls Redis only for the queues that may have jobs.
  */
 export class ReadyQueues {
-  /** By queue: sets of types that found nothing. A new one takes its place when the queue may have jobs again. */
+  /** By queue: the sets of types that found nothing. Dropped when the queue may have jobs again. */
   readonly #empty = new Map<string, Set<string>>();
 
   /** Jobs of this queue may be ready. */
@@ -25,7 +25,7 @@ export class ReadyQueues {
     this.#empty.clear();
   }
 
-  /** Undefined: the queue has none for these types. */
+  /** Undefined when the queue is known to have no jobs of these types. */
   look(queue: string, types: readonly string[]): Look | undefined {
     const key = types.length === 1 ? (types[0] as string) : types.join("\n");
     let empty = this.#empty.get(queue);
@@ -34,7 +34,7 @@ export class ReadyQueues {
       empty = new Set();
       this.#empty.set(queue, empty);
     }
-    // What is heard while the look is under way replaces the set: then it tells nothing.
+    // `mark` during the call drops this set from the map: then `hadNone` has no effect, as it should not.
     return { hadNone: () => void empty.add(key) };
   }
 }

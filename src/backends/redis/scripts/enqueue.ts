@@ -1,13 +1,15 @@
 import { lua } from "./lua.js";
 
 /**
- * Creates jobs in one queue, group by group; each group whole or not at all.
+ * Creates jobs in one queue, group by group; each group completely or not at all.
  *
- * ARGV[7] how many groups, [8] 1 when it is sent again after a lost answer; then of each group: `c` create, `f` create
- * whatever the depth, `d` only check; how many jobs; and of each job two: its id, then, unless it is to run now and has no request id, a bar, when
- * (`+ms` from now, `=ms` since 1970), a bar and the request id; and the spec from its priority on.
- * Answers of each group `F` and max_depth (full), `N` (no such queue) or a list of the jobs that existed already, each its
- * position in the group and the job.
+ * ARGV[7] number of groups, [8] 1 when the call is repeated after a lost answer. Then for each group: `c` create, `f`
+ * create whatever the depth, or `d` only check; number of jobs; and for each job two arguments. The first is the id
+ * alone, for a job that is ready now and has no request id, else `<id>|<when>|<request id>`, where <when> is `+ms` from
+ * now or `=ms` since 1970. The second is the spec from its priority on.
+ *
+ * Returns for each group: `N` (no such queue), `F` and max_depth (full), or a list of the jobs that existed already,
+ * each as its position in the group and the job (`answerJob`).
  */
 export const ENQUEUE = lua`
 local reply = {}
@@ -26,7 +28,7 @@ local function ownerOf(request)
   return known[request]
 end
 
--- Id, when and request of an argument; nil where it has the id alone.
+-- Id, when and request id from an argument; the last two are nil when it has only the id.
 local function partsOf(text)
   local bar = find(text, '|', 1, true)
   if not bar then return text end
@@ -44,7 +46,7 @@ local function lineOf(type)
   return line
 end
 
--- Jobs of one program begin alike, up to their type: what is made of that is made once.
+-- Specs of one program mostly have the same start, up to their type: what follows from it is computed once.
 local last
 local function beginOf(spec)
   if last and find(spec, last.text, 1, true) == 1 then return last end
@@ -155,7 +157,7 @@ end
 callMany('HSET', base .. 'q', requests)
 callMany('HSET', base .. 'w', owners)
 
--- Jobs that existed already are read last: some were created by this very call.
+-- Jobs that existed already are read last, as some may have been created by this very call.
 for group, old in ipairs(reply) do
   if type(old) == 'table' then
     local jobs = {}

@@ -1,6 +1,6 @@
 import { lua } from "./lua.js";
 
-/** Reads jobs. ARGV[7..] ids. Answers of each job that is there: id, spec, state, errors, result. */
+/** Reads jobs. ARGV[7..] ids. Returns for each job that exists: id, spec, state, errors, result. */
 export const GET = lua`
 local reply = {}
 if not exists then return answer(reply) end
@@ -11,7 +11,8 @@ return answer(reply)
 `;
 
 /**
- * Cancels a job. ARGV[7] id. Answers `N` (no such job), `A` and the job, or the status that stands in the way.
+ * Cancels a PENDING job, or marks a RUNNING one as cancel requested. ARGV[7] id. Returns `N` (no such job), `A` and the
+ * job, or the status that does not allow it, as a number.
  */
 export const CANCEL = lua`
 local id = ARGV[7]
@@ -38,7 +39,7 @@ return finish(reply)
 
 /**
  * DEAD to PENDING, ready now. ARGV[7..] ids.
- * Answers of each: `N`, the status that stands in the way, or `A` and the job.
+ * Returns for each: `N` (no such job), `A` and the job, or the status that does not allow it, as a number.
  */
 export const REPLAY = lua`
 local reply = {}
@@ -59,8 +60,8 @@ return finish(reply)
 `;
 
 /**
- * Deletes jobs that are in one of these states. ARGV[7] the states as digits, [8..] ids. Answers as REPLAY; the job is
- * as it was before.
+ * Deletes jobs that are in one of these statuses (never RUNNING). ARGV[7] the statuses as digits, [8..] ids. Returns
+ * what REPLAY does, each job as it was before.
  */
 export const REMOVE = lua`
 local reply = {}

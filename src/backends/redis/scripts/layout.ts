@@ -1,32 +1,32 @@
 import type { Change, NewJob } from "../../../core/backend.js";
 import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../../model/job.js";
 
-/** How the scripts write a status. */
+/** The statuses by the digit that the scripts write for them. */
 const STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];
 
-/** The status of a number. */
+/** The status that a digit stands for. */
 export function statusOf(code: number | string): JobStatus {
   return STATUSES[Number(code)] as JobStatus;
 }
 
-/** Statuses as digits. */
+/** Statuses as a string of their digits. */
 export function statusDigits(statuses: readonly JobStatus[]): string {
   return statuses.map((status) => STATUSES.indexOf(status)).join("");
 }
 
-/** An id so that text order is the order of the numbers. */
+/** An id as text that sorts like its number. */
 export function idKey(id: string): string {
   return String.fromCharCode(96 + id.length) + id;
 }
 
-/** Kinds of payload in a spec. */
+/** The kinds of payload in a spec. */
 const NO_PAYLOAD = 0;
 const TEXT = 1;
 const BYTES = 2;
 
 const NEWLINE = 10;
 
-/** The numbers of a spec after its times, as they were written last: jobs of one program mostly have the same. */
+/** The numbers of a spec after its times, as last written: cached, as the jobs of one program mostly have the same. */
 let lastLimits = "";
 let lastNumbers: readonly [number, number, number, number, number] = [Number.NaN, 0, 0, 0, 0];
 
@@ -44,7 +44,7 @@ function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string 
 let lastType = "";
 let lastTypeText = "";
 
-/** A type after its length in bytes. */
+/** A type with its length in bytes before it. */
 function typeText(type: string): string {
   if (type !== lastType) {
     lastType = type;
@@ -57,7 +57,7 @@ function pad(value: number, width: number): string {
   return String(value).padStart(width, "0");
 }
 
-/** What a job is created with, as prelude.ts has it, but for its times, which the script adds. */
+/** Writes the spec that prelude.ts describes, without its times, which the script adds. */
 export function writeSpec(job: NewJob): string | Buffer {
   const { type, metadata, payload } = job;
   const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
@@ -71,7 +71,7 @@ function writeMetadata(metadata: Readonly<Record<string, string>>): string {
   return "";
 }
 
-/** Errors of a job: the last one whole, and one of each attempt. */
+/** Errors of a job: the last one whole, and that of each attempt cut. */
 type Errors = [whole: string, attempts: [at: number, error: string, delivery: number, worker: string][]];
 
 type Tail = [type: string, worker: string, error: string, percent: string, message: string];
@@ -79,13 +79,13 @@ type Tail = [type: string, worker: string, error: string, percent: string, messa
 const NO_METADATA: Readonly<Record<string, string>> = {};
 const NO_ERRORS: readonly AttemptError[] = [];
 
-/** Characters of a head. */
+/** Length of a head, in characters. */
 const HEAD = 94;
 
-/** Where the type begins in a spec. */
+/** Offset of the type in a spec, in bytes. */
 const TYPE = 70;
 
-/** Tails are few: most jobs of a moment have the same. */
+/** The tail that was parsed last: cached, as jobs read one after the other mostly have the same. */
 let lastTail: Tail = ["", "", "", "", ""];
 let lastTailText = "";
 
@@ -97,14 +97,14 @@ function readTail(text: string): Tail {
   return lastTail;
 }
 
-/** A job that was leased: its record, its spec, and its errors, where it has some. */
+/** Reads a leased job from its record of the log, its spec, and its errors, which are empty when it has none. */
 export function readLeased(queue: string, record: string, spec: Buffer, errors: Buffer): Job {
   const blank = record.indexOf(" ", HEAD + 1);
   const tail = readTail(record.slice(blank + 1));
   return toJob(record.slice(HEAD + 1, blank), queue, spec, record.slice(1), tail, errors, undefined);
 }
 
-/** A job as the scripts answer it to readers; its state, errors and result are empty where there are none. */
+/** Reads a job from the five values of `answerJob`; its state, errors and result are empty when it has none. */
 export function readJob(queue: string, [id, spec, state, errors, result]: readonly Buffer[]): Job {
   if (!id || !spec || !state || !errors || !result) throw new Error("a script answered half a job");
   const text = state.toString();
@@ -143,7 +143,7 @@ function toJob(
     retryCount: state.retryCount,
     deliveries: state.deliveries,
     lostLeases: state.lostLeases,
-    // The state has the beginning only.
+    // The whole error: the state has only its start.
     error: written?.[0] ?? "",
     progress: state.progress,
     cancelRequested: state.cancelRequested,
@@ -158,7 +158,7 @@ function toJob(
   };
 }
 
-/** A result as the scripts store it. */
+/** Writes a result as it is stored: `j` and JSON text, or `b` and bytes; "" for none. */
 export function writeResult(result: Payload | undefined): string | Buffer {
   if (result === undefined) return "";
   return typeof result === "string" ? `j${result}` : Buffer.concat([BYTES_MARK, result]);
@@ -173,7 +173,7 @@ function readResult(result: Buffer): Payload | undefined {
 
 function readPayload(kind: number, bytes: Buffer, from: number): Payload | undefined {
   if (kind === NO_PAYLOAD) return undefined;
-  // A copy: a view would keep all of the answer it came in.
+  // A copy: a view would keep the whole answer in memory.
   return kind === TEXT ? bytes.toString("utf8", from) : new Uint8Array(bytes.subarray(from));
 }
 
@@ -195,12 +195,12 @@ function createdState(createdAt: number, runAfter: number): JobState {
   };
 }
 
-/** A number of fixed width. */
+/** The number of fixed width at these offsets. */
 function numberIn(text: string, from: number, to: number): number {
   return Number(text.slice(from, to));
 }
 
-/** The state in a head that begins at `at`. */
+/** Reads the state from the head that begins at `at`, and the tail. */
 function readState(text: string, at: number, [, worker, error, percent, message]: Tail): JobState {
   return {
     status: STATUSES[numberIn(text, at + 0, at + 1)] as JobStatus,
@@ -219,12 +219,12 @@ function readState(text: string, at: number, [, worker, error, percent, message]
   };
 }
 
-/** The records of a text; each ends with a newline. */
+/** Splits a text into its records; each ends with a newline. */
 export function linesOf(text: string): string[] {
   return text.slice(0, -1).split("\n");
 }
 
-/** The changes of one entry of the log, which was written at this time. */
+/** Parses the changes of one log entry. `at`: when it was written, ms since 1970. */
 export function readChanges(queue: string, at: number, text: string): Change[] {
   return linesOf(text).map((record): Change => {
     if (record.startsWith("2")) {

@@ -1,8 +1,8 @@
 import { lua } from "./lua.js";
 
-/** What scripts begin with that answer a lease call once more. */
+/** Shared start of the scripts that answer the repeat of a lease call. */
 const RECALL = lua`
--- The leases of a call that was remembered, those that are still held: id, spec, state, errors, result, token and ms left of each.
+-- The leases of a remembered call that are still held: '=', then of each the job (answerJob), token and ms left.
 local function recall(key)
   local reply = {'='}
   local memo = call('GET', key)
@@ -20,19 +20,21 @@ local function recall(key)
 end
 `;
 
-/** Answers a lease call once more. ARGV[7] the call: worker and request id. Answers as LEASE does for a repeat. */
+/** Reads the leases of an earlier lease call. ARGV[7] its worker and request id. Returns what a repeat of LEASE does. */
 export const RECALL_LEASES = lua`
 ${RECALL}
 return answer(recall(base .. 'a:' .. ARGV[7]))
 `;
 
 /**
- * Leases ready jobs of a queue: of the asked types always the best head.
+ * Leases ready jobs of a queue, in its order over all of the requested types.
  *
- * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of them all, [11] bytes after which no more are leased (empty: no
- * bound), [12] worker and request id of the call, to answer a repeat of it (empty: none), [13..] types.
- * Answers the message with the records of the jobs; of each job its spec, and its errors or nothing; and at last 1 when the
- * bytes ended it. Or, for a repeat, `=`, and of each lease seven parts: the job as to readers, token and ms left.
+ * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of all of these leases, [11] bytes after which no more are
+ * leased (empty: no limit), [12] worker and request id, so that a repeat gets the same leases (empty: none), [13..]
+ * types.
+ * Returns the message, which holds the records of the jobs; for each job its spec and its errors (or empty); and a last
+ * 1 when the byte limit was reached. For a repeat instead: `=`, and for each lease still held seven values: five of the
+ * job, as `answerJob` gives them, the token, and ms left.
  */
 export const LEASE = lua`
 ${RECALL}
@@ -50,7 +52,7 @@ if max <= 0 then return finish(reply) end
 
 local lines, chosen = {}, {}
 
--- Each line is read in parts; the best head of all lines is taken until there are enough.
+-- Each line is read in parts; the best of the heads of all lines is taken until there are enough.
 local part = math.min(max, 32)
 local function fill(line)
   line.found = call('ZRANGE', line.key, line.from, line.from + part - 1, 'WITHSCORES')
@@ -126,7 +128,7 @@ local function tailOf(type)
   return tails[type]
 end
 
--- Jobs that were created together begin alike, up to their type: what is made of that is made once.
+-- Specs created together have the same start, up to their type: what follows from it is computed once.
 local last
 local function beginOf(spec)
   if last and find(spec, last.text, 1, true) == 1 then return last end

@@ -1,8 +1,8 @@
 import { lua } from "./lua.js";
 
-/** What both listings share: reads the jobs that were chosen, as many as fit, and answers. */
+/** Shared start of both listings. */
 const ANSWER = lua`
--- About the bytes of a job, as jobBytes of the core.
+-- Estimates the bytes of a job, like jobBytes of the model.
 local function bytesOf(id)
   return 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'o', id) + call('HSTRLEN', base .. 'e', id)
 end
@@ -11,10 +11,11 @@ end
 /**
  * One part of a listing by descending id.
  *
- * ARGV[7] start (idKey; empty: the largest), [8] members to examine, [9] most jobs, [10] most bytes, [11] statuses as
- * digits (empty: all), [12] type (empty: all), [13] jobs on the page already.
- * Answers `X` (no queue), or 1 when the page ends here and another follows, 0 when the part ends, -1 when the listing
- * ends; how many were examined; the id of the last one; bytes taken; and the jobs.
+ * ARGV[7] idKey of the job before the first (empty: none, from the largest id on), [8] most jobs to examine, [9] most
+ * jobs on the page, [10] most bytes, [11] statuses as digits (empty: all), [12] type (empty: all), [13] jobs that the
+ * page has already.
+ * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
+ * ends), how many jobs were examined, the id of the last one, the bytes of the jobs, and the jobs (`answerJob`).
  */
 export const LIST = lua`
 if not exists then return answer({'X'}) end
@@ -71,11 +72,11 @@ return answer(reply)
 `;
 
 /**
- * One part of the dead jobs by time of death, and id.
+ * One part of a listing of the dead jobs by time of death, then id.
  *
- * ARGV[7] `N` newest first or `O` oldest first, [8] time of the start (empty: the end), [9] its idKey, [10] members to
- * examine, [11] most jobs, [12] most bytes, [13] type, [14] jobs on the page already. Answers as LIST, with the time of
- * death before each id that tells where the part ended.
+ * ARGV[7] `N` newest first or `O` oldest first, [8] time of death (empty: none, from the end) and [9] idKey of the job
+ * before the first, [10] most jobs to examine, [11] most jobs on the page, [12] most bytes, [13] type (empty: all),
+ * [14] jobs that the page has already. Returns what LIST does, with `<time of death>-<id>` for the last one.
  */
 export const LIST_DEAD = lua`
 if not exists then return answer({'X'}) end
@@ -96,7 +97,7 @@ while true do
     local member, score = found[at], found[at + 1]
     local colon = find(member, ':', 1, true)
     local key = sub(member, 1, colon - 1)
-    -- Those that died at the time of the start may have been listed before.
+    -- Jobs that died in the same ms as the job before the first may have been listed already.
     isSkipping = from ~= '' and tonumber(score) == tonumber(from) and ((isNewest and key >= after) or (not isNewest and key <= after))
     if not isSkipping then
       if count == max or reply[2] == part then

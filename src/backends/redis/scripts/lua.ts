@@ -1,2 +1,2 @@
-/** Marks Lua for editors. */
+/** Marks a template as Lua, for editors; backslashes stay as they are. */
 export const lua = String.raw;

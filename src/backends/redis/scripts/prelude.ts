@@ -2,30 +2,32 @@ import { lua } from "./lua.js";
 import { STATES } from "./states.js";
 
 /**
- * What every script of a queue begins with.
+ * The first part of every script that runs on a queue.
  *
- * KEYS[1] the queue's `m`; the others are beside it (keys.ts).
- * ARGV[1..6] queue, channel, changes kept in the log, COMPLETE_JOB_TTL ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; what the
- * script itself takes begins at ARGV[7]. Every script answers the time, the position of the log after it (0: it logged
- * nothing), in how many ms something is due (-1: nothing new), and a list of its own.
+ * KEYS[1] is the queue's `m`; the other keys are derived from it (keys.ts). ARGV[1..6]: queue, channel, changes kept in
+ * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; the script's own arguments begin at ARGV[7].
+ * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
+ * something new is due (-1: nothing); and a list of its own, which the comment of the script describes.
  *
- * Texts begin with numbers of fixed width, so that a step can replace some and copy the rest; layout.ts reads them.
+ * Jobs are stored as texts. They begin with numbers of fixed width (given here in characters), so that a step can
+ * replace some and copy the rest. layout.ts reads and writes them outside of Redis.
  *
- * - spec, in `j`: created at 13, run after 15, priority 2, max retries 3, base delay 11, max delay 11, timeout 11, kind of
- *   payload 1, bytes of the type 3; then type, metadata, newline, payload.
- * - head: status 1, cancel requested 1, priority 2, retry count 3, deliveries 7, lost leases 4, revision 9, and the times
- *   created, updated, run after (15), started, finished at, 13 each.
- * - state, in `s`: head; kind of the write that settled it 1; token, a bar, settled token, newline; tail. A job without one is PENDING and as it was created.
+ * - spec, in `j`: created at 13, run after 15, priority 2, max retries 3, base delay 11, max delay 11, timeout 11, kind
+ *   of payload 1, bytes of the type 3; then type, metadata, newline, payload.
+ * - head: status 1, cancel requested 1, priority 2, retry count 3, deliveries 7, lost leases 4, revision 9, created at
+ *   13, updated at 13, run after 15, started at 13, finished at 13.
+ * - state, in `s`: head; kind of the write that settled the job last 1 (0 none, 1 complete, 2 fail, 3 release); lease
+ *   token, `|`, token of that write, newline; tail. A job without a state is PENDING and as it was created.
  * - tail: JSON of type, worker, start of the error, percent, progress message.
- * - record of the log: `0` (a change) or `1` (deleted), head, id, blank, tail; or `2` (created), priority 2, run after 15,
- *   id, blank, JSON of the type. Records are lines.
+ * - record of the log, a line: `0` (changed) or `1` (deleted), head, id, blank, tail; or `2` (created), priority 2, run
+ *   after 15, id, blank, JSON of the type.
  */
 export const PRELUDE = lua`
 local base, queue, channel = string.sub(KEYS[1], 1, -2), ARGV[1], ARGV[2]
 local kept, ttl, maxCompleted, maxLost = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
 local PENDING, RUNNING, DONE, FAILED, DEAD, CANCELED = 0, 1, 2, 3, 4, 5
--- A level of priority holds all times from the year 1 on; EPOCH is 1970 in it.
+-- Width of a priority level in scores: it holds every ms from the year 1 on. EPOCH is the start of 1970 in it.
 local LEVEL, EPOCH = 140737488355328, 62135596800000
 
 local function clock()
@@ -38,14 +40,15 @@ local exists = meta[1] and not meta[5]
 local byPriority = meta[1] == 'P'
 local maxConcurrency = tonumber(meta[2] or 0)
 
--- What this call did: told to the log and to every server by finish. The records follow a line about all of them.
+-- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
 local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
+-- Something becomes due at this time, ms since 1970.
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
 end
 
--- Lua hashes each string it makes, byte by byte: the message is made once, for the log, the channel and the answer.
+-- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
   local message = ''
@@ -63,17 +66,17 @@ local function finish(reply)
   return {now, position, dueIn, reply}
 end
 
--- The answer of a script that only reads.
+-- Ends a script that only reads.
 local function answer(reply)
   return {now, 0, -1, reply}
 end
 
--- Ids in the order of their numbers.
+-- An id as text that sorts like its number.
 local function idKey(id)
   return string.char(96 + #id) .. id
 end
 
--- Where a job stands among those of the same score: by creation, then id.
+-- The place of a job among those of the same score: by creation, then id.
 local function place(createdAt, id)
   return format('%011x', createdAt) .. idKey(id)
 end
@@ -86,13 +89,13 @@ local function createdAtOfPlace(text)
   return tonumber(sub(text, 1, 11), 16)
 end
 
--- A text, as there are many: for Redis to write a number takes as long as the command.
+-- Score of a ready job. A text: converting a number would take Redis as long as the command itself.
 local function readyScore(priority, runAfter)
   if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
   return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
 end
 
--- Priority and run_after of a score.
+-- Priority and run_after from a score.
 local function ofScore(score)
   if byPriority then return 10 - floor(score / LEVEL), score % LEVEL - EPOCH end
   return 10 - score % 16, floor(score / 16) - EPOCH
@@ -102,13 +105,13 @@ local function scheduledMember(type, priority, standing)
   return format('%02d', priority) .. standing .. ':' .. type
 end
 
--- Type, priority and place of a scheduled member.
+-- Type, priority and place from a member of the scheduled jobs.
 local function ofScheduled(member)
   local colon = find(member, ':', 1, true)
   return sub(member, colon + 1), tonumber(sub(member, 1, 2)), sub(member, 3, colon - 1)
 end
 
--- Runs a command with very many arguments in parts.
+-- Runs a command with many arguments in several calls: unpack is limited by the Lua stack.
 local PART = 4000
 local function callMany(command, key, list)
   for from = 1, #list, PART do call(command, key, unpack(list, from, math.min(from + PART - 1, #list))) end
@@ -119,7 +122,7 @@ local function readMany(key, ids)
   return call('HMGET', key, unpack(ids))
 end
 
--- Puts a PENDING job in line.
+-- Puts a PENDING job in the ready line of its type or, before its run_after, among the scheduled jobs.
 local function put(type, priority, createdAt, id, runAfter)
   if runAfter > now then
     call('ZADD', base .. 'z', runAfter, scheduledMember(type, priority, place(createdAt, id)))
@@ -135,14 +138,14 @@ local function forgetEmptyType(type)
   if call('EXISTS', base .. 'r:' .. type) == 0 then call('SREM', base .. 't', type) end
 end
 
--- Takes a PENDING job out of its line.
+-- Removes a PENDING job from its line.
 local function unput(type, priority, createdAt, id)
   if call('ZREM', base .. 'z', scheduledMember(type, priority, place(createdAt, id))) == 1 then return end
   call('ZREM', base .. 'r:' .. type, place(createdAt, id))
   forgetEmptyType(type)
 end
 
--- Makes scheduled jobs ready whose time has come, up to max. Answers how many.
+-- Makes up to max scheduled jobs ready whose run_after has passed. Returns how many.
 local function promote(max)
   local found = call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'WITHSCORES', 'LIMIT', 0, max)
   if #found == 0 then return 0 end

@@ -1,7 +1,7 @@
 import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { lua } from "./lua.js";
 
-/** What scripts that answer a queue begin with: its settings and figures now. Looking changes nothing. */
+/** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
 const SNAPSHOT = lua`
 local function oldestReady()
   local types
@@ -14,7 +14,7 @@ local function oldestReady()
   for _, type in ipairs(types) do
     local low = '-inf'
     while true do
-      -- The first of each level of priority is its oldest.
+      -- The first job of each priority level is its oldest.
       local head = call('ZRANGEBYSCORE', base .. 'r:' .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
       if #head == 0 then break end
       local priority, runAfter = ofScore(tonumber(head[2]))
@@ -39,7 +39,7 @@ local function snapshot(reply)
 end
 `;
 
-/** Answers nothing more when there is no queue, else its settings and figures. */
+/** Returns the settings and figures of the queue; an empty list when there is no such queue. */
 export const SHOW_QUEUE = lua`
 ${SNAPSHOT}
 return answer(exists and snapshot({}) or {})
@@ -47,13 +47,14 @@ return answer(exists and snapshot({}) or {})
 
 /**
  * Creates a queue. ARGV[7] ordering P or R, [8] weight, [9] max_concurrency, [10] max_depth.
- * Answers `E` (it exists), `X` (an old one of this name is still being deleted), or the queue.
+ * Returns the queue; or `E` (it exists), its creation time and weight; or `X` (an old queue of this name is still being
+ * deleted).
  */
 export const CREATE_QUEUE = lua`
 ${SNAPSHOT}
 if meta[5] then return finish({'X'}) end
 if meta[1] then return finish({'E', call('HGET', KEYS[1], 't'), call('HGET', KEYS[1], 'w')}) end
--- The log of a queue that had this name goes on; a new one has a name of its own, its epoch.
+-- Continues the log of a deleted queue of this name if it is still kept; else begins one with a new epoch.
 if call('EXISTS', base .. 'g') == 0 then call('HSET', base .. 'g', 'e', now, 's', 0) end
 call('PERSIST', base .. 'g')
 call('PERSIST', base .. 'log')
@@ -63,8 +64,8 @@ return finish(snapshot({}))
 `;
 
 /**
- * Changes settings. ARGV[7] ordering, [8] weight, [9] max_concurrency, [10] max_depth; empty ones stay.
- * Answers `N` (no such queue), `W` (jobs wait, the ordering stays), or the queue.
+ * Changes settings. ARGV[7] ordering, [8] weight, [9] max_concurrency, [10] max_depth; empty: unchanged.
+ * Returns the queue, `N` (no such queue), or `W` (a new ordering is refused while jobs are PENDING).
  */
 export const UPDATE_QUEUE = lua`
 ${SNAPSHOT}
@@ -79,7 +80,7 @@ isReady = true
 return finish(snapshot({}))
 `;
 
-/** Pauses or resumes. ARGV[7] 1 or 0. Answers `N`, or the queue. */
+/** Pauses or resumes a queue. ARGV[7] 1 or 0. Returns the queue, or `N` (no such queue). */
 export const PAUSE_QUEUE = lua`
 ${SNAPSHOT}
 if not exists then return finish({'N'}) end
@@ -88,7 +89,7 @@ isReady, isQueue = ARGV[7] == '0', true
 return finish(snapshot({}))
 `;
 
-/** What scripts begin with that take waiting jobs out and tell the log that they are gone. */
+/** Shared start of the scripts that delete PENDING jobs. Fills ids and members, for drop at the end. */
 const DELETE_WAITING = lua`
 local ids, members = {}, {}
 
@@ -98,7 +99,7 @@ local function delete(id, s)
   members[#members + 1] = idKey(id) .. ':' .. s.type
 end
 
--- Jobs that were never leased have no state: where they stand tells all that the log says.
+-- Jobs that never changed have no state: their place in line tells all that the log needs.
 local function deleteWaiting(found)
   local list = {}
   for at, job in ipairs(found) do list[at] = job.id end
@@ -141,7 +142,7 @@ local function purge(max)
 end
 `;
 
-/** Deletes waiting jobs. ARGV[7] most. Answers `N`, or how many. */
+/** Deletes PENDING jobs. ARGV[7] most jobs. Returns how many, or `N` (no such queue). */
 export const PURGE = lua`
 ${DELETE_WAITING}
 if not exists then return finish({'N'}) end
@@ -151,8 +152,8 @@ return finish({count})
 `;
 
 /**
- * Begins to delete a queue: from here on it does not exist for anybody. ARGV[7] 1: whatever it holds.
- * Answers `N`, `B` (jobs wait, run or are dead), or when the queue was created.
+ * Begins to delete a queue: from now on it does not exist for anybody. ARGV[7] 1: whatever jobs it holds.
+ * Returns when the queue was created, `N` (no such queue), or `B` (it has PENDING, RUNNING or DEAD jobs).
  */
 export const BEGIN_DELETE = lua`
 if not meta[1] then return finish({'N'}) end
@@ -164,8 +165,8 @@ return finish({call('HGET', KEYS[1], 't')})
 `;
 
 /**
- * Deletes a part of a queue that is being deleted, at last the queue. ARGV[7] jobs a part, [8] ms that its log is kept.
- * Answers 1 when it is gone.
+ * Deletes some jobs of a queue that is being deleted, and the queue itself when none is left. ARGV[7] most jobs, [8] ms
+ * that its log is kept. Returns 1 when the queue is gone, else 0.
  */
 export const CONTINUE_DELETE = lua`
 ${DELETE_WAITING}
@@ -189,9 +190,12 @@ return reply
 `;
 
 /**
- * Does what is due in a queue, a bounded part of it. ARGV[7] jobs of each kind, [8] who sweeps.
- * Answers in how many ms to come again (-1: not until told, -2: there is no such queue), whether the queue is being
- * deleted, how many types have ready jobs, in how many ms something is due to the ms, and of each lease that ran out the status after it and the type.
+ * Does what is due in a queue, as far as it is bounded: ends expired leases, makes scheduled jobs ready, deletes old
+ * finished jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server.
+ *
+ * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
+ * how many types have ready jobs; ms until something is due, not rounded up to a grain (-1: nothing); and for each
+ * expired lease the status after it and the type.
  */
 export const SWEEP = lua`
 local max = tonumber(ARGV[7])
@@ -216,7 +220,7 @@ end
 isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
 
--- Jobs that are to start are looked after to the ms; ends of leases and of retention by a grain.
+-- Scheduled jobs are swept for to the ms; ends of leases and of retention only after a grain, several at once.
 dueAt = nil
 local exactAt
 local function dueLater(at, grain)
@@ -233,6 +237,6 @@ if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = call('SCARD', base .. 't')
--- Also when there was nothing to do: the others learn when to come, should this server be gone by then.
+-- Published even if there was nothing to do: other servers learn when to sweep if this one is gone by then.
 return finish(reply)
 `;

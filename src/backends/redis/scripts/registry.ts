@@ -2,8 +2,8 @@ import { MAX_NODE_ID } from "../../../model/ids.js";
 import { lua } from "./lua.js";
 
 /**
- * Enters a queue in the list of queues. KEYS[1] `queues`, [2] `gone`. ARGV[1] name, [2] created at, [3] weight,
- * [4] channel. An entry of the same queue gets the new weight.
+ * Adds a queue to the list of queues, or updates its weight. KEYS[1] `queues`, [2] `gone`. ARGV[1] name, [2] created
+ * at, ms since 1970, [3] weight, [4] channel.
  */
 export const ENTER_QUEUE = lua`
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. ARGV[3])
@@ -13,8 +13,8 @@ return 1
 `;
 
 /**
- * Takes a queue out of the list, unless a new one of its name was entered meanwhile; its log is kept for a while.
- * KEYS as above. ARGV[1] name, [2] created at, [3] channel, [4] ms that the log is kept.
+ * Removes a queue from the list, unless its entry is of a newer queue of the same name; notes until when its log is
+ * kept. KEYS as above. ARGV[1] name, [2] created at, [3] channel, [4] ms that the log is kept.
  */
 export const LEAVE_QUEUE = lua`
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
@@ -28,9 +28,9 @@ return 1
 `;
 
 /**
- * Leases a node id, or keeps it. KEYS[1] `nodes`, a zset of `<node>` by the end of its lease, and KEYS[2] `owners`, a
- * hash of node to owner. ARGV[1] owner, [2] node to keep (empty: any), [3] lease ms.
- * A node id that was never used goes first, then the one that has been free for longest. Answers it, or -1.
+ * Leases a node id, or renews its lease. KEYS[1] `nodes`, a zset of node ids by the end of their lease, and [2]
+ * `owners`, a hash of node id to owner. ARGV[1] owner, [2] node id to renew (empty: any), [3] lease ms.
+ * Prefers a node id that was never used, then the one that has been free for longest. Returns it, or -1 for none.
  */
 export const LEASE_NODE = lua`
 local time = redis.call('TIME')
@@ -60,7 +60,7 @@ redis.call('HSET', KEYS[2], node, ARGV[1])
 return tonumber(node)
 `;
 
-/** Gives a node id back. KEYS as above. ARGV[1] owner, [2] node. */
+/** Ends the lease of a node id. KEYS as above. ARGV[1] owner, [2] node id. */
 export const RELEASE_NODE = lua`
 if redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
@@ -68,7 +68,7 @@ redis.call('ZADD', KEYS[1], time[1] * 1000, ARGV[2])
 return 1
 `;
 
-/** Reads the version of the layout, or sets it where there is none. KEYS[1] `schema`. ARGV[1] this program's version. */
+/** Returns the version of the layout; sets it first if there is none. KEYS[1] `schema`. ARGV[1] our own version. */
 export const CHECK_SCHEMA = lua`
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])

@@ -4,21 +4,21 @@ import { PRELUDE } from "./prelude.js";
 /** A Lua script as Redis knows it. */
 export interface Script {
   readonly text: string;
-  /** Its SHA-1: its name in the script cache. */
+  /** SHA-1 of the text: its name in the script cache of Redis. */
   readonly sha: string;
 }
 
-/** The time in ms since 1970, as scripts read it. */
+/** Lua that returns the time of Redis, ms since 1970. */
 export const REDIS_TIME = `
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)`;
 
 /**
- * What a script may do beside what all may:
+ * What a script may do:
  *
- * - `grow`: it is refused when the memory of Redis is full (creates only: what runs must be able to end).
- * - `end`: it runs even then.
- * - `read`: it writes nothing.
+ * - `grow`: writes; refused when the memory of Redis is full. For creates only: jobs that exist must be able to end.
+ * - `end`: writes, even when the memory of Redis is full.
+ * - `read`: writes nothing.
  */
 export type ScriptKind = "grow" | "end" | "read";
 
@@ -28,12 +28,12 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
   read: "#!lua flags=no-writes",
 };
 
-/** Makes a script of a queue, with the prelude. `clock` is the body of a function that answers the time. */
+/** Builds a script that runs on one queue, with the prelude. `clock`: Lua body of a function that returns the time. */
 export function queueScript(kind: ScriptKind, body: string, clock: string): Script {
   return plainScript(kind, PRELUDE.replace("@NOW@", clock) + body);
 }
 
-/** Makes a script as it stands. */
+/** Builds a script without the prelude. */
 export function plainScript(kind: ScriptKind, body: string): Script {
   const text = `${FLAGS[kind]}\n${body}`;
   return { text, sha: createHash("sha1").update(text).digest("hex") };

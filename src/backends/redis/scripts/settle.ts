@@ -4,9 +4,9 @@ import { lua } from "./lua.js";
 /**
  * RUNNING to DONE for the current token.
  *
- * ARGV[7..] of each job: id, token, result (kind and content; empty: none).
- * Answers lines, one of each: `N`, `L`, `C`, `R`, or `A|C status duration` and
- * JSON of the type.
+ * ARGV[7..] for each job: id, token, result (as `writeResult` in layout.ts writes it; empty: none).
+ * Returns one text with a line for each job: the letter of `whyNot` in states.ts when the token is not the current one,
+ * else what `settled` there returns.
  */
 export const COMPLETE = lua`
 local ids, outcomes, results = {}, {}, {}
@@ -14,7 +14,7 @@ for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(base .. 's', ids) or {}
 local ended, changed, finished, types, heads, done = {}, {}, {}, {}, {}, 0
 
--- Jobs that were leased together begin alike: what is made of that is made once.
+-- States of jobs leased together have the same head: what follows from it is computed once.
 local last
 local function headOf(raw)
   if last and find(raw, last.old, 1, true) == 1 then return last end
@@ -44,7 +44,7 @@ end
 
 for at, id in ipairs(ids) do
   local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
-  -- Named twice: the second time it is settled.
+  -- A job that was given twice is settled already the second time.
   local raw = ended[id] or states[at]
   if isHeld(raw, token) then
     local tail = sub(raw, find(raw, '\n', 96 + #token, true) + 1)
@@ -81,11 +81,11 @@ return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
- * RUNNING through FAILED to PENDING or DEAD for the current token; to CANCELED if that was asked for.
+ * RUNNING through FAILED to PENDING or DEAD for the current token; to CANCELED when a cancel was requested.
  *
- * ARGV[7..] of each job: id, token, error, error for the list and for the log (empty: the same), and when to retry:
- * `b` and a random number from 0 to 1 (by its backoff), `n` (never), `+ms`.
- * Answers as COMPLETE.
+ * ARGV[7..] for each job: id, token, error, error cut for the list of attempts and cut for the log (each empty: same as
+ * the one before), and when to retry: `b` and a random number, 0 to 1 (by the job's backoff), `n` (never), or `+ms`.
+ * Returns what COMPLETE does.
  */
 export const FAIL = lua`
 local outcomes = {}
@@ -109,7 +109,7 @@ for at = 7, #ARGV, 6 do
         s.retries = s.retries + 1
         local wait = value
         if mode == 'b' then
-          -- backoffDelay of the core, once more: the retry count is known here only.
+          -- Same as backoffDelay of the model: only the script knows the retry count.
           wait = math.min(tonumber(sub(limits, 4, 14)) * 2 ^ (s.retries - 1), tonumber(sub(limits, 15, 25)))
           wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
@@ -127,9 +127,9 @@ return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
- * RUNNING to PENDING for the current token, at its old place; to CANCELED if that was asked for.
+ * RUNNING to PENDING for the current token, at the job's old place in line; to CANCELED when a cancel was requested.
  *
- * ARGV[7..] of each job: id, token. Answers as COMPLETE.
+ * ARGV[7..] for each job: id, token. Returns what COMPLETE does.
  */
 export const RELEASE = lua`
 local outcomes = {}
@@ -149,10 +149,12 @@ return finish({table.concat(outcomes, '\n')})
 `;
 
 /**
- * Moves the end of leases and stores progress, for the current token.
+ * Extends leases and stores progress, for the current token. Never shortens a lease; with a cancel requested, stores
+ * progress only.
  *
- * ARGV[7..] of each job: id, token, lease ms (empty: leave it), percent (empty: no progress), message.
- * Answers lines, one of each: `N`, `L`, or `O` (ok) or `C` (cancel requested) and in how many ms the lease ends.
+ * ARGV[7..] for each job: id, token, lease ms (empty: do not extend), percent (empty: no progress), message.
+ * Returns one text with a line for each job: `N` (unknown or never leased), `L` (lease lost), or `O` (ok) or `C`
+ * (cancel requested), a blank, and ms until the lease ends.
  */
 export const EXTEND = lua`
 local outcomes = {}

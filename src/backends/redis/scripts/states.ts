@@ -1,7 +1,7 @@
 import { LIMITS } from "../../../model/limits.js";
 import { lua } from "./lua.js";
 
-/** The part of the prelude about the states of jobs: reading, writing and changing them. prelude.ts has the texts. */
+/** The part of the prelude that reads, writes and changes the states of jobs. prelude.ts describes their texts. */
 export const STATES = lua`
 local function typeOfSpec(spec)
   return sub(spec, 71, 70 + tonumber(sub(spec, 68, 70)))
@@ -33,7 +33,7 @@ local function firstTail(type)
   return cjson.encode({type, '', '', '', ''})
 end
 
--- The state of a job, if there is such a job.
+-- The state of a job; nil when there is no such job.
 local function stateOf(id)
   local raw = call('HGET', base .. 's', id)
   if raw then return readState(raw) end
@@ -50,7 +50,7 @@ local function tailText(s)
   return cjson.encode({s.type, s.worker, s.error, s.percent, s.message})
 end
 
--- In parts: a string of its own for each record would be the most work of all.
+-- Adds a record to the message, in parts: making one string of each record would cost the most of all.
 local function record(kind, head, id, tail)
   records[size + 1], records[size + 2], records[size + 3] = kind, head, id
   records[size + 4], records[size + 5], records[size + 6] = ' ', tail, '\n'
@@ -58,7 +58,7 @@ local function record(kind, head, id, tail)
   count = count + 1
 end
 
--- Takes a visible step; save stores it.
+-- Changes the status, counts up the revision and logs it; the caller stores it with save.
 local function step(id, s, status)
   s.status, s.revision, s.updatedAt = status, s.revision + 1, now
   record('0', headText(s), id, tailText(s))
@@ -68,13 +68,13 @@ local function save(id, s)
   call('HSET', base .. 's', id, headText(s) .. s.kind .. s.token .. '|' .. s.settled .. '\n' .. tailText(s))
 end
 
--- A job is deleted: a visible step too.
+-- Logs the deletion of a job, with the revision counted up.
 local function deleted(id, s)
   s.revision, s.updatedAt = s.revision + 1, now
   record('1', headText(s), id, tailText(s))
 end
 
--- Forgets jobs, given as ids and as their members of the index.
+-- Deletes the data of jobs, given as their ids and as their members of the index i.
 local function drop(ids, members)
   if #ids == 0 then return end
   for _, key in ipairs({'j', 's', 'e', 'o'}) do
@@ -93,7 +93,7 @@ local function drop(ids, members)
   callMany('HDEL', base .. 'w', ids)
 end
 
--- DONE and CANCELED jobs that are kept. Their list also has some that were deleted meanwhile: u counts those.
+-- Counts of the DONE and CANCELED jobs that are kept, and of entries of their list f whose jobs were deleted.
 local archive = {done = tonumber(meta[8] or 0), canceled = tonumber(meta[7] or 0), gone = tonumber(meta[9] or 0)}
 
 local function countFinished(done, canceled, gone)
@@ -105,7 +105,7 @@ local function waiting()
   return call('HLEN', base .. 'j') - call('ZCARD', base .. 'l') - call('ZCARD', base .. 'd') - archive.done - archive.canceled
 end
 
--- Forgets finished jobs that are too many or too old, up to max; no visible change. Answers how many it looked at.
+-- Deletes up to max finished jobs that are too many or too old; not logged. Returns how many entries it examined.
 local function trim(max)
   local over = archive.done + archive.canceled - maxCompleted
   local head = call('LINDEX', base .. 'f', 0)
@@ -151,21 +151,21 @@ local function bury(id, s)
   call('ZADD', base .. 'd', now, idKey(id) .. ':' .. s.type)
 end
 
--- RUNNING ends. The token that settled it, and how, make the repeat of that write harmless.
+-- Ends a lease. Remembers the token that settled the job, and how: a repeat of that write is then harmless.
 local function endLease(id, s, settled, kind)
   s.token, s.settled, s.kind = '', settled, kind
   call('ZREM', base .. 'l', id)
   if maxConcurrency > 0 then isReady = true end
 end
 
--- RUNNING or FAILED to PENDING; the lease is over.
+-- RUNNING, FAILED or DEAD to PENDING; the lease must be over.
 local function requeue(id, s)
   step(id, s, PENDING)
   save(id, s)
   put(s.type, s.priority, s.createdAt, id, s.runAfter)
 end
 
--- Keeps the text of a failed attempt or a lost lease: whole, cut for the list, and cut for the log.
+-- Stores the error of a failed attempt or a lost lease: whole, cut for the list of attempts, and cut for the log.
 local function noteError(id, s, whole, entry, start)
   local raw = call('HGET', base .. 'e', id)
   local attempts = raw and cjson.decode(raw)[2] or {}
@@ -175,7 +175,7 @@ local function noteError(id, s, whole, entry, start)
   s.error = start
 end
 
--- Checks a token. Answers the state, or why not: N no such job, L lost, C cancelled, R a repeat.
+-- Why a token is refused: N no state (unknown or never leased), C cancelled, R repeat of the last settle, L lease lost.
 local function whyNot(raw, token, kind)
   if not raw then return 'N' end
   if sub(raw, 1, 1) == '5' then return 'C' end
@@ -184,23 +184,24 @@ local function whyNot(raw, token, kind)
   return 'L'
 end
 
--- Whether a token is the current one: it stands between the kind and a bar.
+-- Whether a token is the current one: in a state it stands between the kind and a bar.
 local function isHeld(raw, token)
   return raw and token ~= '' and find(raw, token, 96, true) == 96 and string.byte(raw, 96 + #token) == 124
 end
 
+-- The state of a job if the token is its current one; else nil and the letter of whyNot.
 local function held(id, token, kind)
   local raw = exists and call('HGET', base .. 's', id)
   if isHeld(raw, token) then return readState(raw) end
   return nil, whyNot(raw, token, kind)
 end
 
--- What a settling write did: A or C, status, length of the attempt, JSON of the type.
+-- Answer of a write that settled a job: A applied or C cancelled, status, ms of the attempt, JSON of the type.
 local function settled(s)
   return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, now - s.startedAt, cjson.encode(s.type))
 end
 
--- A job for the reader: what it was created with, its state, its errors, its result.
+-- Appends a job to an answer: id, spec, state, errors, result; empty where there is none.
 local function answerJob(reply, id)
   local at = #reply
   reply[at + 1] = id
