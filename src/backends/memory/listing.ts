@@ -60,7 +60,7 @@ function page<T>(
   let bytes = 0;
   let last: string | undefined;
   for (const item of items) {
-    // The page is full and there is one more job, so there is a next page.
+    // The page is full, or enough was examined, and there is one more job: so there is a next page.
     if (jobs.length === limit || examined === LIMITS.scan) return { jobs, next: last };
     if (matches(item)) {
       const job = toJob(recordOf(item));

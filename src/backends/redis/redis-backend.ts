@@ -67,8 +67,8 @@ export interface RedisBackend extends Backend {
 const START_MS = 5000;
 
 /**
- * Creates the backend. Every operation runs as Lua scripts, each on one queue and atomic in Redis. Throws
- * `RedisUnusable` for a malformed URL; `start` rejects with it when this Redis cannot be used.
+ * Creates the backend. Every write is a Lua script on one queue, which Redis runs atomically. Throws `RedisUnusable`
+ * for a malformed URL; `start` rejects with it when this Redis cannot be used.
  */
 export function createRedisBackend(
   deps: RedisBackendDeps,

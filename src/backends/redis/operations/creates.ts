@@ -110,7 +110,7 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-/** The id, and with a bar between, when to run and the request id; the id alone for a job without either. */
+/** `<id>|<when>|<request id>` as ENQUEUE reads it; the id alone for a job that is ready now without a request id. */
 function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
   if (runAfter !== undefined) return `${id}|=${runAfter}|${requestId}`;
   return !delayMs && requestId === "" ? id : `${id}|+${delayMs ?? 0}|${requestId}`;

@@ -20,7 +20,7 @@ local function recall(key)
 end
 `;
 
-/** Reads the leases of an earlier lease call. ARGV[7] its worker and request id. Returns what a repeat of LEASE does. */
+/** Reads the leases of an earlier call. ARGV[7] its worker and request id. Returns what LEASE does for a repeat. */
 export const RECALL_LEASES = lua`
 ${RECALL}
 return answer(recall(base .. 'a:' .. ARGV[7]))

@@ -190,8 +190,8 @@ return reply
 `;
 
 /**
- * Does what is due in a queue, as far as it is bounded: ends expired leases, makes scheduled jobs ready, deletes old
- * finished jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server.
+ * Does a bounded part of what is due in a queue: ends expired leases, makes scheduled jobs ready, deletes old finished
+ * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * how many types have ready jobs; ms until something is due, not rounded up to a grain (-1: nothing); and for each
