@@ -2,15 +2,15 @@ import type { Logger } from "../../model/logger.js";
 import type { LeaseRef } from "../backend.js";
 import type { Leasing } from "../leasing.js";
 
-/** Releases leases that nobody waits for. */
+/** Releases leases in the background: the caller does not wait for the write. */
 export interface BackgroundRelease {
-  /** Gives these jobs back, in the background; when that fails, their leases end by themselves. */
+  /** Releases these leases. A failure is only logged: the leases then expire by themselves. */
   (refs: readonly LeaseRef[]): void;
-  /** Resolves when all that was given back so far is written, or has failed. */
+  /** Resolves when every release begun so far has been written or has failed. */
   idle(): Promise<void>;
 }
 
-/** Makes a `BackgroundRelease`. */
+/** Creates a `BackgroundRelease`. */
 export function createBackgroundRelease(leasing: Leasing, logger: Logger): BackgroundRelease {
   const writes = new Set<Promise<void>>();
 

@@ -5,35 +5,39 @@ import type { Leasing } from "../leasing.js";
 import type { QueuePolicy, SelectorQueue } from "../selector.js";
 import { type Waiter, WaitList, type WaitListEntry } from "./wait-list.js";
 
-/** Lease calls under way at the same time, all lists together. */
+/** Lease calls in flight at the same time, over all wait lists. */
 const MAX_CALLS = 8;
 
-/** Lanes kept although nobody is in them, for the turns between queues that they remember. */
+/**
+ * Wait lists beyond which a list without members is dropped. Empty lists are kept up to this number because their queue
+ * selector remembers whose turn it is between the queues.
+ */
 const MAX_IDLE_LISTS = 1000;
 
-/** Wait before leasing again after the backend failed, ms. */
+/** Wait before leasing is tried again after the backend failed, ms. */
 const RETRY_MS = 250;
 
 /** Which jobs a worker takes. */
 export interface JobSelector {
-  /** Empty: every queue. */
+  /** Names of queues. Empty: every queue. */
   readonly queues: readonly string[];
+  /** Job types. */
   readonly types: readonly string[];
 }
 
-/** A waiter's access to the line. */
+/** The handle of one waiter on its wait list. */
 export interface WaitListMembership {
-  /** Whether nobody else wants the same. */
+  /** Whether no other waiter wants the same queues and types. */
   readonly isAlone: boolean;
-  /** Gets in line, if it is not in it; to be called again when its room has grown. */
+  /** Puts the waiter in line, unless it is in line already. Call it again whenever its room has grown. */
   want(): void;
-  /** Has the line look for jobs even if none was said to be ready: news may be on the way. */
+  /** Wakes the list although no job was reported ready: the notice of a ready job may still be on its way. */
   look(): void;
-  /** Leaves for good. False: a lease call is under way for it, and `take` will be called once more. */
+  /** Leaves for good. Returns false when a lease call for this waiter is in flight: `take` is then called once more. */
   leave(): boolean;
 }
 
-/** What a dispatcher is made of. */
+/** Dependencies of a dispatcher. */
 export interface DispatcherDeps {
   readonly leasing: Leasing;
   readonly clock: Clock;
@@ -41,17 +45,17 @@ export interface DispatcherDeps {
 }
 
 /**
- * Serves remote workers, those who wait by a stream and those who wait by a poll alike: all who want the same queues and
- * types stand in one list, first come, first served. The backend is asked for one waiter at a time, and for nobody while
- * a list is dry: a notice that a job is ready costs one call, however many wait.
+ * Leases jobs for remote workers, on streams and on polls alike. All waiters that want the same queues and types share
+ * one wait list, first come, first served. Each lease call is for one waiter, and no call is made for a dry list. So a
+ * notice that a job is ready costs one call, however many waiters there are.
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
   readonly #policy: QueuePolicy;
   readonly #lists = new Map<string, WaitList>();
-  /** Lanes by each queue that they name; those that take from all under "", which is no name. */
+  /** Wait lists by each queue they name. Those that take from every queue are under "", which is no queue's name. */
   readonly #byQueue = new Map<string, Set<WaitList>>();
-  /** Lanes where it may be somebody's turn. */
+  /** Wait lists that may have a waiter to serve. */
   readonly #awake = new Set<WaitList>();
   #queues: readonly SelectorQueue[] = [];
   #calls = 0;
@@ -64,24 +68,24 @@ export class Dispatcher {
     this.#policy = policy;
   }
 
-  /** Takes the queues there are now. */
+  /** Replaces the list of existing queues. */
   update(queues: readonly SelectorQueue[]): void {
     this.#queues = queues;
     for (const list of this.#lists.values()) list.update(queues);
     this.#wake(this.#lists.values());
   }
 
-  /** Whether there is a queue of this name, as far as is known here. */
+  /** Whether a queue of this name was in the last `update`. It may exist all the same: the update can be late. */
   knows(queue: string): boolean {
     return this.#queues.some(({ name }) => name === queue);
   }
 
-  /** Jobs of this queue may be ready. */
+  /** Called when jobs of this queue may be ready. */
   ready(queue: string): void {
     this.#wake([...(this.#byQueue.get(queue) ?? []), ...(this.#byQueue.get("") ?? [])]);
   }
 
-  /** Adds a waiter; it is not in line yet. */
+  /** Makes a waiter a member of its wait list. It is not in line before it calls `want`. */
   join(selector: JobSelector, waiter: Waiter): WaitListMembership {
     const list = this.#listOf(selector);
     const entry: WaitListEntry = { waiter, since: 0, isBusy: false, hasLeft: false };
@@ -107,7 +111,7 @@ export class Dispatcher {
     };
   }
 
-  /** Nothing is leased any more. */
+  /** Stops leasing for good. */
   close(): void {
     this.#isClosed = true;
     this.#retry?.cancel();
@@ -124,7 +128,7 @@ export class Dispatcher {
       list.update(this.#queues);
       for (const name of list.keys) this.#byQueue.set(name, (this.#byQueue.get(name) ?? new Set()).add(list));
     }
-    // Used last, dropped last.
+    // Moved to the end, so that the least recently used list is dropped first.
     this.#lists.delete(key);
     this.#lists.set(key, list);
     return list;
@@ -152,13 +156,13 @@ export class Dispatcher {
     this.#serveAll();
   }
 
-  /** Serves whoever has waited longest of all whose turn it is, as long as calls are free. */
+  /** Begins lease calls up to `MAX_CALLS`, each for the waiter that has been in line longest over all awake lists. */
   #serveAll(): void {
     while (this.#calls < MAX_CALLS && !this.#isClosed) {
       let first: { list: WaitList; entry: WaitListEntry } | undefined;
       for (const list of this.#awake) {
         const entry = list.next();
-        // It is woken by a job, by one who gets in line, and by the end of its own calls.
+        // A ready job, a waiter that gets in line, and the end of a lease call of the list make it awake again.
         if (entry === undefined) this.#awake.delete(list);
         else if (first === undefined || entry.since < first.entry.since) first = { list, entry };
       }

@@ -3,38 +3,38 @@ import type { Change, ExtendResult, Extension, Lease, LeaseRef } from "../backen
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
 
-/** How often leases that should be over by what is known here are asked after, ms. */
+/** How often the backend is asked about leases that should have expired by the local clock, ms. */
 const CHECK_MS = 15_000;
 
-/** Most leases asked after in one call. */
+/** Most leases in one such call. */
 const BATCH = 1000;
 
-/** Cancels kept for jobs that are not known here: one may overtake the lease that it is about. */
+/** Cancel requests remembered for jobs without a lease here: such a change may arrive before the lease itself. */
 const EARLY_CANCELS = 1000;
 
-/** A lease that a remote worker got from this server and has not ended yet. */
+/** A lease that this server gave to a remote worker and that is not known to be over. */
 export interface HeldLease extends LeaseRef {
   readonly deliveries: number;
   readonly holder: LeaseHolder;
-  /** Its end, on the monotonic clock, as far as is known here. */
+  /** When it expires, as far as this server knows, ms on the monotonic clock. */
   until: number;
-  /** Whether its holder was told of the cancel. */
+  /** Whether its holder was told that cancel was requested. */
   isCanceled: boolean;
 }
 
-/** Whom a lease was given to. */
+/** A stream, or a worker that polls: what a lease was given to. */
 export interface LeaseHolder {
-  /** Its leases, by job. */
+  /** Its leases, by job id. */
   readonly held: Map<string, HeldLease>;
-  /** The lease is over, whatever ended it; it is not among `held` any more. */
+  /** Called when a lease is over, for whatever reason. It is not in `held` any more. */
   ended?(lease: HeldLease): void;
-  /** The cancel of its job was asked for. */
+  /** Called once when cancel was requested for the job. */
   canceled?(lease: HeldLease): void;
-  /** Its worker wrote to it: it lives. */
+  /** Called when the worker extended the lease or reported progress here, which shows that it is alive. */
   extended?(lease: HeldLease): void;
 }
 
-/** What the table is made of. */
+/** Dependencies of `HeldLeases`. */
 export interface HeldLeasesDeps {
   readonly leasing: Leasing;
   readonly clock: Clock;
@@ -42,8 +42,9 @@ export interface HeldLeasesDeps {
 }
 
 /**
- * Knows which leases the remote workers of this server hold. It learns of their ends from the writes that come here and
- * from the change log, which tells of those that went elsewhere; what both missed is found by asking now and then.
+ * The leases that remote workers got from this server. Their ends are learned from the settle calls that arrive here
+ * and from the change log, which also shows what other servers wrote. What both missed is found by asking the backend
+ * every `CHECK_MS` about the leases that should have expired.
  */
 export class HeldLeases {
   readonly #deps: HeldLeasesDeps;
@@ -56,9 +57,10 @@ export class HeldLeases {
     this.#deps = deps;
   }
 
-  /** A lease was given to this holder. */
+  /** Records that a lease was given to this holder. */
   add({ job, token, expiresInMs }: Lease, holder: LeaseHolder): HeldLease {
-    // The job may come back before we are told that its earlier lease is over. A repeated answer changes nothing.
+    // The job may be leased again before the end of its earlier lease is known here. A poll that is repeated by its
+    // request id adds the same lease again: the new entry replaces the equal old one.
     const earlier = this.#byJob.get(job.id);
     if (earlier !== undefined) this.remove(earlier);
     const until = this.#deps.clock.monotonic() + expiresInMs;
@@ -70,7 +72,7 @@ export class HeldLeases {
     return lease;
   }
 
-  /** The lease is over, or nobody's any more. */
+  /** Forgets a lease that is over or given up, and calls `ended` of its holder. */
   remove(lease: HeldLease): void {
     if (this.#byJob.get(lease.jobId) === lease) this.#byJob.delete(lease.jobId);
     if (lease.holder.held.get(lease.jobId) !== lease) return;
@@ -78,12 +80,12 @@ export class HeldLeases {
     lease.holder.ended?.(lease);
   }
 
-  /** How many are held. */
+  /** Number of leases held. */
   get size(): number {
     return this.#byJob.size;
   }
 
-  /** Changes were appended to the log. */
+  /** Called with what was appended to the change log. */
   changed(changes: readonly Change[]): void {
     for (const change of changes) {
       const lease = this.#byJob.get(change.jobId);
@@ -99,7 +101,7 @@ export class HeldLeases {
     }
   }
 
-  /** Writes that end leases were answered, whatever the answers were. */
+  /** Called when calls that settle these leases were answered. Whatever the outcomes, the leases are over. */
   settled(refs: readonly LeaseRef[]): void {
     for (const ref of refs) {
       const lease = this.#find(ref);
@@ -107,7 +109,7 @@ export class HeldLeases {
     }
   }
 
-  /** Extensions were answered. */
+  /** Called with the results of extensions, in the order of `items`. */
   extended(items: readonly Extension[], results: readonly ExtendResult[]): void {
     const now = this.#deps.clock.monotonic();
     items.forEach((item, index) => {
@@ -124,7 +126,7 @@ export class HeldLeases {
     });
   }
 
-  /** Asks after no leases any more. */
+  /** Stops asking the backend about leases. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

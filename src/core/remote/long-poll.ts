@@ -3,28 +3,35 @@ import type { Lease } from "../backend.js";
 import type { Clock } from "../clock.js";
 import type { Dispatcher, JobSelector } from "./dispatcher.js";
 
-/** Bytes of jobs after which an answer ends: with a last large one it stays below what clients take in one message. */
+/** Bytes of jobs after which an answer takes no more: with one large job on top it still fits a client's message. */
 const MAX_BYTES = 512 * 1024;
 
-/** What a poll asks for; times in ms. */
+/** A poll for jobs that passed its checks. Durations in ms. */
 export interface LongPollRequest extends JobSelector {
   readonly worker: string;
   readonly maxJobs: number;
-  /** 0: answers what is ready now. */
+  /** How long to wait for the first job. 0: only take what is ready now. */
   readonly waitMs: number;
   readonly leaseMs: number;
+  /** Makes the poll safe to repeat; see `LeaseRequest`. */
   readonly requestId: string | undefined;
 }
 
-/** One poll under way. */
+/** One poll in flight. */
 export interface LongPoll {
-  /** The leases; none when the time is over, the caller left, or another took its place. SERVER_DRAINING. */
+  /**
+   * Resolves to the leases: none when the wait is over, the caller left, or a repeat of the poll replaced it. Rejects
+   * with SERVER_DRAINING, or with what leasing failed with.
+   */
   readonly leases: Promise<readonly Lease[]>;
-  /** Ends it early: with nothing, or as the server drains. What was leased for it by then is answered all the same. */
+  /**
+   * Ends the poll early: REPLACED resolves to no leases, DRAINING rejects with SERVER_DRAINING. When a lease call is in
+   * flight and brings leases, the poll resolves to those instead.
+   */
   end(reason: "REPLACED" | "DRAINING"): void;
 }
 
-/** Waits in line until there is a job, the time is over, or `signal` is aborted. */
+/** Begins a poll: it waits in line until there is a job, the wait is over, or `signal` is aborted. */
 export function startLongPoll(
   dispatcher: Dispatcher,
   clock: Clock,
@@ -34,7 +41,7 @@ export function startLongPoll(
   const { worker, leaseMs, requestId, maxJobs, waitMs } = request;
   let end: LongPoll["end"] = () => {};
   const leases = new Promise<readonly Lease[]>((resolve, reject) => {
-    // What to do when the lease call that is under way for it brings nothing.
+    // Set once the poll has stopped waiting: how to end it if a lease call still in flight brings nothing.
     let finish: (() => void) | undefined;
     const stop = (finally_: () => void): void => {
       if (finish !== undefined) return;

@@ -7,21 +7,25 @@ import type { WorkerInfo } from "./worker-info.js";
 /** How long a worker is listed after its last poll, ms. */
 const LISTED_MS = 60_000;
 
-/** Most workers listed; of more, those that polled last. */
+/** Most workers listed. When there are more, those that polled longest ago are forgotten. */
 const MAX_POLLERS = 10_000;
 
-/** Workers looked at, at each poll, to forget those that are gone: more than can be added by it. */
+/** Workers checked at each poll whether they are gone. A poll adds at most one worker, so the checks keep up. */
 const SWEEP = 2;
 
-/** What is known of a worker that polls. */
+/** What is known about a worker that polls. */
 class Poller implements LeaseHolder {
   readonly held = new Map<string, HeldLease>();
+  /** Polls in flight. */
   waiting = 0;
+  /** When its last poll ended, ms on the monotonic clock. */
   seenAt = 0;
 
   constructor(
     readonly id: string,
+    /** Its first poll, ms since 1970. */
     readonly since: number,
+    /** Its latest poll. */
     public request: LongPollRequest,
   ) {}
 
@@ -30,11 +34,14 @@ class Poller implements LeaseHolder {
   }
 }
 
-/** The workers that poll, by name, and what they hold. Polls have no connection: they are known for a while only. */
+/**
+ * The workers that poll, by name, and the leases they hold. A poll keeps no connection that would show that its worker
+ * is gone, so a worker is forgotten `LISTED_MS` after its last poll, once it holds no lease.
+ */
 export class Pollers {
   readonly #clock: Clock;
   readonly #ids: IdGenerator;
-  /** The one that polled longest ago first. */
+  /** Least recent poll first, apart from workers that a sweep moved to the end. */
   readonly #byName = new Map<string, Poller>();
 
   constructor(clock: Clock, ids: IdGenerator) {
@@ -42,7 +49,7 @@ export class Pollers {
     this.#ids = ids;
   }
 
-  /** A poll begins; to be told when it ends. */
+  /** Records that a poll begins. Returns the function to call when it ends. */
   enter(request: LongPollRequest): () => void {
     const poller = this.#touch(request);
     poller.waiting++;
@@ -52,11 +59,12 @@ export class Pollers {
     };
   }
 
-  /** Who holds what this worker is answered. */
+  /** Returns the holder of the leases that this worker gets; one that is not listed when the worker is not known. */
   holder(worker: string): LeaseHolder {
     return this.#byName.get(worker) ?? { held: new Map() };
   }
 
+  /** Returns the workers that are not gone. */
   list(): readonly WorkerInfo[] {
     const now = this.#clock.monotonic();
     return [...this.#byName].flatMap(([name, poller]) => {
@@ -93,7 +101,7 @@ export class Pollers {
     for (const [name, poller] of this.#byName) {
       if (looked++ === SWEEP) return;
       this.#byName.delete(name);
-      // One that holds leases goes to the end, so that it does not hide those behind it.
+      // A worker that is not gone moves to the end, so that the next sweep reaches those behind it.
       if (!poller.isGone(now) && this.#byName.size < MAX_POLLERS) this.#byName.set(name, poller);
     }
   }

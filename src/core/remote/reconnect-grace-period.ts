@@ -3,25 +3,26 @@ import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 
-/** How long after the end of a stream its jobs are kept for a worker that comes back, ms. */
+/** How long after the end of a stream its leases are kept for a worker that may reconnect, ms. */
 export const RECONNECT_GRACE_MS = 10_000;
 
-/** How much longer than expected a lease must last after the grace to count as extended elsewhere, ms. */
+/** How much more of a lease than expected must be left after the grace period to count as extended elsewhere, ms. */
 const EXTENDED_MS = 250;
 
-/** What a grace is made of. */
+/** Dependencies of a grace period. */
 export interface ReconnectGracePeriodDeps {
   readonly leasing: Leasing;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whose worker is gone, for the log. */
+  /** Name of the worker that is gone, for the log. */
   readonly worker: string;
 }
 
 /**
- * Gives back, after `RECONNECT_GRACE_MS`, the leases that this holder has then still, but for those that were extended meanwhile
- * at another server: that shows in what is left of them. Then calls `done`. What is extended or ended here must be taken
- * from the holder before.
+ * After `RECONNECT_GRACE_MS`, releases the leases that the holder still has, then calls `done`. Leases that were
+ * extended at another server meanwhile are not released: they have more time left than they would have otherwise.
+ * Leases that are extended or settled at this server must be taken out of `held` by the caller. Cancelling the returned
+ * timer ends the grace period without a release.
  */
 export function startReconnectGracePeriod(
   deps: ReconnectGracePeriodDeps,
@@ -36,7 +37,7 @@ export function startReconnectGracePeriod(
     for (const [lease, expiresInMs] of await remaining()) left.set(lease, expiresInMs);
   }
 
-  /** What is left of each lease that is held. */
+  /** Resolves to the time left of each lease held, ms, without those that are lost. */
   async function remaining(): Promise<[HeldLease, number][]> {
     const leases = [...held.values()];
     if (leases.length === 0) return [];

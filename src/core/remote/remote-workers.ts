@@ -25,26 +25,27 @@ import {
 } from "./worker-requests.js";
 import { WorkerStream, type WorkerStreamEvent } from "./worker-stream.js";
 
-/** What the remote workers of a server are made of. */
+/** Dependencies of `RemoteWorkers`. */
 export interface RemoteWorkersDeps {
   readonly leasing: Leasing;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ids: IdGenerator;
-  /** The names of all queues, asked for when one is not known here yet. */
+  /** Resolves to all queues. Called when a worker names one that is not known here yet. */
   readonly queueNames: () => Promise<readonly SelectorQueue[]>;
 }
 
-/** Settings of them. */
+/** Settings of `RemoteWorkers`. */
 export interface RemoteWorkersOptions {
   readonly queuePolicy: QueuePolicy;
-  /** Length of a lease that asks for none, ms. */
+  /** How long a lease lasts when the worker names no length, ms. */
   readonly leaseMs: number;
 }
 
 /**
- * Workers outside of this process. They lease by streams and by polls, all from one line, and settle by calls that need
- * neither. `violations` may bring bad fields violations before; each operation refuses all of them with FIELD_INVALID.
+ * The workers outside of this process. They lease by streams and by polls, which share the wait lists of one
+ * dispatcher, and settle by calls that need neither. The `violations` of an operation may already hold bad fields that
+ * the caller found; the operation adds its own and refuses all of them together with FIELD_INVALID.
  */
 export class RemoteWorkers {
   readonly #deps: RemoteWorkersDeps;
@@ -55,7 +56,7 @@ export class RemoteWorkers {
   readonly #streams = new Set<WorkerStream>();
   readonly #pollers: Pollers;
   readonly #polls = new Set<LongPoll>();
-  /** Polls that wait, by worker and request id. */
+  /** Waiting polls that have a request id, by worker and request id. */
   readonly #requests = new Map<string, LongPoll>();
   #isDraining = false;
   #whenQuiet: (() => void) | undefined;
@@ -69,7 +70,10 @@ export class RemoteWorkers {
     this.#pollers = new Pollers(deps.clock, deps.ids);
   }
 
-  /** Leases jobs for a worker as it has room for them. QUEUE_NOT_FOUND, SERVER_DRAINING. */
+  /**
+   * Leases jobs for a worker whenever it has room, until `signal` is aborted. FIELD_INVALID, QUEUE_NOT_FOUND,
+   * SERVER_DRAINING.
+   */
   async *stream(
     request: StreamRequest,
     signal: AbortSignal,
@@ -97,7 +101,10 @@ export class RemoteWorkers {
     yield* stream.events(signal);
   }
 
-  /** Leases jobs that are ready, or waits for the first. QUEUE_NOT_FOUND, SERVER_DRAINING. */
+  /**
+   * Resolves to leases of jobs that are ready, or waits up to `waitMs` for the first; none when the wait is over.
+   * FIELD_INVALID, QUEUE_NOT_FOUND, SERVER_DRAINING.
+   */
   async poll(request: PollRequest, signal: AbortSignal, violations = new Violations()): Promise<readonly Lease[]> {
     checkPoll(violations, request);
     await this.#admit(request.queues);
@@ -120,7 +127,7 @@ export class RemoteWorkers {
     } finally {
       leave();
     }
-    // Nobody is there to take them; one who may come back for them finds them by the request id.
+    // The caller is gone, so nobody will run these jobs. With a request id they stay leased: a repeat gets them.
     if (signal.aborted && requestId === undefined) {
       this.#release(leases.map(({ job, token }) => ({ jobId: job.id, token })));
       return [];
@@ -129,19 +136,19 @@ export class RemoteWorkers {
     return leases;
   }
 
-  /** Ends leases with success. */
+  /** Completes jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
   async complete(items: readonly Completion[], violations = new Violations()): Promise<readonly Settlement[]> {
     checkCompletions(violations, items);
     return this.#settled(items, await this.#deps.leasing.complete(items));
   }
 
-  /** Ends leases with failure. */
+  /** Fails jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
   async fail(items: readonly FailureReport[], violations = new Violations()): Promise<readonly Settlement[]> {
     const failures = checkFailures(violations, items);
     return this.#settled(items, await this.#deps.leasing.fail(failures));
   }
 
-  /** Moves the ends of leases, and keeps progress. */
+  /** Extends leases and stores progress. Resolves to one result for each item, in order. FIELD_INVALID. */
   async extend(items: readonly Extension[], violations = new Violations()): Promise<readonly ExtendResult[]> {
     const extensions = checkExtensions(violations, items);
     const results = await this.#deps.leasing.extend(extensions);
@@ -149,42 +156,45 @@ export class RemoteWorkers {
     return results;
   }
 
-  /** Gives jobs back. */
+  /** Releases jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
   async release(items: readonly LeaseRef[], violations = new Violations()): Promise<readonly Settlement[]> {
     checkReleases(violations, items);
     return this.#settled(items, await this.#deps.leasing.release(items));
   }
 
-  /** How many streams are open, and how many workers poll. */
+  /** Number of open streams, and of workers that poll. */
   get counts(): { readonly streams: number; readonly polls: number } {
     let streams = 0;
     for (const stream of this.#streams) if (!stream.isEnded) streams++;
     return { streams, polls: this.#pollers.list().length };
   }
 
-  /** The workers known now, in no order. */
+  /** Returns the remote workers known now, in no particular order. */
   list(): readonly WorkerInfo[] {
     const streams = [...this.#streams].filter((stream) => !stream.isEnded).map((stream) => stream.info());
     return [...streams, ...this.#pollers.list()];
   }
 
-  /** Jobs of this queue may be ready. */
+  /** Called when jobs of this queue may be ready. */
   ready(queue: string): void {
     this.#dispatcher.ready(queue);
   }
 
-  /** Changes were appended to the log. */
+  /** Called with what was appended to the change log. */
   changed(batch: ChangeBatch): void {
-    // Without leases here, only a cancel that overtakes its lease matters.
+    // Without leases here, the only change that matters is a cancel request that arrives before its lease.
     if (batch.concernsWorkers || this.#leases.size > 0) this.#leases.changed(batch.changes);
   }
 
-  /** Takes the queues there are now. */
+  /** Replaces the list of existing queues. */
   update(queues: readonly SelectorQueue[]): void {
     this.#dispatcher.update(queues);
   }
 
-  /** Leases no more: streams are told, polls end, new ones are refused. Settling goes on. Idempotent. */
+  /**
+   * Stops leasing: streams get a `drain` event with `closesInMs`, waiting polls end with SERVER_DRAINING, and new
+   * streams and polls are refused. Settling goes on. Idempotent.
+   */
   drain(closesInMs: number): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
@@ -193,7 +203,7 @@ export class RemoteWorkers {
     for (const stream of [...this.#streams]) stream.drain(closesInMs);
   }
 
-  /** Resolves when no open stream has an unfinished lease, or after `timeoutMs`. */
+  /** Resolves when no open stream holds a lease any more, or after `timeoutMs`. */
   async quiet(timeoutMs: number): Promise<void> {
     if (timeoutMs <= 0 || this.#isQuiet()) return;
     await new Promise<void>((resolve) => {
@@ -207,7 +217,7 @@ export class RemoteWorkers {
     });
   }
 
-  /** Ends all streams with SERVER_DRAINING. Their leases stay: their workers may go on at another server. */
+  /** Ends all streams with SERVER_DRAINING. Their leases are kept: the workers may go on at another server. */
   async stop(): Promise<void> {
     this.drain(0);
     for (const stream of [...this.#streams]) stream.stop();
@@ -215,7 +225,7 @@ export class RemoteWorkers {
     await this.#release.idle();
   }
 
-  /** Refuses new workers while the server drains, and queues that do not exist: their workers would wait for ever. */
+  /** Throws SERVER_DRAINING while draining, and QUEUE_NOT_FOUND for a missing queue: its worker would wait for ever. */
   async #admit(queues: readonly string[]): Promise<void> {
     if (queues.some((name) => !this.#dispatcher.knows(name))) {
       const names = new Set((await this.#deps.queueNames()).map(({ name }) => name));
@@ -225,11 +235,16 @@ export class RemoteWorkers {
     if (this.#isDraining) throw serverDraining();
   }
 
+  /**
+   * Ends an earlier poll with this request id that still waits. Resolves to the leases that an earlier one got and that
+   * are still held; `max: 0` leases no others.
+   */
   #answeredBefore(worker: string, requestId: string, leaseMs: number): Promise<readonly Lease[]> {
     this.#requests.get(JSON.stringify([worker, requestId]))?.end("REPLACED");
     return this.#deps.leasing.lease({ queues: [], types: [], max: 0, leaseMs, worker, requestId });
   }
 
+  /** Waits in line, where `drain` and a repeat of the poll can end it. */
   async #wait(
     request: Parameters<typeof startLongPoll>[2],
     requestId: string | undefined,

@@ -1,64 +1,76 @@
 import type { Lease } from "../backend.js";
 import { createQueueSelector, type QueuePolicy, type QueueSelector, type SelectorQueue } from "../selector.js";
 
-/** Most lease calls under way for one list. */
+/** Most lease calls in flight for one list. */
 const MAX_CALLS = 8;
 
-/** Most jobs of one hand-out. */
+/** Most jobs in one lease call when several waiters share the list. */
 const MAX_PORTION = 1000;
 
-/** Somebody who takes leases. */
+/** A stream or a poll that waits for leases. */
 export interface Waiter {
+  /** The name it leases under. */
   readonly worker: string;
   readonly leaseMs: number;
+  /** Makes its lease call safe to repeat; see `LeaseRequest`. */
   readonly requestId?: string | undefined;
-  /** Bytes of jobs after which one hand-out ends. */
+  /** Bytes of jobs after which one lease call takes no more. */
   readonly maxBytes: number;
-  /** Most jobs it takes now; 0: none, but it keeps its place. */
+  /** Returns how many jobs it takes now. 0: none, but it keeps its place in line. */
   room(): number;
-  /** Takes what was leased for it, and is out of line with it. Once it has left: what came too late, be it nothing. */
+  /**
+   * Called with the leases made for it; it is then out of line. After it has left, called once more when a lease call
+   * was in flight, even if that brought no lease.
+   */
   take(leases: readonly Lease[]): void;
-  /** Nothing is ready. Only told to those who have this. */
+  /** Called while it is in line and no job is ready. A waiter without this method just keeps waiting. */
   dry?(): void;
-  /** Leasing for it failed. It is out of line with it; one that has no such method stays and is served again. */
+  /** Called when leasing for it failed; it is then out of line. Without this method it stays in line. */
   fail?(error: unknown): void;
 }
 
-/** A waiter and where it stands. */
+/** A waiter and its place in line. */
 export interface WaitListEntry {
   readonly waiter: Waiter;
-  /** When it got in line: smaller is earlier. */
+  /** Number of its arrival in line: a smaller one was earlier. */
   since: number;
-  /** Whether a lease call is under way for it. */
+  /** Whether a lease call for it is in flight. */
   isBusy: boolean;
+  /** Whether it has left for good. */
   hasLeft: boolean;
 }
 
 /**
- * Those who want the same jobs, in the order in which they came. The first one that has room is served and leaves the
- * line; it comes back at its end.
+ * The waiters that want the same queues and types, in the order in which they got in line. The first that has room is
+ * served; when it gets leases it is out of line, and gets in again at the end.
  *
- * A hand-out begins with one job each, so that a handful of jobs is spread over all, and doubles with every round in
- * which there was enough, so that a backlog moves in few calls. A list is dry from an answer with no job on, until it is
- * woken.
+ * Each waiter first gets one job at a time, so that a few jobs are spread over all of them. The number doubles with
+ * every round in which there were enough jobs, so that a backlog moves in few calls. A list becomes dry when a lease
+ * call brings no job, and stays dry until it is woken.
  */
 export class WaitList {
+  /** Says in which order the queues are asked for jobs. */
   readonly selector: QueueSelector;
   readonly types: readonly string[];
   /** Waiters that are members, in line or not. */
   members = 0;
   readonly #names: ReadonlySet<string>;
   readonly #line = new Set<WaitListEntry>();
-  /** Those in line who want to be told that there is nothing. */
+  /** The waiters in line that have `dry`. */
   readonly #impatient = new Set<WaitListEntry>();
+  /** Whether no lease call is worth making until the next wake. */
   #isDry = false;
+  /** Number of wakes so far: shows whether one came during a lease call. */
   #wakes = 0;
+  /** Lease calls in flight. */
   #calls = 0;
-  /** Calls in a row that brought jobs: so many may be under way. */
+  /** Lease calls in a row that brought jobs. As many calls, 1 to `MAX_CALLS`, may be in flight. */
   #streak = 0;
+  /** Most jobs that one waiter gets in this round. */
   #portion = 1;
-  /** Hand-outs of this round, and how many it has: one for each that stood in line at the start of it, or of an earlier. */
+  /** Waiters served in this round. */
   #served = 0;
+  /** How many make a round: the most that were in line at the start of a round since the list was dry last. */
   #round = 0;
 
   constructor(queues: readonly string[], types: readonly string[], policy: QueuePolicy) {
@@ -67,23 +79,23 @@ export class WaitList {
     this.selector = createQueueSelector(policy);
   }
 
-  /** The queues it names; "" alone when it takes from all. */
+  /** The queues it names, or only "" when it takes from every queue. */
   get keys(): Iterable<string> {
     return this.#names.size === 0 ? [""] : this.#names;
   }
 
-  /** Takes the queues there are now. */
+  /** Replaces the list of existing queues. */
   update(queues: readonly SelectorQueue[]): void {
     this.selector.update(queues.filter(({ name }) => this.#names.size === 0 || this.#names.has(name)));
   }
 
-  /** There may be a job. */
+  /** Called when a job may be ready: the list is not dry any more. */
   wake(): void {
     this.#wakes++;
     this.#isDry = false;
   }
 
-  /** Nobody is served until it is woken. */
+  /** Makes the list dry: no waiter is served until the next wake. The size of portions starts again at 1. */
   rest(): void {
     this.#isDry = true;
     this.#streak = 0;
@@ -92,7 +104,7 @@ export class WaitList {
     this.#round = 0;
   }
 
-  /** Puts an entry at the end. False: it is in line already. */
+  /** Puts an entry at the end of the line. Returns false when it is in line already. */
   enter(entry: WaitListEntry): boolean {
     if (this.#line.has(entry)) return false;
     this.#line.add(entry);
@@ -100,31 +112,35 @@ export class WaitList {
     return true;
   }
 
+  /** Takes an entry out of line. */
   remove(entry: WaitListEntry): void {
     this.#line.delete(entry);
     this.#impatient.delete(entry);
   }
 
-  /** Whose turn it is; undefined: nobody's for now. */
+  /** Returns the entry to serve next, or undefined when there is none for now. */
   next(): WaitListEntry | undefined {
     if (this.#isDry || this.#calls >= Math.max(1, Math.min(MAX_CALLS, this.#streak))) return undefined;
     for (const entry of this.#line) if (!entry.isBusy && entry.waiter.room() > 0) return entry;
     return undefined;
   }
 
-  /** How many jobs the one whose turn it is gets, of those it has room for. */
+  /** Returns how many jobs to lease for a waiter with this much room. One that is alone on the list gets all of it. */
   portion(room: number): number {
     return this.members <= 1 ? room : Math.min(room, this.#portion);
   }
 
-  /** A lease call begins. Answers what `end` wants to know. */
+  /** Called when a lease call for this entry begins. Returns the `wakes` to hand to `end`. */
   begin(entry: WaitListEntry): number {
     entry.isBusy = true;
     this.#calls++;
     return this.#wakes;
   }
 
-  /** A lease call ended: with leases the entry is out of line, else it stays where it is. */
+  /**
+   * Called when the lease call of this entry has ended. With leases the entry is out of line; without, it keeps its
+   * place, and the list becomes dry unless it was woken during the call.
+   */
   end(entry: WaitListEntry, leases: readonly Lease[], wakes: number): void {
     entry.isBusy = false;
     this.#calls--;
@@ -143,6 +159,7 @@ export class WaitList {
     this.remove(entry);
   }
 
+  /** Calls `dry` of the waiters in line when the list is dry. */
   tellIfDry(): void {
     if (!this.#isDry) return;
     for (const entry of [...this.#impatient]) entry.waiter.dry?.();

@@ -1,21 +1,21 @@
-/** How a worker takes its jobs: inside the server, by a stream, by polls. */
+/** How a worker gets its jobs: inside the server process, by a stream, or by polls. */
 export type WorkerKind = "BUILT_IN" | "STREAM" | "POLL";
 
-/** Somebody who runs jobs, as this server knows it. */
+/** A worker as this server knows it. */
 export interface WorkerInfo {
-  /** Unique on this server; later ones are larger, by `compareIds`. */
+  /** Unique on this server. A later worker has a larger id, by `compareIds`. */
   readonly id: string;
   /** The name it leases under. */
   readonly name: string;
   readonly kind: WorkerKind;
-  /** Empty: all. */
+  /** The queues it takes jobs from. Empty: all. */
   readonly queues: readonly string[];
   readonly types: readonly string[];
-  /** Most jobs at the same time. */
+  /** Most jobs it takes: at the same time, or with one poll. */
   readonly capacity: number;
-  /** Jobs that it runs. */
+  /** Ids of the jobs it holds a lease of. */
   readonly jobIds: readonly string[];
   readonly leaseMs: number;
-  /** Since when it is known, ms since 1970. */
+  /** When this server first knew it, ms since 1970. */
   readonly since: number;
 }

@@ -5,39 +5,40 @@ import type { Violations } from "../../model/violations.js";
 import type { Completion, Extension, Failure, LeaseRef } from "../backend.js";
 import type { JobSelector } from "./dispatcher.js";
 
-/** What a worker says of itself; times in ms. */
+/** What streams and polls have in common. Durations in ms. */
 export interface WorkerRequest extends JobSelector {
+  /** The name it leases under. */
   readonly worker: string;
-  /** Default: the lease of the server. */
+  /** Default: the server's LEASE_DURATION. */
   readonly leaseMs?: number | undefined;
 }
 
-/** A stream of jobs. */
+/** Request for a stream of jobs. */
 export interface StreamRequest extends WorkerRequest {
-  /** 0: 1. */
+  /** Most leases at the same time. 0 means 1. */
   readonly maxInFlight: number;
 }
 
-/** A poll for jobs. */
+/** Request of a poll for jobs. */
 export interface PollRequest extends WorkerRequest {
-  /** 0: 1. */
+  /** Most jobs in the answer. 0 means 1. */
   readonly maxJobs: number;
-  /** Default 0. */
+  /** How long to wait for the first job. Default 0: only what is ready now. */
   readonly waitMs?: number | undefined;
-  /** "": none. */
+  /** Makes the poll safe to repeat; see `LeaseRequest`. "" means none. */
   readonly requestId?: string | undefined;
 }
 
-/** A failure as a worker reports it. */
+/** A failure as a worker reports it; `Leasing` adds the jitter. */
 export type FailureReport = Omit<Failure, "jitter">;
 
-/** Checks what streams and polls have in common. */
+/** Checks what streams and polls have in common, then throws FIELD_INVALID if anything was wrong. */
 function checkWorker(violations: Violations, { worker, queues, types, leaseMs }: WorkerRequest): void {
   violations.text("worker", worker, 1, LIMITS.workerLength);
   violations.duration("lease", leaseMs, LIMITS.minLeaseMs, LIMITS.maxLeaseMs);
   violations.count("queues", queues, 0, LIMITS.filterEntries);
   violations.count("types", types, 1, LIMITS.filterEntries);
-  // Of a list that is too long, the length is enough to tell.
+  // In a list that is too long, only the length is reported.
   if (queues.length <= LIMITS.filterEntries) {
     queues.forEach((name, index) => {
       violations.queueName(`queues[${index}]`, name);
@@ -51,13 +52,13 @@ function checkWorker(violations: Violations, { worker, queues, types, leaseMs }:
   violations.throwIfAny();
 }
 
-/** Checks a stream. */
+/** Checks the request for a stream. Throws FIELD_INVALID. */
 export function checkStream(violations: Violations, request: StreamRequest): void {
   violations.integer("maxInFlight", request.maxInFlight, 0, LIMITS.maxInFlight);
   checkWorker(violations, request);
 }
 
-/** Checks a poll. */
+/** Checks the request of a poll. Throws FIELD_INVALID. */
 export function checkPoll(violations: Violations, request: PollRequest): void {
   violations.integer("maxJobs", request.maxJobs, 0, LIMITS.batch);
   violations.duration("wait", request.waitMs, 0, LIMITS.waitMs);
@@ -65,7 +66,7 @@ export function checkPoll(violations: Violations, request: PollRequest): void {
   checkWorker(violations, request);
 }
 
-/** Checks the items of a batch; of one of a wrong size, the size is enough to tell. */
+/** Checks the job ids and lease tokens of a batch. Of a batch that is too large, only the size is reported. */
 function checkRefs(violations: Violations, field: string, refs: readonly LeaseRef[]): void {
   violations.count(field, refs, 1, LIMITS.batch);
   if (refs.length > LIMITS.batch) violations.throwIfAny();
@@ -77,7 +78,7 @@ function checkRefs(violations: Violations, field: string, refs: readonly LeaseRe
   violations.leave();
 }
 
-/** Checks completions. */
+/** Checks completions. Throws FIELD_INVALID. */
 export function checkCompletions(violations: Violations, items: readonly Completion[]): void {
   checkRefs(violations, "completions", items);
   items.forEach(({ result }, index) => {
@@ -88,7 +89,7 @@ export function checkCompletions(violations: Violations, items: readonly Complet
   violations.throwIfAny();
 }
 
-/** Checks failures; answers them with their texts cut to what is kept. */
+/** Checks failures, or throws FIELD_INVALID. Returns them with error texts cut to the length that is stored. */
 export function checkFailures(violations: Violations, items: readonly FailureReport[]): readonly FailureReport[] {
   checkRefs(violations, "failures", items);
   items.forEach(({ retry }, index) => {
@@ -100,7 +101,7 @@ export function checkFailures(violations: Violations, items: readonly FailureRep
   return items.map((item) => ({ ...item, error: cutText(item.error, LIMITS.errorLength).toWellFormed() }));
 }
 
-/** Checks extensions; answers them with their texts cut to what is kept. */
+/** Checks extensions, or throws FIELD_INVALID. Returns them with progress messages cut to the length that is stored. */
 export function checkExtensions(violations: Violations, items: readonly Extension[]): readonly Extension[] {
   checkRefs(violations, "extensions", items);
   items.forEach(({ leaseMs, progress }, index) => {
@@ -124,7 +125,7 @@ export function checkExtensions(violations: Violations, items: readonly Extensio
   }));
 }
 
-/** Checks releases. */
+/** Checks releases. Throws FIELD_INVALID. */
 export function checkReleases(violations: Violations, items: readonly LeaseRef[]): void {
   checkRefs(violations, "releases", items);
   violations.throwIfAny();

@@ -11,21 +11,25 @@ import type { HeldLease, HeldLeases, LeaseHolder } from "./held-leases.js";
 import { startReconnectGracePeriod } from "./reconnect-grace-period.js";
 import type { WorkerInfo } from "./worker-info.js";
 
-/** The longest silence on a stream, ms. */
+/** Longest silence on a stream, ms: then a heartbeat is sent. */
 export const STREAM_HEARTBEAT_MS = 15_000;
 
-/** What may be leased ahead of the reader at the most: so many jobs, and the job that brings them to so many bytes. */
+/**
+ * Limits of what is leased at once for a reader that waits: a number of jobs, and bytes of jobs after which no more are
+ * leased (the last job may go over).
+ */
 const MAX_AHEAD = 100;
 const MAX_AHEAD_BYTES = 64 * 1024;
 
-/** What a stream asks for; times in ms. */
+/** A request for a stream that passed its checks. Durations in ms. */
 export interface WorkerStreamRequest extends JobSelector {
   readonly worker: string;
+  /** Most leases at the same time, 1 or more. */
   readonly maxInFlight: number;
   readonly leaseMs: number;
 }
 
-/** One message of a stream. */
+/** One event of a stream. `at` is in ms since 1970. */
 export type WorkerStreamEvent =
   | { readonly kind: "session"; readonly id: string; readonly leaseMs: number; readonly maxInFlight: number }
   | { readonly kind: "lease"; readonly lease: Lease }
@@ -33,7 +37,7 @@ export type WorkerStreamEvent =
   | { readonly kind: "drain"; readonly closesInMs: number }
   | { readonly kind: "heartbeat"; readonly at: number };
 
-/** What a stream is made of. */
+/** Dependencies of a stream. */
 export interface WorkerStreamDeps {
   readonly leasing: Leasing;
   readonly dispatcher: Dispatcher;
@@ -41,24 +45,26 @@ export interface WorkerStreamDeps {
   readonly release: BackgroundRelease;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told when a lease on a stream is over, or the stream is. */
+  /** Called when a lease of the stream is over, and when its reader has left. */
   readonly changed: (stream: WorkerStream) => void;
 }
 
 /**
- * One worker's stream. It leases only while its reader waits for more, so that a slow reader has little leased for it
- * that it has not taken; and never more than `maxInFlight` leases that are not over.
+ * The stream of one worker. It leases only while its reader waits for an event, so that few jobs are leased for a slow
+ * reader before it takes them, and it never holds more than `maxInFlight` leases.
  *
- * Open until its reader leaves or the server drains, then in its grace while it holds leases: those that nobody extends
- * or ends in that time are given back.
+ * It is open until its reader leaves, or until it has drained. If it still holds leases when the reader has left, a
+ * grace period begins: leases that are neither extended nor settled in that time are released.
  */
 export class WorkerStream implements LeaseHolder {
   readonly held = new Map<string, HeldLease>();
   readonly #deps: WorkerStreamDeps;
   readonly #waker = new Waker();
-  /** Leased, and not sent yet. */
+  /** Leases that the reader has not taken yet. */
   #unsent: Lease[] = [];
+  /** Leases with a cancel request that the reader has not been told of yet. */
   #cancels: HeldLease[] = [];
+  /** Whether the reader waits for an event. */
   #isReading = false;
   #drain: { readonly closesInMs: number } | undefined;
   #isEnded = false;
@@ -74,7 +80,10 @@ export class WorkerStream implements LeaseHolder {
     this.#deps = deps;
   }
 
-  /** The messages: `session`, a heartbeat, then what happens. Ends when `signal` is aborted; SERVER_DRAINING. */
+  /**
+   * The events: `session`, a heartbeat, then events as they occur. Returns when `signal` is aborted, and throws
+   * SERVER_DRAINING at the end of a drain.
+   */
   async *events(signal: AbortSignal): AsyncGenerator<WorkerStreamEvent> {
     const { clock, dispatcher } = this.#deps;
     const { worker, leaseMs, maxInFlight } = this.request;
@@ -110,7 +119,8 @@ export class WorkerStream implements LeaseHolder {
           silentSince = clock.monotonic();
           continue;
         }
-        // The calls that have arrived by now go first: a poll needs two for a job, a stream one, and both should get theirs.
+        // Lets calls that have arrived by now run first. A polling worker makes two calls for each job, a stream worker
+        // only one: without this turn, streams would take the share of the polls.
         if (!member.isAlone) await yieldToEventLoop();
         this.#isReading = true;
         if (this.#room() > 0) member.want();
@@ -123,7 +133,7 @@ export class WorkerStream implements LeaseHolder {
     }
   }
 
-  /** What it takes, and what it runs. */
+  /** Returns what is known about the worker of this stream. */
   info(): WorkerInfo {
     const { worker, queues, types, maxInFlight, leaseMs } = this.request;
     const jobIds = [...this.held.keys()];
@@ -140,29 +150,29 @@ export class WorkerStream implements LeaseHolder {
     };
   }
 
-  /** Whether its reader is gone. */
+  /** Whether its reader has left. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** Whether it is over: its reader is gone, and it holds nothing any more. */
+  /** Whether its reader has left and it holds no lease any more. */
   get isOver(): boolean {
     return this.#isEnded && this.held.size === 0;
   }
 
-  /** Whether nothing on it is waited for: it ended, or holds nothing. */
+  /** Whether a drain need not wait for it: its reader has left, or it holds no lease. */
   get isQuiet(): boolean {
     return this.#isEnded || this.held.size === 0;
   }
 
-  /** Leases no more, and tells the reader; the stream ends when its leases do, or is stopped. */
+  /** Stops leasing and tells the reader. The stream ends when its last lease is over, or with `stop`. */
   drain(closesInMs: number): void {
     this.#drain ??= { closesInMs };
     this.#releaseUnsent();
     this.#waker.wake();
   }
 
-  /** Ends the stream, and its grace: leases that are held stay until they end by themselves. */
+  /** Ends the stream, or its grace period. Leases that were sent are kept: the worker may settle them elsewhere. */
   stop(): void {
     this.#isStopped = true;
     this.#drain ??= { closesInMs: 0 };
@@ -178,17 +188,18 @@ export class WorkerStream implements LeaseHolder {
   }
 
   canceled(lease: HeldLease): void {
-    // What was not sent is given back at once, which acknowledges the cancel.
+    // A job that was not sent is released at once, which acknowledges the cancel.
     if (this.#unsent.some(({ token }) => token === lease.token)) this.#release([lease]);
     else this.#cancels.push(lease);
     this.#waker.wake();
   }
 
   extended(lease: HeldLease): void {
-    // Its worker lives and has it by now in another way: it comes back by its own end only.
+    // The worker is alive and keeps the lease without this stream: the grace period must not release it.
     if (this.#isEnded) this.#forget([lease]);
   }
 
+  /** How many jobs may be leased for it now. */
   #room(): number {
     if (!this.#isReading || this.#drain !== undefined || this.#unsent.length > 0) return 0;
     return Math.min(MAX_AHEAD, this.request.maxInFlight - this.held.size);
@@ -213,12 +224,13 @@ export class WorkerStream implements LeaseHolder {
       if (held === undefined) continue;
       const expiresInMs = Math.floor(held.until - this.#deps.clock.monotonic());
       if (expiresInMs > 0) return { kind: "lease", lease: { ...lease, expiresInMs } };
-      // Its reader was away for the whole of the lease.
+      // The lease expired before its reader came for it.
       this.#release([held]);
     }
     return undefined;
   }
 
+  /** Takes a lease that is over out of those to be sent. */
   #drop({ token }: HeldLease): void {
     if (this.#unsent.length > 0) this.#unsent = this.#unsent.filter((lease) => lease.token !== token);
   }
@@ -227,12 +239,13 @@ export class WorkerStream implements LeaseHolder {
     this.#release(this.#unsent.flatMap(({ job }) => this.held.get(job.id) ?? []));
   }
 
-  /** Releases leases; they are not held any more. */
+  /** Forgets leases and releases them in the background. */
   #release(leases: readonly HeldLease[]): void {
     this.#forget(leases);
     this.#deps.release(leases);
   }
 
+  /** Holds these leases no more, without releasing them. */
   #forget(leases: readonly HeldLease[]): void {
     for (const lease of leases) this.#deps.leases.remove(lease);
   }
