@@ -8,41 +8,41 @@ const MAX_SILENCE_MS = 40_000;
 
 /** Settings of one call. */
 export interface CallSettings {
-  /** Ends the call; it then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How calls are made; durations in ms. */
+/** Settings of all calls of a client. Durations in ms. */
 export interface CallerOptions {
   /** Sent with every call, as in `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** After which a call that streams nothing fails with DEADLINE_EXCEEDED. Default 30,000. */
+  /** How long one try of a unary call may take before it fails with DEADLINE_EXCEEDED. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /**
-   * How long a call that may be repeated is tried again while the server is away or draining. Default 10,000; 0: not at
-   * all. Creates are among them: they carry a request id.
+   * For how long a call that is safe to repeat is retried while the server is away or drains (UNAVAILABLE). Creates are
+   * among them, as they carry a request id. Default 10,000. 0: no retries.
    */
   readonly retryMs?: number | undefined;
-  /** Told when a call or a watch found no server and is tried again. */
+  /** Called with the error of a failed try, before a call or a watch is tried again. */
   readonly onRetry?: ((error: TaskQueueError) => void) | undefined;
 }
 
-/** Makes calls, and tries again those that may be. */
+/** Makes calls, and retries those that are safe to repeat. Its errors are `TaskQueueError`s. */
 export interface Caller {
-  /** Whether calls are tried again at all. */
+  /** Whether calls are retried at all. */
   readonly retries: boolean;
-  /** Calls once. */
+  /** Makes a unary call, without retries. */
   once<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
-  /** Calls, and again while the server is away. Only for calls that are harmless to repeat. */
+  /** Makes a unary call, and retries it while the server is away. Only for calls that are safe to repeat. */
   repeatable<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
   /**
-   * Reads a stream, and opens it again whenever it breaks, with a wait that grows with every failure in a row. Throws
-   * what is no passing trouble; returns when the server ends the stream in order.
+   * Reads a stream, and opens it again whenever it breaks, without a limit, after a wait that grows with every failure
+   * in a row. Throws an error for which the same call would fail again; returns when the server ends the stream.
    */
   resumed<T>(open: (options: CallOptions) => AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T>;
 }
 
-/** Makes a caller. */
+/** Creates a caller. */
 export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, onRetry }: CallerOptions): Caller {
   async function once<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings = {}): Promise<T> {
     signal?.throwIfAborted();
@@ -83,7 +83,7 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
           signal?.throwIfAborted();
           const iterator = open({ ...(headers && { headers }), signal: either })[Symbol.asyncIterator]();
           for (;;) {
-            // Only while we wait: a reader may take its time.
+            // Counts only while we wait for the server: the reader may take its time between messages.
             timer = setTimeout(() => broken.abort(), MAX_SILENCE_MS);
             const result = await iterator.next();
             clearTimeout(timer);
@@ -100,7 +100,7 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
           await wait(retryWait(failures, error.retryAfterMs), signal);
         } finally {
           clearTimeout(timer);
-          // Also when the reader leaves: the connection of the stream must not stay.
+          // Also when the reader leaves the loop: the stream must not stay open.
           broken.abort();
         }
       }

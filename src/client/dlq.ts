@@ -7,26 +7,26 @@ import type { Caller, CallSettings } from "./calls.js";
 import { fromJob, type Job, type JobPage } from "./job.js";
 import { presentJob } from "./present.js";
 
-/** How to treat the chosen dead jobs, and how to make the call. */
+/** Settings of a bulk operation on dead jobs, and of its call. */
 export interface BulkCall extends BulkOptions, CallSettings {}
 
-/** Looks into the dead-letter queue, replays and deletes. Errors are `TaskQueueError`s. */
+/** Lists, replays and deletes jobs of the dead-letter queue. Errors are `TaskQueueError`s. */
 export interface DlqClient {
-  /** The latest death first within a queue. */
+  /** Resolves to one page of dead jobs, the latest to die first within a queue. */
   list(filter?: Omit<JobFilter, "statuses">, call?: CallSettings): Promise<JobPage>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Resolves to a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   get(id: string, call?: CallSettings): Promise<Job>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Makes a dead job PENDING again, and resolves to it. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   replay(id: string, call?: CallSettings): Promise<Job>;
-  /** The oldest death first; answers how many. */
+  /** Replays the dead jobs that match, the first to die first. Resolves to how many. */
   replayMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Deletes a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   delete(id: string, call?: CallSettings): Promise<void>;
-  /** Deletes; the oldest death first; answers how many. */
+  /** Deletes the dead jobs that match, the first to die first. Resolves to how many. */
   purgeMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
 }
 
-/** Makes the operations on dead jobs. */
+/** Creates the client of DlqService. */
 export function createDlqClient(transport: Transport, caller: Caller): DlqClient {
   const rpc = createClient(DlqService, transport);
   const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false }: BulkOptions) => {

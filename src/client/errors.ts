@@ -3,10 +3,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { TaskQueueError } from "../model/errors.js";
 
-/** What transports make of a connection that broke, besides UNAVAILABLE. The server answers none of these by itself. */
+/** Codes that transports report for a broken connection, besides UNAVAILABLE. The server itself sends none of these. */
 const BROKEN: ReadonlySet<Code> = new Set([Code.Aborted, Code.Canceled, Code.Unknown]);
 
-/** What a call threw, as callers see it. */
+/** Returns what a call threw as a `TaskQueueError`: with the server's reason, or the gRPC code when there is none. */
 export function toTaskQueueError(thrown: unknown): TaskQueueError {
   if (thrown instanceof TaskQueueError) return thrown;
   const error = ConnectError.from(thrown);
@@ -24,7 +24,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
   });
 }
 
-/** Codes that say: the call itself is at fault, or the state of what it is about. The same call fails again. */
+/** Codes for which the same call would fail again: the call, or the state of what it is about, is at fault. */
 const FOR_GOOD: ReadonlySet<string> = new Set([
   "INVALID_ARGUMENT",
   "NOT_FOUND",
@@ -36,16 +36,17 @@ const FOR_GOOD: ReadonlySet<string> = new Set([
   "PERMISSION_DENIED",
 ]);
 
-/** Whether the same call may succeed later: the server is away, draining, or has no room now. */
+/** Whether the same call may succeed later, as when the server is away, drains, or has no room now. */
 export function isPassing({ code }: TaskQueueError): boolean {
   return !FOR_GOOD.has(code);
 }
 
+/** Returns the name of a code as gRPC writes it, as in `NOT_FOUND`. */
 function codeName(code: Code): string {
   return (Code[code] ?? String(code)).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 }
 
-/** The path of a field as this library has it; what stands in quotes is a key of the caller's and stays. */
+/** Returns the path of a field in camelCase. What is in quotes is a key of the caller's and is left as it is. */
 function toCamelCase(field: string): string {
   return field.replace(/"[^"]*"|_([a-z])/g, (part, letter?: string) => letter?.toUpperCase() ?? part);
 }

@@ -1,4 +1,4 @@
-/** What both entry points share. */
+/** What both entry points, for Node and for browsers, export. */
 export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
 export type { JsonValue } from "../model/handler.js";
 export type { AttemptError, Backoff, JobStatus, Progress } from "../model/job.js";

@@ -17,13 +17,13 @@ export type { Logger } from "../model/logger.js";
 export * from "./exports.js";
 export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";
 
-/** A client that holds a connection. */
+/** A client with a connection of its own. */
 export interface NodeClient extends TaskQueueClient {
-  /** Closes the connection; calls under way fail. An idle connection does not keep the process alive. Idempotent. */
+  /** Closes the connection; calls in flight fail. An idle connection does not keep the process alive. Idempotent. */
   close(): void;
 }
 
-/** Makes a client of the server at this address. Connects with the first call, and again when the connection breaks. */
+/** Creates a client of the server at this URL. Connects at the first call, and again when the connection broke. */
 export function createClient(url: string, options: CallerOptions = {}): NodeClient {
   const { transport, close } = createNodeTransport(url);
   return { ...createTransportClient(transport, options), close };

@@ -5,7 +5,7 @@ import type { JsonValue } from "../model/handler.js";
 import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
 import { fromPayloadKind } from "./json.js";
 
-/** What can change about a job. Times in ms since 1970. */
+/** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
 export interface JobState {
   readonly queue: string;
   readonly type: string;
@@ -14,14 +14,17 @@ export interface JobState {
   readonly priority: number;
   /** +1 at every visible change, from 1. */
   readonly revision: number;
+  /** Retries used since it was created or replayed. */
   readonly retryCount: number;
+  /** How often it was leased to a worker. */
   readonly deliveries: number;
+  /** How often its lease ran out before it was settled, since it was created or replayed. */
   readonly lostLeases: number;
-  /** What the last failed attempt said; "" before. */
+  /** Error text of the last failed attempt; "" before the first failure. */
   readonly error: string;
   readonly progress: Progress | undefined;
   readonly cancelRequested: boolean;
-  /** Who runs it or ran it last; "" before. */
+  /** Name of the worker that runs it or ran it last; "" before. */
   readonly worker: string;
   readonly runAfter: number;
   readonly startedAt: number | undefined;
@@ -33,11 +36,11 @@ export interface Job extends JobState {
   readonly id: string;
   /** A JSON value, bytes, or undefined. */
   readonly payload: JsonValue | Uint8Array | undefined;
-  /** What its handler returned, once DONE: a JSON value, bytes, or undefined. */
+  /** What its handler returned, set once it is DONE: a JSON value, bytes, or undefined. */
   readonly result: JsonValue | Uint8Array | undefined;
   readonly maxRetries: number;
   readonly backoff: Backoff;
-  /** Longest attempt; 0: no limit. */
+  /** Longest run of one attempt. 0: no limit. */
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
   /** The last 10 failed attempts, oldest first. */
@@ -49,7 +52,7 @@ export interface Job extends JobState {
 /** One page of a listing. */
 export interface JobPage {
   readonly jobs: readonly Job[];
-  /** Asks for the next page; "" when there is none. */
+  /** Put it into the filter to get the next page. "" when there is none. */
   readonly nextPageToken: string;
 }
 
@@ -58,16 +61,16 @@ export interface JobChange extends JobState {
   readonly jobId: string;
   /** When it changed, ms since 1970. */
   readonly at: number;
-  /** Whether the job was deleted; the rest is then its last state. */
+  /** Whether the job was deleted. The other fields are then its last state. */
   readonly deleted: boolean;
 }
 
-/** Statuses as a filter of a request has them. */
+/** Converts statuses for the filter of a request. */
 export function toStatuses(statuses: Iterable<JobStatus> = []): JobStatusPb[] {
   return [...statuses].map((status) => JobStatusPb[status] ?? JobStatusPb.UNSPECIFIED);
 }
 
-/** A job as it came. */
+/** Converts a job from its message. */
 export function fromJob(job: JobPb): Job {
   return {
     id: job.id,
@@ -92,7 +95,7 @@ export function fromJob(job: JobPb): Job {
   };
 }
 
-/** A change as it came. */
+/** Converts a change of a job from its message. */
 export function fromChange(change: JobChangePb): JobChange {
   return { jobId: change.jobId, ...fromState(change), at: toMs(change.time) ?? 0, deleted: change.deleted };
 }

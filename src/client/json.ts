@@ -5,10 +5,10 @@ import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
 import { toJsonText } from "../model/text.js";
 
-/** Levels of messages that are read and written: more than the server lets through, so that it is the server that says so. */
+/** Deepest nesting read and written: more than the server accepts, so that the server answers with the limit. */
 const DEPTH = { recursionLimit: 1000 };
 
-/** A JSON value or bytes as a message has it. FIELD_INVALID, naming `field`, for what has no JSON. */
+/** Converts a JSON value or bytes for a message. Throws FIELD_INVALID, naming `field`, for a value that has no JSON. */
 export function toPayloadKind<A extends string, B extends string>(
   field: string,
   payload: unknown,
@@ -23,7 +23,7 @@ export function toPayloadKind<A extends string, B extends string>(
 function toValue(field: string, value: unknown): Value {
   let problem = "it has none";
   try {
-    // What JSON makes of it: a Date is text, undefined fields are left out.
+    // As `JSON.stringify` writes it: a Date becomes text, undefined fields are left out.
     const text = toJsonText(value);
     if (text !== undefined) return fromJson(ValueSchema, JSON.parse(text) as PbJsonValue, DEPTH);
   } catch (error) {
@@ -32,7 +32,7 @@ function toValue(field: string, value: unknown): Value {
   throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
 }
 
-/** The JSON value or bytes of a message. */
+/** Returns the JSON value or bytes of a message. */
 export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {
   if (kind.case === undefined) return undefined;
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value;

@@ -9,7 +9,7 @@ import { toPayloadKind } from "./json.js";
 
 /** A job to create. Durations in ms. */
 export interface NewJob {
-  /** Default: `default`. */
+  /** Name of its queue. Default: `default`. */
   readonly queue?: string | undefined;
   /** Selects the handler. */
   readonly type: string;
@@ -17,26 +17,32 @@ export interface NewJob {
   readonly payload?: JsonValue | Uint8Array | undefined;
   /** 0 (default) to 10, higher first. */
   readonly priority?: number | undefined;
-  /** From now; not together with `runAfter`. */
+  /** Wait before it is ready, from now. Not together with `runAfter`. Default: none. */
   readonly delayMs?: number | undefined;
-  /** Not before this time: a Date, or ms since 1970. */
+  /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
   /** Retries after a failed attempt. Default: the server's. */
   readonly maxRetries?: number | undefined;
   /** The waits between retries. Default: the server's. */
   readonly backoff?: Partial<Backoff> | undefined;
-  /** The longest one attempt may take. Default: no limit. */
+  /** Longest run of one attempt. Default: no limit. */
   readonly timeoutMs?: number | undefined;
-  /** Labels to be kept with the job. */
+  /** Labels kept with the job. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
-   * While a job with this id is kept in the queue, the same id answers that job and creates none. Default: one of the
-   * client's own, so that a call that is tried again creates one job.
+   * Makes a create safe to repeat: while the queue keeps a job with this request id, a create with the same one returns
+   * that job and creates none. Default: an id that the client makes, so that a retried call creates one job.
    */
   readonly requestId?: string | undefined;
 }
 
-/** A new job as a request has it. FIELD_INVALID for what no message can carry; the server checks the rest. */
+/**
+ * Converts a new job for a request. Throws FIELD_INVALID for values that a message cannot carry; the server checks the
+ * rest.
+ *
+ * @param requestId used when the job has none
+ * @param path of the job in a batch, for the fields named in errors
+ */
 export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
   const { queue = "", type, payload, priority = 0, delayMs, runAfter, maxRetries, backoff, timeoutMs, metadata } = job;
   if (delayMs !== undefined && runAfter !== undefined) {

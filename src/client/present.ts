@@ -2,7 +2,7 @@ import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
 import { TaskQueueError } from "../model/errors.js";
 import { fromJob, type Job } from "./job.js";
 
-/** The job of an answer, which must be there. */
+/** Returns the job of a response. Throws INTERNAL when the server left it out. */
 export function presentJob(job: JobPb | undefined): Job {
   if (job === undefined) throw new TaskQueueError("INTERNAL", "the server answered without the job");
   return fromJob(job);

@@ -12,29 +12,32 @@ import type { Caller, CallSettings } from "./calls.js";
 
 /** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
 export interface QueueClient {
-  /** FIELD_INVALID, QUEUE_EXISTS. */
+  /** Creates a queue. FIELD_INVALID, QUEUE_EXISTS. */
   create(name: string, settings?: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
-  /** QUEUE_NOT_FOUND. */
+  /** Resolves to a queue with its statistics. QUEUE_NOT_FOUND. */
   get(name: string, call?: CallSettings): Promise<Queue>;
-  /** All, by name. */
+  /** Resolves to all queues, ordered by name. */
   list(call?: CallSettings): Promise<readonly Queue[]>;
-  /** Changes the settings that are given. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  /** Changes the given settings only. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
   update(name: string, settings: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
-  /** Without `force` QUEUE_NOT_EMPTY. QUEUE_NOT_FOUND, FIELD_INVALID for `default`. */
+  /** Deletes a queue, with `force` also its jobs. QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY; FIELD_INVALID for `default`. */
   delete(name: string, options?: CallSettings & { readonly force?: boolean }): Promise<void>;
-  /** QUEUE_NOT_FOUND. */
+  /** Lets no more jobs of the queue be leased. QUEUE_NOT_FOUND. */
   pause(name: string, call?: CallSettings): Promise<Queue>;
-  /** QUEUE_NOT_FOUND. */
+  /** Ends a pause. QUEUE_NOT_FOUND. */
   resume(name: string, call?: CallSettings): Promise<Queue>;
-  /** Deletes every waiting job; answers how many. QUEUE_NOT_FOUND. */
+  /** Deletes every waiting job of the queue. Resolves to how many. QUEUE_NOT_FOUND. */
   purge(name: string, call?: CallSettings): Promise<number>;
-  /** The queues now, and again after changes, at most every `minIntervalMs`; goes on by itself after a break. Endless. */
+  /**
+   * Yields the queues now, and again after changes, at most once every `minIntervalMs`. Without `names`: all queues.
+   * Endless: reconnects by itself after a break.
+   */
   watch(
     options?: CallSettings & { readonly names?: readonly string[]; readonly minIntervalMs?: number },
   ): AsyncIterable<readonly Queue[]>;
 }
 
-/** The fields of a mask, by setting. */
+/** The path of each setting in the update mask. */
 const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   ordering: "settings.ordering",
   weight: "settings.weight",
@@ -42,7 +45,7 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   maxDepth: "settings.max_depth",
 };
 
-/** Makes the operations on queues. */
+/** Creates the client of QueueService. */
 export function createQueueClient(transport: Transport, caller: Caller): QueueClient {
   const rpc = createClient(QueueService, transport);
   const one = async (answer: Promise<{ queue?: QueuePb | undefined }>) => fromQueue((await answer).queue);

@@ -10,55 +10,61 @@ import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
 import { createQueueClient, type QueueClient } from "./queues.js";
 
-/** Which changes to watch; what is not set matches all. */
+/** Which changes to watch. What is empty or not set matches all. */
 export interface ChangeFilter {
   readonly queues?: Iterable<string> | undefined;
   readonly types?: Iterable<string> | undefined;
   readonly statuses?: Iterable<JobStatus> | undefined;
 }
 
-/** A message of `watchJobs`. `cursor` is the position after it: a later watch from there misses nothing. */
+/** An event of `watchJobs`. `cursor` is the position after it: a watch that begins there misses no change. */
 export type JobsEvent =
   | { readonly kind: "event"; readonly change: JobChange; readonly cursor: string }
   | { readonly kind: "heartbeat"; readonly cursor: string };
 
-/** Calls of a GoTaskQ server, as of the library: durations in ms, times in ms since 1970. Errors are `TaskQueueError`s. */
+/** Client of a GoTaskQ server. Durations in ms, times in ms since 1970. Errors are `TaskQueueError`s. */
 export interface TaskQueueClient {
-  /** Creates a job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. */
+  /**
+   * Creates a job. `deduplicated`: a job with the given `requestId` existed; it is `job`, and none was created.
+   * FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL.
+   */
   create(job: NewJob, call?: CallSettings): Promise<{ readonly job: Job; readonly deduplicated: boolean }>;
-  /** Creates 1 to 1000 jobs, all or none; answers in order. */
+  /** Creates 1 to 1000 jobs, all or none. Resolves to one result for each, in order. Errors as of `create`. */
   createBatch(
     jobs: readonly NewJob[],
     call?: CallSettings,
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
-  /** Creates a job, waits until it is DONE, DEAD or CANCELED, and answers it. An abort of the signal leaves the job. */
+  /** Creates a job, and resolves to it once it is DONE, DEAD or CANCELED. An abort of the signal leaves the job. */
   createAndWait(job: NewJob, call?: CallSettings): Promise<Job>;
-  /** Waits until a job is DONE, DEAD or CANCELED, and answers it. JOB_NOT_FOUND, also when it is deleted meanwhile. */
+  /** Resolves to a job once it is DONE, DEAD or CANCELED. JOB_NOT_FOUND, also when it is deleted before that. */
   wait(id: string, call?: CallSettings): Promise<Job>;
-  /** JOB_NOT_FOUND. */
+  /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string, call?: CallSettings): Promise<Job>;
-  /** One page, the newest first within a queue. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  /** Resolves to one page, the newest job first within a queue. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter?: JobFilter, call?: CallSettings): Promise<JobPage>;
-  /** CANCELED at once, or RUNNING with `cancelRequested`. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /**
+   * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
+   * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
+   */
   cancel(id: string, call?: CallSettings): Promise<Job>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   delete(id: string, call?: CallSettings): Promise<void>;
   /**
-   * The job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. Goes on by itself after a break,
-   * for as long as it takes. JOB_NOT_FOUND.
+   * Yields the job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. A slow reader gets the
+   * latest state instead of each. Reconnects by itself after a break, without a limit. JOB_NOT_FOUND.
    */
   watchJob(id: string, call?: CallSettings): AsyncIterable<Job>;
   /**
-   * The changes of all jobs that match, each once, after `cursor` or from now on, with heartbeats between; endless. Goes
-   * on by itself after a break, and misses nothing. WATCH_COMPACTED: it was away for longer than the server keeps
-   * changes; list the jobs, then watch anew.
+   * Yields the changes of all jobs that match, each once, after `cursor` or from now on, with heartbeats between.
+   * Endless: reconnects by itself after a break, and misses no change. Throws WATCH_COMPACTED when the server no longer
+   * keeps the changes after the cursor: list the jobs, then watch anew.
    */
   watchJobs(filter?: ChangeFilter, call?: CallSettings & { readonly cursor?: string }): AsyncIterable<JobsEvent>;
   readonly queues: QueueClient;
   readonly dlq: DlqClient;
 }
 
-/** Makes a client on any transport of Connect. */
+/** Creates a client on any Connect transport. */
 export function createTransportClient(transport: Transport, options: CallerOptions = {}): TaskQueueClient {
   const rpc = createClient(JobService, transport);
   const caller = createCaller(options);
@@ -67,7 +73,7 @@ export function createTransportClient(transport: Transport, options: CallerOptio
   async function create(job: NewJob, call?: CallSettings) {
     const request = toCreateRequest(job, nextRequestId());
     const { job: created, deduplicated } = await caller.repeatable((options) => rpc.createJob(request, options), call);
-    // Our own id was only known because an earlier try of this very call had got through.
+    // A request id of our own is only known when an earlier try of this same call got through: the job is new.
     return { job: presentJob(created), deduplicated: deduplicated && job.requestId !== undefined };
   }
 
@@ -82,7 +88,7 @@ export function createTransportClient(transport: Transport, options: CallerOptio
         if (isFinal(job.status)) return;
       }
     } catch (error) {
-      // It was there: it was deleted while the watch was broken.
+      // The job was there before, so it was deleted while the watch was broken: the watch is over.
       const isGone = error instanceof TaskQueueError && error.reason === "JOB_NOT_FOUND";
       if (!isGone || revision === 0) throw error;
     }
@@ -141,7 +147,7 @@ export function createTransportClient(transport: Transport, options: CallerOptio
   };
 }
 
-/** Ids that no other client makes: random bytes, and a count. Short, as the server keeps them with the jobs. */
+/** Returns a source of ids that no other client makes: random bytes, and a count. Short, as each job keeps its id. */
 function createRequestIds(): () => string {
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(9));
   const start = btoa(String.fromCharCode(...bytes));

@@ -1,8 +1,8 @@
-/** Longest wait between two tries, and the shortest, ms. */
+/** Longest wait between two tries, and the wait after the first failure, ms; both before they are randomized. */
 const MAX_WAIT_MS = 5000;
 const MIN_WAIT_MS = 100;
 
-/** Resolves after a while; rejects with the signal's reason when that is aborted before. */
+/** Resolves after `ms`, or rejects with the signal's reason when that is aborted first. */
 export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -22,10 +22,12 @@ export function wait(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * The wait before the next try in ms: 100 ms, doubled with each failure in a row up to 5 s, of which a random half, so
- * that those who lost a server together do not come back together; and no shorter than the server asked for.
+ * Returns the wait before the next try, ms: 100, doubled with each further failure in a row up to 5000, of which a
+ * random half to the whole is waited, so that clients that lost a server together do not come back together. Never
+ * less than the server asked for with `retryAfterMs`.
  *
  * @param failures in a row, from 1
+ * @param random 0 to 1
  */
 export function retryWait(failures: number, retryAfterMs = 0, random = Math.random()): number {
   const longest = Math.min(MAX_WAIT_MS, MIN_WAIT_MS * 2 ** (failures - 1));

@@ -4,7 +4,10 @@ import { createTransportClient, type TaskQueueClient } from "./task-queue-client
 
 export * from "./exports.js";
 
-/** A client for browsers, and for whatever else has `fetch`: no workers, which hold connections of their own. */
+/**
+ * Creates a client for browsers, and for any other runtime with `fetch`. There is no worker in this entry point: a
+ * worker needs Node's HTTP/2.
+ */
 export function createClient(url: string, options: CallerOptions = {}): TaskQueueClient {
   return createTransportClient(createConnectTransport({ baseUrl: url, useBinaryFormat: true }), options);
 }

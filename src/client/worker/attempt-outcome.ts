@@ -4,7 +4,7 @@ import { errorText, retryDecision } from "../../model/handler-outcome.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import { toPayloadKind } from "../json.js";
 
-/** How an attempt ended. */
+/** How an attempt ended, as it is sent to the server. `bytes` is about the size of the result. */
 export type AttemptOutcome =
   | { readonly kind: "complete"; readonly resultKind: JobCompletion["resultKind"]; readonly bytes: number }
   | { readonly kind: "fail"; readonly error: string; readonly retryKind: JobFailure["retryKind"] }
@@ -12,7 +12,7 @@ export type AttemptOutcome =
 
 const NOTHING: AttemptOutcome = { kind: "complete", resultKind: { case: undefined }, bytes: 0 };
 
-/** What a handler returned. Throws when it has no JSON. */
+/** The outcome of an attempt whose handler returned `value`. Throws FIELD_INVALID when that has no JSON. */
 export function completed(value: unknown): AttemptOutcome {
   if (value === undefined || typeof value === "function" || typeof value === "symbol") return NOTHING;
   const resultKind = toPayloadKind("result", value, "result", "resultBytes");
@@ -20,7 +20,7 @@ export function completed(value: unknown): AttemptOutcome {
   return { kind: "complete", resultKind, bytes };
 }
 
-/** What a handler threw. */
+/** The outcome of an attempt whose handler threw `error`. */
 export function failed(error: unknown): AttemptOutcome {
   return { kind: "fail", error: errorText(error), retryKind: toRetryKind(retryDecision(error)) };
 }

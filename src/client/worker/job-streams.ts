@@ -9,11 +9,11 @@ import type { WorkerServers } from "./worker-servers.js";
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s. */
 const MAX_SILENCE_MS = 40_000;
 
-/** At the end, a stream on which nothing came for so long has nothing under way; and the longest wait for that, ms. */
+/** At a stop: silence after which a stream has no lease in flight, and the longest wait for that silence, ms. */
 const QUIET_MS = 20;
 const MAX_QUIET_MS = 250;
 
-/** What streams are made of. */
+/** Dependencies of the streams. */
 export interface JobStreamsDeps {
   readonly servers: WorkerServers;
   readonly headers: Readonly<Record<string, string>> | undefined;
@@ -24,25 +24,28 @@ export interface JobStreamsDeps {
     readonly types: readonly string[];
     readonly leaseMs: number;
   };
-  /** Most leases of the worker. */
+  /** Most leases that the worker may hold. */
   readonly capacity: number;
-  /** Leases held now that came on streams which are over. */
+  /** Returns how many leases are held now that came on streams which have ended or drain. */
   readonly orphans: () => number;
+  /** Called with each lease that arrives. */
   readonly leased: (lease: Lease, source: JobSource) => void;
+  /** Called when cancel was requested for a job. */
   readonly canceled: (jobId: string) => void;
-  /** Nothing more comes on this stream; its jobs go on. */
+  /** Called once for each stream when no more jobs come on it. The jobs that came on it go on. */
   readonly over: (source: JobSource) => void;
 }
 
 interface OpenStream extends JobSource {
   readonly controller: AbortController;
+  /** When the last message came, ms on the monotonic clock. */
   lastAt: number;
 }
 
 /**
- * Takes jobs by a stream, and opens another one when it ends, with a wait that grows with every failure in a row. Jobs
- * of a stream that is over keep their place in the worker: the next stream is smaller by them, and when they are done a
- * further one takes the room they leave. So the worker never has more jobs than it can run.
+ * Takes jobs by a stream, and opens another when it ends, after a wait that grows with every failure in a row. Jobs of
+ * a stream that has ended go on and count against the capacity: the next stream is smaller by their number, and when
+ * they are done a further stream takes the room they leave. So the worker never holds more leases than its capacity.
  */
 export class JobStreams {
   readonly #deps: JobStreamsDeps;
@@ -57,7 +60,10 @@ export class JobStreams {
     this.#deps = deps;
   }
 
-  /** Begins. Resolves when the first stream is open; rejects when it is refused for a reason that will not pass. */
+  /**
+   * Starts taking jobs. Resolves when the first stream is open or the streams are stopped; rejects when the server
+   * refuses it with an error for which the same request would fail again.
+   */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#connected = { resolve, reject };
@@ -65,7 +71,7 @@ export class JobStreams {
     });
   }
 
-  /** Opens a stream for the room that none is open for. */
+  /** Opens a stream for the capacity that no open stream covers, if it is worth one. */
   fill(): void {
     if (this.#isOpening || this.#stopping.signal.aborted) return;
     const { capacity } = this.#deps;
@@ -73,7 +79,8 @@ export class JobStreams {
     let taking = 0;
     for (const stream of this.#open) if (stream.isTaking) taking += stream.size;
     const room = capacity - taking - orphans;
-    // Not a stream for each job that ends: half of the worker at a time, or the rest.
+    // One stream for each job that ends would be too many: it must cover half of the capacity, unless no other stream
+    // is taking jobs or no job of an ended stream is left.
     const isWorthIt = taking === 0 || orphans === 0 || room >= capacity / 2;
     if (room <= 0 || !isWorthIt) return;
     this.#isOpening = true;
@@ -84,8 +91,8 @@ export class JobStreams {
   }
 
   /**
-   * Ends all streams. No outcome may be told meanwhile, so that the server can send no more than there is room for: what
-   * is under way is waited for, as the server would keep it from others for a while.
+   * Ends all streams, once the leases in flight have arrived: the server would otherwise keep those from other workers
+   * until its grace period is over. No outcome may be sent meanwhile, as each would make the server send another lease.
    */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -172,6 +179,7 @@ export class JobStreams {
     this.fill();
   }
 
+  /** No more jobs come on this stream: calls `over` once. */
   #over(stream: OpenStream): void {
     if (!stream.isTaking) return;
     stream.isTaking = false;

@@ -6,28 +6,29 @@ import { retryWait } from "../wait.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
 
-/** Least time between two calls that carry progress reports, ms; and after one that failed. */
+/** Least time between two calls that carry progress reports, and the wait after one that failed, ms. */
 const PROGRESS_MS = 100;
 const PROGRESS_RETRY_MS = 1000;
 
-/** Most leases of one call. */
+/** Most leases in one call. */
 const MAX_ITEMS = 1000;
 
-/** What a keeper is made of. */
+/** Dependencies of a lease keeper. */
 export interface LeaseKeeperDeps {
   readonly servers: WorkerServers;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly logger: Logger;
   readonly leaseMs: number;
-  /** The leases to keep: until their outcome is told. */
+  /** Returns the leases to extend: all that are not settled yet. */
   readonly held: () => Iterable<WorkerAttempt>;
-  /** Told that a lease is not ours any more. */
+  /** Called when a lease is lost. */
   readonly lost: (attempt: WorkerAttempt) => void;
 }
 
 /**
- * Extends the leases of a worker after a third of their length, all in one call, and again sooner when that failed; and
- * writes progress reports. A lease that could not be extended in time counts as lost at its end, on our own clock.
+ * Extends all leases of a worker after each third of their length, up to `MAX_ITEMS` in a call, and retries sooner when
+ * that failed. Also sends progress reports. A lease that could not be extended in time counts as lost when it ends by
+ * the local clock.
  */
 export class LeaseKeeper {
   readonly #deps: LeaseKeeperDeps;
@@ -42,14 +43,14 @@ export class LeaseKeeper {
     this.#deps = deps;
   }
 
-  /** Begins. */
+  /** Starts extending. */
   start(): void {
     this.#arm(this.#deps.leaseMs / 3);
   }
 
-  /** Extends these leases now: their stream is gone, and only an extension tells the server that we are not. */
+  /** Extends these leases now. For those of an ended stream, only this tells the server that the worker is alive. */
   async extend(attempts: readonly WorkerAttempt[]): Promise<void> {
-    // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
+    // The lease of a cancelled job is not extended: if its handler goes on, the job is CANCELED when the lease ends.
     const due = attempts.filter(({ aborted }) => aborted !== "CANCELED");
     for (let at = 0; at < due.length; at += MAX_ITEMS) {
       await this.#call(
@@ -58,13 +59,13 @@ export class LeaseKeeper {
     }
   }
 
-  /** An extension failed: tries all again soon. */
+  /** Called when an extension failed: extends all leases again soon, after a wait that grows with every failure. */
   soon(): void {
     clearTimeout(this.#timer);
     this.#arm(Math.min(this.#deps.leaseMs / 10, retryWait(++this.#failures)));
   }
 
-  /** There is a progress report to write. */
+  /** Called when this attempt has a progress report to send: sends it now, or with the next call of reports. */
   report(attempt: WorkerAttempt): void {
     this.#reports.add(attempt);
     if (this.#progressTimer !== undefined || this.#isStopped) return;
@@ -72,13 +73,13 @@ export class LeaseKeeper {
     this.#writeReports();
   }
 
-  /** Resolves once the last report of this attempt is written, or could not be. */
+  /** Resolves when the last report of this attempt has been sent or sending it has failed. */
   flush(attempt: WorkerAttempt): Promise<void> {
     if (this.#reports.has(attempt)) this.#writeReports();
     return this.#writing;
   }
 
-  /** Ends. */
+  /** Stops extending. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -88,7 +89,7 @@ export class LeaseKeeper {
   #arm(delayMs: number): void {
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => void this.#beat(), delayMs);
-    // Held leases have a stream, or running handlers, that keep the process alive.
+    // The timer need not keep the process alive: while leases are held, streams or running handlers do.
     this.#timer.unref();
   }
 
@@ -152,7 +153,7 @@ export class LeaseKeeper {
       items.forEach(({ attempt }, index) => {
         const { result, leaseExpiresIn } = outcomes[index] ?? {};
         if (result === ExtendResult.LEASE_LOST) this.#deps.lost(attempt);
-        // From when we sent it, so that we never believe to have longer than we do.
+        // Counted from when the call was sent, so that a lease never seems to last longer than it does.
         else if (leaseExpiresIn !== undefined) attempt.until = sentAt + durationMs(leaseExpiresIn);
         if (result === ExtendResult.CANCEL_REQUESTED) attempt.abort("CANCELED");
       });

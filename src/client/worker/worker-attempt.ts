@@ -12,37 +12,42 @@ import type { Progress } from "../../model/job.js";
 import type { Logger } from "../../model/logger.js";
 import { fromPayloadKind } from "../json.js";
 
-/** A stream of jobs, as far as those that came on it care. */
+/** The stream that a job came on. */
 export interface JobSource {
-  /** Most leases on it. */
+  /** Most leases on it at the same time. */
   readonly size: number;
-  /** Whether the server may send more jobs on it: false once it ended, or drains. */
+  /** Whether more jobs may come on it. False once it ended or drains. */
   isTaking: boolean;
-  /** Leases on it that are not over. */
+  /** Leases that came on it and are not over. */
   held: number;
 }
 
-/** One lease of this worker, and the run of its handler. Open until its outcome is decided. */
+/** One lease of this worker and the run of its handler. */
 export class WorkerAttempt implements HandlerContext {
   readonly jobId: string;
   readonly token: string;
   readonly job: JobPb;
   readonly source: JobSource;
-  /** The end of the lease on the monotonic clock, as far as is known here: no later than the server has it. */
+  /**
+   * When the lease ends as far as this worker knows, ms on the monotonic clock. At first it may be late by the time
+   * that the lease took to arrive; once extended, it is never later than on the server.
+   */
   until: number;
+  /** Whether its outcome is not decided yet. */
   isOpen = true;
-  /** Whether it holds a slot of the worker. */
+  /** Whether it takes up a slot of the worker. */
   hasSlot = false;
-  /** Why the signal was aborted, if it was. */
+  /** Why `signal` was aborted; undefined when it was not. */
   aborted: AbortReason | undefined;
-  /** The latest report that is not written yet. */
+  /** The latest progress report that is not sent yet. */
   unwritten: Progress | undefined;
+  /** The timeout of the attempt; once it is decided, when a handler that goes on gives up its slot. */
   timer: NodeJS.Timeout | undefined;
   readonly #logger: Logger;
   readonly #reported: (attempt: WorkerAttempt) => void;
   #controller: AbortController | undefined;
 
-  /** `reported` is called when there is a progress report to write. */
+  /** `reported` is called when there is a progress report to send. */
   constructor(
     job: JobPb,
     token: string,
@@ -73,18 +78,19 @@ export class WorkerAttempt implements HandlerContext {
     return this.#logger.child({ job: id, queue, type });
   }
 
-  // Bound, as handlers take it out of the context.
+  // An arrow function, so that handlers may take it out of the context.
   readonly progress = (percent: number, message = ""): void => {
     if (!this.isOpen) return;
     this.unwritten = toProgress(percent, message);
     this.#reported(this);
   };
 
-  /** Longest run, ms; 0: no limit. */
+  /** Longest run of the handler, ms. 0: no limit. */
   get timeoutMs(): number {
     return this.job.timeout === undefined ? 0 : durationMs(this.job.timeout);
   }
 
+  /** Aborts `signal`. Only the first reason counts. */
   abort(reason: AbortReason): void {
     if (this.aborted !== undefined) return;
     this.aborted = reason;
@@ -92,7 +98,7 @@ export class WorkerAttempt implements HandlerContext {
   }
 }
 
-/** A job as its handler sees it; the payload is converted when it is asked for. */
+/** A job as its handler sees it. The payload is converted at its first use. */
 export class RemoteJob implements HandlerJob {
   readonly #job: JobPb;
   #payload: JsonValue | Uint8Array | undefined;

@@ -2,20 +2,20 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { createNodeTransport } from "../node-transport.js";
 
-/** WorkerService of one server. */
+/** Client of WorkerService on one server. */
 export type WorkerRpc = Client<typeof WorkerService>;
 
-/** The servers of one store: a worker uses one at a time, and goes to the next when that is away or drains. */
+/** The servers of one store. A worker uses one at a time, and goes on to the next when that is away or drains. */
 export interface WorkerServers {
-  /** The one in use. */
+  /** The server in use. */
   readonly current: WorkerRpc;
-  /** Goes to the next one, unless another caller went on from `rpc` already. */
+  /** Goes on to the next server, unless another caller already left `rpc`. */
   leave(rpc: WorkerRpc): void;
   /** Closes all connections. */
   close(): void;
 }
 
-/** Makes them of their addresses; there is at least one. */
+/** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
 export function createWorkerServers(urls: readonly string[]): WorkerServers {
   const transports = urls.map(createNodeTransport);
   const rpcs = transports.map(({ transport }) => createClient(WorkerService, transport));

@@ -7,14 +7,14 @@ import type { AttemptOutcome } from "./attempt-outcome.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
 
-/** Most outcomes of one call, and the bytes of results after which it ends: a message has room for 4 MiB. */
+/** Most outcomes in one call, and most bytes of results when there are several: a message has room for 4 MiB. */
 const MAX_ITEMS = 1000;
 const MAX_BYTES = 2 ** 20;
 
-/** How long one call may take, ms; it is made again then. */
+/** How long one call may take before it is tried again, ms. */
 const CALL_MS = 10_000;
 
-/** Longest wait before a call is made again, ms. */
+/** Longest wait before a call is tried again, ms. */
 const MAX_WAIT_MS = 1000;
 
 interface Item {
@@ -24,18 +24,19 @@ interface Item {
 
 type Kind = AttemptOutcome["kind"];
 
-/** What a settler is made of. */
+/** Dependencies of a settler. */
 export interface WorkerSettlerDeps {
   readonly servers: WorkerServers;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly logger: Logger;
-  /** Told when an attempt is settled, or its lease ended before that could be told. */
+  /** Called when an attempt is settled, or its lease ended before its outcome could be sent. */
   readonly settled: (attempt: WorkerAttempt) => void;
 }
 
 /**
- * Tells the server how attempts ended. What comes while a call is under way goes with the next one of its kind. A call
- * that fails is made again, at another server if there is one, until the leases in it have ended: a repeat is harmless.
+ * Sends the outcomes of attempts to the server, one call at a time for each kind. Outcomes that come while a call is in
+ * flight go with the next call of their kind. A failed call is retried, at another server if there is one, until the
+ * leases in it have ended: lease tokens make a repeat harmless.
  */
 export class WorkerSettler {
   readonly #deps: WorkerSettlerDeps;
@@ -48,24 +49,24 @@ export class WorkerSettler {
     this.#deps = deps;
   }
 
-  /** An attempt ended. */
+  /** Queues the outcome of an attempt to be sent. */
   add(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
     this.#waiting[outcome.kind].push({ attempt, outcome });
     this.#begin(outcome.kind);
   }
 
-  /** Begins no more calls. */
+  /** Starts no more calls until `resume`. */
   pause(): void {
     this.#isPaused = true;
   }
 
-  /** Goes on. */
+  /** Ends a pause: sends what came meanwhile. */
   resume(): void {
     this.#isPaused = false;
     for (const kind of ["complete", "fail", "release"] as const) this.#begin(kind);
   }
 
-  /** Resolves when everything is told. */
+  /** Resolves when no outcome is left to send. */
   idle(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
@@ -78,7 +79,7 @@ export class WorkerSettler {
   #begin(kind: Kind): void {
     if (this.#isPaused || this.#busy.has(kind) || this.#waiting[kind].length === 0) return;
     this.#busy.add(kind);
-    // After this turn of the event loop: what else ends in it comes along.
+    // After this turn of the event loop, so that all outcomes of the turn go in one call.
     setImmediate(() => void this.#run(kind));
   }
 
@@ -131,7 +132,10 @@ export class WorkerSettler {
     return (await servers.current.releaseJobs({ releases: refs }, options)).outcomes;
   }
 
-  /** A bad item spoils its whole call, so each has one of its own; a result that cannot be stored fails the attempt. */
+  /**
+   * Called when the server refused a call as invalid. One bad item is enough for that, so each item is sent again in a
+   * call of its own. An attempt whose own result is refused fails with that error.
+   */
   async #refused(kind: Kind, items: readonly Item[], message: string): Promise<void> {
     const [only] = items;
     if (items.length > 1) {
@@ -148,6 +152,7 @@ export class WorkerSettler {
     }
   }
 
+  /** The outcome was answered, or `undefined`: it was not, and the lease has ended. */
   #settled({ attempt, outcome }: Item, result: SettleResult | undefined): void {
     const isLost = result === undefined || result === SettleResult.LEASE_LOST;
     const fields = { job: attempt.jobId, type: attempt.job.type, outcome: outcome.kind };
@@ -159,7 +164,7 @@ export class WorkerSettler {
   }
 }
 
-/** How many items go with the next call. */
+/** Returns how many of these items, from the first on, go with the next call: at least one. */
 function countOf(items: readonly Item[]): number {
   let bytes = 0;
   let count = 0;

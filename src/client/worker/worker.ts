@@ -12,56 +12,56 @@ import { WorkerSettler } from "./worker-settler.js";
 
 /** Settings of a worker. Durations in ms. */
 export interface WorkerOptions {
-  /** The server, or several of one store: the worker uses one, and goes to the next when that is away or drains. */
+  /** URL of the server, or of several on one store: the worker uses one, and the next when that is away or drains. */
   readonly url: string | readonly string[];
-  /** By job type; the worker takes jobs of these types. The same functions as in a HANDLERS module of the server. */
+  /** Handlers by job type; only jobs of these types are taken. The functions are the same as in a HANDLERS module. */
   readonly handlers: Handlers;
-  /** Only these queues. Default: every queue, also those made later. */
+  /** Queues to take jobs from. Default: every queue, including those created later. */
   readonly queues?: readonly string[] | undefined;
   /** Handlers that run at the same time, 1 to 1000. Default 10. */
   readonly concurrency?: number | undefined;
   /**
-   * Jobs taken ahead of free slots. Default 0. For short jobs: it hides the way to the server and back. Together with
+   * Jobs leased ahead of free slots. For short jobs: it hides the round trip to the server. Default 0. Together with
    * `concurrency` at most 1000.
    */
   readonly prefetch?: number | undefined;
   /**
-   * How long a lease lasts unless it is extended, 1000 to 3,600,000. Default 30,000. It is extended after a third of it,
-   * on a timer: a handler that blocks the event loop for longer than about two thirds loses its jobs to other workers.
+   * How long a lease lasts unless it is extended, 1000 to 3,600,000. Default 30,000. A timer extends it after each
+   * third of it: a handler that blocks the event loop for longer than about two thirds loses its jobs to other workers.
    */
   readonly leaseMs?: number | undefined;
-  /** Who runs the jobs, for people. Default `hostname/pid`. */
+  /** Name of the worker, for people to read. Default `hostname/pid`. */
   readonly name?: string | undefined;
   /** Sent with every call, as in `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** How long `stop` lets running handlers finish, unless told otherwise. Default 10,000. */
+  /** How long `stop` lets running handlers finish when it is given no time. Default 10,000. */
   readonly stopTimeoutMs?: number | undefined;
-  /** Whether SIGTERM and SIGINT stop it. A second signal ends the process at once. Default false. */
+  /** Whether SIGTERM and SIGINT stop the worker. A second signal ends the process at once. Default false. */
   readonly stopOnSignals?: boolean | undefined;
   /** A pino logger, or one like it. Default: silent. */
   readonly logger?: Logger | undefined;
 }
 
-/** Runs jobs of a server in this process. */
+/** A worker that runs jobs of a server in this process. */
 export interface Worker {
   /**
-   * Begins to take jobs. Resolves when it is connected, which it tries for as long as the server is away; rejects with
+   * Starts taking jobs. Resolves when it is connected, which it tries for as long as the server is away; rejects with
    * a `TaskQueueError` when the server refuses it: QUEUE_NOT_FOUND, FIELD_INVALID. Idempotent.
    */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, gives back those that have not begun, lets running handlers finish within `timeoutMs`, then
-   * aborts them and gives their jobs back (no retry used). Resolves when every outcome is told; while the server is
+   * Takes no more jobs, releases those that have not begun, lets running handlers finish within `timeoutMs`, then
+   * aborts them and releases their jobs (no retry used). Resolves when every outcome is sent; while the server is
    * away that is tried until the leases end. Idempotent.
    */
   stop(timeoutMs?: number): Promise<void>;
   /** Resolves when it has stopped. */
   readonly stopped: Promise<void>;
-  /** Ids of the jobs it holds: running, taken ahead, or not settled yet. */
+  /** Ids of the jobs it holds a lease of: running, leased ahead, or not settled yet. */
   readonly jobIds: readonly string[];
 }
 
-/** Makes a worker. Nothing runs until it is started. */
+/** Creates a worker. Nothing runs until it is started. Throws a TypeError for options that cannot be used. */
 export function createWorker(options: WorkerOptions): Worker {
   return new StreamWorker(options);
 }
@@ -75,11 +75,13 @@ class StreamWorker implements Worker {
   readonly #settler: WorkerSettler;
   readonly #keeper: LeaseKeeper;
   readonly #streams: JobStreams;
-  /** Leases that are not over, by job. */
+  /** Leases that are not over, by job id. */
   readonly #held = new Map<string, WorkerAttempt>();
-  /** Taken, and waiting for a slot. */
+  /** Leased, and waiting for a slot. */
   readonly #waiting: WorkerAttempt[] = [];
+  /** Slots in use. */
   #slots = 0;
+  /** Whether handlers may be started: until the stop. */
   #isTaking = true;
   #started: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -165,7 +167,7 @@ class StreamWorker implements Worker {
 
   #take({ job, leaseToken, leaseExpiresIn }: Lease, source: JobSource): void {
     if (job === undefined) return;
-    // The job may come to us again before we are told that we had lost it.
+    // The job may be leased to this worker again before it learns that it lost the earlier lease.
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
@@ -190,7 +192,7 @@ class StreamWorker implements Worker {
       if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
       else {
         outcome = failed(error);
-        // The record keeps the text of the error; the stack is here only.
+        // The job keeps only the text of the error, so the stack is logged here.
         if (attempt.isOpen) attempt.logger.warn({ err: error, retryCount: job.retryCount }, "an attempt failed");
       }
     }
@@ -204,17 +206,18 @@ class StreamWorker implements Worker {
     this.#settle(attempt, { kind: "fail", error: `timed out after ${timeoutMs} ms`, retryKind: { case: undefined } });
   }
 
-  /** The outcome is decided, and will be told. */
+  /** Decides the outcome, unless it is decided already, and hands it to the settler. */
   #settle(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
     if (!this.#close(attempt)) return;
     this.#settler.add(attempt, outcome);
   }
 
+  /** The lease is lost: another worker may run the job now. */
   #lose(attempt: WorkerAttempt): void {
     const wasOpen = this.#close(attempt);
     this.#forget(attempt);
     attempt.abort("LEASE_LOST");
-    // The server counts this lease as over and sends the next job: it must not wait for a handler that may never end.
+    // The server counts this lease as over and sends the next job: that must not wait for a handler that may never end.
     this.#freeSlot(attempt);
     if (wasOpen) attempt.logger.warn({}, "the lease of a running job ended; its handler was told to stop");
   }
@@ -223,20 +226,22 @@ class StreamWorker implements Worker {
     const attempt = this.#held.get(jobId);
     if (attempt === undefined) return;
     attempt.abort("CANCELED");
-    // Giving it back acknowledges the cancel.
+    // For a job that has not begun, the release acknowledges the cancel.
     if (!attempt.hasSlot) this.#settle(attempt, { kind: "release" });
   }
 
+  /** Marks the attempt as decided. Returns false when it already was. */
   #close(attempt: WorkerAttempt): boolean {
     if (!attempt.isOpen) return false;
     attempt.isOpen = false;
     clearTimeout(attempt.timer);
     if (!attempt.hasSlot) this.#remove(attempt);
-    // Nothing can stop a handler; one that goes on must not keep the slot for ever.
+    // A handler cannot be stopped from outside. One that goes on must not keep its slot for ever.
     else attempt.timer = setTimeout(() => this.#freeSlot(attempt), STUCK_HANDLER_MS);
     return true;
   }
 
+  /** Takes an attempt out of those that wait for a slot. */
   #remove(attempt: WorkerAttempt): void {
     const at = this.#waiting.indexOf(attempt);
     if (at >= 0) this.#waiting.splice(at, 1);
@@ -252,7 +257,7 @@ class StreamWorker implements Worker {
     if (next !== undefined) void this.#run(next);
   }
 
-  /** The lease is over. */
+  /** Called when the lease is over: settled or lost. */
   #forget(attempt: WorkerAttempt): void {
     if (this.#held.get(attempt.jobId) !== attempt) return;
     this.#held.delete(attempt.jobId);
@@ -260,11 +265,12 @@ class StreamWorker implements Worker {
     if (!attempt.source.isTaking) this.#streams.fill();
   }
 
+  /** Returns the leases that came on streams which have ended or drain. */
   #orphans(): readonly WorkerAttempt[] {
     return [...this.#held.values()].filter(({ source }) => !source.isTaking);
   }
 
-  /** Tells the server that the jobs of this stream go on. */
+  /** Extends the leases of a stream that is over, so that the server does not release them: their jobs go on. */
   async #keep(source: JobSource): Promise<void> {
     const attempts = [...this.#held.values()].filter((attempt) => attempt.source === source);
     await this.#keeper.extend(attempts).catch((error) => {
@@ -277,6 +283,7 @@ class StreamWorker implements Worker {
     for (const attempt of this.#held.values()) if (attempt.isOpen) attempt.abort(reason);
   }
 
+  /** Resolves when no handler holds a slot, or after `timeoutMs`. */
   async #idleWithin(timeoutMs: number): Promise<void> {
     if (this.#slots === 0) return;
     await new Promise<void>((resolve) => {
