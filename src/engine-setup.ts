@@ -12,43 +12,46 @@ import type { Handlers } from "./model/handler.js";
 import { createIdGenerator, type IdGenerator } from "./model/ids.js";
 import type { Logger } from "./model/logger.js";
 
-/** Settings of an engine and its store; all have defaults. Durations in ms. */
+/** Settings of an engine and its backend. All have defaults. Durations in ms. */
 export interface EngineSettings extends Partial<BackendOptions>, Partial<JobDefaults> {
-  /** Handlers by job type. Default: none; jobs then wait. */
+  /** Handlers by job type. Default: none, so that jobs wait for remote workers. */
   readonly handlers?: Handlers | undefined;
   /** Handlers that run at the same time. Default 10. */
   readonly numWorkers?: number | undefined;
-  /** Default `round-robin`. */
+  /** How the next queue to lease from is chosen. Default `round-robin`. */
   readonly queuePolicy?: QueuePolicy | undefined;
-  /** Default 30,000. */
+  /** How long a lease lasts unless it is extended. Default 30,000. */
   readonly leaseMs?: number | undefined;
-  /** Changes kept for watchers that lag behind or come back. Default 500,000; on Redis, of each queue, 100,000. */
+  /** Changes kept for watchers that lag behind or come back. Default 500,000; on Redis 100,000 for each queue. */
   readonly changeLogSize?: number | undefined;
-  /** Keeps jobs in this Redis, as REDIS_URL of the server. Default: in memory. */
+  /** URL of a Redis that keeps the jobs, as in REDIS_URL of the server. Default: they are kept in memory. */
   readonly redisUrl?: string | undefined;
-  /** What all keys in Redis begin with. Default `gotaskq`. */
+  /** Prefix of all keys in Redis. Default `gotaskq`. */
   readonly redisPrefix?: string | undefined;
-  /** 0 to 1023: part of job ids. On Redis leased by itself. Default 0. */
+  /** Node id in job ids, 0 to 1023. Default 0. Not used on Redis, where each process leases one. */
   readonly nodeId?: number | undefined;
 }
 
-/** Dependencies of an engine and its store. */
+/** Dependencies of an engine and its backend. */
 export interface EngineSetupDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: Observer;
-  /** Whether this process has no room for more jobs; asked at each create in memory. Default: never. */
+  /**
+   * Whether this process has no memory for more jobs. The memory backend calls it at each create, and while its change
+   * log grows. Default: never full.
+   */
   readonly isFull?: (() => boolean) | undefined;
 }
 
-/** An engine and what only its store knows. */
+/** An engine, and the node id that comes with its backend. */
 export interface EngineSetup {
   readonly engine: Engine;
-  /** The node id in job ids; undefined while none is leased from Redis yet. */
+  /** Returns the node id in job ids, or undefined while none is leased from Redis yet. */
   readonly nodeId: () => number | undefined;
 }
 
-/** A store, and the ids of the jobs in it. */
+/** A backend, and the source of ids for the jobs in it. */
 interface Storage {
   readonly backend: Backend;
   readonly ids: IdGenerator;
@@ -75,7 +78,7 @@ function createStorage(settings: EngineSettings, { clock, logger, isFull }: Engi
   return { backend, ids: backend.ids, nodeId: () => backend.node };
 }
 
-/** Makes an engine on the store that the settings name: the one wiring of it, for the library and for the server. */
+/** Creates an engine on the backend that the settings name. The library and the server share this one wiring. */
 export function setUpEngine(
   settings: EngineSettings,
   deps: EngineSetupDeps,

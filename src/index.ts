@@ -1,4 +1,4 @@
-/** GoTaskQ as a library: `import { createTaskQueue } from "gotaskq"`. */
+/** The entry point of GoTaskQ as a library: `import { createTaskQueue } from "gotaskq"`. */
 
 export type { Observer, SettleKind } from "./core/observer.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";

@@ -7,7 +7,7 @@ import { type Config, ConfigError, readConfig } from "./server/config.js";
 import { loadHandlers } from "./server/load-handlers.js";
 import { type Server, startServer } from "./server/server.js";
 
-/** Exit codes: 1 a fault or a forced end, 2 a bad configuration. */
+/** Exit codes: 1 after a fault or a forced end, 2 for a configuration that cannot be used. */
 const EXIT_FAULT = 1;
 const EXIT_CONFIG = 2;
 
@@ -19,13 +19,13 @@ function complain(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** The environment, with what `.env` adds to it. */
+/** Returns the environment together with the variables of `.env`. The environment wins. */
 function readEnvironment(): Record<string, string | undefined> {
   const file = existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {};
   return { ...file, ...process.env };
 }
 
-/** Reads and loads all that was configured; throws a ConfigError with every problem. */
+/** Reads the configuration and loads the handlers it names. Throws a `ConfigError` with every problem of both. */
 async function configure(): Promise<{ config: Config; handlers: Handlers | undefined }> {
   const environment = readEnvironment();
   const path = environment.HANDLERS?.trim();
@@ -60,7 +60,7 @@ function welcome(server: Server, handlers: readonly string[] | undefined): strin
   ].join("\n");
 }
 
-/** The first signal ends the server in order, the second at once. */
+/** Stops the server in order on the first signal, and ends the process at once on the second. */
 function endOnSignals(server: Server, timeoutMs: number): void {
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -85,12 +85,12 @@ function endOnSignals(server: Server, timeoutMs: number): void {
   process.on("SIGINT", onSignal);
 }
 
-/** A handler's stray error must not end the jobs of all others. */
+/** Logs rejections that nobody handled, and goes on: the stray error of one handler must not end all other jobs. */
 function surviveHandlers(server: Server, logger: Logger): void {
   process.on("unhandledRejection", (error) => {
     logger.error({ err: error }, "a promise was rejected and nobody handled it");
   });
-  // After this the state of the process cannot be trusted: it ends, but in order.
+  // After an uncaught exception the state of the process cannot be trusted: it ends, but stops the server in order.
   let isEnding = false;
   process.on("uncaughtException", (error) => {
     logger.fatal({ err: error }, "an error was thrown and nobody caught it; the server ends");

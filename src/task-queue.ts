@@ -14,53 +14,63 @@ import type { JobFilter } from "./model/job-filter.js";
 import { type Logger, silentLogger } from "./model/logger.js";
 import type { JobRequest } from "./model/validate.js";
 
-/** A new job; times and durations in ms. */
+/** A job to create. Durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {
   /** Any JSON value, or bytes. */
   readonly payload?: JsonValue | Uint8Array | undefined;
-  /** Not before this time. */
+  /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
 }
 
-/** Settings of a task queue; all have defaults. Durations in ms. */
+/** Settings of a task queue. All have defaults. Durations in ms. */
 export interface TaskQueueOptions extends EngineSettings {
   /** A pino logger, or one like it. Default: silent. */
   readonly logger?: Logger | undefined;
-  /** Told what happens, for metrics. Default: none. */
+  /** Called with what happens to jobs, for metrics. Default: none. */
   readonly observer?: Observer | undefined;
 }
 
-/** A job server inside a program: the core of GoTaskQ without the network. Errors are `TaskQueueError`s. */
+/** A job queue inside a program: the core of GoTaskQ without the network. Errors are `TaskQueueError`s. */
 export interface TaskQueue {
-  /** Begins to run jobs. */
+  /** Starts running jobs. Idempotent. */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, lets running handlers finish within `timeoutMs` (default 10,000), then aborts them and gives
-   * their jobs back. Idempotent.
+   * Takes no more jobs, lets running handlers finish within `timeoutMs` (default 10,000), then aborts them and releases
+   * their jobs. Idempotent.
    */
   stop(timeoutMs?: number): Promise<void>;
   /** Creates a job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. */
   create(task: NewTask): Promise<CreatedJob>;
-  /** Creates 1 to 1000 jobs, all or none; answers in order. */
+  /** Creates 1 to 1000 jobs, all or none. Resolves to one result for each, in order. Errors as of `create`. */
   createBatch(tasks: readonly NewTask[]): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
-  /** JOB_NOT_FOUND. */
+  /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
+  /** Resolves to one page, the newest job first within a queue. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter?: JobFilter): Promise<JobPage>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /**
+   * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
+   * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
+   */
   cancel(id: string): Promise<Job>;
-  /** Deletes a job that is DONE, CANCELED or DEAD. */
+  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   remove(id: string): Promise<void>;
-  /** The job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. */
+  /** Yields the job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. JOB_NOT_FOUND. */
   watchJob(id: string, signal?: AbortSignal): AsyncIterable<Job>;
-  /** The changes of all jobs that match, after `cursor` or from now on, with heartbeats; endless. */
+  /**
+   * Yields the changes of all jobs that match, after `cursor` or from now on, with heartbeats between. Endless.
+   * WATCH_COMPACTED when the change log no longer reaches back to the cursor.
+   */
   watchJobs(filter?: ChangeFilter, cursor?: string, signal?: AbortSignal): AsyncIterable<JobsEvent>;
-  /** Waits until a job is DONE, DEAD or CANCELED, and answers it. */
+  /**
+   * Resolves to a job once it is DONE, DEAD or CANCELED. When it is deleted before that, or `signal` is aborted,
+   * resolves to the last state seen. JOB_NOT_FOUND.
+   */
   wait(id: string, signal?: AbortSignal): Promise<Job>;
   readonly queues: QueueOperations;
   readonly dlq: DlqOperations;
 }
 
-/** Makes a task queue, in memory or on Redis. Nothing runs until it is started. */
+/** Creates a task queue, in memory or on Redis. Nothing runs until it is started. */
 export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   const { logger = silentLogger, observer = silentObserver } = options;
   const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer });

@@ -5,12 +5,12 @@ import type { HandlerContext, Handlers } from "../model/handler.js";
 const LOGGER_MS = 500;
 
 /**
- * The handlers of a server that was given none: they let a newcomer see every path.
+ * The handlers of a server without HANDLERS. With them one can try success, failure, retries and long runs.
  *
- * - `logger` logs the job and takes 500 ms.
+ * - `logger` logs its payload and takes 500 ms.
  * - `echo` returns its payload.
- * - `sleep` takes `{"ms": n}`.
- * - `fail` throws `{"message": text}`; with `{"times": n}` it succeeds at the retry after the n-th failure.
+ * - `sleep` runs for `n` ms, given the payload `{"ms": n}`.
+ * - `fail` throws the message of `{"message": text}`. With `{"times": n}` it fails n times and then succeeds.
  */
 export function createBuiltinHandlers(clock: Clock): Handlers {
   function sleep(ms: number, { signal }: HandlerContext): Promise<void> {

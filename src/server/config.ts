@@ -9,10 +9,10 @@ import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";
 import { parseDuration } from "./duration.js";
 
-/** Levels of the log. */
+/** Log levels. */
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
-/** What the environment says; times in ms. The README has the table. */
+/** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
 export interface Config {
   readonly port: number;
   readonly host: string;
@@ -28,21 +28,21 @@ export interface Config {
   readonly leaseMs: number;
   readonly maxLostLeases: number;
   readonly shutdownTimeoutMs: number;
-  /** Path of a module with handlers; undefined: the built-in ones. */
+  /** Path of a module with handlers. Undefined: the built-in handlers. */
   readonly handlers: string | undefined;
   readonly logLevel: string;
   readonly nodeId: number;
-  /** Where jobs are kept: this Redis; undefined: in memory. */
+  /** The Redis that keeps the jobs. Undefined: they are kept in memory. */
   readonly redis: { readonly url: string; readonly prefix: string } | undefined;
-  /** Changes kept for watchers that lag behind or come back; on Redis of each queue. */
+  /** Entries kept in the change log for watchers that lag behind or come back; on Redis, for each queue. */
   readonly changeLogSize: number;
-  /** Server streams open at the same time. */
+  /** Most server streams open at the same time. */
   readonly maxStreams: number;
-  /** Origins whose pages may call from browsers, or only `*`: any. Empty: pages of this server only. */
+  /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
   readonly corsOrigins: readonly string[];
 }
 
-/** Every problem of an environment, one a line, each naming its variable. */
+/** The configuration is not valid. `problems` has every problem, each naming its variable; the message lists them. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
@@ -51,7 +51,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** Variables of the contract that this version does not serve yet: starting without them would surprise. */
+/**
+ * Variables that are specified but not supported yet. Setting one is refused: a server that ignored it would run
+ * without the protection that its operator asked for.
+ */
 const NOT_YET: Readonly<Record<string, string>> = {
   AUTH_TOKENS: "tokens",
   AUTH_TOKENS_FILE: "tokens",
@@ -59,7 +62,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   TLS_KEY: "TLS",
 };
 
-/** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable is an unset one. */
+/** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable counts as not set. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
 
@@ -144,7 +147,10 @@ function parsePrefix(text: string): string | undefined {
   return /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined;
 }
 
-/** Compared with what browsers send, letter by letter: a near miss would never match, so it is refused. */
+/**
+ * Parses CORS_ORIGINS. Origins are compared with what browsers send character by character, so one in any other form
+ * would never match: it is refused.
+ */
 function parseOrigins(text: string): readonly string[] | undefined {
   if (text === "*") return ["*"];
   const origins = text.split(",").map((each) => each.trim());

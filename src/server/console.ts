@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { HttpRequest, HttpResponse } from "../rpc/http.js";
 
-/** Where `npm run build` puts the console: seen from the sources, and from what is built of them. */
+/** Where `npm run build` puts the console, relative to the sources and relative to the built files. */
 const FOLDERS = ["../../.build/console/", "../../console/"].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 );
@@ -17,8 +17,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The page shows what strangers wrote into jobs: it may run, load and call nothing but what comes from this server, and
- * no other page may put it into a frame.
+ * The console shows text that strangers wrote into jobs. So it may run, load and call only what comes from this server,
+ * and no other page may put it into a frame.
  */
 const HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": [
@@ -37,11 +37,11 @@ const HEADERS: Readonly<Record<string, string>> = {
   "referrer-policy": "no-referrer",
 };
 
-/** The names of assets have a hash of their content in them; that of the page has not. */
+/** Names of assets contain a hash of their content, so they may be cached for ever. The page must be revalidated. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 const ASK_AGAIN = "no-cache";
 
-/** One file of the console. */
+/** One file of the console, ready to be sent. */
 interface Page {
   readonly type: string;
   readonly body: Buffer;
@@ -52,13 +52,13 @@ interface Page {
 
 /** Serves the web console. */
 export interface Console {
-  /** Answers a request for one of its files; false: there is no such file, and nothing was answered. */
+  /** Answers a request for one of its files. Returns false, without an answer, when there is no such file. */
   answer(path: string, request: HttpRequest, response: HttpResponse): boolean;
 }
 
 /**
- * Serves the console that `npm run build` made. All files are read at the first request and kept, so that a build that
- * replaces them does not tear the console of a running server apart. Where none was built, `/` says so.
+ * Serves the console that `npm run build` made. All files are read at the first request and kept, so that a later build
+ * does not mix old and new files in a running server. Without a build, `/` answers 503 and says so.
  */
 export function createConsole(folders: readonly string[] = FOLDERS): Console {
   let pages: ReadonlyMap<string, Page> | undefined;
@@ -111,7 +111,7 @@ function send(
   else response.end(body);
 }
 
-/** The files of the first folder that is there, by the path they are served at. */
+/** Reads the files of the first folder that exists. Returns them by the path they are served at. */
 function readPages(folders: readonly string[]): ReadonlyMap<string, Page> {
   const pages = new Map<string, Page>();
   const folder = folders.find((each) => existsSync(join(each, "index.html")));

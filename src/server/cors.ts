@@ -2,7 +2,7 @@ import { cors } from "@connectrpc/connect";
 import type { HttpRequest, HttpResponse } from "../rpc/http.js";
 import type { RequestHandler } from "./listener.js";
 
-/** How long a browser may remember the answer to a preflight, s: the most that Chromium allows. */
+/** How long a browser may cache the answer to a preflight, s: the most that Chromium allows. */
 const MAX_AGE_S = 7200;
 
 const METHODS = cors.allowedMethods.join(", ");
@@ -11,7 +11,8 @@ const RESPONSE_HEADERS = cors.exposedHeaders.join(", ");
 
 /**
  * Lets pages of these origins (`*`: of any) call the server from browsers, over Connect and gRPC-Web. With no origins
- * nothing is changed: browsers then let only pages of this server call it. Calls carry no cookies, so none are allowed.
+ * the handler is returned as it is: browsers then let only pages of this server call it. Credentials are not allowed,
+ * as calls carry no cookies.
  */
 export function withCors(handler: RequestHandler, origins: readonly string[]): RequestHandler {
   if (origins.length === 0) return handler;
@@ -38,7 +39,7 @@ export function withCors(handler: RequestHandler, origins: readonly string[]): R
 
   return {
     request: handle,
-    // A call from a page comes as a request, whose response carries what the browser asks for.
+    // A stream with an origin comes from a page: it is handled as a request, where the CORS headers are set.
     stream: (stream, headers, rawHeaders) =>
       headers.origin === undefined && handler.stream(stream, headers, rawHeaders),
   };

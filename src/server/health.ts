@@ -1,8 +1,8 @@
 import type { HealthSource } from "../rpc/services/health-service.js";
 
 /**
- * Whether the server can serve calls now: what the health services tell. Serving while the backend is there; not
- * serving, for good, once the server drains.
+ * Whether the server can serve calls now, as reported by the health service and `/healthz`. It is serving while the
+ * backend can be reached. Once the server drains, it is not serving for good.
  */
 export class HealthState implements HealthSource {
   #isAvailable = true;
@@ -20,33 +20,33 @@ export class HealthState implements HealthSource {
     return this.#isDraining;
   }
 
-  /** Whether watches should end. */
+  /** Whether health watches should end. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** The backend can be reached, or cannot. */
+  /** Called when the backend can be reached again, or no longer. */
   set(isAvailable: boolean): void {
     if (isAvailable === this.#isAvailable) return;
     this.#isAvailable = isAvailable;
     this.#tell();
   }
 
-  /** The server shuts down; it does not come back from that. */
+  /** Called when the server begins to shut down. There is no way back. Idempotent. */
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#tell();
   }
 
-  /** The server is about to close: watches end. */
+  /** Called right before the server closes its port: health watches end. */
   close(): void {
     this.drain();
     this.#isClosed = true;
     this.#tell();
   }
 
-  /** Calls `changed` whenever something here may have changed, until the returned function is called. */
+  /** Calls `changed` whenever the state may have changed, until the returned function is called. */
   watch(changed: () => void): () => void {
     this.#watchers.add(changed);
     return () => this.#watchers.delete(changed);

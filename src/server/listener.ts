@@ -15,40 +15,41 @@ import {
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
-/** How HTTP/2 with prior knowledge begins: `PRI * HTTP/2.0`. No HTTP/1 method does. */
+/** HTTP/2 with prior knowledge begins with `PRI * HTTP/2.0`. No HTTP/1 method begins like this. */
 const HTTP2_START = Buffer.from("PRI ");
 
-/** How long a new connection may stay silent, ms. */
+/** How long a new connection may stay silent before it is closed, ms. */
 const FIRST_BYTES_MS = 10_000;
 
-/** How long an idle HTTP/1.1 connection is kept, ms: longer than load balancers keep theirs. */
+/** How long an idle HTTP/1.1 connection is kept, ms: longer than load balancers keep theirs, so that they close it. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** How long answers under way may take once the listener is closed, ms. */
+/** How long responses in flight may take once the listener is closed, ms. */
 const CLOSE_GRACE_MS = 1000;
 
-/** MiB of buffers one HTTP/2 connection may hold: thousands of streams share it. */
+/** Most memory for the buffers of one HTTP/2 connection, MiB. Thousands of streams may share it. */
 const SESSION_MEMORY_MIB = 256;
 
-/** RpcRecorder, streams included, that one HTTP/2 connection may have open. */
+/** Most RPCs, unary and streaming, in flight on one HTTP/2 connection. */
 const MAX_STREAMS = 10_000;
 
 /** Answers requests of both HTTP versions. */
 export interface RequestHandler {
+  /** Answers a request of HTTP/1.1, or one of HTTP/2 that `stream` did not take. */
   request(request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void;
-  /** Takes a stream of HTTP/2 as it is, or answers false: then it comes as a request. */
+  /** Answers an HTTP/2 stream without request and response objects. Returns false to get it by `request` instead. */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): boolean;
 }
 
 /** A port that speaks HTTP/1.1 and cleartext HTTP/2. */
 export interface Listener {
-  /** Resolves to the address once connections are accepted; rejects when the port cannot be had. */
+  /** Resolves to the address once connections are accepted. Rejects when it cannot listen there. */
   listen(port: number, host: string): Promise<AddressInfo>;
-  /** Accepts no more connections, lets answers under way finish for a moment, then ends every connection. */
+  /** Accepts no more connections, lets responses in flight finish for up to a second, then closes every connection. */
   close(): Promise<void>;
 }
 
-/** Makes a listener: each connection goes to the HTTP/1.1 or the HTTP/2 server by its first bytes. */
+/** Creates a listener. The first bytes of a connection decide whether the HTTP/1.1 or the HTTP/2 server gets it. */
 export function createListener(handler: RequestHandler): Listener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
@@ -58,9 +59,9 @@ export function createListener(handler: RequestHandler): Listener {
     maxSessionMemory: SESSION_MEMORY_MIB,
     settings: { maxConcurrentStreams: MAX_STREAMS },
   });
-  // Makes requests and responses of streams that are not taken as they are; it has no connections of its own.
+  // Turns streams that the handler did not take into requests and responses. It has no connections of its own.
   const compatible = createHttp2Server(handler.request);
-  // Node tells raw headers too, which its types leave out.
+  // Node also passes the raw headers, which its types leave out.
   type OnStream = (
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
@@ -75,9 +76,9 @@ export function createListener(handler: RequestHandler): Listener {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
   });
-  // A peer that breaks the protocol or goes away ends its own session only.
+  // A peer that breaks the protocol or goes away only ends its own session: there is nothing to do.
   http2.on("sessionError", () => {});
-  // The server never listens itself; without this its timeouts, and closeIdleConnections, do nothing.
+  // This server never listens itself. Without the event, its timeouts and closeIdleConnections do nothing.
   http.emit("listening");
 
   const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
@@ -121,7 +122,7 @@ function choose(socket: Socket, http: Server, http2: Http2Server): void {
     socket.off("readable", read).off("end", kill).off("error", kill).off("timeout", kill);
     socket.setTimeout(0);
     socket.unshift(start);
-    // An HTTP/1.1 client may close its half after the request and still wants the answer; HTTP/2 has no such thing.
+    // An HTTP/1.1 client may close its side after the request and still wait for the response. HTTP/2 has no such case.
     socket.allowHalfOpen = !isHttp2;
     (isHttp2 ? http2 : http).emit("connection", socket);
   };
@@ -129,7 +130,7 @@ function choose(socket: Socket, http: Server, http2: Http2Server): void {
   socket.setTimeout(FIRST_BYTES_MS);
 }
 
-/** Resolves when no connection is left, or after the grace time. */
+/** Resolves when no connection is left, or after `CLOSE_GRACE_MS`. Calls `nudge` at each check. */
 function allClosed(sockets: ReadonlySet<Socket>, nudge: () => void): Promise<void> {
   return new Promise((resolve) => {
     const startedAt = performance.now();

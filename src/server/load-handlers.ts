@@ -4,8 +4,9 @@ import type { Handler, Handlers } from "../model/handler.js";
 import { LIMITS } from "../model/limits.js";
 
 /**
- * Loads a module of handlers by type: its default export, an object of functions, or else its named exports that are
- * functions. TypeScript (`.ts`, `.mts`) needs no build. Throws an error that says what is wrong.
+ * Loads handlers by job type from a module. They are the functions in its default export, when that is an object, or
+ * else those among its named exports. TypeScript (`.ts`, `.mts`, `.cts`) needs no build. Throws an error that says what
+ * is wrong.
  */
 export async function loadHandlers(path: string, from = process.cwd()): Promise<Handlers> {
   const url = pathToFileURL(resolve(from, path)).href;
@@ -38,8 +39,8 @@ async function importTypeScript(url: string): Promise<Record<string, unknown>> {
 }
 
 /**
- * The exports of a module that was compiled to CommonJS, as TypeScript is in a package that does not say
- * `"type": "module"`: they lie one level further in.
+ * Returns the exports of a module that was compiled to CommonJS, or undefined for any other. TypeScript is compiled so
+ * in a package without `"type": "module"`; its exports are then inside the default export.
  */
 function ofCommonJs({ default: inner }: Record<string, unknown>): Record<string, unknown> | undefined {
   return isObject(inner) && inner.__esModule === true ? inner : undefined;

@@ -2,23 +2,28 @@ import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { Clock } from "../core/clock.js";
 
-/** Share of a limit above which no more jobs are taken. Node ends the process when the heap is full, the system when the memory is. */
+/**
+ * Share of a memory limit above which creates are refused. Node ends the process when the heap is full, the system when
+ * its memory is.
+ */
 const FULL = 0.75;
 
-/** How long one look counts, ms. */
+/** How long a measurement is used before the next one, ms. */
 const SAMPLE_MS = 20;
 
-/** What the guard looks at, in bytes. */
+/** Memory in use, and its limits, in bytes. */
 export interface MemoryUse {
-  /** In use on the heap, and its limit. Raise it with `NODE_OPTIONS=--max-old-space-size=MiB`. */
+  /** In use on the heap. */
   readonly heap: number;
+  /** Raise it with `NODE_OPTIONS=--max-old-space-size=MiB`. */
   readonly heapLimit: number;
-  /** Resident, which has the bytes outside of the heap too, and what the machine or the container has. */
+  /** Resident memory of the process, which includes bytes outside of the heap. */
   readonly resident: number;
+  /** Memory of the machine or the container. */
   readonly residentLimit: number;
 }
 
-/** Tells whether this process has used up most of the memory it may use. */
+/** Returns a function that returns whether this process uses more than three quarters of the memory it may use. */
 export function createMemoryGuard(
   clock: Pick<Clock, "monotonic">,
   look: () => MemoryUse = lookAtProcess,
@@ -36,7 +41,7 @@ export function createMemoryGuard(
   };
 }
 
-/** The limit of the container, if there is one: 0 or a huge number says that there is none. */
+/** The memory limit of the container, or else of the machine. Without a limit, Node reports 0 or a huge number. */
 const residentLimit = Math.min(process.constrainedMemory() || totalmem(), totalmem());
 
 function lookAtProcess(): MemoryUse {

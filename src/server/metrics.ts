@@ -4,38 +4,40 @@ import { isUnavailable } from "../model/errors.js";
 import type { Queue } from "../model/queue.js";
 import { type CountSeries, type ObservedSeries, SeriesCounter, SeriesHistogram } from "./series.js";
 
-/** Pairs of queue and type that get metrics of their own, beside those of known types; later ones count as "other". */
+/** Pairs of queue and type after which further ones count as "other", unless the server has a handler for the type. */
 const MAX_PAIRS = 500;
 
-/** Queues that get gauges of their own, by name. */
+/** Most queues that get gauges of their own (the first by name), and that get series of their own for known types. */
 const MAX_QUEUES = 500;
 
+/** Upper bounds of the buckets of all histograms, s. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Default metrics whose names promtool objects to: gauges named `_total`. */
+/** Default metrics that are left out because promtool rejects their names: gauges named `_total`. */
 const MISNAMED = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
-/** What the server counts. */
+/** The metrics of a server. */
 export interface Metrics {
-  /** Counts what the core does. */
+  /** Counts what the core reports. */
   readonly observer: Observer;
-  /** An RPC ended. */
+  /** Called when an RPC has ended. */
   rpcEnded(method: string, code: string, seconds: number): void;
-  /** A stream opened (+1) or ended (-1). */
+  /** Called when a stream has opened (+1) or ended (-1). */
   streams(method: string, change: 1 | -1): void;
-  /** The page for Prometheus. */
+  /** Resolves to the page that Prometheus scrapes. */
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** Where the gauges come from. */
+/** Where the values of the gauges come from. */
 export interface MetricsSource {
   queues(): Promise<readonly Queue[]>;
+  /** Returns the number of built-in handlers that run now. */
   activeWorkers(): number;
   /** Whether the backend can be reached. */
   isAvailable(): boolean;
-  /** Workers outside of the server, by how they take their jobs. */
+  /** Returns the number of remote workers, by how they take jobs. */
   remoteWorkers(): { readonly streams: number; readonly polls: number };
-  /** The types this server has handlers for: always counted by name, whatever else was submitted before. */
+  /** Job types that this server has handlers for. They get series of their own however many other types came before. */
   readonly types: readonly string[];
 }
 
@@ -44,17 +46,17 @@ interface PairLabels extends Record<string, string> {
   readonly type: string;
 }
 
-/** What is counted of the jobs of one queue and type. */
+/** The series of the jobs of one queue and type. */
 interface PairSeries {
   readonly labels: PairLabels;
   readonly enqueued: CountSeries;
   readonly pickup: ObservedSeries;
   readonly duration: ObservedSeries;
-  /** By how an attempt ended. */
+  /** Attempts that ended, by how. */
   readonly ended: Map<string, CountSeries>;
 }
 
-/** Makes the metrics of one server, in a registry of its own. */
+/** Creates the metrics of one server, in a registry of its own. */
 export function createMetrics(source: MetricsSource): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -116,10 +118,10 @@ export function createMetrics(source: MetricsSource): Metrics {
     ended: new Map(),
   });
   const other = makePair({ queue: "other", type: "other" });
-  // A queue and a type that are really called so count with the rest: a series must not come twice.
+  // A queue and type that are really named "other" share this series: a registry must not have the same series twice.
   pairs.set("other", new Map([["other", other]]));
 
-  /** The series of a queue and type. Labels from users are bounded. */
+  /** Returns the series of a queue and type. Their number is bounded, as the names come from users. */
   function pairOf(queue: string, type: string): PairSeries {
     return pairs.get(queue)?.get(type) ?? newPair(queue, type);
   }
@@ -180,7 +182,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   }
 
   async function readQueues(): Promise<void> {
-    // While the backend is away, the figures of queues are left out; the rest of the page tells why.
+    // While the backend cannot be reached, the gauges of queues are left out; `gotaskq_backend_up` shows why.
     const queues = await source.queues().catch((error) => {
       if (!isUnavailable(error)) throw error;
       return [];

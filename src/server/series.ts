@@ -3,14 +3,14 @@ import type { Counter, Histogram, Registry } from "prom-client";
 /** The labels of a series. */
 type Labels = Readonly<Record<string, string>>;
 
-/** One value of a metric, as a registry asks for it. */
+/** One value of a metric, in the form that a registry reads. */
 interface Sample {
   readonly labels: Labels;
   readonly value: number;
   readonly metricName?: string;
 }
 
-/** A metric as a registry writes it. */
+/** A metric, in the form that a registry reads. */
 interface Described {
   readonly name: string;
   readonly help: string;
@@ -18,18 +18,18 @@ interface Described {
   readonly values: readonly Sample[];
 }
 
-/** A count that goes up. */
+/** One series of a counter. Whoever counts adds to `value`. */
 export class CountSeries {
   value = 0;
 
   constructor(readonly labels: Labels) {}
 }
 
-/** Observations of one kind. */
+/** One series of a histogram. */
 export class ObservedSeries {
   readonly labels: Labels;
   readonly #bounds: readonly number[];
-  /** Observations up to each bound and above the one before; the last are above all. */
+  /** Observations by bucket: up to each bound and above the one before; the last count is of those above all bounds. */
   readonly counts: number[];
   sum = 0;
 
@@ -49,8 +49,9 @@ export class ObservedSeries {
 }
 
 /**
- * A counter whose series are held by those who count: nothing is looked up. The library's own makes a text of the labels
- * each time, and with a histogram that is a twentieth of a call.
+ * A counter for a prom-client registry whose series are held by those who count, so that counting looks nothing up.
+ * prom-client's own counter makes a string of the labels each time; together with a histogram, that takes a twentieth
+ * of the time of an RPC.
  */
 export class SeriesCounter {
   readonly type = "counter";
@@ -64,20 +65,21 @@ export class SeriesCounter {
     registry.registerMetric(this as unknown as Counter);
   }
 
+  /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): CountSeries {
     const series = new CountSeries(labels);
     this.#series.push(series);
     return series;
   }
 
-  /** What the registry asks for. Series that counted nothing are left out. */
+  /** Called by the registry. Series that counted nothing are left out. */
   async get(): Promise<Described> {
     const { name, help, type } = this;
     return { name, help, type, values: this.#series.filter(({ value }) => value > 0) };
   }
 }
 
-/** A histogram in the same way. */
+/** A histogram for a prom-client registry, whose series are held by those who observe. See `SeriesCounter`. */
 export class SeriesHistogram {
   readonly type = "histogram";
   readonly #series: ObservedSeries[] = [];
@@ -91,12 +93,14 @@ export class SeriesHistogram {
     registry.registerMetric(this as unknown as Histogram);
   }
 
+  /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): ObservedSeries {
     const series = new ObservedSeries(labels, this.bounds);
     this.#series.push(series);
     return series;
   }
 
+  /** Called by the registry. Series without observations are left out. */
   async get(): Promise<Described> {
     const { name, help, type } = this;
     return { name, help, type, values: this.#series.flatMap((series) => this.#samples(series)) };

@@ -19,29 +19,29 @@ import { readVersion } from "./version.js";
 /** A running server. */
 export interface Server {
   readonly engine: Engine;
-  /** What the health services tell. */
+  /** What the health service and `/healthz` report. */
   readonly health: HealthState;
   readonly address: AddressInfo;
-  /** Where clients reach it, as in `http://127.0.0.1:8000`. */
+  /** The URL for clients, as in `http://127.0.0.1:8000`. */
   readonly url: string;
   /**
-   * Takes no more jobs, lets running ones finish within SHUTDOWN_TIMEOUT, then gives them back, ends the streams with
-   * SERVER_DRAINING, and closes. Until then it answers, so that callers hear why. Idempotent.
+   * Takes no more jobs, lets running ones finish within SHUTDOWN_TIMEOUT, then releases them, ends the streams with
+   * SERVER_DRAINING, and closes the port. Until then calls are answered, so that callers learn the reason. Idempotent.
    */
   stop(): Promise<void>;
 }
 
-/** What may be handed in. */
+/** Dependencies of a server. */
 export interface ServerDeps {
   readonly logger: Logger;
-  /** Default: the built-in ones. */
+  /** Handlers by job type. Default: the built-in handlers. */
   readonly handlers?: Handlers | undefined;
   readonly clock?: Clock | undefined;
   /** See `RpcHandlerOptions`. */
   readonly isFastPathOn?: boolean | undefined;
 }
 
-/** The settings of the engine, as the environment names them. */
+/** Returns the settings of the engine that belong to this configuration. */
 function settingsOf(config: Config, handlers: Handlers): EngineSettings {
   const { baseDelayMs, maxDelayMs, redis } = config;
   return {
@@ -53,7 +53,7 @@ function settingsOf(config: Config, handlers: Handlers): EngineSettings {
   };
 }
 
-/** Starts a server. Rejects when its port cannot be had, and with `RedisUnusable` when its Redis cannot be used. */
+/** Starts a server. Rejects when it cannot listen there, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
@@ -115,7 +115,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   };
 }
 
-/** Serves what is no RPC. */
+/** Answers requests that are no RPCs: the console, `/healthz` and `/metrics`; 404 for any other path. */
 function answerPage(
   request: HttpRequest,
   response: HttpResponse,

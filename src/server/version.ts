@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 
-/** The version of this package; "unknown" when its package.json is not where it should be. */
+/** Returns the version of this package, or "unknown" when its package.json is not where it should be. */
 export function readVersion(): string {
-  // From the sources, and from what is built of them one folder deeper.
+  // Relative to the sources, and relative to the built files, which are one folder deeper.
   for (const path of ["../../package.json", "../../../package.json"]) {
     const file = new URL(path, import.meta.url);
     if (!existsSync(file)) continue;
