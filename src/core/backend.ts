@@ -3,282 +3,306 @@ import type { Outcome, RetryDecision } from "../model/outcome.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
 
 /**
- * The port between the core and what keeps the jobs. Every operation is whole and atomic: of a batch, for each item,
- * unless it says that the batch is. A backend refuses what the state table in job.ts does not allow, and appends each
- * state change to the change log in the same step.
+ * The interface between the core and a store of jobs. Every operation is atomic; an operation on a batch is atomic for
+ * each item, unless it says otherwise. A backend makes only the transitions of the state table in job.ts (the memory
+ * backend checks each against the table; each Redis script contains the transitions it may make) and appends each
+ * change to the change log in the same step.
  *
- * Time is the backend's own (in Redis, that of Redis); durations go in and come out. Expected failures are
- * `TaskQueueError`s.
+ * Points in time come from the backend's own clock (with Redis, that of Redis), so callers mostly pass and receive
+ * durations. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
  */
 export interface Backend {
-  /** What it is, for people. */
+  /** The name of this kind of store, for people. */
   readonly kind: string;
-  /** Whether jobs survive the end of this process. */
+  /** Whether jobs outlive this process. */
   readonly durable: boolean;
 
-  /** Makes it ready; `listener` is told what happens from then on. Creates the default queue. */
+  /** Makes the backend usable; `listener` is called from then on. The default queue exists afterwards. */
   start(listener: BackendListener): Promise<void>;
-  /** Lets go of what it holds; idempotent. */
+  /** Releases its resources. Idempotent. */
   stop(): Promise<void>;
 
-  /** The time that it stamps jobs with, ms since 1970. */
+  /** Resolves to the time the backend puts on jobs, ms since 1970. */
   now(): Promise<number>;
 
   /**
-   * Creates jobs; answers in order. Every queue is checked before the first job is created, so that QUEUE_NOT_FOUND and
-   * QUEUE_FULL refuse the whole; the jobs of one queue are created in one step. A requestId known to the queue, or used
-   * earlier in the batch, creates nothing and answers the job that has it.
+   * Creates jobs; results are in the order of `jobs`. All queues are checked before the first job is created, so
+   * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step. A requestId
+   * known to the queue, or used earlier in the batch, creates nothing: the result is the job that has it.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
-  /** Leases up to `max` ready jobs: from the first queue as many as it gives, then the next, each in its own order. */
+  /** Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. */
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
-  /** RUNNING to DONE for the current token. */
+  /** RUNNING to DONE, with the current token. */
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
-  /** RUNNING through FAILED to PENDING or DEAD for the current token; to CANCELED if that was asked for. */
+  /** RUNNING through FAILED to PENDING or DEAD, with the current token; to CANCELED if a cancel was requested. */
   fail(items: readonly Failure[]): Promise<readonly Settlement[]>;
-  /** RUNNING to PENDING for the current token, at its old place; to CANCELED if that was asked for. */
+  /** RUNNING to PENDING in its old place, with the current token; to CANCELED if a cancel was requested. */
   release(items: readonly LeaseRef[]): Promise<readonly Settlement[]>;
-  /** Moves the end of a lease and stores progress, for the current token. */
+  /** Extends leases and stores progress, with the current token. */
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 
-  /** Cancels; answers the job after it. JOB_NOT_FOUND, or JOB_STATE_CONFLICT when DONE or DEAD. */
+  /**
+   * Cancels a PENDING job, or requests the cancel of a RUNNING one; resolves to the job after that. Changes nothing if
+   * it is CANCELED or its cancel was requested already. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD.
+   */
   cancel(id: string): Promise<Job>;
-  /** Reads jobs, in order; undefined where there is none. `queue` is where they may be, if somebody knows. */
+  /** Reads jobs, in the order of `ids`; undefined where there is none. `queue` is a hint where to look first. */
   get(ids: readonly string[], queue?: string): Promise<readonly (Job | undefined)[]>;
-  /** One page of a queue by descending id. Examines a bounded number of jobs. QUEUE_NOT_FOUND. */
+  /** Reads a page of a queue's jobs, by descending id; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
-  /** One page of the dead jobs of a queue by time of death. Examines a bounded number of jobs. QUEUE_NOT_FOUND. */
+  /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   listDead(query: ListDeadQuery): Promise<ListPage>;
-  /** DEAD to PENDING, ready now. */
+  /** DEAD to PENDING, ready at once, with no retries used and no leases lost. */
   replay(ids: readonly string[]): Promise<readonly RowOutcome[]>;
-  /** Deletes jobs that are in one of these statuses (never PENDING or RUNNING). */
+  /** Deletes jobs that have one of these statuses. Callers never name PENDING or RUNNING. */
   remove(ids: readonly string[], statuses: readonly JobStatus[]): Promise<readonly RowOutcome[]>;
 
-  /** QUEUE_EXISTS. */
+  /** Creates a queue. QUEUE_EXISTS. */
   createQueue(name: string, settings: QueueSettings): Promise<Queue>;
-  /** The named queues that exist, or all, by name. */
+  /** Reads the named queues that exist, or all queues, sorted by name. */
   queues(names?: readonly string[]): Promise<readonly Queue[]>;
-  /** The names and weights of all queues, by name: cheap, with no figures. */
+  /** Reads the names and weights of all queues, sorted by name. Cheaper than `queues`, as it counts no jobs. */
   queueNames(): Promise<readonly QueueName[]>;
-  /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
   updateQueue(name: string, settings: Partial<QueueSettings>): Promise<Queue>;
-  /** QUEUE_NOT_FOUND. */
+  /** Pauses or resumes a queue; a paused queue leases no jobs. QUEUE_NOT_FOUND. */
   setPaused(name: string, paused: boolean): Promise<Queue>;
-  /** QUEUE_NOT_FOUND; without `force` QUEUE_NOT_EMPTY when a job waits, runs or is dead. */
+  /**
+   * Deletes a queue and its jobs. QUEUE_NOT_FOUND; without `force`, QUEUE_NOT_EMPTY if it has PENDING, RUNNING or DEAD
+   * jobs.
+   */
   deleteQueue(name: string, force: boolean): Promise<void>;
-  /** Deletes PENDING jobs of a queue, up to `limit` (default: all); answers how many. QUEUE_NOT_FOUND. */
+  /** Deletes up to `limit` PENDING jobs of a queue (default: all); resolves to how many. QUEUE_NOT_FOUND. */
   purge(name: string, limit?: number): Promise<number>;
 
   /**
-   * Does what is due: ends leases that ran out, makes scheduled jobs ready, forgets finished jobs. Bounded work: asks
-   * to be called again at once when there is more.
+   * Does the work that is due: ends expired leases, makes scheduled jobs ready, forgets finished jobs. One call does a
+   * bounded amount; `nextInMs` is 0 if there is more.
    */
   tick(): Promise<TickResult>;
 
-  /** The position after the newest change. */
+  /** Resolves to the cursor after the newest change. */
   head(): Promise<string>;
   /**
-   * The changes after a position that match, oldest first, and the position to read on from. Examines a bounded
-   * number, so that it may answer none and a position further on. WATCH_COMPACTED; FIELD_INVALID for a bad cursor.
+   * Reads up to `limit` matching changes after a cursor, oldest first, and the cursor to continue from. Examines a
+   * bounded number of changes, so a page may be empty although `next` has moved on. WATCH_COMPACTED if the log does not
+   * go back to the cursor any more; FIELD_INVALID if it is not a cursor.
    */
   read(cursor: string, limit: number, filter: ChangeFilter): Promise<ChangePage>;
 }
 
-/** Told by a backend what happens. Called right after the step, never inside it; must not throw. */
+/** Called by a backend when something happened: right after the step, never inside it. Methods must not throw. */
 export interface BackendListener {
   /** Jobs of this queue may have become ready. */
   ready(queue: string): void;
-  /** `tick` has something to do in so many ms. */
+  /** `tick` will have work to do `inMs` from now. */
   due(inMs: number): void;
-  /** These changes were appended to the change log: of each queue in its order, each change once. */
+  /** These changes were appended to the change log. Each is reported once, those of one queue in their order. */
   changes(batch: ChangeBatch): void;
   /** A queue was created, changed or deleted. */
   queues(): void;
-  /** The backend can be reached, or not any more: then operations are refused with BACKEND_UNAVAILABLE. */
+  /** The backend became reachable, or unreachable: operations then fail with BACKEND_UNAVAILABLE. */
   available(isAvailable: boolean): void;
-  /** Some changes may never be told: whoever waits for one must look for itself. */
+  /** Some changes may never be reported: whoever waits for a change must read the current state. */
   resync(): void;
 }
 
-/** Changes of one step. */
+/** Changes that are reported together. */
 export interface ChangeBatch {
-  /** May be read only when it is asked for. */
+  /** May be a getter that decodes the changes, so read it only if they are needed. */
   readonly changes: readonly Change[];
-  /** Whether a worker may have to know of them that did not cause them: a cancel was asked for, a lease was lost. */
+  /** Whether they may concern a worker that did not cause them: a cancel was requested, or a lease was lost. */
   readonly concernsWorkers: boolean;
 }
 
 /** A job to create. */
 export interface NewJob extends JobSpec {
-  /** Wait before it is ready, ms, or the time when it is, ms since 1970. Neither: now. */
+  /** Delay before it is ready, ms; undefined with no `runAfter`: ready at once. */
   readonly delayMs?: number | undefined;
+  /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
   readonly runAfter?: number | undefined;
-  /** Unique in its queue while the job is kept; undefined: no check. */
+  /** Deduplicates creates: unique in its queue while the job is kept. Undefined: no deduplication. */
   readonly requestId?: string | undefined;
 }
 
+/** The result of creating one job. */
 export interface EnqueueResult {
   readonly id: string;
-  /** The job that has the requestId, when no job was created. */
+  /** The job that has the requestId already; undefined if a job was created. */
   readonly existing?: Job | undefined;
   readonly createdAt: number;
   readonly runAfter: number;
 }
 
-/** A queue as the selector needs it. */
+/** A queue as the queue selector needs it. */
 export interface QueueName {
   readonly name: string;
   readonly weight: number;
 }
 
+/** A request for leases. */
 export interface LeaseRequest {
-  /** In order of preference; unknown ones are passed over. */
+  /** In order of preference; unknown queues are skipped. */
   readonly queues: readonly string[];
   readonly types: readonly string[];
   readonly max: number;
   readonly leaseMs: number;
-  /** Who asks, for people. */
+  /** Name of the worker. */
   readonly worker: string;
-  /** Bytes of jobs, by `jobBytes` or about that, after which no more are leased; the last may go over. Default: none. */
+  /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: no limit. */
   readonly maxBytes?: number | undefined;
   /**
-   * Makes the call safe to repeat: for `leaseMs` from then on, the same requestId of the same worker answers those of
-   * its leases that are still held, as they are now, and leases nothing; also with a `max` of 0. When none is held, and
-   * when none was leased, it is as if it was never used. A backend keeps a bounded number of these, the latest.
+   * Makes the call safe to repeat: for `leaseMs`, a call of the same worker with the same requestId leases nothing new
+   * and returns those of the leases that are still held, in their current state; `max: 0` only asks for them. If none
+   * is held any more, or none was leased, the requestId counts as unused. A backend remembers a bounded number of the
+   * latest requestIds.
    */
   readonly requestId?: string | undefined;
 }
 
-/** The right to run a job for a while. */
+/** The exclusive right to run a job for a limited time. */
 export interface Lease {
   readonly job: Job;
-  /** Proof of it; every write is checked against it. */
+  /** The lease token: fences writes, as one with any other token is refused with LEASE_LOST. */
   readonly token: string;
   readonly expiresInMs: number;
 }
 
-/** Names a lease. */
+/** Identifies a lease. */
 export interface LeaseRef {
   readonly jobId: string;
   readonly token: string;
 }
 
+/** Reports that an attempt succeeded. */
 export interface Completion extends LeaseRef {
   readonly result: Payload | undefined;
 }
 
+/** Reports that an attempt failed. */
 export interface Failure extends LeaseRef {
   readonly error: string;
   readonly retry: RetryDecision;
-  /** Random, 0 to 1: the jitter of the backoff. */
+  /** Random number from 0 to 1 for the jitter of the backoff. */
   readonly jitter: number;
 }
 
-/** With neither a length nor progress it only asks: nothing is changed. */
+/** Extends a lease, stores progress, or both. With neither it changes nothing and only asks how the lease stands. */
 export interface Extension extends LeaseRef {
-  /** New length of the lease from now, ms; never ends it sooner. Undefined: leave its end. */
+  /** The lease should last at least this long from now, ms; it is never shortened. Undefined: keep its end. */
   readonly leaseMs?: number | undefined;
   readonly progress?: Progress | undefined;
 }
 
-/** What a settling write did. `status` and the rest are set when this write changed the job. */
+/** The result of settling a job. `applied` is set only if this write changed the job. */
 export interface Settlement {
   readonly outcome: Outcome;
   readonly applied?: {
     readonly queue: string;
     readonly type: string;
-    /** The status after it. */
+    /** The job's status after the write. */
     readonly status: JobStatus;
-    /** Length of the attempt, ms. */
+    /** How long the attempt took, ms. */
     readonly durationMs: number;
   };
 }
 
+/** The result of an extension. */
 export interface ExtendResult {
-  /** CANCEL_REQUESTED: progress is stored, but the lease is not extended: stop and acknowledge. */
+  /** CANCEL_REQUESTED: progress was stored, the lease not extended. The worker should stop, then fail or release it. */
   readonly outcome: "OK" | "LEASE_LOST" | "CANCEL_REQUESTED";
+  /** Time left on the lease, ms; 0 with LEASE_LOST. */
   readonly expiresInMs: number;
 }
 
-/** NOT_FOUND: no such job. CONFLICT: it is in another state, given beside it. */
+/** The result for one job of a batch. NOT_FOUND: no such job. CONFLICT: its status does not allow the operation. */
 export type RowOutcome =
   | { readonly outcome: "APPLIED"; readonly job: Job }
   | { readonly outcome: "CONFLICT"; readonly status: JobStatus }
   | { readonly outcome: "NOT_FOUND" };
 
+/** Which page of which jobs to read. */
 export interface ListQuery {
   readonly queue: string;
-  /** Empty: every status. */
+  /** Empty: all statuses. */
   readonly statuses: readonly JobStatus[];
   readonly type?: string | undefined;
-  /** `next` of the page before. PAGE_TOKEN_INVALID when it is none. */
+  /** `next` of the previous page; anything else is refused with PAGE_TOKEN_INVALID. Undefined: the first page. */
   readonly after?: string | undefined;
   readonly limit: number;
-  /** Bytes of jobs, by `jobBytes`, after which the page ends; its first job is let in whatever its size. Default: none. */
+  /** Most bytes of jobs (`jobBytes`) on the page; its first job fits whatever its size. Default: no limit. */
   readonly maxBytes?: number | undefined;
 }
 
+/** Which page of which DEAD jobs to read; the other fields are as in `ListQuery`. */
 export interface ListDeadQuery {
   readonly queue: string;
   readonly type?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
   readonly maxBytes?: number | undefined;
-  /** Latest death first, or oldest first. */
+  /** Whether the latest or the oldest death comes first. */
   readonly order: "NEWEST" | "OLDEST";
 }
 
+/** A page of jobs. */
 export interface ListPage {
   readonly jobs: readonly Job[];
-  /** Asks for the next page; undefined: there is none. */
+  /** `after` for the next page; undefined: this is the last one. */
   readonly next: string | undefined;
 }
 
-/** A job whose lease ran out. */
+/** A job whose lease expired. */
 export interface LostLease {
   readonly queue: string;
   readonly type: string;
-  /** The status after it: PENDING, DEAD or CANCELED. */
+  /** The job's status after that: PENDING, DEAD or CANCELED. */
   readonly status: JobStatus;
 }
 
+/** The result of a tick. */
 export interface TickResult {
+  /** Jobs whose leases this tick ended. */
   readonly lost: readonly LostLease[];
-  /** When to call again, ms; undefined: nothing is due. */
+  /** Ms until `tick` should be called again; undefined: nothing is scheduled. */
   readonly nextInMs: number | undefined;
 }
 
-/** One entry of the change log. Its error is cut to 256 characters. */
+/** An entry of the change log: the state of a job after the change. Its `error` is cut to 256 characters. */
 export interface Change extends JobState {
   readonly jobId: string;
   readonly queue: string;
   readonly type: string;
   readonly priority: number;
-  /** Whether the job was deleted; the rest is then its last state, but for the revision, which is one more. */
+  /** Whether the job was deleted. The other fields are then its last state, with the next revision and `updatedAt`. */
   readonly deleted: boolean;
 }
 
-/** Which changes to read; a missing set matches all. */
+/** Selects changes; an undefined set matches all. */
 export interface ChangeFilter {
   readonly queues?: ReadonlySet<string> | undefined;
   readonly types?: ReadonlySet<string> | undefined;
   readonly statuses?: ReadonlySet<JobStatus> | undefined;
 }
 
+/** A page of the change log. */
 export interface ChangePage {
+  /** The matching changes, each with the cursor after it. */
   readonly entries: readonly { readonly change: Change; readonly cursor: string }[];
+  /** The cursor to continue from. */
   readonly next: string;
-  /** Whether more can be read at once. */
+  /** Whether the log has more to read now. */
   readonly more: boolean;
 }
 
-/** Settings that every backend takes. */
+/** Settings common to all backends. */
 export interface BackendOptions {
-  /** Leases a job may lose before it goes to the dead-letter queue. Default 5. */
+  /** Leases a job may lose; when it loses one more, it goes to the dead-letter queue. Default 5. */
   readonly maxLostLeases: number;
-  /** How long DONE and CANCELED jobs stay readable, ms. Default 300,000. */
+  /** How long DONE and CANCELED jobs are kept, ms. Default 300,000. */
   readonly completeJobTtlMs: number;
-  /** How many of them stay readable in a queue. Default 100,000. */
+  /** Most DONE and CANCELED jobs kept in a queue. Default 100,000. */
   readonly maxCompletedJobs: number;
 }
 

@@ -1,28 +1,28 @@
 /** A pending timer. */
 export interface Timer {
-  /** Stops the timer; does nothing when it has fired or was cancelled. */
+  /** Cancels the timer; does nothing if it has fired or was cancelled. */
   cancel(): void;
 }
 
-/** The only source of time in the core. Tests hand in a fake one. */
+/** The only source of time in the core. Tests pass a fake one. */
 export interface Clock {
-  /** Milliseconds since 1970, whole, never smaller than an answer given before. */
+  /** Returns whole ms since 1970; never less than it returned before. */
   now(): number;
-  /** Milliseconds since some fixed moment; not moved by a change of the wall clock. */
+  /** Returns ms since some fixed moment; not affected by changes of the wall clock. */
   monotonic(): number;
-  /** Calls `fire` once, `delayMs` from now. A pending timer keeps the process alive. */
+  /** Calls `fire` once, in `delayMs` ms. A pending timer keeps the process alive. */
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
-/** Longest delay that Node's timers take; a longer one would fire at once, so it is taken in steps. */
+/** Longest delay Node's timers support, ms. A longer one would fire at once, so it is split into steps. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** How much slower time goes while it is ahead of a wall clock that stepped back. */
+/** By which fraction `now` runs slower while it is ahead of a wall clock that stepped back. */
 const SLEW = 0.1;
 
 /**
- * The clock of the machine. `now` follows the wall clock forward. When that steps back, time neither stops nor runs
- * backwards: it goes on from where it was, a tenth slower, until the wall clock has caught up.
+ * Creates a clock on the machine's clocks. `now` follows the wall clock forward. When the wall clock steps back, `now`
+ * neither stops nor goes back: it continues from where it was, a tenth slower, until the wall clock has caught up.
  */
 export function createSystemClock(
   wall: () => number = Date.now,

@@ -16,15 +16,15 @@ import type { WorkerInfo } from "./remote/worker-info.js";
 import { createQueueSelector, type QueuePolicy } from "./selector.js";
 import { WatchHub } from "./watch/watch-hub.js";
 
-/** Wait before the queues are read again after the backend failed, ms. */
+/** Delay before the queues are read again after that failed, ms. */
 const RETRY_MS = 1000;
 
-/** What an engine is made of. */
+/** Dependencies of an engine. */
 export interface EngineDeps {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly ids: IdGenerator;
-  /** Random, 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly random: () => number;
   readonly logger: Logger;
   readonly observer: Observer;
@@ -36,18 +36,18 @@ export interface EngineOptions {
   /** Slots of the built-in worker pool; 0: none. */
   readonly numWorkers: number;
   readonly queuePolicy: QueuePolicy;
-  /** How long a lease lasts unless extended, ms. */
+  /** How long a lease lasts unless it is extended, ms; the default of remote workers too. */
   readonly leaseMs: number;
-  /** The name the built-in workers lease under. */
+  /** The worker name of the built-in pool. */
   readonly worker: string;
   readonly jobDefaults: JobDefaults;
-  /** Queues to create at the start, where they are missing; and again, should the backend have lost them. Default: none. */
+  /** Queues to create, if missing, at the start and whenever the backend becomes reachable again. Default: none. */
   readonly queues?: readonly string[] | undefined;
-  /** Told when the backend can be reached again, or not any more. */
+  /** Called when the backend becomes reachable or unreachable. */
   readonly availableChanged?: ((isAvailable: boolean) => void) | undefined;
 }
 
-/** The core as a whole: what every service, and the library, stands on. */
+/** The whole core, as the services of the server and the library use it. */
 export interface Engine {
   readonly backend: Backend;
   readonly jobs: JobOperations;
@@ -55,25 +55,26 @@ export interface Engine {
   readonly dlq: DlqOperations;
   readonly watches: WatchHub;
   readonly leasing: Leasing;
-  /** Workers outside of this process. */
+  /** Workers outside this process. */
   readonly remote: RemoteWorkers;
-  /** All workers known here: the built-in ones, with the id "0", and the remote ones. */
+  /** All workers known to this server: the built-in pool as one, with the id "0", and the remote ones. */
   workers(): readonly WorkerInfo[];
-  /** Built-in handlers that run now. */
+  /** Slots of the built-in pool that are in use. */
   readonly activeWorkers: number;
-  /** Whether the backend can be reached. */
+  /** Whether the backend is reachable. */
   readonly isAvailable: boolean;
-  /** Begins to run jobs. Idempotent. */
+  /** Starts the backend and begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, refuses creates with SERVER_DRAINING, tells the remote workers, lets running handlers and jobs
-   * on streams finish within `timeoutMs`, then aborts the handlers and gives their jobs back, and ends all streams.
-   * No built-in worker leaves a job RUNNING; a remote one may go on and settle elsewhere. Idempotent.
+   * Drains and stops: leases no more jobs, refuses creates with SERVER_DRAINING and notifies the remote workers; lets
+   * running handlers and jobs on streams finish within `timeoutMs`, then aborts the handlers, releases their jobs, and
+   * ends all streams and watches. The built-in pool leaves no job RUNNING, unless the backend is unreachable; remote
+   * workers may go on and settle at another server. Idempotent.
    */
   stop(timeoutMs: number): Promise<void>;
 }
 
-/** Makes an engine; it does nothing until it is started. */
+/** Creates an engine; it does nothing until it is started. */
 export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const { backend, clock, logger, observer } = deps;
   const leasing = createLeasing(backend, observer, deps.random);
@@ -85,7 +86,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   );
   const remote = new RemoteWorkers({ ...deps, leasing, queueNames: () => backend.queueNames() }, options);
   const watches = new WatchHub(backend, clock);
-  // A process that was stalled extends its own leases before it ends any.
+  // A process that was stalled extends its own leases before a tick ends expired ones.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
   const queues = createQueueOperations(backend);
@@ -97,12 +98,12 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   let refreshAgain = false;
   let isAvailable = true;
 
-  /** Tells the selector which queues there are. One read at a time: an answer must not overtake a later one. */
+  /** Reads the queues for the pool and the remote workers. One read at a time, so that no older result comes last. */
   function refreshQueues(): Promise<void> {
     refreshAgain = true;
     refreshing ??= readQueues().finally(() => {
       refreshing = undefined;
-      // A change may have come right after the last look.
+      // Queues may have changed right after the last read.
       if (refreshAgain && stopped === undefined && retry === undefined) void refreshQueues();
     });
     return refreshing;
@@ -144,7 +145,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
       },
       due: (inMs) => maintenance.due(inMs),
       changes(batch) {
-        // Watchers first: what the pool does about a change may bring the next one at once.
+        // Watchers first: the pool's reaction to a change may cause the next change at once.
         watches.changed(batch);
         if (batch.concernsWorkers) pool.changed(batch);
         remote.changed(batch);
@@ -168,7 +169,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     });
     await createQueues();
     await refreshQueues();
-    // It may have been stopped meanwhile.
+    // The engine may have been stopped meanwhile.
     if (stopped !== undefined) return;
     maintenance.start();
     pool.start();

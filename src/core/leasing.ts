@@ -11,7 +11,7 @@ import type {
 } from "./backend.js";
 import type { Observer, SettleKind } from "./observer.js";
 
-/** What a worker does with jobs, built-in or remote: the one way to lease and settle. */
+/** Leases, extends and settles jobs. Built-in and remote workers alike use this and not the backend. */
 export interface Leasing {
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
@@ -20,7 +20,7 @@ export interface Leasing {
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 }
 
-/** Leases and settles through a backend, tells the observer, and adds the jitter of backoffs. */
+/** Creates the leasing on a backend: reports to the observer, and adds the random jitter of backoffs. */
 export function createLeasing(backend: Backend, observer: Observer, random: () => number): Leasing {
   function observed(kind: SettleKind, settlements: readonly Settlement[]): readonly Settlement[] {
     for (const { outcome, applied } of settlements) {
@@ -33,7 +33,7 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
   return {
     async lease(request) {
       const leases = await backend.lease(request);
-      // Leases nothing: these are told again.
+      // Such a call leases nothing: these leases were reported before.
       if (request.max === 0) return leases;
       for (const { job } of leases) {
         observer.leased(job.queue, job.type, Math.max(0, (job.startedAt ?? 0) - job.runAfter), job.deliveries > 1);

@@ -3,13 +3,13 @@ import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Observer } from "./observer.js";
 
-/** The longest wait between two ticks, ms: a wall clock that jumps ahead is noticed within this. */
+/** Longest delay between two ticks, ms, so that a wall clock that jumps ahead is noticed within that time. */
 const MAX_WAIT_MS = 30_000;
 
-/** Wait after a tick that failed, ms. */
+/** Delay after a tick that failed, ms. */
 const RETRY_MS = 1000;
 
-/** Calls `Backend.tick` when something is due, by one timer. */
+/** Calls `Backend.tick` whenever it has work to do, with a single timer. */
 export class Maintenance {
   readonly #backend: Backend;
   readonly #clock: Clock;
@@ -17,14 +17,14 @@ export class Maintenance {
   readonly #logger: Logger;
   readonly #before: () => Promise<void>;
   #timer: Timer | undefined;
-  /** When the timer fires, on the monotonic clock. */
+  /** When the timer fires, on the monotonic clock, ms; infinity: none is set. */
   #at = Number.POSITIVE_INFINITY;
   #isRunning = false;
-  /** Whether something became due while a tick was under way. */
+  /** Whether the timer fired while a tick was running. */
   #isDueAgain = false;
   #isStopped = true;
 
-  /** `before` is called ahead of each tick. */
+  /** `before` is called, and awaited, before each tick. */
   constructor(backend: Backend, clock: Clock, observer: Observer, logger: Logger, before: () => Promise<void>) {
     this.#backend = backend;
     this.#clock = clock;
@@ -44,13 +44,13 @@ export class Maintenance {
     this.#at = Number.POSITIVE_INFINITY;
   }
 
-  /** Something is due in so many ms. */
+  /** `tick` will have work to do `inMs` from now. */
   due(inMs: number): void {
     const at = this.#clock.monotonic() + Math.min(Math.max(inMs, 0), MAX_WAIT_MS);
     if (this.#isStopped || at >= this.#at) return;
     this.#timer?.cancel();
     this.#at = at;
-    // Whole ms, rounded up: a timer that fires early would find nothing due.
+    // Rounded up to whole ms, because a timer that fires early would find nothing due.
     this.#timer = this.#clock.setTimer(Math.ceil(at - this.#clock.monotonic()), () => {
       this.#at = Number.POSITIVE_INFINITY;
       void this.#run();

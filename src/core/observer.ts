@@ -1,20 +1,20 @@
 import type { JobStatus } from "../model/job.js";
 
-/** Told what the core does, for metrics. Each method is called right after the fact and must not throw. */
+/** Called about what the core does, for metrics. Each method is called right after the fact and must not throw. */
 export interface Observer {
-  /** Jobs were created here. */
+  /** Jobs were created through this process. */
   enqueued(queue: string, type: string, count: number): void;
-  /** A job was leased here, so long after it became ready, ms. */
+  /** A job was leased through this process, `pickupMs` ms after it became ready. */
   leased(queue: string, type: string, pickupMs: number, isRedelivery: boolean): void;
-  /** A worker settled a job here; `status` is the one after it: DONE, PENDING, DEAD, CANCELED. */
+  /** A job was settled through this process. `status` is the job's after that: DONE, PENDING, DEAD or CANCELED. */
   settled(kind: SettleKind, queue: string, type: string, status: JobStatus, durationMs: number): void;
-  /** A lease ran out; `status` is the job's after it. */
+  /** A lease expired, as a tick of this process found. `status` is the job's after that: PENDING, DEAD or CANCELED. */
   leaseLost(queue: string, type: string, status: JobStatus): void;
-  /** A write with a token that is not current was refused. */
+  /** A settle with a lease token that is not current was refused. */
   staleWrite(kind: SettleKind): void;
 }
 
-/** The ways a worker ends a lease. */
+/** The ways to settle a job. */
 export type SettleKind = "complete" | "fail" | "release";
 
 /** An observer that does nothing. */

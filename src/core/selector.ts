@@ -1,33 +1,33 @@
 /**
- * How a server shares its slots between queues. A turn begins at one queue and goes on to the others while there are
- * free slots; an empty queue does not use a turn up.
+ * How a server shares its slots between queues. One lease call is one turn: it asks the queues in a certain order until
+ * its slots are filled. The turn belongs to the first queue that had a job; a queue with no ready job uses no turn up.
  *
- * - round-robin: all alike; each turn starts one queue after the one that the turn before began with.
- * - weighted: queues begin turns in proportion to their weights (smooth weighted round-robin, as nginx).
- * - strict: by weight, highest first; a lower one only when all higher are empty; equal ones take turns.
+ * - round-robin: all queues alike; a turn starts at the queue after the one that had the previous turn.
+ * - weighted: queues get turns in proportion to their weights (smooth weighted round-robin, as in nginx).
+ * - strict: highest weight first, a lower one only when all higher ones have no ready jobs; equal ones take turns.
  */
 export type QueuePolicy = "round-robin" | "weighted" | "strict";
 
 /** All policies. */
 export const QUEUE_POLICIES: readonly QueuePolicy[] = ["round-robin", "weighted", "strict"];
 
-/** A queue as the selector sees it. */
+/** A queue as the queue selector sees it. */
 export interface SelectorQueue {
   readonly name: string;
   readonly weight: number;
 }
 
-/** Decides in which order queues are asked for jobs. */
+/** Decides the order in which queues are asked for jobs. */
 export interface QueueSelector {
-  /** Takes the queues there are now. Turns go on where they were. */
+  /** Replaces the set of queues. Turns continue where they were. */
   update(queues: readonly SelectorQueue[]): void;
-  /** All queues in the order of this turn. */
+  /** Returns all queues in the order of this turn. */
   next(): readonly string[];
-  /** The turn is over: this queue gave the first job. Not called when none had any. */
+  /** Ends the turn: the first leased job came from this queue. Not called if no job was leased. */
   served(queue: string): void;
 }
 
-/** Makes a selector of this policy. */
+/** Creates a selector for a policy. */
 export function createQueueSelector(policy: QueuePolicy): QueueSelector {
   if (policy === "strict") return new StrictSelector();
   return policy === "weighted" ? new WeightedSelector() : new RoundRobinSelector();
@@ -40,7 +40,7 @@ class RoundRobinSelector implements QueueSelector {
   update(queues: readonly SelectorQueue[]): void {
     const start = this.#names[this.#start];
     this.#names = queues.map((queue) => queue.name);
-    // The queue whose turn it was goes on having it, wherever it stands now.
+    // The queue whose turn is next keeps it, whatever its index is now.
     const index = start === undefined ? -1 : this.#names.indexOf(start);
     this.#start = index >= 0 ? index : this.#start % Math.max(1, this.#names.length);
   }
@@ -74,7 +74,7 @@ class WeightedSelector implements QueueSelector {
     const total = this.#queues.reduce((sum, { weight }) => sum + weight, 0);
     for (const { name, weight } of this.#queues) {
       const credit = this.#creditOf(name) + weight - (name === queue ? total : 0);
-      // What a queue saves up while it is empty, and the others owe it, must not shut them out later.
+      // Bounded, so that the credit an empty queue collects cannot shut the other queues out later.
       this.#credit.set(name, Math.max(-total, Math.min(credit, total)));
     }
   }
@@ -85,7 +85,7 @@ class WeightedSelector implements QueueSelector {
 }
 
 class StrictSelector implements QueueSelector {
-  /** One for each weight, the highest first. */
+  /** One group for each weight, highest weight first. */
   #groups: ReadonlyMap<number, RoundRobinSelector> = new Map();
 
   update(queues: readonly SelectorQueue[]): void {

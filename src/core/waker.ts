@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.js";
 
-/** Lets one reader sleep until somebody has something for it. A call between two waits is not lost. */
+/** Lets one reader sleep until it is woken. A `wake` between two waits is not lost. */
 export class Waker {
   #isSet = false;
   #resolve: (() => void) | undefined;
@@ -10,7 +10,7 @@ export class Waker {
     this.#resolve?.();
   }
 
-  /** Resolves to true at the next `wake` (at once after an earlier one), to false after `timeoutMs` or an abort. */
+  /** Resolves to true at the next `wake` (at once if one came since the last wait), to false on timeout or abort. */
   async wait(clock: Clock, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#isSet && !signal.aborted) {
       await new Promise<void>((resolve) => {

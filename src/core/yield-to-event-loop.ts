@@ -1,4 +1,4 @@
-/** Lets what waits in the event loop go first: long work is done in turns. */
+/** Resolves after pending events were handled. Long work awaits it between its parts, so that it blocks nothing. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

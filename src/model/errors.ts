@@ -1,4 +1,4 @@
-/** Why a call was refused: constant names that clients may rely on. */
+/** Why a call was refused: constants that clients may rely on. */
 export type ErrorReason =
   | "FIELD_INVALID"
   | "PAGE_TOKEN_INVALID"
@@ -14,7 +14,7 @@ export type ErrorReason =
   | "BACKEND_UNAVAILABLE"
   | "SERVER_DRAINING";
 
-/** Codes of gRPC that a refusal may carry; `CODE_OF_REASON` says which reason has which. */
+/** The gRPC codes that a refusal may carry; `CODE_OF_REASON` maps each reason to one. */
 export type ErrorCode =
   | "INVALID_ARGUMENT"
   | "NOT_FOUND"
@@ -24,7 +24,7 @@ export type ErrorCode =
   | "OUT_OF_RANGE"
   | "UNAVAILABLE";
 
-/** The code that each reason goes out with, over every protocol. */
+/** The code sent with each reason; the same over every protocol. */
 export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   FIELD_INVALID: "INVALID_ARGUMENT",
   PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
@@ -41,32 +41,32 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   SERVER_DRAINING: "UNAVAILABLE",
 };
 
-/** One bad field of an input. */
+/** One invalid field of an input. */
 export interface FieldViolation {
-  /** Path of the field in camelCase, as in `requests[3].maxRetries`. */
+  /** Path of the field in camelCase, for example `requests[3].maxRetries`. */
   readonly field: string;
-  /** What is wrong with it and what would be right. */
+  /** What is wrong with the value and what would be valid. */
   readonly description: string;
 }
 
 /**
- * An expected failure that the caller can understand and act on: of the library, of the server, and of a client's call.
- * Anything else thrown is a bug or a fault.
+ * An expected failure that the caller can understand and act on. The library, the server and the client throw it;
+ * anything else thrown is a bug or a fault.
  */
 export class TaskQueueError extends Error {
   override readonly name = "TaskQueueError";
-  /** Why. A client's call that failed without an answer of a GoTaskQ server has its `code` here. */
+  /** Why it failed. When a client call got no answer from a GoTaskQ server, this is the same as `code`. */
   readonly reason: ErrorReason | (string & {});
-  /** The code of gRPC, as in `NOT_FOUND`. */
+  /** The gRPC code, for example `NOT_FOUND`. */
   readonly code: string;
-  /** The things it is about, by name: queue, job_id, status. */
+  /** What the error is about, for example `queue`, `job_id` or `status`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** All bad fields, with FIELD_INVALID. */
+  /** The invalid fields: set with FIELD_INVALID and PAGE_TOKEN_INVALID, otherwise empty. */
   readonly violations: readonly FieldViolation[];
-  /** When trying again may help, in ms from now. */
+  /** Delay after which a retry may succeed, ms; undefined: not known. */
   readonly retryAfterMs: number | undefined;
 
-  /** `code` defaults to that of the reason. */
+  /** `code` defaults to the code of the reason, or to the reason itself where it is not an `ErrorReason`. */
   constructor(
     reason: ErrorReason | (string & {}),
     message: string,
@@ -87,7 +87,7 @@ export class TaskQueueError extends Error {
   }
 }
 
-/** Bad input; names every bad field, and counts those that are too many to name. */
+/** FIELD_INVALID for these fields; `more` is how many further invalid fields are only counted. */
 export function fieldInvalid(violations: readonly FieldViolation[], more = 0): TaskQueueError {
   return new TaskQueueError("FIELD_INVALID", describeViolations(violations, more), {
     violations,
@@ -95,17 +95,17 @@ export function fieldInvalid(violations: readonly FieldViolation[], more = 0): T
   });
 }
 
-/** Bad fields spelled out in a message; the others are only among the violations. */
+/** Most invalid fields described in an error message; the rest are only in `violations`. */
 const FIELDS_IN_MESSAGE = 20;
 
-/** The message of bad input. */
+/** Returns the message of a FIELD_INVALID error. */
 export function describeViolations(violations: readonly FieldViolation[], more = 0): string {
   const text = violations.slice(0, FIELDS_IN_MESSAGE).map(({ field, description }) => `${field}: ${description}`);
   const rest = violations.length - text.length + more;
   return text.join("; ") + (rest > 0 ? `; and ${rest} more` : "");
 }
 
-/** A page token that this server did not make for this filter. */
+/** PAGE_TOKEN_INVALID: the page token was not made for this filter. */
 export function pageTokenInvalid(): TaskQueueError {
   const description = "is not a next_page_token of this listing; start again without one";
   return new TaskQueueError("PAGE_TOKEN_INVALID", `pageToken: ${description}`, {
@@ -113,22 +113,22 @@ export function pageTokenInvalid(): TaskQueueError {
   });
 }
 
-/** No queue has this name. */
+/** QUEUE_NOT_FOUND: no queue has this name. */
 export function queueNotFound(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_NOT_FOUND", `queue "${queue}" does not exist`, { metadata: { queue } });
 }
 
-/** The name is taken. */
+/** QUEUE_EXISTS: a queue has this name already. */
 export function queueExists(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_EXISTS", `queue "${queue}" exists already`, { metadata: { queue } });
 }
 
-/** The queue holds jobs that stand in the way. */
+/** QUEUE_NOT_EMPTY: the queue holds jobs that prevent the operation. */
 export function queueNotEmpty(queue: string, message: string): TaskQueueError {
   return new TaskQueueError("QUEUE_NOT_EMPTY", `queue "${queue}" ${message}`, { metadata: { queue } });
 }
 
-/** The queue has as many waiting jobs as it may. */
+/** QUEUE_FULL: the queue has as many waiting jobs as `maxDepth` allows. */
 export function queueFull(queue: string, maxDepth?: number): TaskQueueError {
   return new TaskQueueError("QUEUE_FULL", `queue "${queue}" is full: ${maxDepth} jobs wait`, {
     metadata: { queue, max_depth: String(maxDepth) },
@@ -136,12 +136,12 @@ export function queueFull(queue: string, maxDepth?: number): TaskQueueError {
   });
 }
 
-/** No job has this id, or it is not kept any more. */
+/** JOB_NOT_FOUND: no job has this id, or the job is no longer kept. */
 export function jobNotFound(id: string, message = `job ${id} does not exist, or is not kept any more`): TaskQueueError {
   return new TaskQueueError("JOB_NOT_FOUND", message, { metadata: { job_id: id } });
 }
 
-/** What keeps the jobs has no room for more. */
+/** QUEUE_FULL because the store (this process, or Redis) has no memory for more jobs; names no queue. */
 export function memoryFull(
   message = "the memory of this server is nearly full: let jobs run, or purge some",
   cause?: unknown,
@@ -149,24 +149,24 @@ export function memoryFull(
   return new TaskQueueError("QUEUE_FULL", message, { retryAfterMs: 1000, cause });
 }
 
-/** What keeps the jobs cannot be reached, or does not answer. Nobody knows whether a write was done. */
+/** BACKEND_UNAVAILABLE: the store cannot be reached or does not answer. Whether a write took effect is unknown. */
 export function backendUnavailable(message: string, cause?: unknown): TaskQueueError {
   return new TaskQueueError("BACKEND_UNAVAILABLE", message, { retryAfterMs: 1000, cause });
 }
 
-/** Whether the backend could not be reached. */
+/** Whether an error says that the backend could not be reached. */
 export function isUnavailable(error: unknown): boolean {
   return error instanceof TaskQueueError && error.reason === "BACKEND_UNAVAILABLE";
 }
 
-/** The job is in a state in which this cannot be done. */
+/** JOB_STATE_CONFLICT: the operation is not possible while the job has this status. */
 export function jobStateConflict(id: string, status: string, wanted: string): TaskQueueError {
   return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is ${status}, not ${wanted}`, {
     metadata: { job_id: id, status },
   });
 }
 
-/** The cursor is older than the change log. */
+/** WATCH_COMPACTED: the change log no longer has the changes after the cursor. */
 export function watchCompacted(): TaskQueueError {
   return new TaskQueueError(
     "WATCH_COMPACTED",
@@ -174,7 +174,7 @@ export function watchCompacted(): TaskQueueError {
   );
 }
 
-/** This server is shutting down. */
+/** SERVER_DRAINING: this server is shutting down. */
 export function serverDraining(): TaskQueueError {
   return new TaskQueueError("SERVER_DRAINING", "this server is shutting down", { retryAfterMs: 1000 });
 }

@@ -5,7 +5,7 @@ import { cutText, toJsonText } from "./text.js";
 import { checkPayload } from "./validate.js";
 import { Violations } from "./violations.js";
 
-/** What a handler returned, as a result to store. Throws when it cannot be stored: no JSON, too large, too deep. */
+/** Returns a handler's return value as a result to store. Throws if it is not JSON, too large or nested too deep. */
 export function toResult(value: unknown): Payload | undefined {
   if (value === undefined) return undefined;
   if (value instanceof Uint8Array) return checked(value);
@@ -25,11 +25,11 @@ function checked(result: Payload): Payload {
   return result;
 }
 
-/** The text of what a handler threw, as it is kept with the job. Never throws. */
+/** Returns the text of what a handler threw, cut to the length that is stored with the job. Never throws. */
 export function errorText(error: unknown): string {
   let text: string;
   try {
-    // A message is whatever was assigned to it.
+    // `message` need not be a string: code can assign anything to it.
     text = String(error instanceof Error ? error.message || error.name : error);
   } catch {
     text = "the handler threw something that has no text";
@@ -38,8 +38,9 @@ export function errorText(error: unknown): string {
 }
 
 /**
- * Whether and when to retry after what a handler threw. Names of errors decide, not classes: handlers may have their own
- * copy of this package. A part of a ms counts as one, as in every duration that is kept.
+ * Returns whether and when to retry, given what a handler threw. Decides by the name of the error and not by its class,
+ * because handlers may load their own copy of this package. Fractions of a ms are rounded up, as in every stored
+ * duration.
  */
 export function retryDecision(error: unknown): RetryDecision {
   const name = error instanceof Error ? error.name : "";

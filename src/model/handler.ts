@@ -3,7 +3,7 @@ import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
 import { cutText } from "./text.js";
 
-/** Any value that JSON can carry. */
+/** Any value that JSON can represent. */
 export type JsonValue =
   | null
   | boolean
@@ -13,15 +13,15 @@ export type JsonValue =
   | { readonly [key: string]: JsonValue | undefined };
 
 /**
- * Runs one attempt of a job. What it returns becomes the result: a JSON value, bytes, or nothing. When it throws, the
- * attempt has failed: the job is retried after its backoff, or dead when no retries are left.
+ * Runs one attempt of a job. Its return value becomes the result: a JSON value, bytes, or nothing. If it throws, the
+ * attempt has failed: the job is retried after its backoff, or becomes DEAD if no retries are left.
  */
 export type Handler = (job: HandlerJob, context: HandlerContext) => unknown;
 
 /** Handlers by job type. */
 export type Handlers = Readonly<Record<string, Handler>>;
 
-/** What a handler knows of its job. */
+/** A job as its handler sees it. */
 export interface HandlerJob {
   readonly id: string;
   readonly queue: string;
@@ -31,9 +31,9 @@ export interface HandlerJob {
   readonly payload: any;
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Which delivery this is, from 1; counts crashes too. */
+  /** Number of this delivery, from 1. Unlike `retryCount`, it also counts attempts lost to a crash or released. */
   readonly deliveries: number;
-  /** Retries used so far: 0 in the first attempt. */
+  /** Retries used so far: 0 in the first attempt, and again after a replay. */
   readonly retryCount: number;
   readonly maxRetries: number;
   readonly createdAt: Date;
@@ -42,21 +42,21 @@ export interface HandlerJob {
 /** What a handler may use while it runs. */
 export interface HandlerContext {
   /**
-   * Aborted when the attempt should end: the job was cancelled, its timeout passed, the server shuts down, or the
-   * lease was lost. Its `reason` is an `AttemptAborted`. Throw it (`signal.throwIfAborted()`) to acknowledge; a handler
-   * that returns all the same has completed the job.
+   * Aborted when the attempt should end: the job was cancelled, its timeout passed, the server is shutting down, or
+   * the lease was lost. Its `reason` is an `AttemptAborted`. Throw that (`signal.throwIfAborted()`) to acknowledge a
+   * cancel; a handler that returns normally has completed the job all the same.
    */
   readonly signal: AbortSignal;
-  /** Reports how far it is: 0 to 100, and a text. Cheap: at most ten reports a second are written, the last always. */
+  /** Reports progress: 0 to 100, and a text. Cheap: at most ten reports a second are written, always the last one. */
   progress(percent: number, message?: string): void;
-  /** Logs with the job's id, type and queue. */
+  /** Adds the job's id, type and queue to every log line. */
   readonly logger: Logger;
 }
 
 /** Why an attempt should end. */
 export type AbortReason = "CANCELED" | "TIMEOUT" | "SHUTDOWN" | "LEASE_LOST";
 
-/** The reason of an aborted `HandlerContext.signal`. */
+/** The `reason` of an aborted `HandlerContext.signal`. */
 export class AttemptAborted extends Error {
   override readonly name = "AbortError";
 
@@ -68,12 +68,12 @@ export class AttemptAborted extends Error {
   }
 }
 
-/** Thrown by a handler: this job must never be retried. It is dead at once. */
+/** Thrown by a handler to say that the job must not be retried: it becomes DEAD at once. */
 export class PermanentError extends Error {
   override readonly name = "PermanentError";
 }
 
-/** Thrown by a handler: retry after so many ms, instead of the job's backoff. Uses a retry. */
+/** Thrown by a handler to retry after `retryAfterMs` instead of the job's backoff. Uses a retry. */
 export class RetryAfterError extends Error {
   override readonly name = "RetryAfterError";
 
@@ -86,13 +86,14 @@ export class RetryAfterError extends Error {
 }
 
 /**
- * How long a handler that goes on after its timeout keeps its slot, ms. It keeps it so that no more handlers run than there
- * are slots, but not forever, so that one that hangs does not cost a slot for good. When the lease was lost, the slot is
- * free at once: the server counts the job as nobody's and hands out the next.
+ * How long a handler that keeps running after its timeout still occupies its slot, ms. It occupies the slot so that no
+ * more handlers run than there are slots, but not forever, so that a handler that hangs does not cost a slot for good.
+ * After a lost lease the slot is free at once: the server no longer counts the job as this worker's and hands out the
+ * next one.
  */
 export const STUCK_HANDLER_MS = 5000;
 
-/** How long handlers have to react to the abort at shutdown, ms. */
+/** How long handlers have to react to the abort signal at shutdown, ms. */
 export const ABORT_GRACE_MS = 500;
 
 const ABORT_MESSAGES: Readonly<Record<Exclude<AbortReason, "SHUTDOWN">, string>> = {
@@ -101,12 +102,12 @@ const ABORT_MESSAGES: Readonly<Record<Exclude<AbortReason, "SHUTDOWN">, string>>
   LEASE_LOST: "the lease was lost: another worker may run the job",
 };
 
-/** The reason to abort a handler's signal with. `host` is what runs the handler, as in "the worker is shutting down". */
+/** Returns the reason for aborting a handler's signal. `host` is what runs the handler; it is named in the message. */
 export function attemptAborted(reason: AbortReason, host: "server" | "worker"): AttemptAborted {
   return new AttemptAborted(reason, reason === "SHUTDOWN" ? `the ${host} is shutting down` : ABORT_MESSAGES[reason]);
 }
 
-/** A progress report as it is kept: the percentage within 0 to 100, the message cut to its limit. */
+/** Returns a progress report as stored: the percentage clamped to 0 to 100, the message cut to its limit. */
 export function toProgress(percent: unknown, message: unknown = ""): Progress {
   return {
     percent: Math.min(100, Math.max(0, Number(percent) || 0)),

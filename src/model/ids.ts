@@ -1,22 +1,23 @@
-/** Start of the id time: 2026-01-01T00:00:00Z. */
+/** The moment from which ids count milliseconds: 2026-01-01T00:00:00Z, in ms since 1970. */
 export const ID_EPOCH_MS = Date.UTC(2026, 0, 1);
 
-/** Largest node number: 10 bits. */
+/** Largest node id: 10 bits. */
 export const MAX_NODE_ID = 1023;
 
 const SEQUENCE_LIMIT = 4096;
 
 /** Generates job ids. */
 export interface IdGenerator {
-  /** The next id, larger than every one before it. */
+  /** Returns the next id, larger than every id before it. */
   next(): string;
 }
 
 /**
- * Snowflake ids in decimal: 41 bits of milliseconds since `ID_EPOCH_MS`, 10 bits of node, 12 bits of sequence.
+ * Generates Snowflake ids in decimal: 41 bits of milliseconds since `ID_EPOCH_MS`, 10 bits of node id, 12 bits of
+ * sequence. Throws a RangeError for a node id outside 0 to 1023.
  *
- * Strictly increasing in a process, also when the clock stands still or steps back: more than 4096 ids in one
- * millisecond borrow from the next one. Unique across servers as long as no two share a node number.
+ * Ids strictly increase within a process, even when the clock stands still or steps back: after 4096 ids in one
+ * millisecond, the next millisecond is used. They are unique across servers as long as no two share a node id.
  */
 export function createIdGenerator(clock: { now(): number }, node: number): IdGenerator {
   if (!Number.isInteger(node) || node < 0 || node > MAX_NODE_ID) {
@@ -26,7 +27,7 @@ export function createIdGenerator(clock: { now(): number }, node: number): IdGen
   let sequence = 0;
   let base = 0n;
 
-  // The part that all ids of one millisecond share.
+  // `base` is the part that all ids of one millisecond share.
   function moveTo(time: number): void {
     millis = time;
     sequence = 0;
@@ -43,13 +44,13 @@ export function createIdGenerator(clock: { now(): number }, node: number): IdGen
   };
 }
 
-/** Orders two ids as numbers: negative when `a` is smaller, 0 when equal. */
+/** Compares two ids as numbers: negative if `a` is smaller, 0 if they are equal. */
 export function compareIds(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Whether a text can be an id at all. */
+/** Whether a text has the form of an id: a decimal number of at most 20 digits. */
 export function isId(text: string): boolean {
   return /^(0|[1-9][0-9]{0,19})$/.test(text);
 }

@@ -2,23 +2,23 @@ import type { JobStatus } from "./job.js";
 
 /** Which jobs to list. */
 export interface JobFilter {
-  /** Default: every queue. */
+  /** Default: all queues. */
   readonly queue?: string | undefined;
-  /** Default: every status. */
+  /** Default: all statuses. */
   readonly statuses?: readonly JobStatus[] | undefined;
-  /** Default: every type. */
+  /** Default: all types. */
   readonly type?: string | undefined;
   /** 1 to 1000; default 50. */
   readonly pageSize?: number | undefined;
-  /** `nextPageToken` of the page before, with the same filter. */
+  /** `nextPageToken` of the previous page, listed with the same filter. */
   readonly pageToken?: string | undefined;
 }
 
-/** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
+/** Selects dead jobs: every field that is set must match. Times in ms since 1970. */
 export interface DeadJobFilter {
   readonly queue?: string | undefined;
   readonly type?: string | undefined;
-  /** Part of the last error; case matters. */
+  /** A substring of the last error; case-sensitive. */
   readonly errorContains?: string | undefined;
   /** Died at this time or later. */
   readonly diedAfter?: number | undefined;
@@ -26,10 +26,10 @@ export interface DeadJobFilter {
   readonly diedBefore?: number | undefined;
 }
 
-/** How to treat the chosen dead jobs. */
+/** Options of an operation on all dead jobs that match a filter. */
 export interface BulkOptions {
-  /** No more than this; 0 or undefined: all. */
+  /** Most jobs to change; 0 or undefined: all. */
   readonly max?: number | undefined;
-  /** Only count. */
+  /** Only count the jobs, change nothing. */
   readonly dryRun?: boolean | undefined;
 }

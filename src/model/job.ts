@@ -1,20 +1,21 @@
 import { utf8Length } from "./text.js";
 
 /**
- * The life of a job. Nothing but these steps is legal; a backend takes each in one atomic operation.
+ * The states of a job and the transitions between them. No other transition is legal; a backend makes each in one
+ * atomic operation. FAILED is never the stored status: it appears in the change log only.
  *
  * | from    | to       | when                                                                     |
  * |---------|----------|--------------------------------------------------------------------------|
  * | (new)   | PENDING  | created                                                                  |
  * | PENDING | RUNNING  | leased                                                                   |
  * | PENDING | CANCELED | cancelled before it ran                                                  |
- * | RUNNING | DONE     | completed with the current token                                         |
+ * | RUNNING | DONE     | completed with the current lease token                                   |
  * | RUNNING | FAILED   | the handler failed, timed out, or its worker reported failure            |
- * | FAILED  | PENDING  | retries left; same step as RUNNING to FAILED, seen as two changes        |
- * | FAILED  | DEAD     | none left, or never to be retried; same step as RUNNING to FAILED        |
- * | RUNNING | PENDING  | lease expired, released or drained: no retry used, same place in line    |
+ * | FAILED  | PENDING  | retries left; same operation as RUNNING to FAILED, logged as two changes |
+ * | FAILED  | DEAD     | no retries left, or must not be retried; same operation, two changes     |
+ * | RUNNING | PENDING  | lease expired or released, also in a drain: uses no retry, keeps place   |
  * | RUNNING | DEAD     | its lease was lost more than MAX_LOST_LEASES times                       |
- * | RUNNING | CANCELED | cancel asked, then acknowledged by the worker or its lease ended         |
+ * | RUNNING | CANCELED | cancel requested, then failed or released by the worker, or lease lost   |
  * | DEAD    | PENDING  | replayed                                                                 |
  */
 export const TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
@@ -26,33 +27,33 @@ export const TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   CANCELED: [],
 };
 
-/** A state of a job; the table is above. */
+/** The status of a job; the table above has the transitions. */
 export type JobStatus = "PENDING" | "RUNNING" | "DONE" | "FAILED" | "DEAD" | "CANCELED";
 
-/** Every status, in the order of the protos. */
+/** All statuses, in the order of the protos. */
 export const JOB_STATUSES: readonly JobStatus[] = ["PENDING", "RUNNING", "DONE", "FAILED", "DEAD", "CANCELED"];
 
-/** Whether a job of this status will never change again by itself. */
+/** Whether a job of this status changes only by a replay or deletion from now on. */
 export function isFinal(status: JobStatus): boolean {
   return status === "DONE" || status === "DEAD" || status === "CANCELED";
 }
 
-/** A payload or result: JSON text, or opaque bytes. Text stays text from the edge to the handler. */
+/** A payload or result: JSON text, or opaque bytes. JSON is passed on as text and parsed only for the handler. */
 export type Payload = string | Uint8Array;
 
-/** One failed attempt. */
+/** The error of one failed attempt or lost lease. */
 export interface AttemptError {
-  /** When, ms since 1970. */
+  /** When it ended, ms since 1970. */
   readonly at: number;
-  /** What it said, cut to 512 characters. */
+  /** The error text, cut to 512 characters. */
   readonly error: string;
-  /** Which delivery it was, from 1. */
+  /** The number of the delivery, from 1. */
   readonly delivery: number;
-  /** Who ran it. */
+  /** The name of the worker that ran it. */
   readonly worker: string;
 }
 
-/** A progress report of a handler. */
+/** A progress report from a handler. */
 export interface Progress {
   /** 0 to 100. */
   readonly percent: number;
@@ -60,17 +61,17 @@ export interface Progress {
   readonly message: string;
 }
 
-/** The waits between retries; see `backoffDelay`. */
+/** The delays before retries; see `backoffDelay`. */
 export interface Backoff {
-  /** Before the first retry, ms. */
+  /** Delay before the first retry, ms; it doubles with each further one. */
   readonly baseDelayMs: number;
-  /** The longest, before jitter, ms. */
+  /** Largest delay without jitter, ms. */
   readonly maxDelayMs: number;
 }
 
-/** What never changes about a job. */
+/** The fields of a job that never change. */
 export interface JobSpec {
-  /** Decimal Snowflake. */
+  /** Decimal Snowflake id. */
   readonly id: string;
   readonly queue: string;
   readonly type: string;
@@ -79,24 +80,24 @@ export interface JobSpec {
   readonly priority: number;
   readonly maxRetries: number;
   readonly backoff: Backoff;
-  /** Longest attempt, ms; 0: no limit. */
+  /** Longest time an attempt may take, ms; 0: no limit. */
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What changes about a job, without its result and history: what a change log entry carries. */
+/** The fields of a job that change, without result and attempt errors: what a change log entry contains. */
 export interface JobState {
   readonly status: JobStatus;
-  /** +1 at every visible change, from 1. */
+  /** Starts at 1 and grows by 1 with every change that appears in the change log. */
   readonly revision: number;
   readonly retryCount: number;
   readonly deliveries: number;
   readonly lostLeases: number;
-  /** What the last failed attempt said; "" before. */
+  /** Error of the last failed attempt or lost lease; "" if there was none. */
   readonly error: string;
   readonly progress: Progress | undefined;
   readonly cancelRequested: boolean;
-  /** Who runs it or ran it last; "" before. */
+  /** Name of the worker that runs the job or ran it last; "" before the first lease. */
   readonly worker: string;
   /** Times in ms since 1970. */
   readonly updatedAt: number;
@@ -105,7 +106,7 @@ export interface JobState {
   readonly finishedAt: number | undefined;
 }
 
-/** A job at one moment. */
+/** A job as it was at one moment. */
 export interface Job extends JobSpec, JobState {
   readonly attemptErrors: readonly AttemptError[];
   readonly result: Payload | undefined;
@@ -113,7 +114,7 @@ export interface Job extends JobSpec, JobState {
   readonly createdAt: number;
 }
 
-/** About how many bytes a job has, with its payload, result, metadata and errors. */
+/** Returns the approximate size of a job in bytes, with its payload, result, metadata and errors. */
 export function jobBytes({ payload, result, metadata, error, attemptErrors }: Job): number {
   let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + error.length;
   for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
@@ -121,19 +122,19 @@ export function jobBytes({ payload, result, metadata, error, attemptErrors }: Jo
   return bytes;
 }
 
-/** What the other fields of a job take. */
+/** Bytes that `jobBytes` counts for the other fields of a job. */
 const JOB_OVERHEAD_BYTES = 200;
 
-/** Bytes of a payload: of JSON text, in UTF-8. */
+/** Returns the size of a payload in bytes; JSON text counts as UTF-8. */
 export function payloadBytes(payload: Payload | undefined): number {
   if (payload === undefined) return 0;
   return typeof payload === "string" ? utf8Length(payload) : payload.byteLength;
 }
 
-/** What is recorded when a lease ran out and nobody settled the job. */
+/** The error recorded when a lease expires before the job was settled. */
 export const LEASE_RAN_OUT = "the lease ran out: worker gone or stuck";
 
-/** What is recorded when a job goes to the dead-letter queue because it lost this many leases. */
+/** Returns the error recorded when a poison job goes to the dead-letter queue after this many lost leases. */
 export function poisonJobError(lostLeases: number | string): string {
   return `poison job: its lease was lost ${lostLeases} times`;
 }

@@ -1,71 +1,75 @@
-/** Limits of the contract; each is named in the error that enforces it. */
+/**
+ * Limits of the API. Characters are UTF-16 code units. A value beyond a limit is refused with an error that states the
+ * limit, with two exceptions: texts marked as cut are shortened, and `attemptErrors`, `scan`, `pageBytes`, `violations`
+ * and `violationLength` bound what the server keeps, examines or returns.
+ */
 export const LIMITS = {
-  /** Characters of a job type. */
+  /** Most characters of a job type. */
   typeLength: 128,
-  /** Bytes of a payload or result: JSON text in UTF-8, or bytes. */
+  /** Most bytes of a payload or result; JSON text counts as UTF-8. */
   payloadBytes: 1024 * 1024,
   /**
-   * Nesting of arrays and objects in a JSON payload or result. As protobuf a level is up to three messages, and decoders
-   * commonly stop at 100: any client can read what this lets in.
+   * Deepest nesting of arrays and objects in a JSON payload or result. In protobuf one level is up to three nested
+   * messages, and decoders commonly stop at 100: with this limit any client can read any payload.
    */
   payloadDepth: 32,
-  /** Bytes of a message of a client, decompressed. */
+  /** Most bytes of a request message after decompression. */
   messageBytes: 4 * 1024 * 1024,
-  /** Jobs of one batch. */
+  /** Most jobs in one batch. */
   batch: 1000,
   /** Highest priority; 0 is the lowest. */
   priority: 10,
   /** Most retries of a job. */
   maxRetries: 100,
-  /** Entries of a job's metadata. */
+  /** Most entries in a job's metadata. */
   metadataEntries: 64,
-  /** Characters of a metadata key. */
+  /** Most characters of a metadata key. */
   metadataKeyLength: 128,
-  /** Characters of a metadata value. */
+  /** Most characters of a metadata value. */
   metadataValueLength: 1024,
-  /** Characters of a request id. */
+  /** Most characters of a request id. */
   requestIdLength: 128,
-  /** Longest delay, backoff or timeout: 366 days, so that every date within a year fits, across a leap day too. */
+  /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */
   delayMs: 366 * 24 * 3600 * 1000,
-  /** Bad fields that one refusal names; the rest are counted. Headers carry them in gRPC: 8 KiB hold these. */
+  /** Most invalid fields named in one error; the rest are counted. gRPC sends them in headers: these fit into 8 KiB. */
   violations: 30,
-  /** Characters of what is said of one bad field. */
+  /** Characters of the name, and of the description, of an invalid field; longer ones are cut. */
   violationLength: 160,
-  /** Characters of a worker's name. */
+  /** Most characters of a worker's name. */
   workerLength: 128,
-  /** Characters of a lease token. */
+  /** Most characters of a lease token. */
   tokenLength: 256,
-  /** Shortest and longest lease. */
+  /** Shortest and longest lease, ms. */
   minLeaseMs: 1000,
   maxLeaseMs: 3_600_000,
-  /** Most unfinished leases of one stream. */
+  /** Most leases in flight on one stream. */
   maxInFlight: 1000,
-  /** Longest wait of a poll for jobs. */
+  /** Longest wait of a poll for jobs, ms. */
   waitMs: 60_000,
-  /** Entries of a list in a filter. */
+  /** Most entries of a list in a filter. */
   filterEntries: 100,
-  /** Characters of an error text; a longer one is cut. */
+  /** Characters of a job's error text; a longer one is cut. */
   errorLength: 4096,
-  /** Characters of an error text in the list of failed attempts. */
+  /** Characters of an error text in the list of attempt errors; a longer one is cut. */
   attemptErrorLength: 512,
-  /** Characters of an error text in the change log. */
+  /** Characters of an error text in the change log; a longer one is cut. */
   changeErrorLength: 256,
   /** Characters of a progress message; a longer one is cut. */
   progressLength: 1024,
-  /** Attempt errors kept with a job. */
+  /** Attempt errors kept with a job; the oldest is dropped first. */
   attemptErrors: 10,
-  /** Jobs a page. */
+  /** Most jobs on a page. */
   pageSize: 1000,
-  /** Jobs a page when the caller does not say. */
+  /** Jobs on a page when the request sets no size. */
   defaultPageSize: 50,
-  /** Jobs one page examines at the most. */
+  /** Most jobs examined to fill one page. */
   scan: 10_000,
-  /** Bytes of jobs on a page, but for its first job; as protobuf they may take twice that. */
+  /** Bytes of jobs on a page, by `jobBytes`; the first job always fits. In protobuf they may take up to twice that. */
   pageBytes: 1024 * 1024,
   /** Largest weight of a queue. */
   weight: 1000,
-  /** Largest max_concurrency of a queue. */
+  /** Largest max_concurrency of a queue; 0, for no limit, is allowed too. */
   maxConcurrency: 1_000_000,
-  /** Largest max_depth of a queue. */
+  /** Largest max_depth of a queue; 0, for no limit, is allowed too. */
   maxDepth: 1_000_000_000,
 } as const;

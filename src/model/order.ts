@@ -2,7 +2,7 @@ import { compareIds } from "./ids.js";
 import type { QueueOrdering, ReadyKey } from "./queue.js";
 
 /**
- * Orders two jobs that are ready: negative when `a` runs first.
+ * Compares two ready jobs of a queue: negative if `a` runs first. Never 0 for two different jobs.
  *
  * - PRIORITY: highest priority, then earliest runAfter, createdAt, id.
  * - RUN_AFTER: earliest runAfter, then highest priority, createdAt, id.
@@ -12,7 +12,7 @@ export function compareReady(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey):
   return compareRunAfter(a, b);
 }
 
-/** The order of RUN_AFTER, and of jobs of one priority under PRIORITY. */
+/** Compares by RUN_AFTER; under PRIORITY this orders the jobs of the same priority. */
 export function compareRunAfter(a: ReadyKey, b: ReadyKey): number {
   return a.runAfter - b.runAfter || b.priority - a.priority || a.createdAt - b.createdAt || compareIds(a.id, b.id);
 }

@@ -1,18 +1,18 @@
-/** In which order the ready jobs of a queue are handed out; see `compareReady`. */
+/** The order in which the ready jobs of a queue are leased; see `compareReady`. */
 export type QueueOrdering = "PRIORITY" | "RUN_AFTER";
 
-/** What can be changed on a queue. */
+/** The settings of a queue; all can be changed later. */
 export interface QueueSettings {
   readonly ordering: QueueOrdering;
-  /** Share under the policies `weighted` and `strict`, from 1. */
+  /** From 1: share of the turns under the policy `weighted`, rank (highest first) under `strict`; otherwise unused. */
   readonly weight: number;
-  /** Most jobs RUNNING at once on all servers; 0: no limit. */
+  /** Most jobs RUNNING at once, on all servers together; 0: no limit. */
   readonly maxConcurrency: number;
-  /** Most jobs PENDING at once; 0: no limit. Retries and jobs given back always fit. */
+  /** Most jobs PENDING at once; 0: no limit. Only creates are refused: retried, released, replayed jobs always fit. */
   readonly maxDepth: number;
 }
 
-/** The settings of a queue made without any. */
+/** The settings of a queue created without any. */
 export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   ordering: "PRIORITY",
   weight: 1,
@@ -23,7 +23,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
 /** The queue that always exists. */
 export const DEFAULT_QUEUE = "default";
 
-/** The figures of a queue at one moment. */
+/** Job counts of a queue at one moment. */
 export interface QueueStats {
   readonly ready: number;
   readonly scheduled: number;
@@ -32,11 +32,11 @@ export interface QueueStats {
   readonly done: number;
   /** Ms since the oldest ready job became ready; undefined when none is ready. */
   readonly oldestReadyAgeMs: number | undefined;
-  /** Jobs that became DONE since the queue was created; never shrinks. */
+  /** Jobs that became DONE since the queue was created; unlike `done`, it never shrinks when jobs are forgotten. */
   readonly completed: number;
 }
 
-/** A named line of jobs. */
+/** A queue, with its settings and counts at one moment. */
 export interface Queue {
   readonly name: string;
   readonly settings: QueueSettings;
@@ -46,7 +46,7 @@ export interface Queue {
   readonly stats: QueueStats;
 }
 
-/** What the order of ready jobs looks at. */
+/** The fields of a job that decide its place among the ready jobs. */
 export interface ReadyKey {
   readonly priority: number;
   readonly runAfter: number;

@@ -1,16 +1,16 @@
-/** Node's Buffer, where there is one; browsers have none. */
+/** Node's Buffer; undefined in browsers, which have none. */
 const nodeBuffer = (
   globalThis as {
     readonly Buffer?: { byteLength(text: string): number; from(text: string): { toString(): string } };
   }
 ).Buffer;
 
-/** Bytes of a text in UTF-8. */
+/** Returns the length of a text in UTF-8 bytes. */
 export function utf8Length(text: string): number {
   return nodeBuffer === undefined ? new TextEncoder().encode(text).byteLength : nodeBuffer.byteLength(text);
 }
 
-/** The first `length` characters of a text. In Node they are a copy: a slice would keep the whole text alive. */
+/** Returns the first `length` characters. In Node they are a copy, as a slice would keep the whole text in memory. */
 export function cutText(text: string, length: number): string {
   if (text.length <= length) return text;
   const start = text.slice(0, length);
@@ -18,28 +18,28 @@ export function cutText(text: string, length: number): string {
 }
 
 /**
- * The JSON text of a value, with each half of a surrogate pair replaced by U+FFFD; undefined for a value that JSON leaves
- * out: undefined, a function, a symbol. Throws an error that says why a value has no JSON.
+ * Returns the JSON text of a value, with each lone surrogate replaced by U+FFFD; undefined for a value that JSON omits:
+ * undefined, a function, a symbol. Throws, as JSON.stringify does, for a value that cannot be written as JSON.
  */
 export function toJsonText(value: unknown): string | undefined {
   const json: string | undefined = JSON.stringify(value);
   return json === undefined ? undefined : toWellFormedJson(json);
 }
 
-/** JSON.stringify writes half of a surrogate pair as an escape, and protobuf cannot carry it. */
+/** The escape that JSON.stringify writes for a lone surrogate, which protobuf strings cannot contain. */
 const LONE_SURROGATE = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/gi;
 
-/** Whether a JSON text as JSON.stringify writes it has half of a surrogate pair in it. */
+/** Whether a JSON text written by JSON.stringify contains a lone surrogate. */
 export function hasLoneSurrogate(json: string): boolean {
   return json.includes("\\u") && json.search(LONE_SURROGATE) >= 0;
 }
 
-/** The JSON text with each half of a surrogate pair replaced by U+FFFD. */
+/** Returns the JSON text with each lone surrogate replaced by U+FFFD. */
 export function toWellFormedJson(json: string): string {
   return hasLoneSurrogate(json) ? json.replace(LONE_SURROGATE, "$1\\ufffd") : json;
 }
 
-/** Whether a JSON text may be nested deeper than `max`: a quick look at the number of brackets that most texts pass. */
+/** Whether a JSON text has more than `max` opening brackets: a quick check that rules most texts out. */
 export function mayBeDeeper(json: string, max: number): boolean {
   let left = max;
   for (const bracket of ["{", "["]) {
@@ -48,7 +48,7 @@ export function mayBeDeeper(json: string, max: number): boolean {
   return false;
 }
 
-/** How deep the arrays and objects of a JSON text are nested. */
+/** Returns how deep the arrays and objects of a JSON text are nested. */
 export function jsonDepth(json: string): number {
   let depth = 0;
   let deepest = 0;

@@ -4,17 +4,17 @@ import type { QueueSettings } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import type { Violations } from "./violations.js";
 
-/** What a caller says of a new job. Times and durations in ms. */
+/** A request to create a job. Times and durations in ms; defaults for missing fields are set by the core. */
 export interface JobRequest {
-  /** Default: `default`. */
+  /** Default: the queue `default`. */
   readonly queue?: string | undefined;
   readonly type: string;
   /** JSON text, or bytes. */
   readonly payload?: Payload | undefined;
   readonly priority?: number | undefined;
-  /** From now; not together with runAfter. */
+  /** Delay from now; not together with `runAfter`. */
   readonly delayMs?: number | undefined;
-  /** Ms since 1970. */
+  /** When the job becomes ready, ms since 1970; not together with `delayMs`. */
   readonly runAfter?: number | undefined;
   readonly maxRetries?: number | undefined;
   readonly backoff?: Partial<Backoff> | undefined;
@@ -23,7 +23,7 @@ export interface JobRequest {
   readonly requestId?: string | undefined;
 }
 
-/** Checks a new job. */
+/** Adds a violation for each invalid field of a job to create. `now` is in ms since 1970. */
 export function checkJob(violations: Violations, job: JobRequest, now: number): void {
   if (job.queue) violations.queueName("queue", job.queue);
   violations.text("type", job.type ?? "", 1, LIMITS.typeLength);
@@ -57,7 +57,7 @@ function checkMetadata(violations: Violations, field: string, metadata: Readonly
   }
 }
 
-/** Checks a payload or result: size, depth, well-formed text. */
+/** Adds a violation if a payload or result is too large, nested too deep, or not well-formed Unicode. */
 export function checkPayload(violations: Violations, field: string, payload: Payload | undefined): void {
   if (payload === undefined) return;
   const isText = typeof payload === "string";
@@ -69,7 +69,7 @@ export function checkPayload(violations: Violations, field: string, payload: Pay
   } else if (isText && hasLoneSurrogate(payload)) violations.add(field, "has text that is not well-formed Unicode");
 }
 
-/** Checks the settings of a queue. */
+/** Adds a violation for each invalid queue setting. `path` is the prefix of their names, for example `settings.`. */
 export function checkQueueSettings(violations: Violations, path: string, settings: Partial<QueueSettings>): void {
   violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
   violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);

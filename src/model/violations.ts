@@ -2,7 +2,7 @@ import { type FieldViolation, fieldInvalid } from "./errors.js";
 import { isId } from "./ids.js";
 import { LIMITS } from "./limits.js";
 
-/** Collects all bad fields of an input, to refuse it once with every one named. */
+/** Collects the invalid fields of an input, so that one FIELD_INVALID error reports them all. Undefined values pass. */
 export class Violations {
   readonly #list: FieldViolation[] = [];
   #more = 0;
@@ -10,15 +10,15 @@ export class Violations {
   #index = 0;
 
   /**
-   * Fields named from now on are those of an entry of a list, until the next one or `leave`. Their names, as in
-   * `requests[3].priority`, are put together only for one that is bad.
+   * Fields checked from now on belong to this entry of a list, until the next `enter` or `leave`. A full name such as
+   * `requests[3].priority` is built only for an invalid field.
    */
   enter(list: string, index: number): void {
     this.#entryList = list;
     this.#index = index;
   }
 
-  /** Fields named from now on are those of the input itself. */
+  /** Fields checked from now on belong to the input itself again. */
   leave(): void {
     this.#entryList = undefined;
   }
@@ -32,31 +32,31 @@ export class Violations {
     this.#list.push({ field: cut(name), description: cut(description) });
   }
 
-  /** What was found. */
+  /** The violations so far, at most `LIMITS.violations`. */
   get list(): readonly FieldViolation[] {
     return this.#list;
   }
 
-  /** Throws FIELD_INVALID when any was found. */
+  /** Throws FIELD_INVALID if there are any violations. */
   throwIfAny(): void {
     if (this.#list.length > 0) throw fieldInvalid(this.#list, this.#more);
   }
 
-  /** The length of a list. */
+  /** Checks the length of a list. */
   count(field: string, list: readonly unknown[], min: number, max: number): void {
     if (list.length < min || list.length > max) {
       this.add(field, `must have ${min} to ${max} entries, has ${list.length}`);
     }
   }
 
-  /** A whole number within bounds. */
+  /** Checks that a number is whole and from `min` to `max`. */
   integer(field: string, value: number | undefined, min: number, max: number): void {
     if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
       this.add(field, `must be a whole number from ${min} to ${max}, got ${value}`);
     }
   }
 
-  /** A duration in ms, from `min` to `max`, a year by default. */
+  /** Checks that a duration in ms is from `min` to `max`; the default is 0 to one year. */
   duration(field: string, value: number | undefined, min = 0, max: number = LIMITS.delayMs): void {
     if (value !== undefined && !(value >= min && value <= max)) {
       const most = max === LIMITS.delayMs ? "1 year" : `${max} ms`;
@@ -64,7 +64,7 @@ export class Violations {
     }
   }
 
-  /** Well-formed text of a length in characters. */
+  /** Checks that a text is well-formed Unicode of `min` to `max` characters. */
   text(field: string, value: string | undefined, min: number, max: number): void {
     if (value === undefined) return;
     if (typeof value !== "string") this.add(field, "must be text");
@@ -73,7 +73,7 @@ export class Violations {
     } else if (!value.isWellFormed()) this.add(field, "is not well-formed Unicode");
   }
 
-  /** A queue name. */
+  /** Checks the form of a queue name. */
   queueName(field: string, value: string): void {
     if (!/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(value)) {
       this.add(
@@ -83,24 +83,24 @@ export class Violations {
     }
   }
 
-  /** A job id. */
+  /** Checks the form of a job id. */
   jobId(field: string, value: string): void {
     if (!isId(value)) this.add(field, "must be a job id: a decimal number");
   }
 
-  /** A list in a filter. A too long one is refused at once, without a look at its entries. */
+  /** Checks the length of a list in a filter. Throws at once if there are violations: its entries are not examined. */
   filter(field: string, list: readonly unknown[]): void {
     this.count(field, list, 0, LIMITS.filterEntries);
     this.throwIfAny();
   }
 
-  /** A page size; 0 is the default. */
+  /** Checks a page size; 0 stands for the default size. */
   pageSize(field: string, value: number | undefined): void {
     this.integer(field, value, 0, LIMITS.pageSize);
   }
 }
 
-/** A part of a text that fits in a refusal. */
+/** Returns a text cut to the length that fits in an error. */
 function cut(text: string): string {
   const fits = text.length <= LIMITS.violationLength;
   return fits ? text.toWellFormed() : `${text.slice(0, LIMITS.violationLength).toWellFormed()}...`;

@@ -8,25 +8,28 @@ import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { checkId } from "./job-operations.js";
 import { type JobPage, listPages, pageOf, queueNames } from "./paging.js";
 
-/** Looks into the dead-letter queue, replays and deletes. */
+/** Lists, replays and deletes dead letters: jobs that are DEAD. */
 export interface DlqOperations {
-  /** The latest death first within a queue. */
+  /** Lists queue by queue, by name; within a queue the latest death comes first. */
   list(filter: Omit<JobFilter, "statuses">): Promise<JobPage>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** JOB_NOT_FOUND; JOB_STATE_CONFLICT if the job is not DEAD. */
   get(id: string): Promise<Job>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Makes a dead job ready again. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */
   replay(id: string): Promise<Job>;
-  /** The oldest death first; answers how many. Jobs that die after the call began are not touched. */
+  /**
+   * Replays all dead jobs that match, oldest death first within a queue; resolves to how many. Jobs that die after the
+   * call began are left alone. QUEUE_NOT_FOUND, FIELD_INVALID.
+   */
   replayMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Deletes a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */
   remove(id: string): Promise<void>;
-  /** The oldest death first; answers how many. */
+  /** Deletes all dead jobs that match; otherwise as `replayMatching`. */
   purgeMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
 }
 
-/** Makes the operations. */
+/** Creates the dead-letter operations on a backend. */
 export function createDlqOperations(backend: Backend): DlqOperations {
-  /** Walks through the dead jobs that match and lets `apply` do its work on each page. */
+  /** Calls `apply` with the ids of the dead jobs that match, page by page; resolves to how many it was applied to. */
   async function forMatching(
     filter: DeadJobFilter,
     { max = 0, dryRun = false }: BulkOptions,

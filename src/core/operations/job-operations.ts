@@ -11,11 +11,11 @@ import type { Clock } from "../clock.js";
 import type { Observer } from "../observer.js";
 import { type JobPage, listPages } from "./paging.js";
 
-/** What a job gets that does not say otherwise. */
+/** Values for jobs that do not set their own. */
 export interface JobDefaults {
   /** Default 5. */
   readonly maxRetries: number;
-  /** Default 100 ms, 5000 ms. */
+  /** Default 100 ms, growing to at most 5000 ms. */
   readonly backoff: Backoff;
 }
 
@@ -25,7 +25,7 @@ export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
   backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
 };
 
-/** A created job, or the one its request id had created before. */
+/** The created job; with `deduplicated`, the job that the same request id had created before. */
 export interface CreatedJob {
   readonly job: Job;
   readonly deduplicated: boolean;
@@ -33,27 +33,31 @@ export interface CreatedJob {
 
 /** Creates, reads, lists, cancels and deletes jobs. */
 export interface JobOperations {
-  /** One job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. `violations` may bring bad fields violations before. */
+  /**
+   * Creates one job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
+   * fields found earlier, for instance while decoding the request: they are reported together.
+   */
   create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
-  /** 1 to 1000 jobs, all or none; answers in order. */
+  /** Creates 1 to 1000 jobs; an error that refuses one refuses all. Results are in the order of the requests. */
   createBatch(
     requests: readonly JobRequest[],
     violations?: Violations,
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
-  /** `queue` is where it may be, if the caller knows. JOB_NOT_FOUND. */
+  /** `queue` is a hint where to look first. JOB_NOT_FOUND. */
   get(id: string, queue?: string): Promise<Job>;
+  /** Lists queue by queue, by name; within a queue the newest id comes first. QUEUE_NOT_FOUND, PAGE_TOKEN_INVALID. */
   list(filter: JobFilter, violations?: Violations): Promise<JobPage>;
-  /** JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Cancels a job, or requests the cancel of a RUNNING one. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD. */
   cancel(id: string): Promise<Job>;
-  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
+  /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status. */
   remove(id: string): Promise<void>;
-  /** From now on creates are refused with SERVER_DRAINING. */
+  /** From now on, creates are refused with SERVER_DRAINING. */
   close(): void;
 }
 
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
-/** What the operations are made of. */
+/** Dependencies of the job operations. */
 export interface JobOperationsDeps {
   readonly backend: Backend;
   readonly clock: Clock;
@@ -61,7 +65,7 @@ export interface JobOperationsDeps {
   readonly observer: Observer;
 }
 
-/** Makes the operations. */
+/** Creates the job operations. */
 export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
   const { backend, clock, ids, observer } = deps;
   let isClosed = false;
@@ -84,7 +88,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
     };
   }
 
-  /** Tells of jobs that were created: neighbours of one queue and type at once. */
+  /** Reports created jobs to the observer, in one call for consecutive jobs of the same queue and type. */
   function count(jobs: readonly NewJob[], results: readonly EnqueueResult[]): void {
     let from = 0;
     while (from < jobs.length) {
@@ -176,7 +180,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
   };
 }
 
-/** Refuses what cannot be a job id. */
+/** Throws FIELD_INVALID if a text cannot be a job id. */
 export function checkId(id: string): void {
   const violations = new Violations();
   violations.jobId("id", id);
@@ -190,12 +194,15 @@ function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
   };
 }
 
-/** Times are kept in whole ms; a part of one counts as one. */
+/** Times are stored in whole ms; fractions are rounded up. */
 function wholeMs(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.ceil(ms);
 }
 
-/** A job as it is right after its creation; saves reading it back. Spelt out: spreads here cost six times the create. */
+/**
+ * Returns a job as it is right after its creation, which saves reading it back. The fields are listed one by one
+ * because spreads here cost six times as much as the whole create.
+ */
 function newlyCreated(spec: NewJob, createdAt: number, runAfter: number): Job {
   return {
     id: spec.id,

@@ -1,17 +1,17 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 
-/** Where a listing over queues goes on: in this queue, after this position of the backend. */
+/** Where a listing over queues continues: in this queue, after this position (`ListPage.next`) of the backend. */
 export interface PagePosition {
   readonly queue: string;
   readonly after: string | undefined;
 }
 
-/** Writes a position as an opaque token that is good for the same filter only. */
+/** Returns a position as an opaque page token, valid only with the same filter. */
 export function writePageToken(filter: string, position: PagePosition): string {
   return Buffer.from(JSON.stringify([filter, position.queue, position.after ?? ""])).toString("base64url");
 }
 
-/** Reads a token; PAGE_TOKEN_INVALID when it is not one of this filter. */
+/** Returns the position in a page token; PAGE_TOKEN_INVALID if it was not made for this filter. */
 export function readPageToken(filter: string, token: string): PagePosition {
   let parts: unknown;
   try {

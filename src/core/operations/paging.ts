@@ -4,28 +4,28 @@ import { LIMITS } from "../../model/limits.js";
 import type { Backend, ListPage } from "../backend.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
-/** Queues one page looks into at the most. */
+/** Most queues that one page reads from. */
 const MAX_QUEUES = 100;
 
 /** One page of a listing. */
 export interface JobPage {
   readonly jobs: readonly Job[];
-  /** Asks for the next page; "" when there is none. */
+  /** `pageToken` for the next page; "": this is the last one. */
   readonly nextPageToken: string;
 }
 
-/** What to list. */
+/** A request for a page. */
 export interface PageRequest {
-  /** Undefined: every queue, by name. */
+  /** Undefined: all queues, by name. */
   readonly queue: string | undefined;
-  /** 0 or undefined: 50. */
+  /** Most jobs on the page. 0 or undefined: 50. */
   readonly pageSize: number | undefined;
   readonly pageToken: string | undefined;
-  /** The rest of the filter, as text: a token of another filter is refused. */
+  /** The rest of the filter, as text: a page token made for another filter is refused. */
   readonly filter: string;
 }
 
-/** Lists over one queue or all, page by page; `list` reads one page of one queue. */
+/** Reads one page of a listing of one queue or all. `list` reads a page of one queue. */
 export async function listPages(
   backend: Backend,
   request: PageRequest,
@@ -41,7 +41,7 @@ export async function listPages(
   for (const queue of names) {
     if (start !== undefined && queue < start.queue) continue;
     const after = queue === start?.queue ? start.after : undefined;
-    // Half a page at the least is left for a queue, as its first job is let in whatever its size.
+    // A queue is begun only with half of the bytes left, because its first job is added whatever its size.
     if (visited++ === MAX_QUEUES || jobs.length === limit || bytes > LIMITS.pageBytes / 2) {
       return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
     }
@@ -58,7 +58,7 @@ export async function listPages(
   return { jobs, nextPageToken: "" };
 }
 
-/** Reads a page of one queue. One of many may have been deleted since their names were read: it has none. */
+/** Reads a page of one queue. With `wanted` undefined (all queues), one deleted meanwhile counts as empty. */
 export async function pageOf(wanted: string | undefined, read: () => Promise<ListPage>): Promise<ListPage> {
   try {
     return await read();
@@ -69,7 +69,7 @@ export async function pageOf(wanted: string | undefined, read: () => Promise<Lis
   }
 }
 
-/** The names of the queues to look into, in order; QUEUE_NOT_FOUND for one that does not exist. */
+/** Resolves to the names of the queues to read, in order; QUEUE_NOT_FOUND if the given one does not exist. */
 export async function queueNames(backend: Backend, queue: string | undefined): Promise<readonly string[]> {
   const names = (await backend.queueNames()).map(({ name }) => name);
   if (queue === undefined) return names;

@@ -6,32 +6,35 @@ import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
-/** Creates, reads, changes, pauses, empties and deletes queues. */
+/** Creates, reads, changes, pauses, purges and deletes queues. */
 export interface QueueOperations {
-  /** FIELD_INVALID, QUEUE_EXISTS. */
+  /** Missing settings get their defaults. FIELD_INVALID, QUEUE_EXISTS. */
   create(name: string, settings?: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
   /** QUEUE_NOT_FOUND. */
   get(name: string): Promise<Queue>;
-  /** All, by name. */
+  /** All queues, sorted by name. */
   list(): Promise<readonly Queue[]>;
-  /** Changes the settings that are given. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  /** Changes the given settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
   update(name: string, settings: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
-  /** FIELD_INVALID for `default`, QUEUE_NOT_FOUND; without `force` QUEUE_NOT_EMPTY. */
+  /**
+   * Deletes a queue; with `force` its jobs too. FIELD_INVALID for `default`, QUEUE_NOT_FOUND; without `force`,
+   * QUEUE_NOT_EMPTY if it has PENDING, RUNNING or DEAD jobs.
+   */
   remove(name: string, force: boolean): Promise<void>;
-  /** QUEUE_NOT_FOUND. */
+  /** Stops leasing from a queue; RUNNING jobs go on. QUEUE_NOT_FOUND. */
   pause(name: string): Promise<Queue>;
-  /** QUEUE_NOT_FOUND. */
+  /** Undoes `pause`. QUEUE_NOT_FOUND. */
   resume(name: string): Promise<Queue>;
-  /** Deletes every waiting job; answers how many. QUEUE_NOT_FOUND. */
+  /** Deletes all PENDING jobs; resolves to how many. QUEUE_NOT_FOUND. */
   purge(name: string): Promise<number>;
 }
 
-/** Jobs purged at once: a queue of a million must not stop the server for seconds. */
+/** Jobs purged in one call, so that purging a queue of a million jobs does not block the server for seconds. */
 const PURGE_BATCH = 5000;
 
-/** Makes the operations. */
+/** Creates the queue operations on a backend. */
 export function createQueueOperations(backend: Backend): QueueOperations {
-  /** Purges in turns what waited when it began, and perhaps some that came meanwhile. */
+  /** Purges, part by part, as many jobs as were PENDING at the start; jobs created meanwhile may be among them. */
   async function purge(name: string): Promise<number> {
     const [queue] = await backend.queues([name]);
     const waiting = queue === undefined ? 0 : queue.stats.ready + queue.stats.scheduled;

@@ -5,13 +5,13 @@ import type { Leasing } from "../leasing.js";
 import type { QueueSelector } from "../selector.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
-/** Jobs leased before everything else in the event loop gets a turn: handlers may settle without ever waiting. */
+/** Jobs leased before yielding to the event loop: handlers that never wait would otherwise let nothing else run. */
 const TURN = 250;
 
-/** Wait before leasing again after the backend failed, ms. */
+/** Delay before leasing again after a lease call failed, ms. */
 const RETRY_MS = 250;
 
-/** Lease calls in flight at the same time, by state. */
+/** Most lease calls in flight at the same time, by state. */
 const MAX_CALLS = { CLOSED: 0, OPEN: 1, BACKLOG: 2 } as const;
 
 type State = keyof typeof MAX_CALLS;
@@ -22,39 +22,39 @@ export interface LeaseFetcherDeps {
   readonly selector: QueueSelector;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Slots that are free now. */
+  /** Returns how many slots are free. */
   readonly freeSlots: () => number;
-  /** Takes a leased job; it fills a slot at once. */
+  /** Runs a leased job; it must occupy a slot before it returns. */
   readonly run: (lease: Lease) => void;
 }
 
 /** Settings of a fetcher. */
 export interface LeaseFetcherOptions {
-  /** Slots in all. */
+  /** Number of slots. */
   readonly size: number;
   readonly types: readonly string[];
   readonly leaseMs: number;
-  /** The name it leases under. */
+  /** The worker name to lease with. */
   readonly worker: string;
 }
 
 /**
- * Fills the free slots of a pool with leased jobs, for as long as there are free slots and ready jobs. It never polls:
- * `wake` tells it that there may be one of either.
+ * Fills the free slots of a pool with leased jobs, as long as there are free slots and ready jobs. It never polls:
+ * `wake` is called when there may be a new ready job or free slot.
  *
- * | state   | lease calls at once                                     | moves to                                          |
- * |---------|---------------------------------------------------------|---------------------------------------------------|
- * | CLOSED  | none                                                    | OPEN: `open`                                      |
- * | OPEN    | one, for all free slots                                 | BACKLOG: a call got all it asked for              |
- * | BACKLOG | two, each for half of the slots at most, so that one is | OPEN: a call got less; CLOSED (also from OPEN):   |
- * |         | on its way while the jobs of the other run              | `close`                                           |
+ * | state   | lease calls at once                                     | moves to                                      |
+ * |---------|---------------------------------------------------------|-----------------------------------------------|
+ * | CLOSED  | none                                                    | OPEN: `open`                                  |
+ * | OPEN    | one, for all free slots                                 | BACKLOG: a call got all the jobs it asked for |
+ * | BACKLOG | two, each for half of the slots at most, so that one is | OPEN: a call got fewer;                       |
+ * |         | in flight while the jobs of the other run               | CLOSED, also from OPEN: `close`               |
  */
 export class LeaseFetcher {
   readonly #deps: LeaseFetcherDeps;
   readonly #options: LeaseFetcherOptions;
   readonly #calls = new Set<Promise<void>>();
   #state: State = "CLOSED";
-  /** Slots that calls in flight may still fill. */
+  /** Slots that the calls in flight may still fill. */
   #promised = 0;
   #wakes = 0;
   #retry: Timer | undefined;
@@ -64,19 +64,19 @@ export class LeaseFetcher {
     this.#options = options;
   }
 
-  /** Begins to lease. */
+  /** Starts leasing. */
   open(): void {
     this.#state = "OPEN";
     this.wake();
   }
 
-  /** Leases no more. Calls in flight still bring what they lease. */
+  /** Stops leasing. Jobs of calls still in flight are passed to `run` all the same. */
   close(): void {
     this.#state = "CLOSED";
     this.#retry?.cancel();
   }
 
-  /** A job may be ready, or a slot may be free. */
+  /** Call when a job may have become ready or a slot free. */
   wake(): void {
     this.#wakes++;
     if (this.#calls.size >= MAX_CALLS[this.#state] || this.#room() === 0) return;
@@ -89,13 +89,13 @@ export class LeaseFetcher {
     await Promise.all(this.#calls);
   }
 
-  /** Slots that a lease call may fill. */
+  /** Returns how many jobs the next lease call may ask for. */
   #room(): number {
     const free = Math.max(0, this.#deps.freeSlots() - this.#promised);
     return this.#state === "BACKLOG" ? Math.min(free, Math.ceil(this.#options.size / MAX_CALLS.BACKLOG)) : free;
   }
 
-  /** Leases until there is no free slot or no ready job. */
+  /** Leases until there is no free slot or no ready job left. */
   async #fetch(): Promise<void> {
     let leased = 0;
     try {

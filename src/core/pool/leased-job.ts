@@ -1,7 +1,7 @@
 import type { HandlerJob, JsonValue } from "../../model/handler.js";
 import type { Job } from "../../model/job.js";
 
-/** A job as its handler sees it; the payload is parsed when it is asked for. */
+/** A job as its handler sees it. The payload is parsed on first access. */
 export class LeasedJob implements HandlerJob {
   readonly #job: Job;
   #payload: JsonValue | Uint8Array | undefined;

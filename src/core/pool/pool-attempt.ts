@@ -4,19 +4,20 @@ import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 
-/** Least time between two written progress reports of one attempt, ms. */
+/** Shortest time between two written progress reports of an attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;
 
 /**
- * One run of a handler. It is open until its outcome is decided: the handler ended, its time was up, or the lease was
- * lost. A handler may go on after that (nothing can stop it), but what it does then changes nothing.
+ * One attempt: a leased job and the run of its handler. It is open until its outcome is decided: the handler ended, the
+ * job's timeout passed, the lease was lost, or the pool released it at shutdown. The handler may keep running after
+ * that, as nothing can stop it, but its result and progress are ignored.
  */
 export class PoolAttempt implements HandlerContext {
   readonly lease: Lease;
   isOpen = true;
-  /** Why the signal was aborted, if it was. */
+  /** Why the attempt was aborted; undefined: it was not. */
   aborted: AbortReason | undefined;
-  /** When the lease was taken or extended last, on the monotonic clock. */
+  /** When the lease was taken or last extended, on the monotonic clock, ms. */
   heldAt: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -27,7 +28,7 @@ export class PoolAttempt implements HandlerContext {
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
 
-  /** `write` is called when a progress report is due to be written; it takes it with `takeProgress`. */
+  /** `write` is called when a progress report is to be written; it gets the report with `takeProgress`. */
   constructor(lease: Lease, clock: Clock, logger: Logger, write: (attempt: PoolAttempt) => void) {
     this.lease = lease;
     this.heldAt = clock.monotonic();
@@ -49,9 +50,9 @@ export class PoolAttempt implements HandlerContext {
     return this.#logger.child({ job: id, queue, type });
   }
 
-  // Bound, as handlers take it out of the context.
+  // A bound function, because handlers destructure the context.
   get progress(): (percent: number, message?: string) => void {
-    // Most attempts report none.
+    // Made on first access, because most attempts report no progress.
     this.#report ??= (percent, message) => this.#note(percent, message);
     return this.#report;
   }
@@ -67,19 +68,19 @@ export class PoolAttempt implements HandlerContext {
     this.#write(this);
   }
 
-  /** The latest report that was not written yet. */
+  /** Takes the latest progress report not written yet; undefined if there is none. */
   takeProgress(): Progress | undefined {
     const progress = this.#progress;
     this.#progress = undefined;
     return progress;
   }
 
-  /** A report that was taken could not be written: it counts again, unless there is a later one. */
+  /** Puts back a report that could not be written, unless there is a later one. */
   putBackProgress(progress: Progress): void {
     this.#progress ??= progress;
   }
 
-  /** Calls `expire` when the job's timeout has passed. */
+  /** Calls `expire` when the job's timeout has passed, unless the attempt is closed before. */
   startTimeout(expire: () => void): void {
     const { timeoutMs } = this.lease.job;
     if (timeoutMs > 0) this.#timeout = this.#clock.setTimer(timeoutMs, expire);
@@ -91,7 +92,7 @@ export class PoolAttempt implements HandlerContext {
     this.#controller?.abort(attemptAborted(reason, "server"));
   }
 
-  /** The outcome is decided. */
+  /** Closes the attempt, because its outcome is decided. */
   close(): void {
     this.isOpen = false;
     this.#timeout?.cancel();

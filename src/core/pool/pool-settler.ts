@@ -5,7 +5,7 @@ import type { Clock } from "../clock.js";
 import type { Leasing } from "../leasing.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
-/** What became of an attempt. */
+/** How an attempt ended, and so how its job is to be settled. */
 export type AttemptOutcome =
   | { readonly kind: "complete"; readonly result: Payload | undefined }
   | { readonly kind: "fail"; readonly error: string; readonly retry: RetryDecision }
@@ -14,19 +14,19 @@ export type AttemptOutcome =
 interface Pending {
   readonly attempt: PoolAttempt;
   readonly outcome: AttemptOutcome;
-  /** The last progress report, while it is not written. */
+  /** The last progress report, until it is written. */
   report?: Progress | undefined;
 }
 
-/** Wait before a write that failed is tried again, ms. */
+/** Delay before a failed write is tried again, ms. */
 const RETRY_MS = 250;
 
-/** Most items of one write. */
+/** Most outcomes in one write. */
 const BATCH = 1000;
 
 /**
- * Writes the outcomes of attempts. Those that are decided while a write is under way share the next one. When the
- * backend is away, they are kept and tried again until their leases have ended.
+ * Writes the outcomes of attempts, in batches: outcomes decided during a write share the next one. While writes fail
+ * (the backend is unreachable, for instance), an outcome is kept and tried again until its lease must have expired.
  */
 export class PoolSettler {
   readonly #leasing: Leasing;
@@ -46,13 +46,13 @@ export class PoolSettler {
     this.#work ??= this.#writeAll();
   }
 
-  /** Resolves when everything added so far is written or given up. */
+  /** Resolves when nothing is left to write: every outcome added was written or given up. */
   async idle(): Promise<void> {
     while (this.#work !== undefined) await this.#work;
   }
 
   async #writeAll(): Promise<void> {
-    // Attempts that end in the same turn join this write.
+    // Wait a microtask, so that attempts that end in the same turn share this write.
     await Promise.resolve();
     while (this.#pending.length > 0) {
       const batch = this.#pending.splice(0, BATCH);
@@ -67,7 +67,7 @@ export class PoolSettler {
     this.#work = undefined;
   }
 
-  /** Whether the lease of an item may still be current. Repeating a write that was done is harmless. */
+  /** Whether the lease may still be current; logs the loss if not. Repeating a write that took effect is harmless. */
   #isHeld({ attempt }: Pending): boolean {
     const held = this.#clock.monotonic() < attempt.heldAt + attempt.lease.expiresInMs;
     if (!held) this.#logger.error({ job: attempt.lease.job.id }, "the outcome of an attempt is lost: its lease ended");
@@ -76,7 +76,7 @@ export class PoolSettler {
 
   async #write(batch: readonly Pending[]): Promise<void> {
     const { complete, fail, release, progress } = sort(batch);
-    // A last progress report is written before the job ends.
+    // The last progress report must be written before the job is settled.
     if (progress.length > 0) await this.#leasing.extend(progress);
     for (const item of batch) item.report = undefined;
     await Promise.all([

@@ -3,7 +3,10 @@ import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
-/** Attempts whose time was up while their handlers go on. Each keeps its slot until then, for at most `STUCK_HANDLER_MS`. */
+/**
+ * Attempts that timed out while their handlers keep running. Each occupies its slot until the handler ends, but for
+ * `STUCK_HANDLER_MS` at most.
+ */
 export class StuckHandlers {
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -17,7 +20,7 @@ export class StuckHandlers {
     this.#freed = freed;
   }
 
-  /** Slots held. */
+  /** Slots occupied. */
   get size(): number {
     return this.#timers.size;
   }
@@ -31,13 +34,13 @@ export class StuckHandlers {
     this.#timers.set(attempt, timer);
   }
 
-  /** The handler of an attempt ended; it may not be one of these. */
+  /** Call when the handler of an attempt has ended; does nothing if the attempt is not one of these. */
   ended(attempt: PoolAttempt): void {
     this.#timers.get(attempt)?.cancel();
     if (this.#timers.delete(attempt)) this.#freed();
   }
 
-  /** Forgets them all. */
+  /** Removes all attempts without calling `freed`. */
   clear(): void {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();

@@ -12,10 +12,10 @@ import { PoolAttempt } from "./pool-attempt.js";
 import { type AttemptOutcome, PoolSettler } from "./pool-settler.js";
 import { StuckHandlers } from "./stuck-handlers.js";
 
-/** How long the last outcomes may take to be written at shutdown, ms. */
+/** Time to write the last outcomes at shutdown, ms. */
 const WRITE_GRACE_MS = 2000;
 
-/** What a pool is made of. */
+/** Dependencies of a pool. */
 export interface WorkerPoolDeps {
   readonly leasing: Leasing;
   readonly selector: QueueSelector;
@@ -26,11 +26,11 @@ export interface WorkerPoolDeps {
 
 /** Settings of a pool. */
 export interface WorkerPoolOptions {
-  /** Slots: handlers that run at the same time, all queues together. 0: none. */
+  /** Slots: most handlers that run at the same time, for all queues together. 0: the pool runs no jobs. */
   readonly size: number;
-  /** How long a lease lasts unless extended; it is extended after a third of this. */
+  /** How long a lease lasts unless it is extended, ms. It is extended after a third of this. */
   readonly leaseMs: number;
-  /** The name it leases under. */
+  /** The worker name to lease with. */
   readonly worker: string;
 }
 
@@ -38,26 +38,26 @@ type State = "NEW" | "RUNNING" | "DRAINING" | "STOPPED";
 
 /**
  * Runs handlers in this process. It leases as many jobs as it has free slots, of the types it has handlers for, and
- * keeps their leases while the handlers run.
+ * extends their leases while the handlers run.
  *
- * | state    | jobs that are leased | moves to                                                                       |
- * |----------|----------------------|--------------------------------------------------------------------------------|
- * | NEW      | there are none       | RUNNING: `start`; DRAINING: `stop`                                             |
- * | RUNNING  | are run              | DRAINING: `stop`                                                               |
- * | DRAINING | are given back       | STOPPED: no handler runs any more, or its time is up and its job is given back |
- * | STOPPED  | there are none       |                                                                                |
+ * | state    | newly leased jobs | moves to                                                                          |
+ * |----------|-------------------|-----------------------------------------------------------------------------------|
+ * | NEW      | there are none    | RUNNING: `start`; DRAINING: `stop`                                                |
+ * | RUNNING  | are run           | DRAINING: `stop`                                                                  |
+ * | DRAINING | are released      | STOPPED: all attempts have ended, or the time is up and their jobs were released  |
+ * | STOPPED  | there are none    |                                                                                   |
  */
 export class WorkerPool {
   readonly #deps: WorkerPoolDeps;
   readonly #options: WorkerPoolOptions;
   readonly #settler: PoolSettler;
-  /** Open attempts by job id: each holds a slot. */
+  /** Open attempts by job id; each occupies a slot. */
   readonly #open = new Map<string, PoolAttempt>();
   readonly #stuckHandlers: StuckHandlers;
   readonly #fetcher: LeaseFetcher;
   readonly #write = (attempt: PoolAttempt) => void this.#writeProgress(attempt);
   #state: State = "NEW";
-  /** Whether slots that were freed in this turn of the event loop will be filled at its end. */
+  /** Whether `wake` will be called at the end of this turn of the event loop, for the slots freed in it. */
   #isRefillDue = false;
   #heartbeat: Timer | undefined;
   #whenEmpty: (() => void) | undefined;
@@ -79,12 +79,12 @@ export class WorkerPool {
     return this.#open.size + this.#stuckHandlers.size;
   }
 
-  /** Ids of the jobs whose outcome is not decided yet. */
+  /** Ids of the jobs whose attempts are open. */
   get jobIds(): readonly string[] {
     return [...this.#open.keys()];
   }
 
-  /** Begins to take jobs, if it has slots and handlers. Idempotent. */
+  /** Starts leasing jobs, if there are slots and handlers. Idempotent. */
   start(): void {
     const canRun = this.#options.size > 0 && Object.keys(this.#deps.handlers).length > 0;
     if (this.#state !== "NEW" || !canRun) return;
@@ -93,12 +93,12 @@ export class WorkerPool {
     this.#fetcher.open();
   }
 
-  /** A job may be ready, or a slot may be free. */
+  /** Call when a job may have become ready or a slot free. */
   wake(): void {
     this.#fetcher.wake();
   }
 
-  /** A slot is free: those that become so in the same turn are filled together. */
+  /** Call when a slot became free. Slots that become free in the same turn are filled together. */
   #freed(): void {
     if (this.#isRefillDue) return;
     this.#isRefillDue = true;
@@ -108,7 +108,7 @@ export class WorkerPool {
     });
   }
 
-  /** Looks for what concerns running jobs: cancels asked for, leases lost. */
+  /** Takes changes from the log and acts on those of jobs that run here: cancels requested, leases lost. */
   changed(batch: ChangeBatch): void {
     if (this.#open.size === 0) return;
     for (const change of batch.changes) {
@@ -124,14 +124,14 @@ export class WorkerPool {
   }
 
   /**
-   * Extends the leases that are due for it, so that only a worker that is really gone loses one; or `all`, to learn of
-   * cancels and lost leases that nobody told.
+   * Extends the leases that are at least a third of their length old, so that only a worker that is really gone loses
+   * one. With `all`, extends every lease, to learn of cancels and lost leases whose changes were missed.
    */
   async keepAlive(all = false): Promise<void> {
     const { clock, leasing } = this.#deps;
     const { leaseMs } = this.#options;
     const now = clock.monotonic();
-    // A cancelled job is not kept: when its handler does not stop, it ends with the lease.
+    // The lease of a cancelled job is not extended: if its handler does not stop, the job ends when the lease expires.
     const due = [...this.#open.values()].filter(
       (attempt) => attempt.aborted !== "CANCELED" && (all || now - attempt.heldAt >= leaseMs / 3),
     );
@@ -147,8 +147,9 @@ export class WorkerPool {
   }
 
   /**
-   * Takes no more jobs, lets those that run finish within `timeoutMs`, then aborts them and gives them back. Resolves
-   * when every outcome is written, or a moment after the time is up when the backend does not answer. Idempotent.
+   * Leases no more jobs, lets running ones finish within `timeoutMs`, then aborts their handlers and releases the jobs.
+   * Resolves when all outcomes are written, or a few seconds after `timeoutMs` if the backend does not answer.
+   * Idempotent.
    */
   stop(timeoutMs: number): Promise<void> {
     this.#stopped ??= this.#stop(timeoutMs);
@@ -180,7 +181,7 @@ export class WorkerPool {
     this.#whenEmpty = undefined;
   }
 
-  /** Waits for something, but no longer than this. */
+  /** Resolves when `done` does, or after `timeoutMs`. `done` must not reject. */
   async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = this.#deps.clock.setTimer(timeoutMs, resolve);
@@ -192,12 +193,12 @@ export class WorkerPool {
   }
 
   #run(lease: Lease): void {
-    // The job may come to us again before we are told that we had lost it.
+    // The job may be leased here again before the pool learns that it had lost the earlier lease.
     const earlier = this.#open.get(lease.job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write);
     this.#open.set(lease.job.id, attempt);
-    // The pool may have been stopped while the lease was on its way.
+    // The pool may have been stopped while the lease call was in flight.
     if (this.#state !== "RUNNING") {
       this.#settle(attempt, { kind: "release" });
       return;
@@ -206,7 +207,7 @@ export class WorkerPool {
     void this.#attempt(attempt);
   }
 
-  /** The time of an attempt is up. */
+  /** Fails an attempt whose timeout has passed; its handler may keep running. */
   #expire(attempt: PoolAttempt): void {
     attempt.abort("TIMEOUT");
     this.#stuckHandlers.add(attempt);
@@ -223,7 +224,7 @@ export class WorkerPool {
     } catch (error) {
       if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
       else {
-        // The record keeps the text of the error; the stack is here only.
+        // The job stores only the text of the error; the stack is only in this log line.
         const { id, queue, type, retryCount } = job;
         this.#deps.logger.warn({ err: error, job: id, queue, type, retryCount }, "an attempt failed");
         outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
@@ -245,7 +246,7 @@ export class WorkerPool {
     this.#deps.logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
   }
 
-  /** Ends an attempt and frees its slot. Answers whether it was open. */
+  /** Closes an attempt and frees its slot. Returns whether it was open. */
   #close(attempt: PoolAttempt): boolean {
     if (!attempt.isOpen) return false;
     attempt.close();

@@ -1,6 +1,6 @@
 import type { Change, ChangeFilter } from "../backend.js";
 
-/** Whether a change is one of those that a reader wants. */
+/** Whether a change matches a filter. */
 export function matchesChange(filter: ChangeFilter, change: Change): boolean {
   return (
     (filter.queues === undefined || filter.queues.has(change.queue)) &&

@@ -1,16 +1,16 @@
-/** What fills a feed. */
+/** What puts events into a feed. */
 export interface FeedSource {
-  /** The reader asks for the first time. */
+  /** Called when the reader asks for an event for the first time. */
   started(): void;
-  /** The reader asks again, and there is nothing. */
+  /** Called when the reader asks again and the feed is empty. */
   wanted(): void;
-  /** The feed ended, or its reader left. */
+  /** Called once, when the feed ends or its reader leaves. */
   ended(): void;
 }
 
-/** Who takes from a feed. */
+/** What takes events from a feed. */
 export interface FeedReader {
-  /** There may be something to take, or the feed is over, after `take` had nothing. */
+  /** Called after `take` returned undefined, when there may be an event to take or the feed has ended. */
   ready(): void;
 }
 
@@ -20,16 +20,18 @@ interface Waiting<T> {
 }
 
 /**
- * Events for one reader, who takes them when he is ready: by `take`, which answers at once, or as from any async iterator.
- * What fills it makes an event only when somebody wants one, and so a slow reader holds no more than was made for him.
+ * A queue of events for one reader, which takes them at its own pace: with `take`, which never waits, or as an async
+ * iterator (one `next` at a time). The source is notified when the reader wants an event and finds none, so it need not
+ * produce events ahead of that. It may, though: the feed accepts every `push` and has no limit of its own, so a source
+ * that also pushes unasked must bound what a slow reader holds, with `size` and `clear`.
  */
 export class Feed<T> implements AsyncIterableIterator<T, undefined> {
-  /** Who is told of what there is to take; without one, `next` waits for it. */
+  /** Notified when there may be an event to take. Not needed by a reader that uses the async iterator. */
   reader: FeedReader | undefined;
-  /** Whether others are given the same events: what is made of one may be worth keeping for them. */
+  /** Whether other feeds get the same event objects, so that it pays to keep, for instance, their encoding. */
   isShared = false;
   readonly #source: FeedSource;
-  /** The event to take next, and those after it: there is rarely more than one. */
+  /** The event to take next; those after it are in `#later`. There is rarely more than one. */
   #next: T | undefined;
   #later: T[] = [];
   #isWanted = false;
@@ -44,7 +46,7 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     this.#source = source;
   }
 
-  /** The next event; undefined when there is none now, or never more. Throws once what the feed failed with. */
+  /** Returns the next event; undefined if there is none now, or the feed is over. Throws the feed's error, once. */
   take(): T | undefined {
     const event = this.#next;
     if (event !== undefined) {
@@ -58,7 +60,7 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     }
     if (this.#isEnded) return undefined;
     this.#isWanted = true;
-    // What is given, or ends, at once is taken here and needs no call.
+    // An event or end that the source brings during this call is returned below, so it must not notify the reader.
     this.#isAsking = true;
     if (this.#isStarted) this.#source.wanted();
     else this.#start();
@@ -68,27 +70,27 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     return this.take();
   }
 
-  /** Whether there is nothing more to take. */
+  /** Whether the feed has ended and everything, its error too, has been taken. */
   get isOver(): boolean {
     return this.#isEnded && this.#next === undefined && this.#error === undefined;
   }
 
-  /** Whether nothing more will be added: the end was told, or the reader left. */
+  /** Whether no more events will be added, because the feed ended or the reader left; some may be left to take. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** Whether the reader waits for an event. */
+  /** Whether the reader asked for an event and has not got one yet. */
   get isWanted(): boolean {
     return this.#isWanted;
   }
 
-  /** Events that were not taken yet. */
+  /** Events not taken yet. */
   get size(): number {
     return this.#next === undefined ? 0 : 1 + this.#later.length;
   }
 
-  /** Adds an event; nothing after the end. */
+  /** Adds an event; does nothing after the end. */
   push(event: T): void {
     if (this.#isEnded) return;
     if (this.#next === undefined) this.#next = event;
@@ -96,13 +98,13 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     this.#ready();
   }
 
-  /** Forgets what was not taken yet. */
+  /** Drops the events not taken yet. */
   clear(): void {
     this.#next = undefined;
     this.#later = [];
   }
 
-  /** Nothing more comes, after what was not taken yet; then `error`, if there is one. */
+  /** Ends the feed: the reader takes the remaining events, then gets `error`, if any. Does nothing after the end. */
   end(error?: { readonly cause: unknown }): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
@@ -112,14 +114,14 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     this.#ready();
   }
 
-  /** The reader leaves. */
+  /** Called by the reader to leave: drops the remaining events and any error. */
   close(): void {
     this.clear();
     this.end();
     this.#error = undefined;
   }
 
-  /** The reader leaves when a signal is aborted. */
+  /** Closes the feed when a signal is aborted. */
   leaveOn(signal: AbortSignal): void {
     if (signal.aborted) {
       this.close();
@@ -158,7 +160,7 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
     else this.#settle();
   }
 
-  /** Answers the `next` that waits, if there is something to answer. */
+  /** Settles the pending `next`, if there is an event, an end or an error for it. */
   #settle(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;

@@ -1,17 +1,20 @@
 import type { Clock, Timer } from "../clock.js";
 
-/** Who is told of silence. */
+/** A watcher that needs heartbeats. */
 export interface HeartbeatMember {
-  /** When it was heard of last, on the monotonic clock. */
+  /** When it was last given something, on the monotonic clock, ms. */
   heardAt: number;
-  /** It has been silent for a period. */
+  /** Called when it was given nothing for a period. `at` is the time in ms since 1970. */
   beat(at: number): void;
 }
 
-/** Silences that end within so many ms of each other are told of together: a look goes through all members. */
+/** Shortest delay between two checks, ms: as a check visits all members, heartbeats due close together share one. */
 const GRAIN_MS = 100;
 
-/** Calls each member after so much silence, and again after as much more: one timer for all, and no work when one is heard of. */
+/**
+ * Calls `beat` on each member that was given nothing for `periodMs`, and again after each further period. All members
+ * share one timer, and noting that a member was given something costs one assignment.
+ */
 export class Heartbeats<M extends HeartbeatMember> {
   readonly #clock: Clock;
   readonly #periodMs: number;
@@ -23,19 +26,19 @@ export class Heartbeats<M extends HeartbeatMember> {
     this.#periodMs = periodMs;
   }
 
-  /** A new member: its silence begins now. */
+  /** Adds a member; its period begins now. */
   add(member: M): void {
     member.heardAt = this.#clock.monotonic();
     this.#members.add(member);
     this.#timer ??= this.#clock.setTimer(this.#periodMs, () => this.#fire());
   }
 
-  /** Members that are heard of now set their `heardAt` to this. */
+  /** Returns the value for `heardAt` of a member that is given something now. */
   now(): number {
     return this.#clock.monotonic();
   }
 
-  /** A member is no more. */
+  /** Removes a member; does nothing if it is not one. */
   remove(member: M): void {
     this.#members.delete(member);
     if (this.#members.size > 0) return;

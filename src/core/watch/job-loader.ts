@@ -4,26 +4,26 @@ import type { Backend } from "../backend.js";
 /** Most jobs read in one call. */
 const BATCH = 1000;
 
-/** Who wants to know a job. */
+/** What wants to read a job. */
 export interface JobReader {
   readonly id: string;
-  /** The job as it is, or undefined when there is none. */
+  /** Called with the job, or undefined if it does not exist. */
   read(job: Job | undefined): void;
-  /** It could not be read. */
+  /** Called if the job could not be read. */
   failed(error: unknown): void;
 }
 
-/** Reads jobs of which many are asked for at the same moment: in few calls. */
+/** Reads jobs in few backend calls: requests made in the same turn share a call for each queue. */
 export class JobLoader {
   readonly #backend: Backend;
-  /** Who waits, by the queue of its job. */
+  /** Pending requests, by the queue of the job. */
   #waiting = new Map<string, JobReader[]>();
 
   constructor(backend: Backend) {
     this.#backend = backend;
   }
 
-  /** Reads a job of this queue, after what runs now. */
+  /** Requests a job of this queue. It is read in a microtask, once the code that runs now has returned. */
   add(queue: string, reader: JobReader): void {
     if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
     const readers = this.#waiting.get(queue);

@@ -8,21 +8,21 @@ import type { JobLoader, JobReader } from "./job-loader.js";
 import { afterChange, statesSince } from "./states-since.js";
 import { AWAY_MS, type JobEvent } from "./watch-events.js";
 
-/** Changes one reader may be behind before it gets the latest state only. */
+/** Most states that wait for a watcher, and most changes that a group keeps; beyond that, older ones are skipped. */
 const MAX_BEHIND = 64;
 
-/** One reader of a job. */
+/** One watcher of a job. */
 export class JobWatcher implements FeedSource, HeartbeatMember {
   readonly feed = new Feed<JobEvent>(this);
   readonly #open: () => JobWatcherGroup;
   #group: JobWatcherGroup | undefined;
-  /** Of the last state it was given; 0 before the first. */
+  /** Revision of the last state it was given; 0 before the first. */
   #revision = 0;
   heardAt = 0;
-  /** Whether it was given its first state; until then, it reads the job for itself. */
+  /** Whether it was given its first state. Until then the group gives it none: it reads the job itself, in `join`. */
   isJoined = false;
 
-  /** `open` answers the group of the job, or throws SERVER_DRAINING. */
+  /** `open` returns the group of the job, or throws SERVER_DRAINING. */
   constructor(open: () => JobWatcherGroup) {
     this.#open = open;
   }
@@ -45,7 +45,7 @@ export class JobWatcher implements FeedSource, HeartbeatMember {
     this.#group?.leave(this);
   }
 
-  /** Gives it a state, if it has not seen that. */
+  /** Gives it a state, unless it has had that or a later one. */
   give(event: JobEvent & { kind: "event" }): void {
     if (!this.isJoined || event.job.revision <= this.#revision) return;
     this.#revision = event.job.revision;
@@ -53,48 +53,48 @@ export class JobWatcher implements FeedSource, HeartbeatMember {
     this.feed.push(event);
   }
 
-  /** It has been silent for a while. */
+  /** Pushes a heartbeat, unless events wait already; ends the feed if the job is gone. */
   beat(at: number): void {
-    // A job that is gone has changes on the way that say so; without them there is nothing to wait for.
+    // Changes that say how a job ended normally arrive soon after it is gone. They did not, so none will come.
     if (this.#group?.isGone) this.feed.end();
     else if (this.feed.size === 0) this.feed.push({ kind: "heartbeat", at });
   }
 }
 
-/** What a group is made of. */
+/** Dependencies of a group. */
 export interface JobWatcherGroupDeps {
   readonly loader: JobLoader;
   readonly backend: Backend;
   readonly clock: Clock;
   readonly heartbeats: Heartbeats<JobWatcher>;
-  /** Told when nobody watches any more. */
+  /** Called when the last watcher has left. */
   readonly abandoned: (id: string) => void;
 }
 
 type State = "IDLE" | "READING" | "GIVING";
 
 /**
- * A job that is watched. It is read once for all its watchers, when something changed and one of them waits for it; a slow
- * watcher holds at most `MAX_BEHIND` states and slows nobody. The group keeps the state that all watchers were given last,
- * and up to `MAX_BEHIND` changes since.
+ * All watchers of one job. When the job has changed and at least one watcher waits for news, it is read once for all of
+ * them. A slow watcher holds at most `MAX_BEHIND` states and does not delay the others. The group keeps the state that
+ * all watchers were given last, and up to `MAX_BEHIND` changes since then.
  *
- * | state   | what happens                                                           | moves to                         |
- * |---------|------------------------------------------------------------------------|----------------------------------|
- * | IDLE    | nothing: there is no news, or no watcher waits                         | READING, GIVING: `refresh`       |
- * | READING | the job is being read, as its changes do not say enough                | IDLE: it was read, or failed     |
- * | GIVING  | watchers are given a state; what they ask for meanwhile cannot overtake | IDLE: all were given it          |
+ * | state   | what happens                                                            | moves to                      |
+ * |---------|-------------------------------------------------------------------------|-------------------------------|
+ * | IDLE    | nothing: there is no news, or no watcher waits for any                  | READING or GIVING: `refresh`  |
+ * | READING | the job is being read, because its changes alone do not give its state  | IDLE: it was read, or failed  |
+ * | GIVING  | watchers are given a state; requests meanwhile cannot start a new round | IDLE: all have been given it  |
  */
 export class JobWatcherGroup implements JobReader {
   readonly watchers = new Set<JobWatcher>();
   readonly id: string;
   readonly #deps: JobWatcherGroupDeps;
-  /** Changes that no reader was told of. */
+  /** Changes not yet given to the watchers. */
   #changes: Change[] = [];
   #state: State = "IDLE";
-  /** Whether changes may have been missed: the job must be read again. */
+  /** Whether changes may have been missed, so that the job must be read again. */
   #isStale = false;
   #isGone = false;
-  /** What all readers were told, or will be. */
+  /** The last state given, or being given, to all watchers; undefined until the first one has joined. */
   #seen: Job | undefined;
   #away: Timer | undefined;
 
@@ -103,15 +103,15 @@ export class JobWatcherGroup implements JobReader {
     this.#deps = deps;
   }
 
-  /** Whether the job was not there when it was read last. */
+  /** Whether the job did not exist when it was last read. */
   get isGone(): boolean {
     return this.#isGone;
   }
 
-  /** Begins a watch: a heartbeat, the job as it is. JOB_NOT_FOUND. */
+  /** Begins a watch with a heartbeat and the current job. The feed ends with JOB_NOT_FOUND if there is no such job. */
   async join(watcher: JobWatcher): Promise<void> {
     const { feed } = watcher;
-    // Subscribed first, read second: nothing is missed in between.
+    // Subscribe first, then read, so that no change in between is missed.
     this.watchers.add(watcher);
     try {
       const [job] = await this.#deps.backend.get([this.id], this.#seen?.queue);
@@ -130,7 +130,10 @@ export class JobWatcherGroup implements JobReader {
     }
   }
 
-  /** What was read, unless the other readers were told of something later meanwhile, or of the end of a job now gone. */
+  /**
+   * Returns the job that was read, unless the other watchers have been given a later state, or the final state of a job
+   * that is gone now: then that.
+   */
   #newer(job: Job | undefined): Job | undefined {
     const seen = this.#seen;
     if (seen === undefined) return job;
@@ -138,7 +141,7 @@ export class JobWatcherGroup implements JobReader {
     return seen.revision > job.revision ? seen : job;
   }
 
-  /** The reader is gone. */
+  /** Removes a watcher that has left. */
   leave(watcher: JobWatcher): void {
     this.watchers.delete(watcher);
     this.#deps.heartbeats.remove(watcher);
@@ -147,20 +150,20 @@ export class JobWatcherGroup implements JobReader {
     this.#deps.abandoned(this.id);
   }
 
-  /** The job changed. */
+  /** Takes a change of the job. */
   changed(change: Change): void {
     if (this.#changes.length === MAX_BEHIND) this.#changes = [];
     this.#changes.push(change);
     this.refresh();
   }
 
-  /** Changes may have been missed. */
+  /** Has the job read again, because changes may have been missed. */
   resync(): void {
     this.#isStale = true;
     this.refresh();
   }
 
-  /** Tells what there is to tell, if somebody waits for it; reads the job where the changes do not say enough. */
+  /** Gives watchers the news, if there is any and one waits for it; reads the job if the changes are not enough. */
   refresh(): void {
     const seen = this.#seen;
     const [change] = this.#changes;
@@ -204,7 +207,7 @@ export class JobWatcherGroup implements JobReader {
     const seen = this.#seen;
     if (seen === undefined) return;
     this.#isGone = job === undefined;
-    // Nearly always what is read is what the one change said.
+    // The usual case: the state that was read is the one of the only change.
     if (job !== undefined && this.#changes.length === 1 && this.#changes[0]?.revision === job.revision) {
       this.#changes.pop();
       if (job.revision > seen.revision) this.#give(job);
@@ -216,9 +219,9 @@ export class JobWatcherGroup implements JobReader {
     else this.refresh();
   }
 
-  /** Tells the states between. Answers whether the job was deleted. */
+  /** Gives the states since `seen`, up to the job that was read. Returns whether the job was deleted. */
   #tellStates(seen: Job, job: Job | undefined): boolean {
-    // Looked at after the job was read: when it is gone by then, only they tell how it ended.
+    // Use the changes that arrived during the read too: if the job is gone, only they tell how it ended.
     const [from, to] = [seen.revision, job?.revision ?? Number.POSITIVE_INFINITY];
     const changes = this.#changes.filter(({ revision }) => revision > from && revision <= to);
     this.#changes = this.#changes.filter(({ revision }) => revision > to);
@@ -229,7 +232,7 @@ export class JobWatcherGroup implements JobReader {
     return changes.some((change) => change.deleted);
   }
 
-  /** Ends all watches, with an error or without: then one that is just joining sees the end for itself. */
+  /** Ends all watches. Without an error, watchers still joining are left: they read the final state themselves. */
   end(makeError?: () => unknown): void {
     for (const { feed, isJoined } of [...this.watchers]) {
       if (makeError !== undefined) feed.end({ cause: makeError() });

@@ -5,17 +5,17 @@ import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import { AWAY_MS, type JobsEvent } from "./watch-events.js";
 
-/** Changes read from the log at once. */
+/** Most changes read from the log in one call. */
 const READ_BATCH = 512;
 
-/** A part of the log as readers are given it. */
+/** A page of the log, as events for watchers. */
 interface Page {
   readonly events: readonly JobsEvent[];
   readonly next: string;
   readonly more: boolean;
 }
 
-/** Reads of the log: readers at the same place with the same filter share one, and what is made of its events. */
+/** Reads pages of the change log. Watchers at the same position with the same filter share a read and its events. */
 export class LogPages {
   readonly #backend: Backend;
   readonly #reads = new Map<string, { readonly page: Promise<Page>; readers: number }>();
@@ -24,17 +24,17 @@ export class LogPages {
     this.#backend = backend;
   }
 
-  /** Something was appended: what is under way may lack it, and is shared with nobody any more. */
+  /** Call when the log has grown: reads in progress may lack the new changes, so nobody else may join them. */
   changed(): void {
     if (this.#reads.size > 0) this.#reads.clear();
   }
 
-  /** The position after the last change. */
+  /** Resolves to the position after the newest change. */
   head(): Promise<string> {
     return this.#backend.head();
   }
 
-  /** A page from a position on; `isShared` tells, once it is there, whether others were given the same. */
+  /** Reads the page after a position. `isShared` is whether other watchers get the same event objects. */
   async read(position: string, filter: ChangeFilter, filterKey: string): Promise<Page & { isShared: boolean }> {
     const key = `${position} ${filterKey}`;
     let read = this.#reads.get(key);
@@ -57,18 +57,18 @@ export class LogPages {
   }
 }
 
-/** What a reader is made of. */
+/** Dependencies of a watcher. */
 export interface JobsWatcherDeps {
   readonly pages: LogPages;
-  /** Where it is while it reads; refuses it with SERVER_DRAINING. */
+  /** The set that it belongs to while it watches. `add` throws SERVER_DRAINING if the server is shutting down. */
   readonly readers: { add(reader: JobsWatcher): void; delete(reader: JobsWatcher): void };
-  /** Refuses it before it begins. */
+  /** Called before it begins; rejects to refuse the watch. */
   readonly admit: (() => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly heartbeats: Heartbeats<JobsWatcher>;
 }
 
-/** One reader of the change log. It keeps a position and at most one page. */
+/** A watcher of the change log. It keeps only a position in the log and at most one page of events. */
 export class JobsWatcher implements FeedSource, HeartbeatMember {
   readonly feed = new Feed<JobsEvent>(this);
   readonly #deps: JobsWatcherDeps;
@@ -104,13 +104,13 @@ export class JobsWatcher implements FeedSource, HeartbeatMember {
     this.#deps.readers.delete(this);
   }
 
-  /** Something was appended to the log. */
+  /** Call when the log has grown. */
   changed(): void {
     this.#hasMore = true;
     this.refresh();
   }
 
-  /** Reads on, if there is something and the reader waits for it. */
+  /** Reads the next page, if there may be one and the reader waits for an event. */
   refresh(): void {
     if (this.#isReading || !this.#hasMore || !this.feed.isWanted || this.#position === undefined) return;
     this.#isReading = true;
@@ -120,7 +120,7 @@ export class JobsWatcher implements FeedSource, HeartbeatMember {
     });
   }
 
-  /** It has been silent for a while. */
+  /** Pushes a heartbeat with the current position, unless events wait already. */
   beat(at: number): void {
     if (this.feed.size > 0 || this.#position === undefined) return;
     this.feed.push({ kind: "heartbeat", at, cursor: this.#position });

@@ -2,8 +2,9 @@ import type { Job } from "../../model/job.js";
 import type { Change } from "../backend.js";
 
 /**
- * The job after a change that says all there is to say, as those of a running job do: no attempt has ended, and there is
- * no result. Undefined when the job must be read. Spelt out, as one is made for each progress report that is watched.
+ * Returns the job after a change, if the last seen state and the change determine it: they do when the job is RUNNING
+ * after the very next change, as then no attempt has ended and there is no result. Otherwise undefined: the job must be
+ * read. The fields are listed one by one for speed, because one is made for each watched progress report.
  */
 export function afterChange(seen: Job, change: Change): Job | undefined {
   if (change.status !== "RUNNING" || change.deleted || change.revision !== seen.revision + 1) return undefined;
@@ -36,15 +37,18 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
   };
 }
 
-/** A change has the beginning of the text only, whose last character may have been cut in two. */
+/**
+ * Returns the error text after a change: the whole text if `seen` has it, otherwise the start that the change has. That
+ * may have been cut within its last character.
+ */
 function errorAfter(seen: Job, { error }: Change): string {
   const start = error.endsWith("\ufffd") ? error.slice(0, -1) : error;
   return error !== "" && seen.error.startsWith(start) ? seen.error : error;
 }
 
 /**
- * The states a watcher has not seen: the changes since `seen`, then the job as it is now. A job that is gone by now (it
- * finished and was forgotten, or was deleted) is told from the changes alone.
+ * Yields the states a watcher has not seen: one for each change since `seen`, then the current job. If the job is gone
+ * by now (it finished and was forgotten, or it was deleted), the states come from the changes alone.
  */
 export function* statesSince(seen: Job, changes: readonly Change[], now: Job | undefined): Generator<Job> {
   const base = now ?? seen;
@@ -56,7 +60,7 @@ export function* statesSince(seen: Job, changes: readonly Change[], now: Job | u
       ...base,
       ...{ status, revision, retryCount, deliveries, lostLeases, progress, cancelRequested, worker },
       ...{ updatedAt, runAfter, startedAt, finishedAt },
-      // An attempt has its error from its end on.
+      // The error of an attempt exists only once the attempt has ended.
       attemptErrors: base.attemptErrors.filter(
         (entry) => entry.delivery < deliveries || (entry.delivery === deliveries && status !== "RUNNING"),
       ),

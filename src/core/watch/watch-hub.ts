@@ -10,13 +10,13 @@ import { JobWatcher, JobWatcherGroup, type JobWatcherGroupDeps } from "./job-wat
 import { JobsWatcher, LogPages } from "./jobs-watcher.js";
 import { AWAY_MS, HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
 
-/** What a read answers while the backend is away. */
+/** The result of a read while the backend is unreachable. */
 const AWAY = Symbol("away");
 
 /**
- * Feeds watchers. Of a watched job it keeps the state given last and at most 64 changes since; of other watches only a
- * position. A reader takes more when it has room for it, from the record of its job or from the change log, so that a slow
- * one slows nobody and holds a bounded amount of memory.
+ * Serves all watches: of one job, of the change log, and of queues. For a watched job it keeps the last state given and
+ * at most 64 changes since; for a watcher of the log, a position and at most one page. A watcher is given more when it
+ * asks, from the stored job or from the change log, so a slow one delays nobody and holds a bounded amount of memory.
  */
 export class WatchHub {
   readonly #backend: Backend;
@@ -27,7 +27,7 @@ export class WatchHub {
   readonly #logReaders = new Set<JobsWatcher>();
   readonly #logHeartbeats: Heartbeats<JobsWatcher>;
   readonly #queueReaders = new Set<Waker>();
-  /** What ends each watch of queues; not one signal for all, which is slow with thousands of listeners. */
+  /** Ends each watch of queues. Not one shared signal, because that is slow with thousands of listeners. */
   readonly #enders = new Set<() => void>();
   #isStopped = false;
 
@@ -44,7 +44,7 @@ export class WatchHub {
     this.#logHeartbeats = new Heartbeats(clock, HEARTBEAT_MS);
   }
 
-  /** Changes were appended to the log. */
+  /** Takes changes that were appended to the log. */
   changed(batch: ChangeBatch): void {
     this.#wakeLogReaders();
     this.queuesChanged();
@@ -52,19 +52,19 @@ export class WatchHub {
     for (const change of batch.changes) this.#groups.get(change.jobId)?.changed(change);
   }
 
-  /** Queues, or their figures, changed. */
+  /** Call when queues or their job counts have changed. */
   queuesChanged(): void {
     for (const waker of this.#queueReaders) waker.wake();
   }
 
-  /** Changes may have been missed: every watch looks for itself. */
+  /** Call when changes may have been missed: every watch reads the current state. */
   resync(): void {
     this.#wakeLogReaders();
     this.queuesChanged();
     for (const group of this.#groups.values()) group.resync();
   }
 
-  /** Ends every watch with SERVER_DRAINING, and refuses new ones. */
+  /** Ends all watches with SERVER_DRAINING and refuses new ones. */
   stop(): void {
     this.#isStopped = true;
     for (const end of this.#enders) end();
@@ -72,14 +72,14 @@ export class WatchHub {
     for (const { feed } of [...this.#logReaders]) feed.end({ cause: serverDraining() });
   }
 
-  /** A heartbeat, the job now, then its changes; ends after a final state or its deletion. JOB_NOT_FOUND. */
+  /** Watches a job: a heartbeat, the job, then each new state, until it is final or deleted. JOB_NOT_FOUND. */
   watchJob(id: string, signal?: AbortSignal): Feed<JobEvent> {
     return leaveOn(signal, new JobWatcher(() => this.#open(id)));
   }
 
   /**
-   * A heartbeat, then each change that matches, after `cursor` or from now on. WATCH_COMPACTED, FIELD_INVALID, and what
-   * `admit` refuses it with before it begins.
+   * Watches the change log: a heartbeat, then each matching change after `cursor` (default: from now on). Fails with
+   * WATCH_COMPACTED, with FIELD_INVALID for a bad cursor, or with what `admit` rejects with; that is called first.
    */
   watchJobs(
     filter: ChangeFilter,
@@ -98,7 +98,7 @@ export class WatchHub {
     return leaveOn(signal, new JobsWatcher(filter, cursor, deps));
   }
 
-  /** A heartbeat, the queues now, then again whenever something changed, at most once in `minIntervalMs`. */
+  /** Watches queues: a heartbeat, their snapshot, and a new one after changes, at most once in `minIntervalMs` ms. */
   async *watchQueues(
     names: readonly string[] | undefined,
     minIntervalMs: number,
@@ -139,7 +139,7 @@ export class WatchHub {
     }
   }
 
-  /** Reads from the backend; AWAY while that is away, but for the first read of a watch. */
+  /** Reads from the backend. Resolves to AWAY while that is unreachable; the first read of a watch rejects instead. */
   async #read<T>(read: () => Promise<T>, isFirst: boolean): Promise<T | typeof AWAY> {
     try {
       return await read();
@@ -149,14 +149,14 @@ export class WatchHub {
     }
   }
 
-  /** Whether a watch is over: false, true when its reader left, SERVER_DRAINING when the server ends it. */
+  /** Whether the reader of a watch has left. Throws SERVER_DRAINING if the server has ended it. */
   #ended(signal: AbortSignal): boolean {
     if (signal.aborted) return true;
     this.#refuseIfStopped();
     return false;
   }
 
-  /** A signal that is aborted when the reader leaves or the server ends its watches. */
+  /** Returns a signal aborted when the reader leaves or the server ends all watches. Call `release` at the end. */
   #whenEither(signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
     this.#ended(signal);
     const either = new AbortController();
@@ -193,7 +193,7 @@ export class WatchHub {
   }
 }
 
-/** The feed of a watch, whose reader leaves when the signal is aborted. */
+/** Returns the feed of a watcher, closed when the signal is aborted. */
 function leaveOn<T>(signal: AbortSignal | undefined, { feed }: { readonly feed: Feed<T> }): Feed<T> {
   if (signal !== undefined) feed.leaveOn(signal);
   return feed;
