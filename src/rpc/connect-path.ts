@@ -16,10 +16,10 @@ import type { RpcRecorder } from "./rpc-recorder.js";
 import type { ServiceImplSpec } from "./services/services.js";
 import { BINARY_OPTIONS, JSON_OPTIONS, MAX_TIMEOUT_MS } from "./wire-options.js";
 
-/** Serves every request to one method. `body` is what was read of it already. */
+/** Serves every request to one method. `body` holds what has been read of the request body already. */
 export type ConnectHandler = (request: HttpRequest, response: HttpResponse, body: Body) => void;
 
-/** Connect's own handlers, by path: they serve all that there is. */
+/** Returns connect's own handlers by request path. They serve every request that a method can get. */
 export function createConnectHandlers(
   services: readonly ServiceImplSpec[],
   recorder: RpcRecorder,
@@ -54,7 +54,7 @@ async function serve(
     const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
     universalRequest = { ...made, body: readRest(body) };
   } catch {
-    // No Host, or one that is no host.
+    // The Host header is missing or is not a valid host.
     response.writeHead(400);
     response.end();
     return;
@@ -66,14 +66,14 @@ async function serve(
     if (code !== Code.Aborted && code !== Code.Canceled) {
       logger.warn({ err: error, path: request.url }, "an answer could not be written");
     }
-    // Nothing more will come: without this the client would wait for ever.
+    // Nothing more will be written: without this the client would wait for ever.
     if (!response.writableEnded) response.destroy();
   }
 }
 
 /**
- * The body of a request. When it is not read to its end (it is too large, or wrong), the rest is thrown away as it comes:
- * left where it is, it would keep the next requests of its connection waiting for ever.
+ * Yields the chunks of a request body. When connect does not read it to its end (it is too large or malformed), the
+ * rest is read and discarded: left unread, it would block the next requests on the same connection.
  */
 async function* readRest({ chunks, isWhole, source }: Body): AsyncGenerator<Uint8Array> {
   try {
@@ -81,7 +81,7 @@ async function* readRest({ chunks, isWhole, source }: Body): AsyncGenerator<Uint
     if (isWhole) return;
     for await (const chunk of source.iterator({ destroyOnReturn: false })) yield chunk;
   } catch (error) {
-    // The client went away in the middle of its request.
+    // The client went away before it had sent its whole request.
     throw new ConnectError("the request was aborted", Code.Canceled, undefined, undefined, error);
   } finally {
     source.resume();

@@ -4,10 +4,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { describeViolations, type ErrorCode, type TaskQueueError } from "../model/errors.js";
 
-/** The domain of every ErrorInfo. */
+/** The domain of every ErrorInfo that this server sends. */
 export const ERROR_DOMAIN = "gotaskq";
 
-/** The codes of the model as the library has them. */
+/** The Connect code of each error code of the model. */
 const CODES: Readonly<Record<ErrorCode, Code>> = {
   INVALID_ARGUMENT: Code.InvalidArgument,
   NOT_FOUND: Code.NotFound,
@@ -18,7 +18,10 @@ const CODES: Readonly<Record<ErrorCode, Code>> = {
   UNAVAILABLE: Code.Unavailable,
 };
 
-/** An expected failure as a client sees it: the code, the text, and the details of google.rpc. */
+/**
+ * Converts an expected failure to the error a client gets: code, message, and the google.rpc details (ErrorInfo always,
+ * BadRequest when fields are bad, RetryInfo when the caller may retry after some ms).
+ */
 export function toConnectError(error: TaskQueueError): ConnectError {
   const { reason, retryAfterMs, metadata } = error;
   const violations = error.violations.map(({ field, description }) => ({ field: toSnakeCase(field), description }));
@@ -40,7 +43,10 @@ export function toConnectError(error: TaskQueueError): ConnectError {
   return result;
 }
 
-/** The path of a field as the protos have it; what stands in quotes is a key of the caller's and stays. */
+/**
+ * Converts a field path to the snake_case of the protos. A quoted part is a key that the caller chose, and stays as it
+ * is.
+ */
 function toSnakeCase(field: string): string {
   return field.replace(/"[^"]*"|[A-Z]/g, (part) => (part.length === 1 ? `_${part.toLowerCase()}` : part));
 }

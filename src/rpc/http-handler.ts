@@ -18,30 +18,35 @@ import type { HealthSource } from "./services/health-service.js";
 import type { ServerInfo } from "./services/server-service.js";
 import { createServices, type ServiceImplSpec } from "./services/services.js";
 
-/** Calls in flight beside the streams: each holds some 25 KB from its headers on. */
+/** Most calls in flight beside the open streams: each holds some 25 KB from the moment its headers have come in. */
 const MAX_UNARY = 5000;
 
-/** Settings of the handler. */
+/** Options of `createRpcHandler`. */
 export interface RpcHandlerOptions extends RpcRecorderOptions {
-  /** What the health services tell. */
+  /** What the health service reports. */
   readonly health: HealthSource;
-  /** What ServerService tells. */
+  /** What ServerService reports. */
   readonly info: Omit<ServerInfo, "maxStreams">;
-  /** Answers what is no RPC. */
+  /** Serves every request that is not an RPC. */
   readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
-  /** Whether common requests take the fast path. Default true; false is for measurements and for comparing the paths. */
+  /**
+   * Whether ordinary requests take the fast path. Default true; false is for measuring and for comparing the two paths.
+   */
   readonly isFastPathOn?: boolean | undefined;
 }
 
-/** Serves what comes in at a port. */
+/** The entry point for everything that a port receives. */
 export interface RpcHandler {
   /** Serves any request. */
   request(request: HttpRequest, response: HttpResponse): void;
-  /** Serves a new HTTP/2 stream, if it is an ordinary call; otherwise answers false, and `request` must serve it. */
+  /**
+   * Serves a new HTTP/2 stream if it is an ordinary call. Returns false otherwise: then the caller must pass it to
+   * `request`.
+   */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): boolean;
 }
 
-/** Serves all RPCs over Connect, gRPC and gRPC-Web. */
+/** Creates the handler that serves all RPCs over Connect, gRPC and gRPC-Web. */
 export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): RpcHandler {
   const { health, info, maxStreams, logger, isFastPathOn = true } = options;
   const recorder = createRpcRecorder(options);
@@ -122,7 +127,7 @@ function createFastMethods(services: readonly ServiceImplSpec[]): Map<string, Fa
 
 let lastHost: string | undefined;
 
-/** Whether a request says where it goes to, in a way that can be read: connect refuses it otherwise. */
+/** Whether a request names a valid host. Connect refuses it otherwise. */
 function isHost(host: string | string[] | undefined): boolean {
   if (host === undefined || typeof host !== "string") return false;
   if (host === lastHost) return true;

@@ -2,13 +2,13 @@ import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 
-/** Records the calls that connect serves. */
+/** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
   return (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;
     if (!request.stream) return recorder.unary(method, () => next(request));
     const close = recorder.open(method);
-    // The reader may leave before, or while, the messages are asked for.
+    // The client may leave before the first message is asked for, or while it is awaited.
     const { signal } = request;
     signal.addEventListener("abort", () => close(codeOfAbort(signal.reason)), { once: true });
     try {

@@ -1,13 +1,13 @@
 import type { Feed } from "../core/watch/feed.js";
 
-/** The messages of a feed: each is made of its event when a reader has room for it. */
+/** The messages of a watch feed. Each message is built from its event only when the client has room for it. */
 export class MessageFeed<T extends object, M> implements AsyncIterable<M> {
   constructor(
     readonly feed: Feed<T>,
     readonly toMessage: (event: T) => M,
   ) {}
 
-  // No generator: one that waits for an event cannot be left.
+  // Not a generator: `return` of a generator that waits for an event would wait for that event too.
   [Symbol.asyncIterator](): AsyncIterator<M, undefined> {
     const { feed, toMessage } = this;
     return {

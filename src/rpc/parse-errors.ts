@@ -18,13 +18,13 @@ const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
 const COMPRESSED_FLAG = 1;
 
-/** What connect blames on itself, although the request is at fault. */
+/** Messages that connect reports as its own fault although the request is wrong. */
 const REQUEST_FAULT = /^(parse binary: |decompression failed$|received compressed envelope, )/;
 
 /**
- * Makes what connect says of a request it cannot read an error like all others. Connect parses before any interceptor
- * runs, answers a bad binary message with INTERNAL and a too large one with RESOURCE_EXHAUSTED, as if it could be sent
- * again later, and knows nothing of our details. Only answers that failed are looked at.
+ * Makes connect's errors for unreadable requests look like all other errors. Connect parses before any interceptor
+ * runs. It answers a malformed binary message with INTERNAL, answers one that is too large with RESOURCE_EXHAUSTED, as
+ * if sending it again later could help, and adds none of our error details. Only failed answers are looked at.
  */
 export function withParseErrors(handler: UniversalHandler): UniversalHandler {
   const invoke = async (...request: Parameters<UniversalHandler>) => {
@@ -41,7 +41,7 @@ export function withParseErrors(handler: UniversalHandler): UniversalHandler {
   return Object.assign(invoke, handler);
 }
 
-/** Whether the message of a GET is no base64 although it says so: connect would call that a fault of the server. */
+/** Whether the message of a GET claims to be base64 and is not: connect would report that as a fault of the server. */
 function isNoBase64(url: string): boolean {
   const { searchParams } = new URL(url);
   if (searchParams.get("base64") !== "1") return false;
@@ -62,7 +62,7 @@ function refuseBase64(): UniversalServerResponse {
   };
 }
 
-/** The error to answer instead, if this one says that the request could not be read. */
+/** Returns the error to answer instead if this one says that the request could not be read; otherwise undefined. */
 function parseError(error: ConnectError | undefined): ConnectError | undefined {
   if (error === undefined || error.details.length > 0) return undefined;
   const { code, rawMessage } = error;
@@ -113,7 +113,9 @@ function rewriteTrailer(response: UniversalServerResponse): UniversalServerRespo
   return { ...response, body: rewritten() };
 }
 
-/** Passes the last envelope of a body, known by its flag, through `rewrite`; the others stay as they are. */
+/**
+ * Passes the last envelope of a body, which has the flag `lastFlag`, through `rewrite`. The others stay as they are.
+ */
 function rewriteLast(
   response: UniversalServerResponse,
   lastFlag: number,

@@ -12,7 +12,7 @@ import type { HttpRequest, HttpResponse } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
 
-/** Answers an error at once, in the protocol of the client, without a look at the request. */
+/** Answers with an error at once, in the client's protocol, without reading the request body. */
 export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
   const type = request.headers["content-type"] ?? "";
   request.resume();

@@ -4,44 +4,52 @@ import { TaskQueueError } from "../model/errors.js";
 import type { Logger } from "../model/logger.js";
 import { toConnectError } from "./errors.js";
 
-/** Told of every RPC, for metrics. */
+/** Called for every RPC, for metrics. */
 export interface RpcObserver {
-  /** An RPC ended with this code ("ok" or the code's name). */
+  /** Called when an RPC has ended with this code: "ok" or the name of a code. */
   rpcEnded(method: string, code: string, seconds: number): void;
-  /** A stream opened (+1) or ended (-1). */
+  /** Called when a stream has opened (+1) or ended (-1). */
   streams(method: string, change: 1 | -1): void;
 }
 
-/** What calls are made of. */
+/** Dependencies and limits of an RpcRecorder. */
 export interface RpcRecorderOptions {
   readonly observer: RpcObserver;
   readonly logger: Logger;
-  /** Server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
+  /** Most server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
   readonly maxStreams: number;
 }
 
-/** Ends the account of a stream, with "ok" or the name of a code; the first call counts. */
+/** Records the end of a stream with "ok" or the name of a code. Only the first call counts. */
 export type CloseStream = (code: string) => void;
 
 /**
- * What every RPC gets, whichever path it takes: translated errors, a log line for faults, metrics, the limit of streams.
- * `method` is the full name, as in `gotaskq.v1.JobService/GetJob`.
+ * What every RPC gets, whichever path serves it: translated errors, a log line for unexpected errors, metrics, and the
+ * limit of open streams. `method` is the full name, as in `gotaskq.v1.JobService/GetJob`.
  */
 export interface RpcRecorder {
-  /** Does a unary call. Throws nothing but a ConnectError. */
+  /** Runs a unary call. Throws nothing but a ConnectError. */
   unary<T>(method: string, run: () => Promise<T>): Promise<T>;
-  /** What `unary` does after a call that was begun at this moment, by `performance.now()`. */
+  /**
+   * What `unary` does after a call has ended, for callers that run the call themselves. `startedAt`: from
+   * `performance.now()`.
+   */
   succeeded(method: string, startedAt: number): void;
   failed(error: unknown, method: string, startedAt: number): ConnectError;
-  /** Opens a stream. TOO_MANY_STREAMS. */
+  /** Opens a stream and returns the function that records its end. Throws TOO_MANY_STREAMS at the limit. */
   open(method: string): CloseStream;
-  /** The error as the client may see it; a fault is logged with its cause and hidden. */
+  /**
+   * Returns the error as the client may see it. An unexpected error is logged with its cause and becomes "internal
+   * error".
+   */
   translate(error: unknown, method: string): ConnectError;
-  /** The messages of a stream until it ends or `signal` is aborted; `close` is told how it ended. */
+  /**
+   * Yields the messages of a stream until it ends or `signal` is aborted; calls `close` with the code it ended with.
+   */
   messages<T>(source: AsyncIterable<T>, method: string, signal: AbortSignal, close: CloseStream): AsyncGenerator<T>;
 }
 
-/** Makes the one account of all calls of a server. */
+/** Creates the recorder of a server; both paths share it. */
 export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderOptions): RpcRecorder {
   let openStreams = 0;
 
@@ -107,18 +115,18 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
 
     async *messages(source, method, signal, close) {
       const messages = source[Symbol.asyncIterator]();
-      // A generator whose reader left while it waited for room is never resumed; this lets it clean up.
+      // A generator whose client left while it waited for room is never resumed: this lets it clean up.
       const leave = () => void messages.return?.().catch(() => {});
       signal.addEventListener("abort", leave);
       if (signal.aborted) leave();
       let code = "canceled";
       try {
         for (let next = await messages.next(); next.done !== true; next = await messages.next()) yield next.value;
-        // A watch ends quietly when it is aborted: its reader left, or its deadline has passed.
+        // A watch ends without an error when it is aborted: the client has left, or the deadline has passed.
         if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
         code = "ok";
       } catch (error) {
-        // What goes wrong once the reader has left is no fault.
+        // What fails once the client has left is not a fault of the server.
         const translated = isGone(error, signal) ? ConnectError.from(error, Code.Canceled) : translate(error, method);
         code = codeToString(translated.code);
         throw translated;
@@ -131,7 +139,7 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
   };
 }
 
-/** The code of a stream that ends before its messages do: its deadline has passed, or its reader left. */
+/** The code of a stream that is aborted before its messages end: its deadline has passed, or its client has left. */
 export function codeOfAbort(reason: unknown): string {
   const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
   return codeToString(isLate ? Code.DeadlineExceeded : Code.Canceled);

@@ -1,11 +1,11 @@
 import { LIMITS } from "../model/limits.js";
 
-/** Nesting of messages: lets a payload of the depth that `LIMITS` allows through, at up to three messages a level. */
+/** Most levels of nested messages. Allows a payload as deep as `LIMITS` allows, at up to three messages per level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
 
 /**
- * A misspelt field, an unknown enum value or bytes that are no UTF-8 must not be passed over in silence; zeros are worth
- * reading.
+ * A misspelt field, an unknown enum value or text that is not UTF-8 must be refused, not ignored. Zeros are written
+ * out, so that readers see them.
  */
 export const JSON_OPTIONS = {
   ignoreUnknownFields: false,
@@ -17,5 +17,5 @@ export const JSON_OPTIONS = {
 /** How binary messages are read. */
 export const BINARY_OPTIONS = { recursionLimit: RECURSION_LIMIT };
 
-/** Longest deadline a client may ask for: what Node's timers take. */
+/** The longest deadline a client may ask for, ms: the most that Node's timers take. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;

@@ -8,7 +8,10 @@ import { readValue } from "./read-value.js";
 import { UnsupportedError } from "./unsupported-error.js";
 import { rememberValue } from "./value-memo.js";
 
-/** Reads a message of one type up to `end`; throws `UnsupportedError` for what only the library reads, or refuses. */
+/**
+ * Reads a message of one type up to the offset `end`. Throws `UnsupportedError` for everything that must be left to the
+ * library.
+ */
 export type BinaryDecoder = (source: ByteSource, end: number) => Message;
 
 type Target = Record<string, unknown>;
@@ -34,12 +37,15 @@ const SCALARS: ReadonlyMap<ScalarType, { read: Read; wire: number }> = new Map<
 
 const known = new Map<DescMessage, BinaryDecoder>();
 
-/** Reads a message of its bytes. */
+/** Reads a message from its bytes. */
 export function readBinary(decode: BinaryDecoder, bytes: Uint8Array): Message {
   return decode(new ByteSource(bytes), bytes.byteLength);
 }
 
-/** Makes the decoder of a type once. What it cannot read it refuses: fields that are unknown, or come twice. */
+/**
+ * Returns the decoder of a message type, which is built once. A decoder rejects whatever it cannot read as the library
+ * does, for instance unknown fields and messages that come twice.
+ */
 export function binaryDecoderOf(desc: DescMessage): BinaryDecoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
@@ -59,7 +65,7 @@ function messageDecoder(desc: DescMessage): BinaryDecoder {
   const fresh = freshOf(desc);
   let fields: ReadonlyMap<number, ReadField> | undefined;
   return (source, end) => {
-    // Made at the first message: fields may be of the same type.
+    // Built at the first message, not before: a field may be of the same type.
     fields ??= new Map(desc.fields.flatMap(fieldReaders));
     const message = fresh();
     while (source.at < end) {
@@ -72,7 +78,7 @@ function messageDecoder(desc: DescMessage): BinaryDecoder {
   };
 }
 
-/** How a field is read, by its tag. */
+/** Returns the functions that read a field, by tag. Empty for a field that is left to the library. */
 function fieldReaders(field: DescField): [number, ReadField][] {
   const reader = valueReader(field);
   if (reader === undefined) return [];
@@ -106,7 +112,7 @@ function fieldReaders(field: DescField): [number, ReadField][] {
       [
         tag,
         (source, message) => {
-          // A message that comes twice is merged.
+          // The library merges a message that comes twice.
           if (message[localName] !== undefined) throw new UnsupportedError();
           message[localName] = read(source);
         },

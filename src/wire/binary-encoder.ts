@@ -15,7 +15,7 @@ const VARINT = 0;
 const BIT64 = 1;
 const LENGTH = 2;
 
-/** What each kind of scalar is written by, with its wire type, and what it is when it is not sent. */
+/** How each kind of scalar is written, with its wire type. */
 const SCALARS: ReadonlyMap<ScalarType, { write: Write; wire: number }> = new Map<
   ScalarType,
   { write: Write; wire: number }
@@ -33,8 +33,9 @@ const SCALARS: ReadonlyMap<ScalarType, { write: Write; wire: number }> = new Map
 const known = new Map<DescMessage, BinaryEncoder>();
 
 /**
- * Makes the encoder of a type once, so that writing a message looks nothing up: the library's own does for every field of
- * every message, and takes eight times as long. Undefined for a type with fields of a kind that we do not use.
+ * Returns the encoder of a message type, which is built once so that writing a message looks nothing up. The library's
+ * encoder looks up every field of every message and takes eight times as long. Undefined for a type with fields of a
+ * kind that this API does not use.
  */
 export function binaryEncoderOf(desc: DescMessage): BinaryEncoder | undefined {
   try {
@@ -49,7 +50,7 @@ function encoderOf(desc: DescMessage): BinaryEncoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
   const writers: ((sink: ByteSink, message: Fields) => void)[] = [];
-  // Known before its fields are: they may be of its own type.
+  // Registered before its fields are looked at: one of them may be of the same type.
   const encoder: BinaryEncoder = (sink, message) => {
     if (message instanceof JsonText) {
       if (!writeRemembered(sink, message.text)) writeValue(sink, JSON.parse(message.text));
@@ -151,7 +152,7 @@ function tagged(number: number, wire: number, write: Write): Write {
   };
 }
 
-/** Writes one value of a field, without its tag. */
+/** Returns the function that writes one value of a field, without its tag. */
 function valueWriter({ message, enum: isEnum, scalar }: DescField): Write {
   if (message !== undefined) {
     const encode = encoderOf(message);

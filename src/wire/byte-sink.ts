@@ -1,23 +1,23 @@
-/** Texts up to this length are copied character by character while they are ASCII. */
+/** A text of at most this many characters is copied character by character as long as it is ASCII. */
 const SHORT_TEXT = 40;
 
-/** Most bytes of a character in UTF-8, by UTF-16 unit. */
+/** Most bytes in UTF-8 per UTF-16 unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** A buffer larger than this is not kept for the next message. */
+/** A buffer larger than this, in bytes, is not kept for the next message. */
 const KEEP_BYTES = 1 << 20;
 
-/** Where messages are written, one after the other: what protobuf's wire format is made of. */
+/** A growing buffer into which messages are written, one after the other, in protobuf's wire format. */
 export class ByteSink {
   #bytes = Buffer.allocUnsafe(1 << 14);
   #at = 0;
 
-  /** Begins a message, after `room` bytes that stay free. */
+  /** Begins a message after `room` bytes, which stay free for the caller. */
   begin(room: number): void {
     this.#at = room;
   }
 
-  /** The message, in a buffer of its own. */
+  /** Returns a copy of the message, with the free bytes before it. */
   finish(): Buffer<ArrayBuffer> {
     const length = this.#at;
     const result = Buffer.allocUnsafe(length);
@@ -26,13 +26,13 @@ export class ByteSink {
     return result;
   }
 
-  /** A byte: a short tag or a bool. */
+  /** Writes one byte: a short tag or a bool. */
   byte(value: number): void {
     this.#reserve(1);
     this.#bytes[this.#at++] = value;
   }
 
-  /** A whole number of at most 32 bits, without a sign. */
+  /** Writes a varint of an unsigned integer of at most 32 bits. */
   uint32(value: number): void {
     this.#reserve(5);
     let rest = value;
@@ -43,7 +43,7 @@ export class ByteSink {
     this.#bytes[this.#at++] = rest;
   }
 
-  /** A whole number of at most 64 bits; a negative one takes ten bytes. */
+  /** Writes a varint of an integer of at most 64 bits; a negative one takes ten bytes. */
   int64(value: bigint): void {
     this.#reserve(10);
     if (value >= 0n && value <= Number.MAX_SAFE_INTEGER) {
@@ -63,7 +63,7 @@ export class ByteSink {
     this.#bytes[this.#at++] = Number(rest);
   }
 
-  /** A whole number of at most 32 bits, with a sign. */
+  /** Writes a varint of a signed integer of at most 32 bits; a negative one takes ten bytes. */
   int32(value: number): void {
     if (value >= 0) this.uint32(value);
     else this.int64(BigInt(value));
@@ -74,14 +74,14 @@ export class ByteSink {
     this.#at = this.#bytes.writeDoubleLE(value, this.#at);
   }
 
-  /** A part of other bytes, as it is. */
+  /** Copies the bytes from `start` to `end`, without a length. */
   part(bytes: Uint8Array, start: number, end: number): void {
     this.#reserve(end - start);
     this.#bytes.set(bytes.subarray(start, end), this.#at);
     this.#at += end - start;
   }
 
-  /** A length and so many bytes. */
+  /** Writes the length of the bytes, then the bytes. */
   bytes(value: Uint8Array): void {
     this.uint32(value.byteLength);
     this.#reserve(value.byteLength);
@@ -89,7 +89,7 @@ export class ByteSink {
     this.#at += value.byteLength;
   }
 
-  /** A length and a text in UTF-8. */
+  /** Writes the length of a text in UTF-8, then the text. */
   text(value: string): void {
     const { length } = value;
     this.#reserve(length * MAX_BYTES_PER_UNIT + 5);
@@ -99,7 +99,7 @@ export class ByteSink {
     this.join(start);
   }
 
-  /** Begins what has its length before it; its end is `join` with the answer. */
+  /** Begins content whose length goes before it. Pass the result to `join` at the end of the content. */
   fork(): number {
     this.#reserve(1);
     return ++this.#at;

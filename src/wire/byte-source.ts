@@ -1,26 +1,26 @@
 import { UnsupportedError } from "./unsupported-error.js";
 
-/** Texts up to this length are looked at byte by byte, and mostly found to be ASCII. */
+/** A text of at most this many bytes is checked for ASCII byte by byte, which it nearly always is. */
 const SHORT_TEXT = 128;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Reads a message: what protobuf's wire format is made of. Throws `UnsupportedError` where something is unusual or wrong. */
+/** Reads protobuf's wire format. Throws `UnsupportedError` where something is unusual or wrong. */
 export class ByteSource {
   readonly #bytes: Buffer;
-  /** Where the next byte is. */
+  /** Offset of the next byte. */
   at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** All that is read. */
+  /** All bytes of the source. */
   get body(): Uint8Array {
     return this.#bytes;
   }
 
-  /** A varint of at most 32 bits. */
+  /** Reads a varint of at most 32 bits. */
   uint32(): number {
     const bytes = this.#bytes;
     let result = 0;
@@ -35,7 +35,7 @@ export class ByteSource {
     return (result | (last << 28)) >>> 0;
   }
 
-  /** A varint of at most 53 bits, without a sign. */
+  /** Reads a varint of at most 49 bits, unsigned; anything larger is left to the library. */
   int64(): bigint {
     const bytes = this.#bytes;
     let result = 0;
@@ -48,7 +48,7 @@ export class ByteSource {
     throw new UnsupportedError();
   }
 
-  /** A varint of at most 31 bits: negative numbers are rare. */
+  /** Reads a varint of at most 31 bits, not negative; negative numbers are rare and left to the library. */
   int32(): number {
     const value = this.uint32();
     if (value > 0x7fffffff) throw new UnsupportedError();
@@ -67,7 +67,7 @@ export class ByteSource {
     return this.#bytes.readDoubleLE(this.at - 8);
   }
 
-  /** A length; answers where that many bytes end. */
+  /** Reads a length and returns the offset at which that many bytes end. */
   end(): number {
     const length = this.uint32();
     const end = this.at + length;
@@ -95,7 +95,8 @@ export class ByteSource {
 }
 
 function decode(bytes: Uint8Array): string {
-  // The decoder drops a byte order mark; what is written again of these bytes must not have one either.
+  // The decoder drops a byte order mark, but these bytes may be copied into an answer as they are, and the mark with
+  // them.
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) throw new UnsupportedError();
   try {
     return decoder.decode(bytes);

@@ -1,18 +1,18 @@
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import { UnsupportedError } from "./unsupported-error.js";
 
-/** A message by the names of its members. */
+/** A message by the local names of its members. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** `FeatureSet.FieldPresence.IMPLICIT`: a zero is not told from what was not set. */
+/** `FeatureSet.FieldPresence.IMPLICIT`: a zero cannot be told from a value that was not set. */
 const IMPLICIT = 2;
 
-/** Whether a zero of this field is not sent in binary, and is written in JSON all the same. */
+/** Whether zero is left out for this field in binary, and written all the same in JSON. */
 export function isImplicit(field: DescField): boolean {
   return field.presence === IMPLICIT && field.oneof === undefined;
 }
 
-/** Reads a field of a group; undefined when it is not set, or another one is. */
+/** Returns a function that reads a field of a oneof; undefined when the field is not the one that is set. */
 export function memberOf({ localName, oneof }: DescField): (message: Fields) => unknown {
   const group = oneof?.localName ?? "";
   return (message) => {
@@ -27,13 +27,19 @@ export function hasEntries(map: object): boolean {
   return false;
 }
 
-/** Sets the field of a group; throws `UnsupportedError` when one is set: the last one would win, and messages are merged. */
+/**
+ * Sets a field of a oneof. Throws `UnsupportedError` if one is set already: the library lets the last one win, or
+ * merges messages.
+ */
 export function setGroup(message: Record<string, unknown>, group: string, localName: string, value: unknown): void {
   if ((message[group] as { case?: string }).case !== undefined) throw new UnsupportedError();
   message[group] = { case: localName, value };
 }
 
-/** The value of a field with implicit presence that is not sent, where one comparison tells. */
+/**
+ * The value of a field with implicit presence that is not sent. Undefined for types for which one comparison with it is
+ * not enough.
+ */
 export function zeroOf({ scalar, enum: ofEnum }: DescField): number | string | boolean | undefined {
   if (ofEnum !== undefined) return 0;
   switch (scalar) {
@@ -49,7 +55,7 @@ export function zeroOf({ scalar, enum: ofEnum }: DescField): number | string | b
   }
 }
 
-/** Whether a value of a field with implicit presence is more than zero. Of doubles, minus zero is. */
+/** Returns whether a value of a field with implicit presence is sent. Minus zero is, for doubles. */
 export function presenceOf({ scalar }: DescField): (value: unknown) => boolean {
   if (scalar === ScalarType.DOUBLE) return (value) => !Object.is(value, 0);
   if (scalar === ScalarType.BYTES) return (value) => (value as Uint8Array).byteLength > 0;

@@ -6,7 +6,10 @@ const newList = () => [];
 const newMap = () => ({});
 const newGroup = () => ({ case: undefined });
 
-/** Makes new messages of a type, as `create` does, but looks at its fields only once. */
+/**
+ * Returns a function that creates empty messages of a type, as `create` does, but looks at the fields of the type only
+ * once.
+ */
 export function freshOf(desc: DescMessage): () => Message {
   const template = create(desc);
   const isPlain = Object.getPrototypeOf(template) === Object.prototype;

@@ -12,7 +12,10 @@ import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { UnsupportedError } from "./unsupported-error.js";
 
-/** Makes a message of one type of its JSON; throws `UnsupportedError` for what only the library reads, or refuses. */
+/**
+ * Converts parsed JSON to a message of one type. Throws `UnsupportedError` for everything that must be left to the
+ * library.
+ */
 export type JsonDecoder = (json: unknown) => Message;
 
 type Target = Record<string, unknown>;
@@ -24,19 +27,21 @@ const OPEN_BRACE = 0x7b;
 
 const known = new Map<DescMessage, JsonDecoder>();
 
-/** What may stand between a name and its colon, and hardly ever does. */
+/** Whitespace that may stand between a name and its colon, which programs hardly ever write. */
 const LONELY_COLONS = [" :", "\n:", "\t:", "\r:"];
 
 /**
- * Reads a message of its JSON text in UTF-8, if that is written as programs do it. The library looks at each character to
- * find names that stand twice in one object; here names are counted, in the text and in what was made of it. A text that
- * `isTooDeep` is left to the library too.
+ * Reads a message from its JSON text in UTF-8 if that is written in the usual way. A name that occurs twice in one
+ * object must be refused, which `JSON.parse` does not do. The library finds such names by looking at each character;
+ * here the names in the text and those in the parsed value are counted, which is faster. A text for which `isTooDeep`
+ * returns true is left to the library too.
  */
 export function readJson(decode: JsonDecoder, bytes: Uint8Array, isTooDeep: (text: string) => boolean): Message {
   if (bytes[0] !== OPEN_BRACE) throw new UnsupportedError();
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const json = parse(text);
-  // What could not be decoded is U+FFFD, and half of a surrogate pair an escape; the library drops this one name.
+  // U+FFFD may stand for bytes that are not UTF-8, and an escape may be half of a surrogate pair. The library drops the
+  // name `__proto__`.
   if (text.includes("\ufffd") || text.includes("\\u") || text.includes('"__proto__"')) throw new UnsupportedError();
   if (isTooDeep(text)) throw new UnsupportedError();
   for (const colon of LONELY_COLONS) if (text.includes(colon)) throw new UnsupportedError();
@@ -44,7 +49,7 @@ export function readJson(decode: JsonDecoder, bytes: Uint8Array, isTooDeep: (tex
   return decode(json);
 }
 
-/** How many names the objects in a value have; NaN when a number in it is not finite, or a zero with a sign. */
+/** The number of names in all objects of a value. NaN when a number in it is not finite or is minus zero. */
 function countNames(json: unknown): number {
   if (typeof json === "number") return Number.isFinite(json) && !Object.is(json, -0) ? 0 : Number.NaN;
   if (typeof json !== "object" || json === null) return 0;
@@ -68,7 +73,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** Makes the decoder of a type once. What it cannot read it refuses: names and values that are not the usual ones. */
+/**
+ * Returns the decoder of a message type, which is built once. A decoder rejects names and values that are not in their
+ * usual form.
+ */
 export function jsonDecoderOf(desc: DescMessage): JsonDecoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
@@ -104,13 +112,13 @@ function messageDecoder(desc: DescMessage): JsonDecoder {
   let fields: ReadonlyMap<string, ReadField | undefined> | undefined;
   return (json) => {
     const given = toObject(json);
-    // Made at the first message: fields may be of the same type.
+    // Built at the first message, not before: a field may be of the same type.
     fields ??= new Map(desc.fields.map((field) => [field.jsonName, fieldReader(field)]));
     const message = fresh();
     for (const name in given) {
       const read = fields.get(name);
       const value = given[name];
-      // Of most fields it means that they are not set.
+      // For most fields null means "not set".
       if (read === undefined || value === null) throw new UnsupportedError();
       read(value, message as unknown as Target);
     }
@@ -118,7 +126,7 @@ function messageDecoder(desc: DescMessage): JsonDecoder {
   };
 }
 
-/** How a field is read; undefined for one that is left to the library. */
+/** Returns the function that reads a field; undefined for a field that is left to the library. */
 function fieldReader(field: DescField): ReadField | undefined {
   const read = valueReader(field) as ((json: unknown) => unknown) | undefined;
   if (read === undefined) return undefined;

@@ -13,12 +13,12 @@ import { type Fields, hasEntries, isImplicit, memberOf } from "./fields.js";
 import { JsonText } from "./json-text.js";
 import { UnsupportedError } from "./unsupported-error.js";
 
-/** The JSON text of a message of one type, with zeros written out. */
+/** Returns the JSON text of a message of one type. Zeros are written out. */
 export type JsonEncoder = (message: Message) => string;
 
 type ToText = (value: never) => string;
 
-/** Messages that JSON has a form of its own for; the library writes them where nothing is to be gained. */
+/** Messages with a JSON form of their own. The library writes those that are too rare to be worth more code. */
 const SPECIAL: ReadonlyMap<string, ToText> = new Map<string, ToText>([
   [TimestampSchema.typeName, remembered((value: Timestamp) => JSON.stringify(toJson(TimestampSchema, value)))],
   [DurationSchema.typeName, remembered((value: Duration) => JSON.stringify(toJson(DurationSchema, value)))],
@@ -34,8 +34,9 @@ const SPECIAL: ReadonlyMap<string, ToText> = new Map<string, ToText>([
 const known = new Map<DescMessage, JsonEncoder>();
 
 /**
- * Makes the encoder of a type once, so that writing a message looks nothing up. It writes what `toJson` of the library
- * does with `alwaysEmitImplicit`, straight into text. Undefined for a type with fields of a kind that we do not use.
+ * Returns the encoder of a message type, which is built once so that writing a message looks nothing up. It builds the
+ * text directly and writes what the library's `toJson` writes with `alwaysEmitImplicit`. Undefined for a type with
+ * fields of a kind that this API does not use.
  */
 export function jsonEncoderOf(desc: DescMessage): JsonEncoder | undefined {
   try {
@@ -46,10 +47,10 @@ export function jsonEncoderOf(desc: DescMessage): JsonEncoder | undefined {
   }
 }
 
-/** How many times or spans are remembered, by their ms. */
+/** How many times or spans are remembered, by the low bits of their ms. */
 const PLACES = 64;
 
-/** The jobs of a moment share most of their times and spans. */
+/** Remembers the last texts: jobs that are handled at the same time share most of their times and spans. */
 function remembered<T extends Timestamp | Duration>(write: (value: T) => string): ToText {
   const places: { seconds: bigint; nanos: number; text: string }[] = [];
   return (value: T) => {
@@ -63,7 +64,7 @@ function remembered<T extends Timestamp | Duration>(write: (value: T) => string)
   };
 }
 
-/** Most texts of a field are the one before: the same queue, type or worker, or none. */
+/** Remembers the last text of a field: it is mostly the same queue, type or worker again, or empty. */
 function textWriter(): ToText {
   let last = "";
   let lastJson = '""';
@@ -85,11 +86,11 @@ function encoderOf(desc: DescMessage): JsonEncoder {
     return special as unknown as JsonEncoder;
   }
   const writers: ((message: Fields) => string)[] = [];
-  // Known before its fields are: they may be of its own type.
+  // Registered before its fields are looked at: one of them may be of the same type.
   const encoder: JsonEncoder = (message) => {
     let text = "";
     for (const write of writers) text += write(message as unknown as Fields);
-    // Each member brings its comma.
+    // Each member begins with a comma.
     return text === "" ? "{}" : `{${text.slice(1)}}`;
   };
   known.set(desc, encoder);
@@ -159,7 +160,7 @@ function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {
   }
 }
 
-/** A number that has no name is written as such. */
+/** An enum value without a name is written as its number. */
 function enumWriter({ values }: DescEnum): ToText {
   const names = new Map(values.map(({ number, name }) => [number, JSON.stringify(name)]));
   return (value: number) => names.get(value) ?? String(value);

@@ -1,7 +1,10 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { NullValue, type Value } from "@bufbuild/protobuf/wkt";
 
-/** A google.protobuf.Value kept as its JSON text: it goes out as it is, and is read only when somebody looks into it. */
+/**
+ * A google.protobuf.Value that is kept as JSON text. The text is sent as it is, and parsed only when someone reads
+ * `kind`.
+ */
 export class JsonText implements Value {
   readonly $typeName = "google.protobuf.Value";
   readonly text: string;
@@ -17,7 +20,7 @@ export class JsonText implements Value {
   }
 }
 
-/** JSON as a protobuf Value; as deep as it was let in. */
+/** Converts JSON to a protobuf Value. The recursion is safe: the depth was checked when the JSON came in. */
 function fromJsonValue(json: JsonValue): Value {
   return { $typeName: "google.protobuf.Value", kind: fromJsonKind(json) };
 }
@@ -35,7 +38,7 @@ function fromJsonKind(json: JsonValue): Value["kind"] {
   }
   const fields: Record<string, Value> = {};
   for (const [key, value] of Object.entries(json)) {
-    // An own property of this name, as the parser made it; an assignment would set the prototype.
+    // An own property of this name, as the parser makes it. An assignment would set the prototype.
     if (key === "__proto__") Object.defineProperty(fields, key, { value: fromJsonValue(value), ...OWN });
     else fields[key] = fromJsonValue(value);
   }

@@ -1,14 +1,16 @@
 import type { ByteSource } from "./byte-source.js";
 import { UnsupportedError } from "./unsupported-error.js";
 
-/** Levels of messages that are read here: fewer than the library reads, so that it says where the limit is. */
+/**
+ * Most nested messages that are read here. Fewer than the library reads, so that the library refuses what is too deep.
+ */
 const MAX_DEPTH = 300;
 
-/** Reads the fields of a google.protobuf.Value up to `end`, as a JSON value. */
+/** Reads the fields of a google.protobuf.Value up to the offset `end` and returns the JSON value. */
 export function readValue(source: ByteSource, end: number, depth = 0): unknown {
   if (depth > MAX_DEPTH || source.at >= end) throw new UnsupportedError();
   const value = readKind(source, depth);
-  // A second value would win; nobody writes that.
+  // With two values the last one would win; no program writes that.
   if (source.at !== end) throw new UnsupportedError();
   return value;
 }
@@ -20,7 +22,7 @@ function readKind(source: ByteSource, depth: number): unknown {
       return null;
     case 0x11: {
       const value = source.double();
-      // In JSON there is no minus zero.
+      // JSON written by JSON.stringify has no minus zero.
       if (!Number.isFinite(value) || Object.is(value, -0)) throw new UnsupportedError();
       return value;
     }

@@ -1,6 +1,6 @@
 import type { ByteSink } from "./byte-sink.js";
 
-/** Larger bodies are not kept for it. */
+/** A body larger than this, in bytes, is not kept in memory for this purpose. */
 const MAX_BODY_BYTES = 1 << 16;
 
 const NOTHING = Buffer.alloc(0);
@@ -11,8 +11,8 @@ let start = 0;
 let end = 0;
 
 /**
- * Remembers how the google.protobuf.Value that was read last stood in a body: the answer to a create says it again, and
- * need not be made anew of its text.
+ * Remembers the bytes of the google.protobuf.Value that was read last. The answer to a create contains the same payload
+ * again, and its bytes can be copied instead of encoded anew from the text.
  */
 export function rememberValue(newText: string, newBody: Uint8Array, newStart: number, newEnd: number): void {
   if (newBody.byteLength > MAX_BODY_BYTES) return;
@@ -22,7 +22,7 @@ export function rememberValue(newText: string, newBody: Uint8Array, newStart: nu
   end = newEnd;
 }
 
-/** Writes the Value of this text, if it is the one that was read last. */
+/** Writes the Value with this JSON text if it is the one that was read last. Returns whether it did. */
 export function writeRemembered(sink: ByteSink, wanted: string): boolean {
   if (wanted !== text) return false;
   sink.part(body, start, end);

@@ -1,6 +1,6 @@
 import type { ByteSink } from "./byte-sink.js";
 
-/** Tags of google.protobuf.Value, and of what is in it. */
+/** Tags of the fields of google.protobuf.Value, and of the fields inside its lists and structs. */
 const TAG = { null: 0x08, number: 0x11, string: 0x1a, bool: 0x20, struct: 0x2a, list: 0x32 };
 const FIRST = 0x0a;
 const SECOND = 0x12;

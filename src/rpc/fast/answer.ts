@@ -9,14 +9,14 @@ import type { FastCall } from "./fast-call.js";
 import type { Negotiated } from "./fast-method.js";
 import type { EndStream, WireProtocol } from "./wire-protocol.js";
 
-/** The headers of an answer in envelopes. */
+/** Returns the headers of an answer that is sent in envelopes. */
 export function headOf(protocol: WireProtocol, compression: Negotiated): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
   if (compression !== null) head[protocol.encodingHeader] = compression.name;
   return head;
 }
 
-/** Answers a unary call with its message, or with an error. */
+/** Answers a unary call with its message. Returns a promise only when the answer is compressed. */
 export function answerUnary(call: FastCall, message: Message): Promise<void> | void {
   const { exchange, protocol, compression, codec } = call;
   if (protocol.endStream !== undefined) {
@@ -32,7 +32,7 @@ export function answerUnary(call: FastCall, message: Message): Promise<void> | v
   if (!exchange.isClosed) exchange.answer(200, head, codec.toText(message));
 }
 
-/** Answers a unary call with an error. */
+/** Answers a unary call with an error. Returns a promise only when the answer is compressed. */
 export function answerError(call: FastCall, error: ConnectError): Promise<void> | void {
   const { endStream } = call.protocol;
   if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error));
@@ -45,7 +45,7 @@ export function answerError(call: FastCall, error: ConnectError): Promise<void> 
 
 type Part = Uint8Array<ArrayBuffer>;
 
-/** What comes in envelopes: a message unless the call failed, and the end. */
+/** Sends the envelopes of an answer: the message, unless the call failed, and the end. */
 function answerInEnvelopes(
   call: FastCall,
   message: Part | Promise<Part> | undefined,
@@ -71,7 +71,7 @@ function send(
   exchange.answer(200, head, body, trailers);
 }
 
-/** Connect's unary calls: the body is the message, or the error. */
+/** Answers a unary call of Connect, whose body is the bare message or error. */
 function answerPlain(
   { exchange, protocol, compression }: FastCall,
   status: number,

@@ -1,15 +1,18 @@
 import type { Readable } from "node:stream";
 
-/** What was read of a body, and its source, which has the rest unless it is whole. */
+/** The part of a request body that has been read, and the stream that still holds the rest unless `isWhole`. */
 export interface Body {
   readonly chunks: readonly Uint8Array[];
-  /** Bytes in the chunks. */
+  /** Total bytes of the chunks. */
   readonly size: number;
   readonly isWhole: boolean;
   readonly source: Readable;
 }
 
-/** Reads a body up to its end, or until it has more than `limit` bytes. Silent when the client leaves before. */
+/**
+ * Reads a body to its end, or until it has more than `limit` bytes, then calls `done`. Never calls it when the client
+ * leaves before that.
+ */
 export function readBody(source: Readable, limit: number, done: (body: Body) => void): void {
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Exchange } from "./exchange.js";
 
 /**
- * What a method of a service is called with. Few look at the signal, and only then is one made, with a timer for the
- * deadline: a call that does not look is not ended by its deadline either.
+ * The context that a method of a service gets. Few methods look at the signal, so it is created on first use, with a
+ * timer for the deadline. A call that never looks at it is not ended by its deadline either.
  */
 export class CallContext {
   readonly #exchange: Exchange;
@@ -11,7 +11,7 @@ export class CallContext {
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `timeoutMs` counts from now. */
+  /** `timeoutMs` counts from now; undefined: no deadline. */
   constructor(exchange: Exchange, timeoutMs: number | undefined) {
     this.#exchange = exchange;
     this.#deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
@@ -27,7 +27,7 @@ export class CallContext {
     return this.#controller.signal;
   }
 
-  /** Calls `over` once, when the client leaves or the deadline passes; not after `done`. */
+  /** Calls `over` when the client leaves or the deadline passes. The deadline no longer counts after `done`. */
   whenOver(over: (reason: ConnectError) => void): void {
     this.#exchange.onClose(() => {
       clearTimeout(this.#timer);
@@ -40,7 +40,7 @@ export class CallContext {
     else this.#timer = setTimeout(expire, leftMs);
   }
 
-  /** The call is over: its deadline is not waited for any more. */
+  /** Ends the call: stops the timer of the deadline. */
   done(): void {
     clearTimeout(this.#timer);
   }

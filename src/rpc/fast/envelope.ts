@@ -1,18 +1,21 @@
 import { compressedFlag, encodeEnvelope as copyIntoEnvelope } from "@connectrpc/connect/protocol";
 import type { Negotiated } from "./fast-method.js";
 
-/** Bytes before the message: flags, length. */
+/** Length of an envelope's header, bytes: one of flags, four of length. */
 export const ENVELOPE_BYTES = 5;
 
-/** Smaller messages are not worth compressing: what connect has as its default. */
+/** Messages smaller than this, in bytes, are not worth compressing. The same as connect's default. */
 const COMPRESS_FROM_BYTES = 1024;
 
-/** Whether a message goes out compressed. */
+/** Whether a message is sent compressed. */
 export function isWorthCompressing(compression: Negotiated, data: Uint8Array): compression is NonNullable<Negotiated> {
   return compression !== null && data.byteLength >= COMPRESS_FROM_BYTES;
 }
 
-/** A message in its envelope, compressed where that was negotiated and is worth it: then later. */
+/**
+ * Puts a message in its envelope, compressed if that was negotiated and is worth it. Returns a promise only when it
+ * compresses.
+ */
 export function toEnvelope(
   flags: number,
   data: Uint8Array<ArrayBuffer>,
@@ -22,7 +25,10 @@ export function toEnvelope(
   return compression.compress(data).then((bytes) => copyIntoEnvelope(flags | compressedFlag, bytes));
 }
 
-/** The same for a message that has room for the envelope before it. */
+/**
+ * Like `toEnvelope`, for a message with `ENVELOPE_BYTES` free bytes before it: the envelope is written there, without a
+ * copy.
+ */
 export function encodeEnvelope(
   bytes: Uint8Array<ArrayBuffer>,
   compression: Negotiated,
@@ -39,7 +45,9 @@ export function encodeEnvelope(
   return bytes;
 }
 
-/** The message of a body that is one envelope, whole and of no special kind; undefined when it is anything else. */
+/**
+ * Returns the message of a body that is exactly one envelope with no flag but that of compression; otherwise undefined.
+ */
 export function fromEnvelope(
   bytes: Uint8Array,
 ): { readonly isCompressed: boolean; readonly data: Uint8Array } | undefined {

@@ -1,23 +1,23 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 
-/** One request and its answer, whichever version of HTTP carries them. */
+/** One request and its answer, over either version of HTTP. */
 export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   /** The body of the request, not read yet. */
   readonly body: Readable;
-  /** Whether the client has left, or the answer has been sent: nothing may be written any more. */
+  /** Whether the client has left or the answer has been sent. Nothing may be written after that. */
   readonly isClosed: boolean;
-  /** Called once when `isClosed` becomes true. */
+  /** Calls `listener` once, when `isClosed` becomes true. */
   onClose(listener: () => void): void;
-  /** Sends a whole answer in one go. */
+  /** Sends a whole answer at once. */
   answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string, trailers?: OutgoingHttpHeaders): void;
-  /** Begins an answer of many writes, with trailers after them or without. */
+  /** Begins an answer of several writes; `hasTrailers` says whether trailers follow. */
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void;
-  /** Writes a part; false when the client should be waited for, by `onDrain`. */
+  /** Writes a part. Returns false when the caller should wait for `onDrain` before it writes more. */
   write(part: Uint8Array): boolean;
-  /** Called whenever there is room again. */
+  /** Calls `listener` every time there is room again. */
   onDrain(listener: () => void): void;
-  /** Ends an answer that was begun; with the trailers that were announced. */
+  /** Ends an answer that `begin` began, with the trailers that were announced there. */
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void;
 }

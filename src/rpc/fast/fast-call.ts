@@ -11,16 +11,16 @@ export interface FastCall {
   readonly exchange: Exchange;
   readonly protocol: WireProtocol;
   readonly method: FastMethod;
-  /** Of the method, in this protocol. */
+  /** The codec of the method in this protocol. */
   readonly codec: Codec;
   readonly input: Message;
   readonly context: CallContext;
-  /** Of the answer. */
+  /** How the answer may be compressed. */
   readonly compression: Negotiated;
   readonly recorder: RpcRecorder;
 }
 
-/** What connect answers with. */
+/** The error that connect would answer with. */
 export function toAnswer(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);

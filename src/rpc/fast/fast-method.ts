@@ -11,25 +11,27 @@ import { UnsupportedError } from "../../wire/unsupported-error.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../wire-options.js";
 import type { CallContext } from "./call-context.js";
 
-/** Bytes and messages of one method in one encoding. Each throws what connect throws. */
+/** Parses and serializes the messages of one method in one encoding. Both throw what connect throws. */
 export interface Codec {
   parse(bytes: Uint8Array): Message;
-  /** A message after so many free bytes. It may be what a service answers: the beginnings of a message. */
+  /**
+   * Returns the bytes of a message after `room` free bytes. The message may be the partial one that a service returns.
+   */
   serialize(message: Message, room: number): Uint8Array<ArrayBuffer>;
-  /** A message as the text that its bytes are in UTF-8; undefined when they are no text. */
+  /** Returns a message as text (the bytes in UTF-8). Undefined for an encoding that is not text. */
   readonly toText: ((message: Message) => string) | undefined;
-  /** Encoded messages of events that many readers are given, by the event. */
+  /** Encoded messages of events that many watchers get, by event: each is encoded once for all of them. */
   readonly shared: WeakMap<object, Uint8Array<ArrayBuffer>>;
 }
 
-/** One method as the fast path runs it. */
+/** A method as the fast path runs it. */
 export interface FastMethod {
-  /** As in `gotaskq.v1.JobService/GetJob`. */
+  /** The full name, as in `gotaskq.v1.JobService/GetJob`. */
   readonly name: string;
   readonly isStream: boolean;
   readonly binary: Codec;
   readonly json: Codec;
-  /** The implementation: answers a message or a promise of one, or a stream of messages. */
+  /** The implementation. Returns a message, a promise of one, or a stream of messages. */
   readonly run: (input: Message, context: CallContext) => unknown;
 }
 
@@ -38,10 +40,12 @@ export type Negotiated = Compression | null;
 
 const LIMIT = { readMaxBytes: LIMITS.messageBytes, writeMaxBytes: 0xffffffff };
 
-/** Messages are written one at a time. */
+/** Shared by all codecs: only one message is written at a time. */
 const sink = new ByteSink();
 
-/** Makes a method of its description and implementation; undefined when its kind is left to connect. */
+/**
+ * Creates a method from its descriptor and implementation. Undefined for kinds of streaming that are left to connect.
+ */
 export function createFastMethod(desc: DescMethod, run: FastMethod["run"]): FastMethod | undefined {
   if (desc.methodKind !== "unary" && desc.methodKind !== "server_streaming") return undefined;
   return {
@@ -87,7 +91,10 @@ function readerOf({ input }: DescMethod, isBinary: boolean): (bytes: Uint8Array)
   return (bytes) => readJson(decode, bytes, isTooDeep);
 }
 
-/** The message, unless something about the bytes is out of the ordinary. */
+/**
+ * Returns the message, or undefined if it must be left to the library because something in the bytes is unusual or
+ * wrong.
+ */
 function readOrdinary(read: (bytes: Uint8Array) => Message, bytes: Uint8Array): Message | undefined {
   try {
     return read(bytes);

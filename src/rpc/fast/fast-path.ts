@@ -18,13 +18,15 @@ import { WIRE_PROTOCOLS } from "./wire-protocol.js";
 
 const COMPRESSIONS = [compressionGzip];
 
-/** A body larger than this is connect's to refuse. */
+/** A larger body, in bytes, is left to connect, which refuses it. */
 const MAX_BODY_BYTES = LIMITS.messageBytes + ENVELOPE_BYTES;
 
-/** A body from this size on asks for much, and takes a turn. */
+/**
+ * A body of at least this many bytes is likely to mean much work: it is served in a turn of the event loop of its own.
+ */
 const LARGE_BYTES = 1 << 14;
 
-/** Takes a request that was not served, with what was read of its body. */
+/** Takes over a request that the fast path does not serve, with what it has read of the body. */
 export type PassOn = (body: Body) => void;
 
 /** Dependencies of the fast path. */
@@ -34,11 +36,11 @@ export interface FastPathDeps {
 }
 
 /**
- * Serves what nearly every request is: a POST in a well-known content type with one message that can be read. It reads the
- * body once and writes once an answer or message. Whatever is out of the ordinary, or wrong, is passed on to connect as it
- * came, so that there is one place that says what is wrong with a request.
+ * Serves what nearly every request is: a POST with a well-known content type and one readable message. The body is read
+ * once, and an answer or message is written once. Everything unusual or wrong is passed on to connect unchanged, so
+ * that only one place says what is wrong with a request.
  *
- * Answers whether the request was taken; the caller has made sure that it is a POST.
+ * Returns whether the request was taken. The caller has made sure that it is a POST.
  */
 export function serveFastPath(
   method: FastMethod,
@@ -75,7 +77,7 @@ export function serveFastPath(
     const call = { exchange, protocol, method, codec, input, context, compression: compression.response, recorder };
     (method.isStream ? serveStream(call) : serveUnary(call)).catch((error) => {
       logger.warn({ err: error, method: method.name }, "an answer could not be written");
-      // Nothing more will come: without this the client would wait for ever.
+      // Nothing more will be written: without this the client would wait for ever.
       exchange.body.destroy();
     });
   };

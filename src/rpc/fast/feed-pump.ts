@@ -7,14 +7,17 @@ import { type CloseStream, codeOfAbort } from "../rpc-recorder.js";
 import type { FastCall } from "./fast-call.js";
 import type { Part, StreamWriter } from "./stream-writer.js";
 
-/** Moves the events of a feed to a client as fast as that reads them. No promise, timer or signal is made for any of it. */
+/**
+ * Writes the events of a feed to a client as fast as the client reads them. It creates no promise, timer or signal per
+ * event, as a server may have thousands of watchers.
+ */
 export class FeedPump implements FeedReader {
   readonly #call: FastCall;
   readonly #feed: Feed<object>;
   readonly #toMessage: (event: object) => Message;
   readonly #writer: StreamWriter;
   readonly #close: CloseStream;
-  /** Whether the client, or the compression of a message, is waited for. */
+  /** Whether it waits for the client to have room, or for a message to be compressed. */
   #isWaiting = false;
   #isOver = false;
 
@@ -52,7 +55,7 @@ export class FeedPump implements FeedReader {
     }
   }
 
-  /** An event as it goes out: made once for all readers of it. */
+  /** Encodes an event: once for all watchers that share it. */
   #encode(event: object): Part | Promise<Part> {
     if (!this.#feed.isShared) return this.#writer.encode(this.#toMessage(event));
     const { shared } = this.#call.codec;
@@ -83,7 +86,7 @@ export class FeedPump implements FeedReader {
     });
   }
 
-  /** The reader left, or its deadline has passed. */
+  /** Called when the client has left or its deadline has passed. */
   #leave(reason: ConnectError): void {
     if (this.#isOver) return;
     this.#isOver = true;

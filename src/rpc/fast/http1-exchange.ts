@@ -1,13 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Exchange } from "./exchange.js";
 
-/** Answers that are whole, and their bodies, until they are written. */
+/** Whole answers that are still to be written, and their bodies. */
 let responses: ServerResponse[] = [];
 let bodies: (Uint8Array | string)[] = [];
 
 /**
- * Writes an answer once all requests that have come in by now were looked at. Each write wakes a client up, which costs
- * as much as the call when it is on the same machine and waits; one that is still busy with the answer before does not.
+ * Writes an answer after all requests that have already come in were looked at. Each write wakes up a client, which
+ * costs as much as the call itself when the client is on the same machine and waits; a client that is still busy with
+ * an earlier answer is not woken again.
  */
 function writeSoon(response: ServerResponse, body: Uint8Array | string): void {
   if (responses.length === 0) setImmediate(writeAll);
@@ -21,16 +22,16 @@ function writeAll(): void {
   bodies = [];
   for (let index = 0; index < ready.length; index++) {
     try {
-      // A text leaves together with the headers, in one write. To one whose client has left, nothing happens.
+      // A text is sent with the headers in one write. If the client has left, this does nothing.
       ready[index]?.end(contents[index]);
     } catch {
-      // The client would wait for ever; the answers after it must not.
+      // This client would wait for ever. The answers after it must still be written.
       ready[index]?.destroy();
     }
   }
 }
 
-/** A call over HTTP/1.1. It has no trailers: gRPC is not served here. */
+/** A call over HTTP/1.1. It cannot carry trailers, so gRPC is not served here. */
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly body: IncomingMessage;

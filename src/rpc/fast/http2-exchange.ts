@@ -2,14 +2,17 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Exchange } from "./exchange.js";
 
-/** What a stream that has trailers is answered with. */
+/** Options of `respond` for an answer that ends with trailers. */
 const WITH_TRAILERS = { waitForTrailers: true };
 
 function ignore(): void {}
 
 const senders = new WeakMap<OutgoingHttpHeaders, (this: ServerHttp2Stream) => void>();
 
-/** What sends trailers on the stream that wants them: nearly all calls end with the same. */
+/**
+ * Returns a listener that sends these trailers on the stream it is called for. Kept, as nearly all calls end with the
+ * same ones.
+ */
 function senderOf(trailers: OutgoingHttpHeaders): (this: ServerHttp2Stream) => void {
   let sender = senders.get(trailers);
   if (sender === undefined) {
@@ -21,7 +24,10 @@ function senderOf(trailers: OutgoingHttpHeaders): (this: ServerHttp2Stream) => v
   return sender;
 }
 
-/** A call over HTTP/2, on the stream itself: the interface that resembles node:http costs as much as the call. */
+/**
+ * A call over HTTP/2. It uses the stream itself: the API of node:http2 that resembles node:http costs as much as the
+ * call.
+ */
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly body: ServerHttp2Stream;
@@ -29,12 +35,12 @@ export class Http2Exchange implements Exchange {
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     this.headers = headers;
     this.body = stream;
-    // A client that resets its stream is no fault; `close` follows.
+    // A client that resets its stream is not an error; `close` follows.
     stream.on("error", ignore);
   }
 
   get isClosed(): boolean {
-    // Whoever destroys a stream closes it with that.
+    // A destroyed stream is closed too.
     return this.body.closed;
   }
 

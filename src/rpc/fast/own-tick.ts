@@ -1,9 +1,9 @@
-/** What waits for a turn. */
+/** Functions that wait for their turn. */
 const waiting: (() => void)[] = [];
 
 /**
- * Does each of these in a turn of the event loop of its own, in their order: what one has to say, to the watchers of a
- * thousand jobs for instance, leaves before the next is begun, and is not held in memory until all are done.
+ * Runs each function in a turn of the event loop of its own, in order. What one of them sends, to the watchers of a
+ * thousand jobs for instance, is written before the next begins, and is not held in memory until all are done.
  */
 export function runInOwnTick(run: () => void): void {
   waiting.push(run);

@@ -8,7 +8,7 @@ import type { FastCall } from "./fast-call.js";
 /** A message in its envelope. */
 export type Part = Uint8Array<ArrayBuffer>;
 
-/** Writes the messages of a stream, and its end. The headers go out with the first of them, as connect does it. */
+/** Writes the messages and the end of a stream. Like connect, it sends the headers with the first of them. */
 export class StreamWriter {
   readonly #call: FastCall;
   readonly #exchange: Exchange;
@@ -25,20 +25,20 @@ export class StreamWriter {
     return this.#exchange.isClosed;
   }
 
-  /** A message in its envelope; later, when it is compressed. */
+  /** Returns the message in its envelope, or a promise of that when it is compressed. */
   encode(message: Message): Part | Promise<Part> {
     const { codec, compression } = this.#call;
     return encodeEnvelope(codec.serialize(message, ENVELOPE_BYTES), compression);
   }
 
-  /** Writes a part; false when the client should be waited for. */
+  /** Writes a part. Returns false when the caller should wait for room. */
   write(part: Part): boolean {
     if (this.isClosed) return true;
     this.#begin();
     return this.#exchange.write(part);
   }
 
-  /** Calls `hasRoom` when the client has room again, and when it leaves. */
+  /** Calls `hasRoom` whenever the client has room again, and when it leaves. */
   onRoom(hasRoom: () => void): void {
     if (this.#hasRoom === undefined) {
       this.#exchange.onDrain(() => this.#hasRoom?.());
@@ -47,12 +47,12 @@ export class StreamWriter {
     this.#hasRoom = hasRoom;
   }
 
-  /** Resolves when the client has room again, or leaves. */
+  /** Resolves when the client has room again or leaves. */
   room(): Promise<void> {
     return new Promise((resolve) => this.onRoom(resolve));
   }
 
-  /** Ends the stream, with an error or well. */
+  /** Ends the stream; `error` undefined: successfully. */
   async end(error: ConnectError | undefined): Promise<void> {
     const { exchange, protocol, compression } = this.#call;
     const end = protocol.endStream?.(error);

@@ -7,7 +7,7 @@ import { type FastCall, toAnswer } from "./fast-call.js";
 import { FeedPump } from "./feed-pump.js";
 import { StreamWriter } from "./stream-writer.js";
 
-/** Does a server stream: takes a message only when the client has room for it. */
+/** Serves a server stream. The next message is taken only when the client has room for it. */
 export async function serveStream(call: FastCall): Promise<void> {
   const { method, input, context, recorder } = call;
   const writer = new StreamWriter(call);
@@ -25,7 +25,7 @@ export async function serveStream(call: FastCall): Promise<void> {
   }
 }
 
-/** Writes the messages of any stream, one after the other. */
+/** Writes the messages of a stream that is not a feed, one after the other. */
 async function writeAll(
   { method, context, recorder }: FastCall,
   messages: AsyncIterable<Message>,
@@ -33,7 +33,7 @@ async function writeAll(
   close: CloseStream,
 ): Promise<void> {
   const { signal } = context;
-  // The reader may leave while the messages are asked for.
+  // The client may leave while the next message is awaited.
   signal.addEventListener("abort", () => close(codeOfAbort(signal.reason)), { once: true });
   let error: ConnectError | undefined;
   try {

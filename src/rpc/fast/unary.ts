@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { answerError, answerUnary } from "./answer.js";
 import { type FastCall, toAnswer } from "./fast-call.js";
 
-/** Does a unary call and answers it. */
+/** Runs a unary call and answers it. */
 export async function serveUnary(call: FastCall): Promise<void> {
   const { method, input, context, recorder } = call;
   const startedAt = performance.now();

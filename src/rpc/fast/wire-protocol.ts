@@ -24,21 +24,21 @@ import {
 } from "@connectrpc/connect/protocol-grpc-web";
 import { JSON_OPTIONS } from "../wire-options.js";
 
-/** How a call in envelopes ends: by a last envelope, or by trailers. */
+/** How a call in envelopes ends: with a last envelope or with trailers. */
 export type EndStream =
   | { readonly flags: number; readonly data: Uint8Array<ArrayBuffer> }
   | { readonly trailers: OutgoingHttpHeaders };
 
-/** A protocol in one encoding, as a content type names it. Header names are those of node: lower case. */
+/** A protocol in one encoding, as a content type names it. Header names are in lower case, as in Node. */
 export interface WireProtocol {
   readonly isBinary: boolean;
   readonly hasUnary: boolean;
   readonly hasStreams: boolean;
-  /** Whether it needs trailers. */
+  /** Whether it needs trailers, which only HTTP/2 carries here. */
   readonly needsHttp2: boolean;
-  /** How a call ends, when its messages are in envelopes; undefined when the body is the message. */
+  /** Returns the end of a call whose messages are in envelopes. Undefined when the body is the bare message. */
   readonly endStream: ((error: ConnectError | undefined) => EndStream) | undefined;
-  /** Of the answer. */
+  /** Content type of the answer. */
   readonly contentType: string;
   readonly timeoutHeader: string;
   readonly encodingHeader: string;
@@ -67,7 +67,7 @@ function webEndStream(error: ConnectError | undefined): EndStream {
   return { flags: trailerFlag, data: trailerSerialize(grpcStatus(error)) };
 }
 
-/** Most calls end well: that end is made once. */
+/** Builds the end of a successful call once: most calls end successfully. */
 function remembered(
   make: (error: ConnectError | undefined) => EndStream,
 ): (error: ConnectError | undefined) => EndStream {
@@ -111,7 +111,7 @@ const WEB = { ...GRPC, needsHttp2: false, endStream: remembered(webEndStream) };
 const GRPC_PROTO: WireProtocol = { ...GRPC, isBinary: true, contentType: contentTypeGrpcProto };
 const WEB_PROTO: WireProtocol = { ...WEB, isBinary: true, contentType: contentTypeWebProto };
 
-/** The dialects by the content types as clients write them; one written in another way is left to connect. */
+/** The protocols by content type, as clients usually write it. A content type in another form is left to connect. */
 export const WIRE_PROTOCOLS: ReadonlyMap<string, WireProtocol> = new Map<string, WireProtocol>([
   ["application/json", { ...UNARY, isBinary: false, contentType: contentTypeUnaryJson }],
   ["application/proto", { ...UNARY, isBinary: true, contentType: contentTypeUnaryProto }],

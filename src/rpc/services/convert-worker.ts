@@ -18,7 +18,7 @@ import type { Violations } from "../../model/violations.js";
 import { fromJob, toMs } from "./convert.js";
 import { fromDuration, fromMs } from "./times.js";
 
-/** Ids of running jobs that are told of one worker. */
+/** Most ids of running jobs that are listed for one worker. */
 const MAX_JOB_IDS = 100;
 
 const SETTLED: Readonly<Record<Outcome, SettleResult>> = {
@@ -40,7 +40,7 @@ const KINDS: Readonly<Record<WorkerKind, WorkerKindPb>> = {
   POLL: WorkerKindPb.POLL,
 };
 
-/** A lease as it goes out. */
+/** Converts a lease to its message. */
 export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
   return {
     $typeName: "gotaskq.v1.Lease",
@@ -50,12 +50,12 @@ export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
   };
 }
 
-/** A lease as a worker names it. */
+/** Converts the job id and lease token that a worker sends. */
 export function toRef({ jobId, leaseToken }: { readonly jobId: string; readonly leaseToken: string }): LeaseRef {
   return { jobId, token: leaseToken };
 }
 
-/** What became of writes that end leases, in their order. */
+/** Converts the outcomes of settling leases, in the order of `refs`. */
 export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly Settlement[]): SettleOutcome[] {
   return settlements.map(({ outcome }, index) => ({
     $typeName: "gotaskq.v1.SettleOutcome",
@@ -64,7 +64,7 @@ export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly
   }));
 }
 
-/** What became of extensions, in their order. */
+/** Converts the results of extending leases, in the order of `refs`. */
 export function fromExtensions(refs: readonly LeaseRef[], results: readonly ExtendResult[]): ExtendOutcome[] {
   return results.map(({ outcome, expiresInMs }, index) => ({
     $typeName: "gotaskq.v1.ExtendOutcome",
@@ -74,7 +74,7 @@ export function fromExtensions(refs: readonly LeaseRef[], results: readonly Exte
   }));
 }
 
-/** Whether and when to retry. */
+/** Returns whether, and after how many ms, the worker wants a retry. Adds to `violations` what is not valid. */
 export function toRetry(violations: Violations, kind: JobFailure["retryKind"]): RetryDecision {
   if (kind.case === "retryAfter") return { afterMs: toMs(violations, "retryAfter", kind.value) ?? 0 };
   const retry = kind.value ?? Retry.UNSPECIFIED;
@@ -83,12 +83,12 @@ export function toRetry(violations: Violations, kind: JobFailure["retryKind"]): 
   return "DEFAULT";
 }
 
-/** A progress report as the core takes it. */
+/** Converts a progress report; undefined stays undefined. */
 export function toProgress(progress: ProgressPb | undefined): Progress | undefined {
   return progress && { percent: progress.percent, message: progress.message };
 }
 
-/** A worker as it goes out. */
+/** Converts a worker to its message. */
 export function fromWorker(worker: WorkerInfo): Worker {
   const { id, name, kind, queues, types, capacity, jobIds, leaseMs, since } = worker;
   return create(WorkerSchema, {

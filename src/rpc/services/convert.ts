@@ -28,7 +28,7 @@ import { hasEntries } from "../../wire/fields.js";
 import { JsonText } from "../../wire/json-text.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
-/** Seconds that a Timestamp can tell, from the year 1 to 9999, and a Duration, 10,000 years either way. */
+/** Bounds of a Timestamp (the years 1 to 9999) and of a Duration (10,000 years either way), in seconds. */
 const MAX_TIMESTAMP_SECONDS = 253_402_300_799n;
 const MIN_TIMESTAMP_SECONDS = -62_135_596_800n;
 const MAX_DURATION_SECONDS = 315_576_000_000n;
@@ -46,7 +46,7 @@ const STATUS_FROM_PB: ReadonlyMap<JobStatusPb, JobStatus> = new Map(
   Object.entries(STATUS_TO_PB).map(([status, pb]) => [pb, status as JobStatus]),
 );
 
-/** Statuses of a filter. */
+/** Converts the statuses of a filter. Adds to `violations` those that do not exist. */
 export function toStatuses(violations: Violations, field: string, statuses: readonly JobStatusPb[]): JobStatus[] {
   return statuses.flatMap((pb, index) => {
     const status = STATUS_FROM_PB.get(pb);
@@ -55,7 +55,7 @@ export function toStatuses(violations: Violations, field: string, statuses: read
   });
 }
 
-/** A new job as the core takes it; what cannot be carried over is added to `violations`. */
+/** Converts the request for a new job; what cannot be converted is added to `violations`. */
 export function toJobRequest(violations: Violations, request: CreateJobRequest): JobRequest {
   const { schedule, backoff } = request;
   return {
@@ -76,32 +76,32 @@ export function toJobRequest(violations: Violations, request: CreateJobRequest):
   };
 }
 
-/** A payload or result as it came in. */
+/** Converts a payload or a result; undefined when there is none, or when it was added to `violations`. */
 export function toPayload(
   violations: Violations,
   field: string,
   kind: CreateJobRequest["payloadKind"] | JobCompletion["resultKind"],
 ): Payload | undefined {
   if (kind.case === undefined) return undefined;
-  // A copy: the message's own is a part of the whole request, and would keep that alive as long as the job.
+  // A copy: the bytes of the message are a part of the whole request, which would stay in memory as long as the job.
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
   if (kind.value instanceof JsonText) return kind.value.text;
   return valueToText(violations, field, kind.value);
 }
 
-/** A protobuf Value as JSON text. */
+/** Converts a protobuf Value to JSON text; what cannot be converted is added to `violations`. */
 export function valueToText(violations: Violations, field: string, value: Value): string | undefined {
   try {
     return JSON.stringify(toJson(ValueSchema, value));
   } catch (error) {
-    // NaN and infinity have no JSON; a nesting of thousands overflows the stack.
+    // NaN and infinity have no JSON. Thousands of levels overflow the stack.
     const tooDeep = error instanceof RangeError;
     violations.add(field, tooDeep ? "is nested too deep" : "must be a JSON value: no NaN, no infinity, no unset value");
     return undefined;
   }
 }
 
-/** A Duration in ms; a part of a ms counts as one, away from zero: a negative one stays negative. */
+/** Converts a Duration to ms. A part of a ms is rounded away from zero, so that a negative one stays negative. */
 export function toMs(violations: Violations, field: string, duration: Duration | undefined): number | undefined {
   if (duration === undefined) return undefined;
   const { seconds, nanos } = duration;
@@ -114,12 +114,12 @@ export function toMs(violations: Violations, field: string, duration: Duration |
   return Number(seconds) * 1000 + wholeMs(nanos);
 }
 
-/** Nanoseconds in ms; a part of one counts as one. The library's own rounding would make 0.4 ms nothing. */
+/** Nanoseconds in whole ms, rounded away from zero. The library's own rounding would turn 0.4 ms into 0. */
 function wholeMs(nanos: number): number {
   return nanos < 0 ? Math.floor(nanos / 1e6) : Math.ceil(nanos / 1e6);
 }
 
-/** A Timestamp in ms since 1970; a part of a ms counts as one, so that nothing runs too early. */
+/** Converts a Timestamp to ms since 1970. A part of a ms is rounded up, so that nothing runs too early. */
 export function toTime(violations: Violations, field: string, time: Timestamp | undefined): number | undefined {
   if (time === undefined) return undefined;
   const { seconds, nanos } = time;
@@ -131,8 +131,8 @@ export function toTime(violations: Violations, field: string, time: Timestamp | 
 }
 
 /**
- * A job as it goes out. Written as a literal, as are its parts: `create` looks at every field of every message, and this
- * is done for each job that a worker gets.
+ * Converts a job to its message. Written as a literal, like its parts: `create` looks at every field of every message,
+ * and this runs for each job that a worker gets.
  */
 export function fromJob(job: Job): JobPb {
   return {
@@ -169,7 +169,7 @@ function fromAttemptError({ at, error, delivery, worker }: AttemptError): Attemp
   return { $typeName: "gotaskq.v1.AttemptError", time: fromMs(at), error, delivery, worker };
 }
 
-/** What was made of the backoff that came last: nearly all jobs have the default, and nobody changes it. */
+/** The last backoff and its message: nearly all jobs have the default, and neither object is ever changed. */
 let lastBackoff: Backoff | undefined;
 let lastBackoffPb: BackoffPb | undefined;
 
@@ -200,7 +200,7 @@ function fromProgress(progress: Progress | undefined): ProgressPb | undefined {
   return progress && { $typeName: "gotaskq.v1.Progress", percent: progress.percent, message: progress.message };
 }
 
-/** A change as it goes out. */
+/** Converts a change to its message. */
 export function fromChange(change: Change): JobChange {
   return {
     $typeName: "gotaskq.v1.JobChange",
@@ -225,7 +225,7 @@ export function fromChange(change: Change): JobChange {
   };
 }
 
-/** A heartbeat as it goes out. */
+/** Returns a heartbeat message. `at`: ms since 1970. */
 export function fromHeartbeat(at: number): Heartbeat {
   return create(HeartbeatSchema, { time: fromMs(at) });
 }
@@ -235,7 +235,7 @@ const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
   RUN_AFTER: QueueOrderingPb.RUN_AFTER,
 };
 
-/** Settings as the core takes them. */
+/** Converts the settings of a queue. `path`: what the names of bad fields begin with. */
 export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
   return {
     ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
@@ -253,7 +253,7 @@ function toOrdering(violations: Violations, field: string, ordering: QueueOrderi
   return "PRIORITY";
 }
 
-/** A queue as it goes out. */
+/** Converts a queue to its message. */
 export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
   const { oldestReadyAgeMs, completed, ...counts } = stats;
   return create(QueueSchema, {

@@ -2,19 +2,22 @@ import { type DescFile, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** Finds what the descriptors of this server define. */
+/**
+ * Finds files of descriptors. Each method returns the file and all its imports, encoded, or undefined when there is
+ * none.
+ */
 export interface DescriptorIndex {
-  /** The file of this name, as imports have it, and all it needs; undefined: unknown. */
+  /** The file with this name, as imports write it. */
   byFilename(name: string): readonly Uint8Array[] | undefined;
-  /** The file that defines this, by its full name, and all it needs. */
+  /** The file that defines the symbol with this full name. */
   bySymbol(name: string): readonly Uint8Array[] | undefined;
-  /** The file that defines the extension of a message with this number, and all it needs. */
+  /** The file that defines the extension of a message with this number. */
   byExtension(message: string, number: number): readonly Uint8Array[] | undefined;
-  /** Numbers of the extensions of a message; undefined: no such message. */
+  /** The numbers of the extensions of a message; undefined when there is no such message. */
   extensionsOf(message: string): readonly number[] | undefined;
 }
 
-/** Indexes files and all they import. */
+/** Indexes files and all that they import. */
 export function createDescriptorIndex(roots: readonly DescFile[]): DescriptorIndex {
   const files = new Map<string, DescFile>();
   const symbols = new Map<string, DescFile>();
@@ -37,7 +40,7 @@ export function createDescriptorIndex(roots: readonly DescFile[]): DescriptorInd
       else if (type.kind === "service") {
         for (const { name } of type.methods) symbols.set(`${type.typeName}.${name}`, file);
       } else if (type.kind === "enum") {
-        // The values of an enum are named beside it.
+        // The names of enum values are in the scope that contains the enum.
         const scope = type.typeName.slice(0, -type.name.length);
         for (const { name } of type.values) symbols.set(scope + name, file);
       } else {
@@ -49,7 +52,7 @@ export function createDescriptorIndex(roots: readonly DescFile[]): DescriptorInd
   for (const file of roots) add(file);
 
   const encoded = new Map<DescFile, readonly Uint8Array[]>();
-  /** A file and all it needs: few clients ask for the rest one by one. */
+  /** Encodes a file together with its imports: few clients ask for those one by one. */
   function encode(file: DescFile | undefined): readonly Uint8Array[] | undefined {
     if (file === undefined) return undefined;
     let bytes = encoded.get(file);

@@ -5,7 +5,7 @@ import type { DeadJobFilter } from "../../model/job-filter.js";
 import { Violations } from "../../model/violations.js";
 import { fromJob, toTime } from "./convert.js";
 
-/** DlqService over the core. */
+/** Implements DlqService on the core. */
 export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
   return {
     async listDeadJobs(request) {

@@ -8,21 +8,21 @@ import {
 } from "../../../gen/health/v1/health_pb.js";
 import { serverDraining } from "../../model/errors.js";
 
-/** Whether the server can serve calls now, as whoever runs the server knows it. */
+/** Whether the server can serve calls now. */
 export interface HealthSource {
   /** Whether calls are served. */
   readonly isServing: boolean;
-  /** Whether the server shuts down. */
+  /** Whether the server is shutting down. */
   readonly isDraining: boolean;
   /** Whether watches should end. */
   readonly isClosed: boolean;
-  /** Calls `changed` whenever one of these may have changed, until the returned function is called. */
+  /** Calls `changed` whenever one of these may have changed. Returns the function that ends this. */
   watch(changed: () => void): () => void;
 }
 
 /**
- * grpc.health.v1.Health. All services share one state; "" stands for the server as a whole. As the standard has it,
- * Check of an unknown service is NOT_FOUND, and Watch of one tells SERVICE_UNKNOWN and stays open.
+ * Implements grpc.health.v1.Health. All services share one state; "" is the server as a whole. As the standard demands,
+ * Check of an unknown service fails with NOT_FOUND, and Watch of one sends SERVICE_UNKNOWN and stays open.
  */
 export function createHealthService(health: HealthSource, services: ReadonlySet<string>): ServiceImpl<typeof Health> {
   const isKnown = (service: string) => service === "" || services.has(service);

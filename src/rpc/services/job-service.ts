@@ -21,7 +21,7 @@ import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
 
-/** JobService over the core. */
+/** Implements JobService on the core. */
 export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
   return {
     async createJob(request) {
@@ -87,7 +87,7 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       });
       violations.throwIfAny();
       const filter = { queues: setOf(request.queues), types: setOf(request.types), statuses: setOf(statuses) };
-      // A name that does not exist would make a watch that is silent for ever.
+      // Refuses unknown queues: a watch of a queue that does not exist would be silent for ever.
       const admit = async () => {
         for (const name of request.queues) await queues.get(name);
       };

@@ -14,12 +14,12 @@ import type { QueueSettings } from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
 import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
 
-/** Bounds and default of WatchQueues' min_interval, ms. */
+/** Bounds and default of `min_interval` in WatchQueues, ms. */
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 60_000;
 const DEFAULT_INTERVAL_MS = 1000;
 
-/** QueueService over the core. */
+/** Implements QueueService on the core. */
 export function createQueueService({ queues, watches }: Engine): ServiceImpl<typeof QueueService> {
   return {
     async createQueue({ name, settings }) {
@@ -87,7 +87,7 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
   };
 }
 
-/** The settings that the update mask names. */
+/** The settings that the update mask names; all of them when it is empty. */
 function masked(violations: Violations, { queue, updateMask }: UpdateQueueRequest): Partial<QueueSettings> {
   const settings = toQueueSettings(violations, "queue.settings.", queue?.settings ?? create(QueueSettingsSchema));
   const paths = updateMask?.paths ?? [];

@@ -10,13 +10,13 @@ import { createDescriptorIndex } from "./descriptor-index.js";
 
 type Request = ServerReflectionRequest | ServerReflectionRequestAlpha;
 
-/** The reflection services of this server, of both versions: they differ in their names only. */
+/** The reflection services in both versions, which differ only in their names. */
 export interface ReflectionServices {
   readonly v1: ServiceImpl<typeof ServerReflection>;
   readonly v1alpha: ServiceImpl<typeof ServerReflectionAlpha>;
 }
 
-/** grpc.reflection over the descriptors of these services, and those of error details. */
+/** Implements grpc.reflection for the descriptors of these services and of the error details. */
 export function createReflectionServices(services: readonly DescService[]): ReflectionServices {
   const index = createDescriptorIndex([...services.map(({ file }) => file), file_google_rpc_error_details]);
   const names = services.map(({ typeName }) => ({ name: typeName })).sort((a, b) => (a.name < b.name ? -1 : 1));

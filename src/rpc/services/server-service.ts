@@ -11,23 +11,23 @@ import { fromWorker } from "./convert-worker.js";
 
 import type { HealthSource } from "./health-service.js";
 
-/** What a server tells of itself. */
+/** What a server reports about itself. */
 export interface ServerInfo {
   readonly version: string;
-  /** 0 to 1023. */
+  /** The node id that is part of its job ids, 0 to 1023. */
   readonly nodeId: () => number;
-  /** Server streams open at the same time. */
+  /** Most server streams open at the same time. */
   readonly maxStreams: number;
-  /** Length of a lease that asks for none, ms. */
+  /** Length of a lease when the worker asks for none, ms. */
   readonly leaseMs: number;
-  /** How long it has been running, ms. */
+  /** How long the server has been running, ms. */
   uptimeMs(): number;
 }
 
-/** What tokens of ListWorkers are good for. */
+/** The listing that page tokens of ListWorkers belong to; a token of another listing is refused. */
 const LISTING = "workers";
 
-/** ServerService over the core. */
+/** Implements ServerService on the core. */
 export function createServerService(
   engine: Engine,
   health: HealthSource,

@@ -17,13 +17,13 @@ import { createReflectionServices } from "./reflection-service.js";
 import { createServerService, type ServerInfo } from "./server-service.js";
 import { createWorkerService } from "./worker-service.js";
 
-/** A service and what implements it. */
+/** A service and its implementation. */
 export interface ServiceImplSpec<S extends DescService = DescService> {
   readonly desc: S;
   readonly impl: Partial<ServiceImpl<S>>;
 }
 
-/** Every service of this server. */
+/** Creates every service of this server. */
 export function createServices(engine: Engine, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
   const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
   const all = [...descs, ServerReflection, ServerReflectionAlpha];

@@ -1,11 +1,14 @@
 import { type Duration, DurationSchema, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
-/** Times and spans made last, by their last bits: the jobs of a moment share most of theirs, and nobody changes one. */
+/**
+ * The Timestamps and Durations built last, indexed by the low bits of their ms. Jobs that are handled at the same time
+ * share most of theirs, and no message is ever changed.
+ */
 const RECENT = 64;
 const recentTimes: (Timestamp & { readonly ms: number })[] = [];
 const recentSpans: (Duration & { readonly ms: number })[] = [];
 
-/** Ms since 1970 as a Timestamp. */
+/** Converts ms since 1970 to a Timestamp. */
 export function fromMs(ms: number): Timestamp {
   const place = ms & (RECENT - 1);
   const recent = recentTimes[place];
@@ -16,7 +19,7 @@ export function fromMs(ms: number): Timestamp {
   return made;
 }
 
-/** Ms, none or more of them, as a Duration. */
+/** Converts a span of ms, not negative, to a Duration. */
 export function fromDuration(ms: number): Duration {
   const place = ms & (RECENT - 1);
   const recent = recentSpans[place];
@@ -31,7 +34,7 @@ function nanosOf(ms: number, seconds: number): number {
   return Math.round((ms - seconds * 1000) * 1e6);
 }
 
-/** The same for a time that may not have come. */
+/** Like `fromMs`; undefined stays undefined. */
 export function fromTime(ms: number | undefined): Timestamp | undefined {
   return ms === undefined ? undefined : fromMs(ms);
 }

@@ -20,7 +20,7 @@ import { Violations } from "../../model/violations.js";
 import { fromHeartbeat, toMs, toPayload } from "./convert.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
 
-/** WorkerService over the core. */
+/** Implements WorkerService on the core. */
 export function createWorkerService({ remote }: Engine): ServiceImpl<typeof WorkerService> {
   return {
     async *streamJobs(request: StreamJobsRequest, { signal }: HandlerContext) {
@@ -92,7 +92,7 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
 }
 
 function fromStreamEvent(event: WorkerStreamEvent): StreamJobsResponse {
-  // A literal, as one goes out for each job.
+  // A literal, as `create` is slow and one is sent for each job.
   if (event.kind === "lease") {
     return { $typeName: "gotaskq.v1.StreamJobsResponse", event: { case: "lease", value: fromLease(event.lease) } };
   }
