@@ -23,7 +23,7 @@ const NAVIGATION = [
   ["/workers", "Workers"],
 ] as const;
 
-/** The page of a path, and its title. */
+/** Returns the page of a path, and its title. */
 function pageOf(path: string): { title: string; page: JSX.Element } {
   if (path === "/") return { title: "Overview", page: <OverviewPage /> };
   if (path === "/jobs") return { title: "Jobs", page: <JobsPage /> };
@@ -43,16 +43,16 @@ function pageOf(path: string): { title: string; page: JSX.Element } {
   };
 }
 
-/** The console: navigation, the page of the address, and what may lie over it. */
+/** The console: navigation, the page at the current address, and the dialogs and notices over it. */
 export function App() {
   const { path } = route.value;
   const { title, page } = pageOf(path);
   const heading = useRef<HTMLHeadingElement>(null);
   const isFirst = useRef(true);
-  // Another path is another page.
+  // Runs whenever the path, and with it the page, changes.
   useEffect(() => {
     document.title = `${title} · GoTaskQ`;
-    // Those who do not see the page hear that it is another one.
+    // The heading gets the focus so that screen readers announce the new page.
     if (!isFirst.current) heading.current?.focus();
     isFirst.current = false;
     scrollTo(0, 0);

@@ -1,2 +1,2 @@
-/** Style sheets are imported for their effect; the bundler makes a file of them. */
+/** Style sheets are imported only for their effect; the bundler turns them into a file. */
 declare module "*.css";

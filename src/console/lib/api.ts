@@ -7,26 +7,26 @@ import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
 
-/** How long a call may take before the server counts as away, ms. Streams have no such limit. */
+/** How long a call may take before the server counts as unreachable, ms. Streams have no such limit. */
 const CALL_TIMEOUT_MS = 15_000;
 
-/** Where the token of this tab is kept: it ends with the tab. */
+/** The key in the session storage for the token of this tab, which is kept until the tab is closed. */
 const TOKEN_KEY = "gotaskq.token";
 
-/** The token that calls carry; undefined: none. */
+/** The token that calls send; undefined when there is none. */
 export const token = signal<string | undefined>(sessionStorage.getItem(TOKEN_KEY) ?? undefined);
 
-/** Whether the server asked for a token, or for another one. */
+/** Whether the server has asked for a token, or has refused the one it got. */
 export const isTokenWanted = signal(false);
 
-/** Keeps a token for this tab; the live streams begin again with it. */
+/** Keeps a token for this tab. The live streams are then opened again with it. */
 export function setToken(text: string): void {
   sessionStorage.setItem(TOKEN_KEY, text);
   isTokenWanted.value = false;
   token.value = text;
 }
 
-/** Sees whether an error asks for a token. Answers the error as a ConnectError. */
+/** Notes whether an error asks for a token, and returns the error as a ConnectError. */
 export function noteError(error: unknown): ConnectError {
   const refused = ConnectError.from(error);
   if (refused.code === Code.Unauthenticated) isTokenWanted.value = true;
@@ -42,7 +42,7 @@ const authorize: Interceptor = (next) => async (request) => {
   }
 };
 
-// Beside the page, wherever a proxy serves it.
+// Relative to the page, so that a proxy may serve both under any path.
 const options = {
   baseUrl: new URL(".", document.baseURI).href.replace(/\/$/, ""),
   useBinaryFormat: true,
@@ -51,7 +51,7 @@ const options = {
 const calls = createConnectTransport({ ...options, defaultTimeoutMs: CALL_TIMEOUT_MS });
 const streams = createConnectTransport(options);
 
-/** Clients of the public API. */
+/** Clients of the public API for calls. */
 export const api = {
   jobs: createClient(JobService, calls),
   queues: createClient(QueueService, calls),
@@ -60,7 +60,7 @@ export const api = {
   health: createClient(Health, calls),
 };
 
-/** Clients for streams, which may last for ever. */
+/** Clients of the public API for streams, which may stay open for ever. */
 export const live = {
   jobs: createClient(JobService, streams),
   queues: createClient(QueueService, streams),

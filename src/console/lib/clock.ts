@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 
-/** The time, ms since 1970, a step a second: what shows ages reads it. */
+/** The time, ms since 1970, updated once a second for everything that shows an age. */
 export const now = signal(Date.now());
 
 setInterval(() => {

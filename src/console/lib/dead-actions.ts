@@ -4,7 +4,7 @@ import { type DeadFilter, forEachJob } from "./dead-letters.js";
 import { countOf } from "./format.js";
 import { complain, tell } from "./notices.js";
 
-/** What can be done to dead jobs. */
+/** An action on dead jobs. */
 export type DeadAction = "replay" | "delete";
 
 const WORDS = {
@@ -16,7 +16,7 @@ const WORDS = {
   delete: { verb: "Delete", done: "Deleted", after: "Each is gone after this, with its payload." },
 } as const;
 
-/** What a filter means, as the rest of a sentence. */
+/** Describes a filter in words that continue a sentence. */
 function describe({ queue, type, errorContains }: DeadFilter): string {
   const parts = [
     queue && `in queue ${queue}`,
@@ -26,7 +26,10 @@ function describe({ queue, type, errorContains }: DeadFilter): string {
   return parts.length === 0 ? "in all queues" : parts.join(", ");
 }
 
-/** Counts what matches, asks, and does it to no more than were counted. Answers whether anything was done. */
+/**
+ * Counts the jobs that match, asks the user, and acts on no more jobs than were counted. Returns false only when the
+ * user declined.
+ */
 export async function actOnMatching(action: DeadAction, filter: DeadFilter): Promise<boolean> {
   const call = (request: { readonly dryRun?: boolean; readonly max?: number }) =>
     action === "replay"
@@ -55,7 +58,7 @@ export async function actOnMatching(action: DeadAction, filter: DeadFilter): Pro
   return true;
 }
 
-/** Asks, and does it to these jobs one by one. Answers whether anything was done. */
+/** Asks the user, and acts on these jobs one by one. Returns false only when the user declined. */
 export async function actOnJobs(action: DeadAction, ids: readonly string[]): Promise<boolean> {
   const { verb, done, after } = WORDS[action];
   const jobs = countOf(ids.length, "job");

@@ -1,23 +1,26 @@
 import type { Job } from "../../../gen/gotaskq/v1/job_pb.js";
 import { api } from "./api.js";
 
-/** Dead jobs that are read at most: a page of groups of more would say little, and the filter narrows them down. */
+/** Most dead jobs that are read. Groups of more would hardly help, and the filter narrows them down. */
 export const MAX_READ = 2000;
 
-/** Jobs a call. */
+/** Jobs per call. */
 const PAGE_SIZE = 1000;
 
-/** Jobs replayed or deleted one by one at the same time: a browser has six connections, and one is the stream's. */
+/**
+ * Most jobs that are replayed or deleted one by one at the same time: a browser opens six connections, and the stream
+ * takes one of them.
+ */
 const AT_ONCE = 4;
 
-/** Which dead jobs: what is empty matches all. */
+/** Selects dead jobs. An empty field matches all. */
 export interface DeadFilter {
   readonly queue: string;
   readonly type: string;
   readonly errorContains: string;
 }
 
-/** Dead jobs that died of the same. */
+/** Dead jobs with the same queue, type and error. */
 export interface DeadGroup {
   readonly key: string;
   readonly queue: string;
@@ -27,14 +30,14 @@ export interface DeadGroup {
   readonly jobs: readonly Job[];
 }
 
-/** What was read of the dead jobs. */
+/** The dead jobs that were read. */
 export interface DeadJobs {
   readonly jobs: readonly Job[];
   /** Whether there are more than were read. */
   readonly isCut: boolean;
 }
 
-/** Reads the dead jobs that match. */
+/** Reads the dead jobs that match, at most `MAX_READ`. */
 export async function readDeadJobs(filter: DeadFilter, signal: AbortSignal): Promise<DeadJobs> {
   const { queue, type, errorContains } = filter;
   const jobs: Job[] = [];
@@ -49,7 +52,7 @@ export async function readDeadJobs(filter: DeadFilter, signal: AbortSignal): Pro
   return { jobs, isCut: pageToken !== "" };
 }
 
-/** Groups by queue, type and error; the largest group first. */
+/** Groups dead jobs by queue, type and error, the largest group first. */
 export function groupDead(jobs: readonly Job[]): readonly DeadGroup[] {
   const groups = new Map<string, Job[]>();
   for (const job of jobs) {
@@ -66,7 +69,7 @@ export function groupDead(jobs: readonly Job[]): readonly DeadGroup[] {
     .sort((a, b) => b.jobs.length - a.jobs.length || (a.key < b.key ? -1 : 1));
 }
 
-/** Does the same to several jobs; answers how many it worked for, and the first error. */
+/** Runs an action on several jobs. Returns for how many it succeeded, and the first error. */
 export async function forEachJob(
   ids: readonly string[],
   action: (id: string) => Promise<unknown>,

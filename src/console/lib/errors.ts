@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema } from "../../../gen/google/rpc/error_details_pb.js";
 
-/** What an error means, for a person: what went wrong and, where it is known, what to do. */
+/** Explains an error to the user: what went wrong and, if known, what to do. */
 export function explain(error: unknown): string {
   const { code, rawMessage, cause } = ConnectError.from(error);
   if (cause instanceof TypeError || code === Code.DeadlineExceeded) {
@@ -13,7 +13,7 @@ export function explain(error: unknown): string {
   return rawMessage || "The call failed, and the server did not say why.";
 }
 
-/** What the server said of each bad field, by the name of the field. */
+/** Returns what the server said about each bad field, by the name of the field. */
 export function badFields(error: unknown): ReadonlyMap<string, string> {
   const details = ConnectError.from(error).findDetails(BadRequestSchema);
   return new Map(details.flatMap((each) => each.fieldViolations).map(({ field, description }) => [field, description]));

@@ -14,7 +14,7 @@ export function countOf(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
-/** So many a second. */
+/** A rate per second. */
 export function rate(perSecond: number): string {
   return `${RATE.format(perSecond)}/s`;
 }
@@ -43,12 +43,12 @@ export function span(ms: number): string {
   return parts.join(" ");
 }
 
-/** A duration that may be missing. */
+/** Formats a duration that may be missing. */
 export function spanOf(duration: Duration | undefined): string {
   return duration === undefined ? "–" : span(durationMs(duration));
 }
 
-/** A moment by the clock of the reader, as in `2026-05-01 12:00:00`. */
+/** A time in the time zone of the user, as in `2026-05-01 12:00:00`. */
 export function moment(time: Timestamp): string {
   return MOMENT.format(timestampMs(time));
 }
@@ -60,7 +60,10 @@ export function bytes(size: number): string {
   return `${RATE.format(size / 1_000_000)} MB`;
 }
 
-/** A duration as people type it, in ms: `500ms`, `30s`, `5m`, `2h`, `1d`; undefined when it is none. */
+/**
+ * Parses a duration as people type it: `500ms`, `30s`, `5m`, `2h`, `1d`. Returns ms; undefined when it is not a
+ * duration.
+ */
 export function parseSpan(text: string): number | undefined {
   const found = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(text.trim());
   if (!found) return undefined;

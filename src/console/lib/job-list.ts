@@ -4,36 +4,39 @@ import type { JobChange, WatchJobsResponse } from "../../../gen/gotaskq/v1/job_s
 import { api, live } from "./api.js";
 import { useLive } from "./live.js";
 
-/** Jobs a page of the list. */
+/** Jobs per page of the list. */
 export const PAGE_SIZE = 50;
 
-/** How often changes are drawn at most, and how often the list is read again at most, ms: thousands may come a second. */
+/**
+ * The shortest time between two drawings of changes, and between two readings of the list, ms: thousands of changes may
+ * come every second.
+ */
 const DRAW_MS = 250;
 const RELOAD_MS = 1500;
 
-/** A page of the server may have few jobs or none where there are more: so many are asked for at most. */
+/** Most calls for one page of the list: a page from the server may have few jobs or none although there are more. */
 const MAX_CALLS = 10;
 
-/** What is listed. */
+/** Selects the jobs to list. An empty field matches all. */
 export interface JobFilter {
   readonly queue: string;
   readonly type: string;
   readonly status: JobStatus | undefined;
-  /** The token of the page; empty: the first one. */
+  /** The token of the page; empty for the first page. */
   readonly page: string;
 }
 
-/** What is to be shown of a list. */
+/** The state of a list, as a page shows it. */
 export interface JobList {
-  /** Undefined until it is known. */
+  /** Undefined until the list has been read. */
   readonly jobs: readonly Job[] | undefined;
   readonly nextPage: string;
-  /** Why it could not be read. */
+  /** Why the list could not be read. */
   readonly error: unknown;
   readonly reload: () => void;
 }
 
-/** Reads one page of jobs. */
+/** Reads one page of jobs. Returns it with the token of the next page, "" if it is the last. */
 async function readPage(filter: JobFilter, signal: AbortSignal): Promise<{ jobs: Job[]; nextPage: string }> {
   const { queue, type, status } = filter;
   const statuses = status === undefined ? [] : [status];
@@ -49,7 +52,7 @@ async function readPage(filter: JobFilter, signal: AbortSignal): Promise<{ jobs:
   return { jobs, nextPage: pageToken };
 }
 
-/** A job with what a change says of it. */
+/** Returns the job with a change applied, unless the job is as new as the change already. */
 function changed(job: Job, change: JobChange): Job {
   if (change.revision <= job.revision) return job;
   const { status, revision, priority, retryCount, deliveries, error, progress, cancelRequested, worker } = change;
@@ -67,8 +70,8 @@ function changed(job: Job, change: JobChange): Job {
 }
 
 /**
- * A page of jobs, live: the jobs shown change as they do, and the first page is read again when others appear. While
- * `isHeld`, nothing moves.
+ * A live page of jobs: the jobs shown are updated as they change, and the first page is read again when other jobs
+ * appear. While `isHeld`, nothing on the page moves.
  */
 export function useJobList(filter: JobFilter, isHeld: boolean): JobList {
   const [state, setState] = useState<Omit<JobList, "reload">>({ jobs: undefined, nextPage: "", error: undefined });
@@ -83,14 +86,15 @@ export function useJobList(filter: JobFilter, isHeld: boolean): JobList {
     return () => keeper.stop();
   }, [keeper, key]);
 
-  // A change to another status takes a job off a list, so the watch is not by status.
+  // The watch does not filter by status: a change to another status must take a job off the list.
   const { queue, type } = filter;
   useLive<WatchJobsResponse>(
     {
       open: (signal) => live.jobs.watchJobs({ queues: queue ? [queue] : [], types: type ? [type] : [] }, { signal }),
       onMessage: ({ event }) => {
         if (event.case === "change") keeper.take(event.value);
-        // The watch is in place: whatever is read from here on misses nothing. After a break all may be different.
+        // The watch is established, so whatever is read from now on misses no change. After a break anything may have
+        // changed.
         else if (event.case === "heartbeat") keeper.reload();
       },
       onFinal: (error) => setState({ jobs: undefined, nextPage: "", error }),
@@ -100,7 +104,10 @@ export function useJobList(filter: JobFilter, isHeld: boolean): JobList {
   return { ...state, reload: () => keeper.reload() };
 }
 
-/** Keeps the jobs of a page: collects changes, draws them now and then, and reads the list again when it must. */
+/**
+ * Keeps the jobs of a page: collects changes, draws them every `DRAW_MS` at most, and reads the list again when it
+ * must.
+ */
 class ListKeeper {
   isHeld = false;
   #filter: JobFilter | undefined;
@@ -115,7 +122,7 @@ class ListKeeper {
 
   constructor(readonly draw: (state: Omit<JobList, "reload">) => void) {}
 
-  /** Begins with another filter. */
+  /** Starts over with another filter. */
   show(filter: JobFilter): void {
     this.stop();
     this.#filter = filter;
@@ -134,7 +141,7 @@ class ListKeeper {
     this.#filter = undefined;
   }
 
-  /** Reads the list, at once. */
+  /** Reads the list again at once, without waiting for `RELOAD_MS`. */
   reload(): void {
     if (this.#filter === undefined) return;
     this.#isStale = true;
@@ -171,7 +178,7 @@ class ListKeeper {
       if (change?.deleted || (filter.status !== undefined && after.status !== filter.status)) this.#isStale = true;
       else jobs.push(after);
     }
-    // What is left concerns other jobs: they may belong on the first page.
+    // The remaining changes are about other jobs, which may belong on the first page.
     const fits = (change: JobChange) => filter.status === undefined || change.status === filter.status;
     if (filter.page === "" && [...this.#changes.values()].some(fits)) this.#isStale = true;
     this.#changes.clear();
@@ -195,7 +202,7 @@ class ListKeeper {
       this.draw({ jobs, nextPage, error: undefined });
     } catch (error) {
       if (signal.aborted) return;
-      // Jobs that were shown are still worth showing; the banner tells that they may be old.
+      // Jobs that were shown stay on the page. The banner says that they may be out of date.
       if (this.#jobs === undefined) this.draw({ jobs: undefined, nextPage: "", error });
     } finally {
       if (!signal.aborted) this.#isReading = false;

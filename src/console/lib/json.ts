@@ -1,7 +1,7 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 
-/** JSON as people read it, of a value as messages carry it. */
+/** Formats a protobuf Value as indented JSON. */
 export function pretty(value: Value): string {
   return JSON.stringify(toJson(ValueSchema, value), null, 2);
 }
@@ -9,7 +9,7 @@ export function pretty(value: Value): string {
 /** JSON that was typed: the value, or what is wrong with it and where. */
 export type Parsed = { readonly value: Value } | { readonly problem: string };
 
-/** Checks JSON that was typed. */
+/** Parses JSON that was typed. */
 export function parseJson(text: string): Parsed {
   try {
     return { value: fromJson(ValueSchema, JSON.parse(text) as JsonValue) };

@@ -4,39 +4,45 @@ import { useEffect, useRef } from "preact/hooks";
 import { noteError, token } from "./api.js";
 import { explain } from "./errors.js";
 
-/** How the page is connected. */
+/** The state of a page's connection. */
 export type Link =
   | { readonly state: "connecting" | "live" | "ended" }
-  /** Tried again by itself at `retryAt`, ms since 1970. */
+  /** The connection broke and is opened again at `retryAt`, ms since 1970. */
   | { readonly state: "waiting"; readonly why: string; readonly retryAt: number };
 
-/** The connection of the page shown: there is one stream a page, as browsers have six connections over HTTP/1.1. */
+/**
+ * The state of the current page's connection. Each page has only one stream, as browsers open six connections over
+ * HTTP/1.1.
+ */
 export const link = signal<Link>({ state: "connecting" });
 
-/** The server sends a heartbeat at least every 15 s; after this silence the connection is dead, ms. */
+/** The connection counts as dead after this much silence, ms: the server sends a heartbeat at least every 15 s. */
 const SILENCE_MS = 25_000;
 
-/** The first and the longest wait before the next try, ms; a random part is taken off. */
+/** The first and the longest wait before the next attempt, ms. A random part of up to 30 % is taken off. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
-/** A page that nobody sees gives its connection back after this, ms: six hidden tabs would leave none for a seventh. */
+/** A hidden page closes its connection after this time, ms: six hidden tabs would leave none for a seventh. */
 const HIDDEN_MS = 60_000;
 
-/** These do not go away by trying again. */
+/** Codes of errors that trying again does not cure. */
 const FINAL: ReadonlySet<Code> = new Set([Code.NotFound, Code.InvalidArgument, Code.PermissionDenied]);
 
-/** What a page does with its stream. */
+/** How a page uses its stream. */
 export interface LiveOptions<M> {
   readonly open: (signal: AbortSignal) => AsyncIterable<M>;
   readonly onMessage: (message: M) => void;
-  /** Called when trying again is no use. */
+  /** Called when trying again is useless. */
   readonly onFinal: (error: Error) => void;
-  /** Called when the stream ends in order; answers after how many ms to open it again, or undefined. Default: at once. */
+  /**
+   * Called when the stream ends without an error. Returns the ms until it is opened again; undefined: never. Default:
+   * opened again without further delay.
+   */
   readonly onEnd?: () => number | undefined;
 }
 
-/** Resolves after a time, when the network is back, or when the page no longer wants it. */
+/** Resolves after `ms`, when the browser is online again, or when the signal is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -52,7 +58,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves when somebody sees the page. */
+/** Resolves when the page is visible or the signal is aborted. */
 function sight(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const check = () => {
@@ -67,7 +73,7 @@ function sight(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves when there is another token. */
+/** Resolves when the token has changed or the signal is aborted. */
 function tokenChange(signal: AbortSignal): Promise<void> {
   const before = token.peek();
   return new Promise((resolve) => {
@@ -82,7 +88,7 @@ function tokenChange(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Opens the stream once and reads it to its end. A connection that fell silent counts as broken. */
+/** Opens the stream once and reads it to its end. A connection that falls silent counts as broken, and is aborted. */
 async function readOnce<M>(
   { open, onMessage }: LiveOptions<M>,
   signal: AbortSignal,
@@ -117,7 +123,7 @@ async function readOnce<M>(
   }
 }
 
-/** Keeps a stream open until the signal aborts: opens it again with growing waits whenever it breaks. */
+/** Keeps a stream open until the signal is aborted. Whenever it breaks it is opened again, after growing waits. */
 export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal): Promise<void> {
   let failures = 0;
   link.value = { state: "connecting" };
@@ -158,11 +164,11 @@ export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal):
   }
 }
 
-/** The live stream of a page, for as long as it is shown; opened anew when `key` changes. */
+/** Keeps the live stream of a page open while the page is shown. It is opened anew when `key` changes. */
 export function useLive<M>(options: LiveOptions<M>, key: string): void {
   const latest = useRef(options);
   latest.current = options;
-  // The key says when the stream is another one.
+  // The options are new at each rendering; only `key` says when another stream is wanted.
   useEffect(() => {
     const leave = new AbortController();
     const current: LiveOptions<M> = {
@@ -176,7 +182,7 @@ export function useLive<M>(options: LiveOptions<M>, key: string): void {
   }, [key]);
 }
 
-/** Shows the connection of a page that has no stream and asks again and again instead. */
+/** Shows the connection state of a page that polls every `everyMs` instead of using a stream. */
 export function usePolledLink({ error, value }: { readonly error: unknown; readonly value: unknown }, everyMs: number) {
   useEffect(() => {
     if (error !== undefined) link.value = { state: "waiting", why: explain(error), retryAt: Date.now() + everyMs };

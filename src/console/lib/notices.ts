@@ -1,22 +1,22 @@
 import { signal } from "@preact/signals";
 import { explain } from "./errors.js";
 
-/** Something that was done, or that failed. */
+/** A message about something that was done or has failed. */
 export interface Notice {
   readonly id: number;
   readonly text: string;
   readonly isError: boolean;
 }
 
-/** How long the notice of a success stays, ms. A failure stays until it is closed. */
+/** How long the notice of a success stays, ms. A failure stays until the user closes it. */
 const SUCCESS_MS = 6000;
 
-/** What is shown, oldest first. */
+/** The notices on the page, oldest first, at most four. */
 export const notices = signal<readonly Notice[]>([]);
 
 let nextId = 1;
 
-/** Takes a notice away. */
+/** Removes a notice. */
 export function close(id: number): void {
   notices.value = notices.value.filter((notice) => notice.id !== id);
 }
@@ -29,17 +29,17 @@ function show(text: string, isError: boolean): void {
   if (!isError) setTimeout(() => close(id), SUCCESS_MS);
 }
 
-/** Tells that something was done. */
+/** Shows that something was done. */
 export function tell(text: string): void {
   show(text, false);
 }
 
-/** Tells that something failed. */
+/** Shows that something failed. */
 export function complain(error: unknown): void {
   show(explain(error), true);
 }
 
-/** Does something and tells how it ended; answers whether it was done. */
+/** Runs an action and shows how it ended. Returns whether it succeeded. */
 export async function attempt(done: string, action: () => Promise<unknown>): Promise<boolean> {
   try {
     await action();

@@ -7,32 +7,32 @@ import { link, useLive } from "./live.js";
 /** How much of the past the charts show, s. */
 export const HISTORY_S = 300;
 
-/** How far back the shown throughput looks, s. */
+/** The span over which the throughput is averaged, s. */
 const RATE_S = 5;
 
-/** One moment of a queue, for the charts. */
+/** The figures of a queue at one time, for the charts. */
 export interface Sample {
   /** Seconds since 1970. */
   readonly time: number;
   readonly waiting: number;
   readonly running: number;
   readonly completed: number;
-  /** Jobs completed a second, over the seconds before: second by second it would only flicker. */
+  /** Jobs completed per second, averaged over the last seconds: figures for single seconds would only flicker. */
   readonly perSecond: number;
 }
 
-/** The queues as the server told last; undefined before the first time. */
+/** The queues of the last snapshot; undefined before the first. */
 export const queues = signal<readonly Queue[] | undefined>(undefined);
 
 /** The last minutes of each queue, as far as this tab has seen them. */
 const histories = new Map<string, readonly Sample[]>();
 
-/** The last minutes of a queue. */
+/** Returns the last minutes of a queue. */
 export function historyOf(name: string): readonly Sample[] {
   return histories.get(name) ?? [];
 }
 
-/** Jobs that a queue completed a second, over the last seconds. */
+/** Jobs per second that a queue has completed over the last seconds. */
 export function throughputOf(name: string): number {
   return historyOf(name).at(-1)?.perSecond ?? 0;
 }
@@ -43,7 +43,8 @@ function addSample({ name, stats }: Queue, time: number): void {
   const before = past.at(-1);
   const completed = Number(stats.completed);
   if (before !== undefined && time <= before.time) return;
-  // A server without a store begins at zero again, and so does a queue made anew.
+  // The count starts at zero again when the queue was created anew, or when a server that keeps jobs in memory was
+  // restarted.
   const isNew = before === undefined || completed < before.completed;
   const first = past.findLast((each) => each.time <= time - RATE_S) ?? past[0];
   const perSecond = isNew || first === undefined ? 0 : (completed - first.completed) / (time - first.time);
@@ -52,12 +53,12 @@ function addSample({ name, stats }: Queue, time: number): void {
 }
 
 function take({ queues: all }: QueuesSnapshot): void {
-  // By the clock of this machine, which the quiet seconds are measured by too.
+  // By the clock of this machine, as `fillQuiet` measures by that too.
   for (const queue of all) addSample(queue, Date.now() / 1000);
   queues.value = all;
 }
 
-/** The server tells figures only when they change: quiet seconds are filled in, so that the charts go on. */
+/** Adds samples for quiet seconds, so that the charts move on: the server sends figures only when they change. */
 export function fillQuiet(): void {
   if (link.peek().state !== "live") return;
   const time = Date.now() / 1000;
@@ -67,14 +68,14 @@ export function fillQuiet(): void {
   }
 }
 
-/** Takes what a call answered of a queue, so that nobody waits for the next figures to see what was just done. */
+/** Stores the queue that a call returned, so that the page shows the effect of an action before the next snapshot. */
 export function takeQueue(queue: Queue | undefined): void {
   if (queue === undefined || queues.value === undefined) return;
   const others = queues.value.filter(({ name }) => name !== queue.name);
   queues.value = [...others, queue].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Watches all queues as the live stream of a page, and answers why it stopped for good, if it did. */
+/** Watches all queues as the live stream of a page. Returns why the watch has stopped for good, if it has. */
 export function useQueues(onSnapshot?: (queues: readonly Queue[]) => void): Error | undefined {
   const [error, setError] = useState<Error>();
   useLive<WatchQueuesResponse>(

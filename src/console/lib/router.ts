@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 
-/** Where the page is: `#/jobs?queue=mail` is the path `/jobs` and one parameter. */
+/** The page shown and its parameters: `#/jobs?queue=mail` is the path `/jobs` with one parameter. */
 export interface Route {
   readonly path: string;
   readonly params: URLSearchParams;
@@ -11,14 +11,14 @@ function read(): Route {
   return { path: path || "/", params: new URLSearchParams(query) };
 }
 
-/** The route now. */
+/** The current route. */
 export const route = signal<Route>(read());
 
 addEventListener("hashchange", () => {
   route.value = read();
 });
 
-/** The address of a page, for a link. Empty parameters are left out. */
+/** Returns the address of a page, for a link. Empty parameters are left out. */
 export function href(path: string, params: Readonly<Record<string, string | undefined>> = {}): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) if (value) query.set(name, value);
@@ -26,7 +26,7 @@ export function href(path: string, params: Readonly<Record<string, string | unde
   return `#${path}${text && `?${text}`}`;
 }
 
-/** Goes to a page; `replace` leaves no step to go back to. */
+/** Goes to a page. With `replace`, the current one is dropped from the history of the browser. */
 export function go(address: string, { replace = false } = {}): void {
   if (replace) {
     history.replaceState(null, "", address);

@@ -1,22 +1,25 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { token } from "./api.js";
 
-/** What was read from the server. */
+/** The state of something that is read from the server. */
 export interface Loaded<T> {
   readonly value: T | undefined;
   readonly error: unknown;
-  /** Reads again. */
+  /** Reads it again. */
   readonly reload: () => void;
 }
 
-/** Reads from the server, again when `key` or the token changes and, if asked, every few ms while the page is seen. */
+/**
+ * Reads from the server, and again when `key` or the token changes. With `everyMs`, also every so many ms while the
+ * page is visible.
+ */
 export function useLoaded<T>(read: (signal: AbortSignal) => Promise<T>, key: string, everyMs?: number): Loaded<T> {
   const [state, setState] = useState<{ value: T | undefined; error: unknown }>({ value: undefined, error: undefined });
   const [turn, setTurn] = useState(0);
   const latest = useRef(read);
   latest.current = read;
   const credentials = token.value;
-  // These say when to read again.
+  // The dependencies of this effect say when to read again; `read` itself is new at each rendering.
   useEffect(() => {
     const leave = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -25,7 +28,7 @@ export function useLoaded<T>(read: (signal: AbortSignal) => Promise<T>, key: str
         const value = await latest.current(leave.signal);
         if (!leave.signal.aborted) setState({ value, error: undefined });
       } catch (error) {
-        // What was read before is still worth showing.
+        // The value that was read before stays on the page.
         if (!leave.signal.aborted) setState(({ value }) => ({ value, error }));
       }
     }

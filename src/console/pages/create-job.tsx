@@ -14,7 +14,7 @@ import { useLoaded } from "../lib/use-loaded.js";
 import { listWorkers } from "../lib/workers.js";
 import { Field } from "../ui/field.js";
 
-/** What was typed. */
+/** The form as it was typed. */
 interface Draft {
   readonly type: string;
   readonly queue: string;
@@ -44,7 +44,7 @@ type Problems = ReadonlyMap<string, string>;
 
 const SPAN_WANTED = "Write a time like 500ms, 30s, 5m, 24h.";
 
-/** Reads what was typed: a request, and what is wrong with it by field. */
+/** Converts the typed form to a request, and returns the problems of its fields. */
 function readDraft(draft: Draft): { request: Request; problems: Problems } {
   const problems = new Map<string, string>();
   const spanOf = (name: "delay" | "timeout") => {
@@ -85,10 +85,10 @@ function readDraft(draft: Draft): { request: Request; problems: Problems } {
   return { request, problems };
 }
 
-/** Names of the wire that the form calls otherwise. */
+/** Fields whose name in the API differs from that in the form. */
 const FORM_NAMES: Readonly<Record<string, string>> = { max_retries: "maxRetries", request_id: "requestId" };
 
-/** A form for a new job; JSON is checked while it is typed, the rest when it is sent. */
+/** A form for a new job. JSON is checked while it is typed, everything else when the form is sent. */
 export function CreateJobPage() {
   const { params } = route.value;
   const [draft, setDraft] = useState<Draft>({ ...NOTHING, queue: params.get("queue") || "default" });

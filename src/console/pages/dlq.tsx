@@ -11,13 +11,16 @@ import { Ago } from "../ui/ago.js";
 import { FilterText, QueueSelect } from "../ui/filters.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 
-/** Read again after this in any case, ms: a replay and a death between two figures leave these the same. */
+/**
+ * The dead jobs are read again at least this often, ms: a replay and a death between two snapshots leave the figures
+ * unchanged.
+ */
 const EVERY_MS = 10_000;
 
-/** Jobs of a group that its list shows; more are reached by the filter, or all together. */
+/** Most jobs that the list of a group shows. The others can be reached by the filter, or acted on all together. */
 const SHOWN_JOBS = 100;
 
-/** The filter in the address now. */
+/** Returns the filter in the current address. */
 function readFilter(): DeadFilter {
   const { params } = route.value;
   return {
@@ -27,7 +30,7 @@ function readFilter(): DeadFilter {
   };
 }
 
-/** Dead jobs by what they died of: look, replay, delete. */
+/** Dead jobs, grouped by error: to look at, replay and delete. */
 export function DlqPage() {
   const filter = readFilter();
   const { queue, type, errorContains } = filter;
@@ -35,7 +38,7 @@ export function DlqPage() {
   const key = JSON.stringify(filter);
   const { value, error, reload } = useLoaded((signal) => readDeadJobs(filter, signal), key, EVERY_MS);
   const watchError = useQueues(useReloadOnDeaths(queue, reload));
-  // What was chosen under another filter is out of sight.
+  // Jobs that were selected under another filter are no longer visible.
   useEffect(() => setSelected(new Set()), [key]);
 
   const change = (news: Readonly<Record<string, string>>) =>
@@ -55,7 +58,7 @@ export function DlqPage() {
   };
 
   const jobs = value?.jobs;
-  // Those that somebody else replayed meanwhile are not there any more.
+  // Jobs that someone else has replayed meanwhile are no longer in the list.
   const chosen = (jobs ?? []).filter(({ id }) => selected.has(id)).map(({ id }) => id);
   const isFiltered = queue !== "" || type !== "" || errorContains !== "";
   const problem = watchError ?? (value === undefined ? error : undefined);
@@ -131,7 +134,9 @@ export function DlqPage() {
   );
 }
 
-/** A group without an error text cannot be told by its text: its jobs are taken one by one. */
+/**
+ * Acts on a group. A group without an error text cannot be selected by that text, so its jobs are handled one by one.
+ */
 function actOnGroup(action: DeadAction, { queue, type, error, jobs }: DeadGroup): Promise<boolean> {
   if (error !== "") return actOnMatching(action, { queue, type, errorContains: error });
   return actOnJobs(
@@ -140,7 +145,7 @@ function actOnGroup(action: DeadAction, { queue, type, error, jobs }: DeadGroup)
   );
 }
 
-/** Reads the dead jobs again when the number of them has changed. */
+/** Reads the dead jobs again when their number has changed. */
 function useReloadOnDeaths(queue: string, reload: () => void): (queues: readonly Queue[]) => void {
   const before = useRef<string>(undefined);
   return (queues) => {

@@ -16,13 +16,13 @@ import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 import { TextBlock } from "../ui/text-block.js";
 
-/** A dead job may be replayed by somebody else, and its watch has ended: looked at again after this, ms. */
+/** A dead job is read again after this, ms: its watch has ended, and someone else may replay it. */
 const DEAD_AGAIN_MS = 5000;
 
-/** Changes that the page remembers. */
+/** Most changes that the page keeps. */
 const MAX_CHANGES = 50;
 
-/** One change as it was seen here. */
+/** One change, as this page saw it. */
 interface Seen {
   readonly revision: number;
   readonly at: number;
@@ -41,7 +41,7 @@ export function JobPage({ id }: { readonly id: string }) {
   const take = (news: Job) => {
     const before = last.current;
     if (before !== undefined && news.revision <= before.revision) return;
-    // A payload never changes: the one that is shown already stays, so that it is not laid out again.
+    // A payload never changes: the one on the page is kept so that it is not rendered again.
     const next = before === undefined ? news : { ...news, payloadKind: before.payloadKind };
     last.current = next;
     setJob(next);
@@ -146,7 +146,7 @@ function timeOf(job: Job): number {
   return job.updatedAt === undefined ? Date.now() : timestampMs(job.updatedAt);
 }
 
-/** What a change means, in a few words. */
+/** Describes a change in a few words. */
 function describe(job: Job): string {
   if (job.cancelRequested) return "a cancel was asked for";
   switch (job.status) {

@@ -10,7 +10,7 @@ import { FilterText, QueueSelect } from "../ui/filters.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 
-/** The jobs of a queue or of all, live, by state and type, page by page. */
+/** The jobs of one queue or of all, live, filtered by status and type, in pages. */
 export function JobsPage() {
   const { params } = route.value;
   const filter: JobFilter = {
@@ -139,7 +139,7 @@ function JobTable({ jobs }: { readonly jobs: readonly Job[] }) {
   );
 }
 
-/** What matters most of a job in its state: its progress, when it is due, or its error. */
+/** Shows what matters most about a job in its status: its progress, when it is due, or its error. */
 function Says({ job }: { readonly job: Job }) {
   if (job.cancelRequested) return <>cancel asked</>;
   if (job.status === JobStatus.RUNNING && job.progress) return <ProgressBar progress={job.progress} />;

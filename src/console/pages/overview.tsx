@@ -13,17 +13,17 @@ import { listWorkers } from "../lib/workers.js";
 import { Chart } from "../ui/chart.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 
-/** How often server and workers are asked for, ms: the one stream of the page tells of the queues. */
+/** How often the server and the workers are read, ms; the page's one stream is for the queues. */
 const SERVER_MS = 5000;
 
-/** More charts than this would keep a browser busy with drawing. */
+/** Most charts on the page: more would keep the browser busy with drawing. */
 const MAX_CHARTS = 40;
 
-/** Every queue, live, with the server and who works on them. */
+/** Every queue, live, with the server and the workers. */
 export function OverviewPage() {
   const error = useQueues();
   const seconds = now.value;
-  // Once a second.
+  // Runs once a second.
   useEffect(fillQuiet, [seconds]);
   const all = queues.value;
   if (error) return <Failed error={error} />;

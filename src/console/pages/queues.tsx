@@ -11,7 +11,7 @@ import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
 import { Failed, Loading } from "../ui/states.js";
 
-/** Every queue with what can be done to it. */
+/** Every queue, with the actions on it. */
 export function QueuesPage() {
   const error = useQueues();
   const [form, setForm] = useState<"none" | "new" | Queue>("none");
@@ -55,7 +55,7 @@ export function QueuesPage() {
   );
 }
 
-/** The settings that differ from the defaults. */
+/** Describes the settings that differ from the defaults. */
 function describeSettings({ settings }: Queue): string {
   if (settings === undefined) return "";
   const parts = [

@@ -17,10 +17,10 @@ const KINDS: Readonly<Record<WorkerKind, string>> = {
   [WorkerKind.POLL]: "long poll",
 };
 
-/** How many running jobs a worker's row names. */
+/** Most running jobs that are named in the row of a worker. */
 const SHOWN_JOBS = 5;
 
-/** The server, its limits, and who runs jobs. */
+/** The server, its limits, and the workers that run jobs. */
 export function WorkersPage() {
   const workers = useLoaded(listWorkers, "workers", EVERY_MS);
   usePolledLink(workers, EVERY_MS);

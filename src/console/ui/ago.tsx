@@ -2,7 +2,7 @@ import { type Timestamp, timestampDate, timestampMs } from "@bufbuild/protobuf/w
 import { now } from "../lib/clock.js";
 import { moment, span } from "../lib/format.js";
 
-/** A moment as its distance from now, with the moment itself on hover. */
+/** The distance of a time from now; the time itself is shown on hover. */
 export function Ago({ time }: { readonly time: Timestamp | undefined }) {
   if (time === undefined) return <span class="faint">–</span>;
   const distance = now.value - timestampMs(time);
@@ -14,7 +14,7 @@ export function Ago({ time }: { readonly time: Timestamp | undefined }) {
   );
 }
 
-/** Whole seconds: a page of ages that all tick in tenths is hard to look at. */
+/** Rounds to whole seconds: a page of ages that all change every tenth of a second is hard to read. */
 function coarse(ms: number): string {
   return span(Math.max(1000, Math.round(ms / 1000) * 1000));
 }

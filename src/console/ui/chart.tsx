@@ -4,10 +4,10 @@ import "uplot/dist/uPlot.min.css";
 import { now } from "../lib/clock.js";
 import { HISTORY_S, type Sample } from "../lib/queues.js";
 
-/** The last minutes of a queue, as a small chart. */
+/** Properties of `Chart`. */
 export interface ChartProps {
   readonly samples: readonly Sample[];
-  /** What it shows, for those who do not see it. */
+  /** Describes the chart for screen readers. */
   readonly label: string;
 }
 
@@ -15,7 +15,10 @@ const HEIGHT = 64;
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
-/** Waiting and running jobs as an area, completed jobs a second as a line with a scale of its own. */
+/**
+ * A small chart of a queue's last minutes: waiting and running jobs as one area, completed jobs per second as a line with
+ * a scale of its own.
+ */
 export function Chart({ samples, label }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);

@@ -2,14 +2,14 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
-/** What a dialog is made of. */
+/** Properties of `Dialog`. */
 export interface DialogProps {
   readonly title: string;
   readonly onClose: () => void;
   readonly children: ComponentChildren;
 }
 
-/** A dialog over the page: the browser keeps the focus in it, and Escape closes it. */
+/** A modal dialog: the browser keeps the focus inside, and Escape closes it. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -33,11 +33,11 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   );
 }
 
-/** A question before something that cannot be undone. */
+/** A question to confirm an action that cannot be undone. */
 export interface Question {
   readonly title: string;
   readonly text: string;
-  /** What the button that agrees says, as in "Delete 3 jobs". */
+  /** The text of the button that confirms, as in "Delete 3 jobs". */
   readonly agree: string;
   readonly isDanger?: boolean;
 }
@@ -46,7 +46,7 @@ const asked = signal<{ readonly question: Question; readonly answer: (agreed: bo
   undefined,
 );
 
-/** Asks, and answers whether the person agreed. */
+/** Asks the user. Resolves to whether they agreed. */
 export function confirm(question: Question): Promise<boolean> {
   asked.value?.answer(false);
   return new Promise((resolve) => {
@@ -60,7 +60,7 @@ export function confirm(question: Question): Promise<boolean> {
   });
 }
 
-/** Shows what `confirm` asks. */
+/** Shows the question that `confirm` asks. */
 export function Confirmation() {
   const current = asked.value;
   if (current === undefined) return null;

@@ -2,17 +2,17 @@ import type { ComponentChildren } from "preact";
 import { cloneElement, type VNode } from "preact";
 import { useId } from "preact/hooks";
 
-/** What a field of a form is made of. */
+/** Properties of `Field`. */
 export interface FieldProps {
   readonly label: string;
-  /** What is wrong with it; undefined: nothing. */
+  /** What is wrong with the value; undefined when nothing is. */
   readonly problem?: string | undefined;
   readonly hint?: ComponentChildren;
-  /** The input itself. */
+  /** The input element. */
   readonly children: VNode;
 }
 
-/** An input with its label, a hint, and what is wrong with it. */
+/** An input with its label, a hint, and what is wrong with its value. */
 export function Field({ label, problem, hint, children }: FieldProps) {
   const id = useId();
   const notes = [hint ? `${id}-hint` : "", problem ? `${id}-problem` : ""].filter(Boolean).join(" ");

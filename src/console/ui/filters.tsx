@@ -2,10 +2,10 @@ import { useEffect, useState } from "preact/hooks";
 import { useQueueNames } from "../lib/queue-names.js";
 import { Field } from "./field.js";
 
-/** How long typing has to rest before it counts, ms. */
+/** How long the user must not have typed before the filter takes effect, ms. */
 const REST_MS = 300;
 
-/** Chooses a queue, or all. */
+/** A select for one queue, or all. */
 export function QueueSelect({
   value,
   onChange,
@@ -28,7 +28,7 @@ export function QueueSelect({
   );
 }
 
-/** A text that filters once typing rests. */
+/** Properties of `FilterText`. */
 export interface FilterTextProps {
   readonly label: string;
   readonly value: string;
@@ -36,11 +36,11 @@ export interface FilterTextProps {
   readonly onChange: (text: string) => void;
 }
 
-/** A filter that is typed. */
+/** A text filter that takes effect shortly after the user has stopped typing. */
 export function FilterText({ label, value, placeholder, onChange }: FilterTextProps) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
-  // Only typing starts the wait.
+  // The wait starts only when the text is typed, not when it comes from the address.
   useEffect(() => {
     if (text.trim() === value) return;
     const timer = setTimeout(() => onChange(text.trim()), REST_MS);
@@ -55,7 +55,8 @@ export function FilterText({ label, value, placeholder, onChange }: FilterTextPr
         autocomplete="off"
         spellcheck={false}
         onInput={(event: Event) => setText((event.currentTarget as HTMLInputElement).value)}
-        // Enter, or the way to a button: what that button does must be about what is seen in the field.
+        // Takes effect at once on Enter or when the focus moves to a button: what that button does must match the
+        // visible text.
         onChange={() => onChange(text.trim())}
       />
     </Field>

@@ -5,7 +5,7 @@ import { moment, span, spanOf } from "../lib/format.js";
 import { statusName } from "../lib/status.js";
 import { Ago } from "./ago.js";
 
-/** The times, limits and labels of a job. */
+/** The times, limits and metadata of a job. */
 export function Facts({ job }: { readonly job: Job }) {
   const { startedAt, finishedAt } = job;
   const runMs =
@@ -61,7 +61,7 @@ function Fact({ name, value }: { readonly name: string; readonly value: string }
   );
 }
 
-/** The attempts of a job that failed, as far as they are kept. */
+/** The failed attempts of a job, as far as they are kept. */
 export function Attempts({ job }: { readonly job: Job }) {
   if (job.attemptErrors.length === 0) return null;
   return (

@@ -1,7 +1,7 @@
 import { now } from "../lib/clock.js";
 import { link } from "../lib/live.js";
 
-/** Whether what is shown is live, in a word. */
+/** One word for whether the page is live. */
 export function LinkState() {
   const { state } = link.value;
   const word = { live: "Live", connecting: "Connecting…", waiting: "Reconnecting…", ended: "Up to date" }[state];
@@ -13,7 +13,7 @@ export function LinkState() {
   );
 }
 
-/** Says why the page is not live, and when it tries again. */
+/** Says why the page is not live, and when it connects again. */
 export function LinkBanner() {
   const current = link.value;
   if (current.state !== "waiting") return null;

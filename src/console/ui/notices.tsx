@@ -1,6 +1,6 @@
 import { close, notices } from "../lib/notices.js";
 
-/** What was done, and what failed: read out by screen readers too. */
+/** The notices, which screen readers also read out. */
 export function Notices() {
   return (
     <div class="notices" aria-live="polite" role="status">

@@ -5,22 +5,24 @@ import { pretty } from "../lib/json.js";
 import { attempt } from "../lib/notices.js";
 import { TextBlock } from "./text-block.js";
 
-/** So much text is shown at first: a browser lays out a few hundred lines at once, and megabytes slowly. */
+/**
+ * Characters of a text that are shown at first: a browser renders a few hundred lines quickly, but megabytes slowly.
+ */
 const SHOWN_CHARACTERS = 20_000;
 
-/** So many bytes are shown as hexadecimal numbers. */
+/** Most bytes that are shown in hexadecimal. */
 const SHOWN_BYTES = 512;
 
-/** JSON or bytes of a job, always as text. */
+/** Properties of `Payload`. */
 export interface PayloadProps {
   /** What it is, for the names of buttons and files: `payload`. */
   readonly name: string;
   readonly kind: { readonly case: string | undefined; readonly value?: Value | Uint8Array | undefined };
-  /** What stands there when there is none. */
+  /** What is shown when there is none. */
   readonly none: string;
 }
 
-/** Shows a payload or a result. */
+/** Shows the payload or result of a job, JSON or bytes, always as plain text. */
 export function Payload({ name, kind, none }: PayloadProps) {
   const { value } = kind;
   if (value === undefined) return <p class="faint">{none}</p>;

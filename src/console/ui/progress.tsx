@@ -1,6 +1,6 @@
 import type { Progress } from "../../../gen/gotaskq/v1/job_pb.js";
 
-/** How far a job has come, as a bar and in its own words. */
+/** The progress of a job, as a bar and in the words of its worker. */
 export function ProgressBar({ progress }: { readonly progress: Progress }) {
   const percent = Math.round(progress.percent);
   return (

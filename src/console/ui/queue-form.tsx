@@ -7,19 +7,19 @@ import { takeQueue } from "../lib/queues.js";
 import { Dialog } from "./dialog.js";
 import { Field } from "./field.js";
 
-/** Which queue is changed. */
+/** Properties of `QueueForm`. */
 export interface QueueFormProps {
-  /** Undefined: a new one is made. */
+  /** The queue to change; undefined to create one. */
   readonly queue: Queue | undefined;
   readonly onClose: () => void;
 }
 
-/** Text of a setting: nothing for 0, which is "no limit". */
+/** The text of a setting: empty for 0, which means "no limit". */
 function textOf(value: number | undefined): string {
   return value ? String(value) : "";
 }
 
-/** Makes a queue, or changes its settings. */
+/** A form that creates a queue or changes its settings. */
 export function QueueForm({ queue, onClose }: QueueFormProps) {
   const settings = queue?.settings;
   const [draft, setDraft] = useState({

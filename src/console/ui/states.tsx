@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { explain } from "../lib/errors.js";
 
-/** What stands where there is nothing to show: why, and what to do. */
+/** Shown where there is nothing to list: says why, and what to do. */
 export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -11,7 +11,7 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
   );
 }
 
-/** What stands where something could not be read. */
+/** Shown where something could not be read. */
 export function Failed({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
   return (
     <div class="empty failed" role="alert">
@@ -25,7 +25,7 @@ export function Failed({ error, onRetry }: { readonly error: unknown; readonly o
   );
 }
 
-/** What stands where something is being read. */
+/** Shown while something is being read. */
 export function Loading() {
   return (
     <p class="loading" role="status">

@@ -1,12 +1,12 @@
-/** Text of a job as it is, in a box that scrolls. */
+/** Properties of `TextBlock`. */
 export interface TextBlockProps {
-  /** What it is, for those who do not see it. */
+  /** Describes the text for screen readers. */
   readonly label: string;
   readonly text: string;
   readonly isError?: boolean;
 }
 
-/** Shows text that somebody else wrote: never as anything but text. */
+/** Shows text that came with a job, unchanged, in a box that scrolls. It is never treated as markup. */
 export function TextBlock({ label, text, isError = false }: TextBlockProps) {
   return (
     <section

@@ -3,7 +3,7 @@ import { isTokenWanted, setToken, token } from "../lib/api.js";
 import { Dialog } from "./dialog.js";
 import { Field } from "./field.js";
 
-/** Asks for the token that the server wants; it is kept until the tab is closed. */
+/** Asks for the token that the server demands, which is kept until the tab is closed. */
 export function TokenDialog() {
   const [text, setText] = useState("");
   const problem = token.value === undefined ? undefined : "The server did not accept the token of this tab.";
