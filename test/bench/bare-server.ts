@@ -3,7 +3,8 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import type { Readable } from "node:stream";
 
-// What Node itself can do: a server that parses JSON and answers JSON, over `http` or `http2`, and knows nothing of jobs.
+// What Node alone can do: a server that parses JSON and answers JSON over `http` or `http2`, and does nothing with
+// jobs.
 
 function answerOf(chunks: Uint8Array[]): Buffer {
   return Buffer.from(JSON.stringify({ job: JSON.parse(Buffer.concat(chunks).toString()) }));

@@ -1,7 +1,7 @@
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 
-// What Node itself can do: `/watch` opens a stream, `/tick` writes a message to every one that is open.
+// What Node alone can do: `/watch` opens a stream, and `/tick` writes one message to every open stream.
 
 const MESSAGE = Buffer.concat([Buffer.of(0, 0, 0, 0, 220), Buffer.alloc(220, "x")]);
 

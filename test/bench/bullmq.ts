@@ -7,10 +7,12 @@ import type { BenchRedis } from "./redis.js";
 
 const manifest: { version: string } = createRequire(import.meta.url)("bullmq/package.json");
 
-/** Which BullMQ is measured. */
+/** The version of BullMQ that is measured. */
 export const bullMqVersion = manifest.version;
 
-/** BullMQ on this Redis, with its defaults: like GoTaskQ, it keeps finished jobs and writes its events to a stream. */
+/**
+ * Opens BullMQ on this Redis with its defaults. Like GoTaskQ, it keeps finished jobs and writes its events to a stream.
+ */
 export async function openBullMq(redis: BenchRedis, slots: number): Promise<Contender> {
   const done = createCounter();
   const connection = { ...redis.address };
@@ -27,7 +29,7 @@ export async function openBullMq(redis: BenchRedis, slots: number): Promise<Cont
     create: () => queue.add("noop", newPayload()),
     createBatch: (count) => queue.addBulk(Array.from({ length: count }, () => ({ name: "noop", data: newPayload() }))),
     async work() {
-      // Resolves when the worker ends.
+      // `run` resolves only when the worker ends.
       void worker?.run();
     },
     done: (count) => done.reached(count),

@@ -1,22 +1,22 @@
-/** A job queue on Redis under the loads of the Redis row: GoTaskQ, or BullMQ. */
+/** A job queue on Redis that gets the loads of the `redis` row: GoTaskQ or BullMQ. */
 export interface Contender {
-  /** Creates one job and waits until Redis has it. */
+  /** Creates one job. Resolves when Redis has it. */
   create(): Promise<unknown>;
-  /** Creates so many jobs in one call. */
+  /** Creates `count` jobs in one call. */
   createBatch(count: number): Promise<unknown>;
-  /** Begins to run jobs. Connections are open and idle before, so that only work is measured. */
+  /** Begins to run jobs. Connections are open and idle before that, so that only work is measured. */
   work(): Promise<void>;
-  /** Resolves when so many jobs are recorded as done, as this process learns of it. */
+  /** Resolves when `count` jobs are recorded as done, as far as this process knows. */
   done(count: number): Promise<void>;
   /** What Redis holds. */
   counts(): Promise<{ readonly waiting: number; readonly done: number }>;
   close(): Promise<void>;
 }
 
-/** Connects a contender to an empty Redis. `slots`: jobs it runs at a time; 0: none. */
+/** Connects a contender to an empty Redis. `slots`: jobs it runs at a time; 0: it runs none. */
 export type OpenContender = (slots: number) => Promise<Contender>;
 
-/** Counts up to a goal that is set before or after it is reached. */
+/** Creates a counter with a goal, which may be set before or after it is reached. */
 export function createCounter(): { add(): void; reached(goal: number): Promise<void> } {
   let count = 0;
   let wanted = Number.POSITIVE_INFINITY;

@@ -7,22 +7,22 @@ import type { Handlers } from "../../src/model/handler.js";
 import { createIdGenerator, type IdGenerator } from "../../src/model/ids.js";
 import { type Logger, silentLogger } from "../../src/model/logger.js";
 
-/** What a backend is made of. */
+/** Dependencies of the backend. */
 export interface BackendDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
 }
 
-/** How an engine of a row differs from one that runs nothing. */
+/** Options of `createBenchEngine`. */
 export interface BenchEngineOptions {
   readonly handlers?: Handlers;
-  /** Default 0: it runs no jobs. */
+  /** Jobs that it runs at a time. Default 0. */
   readonly numWorkers?: number;
   readonly observer?: Observer;
 }
 
-/** The core on a backend, with the defaults of the server; ids are the backend's own where it gives any. */
+/** Creates an engine on a backend, with the defaults of the server. Ids come from the backend if it provides any. */
 export function createBenchEngine(
   makeBackend: (deps: BackendDeps) => Backend & { readonly ids?: IdGenerator },
   { handlers = {}, numWorkers = 0, observer = silentObserver }: BenchEngineOptions = {},

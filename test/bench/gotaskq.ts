@@ -7,7 +7,7 @@ import { createBenchEngine } from "./engine.js";
 import { checkPayload, newPayload } from "./load.js";
 import type { BenchRedis } from "./redis.js";
 
-/** GoTaskQ as a library on this Redis, with its defaults. */
+/** Opens GoTaskQ as a library on this Redis, with its defaults. */
 export async function openGoTaskQ(redis: BenchRedis, slots: number): Promise<Contender> {
   const done = createCounter();
   const engine = createBenchEngine((deps) => createRedisBackend(deps, { url: redis.url }), {
@@ -21,7 +21,7 @@ export async function openGoTaskQ(redis: BenchRedis, slots: number): Promise<Con
     },
   });
   await engine.start();
-  // The pool is up, but finds nothing to run until it is told to work.
+  // The pool is started, but finds nothing to run until `work` resumes the queue.
   if (slots > 0) await engine.queues.pause(DEFAULT_QUEUE);
   const request = () => ({ type: "noop", payload: JSON.stringify(newPayload()) });
   return {

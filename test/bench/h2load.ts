@@ -13,18 +13,18 @@ export interface Load {
   readonly body: Uint8Array;
   readonly isHttp2: boolean;
   readonly requests: number;
-  /** Default 64 callers: as many connections of HTTP/1.1, or 4 of HTTP/2. */
+  /** Default 64 callers: as many connections over HTTP/1.1, or 4 over HTTP/2. */
   readonly callers?: number;
 }
 
 const run = promisify(execFile);
 
-/** Installs h2load where it is missing. */
+/** Installs h2load if it is missing. */
 export function installH2load(): void {
   install({ command: "h2load", packageName: "nghttp2-client" });
 }
 
-/** Sends a load and answers requests a second. Each must be answered with 200. */
+/** Sends a load and returns requests per second. Fails unless every request is answered with 200. */
 export async function h2load({ url, contentType, body, isHttp2, requests, callers = 64 }: Load): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "gotaskq-bench-"));
   try {

@@ -4,15 +4,15 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { median, type Report } from "./figures.js";
 
-// npm run bench            every row
-// npm run bench -- memory  one row
-// RUNS=5 npm run bench     medians of five runs instead of three
+// npm run bench            runs every row
+// npm run bench -- memory  runs one row
+// RUNS=5 npm run bench     takes medians of five runs instead of three
 //
-// The rows are compiled, and run against the server as it is built: what users run, without what a loader adds.
+// The rows are compiled and run against the built server: what users run, without the cost of a loader.
 
 const RUNS = Number(process.env.RUNS ?? 3);
 const folder = fileURLToPath(new URL("./rows/", import.meta.url));
-/** By their sources: what was compiled may have been deleted since. */
+/** The rows by their sources, as a compiled row may have lost its source since. */
 const known = readdirSync(new URL("../../../test/bench/rows/", import.meta.url)).map((file) =>
   file.replace(/\.ts$/, ""),
 );
@@ -23,7 +23,7 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Each run has a process of its own: no row inherits the heap, or the compiled code, of another. */
+/** Runs a row in a process of its own, so that no row inherits the heap or the compiled code of another. */
 function run(row: string): Report {
   const command = ["--expose-gc", `${folder}${row}.js`];
   const output = execFileSync(process.execPath, command, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 
-/** None outlives the row, whatever becomes of that. */
+/** Processes that are killed when the row ends, however it ends. */
 const children = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL");
@@ -14,13 +14,13 @@ process.once("exit", () => {
 /** A program that a row runs beside itself. */
 export interface BenchProcess {
   readonly child: ChildProcess;
-  /** The next line of its output that matches; answers the first group. Rejects when it ends instead. */
+  /** Resolves to the first group of the next line of output that matches. Rejects when the program ends before that. */
   line(pattern: RegExp): Promise<string>;
-  /** Ends it in order. */
+  /** Ends it in an orderly way. */
   end(): Promise<void>;
 }
 
-/** The server as `npm start` runs it, on a free port. */
+/** Starts the server as `npm start` runs it, on a free port. */
 export async function startServerProcess(
   env: Readonly<Record<string, string>>,
 ): Promise<BenchProcess & { readonly url: string }> {
@@ -28,7 +28,7 @@ export async function startServerProcess(
   return { ...server, url: await server.line(/listens on (http:\/\/\S+)/) };
 }
 
-/** A program of this folder. */
+/** Starts a program of this folder. */
 export function startProgram(
   name: string,
   args: readonly string[] = [],

@@ -11,20 +11,22 @@ const FRAME_HEADER = 9;
 const ENVELOPE_HEADER = 5;
 
 /**
- * A client of many gRPC streams that does nothing but count their messages: Node's own, or any that decodes, would be
- * the slower half of what is measured.
+ * A client of many gRPC streams that only counts messages. Node's own client, or any client that decodes messages,
+ * would be slower than the server that is measured.
  */
 export class RawHttp2 {
   readonly #socket: Socket;
   #next = 1;
   #rest: Buffer = Buffer.alloc(0);
-  /** Bytes that the message under way still has, by stream; below zero: so many bytes of its envelope are missing. */
+  /**
+   * By stream: bytes of the current message that are still to come; below zero, bytes of its envelope header that are.
+   */
   readonly #left = new Int32Array(1 << 16).fill(-ENVELOPE_HEADER);
   readonly #lengths = new Int32Array(1 << 16);
   #whenCounted: { readonly count: number; readonly resolve: () => void } | undefined;
-  /** Messages that came. */
+  /** Messages received. */
   messages = 0;
-  /** Streams that ended. */
+  /** Streams that have ended. */
   ended = 0;
 
   private constructor(socket: Socket) {
@@ -46,7 +48,7 @@ export class RawHttp2 {
     return new RawHttp2(socket);
   }
 
-  /** Sends a request, and takes its answer as it comes. */
+  /** Sends a request and counts the messages of its answer. */
   request(path: string, body: Uint8Array): void {
     const stream = this.#next;
     this.#next += 2;
@@ -64,7 +66,7 @@ export class RawHttp2 {
     );
   }
 
-  /** Resolves when so many messages have come in all. */
+  /** Resolves when `count` messages have been received in all. */
   counted(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.#whenCounted = { count, resolve };
@@ -107,11 +109,11 @@ export class RawHttp2 {
     else if (type === FRAME.ping) this.#socket.write(frame(FRAME.ping, ACK, 0, Buffer.from(payload)));
   }
 
-  /** Counts the messages that end in a part of a stream. */
+  /** Counts the messages that end in a chunk of a stream. */
   #count(stream: number, bytes: Buffer, from: number, to: number): void {
     let left = this.#left[stream] ?? 0;
     let at = from;
-    // Mostly a frame is a message.
+    // A frame mostly holds exactly one message.
     if (left === -ENVELOPE_HEADER && at + ENVELOPE_HEADER <= to) {
       const length = uint24(bytes, at + 2);
       if (at + ENVELOPE_HEADER + length === to) {
@@ -122,7 +124,7 @@ export class RawHttp2 {
     let length = this.#lengths[stream] ?? 0;
     while (at < to) {
       if (left < 0) {
-        // The length stands in the last four bytes of the envelope.
+        // The length is in the last four bytes of the envelope header.
         if (left > -ENVELOPE_HEADER) length = length * 256 + (bytes[at] ?? 0);
         else length = 0;
         at++;

@@ -1,13 +1,13 @@
 import { type RedisServer, startRedis } from "../support/redis-server.js";
 
-/** A Redis that a row has to itself. */
+/** A Redis that only this row uses. */
 export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "dispose"> {
   readonly version: string;
-  /** Empties it, and waits for that: memory freed later would take time from what is measured next. */
+  /** Empties it and waits for that: memory that is freed later would take time from what is measured next. */
   flush(): Promise<void>;
 }
 
-/** Starts it on a port of the loopback, as programs reach theirs; it keeps nothing on disk. */
+/** Starts it on a port of the loopback address, as programs reach theirs. It keeps nothing on disk. */
 export async function startBenchRedis(): Promise<BenchRedis> {
   const server = await startRedis({ port: true });
   const admin = server.client();

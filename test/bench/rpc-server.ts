@@ -2,7 +2,7 @@ import { silentLogger } from "../../src/model/logger.js";
 import { readConfig } from "../../src/server/config.js";
 import { startServer } from "../../src/server/server.js";
 
-// A server in a process of its own: `fast`, as it is, or `stock`, with connect-node alone. It runs no jobs itself.
+// A server in a process of its own that runs no jobs: `fast` is the server as it is, `stock` has connect-node alone.
 
 const env = { ...process.env, PORT: "0", NUM_WORKERS: "0" };
 const server = await startServer(readConfig(env), { logger: silentLogger, isFastPathOn: process.argv[2] !== "stock" });

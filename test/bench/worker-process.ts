@@ -1,7 +1,7 @@
 import { createWorker } from "gotaskq/client";
 import { checkPayload } from "./load.js";
 
-// A worker in a process of its own: runs `JOBS` no-op jobs of the server at `SERVER_URL`, and says so.
+// A worker in a process of its own: runs `JOBS` no-op jobs of the server at `SERVER_URL`, then says so.
 
 const jobs = Number(process.env.JOBS);
 let ran = 0;

@@ -11,44 +11,44 @@ import { createRandom } from "./random.js";
 import { readRecord, untilQuiet } from "./rest.js";
 import { verify } from "./verify.js";
 
-/** How a run goes. */
+/** Options of a run. */
 export interface ChaosOptions {
   readonly jobs: number;
-  /** Programs that create jobs at the same time. */
+  /** Producers that create jobs at the same time. */
   readonly producers: number;
   /** Server processes on the one Redis. */
   readonly servers: number;
-  /** How many times something goes wrong; the jobs are spread over them. */
+  /** Number of faults; the jobs are spread over them. */
   readonly faults: number;
-  /** What may go wrong. Default: everything. */
+  /** The kinds of faults. Default: all. */
   readonly kinds?: readonly Fault[];
-  /** Decides the jobs, the faults and their order; when exactly each strikes is up to the machine. */
+  /** Decides the jobs, the faults and their order. The exact moment of each fault depends on the machine. */
   readonly seed: number;
-  /** The run has failed when it takes longer, ms. */
+  /** The run fails when it takes longer than this, ms. */
   readonly durationBoundMs: number;
-  /** Variables of the servers, over those of the test. */
+  /** Environment variables of the servers, on top of those of the test. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Told what goes on. */
+  /** Called with a line about each step. */
   readonly log: (line: string) => void;
 }
 
-/** How a run went. */
+/** The result of a run. */
 export interface ChaosReport {
-  /** Names and numbers, in the order to print them. */
+  /** Names and numbers, in the order in which to print them. */
   readonly counts: Readonly<Record<string, number>>;
-  /** What must not have happened, and did: the first hundred. */
+  /** The first hundred things that happened and must not happen. */
   readonly violations: readonly string[];
 }
 
 const LEASE_MS = 2000;
 const HANDLERS = fileURLToPath(new URL("./handlers.mjs", import.meta.url));
 
-/** More than this say nothing new. */
+/** More than this many would say nothing new. */
 const MAX_VIOLATIONS = 100;
 
 /**
- * Creates jobs on several servers that share one Redis while servers and Redis are killed, frozen and cut off, lets
- * everything come to rest, and compares what producers were told, what is recorded, and what the change log told.
+ * Creates jobs on several servers that share one Redis while servers and Redis are killed, frozen and cut off. Then it
+ * waits until no job is left, and compares what the producers were told with what is recorded and with the change log.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const startedAt = performance.now();
@@ -63,8 +63,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   };
 
   const random = createRandom(options.seed);
-  // Redis answers after its file is written and synced, so that whatever was acknowledged survives SIGKILL. With
-  // `everysec` a write may be delayed behind a running sync, and answered before the file has it.
+  // With `always`, Redis answers after its file is written and synced, so that acknowledged writes survive SIGKILL.
+  // With `everysec` a write may be delayed behind a running sync and be answered before the file has it.
   const redis = await startRedis({ aof: "always" });
   const fleet = createFleet({ env: { ...environment(redis.url), ...options.env }, log, violation });
   const saboteur = createSaboteur(fleet, redis, LEASE_MS, random.fork(), log);
@@ -82,7 +82,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const timer = setTimeout(() => {
     stop.abort(new Error(`the run took longer than ${options.durationBoundMs} ms; it waited for ${stage}`));
   }, options.durationBoundMs);
-  /** The work, bounded by the end of the run. */
+  /** Bounds work by the end of the run. */
   const bounded = <T>(what: string, work: Promise<T>): Promise<T> => {
     stage = what;
     return Promise.race([work, givenUp]);
@@ -94,7 +94,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     let opened = 0;
     for (const fault of faults) {
       gate.open(share);
-      // In the midst of it: some of these jobs are accepted, some run, some are under way.
+      // The fault strikes while some of these jobs have been accepted, some run, and some are being created.
       await gate.untilAccepted(Math.min(options.jobs, opened + Math.floor(share * random.next())));
       opened += share;
       await saboteur.strike(fault);
@@ -159,7 +159,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
-/** The variables of the servers: short leases and waits, and everything kept to be counted. */
+/**
+ * The environment variables of the servers: short leases and waits, and nothing forgotten, so that all jobs can be
+ * counted.
+ */
 function environment(redisUrl: string): Record<string, string> {
   return {
     USE_REDIS: "true",
@@ -169,7 +172,7 @@ function environment(redisUrl: string): Record<string, string> {
     LEASE_DURATION: `${LEASE_MS}ms`,
     BASE_DELAY: "20",
     MAX_DELAY: "500",
-    // No crash may turn a job into poison here: then each has just one end that is right.
+    // No crash may make a job a poison job here: then each job has exactly one right end.
     MAX_LOST_LEASES: "1000",
     COMPLETE_JOB_TTL: "24h",
     MAX_COMPLETED_JOBS: "10000000",
@@ -183,7 +186,7 @@ function named(prefix: string, counts: Readonly<Record<string, number>>): Record
   return Object.fromEntries(sorted.map(([name, count]) => [`${prefix} ${name}`, count]));
 }
 
-/** The counts as a table, and the violations below. */
+/** Formats the counts as a table, with the violations below. */
 export function formatReport({ counts, violations }: ChaosReport): string {
   const width = Math.max(...Object.keys(counts).map((name) => name.length));
   const rows = Object.entries(counts).map(

@@ -3,7 +3,7 @@ import type { RedisServer } from "../support/redis-server.js";
 import type { Fleet } from "./fleet.js";
 import type { Random } from "./random.js";
 
-/** What may go wrong. */
+/** The kinds of faults. */
 export const FAULTS = [
   "server killed",
   "server frozen",
@@ -14,21 +14,21 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-/** Makes things go wrong. */
+/** Causes faults. */
 export interface Saboteur {
-  /** Strikes; resolves once the next fault may follow. A killed or frozen server comes back later by itself. */
+  /** Causes a fault. Resolves when the next one may follow. A killed or frozen server comes back later by itself. */
   strike(fault: Fault): Promise<void>;
-  /** Resolves once everything runs again; rejects when something did not come back. */
+  /** Resolves when everything runs again; rejects when something did not come back. */
   mended(): Promise<void>;
 }
 
-/** How long Redis stays away, ms. */
+/** How long Redis stays away, ms: shortest and longest. */
 const AWAY_MS = [100, 1500] as const;
 
-/** Longer than the lease by this, ms: a frozen server wakes up to find its jobs in other hands. */
+/** How much longer than its lease a server stays frozen, ms: it wakes up when others have its jobs. */
 const OVERSLEEP_MS = [300, 1500] as const;
 
-/** A saboteur of these servers and this Redis. */
+/** Creates a saboteur for these servers and this Redis. */
 export function createSaboteur(
   fleet: Fleet,
   redis: RedisServer,
@@ -43,7 +43,7 @@ export function createSaboteur(
     comingBack.add(kept);
   }
 
-  /** Never the last one that works. */
+  /** Chooses a server to hit, never the last one that works. */
   async function victim() {
     for (;;) {
       const awake = fleet.living().filter(({ isFrozen }) => !isFrozen);
@@ -120,7 +120,7 @@ export function createSaboteur(
   };
 }
 
-/** The faults of a run, in a random order: each kind as often as the others. */
+/** Plans the faults of a run in random order. Each kind occurs as often as the others. */
 export function planFaults(count: number, kinds: readonly Fault[], random: Random): Fault[] {
   const rounds = Math.ceil(count / Math.max(1, kinds.length));
   return Array.from({ length: rounds }, () => random.shuffle(kinds)).flat();

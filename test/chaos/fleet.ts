@@ -2,37 +2,37 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { killAllMembers, type Member, startMember } from "./member.js";
 import type { Random } from "./random.js";
 
-/** The server processes that live now. */
+/** The server processes that are alive. */
 export interface Fleet {
-  /** Resolves once so many servers listen. */
+  /** Resolves when `count` servers listen. */
   start(count: number): Promise<void>;
-  /** Those that live, frozen ones included. */
+  /** The servers that are alive, frozen ones included. */
   living(): readonly Member[];
-  /** Any that lives, as a load balancer without health checks would choose; waits for one. */
+  /** Resolves to any server that is alive, as a load balancer without health checks would choose it; waits for one. */
   any(random: Random): Promise<Member>;
-  /** Kills a server and starts a new one; resolves once that listens. */
+  /** Kills a server and starts a new one. Resolves when the new one listens. */
   replace(member: Member): Promise<void>;
-  /** Starts what was lost against orders, so that as many live as at the start. */
+  /** Starts servers in place of those that ended unexpectedly, so that as many are alive as at the start. */
   refill(): Promise<void>;
-  /** Writes that servers refused because their lease was lost, as far as their metrics could be read. */
+  /** The number of writes that servers refused because their lease was lost, as far as their metrics could be read. */
   staleWrites(): Promise<number>;
-  /** Kills all. */
+  /** Kills all servers. */
   stop(): Promise<void>;
 }
 
-/** What a fleet needs. */
+/** Options of a fleet. */
 export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
-  /** Something that must not happen did. */
+  /** Called when something happened that must not happen. */
   readonly violation: (text: string) => void;
 }
 
-/** A fleet without servers yet. */
+/** Creates a fleet without servers. */
 export function createFleet({ env, log, violation }: FleetOptions): Fleet {
   const members = new Set<Member>();
   let [started, wanted, isStopping] = [0, 0, false];
-  /** Of servers that are gone. */
+  /** Stale writes of servers that are gone. */
   let staleBefore = 0;
 
   function died(member: Member, how: string): void {
@@ -50,7 +50,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
         if (isStopping) await member.kill();
         return;
       } catch (error) {
-        // A server may give up when Redis is away at its start; whoever runs it starts it again.
+        // A server may give up when Redis is away at its start; whoever operates it starts it again.
         log(`${name} did not start: ${String(error).split("\n")[0]}`);
         if (/not built|not valid/.test(String(error))) throw error;
         await sleep(200);
@@ -64,7 +64,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
       const series = [...(await response.text()).matchAll(/^gotaskq_stale_writes_total\{.*\} (\S+)$/gm)];
       return series.reduce((sum, [, value]) => sum + Number(value), 0);
     } catch {
-      // It is frozen, or its Redis is away: what it counted is not known.
+      // The server is frozen, or its Redis is away: its count is unknown.
       return 0;
     }
   }
@@ -85,7 +85,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
       throw new Error("the servers are being ended");
     },
     async replace(member) {
-      // Out of sight first, so that nobody kills it twice.
+      // Removed first, so that no one kills it twice.
       members.delete(member);
       staleBefore += await staleWritesOf(member);
       await member.kill();

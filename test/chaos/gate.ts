@@ -1,16 +1,16 @@
-/** Hands out the numbers of jobs to producers, no more than are let through, and knows how many were accepted. */
+/** Hands out job numbers to producers, no more than were let through, and counts the jobs that were accepted. */
 export interface Gate {
-  /** Lets so many more through. */
+  /** Lets `count` more jobs through. */
   open(count: number): void;
-  /** Up to so many numbers, waiting until some are let through; none once all were handed out. */
+  /** Resolves to up to `max` numbers as soon as some are let through; to none when all have been handed out. */
   take(max: number): Promise<readonly number[]>;
-  /** So many were accepted by a server. */
+  /** Notes that a server has accepted `count` jobs. */
   accepted(count: number): void;
-  /** Resolves once so many were accepted in all. */
+  /** Resolves when `total` jobs have been accepted in all. */
   untilAccepted(total: number): Promise<void>;
 }
 
-/** A closed gate for this many jobs. */
+/** Creates a closed gate for this many jobs. */
 export function createGate(jobs: number): Gate {
   let [opened, taken, acceptedCount] = [0, 0, 0];
   const waiting = new Set<() => void>();

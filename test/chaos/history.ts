@@ -6,11 +6,11 @@ import { judge } from "./calls.js";
 import type { Fleet } from "./fleet.js";
 import type { Random } from "./random.js";
 
-/** What the change log told of one job. */
+/** What the change log says about one job. */
 export interface Story {
   revision: number;
   status: JobStatus;
-  /** How often it became RUNNING, DONE, DEAD. */
+  /** How often it became RUNNING, DONE and DEAD. */
   running: number;
   done: number;
   dead: number;
@@ -23,16 +23,18 @@ export interface History {
   readonly resumes: number;
   /** Jobs that have ended so far. */
   readonly ended: number;
-  /** Resolves once the watch is in place: it sees whatever happens from then on. */
+  /** Resolves when the watch is established: it sees everything that happens from then on. */
   readonly inPlace: Promise<void>;
   /** Watches until the signal is aborted. */
   run(stop: AbortSignal): Promise<void>;
 }
 
-/** Longest silence before the watch tries another server, ms: a frozen one says nothing. */
+/** Longest silence before the watch tries another server, ms: a frozen server sends nothing. */
 const SILENCE_MS = 2500;
 
-/** A history that is told to `violation` where it has a gap, a change twice, or a change after the end of a job. */
+/**
+ * Creates a history. It calls `violation` for a gap, for a repeated change, and for a change after the end of a job.
+ */
 export function createHistory(fleet: Fleet, random: Random, violation: (text: string) => void): History {
   const stories = new Map<string, Story>();
   const inPlace = signal();
@@ -93,7 +95,7 @@ export function createHistory(fleet: Fleet, random: Random, violation: (text: st
         } catch (error) {
           const failure = judge(error);
           if (failure.violation !== undefined) violation(`the watch was ${failure.violation}`);
-          // What was missed cannot be had again.
+          // The missed changes are gone for good.
           if (failure.name === "WATCH_COMPACTED") return;
         }
         if (stop.aborted) return;

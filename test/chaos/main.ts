@@ -1,7 +1,7 @@
 import { formatReport, runChaos } from "./chaos.js";
 
-// npm run chaos                                      100,000 jobs
-// CHAOS_SEED=17 CHAOS_JOBS=10000 npm run chaos       the jobs and faults of an earlier run, and how many
+// npm run chaos                                   creates 100,000 jobs
+// CHAOS_SEED=17 CHAOS_JOBS=10000 npm run chaos    repeats the jobs and faults of an earlier run, with that many jobs
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -10,7 +10,7 @@ function print(text: string): void {
 const seed = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 1_000_000));
 const jobs = Number(process.env.CHAOS_JOBS ?? 100_000);
 
-// Servers and Redis end with this process, however it ends.
+// The servers and Redis end with this process, however it ends.
 process.once("SIGINT", () => process.exit(130));
 process.once("SIGTERM", () => process.exit(143));
 

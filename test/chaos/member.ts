@@ -11,7 +11,7 @@ import { within } from "../support/wait.js";
 
 const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
 
-/** How long a server may take to listen, ms. */
+/** How long a server may take until it listens, ms. */
 const START_MS = 20_000;
 
 /** One server process. */
@@ -22,11 +22,11 @@ export interface Member {
   readonly queues: Client<typeof QueueService>;
   readonly isAlive: boolean;
   readonly isFrozen: boolean;
-  /** Ends it by SIGKILL and resolves once it is gone. */
+  /** Kills it by SIGKILL. Resolves when it is gone. */
   kill(): Promise<void>;
-  /** SIGSTOP. */
+  /** Sends SIGSTOP. */
   freeze(): void;
-  /** SIGCONT. */
+  /** Sends SIGCONT. */
   thaw(): void;
   /** What it printed last. */
   output(): string;
@@ -35,14 +35,14 @@ export interface Member {
 const children = new Set<ChildProcess>();
 process.on("exit", killAllMembers);
 
-/** Kills every server process, those included that do not listen yet. */
+/** Kills every server process, including those that do not listen yet. */
 export function killAllMembers(): void {
   for (const child of children) child.kill("SIGKILL");
 }
 
 /**
- * Starts a server process with these variables and resolves once it listens. `died` is told when it ends afterwards and
- * nobody killed it. Rejects with what it printed when it ends before.
+ * Starts a server process with these environment variables and resolves when it listens. `died` is called when it ends
+ * after that and nobody killed it. Rejects with its output when it ends before.
  */
 export async function startMember(
   name: string,

@@ -15,7 +15,7 @@ export interface PlannedJob {
   readonly retryCount: number;
 }
 
-/** Plans the job of this number: mostly quick ones, some that take long enough to be caught running, some that fail. */
+/** Plans the job with this number: most are quick, some run long enough to be hit by a fault, some fail. */
 export function planJob(n: number, random: Random): PlannedJob {
   const base = {
     queue: random.pick(QUEUES) ?? "default",
@@ -35,7 +35,7 @@ export function planJob(n: number, random: Random): PlannedJob {
   if (kind < 0.5) return planned("noop", {}, JobStatus.DONE, 0);
   if (kind < 0.75) return planned("sleep", { ms: random.between(1, 30) }, JobStatus.DONE, 0);
   if (kind < 0.8) return planned("sleep", { ms: random.between(100, 900) }, JobStatus.DONE, 0);
-  // The fourth failure of three retries is its death.
+  // Three retries: the fourth failure kills the job.
   const failures = random.between(1, 4);
   return planned(
     "flaky",

@@ -5,24 +5,24 @@ import type { Gate } from "./gate.js";
 import type { PlannedJob } from "./plan.js";
 import type { Random } from "./random.js";
 
-/** What producers write down. */
+/** What the producers record. */
 export interface Ledger {
   /** Jobs that a server has accepted, by id. */
   readonly accepted: Map<string, PlannedJob>;
-  /** Calls that failed and were made again, by how they failed. */
+  /** Failed calls that were repeated, by how they failed. */
   readonly retries: Map<string, number>;
   /** Jobs that had been created by an earlier call whose answer was lost. */
   deduplicated: number;
-  /** Something that must not happen did. */
+  /** Called when something happened that must not happen. */
   violation(text: string): void;
 }
 
-/** What producers share. */
+/** What the producers share. */
 export interface ProducerDeps {
   readonly gate: Gate;
   readonly fleet: Fleet;
   readonly ledger: Ledger;
-  /** The job of this number. */
+  /** Returns the job with this number. */
   plan(n: number): PlannedJob;
 }
 
@@ -30,7 +30,7 @@ export interface ProducerDeps {
 const CALL_MS = 2500;
 const MAX_BATCH = 60;
 
-/** Creates jobs, one by one and in batches, until the gate has no more; every call is repeated until it is answered. */
+/** Creates jobs, one by one and in batches, until the gate has no more. Every call is repeated until it is answered. */
 export async function produce(
   { gate, fleet, ledger, plan }: ProducerDeps,
   random: Random,
@@ -69,7 +69,10 @@ export async function produce(
     if (deduplicated) ledger.deduplicated++;
   }
 
-  /** Any server, again and again with the same request ids: whether a lost answer meant yes is the server's to know. */
+  /**
+   * Repeats a call on any server with the same request ids: only the server knows whether a call with a lost answer
+   * succeeded.
+   */
   async function repeat<T>(
     call: (calls: Awaited<ReturnType<Fleet["any"]>>["jobs"], options: { timeoutMs: number }) => Promise<T>,
   ): Promise<T> {

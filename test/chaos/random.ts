@@ -1,17 +1,17 @@
-/** Random choices that follow from a seed. */
+/** Random choices that depend only on a seed. */
 export interface Random {
-  /** From 0 to below 1. */
+  /** Returns a number from 0 to below 1. */
   next(): number;
-  /** A whole number, both ends included. */
+  /** Returns an integer, both bounds included. */
   between(min: number, max: number): number;
-  /** One of them; undefined of none. */
+  /** Returns one of the items; undefined when there are none. */
   pick<T>(from: readonly T[]): T | undefined;
   shuffle<T>(list: readonly T[]): T[];
-  /** Another source, for something that goes on at the same time: neither then depends on when the other draws. */
+  /** Returns another source for concurrent work, so that neither depends on when the other draws. */
   fork(): Random;
 }
 
-/** The source for a seed (mulberry32). */
+/** Creates the source for a seed (mulberry32). */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   function next(): number {

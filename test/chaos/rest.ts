@@ -5,10 +5,10 @@ import type { Fleet } from "./fleet.js";
 import type { Member } from "./member.js";
 import type { Random } from "./random.js";
 
-/** How long reading goes on failing before it counts as an outage, ms. */
+/** How long reads may go on failing before that counts as an outage, ms. */
 const PATIENCE_MS = 20_000;
 
-/** Asks any server, until one answers: Redis may just have come back. */
+/** Asks any server until one answers: Redis may only just have come back. */
 function ask<T>(fleet: Fleet, random: Random, what: string, call: (member: Member) => Promise<T>): Promise<T> {
   let last: unknown;
   const attempt = async () => {
@@ -24,7 +24,7 @@ function ask<T>(fleet: Fleet, random: Random, what: string, call: (member: Membe
   });
 }
 
-/** Resolves with the figures of all queues once no job waits or runs. `signal` gives up. */
+/** Resolves to the figures of all queues when no job waits or runs. `signal` ends the waiting. */
 export async function untilQuiet(fleet: Fleet, random: Random, signal: AbortSignal): Promise<readonly Queue[]> {
   for (;;) {
     signal.throwIfAborted();
@@ -37,7 +37,7 @@ export async function untilQuiet(fleet: Fleet, random: Random, signal: AbortSign
   }
 }
 
-/** The figures of all queues. */
+/** Returns the figures of all queues. */
 export async function readQueues(fleet: Fleet, random: Random): Promise<readonly Queue[]> {
   const { queues } = await ask(fleet, random, "a list of the queues", ({ queues }) =>
     queues.listQueues({}, { timeoutMs: 5000 }),
@@ -45,7 +45,7 @@ export async function readQueues(fleet: Fleet, random: Random): Promise<readonly
   return queues;
 }
 
-/** Every job the servers know, page by page, each page from any server. */
+/** Returns every job that the servers know, page by page, each page from any server. */
 export async function readRecord(fleet: Fleet, random: Random): Promise<Job[]> {
   const record: Job[] = [];
   let pageToken = "";

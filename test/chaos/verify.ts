@@ -3,18 +3,18 @@ import type { Queue } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Story } from "./history.js";
 import type { PlannedJob } from "./plan.js";
 
-/** What is left when everything has come to rest. */
+/** What is left at the end of a run. */
 export interface Remains {
   /** What the producers were told, by job id. */
   readonly accepted: ReadonlyMap<string, PlannedJob>;
-  /** What the servers list. */
+  /** The jobs that the servers list. */
   readonly record: readonly Job[];
   readonly queues: readonly Queue[];
-  /** What the change log told. */
+  /** What the change log said. */
   readonly stories: ReadonlyMap<string, Story>;
 }
 
-/** What came of the accepted jobs. */
+/** The result of the comparison. */
 export interface Verdict {
   readonly counts: Readonly<
     Record<
@@ -25,7 +25,7 @@ export interface Verdict {
   readonly violations: readonly string[];
 }
 
-/** Compares what was accepted, what is recorded, and what the change log told, job by job. */
+/** Compares, job by job, what was accepted with what is recorded and what the change log said. */
 export function verify({ accepted, record, queues, stories }: Remains): Verdict {
   const violations: string[] = [];
   const counts = {

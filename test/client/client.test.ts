@@ -16,14 +16,14 @@ beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** A queue of the test's own. */
+/** Returns the name of a new queue for this test. */
 async function fresh(): Promise<string> {
   const queue = `client-${names++}`;
   await clientOf(server.url).queues.create(queue);
   return queue;
 }
 
-/** The error of a call, which must fail. */
+/** Resolves to the error of a call, which must fail. */
 async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
   const error = await within(
     call.then(

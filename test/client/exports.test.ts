@@ -8,7 +8,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 const BUILTINS = new Set(builtinModules);
 const IMPORTS = /^\s*(?:import|export)\s[^;]*?from\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']/gms;
 
-/** Every file that a bundler would put into the bundle of this one, with what it imports that is no file. */
+/** Returns every file that a bundler would put into the bundle of `entry`, with the packages that it imports. */
 function bundled(entry: string, found = new Map<string, string[]>()): Map<string, string[]> {
   if (found.has(entry)) return found;
   const code = readFileSync(entry, "utf8");
@@ -38,7 +38,7 @@ describe("gotaskq/client/web", () => {
       specifiers.filter((each) => each.startsWith("node:") || BUILTINS.has(each)).map((each) => `${file}: ${each}`),
     );
     expect(ofNode).toEqual([]);
-    // It did look: at its own files, at gen, and into packages.
+    // The search did look at the files of the client, at gen, and into packages.
     for (const part of ["/src/client/calls.ts", "/gen/gotaskq/v1/job_pb.ts", "/connect-web/", "/protobuf/"]) {
       expect([...files.keys()].some((file) => file.includes(part))).toBe(true);
     }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectTo, createServer, type Socket } from "node:net";
 import { atEnd } from "./support.js";
 
-/** A way to a server that can be broken; closed after the test. */
+/** Starts a proxy to a server, whose connections can be broken. It is closed after the test. */
 export async function startProxy(target: number) {
   const sockets = new Set<Socket>();
   let port = target;
@@ -33,9 +33,9 @@ export async function startProxy(target: number) {
   const address = proxy.address();
   return {
     url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
-    /** Breaks every connection; new ones are taken. */
+    /** Breaks every connection; new ones are accepted. */
     cut,
-    /** Leads new connections to another port. */
+    /** Sends new connections to another port. */
     lead(to: number) {
       port = to;
     },

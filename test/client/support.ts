@@ -9,19 +9,19 @@ afterEach(async () => {
     await within(Promise.resolve(close()), "the end of a client", 30_000);
 });
 
-/** Ends something after the test, the latest first. */
+/** Closes something after the test, in reverse order. */
 export function atEnd(close: () => unknown): void {
   closing.push(close);
 }
 
-/** A client of this server, closed after the test. */
+/** Creates a client of this server, closed after the test. */
 export function clientOf(url: string, options?: Parameters<typeof createClient>[1]): NodeClient {
   const client = createClient(url, options);
   atEnd(() => client.close());
   return client;
 }
 
-/** A started worker, stopped after the test; its running handlers are not waited for. */
+/** Starts a worker, stopped after the test; its running handlers are not waited for. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const worker = createWorker(options);
   atEnd(() => worker.stop(0));
@@ -29,7 +29,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   return worker;
 }
 
-/** A server in a process of its own that runs no jobs by itself. */
+/** Starts a server in a process of its own that runs no jobs. */
 export function startServerAlone(env: Readonly<Record<string, string>> = {}) {
   return startServerProcess({ NUM_WORKERS: "0", LOG_LEVEL: "warn", ...env });
 }

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { install as installPackage } from "../support/install-package.js";
 
-// Runs before the tests of the clients: brings the generators of each language into a folder that git ignores,
-// generates the stubs by buf, and builds. A language that is not on this machine is left out, and that is said loudly;
-// with GOTASKQ_TEST_CLIENTS=required it is an error.
+// Runs before the tests of the clients: installs the generators of each language into a folder that git ignores,
+// generates the stubs with buf, and builds the programs. A language that is not installed here is skipped, with a clear
+// message; with GOTASKQ_TEST_CLIENTS=required that is an error.
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -18,7 +18,7 @@ declare module "vitest" {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = `${root}test/clients/`;
 
-/** What the stubs in Go are generated with; the same versions as in go.mod. */
+/** The generators of the Go stubs, in the same versions as in go.mod. */
 const GO_TOOLS = [
   "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.6",
   "connectrpc.com/connect/cmd/protoc-gen-connect-go@v1.18.1",
@@ -28,7 +28,7 @@ const GO_TOOLS = [
 const GO = [1, 22];
 const PYTHON = [3, 9];
 
-/** What is not here, as a sentence. */
+/** Thrown with a sentence that says what is missing. */
 class Missing extends Error {}
 
 function run(command: string, args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
@@ -61,7 +61,7 @@ function generate(language: string): void {
 function prepareGo(): void {
   versionOf("go", ["version"], GO);
   const cwd = `${folder}go`;
-  // Its own version will do: none is fetched.
+  // Uses the installed version of Go and downloads no other.
   const env = { GOBIN: `${cwd}/.tools`, GOTOOLCHAIN: "local", GOFLAGS: "-buildvcs=false" };
   for (const tool of GO_TOOLS) {
     const [, name = ""] = /([^/]+)@/.exec(tool) ?? [];
@@ -77,7 +77,7 @@ function preparePython(): void {
   const cwd = `${folder}python`;
   const python = `${cwd}/.venv/bin/python`;
   if (!existsSync(`${cwd}/.venv/bin/pip`)) {
-    // Debian has it in a package of its own.
+    // Debian has it in a separate package.
     installPackage({ command: "python3", args: ["-c", "import ensurepip"], packageName: "python3-venv" });
     run("python3", ["-m", "venv", ".venv"], { cwd });
   }
@@ -88,7 +88,7 @@ function preparePython(): void {
 
 const LANGUAGES: Readonly<Record<string, () => void>> = { Go: prepareGo, Python: preparePython };
 
-/** Prepares every language that is here. */
+/** Prepares every language that is installed here. */
 export function setup(project: TestProject): void {
   const missing: Record<string, string> = {};
   for (const [language, prepare] of Object.entries(LANGUAGES)) {

@@ -3,14 +3,14 @@ import { atEnd, clientOf, startServerAlone } from "../client/support.js";
 import { LANGUAGES, type Language, startProgram } from "./program.js";
 import { BACKENDS } from "./suite.js";
 
-/** How long the server keeps the jobs of a worker that is gone, and how long others may take to get them then, ms. */
+/** How long the server keeps the jobs of a worker that is gone, and how long others may then take to get them, ms. */
 const GRACE_MS = 10_000;
 const MARGIN_MS = 4000;
 
 const missing = inject("missing");
 const languages: readonly Language[] = Object.values(LANGUAGES).filter(({ name }) => !missing[name]);
 
-// Every language at the same time, as each of them takes as long as the grace of a stream.
+// All languages at the same time, as each takes as long as the grace period of a stream.
 describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])(
   "a worker that is killed in mid-job, on %s",
   (name) => {

@@ -14,21 +14,21 @@ export interface Language {
   readonly command: readonly string[];
 }
 
-/** The languages there are clients in; all have the same commands and say the same. */
+/** The languages with a client. All clients have the same commands and print the same. */
 export const LANGUAGES = {
   go: { name: "Go", command: [`${folder}go/bin/gotaskq`] },
   python: { name: "Python", command: [`${folder}python/.venv/bin/python`, `${folder}python/main.py`] },
   typescript: { name: "TypeScript", command: [process.execPath, "--import", "tsx", `${folder}typescript/main.ts`] },
 } satisfies Record<string, Language>;
 
-/** A client that runs. */
+/** A running client. */
 export interface Program {
   readonly child: ChildProcess;
-  /** Resolves once it has said a line that matches, on either stream. */
+  /** Resolves when it has printed a line that matches, on either stream. */
   said(pattern: RegExp, ms?: number): Promise<void>;
-  /** What it has said so far. */
+  /** What it has printed so far. */
   lines(): readonly string[];
-  /** Resolves with its exit code. */
+  /** Resolves to its exit code. */
   ended(): Promise<number | null>;
 }
 
@@ -77,7 +77,7 @@ export function startProgram({ command }: Language, args: readonly string[], url
   };
 }
 
-/** Runs a client to its end and answers the lines it said. */
+/** Runs a client to its end and returns the lines it printed. */
 export async function runProgram(language: Language, args: readonly string[], url: string): Promise<readonly string[]> {
   const program = startProgram(language, args, url);
   const code = await program.ended();

@@ -7,7 +7,7 @@ import { type Language, startProgram } from "./program.js";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-// Where git and the languages do not look, with the modules of the programs beside them at hand.
+// In a folder that git and the languages ignore, where the modules of the programs can be found.
 const go = `${folder}go/bin/readme`;
 const python = `${folder}python/gen/readme.py`;
 
@@ -16,7 +16,7 @@ afterAll(() => {
   rmSync(python, { force: true });
 });
 
-/** The one block of code in this language, with its address led to a server. */
+/** Returns the only block of code in this language, with its address replaced by that of a server. */
 function block(language: string, url: string): string {
   const [, code = ""] = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(readme) ?? [];
   return code.replace("127.0.0.1:8000", new URL(url).host);

@@ -6,10 +6,10 @@ import { startSharedRedis } from "../support/redis.js";
 import { within } from "../support/wait.js";
 import { LANGUAGES, type Language, type Program, runProgram, startProgram } from "./program.js";
 
-/** How soon a worker hears of a cancel, ms. */
+/** How soon a worker must hear of a cancel request, ms. */
 const CANCEL_MS = 1000;
 
-/** The backends, and how a server is told to use them. */
+/** The backends, and the environment variables that make a server use them. */
 export const BACKENDS = {
   memory: async () => ({}),
   Redis: async () => {
@@ -80,7 +80,7 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       await second.said(new RegExp(`^running ${job.id}`));
       paused.child.kill("SIGCONT");
       const done = await within(client.wait(job.id), "the end of the job");
-      // The server cannot tell a paused worker from a slow one, and may have given it the job once more.
+      // The server cannot tell a paused worker from a slow one, and may have leased it the job once more.
       expect(done.lostLeases).toBeGreaterThanOrEqual(1);
       expect(done).toMatchObject({ status: "DONE", deliveries: done.lostLeases + 1, retryCount: 0 });
       await paused.said(/LEASE_LOST|lease of a running job ended/);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestServer } from "../support/server.js";
 import { openPage } from "./support/browser.js";
 
-/** A site of somebody else: one empty page. */
+/** A site of another origin: one empty page. */
 const site = createServer((_, response) =>
   response.setHeader("content-type", "text/html").end("<title>a site</title>"),
 );
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-/** What a page of the site gets when it calls the server: the status, or that the browser refused. */
+/** Returns what a page of the site gets when it calls the server: the status, or that the browser refused. */
 async function callFrom(page: Page, server: string, call: keyof typeof CALLS): Promise<unknown> {
   return page.evaluate(`(${CALLS[call]})(${JSON.stringify(server)}).catch((error) => error.name)`);
 }

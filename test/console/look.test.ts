@@ -11,16 +11,16 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** Pictures of the pages, for people to look at. */
+/** Where pictures of the pages are put, for people to look at. */
 const PICTURES = at(".screenshots");
 
-/** What the console may weigh on the wire, in bytes of gzip. */
+/** Most that the console may weigh on the wire, in bytes of gzip. */
 const MAX_BYTES = 150_000;
 
 let server: TestServer;
 let dead: string;
 
-/** A server on which something of everything has happened. */
+/** A server on which a bit of everything has happened. */
 beforeAll(async () => {
   mkdirSync(PICTURES, { recursive: true });
   server = await startTestServer({ BASE_DELAY: "1", MAX_DELAY: "1" });
@@ -75,7 +75,7 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
       await page.getByText(text).or(page.getByLabel(text)).first().waitFor();
       if (name === "overview") await isLive(page);
       await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png` });
-      // Run by the debugger, which no Content-Security-Policy holds up.
+      // Run by the debugger, which no Content-Security-Policy stops.
       await page.evaluate(AXE);
       const faults = (await page.evaluate("axe.run().then(({ violations }) => violations)")) as readonly Fault[];
       const told = faults

@@ -34,7 +34,7 @@ describe("a console whose server is killed", () => {
   });
 });
 
-/** Opens a page that will see its server go. */
+/** Opens a page whose server will be killed. */
 async function openTolerant(url: string, path: string) {
   const page = await openConsole(url, path, {}, { isServerKilled: true });
   return {
@@ -77,7 +77,7 @@ describe("a console that is asked for a token", () => {
     const page = await openConsole(server.url, "/jobs");
     await isLive(page);
     const sent: (string | undefined)[] = [];
-    // Stands for a server with tokens: this one takes any.
+    // Stands for a server that wants tokens: this one accepts any.
     await page.route("**/gotaskq.v1.*/*", async (route) => {
       const authorization = route.request().headers().authorization;
       sent.push(authorization);

@@ -105,7 +105,7 @@ describe("a preflight", () => {
     expect(refused.headers["access-control-allow-origin"]).toBeUndefined();
   });
 
-  test("gets no leave from a server without CORS_ORIGINS", async () => {
+  test("is not allowed by a server without CORS_ORIGINS", async () => {
     const { headers: given } = await preflight(server.url);
     expect(Object.keys(given).filter((name) => name.startsWith("access-control-"))).toEqual([]);
   });

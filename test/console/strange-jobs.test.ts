@@ -10,7 +10,7 @@ beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** Sets this on the page when it runs. */
+/** Sets `window.attacked` if the page runs it. */
 const ATTACK = `</pre><script>window.attacked = 1</script><img src=x onerror="window.attacked = 1">`;
 
 describe("what a job says", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { createSystemClock } from "../../src/core/clock.js";
 
-/** A system clock over a wall and a monotonic clock that are set by hand. */
+/** A system clock over a wall clock and a monotonic clock that the test sets. */
 function handMade(wall = 1_780_000_000_000, monotonic = 5000) {
   const machine = { wall, monotonic };
   const clock = createSystemClock(
@@ -99,7 +99,7 @@ describe("createSystemClock", () => {
       fired = true;
     });
     timer.cancel();
-    // A timer of the same length set later fires after it would have.
+    // A timer of the same length that is set later would fire after it.
     await new Promise<void>((resolve) => clock.setTimer(1, resolve));
     expect(fired).toBe(false);
     timer.cancel();

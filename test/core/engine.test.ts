@@ -6,7 +6,7 @@ import { abortReason, ManualHandler, untilAborted } from "./support/manual-handl
 
 const draining = expect.objectContaining({ reason: "SERVER_DRAINING" });
 
-/** Watches a stop without waiting for it. */
+/** Starts a stop without waiting for it, and observes it. */
 function stopping(fixture: Fixture, timeoutMs: number) {
   const state = { done: false };
   void fixture.engine.stop(timeoutMs).then(() => {

@@ -3,7 +3,7 @@ import type { Lease } from "../../src/core/backend.js";
 import type { Observer } from "../../src/core/observer.js";
 import { Fixture } from "./support/fixture.js";
 
-/** An engine whose observer writes down what it is told. */
+/** An engine whose observer records its calls. */
 function observed() {
   const seen: unknown[][] = [];
   const note =
@@ -86,7 +86,7 @@ describe("leasing", () => {
     const { fixture, leasing, lease } = observed();
     const id = await fixture.create({ backoff: { baseDelayMs: 1000 } });
     await leasing.fail([{ ...ref(await lease()), error: "x", retry: "DEFAULT" }]);
-    // The random source of the fixture says 0.
+    // The random source of the fixture returns 0.
     expect((await fixture.get(id)).runAfter).toBe(fixture.clock.now() + 1000);
   });
 });

@@ -109,7 +109,7 @@ describe("maintenance", () => {
     await fixture.clock.advance(100);
     await fixture.clock.advance(60_000);
     expect(fixture.faults.calls("tick")).toBe(calls);
-    // Nor does it keep asking whether the tick is over.
+    // It does not keep polling whether the tick is over, either.
     expect(fixture.clock.timers).toBe(0);
     fixture.faults.clear("tick");
     gate.resolve();

@@ -5,7 +5,7 @@ function queues(weights: Readonly<Record<string, number>>) {
   return Object.entries(weights).map(([name, weight]) => ({ name, weight }));
 }
 
-/** How often each queue came first in so many turns. */
+/** Returns how often each queue came first in this many turns. */
 function firsts(selector: QueueSelector, turns: number): Record<string, number> {
   const counts: Record<string, number> = {};
   for (let turn = 0; turn < turns; turn++) {
@@ -15,7 +15,7 @@ function firsts(selector: QueueSelector, turns: number): Record<string, number> 
   return counts;
 }
 
-/** The order of a turn in which the first queue that is not empty is served. */
+/** Returns the order of a turn in which the first queue that is not empty is served. */
 function turnOf(selector: QueueSelector, empty: readonly string[] = []): readonly string[] {
   const order = selector.next();
   const first = order.find((name) => !empty.includes(name));

@@ -21,7 +21,7 @@ async function git(cwd: string, ...args: string[]): Promise<void> {
   await run("git", ["-c", "user.name=test", "-c", "user.email=test@localhost", ...args], { cwd });
 }
 
-/** A repository with the protos as they are, in one commit on main. */
+/** Creates a repository with the current protos, in one commit on main. */
 async function repository(name: string): Promise<string> {
   const path = join(folder, name);
   await run("git", ["init", "-q", "-b", "main", path]);
@@ -37,7 +37,7 @@ async function commit(path: string, title: string): Promise<void> {
   await git(path, "commit", "-q", "--allow-empty", "-m", title);
 }
 
-/** Runs the check; answers its exit code and all that it printed. */
+/** Runs the check. Returns its exit code and everything it printed. */
 async function breaking(path: string): Promise<{ code: number; output: string }> {
   return run(".ci/breaking", [], { cwd: path }).then(
     ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
@@ -45,7 +45,7 @@ async function breaking(path: string): Promise<{ code: number; output: string }>
   );
 }
 
-/** Renumbers a field: no client of before understands it. */
+/** Renumbers a field, so that no earlier client understands it. */
 function breakProto(path: string): void {
   const file = join(path, PROTO);
   const text = readFileSync(file, "utf8").replace("int32 max_in_flight = 4;", "int32 max_in_flight = 14;");

@@ -9,17 +9,17 @@ import { startServerProcess } from "../support/server-process.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
-// Inside the package, so that "gotaskq" means this one.
+// Inside the package, so that "gotaskq" means this package.
 const folder = `${root}.build/readme`;
 const readme = readFileSync(`${root}README.md`, "utf8");
 
-/** The code blocks of one language in the section of this title. */
+/** Returns the code blocks of one language in the section with this title. */
 function blocks(title: string, language: string): string[] {
   const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
   return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, code]) => code ?? "");
 }
 
-/** A file with this code. */
+/** Writes a file with this code. Returns its path. */
 function write(name: string, code: string): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/${name}`, code);
@@ -38,7 +38,7 @@ describe("the README", () => {
     const tour = blocks(title, "sh").join("\n").replaceAll("http://127.0.0.1:8000", server.url);
     const steps = [...tour.matchAll(/(.*?)^# => ([^\n]*)$/gms)].map(([, commands, part]) => ({ commands, part }));
     expect(steps.length).toBeGreaterThanOrEqual(atLeast);
-    // One shell for all steps, as a reader has, with the output of each in a file of its own.
+    // One shell for all steps, as a reader has, with the output of each step in a file of its own.
     const script = steps.map(({ commands }, index) => `exec >'${folder}/${index}.out' 2>&1\n${commands}`).join("\n");
     const path = write("tour.sh", script);
     await run("bash", ["-euo", "pipefail", path], { cwd: root }).catch((error) => error);

@@ -6,14 +6,14 @@ import { startServerProcess } from "../support/server-process.js";
 import { signal } from "../support/signal.js";
 import { GRPC } from "../support/transports.js";
 
-/** The original's stress case: three queues, 50,000 jobs into each. */
+/** The stress case of the original server: three queues with 50,000 jobs each. */
 const QUEUES = ["high", "medium", "low"];
 const JOBS = 50_000;
 const BATCH = 500;
 
 const STORY = [JobStatus.PENDING, JobStatus.RUNNING, JobStatus.DONE];
 
-/** Checks each change against the story of its job: every revision once, in order. */
+/** Checks each change against the history of its job: every revision once, in order. */
 class Stories {
   readonly #revisions = new Map<string, number>();
   readonly faults: string[] = [];

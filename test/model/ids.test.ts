@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compareIds, createIdGenerator, ID_EPOCH_MS, isId } from "../../src/model/ids.js";
 
-/** A generator whose wall clock is set by hand. */
+/** A generator whose wall clock is set by the test. */
 function generatorAt(start: number, node = 5) {
   const clock = { at: start, now: () => clock.at };
   return { clock, ids: createIdGenerator(clock, node) };

@@ -8,7 +8,7 @@ const NOW = Date.UTC(2026, 5, 1);
 const YEAR_MS = 366 * 24 * 3600 * 1000;
 const MIB = 1024 * 1024;
 
-/** The bad fields that a check finds. */
+/** Returns the bad fields that a check finds. */
 function fields(check: (found: Violations) => void): string[] {
   const found = new Violations();
   check(found);

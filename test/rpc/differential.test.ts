@@ -10,12 +10,12 @@ import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../suppor
 import { eventually, within } from "../support/wait.js";
 import { envelope, envelopes } from "../support/wire.js";
 
-// The same requests, good and bad, on the fast path and on connect's own: the answers must be the same.
+// Sends the same requests, good and bad, to the fast path and to connect's own handlers: the answers must be equal.
 
 /** How long random requests are compared, ms. */
 const TIME_MS = 6000;
 
-/** Most times that so long is added. */
+/** How many times that may be repeated at most. */
 const MAX_ROUNDS = 6;
 
 let paths: TwoPaths;
@@ -26,14 +26,14 @@ beforeAll(async () => {
 
 afterAll(() => paths.close());
 
-/** Ids differ, but not in their length; compression does not compare, what was compressed does. */
+/** Ids differ, but not in their length. Compressed bytes are not compared, what was compressed is. */
 function plain({ body, headers }: Outcome): string {
   const isGzip = headers["content-encoding"] === "gzip" && body.length > 0;
   const bytes = isGzip ? gunzipSync(body) : (frames(body) ?? body);
   return bytes.toString("latin1").replace(/\d{15,20}/g, (id) => "0".repeat(id.length));
 }
 
-/** A body of envelopes with all of them decompressed; undefined when it is none. */
+/** Returns a body of envelopes with all of them decompressed; undefined when it is not one. */
 function frames(body: Buffer): Buffer | undefined {
   const parts: Buffer[] = [];
   for (let at = 0; at < body.length; ) {
@@ -83,7 +83,7 @@ const contentType = fc.oneof(
   },
 );
 
-/** Mostly what is usual. */
+/** Generates mostly the usual value. */
 function rarely<T>(usual: T, ...others: T[]): fc.Arbitrary<T> {
   return fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, { weight: 4, arbitrary: fc.constantFrom(...others) });
 }
@@ -113,7 +113,7 @@ const createRequests = fc.record(
   { requiredKeys: ["type"] },
 );
 
-/** A message as text of JSON and in binary. */
+/** A message as JSON text and in binary. */
 interface Encodings {
   readonly json: Uint8Array;
   readonly binary: Uint8Array;
@@ -190,7 +190,7 @@ const path = fc.constantFrom(
   "/gotaskq.v1.WorkerService/LeaseJobs",
   "/gotaskq.v1.ServerService/ListWorkers",
   "/grpc.health.v1.Health/Check",
-  // It ends at once with these messages.
+  // The stream ends at once with these messages.
   "/gotaskq.v1.JobService/WatchJob",
   "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 );
@@ -224,7 +224,7 @@ const probes = fc
     },
   );
 
-/** The same as a JSON and a binary request over each protocol that has streams. */
+/** The same message as JSON and in binary, over each protocol that has streams. */
 function streamProbes(path: string, json: string, binary: Uint8Array, more: Partial<Probe> = {}): Probe[] {
   const types = CONTENT_TYPES.filter((type) => type !== "application/json" && type !== "application/proto");
   return types.flatMap((type) => {
@@ -252,7 +252,8 @@ describe("the fast path answers as connect does", () => {
   test("whatever is sent", async () => {
     const kinds = new Map<string, number>();
     const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    // It is worth something only if it met each kind of answer often; a machine that is busy needs longer for that.
+    // The comparison is worth something only if each kind of answer occurred often. A busy machine needs longer for
+    // that.
     const rare = () => ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "].filter((kind) => (kinds.get(kind) ?? 0) <= 5);
     for (let round = 0; round === 0 || (round < MAX_ROUNDS && rare().length > 0); round++) {
       let running: Promise<unknown> = Promise.resolve();
@@ -266,13 +267,13 @@ describe("the fast path answers as connect does", () => {
         }),
         { numRuns: 100_000, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false },
       );
-      // The last one is still under way when the time is over, and would be heard in the next test.
+      // The last request is still under way when the time is over, and would be seen in the next test.
       await running;
     }
     expect(rare(), JSON.stringify([...kinds])).toEqual([]);
   }, 60_000);
 
-  test("bodies at and over the limit", async () => {
+  test("for bodies at and over the limit", async () => {
     const path = "/gotaskq.v1.JobService/GetJob";
     const max = 4 * 1024 * 1024;
     for (const isHttp2 of [true, false]) {
@@ -289,7 +290,7 @@ describe("the fast path answers as connect does", () => {
     }
   });
 
-  test("a job that is large, compressed where the client takes that", async () => {
+  test("for a large job, compressed where the client accepts that", async () => {
     const id = await newJob({ payloadKind: payload("x".repeat(20_000)) });
     const accept = { "accept-encoding": "gzip", "grpc-accept-encoding": "gzip", "connect-accept-encoding": "gzip" };
     for (const probe of watchProbes(id, { headers: accept, leaveAfter: 2 })) await compare(probe);
@@ -301,13 +302,13 @@ describe("the fast path answers as connect does", () => {
     }
   });
 
-  test("streams that end by themselves", async () => {
+  test("for streams that end by themselves", async () => {
     const id = await newJob();
     await paths.server.jobs.cancelJob({ id });
     for (const probe of watchProbes(id)) expect((await compare(probe)).body.length).toBeGreaterThan(0);
   });
 
-  test("streams that are refused", async () => {
+  test("for streams that are refused", async () => {
     for (const id of ["1", "", "abc"]) for (const probe of watchProbes(id)) await compare(probe);
     const bad = JobService.method.watchJobs.input;
     const message = create(bad, { queues: ["no-such-queue"], types: ["x".repeat(3000)], cursor: "abc" });
@@ -315,7 +316,7 @@ describe("the fast path answers as connect does", () => {
     for (const probe of probes) await compare(probe);
   });
 
-  test("streams whose deadline passes", async () => {
+  test("for streams whose deadline passes", async () => {
     const id = await newJob();
     for (const ms of [0, 30]) {
       const headers = { "connect-timeout-ms": String(ms), "grpc-timeout": `${ms}m` };
@@ -323,7 +324,7 @@ describe("the fast path answers as connect does", () => {
     }
   });
 
-  test("streams whose readers leave", async () => {
+  test("for streams whose readers leave", async () => {
     const id = await newJob();
     const before = [paths.fast.heard.length, paths.stock.heard.length];
     for (const probe of watchProbes(id, { leaveAfter: 1 })) {
@@ -334,7 +335,7 @@ describe("the fast path answers as connect does", () => {
     expect(paths.fast.heard.at(-1)).toBe("gotaskq.v1.JobService/WatchJob canceled");
   });
 
-  test("a stream more than the server may have", async () => {
+  test("for one stream more than the server may have", async () => {
     const full = await openTwoPaths(0);
     const id = (await full.server.jobs.createJob({ type: "echo" })).job?.id ?? "";
     for (const probe of watchProbes(id)) {
@@ -345,7 +346,7 @@ describe("the fast path answers as connect does", () => {
     await full.close();
   });
 
-  test("everything that happens to a job, to readers who come and go", async () => {
+  test("for everything that happens to a job, to readers who come and go", async () => {
     const id = await newJob({ type: "observed" });
     const watching = watchProbes(id).flatMap((probe) => [paths.fast.send(probe), paths.stock.send(probe)]);
     await eventually(async () => (openWatches() === watching.length ? true : undefined), "all watches");
@@ -362,7 +363,7 @@ describe("the fast path answers as connect does", () => {
     for (let at = 0; at < outcomes.length; at += 2) expect(outcomes[at]).toEqual(outcomes[at + 1]);
   });
 
-  test("a reader who stops for a while: a bounded part of what happens, and the end", async () => {
+  test("for a reader who stops for a while, who gets a bounded part of what happens, and the end", async () => {
     const changes = 150;
     const id = await newJob({ type: "slow", payloadKind: payload("x".repeat(200_000)) });
     const { workers } = paths.server;
@@ -386,7 +387,7 @@ describe("the fast path answers as connect does", () => {
   });
 });
 
-/** A reader that takes the first part of its answer, and the rest only once it is told to. */
+/** A client that reads the first part of its answer, and the rest only when it is told to. */
 function slowReader(url: string, id: string) {
   const headers = { "content-type": "application/connect+json" };
   const isOpen = signal();
@@ -417,7 +418,7 @@ function slowReader(url: string, id: string) {
   };
 }
 
-/** Watches open on both paths. */
+/** Returns the number of watches open on both paths. */
 function openWatches(): number {
   const changes = [...paths.fast.heard, ...paths.stock.heard].filter((line) => / -?1$/.test(line));
   return changes.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
@@ -427,7 +428,7 @@ async function noWatches(): Promise<void> {
   await eventually(async () => (openWatches() === 0 ? true : undefined), "the end of the streams");
 }
 
-/** As `compare`, for probes that are sent at the same time: what is heard is not looked at. */
+/** Like `compare`, for probes that are sent at the same time: what is counted and logged is not compared. */
 async function compareAlone(probe: Probe): Promise<void> {
   const [given, expected] = await Promise.all([paths.fast.send(probe), paths.stock.send(probe)]);
   expect(given).toEqual(expected);

@@ -19,7 +19,7 @@ const SERVICES = [JobService, QueueService, DlqService, WorkerService, ServerSer
 const METHODS: readonly DescMethod[] = SERVICES.flatMap(({ methods }) => methods);
 const RUNS = { numRuns: 250 };
 
-/** What a caller may be told that sends whatever comes to its mind. */
+/** The codes that a client may get that sends anything at all. */
 const FAIR_CODES = new Set([
   ...["INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "OUT_OF_RANGE", "RESOURCE_EXHAUSTED"],
   ...["UNIMPLEMENTED", "DEADLINE_EXCEEDED"],
@@ -43,7 +43,7 @@ afterAll(() => {
 });
 
 beforeEach(() => async () => {
-  // What fuzz may have done to this queue on the way.
+  // Fuzzing may have paused this queue.
   await server.queues.resumeQueue({ name: "default" });
   const paths = ["settings.max_concurrency", "settings.max_depth"];
   await server.queues.updateQueue({ queue: { name: "default" }, updateMask: { paths } });
@@ -54,16 +54,16 @@ beforeEach(() => async () => {
   expect(logger.lines.filter(({ level }) => level === "error")).toEqual([]);
 });
 
-/** Holds of every answer: it came, and shows nothing of the inside of the server. */
+/** Checks what holds for every answer: it came, and reveals nothing internal. */
 function expectClean({ status, body, headers, trailers }: Answer): void {
   expect(status).toBeGreaterThanOrEqual(200);
-  // 501 is what Connect says of an encoding that it does not know.
+  // 501 is what Connect answers for an unknown encoding.
   if (status !== 501) expect(status).toBeLessThan(500);
   const text = `${body}${JSON.stringify(headers)}${JSON.stringify(trailers)}`;
   for (const trace of ["    at ", "node_modules", ".ts:", ".js:"]) expect(text).not.toContain(trace);
 }
 
-/** Sends a body to a method, and checks the answer. A stream is ended by its deadline. */
+/** Sends a body to a method and checks the answer. A stream is ended by its deadline. */
 async function call(protocol: Protocol, method: DescMethod, body: Uint8Array): Promise<void> {
   const headers = { "content-type": protocol.contentType, "grpc-timeout": "20m", "connect-timeout-ms": "20" };
   const path = `/${method.parent.typeName}/${method.name}`;
@@ -82,7 +82,7 @@ const anyCall = fc.constantFrom(...fitting);
 const jsonCall = fc.constantFrom(...fitting.filter(({ protocol }) => protocol.isJson));
 const binaryCall = fc.constantFrom(...fitting.filter(({ protocol }) => !protocol.isJson));
 
-/** Values that are just inside or just outside of what some field takes. */
+/** Values just inside or just outside of what some field accepts. */
 const strange = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.constantFrom<unknown>(
@@ -126,7 +126,7 @@ const VALID = toBinary(
   }),
 );
 
-/** Bytes with some cut off, changed or put in. */
+/** Bytes with some of them cut off, changed or inserted. */
 function mutated(bytes: Uint8Array): fc.Arbitrary<Buffer> {
   const at = fc.nat(Math.max(0, bytes.length - 1));
   return fc.oneof(
@@ -142,8 +142,8 @@ function mutated(bytes: Uint8Array): fc.Arbitrary<Buffer> {
   );
 }
 
-describe("whatever a client sends, it gets a fair answer", () => {
-  test("random JSON", () =>
+describe("a client gets a fair answer", () => {
+  test("to random JSON", () =>
     fc.assert(
       fc.asyncProperty(jsonCall, fc.json({ maxDepth: 5 }), async ({ method, protocol }, json) => {
         await call(protocol, method, protocol.frame(json));
@@ -151,7 +151,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
       RUNS,
     ));
 
-  test("messages with strange values in real fields", () =>
+  test("to messages with strange values in real fields", () =>
     fc.assert(
       fc.asyncProperty(nearlyRight, async ([{ method, protocol }, message]) => {
         await call(protocol, method, protocol.frame(JSON.stringify(message)));
@@ -159,7 +159,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
       { numRuns: 600 },
     ));
 
-  test("random bytes in a frame", () =>
+  test("to random bytes in a frame", () =>
     fc.assert(
       fc.asyncProperty(anyCall, fc.uint8Array({ maxLength: 200 }), async ({ method, protocol }, bytes) => {
         await call(protocol, method, protocol.frame(bytes));
@@ -167,7 +167,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
       RUNS,
     ));
 
-  test("random bytes instead of a frame", () =>
+  test("to random bytes instead of a frame", () =>
     fc.assert(
       fc.asyncProperty(anyCall, fc.uint8Array({ maxLength: 50 }), async ({ method, protocol }, bytes) => {
         await call(protocol, method, bytes);
@@ -175,7 +175,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
       RUNS,
     ));
 
-  test("valid messages that were damaged", () =>
+  test("to valid messages that were damaged", () =>
     fc.assert(
       fc.asyncProperty(binaryCall, mutated(VALID), async ({ method, protocol }, bytes) => {
         await call(protocol, method, protocol.frame(bytes));
@@ -183,7 +183,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
       RUNS,
     ));
 
-  test("valid frames that were damaged", () =>
+  test("to valid frames that were damaged", () =>
     fc.assert(
       fc.asyncProperty(
         binaryCall.chain((chosen) => fc.tuple(fc.constant(chosen), mutated(chosen.protocol.frame(VALID)))),
@@ -195,7 +195,7 @@ describe("whatever a client sends, it gets a fair answer", () => {
     ));
 });
 
-describe("whatever a client asks for, it gets an answer", () => {
+describe("a client gets an answer to", () => {
   const path = fc.oneof(
     fc.constantFrom(...METHODS.map(({ parent, name }) => `/${parent.typeName}/${name}`)),
     fc.constantFrom("/", "/metrics", "/healthz", "//", "/gotaskq.v1.JobService/", "/gotaskq.v1.JobService/X", "/%00"),
@@ -262,7 +262,7 @@ describe("whatever a client asks for, it gets an answer", () => {
     }
   });
 
-  test("a header that is too large is refused as such", async () => {
+  test("a header that is too large, which refuses it as such", async () => {
     const path = "/gotaskq.v1.JobService/GetJob";
     const { status } = await http1(server.url, { path, headers: { "x-large": "x".repeat(1_000_000) } });
     expect(status).toBe(431);

@@ -15,7 +15,7 @@ beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** A payload nested so deep, as JSON text. */
+/** A payload nested to this depth, as JSON text. */
 function nestedText(depth: number, shape: Shape): string {
   const [open, close] = shape === "lists" ? ["[", "]"] : ['{"a":', "}"];
   return `${open.repeat(depth)}1${close.repeat(depth)}`;
@@ -29,7 +29,7 @@ function varint(value: number): number[] {
   }
 }
 
-/** A CreateJobRequest with a payload nested so deep, in binary; no library writes thousands of levels. */
+/** A CreateJobRequest with a payload nested to this depth, in binary; no library writes thousands of levels. */
 function nestedBinary(depth: number, shape: Shape): Buffer {
   const heads: Buffer[] = [];
   let length = 9;
@@ -55,7 +55,7 @@ function nestedBinary(depth: number, shape: Shape): Buffer {
   return Buffer.concat([...heads.reverse(), one]);
 }
 
-/** What comes of a new job with a payload nested so deep; undefined: it was created. */
+/** Creates a job with a payload nested to this depth. Resolves to the error; undefined: it was created. */
 async function refused(protocol: Protocol, depth: number, shape: Shape) {
   const message = protocol.isJson
     ? `{"type":"unknown-to-all","payload":${nestedText(depth, shape)}}`
@@ -96,7 +96,7 @@ describe.each(UNARY)("a payload over $name", (protocol) => {
   });
 });
 
-// The decoders of most languages stop at 100 nested messages, and a level of an object is up to three of them.
+// The decoders of most languages stop at 100 nested messages, and a level of an object takes up to three of them.
 test.each(TRANSPORTS)("a client over $name reads payloads that are nested as deep as the limit", async (kind) => {
   const { jobs } = server.connect(kind);
   for (const shape of SHAPES) {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** What the server says of a body, sent as it is. */
+/** What the server answers to a body that is sent as it is. */
 async function refusedBody(
   { contentType, send, errorOf }: Protocol,
   method: string,
@@ -39,7 +39,7 @@ async function refusedBody(
   return toRefusal(error);
 }
 
-/** What the server says of a message in a proper frame. */
+/** What the server answers to a message in a proper frame. */
 function refused(protocol: Protocol, method: string, message: Uint8Array | string, headers = {}): Promise<Refusal> {
   return refusedBody(protocol, method, protocol.frame(message), headers);
 }

@@ -22,7 +22,7 @@ const REQUEST = [
   BODY,
 ].join("\r\n");
 
-/** Bytes that follow no protocol; the same in every run. */
+/** Bytes of no protocol, the same in every run. */
 const NOISE = Buffer.alloc(4096, createHash("sha512").update("noise").digest());
 
 let server: TestServer;
@@ -31,7 +31,7 @@ beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** A connection that sends each byte by itself. */
+/** A connection that sends each byte separately. */
 function slowly(socket: Socket): Duplex {
   const slow = new Duplex({
     read: () => void socket.resume(),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ConfigError, readConfig } from "../../src/server/config.js";
 import { parseDuration } from "../../src/server/duration.js";
 
-/** The problems of an environment; fails when there is none. */
+/** Returns the problems of an environment; fails when there are none. */
 function problems(env: Record<string, string>): readonly string[] {
   try {
     readConfig(env);

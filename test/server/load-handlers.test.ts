@@ -10,7 +10,7 @@ const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));
 
 const load = (path: string) => loadHandlers(path, FIXTURES);
 
-/** Runs a handler that looks at neither its job nor its context. */
+/** Runs a handler that uses neither its job nor its context. */
 function run(handler: Handler | undefined): unknown {
   return (handler as (() => unknown) | undefined)?.();
 }

@@ -15,7 +15,7 @@ const RPC = "gotaskq.v1";
 
 let page: Exposition;
 
-/** Series of a name whose labels hold these. */
+/** Returns the series with this name whose labels include these. */
 function find(name: string, labels: Record<string, string> = {}): readonly Series[] {
   return page.series.filter(
     (series) => series.name === name && Object.entries(labels).every(([key, value]) => series.labels[key] === value),
@@ -129,7 +129,7 @@ describe("the page at /metrics", () => {
 describe("labels from users", () => {
   test("are bounded: of thousands of types and queues, most share one label", async () => {
     const server = await startTestServer({ NUM_WORKERS: "0" });
-    // One that is called so counts with the rest.
+    // A queue and a type that are really named "other" are counted with the rest.
     await server.engine.queues.create("other");
     await server.jobs.createJob({ queue: "other", type: "other" });
     for (let batch = 0; batch < 3; batch++) {

@@ -16,7 +16,7 @@ import { http1 } from "../support/wire.js";
 
 const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));
 
-/** A folder without a `.env` of anybody. */
+/** A folder without a `.env`. */
 let folder: string;
 
 beforeAll(async () => {
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What a process that ends by itself did. */
+/** Resolves to the exit code and output of a process that ends by itself. */
 async function outcome(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const text = { stdout: "", stderr: "" };
   child.stdout?.on("data", (chunk) => {
@@ -37,7 +37,7 @@ async function outcome(child: ChildProcess): Promise<{ code: number | null; stdo
   return { code: code as number | null, ...text };
 }
 
-/** The status that a probe of /healthz gets, on a connection of its own. */
+/** Returns the status of a request to /healthz, on a connection of its own. */
 async function health(url: string): Promise<number> {
   return (await http1(url, { method: "GET", path: "/healthz" })).status;
 }

@@ -2,7 +2,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { SeriesCounter, SeriesHistogram } from "../../src/server/series.js";
 
-/** Lines of a page in one order. */
+/** The lines of a page in a fixed order. */
 const linesOf = async (registry: Registry) => (await registry.metrics()).split("\n").sort();
 
 test("a counter is written as the library writes its own", async () => {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { within } from "./wait.js";
 
-/** What a command did. */
+/** The result of a command. */
 export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;

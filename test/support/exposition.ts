@@ -5,10 +5,10 @@ export interface Series {
   readonly value: number;
 }
 
-/** A metrics page, read strictly, and what is wrong with it: a small `promtool check metrics`. */
+/** A metrics page, parsed strictly, and what is wrong with it: a small `promtool check metrics`. */
 export interface Exposition {
   readonly series: readonly Series[];
-  /** Type by metric name. */
+  /** Types by the name of the metric. */
   readonly types: ReadonlyMap<string, string>;
   readonly problems: readonly string[];
 }
@@ -19,7 +19,7 @@ const SAMPLE = new RegExp(`^(${NAME})(?:\\{(.*)\\})? ([Nn]a[Nn]|[+-]?Inf|[-+]?[0
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
 const TYPES = new Set(["counter", "gauge", "histogram", "summary"]);
 
-/** Reads the text format of Prometheus. */
+/** Parses the text format of Prometheus. */
 export function readExposition(page: string): Exposition {
   const problems: string[] = [];
   const helps = new Set<string>();

@@ -6,7 +6,7 @@ interface Pending {
   readonly fire: () => void;
 }
 
-/** A clock that stands still until it is told to move. */
+/** A clock that stands still until a test advances it. */
 export class FakeClock implements Clock {
   #wall = Date.UTC(2026, 5, 1);
   #mono = 1000;
@@ -27,12 +27,12 @@ export class FakeClock implements Clock {
     return { cancel: () => this.#timers.delete(pending) };
   }
 
-  /** Pending timers. */
+  /** The number of pending timers. */
   get timers(): number {
     return this.#timers.size;
   }
 
-  /** Moves time on, firing what is due on the way, in order; promises settle in between. */
+  /** Advances the time and fires what becomes due, in order. Promises settle in between. */
   async advance(ms: number): Promise<void> {
     const end = this.#mono + ms;
     await settle();
@@ -54,7 +54,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets every promise that can settle without a timer or I/O do so. */
+/** Lets every promise settle that can do so without a timer or I/O. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }

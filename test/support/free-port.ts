@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * Below what systems hand out to outgoing connections: while a server on it is down, no connection can take the port,
+ * Below the ports that systems use for outgoing connections: while a server is down, no connection can take its port,
  * and no client that keeps calling can connect to itself.
  */
 const [FIRST, END] = [20_000, 32_000];
 
 const given = new Set<number>();
 
-/** A port of the loopback address that nobody listens on. Every call answers another one. */
+/** Returns a port of the loopback address on which nobody listens. Each call returns another one. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1000; tries++) {
     const port = randomInt(FIRST, END);

@@ -3,11 +3,11 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 
 /** A program that tests need. */
 export interface NeededProgram {
-  /** What is called. */
+  /** The command. */
   readonly command: string;
-  /** What it is called with to see whether it is there. Default: `--version`. */
+  /** Arguments of the call that checks whether the program is installed. Default: `--version`. */
   readonly args?: readonly string[];
-  /** The package of Debian and Ubuntu that has it. */
+  /** The package of Debian and Ubuntu that contains it. */
   readonly packageName: string;
   /** The system service that this package would start at once and at every boot. */
   readonly service?: string;
@@ -16,7 +16,10 @@ export interface NeededProgram {
 /** Debian's packages start no service while this file forbids it. */
 const POLICY = "/usr/sbin/policy-rc.d";
 
-/** Sees to it that a program is there: installs it by apt where that can be, or throws an error that says what is missing. */
+/**
+ * Makes sure that a program is installed: installs it with apt where that is possible. Throws an error that says what
+ * is missing otherwise.
+ */
 export function install({ command, args = ["--version"], packageName, service }: NeededProgram): void {
   if (runs(command, ...args)) return;
   if (process.getuid?.() === 0 && runs("apt-get", "--version")) {
@@ -24,7 +27,7 @@ export function install({ command, args = ["--version"], packageName, service }:
     const done = service === undefined ? () => {} : forbidServices();
     try {
       apt("install", "-q", "-y", "--no-install-recommends", packageName);
-      // A tool for tests must not turn into a service at the next boot.
+      // A tool for tests must not become a service at the next boot.
       if (service !== undefined) runs("update-rc.d", service, "disable");
     } finally {
       done();
@@ -35,7 +38,9 @@ export function install({ command, args = ["--version"], packageName, service }:
   }
 }
 
-/** Lets no package start a service, until the answer is called. A rule that the machine already has is left alone. */
+/**
+ * Forbids packages to start services until the returned function is called. A rule that exists already is left alone.
+ */
 function forbidServices(): () => void {
   if (existsSync(POLICY)) return () => {};
   writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });

@@ -1,8 +1,8 @@
 import { install } from "./install-package.js";
 
 /**
- * Runs before the tests that use Redis: installs Debian's redis-server where it can be, or says that it is missing.
- * Nothing is asked for when `GOTASKQ_TEST_REDIS_URL` names a server to use.
+ * Runs before the tests that use Redis: installs Debian's redis-server where that is possible, or says that it is
+ * missing. Does nothing when `GOTASKQ_TEST_REDIS_URL` names a server to use.
  */
 export function setup(): void {
   if (process.env.GOTASKQ_TEST_REDIS_URL) return;

@@ -3,7 +3,7 @@ import { createIdGenerator } from "../../src/model/ids.js";
 
 const ids = createIdGenerator({ now: () => Date.now() }, 7);
 
-/** A job as the engine would hand it to a backend. */
+/** A new job as the engine would pass it to a backend. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
   return {
     id: ids.next(),

@@ -18,7 +18,7 @@ import { Health } from "../../gen/health/v1/health_pb.js";
 
 const SERVICES = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
 
-/** Every type that a method of ours takes or answers. */
+/** Every message type that a method of ours takes or returns. */
 export const MESSAGES = SERVICES.flatMap(({ methods }) => methods.flatMap(({ input, output }) => [input, output]));
 
 const texts = fc.oneof(
@@ -59,7 +59,7 @@ function scalar(type: ScalarType): fc.Arbitrary<unknown> {
   }
 }
 
-/** Messages that JSON has rules for, which not every value of theirs keeps. */
+/** Messages with rules for their JSON form, which not every value satisfies. */
 const SPECIAL: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   "google.protobuf.Timestamp": fc.record({
     seconds: fc.oneof(fc.constant(1_780_000_000n), fc.bigInt({ min: -62_135_596_800n, max: 253_402_300_799n })),

@@ -4,15 +4,15 @@ import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import { type Answer, envelope, envelopes, http1, http2, type RawRequest } from "./wire.js";
 
-/** One way to put a message on the wire and to find the error in the answer. */
+/** One way to send a message and to find the error in the answer. */
 export interface Protocol {
   readonly name: string;
   readonly contentType: string;
   readonly isJson: boolean;
-  /** Whether it carries unary calls, or streams. */
+  /** Whether it carries unary calls, and whether streams. */
   readonly unary: boolean;
   readonly streams: boolean;
-  /** Puts a message, however wrong, into the frame that this protocol wants. */
+  /** Puts a message, however malformed, into the frame of this protocol. */
   readonly frame: (message: Uint8Array | string) => Buffer;
   readonly send: (url: string, request: RawRequest) => Promise<Answer>;
   /** The error of an answer; undefined when the call succeeded. */

@@ -2,20 +2,20 @@ import { freePort } from "./free-port.js";
 import { type RedisServer, type StartRedisOptions, startRedis } from "./redis-server.js";
 import { eventually } from "./wait.js";
 
-/** The hash slots of Redis Cluster. */
+/** The number of hash slots in Redis Cluster. */
 const SLOTS = 16_384;
 
-/** A real Redis Cluster of masters, each with its share of the slots, without replicas. */
+/** A real Redis Cluster of masters without replicas, each with its share of the slots. */
 export interface RedisCluster {
   readonly nodes: readonly RedisServer[];
-  /** Where each node listens, as ioredis takes it. */
+  /** Where each node listens, in the form of ioredis. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
   /** Ends all nodes for good. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a cluster of masters on free ports of the loopback address, and resolves once every node serves every slot. By
+ * Starts a cluster of masters on free ports of the loopback address, and resolves when every node serves every slot. By
  * default it keeps nothing on disk: a node that restarts comes back empty.
  */
 export async function startRedisCluster(
@@ -46,7 +46,7 @@ interface Node {
 }
 
 async function startNode(aof: StartRedisOptions["aof"]): Promise<Node> {
-  // By default the bus port is the port + 10,000, which nobody has asked whether it is free.
+  // By default the bus port is the port + 10,000, which may be in use.
   const busPort = await freePort();
   const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "2000"];
   const server = await startRedis({ port: true, args, ...(aof !== undefined && { aof }) });

@@ -3,16 +3,16 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { eventually, within } from "./wait.js";
 
-/** Where a Redis listens, as ioredis takes it. */
+/** Where a Redis listens, in the form of ioredis. */
 export type RedisAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /** A redis-server process that answers. */
 export interface RedisProcess {
   readonly pid: number;
   readonly isRunning: boolean;
-  /** Sends a signal; resolves at once, or, for one that ends it, once it has ended. */
+  /** Sends a signal. Resolves at once, or when the process has ended if the signal ends it. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Ends it in order (it saves what it saves at its end), frozen or not. Idempotent. */
+  /** Ends it in an orderly way, so that it saves its data if it is configured to, even if it is frozen. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -20,12 +20,12 @@ const ENDING: readonly NodeJS.Signals[] = ["SIGKILL", "SIGTERM", "SIGINT"];
 
 const running = new Set<ChildProcess>();
 
-// Whatever ends this process must leave no server behind.
+// No server may be left behind, whatever ends this process.
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts redis-server and resolves once it answers PING; rejects with what it printed when it ends instead. */
+/** Starts redis-server and resolves when it answers PING. Rejects with its output when it ends instead. */
 export async function startRedisProcess(args: readonly string[], address: RedisAddress): Promise<RedisProcess> {
   const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -54,7 +54,7 @@ export async function startRedisProcess(args: readonly string[], address: RedisA
     return true;
   };
   try {
-    // A failed connection is tried again; the end of the process is not.
+    // A failed connection is tried again, unless the process has ended.
     const ready = async () => answers().catch((error) => (isRunning() ? undefined : Promise.reject(error)));
     await Promise.race([failed, eventually(ready, `PONG of redis-server ${args.join(" ")}`)]);
   } catch (error) {
@@ -80,13 +80,13 @@ export async function startRedisProcess(args: readonly string[], address: RedisA
   };
 }
 
-/** Resolves when it answers PING on a new connection; a server that loads its data does not yet. */
+/** Resolves when a new connection answers PING. A server that is loading its data does not yet. */
 async function ping(address: RedisAddress): Promise<void> {
   const socket = connect({ ...address });
   try {
     socket.end("PING\r\n");
     const [answer] = await within(once(socket, "data"), "the answer to PING", 1000);
-    // A password is the test's own business.
+    // Passwords are up to the test.
     if (!/^(\+PONG|-NOAUTH)/.test(String(answer))) throw new Error(`PING was answered with ${answer}`);
   } finally {
     socket.on("error", () => {}).destroy();

@@ -6,25 +6,25 @@ const NAME = "gotaskq";
 
 /** A real master with one replica, watched by one Sentinel that decides alone. */
 export interface RedisSentinel {
-  /** What the master is called. */
+  /** The name of the master. */
   readonly name: string;
-  /** Where the Sentinel listens, as ioredis takes it. */
+  /** Where the Sentinel listens, in the form of ioredis. */
   readonly sentinels: readonly { readonly host: string; readonly port: number }[];
   readonly sentinel: RedisServer;
-  /** The master now. */
+  /** Returns the current master. */
   master(): RedisServer;
-  /** The other one. */
+  /** Returns the other one. */
   replica(): RedisServer;
   /**
-   * Makes the replica the master and resolves once it is. `kill` ends the master by SIGKILL; `ask` leaves it alive: it
-   * goes on to take writes, which are lost, until the Sentinel makes it a replica some ten seconds later.
+   * Makes the replica the master and resolves when it is. `kill` ends the old master by SIGKILL. `ask` leaves it alive:
+   * it still accepts writes, which are lost, until the Sentinel makes it a replica some ten seconds later.
    */
   failover(how?: "kill" | "ask"): Promise<void>;
   /** Ends all three for good. */
   stop(): Promise<void>;
 }
 
-/** Starts the three on free ports of the loopback address, and resolves once the Sentinel knows both others. */
+/** Starts the three on free ports of the loopback address, and resolves when the Sentinel knows both others. */
 export async function startSentinel(): Promise<RedisSentinel> {
   const started: RedisServer[] = [];
   const start = async (...args: Parameters<typeof startRedis>) => {
@@ -44,12 +44,12 @@ export async function startSentinel(): Promise<RedisSentinel> {
     await eventually(isLinked, "a replica that is linked to its master");
     await untilReplicated(master);
 
-    // A Sentinel looks for replicas when it starts and then every ten seconds: it is started last.
+    // The Sentinel is started last: it looks for replicas when it starts, and then only every ten seconds.
     const sentinel = await start({ port: true, args: ["--sentinel"], config: configFor(master) });
     const client = sentinel.client();
     const knowsReplica = async () => {
       const found = JSON.stringify(await client.call("SENTINEL", "REPLICAS", NAME));
-      // Neither down nor still unread: it could be chosen now.
+      // Neither down nor not yet read: the Sentinel could choose this replica now.
       return (/"flags"[,:]"slave"/.test(found) && /"master-link-status"[,:]"ok"/.test(found)) || undefined;
     };
     await eventually(knowsReplica, "a Sentinel that knows the replica");
@@ -92,7 +92,9 @@ async function replication(server: RedisServer): Promise<string> {
   }
 }
 
-/** A linked replica gets no writes before its first acknowledgement, up to a second later. */
+/**
+ * Resolves when the replica gets writes: a linked one gets none before its first acknowledgement, up to a second later.
+ */
 async function untilReplicated(master: RedisServer): Promise<void> {
   const client = master.client();
   await client.set("probe", "");
@@ -101,7 +103,7 @@ async function untilReplicated(master: RedisServer): Promise<void> {
   client.disconnect();
 }
 
-/** Whether it takes writes and the Sentinel sends clients to it. */
+/** Whether a server accepts writes and the Sentinel sends clients to it. */
 async function isMaster(sentinel: Redis, server: RedisServer): Promise<true | undefined> {
   const address = (await sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)) as string[];
   if (address[1] !== String(server.port)) return undefined;

@@ -6,36 +6,36 @@ import { Redis, type RedisOptions } from "ioredis";
 import { freePort } from "./free-port.js";
 import { type RedisAddress, type RedisProcess, startRedisProcess } from "./redis-process.js";
 
-/** How a Redis of a test is started. */
+/** Options of `startRedis`. */
 export interface StartRedisOptions {
-  /** On a free port of the loopback address. Default: on a unix socket. */
+  /** Listens on a free port of the loopback address. Default: on a unix socket. */
   readonly port?: boolean;
-  /** Writes an append-only file, with this `appendfsync`. Default: nothing is kept on disk. */
+  /** Writes an append-only file with this `appendfsync`. Default: nothing is kept on disk. */
   readonly aof?: "always" | "everysec" | "no";
-  /** More of its configuration, as in `["--maxmemory", "10mb"]`. */
+  /** More configuration, as in `["--maxmemory", "10mb"]`. */
   readonly args?: readonly string[];
-  /** Content of a configuration file, for what cannot be said by arguments (Sentinel rewrites its own). */
+  /** Content of a configuration file, for what arguments cannot express (Sentinel rewrites its own file). */
   readonly config?: string;
 }
 
 /** One command that took long. */
 export interface SlowCommand {
   readonly ms: number;
-  /** The command and its arguments, cut by Redis when there are many. */
+  /** The command and its arguments, which Redis cuts when there are many. */
   readonly command: readonly string[];
 }
 
 /** A Redis that a test uses, its own or not. */
 export interface UsableRedis {
-  /** As REDIS_URL takes it: `redis://127.0.0.1:port` or `unix:///path`. */
+  /** The URL for REDIS_URL: `redis://127.0.0.1:port` or `unix:///path`. */
   readonly url: string;
-  /** A new connection, closed with the server. What goes wrong on it is told by the commands alone. */
+  /** Opens a new connection, which is closed with the server. Its errors are seen only through its commands. */
   client(options?: RedisOptions): Redis;
-  /** Ends it for good: closes the connections, and ends the server and removes its folder when it is the test's own. */
+  /** Closes the connections for good. If the server is the test's own, ends it and removes its folder. */
   dispose(): Promise<void>;
 }
 
-/** A Redis of a test's own. */
+/** A Redis of the test's own. */
 export interface RedisServer extends UsableRedis {
   /** The unix socket; undefined on a port. */
   readonly path: string | undefined;
@@ -44,20 +44,20 @@ export interface RedisServer extends UsableRedis {
   readonly address: RedisAddress;
   /** Its data folder. */
   readonly dir: string;
-  /** Of the process that runs, or ran last. */
+  /** The id of the process that runs, or ran last. */
   readonly pid: number;
   readonly isRunning: boolean;
-  /** Sends a signal; resolves at once, or, for one that ends it, once it has ended. */
+  /** Sends a signal. Resolves at once, or when the process has ended if the signal ends it. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Ends the process in order; the data stay for a `restart`. Idempotent. */
+  /** Ends the process in an orderly way. The data stay for a `restart`. Idempotent. */
   stop(): Promise<void>;
-  /** Ends the process if it runs, and starts another one on the same data and address. */
+  /** Ends the process if it runs, and starts another one with the same data and address. */
   restart(): Promise<void>;
-  /** Commands since the start of the process that took longer than this; at least 1 ms. */
+  /** Returns the commands since the start of the process that took longer than `overMs`, which is at least 1. */
   slowlog(overMs: number): Promise<SlowCommand[]>;
 }
 
-/** What goes into the slow log, µs: enough to ask for anything from 1 ms. */
+/** Threshold of the slow log, µs: low enough for any `overMs` from 1 ms. */
 const SLOW_US = 1000;
 
 const open = new Set<UsableRedis>();
@@ -71,7 +71,7 @@ export async function disposeAllRedis(): Promise<void> {
   await Promise.all([...open].map((redis) => redis.dispose()));
 }
 
-/** Starts a redis-server of the caller's own and resolves once it answers. Ends with this process at the latest. */
+/** Starts a redis-server of the caller's own and resolves when it answers. It ends with this process at the latest. */
 export async function startRedis(options: StartRedisOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), "gotaskq-redis-"));
   folders.add(dir);
@@ -109,7 +109,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
     async dispose() {
       open.delete(server);
       connections.close();
-      // Nobody reads its data again, so it need not end in order.
+      // Nobody reads its data again, so that it need not save them.
       await current.kill("SIGKILL");
       await rm(dir, { recursive: true, force: true });
       folders.delete(dir);
@@ -120,8 +120,8 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
 }
 
 /**
- * A Redis for tests that need no power over it and keep to keys of their own: the one at `GOTASKQ_TEST_REDIS_URL` when
- * that is set, else one of the caller's own.
+ * Starts a Redis for tests that only use keys of their own and do not control the server: the one at
+ * `GOTASKQ_TEST_REDIS_URL` when that is set, otherwise one of the caller's own.
  */
 export async function startSharedRedis(options?: StartRedisOptions): Promise<UsableRedis> {
   const url = process.env.GOTASKQ_TEST_REDIS_URL;
@@ -139,7 +139,7 @@ export async function startSharedRedis(options?: StartRedisOptions): Promise<Usa
   return shared;
 }
 
-/** Another process may take a port between its choice and its use: then another one is tried. */
+/** Another process may take a port between its choice and its use. Then another port is tried. */
 async function startSomewhere(
   dir: string,
   options: StartRedisOptions,
@@ -158,7 +158,7 @@ async function startSomewhere(
 async function argumentsOf(dir: string, address: RedisAddress, options: StartRedisOptions): Promise<string[]> {
   const { aof, args = [], config } = options;
   const file = join(dir, "redis.conf");
-  // Written anew at a restart only by Redis itself: it may have changed it.
+  // At a restart the file is kept: Redis itself may have changed it.
   if (config !== undefined) await writeFile(file, config, { flag: "wx" }).catch(() => {});
   const where =
     "path" in address
@@ -175,7 +175,7 @@ function connectionsTo(where: string | RedisOptions): { open(options?: RedisOpti
   return {
     open(options = {}) {
       const client = typeof where === "string" ? new Redis(where, options) : new Redis({ ...where, ...options });
-      // Tests end servers under their connections; commands reject by themselves.
+      // Tests end servers while connections are open; the commands on them reject by themselves.
       client.on("error", () => {});
       clients.push(client);
       return client;

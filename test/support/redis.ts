@@ -1,8 +1,8 @@
 import { afterAll } from "vitest";
 import { disposeAllRedis } from "./redis-server.js";
 
-// What tests import: every Redis that a test file starts ends with it. Programs that are no tests import the files
-// below and dispose by themselves.
+// For tests: every Redis that a test file starts ends with that file. Programs that are not tests import the files
+// below and dispose of their servers themselves.
 afterAll(disposeAllRedis);
 
 export { type RedisCluster, startRedisCluster } from "./redis-cluster.js";

@@ -11,12 +11,12 @@ export function payload(json: JsonValue): { case: "payload"; value: Value } {
   return { case: "payload", value: fromJson(ValueSchema, json) };
 }
 
-/** The JSON of a payload or result that came back; undefined when it is none. */
+/** Returns the JSON of a payload or result; undefined when it is not JSON. */
 export function jsonOf(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | undefined {
   return kind.case === "payload" || kind.case === "result" ? toJson(ValueSchema, kind.value) : undefined;
 }
 
-/** The value, which must be there. */
+/** Returns the value, and fails when there is none. */
 export function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("expected a value, got undefined");
   return value;
@@ -24,7 +24,7 @@ export function present<T>(value: T | undefined): T {
 
 /** An error as a client sees it, with the names of the contract. */
 export interface Refusal {
-  /** As in NOT_FOUND. */
+  /** The code, as in NOT_FOUND. */
   readonly code: string;
   readonly message: string;
   readonly reason: string | undefined;
@@ -32,13 +32,13 @@ export interface Refusal {
   readonly metadata: Readonly<Record<string, string>>;
   /** The bad fields, in order. */
   readonly fields: readonly string[];
-  /** What is said of each. */
+  /** What is wrong with each of them. */
   readonly descriptions: readonly string[];
-  /** Ms of the RetryInfo. */
+  /** The delay of the RetryInfo, ms. */
   readonly retryMs: number | undefined;
 }
 
-/** What a call was refused with; fails when it was not. */
+/** Resolves to the error that a call was refused with; fails when it was not refused. */
 export async function refusal(call: Promise<unknown>): Promise<Refusal> {
   try {
     await within(call, "the answer to a call");
@@ -71,17 +71,17 @@ export function codeName(code: Code): string {
   return (Code[code] ?? String(code)).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 }
 
-/** Reads a stream message by message; every wait is bounded. */
+/** Reads a stream message by message. Every wait is bounded. */
 export interface Reader<T> {
-  /** The next message; fails when the stream has ended. */
+  /** Resolves to the next message; fails when the stream has ended. */
   next(): Promise<T>;
-  /** The messages up to the first that `isLast` accepts. */
+  /** Resolves to the messages up to and including the first that `isLast` accepts. */
   until(isLast: (message: T) => boolean): Promise<T[]>;
-  /** What is left, to the end of the stream. */
+  /** Resolves to the remaining messages, when the stream has ended. */
   rest(): Promise<T[]>;
 }
 
-/** Makes a reader of a stream. */
+/** Creates a reader of a stream. */
 export function reading<T>(stream: AsyncIterable<T>): Reader<T> {
   const iterator = stream[Symbol.asyncIterator]();
   const step = () => within(iterator.next(), "the next message of a stream");
@@ -105,7 +105,7 @@ export function reading<T>(stream: AsyncIterable<T>): Reader<T> {
   return reader;
 }
 
-/** A final job, once it is: by WatchJob. */
+/** Resolves to a job when it has ended, by WatchJob. */
 export async function finished({ jobs }: Pick<Clients, "jobs">, id: string): Promise<Job> {
   const messages = await reading(jobs.watchJob({ id })).rest();
   const last = messages.at(-1);
@@ -113,7 +113,7 @@ export async function finished({ jobs }: Pick<Clients, "jobs">, id: string): Pro
   return last.event.value;
 }
 
-/** Resolves once a job has this status, or had it: by WatchJob. */
+/** Resolves when a job has this status or has had it, by WatchJob. */
 export async function reaches({ jobs }: Pick<Clients, "jobs">, id: string, status: JobStatus): Promise<void> {
   const leave = new AbortController();
   const watch = reading(jobs.watchJob({ id }, { signal: leave.signal }));
@@ -121,7 +121,7 @@ export async function reaches({ jobs }: Pick<Clients, "jobs">, id: string, statu
   leave.abort();
 }
 
-/** Creates a job and answers its id. */
+/** Creates a job and returns its id. */
 export async function created(
   { jobs }: Pick<Clients, "jobs">,
   request: Parameters<Clients["jobs"]["createJob"]>[0],

@@ -11,9 +11,9 @@ const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url))
 export interface ServerProcess {
   readonly url: string;
   readonly child: ChildProcess;
-  /** What it has printed so far. */
+  /** Everything it has printed so far. */
   output(): string;
-  /** Sends a signal and answers the exit code. */
+  /** Sends a signal and resolves to the exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -23,7 +23,7 @@ afterEach(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Runs the built program with these variables and nothing of the caller's configuration. */
+/** Runs the built program with these environment variables and none of the caller's configuration. */
 export function spawnServer(env: Readonly<Record<string, string>>, cwd = process.cwd()): ChildProcess {
   if (!existsSync(MAIN)) throw new Error("the server is not built: run `npm run build`, or the tests by `npm test`");
   const child = spawn(process.execPath, [MAIN], {
@@ -36,7 +36,7 @@ export function spawnServer(env: Readonly<Record<string, string>>, cwd = process
   return child;
 }
 
-/** Starts a server process and resolves once it listens; rejects with what it printed when it ends instead. */
+/** Starts a server process and resolves when it listens. Rejects with its output when it ends instead. */
 export async function startServerProcess(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,

@@ -24,13 +24,13 @@ export interface Clients {
 /** A server on a free port of this machine, with clients over gRPC. */
 export interface TestServer extends Clients, Server {
   readonly port: number;
-  /** Clients over another transport. */
+  /** Returns clients over another transport. */
   connect(kind: TransportKind): Clients;
-  /** The page at /metrics. */
+  /** Returns the page at /metrics. */
   metrics(): Promise<string>;
 }
 
-/** Variables that a test sets instead of the defaults. */
+/** Environment variables that a test sets in place of the defaults. */
 export type TestEnvironment = Readonly<Record<string, string>>;
 
 const ofFile = new Set<TestServer>();
@@ -53,8 +53,8 @@ afterEach(async () => {
 afterAll(() => stopAll(ofFile));
 
 /**
- * Starts a real server in this process. One started in a test ends after it, one started in `beforeAll` after the file.
- * Running jobs are not waited for at the end, unless `SHUTDOWN_TIMEOUT` says so.
+ * Starts a real server in this process. One started in a test ends after that test, one started in `beforeAll` after
+ * the file. Running jobs are not waited for at its end unless `SHUTDOWN_TIMEOUT` is set.
  */
 export async function startTestServer(env: TestEnvironment = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
   const config = readConfig({ PORT: "0", SHUTDOWN_TIMEOUT: "0", ...env });
@@ -71,7 +71,7 @@ export async function startTestServer(env: TestEnvironment = {}, deps: Partial<S
   return testServer;
 }
 
-/** Clients of a server at this address. */
+/** Creates clients of a server at this address. */
 export function createClients(kind: TransportKind, url: string): Clients {
   const transport = kind.create(url);
   return {
@@ -84,7 +84,7 @@ export function createClients(kind: TransportKind, url: string): Clients {
   };
 }
 
-/** Creates a queue and answers its name. */
+/** Creates a queue and returns its name. */
 export async function newQueue({ queues }: Pick<Clients, "queues">, name: string): Promise<string> {
   await queues.createQueue({ name });
   return name;

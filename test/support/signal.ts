@@ -1,10 +1,10 @@
-/** Something one part of a test tells another. */
+/** An event that one part of a test reports to another. */
 export interface Signal {
   readonly fired: Promise<void>;
   fire(): void;
 }
 
-/** A signal that has not fired yet. */
+/** Creates a signal that has not fired yet. */
 export function signal(): Signal {
   let fire = () => {};
   const fired = new Promise<void>((resolve) => {

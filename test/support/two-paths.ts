@@ -8,39 +8,39 @@ import { startTestServer, type TestServer } from "./server.js";
 import { within } from "./wait.js";
 import type { Answer } from "./wire.js";
 
-/** A request to compare by. */
+/** A request that is sent on both paths. */
 export interface Probe {
   readonly isHttp2: boolean;
   readonly method: string;
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
-  /** Sent in pieces, one after the other. */
+  /** The body, sent piece by piece. */
   readonly body: readonly Uint8Array[];
-  /** The client leaves once it has had so many parts of the answer. */
+  /** The client leaves after this many parts of the answer. */
   readonly leaveAfter?: number;
 }
 
-/** What came of it, as far as it must be equal. */
+/** The result of a request, as far as it must be the same on both paths. */
 export interface Outcome {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly trailers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;
-  /** How the client's stream was ended, in HTTP/2. */
+  /** How the client's HTTP/2 stream was reset. */
   readonly reset: number;
 }
 
-/** One way to the services: what is heard there, and what it counts and logs. */
+/** One path to the services, with everything that is counted and logged on it. */
 export interface Path {
   readonly url: string;
-  /** Codes of ended calls and changes of open streams, as `method code`. */
+  /** The codes of ended calls and the changes of open streams, as `method code`. */
   readonly heard: string[];
   readonly log: readonly LogLine[];
   /** Sends a request. */
   send(probe: Probe): Promise<Outcome>;
 }
 
-/** Both ways to the services of one server, whose clock stands still. */
+/** Both paths to the services of one server, whose clock stands still. */
 export interface TwoPaths {
   readonly server: TestServer;
   readonly clock: FakeClock;
@@ -49,7 +49,7 @@ export interface TwoPaths {
   close(): Promise<void>;
 }
 
-/** Opens a port with the fast path and one without it, on one server. */
+/** Opens two ports of one server, one with the fast path and one without it. */
 export async function openTwoPaths(maxStreams = 1000): Promise<TwoPaths> {
   const clock = new FakeClock();
   const server = await startTestServer({ NUM_WORKERS: "0" }, { clock });
@@ -164,7 +164,7 @@ function sizeOf(body: readonly Uint8Array[]): number {
   return body.reduce((size, part) => size + part.byteLength, 0);
 }
 
-/** Headers without those that tell the time or how the body is cut up. */
+/** Returns the headers except those that contain the time or depend on how the body is split. */
 function comparable(headers: object): Readonly<Record<string, unknown>> {
   const unequal = new Set(["date", "content-length", "transfer-encoding", "connection", "keep-alive"]);
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !unequal.has(name)));

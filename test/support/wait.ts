@@ -1,7 +1,7 @@
 /** How long anything in these tests may take before it counts as hanging, ms. */
 export const PATIENCE_MS = 10_000;
 
-/** The promise, or a failure that says what never came: a hang becomes a message. */
+/** Returns the promise, or fails with a message that says what never came, instead of hanging. */
 export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -14,7 +14,10 @@ export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE
   }
 }
 
-/** Asks again until `check` answers something other than undefined; for what sends no signal when it is reached. */
+/**
+ * Calls `check` again and again until it returns something other than undefined. Only for states that send no signal
+ * when they are reached.
+ */
 export async function eventually<T>(check: () => Promise<T | undefined>, what: string, ms = PATIENCE_MS): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {

@@ -3,7 +3,7 @@ import { constants, type IncomingHttpHeaders as Http2Headers, connect as http2Co
 import { connect, type Socket } from "node:net";
 import { within } from "./wait.js";
 
-/** An answer as it came over the wire. */
+/** An answer as it was received. */
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders | Http2Headers;
@@ -11,7 +11,7 @@ export interface Answer {
   readonly body: Buffer;
 }
 
-/** A request as it goes over the wire. */
+/** A request as it is sent. */
 export interface RawRequest {
   readonly method?: string;
   readonly path: string;
@@ -19,7 +19,7 @@ export interface RawRequest {
   readonly body?: Uint8Array | string;
 }
 
-/** One request over HTTP/1.1, on a connection of its own. */
+/** Sends one request over HTTP/1.1 on a connection of its own. */
 export function http1(url: string, { method = "POST", path, headers, body }: RawRequest): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => {
     const { hostname, port } = new URL(url);
@@ -38,7 +38,7 @@ export function http1(url: string, { method = "POST", path, headers, body }: Raw
   return within(answer, `the answer to ${method} ${path}`);
 }
 
-/** One request over cleartext HTTP/2, on a connection of its own. */
+/** Sends one request over cleartext HTTP/2 on a connection of its own. */
 export function http2(url: string, { method = "POST", path, headers, body }: RawRequest): Promise<Answer> {
   const session = http2Connect(url);
   const answer = new Promise<Answer>((resolve, reject) => {
@@ -64,7 +64,7 @@ export function http2(url: string, { method = "POST", path, headers, body }: Raw
   return within(answer, `the answer to ${method} ${path}`).finally(() => session.destroy());
 }
 
-/** A message in the envelope of gRPC, gRPC-Web and Connect streams. */
+/** Puts a message into an envelope of gRPC, gRPC-Web or Connect streams. */
 export function envelope(message: Uint8Array | string, flags = 0): Buffer {
   const data = Buffer.from(message);
   const head = Buffer.alloc(5);
@@ -73,7 +73,7 @@ export function envelope(message: Uint8Array | string, flags = 0): Buffer {
   return Buffer.concat([head, data]);
 }
 
-/** The envelopes of a body: flags and content. */
+/** Splits a body into its envelopes: flags and content. */
 export function envelopes(body: Buffer): { readonly flags: number; readonly data: Buffer }[] {
   const found = [];
   for (let at = 0; at + 5 <= body.length; ) {
@@ -84,7 +84,7 @@ export function envelopes(body: Buffer): { readonly flags: number; readonly data
   return found;
 }
 
-/** An open TCP connection. Errors of it are no errors of the test: the server may cut it. */
+/** Opens a TCP connection. Its errors do not fail the test: the server may cut it. */
 export async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   socket.on("error", () => {});
@@ -92,7 +92,7 @@ export async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Sends bytes over a new TCP connection, then its end, and answers what came back before `enough` resolved. */
+/** Sends bytes over a new TCP connection, then its end. Returns what came back before `enough` resolved. */
 export async function poke(port: number, bytes: Uint8Array, enough: () => Promise<unknown>): Promise<Buffer> {
   const socket = await open(port);
   const chunks: Buffer[] = [];
@@ -102,7 +102,9 @@ export async function poke(port: number, bytes: Uint8Array, enough: () => Promis
   return Buffer.concat(chunks);
 }
 
-/** Sends bytes over a new TCP connection, then its end, and answers all that came back until the server closed. */
+/**
+ * Sends bytes over a new TCP connection, then its end. Returns everything that came back until the server closed it.
+ */
 export async function talk(port: number, bytes: Uint8Array | string): Promise<Buffer> {
   const socket = await open(port);
   const chunks: Buffer[] = [];

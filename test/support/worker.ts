@@ -4,18 +4,18 @@ import type { Clients } from "./server.js";
 
 type StreamRequest = Parameters<Clients["workers"]["streamJobs"]>[0];
 
-/** What a worker of the tests asks for, unless told otherwise. */
+/** What a test worker asks for by default. */
 export const WORKER = { worker: "test-worker", types: ["work"] };
 
 /** A worker's stream. */
 export interface WorkerStream extends Reader<StreamJobsResponse> {
-  /** The next lease; messages of other kinds before it are passed over. */
+  /** Resolves to the next lease; messages of other kinds before it are skipped. */
   nextLease(): Promise<Lease>;
-  /** The reader goes away. */
+  /** The worker leaves: its stream is aborted. */
   leave(): void;
 }
 
-/** Opens a stream, and resolves after its first two messages. */
+/** Opens a stream. Resolves after its first two messages. */
 export async function streamJobs(
   { workers }: Pick<Clients, "workers">,
   given: StreamRequest = {},
@@ -40,12 +40,12 @@ export function leaseOf({ event }: StreamJobsResponse): Lease {
   return event.value;
 }
 
-/** Names a lease. */
+/** The job id and lease token of a lease. */
 export function refOf({ job, leaseToken }: Lease): { jobId: string; leaseToken: string } {
   return { jobId: present(job).id, leaseToken };
 }
 
-/** The ids of what was leased. */
+/** The ids of leased jobs. */
 export function leasedIds(leases: readonly Lease[]): string[] {
   return leases.map((lease) => refOf(lease).jobId);
 }

@@ -10,7 +10,7 @@ import { jsonDecoderOf, readJson } from "../../src/wire/json-decoder.js";
 import { UnsupportedError } from "../../src/wire/unsupported-error.js";
 import { MESSAGES, messageOf } from "../support/messages.js";
 
-/** The message; undefined when it is left to the library. */
+/** Returns the message; undefined when it is left to the library. */
 function orUndefined(read: () => Message): Message | undefined {
   try {
     return read();
@@ -26,7 +26,7 @@ const isTooDeep = (text: string) => isDeeper(text, LIMITS.payloadDepth);
 const decodeJson = (desc: DescMessage, text: string) =>
   orUndefined(() => readJson(jsonDecoderOf(desc), Buffer.from(text), isTooDeep));
 
-/** What a message says, whatever it is made of. */
+/** What a message says, independent of its representation. */
 function contents(desc: DescMessage, message: Message): string {
   return Buffer.from(toBinary(desc, message)).toString("hex");
 }
@@ -37,7 +37,7 @@ const damage = fc.oneof(
   fc.record({ kind: fc.constant("double" as const), at: fc.constant(0), to: fc.constant(0) }),
 );
 
-/** Ways to say the same in other words, to say nothing, and to say it wrongly. */
+/** Parts that say the same in other words, say nothing, or are wrong. */
 const PARTS = [
   ...[
     "null",
@@ -103,7 +103,7 @@ describe.each(MESSAGES)("%s", (desc) => {
         if (harm?.kind === "cut") bytes = bytes.subarray(0, harm.at % (bytes.length + 1));
         if (harm?.kind === "double") bytes = Buffer.concat([bytes, bytes]);
         const given = decode(desc, bytes);
-        // It is never the one to read what the library refuses.
+        // The codec never reads what the library refuses.
         if (given !== undefined)
           expect(contents(desc, given)).toBe(contents(desc, fromBinary(desc, bytes, BINARY_OPTIONS)));
       }),
@@ -143,7 +143,7 @@ test.each([
 
 test.each([
   ...['{"type":"a","type":"b"}', '{"type":"a","payload":{"x":1,"x":1}}', '{"type":"a","payload":[{"x":1,"x" :1}]}'],
-  // One name stands twice, and a text or a lonely colon makes up for it.
+  // One name occurs twice, and a text or a colon on its own makes up for it in the count.
   ...[
     '{"type":"a","payload":{"x":"\\":","x":1}}',
     '{"type" :"a","payload":{"x":1,"x":2}}',

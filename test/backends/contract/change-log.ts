@@ -21,7 +21,7 @@ import {
   ref,
 } from "./support.js";
 
-/** The log of all changes, and that the listener hears the same. */
+/** The log of all changes, and that the listener hears the same changes. */
 export function describeChangeLog(open: Open): void {
   describe("the change log", () => {
     test("has each step of a life once, as the job was then, with revisions that grow by one", async () => {
@@ -67,7 +67,7 @@ export function describeChangeLog(open: Open): void {
       const opened = await open();
       const { backend } = opened;
       const id = await addOne(backend, { payload: '{"a":1}', backoff: { baseDelayMs: 0, maxDelayMs: 0 } });
-      /** Answers what `act` does, which is one step. */
+      /** Returns the changes that `act` makes, which must be one step. */
       const step = async <T>(act: () => Promise<T>): Promise<T> => {
         const [before, cursor] = [await jobOf(backend, id), await backend.head()];
         const answer = await act();

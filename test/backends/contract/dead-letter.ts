@@ -27,7 +27,7 @@ import {
 
 const ORDERS: readonly ListDeadQuery["order"][] = ["NEWEST", "OLDEST"];
 
-/** Lets `count` jobs die, a second apart; answers their ids. */
+/** Lets `count` jobs die, a second apart. Returns their ids. */
 async function addDeads({ backend, advance }: OpenedBackend, count: number, type = "doomed"): Promise<string[]> {
   const ids: string[] = [];
   for (let at = 0; at < count; at++) {
@@ -101,7 +101,7 @@ export function describeDeadLetter(open: Open): void {
         const page = await backend.listDead({ queue: "default", limit: 3, order, after });
         listed.push(...page.jobs.map(({ id }) => id));
         after = page.next;
-        // The last one seen and one that comes later leave; a new one dies.
+        // The last one listed and a later one leave; a new one dies.
         if (turn === 0) await backend.replay([inOrder[2] ?? "", inOrder[5] ?? ""]);
         if (turn === 1) await backend.remove([inOrder[4] ?? ""], ["DEAD"]);
         if (turn++ < 2) await addDeads(opened, 1, "other");

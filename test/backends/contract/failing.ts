@@ -15,7 +15,7 @@ import {
   statsOf,
 } from "./support.js";
 
-/** Lets the next job fail; answers how long it then has to wait, ms, and the settlement. */
+/** Lets the next job fail. Returns the ms that it then waits, and the settlement. */
 async function failNext(opened: OpenedBackend, given: Partial<Failure> = {}) {
   const { backend } = opened;
   const leased = await leaseOne(backend);

@@ -23,7 +23,7 @@ type Settle = "complete" | "fail" | "release";
 
 const SETTLES: readonly Settle[] = ["complete", "fail", "release"];
 
-/** Writes one settlement of a kind. */
+/** Settles a lease in one of the possible ways. */
 async function settle(backend: Backend, kind: Settle, given: LeaseRef): Promise<Outcome> {
   if (kind === "complete") return only(await backend.complete([{ ...given, result: '"late"' }])).outcome;
   if (kind === "release") return only(await backend.release([given])).outcome;

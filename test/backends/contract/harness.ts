@@ -1,41 +1,41 @@
 import { onTestFinished } from "vitest";
 import type { Backend, BackendListener, BackendOptions, Change, ChangeBatch } from "../../../src/core/backend.js";
 
-/** What a test may set of the backend it opens. */
+/** Options of a backend that a test opens. */
 export interface ContractOptions extends BackendOptions {
-  /** Changes that are surely kept in the change log; a backend may keep some hundreds more. */
+  /** The number of changes that the change log keeps at least; a backend may keep some hundreds more. */
   readonly changeLogSize: number;
 }
 
-/** A backend that a test has for itself: started, with nothing in it but the default queue. */
+/** A started backend that only this test uses. It contains nothing but the default queue. */
 export interface OpenedBackend {
   readonly backend: Backend;
   /** What its listener was told. */
   readonly heard: Recorder;
   /**
-   * How far the time of the backend may creep ahead of what `advance` told it in the course of one test, ms: 0 when it
-   * stands still in between. Must be below 100.
+   * How far the time of the backend may run ahead of what `advance` set in the course of one test, ms. 0 when it stands
+   * still in between; always below 100.
    */
   readonly slackMs: number;
   /** The time of the backend, ms since 1970. */
   now(): Promise<number>;
-  /** Moves the time of the backend on; calls no `tick`. */
+  /** Advances the time of the backend; does not call `tick`. */
   advance(ms: number): Promise<void>;
-  /** Resolves when the listener was told all that the operations answered so far have done. */
+  /** Resolves when the listener has been told everything that the operations answered so far have done. */
   settled(): Promise<void>;
-  /** Stops the backend and lets go of everything; idempotent. */
+  /** Stops the backend and releases everything it uses. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Makes backends of one kind for the contract suite. `tick` must be called by nobody but the tests. */
+/** Opens backends of one kind for the contract suite. Only the tests may call `tick`. */
 export interface BackendHarness {
   open(options?: Partial<ContractOptions>): Promise<OpenedBackend>;
 }
 
-/** Opens a backend for the running test; it is closed at the end of the test. */
+/** Opens a backend for the running test, which is closed at the end of the test. */
 export type Open = (options?: Partial<ContractOptions>) => Promise<OpenedBackend>;
 
-/** Opens backends of this harness for tests. */
+/** Returns the function that opens backends of this harness. */
 export function openWith(harness: BackendHarness): Open {
   return async (options) => {
     const opened = await harness.open(options);
@@ -44,7 +44,7 @@ export function openWith(harness: BackendHarness): Open {
   };
 }
 
-/** What a listener was told, since the last `clear`. */
+/** Records what a listener is told, since the last `clear`. */
 export class Recorder implements BackendListener {
   changesHeard: Change[] = [];
   /** Names of queues, in the order of the calls. */
@@ -71,7 +71,7 @@ export class Recorder implements BackendListener {
     this.queuesHeard++;
   }
 
-  /** Resolves when `ready` was called for this name, which is then forgotten. */
+  /** Resolves when `ready` has been called for this queue, and forgets that call. */
   async heardReady(name: string): Promise<void> {
     while (!this.readyHeard.includes(name)) {
       await new Promise<void>((resolve) => {

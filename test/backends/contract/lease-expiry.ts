@@ -25,8 +25,8 @@ import {
 const LATE_MS = 1000;
 
 /**
- * Does what the maintenance of a server does, calling `tick` when the backend said so and at no other time, until
- * `isOver`. Answers how long that took.
+ * Does what the maintenance of a server does until `isOver`: calls `tick` when the backend has asked for it and at no
+ * other time. Returns how long that took, ms.
  */
 async function maintain({ backend, heard, advance, settled }: OpenedBackend, isOver: () => Promise<boolean>) {
   await settled();
@@ -44,7 +44,7 @@ async function maintain({ backend, heard, advance, settled }: OpenedBackend, isO
   throw new Error("it never came to an end");
 }
 
-/** The end of leases that nobody extended. */
+/** Leases that nobody extends. */
 export function describeLeaseExpiry(open: Open): void {
   describe("a lease that ran out", () => {
     test("gives the job back: no retry used, one lost lease more, same priority and place", async () => {

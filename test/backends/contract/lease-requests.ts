@@ -81,7 +81,7 @@ export function describeLeaseRequests(open: Open): void {
       expect(ids(await asked(backend, "r"))).toEqual([third.job.id]);
       await backend.release([ref(third)]);
       const anew = await asked(backend, "r", { max: 9 });
-      // The one that was released, at its old place, and the one that was never leased.
+      // The released one, at its old place, and the one that was never leased.
       expect(ids(anew)).toEqual([jobs[2], jobs[3]]);
       expect(tokens(anew)).not.toContain(third.token);
     });

@@ -18,7 +18,7 @@ import {
   statsOf,
 } from "./support.js";
 
-/** Handing out jobs: what a lease says, limits, paused and unknown queues. */
+/** Leasing jobs: what a lease contains, limits, paused and unknown queues. */
 export function describeLeasing(open: Open): void {
   describe("lease", () => {
     test("a leased job is RUNNING and says who runs it, since when, and which delivery it is", async () => {
@@ -112,7 +112,7 @@ export function describeLeasing(open: Open): void {
   });
 
   describe("max_concurrency", () => {
-    /** A queue with this limit and a backlog, and as many leases of it as it gives. */
+    /** Creates a queue with this limit and a backlog, and leases as many jobs as the limit allows. */
     async function limited({ backend }: OpenedBackend, maxConcurrency: number): Promise<readonly Lease[]> {
       await createQueue(backend, "limited", { maxConcurrency });
       await add(backend, ...Array.from({ length: 10 }, () => ({ queue: "limited" })));

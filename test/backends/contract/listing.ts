@@ -5,7 +5,7 @@ import { add, addDead, addDone, addOne, createQueue, expectRefused, jobOf, lease
 
 const ALL: ListQuery = { queue: "default", statuses: [], limit: 100 };
 
-/** Reading jobs: by id, and page by page. */
+/** Reading jobs, by id and page by page. */
 export function describeListing(open: Open): void {
   describe("get", () => {
     test("answers in order, undefined where there is no job", async () => {

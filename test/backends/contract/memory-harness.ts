@@ -2,7 +2,7 @@ import { createMemoryBackend } from "../../../src/backends/memory/memory-backend
 import { FakeClock } from "../../support/fake-clock.js";
 import { type BackendHarness, Recorder } from "./harness.js";
 
-/** Memory backends whose time stands still but for `advance`. */
+/** Memory backends whose time stands still except for `advance`. */
 export const memoryHarness: BackendHarness = {
   async open(options) {
     const clock = new FakeClock();
@@ -15,14 +15,14 @@ export const memoryHarness: BackendHarness = {
       slackMs: 0,
       now: async () => clock.now(),
       advance: (ms) => clock.advance(ms),
-      // The listener is called before an operation answers.
+      // The listener is called before an operation resolves.
       settled: async () => {},
       close: () => backend.stop(),
     };
   },
 };
 
-/** Numbers from 0 to 1 that are the same in every run. */
+/** Returns numbers from 0 to 1, the same in every run. */
 function seeded(): () => number {
   let state = 0.42;
   return () => {

@@ -3,7 +3,7 @@ import type { JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering } from "../../../src/model/queue.js";
 
-/** The queues of a model run: one of each ordering, and one with limits. */
+/** The queues of a model run: one with each ordering, and one with limits. */
 export const QUEUES = ["default", "timed", "narrow"] as const;
 
 /** The types of its jobs. */
@@ -15,21 +15,24 @@ export interface JobPlan {
   readonly type: string;
   readonly priority: number;
   readonly maxRetries: number;
-  /** When it is ready, ms from now; a time in the past is set as such. */
+  /** When it is ready, ms from now. A time in the past is passed on as such. */
   readonly inMs: number;
   readonly requestId: string | undefined;
 }
 
 /**
- * Which lease a write names: the n-th (from the latest, round and round) of those that are current, of all that ever
- * were, or the job of one of them with the token of another.
+ * Which lease a settlement names: the n-th from the latest, modulo their number, of the current leases, or of all
+ * leases there ever were, or the job of one lease with the token of another.
  */
 export interface LeaseChoice {
   readonly from: "current" | "ever" | "mixed";
   readonly nth: number;
 }
 
-/** Which jobs: the n-th, from the latest, of all that are in this state; without one, of all that ever were. */
+/**
+ * Which jobs: the n-th from the latest, modulo their number, of all in this status; without a status, of all there ever
+ * were.
+ */
 export interface JobChoice {
   readonly status: JobStatus | undefined;
   readonly nth: number;
@@ -74,14 +77,14 @@ export type CommandOf<K extends Command["kind"]> = Extract<Command, { readonly k
 /** Settings of one run. */
 export interface RunPlan {
   readonly commands: readonly Command[];
-  /** Finished jobs kept in a queue. */
+  /** Finished jobs that are kept per queue. */
   readonly maxCompletedJobs: number;
-  /** Whether the figures of the queues are looked at after each step: looking must change nothing. */
+  /** Whether the figures of the queues are read after each step, which must change nothing. */
   readonly watchFigures: boolean;
 }
 
-// Backends whose time does not stand still creep ahead by less than 100 ms a run. All times are whole multiples of
-// 200 ms apart, so that this decides nothing.
+// Backends whose time does not stand still run ahead by less than 100 ms per run. All times differ by multiples of 200
+// ms, so that this decides nothing.
 const SECOND = 1000;
 
 const queue = fc.constantFrom(...QUEUES);
@@ -190,7 +193,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 /** Any run of up to 60 commands. */
 export const runPlan: fc.Arbitrary<RunPlan> = fc.record({
-  // Without a bias to short ones; one that fails is made as short as can be.
+  // Not biased towards short runs; a run that fails is shrunk as far as possible.
   commands: fc.noBias(fc.array(command, { maxLength: 60, size: "max" })),
   maxCompletedJobs: fc.constantFrom(2, 1000),
   watchFigures: fc.boolean(),

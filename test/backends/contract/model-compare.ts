@@ -8,23 +8,23 @@ import { pages, readAll } from "./support.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Expects two answers to be the same; fast when they are. */
+/** Expects two answers to be equal; fast when they are. */
 export function same<T>(actual: T, expected: T): void {
   if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
 }
 
-/** Expects two durations to be the same but for the slack of the backend. */
+/** Expects two durations to be equal within the slack of the backend. */
 export function near(actual: number | undefined, expected: number, slackMs: number): void {
   if (actual === undefined || Math.abs(actual - expected) > slackMs) expect(actual).toBe(expected);
 }
 
-/** Expects a job to be as in the model, which takes over its times, where they are within the slack. */
+/** Expects a job to be as in the model. The model takes over its times where they are within the slack. */
 export function compareJob({ slackMs }: OpenedBackend, actual: Job, expected: ModelJob | undefined): void {
   if (expected !== undefined) align(expected.job, actual, slackMs);
   same(actual, expected?.job);
 }
 
-/** Compares all jobs there ever were; the model forgets the finished ones that the backend forgot, if it may. */
+/** Compares all jobs there ever were. The model forgets the finished ones that the backend has forgotten, if it may. */
 export async function compareJobs(opened: OpenedBackend, model: NaiveModel): Promise<void> {
   const jobs = await opened.backend.get(model.all.map(({ job }) => job.id));
   const forgotten = model.all.filter((expected, at) => !expected.gone && jobs[at] === undefined);
@@ -76,7 +76,9 @@ export async function compareListings({ backend }: OpenedBackend, model: NaiveMo
   }
 }
 
-/** Compares the change log from here on with the histories of all jobs, and what the listener heard with the log. */
+/**
+ * Compares the change log from this cursor on with the histories of all jobs, and what the listener heard with the log.
+ */
 export async function compareLog(opened: OpenedBackend, model: NaiveModel, start: string): Promise<void> {
   const { changes } = await readAll(opened.backend, start);
   for (const { job, history } of model.all) {
@@ -96,7 +98,7 @@ export async function compareLog(opened: OpenedBackend, model: NaiveModel, start
     model.all.map(({ history }) => history.length).reduce((sum, length) => sum + length, 0),
   );
   await opened.settled();
-  // Each queue has an order of its own; what is heard of two queues at the same time may come in either order.
+  // Each queue has an order of its own. Changes of two queues at the same time may be heard in either order.
   for (const queue of model.queues.keys()) {
     const ofQueue = (change: Change) => change.queue === queue;
     same(opened.heard.changesHeard.filter(ofQueue), changes.filter(ofQueue));
@@ -106,7 +108,7 @@ export async function compareLog(opened: OpenedBackend, model: NaiveModel, start
 
 const TIMES = ["createdAt", "updatedAt", "runAfter", "startedAt", "finishedAt"] as const;
 
-/** Takes over what the model cannot know: times within the slack, and the words for a lost lease. */
+/** Takes over what the model cannot know: times within the slack, and the error text of a lost lease. */
 function align(expected: Mutable<Partial<Job>>, actual: Partial<Job>, slackMs: number): void {
   for (const field of TIMES) expected[field] = within(actual[field], expected[field], slackMs);
   if (isLost(expected.error, actual.error)) expected.error = actual.error;

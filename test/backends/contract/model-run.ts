@@ -12,14 +12,14 @@ import { tickAll } from "./support.js";
 /** How late the end of a lease may be noticed, ms. */
 const LATE_MS = 1000;
 
-/** One run: gives each command to a backend and to the model, and compares what they answer and what came of it. */
+/** One run: gives each command to a backend and to the model, and compares their answers and the state afterwards. */
 export class ModelRun {
   readonly #opened: OpenedBackend;
   readonly #model: NaiveModel;
   readonly #reached: Set<string>;
   /** Every lease there was. */
   readonly #leases: LeaseRef[] = [];
-  // The ids of a run get longer on the way.
+  // The ids get longer in the course of a run.
   #lastId = 99_999_999_999_999_960n;
   readonly #steps: { readonly [K in Command["kind"]]: (command: CommandOf<K>) => Promise<void> } = {
     enqueue: (command) => this.#enqueue(command),
@@ -38,14 +38,14 @@ export class ModelRun {
     pass: (command) => this.#pass(command),
   };
 
-  /** `reached` is told what the run came by, so that a test can see that runs come by everything. */
+  /** `reached` collects the situations of the run, so that a test can check that all situations occur. */
   constructor(opened: OpenedBackend, model: NaiveModel, reached: Set<string>) {
     this.#opened = opened;
     this.#model = model;
     this.#reached = reached;
   }
 
-  /** Takes one step and compares its answer and all jobs. */
+  /** Runs one command and compares its answer and all jobs. */
   async step<K extends Command["kind"]>(command: CommandOf<K>): Promise<void> {
     this.#model.now = await this.#opened.now();
     const { kind } = command as { kind: K };
@@ -174,7 +174,7 @@ export class ModelRun {
     expect(ticks.at(-1)?.nextInMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(this.#latestTickMs());
   }
 
-  /** In how many ms the next tick must be, at the latest. */
+  /** The ms until the next tick must happen, at the latest. */
   #latestTickMs(): number {
     const { all, now } = this.#model;
     const dues = all.map(({ job, gone, leaseUntil }) => {
@@ -196,7 +196,7 @@ export class ModelRun {
       const mayBeForgotten = found !== undefined && this.#model.mayForget(found);
       const { outcome, applied } = settle(item);
       const answer = answers[at];
-      // A job that was finished before may be forgotten as soon as the next one is.
+      // A job that was finished before may be forgotten as soon as the next one is finished.
       if (mayBeForgotten && answer?.outcome === "LEASE_LOST") continue;
       const durationMs = answer?.applied?.durationMs ?? 0;
       same(answer, applied === undefined ? { outcome } : { outcome, applied: { ...applied, durationMs } });
@@ -232,12 +232,13 @@ export class ModelRun {
     for (const reason of reasons) this.#reached.add(reason);
   }
 
-  /** The leases that are meant; none where there are none of that kind. */
+  /** The chosen leases; none when there are none of that kind. */
   #chosen<T extends LeaseChoice, U>(choices: readonly T[], make: (ref: LeaseRef, choice: T, at: number) => U): U[] {
     const current = this.#leases.filter(({ jobId, token }) => this.#model.find(jobId)?.token === token);
     return choices.flatMap((choice, at) => {
       const ref = nth(choice.from === "current" ? current : this.#leases, choice.nth);
-      // Of the same queue: a backend may look for the job where its token says, after the others of the call.
+      // Of the same queue: a backend may look for the job in the queue that its token names, after the others of the
+      // call.
       const queueOf = (id: string | undefined) => this.#model.all.find(({ job }) => job.id === id)?.job.queue;
       const others = this.#leases.filter(({ jobId }) => queueOf(jobId) === queueOf(ref?.jobId));
       const other = nth(others, choice.nth + 1);
@@ -255,7 +256,7 @@ export class ModelRun {
   }
 }
 
-/** The n-th from the end, round and round. */
+/** The n-th from the end, modulo the length. */
 function nth<T>(items: readonly T[], at: number): T | undefined {
   return items.length === 0 ? undefined : items[items.length - 1 - (at % items.length)];
 }

@@ -7,7 +7,7 @@ import { ModelRun } from "./model-run.js";
 import { NaiveModel } from "./naive-model.js";
 import { createQueue, queueOf } from "./support.js";
 
-/** What runs must come by, all together, for the comparison to mean anything. */
+/** Situations that must occur in the runs, all together, for the comparison to mean anything. */
 const MUST_REACH = [
   ...["created", "deduplicated", "reordered"],
   ...["complete APPLIED DONE", "complete ALREADY_APPLIED", "complete LEASE_LOST", "complete CANCELED"],
@@ -20,7 +20,7 @@ const MUST_REACH = [
   ...["QUEUE_FULL", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
 ];
 
-/** Random sequences of operations, compared with the naive model step by step. A failure names its seed. */
+/** Compares random sequences of operations with the naive model step by step. A failure prints its seed. */
 export function describeModel(harness: BackendHarness, numRuns: number): void {
   describe("any sequence of operations", () => {
     test("answers and leaves behind what the naive model does", async () => {

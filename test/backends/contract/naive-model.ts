@@ -18,10 +18,10 @@ import type { QueueSettings, QueueStats } from "../../../src/model/queue.js";
 import { naiveOrder } from "./naive-order.js";
 import { changeOf } from "./support.js";
 
-/** Stands for what a backend says of a lost lease, in its own words. */
+/** Stands for the error text of a lost lease, which each backend words in its own way. */
 export const LOST = "(the words of the backend)";
 
-/** A job as it should be, and what is known beside it. */
+/** A job as it should be, and what else is known about it. */
 export interface ModelJob {
   readonly job: { -readonly [K in keyof Job]: Job[K] };
   readonly requestId: string | undefined;
@@ -36,14 +36,17 @@ export interface ModelJob {
   gone: boolean;
 }
 
-/** The contract once more: plain lists, looked through from end to end each time. Nothing is shared with a backend. */
+/**
+ * The contract implemented a second time, with plain lists that are scanned from end to end. It shares nothing with a
+ * backend.
+ */
 export class NaiveModel {
-  /** Ms since 1970; the tests move it. */
+  /** Ms since 1970; set by the tests. */
   now = 0;
-  /** All that ever were, in the order of creation. */
+  /** All jobs there ever were, in the order of creation. */
   readonly all: ModelJob[] = [];
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
-  /** Jobs that ever became DONE, by queue. */
+  /** How many jobs of each queue have ever become DONE. */
   readonly completed = new Map<string, number>();
   readonly #options: BackendOptions;
 
@@ -55,12 +58,12 @@ export class NaiveModel {
     return this.all.find(({ job, gone }) => job.id === id && !gone);
   }
 
-  /** The jobs of a queue in these states. */
+  /** The jobs of a queue in these statuses. */
   inQueue(queue: string, ...statuses: readonly JobStatus[]): ModelJob[] {
     return this.all.filter(({ job, gone }) => !gone && job.queue === queue && statuses.includes(job.status));
   }
 
-  /** Why these jobs cannot be created; any of the reasons will do. */
+  /** Why these jobs cannot be created; each of the reasons is right. */
   refuses(jobs: readonly NewJob[]): ErrorReason[] {
     const reasons = new Set<ErrorReason>();
     for (const [name, { settings }] of this.queues) {
@@ -159,7 +162,7 @@ export class NaiveModel {
     return { outcome: cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: found.leaseUntil - this.now };
   }
 
-  /** Answers why not, if it is refused. */
+  /** Returns the reason if it is refused. */
   cancel(id: string): ErrorReason | undefined {
     const found = this.find(id);
     if (found === undefined) return "JOB_NOT_FOUND";
@@ -188,14 +191,14 @@ export class NaiveModel {
     return { outcome: "APPLIED", job };
   }
 
-  /** Answers how many. */
+  /** Returns how many jobs it deleted. */
   purge(queue: string): number {
     const waiting = this.inQueue(queue, "PENDING");
     for (const found of waiting) this.#delete(found);
     return waiting.length;
   }
 
-  /** Ends the leases that ran out. */
+  /** Ends the leases that have expired. */
   tick(): LostLease[] {
     const late = this.all.filter(({ job, gone, leaseUntil }) => {
       return !gone && job.status === "RUNNING" && leaseUntil <= this.now;
@@ -212,7 +215,10 @@ export class NaiveModel {
     });
   }
 
-  /** Whether a finished job is too old, or not among the latest of its queue. Of one moment, any may be the latest. */
+  /**
+   * Whether a finished job is too old, or not among the latest of its queue. Of jobs that finished at the same time,
+   * any may count as the latest.
+   */
   mayForget({ job, gone }: ModelJob): boolean {
     if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
     const endOf = (each: Job) => each.finishedAt ?? 0;
@@ -222,7 +228,7 @@ export class NaiveModel {
     );
   }
 
-  /** Whether a tick left finished jobs behind that it should have forgotten. */
+  /** Whether a tick has kept finished jobs that it should have forgotten. */
   keepsTooMuch(queue: string): boolean {
     const finished = this.inQueue(queue, "DONE", "CANCELED");
     const { completeJobTtlMs, maxCompletedJobs } = this.#options;

@@ -5,7 +5,10 @@ const KEYS: Readonly<Record<QueueOrdering, readonly (keyof ReadyKey)[]>> = {
   RUN_AFTER: ["runAfter", "priority", "createdAt", "id"],
 };
 
-/** The order of ready jobs once more, in the plainest way, so that the tests do not fast on the code they test. */
+/**
+ * The order of ready jobs, implemented a second time in the plainest way, so that the tests do not rest on the code
+ * they test.
+ */
 export function naiveOrder(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey): number {
   for (const key of KEYS[ordering]) {
     const difference = BigInt(a[key]) - BigInt(b[key]);

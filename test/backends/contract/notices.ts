@@ -17,7 +17,7 @@ import {
   tickAll,
 } from "./support.js";
 
-/** What the listener hears while `act` runs. */
+/** Returns what the listener hears while `act` runs. */
 async function during({ heard, settled }: OpenedBackend, act: () => Promise<unknown>) {
   await settled();
   heard.clear();
@@ -26,7 +26,7 @@ async function during({ heard, settled }: OpenedBackend, act: () => Promise<unkn
   return { ready: new Set(heard.readyHeard), dueMs: Math.min(...heard.dueHeard) };
 }
 
-/** When workers are woken, and when maintenance is asked for. Nobody polls: what is not told is not done. */
+/** When workers are woken and when maintenance is asked for. Nobody polls: what is not announced is not done. */
 export function describeNotices(open: Open): void {
   describe("the listener hears that jobs of a queue may be ready", () => {
     test("when one is created, and not when it is to wait", async () => {

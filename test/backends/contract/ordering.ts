@@ -24,7 +24,7 @@ const PAST = 1_700_000_000_000;
 
 const ORDERINGS: readonly QueueOrdering[] = ["PRIORITY", "RUN_AFTER"];
 
-/** In which order ready jobs are handed out. */
+/** The order in which ready jobs are leased. */
 export function describeOrdering(open: Open, harness: BackendHarness): void {
   describe("the order of ready jobs", () => {
     test("PRIORITY: highest priority, then earliest start time, creation, id", async () => {
@@ -173,7 +173,7 @@ export function describeOrdering(open: Open, harness: BackendHarness): void {
         }
         const leases = await lease(backend, { max: 4 });
         expect(leases.map(({ job }) => job.id)).toEqual(ids.slice(0, 4));
-        // The first and the third are released, the others are lost.
+        // The first and the third are released; the leases of the others expire.
         await backend.release([leases[2], leases[0]].flatMap((given) => (given ? [ref(given)] : [])));
         await passTime(opened, LEASE_MS);
         const late = await addOne(backend);

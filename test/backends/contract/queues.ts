@@ -24,7 +24,7 @@ import {
 
 const EMPTY = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 };
 
-/** One job in each place a job can be: its id by that place. */
+/** Creates one job in each state that a figure of the queue counts. Returns the ids by state. */
 async function oneOfEach({ backend }: OpenedBackend, queue: string) {
   const dead = await addDead(backend, { queue, requestId: "dead" });
   const finished = await addDone(backend, { queue, requestId: "done" });
@@ -37,7 +37,7 @@ async function oneOfEach({ backend }: OpenedBackend, queue: string) {
   return { leased, ids: { dead, finished, canceled, running, ready, scheduled } };
 }
 
-/** Queues: creation, settings, pausing, emptying, deletion, figures. */
+/** Queues: creation, settings, pausing, purging, deletion, figures. */
 export function describeQueues(open: Open): void {
   describe("queues", () => {
     test("the default queue is there from the start", async () => {

@@ -9,26 +9,26 @@ import { type BackendHarness, Recorder } from "./harness.js";
 let count = 0;
 let marks = 0;
 
-/** Time stands still, but what waits for Redis itself waits in earnest. */
+/** A clock that stands still, but with real timers for everything that waits for Redis itself. */
 function withRealTimers(clock: Clock): Clock {
   const { setTimer } = createSystemClock();
   return { now: () => clock.now(), monotonic: () => clock.monotonic(), setTimer };
 }
 
-/** Lua that reads the time from a key of the queue: the time of a test stands still but for `advance`. */
+/** Lua that reads the time from a key of the queue, as the time of a test stands still except for `advance`. */
 const LUA_CLOCK = `return tonumber(redis.call('GET', base .. 'time') or 0)`;
 
-/** What the harness does to the Redis of its backends. */
+/** What the harness needs of the Redis under its backends. */
 export interface HarnessRedis {
   readonly url: string;
   set(key: string, value: string): Promise<unknown>;
-  /** Publish on the channel; one for each node, for only the messages of a node are in order. */
+  /** Functions that publish on a channel, one per node: only the messages of one node are in order. */
   readonly publishers: readonly ((channel: string, message: string) => Promise<unknown>)[];
-  /** Deletes all keys that begin so. */
+  /** Deletes all keys with this prefix. */
   clear(prefix: string): Promise<void>;
 }
 
-/** What the harness needs of one server. */
+/** Returns what the harness needs of a single server. */
 export function oneServer({ url, client }: UsableRedis): HarnessRedis {
   const admin = client();
   return {
@@ -42,14 +42,14 @@ export function oneServer({ url, client }: UsableRedis): HarnessRedis {
   };
 }
 
-/** Redis backends with keys of their own on this Redis, whose time stands still but for `advance`. */
+/** Redis backends on this Redis, each with keys of its own, whose time stands still except for `advance`. */
 export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
   return {
     async open({ changeLogSize = 100_000, ...options } = {}) {
       const { url, set, publishers, clear } = redis();
       const prefix = `test-${process.pid}-${count++}`;
       const clock = new FakeClock();
-      // A script touches one slot: each queue has a clock of its own, and all show the same.
+      // A script touches only one slot, so each queue has a clock of its own; all show the same time.
       const queues = new Set(["default"]);
       const setTime = () =>
         Promise.all([...queues].map((queue) => set(`${prefix}:{${queue}}:time`, String(clock.now()))));
@@ -80,7 +80,7 @@ export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
           await clock.advance(ms);
           await setTime();
         },
-        // The channel is in order: what is heard after this message was sent before it.
+        // The channel is in order: when this message is heard, everything sent before it was heard too.
         async settled() {
           for (const publish of publishers) {
             const mark = `-mark-${marks++}`;

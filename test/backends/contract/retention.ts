@@ -16,7 +16,7 @@ import {
   tickAll,
 } from "./support.js";
 
-/** Finishes `count` jobs a second apart, by turns DONE and CANCELED; answers their ids. */
+/** Finishes `count` jobs a second apart, alternately DONE and CANCELED. Returns their ids. */
 async function finishSome({ backend, advance }: OpenedBackend, count: number, queue = "default"): Promise<string[]> {
   const ids: string[] = [];
   for (let at = 0; at < count; at++) {

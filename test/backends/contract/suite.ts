@@ -17,7 +17,7 @@ import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
 
-/** What every backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
+/** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
 export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
   const open = openWith(harness);
   describe(`the ${name} backend`, () => {

@@ -16,24 +16,24 @@ import { DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings, type QueueStats
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 
-/** Length of the leases that `lease` asks for unless told otherwise, ms. */
+/** Length of the leases that `lease` asks for by default, ms. */
 export const LEASE_MS = 10_000;
 
 /** More calls than any loop of a test needs. */
 const MANY = 1000;
 
-/** Creates one job per given part; answers their ids in order. */
+/** Creates one job per argument. Returns their ids in order. */
 export async function add(backend: Backend, ...given: readonly Partial<NewJob>[]): Promise<string[]> {
   const results = await backend.enqueue(given.map((part) => newJob(part)));
   return results.map(({ id }) => id);
 }
 
-/** Creates one job; answers its id. */
+/** Creates one job and returns its id. */
 export async function addOne(backend: Backend, given: Partial<NewJob> = {}): Promise<string> {
   return only(await add(backend, given));
 }
 
-/** Leases from the default queue, type `echo`, up to 1000 jobs, unless told otherwise. */
+/** Leases from the default queue, type `echo`, up to 1000 jobs by default. */
 export function lease(backend: Backend, given: Partial<LeaseRequest> = {}): Promise<readonly Lease[]> {
   return backend.lease({
     queues: ["default"],
@@ -50,12 +50,12 @@ export async function leaseOne(backend: Backend, given: Partial<LeaseRequest> = 
   return only(await lease(backend, { max: 1, ...given }));
 }
 
-/** The ids of what a lease call gives, in order. */
+/** Leases jobs and returns their ids in order. */
 export async function leasedIds(backend: Backend, given: Partial<LeaseRequest> = {}): Promise<string[]> {
   return (await lease(backend, given)).map(({ job }) => job.id);
 }
 
-/** Names a lease. */
+/** The job id and token of a lease. */
 export function ref({ job, token }: Lease): LeaseRef {
   return { jobId: job.id, token };
 }
@@ -65,7 +65,7 @@ export function done(given: Lease, result?: Payload) {
   return { ...ref(given), result };
 }
 
-/** A failure of a lease, retried by the backoff without jitter. */
+/** A failure of a lease that is retried after the backoff, without jitter. */
 export function failed(given: Lease, error = "it broke") {
   return { ...ref(given), error, retry: "DEFAULT" as const, jitter: 0 };
 }
@@ -75,7 +75,7 @@ export function fatal(given: Lease, error = "it broke for good") {
   return { ...ref(given), error, retry: "NEVER" as const, jitter: 0 };
 }
 
-/** Creates a job and lets it die; answers its id. */
+/** Creates a job and lets it die. Returns its id. */
 export async function addDead(backend: Backend, given: Partial<NewJob> = {}, error?: string): Promise<string> {
   const id = await addOne(backend, { type: "doomed", ...given });
   const queue = given.queue ?? "default";
@@ -85,7 +85,7 @@ export async function addDead(backend: Backend, given: Partial<NewJob> = {}, err
   return id;
 }
 
-/** Creates a job and completes it; answers its id. */
+/** Creates a job and completes it. Returns its id. */
 export async function addDone(backend: Backend, given: Partial<NewJob> = {}): Promise<string> {
   const id = await addOne(backend, { type: "easy", ...given });
   const queue = given.queue ?? "default";
@@ -95,40 +95,40 @@ export async function addDone(backend: Backend, given: Partial<NewJob> = {}): Pr
   return id;
 }
 
-/** A job that must exist. */
+/** Returns a job that must exist. */
 export async function jobOf(backend: Backend, id: string): Promise<Job> {
   const [job] = await backend.get([id]);
   if (job === undefined) throw new Error(`job ${id} is gone`);
   return job;
 }
 
-/** The statuses of jobs; "-" for one that is gone. */
+/** Returns the statuses of jobs; "-" for one that does not exist. */
 export async function statuses(backend: Backend, ids: readonly string[]): Promise<string[]> {
   return (await backend.get(ids)).map((job) => job?.status ?? "-");
 }
 
-/** The figures of a queue that must exist. */
+/** Returns the figures of a queue that must exist. */
 export async function statsOf(backend: Backend, name = "default"): Promise<QueueStats> {
   return (await queueOf(backend, name)).stats;
 }
 
-/** A queue that must exist. */
+/** Returns a queue that must exist. */
 export async function queueOf(backend: Backend, name: string): Promise<Queue> {
   return only(await backend.queues([name]));
 }
 
-/** Creates a queue with the default settings but for these. */
+/** Creates a queue with the default settings, except for those given. */
 export function createQueue(backend: Backend, name: string, settings: Partial<QueueSettings> = {}): Promise<Queue> {
   return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...settings });
 }
 
-/** Lets time pass and does what is due, as the maintenance of a server does. */
+/** Advances the time and does what is due, as the maintenance of a server does. */
 export async function passTime({ backend, advance }: OpenedBackend, ms: number): Promise<void> {
   await advance(ms);
   await tickAll(backend);
 }
 
-/** Ticks until nothing more is due at once; answers what each call answered. */
+/** Ticks until nothing more is due at once. Returns the result of each tick. */
 export async function tickAll(backend: Backend) {
   for (let results = [], turn = 0; turn < MANY; turn++) {
     const result = await backend.tick();
@@ -138,7 +138,7 @@ export async function tickAll(backend: Backend) {
   throw new Error("tick asks to be called again for ever");
 }
 
-/** Everything in the change log after a cursor, and the last page. */
+/** Returns everything in the change log after a cursor, and the last page. */
 export async function readAll(backend: Backend, from: string, filter: ChangeFilter = {}, limit = 100) {
   const entries: ChangePage["entries"][number][] = [];
   for (let cursor = from, turn = 0; turn < MANY; turn++) {
@@ -151,7 +151,7 @@ export async function readAll(backend: Backend, from: string, filter: ChangeFilt
   throw new Error("the change log has no end");
 }
 
-/** The changes of one job after a cursor. */
+/** Returns the changes of one job after a cursor. */
 export async function changesOf(backend: Backend, id: string, from: string): Promise<Change[]> {
   return (await readAll(backend, from)).changes.filter((change) => change.jobId === id);
 }
@@ -162,7 +162,7 @@ export function changeOf(job: Job): Change {
   return { ...shown, jobId: id, deleted: false };
 }
 
-/** The ids of all pages of a listing. */
+/** Returns the ids of all pages of a listing. */
 export async function pages(read: (after: string | undefined) => Promise<ListPage>): Promise<string[]> {
   const ids: string[] = [];
   let after: string | undefined;
@@ -180,7 +180,7 @@ export async function expectRefused(call: Promise<unknown>, reason: ErrorReason)
   await expect(call).rejects.toMatchObject({ name: "TaskQueueError", reason });
 }
 
-/** Expects that nothing visible happens: no change is logged and these jobs stay as they are. */
+/** Expects that `act` changes nothing visible: no change is logged, and these jobs stay as they are. */
 export async function expectUntouched(backend: Backend, ids: readonly string[], act: () => Promise<void>) {
   const cursor = await backend.head();
   const before = await backend.get(ids);
@@ -195,7 +195,7 @@ export function expectAbout(actual: number | undefined, expected: number, { slac
   expect(actual).toBeLessThanOrEqual(expected + slackMs);
 }
 
-/** The one item of a list. */
+/** Returns the only item of a list. */
 export function only<T>(items: readonly T[]): T {
   expect(items).toHaveLength(1);
   return items[0] as T;

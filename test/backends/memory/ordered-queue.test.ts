@@ -11,7 +11,7 @@ interface Item {
 const byKey = (a: Item, b: Item) => a.key - b.key;
 const byKeyThenOrder = (a: Item, b: Item) => byKey(a, b) || a.order - b.order;
 
-/** A queue beside the plainest one: an array that is sorted anew each time. */
+/** A queue, and the plainest model of it: an array that is sorted anew each time. */
 function pair(compare: (a: Item, b: Item) => number) {
   const queue = new OrderedQueue<Item>(compare, (item) => item.live);
   const plain: Item[] = [];
@@ -35,7 +35,7 @@ function pair(compare: (a: Item, b: Item) => number) {
   };
 }
 
-/** Takes everything out. */
+/** Pops everything. */
 function drain(queue: OrderedQueue<Item>): Item[] {
   const items: Item[] = [];
   for (let item = queue.pop(); item !== undefined; item = queue.pop()) items.push(item);
@@ -45,7 +45,7 @@ function drain(queue: OrderedQueue<Item>): Item[] {
 const command = fc.oneof(
   {
     weight: 6,
-    // Mostly in order, as in the backend: a key is the count so far and some more.
+    // Mostly in order, as in the backend: a key is the count so far plus a random number.
     arbitrary: fc.record({ kind: fc.constant("push" as const), ahead: fc.integer({ min: -50, max: 30 }) }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("pop" as const) }) },
@@ -124,7 +124,7 @@ describe("OrderedQueue", () => {
     }
     checks = 0;
     expect(queue.peek()).toBe(items[900]);
-    // Had none been swept out, every one of the 900 would be passed over now.
+    // Had none been swept out, all 900 would be checked now.
     expect(checks).toBeLessThan(300);
     expect(queue.size).toBe(100);
     expect([...queue]).toEqual(items.slice(900));

@@ -34,7 +34,7 @@ describe("SortedIndex", () => {
             const item = { key, live: true };
             index.insert(item);
             plain.push(item);
-            // Stable: items of one key stay in the order in which they came.
+            // A stable sort: items with the same key keep the order in which they were inserted.
             plain.sort(byKey);
           };
           const discard = (nth: number) => {
@@ -98,7 +98,7 @@ describe("SortedIndex", () => {
     }
     checks = 0;
     expect([...index.ascending()]).toEqual(items.slice(0, 100));
-    // Had none been swept out, all 1000 would be looked at.
+    // Had none been swept out, all 1000 would be checked.
     expect(checks).toBeLessThan(300);
     expect(index.size).toBe(100);
   });

@@ -8,7 +8,7 @@ import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";
 import { newPrefix } from "./support/open.js";
 
-/** Longest that a caller waits for an answer while Redis is away, ms. */
+/** Longest time that a caller waits for an answer while Redis is away, ms. */
 const ANSWER_MS = 2000;
 
 const AWAY = { code: "UNAVAILABLE", reason: "BACKEND_UNAVAILABLE", domain: "gotaskq" };
@@ -18,7 +18,7 @@ function startOn(redis: RedisServer, env: TestEnvironment = {}, handlers?: Handl
   return startTestServer(all, handlers === undefined ? {} : { handlers });
 }
 
-/** What a call is refused with, in the time that a caller may have to wait. */
+/** Resolves to the error of a call, which must come within the time that a caller may have to wait. */
 function refusedInTime(call: Promise<unknown>): Promise<Refusal> {
   return within(refusal(call), "a refusal", ANSWER_MS);
 }
@@ -29,7 +29,7 @@ async function health(server: TestServer): Promise<{ code: number; status: strin
   return { code: response.status, status };
 }
 
-/** Resolves once /healthz says so. */
+/** Resolves when /healthz reports this status. */
 async function untilHealth(server: TestServer, status: "SERVING" | "NOT_SERVING"): Promise<void> {
   const check = async () => ((await health(server)).status === status ? true : undefined);
   await eventually(check, `the server to be ${status}`);
@@ -157,7 +157,7 @@ describe("while Redis takes calls and does not answer", () => {
     const server = await startOn(redis, { NUM_WORKERS: "0" });
     await created(server, { type: "echo" });
     await redis.kill("SIGSTOP");
-    // One after the other: those that come while another one waits must not wait for it first.
+    // One after the other: a call that comes while another one waits must not have to wait for that one first.
     const calls: Promise<Refusal>[] = [];
     for (let n = 0; n < 12; n++) {
       calls.push(refusedInTime(server.jobs.createJob({ type: "echo" })));
@@ -207,7 +207,7 @@ describe("when Redis comes back without its data", () => {
     }
   });
 
-  test("as after FLUSHALL, where no connection breaks: at the next create", async () => {
+  test("as after FLUSHALL, where no connection breaks, they are made anew at the next create", async () => {
     const redis = await startRedis();
     const admin = redis.client();
     const server = await startOn(redis, { QUEUES: "mail" });
@@ -225,7 +225,7 @@ describe("when Redis comes back without its data", () => {
     expect(await finished(server, await created(server, { queue: "mail", type: "echo" }))).toMatchObject({
       status: JobStatus.DONE,
     });
-    // Positions in the logs that were lost are too old; a new watch shows nothing of them.
+    // Cursors into the lost logs are too old; a new watch shows nothing of what was lost.
     expect(await refusal(reading(server.jobs.watchJobs({ cursor: old.cursor })).rest())).toMatchObject({
       reason: "WATCH_COMPACTED",
     });
@@ -286,7 +286,7 @@ describe("Redis forgets or refuses a little", () => {
       queue: { name: "default", settings: { weight: 5 } },
       updateMask: { paths: ["settings.weight"] },
     });
-    // A break in the connection must not keep it from going on.
+    // A broken connection must not keep it from going on.
     await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     const second = await startOn(redis, env, { later: () => {} });
     expect(await finished(second, other)).toMatchObject({ status: JobStatus.DONE });
@@ -302,7 +302,7 @@ describe("Redis forgets or refuses a little", () => {
       const admin = redis.client();
       const prefix = newPrefix();
       const server = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "0" });
-      // An answer to a lease that is lost costs the length of the lease.
+      // When the answer to a lease is lost, the job waits for the length of the lease.
       const worker = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "4", LEASE_DURATION: "1s" });
       const leave = new AbortController();
       const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));

@@ -23,7 +23,7 @@ beforeAll(async () => {
       const client = node.client();
       return (channel: string, message: string) => client.publish(channel, message);
     }),
-    // It ends with this file.
+    // Not needed: the cluster ends with this file.
     clear: async () => {},
   };
 });
@@ -32,7 +32,7 @@ afterAll(() => admin.disconnect());
 const harness = createRedisHarness(() => redis);
 const open = openWith(harness);
 
-// Every operation is in the model; the topics are those where queues in several slots make a difference.
+// The model covers every operation. These topics are those where queues in several slots make a difference.
 describe("the Redis Cluster backend", () => {
   describeEnqueue(open);
   describeQueues(open);

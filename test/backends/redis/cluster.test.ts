@@ -23,13 +23,13 @@ afterAll(() => {
   for (const client of clients) client.disconnect();
 });
 
-/** Which node has a queue. */
+/** Returns the number of the node that has a queue. */
 async function nodeOf(prefix: string, queue: string): Promise<number> {
   const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:m`));
   return Math.floor(slot / Math.ceil(SLOTS / cluster.nodes.length));
 }
 
-/** A name for a queue on each node, by node. */
+/** Returns the name of a queue on each node, by node. */
 async function queueOnEachNode(prefix: string): Promise<string[]> {
   const names: string[] = [];
   for (let n = 0; names.filter(Boolean).length < cluster.nodes.length; n++) {
@@ -58,7 +58,7 @@ describe("on a cluster of three masters", () => {
       const leased = await leaseOne(two, { queues: [queue] });
       expect(only(await one.complete([done(leased)])).outcome).toBe("APPLIED");
     }
-    // All or nothing, though no step touches two queues.
+    // All or nothing, although no step touches two queues.
     const unknown = add(one, { queue: queues[0] as string }, { queue: "unknown" });
     await expect(unknown).rejects.toMatchObject({ reason: "QUEUE_NOT_FOUND" });
     expect(only(await one.queues([queues[0] as string])).stats).toMatchObject({ ready: 1, done: 1 });
@@ -123,7 +123,7 @@ describe("on a cluster of three masters", () => {
       const leave = new AbortController();
       const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
       await changes.next();
-      // Not the one that has the list of queues.
+      // Not the node that has the list of queues.
       const registry = await nodeOf(prefix, "*");
       const gone = [0, 1, 2].find((node) => node !== registry) as number;
       const node = present(cluster.nodes[gone]);

@@ -11,10 +11,10 @@ import { GRPC } from "../../support/transports.js";
 import { eventually, within } from "../../support/wait.js";
 import { newPrefix } from "./support/open.js";
 
-/** The shortest there is, ms. */
+/** The shortest lease there is, ms. */
 const LEASE_MS = 1000;
 
-/** How long after the end of a lease its job runs elsewhere, ms, at the latest. */
+/** How long after the end of a lease its job must run elsewhere, ms, at the latest. */
 const LATE_MS = 1000;
 
 let redis: RedisServer;
@@ -30,7 +30,7 @@ function environment() {
   return { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: newPrefix(), LEASE_DURATION: `${LEASE_MS}ms` };
 }
 
-/** A server process that runs this job, and nobody else does. */
+/** Starts a server process that runs a job which no other server runs. */
 async function withRunningJob(env: Readonly<Record<string, string>>, ms: number) {
   const server: ServerProcess = await startServerProcess({ ...env, NUM_WORKERS: "3" }, folder);
   const clients = createClients(GRPC, server.url);
@@ -50,7 +50,7 @@ describe("a server that is gone", () => {
     expect(job.attemptErrors).toHaveLength(1);
   });
 
-  test("and the only one that had swept: another one takes that over too", async () => {
+  test("and was the only one that swept: another one takes that over too", async () => {
     const env = environment();
     const { server, id } = await withRunningJob(env, 60_000);
     const clients = createClients(GRPC, server.url);
@@ -75,7 +75,7 @@ describe("a server that is gone", () => {
     const clients = createClients(GRPC, server.url);
     const next = await created(clients, { type: "sleep", payloadKind: payload({ ms: 1 }) });
     expect(await finished(other, next)).toMatchObject({ status: JobStatus.DONE });
-    // The record is that of the other one, whatever the frozen one tried.
+    // The other server's result stands, whatever the frozen one tried.
     expect(present((await other.jobs.getJob({ id })).job)).toEqual(job);
     const counted = async () => {
       const page = await (await fetch(`${server.url}/metrics`)).text();

@@ -16,12 +16,12 @@ beforeEach(async () => {
   proxy = await startProxy(redis.port ?? 0);
   const prefix = newPrefix();
   ({ backend: witness } = await openBackend({ url: redis.url, prefix }));
-  // The scripts are known to Redis: the first answer is that of the work, not that a script is missing.
+  // Redis has the scripts already, so that the first answer is that of the work, and not that a script is missing.
   await witness.remove([await addDone(witness)], ["DONE"]);
   ({ backend } = await openBackend({ url: `redis://127.0.0.1:${proxy.port}`, prefix }));
 });
 
-describe("what Redis did before the connection broke is done once", () => {
+describe("what Redis did before the connection broke is done once:", () => {
   test.each([
     ["a create", {}],
     ["a create with a request id", { requestId: "r" }],

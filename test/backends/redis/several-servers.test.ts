@@ -18,7 +18,7 @@ beforeAll(async () => {
   redis = await startRedis();
 });
 
-/** The place of a new test on the Redis of this file. */
+/** Sets and returns `at`: the URL of this file's Redis and a new prefix, for one test. */
 function place() {
   at = { url: redis.url, prefix: newPrefix() };
   return at;
@@ -117,7 +117,7 @@ describe("several servers on one Redis", () => {
         if (change.status === "DONE" && ++finished === jobs) return;
       }
     })();
-    // It watches once it has its first position.
+    // The watch is established when it has its first position.
     await watcher.backend.head();
     const ids = await Promise.all(
       Array.from({ length: jobs }, async (_, n) => {
@@ -232,7 +232,7 @@ describe("several servers on one Redis", () => {
     };
     await eventually(ready(1), "the first job to be ready");
     await admin.config("RESETSTAT");
-    // One after the other, 20 ms apart: each is due alone.
+    // One after the other, 20 ms apart, so that each is due alone.
     await one.jobs.createBatch(Array.from({ length: jobs }, (_, n) => ({ type: "idle", delayMs: 40 + 20 * n })));
     await eventually(ready(jobs + 1), "all jobs to be ready");
     const sweeps = ((await commandCounts(admin)).get("evalsha") ?? 0) - 1;
@@ -252,7 +252,7 @@ describe("node ids", () => {
     const [first, second] = backends;
     await first?.stop();
     await second?.stop();
-    // One that was never used goes before one that was given back.
+    // A node id that was never used goes before one that was given back.
     expect((await openBackend(at)).backend.node).toBe(12);
   });
 
@@ -275,7 +275,7 @@ describe("node ids", () => {
     await last.stop();
     expect((await openBackend(at)).backend.node).toBe(5);
     expect((await openBackend(at)).backend.node).toBe(1023);
-    // The one whose lease ran out learns that it is another's now.
+    // The server whose claim has expired learns that the id belongs to another one now.
     expect(await lease("owner-9", "9")).toBe(-1);
     expect(await lease("owner-8", "8")).toBe(8);
   });

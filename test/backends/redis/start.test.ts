@@ -13,7 +13,7 @@ import { spawnServer, startServerProcess } from "../../support/server-process.js
 import { GRPC } from "../../support/transports.js";
 import { within } from "../../support/wait.js";
 
-/** A folder without a `.env` of anybody. */
+/** A folder without a `.env`. */
 let folder: string;
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ async function outcomeOn(url: string): Promise<Outcome> {
 
 const onPort = (...args: string[]) => startRedis({ port: true, args });
 
-/** Where a server does not start, and what it says. */
+/** Cases in which a server does not start, and what it prints. */
 const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, reason: RegExp])[] = [
   [
     "where nobody listens",

@@ -6,7 +6,7 @@ import { check, type Figure, report } from "../figures.js";
 import { h2load, installH2load, type Load } from "../h2load.js";
 import { startProgram } from "../processes.js";
 
-// BatchCreateJobs, 100 jobs a request in binary, against CreateJob one by one: the best that calls of one job reach.
+// BatchCreateJobs in binary with 100 jobs per request, against CreateJob one by one, at the best rate of single calls.
 
 const BATCH = 100;
 const REQUESTS = 3000;

@@ -2,7 +2,8 @@ import { createMemoryBackend } from "../../../src/backends/memory/memory-backend
 import { createBenchEngine } from "../engine.js";
 import { check, type Figure, median, report } from "../figures.js";
 
-// One million waiting jobs with payloads of 100 bytes: what they hold, and what a job costs then, against a thousand.
+// One million waiting jobs with payloads of 100 bytes: the memory they take, and what a job costs then, against a
+// thousand.
 
 const MANY = 1_000_000;
 const FEW = 1000;
@@ -26,7 +27,9 @@ function jobOf(index: number) {
   return { type: "noop", payload };
 }
 
-/** Microseconds a create, and a lease with its completion, at a steady number of waiting jobs: medians of slices. */
+/**
+ * Microseconds per create, and per lease with its completion, at a constant number of waiting jobs: medians of slices.
+ */
 async function costs(engine: Awaited<ReturnType<typeof openWith>>): Promise<{ create: number; lease: number }> {
   const creates: number[] = [];
   const leases: number[] = [];
@@ -46,7 +49,7 @@ async function costs(engine: Awaited<ReturnType<typeof openWith>>): Promise<{ cr
   return { create: median(creates) * 1000, lease: median(leases) * 1000 };
 }
 
-/** The costs at this many waiting jobs, and what the process holds before they are measured. */
+/** Measures the costs at this many waiting jobs, and the memory of the process before that. */
 async function measure(count: number) {
   const engine = await openWith(count);
   globalThis.gc?.();

@@ -1,7 +1,7 @@
 import { createTaskQueue } from "gotaskq";
 import { check, report } from "../figures.js";
 
-// Jobs that do nothing, created in batches of 1000 and run by the built-in pool, in one process.
+// Jobs that do nothing, created in batches of 1000 and run by the built-in pool, all in one process.
 
 const JOBS = 200_000;
 

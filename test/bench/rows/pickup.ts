@@ -8,8 +8,8 @@ import { createBenchEngine } from "../engine.js";
 import { check, type Figure, quantile, report } from "../figures.js";
 import { startBenchRedis } from "../redis.js";
 
-// How soon an idle server starts a job: from the call that creates it to the first line of its handler. One job at a
-// time, and each is done for a while before the next.
+// How soon an idle server starts a job: from the call that creates it to the first line of its handler. There is one
+// job at a time, and a pause between the end of a job and the next.
 
 const JOBS = 2000;
 const WARM_UP = 200;
@@ -17,7 +17,9 @@ const IDLE_MS = 2;
 
 type MakeBackend = Parameters<typeof createBenchEngine>[0];
 
-/** Latencies in ms. The jobs are created on the server that runs them, or on another one of the same store. */
+/**
+ * Measures latencies in ms. The jobs are created on the server that runs them, or on another one with the same store.
+ */
 async function measure(makeBackend: MakeBackend, on: "the same server" | "another server"): Promise<number[]> {
   let startedAt = 0;
   let settled = () => {};
@@ -32,7 +34,7 @@ async function measure(makeBackend: MakeBackend, on: "the same server" | "anothe
   });
   await runner.start();
   const creator = on === "the same server" ? runner : createBenchEngine(makeBackend);
-  // Idempotent.
+  // Starting twice does no harm.
   await creator.start();
   const latencies: number[] = [];
   try {

@@ -5,7 +5,8 @@ import { createBenchEngine } from "../engine.js";
 import { check, type Figure, median, report } from "../figures.js";
 import { newPayload } from "../load.js";
 
-// One million waiting jobs of 100 bytes in Redis: what they take there, and what a job costs then, against a thousand.
+// One million waiting jobs of 100 bytes in Redis: the memory they take there, and what a job costs then, against a
+// thousand.
 
 const MANY = 1_000_000;
 const FEW = 1000;
@@ -20,12 +21,15 @@ const admin = server.client();
 const job = () => ({ type: "noop", payload: JSON.stringify(newPayload()) });
 const batch = () => Array.from({ length: BATCH }, job);
 
-/** Bytes that Redis uses for what it keeps, with what its allocator cannot give to anything else. */
+/** Bytes that Redis uses for its data, including what its allocator cannot give to anything else. */
 async function usedMemory(): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(await admin.info("memory"))?.[1]);
 }
 
-/** Opens an engine on an empty Redis, and fills it; what is left of the log of changes is part of what a job takes. */
+/**
+ * Opens an engine on an empty Redis and creates `count` jobs. What is kept of the change log counts as part of the
+ * jobs.
+ */
 async function fill(count: number): Promise<{ engine: Engine; bytesPerJob: number }> {
   await admin.flushall("SYNC");
   const empty = await usedMemory();
@@ -42,7 +46,7 @@ async function fill(count: number): Promise<{ engine: Engine; bytesPerJob: numbe
   return { engine, bytesPerJob: ((await usedMemory()) - empty) / count };
 }
 
-/** Leases so many jobs and completes them. */
+/** Leases `max` jobs and completes them. */
 async function run(engine: Engine, max: number): Promise<void> {
   const leases = await engine.leasing.lease({
     queues: ["default"],
@@ -55,7 +59,7 @@ async function run(engine: Engine, max: number): Promise<void> {
   await engine.leasing.complete(leases.map(({ job: { id }, token }) => ({ jobId: id, token, result: undefined })));
 }
 
-/** Microseconds a job at a steady number of waiting jobs, alone and in batches: medians of slices. */
+/** Microseconds per job at a constant number of waiting jobs, one by one and in batches: medians of slices. */
 async function costs(engine: Engine) {
   const us: Record<"create" | "run" | "createBatch" | "runBatch", number[]> = {
     create: [],

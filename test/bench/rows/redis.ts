@@ -6,9 +6,9 @@ import { openGoTaskQ } from "../gotaskq.js";
 import { loadFrom } from "../load.js";
 import { startBenchRedis } from "../redis.js";
 
-// GoTaskQ and BullMQ under the same loads, one after the other on one Redis that keeps nothing on disk, both as a
+// GoTaskQ and BullMQ under the same loads, one after the other on one Redis that keeps nothing on disk. Both run as a
 // library in this process, with their defaults. Jobs carry 100 bytes. GoTaskQ runs 100 jobs at a time, BullMQ as many
-// as suit it best here.
+// as are best for it here.
 
 const CALLERS = 64;
 const BATCH = 100;
@@ -17,7 +17,7 @@ const RUN = 20_000;
 const SLOTS = 100;
 const BULLMQ_SLOTS = [50, 100, 200];
 
-/** Jobs a second. */
+/** Returns jobs per second. */
 type Load = (open: OpenContender, jobs: number) => Promise<number>;
 
 async function withContender(open: OpenContender, slots: number, measure: (contender: Contender) => Promise<number>) {
@@ -30,7 +30,7 @@ async function withContender(open: OpenContender, slots: number, measure: (conte
   }
 }
 
-/** Waits for the last job, but not for ever: one that fails is tried again, or not at all. */
+/** Waits for the last job, but not for ever: a failed job is retried late or not at all. */
 function lastOf(jobs: number, done: Promise<void>): Promise<void> {
   return within(done, `the last of ${jobs} jobs`, 60_000);
 }
@@ -57,7 +57,7 @@ const createInBatches =
       return rate;
     });
 
-/** The queue is filled first; then they run. */
+/** Fills the queue, then measures how fast the jobs run. */
 const run =
   (slots: number): Load =>
   (open, jobs) =>
@@ -73,7 +73,7 @@ const run =
       return jobs / seconds;
     });
 
-/** They run while they are created. */
+/** Measures jobs that run while others are created. */
 const createAndRun =
   (slots: number): Load =>
   (open, jobs) =>

@@ -6,11 +6,12 @@ import { check, type Figure, median, report } from "../figures.js";
 import { h2load, installH2load, type Load } from "../h2load.js";
 import { type BenchProcess, startProgram } from "../processes.js";
 
-// CreateJob, one job a call, 64 callers, in each protocol: with connect-node alone (stock), as the server is (ours), and
-// a bare Node server that parses and answers JSON, over the same version of HTTP. Each in a process of its own.
+// CreateJob, one job per call, from 64 callers, in each protocol: with connect-node alone (stock), with the server as
+// it is (ours), and with a bare Node server that parses and answers JSON over the same version of HTTP. Each server
+// runs in a process of its own.
 
 const REQUESTS = 10_000;
-/** Loads that each server gets before it is measured, and measured ones. */
+/** How many loads each server gets before it is measured, and how many are measured. */
 const WARM_UP = 6;
 const ROUNDS = 7;
 const PATH = "/gotaskq.v1.JobService/CreateJob";
@@ -49,7 +50,7 @@ async function open(program: string, kind: string, path: string, load: Omit<Load
   return { process, load: { ...load, url: (await process.line(/^http:.+/)) + path }, rates: [] };
 }
 
-/** Loads the servers in turn, so that what else the machine does meets all of them; answers their medians. */
+/** Loads the servers in turn, so that what else the machine does affects all of them. Returns the median of each. */
 async function measure(targets: readonly Target[]): Promise<number[]> {
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     for (const { load, rates } of targets) {

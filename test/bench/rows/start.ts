@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { check, median, report } from "../figures.js";
 
-// From the start of the process, as `npm start` runs it, to the answer of its first RPC.
+// Time from the start of the process, as `npm start` runs it, to the answer of its first RPC.
 
 const STARTS = 7;
 

@@ -9,8 +9,8 @@ import { check, type Figure, report } from "../figures.js";
 import { startProgram } from "../processes.js";
 import { RawHttp2 } from "../raw-http2.js";
 
-// 10,000 WatchJob streams over gRPC on one connection, each of its own job; every job changes at each round: its worker
-// reports progress. Measured from the first report until the last message of the round has come.
+// 10,000 WatchJob streams over gRPC on one connection, each of another job. In each round every job changes: its worker
+// reports progress. Measured from the first report until the last message of the round has been received.
 
 const STREAMS = 10_000;
 const BATCH = 1000;
@@ -18,13 +18,13 @@ const WATCH = "/gotaskq.v1.JobService/WatchJob";
 
 interface Measured {
   readonly rate: number;
-  /** Bytes resident a stream. */
+  /** Resident bytes per stream. */
   readonly bytes: number;
-  /** Microseconds of CPU a message: not moved by what else the machine does. */
+  /** Microseconds of CPU per message, which do not depend on what else the machine does. */
   readonly cpu: number;
 }
 
-/** What a server has used by now: bytes resident, seconds of CPU. */
+/** What a server has used so far: resident bytes, and seconds of CPU. */
 interface Usage {
   readonly resident: number;
   readonly cpu: number;
@@ -36,7 +36,7 @@ async function usageOf(url: string): Promise<Usage> {
   return { resident: value("process_resident_memory_bytes"), cpu: value("process_cpu_seconds_total") };
 }
 
-/** Progress of every job, in requests as they go over the wire: what makes the load must not take part in it. */
+/** Encodes the progress reports of all jobs in advance: the cost of making the load must not be measured. */
 function encodeReports(leases: readonly { jobId: string; leaseToken: string }[], percent: number): Uint8Array[] {
   return Array.from({ length: STREAMS / BATCH }, (_, batch) => {
     const part = leases.slice(batch * BATCH, (batch + 1) * BATCH);
@@ -55,7 +55,7 @@ async function send(url: string, bodies: readonly Uint8Array[]): Promise<void> {
   await Promise.all(bodies.map(one));
 }
 
-/** Messages a second, and memory, of a server of ours. */
+/** Measures messages per second and memory of our server. */
 async function measure(path: "fast" | "stock", rounds: number): Promise<Measured> {
   const server = startProgram("rpc-server", [path]);
   const url = await server.line(/^http:.+/);
@@ -74,14 +74,14 @@ async function measure(path: "fast" | "stock", rounds: number): Promise<Measured
   for (const { jobId } of leases) {
     client.request(WATCH, envelope(toBinary(WatchJobRequestSchema, create(WatchJobRequestSchema, { id: jobId }))));
   }
-  // A heartbeat and the job as it is.
+  // Each stream begins with a heartbeat and the current job.
   let expected = 2 * STREAMS;
   await client.counted(expected);
   const bytes = ((await usageOf(url)).resident - before.resident) / STREAMS;
   let start = 0;
   let warm = before;
   for (let round = 0; round <= rounds; round++) {
-    // The first one warms up.
+    // The first round is a warm-up.
     if (round === 1) {
       warm = await usageOf(url);
       start = performance.now();
@@ -98,7 +98,7 @@ async function measure(path: "fast" | "stock", rounds: number): Promise<Measured
   return { rate, bytes, cpu };
 }
 
-/** The same of Node's http2, which writes one message of the same size to every stream. */
+/** Measures the same for Node's http2, which writes one message of the same size to every stream. */
 async function measureBare(rounds: number): Promise<Measured> {
   const server = startProgram("bare-streams");
   const url = await server.line(/^http:.+/);

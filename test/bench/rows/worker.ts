@@ -8,8 +8,8 @@ import { startProgram, startServerProcess } from "../processes.js";
 import { startBenchRedis } from "../redis.js";
 
 // No-op jobs through one TypeScript worker in a process of its own, against a server in another: from the moment the
-// queue is resumed until the server has answered the last outcome. BullMQ's own worker, on the same Redis, runs in this
-// process. And how soon an idle worker starts a job, from the call that creates it to the first line of its handler.
+// queue is resumed until the server has answered the last outcome. BullMQ's own worker runs on the same Redis, in this
+// process. Also, how soon an idle worker starts a job: from the call that creates it to the first line of its handler.
 
 const JOBS = { memory: 60_000, redis: 30_000 };
 const BATCH = 1000;
@@ -23,7 +23,7 @@ const IDLE_MS = 2;
 
 type Environment = Readonly<Record<string, string>>;
 
-/** Jobs a second. */
+/** Returns jobs per second. */
 async function throughput(env: Environment, jobs: number): Promise<number> {
   const server = await startServerProcess({ NUM_WORKERS: "0", ...env });
   const client = createClient(server.url);
@@ -55,7 +55,7 @@ async function throughput(env: Environment, jobs: number): Promise<number> {
   }
 }
 
-/** Latencies in ms: one job at a time, each done for a while before the next. */
+/** Returns latencies in ms. There is one job at a time, and a pause between the end of a job and the next. */
 async function pickUp(env: Environment): Promise<number[]> {
   const server = await startServerProcess({ NUM_WORKERS: "0", ...env });
   const client = createClient(server.url);

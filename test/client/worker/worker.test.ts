@@ -21,7 +21,7 @@ beforeAll(async () => {
   server = await startTestServer({ NUM_WORKERS: "0" });
 });
 
-/** A queue of the test's own, with a client. */
+/** Creates a queue for this test, and a client. */
 async function fresh() {
   const client = clientOf(server.url);
   const queue = `worker-${names++}`;
@@ -29,7 +29,7 @@ async function fresh() {
   return { client, queue, url: server.url };
 }
 
-/** Runs until it is aborted, and tells of both. */
+/** A handler that runs until it is aborted, and signals for both. */
 function untilAborted() {
   const began = signal();
   const ended = signal();

@@ -19,7 +19,7 @@ const [command, first = "", second] = positionals;
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-/** Says on the error stream what happens, as the programs in Go and Python do. */
+/** Prints what happens on the error stream, as the programs in Go and Python do. */
 const logger: Logger = {
   debug: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
   info: (_fields, message) => void process.stderr.write(`${message}\n`),
@@ -50,7 +50,7 @@ async function work(): Promise<void> {
     logger,
     handlers: {
       echo: (job) => job.payload,
-      // The payload says for how many ms.
+      // The payload is the number of ms.
       async sleep(job, { signal }) {
         logger.info({}, `running ${job.id}`);
         await setTimeout(job.payload, undefined, { signal }).catch(() => signal.throwIfAborted());

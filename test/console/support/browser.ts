@@ -10,7 +10,7 @@ const INDEX = fileURLToPath(new URL("../../../.build/console/index.html", import
 /** A page of the console, which must not complain. */
 export interface Opened {
   readonly page: Page;
-  /** What it complained of: errors that nobody caught, refused requests, breaches of the Content-Security-Policy. */
+  /** Its complaints: uncaught errors, refused requests, violations of the Content-Security-Policy. */
   readonly complaints: string[];
 }
 
@@ -39,7 +39,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("console", (message) => {
-    // That a call was refused is an answer; browsers log it all the same.
+    // A refused call is a normal answer, although browsers log it.
     const isRefusal = /the server responded with a status of 4\d\d/.test(message.text());
     if (message.type() === "error" && !isRefusal) complaints.push(message.text());
   });
@@ -48,8 +48,8 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
 }
 
 /**
- * Opens the console of a server at a path like `/jobs`; the test fails when it complained of anything, unless its server
- * will be killed: browsers then log every connection that they do not get.
+ * Opens the console of a server at a path like `/jobs`. The test fails when the page has complained about anything,
+ * unless its server will be killed: browsers then log every connection that they do not get.
  */
 export async function openConsole(
   url: string,
@@ -59,7 +59,7 @@ export async function openConsole(
 ): Promise<Page> {
   const opened = await openPage(`${url}/#${path}`, options);
   if (!isServerKilled) strict.add(opened);
-  // It works offline: nothing comes from anywhere but its server.
+  // It works offline: everything it loads comes from its server.
   opened.page.on("request", (request) => {
     if (!request.url().startsWith(url)) opened.complaints.push(`asked for ${request.url()}`);
   });

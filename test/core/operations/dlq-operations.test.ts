@@ -13,7 +13,7 @@ async function deadIds({ engine }: Fixture): Promise<string[]> {
   return (await engine.dlq.list({})).jobs.map(({ id }) => id);
 }
 
-/** Two queues with three dead jobs each, which died 1 ms after one another: mail, work, work. */
+/** Two queues with three dead jobs each, of types mail, work, work, which died 1 ms apart. */
 async function buried() {
   const fixture = new Fixture();
   await fixture.engine.queues.create("b");
@@ -184,7 +184,7 @@ describe("replayMatching", () => {
 
   test("does not replay again what died after the call began", async () => {
     const { fixture, dlq } = await buried();
-    // The jobs of `b` run and die again while those of `default` still have their turn; so does a new one.
+    // The jobs of `b` run and die again while those of `default` have yet to be replayed; so does a new one.
     fixture.faults.set("replay", async (run) => {
       fixture.faults.clear("replay");
       const rows = await run();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Fixture } from "../support/fixture.js";
 
-/** Reads a listing to its end; answers the ids of each page. */
+/** Reads a listing to its end. Returns the ids of each page. */
 async function pages(fixture: Fixture, pageSize?: number): Promise<string[][]> {
   const seen: string[][] = [];
   let pageToken: string | undefined;

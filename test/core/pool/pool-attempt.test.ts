@@ -4,7 +4,7 @@ import { settle } from "../../support/fake-clock.js";
 import { type Fixture, running } from "../support/fixture.js";
 import { abortReason, ManualHandler, untilAborted } from "../support/manual-handler.js";
 
-/** What the change log tells of a job, oldest first. */
+/** Returns the changes of a job from the change log, oldest first. */
 async function changesOf({ backend }: Fixture, id: string): Promise<Change[]> {
   const first = (await backend.head()).replace(/\d+$/, "0");
   const page = await backend.read(first, 10_000, {});

@@ -62,7 +62,7 @@ describe("the lease of a running job", () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler, { leaseMs: 3000 });
     const id = await fixture.create();
-    // As after a stall: the lease is over by the clock, but nobody has ended it.
+    // As after a stall: the lease has expired by the clock, but nobody has ended it.
     fixture.faults.fail("extend");
     await fixture.clock.advance(3500);
     fixture.faults.clear("extend");
@@ -77,7 +77,7 @@ describe("a lease that is lost", () => {
       const manual = new ManualHandler();
       const fixture = await running(manual.handler, { leaseMs: 3000, numWorkers: 1 });
       const id = await fixture.create();
-      // The pool cannot reach the backend; another server ends the lease and gives the job to its own worker.
+      // The pool cannot reach the backend; another server ends the lease and leases the job to its own worker.
       fixture.faults.fail("extend", "lease");
       await fixture.clock.advance(3000);
       await fixture.backend.tick();
@@ -143,7 +143,7 @@ describe("a lease that is lost", () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler, { leaseMs: 3000, numWorkers: 2 });
     const id = await fixture.create();
-    // The job comes to this pool again before it was told that it had lost it.
+    // The pool leases the job again before it was told that it had lost it.
     fixture.faults.holdChanges();
     fixture.faults.fail("extend");
     await fixture.clock.advance(3000);

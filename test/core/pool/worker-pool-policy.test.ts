@@ -6,7 +6,7 @@ import { started } from "../support/fixture.js";
 import { ManualHandler } from "../support/manual-handler.js";
 
 describe("the queue policy with one worker", () => {
-  /** Fills queues of these weights with so many jobs each; answers from which queue each job came, as they ran. */
+  /** Fills queues of these weights with `each` jobs. Returns the queue of each job, in the order in which they ran. */
   async function served(queuePolicy: QueuePolicy, weights: Readonly<Record<string, number>>, each: number) {
     const order: string[] = [];
     const blocker = new ManualHandler();

@@ -8,7 +8,7 @@ const broken = () => {
   throw new Error("broken");
 };
 
-describe("what the pool runs", () => {
+describe("the pool", () => {
   test("runs jobs of the types it has handlers for and leaves the others", async () => {
     const fixture = await started({ handlers: { work: () => 1, mail: () => 2 } });
     const ids = [];

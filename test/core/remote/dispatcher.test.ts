@@ -11,7 +11,7 @@ describe("the line of remote workers", () => {
     const late = await openStream(fixture);
     const ids = [await fixture.create(), await fixture.create(), await fixture.create()];
     expect([idsOf(stream.leases()), idsOf(poll.answer), idsOf(late.leases())]).toEqual(ids.map((id) => [id]));
-    // The first stream has got in line again behind the second.
+    // The first stream waits in the wait list again, behind the second.
     await complete(fixture, late.last());
     await complete(fixture, stream.last());
     const next = await fixture.create();
@@ -58,7 +58,7 @@ describe("the line of remote workers", () => {
     }
     const before = fixture.faults.calls("lease");
     await fixture.create();
-    // Once for the job, once to see that there is no other.
+    // Once for the job, once to find that there is no other.
     expect(fixture.faults.calls("lease") - before).toBeLessThanOrEqual(2);
     await fixture.create({ type: "nobody-runs-this" });
     expect(fixture.faults.calls("lease") - before).toBeLessThanOrEqual(3);
@@ -117,7 +117,7 @@ describe("the line of remote workers", () => {
     for (let count = 0; count < 12; count++) {
       const [lease] = (await openPoll(fixture, { queues: ["b", "a"] })).answer ?? [];
       seen.push(lease?.job.queue ?? "none");
-      // Others, who want other queues, do not disturb the turns.
+      // Waiters for other queues do not disturb the turns.
       await openPoll(fixture, { worker: "other", queues: ["c"] });
     }
     expect(seen.filter((name) => name === "a")).toHaveLength(6);
@@ -144,11 +144,11 @@ describe("the line of remote workers", () => {
     const ids = [];
     for (let priority = 0; priority <= 5; priority++) ids.unshift(await fixture.create({ priority }));
     await fixture.engine.queues.resume("default");
-    // A slot that is free is filled in the next turn of the event loop: five jobs take five turns.
+    // A free slot is filled in the next turn of the event loop: five jobs take five turns.
     while (ran.length < ids.length - 1) await settle();
     const streamed = idsOf(stream.leases()) ?? [];
     expect(streamed).toHaveLength(1);
-    // Each got its part in the order of the whole.
+    // Each got a part that is in the order of the whole.
     expect(ran).toEqual(ids.filter((id) => !streamed.includes(id)));
   });
 

@@ -3,13 +3,13 @@ import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";
 import { complete, idsOf, openStream, slowStream } from "../support/remote.js";
 
-/** How many jobs of the default queue run. */
+/** Returns how many jobs of the default queue run. */
 async function runningJobs({ backend }: Fixture): Promise<number> {
   const [queue] = await backend.queues(["default"]);
   return queue?.stats.running ?? 0;
 }
 
-/** Creates so many jobs. */
+/** Creates `count` jobs. */
 async function createMany(fixture: Fixture, count: number, payload?: string): Promise<void> {
   await fixture.engine.jobs.createBatch(Array.from({ length: count }, () => ({ type: "work", payload })));
   await settle();
@@ -56,7 +56,7 @@ describe("a worker's stream", () => {
     expect(stream.leases()).toHaveLength(5);
     await remote.release([{ jobId: third.job.id, token: third.token }]);
     await settle();
-    // The released one is the first in line again.
+    // The released job is the first in line again.
     expect(stream.last().job).toMatchObject({ id: third.job.id, deliveries: 2, retryCount: 0 });
     expect(await runningJobs(fixture)).toBe(3);
   });
@@ -119,7 +119,7 @@ describe("a slow reader", () => {
     expect(await runningJobs(fixture)).toBe(0);
     for (let taken = 1; taken <= 50; taken++) {
       expect(await stream.next()).toMatchObject({ kind: "lease" });
-      // 64 KiB of these are 7.
+      // 64 KiB hold 7 of these.
       expect(await runningJobs(fixture)).toBeLessThan(taken + 7);
     }
   });

@@ -5,7 +5,7 @@ export interface Deferred<T> {
   reject(reason: unknown): void;
 }
 
-/** A promise and its two ends. */
+/** Creates a promise and its two ends. */
 export function deferred<T = void>(): Deferred<T> {
   let resolve: (value: T) => void = () => {};
   let reject: (reason: unknown) => void = () => {};
@@ -16,16 +16,16 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** What came out of a stream so far. */
+/** What has come out of a stream so far. */
 export interface Collected<T> {
   readonly events: T[];
-  /** Whether it ended, well or not. */
+  /** Whether it has ended, with an error or without. */
   ended: boolean;
-  /** What it ended with. */
+  /** The error it ended with. */
   error: unknown;
 }
 
-/** Reads a stream to its end, as fast as it comes. */
+/** Reads a stream to its end, as fast as it delivers. */
 export function collect<T>(stream: AsyncIterable<T>): Collected<T> {
   const collected: Collected<T> = { events: [], ended: false, error: undefined };
   void (async () => {
@@ -40,7 +40,7 @@ export function collect<T>(stream: AsyncIterable<T>): Collected<T> {
   return collected;
 }
 
-/** What a promise was rejected with; fails when it was not. */
+/** Resolves to what a promise was rejected with; fails when it was not rejected. */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   let value: unknown;
   try {

@@ -3,7 +3,7 @@ import type { Backend, BackendListener, ChangeBatch } from "../../../src/core/ba
 /** An operation of a backend. */
 export type Operation = Exclude<keyof Backend, "kind" | "durable">;
 
-/** Stands between a call and the real operation: may run it, wait, run it later, or throw. */
+/** Wraps a call of the real operation: may run it, wait, run it later, or throw. */
 export type Fault = (run: () => Promise<unknown>) => Promise<unknown>;
 
 /** Makes operations of a real backend fail or wait on purpose. */
@@ -13,12 +13,12 @@ export class Faults {
   #held: ChangeBatch[] | undefined;
   #listener: BackendListener | undefined;
 
-  /** From now on calls of this operation go through `fault`. */
+  /** From now on, calls of this operation go through `fault`. */
   set(operation: Operation, fault: Fault): void {
     this.#faults.set(operation, fault);
   }
 
-  /** From now on these operations fail without doing anything. */
+  /** From now on, these operations fail without doing anything. */
   fail(...operations: Operation[]): void {
     for (const operation of operations) {
       this.set(operation, async () => {
@@ -27,34 +27,34 @@ export class Faults {
     }
   }
 
-  /** These operations work again. */
+  /** From now on, these operations work again. */
   clear(...operations: Operation[]): void {
     for (const operation of operations) this.#faults.delete(operation);
   }
 
-  /** How often an operation was called, whatever came of it. */
+  /** How often an operation was called, whether it failed or not. */
   calls(operation: Operation): number {
     return this.#calls.get(operation) ?? 0;
   }
 
-  /** From now on changes are told late: not before `releaseChanges`. */
+  /** From now on, changes are not reported before `releaseChanges`. */
   holdChanges(): void {
     this.#held ??= [];
   }
 
-  /** Tells what was held back, in order, and goes on without delay. */
+  /** Reports the changes that were held back, in order, and further changes without delay. */
   releaseChanges(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const batch of held) this.#listener?.changes(batch);
   }
 
-  /** Says that changes may have been missed. */
+  /** Reports that changes may have been missed. */
   resync(): void {
     this.#listener?.resync();
   }
 
-  /** The backend with these faults. */
+  /** Returns the backend with these faults. */
   wrap(backend: Backend): Backend {
     return new Proxy(backend, {
       get: (target, name) => {

@@ -11,7 +11,7 @@ import type { JobRequest } from "../../../src/model/validate.js";
 import { FakeClock, settle } from "../../support/fake-clock.js";
 import { Faults } from "./faults.js";
 
-/** What a test may choose. */
+/** Options of a fixture. */
 export interface FixtureOptions extends Partial<EngineOptions> {
   readonly memory?: Partial<MemoryBackendOptions>;
   readonly observer?: Observer;
@@ -49,24 +49,24 @@ export class Fixture {
     );
   }
 
-  /** Creates a job and lets what follows at once happen; answers its id. */
+  /** Creates a job and lets everything happen that follows at once. Returns its id. */
   async create(request: Partial<JobRequest> = {}): Promise<string> {
     const { job } = await this.engine.jobs.create({ type: "work", ...request });
     await settle();
     return job.id;
   }
 
-  /** The job now. */
+  /** Returns the job as it is now. */
   get(id: string): Promise<Job> {
     return this.engine.jobs.get(id);
   }
 
-  /** The status of a job now. */
+  /** Returns the status of a job now. */
   async status(id: string): Promise<JobStatus> {
     return (await this.get(id)).status;
   }
 
-  /** Leases as a worker of another process would. */
+  /** Leases jobs as a worker of another process would. */
   async lease(
     request: { queue?: string; type?: string; max?: number; leaseMs?: number } = {},
   ): Promise<readonly Lease[]> {
@@ -74,7 +74,7 @@ export class Fixture {
     return this.backend.lease({ queues: [queue], types: [type], max, leaseMs, worker: "other" });
   }
 
-  /** Makes jobs and lets them die, 1 ms after one another; answers their ids. */
+  /** Creates jobs and lets them die, 1 ms apart. Returns their ids. */
   async bury(requests: readonly Partial<JobRequest>[], error = "broken"): Promise<string[]> {
     const ids: string[] = [];
     for (const request of requests) {
@@ -92,16 +92,16 @@ export class Fixture {
   }
 }
 
-/** An engine that runs jobs. */
+/** Starts an engine that runs jobs. */
 export async function started(options: FixtureOptions = {}): Promise<Fixture> {
   const fixture = new Fixture(options);
   await fixture.engine.start();
-  // The first look at what is due.
+  // The first check of what is due.
   await fixture.clock.advance(0);
   return fixture;
 }
 
-/** An engine that runs jobs of type `work` by this handler. */
+/** Starts an engine that runs jobs of type `work` with this handler. */
 export function running(work: Handler, options: FixtureOptions = {}): Promise<Fixture> {
   return started({ handlers: { work }, ...options });
 }

@@ -6,9 +6,9 @@ import { deferred } from "./async.js";
 export interface Run {
   readonly job: HandlerJob;
   readonly context: HandlerContext;
-  /** Lets the handler return, and what follows happen. */
+  /** Lets the handler return, and lets everything happen that follows. */
   returns(value?: unknown): Promise<void>;
-  /** Lets the handler throw, and what follows happen. */
+  /** Lets the handler throw, and lets everything happen that follows. */
   throws(error: unknown): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export class ManualHandler {
     return end.promise;
   };
 
-  /** The run that began as the n-th, from 0; fails when there was none. */
+  /** The n-th run, from 0; fails when there was none. */
   run(index = 0): Run {
     const run = this.runs[index];
     if (run === undefined) throw new Error(`there were only ${this.runs.length} runs`);
@@ -41,7 +41,7 @@ export class ManualHandler {
   }
 }
 
-/** A handler that runs until it is aborted, and throws the reason then. */
+/** A handler that runs until it is aborted and then throws the reason. */
 export function untilAborted(_job: HandlerJob, { signal }: HandlerContext): Promise<never> {
   return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }

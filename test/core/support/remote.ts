@@ -5,25 +5,25 @@ import { settle } from "../../support/fake-clock.js";
 import { collect } from "./async.js";
 import type { Fixture } from "./fixture.js";
 
-/** What a remote worker of the tests asks for, unless told otherwise. */
+/** What a remote test worker asks for by default. */
 export const WORKER = { worker: "remote", queues: [], types: ["work"] };
 
-/** A worker's stream, read as fast as it comes. */
+/** A worker's stream, read as fast as it delivers. */
 export interface OpenStream {
   readonly events: readonly WorkerStreamEvent[];
-  /** Whether it ended, and what with. */
+  /** Whether it has ended, and the error it ended with. */
   readonly end: { readonly ended: boolean; readonly error: unknown };
-  /** The leases told so far. */
+  /** The leases sent so far. */
   leases(): Lease[];
-  /** The last lease told; fails when there was none. */
+  /** The last lease sent; fails when there was none. */
   last(): Lease;
   /** The kinds of the messages so far. */
   kinds(): string[];
-  /** The reader goes away. */
+  /** The worker leaves: its stream is aborted. */
   leave(): Promise<void>;
 }
 
-/** Opens a stream and lets what follows happen. */
+/** Opens a stream and lets everything happen that follows. */
 export async function openStream(fixture: Fixture, given: Partial<StreamRequest> = {}): Promise<OpenStream> {
   const controller = new AbortController();
   const request = { ...WORKER, maxInFlight: 1, ...given };
@@ -57,7 +57,7 @@ export function slowStream(fixture: Fixture, given: Partial<StreamRequest> = {})
       await settle();
       return value;
     },
-    /** Asks for the next message, and does not wait for it. */
+    /** Asks for the next message without waiting for it. */
     async ask(): Promise<void> {
       void stream.next();
       await settle();
@@ -72,13 +72,13 @@ export function slowStream(fixture: Fixture, given: Partial<StreamRequest> = {})
 
 /** A poll under way. */
 export interface OpenPoll {
-  /** What it was answered; undefined: nothing yet. */
+  /** The answer; undefined until there is one. */
   answer: readonly Lease[] | undefined;
   error: unknown;
   leave(): Promise<void>;
 }
 
-/** Begins a poll and lets what follows happen. */
+/** Begins a poll and lets everything happen that follows. */
 export async function openPoll(fixture: Fixture, given: Partial<PollRequest> = {}): Promise<OpenPoll> {
   const controller = new AbortController();
   const poll: OpenPoll = {
@@ -101,7 +101,7 @@ export async function openPoll(fixture: Fixture, given: Partial<PollRequest> = {
   return poll;
 }
 
-/** The ids of what was leased. */
+/** The ids of leased jobs. */
 export function idsOf(leases: readonly Lease[] | undefined): string[] | undefined {
   return leases?.map(({ job }) => job.id);
 }
@@ -111,7 +111,7 @@ export function completion({ job, token }: Lease): Completion {
   return { jobId: job.id, token, result: undefined };
 }
 
-/** Completes leases, and lets what follows happen. */
+/** Completes leases and lets everything happen that follows. Returns the outcomes. */
 export async function complete(fixture: Fixture, ...leases: readonly Lease[]): Promise<string[]> {
   const settlements = await fixture.engine.remote.complete(leases.map(completion));
   await settle();

@@ -8,7 +8,7 @@ import { ManualHandler } from "./manual-handler.js";
 /** A message of a watch of one job. */
 export type JobEvent = WatchEvent<{ readonly job: Job }>;
 
-/** A signal of its own for each reader. */
+/** Creates a signal that is never aborted. */
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** The states among the events, in short: status and revision. */
@@ -16,7 +16,7 @@ export function states(events: readonly JobEvent[]): string[] {
   return jobs(events).map(({ status, revision }) => `${status} ${revision}`);
 }
 
-/** The states among the events. */
+/** The jobs among the events. */
 export function jobs(events: readonly JobEvent[]): Job[] {
   return events.flatMap((event) => (event.kind === "event" ? [event.job] : []));
 }
@@ -33,7 +33,7 @@ export async function watch(fixture: Fixture, id: string, signal = never()): Pro
   return seen;
 }
 
-/** A manual handler, and a job that it runs. */
+/** Creates a manual handler, and a job that it runs. */
 export async function oneRunning(options?: FixtureOptions) {
   const manual = new ManualHandler();
   const fixture = await running(manual.handler, options);

@@ -56,7 +56,7 @@ describe("a job that goes away", () => {
     expect(seen.ended).toBe(true);
   });
 
-  /** A job that is done and gone while the watcher asks for it, and whose last changes are not told. */
+  /** A job that is done and deleted while the watcher reads it, and whose last changes are not reported. */
   async function goneBeforeTold() {
     const { manual, fixture, id } = await oneRunning({ memory: { maxCompletedJobs: 0 } });
     const seen = await watch(fixture, id);

@@ -6,7 +6,7 @@ import { running, started } from "../support/fixture.js";
 import { ManualHandler } from "../support/manual-handler.js";
 import { heartbeats, jobs, never, oneRunning, states, watch } from "../support/watch-job.js";
 
-describe("what a watcher of a job sees", () => {
+describe("a watcher of a job sees", () => {
   test("a heartbeat, the job as it is, each change, and the end", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler);
@@ -163,7 +163,7 @@ describe("what a watcher of a job sees", () => {
   );
 
   test("each state in order, when another watcher asks for the next while it is given one", async () => {
-    // A release, then a lease while the job is read: the read finds both, or the first with the second still to be told.
+    // A release, then a lease while the job is read: the read sees both, or the first with the second still to come.
     for (let turns = 0; turns < 8; turns++) {
       const fixture = await started();
       const id = await fixture.create();

@@ -24,7 +24,7 @@ function heartbeats(events: readonly JobsEvent[]): number[] {
   return events.flatMap((event) => (event.kind === "heartbeat" ? [event.at] : []));
 }
 
-/** Every change since a cursor, straight from the log. */
+/** Returns every change since a cursor, directly from the log. */
 async function log(fixture: Fixture, from: string): Promise<string[]> {
   const found: string[] = [];
   let cursor = from;
@@ -37,7 +37,7 @@ async function log(fixture: Fixture, from: string): Promise<string[]> {
   return found;
 }
 
-describe("what a watcher of jobs sees", () => {
+describe("a watcher of jobs sees", () => {
   test("a heartbeat at once, then each change, a cursor with every message", async () => {
     const fixture = await running(() => 1);
     await fixture.create();

@@ -5,13 +5,13 @@ import { type Fixture, running, started } from "../support/fixture.js";
 
 const never = (): AbortSignal => new AbortController().signal;
 
-/** Reads a watch of queues, from now on; answers what it tells, in short. */
+/** Reads a watch of queues, from now on, and records in short what it sends. */
 async function watch(fixture: Fixture, names?: readonly string[], minIntervalMs = 1000, signal = never()) {
   const seen = collect(fixture.engine.watches.watchQueues(names, minIntervalMs, signal));
   await settle();
   return {
     seen,
-    /** What was told since the last call. */
+    /** What it has sent since the last call. */
     news() {
       return seen.events.splice(0).map((event) => {
         if (event.kind === "heartbeat") return "heartbeat";

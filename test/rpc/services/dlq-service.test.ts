@@ -16,7 +16,7 @@ let dlq: TestServer["dlq"];
 /** Whether the jobs of this server succeed now. */
 let isRepaired = false;
 
-/** How far the clock of the server is ahead. */
+/** How far the clock of the server is ahead, ms. */
 let aheadMs = 0;
 
 beforeAll(async () => {
@@ -40,14 +40,14 @@ beforeAll(async () => {
   dlq = server.dlq;
 });
 
-/** Makes a job and lets it die; answers its id. */
+/** Creates a job and lets it die. Returns its id. */
 async function bury(queue: string, error = "broken", type = "work"): Promise<string> {
   const id = await created(server, { queue, type, payloadKind: payload(error) });
   await reaches(server, id, DEAD);
   return id;
 }
 
-/** Buries some, each a second later than the one before. */
+/** Lets several jobs die, a second apart. */
 async function buryInTurn(queue: string, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let made = 0; made < count; made++) {

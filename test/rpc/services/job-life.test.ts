@@ -43,7 +43,7 @@ beforeAll(async () => {
   jobs = server.jobs;
 });
 
-/** Creates a job and resolves once a handler runs it. */
+/** Creates a job and resolves when a handler runs it. */
 async function running(type: string, request: object = {}): Promise<string> {
   release = signal();
   const id = await created(server, { type, ...request });
@@ -241,7 +241,7 @@ test("a server that stops gives back what runs, and nothing stays running", asyn
   expect(job).toMatchObject({ status: "PENDING", retryCount: 0, deliveries: 1, error: "" });
 });
 
-/** What a handler does that stops when it is told to. */
+/** Rejects when the signal is aborted, as a handler does that stops when it is told to. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));

@@ -40,7 +40,7 @@ async function read(name: string): Promise<Queue> {
   return present((await queues.getQueue({ name })).queue);
 }
 
-/** Fills a queue with one job in each of these states; answers the running one. */
+/** Fills a queue with one job in each of these states. Returns the id of the running one. */
 async function fill(queue: string): Promise<string> {
   release = signal();
   lost = signal();

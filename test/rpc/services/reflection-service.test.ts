@@ -20,7 +20,7 @@ type Ask = {
   value: string;
 };
 
-/** Files in an order in which each comes after all that it imports, as the registry wants them. */
+/** Sorts files so that each comes after everything it imports, as the registry wants them. */
 function importsFirst(files: readonly FileDescriptorProto[]): FileDescriptorProto[] {
   const ordered = new Set<FileDescriptorProto>();
   const add = (name: string) => {

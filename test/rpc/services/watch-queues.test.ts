@@ -14,7 +14,7 @@ function watch(names: string[]): Reader<WatchQueuesResponse> {
   return reading(server.queues.watchQueues({ names, minInterval: durationFromMs(100) }));
 }
 
-/** The watched queues of the next snapshot. */
+/** Resolves to the watched queues of the next snapshot. */
 async function next(stream: Reader<WatchQueuesResponse>) {
   const { event } = (await stream.until(({ event }) => event.case === "snapshot")).at(-1) ?? {};
   return event?.case === "snapshot" ? event.value.queues : [];

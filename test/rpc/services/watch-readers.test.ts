@@ -21,7 +21,7 @@ async function flood({ jobs }: Pick<Clients, "jobs">, thousands: number): Promis
   for (let count = 0; count < thousands; count++) await jobs.batchCreateJobs({ requests });
 }
 
-/** Counts what readers take from the change log of a server, and what they read of jobs. */
+/** Counts what watchers read from the change log of a server, and what they read of jobs. */
 function countReads({ engine: { backend } }: TestServer) {
   const counts = { calls: 0, byType: 0 };
   const read = backend.read.bind(backend);
@@ -70,7 +70,7 @@ describe("a reader that stops reading", () => {
     const flooding = flood(server, thousands);
     for (let count = 0; count < thousands * 1000; count++) await fast.next();
     await flooding;
-    // What lies in the buffers of the two sockets, and one page of the log.
+    // The buffers of the two sockets hold some, and one page of the log was read.
     expect(reads.byType).toBeLessThan(thousands * 600);
     expect(reads.byType).toBeGreaterThan(0);
     slow.destroy();

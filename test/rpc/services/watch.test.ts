@@ -19,12 +19,12 @@ beforeAll(async () => {
   );
 });
 
-/** The states that messages of WatchJob tell: status and revision. */
+/** The states in messages of WatchJob: status and revision. */
 function states(messages: readonly WatchJobResponse[]): [JobStatus, number][] {
   return messages.flatMap(({ event }) => (event.case === "job" ? [[event.value.status, event.value.revision]] : []));
 }
 
-/** The changes that messages of WatchJobs tell: job, status and revision. */
+/** The changes in messages of WatchJobs: job, status and revision. */
 function changes(messages: readonly WatchJobsResponse[]): [string, JobStatus, number][] {
   return messages.flatMap(({ event }) =>
     event.case === "change" ? [[event.value.jobId, event.value.status, event.value.revision]] : [],
@@ -39,7 +39,7 @@ describe.each([GRPC, CONNECT_JSON])("WatchJob over $name", (kind) => {
     clients = server.connect(kind);
   });
 
-  test("from before it runs tells every state", async () => {
+  test("of a job that does not run yet tells every state", async () => {
     const queue = await newQueue(server, `${prefix}-before`);
     await server.queues.pauseQueue({ name: queue });
     const id = await created(clients, { queue, type: "echo", payloadKind: payload("x") });
@@ -55,7 +55,7 @@ describe.each([GRPC, CONNECT_JSON])("WatchJob over $name", (kind) => {
     expect(rest.at(-1)?.event.value).toEqual((await clients.jobs.getJob({ id })).job);
   });
 
-  test("while it runs tells its state now and what follows", async () => {
+  test("of a running job tells its state now and what follows", async () => {
     release = signal();
     const id = await created(clients, { type: "held" });
     await reaches(server, id, RUNNING);
@@ -65,7 +65,7 @@ describe.each([GRPC, CONNECT_JSON])("WatchJob over $name", (kind) => {
     expect(states(await watch.rest())).toEqual([[DONE, 3]]);
   });
 
-  test("after it ended tells its last state and ends", async () => {
+  test("of a job that has ended tells its last state and ends", async () => {
     const id = await created(clients, { type: "echo" });
     await finished(server, id);
     const messages = await reading(clients.jobs.watchJob({ id })).rest();

@@ -6,7 +6,7 @@ import { startTestServer } from "../../support/server.js";
 import { within } from "../../support/wait.js";
 import { refOf, WORKER } from "../../support/worker.js";
 
-/** Streams, and as many polls. */
+/** The number of streams, and of polls. */
 const EACH = 200;
 const JOBS = 4000;
 
@@ -49,7 +49,7 @@ test("200 streams and 200 polls on one queue each get their part of the jobs, in
     ...names.map((at) => quietly(stream(`stream-${at}`))),
     ...names.map((at) => quietly(poll(`poll-${at}`))),
   ];
-  // Fewer at a time than there are workers: all of them always wait for the next.
+  // Fewer at a time than there are workers, so that some always wait for the next.
   const batch = EACH / 2;
   for (let made = 0; made < JOBS; made += batch) {
     await server.jobs.batchCreateJobs({ requests: Array.from({ length: batch }, () => ({ type: "work" })) });
@@ -62,7 +62,7 @@ test("200 streams and 200 polls on one queue each get their part of the jobs, in
   const counts = [...served.values()];
   expect(served.size).toBe(2 * EACH);
   expect(Math.max(...counts)).toBeLessThanOrEqual(2 * Math.min(...counts));
-  // Each once; messages on different streams may overtake one another by a few.
+  // Each job once. Messages on different streams may overtake one another by a few.
   expect(new Set(order).size).toBe(JOBS);
   const places = [...order].sort((a, b) => Number(BigInt(a) - BigInt(b)));
   const place = new Map(places.map((id, at) => [id, at]));

@@ -14,7 +14,7 @@ import { leasedIds, refOf, streamJobs, WORKER } from "../../support/worker.js";
 
 const STREAM_JOBS = "/gotaskq.v1.WorkerService/StreamJobs";
 
-/** A worker on a bare connection, whose reader stops after the first bytes. */
+/** A worker on a bare connection that stops reading after the first bytes. */
 async function rawWorker(server: TestServer, maxInFlight: number) {
   const body = envelope(JSON.stringify({ ...WORKER, maxInFlight }));
   const socket = await open(server.port);
@@ -151,7 +151,7 @@ describe("a reader that stops reading", () => {
       await server.workers.completeJobs({ completions: [refOf(await other.nextLease())] });
       done++;
     }
-    // What the sockets of this machine hold of 60 MB.
+    // The sockets of this machine hold some of the 60 MB.
     expect(done).toBeGreaterThan(JOBS / 2);
     leave();
     other.leave();

@@ -38,7 +38,7 @@ describe("advice on a Redis", () => {
 });
 
 describe("the check at the start", () => {
-  /** A real Redis that says it has another version. */
+  /** A real Redis that reports another version. */
   async function withVersion(version: string) {
     const redis = await startRedis();
     const client = redis.client({ enableReadyCheck: false });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Coalescer } from "../../../../src/backends/redis/link/coalescer.js";
 import { settle } from "../../../support/fake-clock.js";
 
-/** A coalescer whose calls are answered, one at a time, when the test says so. */
+/** A coalescer whose calls are answered one at a time, when the test says so. */
 function coalescing(maxSize = 100) {
   const calls: string[][] = [];
   const open: { answer(): void; fail(error: Error): void }[] = [];

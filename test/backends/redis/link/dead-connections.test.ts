@@ -17,7 +17,7 @@ test("connections that go dead without a word are given up at the next call, tha
   );
   await other.jobs.create({ type: "work" });
   await within(ran.fired, "a run before");
-  // Its completion, too: so that nothing is under way when the connections die.
+  // Its completion too, so that no call is in flight when the connections die.
   const isIdle = async () => (engine.activeWorkers === 0 ? true : undefined);
   await eventually(isIdle, "the end of the job");
 
@@ -29,7 +29,7 @@ test("connections that go dead without a word are given up at the next call, tha
     const check = async () => (engine.isAvailable === isAvailable ? true : undefined);
     await eventually(check, isAvailable ? "the server to go on" : "the server to notice");
   }
-  // Only the channel can tell it of this job.
+  // Only the channel can tell it about this job.
   await other.jobs.create({ type: "work" });
   await within(ran.fired, "a run after", 1000);
 });

@@ -7,11 +7,11 @@ import { settle } from "../../../support/fake-clock.js";
 const QUEUE = "q";
 const EPOCH = "1";
 
-/** A log, a feed of it, and what lies between them: notices on the way, and reads that are not answered yet. */
+/** A log, a feed of it, and what is between them: notices on the way, and reads that are not answered yet. */
 class World {
   /** The numbers of all changes that were delivered, in order. */
   readonly delivered: number[] = [];
-  /** How many changes were delivered when the feed said that some are gone for good. */
+  /** How many changes were delivered when the feed reported that some are gone for good. */
   readonly lostAt: number[] = [];
   readonly feed: LogFollower;
   end = 0;
@@ -48,7 +48,7 @@ class World {
     this.#onTheWay.push(entry);
   }
 
-  /** Notices come in the order they were sent. */
+  /** Delivers the next notice; they come in the order in which they were sent. */
   hear(): void {
     const entry = this.#onTheWay.shift();
     if (entry === undefined) return;
@@ -81,12 +81,12 @@ class World {
     this.#log = this.#log.slice(count);
   }
 
-  /** Goes on after a break, from an end that was asked for when `heard` was the last that had been heard. */
+  /** Resumes after a break, from an end that was read when `heard` was the last position heard. */
   follow(end = this.end, heard = this.feed.heard(QUEUE)?.position): void {
     void this.feed.follow(QUEUE, EPOCH, end, heard);
   }
 
-  /** Loses what is on the way, goes on after the break, and answers every read. */
+  /** Loses the notices on the way, resumes after the break, and answers every read. */
   async finish(): Promise<void> {
     this.#onTheWay = [];
     this.follow();
@@ -112,7 +112,7 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("repeat" as const), nth: fc.nat(50) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("answer" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("fail" as const) }) },
-  // A look at the end of the log, and its answer, which comes when more may have been heard.
+  // A read of the end of the log, and its answer, which comes when more may have been heard.
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("ask" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("follow" as const) }) },
 );

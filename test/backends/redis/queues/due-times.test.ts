@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DueTimes } from "../../../../src/backends/redis/queues/due-times.js";
 import { FakeClock } from "../../../support/fake-clock.js";
 
-/** How long a server waits for the one that swept last. */
+/** How long a server leaves a sweep to the server that swept last, ms. */
 const PATIENCE_MS = 250;
 
 let clock: FakeClock;
@@ -19,7 +19,7 @@ describe("when a queue is to be swept", () => {
     expect(times.nextInMs()).toBeUndefined();
   });
 
-  test("to the ms, while nobody has swept it", async () => {
+  test("it is due to the ms while nobody has swept it", async () => {
     expect(times.add("a", 100)).toBe(100);
     await clock.advance(99);
     expect(times.due()).toEqual([]);

@@ -15,15 +15,15 @@ import { Recorder } from "../../contract/harness.js";
 
 let count = 0;
 
-/** What the keys of one test begin with: its servers share them. */
+/** Returns the prefix of the keys of one test, which its servers share. */
 export function newPrefix(): string {
   return `t${process.pid}-${count++}`;
 }
 
-/** How a test opens a backend or an engine: on which Redis, under which prefix, and more. */
+/** How a test opens a backend or an engine: on which Redis, under which prefix, and further options. */
 export type OpenOptions = Partial<RedisBackendOptions> & Pick<RedisBackendOptions, "url" | "prefix">;
 
-/** Starts a backend of one server, in real time; it is stopped at the end of the test. */
+/** Starts the backend of one server, in real time. It is stopped at the end of the test. */
 export async function openBackend(
   options: OpenOptions,
   { logger = silentLogger, clock = createSystemClock() } = {},
@@ -35,7 +35,7 @@ export async function openBackend(
   return { backend, heard };
 }
 
-/** What a test may choose of an engine. */
+/** Options of an engine in a test. */
 export interface EngineChoice {
   readonly handlers?: Handlers;
   readonly numWorkers?: number;
@@ -45,7 +45,7 @@ export interface EngineChoice {
   readonly observer?: Observer;
 }
 
-/** Starts an engine as a server does, in real time; it is stopped at the end of the test. */
+/** Starts an engine as a server does, in real time. It is stopped at the end of the test. */
 export async function openEngine(options: OpenOptions, given: EngineChoice = {}): Promise<Engine> {
   const { handlers = {}, numWorkers = 10, leaseMs = 30_000, queues = [] } = given;
   const { logger = silentLogger, observer = silentObserver } = given;
@@ -68,7 +68,7 @@ export async function openEngine(options: OpenOptions, given: EngineChoice = {})
   return engine;
 }
 
-/** How often each command was called since the last `CONFIG RESETSTAT`, by its name in small letters. */
+/** Returns how often each command was called since the last `CONFIG RESETSTAT`, by its name in lower case. */
 export async function commandCounts(client: Redis): Promise<Map<string, number>> {
   const info = await client.info("commandstats");
   return new Map(

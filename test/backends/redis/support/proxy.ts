@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** Stands between a server and its Redis. */
+/** A proxy between a server and its Redis. */
 export interface Proxy {
   readonly port: number;
-  /** From now on nothing passes on the connections there are, and nobody is told; new ones work. */
+  /** From now on nothing passes on the open connections, and neither side is told. New ones work. */
   deaden(): void;
-  /** When Redis says something next, that is lost, and all connections are cut; new ones work. */
+  /** Loses the next answer of Redis and cuts all connections. New ones work. */
   loseNextAnswer(): void;
 }
 
