@@ -10,8 +10,8 @@ export interface Loaded<T> {
 }
 
 /**
- * Reads from the server, and again when `key` or the token changes. With `everyMs`, also every so many ms while the
- * page is visible.
+ * Reads from the server, and again when `key` or the token changes. With `everyMs` it also reads again at that interval
+ * while the page is visible.
  */
 export function useLoaded<T>(read: (signal: AbortSignal) => Promise<T>, key: string, everyMs?: number): Loaded<T> {
   const [state, setState] = useState<{ value: T | undefined; error: unknown }>({ value: undefined, error: undefined });
