@@ -1,6 +1,6 @@
 import type { CallOptions } from "@connectrpc/connect";
 import type { TaskQueueError } from "../model/errors.js";
-import { isPassing, toTaskQueueError } from "./errors.js";
+import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
 import { retryWait, wait } from "./wait.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */
@@ -20,7 +20,8 @@ export interface CallerOptions {
   readonly timeoutMs?: number | undefined;
   /**
    * For how long a call that is safe to repeat is retried while the server is away or drains (UNAVAILABLE). Creates are
-   * among them, as they carry a request id. Default 10,000. 0: no retries.
+   * among them, as they carry a request id; so is any call that the server did not begin with. Default 10,000. 0: no
+   * retries.
    */
   readonly retryMs?: number | undefined;
   /** Called with the error of a failed try, before a call or a watch is tried again. */
@@ -31,7 +32,7 @@ export interface CallerOptions {
 export interface Caller {
   /** Whether calls are retried at all. */
   readonly retries: boolean;
-  /** Makes a unary call, without retries. */
+  /** Makes a unary call. Retries it only when the server did not begin with it: see `isNotBegun`. */
   once<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
   /** Makes a unary call, and retries it while the server is away. Only for calls that are safe to repeat. */
   repeatable<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
@@ -44,7 +45,7 @@ export interface Caller {
 
 /** Creates a caller. */
 export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, onRetry }: CallerOptions): Caller {
-  async function once<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings = {}): Promise<T> {
+  async function tryOnce<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings): Promise<T> {
     signal?.throwIfAborted();
     try {
       return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs });
@@ -54,25 +55,30 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
     }
   }
 
+  async function retried<T>(
+    call: (options: CallOptions) => Promise<T>,
+    settings: CallSettings,
+    mayRepeat: (error: TaskQueueError) => boolean,
+  ): Promise<T> {
+    const end = performance.now() + retryMs;
+    for (let failures = 1; ; failures++) {
+      try {
+        return await tryOnce(call, settings);
+      } catch (thrown) {
+        settings.signal?.throwIfAborted();
+        const error = toTaskQueueError(thrown);
+        const ms = retryWait(failures, error.retryAfterMs);
+        if (!mayRepeat(error) || performance.now() + ms > end) throw error;
+        onRetry?.(error);
+        await wait(ms, settings.signal);
+      }
+    }
+  }
+
   return {
     retries: retryMs > 0,
-    once,
-
-    async repeatable(call, settings) {
-      const end = performance.now() + retryMs;
-      for (let failures = 1; ; failures++) {
-        try {
-          return await once(call, settings);
-        } catch (thrown) {
-          settings?.signal?.throwIfAborted();
-          const error = toTaskQueueError(thrown);
-          const ms = retryWait(failures, error.retryAfterMs);
-          if (error.code !== "UNAVAILABLE" || performance.now() + ms > end) throw error;
-          onRetry?.(error);
-          await wait(ms, settings?.signal);
-        }
-      }
-    },
+    once: (call, settings = {}) => retried(call, settings, isNotBegun),
+    repeatable: (call, settings = {}) => retried(call, settings, ({ code }) => code === "UNAVAILABLE"),
 
     async *resumed(open, signal) {
       for (let failures = 0; ; ) {

@@ -6,6 +6,27 @@ import { TaskQueueError } from "../model/errors.js";
 /** Codes that transports report for a broken connection, besides UNAVAILABLE. The server itself sends none of these. */
 const BROKEN: ReadonlySet<Code> = new Set([Code.Aborted, Code.Canceled, Code.Unknown]);
 
+/**
+ * Codes of Node for calls that the server did not begin: they were still to be sent, or the server ended the connection
+ * (GOAWAY) before it took them.
+ */
+const NOT_BEGUN: ReadonlySet<string> = new Set([
+  "ERR_HTTP2_GOAWAY_SESSION",
+  "ERR_HTTP2_INVALID_SESSION",
+  "ERR_HTTP2_STREAM_CANCEL",
+]);
+
+/** Codes of Node for a broken connection that Connect reports as INTERNAL. Nobody knows what became of the call. */
+const BROKEN_IN_NODE: ReadonlySet<string> = new Set([
+  ...NOT_BEGUN,
+  "ERR_HTTP2_SESSION_ERROR",
+  "ERR_HTTP2_STREAM_ERROR",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "EPIPE",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
 /** Returns what a call threw as a `TaskQueueError`: with the server's reason, or the gRPC code when there is none. */
 export function toTaskQueueError(thrown: unknown): TaskQueueError {
   if (thrown instanceof TaskQueueError) return thrown;
@@ -13,7 +34,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
   const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "gotaskq");
   const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
   const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  const isBroken = info === undefined && BROKEN.has(error.code);
+  const isBroken = info === undefined && (BROKEN.has(error.code) || nodeErrors(error).some(isBrokenInNode));
   const code = isBroken ? "UNAVAILABLE" : codeName(error.code);
   return new TaskQueueError(info?.reason ?? code, error.rawMessage, {
     code,
@@ -22,6 +43,29 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
     retryAfterMs: retryDelay && durationMs(retryDelay),
     cause: thrown,
   });
+}
+
+/**
+ * Whether the server did not begin with the call, so that it may be made again whatever it does: it refused the stream,
+ * or the connection ended before.
+ */
+export function isNotBegun(error: TaskQueueError): boolean {
+  return nodeErrors(error.cause).some(
+    ({ code, message }) => NOT_BEGUN.has(code) || (code === "ERR_HTTP2_STREAM_ERROR" && /REFUSED_STREAM/.test(message)),
+  );
+}
+
+function isBrokenInNode({ code }: { readonly code: string }): boolean {
+  return BROKEN_IN_NODE.has(code);
+}
+
+/** Returns the errors of Node, which have a constant `code`, among an error and its causes. */
+function nodeErrors(error: unknown): { readonly code: string; readonly message: string }[] {
+  const found = [];
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if ("code" in each && typeof each.code === "string") found.push({ code: each.code, message: each.message });
+  }
+  return found;
 }
 
 /** Codes for which the same call would fail again: the call, or the state of what it is about, is at fault. */

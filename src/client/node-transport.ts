@@ -1,3 +1,4 @@
+import { type ClientHttp2Stream, constants, type Http2Session } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
@@ -13,6 +14,42 @@ const BINARY = { recursionLimit: 1000 };
  */
 const CLOSE_MS = 250;
 
+/** The error of a call on a connection that the server ended before it took the call. `isNotBegun` knows its code. */
+function notBegun(): Error {
+  return Object.assign(new Error("the server ended the connection before it began with this call"), {
+    code: "ERR_HTTP2_GOAWAY_SESSION",
+  });
+}
+
+/**
+ * A connection that tells which calls the server did not begin with. When the server ends a connection with an error,
+ * Node breaks off all its streams alike, although the server said which was the last it took.
+ */
+class SessionManager extends Http2SessionManager {
+  readonly #open = new WeakMap<Http2Session, Set<ClientHttp2Stream>>();
+
+  override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const stream = await super.request(...args);
+    // Without a session it has failed already, and says so itself.
+    if (stream.session === undefined) return stream;
+    const streams = this.#open.get(stream.session) ?? this.#watch(stream.session);
+    streams.add(stream);
+    stream.once("close", () => streams.delete(stream));
+    return stream;
+  }
+
+  #watch(session: Http2Session): Set<ClientHttp2Stream> {
+    const streams = new Set<ClientHttp2Stream>();
+    this.#open.set(session, streams);
+    // Comes before the session breaks off its streams. Without an error it does not, and Node tells refused ones.
+    session.on("goaway", (code, lastId) => {
+      if (code === constants.NGHTTP2_NO_ERROR) return;
+      for (const stream of streams) if (stream.id === undefined || stream.id > lastId) stream.destroy(notBegun());
+    });
+    return streams;
+  }
+}
+
 /** Connect over HTTP/2, on one connection that is opened by the first call, and again when it broke. */
 export interface NodeTransport {
   readonly transport: Transport;
@@ -22,7 +59,7 @@ export interface NodeTransport {
 
 /** Creates a transport to the server at this URL, `http://` or `https://`. */
 export function createNodeTransport(url: string): NodeTransport {
-  const sessionManager = new Http2SessionManager(url, PING);
+  const sessionManager = new SessionManager(url, PING);
   return {
     transport: createConnectTransport({
       baseUrl: url,

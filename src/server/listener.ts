@@ -10,10 +10,10 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
-  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { Http2Connection, type OnStream } from "./http2-connection.js";
 
 /** HTTP/2 with prior knowledge begins with `PRI * HTTP/2.0`. No HTTP/1 method begins like this. */
 const HTTP2_START = Buffer.from("PRI ");
@@ -52,7 +52,7 @@ export interface Listener {
 /** Creates a listener. The first bytes of a connection decide whether the HTTP/1.1 or the HTTP/2 server gets it. */
 export function createListener(handler: RequestHandler): Listener {
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const connections = new Set<Http2Connection>();
 
   const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handler.request);
   const http2 = createHttp2Server({
@@ -61,20 +61,13 @@ export function createListener(handler: RequestHandler): Listener {
   });
   // Turns streams that the handler did not take into requests and responses. It has no connections of its own.
   const compatible = createHttp2Server(handler.request);
-  // Node also passes the raw headers, which its types leave out.
-  type OnStream = (
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    flags: number,
-    rawHeaders?: string[],
-  ) => void;
   const onStream: OnStream = (stream, headers, flags, rawHeaders = []) => {
     if (!handler.stream(stream, headers, rawHeaders)) compatible.emit("stream", stream, headers, flags, rawHeaders);
   };
-  http2.on("stream", onStream);
   http2.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+    const connection = new Http2Connection(session, onStream);
+    connections.add(connection);
+    session.once("close", () => connections.delete(connection));
   });
   // A peer that breaks the protocol or goes away only ends its own session: there is nothing to do.
   http2.on("sessionError", () => {});
@@ -100,7 +93,7 @@ export function createListener(handler: RequestHandler): Listener {
 
     async close() {
       net.close();
-      for (const session of sessions) session.close();
+      for (const connection of connections) connection.end();
       await allClosed(sockets, () => http.closeIdleConnections());
       for (const socket of sockets) socket.destroy();
       http.close();
