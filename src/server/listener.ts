@@ -24,8 +24,12 @@ const FIRST_BYTES_MS = 10_000;
 /** How long an idle HTTP/1.1 connection is kept, ms: longer than load balancers keep theirs, so that they close it. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** How long responses in flight may take once the listener is closed, ms. */
+/** How long responses in flight may stand still once the listener is closed, and how long all may take, ms. */
 const CLOSE_GRACE_MS = 1000;
+const CLOSE_MS = 10_000;
+
+/** How often the closing listener looks whether responses in flight get on, ms. */
+const CLOSE_CHECK_MS = 20;
 
 /** Most memory for the buffers of one HTTP/2 connection, MiB. Thousands of streams may share it. */
 const SESSION_MEMORY_MIB = 256;
@@ -45,7 +49,10 @@ export interface RequestHandler {
 export interface Listener {
   /** Resolves to the address once connections are accepted. Rejects when it cannot listen there. */
   listen(port: number, host: string): Promise<AddressInfo>;
-  /** Accepts no more connections, lets responses in flight finish for up to a second, then closes every connection. */
+  /**
+   * Accepts no more connections, and lets responses in flight finish: for 10 s at most, and as long as any of them gets on
+   * within a second. Then closes every connection.
+   */
   close(): Promise<void>;
 }
 
@@ -123,15 +130,27 @@ function choose(socket: Socket, http: Server, http2: Http2Server): void {
   socket.setTimeout(FIRST_BYTES_MS);
 }
 
-/** Resolves when no connection is left, or after `CLOSE_GRACE_MS`. Calls `nudge` at each check. */
+/**
+ * Resolves when no connection is left, when nothing has moved on any for `CLOSE_GRACE_MS`, and after `CLOSE_MS` at the
+ * latest. What counts is what was seen to move, not the time alone: thousands of streams that end keep the process too
+ * busy to look. Calls `nudge` at each check.
+ */
 function allClosed(sockets: ReadonlySet<Socket>, nudge: () => void): Promise<void> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
+    let movedAt = startedAt;
+    let seen = "";
     const check = setInterval(() => {
       nudge();
-      if (sockets.size > 0 && performance.now() - startedAt < CLOSE_GRACE_MS) return;
+      let bytes = 0;
+      for (const { bytesRead, bytesWritten } of sockets) bytes += bytesRead + bytesWritten;
+      const now = performance.now();
+      const found = `${sockets.size} ${bytes}`;
+      if (found !== seen) movedAt = now;
+      seen = found;
+      if (sockets.size > 0 && now - movedAt < CLOSE_GRACE_MS && now - startedAt < CLOSE_MS) return;
       clearInterval(check);
       resolve();
-    }, 10);
+    }, CLOSE_CHECK_MS);
   });
 }
