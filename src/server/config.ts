@@ -38,6 +38,8 @@ export interface Config {
   readonly changeLogSize: number;
   /** Most server streams open at the same time. */
   readonly maxStreams: number;
+  /** How long a request may take to come in, from its first byte to its last. */
+  readonly requestTimeoutMs: number;
   /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
   readonly corsOrigins: readonly string[];
 }
@@ -126,6 +128,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       10_000_000,
     ),
     maxStreams: integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+    requestTimeoutMs: duration("REQUEST_TIMEOUT", 30_000, 1000, 3_600_000),
     corsOrigins: read<readonly string[]>(
       "CORS_ORIGINS",
       [],

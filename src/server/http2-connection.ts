@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { ConnectionTimes } from "./connection-times.js";
 
 /**
  * Streams of one connection that its client may reset before it is told to open another, and how many of them are
@@ -18,25 +20,48 @@ export type OnStream = (
   rawHeaders?: string[],
 ) => void;
 
-/** An HTTP/2 connection of a client. */
+/** Times of an HTTP/2 connection. */
+export interface Http2Times extends ConnectionTimes {
+  /** From the opening of a connection to the end of the client's preface, which SETTINGS are part of. */
+  readonly requestTimeoutMs: number;
+}
+
+/** An HTTP/2 connection of a client, and its clocks: `check` looks at them, so that calls pay nothing for them. */
 export class Http2Connection {
   readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  readonly #times: Http2Times;
+  #streams = 0;
   #resets = 0;
   #lastResetAt = 0;
+  #isGreeted = false;
   #isEnding = false;
+  #bytesRead = 0;
+  /** When something was heard last; before the client's preface: when the connection was opened. */
+  #heardAt = performance.now();
+  #pingedAt: number | undefined;
+  #closedAt: number | undefined;
 
-  constructor(session: ServerHttp2Session, onStream: OnStream) {
+  constructor(session: ServerHttp2Session, socket: Socket, times: Http2Times, onStream: OnStream) {
     this.#session = session;
+    this.#socket = socket;
+    this.#times = times;
     const reset = () => this.#reset();
+    const closed = () => this.#closed();
+    session.once("remoteSettings", () => {
+      this.#isGreeted = true;
+    });
     session.on("stream", (stream, headers, flags, ...rest) => {
-      if (this.#isEnding) {
+      this.#streams++;
+      stream.on("close", closed);
+      if (stream.aborted || this.#isEnding) {
         stream.on("error", () => {});
-        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        if (stream.aborted) this.#reset();
+        else stream.close(constants.NGHTTP2_REFUSED_STREAM);
         return;
       }
       // Unlike `close`, this is told before more of the bytes that came with the reset are looked at.
-      if (stream.aborted) reset();
-      else stream.on("aborted", reset);
+      stream.on("aborted", reset);
       onStream(stream, headers, flags, ...(rest as [string[]?]));
     });
   }
@@ -46,8 +71,56 @@ export class Http2Connection {
     if (this.#isEnding || this.#session.destroyed) return;
     this.#isEnding = true;
     this.#session.goaway();
-    // Not at once: this may be called while nghttp2 reads, and the last stream to end takes the session with it.
+    if (this.#streams === 0) this.#close();
+  }
+
+  /** Ends a connection that sent no preface, is idle, or whose client is gone. Called now and then. */
+  check(): void {
+    const now = performance.now();
+    const { requestTimeoutMs, keepAliveMs, pingAfterMs, goneAfterMs } = this.#times;
+    const { bytesRead } = this.#socket;
+    if (this.#isGreeted && bytesRead !== this.#bytesRead) {
+      this.#bytesRead = bytesRead;
+      this.#heardAt = now;
+      this.#pingedAt = undefined;
+    }
+    const silentMs = now - this.#heardAt;
+    if (!this.#isGreeted) {
+      if (silentMs >= requestTimeoutMs) this.#destroy();
+    } else if (this.#closedAt !== undefined) {
+      // The client should close its side too; one that does not must not keep the connection.
+      if (now - this.#closedAt >= goneAfterMs) this.#destroy();
+    } else if (this.#pingedAt !== undefined) {
+      if (now - this.#pingedAt >= goneAfterMs) this.#destroy();
+    } else if (this.#streams > 0) {
+      if (silentMs >= pingAfterMs) this.#ping(now);
+    } else if (silentMs >= keepAliveMs) this.end();
+  }
+
+  /** Sends what a client must answer. That it does is seen by the bytes that come. */
+  #ping(now: number): void {
+    this.#pingedAt = now;
+    if (this.#session.destroyed) return;
+    // Once both sides have said that the connection ends, Node sends no pings. Settings have to be answered just as well.
+    if (this.#session.closed) this.#session.settings({});
+    else this.#session.ping(() => {});
+  }
+
+  #closed(): void {
+    this.#streams--;
+    if (this.#isEnding && this.#streams === 0) this.#close();
+  }
+
+  /** Not at once: this may be called while nghttp2 reads, and a session without streams ends right when it is closed. */
+  #close(): void {
+    this.#closedAt = performance.now();
     setImmediate(() => this.#session.close());
+  }
+
+  /** The session would wait until what it has to say is written: for ever, when its client is gone. */
+  #destroy(): void {
+    this.#session.destroy();
+    this.#socket.destroy();
   }
 
   #reset(): void {

@@ -2,34 +2,20 @@ import {
   createServer as createHttpServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
-  type Server,
   type ServerResponse,
 } from "node:http";
 import {
   createServer as createHttp2Server,
-  type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { CONNECTION_TIMES, type ConnectionTimes } from "./connection-times.js";
 import { Http2Connection, type OnStream } from "./http2-connection.js";
 
 /** HTTP/2 with prior knowledge begins with `PRI * HTTP/2.0`. No HTTP/1 method begins like this. */
 const HTTP2_START = Buffer.from("PRI ");
-
-/** How long a new connection may stay silent before it is closed, ms. */
-const FIRST_BYTES_MS = 10_000;
-
-/** How long an idle HTTP/1.1 connection is kept, ms: longer than load balancers keep theirs, so that they close it. */
-const KEEP_ALIVE_MS = 75_000;
-
-/** How long responses in flight may stand still once the listener is closed, and how long all may take, ms. */
-const CLOSE_GRACE_MS = 1000;
-const CLOSE_MS = 10_000;
-
-/** How often the closing listener looks whether responses in flight get on, ms. */
-const CLOSE_CHECK_MS = 20;
 
 /** Most memory for the buffers of one HTTP/2 connection, MiB. Thousands of streams may share it. */
 const SESSION_MEMORY_MIB = 256;
@@ -56,12 +42,29 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Settings of a listener. */
+export interface ListenerOptions {
+  /** How long a request may take to come in, ms; for HTTP/2: the preface of a connection. */
+  readonly requestTimeoutMs: number;
+  /** Default: `CONNECTION_TIMES`. */
+  readonly times?: ConnectionTimes;
+}
+
 /** Creates a listener. The first bytes of a connection decide whether the HTTP/1.1 or the HTTP/2 server gets it. */
-export function createListener(handler: RequestHandler): Listener {
+export function createListener(handler: RequestHandler, options: ListenerOptions): Listener {
+  const { requestTimeoutMs, times = CONNECTION_TIMES } = options;
   const sockets = new Set<Socket>();
   const connections = new Set<Http2Connection>();
 
-  const http = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, handler.request);
+  const http = createHttpServer(
+    {
+      keepAliveTimeout: times.keepAliveMs,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs + times.refuseMs,
+      connectionsCheckingInterval: times.checkMs,
+    },
+    handler.request,
+  );
   const http2 = createHttp2Server({
     maxSessionMemory: SESSION_MEMORY_MIB,
     settings: { maxConcurrentStreams: MAX_STREAMS },
@@ -71,11 +74,6 @@ export function createListener(handler: RequestHandler): Listener {
   const onStream: OnStream = (stream, headers, flags, rawHeaders = []) => {
     if (!handler.stream(stream, headers, rawHeaders)) compatible.emit("stream", stream, headers, flags, rawHeaders);
   };
-  http2.on("session", (session) => {
-    const connection = new Http2Connection(session, onStream);
-    connections.add(connection);
-    session.once("close", () => connections.delete(connection));
-  });
   // A peer that breaks the protocol or goes away only ends its own session: there is nothing to do.
   http2.on("sessionError", () => {});
   // This server never listens itself. Without the event, its timeouts and closeIdleConnections do nothing.
@@ -84,15 +82,32 @@ export function createListener(handler: RequestHandler): Listener {
   const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    choose(socket, http, http2);
+    choose(socket, times.firstBytesMs, (isHttp2) => {
+      if (isHttp2) serveHttp2(socket);
+      else http.emit("connection", socket);
+    });
   });
 
+  function serveHttp2(socket: Socket): void {
+    // Emitted at once, for this very connection.
+    http2.once("session", (session) => {
+      const connection = new Http2Connection(session, socket, { ...times, requestTimeoutMs }, onStream);
+      connections.add(connection);
+      session.once("close", () => connections.delete(connection));
+    });
+    http2.emit("connection", socket);
+  }
+
+  let checking: NodeJS.Timeout | undefined;
   return {
     listen(port, host) {
       return new Promise((resolve, reject) => {
         net.once("error", reject);
         net.listen(port, host, () => {
           net.off("error", reject);
+          checking = setInterval(() => {
+            for (const connection of connections) connection.check();
+          }, times.checkMs).unref();
           resolve(net.address() as AddressInfo);
         });
       });
@@ -101,16 +116,18 @@ export function createListener(handler: RequestHandler): Listener {
     async close() {
       net.close();
       for (const connection of connections) connection.end();
-      await allClosed(sockets, () => http.closeIdleConnections());
+      await allClosed(sockets, times, () => http.closeIdleConnections());
       for (const socket of sockets) socket.destroy();
+      clearInterval(checking);
       http.close();
     },
   };
 }
 
-/** Hands a connection to the server that speaks its protocol. */
-function choose(socket: Socket, http: Server, http2: Http2Server): void {
+/** Finds out the protocol of a connection; one that does not tell it within `firstBytesMs` is closed. */
+function choose(socket: Socket, firstBytesMs: number, chosen: (isHttp2: boolean) => void): void {
   const kill = () => socket.destroy();
+  const timer = setTimeout(kill, firstBytesMs).unref();
   let start: Buffer<ArrayBufferLike> = Buffer.alloc(0);
   const read = () => {
     const chunk: Buffer | null = socket.read();
@@ -119,23 +136,23 @@ function choose(socket: Socket, http: Server, http2: Http2Server): void {
     const length = Math.min(HTTP2_START.length, start.length);
     const isHttp2 = start.subarray(0, length).equals(HTTP2_START.subarray(0, length));
     if (isHttp2 && length < HTTP2_START.length) return;
-    socket.off("readable", read).off("end", kill).off("error", kill).off("timeout", kill);
-    socket.setTimeout(0);
+    clearTimeout(timer);
+    socket.off("readable", read).off("end", kill).off("error", kill);
     socket.unshift(start);
     // An HTTP/1.1 client may close its side after the request and still wait for the response. HTTP/2 has no such case.
     socket.allowHalfOpen = !isHttp2;
-    (isHttp2 ? http2 : http).emit("connection", socket);
+    chosen(isHttp2);
   };
-  socket.on("error", kill).on("end", kill).on("timeout", kill).on("readable", read);
-  socket.setTimeout(FIRST_BYTES_MS);
+  socket.on("error", kill).on("end", kill).on("readable", read);
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /**
- * Resolves when no connection is left, when nothing has moved on any for `CLOSE_GRACE_MS`, and after `CLOSE_MS` at the
+ * Resolves when no connection is left, when nothing has moved on any for `closeGraceMs`, and after `closeMs` at the
  * latest. What counts is what was seen to move, not the time alone: thousands of streams that end keep the process too
  * busy to look. Calls `nudge` at each check.
  */
-function allClosed(sockets: ReadonlySet<Socket>, nudge: () => void): Promise<void> {
+function allClosed(sockets: ReadonlySet<Socket>, times: ConnectionTimes, nudge: () => void): Promise<void> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
     let movedAt = startedAt;
@@ -148,9 +165,9 @@ function allClosed(sockets: ReadonlySet<Socket>, nudge: () => void): Promise<voi
       const found = `${sockets.size} ${bytes}`;
       if (found !== seen) movedAt = now;
       seen = found;
-      if (sockets.size > 0 && now - movedAt < CLOSE_GRACE_MS && now - startedAt < CLOSE_MS) return;
+      if (sockets.size > 0 && now - movedAt < times.closeGraceMs && now - startedAt < times.closeMs) return;
       clearInterval(check);
       resolve();
-    }, CLOSE_CHECK_MS);
+    }, times.closeCheckMs);
   });
 }

@@ -86,7 +86,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     },
     otherwise: (request, response) => answerPage(request, response, webConsole, metrics, health, logger),
   });
-  const listener = createListener(withCors(rpc, config.corsOrigins));
+  const listener = createListener(withCors(rpc, config.corsOrigins), config);
 
   await engine.start();
   let address: AddressInfo;

@@ -35,6 +35,7 @@ describe("readConfig", () => {
       changeLogSize: 500_000,
       corsOrigins: [],
       maxStreams: 20_000,
+      requestTimeoutMs: 30_000,
     });
   });
 
@@ -59,6 +60,7 @@ describe("readConfig", () => {
       NODE_ID: "1023",
       CHANGE_LOG_SIZE: "1000",
       MAX_STREAMS: "1",
+      REQUEST_TIMEOUT: "5s",
       CORS_ORIGINS: "https://example.com, http://localhost:5173",
     };
     expect(readConfig(env)).toEqual({
@@ -80,6 +82,7 @@ describe("readConfig", () => {
       nodeId: 1023,
       changeLogSize: 1000,
       maxStreams: 1,
+      requestTimeoutMs: 5000,
       corsOrigins: ["https://example.com", "http://localhost:5173"],
     });
   });
@@ -115,6 +118,7 @@ describe("readConfig", () => {
       NODE_ID: "1024",
       CHANGE_LOG_SIZE: "999",
       MAX_STREAMS: "0",
+      REQUEST_TIMEOUT: "999ms",
     };
     const told = problems(env);
     const namesOf = (lines: readonly string[]) => lines.map((line) => line.slice(0, line.indexOf(":")));

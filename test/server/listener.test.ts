@@ -14,10 +14,10 @@ afterEach(() => Promise.all(open.splice(0).map((listener) => listener.close())))
 
 /** A listener that has every request answered over HTTP/1.1 by the test, and where it listens. */
 async function listen(answer: (response: ServerResponse) => void) {
-  const listener = createListener({
-    request: (_request, response) => answer(response as ServerResponse),
-    stream: () => false,
-  });
+  const listener = createListener(
+    { request: (_request, response) => answer(response as ServerResponse), stream: () => false },
+    { requestTimeoutMs: 30_000 },
+  );
   open.push(listener);
   const { port } = await listener.listen(0, "127.0.0.1");
   return { listener, port, url: `http://127.0.0.1:${port}` };

@@ -78,7 +78,7 @@ async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: n
       response.end();
     },
   });
-  const listener: Listener = createListener(handler);
+  const listener: Listener = createListener(handler, { requestTimeoutMs: 30_000 });
   const { port } = await listener.listen(0, "127.0.0.1");
   const url = `http://127.0.0.1:${port}`;
   const agent = new Agent({ keepAlive: true });
