@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 const CURL = "test/support/install-curl.ts";
 const CHROMIUM = "test/support/install-chromium.ts";
 const REDIS = "test/support/install-redis.ts";
+const NGINX = "test/support/install-nginx.ts";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
@@ -37,6 +38,7 @@ export default defineConfig({
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
+      project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
