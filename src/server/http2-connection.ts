@@ -85,11 +85,13 @@ export class Http2Connection {
       this.#pingedAt = undefined;
     }
     const silentMs = now - this.#heardAt;
-    if (!this.#isGreeted) {
-      if (silentMs >= requestTimeoutMs) this.#destroy();
-    } else if (this.#closedAt !== undefined) {
+    // Node ends a session by itself too, when its client says so or breaks the protocol.
+    if (this.#session.destroyed) this.#closedAt ??= now;
+    if (this.#closedAt !== undefined) {
       // The client should close its side too; one that does not must not keep the connection.
       if (now - this.#closedAt >= goneAfterMs) this.#destroy();
+    } else if (!this.#isGreeted) {
+      if (silentMs >= requestTimeoutMs) this.#destroy();
     } else if (this.#pingedAt !== undefined) {
       if (now - this.#pingedAt >= goneAfterMs) this.#destroy();
     } else if (this.#streams > 0) {

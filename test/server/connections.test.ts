@@ -4,7 +4,7 @@ import { connect as http2Connect } from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
 import { CONNECTION_TIMES, type ConnectionTimes } from "../../src/server/connection-times.js";
 import { createListener, type Listener } from "../../src/server/listener.js";
-import { GREETING, head, mute, PREFACE, reset } from "../support/http2-frames.js";
+import { GOAWAY, GREETING, head, mute, PREFACE, reset } from "../support/http2-frames.js";
 import { signal } from "../support/signal.js";
 import { eventually, within } from "../support/wait.js";
 import { http1, http2, open } from "../support/wire.js";
@@ -84,13 +84,17 @@ describe("a connection is closed", () => {
     await within(closed, "the end of the connection");
   });
 
-  test("after idle time, whatever its client does, over HTTP/2", async () => {
+  test.each([
+    ["after idle time", GREETING],
+    ["after its client said the end", Buffer.concat([GREETING, GOAWAY])],
+    ["after its client broke the protocol", Buffer.concat([GREETING, Buffer.alloc(100)])],
+  ])("%s, as a whole, although its client keeps its side open, over HTTP/2", async (_when, bytes) => {
     const { port } = await listen({ keepAliveMs: SHORT_MS, goneAfterMs: SHORT_MS });
-    const client = await mute(port, GREETING);
-    await client.closed;
-    // Not half, but as a whole: what is sent to it is refused.
-    const broken = new Promise<void>((resolve) => client.socket.on("close", () => resolve()));
-    const writing = setInterval(() => client.socket.write("x"), 10);
+    const { socket, closed } = await mute(port, bytes);
+    await closed;
+    // What is sent to a connection that is closed as a whole is refused.
+    const broken = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+    const writing = setInterval(() => socket.write("x"), 10);
     closing.push(() => clearInterval(writing));
     await within(broken, "the end of the connection as a whole");
   });

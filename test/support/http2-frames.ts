@@ -6,7 +6,7 @@ import { open } from "./wire.js";
 export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /** Types and flags of frames. */
-const TYPE = { headers: 1, reset: 3, settings: 4 };
+const TYPE = { headers: 1, reset: 3, settings: 4, goaway: 7 };
 const FLAG = { endHeaders: 4, ack: 1 };
 const CANCEL = Buffer.from([0, 0, 0, 8]);
 
@@ -26,6 +26,9 @@ export const GREETING = Buffer.concat([
   frame(TYPE.settings, 0, 0),
   frame(TYPE.settings, FLAG.ack, 0),
 ]);
+
+/** Says that the client opens no more streams. */
+export const GOAWAY = frame(TYPE.goaway, 0, 0, Buffer.alloc(8));
 
 /** The head of a POST to this path, whose body is still to come. */
 export function head(stream: number, path: string): Buffer {
