@@ -14,7 +14,7 @@ import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
-import { createClient, createSubscriber } from "./link/client.js";
+import { createClient, createSubscriber, pingNodes } from "./link/client.js";
 import { Connection } from "./link/connection.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
@@ -65,6 +65,9 @@ export interface RedisBackend extends Backend {
 
 /** How long `start` waits for Redis, ms. */
 const START_MS = 5000;
+
+/** Wait before `start` tries again what Redis refused, ms. */
+const RETRY_MS = 100;
 
 /**
  * Creates the backend. Every write is a Lua script on one queue, which Redis runs atomically. Throws `RedisUnusable`
@@ -134,6 +137,11 @@ export function createRedisBackend(
       await ensureDefaultQueue();
       await notifier.resume();
     },
+    beat() {
+      pingNodes(client);
+      // A script that may write, though it does not: Redis refuses it as it refuses any write.
+      return Promise.all([checkSchema(connection, keys), subscription.call((each) => each.ping())]);
+    },
     available(isAvailable) {
       listener?.available(isAvailable);
       if (isAvailable) listener?.resync();
@@ -188,7 +196,10 @@ export function createRedisBackend(
         return;
       } catch (error) {
         // Redis may have gone away again in between.
-        if (isUnavailable(error) && clock.monotonic() < end) continue;
+        if (isUnavailable(error) && clock.monotonic() < end) {
+          await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+          continue;
+        }
         await stop();
         if (!isUnavailable(error)) throw error;
         const { cause, message } = error as TaskQueueError;

@@ -10,6 +10,15 @@ export type Client = Redis;
 /** Longest wait for a connection to be established, ms. */
 const CONNECT_TIMEOUT_MS = 2000;
 
+/**
+ * How long a connection may be silent while an answer is due, ms; then it is closed and made anew. It holds for what the
+ * library itself asks while it connects, too. Longer than a call waits: connection.ts is to notice first.
+ */
+const SILENT_MS = 2000;
+
+/** Longest wait before a Redis that loads its data is asked again, ms. */
+const LOADING_MS = 500;
+
 /** Longest wait before a lost connection is tried again, ms. */
 const MAX_RECONNECT_MS = 500;
 
@@ -29,6 +38,8 @@ function optionsOf({ username, password, tls }: RedisTarget, name: string): Redi
     ...(tls && { tls: {} }),
     connectionName: name,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENT_MS,
+    maxLoadingRetryTime: LOADING_MS,
     disconnectTimeout: CLOSE_MS,
     keepAlive: KEEP_ALIVE_MS,
     lazyConnect: true,
@@ -71,11 +82,18 @@ export function createClient(target: RedisTarget, name: string): Client {
     db: target.db,
     // Sentinels commonly have no password, or the same one.
     sentinelRetryStrategy: reconnectDelay,
+    sentinelCommandTimeout: SILENT_MS,
     failoverDetector: true,
     // `tls` alone has no effect with Sentinels.
     enableTLSForSentinelMode: target.tls,
     ...(target.tls && { sentinelTLS: {} }),
   });
+}
+
+/** Asks all nodes of a cluster for a sign of life: the library makes the connection to a silent one anew. */
+export function pingNodes(client: Client): void {
+  const nodes = (client as unknown) instanceof Cluster ? (client as unknown as Cluster).nodes() : [];
+  for (const node of nodes) if (node.status === "ready") node.ping().catch(() => {});
 }
 
 /**

@@ -140,7 +140,8 @@ export class Connection {
         reject(backendUnavailable("Redis does not answer"));
         // Reconnect, so that later calls do not queue up behind this one; `ready` then tells that Redis is back.
         this.#logger.warn({}, "Redis does not answer: connecting anew");
-        this.#client.disconnect(true);
+        // Only once: a cluster client that is told again while it connects stays disconnected for good.
+        if (this.isReady) this.#client.disconnect(true);
       });
       answer.then(resolve, reject).finally(() => !isLate && timer.cancel());
     });

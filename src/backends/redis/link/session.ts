@@ -1,4 +1,4 @@
-import type { Clock } from "../../../core/clock.js";
+import type { Clock, Timer } from "../../../core/clock.js";
 import type { Logger } from "../../../model/logger.js";
 import { RedisUnusable } from "./check-server.js";
 import type { Client } from "./client.js";
@@ -17,6 +17,9 @@ const RECONNECT_MS = 100;
 /** Interval of the checks at the start whether both connections are ready, ms. */
 const LOOK_MS = 20;
 
+/** Interval of the heartbeats, ms. */
+const HEARTBEAT_MS = 2500;
+
 /** Dependencies of a session. */
 export interface SessionDeps {
   readonly clock: Clock;
@@ -29,11 +32,16 @@ export interface SessionDeps {
   readonly subscription: Connection;
   /** Reads all state from Redis again; called when both connections are back. */
   readonly goOn: () => Promise<void>;
+  /** Asks both connections for a sign of life, and whether Redis takes writes. Rejects when there is no such sign. */
+  readonly beat: () => Promise<unknown>;
   /** Called with true when Redis can be reached again, after `goOn`, and with false when it cannot any more. */
   readonly available: (isAvailable: boolean) => void;
 }
 
-/** Tracks whether Redis is available: it is while both connections, for calls and for the channel, are ready. */
+/**
+ * Tracks whether Redis is available: it is while both connections, for calls and for the channel, are ready and answer,
+ * and while it takes writes.
+ */
 export class Session {
   readonly #deps: SessionDeps;
   #isStarted = false;
@@ -43,6 +51,8 @@ export class Session {
   #trouble = "";
   #resuming: Promise<void> | undefined;
   #resumeAgain = false;
+  #heartbeat: Timer | undefined;
+  #isLooking = false;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -87,10 +97,12 @@ export class Session {
   started(): void {
     this.#isStarted = this.#isAvailable = true;
     if (!this.#isConnected) this.#setAvailable(false);
+    this.#arm();
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#heartbeat?.cancel();
     this.#deps.connection.stop();
     this.#deps.subscription.stop();
   }
@@ -109,8 +121,30 @@ export class Session {
     return this.#resuming;
   }
 
+  /** Looks whether Redis answers and takes writes. If not, it is away until `goOn` succeeds. */
+  async look(): Promise<void> {
+    if (!this.#isAvailable || !this.isReady || this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      await this.#deps.beat();
+    } catch (error) {
+      this.#note(error as Error);
+      this.#setAvailable(false);
+      void this.resume();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  #arm(): void {
+    this.#heartbeat = this.#deps.clock.setTimer(HEARTBEAT_MS, () => {
+      this.#arm();
+      void this.look();
+    });
+  }
+
   async #resume(): Promise<void> {
-    const { clock, logger, goOn } = this.#deps;
+    const { clock, goOn } = this.#deps;
     while (this.#resumeAgain && this.isReady) {
       this.#resumeAgain = false;
       try {
@@ -118,7 +152,7 @@ export class Session {
         if (!this.#resumeAgain && this.isReady) this.#setAvailable(true);
       } catch (error) {
         if (this.#isStopped) return;
-        logger.warn({ err: error }, "could not go on after a break in the connection to Redis; trying again");
+        this.#note(error as Error, "cannot go on with Redis yet; trying again");
         await new Promise<void>((resolve) => clock.setTimer(RESUME_MS, resolve));
         this.#resumeAgain = true;
       }
@@ -137,17 +171,17 @@ export class Session {
     if (!this.#isStarted || this.#isStopped || (!value && !this.#isAvailable)) return;
     const { logger, available } = this.#deps;
     if (value && !this.#isAvailable) logger.info({}, "Redis is there");
-    if (!value) logger.warn({}, "Redis is away: creates are refused until it is back");
+    if (!value) logger.warn({}, "Redis is away, or takes no writes: creates are refused until it is back");
     this.#isAvailable = value;
     available(value);
   }
 
-  #note(error: Error): void {
+  #note(error: Error, text = "trouble with Redis"): void {
     const { clock, logger } = this.#deps;
     this.#trouble = error.message || String(error);
     const now = clock.monotonic();
     if (!this.#isStarted || now - this.#complainedAt < COMPLAINT_MS) return;
     this.#complainedAt = now;
-    logger.warn({ err: error }, "trouble with the connection to Redis");
+    logger.warn({ err: error }, text);
   }
 }

@@ -5,28 +5,41 @@ import { onTestFinished } from "vitest";
 /** A proxy between a server and its Redis. */
 export interface Proxy {
   readonly port: number;
-  /** From now on nothing passes on the open connections, and neither side is told. New ones work. */
-  deaden(): void;
-  /** Loses the next answer of Redis and cuts all connections. New ones work. */
+  /** From now on nothing passes on the connections there are, and nobody is told; new ones work. Default: on all. */
+  deaden(which?: "the channel's" | "all"): void;
+  /** As `deaden`, and new ones are accepted and stay silent too, until the returned function is called. */
+  hush(): () => void;
+  /** Connections that were accepted so far. */
+  readonly accepted: number;
+  /** When Redis says something next, that is lost, and all connections are cut; new ones work. */
   loseNextAnswer(): void;
 }
 
 /** Starts a proxy to a port of this machine; it ends with the test. */
 export async function startProxy(target: number): Promise<Proxy> {
   const open = new Set<Socket>();
-  let pairs: { near: Socket; far: Socket }[] = [];
+  let pairs: { near: Socket; far: Socket; isChannel: boolean }[] = [];
   let isLosing = false;
+  let isHushed = false;
+  let accepted = 0;
   const server = createServer((near) => {
+    accepted++;
+    if (isHushed) {
+      open.add(near.on("error", () => {}).on("close", () => open.delete(near)));
+      return;
+    }
     const far = connect(target, "127.0.0.1");
+    const pair = { near, far, isChannel: false };
     for (const [socket, other] of [
       [near, far],
       [far, near],
     ] as const) {
       open.add(socket);
-      socket.on("data", (chunk) => {
+      socket.on("data", (chunk: Buffer) => {
+        pair.isChannel ||= socket === near && chunk.includes("subscribe");
         if (isLosing && socket === far) {
           isLosing = false;
-          for (const pair of pairs) pair.far.destroy();
+          for (const each of pairs) each.far.destroy();
           pairs = [];
         } else other.write(chunk);
       });
@@ -36,7 +49,7 @@ export async function startProxy(target: number): Promise<Proxy> {
         other.destroy();
       });
     }
-    pairs.push({ near, far });
+    pairs.push(pair);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -44,13 +57,25 @@ export async function startProxy(target: number): Promise<Proxy> {
     server.close();
     for (const socket of open) socket.destroy();
   });
+  function deaden(which = "all"): void {
+    const isDead = (pair: (typeof pairs)[number]) => which === "all" || pair.isChannel;
+    for (const { near, far } of pairs.filter(isDead)) {
+      for (const socket of [near, far]) socket.removeAllListeners("data").pause();
+    }
+    pairs = pairs.filter((pair) => !isDead(pair));
+  }
   return {
     port: (server.address() as AddressInfo).port,
-    deaden() {
-      for (const { near, far } of pairs) {
-        for (const socket of [near, far]) socket.removeAllListeners("data").pause();
-      }
-      pairs = [];
+    get accepted() {
+      return accepted;
+    },
+    deaden,
+    hush() {
+      deaden();
+      isHushed = true;
+      return () => {
+        isHushed = false;
+      };
     },
     loseNextAnswer() {
       isLosing = true;
