@@ -87,7 +87,7 @@ export function createRedisBackend(
   const self = randomBytes(6).toString("base64url");
   const client = createClient(target, "gotaskq");
   const subscriber = createSubscriber(target, "gotaskq-events", client);
-  const connection = new Connection(client, clock, logger);
+  const connection = new Connection(client, clock, logger, () => void session.look());
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix);
   const registry = new QueueRegistry(connection, keys);

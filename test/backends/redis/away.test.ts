@@ -1,3 +1,5 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { Handlers } from "../../../src/model/handler.js";
@@ -189,6 +191,67 @@ describe("while Redis takes calls and does not answer", () => {
     expect(await finished(server, id)).toMatchObject({ status: JobStatus.DONE, deliveries: 1, revision: 3 });
     expect(await server.metrics()).toMatch(/gotaskq_jobs_processed_total\{.*status="done".*\} 1\b/);
   });
+});
+
+/** How a Redis is made to refuse writes, and how it is made to take them again. */
+const REFUSALS: readonly (readonly [
+  what: string,
+  refuse: (redis: RedisServer) => Promise<unknown>,
+  accept: (redis: RedisServer) => Promise<unknown>,
+])[] = [
+  [
+    "because replicas are missing",
+    (redis) => redis.client().config("SET", "min-replicas-to-write", 1),
+    (redis) => redis.client().config("SET", "min-replicas-to-write", 0),
+  ],
+  [
+    "because it cannot write to its disk",
+    async (redis) => {
+      const admin = redis.client();
+      await admin.config("SET", "save", "3600 1");
+      // A folder cannot be replaced by a file, not even by root.
+      await mkdir(join(redis.dir, "dump.rdb"));
+      await admin.bgsave();
+      const refuses = () =>
+        admin.set("probe", "").then(
+          () => undefined,
+          () => true as const,
+        );
+      await eventually(refuses, "a Redis that refuses writes");
+    },
+    async (redis) => {
+      await rm(join(redis.dir, "dump.rdb"), { recursive: true });
+      await redis.client().bgsave();
+    },
+  ],
+];
+
+describe("while Redis takes no writes", () => {
+  test.each(REFUSALS)(
+    "%s: the server does not serve, creates are refused, and all goes on after it",
+    async (_, refuse, accept) => {
+      const redis = await startRedis();
+      const prefix = newPrefix();
+      const server = await startOn(redis, { REDIS_PREFIX: prefix });
+      const idle = await startOn(redis, { REDIS_PREFIX: prefix, NUM_WORKERS: "0" });
+      const id = await created(server, { type: "unknown-to-all" });
+      await refuse(redis);
+      expect(await refusedInTime(server.jobs.createJob({ type: "echo" }))).toMatchObject({ ...AWAY, retryMs: 1000 });
+      // The other one finds out though nobody writes anything by it.
+      for (const each of [server, idle]) {
+        await untilHealth(each, "NOT_SERVING");
+        expect(await each.metrics()).toContain("gotaskq_backend_up 0");
+        expect((await each.jobs.getJob({ id })).job).toMatchObject({ status: JobStatus.PENDING });
+      }
+      await refusedInTime(idle.jobs.createJob({ type: "echo" }));
+      await accept(redis);
+      for (const each of [server, idle]) {
+        await untilHealth(each, "SERVING");
+        expect(await each.metrics()).toContain("gotaskq_backend_up 1");
+        expect(await finished(each, await created(each, { type: "echo" }))).toMatchObject({ status: JobStatus.DONE });
+      }
+    },
+  );
 });
 
 describe("when Redis comes back without its data", () => {

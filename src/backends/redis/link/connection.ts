@@ -36,15 +36,18 @@ export class Connection {
   readonly #client: Client;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #refused: () => void;
   readonly #waiting = new Set<() => void>();
   /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
   #isStopped = false;
 
-  constructor(client: Client, clock: Clock, logger: Logger) {
+  /** `refused` is called when Redis takes no writes at the moment. */
+  constructor(client: Client, clock: Clock, logger: Logger, refused = () => {}) {
     this.#client = client;
     this.#clock = clock;
     this.#logger = logger;
+    this.#refused = refused;
     client.on("close", () => {
       this.#awaySince ??= clock.monotonic();
     });
@@ -97,6 +100,10 @@ export class Connection {
         const fault = classify(error);
         if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
         if (fault === "other") throw error;
+        if (fault === "unwritable") {
+          this.#refused();
+          throw backendUnavailable("Redis takes no writes", error);
+        }
         const mayRepeat = fault === "refused" || repeatable;
         if (!mayRepeat || this.#isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
           throw backendUnavailable("Redis did not answer", error);
@@ -149,18 +156,16 @@ export class Connection {
 }
 
 /**
- * What a failed call tells. `refused`: Redis did not run it, and it may be tried again; `broken`: unknown whether Redis
- * ran it; `full`: the memory of Redis is full; `other`: a bug of ours.
+ * What a failed call tells. `refused`: Redis did not run it, and it may be tried again; `unwritable`: nor will it run any
+ * write until its disk, or its replicas, are right again; `broken`: unknown whether Redis ran it; `full`: the memory of
+ * Redis is full; `other`: a bug of ours.
  */
-function classify(error: unknown): "refused" | "broken" | "full" | "other" {
+function classify(error: unknown): "refused" | "unwritable" | "broken" | "full" | "other" {
   if (error instanceof TaskQueueError) return error.reason === "BACKEND_UNAVAILABLE" ? "broken" : "other";
   const { name = "", message = "", code = "" } = error as { name?: string; message?: string; code?: string };
   if (/^(-?OOM)\b/.test(message)) return "full";
-  if (
-    /^-?(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|NOAUTH|WRONGPASS|NOPERM)\b/.test(
-      message,
-    )
-  ) {
+  if (/^-?(MISCONF|NOREPLICAS)\b/.test(message)) return "unwritable";
+  if (/^-?(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOAUTH|WRONGPASS|NOPERM)\b/.test(message)) {
     return "refused";
   }
   if (/isn't (writeable|ready)|No subscriber/.test(message)) return "refused";
