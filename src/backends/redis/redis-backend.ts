@@ -15,7 +15,7 @@ import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
 import { createClient, createSubscriber, pingNodes } from "./link/client.js";
-import { Connection } from "./link/connection.js";
+import { Connection, isDenied } from "./link/connection.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
 import { parseRedisUrl, URL_FORMS } from "./link/url.js";
@@ -196,7 +196,7 @@ export function createRedisBackend(
         return;
       } catch (error) {
         // Redis may have gone away again in between.
-        if (isUnavailable(error) && clock.monotonic() < end) {
+        if (isUnavailable(error) && !isDenied(error) && clock.monotonic() < end) {
           await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
           continue;
         }

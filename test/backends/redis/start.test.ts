@@ -1,12 +1,12 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { freePort } from "../../support/free-port.js";
-import { startRedis } from "../../support/redis.js";
+import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";
 import { createClients } from "../../support/server.js";
 import { spawnServer, startServerProcess } from "../../support/server-process.js";
@@ -43,7 +43,13 @@ async function outcomeOn(url: string): Promise<Outcome> {
 
 const onPort = (...args: string[]) => startRedis({ port: true, args });
 
-/** Cases in which a server does not start, and what it prints. */
+/** The URL for a new user with these rights. */
+async function urlOfUser(redis: RedisServer, rule: string): Promise<string> {
+  await redis.client().call("ACL", "SETUSER", "worker", "on", ">secret", ...rule.split(" "));
+  return redis.url.replace("redis://", "redis://worker:secret@");
+}
+
+/** Where a server does not start, and what it says. */
 const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, reason: RegExp])[] = [
   [
     "where nobody listens",
@@ -86,6 +92,19 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
     },
     /written by another version of GoTaskQ \(layout 2; this one reads 1\)/,
   ],
+  ...(
+    [
+      ["without keys", "+@all &*", /no permissions to access one of the keys/],
+      ["without channels", "+@all ~* resetchannels", /lacks the right to PUBLISH to the channel gotaskq:events$/m],
+      ["without SUBSCRIBE", "+@all -subscribe ~* &*", /'subscribe' command/],
+      ["without EVAL", "+@all -eval ~* &*", /'eval' command/],
+      ["without some commands of scripts", "+@all -hset -zadd ~* &*", /lacks the right to HSET, ZADD$/m],
+      ["without SELECT, on another database", "+@all -select ~* &*", /'select' command/],
+    ] as const
+  ).map(([what, rule, reason]) => {
+    const url = async () => (await urlOfUser(await onPort(), rule)) + (what.includes("database") ? "/1" : "");
+    return [`with a user ${what}`, url, reason] as const;
+  }),
   ["where no Sentinel answers", async () => `redis+sentinel://127.0.0.1:${await freePort()}/mine`, /[Ss]entinel/],
   [
     "as a cluster, on a server that is none",
@@ -125,6 +144,26 @@ describe("a server that starts", () => {
     const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" }, folder);
     expect(server.output()).toMatch(/allkeys-lru.*set it to noeviction/);
     expect(server.output()).toMatch(/keeps nothing on disk.*set appendonly yes/);
+    expect(await server.end()).toBe(0);
+  });
+
+  test("runs jobs with no more rights than the README asks for", async () => {
+    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+    const rule = /^ACL SETUSER gotaskq on >password (.*)$/m.exec(readme)?.[1] ?? "";
+    const url = await urlOfUser(await onPort(), rule);
+    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" }, folder);
+    const clients = createClients(GRPC, server.url);
+    await reaches(clients, await created(clients, { type: "echo" }), JobStatus.DONE);
+    expect(server.output()).not.toMatch(/may not|NOPERM/);
+    expect(await server.end()).toBe(0);
+  });
+
+  test("warns when it may use neither INFO nor CONFIG, and runs jobs", async () => {
+    const url = await urlOfUser(await onPort(), "+@all -info -config ~* &*");
+    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" }, folder);
+    const clients = createClients(GRPC, server.url);
+    await reaches(clients, await created(clients, { type: "echo" }), JobStatus.DONE);
+    expect(server.output()).toContain("the Redis user may not use INFO");
     expect(await server.end()).toBe(0);
   });
 

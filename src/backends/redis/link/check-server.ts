@@ -1,30 +1,56 @@
 import type { Logger } from "../../../model/logger.js";
 import { type Keys, SCHEMA_VERSION } from "../scripts/keys.js";
 import { CHECK_SCHEMA } from "../scripts/registry.js";
+import { CHECK_RIGHTS } from "../scripts/rights.js";
 import { plainScript } from "../scripts/script.js";
-import type { Connection } from "./connection.js";
+import { type Connection, isDenied } from "./connection.js";
 
 /** Oldest major version of Redis that has the script flags we need: `allow-oom` lets jobs end when memory is full. */
 const MIN_VERSION = 7;
 
 const SCHEMA = plainScript("end", CHECK_SCHEMA);
+const RIGHTS = plainScript("end", CHECK_RIGHTS);
 
 /** This Redis cannot be used, and waiting will not help: its version, its settings or its data are wrong. */
 export class RedisUnusable extends Error {
   override readonly name = "RedisUnusable";
 }
 
-/** Throws RedisUnusable for a Redis that is too old or holds another layout; logs a warning for each risk to jobs. */
+/**
+ * Throws RedisUnusable for a Redis that is too old, holds another layout, or denies its user what is needed; logs a
+ * warning for each risk to jobs.
+ */
 export async function checkServer(connection: Connection, keys: Keys, logger: Logger): Promise<void> {
-  const info = readInfo(await connection.call((client) => client.info()));
+  const text = await connection
+    .call((client) => client.info())
+    .catch((error) => {
+      if (!isDenied(error)) throw error;
+      logger.warn({}, "the Redis user may not use INFO: the version of Redis and its settings are not checked");
+      return "";
+    });
+  const info = readInfo(text);
   const version = info.get("redis_version") ?? "unknown";
   if (Number.parseInt(version, 10) < MIN_VERSION) {
     throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
   }
   await checkSchema(connection, keys);
+  await checkRights(connection, keys);
   // A hosted Redis may forbid CONFIG: then there is less advice.
   const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
   for (const warning of adviceOn(info, Array.isArray(saves) ? String(saves[1]) : undefined)) logger.warn({}, warning);
+}
+
+/** Throws RedisUnusable when the user may not run a command that is needed, or not publish to the channel. */
+async function checkRights(connection: Connection, keys: Keys): Promise<void> {
+  const names = [keys.schema, keys.queues, `${keys.schema}:none`];
+  // EVAL, which is needed for scripts that Redis has forgotten, even if it knows this one.
+  const missing = (await connection.call((client) => {
+    return client.eval(RIGHTS.text, names.length, ...names, keys.channel, SCHEMA_VERSION);
+  })) as string[];
+  await connection.call((client) => client.ping());
+  if (missing.length === 0) return;
+  const rights = missing.map((command) => (command === "PUBLISH" ? `PUBLISH to the channel ${keys.channel}` : command));
+  throw new RedisUnusable(`the Redis user lacks the right to ${rights.join(", ")}`);
 }
 
 /** Throws RedisUnusable when the data have another layout; marks an empty Redis as having ours. */

@@ -100,6 +100,7 @@ export class Connection {
         const fault = classify(error);
         if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
         if (fault === "other") throw error;
+        if (fault === "denied") throw backendUnavailable("the Redis user may not do this", error);
         if (fault === "unwritable") {
           this.#refused();
           throw backendUnavailable("Redis takes no writes", error);
@@ -155,17 +156,24 @@ export class Connection {
   }
 }
 
+/** Whether Redis has refused a call, or a command of a script, because the user lacks the right to it. */
+export function isDenied(error: unknown): boolean {
+  const { message = "" } = ((error instanceof TaskQueueError ? error.cause : error) ?? {}) as { message?: string };
+  return /^-?NOPERM\b|The user executing the script can't|ACL failure in script/.test(message);
+}
+
 /**
  * What a failed call tells. `refused`: Redis did not run it, and it may be tried again; `unwritable`: nor will it run any
- * write until its disk, or its replicas, are right again; `broken`: unknown whether Redis ran it; `full`: the memory of
+ * write until its disk, or its replicas, are right again; `denied`: the user lacks a right; `broken`: unknown whether Redis ran it; `full`: the memory of
  * Redis is full; `other`: a bug of ours.
  */
-function classify(error: unknown): "refused" | "unwritable" | "broken" | "full" | "other" {
+function classify(error: unknown): "refused" | "unwritable" | "denied" | "broken" | "full" | "other" {
   if (error instanceof TaskQueueError) return error.reason === "BACKEND_UNAVAILABLE" ? "broken" : "other";
   const { name = "", message = "", code = "" } = error as { name?: string; message?: string; code?: string };
   if (/^(-?OOM)\b/.test(message)) return "full";
+  if (isDenied(error)) return "denied";
   if (/^-?(MISCONF|NOREPLICAS)\b/.test(message)) return "unwritable";
-  if (/^-?(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOAUTH|WRONGPASS|NOPERM)\b/.test(message)) {
+  if (/^-?(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOAUTH|WRONGPASS)\b/.test(message)) {
     return "refused";
   }
   if (/isn't (writeable|ready)|No subscriber/.test(message)) return "refused";

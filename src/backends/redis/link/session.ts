@@ -84,8 +84,10 @@ export class Session {
       if (each.status === "wait") each.connect().catch((error: Error) => this.#note(error));
     }
     for (;;) {
-      // A connection whose database does not exist becomes ready nevertheless, on database 0.
-      const hopeless = this.#isConnected ? /DB index/ : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
+      // A connection whose database does not exist, or is denied, becomes ready nevertheless, on database 0.
+      const hopeless = this.#isConnected
+        ? /DB index|'select' command/
+        : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
       const isLate = !this.#isConnected && clock.monotonic() >= end;
       if (hopeless.test(this.#trouble) || isLate) throw this.unusable();
       if (this.#isConnected) return;
@@ -178,7 +180,9 @@ export class Session {
 
   #note(error: Error, text = "trouble with Redis"): void {
     const { clock, logger } = this.#deps;
-    this.#trouble = error.message || String(error);
+    // The library says it with a number of ms that users cannot know.
+    const isSilent = error.message.startsWith("Socket timeout");
+    this.#trouble = isSilent ? "it does not answer" : error.message || String(error);
     const now = clock.monotonic();
     if (!this.#isStarted || now - this.#complainedAt < COMPLAINT_MS) return;
     this.#complainedAt = now;

@@ -1,8 +1,10 @@
+import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { adviceOn, checkServer, RedisUnusable, readInfo } from "../../../../src/backends/redis/link/check-server.js";
 import type { Client } from "../../../../src/backends/redis/link/client.js";
 import { Connection } from "../../../../src/backends/redis/link/connection.js";
 import { createKeys } from "../../../../src/backends/redis/scripts/keys.js";
+import { CHECK_RIGHTS } from "../../../../src/backends/redis/scripts/rights.js";
 import { createSystemClock } from "../../../../src/core/clock.js";
 import { recordingLogger } from "../../../support/logger.js";
 import { startRedis } from "../../../support/redis.js";
@@ -35,6 +37,15 @@ describe("advice on a Redis", () => {
       ["maxmemory_policy", ""],
     ]);
   });
+});
+
+test("every command of the scripts is among those whose rights are checked", async () => {
+  const folder = new URL("../../../../src/backends/redis/scripts/", import.meta.url);
+  const texts = await Promise.all((await readdir(folder)).map((file) => readFile(new URL(file, folder), "utf8")));
+  const used = texts.flatMap((text) => [...text.matchAll(/\b(?:call|callMany)\('([A-Z]+)'/g)].map(([, name]) => name));
+  expect(used).toContain("ZADD");
+  const checked = [...CHECK_RIGHTS.matchAll(/try\('([A-Z]+)'/g)].map(([, name]) => name);
+  expect(checked).toEqual(expect.arrayContaining([...new Set(used)]));
 });
 
 describe("the check at the start", () => {
