@@ -1,5 +1,5 @@
 import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
-import { hidePassword, parseRedisUrl, URL_FORMS } from "../backends/redis/link/url.js";
+import { hidePassword, parseRedisUrl, whyNotRead } from "../backends/redis/link/url.js";
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
@@ -96,9 +96,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     read(name, fallback, (text) => values.find((value) => value === text), `one of ${values.join(", ")}`);
 
   const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
-  const url = read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), URL_FORMS);
+  const url = env.REDIS_URL?.trim() ?? "";
+  if (url && parseRedisUrl(url) === undefined) {
+    problems.push(`REDIS_URL: ${whyNotRead(url)}, got "${hidePassword(url)}"`);
+  }
   const prefix = read("REDIS_PREFIX", "gotaskq", parsePrefix, "1 to 64 letters, digits, and any of . _ : -");
-  if (useRedis && !env.REDIS_URL?.trim()) problems.push("REDIS_URL: is required with USE_REDIS");
+  if (useRedis && !url) problems.push("REDIS_URL: is required with USE_REDIS");
   for (const [name, what] of Object.entries(NOT_YET)) {
     if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
   }

@@ -18,7 +18,7 @@ import { createClient, createSubscriber, pingNodes } from "./link/client.js";
 import { Connection, isDenied } from "./link/connection.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
-import { parseRedisUrl, URL_FORMS } from "./link/url.js";
+import { parseRedisUrl, whyNotRead } from "./link/url.js";
 import { readHead, readLogs } from "./log/merged-log.js";
 import { Notifier } from "./log/notifier.js";
 import { Creates } from "./operations/creates.js";
@@ -81,7 +81,7 @@ export function createRedisBackend(
   const { url, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
   const settings = { ...DEFAULT_BACKEND_OPTIONS, ...given, changeLogSize };
   const parsed = parseRedisUrl(url);
-  if (parsed === undefined) throw new RedisUnusable(`is none of ${URL_FORMS}`);
+  if (parsed === undefined) throw new RedisUnusable(whyNotRead(url));
   const target = parsed;
   /** Random name of this server, unique among all servers. */
   const self = randomBytes(6).toString("base64url");

@@ -16,8 +16,8 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** The accepted forms of a URL, for error messages. */
-export const URL_FORMS =
+/** The accepted forms of a URL. */
+const URL_FORMS =
   "redis://host:6379/0, rediss://…, unix:///path/to/socket?db=0, redis+cluster://host:6379,host:6379 or redis+sentinel://host:26379,host:26379/master-name/0";
 
 const DEFAULT_PORT = 6379;
@@ -27,7 +27,7 @@ const PATTERN = /^(rediss?|unix|rediss?\+cluster|rediss?\+sentinel):\/\/(?:([^@/
 /**
  * Parses `redis://[user:password@]host[:port][/db]`, `rediss://` (TLS), `unix:///path[?db=n]` or a path, and
  * `redis+cluster://host:port,…`, `redis+sentinel://host:port,…/master[/db]` (both with `rediss` too). Returns undefined
- * for anything else.
+ * for anything else; `whyNotRead` then says why.
  */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   if (url.startsWith("/")) return { kind: "socket", path: url, db: 0, tls: false };
@@ -36,6 +36,7 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme = "", credentials, hosts = "", path = "", query = ""] = match;
   const login = readLogin(credentials);
   if (login === undefined) return undefined;
+  if (unknownOption(scheme, query) !== undefined) return undefined;
   const common = { ...login, tls: scheme.startsWith("rediss") };
   if (scheme === "unix") {
     const db = readDb(new URLSearchParams(query).get("db") ?? "");
@@ -58,6 +59,20 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   const db = readDb(parts[0] ?? "");
   if (node === undefined || others.length > 0 || db === undefined || parts.length > 1) return undefined;
   return { kind: "server", ...node, db, ...common };
+}
+
+/** What is wrong with a URL that `parseRedisUrl` does not read; to follow the name of the setting. */
+export function whyNotRead(url: string): string {
+  const [, scheme = "", , , , query = ""] = PATTERN.exec(url) ?? [];
+  const option = unknownOption(scheme, query);
+  // Anything else may be part of a password that is not encoded.
+  if (option === undefined || !/^[A-Za-z_-]{1,32}$/.test(option) || query.includes("@")) return `must be ${URL_FORMS}`;
+  return `has the unknown option "${option}": only unix:// takes one, db; for TLS begin with rediss://`;
+}
+
+/** The first option that URLs of this scheme do not have. One that was ignored might be a protection asked for. */
+function unknownOption(scheme: string, query: string): string | undefined {
+  return [...new URLSearchParams(query).keys()].find((name) => scheme !== "unix" || name !== "db");
 }
 
 function readLogin(text: string | undefined): { username?: string; password?: string } | undefined {
@@ -96,5 +111,7 @@ function readDb(text: string): number | undefined {
 /** The URL without its password, for logs and messages; also of a URL that does not parse, perhaps for its password. */
 export function hidePassword(url: string): string {
   const start = /^[a-z+]+:\/\//i.exec(url)?.[0] ?? "";
-  return start + url.slice(start.length).replace(/^([^:@/]*):.*@/, "$1:***@");
+  const rest = url.slice(start.length).replace(/^([^:@/]*):.*@/, "$1:***@");
+  // An option is none of ours, and may be a password that other clients take.
+  return start + rest.replace(/([?&][^=&]*pass[^=&]*=)[^&]*/gi, "$1***");
 }

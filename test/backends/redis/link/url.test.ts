@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hidePassword, parseRedisUrl, type RedisTarget } from "../../../../src/backends/redis/link/url.js";
+import { hidePassword, parseRedisUrl, type RedisTarget, whyNotRead } from "../../../../src/backends/redis/link/url.js";
 
 const server = { kind: "server", host: "h", port: 6379, db: 0, tls: false } as const;
 const socket = { kind: "socket", path: "/run/redis.sock", db: 0, tls: false } as const;
@@ -96,6 +96,12 @@ const BAD = [
   "redis+sentinel://a/mine/1/2",
   "redis+sentinel://a/bad%zz",
   "redis+tls://a",
+  "redis://h?tls=true",
+  "redis://h/1?db=1",
+  "redis://h?tls",
+  "unix:///s?db=1&tls=true",
+  "redis+cluster://a?tls=true",
+  "redis+sentinel://a/mine?tls=true",
 ];
 
 describe("a Redis URL", () => {
@@ -105,6 +111,18 @@ describe("a Redis URL", () => {
 
   test.each(BAD)("%j is refused", (url) => {
     expect(parseRedisUrl(url)).toBeUndefined();
+  });
+
+  test.each([
+    ["redis://h?tls=true", /^has the unknown option "tls": .* rediss:\/\/$/],
+    ["unix:///s?db=1&timeout=3", /^has the unknown option "timeout"/],
+    ["redis://h/1?db=1", /^has the unknown option "db"/],
+    ["http://h", /^must be redis:\/\/host/],
+    ["unix:///s?db=x", /^must be redis:\/\/host/],
+    // What looks like an option is part of a password.
+    ["redis://me:p/w?secret=x@h", /^must be redis:\/\/host/],
+  ])("%s: what is wrong with it is said", (url, why) => {
+    expect(whyNotRead(url)).toMatch(why);
   });
 
   test.each([
@@ -122,6 +140,7 @@ describe("a Redis URL", () => {
     ["redis://me:p#?w@h", "redis://me:***@h"],
     ["REDIS://me:pw@h", "REDIS://me:***@h"],
     ["me:pw@h", "me:***@h"],
+    ["redis://h?password=pw&db=1", "redis://h?password=***&db=1"],
     ["redis://[::1]:6379", "redis://[::1]:6379"],
     ["h:6379", "h:6379"],
   ])("%s is shown as %s", (url, shown) => {
