@@ -2,7 +2,9 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { Clock } from "../../../src/core/clock.js";
 import type { Handlers } from "../../../src/model/handler.js";
+import { HeldClock } from "../../support/held-clock.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, finished, present, type Refusal, reaches, reading, refusal } from "../../support/rpc.js";
 import { startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";
@@ -15,9 +17,14 @@ const ANSWER_MS = 2000;
 
 const AWAY = { code: "UNAVAILABLE", reason: "BACKEND_UNAVAILABLE", domain: "gotaskq" };
 
-function startOn(redis: RedisServer, env: TestEnvironment = {}, handlers?: Handlers): Promise<TestServer> {
+function startOn(
+  redis: RedisServer,
+  env: TestEnvironment = {},
+  handlers?: Handlers,
+  clock?: Clock,
+): Promise<TestServer> {
   const all = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: newPrefix(), ...env };
-  return startTestServer(all, handlers === undefined ? {} : { handlers });
+  return startTestServer(all, { handlers, clock });
 }
 
 /** Resolves to the error of a call, which must come within the time that a caller may have to wait. */
@@ -156,17 +163,29 @@ describe("while Redis is down", () => {
 describe("while Redis takes calls and does not answer", () => {
   test.each(["a port", "a socket"])("creates are refused in time, whenever they came: on %s", async (where) => {
     const redis = await startRedis({ port: where === "a port", aof: "always" });
-    const server = await startOn(redis, { NUM_WORKERS: "0" });
+    const clock = new HeldClock();
+    const server = await startOn(redis, { NUM_WORKERS: "0" }, {}, clock);
     await created(server, { type: "echo" });
     await redis.kill("SIGSTOP");
-    // One after the other: a call that comes while another one waits must not have to wait for that one first.
-    const calls: Promise<Refusal>[] = [];
-    for (let n = 0; n < 12; n++) {
-      calls.push(refusedInTime(server.jobs.createJob({ type: "echo" })));
-      await new Promise<void>((resolve) => setTimeout(resolve, 250));
+    clock.hold();
+    try {
+      // One after the other: those that come while another one waits must not wait for it first.
+      const waits: (readonly [reason: string, ms: number])[] = [];
+      const creates = 12;
+      for (let n = 0; n < 2 * creates; n++) {
+        const made = clock.monotonic();
+        const note = ({ reason }: { reason: string }) => waits.push([reason, clock.monotonic() - made]);
+        if (n < creates) void server.engine.jobs.create({ type: "echo" }).then(() => note({ reason: "none" }), note);
+        await clock.advance(250);
+      }
+      expect(waits.map(([reason]) => reason)).toEqual(Array.from({ length: creates }, () => "BACKEND_UNAVAILABLE"));
+      expect(Math.max(...waits.map(([, ms]) => ms))).toBeLessThanOrEqual(ANSWER_MS);
+    } finally {
+      clock.release();
     }
-    for (const call of calls) expect(await call).toMatchObject({ ...AWAY, retryMs: 1000 });
+    await untilHealth(server, "NOT_SERVING");
     expect(await health(server)).toEqual({ code: 503, status: "NOT_SERVING" });
+    expect(await refusedInTime(server.jobs.createJob({ type: "echo" }))).toMatchObject({ ...AWAY, retryMs: 1000 });
     await redis.kill("SIGCONT");
     await untilHealth(server, "SERVING");
     await created(server, { type: "echo" });
