@@ -1,12 +1,6 @@
 import type { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { createClient } from "../../../src/backends/redis/link/client.js";
-import { Connection } from "../../../src/backends/redis/link/connection.js";
-import { parseRedisUrl } from "../../../src/backends/redis/link/url.js";
-import type { Clock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
-import { settle } from "../../support/fake-clock.js";
 import { type RedisCluster, startRedisCluster } from "../../support/redis.js";
 import { created, finished, present, reading, refusal } from "../../support/rpc.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
@@ -117,35 +111,6 @@ describe("on a cluster of three masters", () => {
     const node = clients[await nodeOf(prefix, "default")] as Redis;
     await node.unlink(...(await node.keys(`${prefix}:{default}:*`)));
     expect(await finished(server, await created(server, { type: "echo" }))).toMatchObject({ status: JobStatus.DONE });
-  });
-
-  test("a second call that gets no answer while the first one makes the client connect anew does not stop it", async () => {
-    const client = createClient(present(parseRedisUrl(url)), "test");
-    onTestFinished(() => client.disconnect());
-    client.on("error", () => {});
-    await client.connect();
-    const late: (() => void)[] = [];
-    const clock: Clock = {
-      now: () => 0,
-      monotonic: () => 0,
-      setTimer(_, fire) {
-        late.push(fire);
-        return { cancel() {} };
-      },
-    };
-    const connection = new Connection(client, clock, silentLogger);
-    const node = present(cluster.nodes[0]);
-    const prefix = newPrefix();
-    const key = `${prefix}:{${(await queueOnEachNode(prefix))[0]}}:m`;
-    await node.kill("SIGSTOP");
-    const calls = [1, 2].map(() => connection.call((each) => each.get(key), { repeatable: false }));
-    const ends = Promise.allSettled(calls);
-    await settle();
-    client.once("connecting", () => late[1]?.());
-    late[0]?.();
-    for (const { status } of await within(ends, "the end of both calls")) expect(status).toBe("rejected");
-    await node.kill("SIGCONT");
-    await eventually(async () => (client.status === "ready" ? true : undefined), "the client to be ready");
   });
 
   test.each(["SIGKILL", "SIGSTOP"] as const)(
