@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Logger, pino } from "pino";
 import { RedisUnusable } from "./backends/redis/link/check-server.js";
+import { describeError, errorText } from "./model/describe-error.js";
 import type { Handlers } from "./model/handler.js";
 import { type Config, ConfigError, readConfig } from "./server/config.js";
 import { loadHandlers } from "./server/load-handlers.js";
@@ -44,7 +45,7 @@ async function loadConfigured(path: string): Promise<Handlers> {
   try {
     return await loadHandlers(path);
   } catch (error) {
-    throw new ConfigError([`HANDLERS: ${error instanceof Error ? error.message : error}`]);
+    throw new ConfigError([`HANDLERS: ${errorText(error)}`]);
   }
 }
 
@@ -102,7 +103,8 @@ function surviveHandlers(server: Server, logger: Logger): void {
 
 try {
   const { config, handlers } = await configure();
-  const logger = pino({ level: config.logLevel });
+  // Errors of handlers may be anything: pino's own serializer throws for some.
+  const logger = pino({ level: config.logLevel, serializers: { err: describeError } });
   const server = await startServer(config, { logger, handlers });
   endOnSignals(server, config.shutdownTimeoutMs);
   surviveHandlers(server, logger);

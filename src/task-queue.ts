@@ -7,12 +7,14 @@ import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
 import type { JobsEvent } from "./core/watch/watch-events.js";
 import { type EngineSettings, setUpEngine } from "./engine-setup.js";
+import { errorText } from "./model/describe-error.js";
 import { fieldInvalid } from "./model/errors.js";
+import { isBytes } from "./model/guarded.js";
 import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
 import type { JobFilter } from "./model/job-filter.js";
 import { type Logger, silentLogger } from "./model/logger.js";
-import type { JobRequest } from "./model/validate.js";
+import { copyMetadata, type JobRequest } from "./model/validate.js";
 
 /** A job to create. Durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {
@@ -103,10 +105,11 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
 }
 
 function toRequest(task: NewTask, path: string): JobRequest {
-  const { payload, runAfter } = task;
+  const { payload, runAfter, metadata } = task;
   return {
     ...task,
-    payload: payload === undefined || payload instanceof Uint8Array ? payload : toText(payload, path),
+    payload: payload === undefined || isBytes(payload) ? payload : toText(payload, path),
+    metadata: metadata && copyMetadata(metadata, path),
     runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
   };
 }
@@ -117,7 +120,7 @@ function toText(payload: JsonValue, path: string): string {
   try {
     text = JSON.stringify(payload);
   } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
+    problem = errorText(error);
   }
   if (text !== undefined) return text;
   throw fieldInvalid([{ field: `${path}payload`, description: `cannot be written as JSON: ${problem}` }]);

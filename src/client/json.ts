@@ -1,7 +1,9 @@
 import { fromJson, type JsonValue as PbJsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { Job } from "../../gen/gotaskq/v1/job_pb.js";
+import { errorText } from "../model/describe-error.js";
 import { fieldInvalid } from "../model/errors.js";
+import { isBytes } from "../model/guarded.js";
 import type { JsonValue } from "../model/handler.js";
 import { toJsonText } from "../model/text.js";
 
@@ -16,7 +18,7 @@ export function toPayloadKind<A extends string, B extends string>(
   bytes: B,
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
-  if (payload instanceof Uint8Array) return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
+  if (isBytes(payload)) return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
   return { case: json, value: toValue(field, payload) };
 }
 
@@ -27,7 +29,7 @@ function toValue(field: string, value: unknown): Value {
     const text = toJsonText(value);
     if (text !== undefined) return fromJson(ValueSchema, JSON.parse(text) as PbJsonValue, DEPTH);
   } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
+    problem = errorText(error);
   }
   throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
 }

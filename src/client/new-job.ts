@@ -5,6 +5,7 @@ import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq
 import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
 import type { Backoff } from "../model/job.js";
+import { copyMetadata } from "../model/validate.js";
 import { toPayloadKind } from "./json.js";
 
 /** A job to create. Durations in ms. */
@@ -65,7 +66,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     type,
     payloadKind: toPayloadKind(`${path}payload`, payload, "payload", "payloadBytes"),
     priority: int("priority", priority),
-    metadata: metadata && { ...metadata },
+    metadata: metadata && copyMetadata(metadata, path),
     requestId: job.requestId ?? requestId,
   });
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };

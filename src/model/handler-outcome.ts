@@ -1,7 +1,9 @@
+import { errorText } from "./describe-error.js";
+import { guarded } from "./guarded.js";
 import type { Payload } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { RetryDecision } from "./outcome.js";
-import { cutText, toJsonText } from "./text.js";
+import { toJsonText } from "./text.js";
 import { checkPayload } from "./validate.js";
 import { Violations } from "./violations.js";
 
@@ -25,24 +27,15 @@ function checked(result: Payload): Payload {
   return result;
 }
 
-/** Returns the text of what a handler threw, cut to the length that is stored with the job. Never throws. */
-export function errorText(error: unknown): string {
-  let text: string;
-  try {
-    // `message` need not be a string: code can assign anything to it.
-    text = String(error instanceof Error ? error.message || error.name : error);
-  } catch {
-    text = "the handler threw something that has no text";
-  }
-  return cutText(text, LIMITS.errorLength).toWellFormed();
-}
-
 /**
- * Returns whether and when to retry, given what a handler threw. Decides by the name of the error and not by its class,
- * because handlers may load their own copy of this package. Fractions of a ms are rounded up, as in every stored
- * duration.
+ * Whether and when to retry after what a handler threw. Names of errors decide, not classes: handlers may have their own
+ * copy of this package. A part of a ms counts as one, as in every duration that is kept. Never throws.
  */
 export function retryDecision(error: unknown): RetryDecision {
+  return guarded(() => decide(error), "DEFAULT");
+}
+
+function decide(error: unknown): RetryDecision {
   const name = error instanceof Error ? error.name : "";
   if (name === "PermanentError") return "NEVER";
   if (name === "RetryAfterError") {

@@ -1,3 +1,5 @@
+import { errorText } from "./describe-error.js";
+import { guarded } from "./guarded.js";
 import type { Progress } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
@@ -21,7 +23,29 @@ export type Handler = (job: HandlerJob, context: HandlerContext) => unknown;
 /** Handlers by job type. */
 export type Handlers = Readonly<Record<string, Handler>>;
 
-/** A job as its handler sees it. */
+/** The job types that there are handlers for. Throws a TypeError that names the handler which is none. */
+export function handlerTypes(handlers: Handlers): readonly string[] {
+  const types = Object.keys(handlers);
+  for (const type of types) {
+    let handler: unknown;
+    try {
+      handler = handlers[type];
+    } catch (error) {
+      throw new TypeError(`handlers: the handler of "${type}" cannot be read: ${errorText(error)}`);
+    }
+    if (typeof handler !== "function") throw new TypeError(`handlers: the handler of "${type}" is not a function`);
+  }
+  return types;
+}
+
+/** Runs the handler of a job. Throws what it throws, and when there is none any more. */
+export function callHandler(handlers: Handlers, job: HandlerJob, context: HandlerContext): unknown {
+  const handler = handlers[job.type];
+  if (handler === undefined) throw new Error(`the handler of "${job.type}" is gone`);
+  return Reflect.apply(handler, handlers, [job, context]);
+}
+
+/** What a handler knows of its job. */
 export interface HandlerJob {
   readonly id: string;
   readonly queue: string;
@@ -107,10 +131,17 @@ export function attemptAborted(reason: AbortReason, host: "server" | "worker"): 
   return new AttemptAborted(reason, reason === "SHUTDOWN" ? `the ${host} is shutting down` : ABORT_MESSAGES[reason]);
 }
 
-/** Returns a progress report as stored: the percentage clamped to 0 to 100, the message cut to its limit. */
+/**
+ * A progress report as it is kept: the percentage within 0 to 100, the message cut to its limit. Never throws: a report
+ * may come from a timer, where nobody would catch it. A percentage that is no number counts as 0, a message that has no
+ * text as none.
+ */
 export function toProgress(percent: unknown, message: unknown = ""): Progress {
   return {
-    percent: Math.min(100, Math.max(0, Number(percent) || 0)),
-    message: cutText(String(message), LIMITS.progressLength).toWellFormed(),
+    percent: Math.min(100, Math.max(0, guarded(() => Number(percent), 0) || 0)),
+    message: cutText(
+      guarded(() => String(message), ""),
+      LIMITS.progressLength,
+    ).toWellFormed(),
   };
 }

@@ -1,4 +1,6 @@
-/** The logger interface used by the core and by client workers. A pino logger fits. */
+import { describeError } from "./describe-error.js";
+
+/** What the core needs of a logger; a pino logger is one. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -16,3 +18,24 @@ export const silentLogger: Logger = {
   error() {},
   child: () => silentLogger,
 };
+
+/**
+ * A logger for lines about what users' code did. It never throws, whatever the logger behind it does, and describes the
+ * value in `err`, which may be anything that was thrown.
+ */
+export function guardedLogger(logger: Logger): Logger {
+  const at = (level: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
+    try {
+      logger[level]("err" in fields ? { ...fields, err: describeError(fields.err) } : fields, message);
+    } catch {
+      // There is nowhere left to tell it.
+    }
+  };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => guardedLogger(logger.child(fields)),
+  };
+}

@@ -1,3 +1,5 @@
+import { errorText } from "./describe-error.js";
+import { fieldInvalid } from "./errors.js";
 import { type Backoff, type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { QueueSettings } from "./queue.js";
@@ -57,7 +59,20 @@ function checkMetadata(violations: Violations, field: string, metadata: Readonly
   }
 }
 
-/** Adds a violation if a payload or result is too large, nested too deep, or not well-formed Unicode. */
+/**
+ * A copy of the metadata of a caller, who may go on to change it. Throws FIELD_INVALID when it cannot be read.
+ *
+ * @param path of the job in a batch
+ */
+export function copyMetadata(metadata: Readonly<Record<string, string>>, path: string): Record<string, string> {
+  try {
+    return { ...metadata };
+  } catch (error) {
+    throw fieldInvalid([{ field: `${path}metadata`, description: `cannot be read: ${errorText(error)}` }]);
+  }
+}
+
+/** Checks a payload or result: size, depth, well-formed text. */
 export function checkPayload(violations: Violations, field: string, payload: Payload | undefined): void {
   if (payload === undefined) return;
   const isText = typeof payload === "string";

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { errorText } from "../model/describe-error.js";
 import type { Handler, Handlers } from "../model/handler.js";
 import { LIMITS } from "../model/limits.js";
 
@@ -14,7 +15,7 @@ export async function loadHandlers(path: string, from = process.cwd()): Promise<
   try {
     module = /\.[mc]?ts$/.test(path) ? await importTypeScript(url) : await import(url);
   } catch (error) {
-    throw new Error(`${path} cannot be loaded: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new Error(`${path} cannot be loaded: ${errorText(error)}`, { cause: error });
   }
   const { default: byDefault, ...named } = ofCommonJs(module) ?? module;
   const source = isObject(byDefault) ? byDefault : named;

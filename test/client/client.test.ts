@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { createTaskQueue } from "gotaskq";
 import { createClient, type JobsEvent, TaskQueueError } from "gotaskq/client";
 import { createClient as createWebClient } from "gotaskq/client/web";
 import { beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../support/free-port.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { signal } from "../support/signal.js";
+import { revoked } from "../support/strange-values.js";
 import { within } from "../support/wait.js";
 import { startProxy } from "./proxy.js";
 import { clientOf, startServerAlone } from "./support.js";
@@ -107,6 +109,16 @@ describe.each([
       ...{ violations: [{ field: "delayMs" }] },
     });
     expect(await failure(client.wait("1"))).toMatchObject({ reason: "JOB_NOT_FOUND" });
+  });
+
+  test("names payload or metadata that cannot be read, as the library does", async () => {
+    const broken = { payload: revoked(), metadata: revoked() };
+    for (const [field, value] of Object.entries(broken)) {
+      for (const { create } of [clientOf(server.url), createTaskQueue()]) {
+        const refusal = create({ type: "x", [field]: value });
+        await expect(refusal).rejects.toMatchObject({ reason: "FIELD_INVALID", violations: [{ field }] });
+      }
+    }
   });
 
   test("makes, changes, pauses, empties and deletes queues, and watches them", async () => {

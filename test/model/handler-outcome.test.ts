@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { PermanentError, RetryAfterError } from "../../src/model/handler.js";
-import { errorText, retryDecision, toResult } from "../../src/model/handler-outcome.js";
+import { retryDecision, toResult } from "../../src/model/handler-outcome.js";
+import { STRANGE_ERRORS } from "../support/strange-values.js";
 
 const YEAR_MS = 366 * 24 * 3600 * 1000;
 
@@ -59,37 +60,6 @@ describe("toResult", () => {
   });
 });
 
-describe("errorText", () => {
-  test.each([
-    [new Error("broken"), "broken"],
-    [new TypeError(""), "TypeError"],
-    ["text", "text"],
-    [42, "42"],
-    [null, "null"],
-    [undefined, "undefined"],
-    [{ toString: () => "own text" }, "own text"],
-  ])("of %s is the message", (error, text) => {
-    expect(errorText(error)).toBe(text);
-  });
-
-  test("is found for what has no text", () => {
-    expect(errorText(Object.create(null))).toBe("the handler threw something that has no text");
-  });
-
-  test("is found for an error whose message is no text", () => {
-    expect(errorText(Object.assign(new Error("x"), { message: 42 }))).toBe("42");
-    expect(errorText(Object.assign(new Error("x"), { message: Object.create(null) }))).toBe(
-      "the handler threw something that has no text",
-    );
-  });
-
-  test("is cut at 4096 characters and stays well-formed", () => {
-    expect(errorText(new Error("x".repeat(9000)))).toBe("x".repeat(4096));
-    expect(errorText(new Error(`${"x".repeat(4095)}🧾`))).toBe(`${"x".repeat(4095)}\ufffd`);
-    expect(errorText("a\udc00")).toBe("a\ufffd");
-  });
-});
-
 describe("retryDecision", () => {
   test.each([[new Error("x")], ["PermanentError"], [undefined], [{ name: "PermanentError" }]])(
     "leaves the retry after %s to the backoff",
@@ -110,6 +80,10 @@ describe("retryDecision", () => {
     expect(retryDecision(new RetryAfterError("x", Number.POSITIVE_INFINITY))).toEqual({ afterMs: YEAR_MS });
     const named = Object.assign(new Error("x"), { name: "RetryAfterError", retryAfterMs: 20 });
     expect(retryDecision(named)).toEqual({ afterMs: 20 });
+  });
+
+  test.each(Object.entries(STRANGE_ERRORS))("is made after %s", (_what, make) => {
+    expect(retryDecision(make())).toBe("DEFAULT");
   });
 
   test.each([-1, Number.NaN])("takes the backoff when a RetryAfterError says %d", (ms) => {

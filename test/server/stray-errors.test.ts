@@ -12,11 +12,12 @@ const HANDLERS = fileURLToPath(new URL("./fixtures/stray.mjs", import.meta.url))
 test("a promise that a handler lets go of is logged, and the server goes on", async () => {
   const server = await startServerProcess({ HANDLERS });
   const clients = createClients(GRPC, server.url);
-  for (let count = 0; count < 2; count++) {
-    const job = await finished(clients, await created(clients, { type: "rejects" }));
+  for (const type of ["rejects", "rejectsStrangely", "rejects"]) {
+    const job = await finished(clients, await created(clients, { type }));
     expect(job.status).toBe(JobStatus.DONE);
   }
   expect(server.output()).toContain("nobody waits for this");
+  expect(server.output()).toContain("what was thrown has no text");
   expect(await server.end()).toBe(0);
 });
 

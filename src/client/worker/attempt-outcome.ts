@@ -1,6 +1,7 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { errorText, retryDecision } from "../../model/handler-outcome.js";
+import { errorText } from "../../model/describe-error.js";
+import { retryDecision } from "../../model/handler-outcome.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import { toPayloadKind } from "../json.js";
 

@@ -1,8 +1,15 @@
 import { hostname } from "node:os";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { ABORT_GRACE_MS, type AbortReason, type Handlers, STUCK_HANDLER_MS } from "../../model/handler.js";
-import { type Logger, silentLogger } from "../../model/logger.js";
+import {
+  ABORT_GRACE_MS,
+  type AbortReason,
+  callHandler,
+  type Handlers,
+  handlerTypes,
+  STUCK_HANDLER_MS,
+} from "../../model/handler.js";
+import { guardedLogger, type Logger, silentLogger } from "../../model/logger.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -70,6 +77,9 @@ class StreamWorker implements Worker {
   readonly stopped: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
+  /** For what handlers log, as it was given. */
+  readonly #handlerLogger: Logger;
+  /** For what this worker logs. */
   readonly #logger: Logger;
   readonly #servers: WorkerServers;
   readonly #settler: WorkerSettler;
@@ -93,11 +103,12 @@ class StreamWorker implements Worker {
     const { url, queues = [], handlers, headers, leaseMs = 30_000, concurrency = 10, prefetch = 0 } = options;
     this.#options = options;
     this.#concurrency = concurrency;
-    this.#logger = options.logger ?? silentLogger;
+    this.#handlerLogger = options.logger ?? silentLogger;
+    this.#logger = guardedLogger(this.#handlerLogger);
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
-    const types = Object.keys(handlers);
+    const types = handlerTypes(handlers);
     if (types.length === 0) throw new TypeError("handlers: there must be at least one");
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) throw new TypeError("concurrency: must be 1 or more");
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
@@ -171,7 +182,7 @@ class StreamWorker implements Worker {
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
-    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#logger, (each) =>
+    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#handlerLogger, (each) =>
       this.#keeper.report(each),
     );
     source.held++;
@@ -186,19 +197,20 @@ class StreamWorker implements Worker {
     attempt.hasSlot = true;
     if (timeoutMs > 0) attempt.timer = setTimeout(() => this.#timedOut(attempt, timeoutMs), timeoutMs);
     let outcome: AttemptOutcome;
+    let thrown: unknown;
     try {
-      outcome = completed(await this.#options.handlers[job.type]?.(new RemoteJob(job), attempt));
+      outcome = completed(await callHandler(this.#options.handlers, new RemoteJob(job), attempt));
     } catch (error) {
-      if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
-      else {
-        outcome = failed(error);
-        // The job keeps only the text of the error, so the stack is logged here.
-        if (attempt.isOpen) attempt.logger.warn({ err: error, retryCount: job.retryCount }, "an attempt failed");
-      }
+      thrown = error;
+      outcome = attempt.aborted === "SHUTDOWN" ? { kind: "release" } : failed(error);
     }
     if (attempt.unwritten !== undefined) await this.#keeper.flush(attempt);
-    this.#settle(attempt, outcome);
+    const isDecided = this.#settle(attempt, outcome);
     this.#freeSlot(attempt);
+    if (!isDecided || outcome.kind !== "fail") return;
+    // The job keeps only the text of the error, so the stack is logged here.
+    const { id, queue, type, retryCount } = job;
+    this.#logger.warn({ err: thrown, job: id, queue, type, retryCount }, "an attempt failed");
   }
 
   #timedOut(attempt: WorkerAttempt, timeoutMs: number): void {
@@ -206,10 +218,11 @@ class StreamWorker implements Worker {
     this.#settle(attempt, { kind: "fail", error: `timed out after ${timeoutMs} ms`, retryKind: { case: undefined } });
   }
 
-  /** Decides the outcome, unless it is decided already, and hands it to the settler. */
-  #settle(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
-    if (!this.#close(attempt)) return;
+  /** Decides the outcome and hands it to the settler. Returns false when it was decided already. */
+  #settle(attempt: WorkerAttempt, outcome: AttemptOutcome): boolean {
+    if (!this.#close(attempt)) return false;
     this.#settler.add(attempt, outcome);
+    return true;
   }
 
   /** The lease is lost: another worker may run the job now. */
@@ -219,7 +232,9 @@ class StreamWorker implements Worker {
     attempt.abort("LEASE_LOST");
     // The server counts this lease as over and sends the next job: that must not wait for a handler that may never end.
     this.#freeSlot(attempt);
-    if (wasOpen) attempt.logger.warn({}, "the lease of a running job ended; its handler was told to stop");
+    const { id, queue, type } = attempt.job;
+    const fields = { job: id, queue, type };
+    if (wasOpen) this.#logger.warn(fields, "the lease of a running job ended; its handler was told to stop");
   }
 
   #cancel(jobId: string): void {

@@ -1,6 +1,7 @@
-import { ABORT_GRACE_MS, type Handlers } from "../../model/handler.js";
-import { errorText, retryDecision, toResult } from "../../model/handler-outcome.js";
-import type { Logger } from "../../model/logger.js";
+import { errorText } from "../../model/describe-error.js";
+import { ABORT_GRACE_MS, callHandler, type Handlers, handlerTypes } from "../../model/handler.js";
+import { retryDecision, toResult } from "../../model/handler-outcome.js";
+import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
@@ -54,6 +55,8 @@ export class WorkerPool {
   /** Open attempts by job id; each occupies a slot. */
   readonly #open = new Map<string, PoolAttempt>();
   readonly #stuckHandlers: StuckHandlers;
+  readonly #types: readonly string[];
+  readonly #logger: Logger;
   readonly #fetcher: LeaseFetcher;
   readonly #write = (attempt: PoolAttempt) => void this.#writeProgress(attempt);
   #state: State = "NEW";
@@ -63,14 +66,18 @@ export class WorkerPool {
   #whenEmpty: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
+  /** Throws a TypeError when one of the handlers is no function. */
   constructor(deps: WorkerPoolDeps, options: WorkerPoolOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#stuckHandlers = new StuckHandlers(deps.clock, deps.logger, () => this.wake());
-    this.#settler = new PoolSettler(deps.leasing, deps.clock, deps.logger);
+    this.#types = handlerTypes(deps.handlers);
+    const logger = guardedLogger(deps.logger);
+    this.#logger = logger;
+    this.#stuckHandlers = new StuckHandlers(deps.clock, logger, () => this.wake());
+    this.#settler = new PoolSettler(deps.leasing, deps.clock, logger);
     this.#fetcher = new LeaseFetcher(
-      { ...deps, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
-      { ...options, types: Object.keys(deps.handlers) },
+      { ...deps, logger, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
+      { ...options, types: this.#types },
     );
   }
 
@@ -86,7 +93,7 @@ export class WorkerPool {
 
   /** Starts leasing jobs, if there are slots and handlers. Idempotent. */
   start(): void {
-    const canRun = this.#options.size > 0 && Object.keys(this.#deps.handlers).length > 0;
+    const canRun = this.#options.size > 0 && this.#types.length > 0;
     if (this.#state !== "NEW" || !canRun) return;
     this.#state = "RUNNING";
     this.#armHeartbeat();
@@ -218,20 +225,21 @@ export class WorkerPool {
   async #attempt(attempt: PoolAttempt): Promise<void> {
     const { job } = attempt.lease;
     let outcome: AttemptOutcome;
+    let thrown: unknown;
     try {
-      const value = this.#deps.handlers[job.type]?.(new LeasedJob(job), attempt);
+      const value = callHandler(this.#deps.handlers, new LeasedJob(job), attempt);
       outcome = { kind: "complete", result: toResult(await value) };
     } catch (error) {
+      thrown = error;
       if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
-      else {
-        // The job stores only the text of the error; the stack is only in this log line.
-        const { id, queue, type, retryCount } = job;
-        this.#deps.logger.warn({ err: error, job: id, queue, type, retryCount }, "an attempt failed");
-        outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
-      }
+      else outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
     }
     this.#settle(attempt, outcome);
     this.#stuckHandlers.ended(attempt);
+    if (outcome.kind !== "fail") return;
+    // The record keeps the text of the error; the stack is here only.
+    const { id, queue, type, retryCount } = job;
+    this.#logger.warn({ err: thrown, job: id, queue, type, retryCount }, "an attempt failed");
   }
 
   #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
@@ -243,7 +251,7 @@ export class WorkerPool {
     if (!this.#close(attempt)) return;
     const { id, type } = attempt.lease.job;
     attempt.abort("LEASE_LOST");
-    this.#deps.logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
+    this.#logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
   }
 
   /** Closes an attempt and frees its slot. Returns whether it was open. */
@@ -265,10 +273,7 @@ export class WorkerPool {
       if (result !== undefined) this.#heed(attempt, result);
     } catch (error) {
       attempt.putBackProgress(progress);
-      this.#deps.logger.warn(
-        { err: error, job: job.id },
-        "progress could not be written; it is kept for the next write",
-      );
+      this.#logger.warn({ err: error, job: job.id }, "progress could not be written; it is kept for the next write");
     }
   }
 
@@ -280,7 +285,7 @@ export class WorkerPool {
   #armHeartbeat(): void {
     this.#heartbeat = this.#deps.clock.setTimer(this.#options.leaseMs / 3, () => {
       this.keepAlive()
-        .catch((error) => this.#deps.logger.warn({ err: error }, "leases could not be extended; trying again"))
+        .catch((error) => this.#logger.warn({ err: error }, "leases could not be extended; trying again"))
         .finally(() => {
           if (this.#state === "RUNNING" || this.#open.size > 0) this.#armHeartbeat();
         });

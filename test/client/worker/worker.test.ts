@@ -7,10 +7,12 @@ import {
   PermanentError,
   RetryAfterError,
 } from "gotaskq/client";
+import { pino } from "pino";
 import { beforeAll, describe, expect, test } from "vitest";
 import { recordingLogger } from "../../support/logger.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
 import { signal } from "../../support/signal.js";
+import { STRANGE_ERRORS, STRANGE_VALUES } from "../../support/strange-values.js";
 import { eventually, within } from "../../support/wait.js";
 import { clientOf, startWorker } from "../support.js";
 
@@ -123,6 +125,50 @@ describe("a worker", () => {
     ]);
     expect(large).toMatchObject({ status: "DEAD", error: expect.stringMatching(/^the result was refused: .*result/) });
     expect(fine.map(({ status }) => status)).toEqual(Array(5).fill("DONE"));
+  });
+
+  test("settles an attempt and frees its slot whatever it throws, returns or reports, and logs each failure", async () => {
+    const { client, queue, url } = await fresh();
+    const lines: string[] = [];
+    await startWorker({
+      url,
+      queues: [queue],
+      concurrency: 1,
+      logger: pino({ level: "warn" }, { write: (line: string) => void lines.push(line) }),
+      handlers: {
+        throws: (job) => Promise.reject(STRANGE_ERRORS[job.payload]?.()),
+        returns: (job) => STRANGE_VALUES[job.payload]?.(),
+        reports(job, { progress }) {
+          const value = STRANGE_VALUES[job.payload]?.();
+          progress(value as number, value as string);
+        },
+      },
+    });
+    const run = (type: string, names: Readonly<Record<string, unknown>>) =>
+      Promise.all(Object.keys(names).map((payload) => client.createAndWait({ queue, type, payload, maxRetries: 0 })));
+    const thrown = await run("throws", STRANGE_ERRORS);
+    for (const job of thrown) {
+      expect(job).toMatchObject({ status: "DEAD", error: expect.stringMatching(/./) });
+      expect(job.attemptErrors).toHaveLength(1);
+    }
+    const returned = await run("returns", STRANGE_VALUES);
+    for (const { status, attemptErrors } of returned) expect(attemptErrors).toHaveLength(status === "DEAD" ? 1 : 0);
+    const reported = await run("reports", STRANGE_VALUES);
+    expect(reported.map(({ status }) => status)).toEqual(reported.map(() => "DONE"));
+    const failures = [...thrown, ...returned].filter(({ status }) => status === "DEAD");
+    expect(lines.map((line) => JSON.parse(line).job).sort()).toEqual(failures.map(({ id }) => id).sort());
+  });
+
+  test("does its work when the log cannot be written", async () => {
+    const { client, queue, url } = await fresh();
+    const broken = () => {
+      throw new Error("the disk is full");
+    };
+    const logger = { debug: broken, info: broken, warn: broken, error: broken, child: broken };
+    await startWorker({ url, queues: [queue], concurrency: 1, logger, handlers: { work: broken } });
+    for (let count = 0; count < 2; count++) {
+      expect(await client.createAndWait({ queue, type: "work", maxRetries: 0 })).toMatchObject({ status: "DEAD" });
+    }
   });
 
   test("hears of a cancel, and the job ends CANCELED", async () => {

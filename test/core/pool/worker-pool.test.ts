@@ -1,14 +1,28 @@
+import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { type HandlerJob, PermanentError, RetryAfterError } from "../../../src/model/handler.js";
+import {
+  type Handler,
+  type HandlerJob,
+  type Handlers,
+  PermanentError,
+  RetryAfterError,
+} from "../../../src/model/handler.js";
 import { settle } from "../../support/fake-clock.js";
-import { running, started } from "../support/fixture.js";
+import { STRANGE_ERRORS, STRANGE_VALUES } from "../../support/strange-values.js";
+import { Fixture, running, started } from "../support/fixture.js";
 import { ManualHandler } from "../support/manual-handler.js";
 
 const broken = () => {
   throw new Error("broken");
 };
 
-describe("the pool", () => {
+/** An object with this `then`. */
+function thenable(then: PropertyDescriptor): object {
+  // biome-ignore lint/suspicious/noThenProperty: a thenable is what is wanted
+  return Object.defineProperties({}, Object.fromEntries([["then", then]]));
+}
+
+describe("what the pool runs", () => {
   test("runs jobs of the types it has handlers for and leaves the others", async () => {
     const fixture = await started({ handlers: { work: () => 1, mail: () => 2 } });
     const ids = [];
@@ -269,5 +283,79 @@ describe("when jobs start", () => {
     const leases = fixture.faults.calls("lease");
     await fixture.clock.advance(3_600_000);
     expect(fixture.faults.calls("lease")).toBe(leases);
+  });
+});
+
+describe("what cannot be read", () => {
+  /** Runs one job to its end, with a real logger, and expects one line of log for each failure. */
+  async function runs(handler: Handler) {
+    const lines: string[] = [];
+    const logger = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
+    const fixture = await running(handler, { numWorkers: 1, logger });
+    const id = await fixture.create({ maxRetries: 0 });
+    await settle();
+    const job = await fixture.get(id);
+    expect(fixture.engine.activeWorkers).toBe(0);
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(job.attemptErrors.map(() => "an attempt failed"));
+    return job;
+  }
+
+  test.each(Object.entries(STRANGE_ERRORS))("fails the attempt that throws %s, and frees its slot", async (_, make) => {
+    const job = await runs(() => Promise.reject(make()));
+    expect(job).toMatchObject({ status: "DEAD", error: expect.stringMatching(/./) });
+    expect(job.attemptErrors).toHaveLength(1);
+  });
+
+  test.each(Object.entries(STRANGE_VALUES))("ends the attempt that returns %s, and frees its slot", async (_, make) => {
+    const { status, attemptErrors } = await runs(make);
+    expect(["DEAD", "DONE"]).toContain(status);
+    expect(attemptErrors).toHaveLength(status === "DEAD" ? 1 : 0);
+  });
+
+  test.each(Object.entries(STRANGE_VALUES))("takes %s as progress", async (_, make) => {
+    const job = await runs((_job, { progress }) => {
+      progress(make() as number, make() as string);
+      return 1;
+    });
+    expect(job).toMatchObject({ status: "DONE", progress: { percent: 0 } });
+  });
+
+  test("fails the attempt whose promise is none that can be waited for", async () => {
+    const thrower = () => {
+      throw new Error("no promise");
+    };
+    for (const then of [{ value: thrower }, { get: thrower }]) {
+      expect(await runs(() => thenable(then))).toMatchObject({ status: "DEAD", error: "no promise" });
+    }
+    const twice = thenable({
+      value: (done: (value: unknown) => void, fail: (error: unknown) => void) => [done(1), fail(2), done(3)],
+    });
+    expect(await runs(() => twice)).toMatchObject({ status: "DONE", result: "1" });
+  });
+
+  test("frees the slot when the log cannot be written", async () => {
+    const throwing = () => {
+      throw new Error("the disk is full");
+    };
+    const logger = { debug: throwing, info: throwing, warn: throwing, error: throwing, child: throwing };
+    const fixture = await running(broken, { numWorkers: 1, logger });
+    const id = await fixture.create({ maxRetries: 0 });
+    expect(await fixture.status(id)).toBe("DEAD");
+    expect(fixture.engine.activeWorkers).toBe(0);
+  });
+
+  test("is refused at once in the handlers, by name", () => {
+    const unreadable = Object.defineProperty({}, "work", { get: broken, enumerable: true });
+    expect(() => new Fixture({ handlers: unreadable })).toThrow('the handler of "work" cannot be read: broken');
+    const handlers = { work: undefined } as unknown as Handlers;
+    expect(() => new Fixture({ handlers })).toThrow('handlers: the handler of "work" is not a function');
+  });
+
+  test("fails the attempt whose handler is gone since", async () => {
+    const handlers: Record<string, Handler> = { work: () => 1 };
+    const fixture = await started({ handlers });
+    delete handlers.work;
+    const id = await fixture.create({ maxRetries: 0 });
+    expect(await fixture.get(id)).toMatchObject({ status: "DEAD", error: 'the handler of "work" is gone' });
   });
 });

@@ -6,7 +6,7 @@ import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/operations/job-operation
 import type { Handler } from "../../../src/model/handler.js";
 import { createIdGenerator } from "../../../src/model/ids.js";
 import type { Job, JobStatus } from "../../../src/model/job.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { type Logger, silentLogger } from "../../../src/model/logger.js";
 import type { JobRequest } from "../../../src/model/validate.js";
 import { FakeClock, settle } from "../../support/fake-clock.js";
 import { Faults } from "./faults.js";
@@ -16,6 +16,7 @@ export interface FixtureOptions extends Partial<EngineOptions> {
   readonly memory?: Partial<MemoryBackendOptions>;
   readonly observer?: Observer;
   readonly clock?: FakeClock;
+  readonly logger?: Logger;
 }
 
 /** An engine on a memory backend and a clock that stands still. Backoffs have no jitter. */
@@ -25,7 +26,7 @@ export class Fixture {
   readonly backend: Backend;
   readonly engine: Engine;
 
-  constructor({ memory, observer = silentObserver, clock = new FakeClock(), ...options }: FixtureOptions = {}) {
+  constructor({ memory, observer = silentObserver, clock = new FakeClock(), logger, ...options }: FixtureOptions = {}) {
     this.clock = clock;
     this.backend = this.faults.wrap(createMemoryBackend({ clock, random: () => 0.5 }, memory));
     this.engine = createEngine(
@@ -34,7 +35,7 @@ export class Fixture {
         clock,
         ids: createIdGenerator(clock, 1),
         random: () => 0,
-        logger: silentLogger,
+        logger: logger ?? silentLogger,
         observer,
       },
       {
