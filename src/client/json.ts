@@ -27,11 +27,16 @@ function toValue(field: string, value: unknown): Value {
   try {
     // As `JSON.stringify` writes it: a Date becomes text, undefined fields are left out.
     const text = toJsonText(value);
-    if (text !== undefined) return fromJson(ValueSchema, JSON.parse(text) as PbJsonValue, DEPTH);
+    if (text !== undefined) return parseValue(text);
   } catch (error) {
     problem = errorText(error);
   }
   throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
+}
+
+/** Converts JSON text for a message. Throws an error for text that is nested very deep. */
+export function parseValue(text: string): Value {
+  return fromJson(ValueSchema, JSON.parse(text) as PbJsonValue, DEPTH);
 }
 
 /** Returns the JSON value or bytes of a message. */

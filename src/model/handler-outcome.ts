@@ -1,6 +1,7 @@
 import { errorText } from "./describe-error.js";
-import { guarded } from "./guarded.js";
+import { guarded, isBytes } from "./guarded.js";
 import type { Payload } from "./job.js";
+import { findJsonLoss, type JsonLoss } from "./json-loss.js";
 import { LIMITS } from "./limits.js";
 import type { RetryDecision } from "./outcome.js";
 import { toJsonText } from "./text.js";
@@ -9,22 +10,41 @@ import { Violations } from "./violations.js";
 
 /** Returns a handler's return value as a result to store. Throws if it is not JSON, too large or nested too deep. */
 export function toResult(value: unknown): Payload | undefined {
-  if (value === undefined) return undefined;
-  if (value instanceof Uint8Array) return checked(value);
-  let json: string | undefined;
-  try {
-    json = toJsonText(value);
-  } catch (error) {
-    throw new Error(`the result cannot be written as JSON: ${errorText(error)}`);
-  }
-  return json === undefined ? undefined : checked(json);
-}
-
-function checked(result: Payload): Payload {
+  const result = writeResult(value);
+  if (result === undefined) return undefined;
   const violations = new Violations();
   checkPayload(violations, "result", result);
   violations.throwIfAny();
   return result;
+}
+
+/**
+ * What a handler returned, as bytes or JSON text of any size; undefined when it returned nothing that JSON has a word for.
+ * Throws an error that says what has no JSON and where it is: nothing is left out silently but undefined, functions and
+ * symbols.
+ */
+export function writeResult(value: unknown): Payload | undefined {
+  if (value === undefined) return undefined;
+  // A copy: the handler may go on to use its bytes for something else.
+  if (isBytes(value)) return new Uint8Array(value);
+  let json: string | undefined;
+  let loss: JsonLoss | undefined;
+  try {
+    json = toJsonText(value);
+    if (json !== undefined) loss = findJsonLoss(value, json.includes("{}"));
+  } catch (error) {
+    // JSON does not say where a BigInt is.
+    const isBigInt = errorText(error).includes("BigInt");
+    if (isBigInt) loss = guarded(() => findJsonLoss(value, true), undefined);
+    if (loss === undefined) throw new Error(`the result cannot be written as JSON: ${errorText(error)}`);
+  }
+  if (loss !== undefined) throw new Error(`the result cannot be written as JSON: ${lossText(loss)}`);
+  return json;
+}
+
+function lossText({ type, path }: JsonLoss): string {
+  const what = `${/^[AEIO]/.test(type) ? "an" : "a"} ${type}`;
+  return path === "" ? `it is ${what}` : `it has ${what} (at result${path})`;
 }
 
 /**

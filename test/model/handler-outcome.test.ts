@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { PermanentError, RetryAfterError } from "../../src/model/handler.js";
-import { retryDecision, toResult } from "../../src/model/handler-outcome.js";
+import { retryDecision, toResult, writeResult } from "../../src/model/handler-outcome.js";
 import { STRANGE_ERRORS } from "../support/strange-values.js";
 
 const YEAR_MS = 366 * 24 * 3600 * 1000;
@@ -18,10 +18,12 @@ describe("toResult", () => {
     expect(toResult(value)).toBe(text);
   });
 
-  test("keeps bytes as bytes", () => {
+  test("keeps bytes as bytes, even when the handler uses them again", () => {
     const bytes = new Uint8Array([1, 2, 255]);
-    expect(toResult(bytes)).toEqual(bytes);
-    expect(toResult(Buffer.from("ab"))).toEqual(Buffer.from("ab"));
+    const result = toResult(bytes);
+    bytes.fill(0);
+    expect(result).toEqual(new Uint8Array([1, 2, 255]));
+    expect(toResult(Buffer.from("ab"))).toEqual(Uint8Array.from(Buffer.from("ab")));
   });
 
   test.each([[undefined], [() => 1], [Symbol("s")], [{ toJSON: () => undefined }]])(
@@ -46,6 +48,54 @@ describe("toResult", () => {
       },
     };
     expect(() => toResult(broken)).toThrow("the result cannot be written as JSON: no");
+  });
+
+  test.each([
+    [new Map([[1, 2]]), "it is a Map"],
+    [{ items: new Map() }, "it has a Map (at result.items)"],
+    [[0, { a: [new Set([1])] }], "it has a Set (at result[1].a[0])"],
+    [{ "a key": { b: new WeakMap() } }, 'it has a WeakMap (at result["a key"].b)'],
+    [{ at: /x/ }, "it has a RegExp (at result.at)"],
+    [[Promise.resolve(1)], "it has a Promise (at result[0])"],
+    [new Error("x"), "it is an Error"],
+    [{ error: Object.assign(new TypeError("x"), { code: "E_X" }) }, "it has an Error (at result.error)"],
+    [Object.assign(new Map(), { extra: 1 }), "it is a Map"],
+    [new (class extends Set {})(), "it is a Set"],
+    [{ bytes: new ArrayBuffer(1) }, "it has an ArrayBuffer (at result.bytes)"],
+    [new URLSearchParams("a=b"), "it is a URLSearchParams"],
+    [[1, 2].values(), "it is an Array Iterator"],
+    [{ toJSON: () => ({ inside: new Map() }) }, "it has a Map (at result.inside)"],
+    [{ a: [{ n: 1n }] }, "it has a BigInt (at result.a[0].n)"],
+    [1n, "it is a BigInt"],
+    [{ toJSON: () => [2n] }, "it has a BigInt (at result[0])"],
+  ])("says where something is that JSON leaves out or refuses: %o", (value, problem) => {
+    expect(() => toResult(value)).toThrow(`the result cannot be written as JSON: ${problem}`);
+  });
+
+  test.each([
+    [{ a: undefined, b: () => 1, c: Symbol("c"), d: 1 }, '{"d":1}'],
+    [[undefined, () => 1, Symbol("c"), Number.NaN, Number.POSITIVE_INFINITY], "[null,null,null,null,null]"],
+    [{ at: [new Date(0)] }, '{"at":["1970-01-01T00:00:00.000Z"]}'],
+    [{ none: {}, list: [{}, [], null], own: Object.create(null) }, '{"none":{},"list":[{},[],null],"own":{}}'],
+    [new (class Empty {})(), "{}"],
+    [
+      new (class Point {
+        x = 1;
+      })(),
+      '{"x":1}',
+    ],
+    [{ text: "{}" }, '{"text":"{}"}'],
+    [Object.assign(new Map([[1, 2]]), { toJSON: () => "a map" }), '"a map"'],
+    [Object.assign(new Error("x"), { toJSON: () => ({ message: "x" }) }), '{"message":"x"}'],
+    [{ list: Uint8Array.of(7), boxed: new String("s") }, '{"list":{"0":7},"boxed":"s"}'],
+  ])("writes %o as JSON.stringify does", (value, text) => {
+    expect(toResult(value)).toBe(text);
+  });
+
+  test("looks through a large result once", () => {
+    const value = Array.from({ length: 100_000 }, (_, n) => ({ n }));
+    expect(typeof writeResult(value)).toBe("string");
+    expect(() => writeResult([...value, { last: new Set() }])).toThrow("(at result[100000].last)");
   });
 
   test("refuses a result over 1 MiB", () => {

@@ -1,9 +1,9 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, type Value } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { errorText } from "../../model/describe-error.js";
-import { retryDecision } from "../../model/handler-outcome.js";
+import { retryDecision, writeResult } from "../../model/handler-outcome.js";
 import type { RetryDecision } from "../../model/outcome.js";
-import { toPayloadKind } from "../json.js";
+import { parseValue } from "../json.js";
 
 /** How an attempt ended, as it is sent to the server. `bytes` is about the size of the result. */
 export type AttemptOutcome =
@@ -13,12 +13,23 @@ export type AttemptOutcome =
 
 const NOTHING: AttemptOutcome = { kind: "complete", resultKind: { case: undefined }, bytes: 0 };
 
-/** The outcome of an attempt whose handler returned `value`. Throws FIELD_INVALID when that has no JSON. */
+/** The outcome of an attempt whose handler returned `value`. Throws an error that says why that has no JSON. */
 export function completed(value: unknown): AttemptOutcome {
-  if (value === undefined || typeof value === "function" || typeof value === "symbol") return NOTHING;
-  const resultKind = toPayloadKind("result", value, "result", "resultBytes");
-  const bytes = value instanceof Uint8Array ? value.byteLength : JSON.stringify(value).length * 2;
-  return { kind: "complete", resultKind, bytes };
+  const result = writeResult(value);
+  if (result === undefined) return NOTHING;
+  if (typeof result !== "string") {
+    const resultKind = { case: "resultBytes" as const, value: result as Uint8Array<ArrayBuffer> };
+    return { kind: "complete", resultKind, bytes: result.byteLength };
+  }
+  return { kind: "complete", resultKind: { case: "result", value: toValue(result) }, bytes: result.length * 2 };
+}
+
+function toValue(json: string): Value {
+  try {
+    return parseValue(json);
+  } catch (error) {
+    throw new Error(`the result cannot be written as JSON: ${errorText(error)}`);
+  }
 }
 
 /** The outcome of an attempt whose handler threw `error`. */
