@@ -48,7 +48,7 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
   async function tryOnce<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs });
+      return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs: Math.ceil(timeoutMs) });
     } catch (error) {
       signal?.throwIfAborted();
       throw toTaskQueueError(error);

@@ -148,7 +148,8 @@ export class LeaseKeeper {
       ...(progress && { progress }),
     }));
     try {
-      const options = { timeoutMs: Math.max(1000, leaseMs / 3), ...(headers && { headers }) };
+      // Connect refuses a timeout with a part of a ms.
+      const options = { timeoutMs: Math.max(1000, Math.ceil(leaseMs / 3)), ...(headers && { headers }) };
       const { outcomes } = await rpc.extendLeases({ extensions }, options);
       items.forEach(({ attempt }, index) => {
         const { result, leaseExpiresIn } = outcomes[index] ?? {};

@@ -220,6 +220,16 @@ describe("a worker", () => {
     expect(await client.wait(job.id)).toMatchObject({ status: "DONE", progress: { percent: 99, message: "at 99" } });
   });
 
+  test("extends and reports with a lease that has no whole third", async () => {
+    const { client, queue, url } = await fresh();
+    const logger = recordingLogger();
+    const report = (_job: HandlerJob, { progress }: HandlerContext) => progress(40, "so far");
+    await startWorker({ url, queues: [queue], leaseMs: 5000, logger, handlers: { report } });
+    const job = await client.createAndWait({ queue, type: "report" });
+    expect(job).toMatchObject({ status: "DONE", progress: { percent: 40, message: "so far" } });
+    expect(logger.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
   test("never runs more than its concurrency, and takes ahead what it is told to", async () => {
     const { client, queue, url } = await fresh();
     const release = signal();
