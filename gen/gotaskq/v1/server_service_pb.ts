@@ -275,13 +275,14 @@ export const ListWorkersResponseSchema: GenMessage<ListWorkersResponse> = /*@__P
   messageDesc(file_gotaskq_v1_server_service, 4);
 
 /**
- * Somebody who runs jobs.
+ * Somebody who runs jobs. Streams of one name that take from the same queues the same types are one worker: a worker
+ * that lost its stream while jobs ran may go on with several. The polls of a name that has a stream belong to that.
  *
  * @generated from message gotaskq.v1.Worker
  */
 export type Worker = Message<"gotaskq.v1.Worker"> & {
   /**
-   * Its name on this server: of a stream, the id of its session.
+   * Its name on this server: the id of the session of its oldest stream.
    *
    * @generated from field: string id = 1;
    */
@@ -316,7 +317,7 @@ export type Worker = Message<"gotaskq.v1.Worker"> & {
   types: string[];
 
   /**
-   * Most jobs at the same time: slots, `max_in_flight`, or `max_jobs` of its last call.
+   * Most jobs at the same time: slots, `max_in_flight` of its streams together, or `max_jobs` of its last call.
    *
    * @generated from field: int32 capacity = 6;
    */

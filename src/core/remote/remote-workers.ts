@@ -10,6 +10,7 @@ import { type BackgroundRelease, createBackgroundRelease } from "./background-re
 import { Dispatcher } from "./dispatcher.js";
 import { HeldLeases } from "./held-leases.js";
 import { type LongPoll, startLongPoll } from "./long-poll.js";
+import { mergeWorkers } from "./merge-workers.js";
 import { Pollers } from "./pollers.js";
 import type { WorkerInfo } from "./worker-info.js";
 import {
@@ -162,17 +163,17 @@ export class RemoteWorkers {
     return this.#settled(items, await this.#deps.leasing.release(items));
   }
 
-  /** Number of open streams, and of workers that poll. */
+  /** Number of workers with open streams, and of workers that only poll. */
   get counts(): { readonly streams: number; readonly polls: number } {
-    let streams = 0;
-    for (const stream of this.#streams) if (!stream.isEnded) streams++;
-    return { streams, polls: this.#pollers.list().length };
+    const workers = this.list();
+    const streams = workers.filter(({ kind }) => kind === "STREAM").length;
+    return { streams, polls: workers.length - streams };
   }
 
   /** Returns the remote workers known now, in no particular order. */
   list(): readonly WorkerInfo[] {
     const streams = [...this.#streams].filter((stream) => !stream.isEnded).map((stream) => stream.info());
-    return [...streams, ...this.#pollers.list()];
+    return mergeWorkers(streams, this.#pollers.list());
   }
 
   /** Called when jobs of this queue may be ready. */

@@ -3,7 +3,10 @@ export type WorkerKind = "BUILT_IN" | "STREAM" | "POLL";
 
 /** A worker as this server knows it. */
 export interface WorkerInfo {
-  /** Unique on this server. A later worker has a larger id, by `compareIds`. */
+  /**
+   * Unique on this server. A later worker has a larger id, by `compareIds`. A worker with several streams has the id of
+   * the oldest.
+   */
   readonly id: string;
   /** The name it leases under. */
   readonly name: string;
@@ -11,7 +14,7 @@ export interface WorkerInfo {
   /** The queues it takes jobs from. Empty: all. */
   readonly queues: readonly string[];
   readonly types: readonly string[];
-  /** Most jobs it takes: at the same time, or with one poll. */
+  /** Most jobs it takes: at the same time, on all its streams together, or with one poll. */
   readonly capacity: number;
   /** Ids of the jobs it holds a lease of. */
   readonly jobIds: readonly string[];

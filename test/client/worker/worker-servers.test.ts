@@ -13,7 +13,7 @@ beforeAll(async () => {
   redis = (await startSharedRedis()).url;
 });
 
-test("a worker whose connection breaks keeps its jobs, completes them, and never runs more than it can", async () => {
+test("a worker whose connection breaks keeps its jobs, never runs more than it can, and is listed once", async () => {
   const server = await startTestServer({ NUM_WORKERS: "0" });
   const proxy = await startProxy(server.port);
   const client = clientOf(server.url);
@@ -48,6 +48,14 @@ test("a worker whose connection breaks keeps its jobs, completes them, and never
     });
   }
   expect(most).toBeLessThanOrEqual(4);
+  // It may have several streams now, each for a part of its capacity.
+  const isWhole = async () => {
+    const { workers } = await server.info.listWorkers({});
+    expect(workers.length).toBeLessThanOrEqual(1);
+    return workers[0]?.capacity === 4 ? true : undefined;
+  };
+  await eventually(isWhole, "the worker, listed with its whole capacity");
+  expect(await server.metrics()).toContain('gotaskq_remote_workers{kind="stream"} 1');
 });
 
 test("outcomes are told when the server is back, and at another server of the same Redis", async () => {

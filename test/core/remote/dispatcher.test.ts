@@ -175,4 +175,27 @@ describe("the line of remote workers", () => {
     await fixture.clock.advance(1000);
     expect(fixture.engine.remote.counts).toEqual({ streams: 0, polls: 0 });
   });
+
+  test("knows a worker once: with several streams, and with polls beside them", async () => {
+    const fixture = await started();
+    const first = await openStream(fixture, { worker: "w", maxInFlight: 1 });
+    const id = await fixture.create();
+    await openStream(fixture, { worker: "w", maxInFlight: 2 });
+    const second = await fixture.create();
+    await openPoll(fixture, { worker: "w", types: ["polled"] });
+    const polled = await fixture.create({ type: "polled" });
+    await openStream(fixture, { worker: "w", types: ["other"] });
+    await openPoll(fixture, { worker: "another" });
+    const { remote } = fixture.engine;
+    expect(
+      remote.list().map(({ name, kind, types, capacity, jobIds }) => [name, kind, types, capacity, jobIds]),
+    ).toEqual([
+      ["w", "STREAM", ["work"], 3, [id, second, polled]],
+      ["w", "STREAM", ["other"], 1, []],
+      ["another", "POLL", ["work"], 1, []],
+    ]);
+    expect(remote.counts).toEqual({ streams: 2, polls: 1 });
+    await first.leave();
+    expect(remote.list()).toMatchObject([{ capacity: 2, jobIds: [second, polled] }, { capacity: 1 }, { kind: "POLL" }]);
+  });
 });
