@@ -58,7 +58,8 @@ export const LeaseSchema: GenMessage<Lease> = /*@__PURE__*/
  */
 export type StreamJobsRequest = Message<"gotaskq.v1.StreamJobsRequest"> & {
   /**
-   * Who asks, for people: 1 to 128 characters, as in "mailer-7f9c/1". Shown as `worker` of the jobs it runs.
+   * Who asks, for people: 1 to 128 characters, as in "mailer-7f9c/1". Shown as `worker` of the jobs it runs. In
+   * ListWorkers, streams of one name that take the same jobs are one worker.
    *
    * @generated from field: string worker = 1;
    */
@@ -265,7 +266,8 @@ export const DrainNoticeSchema: GenMessage<DrainNotice> = /*@__PURE__*/
  */
 export type LeaseJobsRequest = Message<"gotaskq.v1.LeaseJobsRequest"> & {
   /**
-   * Who asks, for people: 1 to 128 characters. Shown as `worker` of the jobs it runs.
+   * Who asks: 1 to 128 characters, as in "mailer-7f9c/1". Shown as `worker` of the jobs it runs. With a request_id it also
+   * tells one process from another: give each process a name of its own, with its host and process id for instance.
    *
    * @generated from field: string worker = 1;
    */
@@ -311,7 +313,8 @@ export type LeaseJobsRequest = Message<"gotaskq.v1.LeaseJobsRequest"> & {
    * Makes the call safe to repeat when its answer was lost: within the time of `lease`, the same request_id of the same
    * worker answers the same leases again, those of them that are still held, with what is left of their time; when none
    * is, it leases anew. A repeat ends an earlier call that still waits. Up to 128 characters; use a new one for each
-   * call. Empty: no such check.
+   * call. The pair of worker and request_id must be unique to the process: two processes that share one are answered
+   * the same leases, and both run the same jobs. Empty: no such check.
    *
    * @generated from field: string request_id = 7;
    */
