@@ -12,7 +12,7 @@ export {
   PermanentError,
   RetryAfterError,
 } from "../model/handler.js";
-export type { Logger } from "../model/logger.js";
+export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
 export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";

@@ -1,4 +1,11 @@
-import { createClient, createWorker, type NodeClient, type Worker, type WorkerOptions } from "gotaskq/client";
+import {
+  createClient,
+  createWorker,
+  type NodeClient,
+  silentLogger,
+  type Worker,
+  type WorkerOptions,
+} from "gotaskq/client";
 import { afterEach } from "vitest";
 import { startServerProcess } from "../support/server-process.js";
 import { within } from "../support/wait.js";
@@ -21,9 +28,9 @@ export function clientOf(url: string, options?: Parameters<typeof createClient>[
   return client;
 }
 
-/** Starts a worker, stopped after the test; its running handlers are not waited for. */
+/** A started worker, silent unless told otherwise, stopped after the test; its running handlers are not waited for. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const worker = createWorker(options);
+  const worker = createWorker({ logger: silentLogger, ...options });
   atEnd(() => worker.stop(0));
   await within(worker.start(), "the start of a worker");
   return worker;

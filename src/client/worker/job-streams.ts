@@ -127,11 +127,13 @@ export class JobStreams {
       retryAfterMs = error.retryAfterMs;
       if (!this.#stopping.signal.aborted) {
         if (!isPassing(error) && this.#connected !== undefined) {
+          // Whoever started it learns of the error by that.
           this.#connected.reject(error);
           this.#stopping.abort(error);
+        } else {
+          const level = isPassing(error) ? "warn" : "error";
+          logger[level]({ err: error }, "the stream of jobs broke; opening another");
         }
-        const level = isPassing(error) ? "warn" : "error";
-        logger[level]({ err: error }, "the stream of jobs broke; opening another");
       }
     }
     servers.leave(rpc);

@@ -9,10 +9,11 @@ import {
   handlerTypes,
   STUCK_HANDLER_MS,
 } from "../../model/handler.js";
-import { guardedLogger, type Logger, silentLogger } from "../../model/logger.js";
+import { guardedLogger, type Logger } from "../../model/logger.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
+import { createStderrLogger } from "./stderr-logger.js";
 import { type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
 import { WorkerSettler } from "./worker-settler.js";
@@ -45,7 +46,10 @@ export interface WorkerOptions {
   readonly stopTimeoutMs?: number | undefined;
   /** Whether SIGTERM and SIGINT stop the worker. A second signal ends the process at once. Default false. */
   readonly stopOnSignals?: boolean | undefined;
-  /** A pino logger, or one like it. Default: silent. */
+  /**
+   * A pino logger, or one like it. Default: warnings and errors, failed attempts among them, are written to stderr.
+   * `silentLogger` says nothing.
+   */
   readonly logger?: Logger | undefined;
 }
 
@@ -103,7 +107,7 @@ class StreamWorker implements Worker {
     const { url, queues = [], handlers, headers, leaseMs = 30_000, concurrency = 10, prefetch = 0 } = options;
     this.#options = options;
     this.#concurrency = concurrency;
-    this.#handlerLogger = options.logger ?? silentLogger;
+    this.#handlerLogger = options.logger ?? createStderrLogger();
     this.#logger = guardedLogger(this.#handlerLogger);
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
@@ -209,8 +213,9 @@ class StreamWorker implements Worker {
     this.#freeSlot(attempt);
     if (!isDecided || outcome.kind !== "fail") return;
     // The job keeps only the text of the error, so the stack is logged here.
-    const { id, queue, type, retryCount } = job;
-    this.#logger.warn({ err: thrown, job: id, queue, type, retryCount }, "an attempt failed");
+    const { id, queue, type, deliveries, retryCount } = job;
+    const fields = { job: id, queue, type, attempt: deliveries, retryCount };
+    this.#logger.warn({ ...fields, err: thrown }, "an attempt failed");
   }
 
   #timedOut(attempt: WorkerAttempt, timeoutMs: number): void {

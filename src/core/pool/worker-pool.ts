@@ -238,8 +238,9 @@ export class WorkerPool {
     this.#stuckHandlers.ended(attempt);
     if (outcome.kind !== "fail") return;
     // The record keeps the text of the error; the stack is here only.
-    const { id, queue, type, retryCount } = job;
-    this.#logger.warn({ err: thrown, job: id, queue, type, retryCount }, "an attempt failed");
+    const { id, queue, type, deliveries, retryCount } = job;
+    const fields = { job: id, queue, type, attempt: deliveries, retryCount };
+    this.#logger.warn({ ...fields, err: thrown }, "an attempt failed");
   }
 
   #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
