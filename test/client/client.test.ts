@@ -129,6 +129,10 @@ describe.each([
     expect((await client.queues.update(name, { maxConcurrency: 3 })).settings).toMatchObject({
       ...{ ordering: "RUN_AFTER", weight: 2, maxConcurrency: 3 },
     });
+    expect((await client.queues.update(name, {})).settings).toMatchObject({ weight: 2, maxConcurrency: 3 });
+    expect((await client.queues.update(name, { maxConcurrency: 0 })).settings).toMatchObject({
+      ...{ weight: 2, maxConcurrency: 0 },
+    });
     expect(await client.queues.pause(name)).toMatchObject({ paused: true });
     await client.create({ queue: name, type: "echo" });
     expect(await failure(client.queues.delete(name))).toMatchObject({ reason: "QUEUE_NOT_EMPTY" });

@@ -313,7 +313,8 @@ export type UpdateQueueRequest = Message<"gotaskq.v1.UpdateQueueRequest"> & {
   queue?: Queue | undefined;
 
   /**
-   * What to change: `settings`, or `settings.weight` and the like. Not set: all of `settings`.
+   * What to change: `settings.weight` and the like, or `settings` for all of them; what is named and not given gets its
+   * default. Not set: the settings that are given and not zero, so that a limit is lifted by a mask only.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -681,8 +682,8 @@ export const QueueService: GenService<{
     output: typeof ListQueuesResponseSchema;
   },
   /**
-   * Changes settings. The ordering can be changed only while no job waits. Errors: FIELD_INVALID, QUEUE_NOT_FOUND,
-   * QUEUE_NOT_EMPTY.
+   * Changes the settings that `update_mask` names, or without one those that are not zero. The ordering can be changed
+   * only while no job waits. Errors: FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY.
    *
    * @generated from rpc gotaskq.v1.QueueService.UpdateQueue
    */

@@ -53,7 +53,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       const answer =
         queue === undefined
           ? await api.queues.createQueue({ name, settings: news })
-          : await api.queues.updateQueue({ queue: { name, settings: news } });
+          : await api.queues.updateQueue({ queue: { name, settings: news }, updateMask: { paths: ["settings"] } });
       takeQueue(answer.queue);
       tell(queue === undefined ? `Queue ${name} is there.` : `The settings of ${name} are changed.`);
       onClose();

@@ -87,12 +87,16 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
   };
 }
 
-/** The settings that the update mask names; all of them when it is empty. */
+/** The settings that the update mask names; without one, those that are set: a zero is put in by a mask only. */
 function masked(violations: Violations, { queue, updateMask }: UpdateQueueRequest): Partial<QueueSettings> {
-  const settings = toQueueSettings(violations, "queue.settings.", queue?.settings ?? create(QueueSettingsSchema));
+  const given = queue?.settings ?? create(QueueSettingsSchema);
+  const settings = toQueueSettings(violations, "queue.settings.", given);
   const paths = updateMask?.paths ?? [];
-  if (paths.length === 0 || paths.includes("settings")) return settings;
+  if (paths.includes("settings")) return settings;
   const chosen: Partial<Record<keyof QueueSettings, unknown>> = {};
+  if (paths.length === 0) {
+    for (const field of Object.values(MASK_PATHS)) if (given[field] !== 0) chosen[field] = settings[field];
+  }
   paths.forEach((path, index) => {
     const field = MASK_PATHS[path];
     if (field !== undefined) chosen[field] = settings[field];

@@ -1,11 +1,13 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { type Queue, QueueOrdering, type QueueSettingsSchema } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { PermanentError } from "../../../src/model/handler.js";
 import { created, finished, present, reaches, reading, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 import { type Signal, signal } from "../../support/signal.js";
+import { CONNECT_JSON, GRPC } from "../../support/transports.js";
 import { within } from "../../support/wait.js";
 
 const { PENDING, RUNNING, DONE } = JobStatus;
@@ -109,6 +111,7 @@ describe("the figures of a queue", () => {
 describe("UpdateQueue", () => {
   const before = { ordering: PRIORITY, weight: 2, maxConcurrency: 3, maxDepth: 4 };
   const after = { ordering: RUN_AFTER, weight: 20, maxConcurrency: 30, maxDepth: 40 };
+  const defaults = { ordering: PRIORITY, weight: 1, maxConcurrency: 0, maxDepth: 0 };
 
   test.each([
     [["settings.weight"], { ...before, weight: 20 }],
@@ -116,7 +119,6 @@ describe("UpdateQueue", () => {
     [["settings.max_concurrency", "settings.max_depth"], { ...before, maxConcurrency: 30, maxDepth: 40 }],
     [["settings"], after],
     [["settings", "settings.weight"], after],
-    [[], after],
   ])("changes what the mask %j names", async (paths, expected) => {
     const name = await newQueue(server, `update-${paths.join("-").replaceAll("settings", "s")}0`);
     await queues.updateQueue({ queue: { name, settings: before } });
@@ -132,6 +134,29 @@ describe("UpdateQueue", () => {
     const { queue } = await queues.updateQueue({ queue: { name }, updateMask: { paths } });
     expect(queue?.settings).toMatchObject({ ...after, weight: 1, maxDepth: 0 });
   });
+
+  test.each([CONNECT_JSON, GRPC])(
+    "without a mask changes only what is given and not zero, over $name",
+    async (kind) => {
+      const clients = server.connect(kind);
+      const queue = await newQueue(server, `update-unmasked-${kind === GRPC ? "grpc" : "json"}`);
+      const update = async (settings: MessageInitShape<typeof QueueSettingsSchema>, paths?: string[]) => {
+        const request = { queue: { name: queue, settings }, ...(paths && { updateMask: { paths } }) };
+        return (await clients.queues.updateQueue(request)).queue?.settings;
+      };
+      await update(after);
+      expect(await update({ maxDepth: 7 })).toMatchObject({ ...after, maxDepth: 7 });
+      expect(await update({ ordering: PRIORITY }, [])).toMatchObject({ ...after, maxDepth: 7, ordering: PRIORITY });
+      expect(await update({ maxConcurrency: 0, maxDepth: 0 })).toMatchObject({ maxConcurrency: 30, maxDepth: 7 });
+      expect(await update({ maxConcurrency: 0 }, ["settings.max_concurrency"])).toMatchObject({
+        weight: 20,
+        maxDepth: 7,
+      });
+      expect((await read(queue)).settings?.maxConcurrency).toBe(0);
+      expect(await update({ maxDepth: 8 }, ["settings"])).toMatchObject({ ...defaults, maxDepth: 8 });
+      expect((await clients.queues.updateQueue({ queue: { name: queue } })).queue?.settings?.maxDepth).toBe(8);
+    },
+  );
 
   test("does not look at the other fields of the queue", async () => {
     const name = await newQueue(server, "update-others");
