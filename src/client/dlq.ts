@@ -18,18 +18,21 @@ export interface DlqClient {
   get(id: string, call?: CallSettings): Promise<Job>;
   /** Makes a dead job PENDING again, and resolves to it. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   replay(id: string, call?: CallSettings): Promise<Job>;
-  /** Replays the dead jobs that match, the first to die first. Resolves to how many. */
+  /**
+   * Replays the dead jobs that match, the first to die first. Resolves to how many. FIELD_INVALID for an empty filter
+   * without `all`, and for `all` with another.
+   */
   replayMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
   /** Deletes a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   delete(id: string, call?: CallSettings): Promise<void>;
-  /** Deletes the dead jobs that match, the first to die first. Resolves to how many. */
+  /** Deletes the dead jobs that match, the first to die first. Resolves to how many. Errors as of `replayMatching`. */
   purgeMatching(filter: DeadJobFilter, options?: BulkCall): Promise<number>;
 }
 
 /** Creates the client of DlqService. */
 export function createDlqClient(transport: Transport, caller: Caller): DlqClient {
   const rpc = createClient(DlqService, transport);
-  const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false }: BulkOptions) => {
+  const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false, all = false }: BulkOptions) => {
     const { diedAfter, diedBefore, ...rest } = filter;
     return {
       filter: create(DeadJobFilterSchema, {
@@ -39,6 +42,7 @@ export function createDlqClient(transport: Transport, caller: Caller): DlqClient
       }),
       max,
       dryRun,
+      all,
     };
   };
   return {

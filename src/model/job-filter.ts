@@ -14,7 +14,7 @@ export interface JobFilter {
   readonly pageToken?: string | undefined;
 }
 
-/** Selects dead jobs: every field that is set must match. Times in ms since 1970. */
+/** Chooses dead jobs: all that is set must match; an empty one is refused, unless `all` is set. Times in ms since 1970. */
 export interface DeadJobFilter {
   readonly queue?: string | undefined;
   readonly type?: string | undefined;
@@ -32,4 +32,6 @@ export interface BulkOptions {
   readonly max?: number | undefined;
   /** Only count the jobs, change nothing. */
   readonly dryRun?: boolean | undefined;
+  /** Every dead job of every queue; only with an empty filter. */
+  readonly all?: boolean | undefined;
 }

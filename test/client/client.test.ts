@@ -169,6 +169,11 @@ describe.each([
     await client.dlq.delete(second.id);
     expect(await failure(client.dlq.get(second.id))).toMatchObject({ reason: "JOB_NOT_FOUND" });
     expect(await client.dlq.purgeMatching({ queue })).toBe(0);
+    for (const call of [client.dlq.replayMatching, client.dlq.purgeMatching]) {
+      expect(await failure(call({}))).toMatchObject({ violations: [{ field: "filter" }] });
+      expect(await failure(call({ queue }, { all: true }))).toMatchObject({ violations: [{ field: "all" }] });
+      expect(await call({}, { all: true, dryRun: true })).toBeGreaterThanOrEqual(0);
+    }
   });
 
   test("ends whatever waits when its signal is aborted, with the signal's reason", async () => {

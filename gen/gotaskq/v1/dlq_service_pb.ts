@@ -14,10 +14,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/dlq_service.proto.
  */
 export const file_gotaskq_v1_dlq_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2RscV9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIqUBCg1EZWFkSm9iRmlsdGVyEg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSFgoOZXJyb3JfY29udGFpbnMYAyABKAkSLgoKZGllZF9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGllZF9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKE0xpc3REZWFkSm9ic1JlcXVlc3QSDQoFcXVldWUYASABKAkSDAoEdHlwZRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJOChRMaXN0RGVhZEpvYnNSZXNwb25zZRIdCgRqb2JzGAEgAygLMg8uZ290YXNrcS52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh8KEUdldERlYWRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjIKEkdldERlYWRKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiIiChRSZXBsYXlEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSI1ChVSZXBsYXlEZWFkSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiYAoVUmVwbGF5RGVhZEpvYnNSZXF1ZXN0EikKBmZpbHRlchgBIAEoCzIZLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCCInChZSZXBsYXlEZWFkSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFIiIKFERlbGV0ZURlYWRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIhcKFURlbGV0ZURlYWRKb2JSZXNwb25zZSJfChRQdXJnZURlYWRKb2JzUmVxdWVzdBIpCgZmaWx0ZXIYASABKAsyGS5nb3Rhc2txLnYxLkRlYWRKb2JGaWx0ZXISCwoDbWF4GAIgASgFEg8KB2RyeV9ydW4YAyABKAgiJgoVUHVyZ2VEZWFkSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFMpEECgpEbHFTZXJ2aWNlElYKDExpc3REZWFkSm9icxIfLmdvdGFza3EudjEuTGlzdERlYWRKb2JzUmVxdWVzdBogLmdvdGFza3EudjEuTGlzdERlYWRKb2JzUmVzcG9uc2UiA5ACARJQCgpHZXREZWFkSm9iEh0uZ290YXNrcS52MS5HZXREZWFkSm9iUmVxdWVzdBoeLmdvdGFza3EudjEuR2V0RGVhZEpvYlJlc3BvbnNlIgOQAgESVAoNUmVwbGF5RGVhZEpvYhIgLmdvdGFza3EudjEuUmVwbGF5RGVhZEpvYlJlcXVlc3QaIS5nb3Rhc2txLnYxLlJlcGxheURlYWRKb2JSZXNwb25zZRJXCg5SZXBsYXlEZWFkSm9icxIhLmdvdGFza3EudjEuUmVwbGF5RGVhZEpvYnNSZXF1ZXN0GiIuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9ic1Jlc3BvbnNlElQKDURlbGV0ZURlYWRKb2ISIC5nb3Rhc2txLnYxLkRlbGV0ZURlYWRKb2JSZXF1ZXN0GiEuZ290YXNrcS52MS5EZWxldGVEZWFkSm9iUmVzcG9uc2USVAoNUHVyZ2VEZWFkSm9icxIgLmdvdGFza3EudjEuUHVyZ2VEZWFkSm9ic1JlcXVlc3QaIS5nb3Rhc2txLnYxLlB1cmdlRGVhZEpvYnNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2RscV9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIqUBCg1EZWFkSm9iRmlsdGVyEg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSFgoOZXJyb3JfY29udGFpbnMYAyABKAkSLgoKZGllZF9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGllZF9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKE0xpc3REZWFkSm9ic1JlcXVlc3QSDQoFcXVldWUYASABKAkSDAoEdHlwZRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJOChRMaXN0RGVhZEpvYnNSZXNwb25zZRIdCgRqb2JzGAEgAygLMg8uZ290YXNrcS52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh8KEUdldERlYWRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjIKEkdldERlYWRKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiIiChRSZXBsYXlEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSI1ChVSZXBsYXlEZWFkSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IibQoVUmVwbGF5RGVhZEpvYnNSZXF1ZXN0EikKBmZpbHRlchgBIAEoCzIZLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgiJwoWUmVwbGF5RGVhZEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBSIiChREZWxldGVEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVEZWFkSm9iUmVzcG9uc2UibAoUUHVyZ2VEZWFkSm9ic1JlcXVlc3QSKQoGZmlsdGVyGAEgASgLMhkuZ290YXNrcS52MS5EZWFkSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCCImChVQdXJnZURlYWRKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUykQQKCkRscVNlcnZpY2USVgoMTGlzdERlYWRKb2JzEh8uZ290YXNrcS52MS5MaXN0RGVhZEpvYnNSZXF1ZXN0GiAuZ290YXNrcS52MS5MaXN0RGVhZEpvYnNSZXNwb25zZSIDkAIBElAKCkdldERlYWRKb2ISHS5nb3Rhc2txLnYxLkdldERlYWRKb2JSZXF1ZXN0Gh4uZ290YXNrcS52MS5HZXREZWFkSm9iUmVzcG9uc2UiA5ACARJUCg1SZXBsYXlEZWFkSm9iEiAuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9iUmVxdWVzdBohLmdvdGFza3EudjEuUmVwbGF5RGVhZEpvYlJlc3BvbnNlElcKDlJlcGxheURlYWRKb2JzEiEuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9ic1JlcXVlc3QaIi5nb3Rhc2txLnYxLlJlcGxheURlYWRKb2JzUmVzcG9uc2USVAoNRGVsZXRlRGVhZEpvYhIgLmdvdGFza3EudjEuRGVsZXRlRGVhZEpvYlJlcXVlc3QaIS5nb3Rhc2txLnYxLkRlbGV0ZURlYWRKb2JSZXNwb25zZRJUCg1QdXJnZURlYWRKb2JzEiAuZ290YXNrcS52MS5QdXJnZURlYWRKb2JzUmVxdWVzdBohLmdvdGFza3EudjEuUHVyZ2VEZWFkSm9ic1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
- * Chooses dead jobs. Every field that is set must match; an empty filter matches every dead job.
+ * Chooses dead jobs. Every field that is set must match; at least one must be set.
  *
  * @generated from message gotaskq.v1.DeadJobFilter
  */
@@ -226,7 +226,7 @@ export const ReplayDeadJobResponseSchema: GenMessage<ReplayDeadJobResponse> = /*
  */
 export type ReplayDeadJobsRequest = Message<"gotaskq.v1.ReplayDeadJobsRequest"> & {
   /**
-   * Chooses them. Not set: every dead job.
+   * Chooses them. Empty or not set: refused, unless `all` is set.
    *
    * @generated from field: gotaskq.v1.DeadJobFilter filter = 1;
    */
@@ -245,6 +245,13 @@ export type ReplayDeadJobsRequest = Message<"gotaskq.v1.ReplayDeadJobsRequest"> 
    * @generated from field: bool dry_run = 3;
    */
   dryRun: boolean;
+
+  /**
+   * Every dead job of every queue. Only with an empty filter.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
 };
 
 /**
@@ -318,7 +325,7 @@ export const DeleteDeadJobResponseSchema: GenMessage<DeleteDeadJobResponse> = /*
  */
 export type PurgeDeadJobsRequest = Message<"gotaskq.v1.PurgeDeadJobsRequest"> & {
   /**
-   * Chooses them. Not set: every dead job.
+   * Chooses them. Empty or not set: refused, unless `all` is set.
    *
    * @generated from field: gotaskq.v1.DeadJobFilter filter = 1;
    */
@@ -337,6 +344,13 @@ export type PurgeDeadJobsRequest = Message<"gotaskq.v1.PurgeDeadJobsRequest"> & 
    * @generated from field: bool dry_run = 3;
    */
   dryRun: boolean;
+
+  /**
+   * Every dead job of every queue. Only with an empty filter.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
 };
 
 /**

@@ -31,10 +31,11 @@ function describe({ queue, type, errorContains }: DeadFilter): string {
  * user declined.
  */
 export async function actOnMatching(action: DeadAction, filter: DeadFilter): Promise<boolean> {
+  const all = !filter.queue && !filter.type && !filter.errorContains;
   const call = (request: { readonly dryRun?: boolean; readonly max?: number }) =>
     action === "replay"
-      ? api.dlq.replayDeadJobs({ filter, ...request })
-      : api.dlq.purgeDeadJobs({ filter, ...request });
+      ? api.dlq.replayDeadJobs({ filter, all, ...request })
+      : api.dlq.purgeDeadJobs({ filter, all, ...request });
   const { verb, done, after } = WORDS[action];
   try {
     const { count } = await call({ dryRun: true });

@@ -17,13 +17,13 @@ export interface DlqOperations {
   /** Makes a dead job ready again. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */
   replay(id: string): Promise<Job>;
   /**
-   * Replays all dead jobs that match, oldest death first within a queue; resolves to how many. Jobs that die after the
-   * call began are left alone. QUEUE_NOT_FOUND, FIELD_INVALID.
+   * The oldest death first; answers how many. Jobs that die after the call began are not touched. FIELD_INVALID for an
+   * empty filter without `all`, and for `all` with another.
    */
   replayMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
   /** Deletes a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */
   remove(id: string): Promise<void>;
-  /** Deletes all dead jobs that match; otherwise as `replayMatching`. */
+  /** The oldest death first; answers how many. Errors as of `replayMatching`. */
   purgeMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<number>;
 }
 
@@ -32,10 +32,11 @@ export function createDlqOperations(backend: Backend): DlqOperations {
   /** Calls `apply` with the ids of the dead jobs that match, page by page; resolves to how many it was applied to. */
   async function forMatching(
     filter: DeadJobFilter,
-    { max = 0, dryRun = false }: BulkOptions,
+    { max = 0, dryRun = false, all = false }: BulkOptions,
     violations: Violations,
     apply: (ids: readonly string[]) => Promise<readonly RowOutcome[]>,
   ): Promise<number> {
+    checkScope(violations, filter, all);
     if (filter.queue) violations.queueName("filter.queue", filter.queue);
     violations.integer("max", max, 0, 2 ** 31 - 1);
     violations.throwIfAny();
@@ -110,6 +111,16 @@ function applied(id: string, row: RowOutcome | undefined): Job {
   if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
   if (row?.outcome !== "APPLIED") throw jobNotFound(id);
   return row.job;
+}
+
+/** Refuses to take every dead job of every queue unless just that was said. */
+function checkScope(violations: Violations, filter: DeadJobFilter, all: boolean): void {
+  const { queue, type, errorContains, diedAfter, diedBefore } = filter;
+  // A field that was given and is bad is named already: it makes no empty filter.
+  const isBad = violations.list.some(({ field }) => field.startsWith("filter."));
+  const isEmpty = !isBad && !queue && !type && !errorContains && (diedAfter ?? diedBefore) === undefined;
+  if (isEmpty && !all) violations.add("filter", "is empty: set `all: true` to take every dead job of every queue");
+  if (!isEmpty && all) violations.add("all", "cannot be set together with a filter");
 }
 
 function matches(filter: DeadJobFilter, job: Job, startedAt: number): boolean {

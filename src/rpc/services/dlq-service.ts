@@ -21,9 +21,9 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
       return { job: fromJob(await dlq.replay(id)) };
     },
 
-    async replayDeadJobs({ filter, max, dryRun }) {
+    async replayDeadJobs({ filter, ...options }) {
       const violations = new Violations();
-      return { count: await dlq.replayMatching(toFilter(violations, filter), { max, dryRun }, violations) };
+      return { count: await dlq.replayMatching(toFilter(violations, filter), options, violations) };
     },
 
     async deleteDeadJob({ id }) {
@@ -31,9 +31,9 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
       return {};
     },
 
-    async purgeDeadJobs({ filter, max, dryRun }) {
+    async purgeDeadJobs({ filter, ...options }) {
       const violations = new Violations();
-      return { count: await dlq.purgeMatching(toFilter(violations, filter), { max, dryRun }, violations) };
+      return { count: await dlq.purgeMatching(toFilter(violations, filter), options, violations) };
     },
   };
 }

@@ -132,10 +132,10 @@ describe("get, replay and remove", () => {
 describe("replayMatching", () => {
   test("replays all over all queues and answers how many", async () => {
     const { fixture, dlq, inDefault, inB } = await buried();
-    expect(await dlq.replayMatching({})).toBe(6);
+    expect(await dlq.replayMatching({}, { all: true })).toBe(6);
     expect(await deadIds(fixture)).toEqual([]);
     for (const id of [...inDefault, ...inB]) expect(await fixture.status(id)).toBe("PENDING");
-    expect(await dlq.replayMatching({})).toBe(0);
+    expect(await dlq.replayMatching({}, { all: true })).toBe(0);
   });
 
   test("chooses by every field of the filter", async () => {
@@ -144,7 +144,6 @@ describe("replayMatching", () => {
     const death = (index: number) => fixture.clock.now() - 6 + index;
     const count = (filter: Parameters<typeof dlq.replayMatching>[0]) => dlq.replayMatching(filter, { dryRun: true });
     expect(await count({ queue: "b" })).toBe(3);
-    expect(await count({ queue: "", type: "" })).toBe(6);
     expect(await count({ type: "mail" })).toBe(2);
     expect(await count({ errorContains: "pipe" })).toBe(1);
     expect(await count({ errorContains: "Pipe" })).toBe(0);
@@ -156,15 +155,15 @@ describe("replayMatching", () => {
 
   test("changes nothing in a dry run, and counts no more than asked for", async () => {
     const { fixture, dlq } = await buried();
-    expect(await dlq.replayMatching({}, { dryRun: true })).toBe(6);
-    expect(await dlq.replayMatching({}, { dryRun: true, max: 4 })).toBe(4);
-    expect(await dlq.replayMatching({}, { dryRun: true, max: 0 })).toBe(6);
+    expect(await dlq.replayMatching({}, { all: true, dryRun: true })).toBe(6);
+    expect(await dlq.replayMatching({}, { all: true, dryRun: true, max: 4 })).toBe(4);
+    expect(await dlq.replayMatching({}, { all: true, dryRun: true, max: 0 })).toBe(6);
     expect(await deadIds(fixture)).toHaveLength(6);
   });
 
   test("takes no more than asked for, the oldest death first", async () => {
     const { fixture, dlq, inDefault, inB } = await buried();
-    expect(await dlq.replayMatching({}, { max: 4 })).toBe(4);
+    expect(await dlq.replayMatching({}, { all: true, max: 4 })).toBe(4);
     expect(await deadIds(fixture)).toEqual([inDefault[2], inDefault[1]]);
     for (const id of [...inB, inDefault[0] ?? ""]) expect(await fixture.status(id)).toBe("PENDING");
   });
@@ -177,9 +176,9 @@ describe("replayMatching", () => {
     await fixture.backend.fail(
       leases.map(({ job, token }) => ({ jobId: job.id, token, error: "x", retry: "NEVER", jitter: 0 })),
     );
-    expect(await fixture.engine.dlq.replayMatching({}, { dryRun: true })).toBe(1500);
-    expect(await fixture.engine.dlq.replayMatching({}, { max: 1200 })).toBe(1200);
-    expect(await fixture.engine.dlq.replayMatching({})).toBe(300);
+    expect(await fixture.engine.dlq.replayMatching({}, { all: true, dryRun: true })).toBe(1500);
+    expect(await fixture.engine.dlq.replayMatching({}, { all: true, max: 1200 })).toBe(1200);
+    expect(await fixture.engine.dlq.replayMatching({}, { all: true })).toBe(300);
   });
 
   test("does not replay again what died after the call began", async () => {
@@ -195,21 +194,47 @@ describe("replayMatching", () => {
       await fixture.bury([{}], "new");
       return rows;
     });
-    expect(await dlq.replayMatching({})).toBe(6);
+    expect(await dlq.replayMatching({}, { all: true })).toBe(6);
     const { jobs } = await dlq.list({});
     expect(jobs.map(({ error }) => error).sort()).toEqual(["again", "again", "new"]);
   });
 
   test("does not count what another call replayed first", async () => {
     const { dlq } = await buried();
-    const counts = await Promise.all([dlq.replayMatching({}), dlq.replayMatching({})]);
+    const counts = await Promise.all([dlq.replayMatching({}, { all: true }), dlq.replayMatching({}, { all: true })]);
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(6);
+  });
+
+  test("takes every dead job only when it is said", async () => {
+    const { fixture, dlq } = await buried();
+    for (const call of [dlq.replayMatching, dlq.purgeMatching]) {
+      for (const filter of [{}, { queue: "", type: "", errorContains: "", diedAfter: undefined }]) {
+        for (const options of [{}, { all: false }, { dryRun: true }, { max: 1 }]) {
+          const refused = await rejection(call(filter, options));
+          expect(refused).toEqual(badFields("filter"));
+          expect(refused).toMatchObject({ message: expect.stringContaining("all: true") });
+        }
+        expect(await call(filter, { all: true, dryRun: true })).toBe(6);
+      }
+      for (const filter of [
+        { queue: "b" },
+        { type: "x" },
+        { errorContains: "x" },
+        { diedAfter: 0 },
+        { diedBefore: 0 },
+      ]) {
+        for (const dryRun of [true, false]) {
+          expect(await rejection(call(filter, { all: true, dryRun }))).toEqual(badFields("all"));
+        }
+      }
+    }
+    expect(await deadIds(fixture)).toHaveLength(6);
   });
 
   test("names bad fields and does not know an unknown queue", async () => {
     const { fixture, dlq } = await buried();
     expect(await rejection(dlq.replayMatching({ queue: "?" }, { max: -1 }))).toEqual(badFields("filter.queue", "max"));
-    expect(await rejection(dlq.replayMatching({}, { max: 1.5 }))).toEqual(badFields("max"));
+    expect(await rejection(dlq.replayMatching({}, { all: true, max: 1.5 }))).toEqual(badFields("max"));
     expect(await rejection(dlq.replayMatching({ queue: "none" }))).toEqual(reason("QUEUE_NOT_FOUND"));
     expect(await deadIds(fixture)).toHaveLength(6);
   });
@@ -225,7 +250,7 @@ describe("purgeMatching", () => {
 
   test("keeps to the same bounds as a replay", async () => {
     const { fixture, dlq } = await buried();
-    expect(await dlq.purgeMatching({}, { dryRun: true })).toBe(6);
+    expect(await dlq.purgeMatching({}, { all: true, dryRun: true })).toBe(6);
     expect(await dlq.purgeMatching({ queue: "b" }, { max: 2 })).toBe(2);
     expect(await rejection(dlq.purgeMatching({ queue: "?" }))).toEqual(badFields("filter.queue"));
     expect(await deadIds(fixture)).toHaveLength(4);
@@ -234,7 +259,7 @@ describe("purgeMatching", () => {
   test("touches no job that is not dead", async () => {
     const { fixture, dlq } = await buried();
     const id = await fixture.create();
-    expect(await dlq.purgeMatching({})).toBe(6);
+    expect(await dlq.purgeMatching({}, { all: true })).toBe(6);
     expect(await fixture.status(id)).toBe("PENDING");
   });
 });

@@ -173,8 +173,9 @@ describe.each([
   ["PurgeDeadJobs", "purge"],
 ] as const)("%s", (_name, kind) => {
   const apply = (request: MessageInitShape<typeof ReplayDeadJobsRequestSchema>) => {
-    const { filter, max, dryRun } = create(ReplayDeadJobsRequestSchema, request);
-    return kind === "replay" ? dlq.replayDeadJobs({ filter, max, dryRun }) : dlq.purgeDeadJobs({ filter, max, dryRun });
+    const { filter, max, dryRun, all } = create(ReplayDeadJobsRequestSchema, request);
+    const fields = { filter, max, dryRun, all };
+    return kind === "replay" ? dlq.replayDeadJobs(fields) : dlq.purgeDeadJobs(fields);
   };
 
   /** A paused queue with jobs that died one after another. */
@@ -237,12 +238,25 @@ describe.each([
     expect(await refusal(apply({ filter: { queue: "nowhere" } }))).toMatchObject({ reason: "QUEUE_NOT_FOUND" });
   });
 
-  test("takes every dead job of the server when it has no filter", async () => {
+  test("takes every dead job of the server only when it is said", async () => {
     await graves("none", 1);
     const all = (await dlq.listDeadJobs({ pageSize: 1000 })).jobs.length;
-    expect((await apply({ dryRun: true })).count).toBe(all);
-    expect((await apply({ filter: {}, dryRun: true, max: 1 })).count).toBe(1);
-    const before = timestampFromMs(Date.UTC(2020, 0, 1));
-    expect((await apply({ filter: { diedBefore: before } })).count).toBe(0);
+    const wrong = { seconds: 0n, nanos: -1 };
+    const refusals: [MessageInitShape<typeof ReplayDeadJobsRequestSchema>, string][] = [
+      [{}, "filter"],
+      [{ filter: {} }, "filter"],
+      [{ filter: { queue: "" }, dryRun: true, max: 1 }, "filter"],
+      [{ filter: { diedAfter: wrong } }, "filter.died_after"],
+      [{ filter: { type: "other" }, all: true }, "all"],
+      [{ filter: { diedBefore: timestampFromMs(0) }, all: true, dryRun: true }, "all"],
+    ];
+    for (const [request, field] of refusals) {
+      expect(await refusal(apply(request))).toMatchObject({ reason: "FIELD_INVALID", fields: [field] });
+    }
+    expect((await apply({ all: true, dryRun: true })).count).toBe(all);
+    expect((await apply({ filter: {}, all: true, max: 1 })).count).toBe(1);
+    // The one that was replayed may have died again.
+    expect([all - 1, all]).toContain((await apply({ filter: {}, all: true })).count);
+    expect((await apply({ filter: { diedBefore: timestampFromMs(Date.UTC(2020, 0, 1)) } })).count).toBe(0);
   });
 });
