@@ -47,7 +47,7 @@ export interface TaskQueue {
   createBatch(tasks: readonly NewTask[]): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
-  /** Resolves to one page, the newest job first within a queue. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  /** Resolves to one page, the newest job of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter?: JobFilter): Promise<JobPage>;
   /**
    * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its

@@ -12,7 +12,7 @@ export interface BulkCall extends BulkOptions, CallSettings {}
 
 /** Lists, replays and deletes jobs of the dead-letter queue. Errors are `TaskQueueError`s. */
 export interface DlqClient {
-  /** Resolves to one page of dead jobs, the latest to die first within a queue. */
+  /** Resolves to one page of dead jobs, the latest to die in any queue first. */
   list(filter?: Omit<JobFilter, "statuses">, call?: CallSettings): Promise<JobPage>;
   /** Resolves to a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   get(id: string, call?: CallSettings): Promise<Job>;

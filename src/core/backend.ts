@@ -53,7 +53,11 @@ export interface Backend {
   list(query: ListQuery): Promise<ListPage>;
   /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   listDead(query: ListDeadQuery): Promise<ListPage>;
-  /** DEAD to PENDING, ready at once, with no retries used and no leases lost. */
+  /** The keys of the jobs that `list` would answer. */
+  listKeys(query: ListQuery): Promise<KeyPage>;
+  /** The keys of the jobs that `listDead` would answer. */
+  listDeadKeys(query: ListDeadQuery): Promise<KeyPage>;
+  /** DEAD to PENDING, ready now. */
   replay(ids: readonly string[]): Promise<readonly RowOutcome[]>;
   /** Deletes jobs that have one of these statuses. Callers never name PENDING or RUNNING. */
   remove(ids: readonly string[], statuses: readonly JobStatus[]): Promise<readonly RowOutcome[]>;
@@ -228,10 +232,12 @@ export interface ListQuery {
   /** Empty: all statuses. */
   readonly statuses: readonly JobStatus[];
   readonly type?: string | undefined;
-  /** `next` of the previous page; anything else is refused with PAGE_TOKEN_INVALID. Undefined: the first page. */
+  /** The key of a job, of this queue or another, listed before or not; see `JobKey`. PAGE_TOKEN_INVALID for others. */
   readonly after?: string | undefined;
   readonly limit: number;
-  /** Most bytes of jobs (`jobBytes`) on the page; its first job fits whatever its size. Default: no limit. */
+  /** Jobs to examine at the most, up to `LIMITS.scan`, the default. */
+  readonly scan?: number | undefined;
+  /** Bytes of jobs, by `jobBytes`, after which the page ends; its first job is let in whatever its size. Default: none. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -241,6 +247,7 @@ export interface ListDeadQuery {
   readonly type?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
+  readonly scan?: number | undefined;
   readonly maxBytes?: number | undefined;
   /** Whether the latest or the oldest death comes first. */
   readonly order: "NEWEST" | "OLDEST";
@@ -249,7 +256,21 @@ export interface ListDeadQuery {
 /** A page of jobs. */
 export interface ListPage {
   readonly jobs: readonly Job[];
-  /** `after` for the next page; undefined: this is the last one. */
+  /** The key of the last job that was examined: asks for the next page. Undefined: there is none. */
+  readonly next: string | undefined;
+}
+
+/** A job's place in a listing, in any queue. */
+export interface JobKey {
+  /** The id; of the dead `<time of death>-<id>`, the time in ms since 1970. Listings are ordered by these numbers. */
+  readonly key: string;
+  /** About how many bytes the job has, by `jobBytes` or nearly so. */
+  readonly bytes: number;
+}
+
+export interface KeyPage {
+  readonly keys: readonly JobKey[];
+  /** As of `ListPage`. */
   readonly next: string | undefined;
 }
 

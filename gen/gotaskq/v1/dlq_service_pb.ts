@@ -114,7 +114,8 @@ export const ListDeadJobsRequestSchema: GenMessage<ListDeadJobsRequest> = /*@__P
  */
 export type ListDeadJobsResponse = Message<"gotaskq.v1.ListDeadJobsResponse"> & {
   /**
-   * The jobs. May be fewer than asked for, even none, while `next_page_token` is set.
+   * The jobs. May be fewer than asked for, even none, while `next_page_token` is set: a page examines a bounded
+   * number of jobs.
    *
    * @generated from field: repeated gotaskq.v1.Job jobs = 1;
    */
@@ -389,8 +390,9 @@ export const PurgeDeadJobsResponseSchema: GenMessage<PurgeDeadJobsResponse> = /*
  */
 export const DlqService: GenService<{
   /**
-   * Lists dead jobs, the latest death first within a queue, queue after queue by name. Errors: FIELD_INVALID,
-   * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   * Lists dead jobs, the latest death first over all queues: by descending `finished_at`, then id. A job that is dead
+   * throughout is listed once, whatever comes and goes meanwhile. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,
+   * QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.DlqService.ListDeadJobs
    */
@@ -421,8 +423,8 @@ export const DlqService: GenService<{
     output: typeof ReplayDeadJobResponseSchema;
   },
   /**
-   * Replays the dead jobs that match, the oldest death first. Jobs that die after the call began are not replayed.
-   * Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
+   * Replays the dead jobs that match, the oldest death over all queues first. Jobs that die after the call began are not
+   * replayed. Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.DlqService.ReplayDeadJobs
    */
@@ -442,7 +444,7 @@ export const DlqService: GenService<{
     output: typeof DeleteDeadJobResponseSchema;
   },
   /**
-   * Deletes the dead jobs that match, the oldest death first. Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
+   * Deletes the dead jobs that match, the oldest death over all queues first. Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.DlqService.PurgeDeadJobs
    */

@@ -760,8 +760,8 @@ export const JobService: GenService<{
     output: typeof GetJobResponseSchema;
   },
   /**
-   * Lists jobs, newest first within a queue, queue after queue by name. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,
-   * QUEUE_NOT_FOUND.
+   * Lists jobs, the newest first over all queues: by descending id. A job that is there throughout is listed once,
+   * whatever comes and goes meanwhile. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.JobService.ListJobs
    */

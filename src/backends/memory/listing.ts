@@ -1,4 +1,4 @@
-import type { ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
+import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
 import { pageTokenInvalid } from "../../model/errors.js";
 import { compareIds, isId } from "../../model/ids.js";
 import { type Job, jobBytes } from "../../model/job.js";
@@ -9,6 +9,25 @@ import type { QueuedJob, QueueState } from "./queue-state.js";
 
 /** One page of a queue by descending id. */
 export function list(store: JobStore, query: ListQuery): ListPage {
+  return jobsOf(findJobs(store, query));
+}
+
+/** The keys of `list`. */
+export function listKeys(store: JobStore, query: ListQuery): KeyPage {
+  return keysOf(findJobs(store, query));
+}
+
+/** One page of a queue's dead jobs by time of death. */
+export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
+  return jobsOf(findDead(store, query));
+}
+
+/** The keys of `listDead`. */
+export function listDeadKeys(store: JobStore, query: ListDeadQuery): KeyPage {
+  return keysOf(findDead(store, query));
+}
+
+function findJobs(store: JobStore, query: ListQuery): Found {
   const queue = store.queue(query.queue);
   const { after } = query;
   if (after !== undefined && !isId(after)) throw pageTokenInvalid();
@@ -28,8 +47,7 @@ function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable
   return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareIds(b.id, a.id));
 }
 
-/** One page of a queue's dead jobs by time of death. */
-export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
+function findDead(store: JobStore, query: ListDeadQuery): Found {
   const entries = store
     .queue(query.queue)
     .deadJobs(query.order, query.after === undefined ? undefined : parseDeadToken(query.after));
@@ -48,28 +66,44 @@ function parseDeadToken(token: string): { at: number; id: string } {
   return { at: Number(match[1]), id: match[2] as string };
 }
 
+/** What a page has. */
+interface Found {
+  readonly found: readonly (JobKey & { readonly job: Job })[];
+  readonly next: string | undefined;
+}
+
+function jobsOf({ found, next }: Found): ListPage {
+  return { jobs: found.map(({ job }) => job), next };
+}
+
+function keysOf({ found, next }: Found): KeyPage {
+  return { keys: found.map(({ key, bytes }) => ({ key, bytes })), next };
+}
+
 function page<T>(
   items: Iterable<T>,
-  { limit, maxBytes = Number.POSITIVE_INFINITY }: Pick<ListQuery, "limit" | "maxBytes">,
+  { limit, scan = LIMITS.scan, maxBytes = Number.POSITIVE_INFINITY }: Pick<ListQuery, "limit" | "scan" | "maxBytes">,
   matches: (item: T) => boolean,
-  tokenOf: (item: T) => string,
+  keyOf: (item: T) => string,
   recordOf: (item: T) => QueuedJob = (item) => item as unknown as QueuedJob,
-): ListPage {
-  const jobs: Job[] = [];
+): Found {
+  const found: (JobKey & { readonly job: Job })[] = [];
   let examined = 0;
-  let bytes = 0;
-  let last: string | undefined;
+  let total = 0;
+  let next: string | undefined;
   for (const item of items) {
     // The page is full, or enough was examined, and there is one more job: so there is a next page.
-    if (jobs.length === limit || examined === LIMITS.scan) return { jobs, next: last };
+    if (found.length === limit || examined === scan) return { found, next };
+    const key = keyOf(item);
     if (matches(item)) {
       const job = toJob(recordOf(item));
-      bytes += jobBytes(job);
-      if (bytes > maxBytes && jobs.length > 0) return { jobs, next: last };
-      jobs.push(job);
+      const bytes = jobBytes(job);
+      total += bytes;
+      if (total > maxBytes && found.length > 0) return { found, next };
+      found.push({ key, bytes, job });
     }
     examined++;
-    last = tokenOf(item);
+    next = key;
   }
-  return { jobs, next: undefined };
+  return { found, next: undefined };
 }

@@ -5,7 +5,7 @@ import { enqueue } from "./enqueue.js";
 import { toJob } from "./job-record.js";
 import { JobStore, type MemoryBackendDeps } from "./job-store.js";
 import { extend, lease, tick } from "./lease.js";
-import { list, listDead } from "./listing.js";
+import { list, listDead, listDeadKeys, listKeys } from "./listing.js";
 import { complete, fail, release } from "./settle.js";
 
 /** Settings of the memory backend. */
@@ -60,6 +60,8 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
       }),
     list: async (query) => list(store, query),
     listDead: async (query) => listDead(store, query),
+    listKeys: async (query) => listKeys(store, query),
+    listDeadKeys: async (query) => listDeadKeys(store, query),
     replay: (ids) => run(() => admin.replay(store, ids)),
     remove: (ids, statuses) => run(() => admin.remove(store, ids, statuses)),
     createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),

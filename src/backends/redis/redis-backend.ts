@@ -240,6 +240,8 @@ export function createRedisBackend(
     get: (wanted, queue) => jobs.get(wanted, queue),
     list: (query) => jobs.list(query),
     listDead: (query) => jobs.listDead(query),
+    listKeys: (query) => jobs.listKeys(query),
+    listDeadKeys: (query) => jobs.listDeadKeys(query),
     replay: (wanted) => jobs.replay(wanted),
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),

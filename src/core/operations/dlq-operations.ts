@@ -6,11 +6,12 @@ import { Violations } from "../../model/violations.js";
 import type { Backend, RowOutcome } from "../backend.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { checkId } from "./job-operations.js";
-import { type JobPage, listPages, pageOf, queueNames } from "./paging.js";
+import { createMergedKeys, type Place } from "./merged-keys.js";
+import { fitting, type JobPage, keysOf, listPages, queueNames, readPlaces } from "./paging.js";
 
 /** Lists, replays and deletes dead letters: jobs that are DEAD. */
 export interface DlqOperations {
-  /** Lists queue by queue, by name; within a queue the latest death comes first. */
+  /** The latest death first, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter: Omit<JobFilter, "statuses">): Promise<JobPage>;
   /** JOB_NOT_FOUND; JOB_STATE_CONFLICT if the job is not DEAD. */
   get(id: string): Promise<Job>;
@@ -29,7 +30,7 @@ export interface DlqOperations {
 
 /** Creates the dead-letter operations on a backend. */
 export function createDlqOperations(backend: Backend): DlqOperations {
-  /** Calls `apply` with the ids of the dead jobs that match, page by page; resolves to how many it was applied to. */
+  /** Lets `apply` do its work on the dead jobs that match, the oldest death over all queues first. */
   async function forMatching(
     filter: DeadJobFilter,
     { max = 0, dryRun = false, all = false }: BulkOptions,
@@ -40,31 +41,46 @@ export function createDlqOperations(backend: Backend): DlqOperations {
     if (filter.queue) violations.queueName("filter.queue", filter.queue);
     violations.integer("max", max, 0, 2 ** 31 - 1);
     violations.throwIfAny();
-    const startedAt = await backend.now();
     const limit = max || Number.POSITIVE_INFINITY;
     let count = 0;
-    const wanted = filter.queue || undefined;
-    for (const queue of await queueNames(backend, wanted)) {
+    for await (const ids of matching(filter)) {
+      const chosen = ids.slice(0, limit - count);
+      if (dryRun) count += chosen.length;
+      else if (chosen.length > 0) count += (await apply(chosen)).filter((row) => row.outcome === "APPLIED").length;
       if (count >= limit) break;
-      let after: string | undefined;
-      do {
-        const query = {
-          queue,
-          type: filter.type || undefined,
-          after,
-          limit: LIMITS.pageSize,
-          order: "OLDEST" as const,
-        };
-        const page = await pageOf(wanted, () => backend.listDead(query));
-        after = page.next;
-        const ids = page.jobs.filter((job) => matches(filter, job, startedAt)).map(({ id }) => id);
-        const chosen = ids.slice(0, limit - count);
-        if (dryRun) count += chosen.length;
-        else if (chosen.length > 0) count += (await apply(chosen)).filter((row) => row.outcome === "APPLIED").length;
-        await yieldToEventLoop();
-      } while (after !== undefined && count < limit);
+      await yieldToEventLoop();
     }
     return count;
+  }
+
+  /** Ids of the dead jobs that match, part by part; of those that died before it began. */
+  async function* matching(filter: DeadJobFilter): AsyncGenerator<readonly string[]> {
+    const { type, errorContains = "", diedAfter = 0, diedBefore = Number.POSITIVE_INFINITY } = filter;
+    const until = Math.min((await backend.now()) + 1, diedBefore);
+    const wanted = filter.queue || undefined;
+    const read = createMergedKeys({
+      queues: await queueNames(backend, wanted),
+      order: "OLDEST",
+      after: undefined,
+      read: (bounds) =>
+        keysOf(wanted, () => backend.listDeadKeys({ ...bounds, type: type || undefined, order: "OLDEST" })),
+    });
+    for (;;) {
+      const { places, next } = await read(LIMITS.pageSize);
+      let rest = places.filter(({ at }) => at >= diedAfter && at < until);
+      while (rest.length > 0) {
+        const part = fitting(rest);
+        const jobs = await readPlaces(backend, part);
+        // One that was replayed meanwhile, and perhaps died again, is not the one that was found.
+        const isMatch = ({ id, key }: Place) => {
+          const job = jobs.get(id);
+          return job !== undefined && deadKey(job) === key && job.error.includes(errorContains);
+        };
+        yield part.filter(isMatch).map(({ id }) => id);
+        rest = rest.slice(part.length);
+      }
+      if (next === undefined || (places.at(-1)?.at ?? 0) >= until) return;
+    }
   }
 
   return {
@@ -74,9 +90,12 @@ export function createDlqOperations(backend: Backend): DlqOperations {
       violations.pageSize("pageSize", pageSize);
       violations.throwIfAny();
       const request = { queue: queue || undefined, pageSize, pageToken, filter: JSON.stringify(["dead", type ?? ""]) };
-      return listPages(backend, request, (name, after, limit, maxBytes) =>
-        backend.listDead({ queue: name, type: type || undefined, after, limit, maxBytes, order: "NEWEST" }),
-      );
+      const chosen = { type: type || undefined, order: "NEWEST" } as const;
+      return listPages(backend, request, {
+        jobs: (bounds) => backend.listDead({ ...chosen, ...bounds }),
+        keys: (bounds) => backend.listDeadKeys({ ...chosen, ...bounds }),
+        keyOf: deadKey,
+      });
     },
 
     async get(id) {
@@ -107,6 +126,11 @@ export function createDlqOperations(backend: Backend): DlqOperations {
   };
 }
 
+/** The key of a job among the dead; undefined for one that is not. */
+function deadKey({ id, status, finishedAt }: Job): string | undefined {
+  return status === "DEAD" ? `${finishedAt}-${id}` : undefined;
+}
+
 function applied(id: string, row: RowOutcome | undefined): Job {
   if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
   if (row?.outcome !== "APPLIED") throw jobNotFound(id);
@@ -121,14 +145,4 @@ function checkScope(violations: Violations, filter: DeadJobFilter, all: boolean)
   const isEmpty = !isBad && !queue && !type && !errorContains && (diedAfter ?? diedBefore) === undefined;
   if (isEmpty && !all) violations.add("filter", "is empty: set `all: true` to take every dead job of every queue");
   if (!isEmpty && all) violations.add("all", "cannot be set together with a filter");
-}
-
-function matches(filter: DeadJobFilter, job: Job, startedAt: number): boolean {
-  const diedAt = job.finishedAt ?? 0;
-  return (
-    diedAt <= startedAt &&
-    (filter.errorContains === undefined || job.error.includes(filter.errorContains)) &&
-    (filter.diedAfter === undefined || diedAt >= filter.diedAfter) &&
-    (filter.diedBefore === undefined || diedAt < filter.diedBefore)
-  );
 }

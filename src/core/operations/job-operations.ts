@@ -45,7 +45,7 @@ export interface JobOperations {
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
   /** `queue` is a hint where to look first. JOB_NOT_FOUND. */
   get(id: string, queue?: string): Promise<Job>;
-  /** Lists queue by queue, by name; within a queue the newest id comes first. QUEUE_NOT_FOUND, PAGE_TOKEN_INVALID. */
+  /** The newest first, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter: JobFilter, violations?: Violations): Promise<JobPage>;
   /** Cancels a job, or requests the cancel of a RUNNING one. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD. */
   cancel(id: string): Promise<Job>;
@@ -157,9 +157,12 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       violations.throwIfAny();
       const filter = JSON.stringify([[...statuses].sort(), type ?? ""]);
       const request = { queue: queue || undefined, pageSize, pageToken, filter };
-      return listPages(backend, request, (name, after, limit, maxBytes) =>
-        backend.list({ queue: name, statuses, type: type || undefined, after, limit, maxBytes }),
-      );
+      const chosen = { statuses, type: type || undefined };
+      return listPages(backend, request, {
+        jobs: (bounds) => backend.list({ ...chosen, ...bounds }),
+        keys: (bounds) => backend.listKeys({ ...chosen, ...bounds }),
+        keyOf: ({ id, status }) => (statuses.length === 0 || statuses.includes(status) ? id : undefined),
+      });
     },
 
     async cancel(id) {

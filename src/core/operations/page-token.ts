@@ -1,28 +1,22 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 
-/** Where a listing over queues continues: in this queue, after this position (`ListPage.next`) of the backend. */
-export interface PagePosition {
-  readonly queue: string;
-  readonly after: string | undefined;
+/** Writes the position that a listing has got to as an opaque token that is good for the same filter only. */
+export function writePageToken(filter: string, position: string): string {
+  return Buffer.from(JSON.stringify([filter, position])).toString("base64url");
 }
 
-/** Returns a position as an opaque page token, valid only with the same filter. */
-export function writePageToken(filter: string, position: PagePosition): string {
-  return Buffer.from(JSON.stringify([filter, position.queue, position.after ?? ""])).toString("base64url");
-}
-
-/** Returns the position in a page token; PAGE_TOKEN_INVALID if it was not made for this filter. */
-export function readPageToken(filter: string, token: string): PagePosition {
+/** Reads the position of a token; PAGE_TOKEN_INVALID when it is not one of this filter. */
+export function readPageToken(filter: string, token: string): string {
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(token, "base64url").toString());
   } catch {
     throw pageTokenInvalid();
   }
-  if (!Array.isArray(parts) || parts.length !== 3 || parts.some((part) => typeof part !== "string")) {
+  if (!Array.isArray(parts) || parts.length !== 2 || parts.some((part) => typeof part !== "string")) {
     throw pageTokenInvalid();
   }
-  const [made, queue, after] = parts as [string, string, string];
+  const [made, position] = parts as [string, string];
   if (made !== filter) throw pageTokenInvalid();
-  return { queue, after: after === "" ? undefined : after };
+  return position;
 }

@@ -1,11 +1,13 @@
 import { queueNotFound, TaskQueueError } from "../../model/errors.js";
 import { type Job, jobBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
-import type { Backend, ListPage } from "../backend.js";
+import type { Backend, KeyPage, ListPage } from "../backend.js";
+import { forEachAtOnce } from "./for-each-at-once.js";
+import { createMergedKeys, type Place } from "./merged-keys.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
-/** Most queues that one page reads from. */
-const MAX_QUEUES = 100;
+/** Queues whose jobs are read at the same time. */
+const AT_ONCE = 16;
 
 /** One page of a listing. */
 export interface JobPage {
@@ -16,7 +18,7 @@ export interface JobPage {
 
 /** A request for a page. */
 export interface PageRequest {
-  /** Undefined: all queues, by name. */
+  /** Undefined: every queue. */
   readonly queue: string | undefined;
   /** Most jobs on the page. 0 or undefined: 50. */
   readonly pageSize: number | undefined;
@@ -25,46 +27,101 @@ export interface PageRequest {
   readonly filter: string;
 }
 
-/** Reads one page of a listing of one queue or all. `list` reads a page of one queue. */
-export async function listPages(
-  backend: Backend,
-  request: PageRequest,
-  list: (queue: string, after: string | undefined, limit: number, maxBytes: number) => Promise<ListPage>,
-): Promise<JobPage> {
-  const filter = JSON.stringify([request.queue ?? "", request.filter]);
-  const start = request.pageToken ? readPageToken(filter, request.pageToken) : undefined;
-  const limit = request.pageSize || LIMITS.defaultPageSize;
-  const names = await queueNames(backend, request.queue);
-  const jobs: Job[] = [];
-  let visited = 0;
-  let bytes = 0;
-  for (const queue of names) {
-    if (start !== undefined && queue < start.queue) continue;
-    const after = queue === start?.queue ? start.after : undefined;
-    // A queue is begun only with half of the bytes left, because its first job is added whatever its size.
-    if (visited++ === MAX_QUEUES || jobs.length === limit || bytes > LIMITS.pageBytes / 2) {
-      return { jobs, nextPageToken: writePageToken(filter, { queue, after: undefined }) };
-    }
-    const maxBytes = LIMITS.pageBytes - bytes;
-    const page = await pageOf(request.queue, () => list(queue, after, limit - jobs.length, maxBytes));
-    for (const job of page.jobs) {
-      jobs.push(job);
-      bytes += jobBytes(job);
-    }
-    if (page.next !== undefined) {
-      return { jobs, nextPageToken: writePageToken(filter, { queue, after: page.next }) };
-    }
-  }
-  return { jobs, nextPageToken: "" };
+/** Where a page of one queue begins and ends; see `ListQuery`. */
+export interface PageBounds {
+  readonly queue: string;
+  readonly after: string | undefined;
+  readonly limit: number;
+  readonly scan?: number;
+  readonly maxBytes?: number;
 }
 
-/** Reads a page of one queue. With `wanted` undefined (all queues), one deleted meanwhile counts as empty. */
-export async function pageOf(wanted: string | undefined, read: () => Promise<ListPage>): Promise<ListPage> {
+/** A listing of the backend, the newest first. */
+export interface Listing {
+  /** Reads one page of one queue. */
+  readonly jobs: (bounds: PageBounds) => Promise<ListPage>;
+  /** Reads the keys of one. */
+  readonly keys: (bounds: PageBounds) => Promise<KeyPage>;
+  /** The key that a job has now; undefined when it is not in the listing any more. */
+  readonly keyOf: (job: Job) => string | undefined;
+}
+
+/** Lists over one queue or all, page by page, the newest first. */
+export async function listPages(backend: Backend, request: PageRequest, listing: Listing): Promise<JobPage> {
+  const { queue, pageSize, pageToken } = request;
+  const filter = JSON.stringify([queue ?? "", request.filter]);
+  const after = pageToken ? readPageToken(filter, pageToken) : undefined;
+  const limit = pageSize || LIMITS.defaultPageSize;
+  const { jobs, next } =
+    queue === undefined
+      ? await listAll(backend, listing, after, limit)
+      : await listing.jobs({ queue, after, limit, maxBytes: LIMITS.pageBytes });
+  return { jobs, nextPageToken: next === undefined ? "" : writePageToken(filter, next) };
+}
+
+/** One page over all queues: first the keys of what comes next, then as many of these jobs as a page holds. */
+async function listAll(
+  backend: Backend,
+  listing: Listing,
+  after: string | undefined,
+  limit: number,
+): Promise<ListPage> {
+  const queues = await queueNames(backend, undefined);
+  const read = createMergedKeys({
+    queues,
+    after,
+    order: "NEWEST",
+    read: (bounds) => keysOf(undefined, () => listing.keys(bounds)),
+  });
+  const { places, next } = await read(limit);
+  const taken = fitting(places);
+  const found = await readPlaces(backend, taken);
+  const jobs: Job[] = [];
+  let bytes = 0;
+  for (const [index, place] of taken.entries()) {
+    const job = found.get(place.id);
+    // It may be gone since its key was read, or not be what is listed any more.
+    if (job === undefined || listing.keyOf(job) !== place.key) continue;
+    bytes += jobBytes(job);
+    // It may also have grown.
+    if (bytes > LIMITS.pageBytes && jobs.length > 0) return { jobs, next: taken[index - 1]?.key };
+    jobs.push(job);
+  }
+  return { jobs, next: taken.length < places.length ? taken.at(-1)?.key : next };
+}
+
+/** As many of these places as fit on a page; the first one whatever its size. */
+export function fitting(places: readonly Place[]): readonly Place[] {
+  let bytes = 0;
+  const over = places.findIndex((place, index) => {
+    bytes += place.bytes;
+    return bytes > LIMITS.pageBytes && index > 0;
+  });
+  return over < 0 ? places : places.slice(0, over);
+}
+
+/** Reads the jobs at these places, by id. */
+export async function readPlaces(backend: Backend, places: readonly Place[]): Promise<ReadonlyMap<string, Job>> {
+  const found = new Map<string, Job>();
+  const byQueue = new Map<string, string[]>();
+  for (const { queue, id } of places) {
+    const ids = byQueue.get(queue);
+    if (ids === undefined) byQueue.set(queue, [id]);
+    else ids.push(id);
+  }
+  await forEachAtOnce(byQueue, AT_ONCE, async ([queue, ids]) => {
+    for (const job of await backend.get(ids, queue)) if (job !== undefined) found.set(job.id, job);
+  });
+  return found;
+}
+
+/** Reads keys of one queue. One of many may have been deleted since their names were read: it has none. */
+export async function keysOf(wanted: string | undefined, read: () => Promise<KeyPage>): Promise<KeyPage> {
   try {
     return await read();
   } catch (error) {
     const isGone = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
-    if (wanted === undefined && isGone) return { jobs: [], next: undefined };
+    if (wanted === undefined && isGone) return { keys: [], next: undefined };
     throw error;
   }
 }

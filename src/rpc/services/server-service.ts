@@ -51,7 +51,7 @@ export function createServerService(
       const violations = new Violations();
       violations.pageSize("pageSize", pageSize);
       violations.throwIfAny();
-      const after = pageToken ? readPageToken(LISTING, pageToken).queue : "";
+      const after = pageToken ? readPageToken(LISTING, pageToken) : "";
       const limit = pageSize || LIMITS.defaultPageSize;
       const workers = engine
         .workers()
@@ -62,7 +62,7 @@ export function createServerService(
       const more = last !== undefined && workers.length > limit;
       return {
         workers: page.map(fromWorker),
-        nextPageToken: more ? writePageToken(LISTING, { queue: last.id, after: undefined }) : "",
+        nextPageToken: more ? writePageToken(LISTING, last.id) : "",
       };
     },
   };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ListDeadQuery } from "../../../src/core/backend.js";
+import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,
@@ -9,12 +10,14 @@ import {
   changesOf,
   createQueue,
   expectAbout,
+  expectAlike,
   expectRefused,
   expectUntouched,
   failed,
   fatal,
   jobOf,
   LEASE_MS,
+  lease,
   leasedIds,
   leaseOne,
   only,
@@ -109,6 +112,32 @@ export function describeDeadLetter(open: Open): void {
       const stayed = inOrder.filter((_, at) => at !== 5);
       expect(listed.slice(0, 8)).toEqual(stayed);
       expect(listed.slice(8)).toHaveLength(order === "OLDEST" ? 2 : 0);
+    });
+
+    test.each(ORDERS)("%s: keys are time and id of the dead on the same page, with their size", async (order) => {
+      const opened = await open();
+      const { backend } = opened;
+      await addDeads(opened, 3);
+      await addDeads(opened, 2, "other");
+      const all = { queue: "default", limit: 10, order };
+      for (const query of [all, { ...all, limit: 2 }, { ...all, type: "doomed", scan: 3 }]) {
+        const { jobs, next } = await backend.listDead(query);
+        const page = await backend.listDeadKeys(query);
+        expect(page.next).toBe(next);
+        expect(page.keys.map(({ key }) => key)).toEqual(jobs.map(({ id, finishedAt }) => `${finishedAt}-${id}`));
+        for (const [at, { bytes }] of page.keys.entries()) expectAlike(bytes, jobBytes(jobs[at] as Job));
+      }
+      await expectRefused(backend.listDeadKeys({ ...all, queue: "nowhere" }), "QUEUE_NOT_FOUND");
+      await expectRefused(backend.listDeadKeys({ ...all, after: "1" }), "PAGE_TOKEN_INVALID");
+    });
+
+    test.each(ORDERS)("%s: begin behind a death in another queue, also of the same moment", async (order) => {
+      const { backend } = await open();
+      const ids = await add(backend, { id: "10" }, { id: "20" }, { id: "30" });
+      await backend.fail((await lease(backend)).map((leased) => fatal(leased)));
+      const { finishedAt } = await jobOf(backend, "20");
+      const page = await backend.listDead({ queue: "default", limit: 9, order, after: `${finishedAt}-25` });
+      expect(page.jobs.map(({ id }) => id)).toEqual(order === "OLDEST" ? ids.slice(2) : ["20", "10"]);
     });
 
     test("a bad page token is refused, and so is an unknown queue", async () => {

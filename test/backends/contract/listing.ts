@@ -1,7 +1,20 @@
 import { describe, expect, test } from "vitest";
 import type { ListQuery } from "../../../src/core/backend.js";
+import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
-import { add, addDead, addDone, addOne, createQueue, expectRefused, jobOf, lease, leaseOne, pages } from "./support.js";
+import {
+  add,
+  addDead,
+  addDone,
+  addOne,
+  createQueue,
+  expectAlike,
+  expectRefused,
+  jobOf,
+  lease,
+  leaseOne,
+  pages,
+} from "./support.js";
 
 const ALL: ListQuery = { queue: "default", statuses: [], limit: 100 };
 
@@ -119,6 +132,42 @@ export function describeListing(open: Open): void {
         turn++;
       } while (after !== undefined);
       expect(listed).toEqual(descending);
+    });
+
+    test("keys are those of the jobs on the same page, with their size", async () => {
+      const { backend } = await open();
+      const sizes = [10, 5000, 300];
+      await add(backend, ...sizes.map((size, at) => ({ type: `t${at % 2}`, payload: new Uint8Array(size) })));
+      for (const query of [ALL, { ...ALL, limit: 2 }, { ...ALL, maxBytes: 3000 }, { ...ALL, type: "t0", scan: 2 }]) {
+        const { jobs, next } = await backend.list(query);
+        const page = await backend.listKeys(query);
+        expect(page.next).toBe(next);
+        expect(page.keys.map(({ key }) => key)).toEqual(jobs.map(({ id }) => id));
+        for (const [at, { bytes }] of page.keys.entries()) expectAlike(bytes, jobBytes(jobs[at] as Job));
+      }
+      await expectRefused(backend.listKeys({ ...ALL, queue: "nowhere" }), "QUEUE_NOT_FOUND");
+      await expectRefused(backend.listKeys({ ...ALL, after: "x" }), "PAGE_TOKEN_INVALID");
+    });
+
+    test("a page examines no more jobs than it is told to, and goes on behind them", async () => {
+      const { backend } = await open();
+      const ids = await add(backend, { type: "rare" }, {}, {}, {}, {});
+      const query = { ...ALL, type: "rare", scan: 3 };
+      const first = await backend.listKeys(query);
+      expect(first).toEqual({ keys: [], next: ids[2] });
+      const second = await backend.listKeys({ ...query, after: first.next });
+      expect(second).toMatchObject({ keys: [{ key: ids[0] }], next: undefined });
+      expect(await backend.list(query)).toEqual({ jobs: [], next: ids[2] });
+    });
+
+    test("begins behind a job of another queue, or one that never was", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "other");
+      await add(backend, { id: "10" }, { id: "30", queue: "other" }, { id: "40" });
+      for (const after of ["30", "11", "39"]) {
+        expect((await backend.listKeys({ ...ALL, after })).keys.map(({ key }) => key)).toEqual(["10"]);
+        expect((await backend.list({ ...ALL, after })).jobs.map(({ id }) => id)).toEqual(["10"]);
+      }
     });
 
     test("a bad page token is refused", async () => {

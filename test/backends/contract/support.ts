@@ -175,6 +175,12 @@ export async function pages(read: (after: string | undefined) => Promise<ListPag
   throw new Error("the listing has no end");
 }
 
+/** Expects the bytes of a job to be told about right. */
+export function expectAlike(bytes: number, expected: number): void {
+  expect(bytes).toBeGreaterThan(expected * 0.5);
+  expect(bytes).toBeLessThan(expected * 2);
+}
+
 /** Expects a call to be refused for this reason. */
 export async function expectRefused(call: Promise<unknown>, reason: ErrorReason): Promise<void> {
   await expect(call).rejects.toMatchObject({ name: "TaskQueueError", reason });

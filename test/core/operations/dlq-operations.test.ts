@@ -24,7 +24,7 @@ async function buried() {
 }
 
 describe("list", () => {
-  test("goes through the queues by name, the latest death first, page by page", async () => {
+  test("answers the latest death over all queues first, page by page", async () => {
     const { dlq, inDefault, inB } = await buried();
     const seen: string[][] = [];
     let pageToken = "";
@@ -164,8 +164,8 @@ describe("replayMatching", () => {
   test("takes no more than asked for, the oldest death first", async () => {
     const { fixture, dlq, inDefault, inB } = await buried();
     expect(await dlq.replayMatching({}, { all: true, max: 4 })).toBe(4);
-    expect(await deadIds(fixture)).toEqual([inDefault[2], inDefault[1]]);
-    for (const id of [...inB, inDefault[0] ?? ""]) expect(await fixture.status(id)).toBe("PENDING");
+    expect(await deadIds(fixture)).toEqual([inB[2], inB[1]]);
+    for (const id of [...inDefault, inB[0] ?? ""]) expect(await fixture.status(id)).toBe("PENDING");
   });
 
   test("reads on over more dead jobs than one page holds", async () => {
@@ -182,21 +182,34 @@ describe("replayMatching", () => {
   });
 
   test("does not replay again what died after the call began", async () => {
-    const { fixture, dlq } = await buried();
-    // The jobs of `b` run and die again while those of `default` have yet to be replayed; so does a new one.
+    const fixture = new Fixture();
+    const { dlq, queues } = fixture.engine;
+    for (const queue of ["b", "c"]) await queues.create(queue);
+    // So large that they are replayed one by one.
+    const payload = new Uint8Array(700_000);
+    const [first = "", second = ""] = await fixture.bury([{ payload }, { queue: "b", payload }], "before");
+    const dieAgain = async (queue: string) => {
+      await fixture.clock.advance(10);
+      const [lease] = await fixture.lease({ queue });
+      const ref = { jobId: lease?.job.id ?? "", token: lease?.token ?? "" };
+      await fixture.backend.fail([{ ...ref, error: "again", retry: "NEVER", jitter: 0 }]);
+    };
+    const buried: string[] = [];
     fixture.faults.set("replay", async (run) => {
       fixture.faults.clear("replay");
       const rows = await run();
-      await fixture.clock.advance(10);
-      for (const { job, token } of await fixture.lease({ queue: "b", max: 10 })) {
-        await fixture.backend.fail([{ jobId: job.id, token, error: "again", retry: "NEVER", jitter: 0 }]);
-      }
-      await fixture.bury([{}], "new");
+      await dieAgain("default");
+      // Somebody else replays the other one, and it dies again; a new one dies too.
+      await dlq.replay(second);
+      await dieAgain("b");
+      buried.push(...(await fixture.bury([{ queue: "c" }], "new")));
       return rows;
     });
-    expect(await dlq.replayMatching({}, { all: true })).toBe(6);
-    const { jobs } = await dlq.list({});
-    expect(jobs.map(({ error }) => error).sort()).toEqual(["again", "again", "new"]);
+    expect(await dlq.replayMatching({}, { all: true })).toBe(1);
+    for (const id of [first, second]) {
+      expect(await fixture.get(id)).toMatchObject({ status: "DEAD", error: "again", deliveries: 2 });
+    }
+    expect(await fixture.status(buried[0] ?? "")).toBe("DEAD");
   });
 
   test("does not count what another call replayed first", async () => {

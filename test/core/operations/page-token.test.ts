@@ -5,22 +5,17 @@ const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("
 
 describe("a page token", () => {
   test("brings back the position it was made of", () => {
-    const position = { queue: "mail", after: "123" };
-    expect(readPageToken("filter", writePageToken("filter", position))).toEqual(position);
-  });
-
-  test("tells the beginning of a queue", () => {
-    const position = { queue: "mail", after: undefined };
+    const position = "1795654800000-123";
     expect(readPageToken("filter", writePageToken("filter", position))).toEqual(position);
   });
 
   test("is good in a URL as it is", () => {
-    const token = writePageToken('["",[[">>>???"],"ÿÿÿ"]]', { queue: "a", after: "1-2" });
+    const token = writePageToken('["",[[">>>???"],"ÿÿÿ"]]', "1-2");
     expect(encodeURIComponent(token)).toBe(token);
   });
 
   test("is refused for another filter", () => {
-    const token = writePageToken("one", { queue: "mail", after: "1" });
+    const token = writePageToken("one", "1");
     expect(() => readPageToken("two", token)).toThrow(
       expect.objectContaining({
         reason: "PAGE_TOKEN_INVALID",
@@ -34,9 +29,9 @@ describe("a page token", () => {
     ["no JSON", Buffer.from("{").toString("base64url")],
     ["no list", encode({ filter: "filter" })],
     ["null", encode(null)],
-    ["too few parts", encode(["filter", "mail"])],
-    ["too many parts", encode(["filter", "mail", "1", "2"])],
-    ["a part that is no text", encode(["filter", "mail", 1])],
+    ["too few parts", encode(["filter"])],
+    ["too many parts", encode(["filter", "mail", "1"])],
+    ["a part that is no text", encode(["filter", 1])],
   ])("is refused when it is %s", (_what, token) => {
     expect(() => readPageToken("filter", token)).toThrow(expect.objectContaining({ reason: "PAGE_TOKEN_INVALID" }));
   });

@@ -66,13 +66,15 @@ async function diedAt(id: string): Promise<Timestamp> {
 }
 
 describe("ListDeadJobs", () => {
-  test("lists the latest death first within a queue, queue after queue by name", async () => {
+  test("lists the latest death first over all queues", async () => {
     const [second, first] = [await newQueue(server, "list-2"), await newQueue(server, "list-1")];
-    const [a = "", b = ""] = await buryInTurn(second, 2);
-    const [c = "", d = ""] = await buryInTurn(first, 2);
+    const [a = ""] = await buryInTurn(second, 1);
+    const [c = ""] = await buryInTurn(first, 1);
+    const [b = ""] = await buryInTurn(second, 1);
+    const [d = ""] = await buryInTurn(first, 1);
     await created(server, { queue: first, type: "unknown-to-all" });
     const listed = (await dlq.listDeadJobs({ type: "work" })).jobs;
-    expect(listed.map(({ id }) => id)).toEqual([d, c, b, a]);
+    expect(listed.map(({ id }) => id)).toEqual([d, b, c, a]);
     expect(listed.every(({ status }) => status === DEAD)).toBe(true);
     expect(await deadIn(first)).toEqual([d, c]);
   });

@@ -1,4 +1,4 @@
-import type { ListDeadQuery, ListPage, ListQuery, RowOutcome } from "../../../core/backend.js";
+import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery, RowOutcome } from "../../../core/backend.js";
 import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
 import { isId } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
@@ -17,6 +17,20 @@ const LIST_PART = 500;
 /** Number of values that describe a job in an answer: id, spec, state, errors, result. */
 const JOB_PARTS = 5;
 
+/** What a listing answers of each job. */
+interface Form<T> {
+  /** Tells it to the script. */
+  readonly flag: "" | "K";
+  /** Number of values that make one. */
+  readonly parts: number;
+  readonly read: (queue: string, parts: readonly Reply[]) => T;
+}
+
+interface Found<T> {
+  readonly found: readonly T[];
+  readonly next: string | undefined;
+}
+
 /** Dependencies of the operations on jobs. */
 export interface JobsDeps {
   readonly calls: QueueCalls;
@@ -33,6 +47,8 @@ export interface JobsDeps {
  */
 export class Jobs {
   readonly #deps: JobsDeps;
+  readonly #jobs: Form<Job> = { flag: "", parts: JOB_PARTS, read: (queue, parts) => this.#read(queue, parts) };
+  readonly #keys: Form<JobKey> = { flag: "K", parts: 2, read: (queue, parts) => this.#readKey(queue, parts) };
 
   constructor(deps: JobsDeps) {
     this.#deps = deps;
@@ -75,48 +91,70 @@ export class Jobs {
   }
 
   async list(query: ListQuery): Promise<ListPage> {
+    const { found, next } = await this.#list(query, this.#jobs);
+    return { jobs: found, next };
+  }
+
+  async listKeys(query: ListQuery): Promise<KeyPage> {
+    const { found, next } = await this.#list(query, this.#keys);
+    return { keys: found, next };
+  }
+
+  async listDead(query: ListDeadQuery): Promise<ListPage> {
+    const { found, next } = await this.#listDead(query, this.#jobs);
+    return { jobs: found, next };
+  }
+
+  async listDeadKeys(query: ListDeadQuery): Promise<KeyPage> {
+    const { found, next } = await this.#listDead(query, this.#keys);
+    return { keys: found, next };
+  }
+
+  async #list<T>(query: ListQuery, form: Form<T>): Promise<Found<T>> {
     const { queue, statuses, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER } = query;
     if (after !== undefined && !isId(after)) throw pageTokenInvalid();
-    return this.#page(query, (last, part, taken, bytes) => {
+    return this.#page(query, form, (last, part, taken, bytes) => {
       const from = last ?? after;
       const start = from === undefined ? "" : idKey(from);
-      const args = [start, part, limit, maxBytes - bytes, statusDigits(statuses), type, taken];
+      const args = [start, part, limit, maxBytes - bytes, statusDigits(statuses), type, taken, form.flag];
       return this.#deps.calls.call("list", queue, args);
     });
   }
 
-  async listDead(query: ListDeadQuery): Promise<ListPage> {
+  async #listDead<T>(query: ListDeadQuery, form: Form<T>): Promise<Found<T>> {
     const { queue, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER, order } = query;
     if (after !== undefined && !/^\d{1,16}-\d{1,20}$/.test(after)) throw pageTokenInvalid();
-    return this.#page(query, (last, part, taken, bytes) => {
+    return this.#page(query, form, (last, part, taken, bytes) => {
       const [at = "", id = ""] = (last ?? after ?? "").split("-");
       const start = id === "" ? "" : idKey(id);
-      const args = [order[0] ?? "N", at, start, part, limit, maxBytes - bytes, type, taken];
+      const args = [order[0] ?? "N", at, start, part, limit, maxBytes - bytes, type, taken, form.flag];
       return this.#deps.calls.call("listDead", queue, args);
     });
   }
 
-  /** Reads a page in parts, until it is full, the listing ends, or `LIMITS.scan` jobs were examined. */
-  async #page(
-    { queue }: { readonly queue: string },
+  /** Reads a page in parts, until it is full, the listing ends, or `scan` jobs were examined. */
+  async #page<T>(
+    { queue, scan = LIMITS.scan }: { readonly queue: string; readonly scan?: number | undefined },
+    form: Form<T>,
     read: (last: string | undefined, part: number, taken: number, bytes: number) => Promise<{ rest: readonly Reply[] }>,
-  ): Promise<ListPage> {
-    const jobs: Job[] = [];
+  ): Promise<Found<T>> {
+    const found: T[] = [];
     let examined = 0;
     let bytes = 0;
     let last: string | undefined;
     for (;;) {
-      const part = Math.min(LIST_PART, LIMITS.scan - examined);
-      const { rest } = await read(last, part, jobs.length, bytes);
-      const [end, count, end2, size, ...found] = rest;
+      const part = Math.min(LIST_PART, scan - examined);
+      const { rest } = await read(last, part, found.length, bytes);
+      const [end, count, end2, size, ...values] = rest;
       if (typeof end !== "number") throw queueNotFound(queue);
-      for (let at = 0; at < found.length; at += JOB_PARTS)
-        jobs.push(this.#read(queue, found.slice(at, at + JOB_PARTS)));
+      for (let at = 0; at < values.length; at += form.parts) {
+        found.push(form.read(queue, values.slice(at, at + form.parts)));
+      }
       examined += Number(count);
       bytes += Number(size);
       last = text(end2) || last;
-      if (end < 0) return { jobs, next: undefined };
-      if (end > 0 || examined >= LIMITS.scan) return { jobs, next: last };
+      if (end < 0) return { found, next: undefined };
+      if (end > 0 || examined >= scan) return { found, next: last };
     }
   }
 
@@ -185,6 +223,12 @@ export class Jobs {
         }
       }),
     );
+  }
+
+  #readKey(queue: string, [key, bytes]: readonly Reply[]): JobKey {
+    const name = text(key);
+    this.#deps.jobQueues.note(name.slice(name.indexOf("-") + 1), queue);
+    return { key: name, bytes: Number(bytes) };
   }
 
   #read(queue: string, parts: readonly Reply[]): Job {

@@ -6,6 +6,13 @@ const ANSWER = lua`
 local function bytesOf(id)
   return 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'o', id) + call('HSTRLEN', base .. 'e', id)
 end
+
+-- Adds a job to the answer, or only its key and size.
+local function give(reply, id, key, size)
+  if not isKeys then return answerJob(reply, id) end
+  reply[#reply + 1] = key
+  reply[#reply + 1] = size
+end
 `;
 
 /**
@@ -13,13 +20,15 @@ end
  *
  * ARGV[7] idKey of the job before the first (empty: none, from the largest id on), [8] most jobs to examine, [9] most
  * jobs on the page, [10] most bytes, [11] statuses as digits (empty: all), [12] type (empty: all), [13] jobs that the
- * page has already.
+ * page has already, [14] `K` for keys, empty for jobs.
  * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
- * ends), how many jobs were examined, the id of the last one, the bytes of the jobs, and the jobs (`answerJob`).
+ * ends), how many jobs were examined, the id of the last one, the bytes of the jobs, and the jobs (`answerJob`), or for
+ * each its id and bytes.
  */
 export const LIST = lua`
 if not exists then return answer({'X'}) end
 local max, bytes, statuses, type, before = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12], tonumber(ARGV[13])
+local isKeys = ARGV[14] == 'K'
 ${ANSWER}
 local reply = {-1, 0, '', 0}
 local top = ARGV[7] == '' and '+' or '(' .. ARGV[7]
@@ -62,7 +71,7 @@ for _, member in ipairs(members) do
       end
       taken = taken + size
       count = count + 1
-      answerJob(reply, id)
+      give(reply, id, id, size)
     end
   end
   reply[2], reply[3], reply[4] = reply[2] + 1, id, taken
@@ -76,12 +85,14 @@ return answer(reply)
  *
  * ARGV[7] `N` newest first or `O` oldest first, [8] time of death (empty: none, from the end) and [9] idKey of the job
  * before the first, [10] most jobs to examine, [11] most jobs on the page, [12] most bytes, [13] type (empty: all),
- * [14] jobs that the page has already. Returns what LIST does, with `<time of death>-<id>` for the last one.
+ * [14] jobs that the page has already, [15] `K` for keys, empty for jobs. Returns what LIST does, with
+ * `<time of death>-<id>` instead of each id.
  */
 export const LIST_DEAD = lua`
 if not exists then return answer({'X'}) end
 local isNewest, from, after, part = ARGV[7] == 'N', ARGV[8], ARGV[9], tonumber(ARGV[10])
 local max, bytes, type, before = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14])
+local isKeys = ARGV[15] == 'K'
 ${ANSWER}
 local reply = {-1, 0, '', 0}
 local taken, count, offset = 0, before, 0
@@ -113,7 +124,7 @@ while true do
         end
         taken = taken + size
         count = count + 1
-        answerJob(reply, id)
+        give(reply, id, score .. '-' .. id, size)
       end
       reply[2], reply[3], reply[4] = reply[2] + 1, score .. '-' .. id, taken
     end
