@@ -110,6 +110,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       done: stats?.done ?? 0,
       oldestReadyAgeMs: stats?.oldestReadyAge && durationMs(stats.oldestReadyAge),
       completed: Number(stats?.completed ?? 0),
+      readyTypes: stats?.readyTypes ?? [],
     },
   };
 }

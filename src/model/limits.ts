@@ -66,6 +66,8 @@ export const LIMITS = {
   scan: 10_000,
   /** Bytes of jobs on a page, by `jobBytes`; the first job always fits. In protobuf they may take up to twice that. */
   pageBytes: 1024 * 1024,
+  /** Types that the figures of a queue name as ready. */
+  readyTypes: 20,
   /** Largest weight of a queue. */
   weight: 1000,
   /** Largest max_concurrency of a queue; 0, for no limit, is allowed too. */

@@ -34,6 +34,8 @@ export interface QueueStats {
   readonly oldestReadyAgeMs: number | undefined;
   /** Jobs that became DONE since the queue was created; unlike `done`, it never shrinks when jobs are forgotten. */
   readonly completed: number;
+  /** The types of its ready jobs, in order, up to 20 of them. */
+  readonly readyTypes: readonly string[];
 }
 
 /** A queue, with its settings and counts at one moment. */

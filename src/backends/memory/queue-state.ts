@@ -1,5 +1,6 @@
 import type { NewJob } from "../../core/backend.js";
 import { compareIds } from "../../model/ids.js";
+import { LIMITS } from "../../model/limits.js";
 import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
@@ -230,7 +231,13 @@ export class QueueState {
   /** The queue with its figures now. Call `promote` first: due jobs would count as scheduled. */
   snapshot(now: number): Queue {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const line of this.#lines.values()) oldest = Math.min(oldest, line.oldest());
+    let types: string[] = [];
+    const sortTypes = () => types.sort().slice(0, LIMITS.readyTypes);
+    for (const line of this.#lines.values()) {
+      oldest = Math.min(oldest, line.oldest());
+      // Sorted now and then: there may be very many, and only the first are wanted.
+      if (line.count > 0 && types.push(line.type) === 500) types = sortTypes();
+    }
     return {
       name: this.name,
       settings: this.settings,
@@ -244,6 +251,7 @@ export class QueueState {
         done: this.done,
         oldestReadyAgeMs: oldest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, now - oldest),
         completed: this.completed,
+        readyTypes: sortTypes(),
       },
     };
   }

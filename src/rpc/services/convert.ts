@@ -255,7 +255,7 @@ function toOrdering(violations: Violations, field: string, ordering: QueueOrderi
 
 /** Converts a queue to its message. */
 export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
-  const { oldestReadyAgeMs, completed, ...counts } = stats;
+  const { oldestReadyAgeMs, completed, readyTypes, ...counts } = stats;
   return create(QueueSchema, {
     name,
     settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
@@ -265,6 +265,7 @@ export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): 
       ...counts,
       oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
       completed: BigInt(completed),
+      readyTypes: [...readyTypes],
     }),
   });
 }

@@ -20,7 +20,16 @@ import {
   statuses,
 } from "./support.js";
 
-const NO_STATS = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 };
+const NO_STATS = {
+  ready: 0,
+  scheduled: 0,
+  running: 0,
+  dead: 0,
+  done: 0,
+  oldestReadyAgeMs: undefined,
+  completed: 0,
+  readyTypes: [],
+};
 
 /** Cancelling jobs in every state. */
 export function describeCancel(open: Open): void {

@@ -249,6 +249,7 @@ export class NaiveModel {
       done: this.inQueue(queue, "DONE").length,
       oldestReadyAgeMs: ready.length === 0 ? undefined : this.now - Math.min(...ready.map(({ job }) => job.runAfter)),
       completed: this.completed.get(queue) ?? 0,
+      readyTypes: [...new Set(ready.map(({ job }) => job.type))].sort(),
     };
   }
 

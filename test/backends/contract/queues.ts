@@ -22,7 +22,16 @@ import {
   statuses,
 } from "./support.js";
 
-const EMPTY = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 };
+const EMPTY = {
+  ready: 0,
+  scheduled: 0,
+  running: 0,
+  dead: 0,
+  done: 0,
+  oldestReadyAgeMs: undefined,
+  completed: 0,
+  readyTypes: [],
+};
 
 /** Creates one job in each state that a figure of the queue counts. Returns the ids by state. */
 async function oneOfEach({ backend }: OpenedBackend, queue: string) {
@@ -184,6 +193,22 @@ export function describeQueues(open: Open): void {
       expectAbout((await statsOf(backend)).oldestReadyAgeMs, 0, opened);
       await leaseOne(backend);
       expect((await statsOf(backend)).oldestReadyAgeMs).toBeUndefined();
+    });
+
+    test("name the types of ready jobs, in order and the first 20, and no others", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await add(backend, { type: "b" }, { type: "a", priority: 9 }, { type: "b" }, { type: "late", delayMs: 5000 });
+      expect((await statsOf(backend)).readyTypes).toEqual(["a", "b"]);
+      await leaseOne(backend, { types: ["a"] });
+      expect((await statsOf(backend)).readyTypes).toEqual(["b"]);
+      await passTime(opened, 6000);
+      expect((await statsOf(backend)).readyTypes).toEqual(["b", "late"]);
+      await add(backend, ...Array.from({ length: 900 }, (_, at) => ({ type: `many-${999 - at}` })));
+      const { readyTypes } = await statsOf(backend);
+      expect([readyTypes.length, readyTypes[0], readyTypes[19]]).toEqual([20, "b", "many-117"]);
+      await backend.purge("default");
+      expect((await statsOf(backend)).readyTypes).toEqual([]);
     });
 
     test("count retries as scheduled, then ready", async () => {

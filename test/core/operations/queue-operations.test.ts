@@ -20,7 +20,16 @@ describe("create", () => {
       settings: { ...DEFAULTS, weight: 5, ordering: "RUN_AFTER" },
       paused: false,
       createdAt: clock.now(),
-      stats: { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0, oldestReadyAgeMs: undefined, completed: 0 },
+      stats: {
+        ready: 0,
+        scheduled: 0,
+        running: 0,
+        dead: 0,
+        done: 0,
+        oldestReadyAgeMs: undefined,
+        completed: 0,
+        readyTypes: [],
+      },
     });
     expect(await engine.queues.get("mail")).toEqual(queue);
   });
@@ -69,6 +78,7 @@ describe("list and get", () => {
       done: 1,
       oldestReadyAgeMs: 500,
       completed: 1,
+      readyTypes: ["work"],
     });
   });
 });

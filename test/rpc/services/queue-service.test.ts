@@ -101,6 +101,7 @@ describe("the figures of a queue", () => {
     const running = await fill(name);
     const { stats } = await read(name);
     expect(stats).toMatchObject({ ready: 1, scheduled: 3, running: 1, dead: 1, done: 2 });
+    expect(stats?.readyTypes).toEqual(["unknown-to-all"]);
     expect(durationMs(present(stats?.oldestReadyAge))).toBeGreaterThanOrEqual(0);
     release.fire();
     await finished(server, running);

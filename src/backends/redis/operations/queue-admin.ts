@@ -102,10 +102,11 @@ export class QueueAdmin {
 }
 
 /** Number of values that describe a queue in an answer. */
-const QUEUE_PARTS = 13;
+const QUEUE_PARTS = 14;
 
 function readQueue(name: string, parts: readonly Reply[]): Queue {
   const [ordering, ...rest] = parts;
+  const types = rest.pop() as readonly Reply[];
   const [weight, maxConcurrency, maxDepth, paused, createdAt, ...counts] = rest.map((part) => Number(text(part))) as [
     ...[weight: number, maxConcurrency: number, maxDepth: number, paused: number, createdAt: number],
     ...[ready: number, scheduled: number, running: number, dead: number, done: number, age: number, completed: number],
@@ -116,6 +117,10 @@ function readQueue(name: string, parts: readonly Reply[]): Queue {
     settings: { ordering: text(ordering) === "P" ? "PRIORITY" : "RUN_AFTER", weight, maxConcurrency, maxDepth },
     paused: paused === 1,
     createdAt,
-    stats: { ready, scheduled, running, dead, done, oldestReadyAgeMs: age < 0 ? undefined : age, completed },
+    stats: {
+      ...{ ready, scheduled, running, dead, done, completed },
+      oldestReadyAgeMs: age < 0 ? undefined : age,
+      readyTypes: types.map(text).sort(),
+    },
   };
 }

@@ -1,12 +1,15 @@
 import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
+import { LIMITS } from "../../../model/limits.js";
 import { lua } from "./lua.js";
 
 /** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
 const SNAPSHOT = lua`
-local function oldestReady()
-  local types
-  if call('SCARD', base .. 't') <= 1000 then types = call('SMEMBERS', base .. 't')
-  else types = call('SRANDMEMBER', base .. 't', 1000) end
+local function readyTypes()
+  if call('SCARD', base .. 't') <= 1000 then return call('SMEMBERS', base .. 't') end
+  return call('SRANDMEMBER', base .. 't', 1000)
+end
+
+local function oldestReady(types)
   local oldest
   local function note(runAfter)
     if not oldest or runAfter < oldest then oldest = runAfter end
@@ -34,7 +37,10 @@ local function snapshot(reply)
   local running, dead = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd')
   local scheduled = call('ZCOUNT', base .. 'z', '(' .. format('%.0f', now), '+inf')
   reply[7], reply[8], reply[9], reply[10] = waiting() - scheduled, scheduled, running, dead
-  reply[11], reply[12], reply[13] = archive.done, oldestReady(), tonumber(call('HGET', KEYS[1], 'a') or 0)
+  local types = readyTypes()
+  reply[11], reply[12], reply[13] = archive.done, oldestReady(types), tonumber(call('HGET', KEYS[1], 'a') or 0)
+  table.sort(types)
+  reply[14] = {unpack(types, 1, math.min(#types, ${LIMITS.readyTypes}))}
   return reply
 end
 `;
