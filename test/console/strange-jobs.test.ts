@@ -43,6 +43,15 @@ describe("what a job says", () => {
     await page.getByRole("button", { name: "Download" }).waitFor();
   });
 
+  test("is not copied where browsers forbid it, and the page says so and does not blame the server", async () => {
+    const id = await created(server, { type: "nobody-runs-this", payloadKind: payload({ a: 1 }) });
+    const page = await openConsole(server.url, `/jobs/${id}`);
+    // As on a page that came without TLS from another machine.
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await page.getByRole("button", { name: "Copy the payload" }).click();
+    await page.getByText("The browser does not let this page copy.").waitFor();
+  });
+
   test("as bytes is shown in hexadecimal", async () => {
     const payloadKind = { case: "payloadBytes", value: new Uint8Array([0, 255, 71, 111]) } as const;
     const id = await created(server, { type: "nobody-runs-this", payloadKind });

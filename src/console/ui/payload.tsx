@@ -46,7 +46,7 @@ function Json({ name, value }: { readonly name: string; readonly value: Value })
         <button
           type="button"
           aria-label={`Copy the ${name}`}
-          onClick={() => attempt(`The ${name} is copied.`, () => navigator.clipboard.writeText(text))}
+          onClick={() => attempt(`The ${name} is copied.`, () => copy(text))}
         >
           Copy
         </button>
@@ -54,6 +54,15 @@ function Json({ name, value }: { readonly name: string; readonly value: Value })
       </div>
     </div>
   );
+}
+
+/** Puts a text on the clipboard; browsers forbid it to pages that came without TLS from another machine. */
+async function copy(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    throw new Error("The browser does not let this page copy. Select the text and copy it by hand.");
+  }
 }
 
 function Bytes({ name, value }: { readonly name: string; readonly value: Uint8Array }) {
