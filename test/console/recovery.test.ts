@@ -1,3 +1,4 @@
+import type { Route } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { created, finished } from "../support/rpc.js";
 import { createClients, startTestServer } from "../support/server.js";
@@ -34,7 +35,77 @@ describe("a console whose server is killed", () => {
   });
 });
 
-/** Opens a page whose server will be killed. */
+describe("a console whose server stands still", () => {
+  test.each([
+    ["queues", "/queues"],
+    ["job", "/jobs/"],
+    ["workers", "/workers"],
+    ["new job", "/jobs/new"],
+  ])("says so on the page %s, in words for people, and is live again when the server goes on", async (name, path) => {
+    const server = await startServerProcess(QUIET);
+    const job = name === "job" ? await created(createClients(GRPC, server.url), { type: "nobody-runs-this" }) : "";
+    const { page } = await openTolerant(server.url, `${path}${job}`);
+    await isLive(page);
+
+    server.child.kill("SIGSTOP");
+    const banner = page.locator(".banner");
+    await banner.getByText("Not connected. The server is not answering.").waitFor();
+    expect(await page.locator("body").innerText()).not.toMatch(/abort|signal|timed out/);
+    // Another page does not begin with a better opinion.
+    await page.getByRole("link", { name: "Dead letters" }).click();
+    await page.getByRole("heading", { name: "Dead letters" }).waitFor();
+    expect(await banner.count()).toBe(1);
+    await page.goBack();
+
+    server.child.kill("SIGCONT");
+    await isLive(page);
+    await banner.waitFor({ state: "detached" });
+    await server.end("SIGKILL");
+  });
+
+  test("asks it only while somebody sees the page", async () => {
+    const server = await startTestServer();
+    const page = await openConsole(server.url, "/about-to-start");
+    await page.clock.install();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(`${server.url}/#/queues`);
+    await isLive(page);
+    const health = () => asked.filter((url) => url.endsWith("/Check")).length;
+    await page.clock.fastForward(6000);
+    await eventually(async () => (health() === 1 ? true : undefined), "a question whether it still answers");
+
+    await page.evaluate(`Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"))`);
+    asked.length = 0;
+    await page.clock.fastForward(30_000);
+    await page.clock.fastForward(20_000);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe("what went wrong with a call", () => {
+  test.each([
+    ["is cut off", (route: Route) => route.abort("connectionreset"), "The server does not answer."],
+    [
+      "gets the page of a proxy",
+      (route: Route) => route.fulfill({ status: 502, body: "no" }),
+      "Something else answered",
+    ],
+    ["has no answer in time", () => undefined, "The server did not answer in time."],
+  ])("is said in words for people when it %s", async (_what, answer, text) => {
+    const server = await startTestServer();
+    const { page } = await openTolerant(server.url, "/about-to-start");
+    await page.clock.install();
+    await page.route("**/PauseQueue", answer);
+    await page.goto(`${server.url}/#/queues`);
+    await page.getByRole("button", { name: "Pause default" }).click();
+    await page.clock.runFor(16_000);
+    await page.locator(".notice.error").getByText(text).waitFor();
+  });
+});
+
+/** Opens a page that will see its server go. */
 async function openTolerant(url: string, path: string) {
   const page = await openConsole(url, path, {}, { isServerKilled: true });
   return {

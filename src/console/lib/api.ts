@@ -6,11 +6,15 @@ import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
+import { isAway } from "./errors.js";
 
 /** How long a call may take before the server counts as unreachable, ms. Streams have no such limit. */
 const CALL_TIMEOUT_MS = 15_000;
 
-/** The key in the session storage for the token of this tab, which is kept until the tab is closed. */
+/** How long a call may take that only finds out whether the server still answers, ms. */
+export const PROBE_TIMEOUT_MS = 4000;
+
+/** Where the token of this tab is kept: it ends with the tab. */
 const TOKEN_KEY = "gotaskq.token";
 
 /** The token that calls send; undefined when there is none. */
@@ -33,12 +37,29 @@ export function noteError(error: unknown): ConnectError {
   return refused;
 }
 
+/** When the server was heard last, by `performance.now()`. */
+let heardAt = performance.now();
+
+/** Notes that something came from the server. */
+export function noteHeard(): void {
+  heardAt = performance.now();
+}
+
+/** For how long nothing has come from the server, on no stream and by no call, ms. */
+export function quietMs(): number {
+  return performance.now() - heardAt;
+}
+
 const authorize: Interceptor = (next) => async (request) => {
   if (token.value !== undefined) request.header.set("authorization", `Bearer ${token.value}`);
   try {
-    return await next(request);
-  } catch (error) {
-    throw noteError(error);
+    const response = await next(request);
+    noteHeard();
+    return response;
+  } catch (thrown) {
+    const error = noteError(thrown);
+    if (!isAway(error)) noteHeard();
+    throw error;
   }
 };
 

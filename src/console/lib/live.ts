@@ -1,7 +1,7 @@
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { noteError, token } from "./api.js";
+import { api, noteError, noteHeard, PROBE_TIMEOUT_MS, quietMs, token } from "./api.js";
 import { explain } from "./errors.js";
 
 /** The state of a page's connection. */
@@ -16,10 +16,13 @@ export type Link =
  */
 export const link = signal<Link>({ state: "connecting" });
 
-/** The connection counts as dead after this much silence, ms: the server sends a heartbeat at least every 15 s. */
+/** The server sends a heartbeat at least every 15 s; after this silence the stream is dead, ms. */
 const SILENCE_MS = 25_000;
 
-/** The first and the longest wait before the next attempt, ms. A random part of up to 30 % is taken off. */
+/** After this silence of the server, on the stream and by calls, a page that is seen asks whether it still answers, ms. */
+const QUIET_MS = 4000;
+
+/** The first and the longest wait before the next try, ms; a random part is taken off. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
@@ -42,7 +45,12 @@ export interface LiveOptions<M> {
   readonly onEnd?: () => number | undefined;
 }
 
-/** Resolves after `ms`, when the browser is online again, or when the signal is aborted. */
+/** Why the page is not live, as a sentence about now. */
+function whyAway(error: unknown): string {
+  return ConnectError.from(error).code === Code.DeadlineExceeded ? "The server is not answering." : explain(error);
+}
+
+/** Resolves after a time, when the network is back, or when the page no longer wants it. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -88,7 +96,31 @@ function tokenChange(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Opens the stream once and reads it to its end. A connection that falls silent counts as broken, and is aborted. */
+/**
+ * Asks the server whenever it was quiet for a while and somebody sees the page, until the signal aborts. Calls `onLost`,
+ * once, when it does not answer.
+ */
+async function watchPulse(onLost: (error: ConnectError) => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sight(signal);
+    const left = QUIET_MS - quietMs();
+    if (left > 0) {
+      await pause(left, signal);
+      continue;
+    }
+    try {
+      await api.health.check({}, { signal, timeoutMs: PROBE_TIMEOUT_MS });
+    } catch (error) {
+      // An error is an answer too, and something else may have been heard meanwhile.
+      if (!signal.aborted && quietMs() >= QUIET_MS) return onLost(ConnectError.from(error));
+    }
+  }
+}
+
+/**
+ * Opens the stream once and reads it to its end. A connection that fell silent counts as broken, and so does one to a
+ * server that no longer answers.
+ */
 async function readOnce<M>(
   { open, onMessage }: LiveOptions<M>,
   signal: AbortSignal,
@@ -96,6 +128,7 @@ async function readOnce<M>(
 ): Promise<void> {
   const attempt = new AbortController();
   const stop = () => attempt.abort();
+  void watchPulse((error) => attempt.abort(error), attempt.signal);
   let silence = setTimeout(stop, SILENCE_MS);
   let unseen: ReturnType<typeof setTimeout> | undefined;
   const onSight = () => {
@@ -105,9 +138,10 @@ async function readOnce<M>(
   document.addEventListener("visibilitychange", onSight);
   onSight();
   signal.addEventListener("abort", stop);
+  let isFirst = true;
   try {
-    let isFirst = true;
     for await (const message of open(attempt.signal)) {
+      noteHeard();
       clearTimeout(silence);
       silence = setTimeout(stop, SILENCE_MS);
       if (signal.aborted) return;
@@ -115,7 +149,12 @@ async function readOnce<M>(
       isFirst = false;
       onMessage(message);
     }
+  } catch (thrown) {
+    const error = ConnectError.from(thrown);
+    // Once it was open, it is the connection that went, and not the server that cannot be reached.
+    throw !isFirst && error.cause instanceof TypeError ? new ConnectError("cut", Code.Canceled) : error;
   } finally {
+    stop();
     clearTimeout(silence);
     clearTimeout(unseen);
     document.removeEventListener("visibilitychange", onSight);
@@ -126,7 +165,8 @@ async function readOnce<M>(
 /** Keeps a stream open until the signal is aborted. Whenever it breaks it is opened again, after growing waits. */
 export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal): Promise<void> {
   let failures = 0;
-  link.value = { state: "connecting" };
+  // What another page found out holds for this one too.
+  if (link.peek().state !== "waiting") link.value = { state: "connecting" };
   while (!signal.aborted) {
     try {
       await readOnce(options, signal, () => {
@@ -158,7 +198,7 @@ export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal):
         continue;
       }
       const ms = Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS) * (0.7 + Math.random() * 0.3);
-      link.value = { state: "waiting", why: explain(error), retryAt: Date.now() + ms };
+      link.value = { state: "waiting", why: whyAway(error), retryAt: Date.now() + ms };
       await pause(ms, signal);
     }
   }
@@ -185,7 +225,8 @@ export function useLive<M>(options: LiveOptions<M>, key: string): void {
 /** Shows the connection state of a page that polls every `everyMs` instead of using a stream. */
 export function usePolledLink({ error, value }: { readonly error: unknown; readonly value: unknown }, everyMs: number) {
   useEffect(() => {
-    if (error !== undefined) link.value = { state: "waiting", why: explain(error), retryAt: Date.now() + everyMs };
-    else link.value = { state: value === undefined ? "connecting" : "live" };
+    if (error !== undefined) link.value = { state: "waiting", why: whyAway(error), retryAt: Date.now() + everyMs };
+    else if (value !== undefined) link.value = { state: "live" };
+    else if (link.peek().state !== "waiting") link.value = { state: "connecting" };
   }, [error, value, everyMs]);
 }

@@ -39,6 +39,9 @@ const NOTHING: Draft = {
   metadata: "",
 };
 
+/** How often the workers are asked for, ms: the page tells by it whether the server still answers. */
+const WORKERS_MS = 4000;
+
 type Request = MessageInitShape<typeof CreateJobRequestSchema>;
 type Problems = ReadonlyMap<string, string>;
 
@@ -95,8 +98,8 @@ export function CreateJobPage() {
   const [problems, setProblems] = useState<Problems>(new Map());
   const [isBusy, setBusy] = useState(false);
   const names = useQueueNames(draft.queue);
-  const workers = useLoaded(listWorkers, "types");
-  usePolledLink(workers, 5000);
+  const workers = useLoaded(listWorkers, "types", WORKERS_MS);
+  usePolledLink(workers, WORKERS_MS);
   const types = [...new Set((workers.value ?? []).flatMap((worker) => worker.types))];
   const from = params.get("from");
 
