@@ -100,7 +100,7 @@ function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: (
         {stats.oldestReadyAge === undefined ? "–" : span(durationMs(stats.oldestReadyAge))}
       </td>
       <td data-label="Settings">{describeSettings(queue)}</td>
-      <td data-label="Actions">
+      <td data-label="Actions" class="row-actions">
         <div class="actions">
           <button type="button" aria-label={`${paused ? "Resume" : "Pause"} ${name}`} onClick={toggle}>
             {paused ? "Resume" : "Pause"}
