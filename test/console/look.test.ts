@@ -19,6 +19,7 @@ const MAX_BYTES = 150_000;
 
 let server: TestServer;
 let dead: string;
+let untaken: string;
 
 /** A server on which a bit of everything has happened. */
 beforeAll(async () => {
@@ -35,6 +36,7 @@ beforeAll(async () => {
   await finished(server, await created(server, failing("webhooks", "connect ECONNREFUSED 10.0.0.7:443")));
   dead = await created(server, failing("webhooks", "the endpoint answered 503", 3));
   await finished(server, dead);
+  untaken = await created(server, { queue: "webhooks", type: "resize-image" });
   await server.queues.pauseQueue({ name: "reports" });
   const requests = [
     ...Array.from({ length: 30 }, () => ({ queue: "reports", type: "echo" })),
@@ -51,12 +53,13 @@ beforeAll(async () => {
 
 /** The pages, each with what it shows when it is ready. */
 const PAGES = [
-  ["overview", () => "/", "Queue webhooks"],
+  ["overview", () => "/", "takes type resize-image"],
   ["jobs", () => "/jobs", "SMTP 550: mailbox unavailable"],
   ["job", () => `/jobs/${dead}`, "Failed attempts"],
+  ["waiting-job", () => `/jobs/${untaken}`, "takes type resize-image"],
   ["new-job", () => "/jobs/new", "Payload (JSON)"],
   ["dead-letters", () => "/dlq", "4 dead jobs: fail in mail"],
-  ["queues", () => "/queues", "Pause mail"],
+  ["queues", () => "/queues", "takes type resize-image"],
   ["workers", () => "/workers", "built in"],
   ["nothing", () => "/no-such-page", "There is no such page."],
 ] as const;
@@ -87,10 +90,24 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
       expect(told).toEqual([]);
 
       await page.setViewportSize({ width: 360, height: 740 });
-      await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}-narrow.png` });
+      await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}-narrow.png`, fullPage: true });
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
     },
   );
+});
+
+describe("what can be done to a queue", () => {
+  test.each([360, 480, 1000, 1280])("stays on one line of its row at %i px, and within the page", async (width) => {
+    const page = await openConsole(server.url, "/queues", { viewport: { width, height: 850 } });
+    await page.getByText("takes type resize-image").waitFor();
+    for (const name of ["mail", "reports", "webhooks"]) {
+      const buttons = await page.getByRole("row", { name }).getByRole("button").all();
+      const boxes = await Promise.all(buttons.map((button) => button.boundingBox()));
+      expect(boxes.length).toBe(4);
+      expect(new Set(boxes.map((box) => box?.y)).size).toBe(1);
+      expect(Math.max(...boxes.map((box) => (box?.x ?? 0) + (box?.width ?? 0)))).toBeLessThan(width);
+    }
+  });
 });
 
 describe("by keyboard alone", () => {

@@ -14,7 +14,12 @@ export function countOf(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
-/** A rate per second. */
+/** The jobs that wait, those that could run now and those that may not yet apart: "12 ready, 3 scheduled". */
+export function waiting({ ready, scheduled }: { readonly ready: number; readonly scheduled: number }): string {
+  return `${count(ready)} ready, ${count(scheduled)} scheduled`;
+}
+
+/** So many a second. */
 export function rate(perSecond: number): string {
   return `${RATE.format(perSecond)}/s`;
 }

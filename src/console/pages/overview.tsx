@@ -5,13 +5,16 @@ import { HealthCheckResponse_ServingStatus as Serving } from "../../../gen/healt
 import { api } from "../lib/api.js";
 import { now } from "../lib/clock.js";
 import { explain } from "../lib/errors.js";
-import { count, rate, span, spanOf } from "../lib/format.js";
+import { count, rate, span, spanOf, waiting } from "../lib/format.js";
 import { fillQuiet, historyOf, queues, throughputOf, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
+import { isShared, useServerInfo } from "../lib/server-info.js";
+import { useUntaken } from "../lib/untaken.js";
 import { useLoaded } from "../lib/use-loaded.js";
 import { listWorkers } from "../lib/workers.js";
 import { Chart } from "../ui/chart.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
+import { Untaken } from "../ui/untaken.js";
 
 /** How often the server and the workers are read, ms; the page's one stream is for the queues. */
 const SERVER_MS = 5000;
@@ -26,6 +29,7 @@ export function OverviewPage() {
   // Runs once a second.
   useEffect(fillQuiet, [seconds]);
   const all = queues.value;
+  const untaken = useUntaken();
   if (error) return <Failed error={error} />;
   return (
     <>
@@ -35,7 +39,7 @@ export function OverviewPage() {
           <h2>Queues</h2>
           <p class="legend" aria-hidden="true">
             <span>
-              <span class="key depth" /> waiting and running
+              <span class="key depth" /> ready, scheduled and running
             </span>
             <span>
               <span class="key rate" /> done a second
@@ -48,7 +52,12 @@ export function OverviewPage() {
         ) : (
           <div class="cards">
             {all.map((queue, index) => (
-              <QueueCard key={queue.name} queue={queue} hasChart={index < MAX_CHARTS} />
+              <QueueCard
+                key={queue.name}
+                queue={queue}
+                hasChart={index < MAX_CHARTS}
+                untaken={untaken.get(queue.name)}
+              />
             ))}
           </div>
         )}
@@ -71,7 +80,7 @@ function isUnused({ stats }: Queue): boolean {
 }
 
 function Totals() {
-  const info = useLoaded((signal) => api.server.getServerInfo({}, { signal }), "info", SERVER_MS);
+  const info = useServerInfo(SERVER_MS);
   const health = useLoaded((signal) => api.health.check({}, { signal }), "health", SERVER_MS);
   const workers = useLoaded(listWorkers, "workers", SERVER_MS);
   const all = queues.value ?? [];
@@ -82,10 +91,16 @@ function Totals() {
   const running = (workers.value ?? []).reduce((total, worker) => total + worker.running, 0);
   const capacity = (workers.value ?? []).reduce((total, worker) => total + worker.capacity, 0);
   const server = info.value;
+  const isOneOfMany = server !== undefined && isShared(server);
   return (
     <section class="tiles" aria-label="At a glance">
-      <Tile name="Waiting" value={count(sum((stats) => stats.ready + stats.scheduled))} note="ready and scheduled" />
-      <Tile name="Running" value={count(sum((stats) => stats.running))} note="on all servers" />
+      <Tile
+        name="Waiting"
+        value={`${count(sum((stats) => stats.ready))} ready,`}
+        more={`${count(sum((stats) => stats.scheduled))} scheduled`}
+        note=""
+      />
+      <Tile name="Running" value={count(sum((stats) => stats.running))} note={isOneOfMany ? "on all servers" : "now"} />
       <Tile
         name="Throughput"
         value={rate(all.reduce((total, { name }) => total + throughputOf(name), 0))}
@@ -95,7 +110,7 @@ function Totals() {
       <Tile
         name="Workers"
         value={workers.value === undefined ? "–" : `${count(running)} of ${count(capacity)}`}
-        note="busy, of this server"
+        note={isOneOfMany ? "busy, of this server" : "busy"}
         to={href("/workers")}
       />
       <Tile
@@ -125,26 +140,36 @@ function Totals() {
 interface TileProps {
   readonly name: string;
   readonly value: string;
+  /** What follows the value in smaller letters. */
+  readonly more?: string;
   readonly note: string;
   readonly to?: string;
   readonly isBad?: boolean;
 }
 
-function Tile({ name, value, note, to, isBad = false }: TileProps) {
+function Tile({ name, value, more, note, to, isBad = false }: TileProps) {
   return (
     <div class={isBad ? "tile bad" : "tile"}>
       <p class="tile-name">{to === undefined ? name : <a href={to}>{name}</a>}</p>
-      <p class="tile-value">{value}</p>
+      <p class="tile-value">
+        {value} {more !== undefined && <span class="tile-more">{more}</span>}
+      </p>
       <p class="tile-note">{note}</p>
     </div>
   );
 }
 
-function QueueCard({ queue, hasChart }: { readonly queue: Queue; readonly hasChart: boolean }) {
+interface QueueCardProps {
+  readonly queue: Queue;
+  readonly hasChart: boolean;
+  /** Says what nobody takes of it. */
+  readonly untaken: string | undefined;
+}
+
+function QueueCard({ queue, hasChart, untaken }: QueueCardProps) {
   const { name, stats, paused } = queue;
   if (stats === undefined) return null;
   const age = stats.oldestReadyAge === undefined ? "–" : span(durationMs(stats.oldestReadyAge));
-  const waiting = stats.ready + stats.scheduled;
   return (
     <article class="card" aria-label={`Queue ${name}`}>
       <h3>
@@ -164,10 +189,11 @@ function QueueCard({ queue, hasChart }: { readonly queue: Queue; readonly hasCha
         <Figure name="Done" value={rate(throughputOf(name))} />
         <Figure name="Oldest ready" value={age} />
       </dl>
+      {stats.ready > 0 && <Untaken sentence={untaken} />}
       {hasChart && (
         <Chart
           samples={historyOf(name)}
-          label={`The last minutes of ${name}: now ${count(waiting)} waiting, ${count(stats.running)} running, ${rate(throughputOf(name))} done`}
+          label={`The last minutes of ${name}: now ${waiting(stats)}, ${count(stats.running)} running, ${rate(throughputOf(name))} done`}
         />
       )}
     </article>

@@ -3,19 +3,22 @@ import { useState } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
-import { count, countOf, span } from "../lib/format.js";
+import { count, countOf, span, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
+import { useUntaken } from "../lib/untaken.js";
 import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
 import { Failed, Loading } from "../ui/states.js";
+import { Untaken } from "../ui/untaken.js";
 
 /** Every queue, with the actions on it. */
 export function QueuesPage() {
   const error = useQueues();
   const [form, setForm] = useState<"none" | "new" | Queue>("none");
   const all = queues.value;
+  const untaken = useUntaken();
   if (error) return <Failed error={error} />;
   return (
     <>
@@ -44,7 +47,12 @@ export function QueuesPage() {
             </thead>
             <tbody>
               {all.map((queue) => (
-                <QueueRow key={queue.name} queue={queue} onEdit={() => setForm(queue)} />
+                <QueueRow
+                  key={queue.name}
+                  queue={queue}
+                  untaken={untaken.get(queue.name)}
+                  onEdit={() => setForm(queue)}
+                />
               ))}
             </tbody>
           </table>
@@ -67,7 +75,14 @@ function describeSettings({ settings }: Queue): string {
   return parts.filter(Boolean).join(", ");
 }
 
-function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: () => void }) {
+interface QueueRowProps {
+  readonly queue: Queue;
+  /** Says what nobody takes of it. */
+  readonly untaken: string | undefined;
+  readonly onEdit: () => void;
+}
+
+function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
   const { name, stats, paused } = queue;
   if (stats === undefined) return null;
   const toggle = () =>
@@ -83,6 +98,7 @@ function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: (
           <a href={href("/jobs", { queue: name })}>{name}</a>
           {paused && <span class="badge paused">PAUSED</span>}
         </span>
+        {stats.ready > 0 && <Untaken sentence={untaken} />}
       </td>
       <td data-label="Ready" class="number">
         {count(stats.ready)}
@@ -123,10 +139,9 @@ function QueueRow({ queue, onEdit }: { readonly queue: Queue; readonly onEdit: (
 }
 
 async function purge({ name, stats }: Queue): Promise<void> {
-  const waiting = (stats?.ready ?? 0) + (stats?.scheduled ?? 0);
   const agreed = await confirm({
     title: `Purge queue ${name}?`,
-    text: `All its waiting jobs are deleted, scheduled ones too: ${countOf(waiting, "job")} now. Running and dead ones stay.`,
+    text: `All its waiting jobs are deleted${stats && `: ${waiting(stats)} now`}. Running and dead ones stay.`,
     agree: "Delete the waiting jobs",
     isDanger: true,
   });
@@ -144,7 +159,9 @@ async function remove({ name, stats }: Queue): Promise<void> {
   const agreed = await confirm({
     title: `Delete queue ${name}?`,
     text:
-      inside === 0 ? "It is empty." : `It has ${countOf(inside, "job")}, which are deleted with it, running ones too.`,
+      stats === undefined || inside === 0
+        ? "It is empty."
+        : `Its jobs are deleted with it: ${waiting(stats)}, ${count(stats.running)} running, ${count(stats.dead)} dead.`,
     agree: inside === 0 ? "Delete the queue" : `Delete the queue and ${countOf(inside, "job")}`,
     isDanger: true,
   });

@@ -1,9 +1,9 @@
-import { WorkerKind } from "../../../gen/gotaskq/v1/server_service_pb.js";
-import { api } from "../lib/api.js";
+import { type GetServerInfoResponse, WorkerKind } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { bytes, count, spanOf } from "../lib/format.js";
 import { usePolledLink } from "../lib/live.js";
 import { href } from "../lib/router.js";
-import { useLoaded } from "../lib/use-loaded.js";
+import { isShared, useServerInfo } from "../lib/server-info.js";
+import { type Loaded, useLoaded } from "../lib/use-loaded.js";
 import { listWorkers } from "../lib/workers.js";
 import { Ago } from "../ui/ago.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
@@ -23,18 +23,21 @@ const SHOWN_JOBS = 5;
 /** The server, its limits, and the workers that run jobs. */
 export function WorkersPage() {
   const workers = useLoaded(listWorkers, "workers", EVERY_MS);
+  const info = useServerInfo(EVERY_MS);
+  const isOneOfMany = info.value !== undefined && isShared(info.value);
   usePolledLink(workers, EVERY_MS);
   return (
     <>
-      <ServerFacts />
+      <ServerFacts info={info} />
       <section>
-        <h2>Workers of this server</h2>
+        <h2>{isOneOfMany ? "Workers of this server" : "Workers"}</h2>
+        {isOneOfMany && <p class="hint">Other servers on the same store tell of their workers themselves.</p>}
         {workers.value === undefined && workers.error !== undefined && (
           <Failed error={workers.error} onRetry={workers.reload} />
         )}
         {workers.value === undefined && workers.error === undefined && <Loading />}
         {workers.value?.length === 0 && (
-          <Empty title="Nobody runs jobs here.">
+          <Empty title={isOneOfMany ? "Nobody runs jobs on this server." : "Nobody runs jobs here."}>
             <p>Set NUM_WORKERS above 0, or connect a worker by WorkerService.</p>
           </Empty>
         )}
@@ -93,8 +96,7 @@ export function WorkersPage() {
   );
 }
 
-function ServerFacts() {
-  const info = useLoaded((signal) => api.server.getServerInfo({}, { signal }), "info", EVERY_MS);
+function ServerFacts({ info }: { readonly info: Loaded<GetServerInfoResponse> }) {
   const server = info.value;
   if (server === undefined) return info.error === undefined ? <Loading /> : <Failed error={info.error} />;
   const { limits } = server;
@@ -119,7 +121,6 @@ function ServerFacts() {
           </>
         )}
       </dl>
-      <p class="hint">Other servers on the same store tell of their workers themselves.</p>
     </section>
   );
 }
