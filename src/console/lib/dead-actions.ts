@@ -7,6 +7,9 @@ import { complain, tell } from "./notices.js";
 /** An action on dead jobs. */
 export type DeadAction = "replay" | "delete";
 
+/** Characters of an error that a question quotes. */
+const MAX_QUOTED = 200;
+
 const WORDS = {
   replay: {
     verb: "Replay",
@@ -16,22 +19,25 @@ const WORDS = {
   delete: { verb: "Delete", done: "Deleted", after: "Each is gone after this, with its payload." },
 } as const;
 
-/** Describes a filter in words that continue a sentence. */
+function shortened(text: string): string {
+  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
+}
+
+/** What a filter means, as the rest of a sentence. */
 function describe({ queue, type, errorContains }: DeadFilter): string {
   const parts = [
     queue && `in queue ${queue}`,
     type && `of type ${type}`,
-    errorContains && `with “${errorContains.slice(0, 200)}” in their error`,
+    errorContains && `with “${shortened(errorContains)}” in their error`,
   ].filter(Boolean);
   return parts.length === 0 ? "in all queues" : parts.join(", ");
 }
 
 /**
- * Counts the jobs that match, asks the user, and acts on no more jobs than were counted. Returns false only when the
- * user declined.
+ * Counts what matches, asks, and does it to no more than were counted. Answers whether anything was done. A group tells
+ * how many jobs it shows: more may match, those that were not read and those whose error contains that of the group.
  */
-export async function actOnMatching(action: DeadAction, filter: DeadFilter): Promise<boolean> {
-  const all = !filter.queue && !filter.type && !filter.errorContains;
+export async function actOnMatching(action: DeadAction, filter: DeadFilter, shown?: number): Promise<boolean> {
   const call = (request: { readonly dryRun?: boolean; readonly max?: number }) =>
     action === "replay"
       ? api.dlq.replayDeadJobs({ filter, all, ...request })
@@ -44,9 +50,13 @@ export async function actOnMatching(action: DeadAction, filter: DeadFilter): Pro
       return true;
     }
     const jobs = countOf(count, "dead job");
+    const more =
+      shown === undefined || count <= shown
+        ? ""
+        : `That is ${countOf(count - shown, "job")} more than this group shows: every error that contains the text counts. `;
     const agreed = await confirm({
       title: `${verb} ${jobs}?`,
-      text: `${jobs} ${describe(filter)} ${count === 1 ? "matches" : "match"} now. ${after}`,
+      text: `${jobs} ${describe(filter)} ${count === 1 ? "matches" : "match"} now. ${more}${after}`,
       agree: `${verb} ${countOf(count, "job")}`,
       isDanger: action === "delete",
     });

@@ -2,9 +2,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Job } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { actOnJobs, actOnMatching, type DeadAction } from "../lib/dead-actions.js";
-import { type DeadFilter, type DeadGroup, groupDead, MAX_READ, readDeadJobs } from "../lib/dead-letters.js";
+import { type DeadFilter, type DeadGroup, describeRead, groupDead, readDeadJobs } from "../lib/dead-letters.js";
 import { count, countOf } from "../lib/format.js";
-import { useQueues } from "../lib/queues.js";
+import { queues, useQueues } from "../lib/queues.js";
 import { go, href, route } from "../lib/router.js";
 import { useLoaded } from "../lib/use-loaded.js";
 import { Ago } from "../ui/ago.js";
@@ -75,7 +75,7 @@ export function DlqPage() {
             onChange={(text) => change({ error: text })}
           />
         </form>
-        {jobs !== undefined && jobs.length > 0 && (
+        {value !== undefined && (value.jobs.length > 0 || value.isCut) && (
           <div class="actions">
             <button type="button" class="primary" onClick={() => act(actOnMatching("replay", readFilter()))}>
               {isFiltered ? "Replay all that match…" : "Replay all…"}
@@ -89,7 +89,12 @@ export function DlqPage() {
       {problem !== undefined && <Failed error={problem} onRetry={reload} />}
       {problem === undefined && jobs === undefined && <Loading />}
       {jobs?.length === 0 && (
-        <Empty title={isFiltered ? "No dead job matches." : "There are no dead jobs."}>
+        <Empty
+          title={
+            value?.isCut ? describeMiss(value.read) : isFiltered ? "No dead job matches." : "There are no dead jobs."
+          }
+        >
+          {value?.isCut && <p>There are more. All that match, read or not, can be counted by the buttons above.</p>}
           {isFiltered ? (
             <a href={href("/dlq")}>Show all dead jobs</a>
           ) : (
@@ -101,9 +106,8 @@ export function DlqPage() {
         <>
           <div class="heading">
             <p class="faint" aria-live="polite">
-              {countOf(jobs.length, "dead job")}
+              {value !== undefined && describeRead(value, filter, deadOf(queue))}
               {chosen.length > 0 && `, ${count(chosen.length)} chosen`}
-              {value?.isCut && ` among the first ${count(MAX_READ)}; there are more`}
             </p>
             <div class="actions">
               <button type="button" disabled={chosen.length === 0} onClick={() => act(actOnJobs("replay", chosen))}>
@@ -134,11 +138,21 @@ export function DlqPage() {
   );
 }
 
-/**
- * Acts on a group. A group without an error text cannot be selected by that text, so its jobs are handled one by one.
- */
+/** Says that nothing was found among so many jobs, though not all were read. */
+function describeMiss(read: number): string {
+  return `No dead job matches among ${read === 0 ? "those looked at" : `the ${count(read)} read`}.`;
+}
+
+/** All dead jobs of a queue, or of all, by the figures of the queues; undefined: not told yet. */
+function deadOf(queue: string): number | undefined {
+  return queues.value
+    ?.filter(({ name }) => queue === "" || name === queue)
+    .reduce((total, { stats }) => total + (stats?.dead ?? 0), 0);
+}
+
+/** A group without an error text cannot be told by its text: its jobs are taken one by one. */
 function actOnGroup(action: DeadAction, { queue, type, error, jobs }: DeadGroup): Promise<boolean> {
-  if (error !== "") return actOnMatching(action, { queue, type, errorContains: error });
+  if (error !== "") return actOnMatching(action, { queue, type, errorContains: error }, jobs.length);
   return actOnJobs(
     action,
     jobs.map(({ id }) => id),
