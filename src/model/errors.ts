@@ -1,4 +1,5 @@
-/** Why a call was refused: constants that clients may rely on. */
+import { LIMITS } from "./limits.js";
+/** Why a call was refused: constant names that clients may rely on. */
 export type ErrorReason =
   | "FIELD_INVALID"
   | "PAGE_TOKEN_INVALID"
@@ -9,6 +10,7 @@ export type ErrorReason =
   | "JOB_STATE_CONFLICT"
   | "LEASE_LOST"
   | "QUEUE_FULL"
+  | "MESSAGE_TOO_LARGE"
   | "TOO_MANY_STREAMS"
   | "WATCH_COMPACTED"
   | "BACKEND_UNAVAILABLE"
@@ -35,6 +37,7 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   JOB_STATE_CONFLICT: "FAILED_PRECONDITION",
   LEASE_LOST: "FAILED_PRECONDITION",
   QUEUE_FULL: "RESOURCE_EXHAUSTED",
+  MESSAGE_TOO_LARGE: "RESOURCE_EXHAUSTED",
   TOO_MANY_STREAMS: "RESOURCE_EXHAUSTED",
   WATCH_COMPACTED: "OUT_OF_RANGE",
   BACKEND_UNAVAILABLE: "UNAVAILABLE",
@@ -87,15 +90,22 @@ export class TaskQueueError extends Error {
   }
 }
 
-/** FIELD_INVALID for these fields; `more` is how many further invalid fields are only counted. */
-export function fieldInvalid(violations: readonly FieldViolation[], more = 0): TaskQueueError {
+/** Bad input; names every bad field, and counts those that are too many to name. */
+export function fieldInvalid(found: readonly FieldViolation[], more = 0): TaskQueueError {
+  const violations = found.map(({ field, description }) => ({ field: cut(field), description: cut(description) }));
   return new TaskQueueError("FIELD_INVALID", describeViolations(violations, more), {
     violations,
     ...(more > 0 && { metadata: { more_violations: String(more) } }),
   });
 }
 
-/** Most invalid fields described in an error message; the rest are only in `violations`. */
+/** A part of a text that fits in a refusal: names and values may be the caller's. */
+function cut(text: string): string {
+  const fits = text.length <= LIMITS.violationLength;
+  return fits ? text.toWellFormed() : `${text.slice(0, LIMITS.violationLength).toWellFormed()}...`;
+}
+
+/** Bad fields spelled out in a message; the others are only among the violations. */
 const FIELDS_IN_MESSAGE = 20;
 
 /** Returns the message of a FIELD_INVALID error. */
@@ -105,7 +115,14 @@ export function describeViolations(violations: readonly FieldViolation[], more =
   return text.join("; ") + (rest > 0 ? `; and ${rest} more` : "");
 }
 
-/** PAGE_TOKEN_INVALID: the page token was not made for this filter. */
+/** A message of a client is larger than this server reads, in bytes when decompressed. It will be the next time too. */
+export function messageTooLarge(maxBytes: number): TaskQueueError {
+  return new TaskQueueError("MESSAGE_TOO_LARGE", `a message may have at most ${maxBytes} bytes`, {
+    metadata: { max_bytes: String(maxBytes) },
+  });
+}
+
+/** A page token that this server did not make for this filter. */
 export function pageTokenInvalid(): TaskQueueError {
   const description = "is not a next_page_token of this listing; start again without one";
   return new TaskQueueError("PAGE_TOKEN_INVALID", `pageToken: ${description}`, {

@@ -13,7 +13,16 @@ export const LIMITS = {
    * messages, and decoders commonly stop at 100: with this limit any client can read any payload.
    */
   payloadDepth: 32,
-  /** Most bytes of a request message after decompression. */
+  /**
+   * Values in a JSON payload or result: each array, object, text, number, true, false and null counts. So it is read in a
+   * few ms, and as protobuf fits into what clients take in one message.
+   */
+  payloadValues: 100_000,
+  /** Values in all JSON of one message. */
+  messageValues: 400_000,
+  /** Entries of any list of one message. */
+  listEntries: 10_000,
+  /** Bytes of a message of a client, decompressed. */
   messageBytes: 4 * 1024 * 1024,
   /** Most jobs in one batch. */
   batch: 1000,

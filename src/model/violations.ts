@@ -29,7 +29,7 @@ export class Violations {
       return;
     }
     const name = this.#entryList === undefined ? field : `${this.#entryList}[${this.#index}].${field}`;
-    this.#list.push({ field: cut(name), description: cut(description) });
+    this.#list.push({ field: name, description });
   }
 
   /** The violations so far, at most `LIMITS.violations`. */
@@ -98,10 +98,4 @@ export class Violations {
   pageSize(field: string, value: number | undefined): void {
     this.integer(field, value, 0, LIMITS.pageSize);
   }
-}
-
-/** Returns a text cut to the length that fits in an error. */
-function cut(text: string): string {
-  const fits = text.length <= LIMITS.violationLength;
-  return fits ? text.toWellFormed() : `${text.slice(0, LIMITS.violationLength).toWellFormed()}...`;
 }

@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -8,36 +10,46 @@ import {
 } from "@connectrpc/connect-node";
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
-import type { Body } from "./fast/body.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
 import { withParseErrors } from "./parse-errors.js";
 import type { RpcRecorder } from "./rpc-recorder.js";
 import type { ServiceImplSpec } from "./services/services.js";
-import { BINARY_OPTIONS, JSON_OPTIONS, MAX_TIMEOUT_MS } from "./wire-options.js";
+import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "./wire-options.js";
 
-/** Serves every request to one method. `body` holds what has been read of the request body already. */
-export type ConnectHandler = (request: HttpRequest, response: HttpResponse, body: Body) => void;
+/** Serves the requests to one RPC. */
+export interface ConnectHandler {
+  /** Methods of HTTP that it takes. */
+  readonly allowedMethods: readonly string[];
+  serve(request: HttpRequest, response: HttpResponse): void;
+}
 
-/** Returns connect's own handlers by request path. They serve every request that a method can get. */
+/**
+ * Connect's own handlers, by path. They serve what the fast path does not: reads by GET, and streams of requests (reflection),
+ * whose messages are kept small, as connect's decoders know no limit but that of bytes.
+ */
 export function createConnectHandlers(
   services: readonly ServiceImplSpec[],
   recorder: RpcRecorder,
   logger: Logger,
+  { readMaxBytes = LIMITS.messageBytes, registry, hasFaultDetails = true }: WireOptions,
 ): ReadonlyMap<string, ConnectHandler> {
   const router = createConnectRouter({
     interceptors: [createInterceptor(recorder)],
     acceptCompression: [compressionGzip],
-    readMaxBytes: LIMITS.messageBytes,
+    readMaxBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
-    jsonOptions: JSON_OPTIONS,
+    jsonOptions: { ...JSON_OPTIONS, ...(registry && { registry }) },
     binaryOptions: BINARY_OPTIONS,
   });
-  for (const { desc, impl } of services) router.service(desc, impl);
+  for (const { desc, impl, readMaxBytes: ownMaxBytes } of services) {
+    router.service(desc, impl, ownMaxBytes === undefined ? {} : { readMaxBytes: ownMaxBytes });
+  }
   return new Map(
     router.handlers.map((plain) => {
-      const handler = withParseErrors(plain);
-      return [plain.requestPath, (...call) => void serve(handler, ...call, logger)];
+      const handler = withParseErrors(plain, hasFaultDetails);
+      const serveOne: ConnectHandler["serve"] = (request, response) => void serve(handler, request, response, logger);
+      return [plain.requestPath, { allowedMethods: plain.allowedMethods, serve: serveOne }];
     }),
   );
 }
@@ -46,13 +58,13 @@ async function serve(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  body: Body,
   logger: Logger,
 ): Promise<void> {
   let universalRequest: UniversalServerRequest;
   try {
     const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
-    universalRequest = { ...made, body: readRest(body) };
+    clampTimeout(made.header);
+    universalRequest = { ...made, body: readAll(request) };
   } catch {
     // The Host header is missing or is not a valid host.
     response.writeHead(400);
@@ -71,14 +83,24 @@ async function serve(
   }
 }
 
+/** Longest deadline that connect can wait for: what a timer of Node takes. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** A deadline further away than that is as good as none. */
+function clampTimeout(header: Headers): void {
+  const { timeoutMs } = parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER);
+  if (timeoutMs !== undefined && timeoutMs > MAX_TIMEOUT_MS) header.delete("grpc-timeout");
+  const connectMs = header.get("connect-timeout-ms") ?? "";
+  // More digits are no deadline to Connect.
+  if (/^\d{1,10}$/.test(connectMs) && Number(connectMs) > MAX_TIMEOUT_MS) header.delete("connect-timeout-ms");
+}
+
 /**
- * Yields the chunks of a request body. When connect does not read it to its end (it is too large or malformed), the
- * rest is read and discarded: left unread, it would block the next requests on the same connection.
+ * The body of a request. When it is not read to its end (it is too large, or wrong), the rest is thrown away as it comes:
+ * left where it is, it would keep the next requests of its connection waiting forever.
  */
-async function* readRest({ chunks, isWhole, source }: Body): AsyncGenerator<Uint8Array> {
+async function* readAll(source: Readable): AsyncGenerator<Uint8Array> {
   try {
-    yield* chunks;
-    if (isWhole) return;
     for await (const chunk of source.iterator({ destroyOnReturn: false })) yield chunk;
   } catch (error) {
     // The client went away before it had sent its whole request.

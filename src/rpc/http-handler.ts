@@ -1,60 +1,76 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
-import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
 import { TaskQueueError } from "../model/errors.js";
 import { createConnectHandlers } from "./connect-path.js";
 import { toConnectError } from "./errors.js";
+import { BodyReader } from "./fast/body-reader.js";
 import type { CallContext } from "./fast/call-context.js";
 import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
 import { serveFastPath } from "./fast/fast-path.js";
 import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
+import { wireProtocolOf } from "./fast/wire-protocol.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 import { refuse } from "./refuse.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
 import type { HealthSource } from "./services/health-service.js";
 import type { ServerInfo } from "./services/server-service.js";
 import { createServices, type ServiceImplSpec } from "./services/services.js";
+import type { WireOptions } from "./wire-options.js";
 
 /** Most calls in flight beside the open streams: each holds some 25 KB from the moment its headers have come in. */
 const MAX_UNARY = 5000;
 
-/** Options of `createRpcHandler`. */
-export interface RpcHandlerOptions extends RpcRecorderOptions {
-  /** What the health service reports. */
+/** Bytes that the bodies of all requests under way may have together: 32 messages of the largest size. */
+const MAX_BODY_BYTES = 128 * 1024 * 1024;
+
+/** Settings of a handler of any services. */
+export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
+  /** Answers what is no RPC. */
+  readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
+  /**
+   * Whether unary and server-streaming calls by POST take the fast path. Default true. False lets connect serve them, whose
+   * decoders know no limit but that of bytes: for measurements and for comparing the paths.
+   */
+  readonly isFastPathOn?: boolean | undefined;
+  /** How long the body of a request may take to arrive, ms. Default 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+}
+
+/** Settings of the handler of this server's services. */
+export interface RpcHandlerOptions extends ServiceHandlerOptions {
+  /** What the health services tell. */
   readonly health: HealthSource;
   /** What ServerService reports. */
   readonly info: Omit<ServerInfo, "maxStreams">;
-  /** Serves every request that is not an RPC. */
-  readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
-  /**
-   * Whether ordinary requests take the fast path. Default true; false is for measuring and for comparing the two paths.
-   */
-  readonly isFastPathOn?: boolean | undefined;
 }
 
 /** The entry point for everything that a port receives. */
 export interface RpcHandler {
   /** Serves any request. */
   request(request: HttpRequest, response: HttpResponse): void;
-  /**
-   * Serves a new HTTP/2 stream if it is an ordinary call. Returns false otherwise: then the caller must pass it to
-   * `request`.
-   */
+  /** Serves a new HTTP/2 stream, if it is an ordinary call; otherwise returns false, and `request` must serve it. */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): boolean;
 }
 
-/** Creates the handler that serves all RPCs over Connect, gRPC and gRPC-Web. */
+/** Serves all RPCs of this server. */
 export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): RpcHandler {
-  const { health, info, maxStreams, logger, isFastPathOn = true } = options;
+  const { health, info, maxStreams } = options;
+  return createServiceHandler(createServices(engine, health, { ...info, maxStreams }), options);
+}
+
+/** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
+export function createServiceHandler(services: readonly ServiceImplSpec[], options: ServiceHandlerOptions): RpcHandler {
+  const { maxStreams, logger, isFastPathOn = true, hasFaultDetails = true, requestTimeoutMs = 30_000 } = options;
   const recorder = createRpcRecorder(options);
-  const deps = { recorder, logger };
-  const services = createServices(engine, health, { ...info, maxStreams });
+  const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBytes: MAX_BODY_BYTES });
+  const deps = { recorder, logger, bodies, hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
-  const handlers = createConnectHandlers(services, recorder, logger);
-  const methods = isFastPathOn ? createFastMethods(services) : new Map<string, FastMethod>();
+  const handlers = createConnectHandlers(services, recorder, logger, options);
+  const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();
   let inFlight = 0;
 
   function hasRoom(): boolean {
@@ -67,8 +83,7 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
 
   return {
     request(request, response) {
-      const url = request.url ?? "";
-      const path = url.split("?", 1)[0] ?? "";
+      const path = pathOf(request.url ?? "");
       const handler = handlers.get(path);
       if (handler === undefined) {
         if (names.has(path.split("/")[1] ?? ""))
@@ -76,49 +91,70 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
         else options.otherwise(request, response);
         return;
       }
+      if (!handler.allowedMethods.includes(request.method ?? "")) {
+        refuseMethod(handler.allowedMethods, request, response);
+        return;
+      }
       if (!hasRoom()) {
         const error = new TaskQueueError("TOO_MANY_STREAMS", "this server has too many calls in flight", {
           retryAfterMs: 1000,
         });
-        refuse(toConnectError(error), request, response);
+        refuse(toConnectError(error, "snake_case"), request, response);
         return;
       }
       inFlight++;
       response.once("close", ended);
-      const method = methods.get(url);
-      if (method !== undefined && !("stream" in request) && request.method === "POST" && isHost(request.headers.host)) {
-        const exchange = new Http1Exchange(request, response as ServerResponse);
-        if (serveFastPath(method, exchange, false, deps, (body) => handler(request, response, body))) return;
-      }
-      handler(request, response, { chunks: [], size: 0, isWhole: false, source: request });
+      const method = request.method === "POST" ? methods.get(path) : undefined;
+      const protocol = method && wireProtocolOf(request.headers["content-type"], method.isStream);
+      if (method === undefined || protocol === undefined) handler.serve(request, response);
+      else if (isHost(request.headers.host ?? request.headers[":authority"])) {
+        serveFastPath(method, new Http1Exchange(request, response), protocol, deps);
+      } else refuseHost(request, response);
     },
 
-    stream(stream, headers, rawHeaders) {
+    stream(stream, headers) {
       const path = headers[":path"];
       const method = typeof path === "string" ? methods.get(path) : undefined;
-      const handler = typeof path === "string" ? handlers.get(path) : undefined;
-      const isOrdinary = headers[":method"] === "POST" && headers.expect === undefined && isHost(headers[":authority"]);
-      if (method === undefined || handler === undefined || !isOrdinary || !hasRoom()) return false;
+      if (method === undefined || headers[":method"] !== "POST" || headers.expect !== undefined) return false;
+      const protocol = wireProtocolOf(headers["content-type"], method.isStream);
+      if (protocol === undefined || !isHost(headers[":authority"]) || !hasRoom()) return false;
       const exchange = new Http2Exchange(stream, headers);
-      const isTaken = serveFastPath(method, exchange, true, deps, (body) => {
-        handler(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), body);
-      });
-      if (!isTaken) return false;
       inFlight++;
       exchange.onClose(ended);
+      serveFastPath(method, exchange, protocol, deps);
       return true;
     },
   };
 }
 
-function createFastMethods(services: readonly ServiceImplSpec[]): Map<string, FastMethod> {
+/** The path of a request target, which may be a whole URI, as proxies send it. */
+function pathOf(target: string): string {
+  const path = target.split("?", 1)[0] ?? "";
+  return path.startsWith("/") ? path : path.replace(/^https?:\/\/[^/]*/i, "");
+}
+
+/** Refuses a method of HTTP that an RPC does not take. */
+function refuseMethod(allowed: readonly string[], request: HttpRequest, response: HttpResponse): void {
+  request.resume();
+  (response as ServerResponse).writeHead(405, { allow: allowed.join(", "), "content-length": 0 });
+  response.end();
+}
+
+/** Refuses a request that does not say which host it is for, or names one that is none. */
+function refuseHost(request: HttpRequest, response: HttpResponse): void {
+  request.resume();
+  (response as ServerResponse).writeHead(400, { "content-length": 0 });
+  response.end();
+}
+
+function createFastMethods(services: readonly ServiceImplSpec[], wire: WireOptions): Map<string, FastMethod> {
   const methods = new Map<string, FastMethod>();
   for (const { desc, impl } of services) {
     for (const [localName, method] of Object.entries(desc.method)) {
       const run = impl[localName as keyof typeof impl] as
         | ((input: Message, context: CallContext) => unknown)
         | undefined;
-      const fastMethod = run && createFastMethod(method, run.bind(impl));
+      const fastMethod = run && createFastMethod(method, run.bind(impl), wire);
       if (fastMethod !== undefined) methods.set(`/${fastMethod.name}`, fastMethod);
     }
   }

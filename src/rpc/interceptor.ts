@@ -1,12 +1,14 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { Spelling } from "./errors.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 
 /** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
   return (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;
-    if (!request.stream) return recorder.unary(method, () => next(request));
+    const spelling = spellingOf(request);
+    if (!request.stream) return recorder.unary(method, spelling, () => next(request));
     const close = recorder.open(method);
     // The client may leave before the first message is asked for, or while it is awaited.
     const { signal } = request;
@@ -14,11 +16,17 @@ export function createInterceptor(recorder: RpcRecorder): Interceptor {
     try {
       const response = await next(request);
       if (!response.stream) return response;
-      return { ...response, message: recorder.messages(response.message, method, signal, close) };
+      return { ...response, message: recorder.messages(response.message, method, spelling, signal, close) };
     } catch (error) {
-      const translated = recorder.translate(error, method);
+      const translated = recorder.translate(error, method, spelling);
       close(codeToString(translated.code));
       throw translated;
     }
   };
+}
+
+/** How a client that sends JSON, in a body or in the URL of a GET, spells fields, or one that sends binary. */
+function spellingOf({ header, url }: { readonly header: Headers; readonly url: string }): Spelling {
+  const isJson = /\bjson\b/.test(header.get("content-type") ?? new URL(url).searchParams.get("encoding") ?? "");
+  return isJson ? "camelCase" : "snake_case";
 }

@@ -9,33 +9,49 @@ import {
   errorFromJsonBytes,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
-import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { fieldInvalid } from "../model/errors.js";
+import { fieldInvalid, messageTooLarge } from "../model/errors.js";
 import { toConnectError } from "./errors.js";
+import { setGrpcStatus } from "./grpc-status.js";
 
 const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
 const COMPRESSED_FLAG = 1;
 
-/** Messages that connect reports as its own fault although the request is wrong. */
-const REQUEST_FAULT = /^(parse binary: |decompression failed$|received compressed envelope, )/;
+/** What connect blames on itself, although the request is at fault. */
+const REQUEST_FAULT = /^(parse binary: |decompression failed$)/;
+
+/** An envelope that ends too early. There is no message to speak of: the answer stays as the protocols have it. */
+const CUT_OFF = /^protocol error: (incomplete envelope|promised )/;
+
+/** Makes a better error of one that connect answers; undefined when it may stay. */
+type Translate = (error: ConnectError | undefined) => ConnectError | undefined;
 
 /**
- * Makes connect's errors for unreadable requests look like all other errors. Connect parses before any interceptor
- * runs. It answers a malformed binary message with INTERNAL, answers one that is too large with RESOURCE_EXHAUSTED, as
- * if sending it again later could help, and adds none of our error details. Only failed answers are looked at.
+ * Makes what connect says of a request it cannot read an error like all others. Connect parses before any interceptor
+ * runs, answers a bad binary message with INTERNAL, and knows nothing of our details: without them, a message that is too
+ * large looks as if it could be sent again later. Only answers that failed are looked at.
  */
-export function withParseErrors(handler: UniversalHandler): UniversalHandler {
+export function withParseErrors(handler: UniversalHandler, hasDetails: boolean): UniversalHandler {
+  const translate: Translate = (error) => {
+    const better = parseError(error);
+    if (!hasDetails) better?.details.splice(0);
+    return better;
+  };
   const invoke = async (...request: Parameters<UniversalHandler>) => {
     const [{ method, url }] = request;
     if (method === "GET" && handler.allowedMethods.includes(method) && isNoBase64(url)) return refuseBase64();
     const response = await handler(...request);
     const type = response.header?.get("content-type") ?? "";
-    if (response.status >= 400 && type === JSON_ERROR) return rewriteUnary(response);
-    if (type.startsWith("application/grpc-web")) return rewriteLast(response, trailerFlag, rewriteWebTrailer);
-    if (type.startsWith("application/grpc")) return rewriteTrailer(response);
-    if (type.startsWith("application/connect+")) return rewriteLast(response, endStreamFlag, rewriteEndStream);
+    if (response.status >= 400 && type === JSON_ERROR) return rewriteUnary(response, translate);
+    if (type.startsWith("application/grpc-web")) {
+      return rewriteLast(response, trailerFlag, (data) => rewriteWebTrailer(data, translate));
+    }
+    if (type.startsWith("application/grpc")) return rewriteTrailer(response, translate);
+    if (type.startsWith("application/connect+")) {
+      return rewriteLast(response, endStreamFlag, (data) => rewriteEndStream(data, translate));
+    }
     return response;
   };
   return Object.assign(invoke, handler);
@@ -54,7 +70,7 @@ function isNoBase64(url: string): boolean {
 }
 
 function refuseBase64(): UniversalServerResponse {
-  const error = toConnectError(fieldInvalid([{ field: "request", description: "is not valid base64" }]));
+  const error = toConnectError(fieldInvalid([{ field: "request", description: "is not valid base64" }]), "camelCase");
   return {
     status: codeToHttpStatus(error.code),
     header: new Headers({ "content-type": JSON_ERROR }),
@@ -67,19 +83,18 @@ function parseError(error: ConnectError | undefined): ConnectError | undefined {
   if (error === undefined || error.details.length > 0) return undefined;
   const { code, rawMessage } = error;
   const limit = code === Code.ResourceExhausted ? / readMaxBytes (\d+)/.exec(rawMessage)?.[1] : undefined;
-  if (limit !== undefined) {
-    return toConnectError(fieldInvalid([{ field: "request", description: `must be at most ${limit} bytes` }]));
-  }
+  if (limit !== undefined) return toConnectError(messageTooLarge(Number(limit)), "camelCase");
+  if (CUT_OFF.test(rawMessage)) return undefined;
   const isOurs = code === Code.Internal && REQUEST_FAULT.test(rawMessage);
   if (!isOurs && code !== Code.InvalidArgument) return undefined;
   const text = rawMessage.toWellFormed();
   const inField = /^cannot decode field [\w.]+\.(\w+) from JSON: (.*)$/s.exec(text);
   const field = inField?.[1] ?? / key "(.{1,128}?)" is unknown/.exec(text)?.[1] ?? "request";
   const description = inField?.[2] ?? text.replace(/^parse binary: /, "is not a valid message: ");
-  return toConnectError(fieldInvalid([{ field, description }]));
+  return toConnectError(fieldInvalid([{ field, description }]), "camelCase");
 }
 
-async function rewriteUnary(response: UniversalServerResponse): Promise<UniversalServerResponse> {
+async function rewriteUnary(response: UniversalServerResponse, translate: Translate): Promise<UniversalServerResponse> {
   const { body, header } = response;
   if (body === undefined) return response;
   const chunks: Uint8Array[] = [];
@@ -87,7 +102,7 @@ async function rewriteUnary(response: UniversalServerResponse): Promise<Universa
   let bytes: Uint8Array = Buffer.concat(chunks);
   let { status } = response;
   const json = header?.has("content-encoding") ? gunzipSync(bytes) : bytes;
-  const better = parseError(errorFromJsonBytes(json, undefined, new ConnectError("", Code.Unknown)));
+  const better = translate(errorFromJsonBytes(json, undefined, new ConnectError("", Code.Unknown)));
   if (better !== undefined) {
     bytes = errorToJsonBytes(better, undefined);
     status = codeToHttpStatus(better.code);
@@ -101,14 +116,14 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-function rewriteTrailer(response: UniversalServerResponse): UniversalServerResponse {
+function rewriteTrailer(response: UniversalServerResponse, translate: Translate): UniversalServerResponse {
   const { body, trailer } = response;
   if (trailer === undefined) return response;
   async function* rewritten(): AsyncGenerator<Uint8Array> {
     if (body !== undefined) yield* body;
     if (trailer === undefined || trailer.get("grpc-status") === "0") return;
-    const better = parseError(findTrailerError(trailer));
-    if (better !== undefined) setTrailerStatus(trailer, better);
+    const better = translate(findTrailerError(trailer));
+    if (better !== undefined) setGrpcStatus(trailer, better);
   }
   return { ...response, body: rewritten() };
 }
@@ -138,18 +153,18 @@ function rewriteLast(
   return { ...response, body: rewritten() };
 }
 
-function rewriteWebTrailer(data: Uint8Array): Uint8Array | undefined {
+function rewriteWebTrailer(data: Uint8Array, translate: Translate): Uint8Array | undefined {
   const trailer = trailerParse(data);
-  const better = trailer.get("grpc-status") === "0" ? undefined : parseError(findTrailerError(trailer));
+  const better = trailer.get("grpc-status") === "0" ? undefined : translate(findTrailerError(trailer));
   if (better === undefined) return undefined;
-  setTrailerStatus(trailer, better);
+  setGrpcStatus(trailer, better);
   return trailerSerialize(trailer);
 }
 
 const endStream = createEndStreamSerialization(undefined);
 
-function rewriteEndStream(data: Uint8Array): Uint8Array | undefined {
+function rewriteEndStream(data: Uint8Array, translate: Translate): Uint8Array | undefined {
   const { metadata, error } = endStream.parse(data);
-  const better = parseError(error);
+  const better = translate(error);
   return better && endStream.serialize({ metadata, error: better });
 }

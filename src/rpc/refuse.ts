@@ -7,7 +7,7 @@ import {
   endStreamFlag,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { setGrpcStatus } from "./grpc-status.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
@@ -18,7 +18,7 @@ export function refuse(error: ConnectError, request: HttpRequest, response: Http
   request.resume();
   if (type.startsWith("application/grpc")) {
     const trailer = new Headers({ "content-type": type });
-    setTrailerStatus(trailer, error);
+    setGrpcStatus(trailer, error);
     (response as ServerResponse).writeHead(200, Object.fromEntries(trailer));
     response.end();
     return;

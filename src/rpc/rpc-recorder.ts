@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { TaskQueueError } from "../model/errors.js";
 import type { Logger } from "../model/logger.js";
-import { toConnectError } from "./errors.js";
+import { type Spelling, toConnectError } from "./errors.js";
 
 /** Called for every RPC, for metrics. */
 export interface RpcObserver {
@@ -28,33 +28,31 @@ export type CloseStream = (code: string) => void;
  * limit of open streams. `method` is the full name, as in `gotaskq.v1.JobService/GetJob`.
  */
 export interface RpcRecorder {
-  /** Runs a unary call. Throws nothing but a ConnectError. */
-  unary<T>(method: string, run: () => Promise<T>): Promise<T>;
-  /**
-   * What `unary` does after a call has ended, for callers that run the call themselves. `startedAt`: from
-   * `performance.now()`.
-   */
+  /** Does a unary call. Throws nothing but a ConnectError. */
+  unary<T>(method: string, spelling: Spelling, run: () => Promise<T>): Promise<T>;
+  /** What `unary` does after a call that was begun at this moment, by `performance.now()`. */
   succeeded(method: string, startedAt: number): void;
-  failed(error: unknown, method: string, startedAt: number): ConnectError;
-  /** Opens a stream and returns the function that records its end. Throws TOO_MANY_STREAMS at the limit. */
+  failed(error: unknown, method: string, startedAt: number, spelling: Spelling): ConnectError;
+  /** Opens a stream. TOO_MANY_STREAMS. */
   open(method: string): CloseStream;
-  /**
-   * Returns the error as the client may see it. An unexpected error is logged with its cause and becomes "internal
-   * error".
-   */
-  translate(error: unknown, method: string): ConnectError;
-  /**
-   * Yields the messages of a stream until it ends or `signal` is aborted; calls `close` with the code it ended with.
-   */
-  messages<T>(source: AsyncIterable<T>, method: string, signal: AbortSignal, close: CloseStream): AsyncGenerator<T>;
+  /** The error as the client may see it, fields spelled as the client does; a fault is logged with its cause and hidden. */
+  translate(error: unknown, method: string, spelling: Spelling): ConnectError;
+  /** The messages of a stream until it ends or `signal` is aborted; `close` is told how it ended. */
+  messages<T>(
+    source: AsyncIterable<T>,
+    method: string,
+    spelling: Spelling,
+    signal: AbortSignal,
+    close: CloseStream,
+  ): AsyncGenerator<T>;
 }
 
 /** Creates the recorder of a server; both paths share it. */
 export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderOptions): RpcRecorder {
   let openStreams = 0;
 
-  function translate(error: unknown, method: string): ConnectError {
-    if (error instanceof TaskQueueError) return toConnectError(error);
+  function translate(error: unknown, method: string, spelling: Spelling): ConnectError {
+    if (error instanceof TaskQueueError) return toConnectError(error, spelling);
     if (error instanceof ConnectError) return error;
     logger.error({ err: error, method }, "an RPC failed with an unexpected error");
     return new ConnectError("internal error", Code.Internal);
@@ -68,8 +66,8 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
     ended(method, "ok", startedAt);
   }
 
-  function failed(error: unknown, method: string, startedAt: number): ConnectError {
-    const translated = translate(error, method);
+  function failed(error: unknown, method: string, startedAt: number, spelling: Spelling): ConnectError {
+    const translated = translate(error, method, spelling);
     ended(method, codeToString(translated.code), startedAt);
     return translated;
   }
@@ -79,14 +77,14 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
     succeeded,
     failed,
 
-    async unary(method, run) {
+    async unary(method, spelling, run) {
       const startedAt = performance.now();
       try {
         const result = await run();
         succeeded(method, startedAt);
         return result;
       } catch (error) {
-        throw failed(error, method, startedAt);
+        throw failed(error, method, startedAt, spelling);
       }
     },
 
@@ -99,6 +97,7 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
             metadata: { max_streams: String(maxStreams) },
             retryAfterMs: 5000,
           }),
+          "snake_case",
         );
       }
       openStreams++;
@@ -113,7 +112,7 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
       };
     },
 
-    async *messages(source, method, signal, close) {
+    async *messages(source, method, spelling, signal, close) {
       const messages = source[Symbol.asyncIterator]();
       // A generator whose client left while it waited for room is never resumed: this lets it clean up.
       const leave = () => void messages.return?.().catch(() => {});
@@ -126,8 +125,10 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
         if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
         code = "ok";
       } catch (error) {
-        // What fails once the client has left is not a fault of the server.
-        const translated = isGone(error, signal) ? ConnectError.from(error, Code.Canceled) : translate(error, method);
+        // What goes wrong once the reader has left is no fault.
+        const translated = isGone(error, signal)
+          ? ConnectError.from(error, Code.Canceled)
+          : translate(error, method, spelling);
         code = codeToString(translated.code);
         throw translated;
       } finally {

@@ -1,3 +1,4 @@
+import type { Registry } from "@bufbuild/protobuf";
 import { LIMITS } from "../model/limits.js";
 
 /** Most levels of nested messages. Allows a payload as deep as `LIMITS` allows, at up to three messages per level. */
@@ -17,5 +18,15 @@ export const JSON_OPTIONS = {
 /** How binary messages are read. */
 export const BINARY_OPTIONS = { recursionLimit: RECURSION_LIMIT };
 
-/** The longest deadline a client may ask for, ms: the most that Node's timers take. */
-export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** What a set of services may ask for in the reading and writing of its messages. */
+export interface WireOptions {
+  /** Bytes of a message of a client, decompressed. Default `LIMITS.messageBytes`. */
+  readonly readMaxBytes?: number | undefined;
+  /** The types that a google.protobuf.Any may hold where messages are JSON. Default none. */
+  readonly registry?: Registry | undefined;
+  /**
+   * Whether the refusal of a request that cannot be read says so in details, as all errors of this server do. Default
+   * true; Connect's conformance suite allows none.
+   */
+  readonly hasFaultDetails?: boolean | undefined;
+}

@@ -1,22 +1,24 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { ByteSource } from "./byte-source.js";
-import { setGroup } from "./fields.js";
+import { DecodeError, type DecodeLimits, MalformedError, pathWithin, tooManyEntries } from "./decode-error.js";
+import { setOwn } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { JsonText } from "./json-text.js";
 import { readValue } from "./read-value.js";
-import { UnsupportedError } from "./unsupported-error.js";
 import { rememberValue } from "./value-memo.js";
-
-/**
- * Reads a message of one type up to the offset `end`. Throws `UnsupportedError` for everything that must be left to the
- * library.
- */
-export type BinaryDecoder = (source: ByteSource, end: number) => Message;
 
 type Target = Record<string, unknown>;
 type Read = (source: ByteSource) => unknown;
-type ReadField = (source: ByteSource, message: Target) => void;
+
+/** Reads the fields of a message up to `end`, into one that was read before or a new one. */
+type Decoder = (source: ByteSource, end: number, into?: Message) => Message;
+
+/** How a field is read, once its tag was. */
+interface Field {
+  readonly desc: DescField;
+  readonly read: (source: ByteSource, message: Target) => void;
+}
 
 const VARINT = 0;
 const BIT64 = 1;
@@ -32,89 +34,133 @@ const SCALARS: ReadonlyMap<ScalarType, { read: Read; wire: number }> = new Map<
   [ScalarType.INT32, { wire: VARINT, read: (source) => source.int32() }],
   [ScalarType.UINT32, { wire: VARINT, read: (source) => source.uint32() }],
   [ScalarType.INT64, { wire: VARINT, read: (source) => source.int64() }],
+  [ScalarType.UINT64, { wire: VARINT, read: (source) => source.uint64() }],
   [ScalarType.DOUBLE, { wire: BIT64, read: (source) => source.double() }],
 ]);
 
-const known = new Map<DescMessage, BinaryDecoder>();
-
-/** Reads a message from its bytes. */
-export function readBinary(decode: BinaryDecoder, bytes: Uint8Array): Message {
-  return decode(new ByteSource(bytes), bytes.byteLength);
-}
+const known = new Map<DescMessage, Decoder>();
 
 /**
- * Returns the decoder of a message type, which is built once. A decoder rejects whatever it cannot read as the library
- * does, for instance unknown fields and messages that come twice.
+ * Reads a message of its bytes; unknown fields are passed over. Throws a DecodeError for bytes that are no such message, or
+ * exceed a limit. The type must be one that `isSupported`.
  */
-export function binaryDecoderOf(desc: DescMessage): BinaryDecoder {
-  const found = known.get(desc);
-  if (found !== undefined) return found;
-  const decoder = desc.typeName === ValueSchema.typeName ? readJsonText : messageDecoder(desc);
-  known.set(desc, decoder);
+export function readBinary(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
+  try {
+    return decoderOf(desc)(new ByteSource(bytes, limits), bytes.byteLength);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new DecodeError([{ field: "request", description: `is not a valid message: it ${error.message}` }]);
+  }
+}
+
+/** Makes the decoder of a type once. */
+function decoderOf(desc: DescMessage): Decoder {
+  let decoder = known.get(desc);
+  if (decoder === undefined) {
+    decoder = desc.typeName === ValueSchema.typeName ? readJsonText : messageDecoder(desc);
+    known.set(desc, decoder);
+  }
   return decoder;
 }
 
 function readJsonText(source: ByteSource, end: number): Message {
   const start = source.at;
+  const wasUnusual = source.isUnusual;
+  source.isUnusual = false;
   const text = JSON.stringify(readValue(source, end));
-  rememberValue(text, source.body, start, end);
+  if (!source.isUnusual) rememberValue(text, source.body, start, end);
+  source.isUnusual ||= wasUnusual;
   return new JsonText(text);
 }
 
-function messageDecoder(desc: DescMessage): BinaryDecoder {
+function messageDecoder(desc: DescMessage): Decoder {
   const fresh = freshOf(desc);
-  let fields: ReadonlyMap<number, ReadField> | undefined;
-  return (source, end) => {
-    // Built at the first message, not before: a field may be of the same type.
-    fields ??= new Map(desc.fields.flatMap(fieldReaders));
-    const message = fresh();
-    while (source.at < end) {
-      const read = fields.get(source.uint32());
-      if (read === undefined) throw new UnsupportedError();
-      read(source, message as unknown as Target);
+  const numbers = new Set(desc.fields.map(({ number }) => number));
+  const isNoField = (tag: number) => !numbers.has(tag >>> 3);
+  let fields: ReadonlyMap<number, Field> | undefined;
+  return (source, end, into) => {
+    // Made at the first message: fields may be of the same type.
+    fields ??= new Map(desc.fields.flatMap(fieldsByTag));
+    const message = (into ?? fresh()) as unknown as Target;
+    let field: Field | undefined;
+    try {
+      while (source.at < end) {
+        field = undefined;
+        const tag = source.uint32();
+        field = fields.get(tag);
+        if (field !== undefined) field.read(source, message);
+        else if (isNoField(tag)) source.skip(tag);
+        else throw wrongType(desc, tag);
+      }
+    } catch (error) {
+      throw field === undefined ? error : located(error, field.desc, message);
     }
-    if (source.at !== end) throw new UnsupportedError();
-    return message;
+    if (source.at !== end) throw new MalformedError("is cut off");
+    return message as unknown as Message;
   };
 }
 
-/** Returns the functions that read a field, by tag. Empty for a field that is left to the library. */
-function fieldReaders(field: DescField): [number, ReadField][] {
-  const reader = valueReader(field);
-  if (reader === undefined) return [];
-  const { read, wire } = reader;
-  const { number, localName, oneof } = field;
-  if (field.fieldKind === "map") {
-    return field.mapKey === ScalarType.STRING ? [[(number << 3) | LENGTH, mapReader(localName, wire, read)]] : [];
-  }
+/** The error for a field whose bytes are of another type: the client's stubs are not of these protos. */
+function wrongType({ fields }: DescMessage, tag: number): DecodeError {
+  const field = fields.find(({ number }) => number === tag >>> 3)?.jsonName ?? "request";
+  return new DecodeError([{ field, description: "is of another type on the wire than it has here" }]);
+}
+
+/** Thrown for a list as a whole, not for the entry that is read. */
+class ListError extends DecodeError {}
+
+function tooLong({ jsonName }: DescField, { limits }: ByteSource): ListError {
+  return new ListError([{ field: jsonName, description: tooManyEntries(limits) }]);
+}
+
+/** The error, with the field that it was met in. */
+function located(error: unknown, { fieldKind, jsonName, localName }: DescField, message: Target): unknown {
+  if (error instanceof ListError) return new DecodeError(error.fields);
+  const path = fieldKind === "list" ? `${jsonName}[${(message[localName] as unknown[]).length}]` : jsonName;
+  if (error instanceof MalformedError) return new DecodeError([{ field: path, description: error.message }]);
+  if (!(error instanceof DecodeError)) return error;
+  return new DecodeError(error.fields.map((bad) => ({ ...bad, field: pathWithin(path, bad.field) })));
+}
+
+/** How a field is read, by each tag that it may have. */
+function fieldsByTag(desc: DescField): [number, Field][] {
+  const { number, localName, oneof } = desc;
+  const single = singleOf(desc);
+  if (single === undefined) return [];
+  const { read, wire } = single;
   const tag = (number << 3) | wire;
-  if (field.fieldKind === "list") {
-    const one: ReadField = (source, message) => {
-      (message[localName] as unknown[]).push(read(source));
+  if (desc.fieldKind === "map") return [[(number << 3) | LENGTH, { desc, read: mapReader(localName, wire, read) }]];
+  if (desc.fieldKind === "list") {
+    const one: Field["read"] = (source, message) => {
+      const list = message[localName] as unknown[];
+      if (list.length === source.limits.entries) throw tooLong(desc, source);
+      list.push(read(source));
     };
-    if (wire === LENGTH) return [[tag, one]];
-    const packed: ReadField = (source, message) => {
+    if (wire === LENGTH) return [[tag, { desc, read: one }]];
+    const packed: Field["read"] = (source, message) => {
       const end = source.end();
       while (source.at < end) one(source, message);
-      if (source.at !== end) throw new UnsupportedError();
+      if (source.at !== end) throw new MalformedError("is cut off");
     };
     return [
-      [tag, one],
-      [(number << 3) | LENGTH, packed],
+      [tag, { desc, read: one }],
+      [(number << 3) | LENGTH, { desc, read: packed }],
     ];
   }
   if (oneof !== undefined) {
-    const group = oneof.localName;
-    return [[tag, (source, message) => setGroup(message, group, localName, read(source))]];
+    return [[tag, { desc, read: memberReader(desc, oneof.localName, read) }]];
   }
-  if (field.fieldKind === "message") {
+  if (desc.fieldKind === "message") {
+    const decode = decoderOf(desc.message);
     return [
       [
         tag,
-        (source, message) => {
-          // The library merges a message that comes twice.
-          if (message[localName] !== undefined) throw new UnsupportedError();
-          message[localName] = read(source);
+        {
+          desc,
+          // A message that comes twice is merged.
+          read: (source, message) => {
+            message[localName] = decode(source, source.end(), message[localName] as Message | undefined);
+          },
         },
       ],
     ];
@@ -122,35 +168,55 @@ function fieldReaders(field: DescField): [number, ReadField][] {
   return [
     [
       tag,
-      (source, message) => {
-        message[localName] = read(source);
+      {
+        desc,
+        read: (source, message) => {
+          message[localName] = read(source);
+        },
       },
     ],
   ];
 }
 
-function mapReader(localName: string, wire: number, read: Read): ReadField {
-  const valueTag = (2 << 3) | wire;
+/** Reads a field of a oneof: the last one wins, and a message that comes twice is merged, as any is. */
+function memberReader({ localName, message: type }: DescField, group: string, read: Read): Field["read"] {
+  if (type === undefined || type.typeName === ValueSchema.typeName) {
+    return (source, message) => {
+      message[group] = { case: localName, value: read(source) };
+    };
+  }
+  const decode = decoderOf(type);
   return (source, message) => {
-    const end = source.end();
-    if (source.uint32() !== ((1 << 3) | LENGTH)) throw new UnsupportedError();
-    const key = source.text();
-    if (key === "__proto__" || source.uint32() !== valueTag) throw new UnsupportedError();
-    (message[localName] as Target)[key] = read(source);
-    if (source.at !== end) throw new UnsupportedError();
+    const before = message[group] as { readonly case: string | undefined; readonly value?: Message };
+    const into = before.case === localName ? before.value : undefined;
+    message[group] = { case: localName, value: decode(source, source.end(), into) };
   };
 }
 
-function valueReader({
-  message,
-  enum: ofEnum,
-  scalar,
-  delimitedEncoding,
-}: DescField & { delimitedEncoding?: boolean }) {
-  if (delimitedEncoding) return undefined;
+function mapReader(localName: string, wire: number, read: Read): Field["read"] {
+  const keyTag = (1 << 3) | LENGTH;
+  const valueTag = (2 << 3) | wire;
+  return (source, message) => {
+    const end = source.end();
+    const map = message[localName] as Target;
+    let key = "";
+    let value: unknown;
+    while (source.at < end) {
+      const tag = source.uint32();
+      if (tag === keyTag) key = source.text();
+      else if (tag === valueTag) value = read(source);
+      else source.skip(tag);
+    }
+    if (source.at !== end) throw new MalformedError("is cut off");
+    if (--source.mapEntriesLeft < 0) throw new MalformedError(tooManyEntries(source.limits));
+    setOwn(map, key, value ?? "");
+  };
+}
+
+function singleOf({ message, enum: ofEnum, scalar }: DescField): { read: Read; wire: number } | undefined {
   if (message !== undefined) {
-    const decode = binaryDecoderOf(message);
-    return { wire: LENGTH, read: (source: ByteSource) => decode(source, source.end()) };
+    const decode = decoderOf(message);
+    return { wire: LENGTH, read: (source) => decode(source, source.end()) };
   }
   const type = ofEnum === undefined ? scalar : ScalarType.INT32;
   return type === undefined ? undefined : SCALARS.get(type);

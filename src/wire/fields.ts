@@ -27,10 +27,14 @@ export function hasEntries(map: object): boolean {
   return false;
 }
 
-/**
- * Sets a field of a oneof. Throws `UnsupportedError` if one is set already: the library lets the last one win, or
- * merges messages.
- */
+/** Sets a name of an object, also `__proto__`, which an assignment would take for something else. */
+export function setOwn(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name === "__proto__")
+    Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+  else object[name] = value;
+}
+
+/** Sets the field of a group; throws `UnsupportedError` when one is set: the last one would win, and messages are merged. */
 export function setGroup(message: Record<string, unknown>, group: string, localName: string, value: unknown): void {
   if ((message[group] as { case?: string }).case !== undefined) throw new UnsupportedError();
   message[group] = { case: localName, value };

@@ -1,15 +1,12 @@
-import {
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  fromJson,
-  type Message,
-  ScalarType,
-} from "@bufbuild/protobuf";
+import { type DescEnum, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { DecodeError, type DecodeLimits, tooManyInMessage } from "./decode-error.js";
 import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
+import { countJsonValues, findRepeatedName, type RepeatedName } from "./json-names.js";
 import { JsonText } from "./json-text.js";
+import { parseDuration, parseTimestamp, type SecondsAndNanos } from "./parse-times.js";
+import { decodeStrictly } from "./strict-json-decoder.js";
 import { UnsupportedError } from "./unsupported-error.js";
 
 /**
@@ -23,39 +20,99 @@ type Read = (json: never) => unknown;
 type ReadField = (json: unknown, message: Target) => void;
 
 const MAX_INT32 = 2 ** 31 - 1;
-const OPEN_BRACE = 0x7b;
 
 const known = new Map<DescMessage, JsonDecoder>();
 
-/** Whitespace that may stand between a name and its colon, which programs hardly ever write. */
-const LONELY_COLONS = [" :", "\n:", "\t:", "\r:"];
+/** What may stand between a name and its colon, and hardly ever does; and escapes of surrogates, which may be lone. */
+const UNUSUAL = [" :", "\n:", "\t:", "\r:", "\\ud", "\\uD"];
+
+/** A body up to this size cannot have more values than a message may have; larger ones are counted before they are parsed. */
+const SMALL_BYTES = 1 << 16;
+
+/** Lists longer than this are left to `decodeStrictly`, which knows how many entries they may have. */
+const MANY_ENTRIES = 1000;
+
+const REPLACED = "\ufffd";
+const BYTE_ORDER_MARK = "\ufeff";
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads a message from its JSON text in UTF-8 if that is written in the usual way. A name that occurs twice in one
- * object must be refused, which `JSON.parse` does not do. The library finds such names by looking at each character;
- * here the names in the text and those in the parsed value are counted, which is faster. A text for which `isTooDeep`
- * returns true is left to the library too.
+ * Reads a message of its JSON text in UTF-8. Throws a DecodeError for what is no such message or exceeds a limit. A text is
+ * parsed once: what is written as programs do it is then made into a message without a look at each character, the rest by
+ * `decodeStrictly`.
  */
-export function readJson(decode: JsonDecoder, bytes: Uint8Array, isTooDeep: (text: string) => boolean): Message {
-  if (bytes[0] !== OPEN_BRACE) throw new UnsupportedError();
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
+  if (bytes.byteLength > SMALL_BYTES && countJsonValues(bytes) > limits.messageValues) {
+    throw badRequest(tooManyInMessage(limits));
+  }
+  const text = textOf(bytes);
   const json = parse(text);
-  // U+FFFD may stand for bytes that are not UTF-8, and an escape may be half of a surrogate pair. The library drops the
-  // name `__proto__`.
-  if (text.includes("\ufffd") || text.includes("\\u") || text.includes('"__proto__"')) throw new UnsupportedError();
-  if (isTooDeep(text)) throw new UnsupportedError();
-  for (const colon of LONELY_COLONS) if (text.includes(colon)) throw new UnsupportedError();
-  if (countNames(json) !== countOf(text, '":')) throw new UnsupportedError();
-  return decode(json);
+  if (isOrdinary(text, json, limits)) {
+    try {
+      return jsonDecoderOf(desc)(json);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+    }
+  } else {
+    const repeated = findRepeatedName(text);
+    if (repeated !== undefined) throw repeatedName(repeated);
+  }
+  return decodeStrictly(desc, json, limits);
 }
 
-/** The number of names in all objects of a value. NaN when a number in it is not finite or is minus zero. */
-function countNames(json: unknown): number {
-  if (typeof json === "number") return Number.isFinite(json) && !Object.is(json, -0) ? 0 : Number.NaN;
+function badRequest(description: string): DecodeError {
+  return new DecodeError([{ field: "request", description }]);
+}
+
+function repeatedName({ name, path }: RepeatedName): DecodeError {
+  if (path === "") return new DecodeError([{ field: name, description: "is set twice" }]);
+  return new DecodeError([{ field: path, description: `has the name "${name}" twice in one object` }]);
+}
+
+function textOf(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  if (text.includes(REPLACED) && !isUtf8(bytes)) throw badRequest("is not valid UTF-8");
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    utf8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw badRequest(`is not valid JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/**
+ * Whether no name stands twice in an object of the text, and its values are few, finite and not deep, as far as can be told
+ * without a look at each character: names are counted, in the text and in what was made of it.
+ */
+function isOrdinary(text: string, json: unknown, limits: DecodeLimits): boolean {
+  for (const part of UNUSUAL) if (text.includes(part)) return false;
+  valuesLeft = limits.values;
+  return countNames(json, limits.depth) === countOf(text, '":');
+}
+
+let valuesLeft = 0;
+
+/** How many names the objects in a value have; NaN when it is too deep, has too many values, or a number that is not finite. */
+function countNames(json: unknown, depthLeft: number): number {
+  if (--valuesLeft < 0) return Number.NaN;
+  if (typeof json === "number") return Number.isFinite(json) ? 0 : Number.NaN;
   if (typeof json !== "object" || json === null) return 0;
+  if (depthLeft === 0) return Number.NaN;
   let count = 0;
-  if (Array.isArray(json)) for (const item of json) count += countNames(item);
-  else for (const name in json) count += 1 + countNames((json as Target)[name]);
+  if (Array.isArray(json)) for (const item of json) count += countNames(item, depthLeft - 1);
+  else for (const name in json) count += 1 + countNames((json as Target)[name], depthLeft - 1);
   return count;
 }
 
@@ -65,18 +122,7 @@ function countOf(text: string, part: string): number {
   return count;
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new UnsupportedError();
-  }
-}
-
-/**
- * Returns the decoder of a message type, which is built once. A decoder rejects names and values that are not in their
- * usual form.
- */
+/** Makes the decoder of a type once. It leaves names and values that are not the usual ones to `decodeStrictly`. */
 export function jsonDecoderOf(desc: DescMessage): JsonDecoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
@@ -90,17 +136,18 @@ function wellKnown(desc: DescMessage): JsonDecoder | undefined {
     case ValueSchema.typeName:
       return (json) => new JsonText(JSON.stringify(json));
     case TimestampSchema.typeName:
+      return (json) => timeOf(TimestampSchema.typeName, parseTimestamp, json);
     case DurationSchema.typeName:
-      return (json) => {
-        try {
-          return fromJson(desc, json as string);
-        } catch {
-          throw new UnsupportedError();
-        }
-      };
+      return (json) => timeOf(DurationSchema.typeName, parseDuration, json);
     default:
       return desc.typeName.startsWith("google.protobuf.") ? refuse : undefined;
   }
+}
+
+function timeOf($typeName: string, read: (text: string) => SecondsAndNanos | undefined, json: unknown): Message {
+  const parsed = typeof json === "string" ? read(json) : undefined;
+  if (parsed === undefined) throw new UnsupportedError();
+  return { $typeName, ...parsed } as Message;
 }
 
 function refuse(): never {
@@ -133,7 +180,7 @@ function fieldReader(field: DescField): ReadField | undefined {
   const { localName, oneof } = field;
   if (field.fieldKind === "list") {
     return (json, message) => {
-      if (!Array.isArray(json)) throw new UnsupportedError();
+      if (!Array.isArray(json) || json.length > MANY_ENTRIES) throw new UnsupportedError();
       message[localName] = json.map(read);
     };
   }

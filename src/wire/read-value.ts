@@ -1,64 +1,120 @@
 import type { ByteSource } from "./byte-source.js";
-import { UnsupportedError } from "./unsupported-error.js";
+import { MalformedError, tooDeep, tooManyInMessage, tooManyValues } from "./decode-error.js";
+import { setOwn } from "./fields.js";
 
-/**
- * Most nested messages that are read here. Fewer than the library reads, so that the library refuses what is too deep.
- */
-const MAX_DEPTH = 300;
+/** Tags of google.protobuf.Value. */
+const NULL = 0x08;
+const NUMBER = 0x11;
+const STRING = 0x1a;
+const BOOL = 0x20;
+const STRUCT = 0x2a;
+const LIST = 0x32;
 
-/** Reads the fields of a google.protobuf.Value up to the offset `end` and returns the JSON value. */
-export function readValue(source: ByteSource, end: number, depth = 0): unknown {
-  if (depth > MAX_DEPTH || source.at >= end) throw new UnsupportedError();
-  const value = readKind(source, depth);
-  // With two values the last one would win; no program writes that.
-  if (source.at !== end) throw new UnsupportedError();
-  return value;
+/** Tags of the first and second field of what has a length: entries of a list or struct, and key and value of one. */
+const FIRST = 0x0a;
+const SECOND = 0x12;
+
+const NOTHING = Symbol("nothing");
+
+/** Reads the fields of a google.protobuf.Value up to `end`, as a JSON value. Throws a MalformedError where it is none. */
+export function readValue(source: ByteSource, end: number): unknown {
+  return new ValueReader(source).value(end, 0);
 }
 
-function readKind(source: ByteSource, depth: number): unknown {
-  switch (source.uint32()) {
-    case 0x08:
-      if (source.uint32() !== 0) throw new UnsupportedError();
-      return null;
-    case 0x11: {
-      const value = source.double();
-      // JSON written by JSON.stringify has no minus zero.
-      if (!Number.isFinite(value) || Object.is(value, -0)) throw new UnsupportedError();
-      return value;
-    }
-    case 0x1a:
-      return source.text();
-    case 0x20:
-      return source.bool();
-    case 0x2a:
-      return readStruct(source, depth);
-    case 0x32: {
-      const list: unknown[] = [];
-      const end = source.end();
-      while (source.at < end) {
-        if (source.uint32() !== 0x0a) throw new UnsupportedError();
-        list.push(readValue(source, source.end(), depth + 2));
+class ValueReader {
+  readonly #source: ByteSource;
+  #left: number;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+    this.#left = source.limits.values;
+  }
+
+  value(end: number, depth: number): unknown {
+    const source = this.#source;
+    if (--this.#left < 0) throw new MalformedError(tooManyValues(source.limits));
+    if (--source.valuesLeft < 0) throw new MalformedError(tooManyInMessage(source.limits));
+    let value: unknown = NOTHING;
+    while (source.at < end) {
+      const tag = source.uint32();
+      const kind = this.#kind(tag, depth);
+      if (kind === NOTHING) source.skip(tag);
+      else {
+        // The last one wins.
+        if (value !== NOTHING) source.isUnusual = true;
+        value = kind;
       }
-      if (source.at !== end) throw new UnsupportedError();
-      return list;
     }
-    default:
-      throw new UnsupportedError();
+    if (source.at !== end) throw new MalformedError("is cut off");
+    if (value === NOTHING) throw new MalformedError("must be a JSON value: no unset value");
+    return value;
   }
-}
 
-function readStruct(source: ByteSource, depth: number): unknown {
-  const struct: Record<string, unknown> = {};
-  const end = source.end();
-  while (source.at < end) {
-    if (source.uint32() !== 0x0a) throw new UnsupportedError();
-    const entryEnd = source.end();
-    if (source.uint32() !== 0x0a) throw new UnsupportedError();
-    const key = source.text();
-    if (key === "__proto__" || source.uint32() !== 0x12) throw new UnsupportedError();
-    struct[key] = readValue(source, source.end(), depth + 3);
-    if (source.at !== entryEnd) throw new UnsupportedError();
+  #kind(tag: number, depth: number): unknown {
+    const source = this.#source;
+    switch (tag) {
+      case NULL:
+        source.uint32();
+        return null;
+      case NUMBER: {
+        const value = source.double();
+        if (!Number.isFinite(value)) throw new MalformedError("must be a JSON value: no NaN, no infinity");
+        // JSON has no minus zero.
+        if (value === 0) source.isUnusual ||= Object.is(value, -0);
+        return value === 0 ? 0 : value;
+      }
+      case STRING:
+        return source.text();
+      case BOOL:
+        return source.bool();
+      case STRUCT:
+        return this.#struct(source.end(), depth + 1);
+      case LIST:
+        return this.#list(source.end(), depth + 1);
+      default:
+        return NOTHING;
+    }
   }
-  if (source.at !== end) throw new UnsupportedError();
-  return struct;
+
+  #list(end: number, depth: number): unknown[] {
+    const source = this.#source;
+    if (depth > source.limits.depth) throw new MalformedError(tooDeep(source.limits));
+    const list: unknown[] = [];
+    while (source.at < end) {
+      const tag = source.uint32();
+      if (tag === FIRST) list.push(this.value(source.end(), depth));
+      else source.skip(tag);
+    }
+    if (source.at !== end) throw new MalformedError("is cut off");
+    return list;
+  }
+
+  #struct(end: number, depth: number): unknown {
+    const source = this.#source;
+    if (depth > source.limits.depth) throw new MalformedError(tooDeep(source.limits));
+    const struct: Record<string, unknown> = {};
+    while (source.at < end) {
+      const tag = source.uint32();
+      if (tag === FIRST) this.#entry(struct, source.end(), depth);
+      else source.skip(tag);
+    }
+    if (source.at !== end) throw new MalformedError("is cut off");
+    return struct;
+  }
+
+  #entry(struct: Record<string, unknown>, end: number, depth: number): void {
+    const source = this.#source;
+    let key = "";
+    let value: unknown = NOTHING;
+    while (source.at < end) {
+      const tag = source.uint32();
+      if (tag === FIRST) key = source.text();
+      else if (tag === SECOND) value = this.value(source.end(), depth);
+      else source.skip(tag);
+    }
+    if (source.at !== end) throw new MalformedError("is cut off");
+    if (value === NOTHING) throw new MalformedError("must be a JSON value: no unset value");
+    if (Object.hasOwn(struct, key)) source.isUnusual = true;
+    setOwn(struct, key, value);
+  }
 }

@@ -177,7 +177,7 @@ describe("reasons that no call of this version reaches", () => {
     ["BACKEND_UNAVAILABLE", "UNAVAILABLE", 250],
   ] as const)("%s goes out as %s", (reason, code, retryAfterMs) => {
     const error = new TaskQueueError(reason, "text", { metadata: { a: "b" }, ...(retryAfterMs && { retryAfterMs }) });
-    expect(toRefusal(toConnectError(error))).toEqual({
+    expect(toRefusal(toConnectError(error, "snake_case"))).toEqual({
       code,
       reason,
       domain: "gotaskq",

@@ -25,6 +25,9 @@ const FAIR_CODES = new Set([
   ...["UNIMPLEMENTED", "DEADLINE_EXCEEDED"],
 ]);
 
+/** What the protocols want INTERNAL said of: a frame is compressed, and nothing says how. */
+const UNKNOWN_COMPRESSION = /^received compressed envelope, /;
+
 const logger = recordingLogger();
 const faults: unknown[] = [];
 const onFault = (error: unknown) => void faults.push(error);
@@ -57,8 +60,8 @@ beforeEach(() => async () => {
 /** Checks what holds for every answer: it came, and reveals nothing internal. */
 function expectClean({ status, body, headers, trailers }: Answer): void {
   expect(status).toBeGreaterThanOrEqual(200);
-  // 501 is what Connect answers for an unknown encoding.
-  if (status !== 501) expect(status).toBeLessThan(500);
+  // What Connect says of an encoding that it does not know, and of a deadline that passed.
+  if (status !== 501 && status !== 504) expect(status).toBeLessThan(500);
   const text = `${body}${JSON.stringify(headers)}${JSON.stringify(trailers)}`;
   for (const trace of ["    at ", "node_modules", ".ts:", ".js:"]) expect(text).not.toContain(trace);
 }
@@ -70,7 +73,8 @@ async function call(protocol: Protocol, method: DescMethod, body: Uint8Array): P
   const answer = await protocol.send(server.url, { path, headers, body });
   expectClean(answer);
   const error = protocol.errorOf(answer);
-  if (error !== undefined) expect(FAIR_CODES, error.message).toContain(codeName(error.code));
+  if (error === undefined || UNKNOWN_COMPRESSION.test(error.rawMessage)) return;
+  expect(FAIR_CODES, error.message).toContain(codeName(error.code));
 }
 
 const fitting = METHODS.flatMap((method) =>

@@ -111,9 +111,9 @@ describe("half a surrogate pair", () => {
   test.each([
     ["queue", `"queue":"${half}"`],
     ["type", `"type":"${half}"`],
-    ["request_id", `"requestId":"${half}"`],
-    ["metadata", `"metadata":{"a":"${half}"}`],
-    ["metadata", `"metadata":{"${half}":"a"}`],
+    ["requestId", `"requestId":"${half}"`],
+    ['metadata["a"]', `"metadata":{"a":"${half}"}`],
+    ['metadata key "\ufffd"', `"metadata":{"${half}":"a"}`],
     ["payload", `"payload":"${half}"`],
     ["payload", `"payload":["\\\\","${half}\\\\"]`],
     ["payload", `"payload":{"${half}":1}`],

@@ -52,18 +52,27 @@ const bad = (field: string, description: unknown = expect.any(String)) => ({
   descriptions: [description],
 });
 
+const TOO_LARGE = {
+  code: "RESOURCE_EXHAUSTED",
+  reason: "MESSAGE_TOO_LARGE",
+  domain: "gotaskq",
+  message: "a message may have at most 4194304 bytes",
+  metadata: { max_bytes: "4194304" },
+};
+
 describe.each(UNARY)("a call over $name", (protocol) => {
   test("whose message cannot be read is refused as a bad request", async () => {
     for (const message of ["{", "\x0a\xff", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]) {
       const seen = await refused(protocol, "JobService/CreateJob", Buffer.from(message, "latin1"));
-      expect(seen).toMatchObject(bad("request"));
-      expect(seen.message).toBe(`request: ${seen.descriptions[0]}`);
+      const field = message === "\x0a\xff" && !protocol.isJson ? "queue" : "request";
+      expect(seen).toMatchObject(bad(field));
+      expect(seen.message).toBe(`${field}: ${seen.descriptions[0]}`);
     }
   });
 
-  test("whose message is larger than 4 MiB is refused as a bad request", async () => {
+  test("whose message is larger than 4 MiB is refused as too large", async () => {
     const seen = await refused(protocol, "JobService/CreateJob", Buffer.alloc(4 * MIB + 1, " "));
-    expect(seen).toMatchObject(bad("request", "must be at most 4194304 bytes"));
+    expect(seen).toMatchObject(TOO_LARGE);
     expect(seen.retryMs).toBeUndefined();
   });
 
@@ -72,15 +81,16 @@ describe.each(UNARY)("a call over $name", (protocol) => {
     const message = protocol.isJson
       ? Buffer.concat([Buffer.from('{"type":"'), text, Buffer.from('"}')])
       : Buffer.concat([Buffer.from([0x12, text.length]), text]);
-    expect(await refused(protocol, "JobService/CreateJob", message)).toMatchObject(bad("request"));
+    const field = protocol.isJson ? "request" : "type";
+    expect(await refused(protocol, "JobService/CreateJob", message)).toMatchObject(bad(field));
   });
 
-  test("whose compressed message is broken or too large is refused as a bad request", async () => {
+  test("whose compressed message is broken is refused as a bad request, and one that is too large as that", async () => {
     const whole = gzipSync(Buffer.alloc(64 * MIB));
     const name = protocol.contentType.startsWith("application/grpc") ? "grpc-encoding" : "content-encoding";
     const frame = (data: Buffer) => (protocol.frame === PROTOCOLS[0]?.frame ? data : envelope(data, 1));
     const send = (data: Buffer) => refusedBody(protocol, "JobService/CreateJob", frame(data), { [name]: "gzip" });
-    expect(await send(whole)).toMatchObject(bad("request", "must be at most 4194304 bytes"));
+    expect(await send(whole)).toMatchObject(TOO_LARGE);
     for (const broken of [Buffer.from("no gzip"), gzipSync("{}").subarray(0, -6)]) {
       expect(await send(broken)).toMatchObject(bad("request"));
     }
@@ -97,18 +107,27 @@ describe.each(STREAMS)("a stream over $name", (protocol) => {
   test("whose message cannot be read is refused as a bad request", async () => {
     for (const message of ["{", "\x0a\xff"]) {
       const seen = await refused(protocol, "JobService/WatchJob", Buffer.from(message, "latin1"));
-      expect(seen).toMatchObject(bad("request"));
+      expect(seen).toMatchObject(bad(message === "{" || protocol.isJson ? "request" : "id"));
     }
   });
 
-  test("whose message is larger than 4 MiB is refused as a bad request", async () => {
+  test("whose message is larger than 4 MiB is refused as too large", async () => {
     const seen = await refused(protocol, "JobService/WatchJob", Buffer.alloc(4 * MIB + 1, " "));
-    expect(seen).toMatchObject(bad("request", "must be at most 4194304 bytes"));
+    expect(seen).toMatchObject(TOO_LARGE);
   });
 
-  test("whose frame is longer than what follows is refused as a bad request", async () => {
-    const body = envelope("{}      ").subarray(0, -1);
-    expect(await refusedBody(protocol, "JobService/WatchJob", body)).toMatchObject(bad("request"));
+  test("whose frame, or its head, is cut off is refused as a bad request, without details", async () => {
+    for (const length of [-1, 3]) {
+      const body = envelope("{}      ").subarray(0, length);
+      const seen = await refusedBody(protocol, "JobService/WatchJob", body);
+      expect(seen).toMatchObject({ code: "INVALID_ARGUMENT", reason: undefined, fields: [] });
+    }
+  });
+
+  test("whose frame is compressed, although nothing says how, is refused as a fault, without details", async () => {
+    const body = envelope(gzipSync("{}"), 1);
+    const seen = await refusedBody(protocol, "JobService/WatchJob", body);
+    expect(seen).toMatchObject({ code: "INTERNAL", reason: undefined, fields: [] });
   });
 
   test("that fails later fails as all others do", async () => {
@@ -126,9 +145,9 @@ describe.each(JSON_UNARY)("a message over $name", (protocol) => {
   test.each([
     ["a field of another type", "JobService/CreateJob", '{"type":5}', "type"],
     ["a number that is none", "JobService/CreateJob", '{"type":"x","priority":"high"}', "priority"],
-    ["a number with a fraction", "JobService/CreateJob", '{"type":"x","maxRetries":1.5}', "max_retries"],
+    ["a number with a fraction", "JobService/CreateJob", '{"type":"x","maxRetries":1.5}', "maxRetries"],
     ["a number too large for its field", "JobService/CreateJob", '{"type":"x","priority":4294967296}', "priority"],
-    ["bytes that are no base64", "JobService/CreateJob", '{"type":"x","payloadBytes":"*"}', "payload_bytes"],
+    ["bytes that are no base64", "JobService/CreateJob", '{"type":"x","payloadBytes":"*"}', "payloadBytes"],
     ["half a surrogate pair in a name", "JobService/CreateJob", '{"type":"\\ud800"}', "type"],
     [
       "half a surrogate pair in the payload",
@@ -139,15 +158,25 @@ describe.each(JSON_UNARY)("a message over $name", (protocol) => {
     ["a number that JSON cannot carry", "JobService/CreateJob", '{"type":"x","payload":1e999}', "payload"],
     ["a field that is unknown", "JobService/CreateJob", '{"type":"x","payloads":1}', "payloads"],
     ["a field that is misspelt", "JobService/CreateJob", '{"type":"x","maxretries":1}', "maxretries"],
-    ["an unknown field further in", "JobService/CreateJob", '{"type":"x","backoff":{"base":"1s"}}', "base"],
-    ["a field given twice", "JobService/CreateJob", '{"type":"x","maxRetries":1,"max_retries":2}', "max_retries"],
-    ["two of which one may be set", "JobService/CreateJob", '{"type":"x","payload":1,"payloadBytes":""}', "request"],
-    ["a duration that is none", "JobService/CreateJob", '{"type":"x","delay":"soon"}', "request"],
-    ["a duration in minutes", "JobService/CreateJob", '{"type":"x","timeout":"5m"}', "request"],
-    ["a time that is none", "JobService/CreateJob", '{"type":"x","runAfter":"tomorrow"}', "request"],
-    ["an unknown status by name", "JobService/ListJobs", '{"statuses":["JOB_STATUS_LOST"]}', "request"],
+    ["an unknown field further in", "JobService/CreateJob", '{"type":"x","backoff":{"base":"1s"}}', "backoff.base"],
+    ["a field given twice", "JobService/CreateJob", '{"type":"x","maxRetries":1,"max_retries":2}', "maxRetries"],
+    [
+      "two of which one may be set",
+      "JobService/CreateJob",
+      '{"type":"x","payload":1,"payloadBytes":""}',
+      "payloadBytes",
+    ],
+    ["a duration that is none", "JobService/CreateJob", '{"type":"x","delay":"soon"}', "delay"],
+    ["a duration in minutes", "JobService/CreateJob", '{"type":"x","timeout":"5m"}', "timeout"],
+    ["a time that is none", "JobService/CreateJob", '{"type":"x","runAfter":"tomorrow"}', "runAfter"],
+    ["an unknown status by name", "JobService/ListJobs", '{"statuses":["JOB_STATUS_LOST"]}', "statuses[0]"],
     ["an unknown status by number", "JobService/ListJobs", '{"statuses":[99]}', "statuses[0]"],
-    ["an unknown ordering by name", "QueueService/CreateQueue", '{"name":"a","settings":{"ordering":"X"}}', "request"],
+    [
+      "an unknown ordering by name",
+      "QueueService/CreateQueue",
+      '{"name":"a","settings":{"ordering":"X"}}',
+      "settings.ordering",
+    ],
     ["a list", "JobService/CreateJob", "[]", "request"],
     ["null", "JobService/CreateJob", "null", "request"],
     ["nothing", "JobService/CreateJob", "", "request"],
@@ -173,13 +202,15 @@ describe.each(BINARY_UNARY)("a message over $name", (protocol) => {
   });
 });
 
-describe("an error that does not fit into a small answer", () => {
+describe("an error about a name of 4,000 characters", () => {
   test.each(UNARY.filter(({ isJson }) => isJson))(
-    "is told in full over $name to a client that takes gzip",
+    "has less than 4 KiB over $name, also to a client that takes gzip",
     async (protocol) => {
       const headers = { "accept-encoding": "gzip", "grpc-accept-encoding": "gzip" };
       const seen = await refused(protocol, "JobService/CreateJob", `{"type":"x","${"long".repeat(1000)}":1}`, headers);
-      expect(seen).toMatchObject(bad("request"));
+      const name = expect.stringMatching(/^(long)+\.\.\.$/);
+      expect(seen).toMatchObject(bad(name as unknown as string));
+      expect(Buffer.byteLength(JSON.stringify(seen))).toBeLessThan(4096);
     },
   );
 });

@@ -97,9 +97,9 @@ describe.each(TRANSPORTS)("$name", (kind) => {
       // when it is answered early, and what it still holds of it counts against its session.
       const { jobs } = server.connect(kind);
       expect(await refusal(jobs.createJob({ type }))).toMatchObject({
-        code: "INVALID_ARGUMENT",
-        reason: "FIELD_INVALID",
-        fields: ["request"],
+        code: "RESOURCE_EXHAUSTED",
+        reason: "MESSAGE_TOO_LARGE",
+        metadata: { max_bytes: "4194304" },
       });
     }
     expect(await finished(clients, await created(clients, { type: "echo" }))).toMatchObject({ deliveries: 1 });

@@ -164,8 +164,9 @@ function sizeOf(body: readonly Uint8Array[]): number {
   return body.reduce((size, part) => size + part.byteLength, 0);
 }
 
-/** Returns the headers except those that contain the time or depend on how the body is split. */
+/** Headers without those that tell the time, how the body is cut up, or proxies not to keep it. */
 function comparable(headers: object): Readonly<Record<string, unknown>> {
   const unequal = new Set(["date", "content-length", "transfer-encoding", "connection", "keep-alive"]);
+  for (const name of ["cache-control", "x-accel-buffering"]) unequal.add(name);
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !unequal.has(name)));
 }

@@ -38,16 +38,20 @@ describe("a payload kept as JSON text", () => {
 
   test("is written as the value that it stands for", () => {
     fc.assert(
-      fc.property(json, (value) => {
-        const given = job(new JsonText(JSON.stringify(value)));
-        const expected = job(fromJson(ValueSchema, value));
-        const hex = Buffer.from(toBinary(CreateJobResponseSchema, expected)).toString("hex");
-        const text = toJsonString(CreateJobResponseSchema, expected, JSON_OPTIONS);
-        expect(binary(CreateJobResponseSchema, given).toString("hex")).toBe(hex);
-        expect(Buffer.from(toBinary(CreateJobResponseSchema, given)).toString("hex")).toBe(hex);
-        expect(jsonEncoderOf(CreateJobResponseSchema)?.(given)).toBe(text);
-        expect(toJsonString(CreateJobResponseSchema, given, JSON_OPTIONS)).toBe(text);
-      }),
+      // The library loses a key "__proto__".
+      fc.property(
+        json.filter((value) => !JSON.stringify(value).includes("__proto__")),
+        (value) => {
+          const given = job(new JsonText(JSON.stringify(value)));
+          const expected = job(fromJson(ValueSchema, value));
+          const hex = Buffer.from(toBinary(CreateJobResponseSchema, expected)).toString("hex");
+          const text = toJsonString(CreateJobResponseSchema, expected, JSON_OPTIONS);
+          expect(binary(CreateJobResponseSchema, given).toString("hex")).toBe(hex);
+          expect(Buffer.from(toBinary(CreateJobResponseSchema, given)).toString("hex")).toBe(hex);
+          expect(jsonEncoderOf(CreateJobResponseSchema)?.(given)).toBe(text);
+          expect(toJsonString(CreateJobResponseSchema, given, JSON_OPTIONS)).toBe(text);
+        },
+      ),
     );
   });
 

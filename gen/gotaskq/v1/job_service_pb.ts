@@ -724,7 +724,8 @@ export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
  * Submits, reads, cancels and watches jobs.
  *
  * Errors carry google.rpc.ErrorInfo with domain "gotaskq" and a constant reason; invalid input also
- * google.rpc.BadRequest with every bad field; UNAVAILABLE and RESOURCE_EXHAUSTED also google.rpc.RetryInfo.
+ * google.rpc.BadRequest with every bad field; UNAVAILABLE and RESOURCE_EXHAUSTED also google.rpc.RetryInfo, but for
+ * MESSAGE_TOO_LARGE: a message that is too large will be so again.
  *
  * @generated from service gotaskq.v1.JobService
  */

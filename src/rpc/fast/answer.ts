@@ -5,59 +5,68 @@ import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@conne
 import { JSON_OPTIONS } from "../wire-options.js";
 import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
-import type { FastCall } from "./fast-call.js";
-import type { Negotiated } from "./fast-method.js";
-import type { EndStream, WireProtocol } from "./wire-protocol.js";
+import type { OpenCall } from "./fast-call.js";
+import { addHeaders, type EndStream } from "./wire-protocol.js";
 
-/** Returns the headers of an answer that is sent in envelopes. */
-export function headOf(protocol: WireProtocol, compression: Negotiated): OutgoingHttpHeaders {
+/** The headers of an answer in envelopes. */
+export function headOf({ protocol, compression, context }: OpenCall): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
+  addHeaders(head, context.givenHeader);
   if (compression !== null) head[protocol.encodingHeader] = compression.name;
   return head;
 }
 
-/** Answers a unary call with its message. Returns a promise only when the answer is compressed. */
-export function answerUnary(call: FastCall, message: Message): Promise<void> | void {
-  const { exchange, protocol, compression, codec } = call;
+/** Answers a unary call with its message, or with an error. */
+export function answerUnary(call: OpenCall, message: Message): Promise<void> | void {
+  const { exchange, protocol, compression, codec, context } = call;
   if (protocol.endStream !== undefined) {
     return answerInEnvelopes(
       call,
       encodeEnvelope(codec.serialize(message, ENVELOPE_BYTES), compression),
-      protocol.endStream(undefined),
+      protocol.endStream(undefined, context.givenTrailer),
     );
   }
-  const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
+  const head = plainHeadOf(call, protocol.contentType);
   if (compression !== null || codec.toText === undefined)
     return answerPlain(call, 200, head, codec.serialize(message, 0));
   if (!exchange.isClosed) exchange.answer(200, head, codec.toText(message));
 }
 
-/** Answers a unary call with an error. Returns a promise only when the answer is compressed. */
-export function answerError(call: FastCall, error: ConnectError): Promise<void> | void {
+/** Answers a unary call with an error. It is small, and goes out as it is. */
+export function answerError(compressed: OpenCall, error: ConnectError): Promise<void> | void {
+  const call = { ...compressed, compression: null };
   const { endStream } = call.protocol;
-  if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error));
-  const head: OutgoingHttpHeaders = { "content-type": contentTypeUnaryJson };
+  if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error, call.context.givenTrailer));
+  const head = plainHeadOf(call, contentTypeUnaryJson);
   error.metadata.forEach((value, key) => {
     head[key] = value;
   });
   return answerPlain(call, codeToHttpStatus(error.code), head, errorToJsonBytes(error, JSON_OPTIONS) as Part);
 }
 
+/** The headers of an answer whose body is the message; what would be trailers is among them. */
+function plainHeadOf({ context }: OpenCall, contentType: string): OutgoingHttpHeaders {
+  const head: OutgoingHttpHeaders = { "content-type": contentType };
+  addHeaders(head, context.givenHeader);
+  addHeaders(head, context.givenTrailer, "trailer-");
+  return head;
+}
+
 type Part = Uint8Array<ArrayBuffer>;
 
 /** Sends the envelopes of an answer: the message, unless the call failed, and the end. */
 function answerInEnvelopes(
-  call: FastCall,
+  call: OpenCall,
   message: Part | Promise<Part> | undefined,
   end: EndStream,
 ): Promise<void> | void {
-  const { exchange, protocol, compression } = call;
+  const { exchange, compression } = call;
   const last = "flags" in end ? toEnvelope(end.flags, end.data, compression) : undefined;
   const trailers = "trailers" in end ? end.trailers : undefined;
   if (message instanceof Promise || last instanceof Promise) {
-    return Promise.all([message, last]).then((parts) => send(exchange, headOf(protocol, compression), parts, trailers));
+    return Promise.all([message, last]).then((parts) => send(exchange, headOf(call), parts, trailers));
   }
-  send(exchange, headOf(protocol, compression), [message, last], trailers);
+  send(exchange, headOf(call), [message, last], trailers);
 }
 
 function send(
@@ -73,7 +82,7 @@ function send(
 
 /** Answers a unary call of Connect, whose body is the bare message or error. */
 function answerPlain(
-  { exchange, protocol, compression }: FastCall,
+  { exchange, protocol, compression }: OpenCall,
   status: number,
   head: OutgoingHttpHeaders,
   body: Part,

@@ -1,15 +1,29 @@
+import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Exchange } from "./exchange.js";
+
+/** Longest delay that Node's timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What a call ends with when its deadline passes. */
+export function deadlineExceeded(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}
 
 /**
  * The context that a method of a service gets. Few methods look at the signal, so it is created on first use, with a
  * timer for the deadline. A call that never looks at it is not ended by its deadline either.
  */
 export class CallContext {
+  /** The method of HTTP: there is no other on the fast path. */
+  readonly requestMethod = "POST";
   readonly #exchange: Exchange;
   readonly #deadline: number | undefined;
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #requestHeader: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
 
   /** `timeoutMs` counts from now; undefined: no deadline. */
   constructor(exchange: Exchange, timeoutMs: number | undefined) {
@@ -27,21 +41,73 @@ export class CallContext {
     return this.#controller.signal;
   }
 
-  /** Calls `over` when the client leaves or the deadline passes. The deadline no longer counts after `done`. */
+  /** What is left until the deadline, ms; undefined when there is none. */
+  timeoutMs(): number | undefined {
+    return this.#deadline === undefined ? undefined : Math.round(this.#deadline - performance.now());
+  }
+
+  get requestHeader(): Headers {
+    this.#requestHeader ??= toHeaders(this.#exchange.headers);
+    return this.#requestHeader;
+  }
+
+  /** Goes out with the headers of the answer; they are sent with its first message. */
+  get responseHeader(): Headers {
+    this.#responseHeader ??= new Headers();
+    return this.#responseHeader;
+  }
+
+  /** Goes out after the answer, with an error too. */
+  get responseTrailer(): Headers {
+    this.#responseTrailer ??= new Headers();
+    return this.#responseTrailer;
+  }
+
+  /** The headers of the answer that the method has set; few do. */
+  get givenHeader(): Headers | undefined {
+    return this.#responseHeader;
+  }
+
+  /** The trailers that the method has set. */
+  get givenTrailer(): Headers | undefined {
+    return this.#responseTrailer;
+  }
+
+  /** Calls `over` once, when the client leaves or the deadline passes; not after `done`. */
   whenOver(over: (reason: ConnectError) => void): void {
     this.#exchange.onClose(() => {
       clearTimeout(this.#timer);
       over(new ConnectError("the client left", Code.Canceled));
     });
     if (this.#deadline === undefined) return;
-    const expire = () => over(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-    const leftMs = this.#deadline - performance.now();
+    const expire = () => over(deadlineExceeded());
+    this.#arm(this.#deadline, expire);
+  }
+
+  /** Whether the deadline has passed. */
+  get isLate(): boolean {
+    return this.#deadline !== undefined && this.#deadline <= performance.now();
+  }
+
+  #arm(deadline: number, expire: () => void): void {
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0) expire();
-    else this.#timer = setTimeout(expire, leftMs);
+    // A deadline may be further away than a timer of Node can be.
+    else this.#timer = setTimeout(() => this.#arm(deadline, expire), Math.min(leftMs, MAX_TIMER_MS));
   }
 
   /** Ends the call: stops the timer of the deadline. */
   done(): void {
     clearTimeout(this.#timer);
   }
+}
+
+function toHeaders(given: IncomingHttpHeaders): Headers {
+  const headers = new Headers();
+  for (const [name, value = []] of Object.entries(given)) {
+    // Those of HTTP/2 itself are no headers.
+    if (name.startsWith(":")) continue;
+    for (const one of [value].flat()) headers.append(name, one);
+  }
+  return headers;
 }

@@ -1,5 +1,7 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { compressedFlag, encodeEnvelope as copyIntoEnvelope } from "@connectrpc/connect/protocol";
-import type { Negotiated } from "./fast-method.js";
+import { messageTooLarge } from "../../model/errors.js";
+import type { FastMethod, Negotiated } from "./fast-method.js";
 
 /** Length of an envelope's header, bytes: one of flags, four of length. */
 export const ENVELOPE_BYTES = 5;
@@ -45,15 +47,36 @@ export function encodeEnvelope(
   return bytes;
 }
 
-/**
- * Returns the message of a body that is exactly one envelope with no flag but that of compression; otherwise undefined.
- */
+/** The one message of a body of envelopes. Throws when there is none, or more, or it says that it is too large. */
 export function fromEnvelope(
   bytes: Uint8Array,
-): { readonly isCompressed: boolean; readonly data: Uint8Array } | undefined {
+  { isStream, readMaxBytes }: Pick<FastMethod, "isStream" | "readMaxBytes">,
+): { readonly isCompressed: boolean; readonly data: Uint8Array } {
+  const method = isStream ? "server-streaming method" : "unary method";
+  if (bytes.byteLength === 0) {
+    throw new ConnectError(`protocol error: missing input message for ${method}`, Code.Unimplemented);
+  }
+  const end = endOfEnvelope(bytes, 0, readMaxBytes);
   const [flags = 0] = bytes;
-  if (bytes.byteLength < ENVELOPE_BYTES || (flags & ~compressedFlag) !== 0) return undefined;
-  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(1);
-  if (length !== bytes.byteLength - ENVELOPE_BYTES) return undefined;
+  if ((flags & ~compressedFlag) !== 0) {
+    throw new ConnectError(`protocol error: unexpected flags ${flags}`, Code.InvalidArgument);
+  }
+  if (end < bytes.byteLength) {
+    endOfEnvelope(bytes, end, readMaxBytes);
+    throw new ConnectError(`protocol error: received extra input message for ${method}`, Code.Unimplemented);
+  }
   return { isCompressed: flags === compressedFlag, data: bytes.subarray(ENVELOPE_BYTES) };
+}
+
+/** Where the envelope ends that begins at `at`. */
+function endOfEnvelope(bytes: Uint8Array, at: number, maxBytes: number): number {
+  const left = bytes.byteLength - at;
+  if (left < ENVELOPE_BYTES) throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+  const length = new DataView(bytes.buffer, bytes.byteOffset + at, ENVELOPE_BYTES).getUint32(1);
+  if (length > maxBytes) throw messageTooLarge(maxBytes);
+  if (length > left - ENVELOPE_BYTES) {
+    const message = `protocol error: promised ${length} bytes in enveloped message, got ${left - ENVELOPE_BYTES} bytes`;
+    throw new ConnectError(message, Code.InvalidArgument);
+  }
+  return at + ENVELOPE_BYTES + length;
 }

@@ -20,4 +20,6 @@ export interface Exchange {
   onDrain(listener: () => void): void;
   /** Ends an answer that `begin` began, with the trailers that were announced there. */
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void;
+  /** Once the answer is sent, ends what carries the request: its body will never come to an end. */
+  abandon(): void;
 }

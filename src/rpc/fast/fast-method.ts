@@ -1,18 +1,21 @@
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
+import { fieldInvalid, type TaskQueueError } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
-import { isDeeper } from "../../model/text.js";
-import { binaryDecoderOf, readBinary } from "../../wire/binary-decoder.js";
+import { readBinary } from "../../wire/binary-decoder.js";
 import { binaryEncoderOf } from "../../wire/binary-encoder.js";
 import { ByteSink } from "../../wire/byte-sink.js";
-import { jsonDecoderOf, readJson } from "../../wire/json-decoder.js";
+import { DecodeError, type DecodeLimits } from "../../wire/decode-error.js";
+import { readJson } from "../../wire/json-decoder.js";
 import { jsonEncoderOf } from "../../wire/json-encoder.js";
-import { UnsupportedError } from "../../wire/unsupported-error.js";
-import { BINARY_OPTIONS, JSON_OPTIONS } from "../wire-options.js";
+import { isSupported } from "../../wire/supported.js";
+import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "../wire-options.js";
 import type { CallContext } from "./call-context.js";
 
-/** Parses and serializes the messages of one method in one encoding. Both throw what connect throws. */
+/** Bytes and messages of one method in one encoding. */
 export interface Codec {
+  /** Reads a message. FIELD_INVALID for bytes that are none, or exceed a limit; the fields are named. */
   parse(bytes: Uint8Array): Message;
   /**
    * Returns the bytes of a message after `room` free bytes. The message may be the partial one that a service returns.
@@ -29,6 +32,8 @@ export interface FastMethod {
   /** The full name, as in `gotaskq.v1.JobService/GetJob`. */
   readonly name: string;
   readonly isStream: boolean;
+  /** Bytes of a message of a client, decompressed. */
+  readonly readMaxBytes: number;
   readonly binary: Codec;
   readonly json: Codec;
   /** The implementation. Returns a message, a promise of one, or a stream of messages. */
@@ -38,35 +43,49 @@ export interface FastMethod {
 /** How an answer may be compressed; null: not at all. */
 export type Negotiated = Compression | null;
 
-const LIMIT = { readMaxBytes: LIMITS.messageBytes, writeMaxBytes: 0xffffffff };
+/** Bytes of an answer: all that an envelope can hold. */
+const WRITE_MAX_BYTES = 0xffffffff;
 
 /** Shared by all codecs: only one message is written at a time. */
 const sink = new ByteSink();
 
-/**
- * Creates a method from its descriptor and implementation. Undefined for kinds of streaming that are left to connect.
- */
-export function createFastMethod(desc: DescMethod, run: FastMethod["run"]): FastMethod | undefined {
+/** Makes a method of its description and implementation; undefined when its kind is left to connect. */
+export function createFastMethod(
+  desc: DescMethod,
+  run: FastMethod["run"],
+  { readMaxBytes = LIMITS.messageBytes, registry }: WireOptions,
+): FastMethod | undefined {
   if (desc.methodKind !== "unary" && desc.methodKind !== "server_streaming") return undefined;
+  const limits = { readMaxBytes, writeMaxBytes: WRITE_MAX_BYTES };
+  const jsonOptions = { ...JSON_OPTIONS, ...(registry && { registry }) };
+  const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, jsonOptions, limits);
   return {
     name: `${desc.parent.typeName}/${desc.name}`,
     isStream: desc.methodKind === "server_streaming",
-    binary: createCodec(desc, true),
-    json: createCodec(desc, false),
+    readMaxBytes,
+    binary: createCodec(desc, lookup, true),
+    json: createCodec(desc, lookup, false),
     run,
   };
 }
 
-function createCodec(desc: DescMethod, isBinary: boolean): Codec {
-  const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, JSON_OPTIONS, LIMIT);
-  const { parse } = lookup.getI(isBinary);
-  const read = readerOf(desc, isBinary);
+type Lookup = ReturnType<typeof createMethodSerializationLookup>;
+
+/** A codec of ours, and that of the library for what ours leaves to it. */
+function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec {
+  const read = readerOf(desc, lookup, isBinary);
   const { output } = desc;
   const binary = isBinary ? binaryEncoderOf(output) : undefined;
   const json = isBinary ? undefined : jsonEncoderOf(output);
   const { serialize } = lookup.getO(isBinary);
   return {
-    parse: (bytes) => (bytes.byteLength <= LIMITS.messageBytes && readOrdinary(read, bytes)) || parse(bytes),
+    parse(bytes) {
+      try {
+        return read(bytes);
+      } catch (error) {
+        throw badMessage(error);
+      }
+    },
     shared: new WeakMap(),
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
@@ -80,28 +99,27 @@ function createCodec(desc: DescMethod, isBinary: boolean): Codec {
   };
 }
 
-const isTooDeep = (text: string): boolean => isDeeper(text, LIMITS.payloadDepth);
+/** What is over one of these is refused while it is read. */
+const DECODE_LIMITS: DecodeLimits = {
+  depth: LIMITS.payloadDepth,
+  values: LIMITS.payloadValues,
+  messageValues: LIMITS.messageValues,
+  entries: LIMITS.listEntries,
+  mapEntries: LIMITS.batch * LIMITS.metadataEntries,
+};
 
-function readerOf({ input }: DescMethod, isBinary: boolean): (bytes: Uint8Array) => Message {
-  if (isBinary) {
-    const decode = binaryDecoderOf(input);
-    return (bytes) => readBinary(decode, bytes);
-  }
-  const decode = jsonDecoderOf(input);
-  return (bytes) => readJson(decode, bytes, isTooDeep);
+/** Reads messages by a decoder of ours, or by the library's where a message has fields of a kind that ours do not know. */
+function readerOf({ input }: DescMethod, lookup: Lookup, isBinary: boolean): (bytes: Uint8Array) => Message {
+  if (!isSupported(input)) return lookup.getI(isBinary).parse;
+  if (isBinary) return (bytes) => readBinary(input, bytes, DECODE_LIMITS);
+  return (bytes) => readJson(input, bytes, DECODE_LIMITS);
 }
 
-/**
- * Returns the message, or undefined if it must be left to the library because something in the bytes is unusual or
- * wrong.
- */
-function readOrdinary(read: (bytes: Uint8Array) => Message, bytes: Uint8Array): Message | undefined {
-  try {
-    return read(bytes);
-  } catch (error) {
-    if (error instanceof UnsupportedError) return undefined;
-    throw error;
-  }
+/** The error for bytes that are no message. */
+function badMessage(error: unknown): TaskQueueError {
+  if (error instanceof DecodeError) return fieldInvalid(error.fields, error.more);
+  const description = error instanceof ConnectError ? error.rawMessage : String(error);
+  return fieldInvalid([{ field: "request", description: description.toWellFormed() }]);
 }
 
 function textAfter(text: string, room: number): Buffer<ArrayBuffer> {

@@ -1,60 +1,52 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { LIMITS } from "../../model/limits.js";
+import { fieldInvalid, messageTooLarge, TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
 import type { RpcRecorder } from "../rpc-recorder.js";
-import { MAX_TIMEOUT_MS } from "../wire-options.js";
-import { type Body, bytesOf, readBody } from "./body.js";
-import { CallContext } from "./call-context.js";
+import { answerError } from "./answer.js";
+import type { BodyOutcome, BodyReader } from "./body-reader.js";
+import { CallContext, deadlineExceeded } from "./call-context.js";
 import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
-import type { FastMethod } from "./fast-method.js";
+import type { OpenCall } from "./fast-call.js";
+import type { FastMethod, Negotiated } from "./fast-method.js";
 import { runInOwnTick } from "./own-tick.js";
 import { serveStream } from "./stream.js";
 import { serveUnary } from "./unary.js";
-import { WIRE_PROTOCOLS } from "./wire-protocol.js";
+import type { WireProtocol } from "./wire-protocol.js";
 
 const COMPRESSIONS = [compressionGzip];
 
-/** A larger body, in bytes, is left to connect, which refuses it. */
-const MAX_BODY_BYTES = LIMITS.messageBytes + ENVELOPE_BYTES;
+/** Longest deadline that is told from one that is further away, ms. */
+const MAX_TIMEOUT_MS = Number.MAX_SAFE_INTEGER;
 
-/**
- * A body of at least this many bytes is likely to mean much work: it is served in a turn of the event loop of its own.
- */
+/** A message from this size on asks for much, and takes a turn. */
 const LARGE_BYTES = 1 << 14;
-
-/** Takes over a request that the fast path does not serve, with what it has read of the body. */
-export type PassOn = (body: Body) => void;
 
 /** Dependencies of the fast path. */
 export interface FastPathDeps {
   readonly recorder: RpcRecorder;
   readonly logger: Logger;
+  readonly bodies: BodyReader;
+  /** Whether the refusal of a request that cannot be read says so in details; see `WireOptions`. */
+  readonly hasFaultDetails: boolean;
 }
 
 /**
- * Serves what nearly every request is: a POST with a well-known content type and one readable message. The body is read
- * once, and an answer or message is written once. Everything unusual or wrong is passed on to connect unchanged, so
- * that only one place says what is wrong with a request.
- *
- * Returns whether the request was taken. The caller has made sure that it is a POST.
+ * Serves a POST to a unary or server-streaming method: reads the body once, within the limits of `bodies` and of the decoders,
+ * and writes an answer or a message at a time. Every request that comes here is answered here, good or bad.
  */
 export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
-  isHttp2: boolean,
-  { recorder, logger }: FastPathDeps,
-  passOn: PassOn,
-): boolean {
+  protocol: WireProtocol,
+  { recorder, logger, bodies, hasFaultDetails }: FastPathDeps,
+): void {
   const { headers } = exchange;
-  const protocol = WIRE_PROTOCOLS.get(headers["content-type"] ?? "");
-  if (protocol === undefined || !(method.isStream ? protocol.hasStreams : protocol.hasUnary)) return false;
-  if (protocol.needsHttp2 && !isHttp2) return false;
-  if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES)
-    return false;
+  const startedAt = performance.now();
   const timeout = protocol.parseTimeout(headerOf(headers, protocol.timeoutHeader), MAX_TIMEOUT_MS);
   const compression = compressionNegotiate(
     COMPRESSIONS,
@@ -62,48 +54,115 @@ export function serveFastPath(
     headerOf(headers, protocol.acceptHeader),
     protocol.acceptHeader,
   );
-  if (timeout.error !== undefined || compression.error !== undefined) return false;
   const context = new CallContext(exchange, timeout.timeoutMs);
   const codec = protocol.isBinary ? method.binary : method.json;
+  const open: OpenCall = {
+    ...{ exchange, protocol, method, codec, context, recorder },
+    compression: compression.response,
+  };
 
-  const serve = (body: Body, data: Uint8Array) => {
-    let input: Message;
-    try {
-      input = codec.parse(data);
-    } catch {
-      passOn(body);
-      return;
-    }
-    const call = { exchange, protocol, method, codec, input, context, compression: compression.response, recorder };
-    (method.isStream ? serveStream(call) : serveUnary(call)).catch((error) => {
+  /** Answers an error to a request that was not run. */
+  const refuse = (error: unknown): void => {
+    context.done();
+    const answer = recorder.failed(error, method.name, startedAt, protocol.spelling);
+    if (!hasFaultDetails) answer.details.splice(0);
+    settle(answerError(open, answer));
+  };
+
+  /** Follows an answer to its end; undefined when it is written. */
+  const settle = (answered: Promise<void> | void): void => {
+    answered?.catch((error) => {
       logger.warn({ err: error, method: method.name }, "an answer could not be written");
-      // Nothing more will be written: without this the client would wait for ever.
+      // Nothing more will come: without this the client would wait forever.
       exchange.body.destroy();
     });
   };
 
-  const begin = (body: Body) => {
-    if (exchange.isClosed) return;
-    if (!body.isWhole) return passOn(body);
-    let data = bytesOf(body);
-    let isCompressed = compression.request !== null;
-    if (protocol.endStream !== undefined) {
-      const envelope = fromEnvelope(data);
-      if (envelope === undefined || (envelope.isCompressed && !isCompressed)) return passOn(body);
-      ({ data, isCompressed } = envelope);
+  const run = (bytes: Uint8Array): void => {
+    let input: Message;
+    try {
+      input = codec.parse(bytes);
+    } catch (error) {
+      refuse(error);
+      return;
     }
-    if (!isCompressed || compression.request === null) return serve(body, data);
-    compression.request.decompress(data as Uint8Array<ArrayBuffer>, LIMITS.messageBytes).then(
-      (plain) => serve(body, plain),
-      () => passOn(body),
-    );
+    if (context.isLate) {
+      refuse(deadlineExceeded());
+      return;
+    }
+    const call = { ...open, input };
+    settle(method.isStream ? serveStream(call) : serveUnary(call));
   };
 
-  readBody(exchange.body, MAX_BODY_BYTES, (body) => {
-    if (body.size < LARGE_BYTES) begin(body);
-    else runInOwnTick(() => begin(body));
-  });
-  return true;
+  const runPlain = (bytes: Uint8Array): void => {
+    if (exchange.isClosed) return;
+    if (bytes.byteLength > method.readMaxBytes) refuse(messageTooLarge(method.readMaxBytes));
+    else if (bytes.byteLength < LARGE_BYTES) run(bytes);
+    else runInOwnTick(() => run(bytes));
+  };
+
+  const begin = (body: Uint8Array): void => {
+    let data = body;
+    let isCompressed = compression.request !== null;
+    if (protocol.endStream !== undefined) {
+      try {
+        ({ data, isCompressed } = fromEnvelope(body, method));
+      } catch (error) {
+        refuse(error);
+        return;
+      }
+      if (isCompressed && compression.request === null) {
+        refuse(new ConnectError("protocol error: a compressed message, and no encoding that says how", Code.Internal));
+        return;
+      }
+    }
+    if (!isCompressed || data.byteLength === 0) runPlain(data);
+    else decompress(compression.request, data, method.readMaxBytes).then(runPlain, refuse);
+  };
+
+  const finish = (outcome: BodyOutcome): void => {
+    if (exchange.isClosed) return;
+    if (outcome.kind === "WHOLE") {
+      begin(outcome.bytes);
+      return;
+    }
+    // The body will not come to an end, or is not waited for: what carries it must be given up too.
+    if (outcome.kind !== "TOO_LARGE") exchange.abandon();
+    refuse(bodyError(outcome.kind, method.readMaxBytes));
+  };
+
+  if (timeout.error !== undefined || compression.error !== undefined) {
+    exchange.body.resume();
+    refuse(timeout.error === undefined ? compression.error : badDeadline(timeout.error));
+    return;
+  }
+  if (context.isLate) {
+    exchange.body.resume();
+    refuse(deadlineExceeded());
+    return;
+  }
+  bodies.read(exchange.body, method.readMaxBytes + ENVELOPE_BYTES, finish);
+}
+
+function badDeadline({ rawMessage }: ConnectError): TaskQueueError {
+  return fieldInvalid([{ field: "request", description: `has a deadline that is none: ${rawMessage}` }]);
+}
+
+function bodyError(kind: Exclude<BodyOutcome["kind"], "WHOLE">, maxBytes: number): TaskQueueError | ConnectError {
+  if (kind === "TOO_LARGE") return messageTooLarge(maxBytes);
+  if (kind === "LATE") return new ConnectError("the request did not arrive in time", Code.DeadlineExceeded);
+  return new TaskQueueError("TOO_MANY_STREAMS", "this server is receiving too much at a time", { retryAfterMs: 1000 });
+}
+
+async function decompress(compression: Negotiated, data: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  try {
+    return await (compression as NonNullable<Negotiated>).decompress(data as Uint8Array<ArrayBuffer>, maxBytes);
+  } catch (error) {
+    const isTooLarge = error instanceof ConnectError && error.code === Code.ResourceExhausted;
+    throw isTooLarge
+      ? messageTooLarge(maxBytes)
+      : fieldInvalid([{ field: "request", description: "cannot be decompressed" }]);
+  }
 }
 
 function headerOf(headers: IncomingHttpHeaders, name: string): string | null {

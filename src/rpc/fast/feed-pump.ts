@@ -98,8 +98,8 @@ export class FeedPump implements FeedReader {
   #end(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { recorder, method, context } = this.#call;
-    const answer = error === undefined ? undefined : recorder.translate(error, method.name);
+    const { recorder, protocol, method, context } = this.#call;
+    const answer = error === undefined ? undefined : recorder.translate(error, method.name, protocol.spelling);
     this.#feed.close();
     this.#close(answer === undefined ? "ok" : codeToString(answer.code));
     context.done();

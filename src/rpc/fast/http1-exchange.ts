@@ -1,4 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import type { HttpRequest, HttpResponse } from "../http.js";
 import type { Exchange } from "./exchange.js";
 
 /** Whole answers that are still to be written, and their bodies. */
@@ -31,30 +33,43 @@ function writeAll(): void {
   }
 }
 
-/** A call over HTTP/1.1. It cannot carry trailers, so gRPC is not served here. */
+/**
+ * A call over HTTP/1.1; or over HTTP/2, by the interface that resembles node:http, where something in front of the call (CORS,
+ * `Expect`) has set headers of the response.
+ */
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
-  readonly body: IncomingMessage;
+  readonly body: Readable;
   readonly #response: ServerResponse;
+  /** A response over HTTP/2 makes no good use of a write that waits for others. */
+  readonly #isHttp2: boolean;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: HttpRequest, response: HttpResponse) {
     this.headers = request.headers;
     this.body = request;
-    this.#response = response;
+    this.#response = response as ServerResponse;
+    this.#isHttp2 = "stream" in request;
   }
 
   get isClosed(): boolean {
-    return this.#response.closed || this.#response.destroyed;
+    return this.#response.closed || this.#response.destroyed || this.#response.writableEnded;
   }
 
   onClose(listener: () => void): void {
     this.#response.on("close", listener);
   }
 
-  answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array | string): void {
-    headers["content-length"] = Buffer.byteLength(body);
+  answer(
+    status: number,
+    headers: OutgoingHttpHeaders,
+    body: Uint8Array | string,
+    trailers?: OutgoingHttpHeaders,
+  ): void {
+    if (trailers === undefined) headers["content-length"] = Buffer.byteLength(body);
     this.#response.writeHead(status, headers);
-    writeSoon(this.#response, body);
+    if (trailers !== undefined) this.end(Buffer.from(body as Uint8Array), trailers);
+    else if (this.#isHttp2) this.#response.end(body);
+    else writeSoon(this.#response, body);
   }
 
   begin(headers: OutgoingHttpHeaders): void {
@@ -69,7 +84,18 @@ export class Http1Exchange implements Exchange {
     this.#response.on("drain", listener);
   }
 
-  end(last?: Uint8Array): void {
-    this.#response.end(last);
+  end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void {
+    if (trailers !== undefined) {
+      // Without a write the end would come with a content-length, and trailers need chunks.
+      if (last !== undefined && last.byteLength > 0) this.#response.write(last);
+      else this.#response.flushHeaders();
+      this.#response.addTrailers(trailers);
+      this.#response.end();
+    } else this.#response.end(last);
+  }
+
+  abandon(): void {
+    if (this.#isHttp2) this.#response.once("finish", () => this.body.destroy());
+    else this.#response.once("finish", () => this.#response.socket?.destroySoon());
   }
 }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import type { ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Exchange } from "./exchange.js";
 
 /** Options of `respond` for an answer that ends with trailers. */
@@ -78,5 +78,10 @@ export class Http2Exchange implements Exchange {
     if (trailers !== undefined) this.body.on("wantTrailers", senderOf(trailers));
     if (last === undefined) this.body.end();
     else this.body.end(last);
+  }
+
+  abandon(): void {
+    // The client may go on sending; with its answer sent, it is told that nobody listens.
+    this.body.once("finish", () => this.body.close(constants.NGHTTP2_NO_ERROR));
   }
 }

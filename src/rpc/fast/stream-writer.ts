@@ -54,8 +54,8 @@ export class StreamWriter {
 
   /** Ends the stream; `error` undefined: successfully. */
   async end(error: ConnectError | undefined): Promise<void> {
-    const { exchange, protocol, compression } = this.#call;
-    const end = protocol.endStream?.(error);
+    const { exchange, protocol, compression, context } = this.#call;
+    const end = protocol.endStream?.(error, context.givenTrailer);
     if (end === undefined) return;
     const last = "flags" in end ? await toEnvelope(end.flags, end.data, compression) : undefined;
     if (exchange.isClosed) return;
@@ -66,7 +66,11 @@ export class StreamWriter {
   #begin(): void {
     if (this.#isBegun) return;
     this.#isBegun = true;
-    const { exchange, protocol, compression } = this.#call;
-    exchange.begin(headOf(protocol, compression), protocol.needsHttp2);
+    const { exchange, protocol } = this.#call;
+    const head = headOf(this.#call);
+    // For what stands in between: a proxy that gathers or compresses would hold messages back.
+    head["cache-control"] = "no-cache, no-transform";
+    head["x-accel-buffering"] = "no";
+    exchange.begin(head, protocol.hasTrailers);
   }
 }

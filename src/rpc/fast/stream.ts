@@ -9,7 +9,7 @@ import { StreamWriter } from "./stream-writer.js";
 
 /** Serves a server stream. The next message is taken only when the client has room for it. */
 export async function serveStream(call: FastCall): Promise<void> {
-  const { method, input, context, recorder } = call;
+  const { protocol, method, input, context, recorder } = call;
   const writer = new StreamWriter(call);
   let close: CloseStream | undefined;
   try {
@@ -18,7 +18,7 @@ export async function serveStream(call: FastCall): Promise<void> {
     if (messages instanceof MessageFeed) new FeedPump(call, messages, writer, close).start();
     else await writeAll(call, messages, writer, close);
   } catch (thrown) {
-    const error = recorder.translate(thrown, method.name);
+    const error = recorder.translate(thrown, method.name, protocol.spelling);
     close?.(codeToString(error.code));
     context.done();
     await writer.end(error);
@@ -27,7 +27,7 @@ export async function serveStream(call: FastCall): Promise<void> {
 
 /** Writes the messages of a stream that is not a feed, one after the other. */
 async function writeAll(
-  { method, context, recorder }: FastCall,
+  { protocol, method, context, recorder }: FastCall,
   messages: AsyncIterable<Message>,
   writer: StreamWriter,
   close: CloseStream,
@@ -37,7 +37,7 @@ async function writeAll(
   signal.addEventListener("abort", () => close(codeOfAbort(signal.reason)), { once: true });
   let error: ConnectError | undefined;
   try {
-    for await (const message of recorder.messages(messages, method.name, signal, close)) {
+    for await (const message of recorder.messages(messages, method.name, protocol.spelling, signal, close)) {
       const part = await writer.encode(message);
       if (!writer.write(part)) await writer.room();
       if (writer.isClosed) break;

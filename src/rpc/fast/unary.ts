@@ -4,14 +4,14 @@ import { type FastCall, toAnswer } from "./fast-call.js";
 
 /** Runs a unary call and answers it. */
 export async function serveUnary(call: FastCall): Promise<void> {
-  const { method, input, context, recorder } = call;
+  const { protocol, method, input, context, recorder } = call;
   const startedAt = performance.now();
   let output: Message;
   try {
     output = (await method.run(input, context)) as Message;
   } catch (error) {
     context.done();
-    await answerError(call, recorder.failed(error, method.name, startedAt));
+    await answerError(call, recorder.failed(error, method.name, startedAt, protocol.spelling));
     return;
   }
   context.done();

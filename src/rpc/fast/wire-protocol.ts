@@ -14,7 +14,6 @@ import {
   contentTypeProto as contentTypeGrpcProto,
   grpcStatusOk,
   parseTimeout as parseGrpcTimeout,
-  setTrailerStatus,
 } from "@connectrpc/connect/protocol-grpc";
 import {
   contentTypeJson as contentTypeWebJson,
@@ -22,6 +21,8 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
+import type { Spelling } from "../errors.js";
+import { setGrpcStatus } from "../grpc-status.js";
 import { JSON_OPTIONS } from "../wire-options.js";
 
 /** How a call in envelopes ends: with a last envelope or with trailers. */
@@ -29,16 +30,21 @@ export type EndStream =
   | { readonly flags: number; readonly data: Uint8Array<ArrayBuffer> }
   | { readonly trailers: OutgoingHttpHeaders };
 
-/** A protocol in one encoding, as a content type names it. Header names are in lower case, as in Node. */
+/** Makes the end of a call, of its error and of the trailers that its method has set. */
+type MakeEnd = (error: ConnectError | undefined, trailer: Headers | undefined) => EndStream;
+
+/** A protocol in one encoding, as a content type names it. Header names are those of node: lower case. */
 export interface WireProtocol {
   readonly isBinary: boolean;
+  /** How its clients spell the names of fields. */
+  readonly spelling: Spelling;
   readonly hasUnary: boolean;
   readonly hasStreams: boolean;
-  /** Whether it needs trailers, which only HTTP/2 carries here. */
-  readonly needsHttp2: boolean;
-  /** Returns the end of a call whose messages are in envelopes. Undefined when the body is the bare message. */
-  readonly endStream: ((error: ConnectError | undefined) => EndStream) | undefined;
-  /** Content type of the answer. */
+  /** Whether an answer ends with trailers. */
+  readonly hasTrailers: boolean;
+  /** How a call ends, when its messages are in envelopes; undefined when the body is the message. */
+  readonly endStream: MakeEnd | undefined;
+  /** Of the answer. */
   readonly contentType: string;
   readonly timeoutHeader: string;
   readonly encodingHeader: string;
@@ -48,34 +54,47 @@ export interface WireProtocol {
 
 const endStreamSerialization = createEndStreamSerialization(JSON_OPTIONS);
 
-function connectEndStream(error: ConnectError | undefined): EndStream {
-  const data = endStreamSerialization.serialize(
-    error === undefined ? { metadata: new Headers() } : { metadata: new Headers(), error },
-  );
+function connectEndStream(error: ConnectError | undefined, trailer: Headers | undefined): EndStream {
+  const metadata = trailer ?? new Headers();
+  const data = endStreamSerialization.serialize(error === undefined ? { metadata } : { metadata, error });
   return { flags: endStreamFlag, data };
 }
 
-function grpcStatus(error: ConnectError | undefined): Headers {
-  return setTrailerStatus(new Headers({ "grpc-status": grpcStatusOk }), error);
+function grpcStatus(error: ConnectError | undefined, trailer: Headers | undefined): Headers {
+  const status = new Headers(trailer);
+  status.set("grpc-status", grpcStatusOk);
+  return setGrpcStatus(status, error);
 }
 
-function grpcEndStream(error: ConnectError | undefined): EndStream {
-  return { trailers: Object.fromEntries(grpcStatus(error)) };
+function grpcEndStream(error: ConnectError | undefined, trailer: Headers | undefined): EndStream {
+  const trailers: OutgoingHttpHeaders = {};
+  addHeaders(trailers, grpcStatus(error, trailer));
+  return { trailers };
 }
 
-function webEndStream(error: ConnectError | undefined): EndStream {
-  return { flags: trailerFlag, data: trailerSerialize(grpcStatus(error)) };
+function webEndStream(error: ConnectError | undefined, trailer: Headers | undefined): EndStream {
+  return { flags: trailerFlag, data: trailerSerialize(grpcStatus(error, trailer)) };
 }
 
-/** Builds the end of a successful call once: most calls end successfully. */
-function remembered(
-  make: (error: ConnectError | undefined) => EndStream,
-): (error: ConnectError | undefined) => EndStream {
-  const ok = make(undefined);
-  return (error) => (error === undefined ? ok : make(error));
+/** Most calls end well, with no trailers of their own: that end is made once. */
+function remembered(make: MakeEnd): MakeEnd {
+  const ok = make(undefined, undefined);
+  return (error, trailer) => (error === undefined && trailer === undefined ? ok : make(error, trailer));
 }
 
-const CONNECT = { timeoutHeader: "connect-timeout-ms", parseTimeout: parseConnectTimeout, needsHttp2: false };
+/** Adds headers to those of an answer, each name with `prefix` before it. One that comes twice is sent twice. */
+export function addHeaders(target: OutgoingHttpHeaders, headers: Headers | undefined, prefix = ""): void {
+  headers?.forEach((value, name) => {
+    const key = prefix + name;
+    const before = target[key];
+    target[key] = before === undefined ? value : [before, value].flat().map(String);
+  });
+}
+
+const JSON_MESSAGES = { isBinary: false, spelling: "camelCase" } as const;
+const BINARY_MESSAGES = { isBinary: true, spelling: "snake_case" } as const;
+
+const CONNECT = { timeoutHeader: "connect-timeout-ms", parseTimeout: parseConnectTimeout, hasTrailers: false };
 
 const UNARY = {
   ...CONNECT,
@@ -98,7 +117,7 @@ const STREAM = {
 const GRPC = {
   hasUnary: true,
   hasStreams: true,
-  needsHttp2: true,
+  hasTrailers: true,
   endStream: remembered(grpcEndStream),
   timeoutHeader: "grpc-timeout",
   encodingHeader: "grpc-encoding",
@@ -106,21 +125,32 @@ const GRPC = {
   parseTimeout: parseGrpcTimeout,
 };
 
-const WEB = { ...GRPC, needsHttp2: false, endStream: remembered(webEndStream) };
+const WEB = { ...GRPC, hasTrailers: false, endStream: remembered(webEndStream) };
 
-const GRPC_PROTO: WireProtocol = { ...GRPC, isBinary: true, contentType: contentTypeGrpcProto };
-const WEB_PROTO: WireProtocol = { ...WEB, isBinary: true, contentType: contentTypeWebProto };
+const GRPC_PROTO: WireProtocol = { ...GRPC, ...BINARY_MESSAGES, contentType: contentTypeGrpcProto };
+const WEB_PROTO: WireProtocol = { ...WEB, ...BINARY_MESSAGES, contentType: contentTypeWebProto };
 
-/** The protocols by content type, as clients usually write it. A content type in another form is left to connect. */
-export const WIRE_PROTOCOLS: ReadonlyMap<string, WireProtocol> = new Map<string, WireProtocol>([
-  ["application/json", { ...UNARY, isBinary: false, contentType: contentTypeUnaryJson }],
-  ["application/proto", { ...UNARY, isBinary: true, contentType: contentTypeUnaryProto }],
-  ["application/connect+json", { ...STREAM, isBinary: false, contentType: contentTypeStreamJson }],
-  ["application/connect+proto", { ...STREAM, isBinary: true, contentType: contentTypeStreamProto }],
+/** The protocols by the content types as clients write them. */
+const WIRE_PROTOCOLS: ReadonlyMap<string, WireProtocol> = new Map<string, WireProtocol>([
+  ["application/json", { ...UNARY, ...JSON_MESSAGES, contentType: contentTypeUnaryJson }],
+  ["application/proto", { ...UNARY, ...BINARY_MESSAGES, contentType: contentTypeUnaryProto }],
+  ["application/connect+json", { ...STREAM, ...JSON_MESSAGES, contentType: contentTypeStreamJson }],
+  ["application/connect+proto", { ...STREAM, ...BINARY_MESSAGES, contentType: contentTypeStreamProto }],
   ["application/grpc", GRPC_PROTO],
   ["application/grpc+proto", GRPC_PROTO],
-  ["application/grpc+json", { ...GRPC, isBinary: false, contentType: contentTypeGrpcJson }],
+  ["application/grpc+json", { ...GRPC, ...JSON_MESSAGES, contentType: contentTypeGrpcJson }],
   ["application/grpc-web", WEB_PROTO],
   ["application/grpc-web+proto", WEB_PROTO],
-  ["application/grpc-web+json", { ...WEB, isBinary: false, contentType: contentTypeWebJson }],
+  ["application/grpc-web+json", { ...WEB, ...JSON_MESSAGES, contentType: contentTypeWebJson }],
 ]);
+
+/**
+ * The protocol that a content type names, in whatever way it is written: parameters and capitals do not count. Undefined when
+ * it names none that can carry a method of this kind.
+ */
+export function wireProtocolOf(contentType: string | undefined, isStream: boolean): WireProtocol | undefined {
+  if (contentType === undefined) return undefined;
+  const protocol =
+    WIRE_PROTOCOLS.get(contentType) ?? WIRE_PROTOCOLS.get(contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "");
+  return protocol !== undefined && (isStream ? protocol.hasStreams : protocol.hasUnary) ? protocol : undefined;
+}

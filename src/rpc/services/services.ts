@@ -21,9 +21,14 @@ import { createWorkerService } from "./worker-service.js";
 export interface ServiceImplSpec<S extends DescService = DescService> {
   readonly desc: S;
   readonly impl: Partial<ServiceImpl<S>>;
+  /** Bytes of a message that its methods take, where that is less than what all take. */
+  readonly readMaxBytes?: number | undefined;
 }
 
-/** Creates every service of this server. */
+/** Bytes of a request of reflection: a name. */
+const REFLECTION_BYTES = 16 * 1024;
+
+/** Every service of this server. */
 export function createServices(engine: Engine, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
   const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
   const all = [...descs, ServerReflection, ServerReflectionAlpha];
@@ -35,11 +40,12 @@ export function createServices(engine: Engine, health: HealthSource, info: Serve
     spec(WorkerService, createWorkerService(engine)),
     spec(ServerService, createServerService(engine, health, info)),
     spec(Health, createHealthService(health, new Set(all.map(({ typeName }) => typeName)))),
-    spec(ServerReflection, reflection.v1),
-    spec(ServerReflectionAlpha, reflection.v1alpha),
+    { ...spec(ServerReflection, reflection.v1), readMaxBytes: REFLECTION_BYTES },
+    { ...spec(ServerReflectionAlpha, reflection.v1alpha), readMaxBytes: REFLECTION_BYTES },
   ];
 }
 
-function spec<S extends DescService>(desc: S, impl: Partial<ServiceImpl<S>>): ServiceImplSpec {
+/** A service of any kind, with what implements it. */
+export function spec<S extends DescService>(desc: S, impl: Partial<ServiceImpl<S>>): ServiceImplSpec {
   return { desc, impl } as unknown as ServiceImplSpec;
 }

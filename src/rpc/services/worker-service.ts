@@ -31,11 +31,11 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       }
     },
 
-    async leaseJobs(request, { signal }) {
+    async leaseJobs(request, context) {
       const violations = new Violations();
       const leaseMs = toMs(violations, "lease", request.lease);
-      const waitMs = toMs(violations, "wait", request.wait);
-      const leases = await remote.poll({ ...request, leaseMs, waitMs }, signal, violations);
+      const waitMs = beforeDeadline(toMs(violations, "wait", request.wait), context.timeoutMs());
+      const leases = await remote.poll({ ...request, leaseMs, waitMs }, context.signal, violations);
       return { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
     },
 
@@ -89,6 +89,15 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       return { $typeName: ReleaseJobsResponseSchema.typeName, outcomes: fromSettlements(refs, settlements) };
     },
   };
+}
+
+/** Time for an answer to reach its client before the deadline of the call, ms. */
+const ANSWER_MS = 100;
+
+/** A poll that finds nothing is answered so before its deadline passes: that would be an error. */
+function beforeDeadline(waitMs: number | undefined, timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs === undefined || waitMs === undefined || waitMs > LIMITS.waitMs) return waitMs;
+  return Math.max(0, Math.min(waitMs, timeoutMs - ANSWER_MS));
 }
 
 function fromStreamEvent(event: WorkerStreamEvent): StreamJobsResponse {

@@ -59,9 +59,8 @@ describe.each(TRANSPORTS)("WorkerService over $name", (kind) => {
       { ...refOf(first), extension: durationFromMs(60_000), progress: { percent: 50, message: "half" } },
     ];
     const extended = await clients.workers.extendLeases({ extensions });
-    expect(extended.outcomes).toMatchObject([
-      { jobId: ids[0], result: ExtendResult.OK, leaseExpiresIn: { seconds: 60n } },
-    ]);
+    expect(extended.outcomes).toMatchObject([{ jobId: ids[0], result: ExtendResult.OK }]);
+    expect(durationMs(present(extended.outcomes[0]?.leaseExpiresIn))).toBeGreaterThan(50_000);
     const completions = [
       { ...refOf(first), resultKind: { case: "result" as const, value: payload({ ok: true }).value } },
     ];
@@ -154,25 +153,25 @@ describe.each(TRANSPORTS)("WorkerService over $name", (kind) => {
 
   test("refuses bad input with every bad field by its name", async () => {
     const { workers } = clients;
+    const isJson = kind.name.includes("JSON");
+    /** Names of fields as this client spells them. */
+    const spelt = (...names: string[]) =>
+      isJson ? names.map((name) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())) : names;
     expect(await refusal(workers.leaseJobs({ worker: "", maxJobs: -1, wait: durationFromMs(61_000) }))).toMatchObject({
       code: "INVALID_ARGUMENT",
       reason: "FIELD_INVALID",
-      fields: ["max_jobs", "wait", "worker", "types"],
+      fields: spelt("max_jobs", "wait", "worker", "types"),
     });
     const stream = reading(workers.streamJobs({ ...WORKER, maxInFlight: 1001, lease: durationFromMs(1) }));
-    expect(await refusal(stream.rest())).toMatchObject({ fields: ["max_in_flight", "lease"] });
+    expect(await refusal(stream.rest())).toMatchObject({ fields: spelt("max_in_flight", "lease") });
     expect(await refusal(reading(workers.streamJobs({ ...WORKER, queues: ["nowhere"] })).rest())).toMatchObject({
       code: "NOT_FOUND",
       reason: "QUEUE_NOT_FOUND",
       metadata: { queue: "nowhere" },
     });
     const failures = [{ jobId: "1", leaseToken: "t", retryKind: { case: "retry" as const, value: 9 as Retry } }, {}];
-    const unknownEnum = kind.name.includes("JSON") ? undefined : "failures[0].retry";
-    const fields = [unknownEnum, "failures[1].job_id", "failures[1].lease_token"].filter(
-      (field) => field !== undefined,
-    );
-    const sent =
-      unknownEnum === undefined ? failures.map(({ jobId, leaseToken }) => ({ jobId, leaseToken })) : failures;
+    const fields = spelt(...(isJson ? [] : ["failures[0].retry"]), "failures[1].job_id", "failures[1].lease_token");
+    const sent = isJson ? failures.map(({ jobId, leaseToken }) => ({ jobId, leaseToken })) : failures;
     expect(await refusal(workers.failJobs({ failures: sent }))).toMatchObject({ fields });
     const value = payload("x".repeat(1024 * 1024)).value;
     const completions = [{ jobId: "1", leaseToken: "t", resultKind: { case: "result" as const, value } }];

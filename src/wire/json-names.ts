@@ -1,0 +1,105 @@
+import { pathWithin } from "./decode-error.js";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+
+/** Names of one object up to which a list is faster to search than a set. */
+const FEW_NAMES = 8;
+
+/** An object or array that is being read. */
+interface Open {
+  /** Names read so far; undefined in an array. */
+  names: string[] | undefined;
+  /** The same as a set, once there are many. */
+  set: Set<string> | undefined;
+  /** The name that was read last, or the index in an array. */
+  at: string | number;
+}
+
+/** A name that stands twice in one object. */
+export interface RepeatedName {
+  readonly name: string;
+  /** Path of the object, as in `requests[3].payload`; "" is the outermost one. */
+  readonly path: string;
+}
+
+/**
+ * Finds the first name that stands twice in one object of a JSON text, which is known to be valid; undefined when there is
+ * none. Looks at each character once. JSON.parse would keep the last of such values and drop the others without a word.
+ */
+export function findRepeatedName(text: string): RepeatedName | undefined {
+  const outer: Open[] = [];
+  let open: Open | undefined;
+  let start = -1;
+  let end = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      start = at;
+      at = endOfText(text, at);
+      end = at;
+    } else if (code === COLON && open !== undefined) {
+      open.at = nameOf(text, start, end);
+      if (isKnown(open, open.at)) return { name: open.at, path: pathOf(outer) };
+    } else if (code === COMMA) {
+      if (typeof open?.at === "number") open.at++;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (open !== undefined) outer.push(open);
+      open = code === OPEN_BRACE ? { names: [], set: undefined, at: "" } : { names: undefined, set: undefined, at: 0 };
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) open = outer.pop();
+  }
+  return undefined;
+}
+
+function pathOf(outer: readonly Open[]): string {
+  let path = "";
+  for (const { at } of outer) path = pathWithin(path, typeof at === "number" ? `[${at}]` : at);
+  return path;
+}
+
+function endOfText(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) return at;
+  }
+  return text.length;
+}
+
+function nameOf(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end);
+  return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+}
+
+/** Whether the object has the name already; remembers it. */
+function isKnown(open: Open, name: string): boolean {
+  const { names } = open;
+  if (names === undefined) return false;
+  if (open.set === undefined && names.length < FEW_NAMES) {
+    if (names.includes(name)) return true;
+    names.push(name);
+    return false;
+  }
+  open.set ??= new Set(names);
+  if (open.set.has(name)) return true;
+  open.set.add(name);
+  return false;
+}
+
+/** How many values a JSON text in UTF-8 has at the most: one for each comma and each array or object outside of texts. */
+export function countJsonValues(bytes: Uint8Array): number {
+  let count = 1;
+  for (let at = 0; at < bytes.length; at++) {
+    const code = bytes[at];
+    if (code === QUOTE) {
+      for (at++; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
+    } else if (code === COMMA || code === OPEN_BRACE || code === OPEN_BRACKET) count++;
+  }
+  return count;
+}
