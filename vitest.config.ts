@@ -40,6 +40,8 @@ export default defineConfig({
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
+      // Connect's own suite; `npm test` leaves it out.
+      project("conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],
