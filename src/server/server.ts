@@ -76,6 +76,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     observer: metrics,
     logger,
     maxStreams: config.maxStreams,
+    requestTimeoutMs: config.requestTimeoutMs,
     isFastPathOn: deps.isFastPathOn,
     health,
     info: {

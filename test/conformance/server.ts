@@ -36,7 +36,7 @@ const handler = createServiceHandler([createConformanceService(types)], {
 setTimeout(() => process.exit(1), LIFE_MS).unref();
 process.on("SIGTERM", () => process.exit());
 const host = "127.0.0.1";
-const { port } = await createListener(handler).listen(0, host);
+const { port } = await createListener(handler, { requestTimeoutMs: 30_000 }).listen(0, host);
 const responseType = messageOf(types, "ServerCompatResponse");
 writeMessage(toBinary(responseType, create(responseType, { host, port })));
 

@@ -43,7 +43,7 @@ describe.each([
       readMaxBytes: LIMIT,
       otherwise: (_request, response) => void response.end(),
     });
-    listener = createListener(handler);
+    listener = createListener(handler, { requestTimeoutMs: 30_000 });
     const { port } = await listener.listen(0, "127.0.0.1");
     url = `http://127.0.0.1:${port}`;
   });

@@ -38,6 +38,7 @@ function describe({ queue, type, errorContains }: DeadFilter): string {
  * how many jobs it shows: more may match, those that were not read and those whose error contains that of the group.
  */
 export async function actOnMatching(action: DeadAction, filter: DeadFilter, shown?: number): Promise<boolean> {
+  const all = !Object.values(filter).some(Boolean);
   const call = (request: { readonly dryRun?: boolean; readonly max?: number }) =>
     action === "replay"
       ? api.dlq.replayDeadJobs({ filter, all, ...request })
