@@ -68,11 +68,20 @@ const NOT_YET: Readonly<Record<string, string>> = {
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
 
-  function read<T>(name: string, fallback: T, parse: (text: string) => T | undefined, wanted: string): T {
+  /** `wanted` is what the value must be, or says of a text what is wrong with it. */
+  function read<T>(
+    name: string,
+    fallback: T,
+    parse: (text: string) => T | undefined,
+    wanted: string | ((text: string) => string),
+  ): T {
     const text = env[name]?.trim();
     if (!text) return fallback;
     const value = parse(text);
-    if (value === undefined) problems.push(`${name}: must be ${wanted}, got "${hidePassword(text)}"`);
+    if (value === undefined) {
+      const problem = typeof wanted === "string" ? `must be ${wanted}` : wanted(text);
+      problems.push(`${name}: ${problem}, got "${hidePassword(text)}"`);
+    }
     return value ?? fallback;
   }
   const integer = (name: string, fallback: number, min: number, max: number) =>
@@ -96,12 +105,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     read(name, fallback, (text) => values.find((value) => value === text), `one of ${values.join(", ")}`);
 
   const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
-  const url = env.REDIS_URL?.trim() ?? "";
-  if (url && parseRedisUrl(url) === undefined) {
-    problems.push(`REDIS_URL: ${whyNotRead(url)}, got "${hidePassword(url)}"`);
-  }
+  const url = read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), whyNotRead);
   const prefix = read("REDIS_PREFIX", "gotaskq", parsePrefix, "1 to 64 letters, digits, and any of . _ : -");
-  if (useRedis && !url) problems.push("REDIS_URL: is required with USE_REDIS");
+  if (useRedis && !env.REDIS_URL?.trim()) problems.push("REDIS_URL: is required with USE_REDIS");
   for (const [name, what] of Object.entries(NOT_YET)) {
     if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
   }
