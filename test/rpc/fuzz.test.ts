@@ -26,7 +26,7 @@ const FAIR_CODES = new Set([
 ]);
 
 /** What the protocols want INTERNAL said of: a frame is compressed, and nothing says how. */
-const UNKNOWN_COMPRESSION = /^received compressed envelope, /;
+const UNKNOWN_COMPRESSION = /^received compressed envelope, |a compressed message, and no encoding that says how$/;
 
 const logger = recordingLogger();
 const faults: unknown[] = [];
