@@ -48,7 +48,7 @@ export type Job = Message<"gotaskq.v1.Job"> & {
    */
   payloadKind: {
     /**
-     * Any JSON value.
+     * Any JSON value. Its numbers are doubles: of an integer beyond 2^53 the last digits are lost.
      *
      * @generated from field: google.protobuf.Value payload = 4;
      */
@@ -128,7 +128,7 @@ export type Job = Message<"gotaskq.v1.Job"> & {
    */
   resultKind: {
     /**
-     * Any JSON value.
+     * Any JSON value. Its numbers are doubles: of an integer beyond 2^53 the last digits are lost.
      *
      * @generated from field: google.protobuf.Value result = 14;
      */

@@ -425,7 +425,8 @@ export type JobCompletion = Message<"gotaskq.v1.JobCompletion"> & {
    */
   resultKind: {
     /**
-     * Any JSON value, nested up to 32 deep.
+     * Any JSON value, nested up to 32 deep, with up to 100,000 values in it. Its numbers are doubles: of an integer beyond
+     * 2^53 the last digits are lost without an error; send it as a string.
      *
      * @generated from field: google.protobuf.Value result = 3;
      */
