@@ -3,7 +3,12 @@ import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
-const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5000 };
+export interface PingTimes {
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+const PING: PingTimes = { pingIntervalMs: 10_000, pingTimeoutMs: 5000 };
 
 /** Deepest nesting of messages read: more than a payload of the server can have. */
 const BINARY = { recursionLimit: 1000 };
@@ -41,6 +46,9 @@ class SessionManager extends Http2SessionManager {
   #watch(session: Http2Session): Set<ClientHttp2Stream> {
     const streams = new Set<ClientHttp2Stream>();
     this.#open.set(session, streams);
+    // The manager stops listening when a call finds the session broken. Node may tell its error only after that, and an
+    // error that nobody listens to would end the process. The calls fail by their streams.
+    session.on("error", () => {});
     // Comes before the session breaks off its streams. Without an error it does not, and Node tells refused ones.
     session.on("goaway", (code, lastId) => {
       if (code === constants.NGHTTP2_NO_ERROR) return;
@@ -57,9 +65,9 @@ export interface NodeTransport {
   close(): void;
 }
 
-/** Creates a transport to the server at this URL, `http://` or `https://`. */
-export function createNodeTransport(url: string): NodeTransport {
-  const sessionManager = new SessionManager(url, PING);
+/** Creates a transport to the server at this URL, `http://` or `https://`. Tests ping more often. */
+export function createNodeTransport(url: string, ping = PING): NodeTransport {
+  const sessionManager = new SessionManager(url, ping);
   return {
     transport: createConnectTransport({
       baseUrl: url,

@@ -17,7 +17,7 @@ export interface WorkerServers {
 
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
 export function createWorkerServers(urls: readonly string[]): WorkerServers {
-  const transports = urls.map(createNodeTransport);
+  const transports = urls.map((url) => createNodeTransport(url));
   const rpcs = transports.map(({ transport }) => createClient(WorkerService, transport));
   const [first] = rpcs;
   if (first === undefined) throw new TypeError("url: there must be at least one");
