@@ -10,8 +10,8 @@ import { decodeStrictly } from "./strict-json-decoder.js";
 import { UnsupportedError } from "./unsupported-error.js";
 
 /**
- * Converts parsed JSON to a message of one type. Throws `UnsupportedError` for everything that must be left to the
- * library.
+ * Converts parsed JSON to a message of one type. Throws `UnsupportedError` for everything that must be left to
+ * `decodeStrictly`.
  */
 export type JsonDecoder = (json: unknown) => Message;
 
