@@ -82,7 +82,72 @@ describe("waiting jobs", () => {
   });
 });
 
+describe("the ready types of a queue", () => {
+  /** Creates a queue with one ready job of each of so many types: `<name>-00`, `<name>-01` and so on. */
+  async function withTypes(name: string, count: number): Promise<readonly string[]> {
+    await newQueue(server, name);
+    const types = Array.from({ length: count }, (_, at) => `${name}-${String(at).padStart(2, "0")}`);
+    await server.jobs.batchCreateJobs({ requests: types.map((type) => ({ queue: name, type })) });
+    return types;
+  }
+
+  test("are all looked at, however many jobs of another type wait before them", async () => {
+    const name = await newQueue(server, "backlog");
+    await server.queues.pauseQueue({ name });
+    await created(server, { queue: name, type: "behind-them" });
+    await server.jobs.batchCreateJobs({ requests: Array.from({ length: 200 }, () => ({ queue: name, type: "echo" })) });
+    const page = await openConsole(server.url, "/queues");
+    await page.getByRole("row", { name }).getByText("No worker takes type behind-them from this queue.").waitFor();
+  });
+
+  test("are said not to be all where the server names no more, even if these are taken", async () => {
+    const name = "many-types";
+    const types = await withTypes(name, 21);
+    const page = await openConsole(server.url, "/queues");
+    const cell = page.getByRole("row", { name });
+    const isCut = "Only the first 20 types of its ready jobs were looked at.";
+    const first =
+      "No worker takes types many-types-00, many-types-01, many-types-02 and 17 more types from this queue.";
+    await cell.getByText(`${first} ${isCut}`).waitFor();
+    await server.queues.pauseQueue({ name });
+    await server.workers.leaseJobs({ worker: "takes-many", queues: [name], types: types.slice(0, 20) });
+    await cell.getByText(isCut, { exact: true }).waitFor();
+  });
+
+  test("are not said to be cut where they are not", async () => {
+    const name = "few-types";
+    await withTypes(name, 2);
+    const page = await openConsole(server.url, "/queues");
+    const sentence = "No worker takes types few-types-00, few-types-01 from this queue.";
+    await page.getByRole("row", { name }).getByText(sentence, { exact: true }).waitFor();
+  });
+});
+
 describe("workers", () => {
+  test("are read page by page, and those beyond the first 2,000 said not to be read", async () => {
+    const mine = await startTestServer({ NUM_WORKERS: "0" });
+    const poll = (from: number, to: number) =>
+      Promise.all(
+        Array.from({ length: to - from }, (_, at) =>
+          mine.workers.leaseJobs({ worker: `poller-${from + at}`, types: [`type-${from + at}`] }),
+        ),
+      );
+    await poll(0, 2000);
+    const id = await created(mine, { type: "nobody-takes-it" });
+    const page = await openConsole(mine.url, "/workers");
+    await page.getByText("poller-1999", { exact: true }).waitFor();
+    expect(await page.getByText("were read").count()).toBe(0);
+    await poll(2000, 2001);
+    await page.getByText("Only the first 2,000 workers were read; there are more.").waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(2000);
+    await page.goto(`${mine.url}/#/`);
+    await page.getByText("0 of 2,000").waitFor();
+    await page.getByText("busy, the first 2,000").waitFor();
+    await page.goto(`${mine.url}/#/jobs/${id}`);
+    const sentence = "None of the first 2,000 workers takes type nobody-takes-it from this queue.";
+    await page.getByText(sentence).waitFor();
+  });
+
   test("are those of this server where others may share its store, and simply workers where none can", async () => {
     const id = await created(server, { type: "known-elsewhere" });
     const shared = await openShared("/workers");

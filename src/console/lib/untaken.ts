@@ -1,42 +1,73 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { Worker } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import { LIMITS } from "../../model/limits.js";
 import { api } from "./api.js";
-import { countOf } from "./format.js";
+import { count, countOf } from "./format.js";
 import { queues } from "./queues.js";
 import { isShared } from "./server-info.js";
 import { useLoaded } from "./use-loaded.js";
-import { listWorkers } from "./workers.js";
+import { listWorkers, type Workers } from "./workers.js";
 
 /** How often it is looked whether waiting jobs have a worker, ms. */
 const EVERY_MS = 5000;
 
-/** Queues looked at, those first whose oldest job waits longest, and the newest waiting jobs of each: a sample. */
-const MAX_QUEUES = 8;
-const SAMPLE = 20;
-
 /** Types that a sentence names. */
 const MAX_NAMED = 3;
 
-function takes({ queues: served, types }: Worker, queue: string, type: string): boolean {
-  return (served.length === 0 || served.includes(queue)) && types.includes(type);
+/** What is known of the types that wait in a queue. */
+export interface Untaken {
+  /** Says which of them no worker takes, and what was not looked at. */
+  readonly text: string;
+  /** Whether there is one that no worker takes; otherwise the text only says what was not looked at. */
+  readonly hasUntaken: boolean;
 }
 
-/** Says which of these types no worker takes, by the name of their queue. Queues where each is taken are left out. */
-async function sentencesOf(
-  waiting: ReadonlyMap<string, ReadonlySet<string>>,
+/** The types of the ready jobs of each queue that has some, as far as the server names them. */
+function readyTypes(): ReadonlyMap<string, readonly string[]> {
+  const found = (queues.peek() ?? []).map(({ name, stats }) => [name, stats?.readyTypes ?? []] as const);
+  return new Map(found.filter(([, types]) => types.length > 0));
+}
+
+/** Tells whether any of these workers takes jobs of a type from a queue. */
+function takersAmong({ list }: Workers): (queue: string, type: string) => boolean {
+  const taken = new Set<string>();
+  for (const { queues: served, types } of list) {
+    for (const type of types) {
+      if (served.length === 0) taken.add(JSON.stringify([type]));
+      for (const queue of served) taken.add(JSON.stringify([type, queue]));
+    }
+  }
+  return (queue, type) => taken.has(JSON.stringify([type])) || taken.has(JSON.stringify([type, queue]));
+}
+
+/** Says what is to be said of types that wait, by the name of their queue. Queues where each is taken are left out. */
+async function findUntaken(
+  waiting: ReadonlyMap<string, readonly string[]>,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  if (waiting.size === 0) return new Map();
+): Promise<ReadonlyMap<string, Untaken>> {
+  const found = new Map<string, Untaken>();
+  if (waiting.size === 0) return found;
+  // Read after the types: a worker that came for them is among those that are read.
   const workers = await listWorkers(signal);
-  const untaken = [...waiting]
-    .map(([queue, types]) => [queue, [...types].filter((type) => !workers.some((each) => takes(each, queue, type)))])
-    .filter((entry): entry is [string, string[]] => (entry[1] ?? "").length > 0);
-  if (untaken.length === 0) return new Map();
-  // Workers of other servers on the same store may take them.
+  const isTaken = takersAmong(workers);
+  let nobody: string | undefined;
+  for (const [queue, types] of waiting) {
+    const untaken = types.filter((type) => !isTaken(queue, type));
+    const parts: string[] = [];
+    if (untaken.length > 0) {
+      nobody ??= await nobodyOf(workers, signal);
+      parts.push(`${nobody} takes ${name(untaken)} from this queue.`);
+    }
+    if (types.length >= LIMITS.readyTypes) {
+      parts.push(`Only the first ${LIMITS.readyTypes} types of its ready jobs were looked at.`);
+    }
+    if (parts.length > 0) found.set(queue, { text: parts.join(" "), hasUntaken: untaken.length > 0 });
+  }
+  return found;
+}
+
+/** "No worker", with what is not known: workers that were not read, and those of other servers on the same store. */
+async function nobodyOf({ list, hasMore }: Workers, signal: AbortSignal): Promise<string> {
   const known = isShared(await api.server.getServerInfo({}, { signal })) ? " known to this server" : "";
-  return new Map(untaken.map(([queue, types]) => [queue, `No worker${known} takes ${name(types)} from this queue.`]));
+  return hasMore ? `None of the first ${count(list.length)} workers${known}` : `No worker${known}`;
 }
 
 /** "type a", "types a, b, c and 2 more types". */
@@ -46,34 +77,14 @@ function name(types: readonly string[]): string {
   return `type${types.length === 1 ? "" : "s"} ${named}${more > 0 ? ` and ${countOf(more, "more type")}` : ""}`;
 }
 
-function readyAge({ stats }: Queue): number {
-  return stats?.oldestReadyAge === undefined ? 0 : durationMs(stats.oldestReadyAge);
-}
-
-/** The types of some jobs that wait in queues with ready jobs. */
-async function sampleTypes(signal: AbortSignal): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  const looked = (queues.peek() ?? [])
-    .filter(({ stats }) => stats !== undefined && stats.ready > 0)
-    .sort((a, b) => readyAge(b) - readyAge(a))
-    .slice(0, MAX_QUEUES);
-  const found = new Map<string, ReadonlySet<string>>();
-  for (const { name: queue } of looked) {
-    const request = { queue, statuses: [JobStatus.PENDING], pageSize: SAMPLE };
-    const { jobs } = await api.jobs.listJobs(request, { signal });
-    found.set(queue, new Set(jobs.map(({ type }) => type)));
-  }
-  return found;
-}
-
-/** What nobody takes of the watched queues, as a sentence by queue: as far as a sample of their waiting jobs tells. */
-export function useUntaken(): ReadonlyMap<string, string> {
+/** What nobody takes of the watched queues, by queue. */
+export function useUntaken(): ReadonlyMap<string, Untaken> {
   const key = queues.value === undefined ? "unknown" : "known";
-  const read = async (signal: AbortSignal) => sentencesOf(await sampleTypes(signal), signal);
-  return useLoaded(read, key, EVERY_MS).value ?? new Map();
+  return useLoaded((signal) => findUntaken(readyTypes(), signal), key, EVERY_MS).value ?? new Map();
 }
 
 /** Says that nobody takes jobs of this type from this queue; undefined: somebody does, or it is not known. */
-export function useUntakenType(queue: string, type: string): string | undefined {
-  const read = (signal: AbortSignal) => sentencesOf(new Map([[queue, new Set([type])]]), signal);
+export function useUntakenType(queue: string, type: string): Untaken | undefined {
+  const read = (signal: AbortSignal) => findUntaken(new Map([[queue, [type]]]), signal);
   return useLoaded(read, JSON.stringify([queue, type]), EVERY_MS).value?.get(queue);
 }

@@ -100,7 +100,7 @@ export function CreateJobPage() {
   const names = useQueueNames(draft.queue);
   const workers = useLoaded(listWorkers, "types", WORKERS_MS);
   usePolledLink(workers, WORKERS_MS);
-  const types = [...new Set((workers.value ?? []).flatMap((worker) => worker.types))];
+  const types = [...new Set((workers.value?.list ?? []).flatMap((worker) => worker.types))];
   const from = params.get("from");
 
   useEffect(() => {

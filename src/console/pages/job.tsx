@@ -16,7 +16,7 @@ import { Payload } from "../ui/payload.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 import { TextBlock } from "../ui/text-block.js";
-import { Untaken } from "../ui/untaken.js";
+import { UntakenNote } from "../ui/untaken.js";
 
 /** A dead job is read again after this, ms: its watch has ended, and someone else may replay it. */
 const DEAD_AGAIN_MS = 5000;
@@ -136,7 +136,7 @@ export function JobPage({ id }: { readonly id: string }) {
 
 /** Says it when a job waits that nobody takes. */
 function Taker({ job }: { readonly job: Job }) {
-  return <Untaken sentence={useUntakenType(job.queue, job.type)} />;
+  return <UntakenNote found={useUntakenType(job.queue, job.type)} />;
 }
 
 function NotThere({ error }: { readonly error: Error }) {

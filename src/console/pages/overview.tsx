@@ -9,12 +9,12 @@ import { count, rate, span, spanOf, waiting } from "../lib/format.js";
 import { fillQuiet, historyOf, queues, throughputOf, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
 import { isShared, useServerInfo } from "../lib/server-info.js";
-import { useUntaken } from "../lib/untaken.js";
+import { type Untaken, useUntaken } from "../lib/untaken.js";
 import { useLoaded } from "../lib/use-loaded.js";
 import { listWorkers } from "../lib/workers.js";
 import { Chart } from "../ui/chart.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
-import { Untaken } from "../ui/untaken.js";
+import { UntakenNote } from "../ui/untaken.js";
 
 /** How often the server and the workers are read, ms; the page's one stream is for the queues. */
 const SERVER_MS = 5000;
@@ -88,8 +88,10 @@ function Totals() {
     all.reduce((total, { stats }) => total + (stats === undefined ? 0 : read(stats)), 0);
   const dead = sum((stats) => stats.dead);
   const isServing = health.value?.status === Serving.SERVING && health.error === undefined;
-  const running = (workers.value ?? []).reduce((total, worker) => total + worker.running, 0);
-  const capacity = (workers.value ?? []).reduce((total, worker) => total + worker.capacity, 0);
+  const known = workers.value?.list ?? [];
+  const running = known.reduce((total, worker) => total + worker.running, 0);
+  const capacity = known.reduce((total, worker) => total + worker.capacity, 0);
+  const first = workers.value?.hasMore ? `, the first ${count(known.length)}` : "";
   const server = info.value;
   const isOneOfMany = server !== undefined && isShared(server);
   return (
@@ -110,7 +112,7 @@ function Totals() {
       <Tile
         name="Workers"
         value={workers.value === undefined ? "–" : `${count(running)} of ${count(capacity)}`}
-        note={isOneOfMany ? "busy, of this server" : "busy"}
+        note={`${isOneOfMany ? "busy, of this server" : "busy"}${first}`}
         to={href("/workers")}
       />
       <Tile
@@ -162,8 +164,7 @@ function Tile({ name, value, more, note, to, isBad = false }: TileProps) {
 interface QueueCardProps {
   readonly queue: Queue;
   readonly hasChart: boolean;
-  /** Says what nobody takes of it. */
-  readonly untaken: string | undefined;
+  readonly untaken: Untaken | undefined;
 }
 
 function QueueCard({ queue, hasChart, untaken }: QueueCardProps) {
@@ -189,7 +190,7 @@ function QueueCard({ queue, hasChart, untaken }: QueueCardProps) {
         <Figure name="Done" value={rate(throughputOf(name))} />
         <Figure name="Oldest ready" value={age} />
       </dl>
-      {stats.ready > 0 && <Untaken sentence={untaken} />}
+      {stats.ready > 0 && <UntakenNote found={untaken} />}
       {hasChart && (
         <Chart
           samples={historyOf(name)}

@@ -7,11 +7,11 @@ import { count, countOf, span, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
-import { useUntaken } from "../lib/untaken.js";
+import { type Untaken, useUntaken } from "../lib/untaken.js";
 import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
 import { Failed, Loading } from "../ui/states.js";
-import { Untaken } from "../ui/untaken.js";
+import { UntakenNote } from "../ui/untaken.js";
 
 /** Every queue, with the actions on it. */
 export function QueuesPage() {
@@ -77,8 +77,7 @@ function describeSettings({ settings }: Queue): string {
 
 interface QueueRowProps {
   readonly queue: Queue;
-  /** Says what nobody takes of it. */
-  readonly untaken: string | undefined;
+  readonly untaken: Untaken | undefined;
   readonly onEdit: () => void;
 }
 
@@ -98,7 +97,7 @@ function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
           <a href={href("/jobs", { queue: name })}>{name}</a>
           {paused && <span class="badge paused">PAUSED</span>}
         </span>
-        {stats.ready > 0 && <Untaken sentence={untaken} />}
+        {stats.ready > 0 && <UntakenNote found={untaken} />}
       </td>
       <td data-label="Ready" class="number">
         {count(stats.ready)}

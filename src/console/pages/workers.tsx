@@ -4,7 +4,7 @@ import { usePolledLink } from "../lib/live.js";
 import { href } from "../lib/router.js";
 import { isShared, useServerInfo } from "../lib/server-info.js";
 import { type Loaded, useLoaded } from "../lib/use-loaded.js";
-import { listWorkers } from "../lib/workers.js";
+import { listWorkers, unreadWorkers } from "../lib/workers.js";
 import { Ago } from "../ui/ago.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 
@@ -24,6 +24,8 @@ const SHOWN_JOBS = 5;
 export function WorkersPage() {
   const workers = useLoaded(listWorkers, "workers", EVERY_MS);
   const info = useServerInfo(EVERY_MS);
+  const all = workers.value?.list;
+  const unread = workers.value && unreadWorkers(workers.value);
   const isOneOfMany = info.value !== undefined && isShared(info.value);
   usePolledLink(workers, EVERY_MS);
   return (
@@ -32,16 +34,17 @@ export function WorkersPage() {
       <section>
         <h2>{isOneOfMany ? "Workers of this server" : "Workers"}</h2>
         {isOneOfMany && <p class="hint">Other servers on the same store tell of their workers themselves.</p>}
+        {unread !== undefined && <p class="hint">{unread}</p>}
         {workers.value === undefined && workers.error !== undefined && (
           <Failed error={workers.error} onRetry={workers.reload} />
         )}
         {workers.value === undefined && workers.error === undefined && <Loading />}
-        {workers.value?.length === 0 && (
+        {all?.length === 0 && (
           <Empty title={isOneOfMany ? "Nobody runs jobs on this server." : "Nobody runs jobs here."}>
             <p>Set NUM_WORKERS above 0, or connect a worker by WorkerService.</p>
           </Empty>
         )}
-        {workers.value !== undefined && workers.value.length > 0 && (
+        {all !== undefined && all.length > 0 && (
           <div class="scroll">
             <table class="stack">
               <thead>
@@ -57,7 +60,7 @@ export function WorkersPage() {
                 </tr>
               </thead>
               <tbody>
-                {workers.value.map((worker) => (
+                {all.map((worker) => (
                   <tr key={worker.id}>
                     <td data-label="Name" class="wrap">
                       {worker.name || worker.id}

@@ -1,4 +1,6 @@
-/** A sentence that says which waiting jobs nobody takes; nothing without one. */
-export function Untaken({ sentence }: { readonly sentence: string | undefined }) {
-  return sentence === undefined ? null : <p class="untaken wrap">{sentence}</p>;
+import type { Untaken } from "../lib/untaken.js";
+
+/** Says which waiting jobs nobody takes, or may not be taken; nothing where there is nothing to say. */
+export function UntakenNote({ found }: { readonly found: Untaken | undefined }) {
+  return found === undefined ? null : <p class={`${found.hasUntaken ? "untaken" : "hint"} wrap`}>{found.text}</p>;
 }
