@@ -191,6 +191,13 @@ export function watchCompacted(): TaskQueueError {
   );
 }
 
+/** LEASE_LOST: a worker gave no sign of life from the beginning of a lease to its end. */
+export function workerSilent(): TaskQueueError {
+  const message =
+    "a lease ended and nothing was heard of its worker: extend leases while jobs run, and open a new stream";
+  return new TaskQueueError("LEASE_LOST", message);
+}
+
 /** SERVER_DRAINING: this server is shutting down. */
 export function serverDraining(): TaskQueueError {
   return new TaskQueueError("SERVER_DRAINING", "this server is shutting down", { retryAfterMs: 1000 });

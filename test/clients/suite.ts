@@ -82,7 +82,9 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       const done = await within(client.wait(job.id), "the end of the job");
       // The server cannot tell a paused worker from a slow one, and may have leased it the job once more.
       expect(done.lostLeases).toBeGreaterThanOrEqual(1);
-      expect(done).toMatchObject({ status: "DONE", deliveries: done.lostLeases + 1, retryCount: 0 });
+      expect(done).toMatchObject({ status: "DONE", retryCount: 0 });
+      // A lease that was not sent yet when the stream ended is given back and not lost.
+      expect([1, 2]).toContain(done.deliveries - done.lostLeases);
       await paused.said(/LEASE_LOST|lease of a running job ended/);
       expect(await client.get(job.id)).toEqual(done);
     });

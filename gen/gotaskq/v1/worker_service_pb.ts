@@ -915,7 +915,11 @@ export const WorkerService: GenService<{
    * whose lease was extended or ended since: a worker that lost its connection extends its leases at once to keep them.
    * Jobs that were leased and not sent yet are given back at once.
    *
-   * Errors: FIELD_INVALID, QUEUE_NOT_FOUND, TOO_MANY_STREAMS, SERVER_DRAINING (also at the end of a stream, after `drain`).
+   * A worker that says nothing from the beginning of a lease to its end, by no extension and no outcome, counts as gone: its
+   * stream ends with LEASE_LOST. One that lives opens another.
+   *
+   * Errors: FIELD_INVALID, QUEUE_NOT_FOUND, TOO_MANY_STREAMS, LEASE_LOST, SERVER_DRAINING (also at the end of a stream, after
+   * `drain`).
    *
    * @generated from rpc gotaskq.v1.WorkerService.StreamJobs
    */

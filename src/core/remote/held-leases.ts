@@ -15,7 +15,11 @@ const EARLY_CANCELS = 1000;
 /** A lease that this server gave to a remote worker and that is not known to be over. */
 export interface HeldLease extends LeaseRef {
   readonly deliveries: number;
+  /** Lost leases of the job when this one was given. */
+  readonly lostLeases: number;
   readonly holder: LeaseHolder;
+  /** When it was given, ms on the monotonic clock. */
+  readonly givenAt: number;
   /** When it expires, as far as this server knows, ms on the monotonic clock. */
   until: number;
   /** Whether its holder was told that cancel was requested. */
@@ -28,6 +32,10 @@ export interface LeaseHolder {
   readonly held: Map<string, HeldLease>;
   /** Called when a lease is over, for whatever reason. It is not in `held` any more. */
   ended?(lease: HeldLease): void;
+  /** Called before `ended` when the lease ran out: nobody settled it. */
+  lapsed?(lease: HeldLease): void;
+  /** Called when the worker settled or extended a lease: it is alive. */
+  heard?(): void;
   /** Called once when cancel was requested for the job. */
   canceled?(lease: HeldLease): void;
   /** Called when the worker extended the lease or reported progress here, which shows that it is alive. */
@@ -62,9 +70,14 @@ export class HeldLeases {
     // The job may be leased again before the end of its earlier lease is known here. A poll that is repeated by its
     // request id adds the same lease again: the new entry replaces the equal old one.
     const earlier = this.#byJob.get(job.id);
-    if (earlier !== undefined) this.remove(earlier);
-    const until = this.#deps.clock.monotonic() + expiresInMs;
-    const lease = { jobId: job.id, token, deliveries: job.deliveries, holder, until, isCanceled: false };
+    if (earlier !== undefined) {
+      if (job.lostLeases > earlier.lostLeases) earlier.holder.lapsed?.(earlier);
+      this.remove(earlier);
+    }
+    const givenAt = this.#deps.clock.monotonic();
+    const { deliveries, lostLeases } = job;
+    const until = givenAt + expiresInMs;
+    const lease = { jobId: job.id, token, deliveries, lostLeases, holder, givenAt, until, isCanceled: false };
     this.#byJob.set(job.id, lease);
     holder.held.set(job.id, lease);
     if (job.cancelRequested || this.#earlyCancels.get(job.id) === job.deliveries) this.#cancel(lease);
@@ -96,8 +109,12 @@ export class HeldLeases {
       }
       // Changes of an earlier delivery may arrive late.
       if (change.deliveries < lease.deliveries) continue;
-      if (!isRunning || change.deliveries > lease.deliveries) this.remove(lease);
-      else if (change.cancelRequested) this.#cancel(lease);
+      if (!isRunning || change.deliveries > lease.deliveries) {
+        if (change.lostLeases > lease.lostLeases) lease.holder.lapsed?.(lease);
+        // At another server, for instance.
+        else if (change.status === "DONE") lease.holder.heard?.();
+        this.remove(lease);
+      } else if (change.cancelRequested) this.#cancel(lease);
     }
   }
 
@@ -105,7 +122,9 @@ export class HeldLeases {
   settled(refs: readonly LeaseRef[]): void {
     for (const ref of refs) {
       const lease = this.#find(ref);
-      if (lease !== undefined) this.remove(lease);
+      if (lease === undefined) continue;
+      lease.holder.heard?.();
+      this.remove(lease);
     }
   }
 
@@ -116,13 +135,15 @@ export class HeldLeases {
       const lease = this.#find(item);
       const result = results[index];
       if (lease === undefined || result === undefined) return;
+      const isOfWorker = item.leaseMs !== undefined || item.progress !== undefined;
+      if (isOfWorker) lease.holder.heard?.();
       if (result.outcome === "LEASE_LOST") {
         this.remove(lease);
         return;
       }
       lease.until = now + result.expiresInMs;
       if (result.outcome === "CANCEL_REQUESTED") this.#cancel(lease);
-      else if (item.leaseMs !== undefined || item.progress !== undefined) lease.holder.extended?.(lease);
+      else if (isOfWorker) lease.holder.extended?.(lease);
     });
   }
 

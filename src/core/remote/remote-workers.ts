@@ -73,7 +73,7 @@ export class RemoteWorkers {
 
   /**
    * Leases jobs for a worker whenever it has room, until `signal` is aborted. FIELD_INVALID, QUEUE_NOT_FOUND,
-   * SERVER_DRAINING.
+   * SERVER_DRAINING; LEASE_LOST when a lease ran out and nothing was heard of the worker.
    */
   async *stream(
     request: StreamRequest,

@@ -1,4 +1,4 @@
-import { serverDraining } from "../../model/errors.js";
+import { serverDraining, workerSilent } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
@@ -53,7 +53,8 @@ export interface WorkerStreamDeps {
  * The stream of one worker. It leases only while its reader waits for an event, so that few jobs are leased for a slow
  * reader before it takes them, and it never holds more than `maxInFlight` leases.
  *
- * It is open until its reader leaves, or until it has drained. If it still holds leases when the reader has left, a
+ * It is open until its reader leaves, until it has drained, or until a lease ran out in which nothing was heard of its
+ * worker: a process that is frozen, or cut off without a word, must not be given one job after another. If it still holds leases when the reader has left, a
  * grace period begins: leases that are neither extended nor settled in that time are released.
  */
 export class WorkerStream implements LeaseHolder {
@@ -67,6 +68,9 @@ export class WorkerStream implements LeaseHolder {
   /** Whether the reader waits for an event. */
   #isReading = false;
   #drain: { readonly closesInMs: number } | undefined;
+  /** When the worker was heard last, ms on the monotonic clock. */
+  #heardAt = Number.NEGATIVE_INFINITY;
+  #isSilent = false;
   #isEnded = false;
   #isStopped = false;
   #grace: Timer | undefined;
@@ -82,7 +86,7 @@ export class WorkerStream implements LeaseHolder {
 
   /**
    * The events: `session`, a heartbeat, then events as they occur. Returns when `signal` is aborted, and throws
-   * SERVER_DRAINING at the end of a drain.
+   * SERVER_DRAINING at the end of a drain, LEASE_LOST when its worker is silent.
    */
   async *events(signal: AbortSignal): AsyncGenerator<WorkerStreamEvent> {
     const { clock, dispatcher } = this.#deps;
@@ -101,6 +105,13 @@ export class WorkerStream implements LeaseHolder {
       let isDrainTold = false;
       member.look();
       while (!signal.aborted) {
+        if (this.#isSilent) {
+          this.#deps.logger.info(
+            { worker },
+            "a worker let a lease run out without a sign of life; its stream is ended",
+          );
+          throw workerSilent();
+        }
         const event = this.#next();
         if (event !== undefined) {
           yield event;
@@ -187,6 +198,17 @@ export class WorkerStream implements LeaseHolder {
     this.#deps.changed(this);
   }
 
+  heard(): void {
+    this.#heardAt = this.#deps.clock.monotonic();
+  }
+
+  lapsed({ token, givenAt }: HeldLease): void {
+    // A job that was not sent says nothing of the worker.
+    if (this.#heardAt > givenAt || this.#unsent.some((lease) => lease.token === token)) return;
+    this.#isSilent = true;
+    this.#waker.wake();
+  }
+
   canceled(lease: HeldLease): void {
     // A job that was not sent is released at once, which acknowledges the cancel.
     if (this.#unsent.some(({ token }) => token === lease.token)) this.#release([lease]);
@@ -201,7 +223,7 @@ export class WorkerStream implements LeaseHolder {
 
   /** How many jobs may be leased for it now. */
   #room(): number {
-    if (!this.#isReading || this.#drain !== undefined || this.#unsent.length > 0) return 0;
+    if (!this.#isReading || this.#isSilent || this.#drain !== undefined || this.#unsent.length > 0) return 0;
     return Math.min(MAX_AHEAD, this.request.maxInFlight - this.held.size);
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Lease } from "../../../src/core/backend.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";
 import { complete, idsOf, openStream, slowStream } from "../support/remote.js";
@@ -13,6 +14,11 @@ async function runningJobs({ backend }: Fixture): Promise<number> {
 async function createMany(fixture: Fixture, count: number, payload?: string): Promise<void> {
   await fixture.engine.jobs.createBatch(Array.from({ length: count }, () => ({ type: "work", payload })));
   await settle();
+}
+
+/** The worker reports progress on a lease, without extending it. */
+async function tell(fixture: Fixture, { job, token }: Lease): Promise<void> {
+  await fixture.engine.remote.extend([{ jobId: job.id, token, progress: { percent: 1, message: "" } }]);
 }
 
 describe("a worker's stream", () => {
@@ -61,7 +67,7 @@ describe("a worker's stream", () => {
     expect(await runningJobs(fixture)).toBe(3);
   });
 
-  test("has room again when a lease is ended at another server, or runs out", async () => {
+  test("has room again when a lease is ended at another server, or runs out though its worker lives", async () => {
     const fixture = await started();
     await createMany(fixture, 3);
     const stream = await openStream(fixture, { leaseMs: 5000 });
@@ -69,7 +75,9 @@ describe("a worker's stream", () => {
     await fixture.backend.complete([{ jobId: job.id, token, result: undefined }]);
     await settle();
     expect(stream.leases()).toHaveLength(2);
-    await fixture.clock.advance(5100);
+    await fixture.clock.advance(1000);
+    await tell(fixture, stream.last());
+    await fixture.clock.advance(4100);
     expect(stream.leases()).toHaveLength(3);
     expect(stream.last().job).toMatchObject({ id: stream.leases()[1]?.job.id, lostLeases: 1 });
   });
@@ -110,6 +118,52 @@ describe("a worker's stream", () => {
   });
 });
 
+describe("a worker that says nothing from the beginning of a lease to its end", () => {
+  test("is leased no more: its stream ends, and its jobs go to others", async () => {
+    const fixture = await started();
+    await createMany(fixture, 3);
+    const silent = await openStream(fixture, { maxInFlight: 2, leaseMs: 5000 });
+    await fixture.clock.advance(5100);
+    expect(silent.end).toMatchObject({ ended: true, error: { reason: "LEASE_LOST" } });
+    expect(silent.leases()).toHaveLength(2);
+    const other = await openStream(fixture, { worker: "other", maxInFlight: 3 });
+    expect(other.leases().map(({ job }) => job.lostLeases)).toEqual([1, 1, 0]);
+  });
+
+  test("is known by a job that was leased to it again, when nothing else told of the end of the lease", async () => {
+    const fixture = await started();
+    const stream = await openStream(fixture, { maxInFlight: 2, leaseMs: 5000 });
+    const id = await fixture.create();
+    fixture.faults.holdChanges();
+    await fixture.clock.advance(5100);
+    expect(stream.end).toMatchObject({ ended: true, error: { reason: "LEASE_LOST" } });
+    expect(stream.leases()).toHaveLength(1);
+    expect(await fixture.get(id)).toMatchObject({ status: "PENDING", deliveries: 2, lostLeases: 1 });
+  });
+
+  test("is given jobs again on a new stream", async () => {
+    const fixture = await started();
+    await createMany(fixture, 1);
+    await openStream(fixture, { leaseMs: 5000 });
+    await fixture.clock.advance(5100);
+    const next = await openStream(fixture);
+    expect(next.last().job).toMatchObject({ deliveries: 2, lostLeases: 1 });
+  });
+
+  test("is still leased jobs when it completes one at another server", async () => {
+    const fixture = await started();
+    await createMany(fixture, 4);
+    const stream = await openStream(fixture, { maxInFlight: 2, leaseMs: 5000 });
+    const [first] = stream.leases();
+    if (first === undefined) throw new Error("nothing was leased");
+    await fixture.clock.advance(1000);
+    await fixture.backend.complete([{ jobId: first.job.id, token: first.token, result: undefined }]);
+    await fixture.clock.advance(4100);
+    expect(stream.end.ended).toBe(false);
+    expect(stream.leases().length).toBeGreaterThan(3);
+  });
+});
+
 describe("a slow reader", () => {
   test("is leased nothing while it takes nothing, and then little more than it takes", async () => {
     const fixture = await started();
@@ -139,8 +193,12 @@ describe("a slow reader", () => {
     const fixture = await started();
     await createMany(fixture, 3);
     const stream = slowStream(fixture, { leaseMs: 1000 });
-    for (let count = 0; count < 3; count++) await stream.next();
-    await fixture.clock.advance(2000);
+    for (let count = 0; count < 2; count++) await stream.next();
+    const first = await stream.next();
+    if (first?.kind !== "lease") throw new Error("nothing was leased");
+    await fixture.clock.advance(500);
+    await tell(fixture, first.lease);
+    await fixture.clock.advance(1500);
     const event = await stream.next();
     expect(event).toMatchObject({ kind: "lease", lease: { expiresInMs: 1000, job: { deliveries: 2 } } });
   });
