@@ -4,6 +4,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
 import { TaskQueueError } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
 import { createConnectHandlers } from "./connect-path.js";
 import { toConnectError } from "./errors.js";
 import { BodyReader } from "./fast/body-reader.js";
@@ -24,8 +25,8 @@ import type { WireOptions } from "./wire-options.js";
 /** Most calls in flight beside the open streams: each holds some 25 KB from the moment its headers have come in. */
 const MAX_UNARY = 5000;
 
-/** Bytes that the bodies of all requests under way may have together: 32 messages of the largest size. */
-const MAX_BODY_BYTES = 128 * 1024 * 1024;
+/** Default of `maxBodyBytes`. */
+const MAX_BODY_BYTES = 32 * LIMITS.messageBytes;
 
 /** Settings of a handler of any services. */
 export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
@@ -38,6 +39,8 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   readonly isFastPathOn?: boolean | undefined;
   /** How long the body of a request may take to arrive, ms. Default 30,000. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Bytes that the bodies of all requests under way may have together. Default: 32 messages of the largest size. */
+  readonly maxBodyBytes?: number | undefined;
 }
 
 /** Settings of the handler of this server's services. */
@@ -65,8 +68,9 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
 export function createServiceHandler(services: readonly ServiceImplSpec[], options: ServiceHandlerOptions): RpcHandler {
   const { maxStreams, logger, isFastPathOn = true, hasFaultDetails = true, requestTimeoutMs = 30_000 } = options;
+  const { maxBodyBytes = MAX_BODY_BYTES } = options;
   const recorder = createRpcRecorder(options);
-  const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBytes: MAX_BODY_BYTES });
+  const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBytes: maxBodyBytes });
   const deps = { recorder, logger, bodies, hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
   const handlers = createConnectHandlers(services, recorder, logger, options);

@@ -6,7 +6,7 @@ const SWEEP_MS = 1000;
 /** How the reading of a body ended. */
 export type BodyOutcome =
   | { readonly kind: "WHOLE"; readonly bytes: Uint8Array }
-  /** It has more bytes than this method takes. What is left of it is thrown away as it comes. */
+  /** It has more bytes than this method takes. What is left of it must be discarded. */
   | { readonly kind: "TOO_LARGE" }
   /** Its end did not come in time. */
   | { readonly kind: "LATE" }
@@ -21,7 +21,7 @@ export interface BodyReaderOptions {
   readonly maxBytes: number;
 }
 
-/** A body that is being read. */
+/** A body that is being read or discarded. */
 interface Pending {
   readonly source: Readable;
   readonly startedAt: number;
@@ -64,15 +64,39 @@ export class BodyReader {
       pending.chunks.push(chunk);
       pending.size += chunk.byteLength;
       this.#bytes += chunk.byteLength;
-      if (pending.size > limit) {
-        pending.end({ kind: "TOO_LARGE" });
-        source.resume();
-      } else if (this.#bytes > this.#options.maxBytes) this.#makeRoom();
+      if (pending.size > limit) pending.end({ kind: "TOO_LARGE" });
+      else if (this.#bytes > this.#options.maxBytes) this.#makeRoom();
     };
-    this.#pending.add(pending);
-    this.#timer ??= setTimeout(() => this.#sweep(), SWEEP_MS).unref();
+    this.#add(pending);
     source.on("data", take);
     source.on("end", whole);
+  }
+
+  /**
+   * Throws away, as it comes, the body of a request that is refused already; left where it is, it would keep the next ones of
+   * its connection waiting. Calls `late` if its end does not come in time.
+   */
+  discard(source: Readable, late: () => void): void {
+    const ended = () => this.#forget(pending);
+    const pending: Pending = {
+      source,
+      startedAt: performance.now(),
+      chunks: [],
+      size: 0,
+      end: () => {
+        this.#forget(pending);
+        source.off("end", ended);
+        late();
+      },
+    };
+    this.#add(pending);
+    source.on("end", ended);
+    source.resume();
+  }
+
+  #add(pending: Pending): void {
+    this.#pending.add(pending);
+    this.#timer ??= setTimeout(() => this.#sweep(), SWEEP_MS).unref();
   }
 
   #forget(pending: Pending): void {

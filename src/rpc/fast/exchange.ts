@@ -22,4 +22,6 @@ export interface Exchange {
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void;
   /** Once the answer is sent, ends what carries the request: its body will never come to an end. */
   abandon(): void;
+  /** Ends the call at once, without an answer or in the middle of it. */
+  destroy(): void;
 }

@@ -74,7 +74,7 @@ export function serveFastPath(
     answered?.catch((error) => {
       logger.warn({ err: error, method: method.name }, "an answer could not be written");
       // Nothing more will come: without this the client would wait forever.
-      exchange.body.destroy();
+      exchange.destroy();
     });
   };
 
@@ -127,17 +127,20 @@ export function serveFastPath(
       return;
     }
     // The body will not come to an end, or is not waited for: what carries it must be given up too.
-    if (outcome.kind !== "TOO_LARGE") exchange.abandon();
+    if (outcome.kind === "TOO_LARGE") discard();
+    else exchange.abandon();
     refuse(bodyError(outcome.kind, method.readMaxBytes));
   };
 
+  const discard = (): void => bodies.discard(exchange.body, () => exchange.abandon());
+
   if (timeout.error !== undefined || compression.error !== undefined) {
-    exchange.body.resume();
+    discard();
     refuse(timeout.error === undefined ? compression.error : badDeadline(timeout.error));
     return;
   }
   if (context.isLate) {
-    exchange.body.resume();
+    discard();
     refuse(deadlineExceeded());
     return;
   }

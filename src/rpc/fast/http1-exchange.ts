@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "n
 import type { Readable } from "node:stream";
 import type { HttpRequest, HttpResponse } from "../http.js";
 import type { Exchange } from "./exchange.js";
+import { closeWhenSent } from "./http2-exchange.js";
 
 /** Whole answers that are still to be written, and their bodies. */
 let responses: ServerResponse[] = [];
@@ -39,16 +40,20 @@ function writeAll(): void {
  */
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
-  readonly body: Readable;
+  readonly #request: HttpRequest;
   readonly #response: ServerResponse;
   /** A response over HTTP/2 makes no good use of a write that waits for others. */
   readonly #isHttp2: boolean;
 
   constructor(request: HttpRequest, response: HttpResponse) {
     this.headers = request.headers;
-    this.body = request;
+    this.#request = request;
     this.#response = response as ServerResponse;
     this.#isHttp2 = "stream" in request;
+  }
+
+  get body(): Readable {
+    return this.#request;
   }
 
   get isClosed(): boolean {
@@ -95,7 +100,19 @@ export class Http1Exchange implements Exchange {
   }
 
   abandon(): void {
-    if (this.#isHttp2) this.#response.once("finish", () => this.body.destroy());
-    else this.#response.once("finish", () => this.#response.socket?.destroySoon());
+    const request = this.#request;
+    if ("stream" in request) {
+      closeWhenSent(request.stream);
+      return;
+    }
+    const response = this.#response;
+    if (!response.headersSent) response.setHeader("connection", "close");
+    const close = () => request.socket.destroySoon();
+    if (response.writableFinished) close();
+    else response.once("finish", close);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
   }
 }

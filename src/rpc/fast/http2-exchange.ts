@@ -24,6 +24,13 @@ function senderOf(trailers: OutgoingHttpHeaders): (this: ServerHttp2Stream) => v
   return sender;
 }
 
+/** Closes a stream once its answer is sent. The client may go on sending; it is told that nobody listens. */
+export function closeWhenSent(stream: ServerHttp2Stream): void {
+  const close = () => stream.close(constants.NGHTTP2_NO_ERROR);
+  if (stream.writableFinished) close();
+  else stream.once("finish", close);
+}
+
 /**
  * A call over HTTP/2. It uses the stream itself: the API of node:http2 that resembles node:http costs as much as the
  * call.
@@ -81,7 +88,10 @@ export class Http2Exchange implements Exchange {
   }
 
   abandon(): void {
-    // The client may go on sending; with its answer sent, it is told that nobody listens.
-    this.body.once("finish", () => this.body.close(constants.NGHTTP2_NO_ERROR));
+    closeWhenSent(this.body);
+  }
+
+  destroy(): void {
+    this.body.destroy();
   }
 }

@@ -1,0 +1,128 @@
+import { PassThrough } from "node:stream";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type BodyOutcome, BodyReader } from "../../../src/rpc/fast/body-reader.js";
+import { settle } from "../../support/fake-clock.js";
+
+const TIMEOUT_MS = 5000;
+const MAX_BYTES = 100;
+/** Of one body. */
+const LIMIT = 60;
+
+/** Longer than the time between two looks at what is late. */
+const LOOK_MS = 1001;
+
+let reader: BodyReader;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  reader = new BodyReader({ timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
+});
+
+afterEach(() => void vi.useRealTimers());
+
+/** A body that is being read: what is written to it, and how it ended. */
+function reading() {
+  const source = new PassThrough();
+  const outcomes: BodyOutcome[] = [];
+  reader.read(source, LIMIT, (outcome) => outcomes.push(outcome));
+  return { source, outcomes, kinds: () => outcomes.map(({ kind }) => kind) };
+}
+
+/** A body of which this many bytes have come in. */
+async function begun(bytes: number) {
+  const body = reading();
+  body.source.write(Buffer.alloc(bytes));
+  await settle();
+  return body;
+}
+
+/** Checks that two bodies of half the bytes each have room, so that no others are counted. */
+async function expectEmpty(): Promise<void> {
+  const halves = [await begun(MAX_BYTES / 2), await begun(MAX_BYTES / 2)];
+  for (const { source } of halves) source.end();
+  await settle();
+  expect(halves.map(({ kinds }) => kinds())).toEqual([["WHOLE"], ["WHOLE"]]);
+}
+
+test("a body is read whole, in as many parts as it comes, and gives its bytes back", async () => {
+  const { source, outcomes } = reading();
+  for (const part of ["one ", "two ", "three"]) source.write(part);
+  source.end();
+  await settle();
+  expect(outcomes).toEqual([{ kind: "WHOLE", bytes: Buffer.from("one two three") }]);
+  await expectEmpty();
+});
+
+test("a body of its limit is whole, one of a byte more is too large, and gives its bytes back", async () => {
+  const whole = await begun(LIMIT);
+  whole.source.end();
+  await settle();
+  const large = await begun(LIMIT);
+  large.source.write("x");
+  await settle();
+  expect([whole.kinds(), large.kinds()]).toEqual([["WHOLE"], ["TOO_LARGE"]]);
+  await expectEmpty();
+});
+
+describe("of bodies that are too many bytes together", () => {
+  test("the oldest is given up, and the others go on", async () => {
+    const [oldest, older] = [await begun(50), await begun(40)];
+    const young = await begun(20);
+    expect([oldest.kinds(), older.kinds(), young.kinds()]).toEqual([["CROWDED"], [], []]);
+    for (const { source } of [older, young]) source.end();
+    await settle();
+    expect([older.kinds(), young.kinds()]).toEqual([["WHOLE"], ["WHOLE"]]);
+    await expectEmpty();
+  });
+
+  test("one that has brought nothing yet is not given up", async () => {
+    const empty = reading();
+    await begun(60);
+    await begun(60);
+    expect(empty.kinds()).toEqual([]);
+  });
+
+  test("those of clients that have left do not count", async () => {
+    const [gone, kept] = [await begun(60), await begun(30)];
+    gone.source.destroy();
+    await settle();
+    await begun(60);
+    expect([gone.kinds(), kept.kinds()]).toEqual([[], []]);
+  });
+});
+
+test("a body that does not end in time is late, and gives its bytes back", async () => {
+  const late = await begun(60);
+  vi.advanceTimersByTime(TIMEOUT_MS - 1000);
+  const later = await begun(10);
+  expect(late.kinds()).toEqual([]);
+  vi.advanceTimersByTime(1000 + LOOK_MS);
+  expect([late.kinds(), later.kinds()]).toEqual([["LATE"], []]);
+  late.source.end("x");
+  later.source.end();
+  await settle();
+  expect([late.kinds(), later.kinds()]).toEqual([["LATE"], ["WHOLE"]]);
+  await expectEmpty();
+});
+
+test("what is discarded is thrown away as it comes, and is given up when it does not end in time", async () => {
+  const [ended, endless] = [new PassThrough(), new PassThrough()];
+  const late: string[] = [];
+  reader.discard(ended, () => late.push("ended"));
+  reader.discard(endless, () => late.push("endless"));
+  for (const source of [ended, endless]) source.write(Buffer.alloc(10 * MAX_BYTES));
+  ended.end();
+  await settle();
+  expect([ended.readableEnded, endless.readableLength]).toEqual([true, 0]);
+  vi.advanceTimersByTime(TIMEOUT_MS + LOOK_MS);
+  expect(late).toEqual(["endless"]);
+  await expectEmpty();
+});
+
+test("no timer is left when nothing is read", async () => {
+  const { source } = await begun(10);
+  source.end();
+  await settle();
+  vi.advanceTimersByTime(LOOK_MS);
+  expect(vi.getTimerCount()).toBe(0);
+});
