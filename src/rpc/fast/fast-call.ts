@@ -17,6 +17,8 @@ export interface OpenCall {
   /** How the answer may be compressed. */
   readonly compression: Negotiated;
   readonly recorder: RpcRecorder;
+  /** Follows an answer to its end; undefined when it is written. One that cannot be written is logged, and the call ended. */
+  readonly settle: (answered: Promise<void> | void) => void;
 }
 
 /** A call whose request has been read. */

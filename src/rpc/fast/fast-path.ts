@@ -56,29 +56,30 @@ export function serveFastPath(
   );
   const context = new CallContext(exchange, timeout.timeoutMs);
   const codec = protocol.isBinary ? method.binary : method.json;
-  const open: OpenCall = {
-    ...{ exchange, protocol, method, codec, context, recorder },
-    compression: compression.response,
-  };
-
-  /** Answers an error to a request that was not run. */
-  const refuse = (error: unknown): void => {
-    context.done();
-    const answer = recorder.failed(error, method.name, startedAt, protocol.spelling);
-    if (!hasFaultDetails) answer.details.splice(0);
-    settle(answerError(open, answer));
-  };
-
-  /** Follows an answer to its end; undefined when it is written. */
-  const settle = (answered: Promise<void> | void): void => {
+  const settle: OpenCall["settle"] = (answered) => {
     answered?.catch((error) => {
       logger.warn({ err: error, method: method.name }, "an answer could not be written");
       // Nothing more will come: without this the client would wait forever.
       exchange.destroy();
     });
   };
+  const open: OpenCall = {
+    ...{ exchange, protocol, method, codec, context, recorder, settle },
+    compression: compression.response,
+  };
+
+  /** Answers an error to a request that was not run. */
+  const refuse = (error: unknown): void => {
+    context.done();
+    if (exchange.isClosed) return;
+    const answer = recorder.failed(error, method.name, startedAt, protocol.spelling);
+    if (!hasFaultDetails) answer.details.splice(0);
+    settle(answerError(open, answer));
+  };
 
   const run = (bytes: Uint8Array): void => {
+    // The client may have left while this waited for its turn.
+    if (exchange.isClosed) return;
     let input: Message;
     try {
       input = codec.parse(bytes);
@@ -95,7 +96,6 @@ export function serveFastPath(
   };
 
   const runPlain = (bytes: Uint8Array): void => {
-    if (exchange.isClosed) return;
     if (bytes.byteLength > method.readMaxBytes) refuse(messageTooLarge(method.readMaxBytes));
     else if (bytes.byteLength < LARGE_BYTES) run(bytes);
     else runInOwnTick(() => run(bytes));

@@ -92,7 +92,7 @@ export class FeedPump implements FeedReader {
     this.#isOver = true;
     this.#feed.close();
     this.#close(codeOfAbort(reason));
-    if (reason.code !== Code.Canceled) void this.#writer.end(reason);
+    if (reason.code !== Code.Canceled) this.#call.settle(this.#writer.end(reason));
   }
 
   #end(error: unknown): void {
@@ -103,6 +103,6 @@ export class FeedPump implements FeedReader {
     this.#feed.close();
     this.#close(answer === undefined ? "ok" : codeToString(answer.code));
     context.done();
-    void this.#writer.end(answer);
+    this.#call.settle(this.#writer.end(answer));
   }
 }
