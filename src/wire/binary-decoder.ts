@@ -4,7 +4,7 @@ import { ByteSource } from "./byte-source.js";
 import { DecodeError, type DecodeLimits, MalformedError, pathWithin, tooManyEntries } from "./decode-error.js";
 import { setOwn } from "./fields.js";
 import { freshOf } from "./fresh.js";
-import { JsonText } from "./json-text.js";
+import { BadValue, JsonText } from "./json-text.js";
 import { readValue } from "./read-value.js";
 import { rememberValue } from "./value-memo.js";
 
@@ -42,7 +42,7 @@ const known = new Map<DescMessage, Decoder>();
 
 /**
  * Reads a message of its bytes; unknown fields are passed over. Throws a DecodeError for bytes that are no such message, or
- * exceed a limit. The type must be one that `isSupported`.
+ * exceed a limit; a google.protobuf.Value for which that is so becomes a `BadValue`. The type must be one that `isSupported`.
  */
 export function readBinary(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
   try {
@@ -67,7 +67,15 @@ function readJsonText(source: ByteSource, end: number): Message {
   const start = source.at;
   const wasUnusual = source.isUnusual;
   source.isUnusual = false;
-  const text = JSON.stringify(readValue(source, end));
+  let text: string;
+  try {
+    text = JSON.stringify(readValue(source, end));
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    // Its end is known: the other fields can be read, to be named too if they are bad.
+    source.at = end;
+    return new BadValue(error.message);
+  }
   if (!source.isUnusual) rememberValue(text, source.body, start, end);
   source.isUnusual ||= wasUnusual;
   return new JsonText(text);

@@ -35,7 +35,7 @@ export interface DecodeLimits {
   readonly depth: number;
   /** Values in one google.protobuf.Value: each array, object, text, number, true, false and null counts. */
   readonly values: number;
-  /** Values in a message as a whole. */
+  /** Values in all google.protobuf.Values of a message. */
   readonly messageValues: number;
   /** Entries of all maps of a message together. */
   readonly mapEntries: number;

@@ -37,12 +37,12 @@ const BYTE_ORDER_MARK = "\ufeff";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads a message of its JSON text in UTF-8. Throws a DecodeError for what is no such message or exceeds a limit. A text is
- * parsed once: what is written as programs do it is then made into a message without a look at each character, the rest by
+ * Reads a message of its JSON text in UTF-8. Throws a DecodeError for what is no such message or exceeds a limit; a
+ * google.protobuf.Value for which that is so may become a `BadValue`. A text is parsed once: what is written as programs do it is then made into a message without a look at each character, the rest by
  * `decodeStrictly`.
  */
 export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
-  if (bytes.byteLength > SMALL_BYTES && countJsonValues(bytes) > limits.messageValues) {
+  if (bytes.byteLength > SMALL_BYTES && countJsonValues(bytes) > mostValues(limits)) {
     throw badRequest(tooManyInMessage(limits));
   }
   const text = textOf(bytes);
@@ -58,6 +58,14 @@ export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLim
     if (repeated !== undefined) throw repeatedName(repeated);
   }
   return decodeStrictly(desc, json, limits);
+}
+
+/**
+ * Values that a message may have before it is parsed. Those of its own fields are no JSON of a payload and are bounded by other
+ * limits: there is room for all of a full batch.
+ */
+function mostValues({ messageValues, mapEntries }: DecodeLimits): number {
+  return messageValues + 2 * mapEntries;
 }
 
 function badRequest(description: string): DecodeError {

@@ -8,6 +8,7 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
+const SPACE = 0x20;
 
 /** Names of one object up to which a list is faster to search than a set. */
 const FEW_NAMES = 8;
@@ -92,14 +93,22 @@ function isKnown(open: Open, name: string): boolean {
   return false;
 }
 
-/** How many values a JSON text in UTF-8 has at the most: one for each comma and each array or object outside of texts. */
+/**
+ * How many values a JSON text in UTF-8 has, if it is valid: one for each comma and each array or object outside of texts that
+ * is not empty, and the outermost.
+ */
 export function countJsonValues(bytes: Uint8Array): number {
   let count = 1;
+  let last = 0;
   for (let at = 0; at < bytes.length; at++) {
-    const code = bytes[at];
+    const code = bytes[at] as number;
     if (code === QUOTE) {
       for (at++; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
     } else if (code === COMMA || code === OPEN_BRACE || code === OPEN_BRACKET) count++;
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      if (last === OPEN_BRACE || last === OPEN_BRACKET) count--;
+    } else if (code <= SPACE) continue;
+    last = code;
   }
   return count;
 }

@@ -20,6 +20,21 @@ export class JsonText implements Value {
   }
 }
 
+/**
+ * Stands for a google.protobuf.Value of a message that says no JSON value, or one beyond a limit. What reads the message adds it
+ * to what else is wrong with it. Nobody can take it for a value: it has none.
+ */
+export class BadValue implements Value {
+  readonly $typeName = "google.protobuf.Value";
+  readonly kind = { case: undefined };
+  /** What is wrong with it and what would be right. */
+  readonly problem: string;
+
+  constructor(problem: string) {
+    this.problem = problem;
+  }
+}
+
 /** Converts JSON to a protobuf Value. The recursion is safe: the depth was checked when the JSON came in. */
 function fromJsonValue(json: JsonValue): Value {
   return { $typeName: "google.protobuf.Value", kind: fromJsonKind(json) };

@@ -16,11 +16,12 @@ import {
   pathWithin,
   tooDeep,
   tooManyEntries,
+  tooManyInMessage,
   tooManyValues,
 } from "./decode-error.js";
 import { setOwn } from "./fields.js";
 import { freshOf } from "./fresh.js";
-import { JsonText } from "./json-text.js";
+import { BadValue, JsonText } from "./json-text.js";
 import { parseDuration, parseTimestamp } from "./parse-times.js";
 
 /** Bad fields that are named; the rest are counted. */
@@ -39,8 +40,14 @@ type Read = (json: unknown, path: string, report: Report) => unknown;
 class Report {
   readonly fields: BadField[] = [];
   more = 0;
+  /** How many of them the message itself tells, by a `BadValue`. */
+  told = 0;
+  /** How many more JSON values the message may have. */
+  valuesLeft: number;
 
-  constructor(readonly limits: DecodeLimits) {}
+  constructor(readonly limits: DecodeLimits) {
+    this.valuesLeft = limits.messageValues;
+  }
 
   add(field: string, description: string): undefined {
     if (this.fields.length < MAX_NAMED) this.fields.push({ field: field === "" ? "request" : field, description });
@@ -51,12 +58,13 @@ class Report {
 
 /**
  * Makes a message of a JSON value that was parsed already, by all rules of protobuf's JSON. Throws a DecodeError that names
- * every bad field. Takes longer than the ordinary decoder (json-decoder.ts), which leaves what is unusual or wrong to this one.
+ * every bad field; when that are only payloads, they become `BadValue`s instead. Takes longer than the ordinary decoder (json-decoder.ts), which leaves what is unusual or wrong to this one.
  */
 export function decodeStrictly(desc: DescMessage, json: unknown, limits: DecodeLimits): Message {
   const report = new Report(limits);
   const message = readerOf(desc)(json, "", report) as Message | undefined;
-  if (report.fields.length > 0 || message === undefined) throw new DecodeError(report.fields, report.more);
+  if (report.fields.length + report.more > report.told || message === undefined)
+    throw new DecodeError(report.fields, report.more);
   return message;
 }
 
@@ -263,15 +271,20 @@ function enumReader({ values, name }: DescEnum): Read {
 }
 
 function readValue(json: unknown, path: string, report: Report): unknown {
-  const problem = problemOf(json, report.limits);
-  return problem === undefined ? new JsonText(JSON.stringify(json)) : report.add(path, problem);
+  const problem = problemOf(json, report);
+  if (problem === undefined) return new JsonText(JSON.stringify(json));
+  report.add(path, problem);
+  report.told++;
+  return new BadValue(problem);
 }
 
 /** What keeps a JSON value from being a payload; undefined when it can be one. Bounded work, whatever the value. */
-function problemOf(json: unknown, limits: DecodeLimits): string | undefined {
+function problemOf(json: unknown, report: Report): string | undefined {
+  const { limits } = report;
   let left = limits.values;
   const look = (value: unknown, depth: number): string | undefined => {
     if (--left < 0) return tooManyValues(limits);
+    if (--report.valuesLeft < 0) return tooManyInMessage(limits);
     if (typeof value === "number") return Number.isFinite(value) ? undefined : "has a number that is out of range";
     if (typeof value !== "object" || value === null) return undefined;
     if (depth === limits.depth) return tooDeep(limits);

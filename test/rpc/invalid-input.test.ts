@@ -6,6 +6,7 @@ import type { CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb
 import type { QueueOrdering } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { payload, reading, refusal } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";
+import { CONNECT_BINARY, GRPC } from "../support/transports.js";
 
 type NewJob = MessageInitShape<typeof CreateJobRequestSchema>;
 
@@ -201,13 +202,20 @@ describe("a new job", () => {
     for (const field of seen.fields.slice(0, 3)) expect(seen.message).toContain(`${field}: `);
   });
 
-  test("whose payload is no JSON is refused before its other fields are looked at", async () => {
-    const request = {
-      type: "",
-      payloadKind: { case: "payload", value: value({ case: undefined }) } as const,
-    };
-    expect(await refusal(jobs.createJob(request))).toMatchObject(bad("payload"));
-  });
+  test.each([GRPC, CONNECT_BINARY])(
+    "whose payload is no JSON is refused with its other bad fields: $name",
+    async (kind) => {
+      const request = {
+        type: "",
+        payloadKind: { case: "payload", value: value({ case: undefined }) } as const,
+        priority: 11,
+      };
+      const { jobs } = server.connect(kind);
+      expect(await refusal(jobs.createJob(request))).toMatchObject(bad("payload", "type", "priority"));
+      const fields = ["payload", "type", "priority"].map((field) => `requests[1].${field}`);
+      expect(await refusal(jobs.batchCreateJobs({ requests: [{ type: "x" }, request] }))).toMatchObject(bad(...fields));
+    },
+  );
 });
 
 describe("filters", () => {

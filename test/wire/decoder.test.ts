@@ -8,25 +8,14 @@ import {
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../../src/rpc/wire-options.js";
 import { readBinary } from "../../src/wire/binary-decoder.js";
-import { DecodeError } from "../../src/wire/decode-error.js";
 import { readJson } from "../../src/wire/json-decoder.js";
 import type { JsonText } from "../../src/wire/json-text.js";
+import { DECODE_LIMITS, field, orUndefined, refused } from "../support/decoding.js";
 import { MESSAGES, messageOf } from "../support/messages.js";
 
-const LIMITS = { depth: 32, values: 100_000, messageValues: 400_000, entries: 10_000, mapEntries: 64_000 };
-
-/** The message; undefined when it is refused. */
-function orUndefined(read: () => Message): Message | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  }
-}
-
-const decode = (desc: DescMessage, bytes: Uint8Array) => orUndefined(() => readBinary(desc, bytes, LIMITS));
-const decodeJson = (desc: DescMessage, text: string) => orUndefined(() => readJson(desc, Buffer.from(text), LIMITS));
+const decode = (desc: DescMessage, bytes: Uint8Array) => orUndefined(() => readBinary(desc, bytes, DECODE_LIMITS));
+const decodeJson = (desc: DescMessage, text: string) =>
+  orUndefined(() => readJson(desc, Buffer.from(text), DECODE_LIMITS));
 
 /** What the library makes of the same; undefined when it refuses. */
 function byLibrary(read: () => Message): Message | undefined {
@@ -35,18 +24,6 @@ function byLibrary(read: () => Message): Message | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The bad fields that a request is refused with, by their paths. */
-function refused(read: () => Message): Readonly<Record<string, string>> {
-  try {
-    read();
-  } catch (error) {
-    if (error instanceof DecodeError)
-      return Object.fromEntries(error.fields.map((bad) => [bad.field, bad.description]));
-    throw error;
-  }
-  throw new Error("it was not refused");
 }
 
 /** What a message says, independent of its representation. */
@@ -153,8 +130,8 @@ describe.each(MESSAGES)("%s", (desc) => {
 const TEXT =
   '{"type":"echo","payload":{"a":[1,null,"x",true,{"b":{}}]},"priority":3,"delay":"1s","metadata":{"k":"v"}}';
 
-const request = (text: string) => () => readJson(CreateJobRequestSchema, Buffer.from(text), LIMITS);
-const batch = (text: string) => () => readJson(BatchCreateJobsRequestSchema, Buffer.from(text), LIMITS);
+const request = (text: string) => () => readJson(CreateJobRequestSchema, Buffer.from(text), DECODE_LIMITS);
+const batch = (text: string) => () => readJson(BatchCreateJobsRequestSchema, Buffer.from(text), DECODE_LIMITS);
 
 test.each([
   ["as it is", TEXT],
@@ -229,27 +206,6 @@ test("every bad field of a request in JSON is named, and of very many the first 
   expect(batch(many)).toThrow(expect.objectContaining({ fields: expect.objectContaining({ length: 30 }), more: 70 }));
 });
 
-test("what is over a limit is refused before it is made into anything", () => {
-  const manyValues = `{"type":"a","nope":[${"{},".repeat(400_000)}{}]}`;
-  expect(refused(request(manyValues))).toEqual({ request: "must have at most 400000 JSON values in all" });
-  expect(refused(batch(`{"requests":[${"{},".repeat(10_000)}{}]}`))).toEqual({
-    requests: "must have at most 10000 entries, has 10001",
-  });
-});
-
-/** Field `number` of wire type 2. */
-const field = (number: number, bytes: readonly number[]): number[] => {
-  const length = [];
-  for (let rest = bytes.length; ; rest >>>= 7) {
-    if (rest < 0x80) {
-      length.push(rest);
-      break;
-    }
-    length.push((rest & 0x7f) | 0x80);
-  }
-  return [(number << 3) | 2, ...length, ...bytes];
-};
-
 const nested = (levels: number): number[] => {
   let value: number[] = [0x08, 0];
   for (let level = 0; level < levels; level++) value = field(6, field(1, value));
@@ -277,7 +233,7 @@ test.each([
   ],
   ["a field without a number", [0x00, 0x00], "request", "is not a valid message: it has a field with the number 0"],
 ])("a binary request with %s is refused, and the field named", (_, bytes, path, description) => {
-  expect(refused(() => readBinary(CreateJobRequestSchema, Uint8Array.from(bytes), LIMITS))).toEqual({
+  expect(refused(() => readBinary(CreateJobRequestSchema, Uint8Array.from(bytes), DECODE_LIMITS))).toEqual({
     [path]: description,
   });
 });

@@ -25,7 +25,7 @@ import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
 import type { JobRequest } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
-import { JsonText } from "../../wire/json-text.js";
+import { BadValue, JsonText } from "../../wire/json-text.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
 /** Bounds of a Timestamp (the years 1 to 9999) and of a Duration (10,000 years either way), in seconds. */
@@ -86,6 +86,10 @@ export function toPayload(
   // A copy: the bytes of the message are a part of the whole request, which would stay in memory as long as the job.
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
   if (kind.value instanceof JsonText) return kind.value.text;
+  if (kind.value instanceof BadValue) {
+    violations.add(field, kind.value.problem);
+    return undefined;
+  }
   return valueToText(violations, field, kind.value);
 }
 
