@@ -96,7 +96,9 @@ const ANSWER_MS = 100;
 
 /** A poll that finds nothing is answered so before its deadline passes: that would be an error. */
 function beforeDeadline(waitMs: number | undefined, timeoutMs: number | undefined): number | undefined {
-  if (timeoutMs === undefined || waitMs === undefined || waitMs > LIMITS.waitMs) return waitMs;
+  // One that is out of bounds stays, to be refused.
+  const isValid = waitMs !== undefined && waitMs >= 0 && waitMs <= LIMITS.waitMs;
+  if (timeoutMs === undefined || !isValid) return waitMs;
   return Math.max(0, Math.min(waitMs, timeoutMs - ANSWER_MS));
 }
 
