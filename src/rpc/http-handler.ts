@@ -14,7 +14,7 @@ import { serveFastPath } from "./fast/fast-path.js";
 import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
-import type { HttpRequest, HttpResponse } from "./http.js";
+import { type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { refuse } from "./refuse.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
 import type { HealthSource } from "./services/health-service.js";
@@ -87,7 +87,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
 
   return {
     request(request, response) {
-      const path = pathOf(request.url ?? "");
+      const path = pathOf(request);
       const handler = handlers.get(path);
       if (handler === undefined) {
         if (names.has(path.split("/")[1] ?? ""))
@@ -129,12 +129,6 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       return true;
     },
   };
-}
-
-/** The path of a request target, which may be a whole URI, as proxies send it. */
-function pathOf(target: string): string {
-  const path = target.split("?", 1)[0] ?? "";
-  return path.startsWith("/") ? path : path.replace(/^https?:\/\/[^/]*/i, "");
 }
 
 /** Refuses a method of HTTP that an RPC does not take. */

@@ -6,3 +6,9 @@ export type HttpRequest = IncomingMessage | Http2ServerRequest;
 
 /** A response of node:http, or of the compatibility API of node:http2. */
 export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** The path of a request, whose target may be a whole address, as proxies send it. */
+export function pathOf({ url = "" }: HttpRequest): string {
+  const path = url.split("?", 1)[0] ?? "";
+  return path.startsWith("/") ? path : path.replace(/^https?:\/\/[^/]*/i, "") || "/";
+}

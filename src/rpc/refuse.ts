@@ -14,7 +14,7 @@ const endStream = createEndStreamSerialization(undefined);
 
 /** Answers with an error at once, in the client's protocol, without reading the request body. */
 export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
-  const type = request.headers["content-type"] ?? "";
+  const type = request.headers["content-type"]?.toLowerCase() ?? "";
   request.resume();
   if (type.startsWith("application/grpc")) {
     const trailer = new Headers({ "content-type": type });

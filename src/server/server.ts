@@ -4,7 +4,7 @@ import type { Engine } from "../core/engine.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
-import type { HttpRequest, HttpResponse } from "../rpc/http.js";
+import { type HttpRequest, type HttpResponse, pathOf } from "../rpc/http.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { createBuiltinHandlers } from "./builtin-handlers.js";
 import type { Config } from "./config.js";
@@ -130,7 +130,7 @@ function answerPage(
     response.setHeader("content-type", type);
     response.end(request.method === "HEAD" ? "" : body);
   };
-  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  const path = pathOf(request);
   request.resume();
   if (webConsole.answer(path, request, response)) return;
   if (path !== "/healthz" && path !== "/metrics") {
