@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { describeViolations, type ErrorCode, type FieldViolation, type TaskQueueError } from "../model/errors.js";
+import { encodeGrpcMessage } from "./grpc-status.js";
 
 /** The domain of every ErrorInfo that this server sends. */
 export const ERROR_DOMAIN = "gotaskq";
@@ -22,17 +23,27 @@ const CODES: Readonly<Record<ErrorCode, Code>> = {
 export type Spelling = "camelCase" | "snake_case";
 
 /**
- * Bytes of the text of an error, and of the bad fields in its details. In gRPC both go out as headers, the text twice and the
- * details in base64; clients take 8 KiB of headers in all, some less, and make an error of another kind of one that is larger.
+ * Bytes that an error may take, its text and its bad fields, beside some 500 of headers and what has a fixed length. In gRPC both
+ * go out as headers, the text twice, escaped and in base64, and the details in base64; in Connect the details go out twice.
+ * Clients take 8 KiB of headers in all, some less, and make an error of another kind of one that is larger.
  */
+const MAX_BYTES = 3400;
+
+/** Of the text, and of the name of one field or what is wrong with it. */
 const MAX_MESSAGE_BYTES = 500;
-const MAX_VIOLATION_BYTES = 1200;
+const MAX_PART_BYTES = 480;
 
 /** An expected failure as a client sees it: the code, the text, and the details of google.rpc; less than 4 KiB in all. */
 export function toConnectError(error: TaskQueueError, spelling: Spelling): ConnectError {
   const { reason, retryAfterMs, metadata } = error;
-  const { named, more } = namedViolations(error, spelling);
-  const message = named.length > 0 ? describeWithin(named, more) : error.message;
+  const violations = error.violations.map(({ field, description }) => ({
+    field: shorten(spelling === "snake_case" ? toSnakeCase(field) : field),
+    description: shorten(description),
+  }));
+  const unnamed = Number(metadata.more_violations ?? 0);
+  const message = violations.length > 0 ? describeWithin(violations, unnamed) : shorten(error.message);
+  const named = firstOf(violations, MAX_BYTES - sizeOf(message));
+  const more = unnamed + violations.length - named.length;
   const result = new ConnectError(message, CODES[error.code as ErrorCode]);
   const counted = more > 0 ? { ...metadata, more_violations: String(more) } : { ...metadata };
   result.details.push({
@@ -50,24 +61,39 @@ export function toConnectError(error: TaskQueueError, spelling: Spelling): Conne
   return result;
 }
 
-/** The bad fields that there is room for, at least one, and how many more there are. */
-function namedViolations({ violations, metadata }: TaskQueueError, spelling: Spelling) {
-  const named: FieldViolation[] = [];
+/** The bad fields that there is room for, at least one. */
+function firstOf(violations: FieldViolation[], maxBytes: number): FieldViolation[] {
   let bytes = 0;
-  for (const { field, description } of violations) {
-    const name = spelling === "snake_case" ? toSnakeCase(field) : field;
-    bytes += Buffer.byteLength(name) + Buffer.byteLength(description);
-    if (named.length > 0 && bytes > MAX_VIOLATION_BYTES) break;
-    named.push({ field: name, description });
-  }
-  return { named, more: Number(metadata.more_violations ?? 0) + violations.length - named.length };
+  const end = violations.findIndex(({ field, description }, index) => {
+    const inBase64 = (4 / 3) * (Buffer.byteLength(field) + Buffer.byteLength(description));
+    bytes += inBase64 + sizeOf(field) + sizeOf(description) + VIOLATION_BYTES;
+    return index > 0 && bytes > maxBytes;
+  });
+  return end < 0 ? violations : violations.slice(0, end);
 }
 
-/** The text for bad fields: as many of them as there is room for. */
+/** What a bad field takes beside its texts. */
+const VIOLATION_BYTES = 40;
+
+/** Bytes of a text as it goes out: escaped in a header of gRPC, or in JSON; the larger. */
+function sizeOf(text: string): number {
+  return Math.max(encodeGrpcMessage(text).length, Buffer.byteLength(JSON.stringify(text)));
+}
+
+/** A part of a text of a client that fits in an error. */
+export function shorten(text: string): string {
+  let part = text;
+  for (let size = sizeOf(part); size > MAX_PART_BYTES; size = sizeOf(part)) {
+    part = part.slice(0, Math.floor((part.length * MAX_PART_BYTES) / size));
+  }
+  return part === text ? text : `${part.toWellFormed()}...`;
+}
+
+/** The text for bad fields: as many of them as there is room for, at least one. */
 function describeWithin(named: readonly FieldViolation[], more: number): string {
   for (let count = named.length; count > 1; count--) {
     const text = describeViolations(named.slice(0, count), more + named.length - count);
-    if (Buffer.byteLength(text) <= MAX_MESSAGE_BYTES) return text;
+    if (sizeOf(text) <= MAX_MESSAGE_BYTES) return text;
   }
   return describeViolations(named.slice(0, 1), more + named.length - 1);
 }

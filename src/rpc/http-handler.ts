@@ -6,7 +6,7 @@ import type { Engine } from "../core/engine.js";
 import { TaskQueueError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import { createConnectHandlers } from "./connect-path.js";
-import { toConnectError } from "./errors.js";
+import { shorten, toConnectError } from "./errors.js";
 import { BodyReader } from "./fast/body-reader.js";
 import type { CallContext } from "./fast/call-context.js";
 import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
@@ -91,7 +91,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const handler = handlers.get(path);
       if (handler === undefined) {
         if (names.has(path.split("/")[1] ?? ""))
-          refuse(new ConnectError(`there is no method ${path}`, Code.Unimplemented), request, response);
+          refuse(new ConnectError(shorten(`there is no method ${path}`), Code.Unimplemented), request, response);
         else options.otherwise(request, response);
         return;
       }

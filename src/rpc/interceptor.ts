@@ -1,6 +1,7 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Spelling } from "./errors.js";
+import { STREAM_HEADERS } from "./http.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 
 /** Creates the interceptor that records the calls connect serves. */
@@ -16,6 +17,7 @@ export function createInterceptor(recorder: RpcRecorder): Interceptor {
     try {
       const response = await next(request);
       if (!response.stream) return response;
+      for (const [name, value] of Object.entries(STREAM_HEADERS)) response.header.set(name, value);
       return { ...response, message: recorder.messages(response.message, method, spelling, signal, close) };
     } catch (error) {
       const translated = recorder.translate(error, method, spelling);

@@ -96,3 +96,25 @@ describe.each(PROTOCOLS.filter(({ unary }) => unary))("the content type of $name
     }
   });
 });
+
+describe.each(PROTOCOLS.filter(({ streams }) => streams))("a stream over $name", (protocol) => {
+  const text = (value: string) => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
+
+  test.each<[string, string, string, Buffer]>([
+    ["that ends", "gotaskq.v1.JobService/WatchJob", "id", Buffer.of(0x0a)],
+    ["of requests", "grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "listServices", Buffer.of(0x3a)],
+  ])("%s is not to be kept, gathered or changed by what stands in between", async (_which, rpc, field, tag) => {
+    // gRPC needs trailers, and a stream of requests both directions at a time.
+    const isHttp2Only = protocol.name.startsWith("gRPC in") || rpc.includes("reflection");
+    for (const send of isHttp2Only ? [http2] : [http1, http2]) {
+      const id = await created(server, { type: "watched" });
+      await server.jobs.cancelJob({ id });
+      const { headers } = await send(server.url, {
+        path: `/${rpc}`,
+        headers: { "content-type": protocol.contentType },
+        body: protocol.frame(protocol.isJson ? JSON.stringify({ [field]: id }) : Buffer.concat([tag, text(id)])),
+      });
+      expect(headers).toMatchObject({ "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" });
+    }
+  });
+});

@@ -5,6 +5,7 @@ import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { fieldInvalid, messageTooLarge, TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
+import { shorten } from "../errors.js";
 import type { RpcRecorder } from "../rpc-recorder.js";
 import { answerError } from "./answer.js";
 import type { BodyOutcome, BodyReader } from "./body-reader.js";
@@ -136,7 +137,7 @@ export function serveFastPath(
 
   if (timeout.error !== undefined || compression.error !== undefined) {
     discard();
-    refuse(timeout.error === undefined ? compression.error : badDeadline(timeout.error));
+    refuse(timeout.error === undefined ? badCompression(compression.error) : badDeadline(timeout.error));
     return;
   }
   if (context.isLate) {
@@ -145,6 +146,11 @@ export function serveFastPath(
     return;
   }
   bodies.read(exchange.body, method.readMaxBytes + ENVELOPE_BYTES, finish);
+}
+
+/** What connect says of a compression that is unknown, with no more than a part of its name. */
+function badCompression(error: ConnectError | undefined): ConnectError | undefined {
+  return error && new ConnectError(shorten(error.rawMessage), error.code, error.metadata);
 }
 
 function badDeadline({ rawMessage }: ConnectError): TaskQueueError {

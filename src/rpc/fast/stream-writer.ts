@@ -1,5 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
+import { STREAM_HEADERS } from "../http.js";
 import { headOf } from "./answer.js";
 import { ENVELOPE_BYTES, encodeEnvelope, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
@@ -67,10 +68,6 @@ export class StreamWriter {
     if (this.#isBegun) return;
     this.#isBegun = true;
     const { exchange, protocol } = this.#call;
-    const head = headOf(this.#call);
-    // For what stands in between: a proxy that gathers or compresses would hold messages back.
-    head["cache-control"] = "no-cache, no-transform";
-    head["x-accel-buffering"] = "no";
-    exchange.begin(head, protocol.hasTrailers);
+    exchange.begin({ ...headOf(this.#call), ...STREAM_HEADERS }, protocol.hasTrailers);
   }
 }
