@@ -13,7 +13,7 @@ import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { fieldInvalid, messageTooLarge } from "../model/errors.js";
 import { toConnectError } from "./errors.js";
-import { setGrpcStatus } from "./grpc-status.js";
+import { encodeGrpcMessage, setGrpcStatus } from "./grpc-status.js";
 
 const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
@@ -122,8 +122,7 @@ function rewriteTrailer(response: UniversalServerResponse, translate: Translate)
   async function* rewritten(): AsyncGenerator<Uint8Array> {
     if (body !== undefined) yield* body;
     if (trailer === undefined || trailer.get("grpc-status") === "0") return;
-    const better = translate(findTrailerError(trailer));
-    if (better !== undefined) setGrpcStatus(trailer, better);
+    rewriteStatus(trailer, translate);
   }
   return { ...response, body: rewritten() };
 }
@@ -155,10 +154,17 @@ function rewriteLast(
 
 function rewriteWebTrailer(data: Uint8Array, translate: Translate): Uint8Array | undefined {
   const trailer = trailerParse(data);
-  const better = trailer.get("grpc-status") === "0" ? undefined : translate(findTrailerError(trailer));
-  if (better === undefined) return undefined;
-  setGrpcStatus(trailer, better);
+  if (trailer.get("grpc-status") === "0") return undefined;
+  rewriteStatus(trailer, translate);
   return trailerSerialize(trailer);
+}
+
+/** Puts the better error in, or the same with its message written as all others. */
+function rewriteStatus(trailer: Headers, translate: Translate): void {
+  const error = findTrailerError(trailer);
+  const better = translate(error);
+  if (better !== undefined) setGrpcStatus(trailer, better);
+  else if (error !== undefined) trailer.set("grpc-message", encodeGrpcMessage(error.rawMessage));
 }
 
 const endStream = createEndStreamSerialization(undefined);

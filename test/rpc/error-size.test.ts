@@ -6,7 +6,7 @@ import { encodeGrpcMessage } from "../../src/rpc/grpc-status.js";
 import { PROTOCOLS, type Protocol } from "../support/protocols.js";
 import { present, toRefusal } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";
-import { http1, http2 } from "../support/wire.js";
+import { envelope, http1, http2 } from "../support/wire.js";
 
 /** What an error may take in all, bytes: clients of gRPC take 8 KiB of headers, some less. */
 const MAX_BYTES = 4096;
@@ -131,6 +131,17 @@ describe("the message of a gRPC error", () => {
       const line = "type: must have 1 to 128 characters, has 0";
       const seen = answer.trailers["grpc-message"] ?? answer.headers["grpc-message"] ?? String(answer.body);
       expect(seen).toContain(line);
+    },
+  );
+
+  test.each(PROTOCOLS.filter(({ contentType }) => contentType.startsWith("application/grpc")))(
+    "is written so where connect writes it, over $name",
+    async ({ contentType }) => {
+      const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+      const request = { path, headers: { "content-type": contentType }, body: envelope("{}").subarray(0, -1) };
+      const { headers, trailers, body } = await http2(server.url, request);
+      const seen = trailers["grpc-message"] ?? headers["grpc-message"] ?? String(body);
+      expect(seen).toContain("protocol error: incomplete envelope");
     },
   );
 });
