@@ -8,7 +8,7 @@ export interface ConnectionTimes {
   readonly pingAfterMs: number;
   /** From a ping, or the end of a connection in order, to when a client that did nothing counts as gone. */
   readonly goneAfterMs: number;
-  /** Beyond REQUEST_TIMEOUT, for a late request over HTTP/1.1 to be refused by what answers it. */
+  /** Beyond REQUEST_TIMEOUT, for a late request to be refused by what answers it. */
   readonly refuseMs: number;
   /** Between two looks at all connections: how exact the times above are. */
   readonly checkMs: number;

@@ -31,6 +31,8 @@ export class Http2Connection {
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
   readonly #times: Http2Times;
+  /** Open streams whose requests may still be coming in, by when they were opened. */
+  readonly #incoming = new Map<ServerHttp2Stream, number>();
   #streams = 0;
   #resets = 0;
   #lastResetAt = 0;
@@ -47,7 +49,10 @@ export class Http2Connection {
     this.#socket = socket;
     this.#times = times;
     const reset = () => this.#reset();
-    const closed = () => this.#closed();
+    const connection = this;
+    function closed(this: ServerHttp2Stream): void {
+      connection.#closed(this);
+    }
     session.once("remoteSettings", () => {
       this.#isGreeted = true;
     });
@@ -60,6 +65,7 @@ export class Http2Connection {
         else stream.close(constants.NGHTTP2_REFUSED_STREAM);
         return;
       }
+      if (!stream.endAfterHeaders) this.#incoming.set(stream, performance.now());
       // Unlike `close`, this is told before more of the bytes that came with the reset are looked at.
       stream.on("aborted", reset);
       onStream(stream, headers, flags, ...(rest as [string[]?]));
@@ -74,9 +80,13 @@ export class Http2Connection {
     if (this.#streams === 0) this.#close();
   }
 
-  /** Ends a connection that sent no preface, is idle, or whose client is gone. Called now and then. */
+  /**
+   * Ends a connection that sent no preface, is idle, or whose client is gone, and streams whose requests do not end. Called
+   * now and then.
+   */
   check(): void {
     const now = performance.now();
+    this.#endLate(now);
     const { requestTimeoutMs, keepAliveMs, pingAfterMs, goneAfterMs } = this.#times;
     const { bytesRead } = this.#socket;
     if (this.#isGreeted && bytesRead !== this.#bytesRead) {
@@ -108,7 +118,22 @@ export class Http2Connection {
     else this.#session.ping(() => {});
   }
 
-  #closed(): void {
+  /**
+   * Ends streams whose requests are not whole long after what serves them should have refused them: with no answer that goes
+   * on, nobody does. An answer that goes on may be one to a stream of requests.
+   */
+  #endLate(now: number): void {
+    const openedBefore = now - this.#times.requestTimeoutMs - this.#times.refuseMs;
+    for (const [stream, openedAt] of this.#incoming) {
+      if (openedAt > openedBefore) return;
+      if (isWhole(stream)) this.#incoming.delete(stream);
+      else if (!stream.headersSent) stream.close(constants.NGHTTP2_CANCEL);
+      else if (stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    }
+  }
+
+  #closed(stream: ServerHttp2Stream): void {
+    this.#incoming.delete(stream);
     this.#streams--;
     if (this.#isEnding && this.#streams === 0) this.#close();
   }
@@ -132,4 +157,10 @@ export class Http2Connection {
     this.#lastResetAt = now;
     if (this.#resets > MAX_RESETS) this.end();
   }
+}
+
+/** Whether all of a request has come in. Nobody need have read it. */
+function isWhole(stream: ServerHttp2Stream): boolean {
+  const { state } = stream.state;
+  return stream.readableEnded || state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE;
 }

@@ -17,7 +17,10 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** A listener whose clocks are long but for those given. It answers `/`, and keeps all other streams of HTTP/2 open. */
+/**
+ * A listener whose clocks are long but for those given. It answers `/`, nothing on `/silent`, and begins an answer on all
+ * other streams of HTTP/2.
+ */
 async function listen(short: Partial<ConnectionTimes>, requestTimeoutMs = 60_000) {
   const opened: ServerHttp2Stream[] = [];
   const times = { ...CONNECTION_TIMES, checkMs: 20, closeGraceMs: 20, ...short };
@@ -28,6 +31,7 @@ async function listen(short: Partial<ConnectionTimes>, requestTimeoutMs = 60_000
         stream.on("error", () => {});
         if (headers[":path"] === "/") return false;
         opened.push(stream);
+        if (headers[":path"] === "/silent") return true;
         stream.respond({ ":status": 200 });
         stream.write("part");
         return true;
@@ -120,6 +124,33 @@ describe("a connection is closed", () => {
     expect(opened.length).toBeLessThan(20 * 2000);
     expect(other.closed).toBe(false);
     expect((await http2(url, { method: "GET", path: "/" })).status).toBe(200);
+  });
+});
+
+describe("a stream whose request does not end within REQUEST_TIMEOUT", () => {
+  const begun = (url: string, path: string) => {
+    const stream = sessionOf(url).request({ ":method": "POST", ":path": path }, { endStream: false });
+    stream.on("error", () => {}).resume();
+    return { stream, closed: new Promise((resolve) => stream.on("close", () => resolve(stream.rstCode))) };
+  };
+
+  test.each([
+    ["is ended without a fault when it was answered", "/", 0],
+    ["is broken off when nothing answers it", "/silent", 8],
+  ])("%s", async (_what, path, code) => {
+    const { url } = await listen({ refuseMs: 0 }, SHORT_MS);
+    expect(await within(begun(url, path).closed, "the end of the stream")).toBe(code);
+  });
+
+  test("is kept while its answer goes on, and so is one whose request has ended", async () => {
+    const { url, opened } = await listen({ refuseMs: 0 }, SHORT_MS);
+    const kept = begun(url, "/stream");
+    const whole = begun(url, "/silent");
+    whole.stream.end();
+    await eventually(async () => (opened.length === 2 ? true : undefined), "both streams");
+    // Opened after them, and ended before them if they were to end.
+    await within(begun(url, "/").closed, "the end of another stream");
+    expect([kept.stream.closed, whole.stream.closed]).toEqual([false, false]);
   });
 });
 
