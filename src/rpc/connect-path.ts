@@ -25,7 +25,7 @@ export interface ConnectHandler {
 }
 
 /**
- * Connect's own handlers, by path. They serve what the fast path does not: reads by GET, and streams of requests (reflection),
+ * Connect's own handlers, by path. They serve what the fast path does not: streams of requests (reflection),
  * whose messages are kept small, as connect's decoders know no limit but that of bytes.
  */
 export function createConnectHandlers(

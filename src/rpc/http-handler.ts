@@ -11,6 +11,7 @@ import { BodyReader } from "./fast/body-reader.js";
 import type { CallContext } from "./fast/call-context.js";
 import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
 import { serveFastPath } from "./fast/fast-path.js";
+import { readGetRequest } from "./fast/get-request.js";
 import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
@@ -33,7 +34,7 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   /** Answers what is no RPC. */
   readonly otherwise: (request: HttpRequest, response: HttpResponse) => void;
   /**
-   * Whether unary and server-streaming calls by POST take the fast path. Default true. False lets connect serve them, whose
+   * Whether unary and server-streaming calls take the fast path. Default true. False lets connect serve them, whose
    * decoders know no limit but that of bytes: for measurements and for comparing the paths.
    */
   readonly isFastPathOn?: boolean | undefined;
@@ -108,12 +109,22 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       }
       inFlight++;
       response.once("close", ended);
-      const method = request.method === "POST" ? methods.get(path) : undefined;
-      const protocol = method && wireProtocolOf(request.headers["content-type"], method.isStream);
-      if (method === undefined || protocol === undefined) handler.serve(request, response);
-      else if (isHost(request.headers.host ?? request.headers[":authority"])) {
-        serveFastPath(method, new Http1Exchange(request, response), protocol, deps);
-      } else refuseHost(request, response);
+      const method = methods.get(path);
+      const host = request.headers.host ?? request.headers[":authority"];
+      if (method === undefined) {
+        handler.serve(request, response);
+        return;
+      }
+      if (!isHost(host)) {
+        refuseHost(request, response);
+        return;
+      }
+      const contentType = request.headers["content-type"];
+      const isGet = request.method === "GET";
+      const get = isGet ? readGetRequest(request.url ?? "", host, contentType) : undefined;
+      const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method.isStream);
+      if (protocol === undefined) handler.serve(request, response);
+      else serveFastPath(method, new Http1Exchange(request, response), protocol, deps, get);
     },
 
     stream(stream, headers) {
@@ -162,7 +173,7 @@ function createFastMethods(services: readonly ServiceImplSpec[], wire: WireOptio
 let lastHost: string | undefined;
 
 /** Whether a request names a valid host. Connect refuses it otherwise. */
-function isHost(host: string | string[] | undefined): boolean {
+function isHost(host: string | string[] | undefined): host is string {
   if (host === undefined || typeof host !== "string") return false;
   if (host === lastHost) return true;
   if (!URL.canParse("/", `http://${host}`)) return false;

@@ -15,8 +15,10 @@ export function deadlineExceeded(): ConnectError {
  * timer for the deadline. A call that never looks at it is not ended by its deadline either.
  */
 export class CallContext {
-  /** The method of HTTP: there is no other on the fast path. */
-  readonly requestMethod = "POST";
+  /** The method of HTTP. */
+  readonly requestMethod: "GET" | "POST";
+  /** The URL of a GET, which has the message in it. */
+  readonly url: string | undefined;
   readonly #exchange: Exchange;
   readonly #deadline: number | undefined;
   #controller: AbortController | undefined;
@@ -25,8 +27,10 @@ export class CallContext {
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
 
-  /** `timeoutMs` counts from now; undefined: no deadline. */
-  constructor(exchange: Exchange, timeoutMs: number | undefined) {
+  /** `timeoutMs` counts from now; undefined: no deadline. `getUrl`: the URL of a GET; undefined: a POST. */
+  constructor(exchange: Exchange, timeoutMs: number | undefined, getUrl?: string) {
+    this.requestMethod = getUrl === undefined ? "POST" : "GET";
+    this.url = getUrl;
     this.#exchange = exchange;
     this.#deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   }

@@ -14,6 +14,7 @@ import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { OpenCall } from "./fast-call.js";
 import type { FastMethod, Negotiated } from "./fast-method.js";
+import type { GetRequest } from "./get-request.js";
 import { runInOwnTick } from "./own-tick.js";
 import { serveStream } from "./stream.js";
 import { serveUnary } from "./unary.js";
@@ -38,24 +39,26 @@ export interface FastPathDeps {
 
 /**
  * Serves a POST to a unary or server-streaming method: reads the body once, within the limits of `bodies` and of the decoders,
- * and writes an answer or a message at a time. Every request that comes here is answered here, good or bad.
+ * and writes an answer or a message at a time. Every request that comes here is answered here, good or bad. With `get` it is
+ * a GET, whose body says nothing.
  */
 export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
   protocol: WireProtocol,
   { recorder, logger, bodies, hasFaultDetails }: FastPathDeps,
+  get?: GetRequest,
 ): void {
   const { headers } = exchange;
   const startedAt = performance.now();
   const timeout = protocol.parseTimeout(headerOf(headers, protocol.timeoutHeader), MAX_TIMEOUT_MS);
   const compression = compressionNegotiate(
     COMPRESSIONS,
-    headerOf(headers, protocol.encodingHeader),
+    get === undefined ? headerOf(headers, protocol.encodingHeader) : get.compression,
     headerOf(headers, protocol.acceptHeader),
     protocol.acceptHeader,
   );
-  const context = new CallContext(exchange, timeout.timeoutMs);
+  const context = new CallContext(exchange, timeout.timeoutMs, get?.url);
   const codec = protocol.isBinary ? method.binary : method.json;
   const settle: OpenCall["settle"] = (answered) => {
     answered?.catch((error) => {
@@ -145,7 +148,19 @@ export function serveFastPath(
     refuse(deadlineExceeded());
     return;
   }
-  bodies.read(exchange.body, method.readMaxBytes + ENVELOPE_BYTES, finish);
+  if (get === undefined) {
+    bodies.read(exchange.body, method.readMaxBytes + ENVELOPE_BYTES, finish);
+    return;
+  }
+  exchange.body.resume();
+  let message: Uint8Array;
+  try {
+    message = get.message();
+  } catch (error) {
+    refuse(error);
+    return;
+  }
+  begin(message);
 }
 
 /** What connect says of a compression that is unknown, with no more than a part of its name. */
