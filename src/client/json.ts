@@ -1,14 +1,12 @@
-import { fromJson, type JsonValue as PbJsonValue, toJson } from "@bufbuild/protobuf";
-import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import type { JsonValue as PbJsonValue } from "@bufbuild/protobuf";
+import type { Value } from "@bufbuild/protobuf/wkt";
 import type { Job } from "../../gen/gotaskq/v1/job_pb.js";
 import { errorText } from "../model/describe-error.js";
 import { fieldInvalid } from "../model/errors.js";
 import { isBytes } from "../model/guarded.js";
 import type { JsonValue } from "../model/handler.js";
 import { toJsonText } from "../model/text.js";
-
-/** Deepest nesting read and written: more than the server accepts, so that the server answers with the limit. */
-const DEPTH = { recursionLimit: 1000 };
+import { fromValue, toValue } from "./value.js";
 
 /** Converts a JSON value or bytes for a message. Throws FIELD_INVALID, naming `field`, for a value that has no JSON. */
 export function toPayloadKind<A extends string, B extends string>(
@@ -19,10 +17,10 @@ export function toPayloadKind<A extends string, B extends string>(
 ): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
   if (payload === undefined) return { case: undefined };
   if (isBytes(payload)) return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
-  return { case: json, value: toValue(field, payload) };
+  return { case: json, value: messageOf(field, payload) };
 }
 
-function toValue(field: string, value: unknown): Value {
+function messageOf(field: string, value: unknown): Value {
   let problem = "it has none";
   try {
     // As `JSON.stringify` writes it: a Date becomes text, undefined fields are left out.
@@ -36,12 +34,12 @@ function toValue(field: string, value: unknown): Value {
 
 /** Converts JSON text for a message. Throws an error for text that is nested very deep. */
 export function parseValue(text: string): Value {
-  return fromJson(ValueSchema, JSON.parse(text) as PbJsonValue, DEPTH);
+  return toValue(JSON.parse(text) as PbJsonValue);
 }
 
 /** Returns the JSON value or bytes of a message. */
 export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {
   if (kind.case === undefined) return undefined;
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value;
-  return toJson(ValueSchema, kind.value) as JsonValue;
+  return fromValue(kind.value) as JsonValue;
 }

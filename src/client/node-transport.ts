@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type Http2Session } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { withExactMaps } from "./exact-transport.js";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
 export interface PingTimes {
@@ -69,14 +70,16 @@ export interface NodeTransport {
 export function createNodeTransport(url: string, ping = PING): NodeTransport {
   const sessionManager = new SessionManager(url, ping);
   return {
-    transport: createConnectTransport({
-      baseUrl: url,
-      httpVersion: "2",
-      sessionManager,
-      binaryOptions: BINARY,
-      // Between servers, compression would cost more time than the bytes it saves.
-      acceptCompression: [],
-    }),
+    transport: withExactMaps(
+      createConnectTransport({
+        baseUrl: url,
+        httpVersion: "2",
+        sessionManager,
+        binaryOptions: BINARY,
+        // Between servers, compression would cost more time than the bytes it saves.
+        acceptCompression: [],
+      }),
+    ),
     close: () => void setTimeout(() => sessionManager.abort(), CLOSE_MS).unref(),
   };
 }

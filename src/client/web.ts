@@ -1,5 +1,6 @@
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { CallerOptions } from "./calls.js";
+import { withExactMaps } from "./exact-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 
 export * from "./exports.js";
@@ -9,5 +10,5 @@ export * from "./exports.js";
  * worker needs Node's HTTP/2.
  */
 export function createClient(url: string, options: CallerOptions = {}): TaskQueueClient {
-  return createTransportClient(createConnectTransport({ baseUrl: url, useBinaryFormat: true }), options);
+  return createTransportClient(withExactMaps(createConnectTransport({ baseUrl: url, useBinaryFormat: true })), options);
 }

@@ -6,6 +6,7 @@ import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
+import { withExactMaps } from "../../client/exact-transport.js";
 import { isAway } from "./errors.js";
 
 /** How long a call may take before the server counts as unreachable, ms. Streams have no such limit. */
@@ -69,8 +70,8 @@ const options = {
   useBinaryFormat: true,
   interceptors: [authorize],
 };
-const calls = createConnectTransport({ ...options, defaultTimeoutMs: CALL_TIMEOUT_MS });
-const streams = createConnectTransport(options);
+const calls = withExactMaps(createConnectTransport({ ...options, defaultTimeoutMs: CALL_TIMEOUT_MS }));
+const streams = withExactMaps(createConnectTransport(options));
 
 /** Clients of the public API for calls. */
 export const api = {

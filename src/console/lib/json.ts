@@ -1,9 +1,10 @@
-import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { Value } from "@bufbuild/protobuf/wkt";
+import { fromValue, toValue } from "../../client/value.js";
 
 /** Formats a protobuf Value as indented JSON. */
 export function pretty(value: Value): string {
-  return JSON.stringify(toJson(ValueSchema, value), null, 2);
+  return JSON.stringify(fromValue(value), null, 2);
 }
 
 /** JSON that was typed: the value, or what is wrong with it and where. */
@@ -12,7 +13,7 @@ export type Parsed = { readonly value: Value } | { readonly problem: string };
 /** Parses JSON that was typed. */
 export function parseJson(text: string): Parsed {
   try {
-    return { value: fromJson(ValueSchema, JSON.parse(text) as JsonValue) };
+    return { value: toValue(JSON.parse(text) as JsonValue) };
   } catch (error) {
     return { problem: problemOf(text, error) };
   }
