@@ -20,7 +20,7 @@ export interface Exchange {
   onDrain(listener: () => void): void;
   /** Ends an answer that `begin` began, with the trailers that were announced there. */
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void;
-  /** Once the answer is sent, ends what carries the request: its body will never come to an end. */
+  /** Before the answer: once it is sent, what carries the request is ended, as its body will never come to an end. */
   abandon(): void;
   /** Ends the call at once, without an answer or in the middle of it. */
   destroy(): void;

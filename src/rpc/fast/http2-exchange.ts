@@ -38,6 +38,9 @@ export function closeWhenSent(stream: ServerHttp2Stream): void {
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly body: ServerHttp2Stream;
+  #isAbandoned = false;
+  /** How the answer ends; undefined before `end`. */
+  #ending: "plain" | "trailers" | undefined;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     this.headers = headers;
@@ -83,15 +86,25 @@ export class Http2Exchange implements Exchange {
 
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void {
     if (trailers !== undefined) this.body.on("wantTrailers", senderOf(trailers));
+    this.#ending = trailers === undefined ? "plain" : "trailers";
+    if (this.#isAbandoned) this.#closeWhenSent();
     if (last === undefined) this.body.end();
     else this.body.end(last);
   }
 
   abandon(): void {
-    closeWhenSent(this.body);
+    this.#isAbandoned = true;
+    if (this.#ending !== undefined) this.#closeWhenSent();
   }
 
   destroy(): void {
     this.body.destroy();
+  }
+
+  /** The client of an abandoned call may go on sending; with its answer sent, it is told that nobody listens. */
+  #closeWhenSent(): void {
+    if (this.#ending === "plain" || this.body.sentTrailers !== undefined) closeWhenSent(this.body);
+    // Node sends trailers by an immediate too, which comes first.
+    else this.body.once("wantTrailers", () => setImmediate(() => this.body.close(constants.NGHTTP2_NO_ERROR)));
   }
 }
