@@ -53,6 +53,27 @@ function optionsOf({ username, password, tls }: RedisTarget, name: string): Redi
   };
 }
 
+type InfoCallback = (error: Error | null | undefined, text?: string) => void;
+
+/**
+ * The library asks at each connect, by INFO with a callback, whether Redis has loaded its data. For a user who may not, it
+ * goes on, but not without advice of its own on stderr: so here that user is told nothing. `checkServer` warns, once.
+ */
+function withQuietCheck(client: Redis): Redis {
+  const info = client.info.bind(client) as (...args: unknown[]) => Promise<string>;
+  const quiet = (...args: unknown[]) => {
+    const [answer] = args as [InfoCallback?];
+    if (typeof answer !== "function") return info(...args);
+    const answered: InfoCallback = (error, text) => {
+      if (error?.message.includes("NOPERM")) answer(null, "");
+      else answer(error, text);
+    };
+    return info(answered);
+  };
+  client.info = quiet as Redis["info"];
+  return client;
+}
+
 /**
  * Creates a connection without connecting it. A command on a lost connection fails at once; the caller (connection.ts)
  * decides whether to try again.
@@ -73,21 +94,24 @@ export function createClient(target: RedisTarget, name: string): Client {
     return cluster as unknown as Client;
   }
   const single = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay };
-  if (target.kind === "socket") return new Redis({ ...single, path: target.path, db: target.db });
-  if (target.kind === "server") return new Redis({ ...single, host: target.host, port: target.port, db: target.db });
-  return new Redis({
-    ...single,
-    sentinels: [...target.nodes],
-    name: target.master,
-    db: target.db,
-    // Sentinels commonly have no password, or the same one.
-    sentinelRetryStrategy: reconnectDelay,
-    sentinelCommandTimeout: SILENT_MS,
-    failoverDetector: true,
-    // `tls` alone has no effect with Sentinels.
-    enableTLSForSentinelMode: target.tls,
-    ...(target.tls && { sentinelTLS: {} }),
-  });
+  if (target.kind === "socket") return withQuietCheck(new Redis({ ...single, path: target.path, db: target.db }));
+  if (target.kind === "server")
+    return withQuietCheck(new Redis({ ...single, host: target.host, port: target.port, db: target.db }));
+  return withQuietCheck(
+    new Redis({
+      ...single,
+      sentinels: [...target.nodes],
+      name: target.master,
+      db: target.db,
+      // Sentinels commonly have no password, or the same one.
+      sentinelRetryStrategy: reconnectDelay,
+      sentinelCommandTimeout: SILENT_MS,
+      failoverDetector: true,
+      // `tls` alone has no effect with Sentinels.
+      enableTLSForSentinelMode: target.tls,
+      ...(target.tls && { sentinelTLS: {} }),
+    }),
+  );
 }
 
 /** Asks all nodes of a cluster for a sign of life: the library makes the connection to a silent one anew. */
@@ -119,5 +143,5 @@ export function createSubscriber(target: RedisTarget, name: string, client: Clie
       return reconnectDelay(times);
     },
   });
-  return subscriber;
+  return withQuietCheck(subscriber);
 }
