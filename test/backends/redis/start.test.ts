@@ -99,6 +99,7 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
       ["without SUBSCRIBE", "+@all -subscribe ~* &*", /'subscribe' command/],
       ["without EVAL", "+@all -eval ~* &*", /'eval' command/],
       ["without some commands of scripts", "+@all -hset -zadd ~* &*", /lacks the right to HSET, ZADD$/m],
+      ["without the commands of the first script", "+@all -get -set ~* &*", /lacks the right to GET, SET$/m],
       ["without SELECT, on another database", "+@all -select ~* &*", /'select' command/],
     ] as const
   ).map(([what, rule, reason]) => {

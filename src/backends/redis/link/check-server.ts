@@ -33,7 +33,11 @@ export async function checkServer(connection: Connection, keys: Keys, logger: Lo
   if (Number.parseInt(version, 10) < MIN_VERSION) {
     throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
   }
-  await checkSchema(connection, keys);
+  await checkSchema(connection, keys).catch(async (error) => {
+    // Redis tells such a user the hash of the script, not the command.
+    if (isDenied(error)) await checkRights(connection, keys);
+    throw error;
+  });
   await checkRights(connection, keys);
   // A hosted Redis may forbid CONFIG: then there is less advice.
   const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
