@@ -22,7 +22,7 @@ export type OnStream = (
 
 /** Times of an HTTP/2 connection. */
 export interface Http2Times extends ConnectionTimes {
-  /** From the opening of a connection to the end of the client's preface, which SETTINGS are part of. */
+  /** For a connection until the end of the client's preface, which SETTINGS are part of; and for a stream until its request ends. */
   readonly requestTimeoutMs: number;
 }
 

@@ -44,7 +44,7 @@ export interface Listener {
 
 /** Settings of a listener. */
 export interface ListenerOptions {
-  /** How long a request may take to come in, ms; for HTTP/2: the preface of a connection. */
+  /** How long a request may take to come in, ms, and the preface of an HTTP/2 connection. */
   readonly requestTimeoutMs: number;
   /** Default: `CONNECTION_TIMES`. */
   readonly times?: ConnectionTimes;
