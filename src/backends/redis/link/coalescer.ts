@@ -18,22 +18,19 @@ const LARGE = 50;
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
   readonly #maxSize: number;
+  readonly #idle: () => void;
   #waiting: Waiting<I, R>[] = [];
   #running = 0;
   #isGathering = false;
 
   /**
    * `run` resolves to one result for each item, in order. `maxSize`: largest sum of the item sizes of one call; its
-   * first item is accepted whatever its size.
+   * first item is accepted whatever its size. `idle` is called each time that nothing is in flight or waiting any more.
    */
-  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number) {
+  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number, idle = () => {}) {
     this.#run = run;
     this.#maxSize = maxSize;
-  }
-
-  /** Whether nothing is in flight or waiting. */
-  get isIdle(): boolean {
-    return this.#running === 0 && this.#waiting.length === 0;
+    this.#idle = idle;
   }
 
   /** Resolves to the result of this item; rejects when the call it shared fails. */
@@ -69,6 +66,7 @@ export class Coalescer<I, R> {
       }
     }
     this.#running--;
+    if (this.#running === 0 && !this.#isGathering) this.#idle();
   }
 
   #take(): Waiting<I, R>[] {
@@ -80,5 +78,31 @@ export class Coalescer<I, R> {
       count++;
     }
     return count === this.#waiting.length ? this.#waiting.splice(0) : this.#waiting.splice(0, count);
+  }
+}
+
+/** Coalescers by key. Each is kept only while it has work: there may be many keys, one after the other. */
+export class Coalescers<I, R> {
+  readonly #byKey = new Map<string, Coalescer<I, R>>();
+  readonly #maxSize: number;
+
+  /** `maxSize` as of `Coalescer`. */
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** Number of those that have work. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Adds an item to the coalescer of this key; `run`, as of `Coalescer`, is that of its first item. */
+  add(key: string, run: (items: readonly I[]) => Promise<readonly R[]>, item: I, size: number): Promise<R> {
+    let coalescer = this.#byKey.get(key);
+    if (coalescer === undefined) {
+      coalescer = new Coalescer(run, this.#maxSize, () => this.#byKey.delete(key));
+      this.#byKey.set(key, coalescer);
+    }
+    return coalescer.add(item, size);
   }
 }

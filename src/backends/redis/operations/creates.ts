@@ -1,7 +1,7 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { queueFull, queueNotFound } from "../../../model/errors.js";
 import type { Job } from "../../../model/job.js";
-import { Coalescer } from "../link/coalescer.js";
+import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -31,7 +31,7 @@ interface GroupAnswer {
 export class Creates {
   readonly #calls: QueueCalls;
   readonly #jobQueues: JobQueueCache;
-  readonly #queues = new Map<string, Coalescer<Group, GroupAnswer>>();
+  readonly #queues = new Coalescers<Group, GroupAnswer>(BATCH);
 
   constructor(calls: QueueCalls, jobQueues: JobQueueCache) {
     this.#calls = calls;
@@ -68,13 +68,8 @@ export class Creates {
   }
 
   async #create(queue: string, jobs: readonly NewJob[], mode: Mode): Promise<EnqueueResult[]> {
-    let coalescer = this.#queues.get(queue);
-    if (coalescer === undefined) {
-      coalescer = new Coalescer((groups) => this.#send(queue, groups), BATCH);
-      this.#queues.set(queue, coalescer);
-    }
-    const { now, answer } = await coalescer.add({ mode, jobs }, jobs.length);
-    if (coalescer.isIdle) this.#queues.delete(queue);
+    const send = (groups: readonly Group[]) => this.#send(queue, groups);
+    const { now, answer } = await this.#queues.add(queue, send, { mode, jobs }, jobs.length);
     if (typeof answer === "string") {
       throw answer === "N" ? queueNotFound(queue) : queueFull(queue, Number(answer.slice(1)));
     }

@@ -12,7 +12,7 @@ import { jobBytes } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { cutText } from "../../../model/text.js";
-import { Coalescer } from "../link/coalescer.js";
+import { Coalescers } from "../link/coalescer.js";
 import type { Arg } from "../link/connection.js";
 import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -57,7 +57,7 @@ export interface LeasesDeps {
  */
 export class Leases {
   readonly #deps: LeasesDeps;
-  readonly #writes = new Map<string, Coalescer<Write, string[]>>();
+  readonly #writes = new Coalescers<Write, string[]>(SETTLE_BATCH);
   #count = 0;
 
   constructor(deps: LeasesDeps) {
@@ -192,7 +192,9 @@ export class Leases {
         args.push(item.jobId, tokenOf(item));
         addArgs(args, item);
       }
-      const lines = await this.#coalescer(name, queue).add({ args, count: places.length }, places.length);
+      const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
+      const write = { args, count: places.length };
+      const lines = await this.#writes.add(`${name} ${queue}`, share, write, places.length);
       places.forEach((at, index) => {
         if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
       });
@@ -221,16 +223,6 @@ export class Leases {
   #queueOf({ token }: LeaseRef): string | undefined {
     const queue = token.slice(token.lastIndexOf("@") + 1);
     return this.#deps.isQueue(queue) ? queue : undefined;
-  }
-
-  #coalescer(name: WriteName, queue: string): Coalescer<Write, string[]> {
-    const key = `${name} ${queue}`;
-    let coalescer = this.#writes.get(key);
-    if (coalescer === undefined) {
-      coalescer = new Coalescer((writes) => this.#send(name, queue, writes), SETTLE_BATCH);
-      this.#writes.set(key, coalescer);
-    }
-    return coalescer;
   }
 
   async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {

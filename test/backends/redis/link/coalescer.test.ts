@@ -1,20 +1,22 @@
 import { describe, expect, test } from "vitest";
-import { Coalescer } from "../../../../src/backends/redis/link/coalescer.js";
+import { Coalescers } from "../../../../src/backends/redis/link/coalescer.js";
 import { settle } from "../../../support/fake-clock.js";
 
 /** A coalescer whose calls are answered one at a time, when the test says so. */
 function coalescing(maxSize = 100) {
   const calls: string[][] = [];
   const open: { answer(): void; fail(error: Error): void }[] = [];
-  const coalescer = new Coalescer<string, string>((items) => {
+  const coalescers = new Coalescers<string, string>(maxSize);
+  const run = (items: readonly string[]) => {
     calls.push([...items]);
-    return new Promise((resolve, reject) => {
+    return new Promise<string[]>((resolve, reject) => {
       open.push({ answer: () => resolve(items.map((item) => item.toUpperCase())), fail: reject });
     });
-  }, maxSize);
+  };
   return {
     calls,
-    coalescer,
+    coalescers,
+    coalescer: { add: (item: string, size: number) => coalescers.add("key", run, item, size) },
     async answer() {
       open.shift()?.answer();
       await settle();
@@ -28,17 +30,17 @@ function coalescing(maxSize = 100) {
 
 describe("calls that are under way at the same time", () => {
   test("share one, each with its own answer", async () => {
-    const { coalescer, calls, answer } = coalescing();
+    const { coalescer, coalescers, calls, answer } = coalescing();
     const all = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
     await settle();
     await answer();
     expect(await all).toEqual(["A", "B", "C"]);
     expect(calls).toEqual([["a", "b", "c"]]);
-    expect(coalescer.isIdle).toBe(true);
+    expect(coalescers.size, "kept without work").toBe(0);
   });
 
   test("those that come while two are answered go with the next one", async () => {
-    const { coalescer, calls, answer } = coalescing();
+    const { coalescer, coalescers, calls, answer } = coalescing();
     const first = coalescer.add("a", 1);
     await settle();
     const second = coalescer.add("b", 1);
@@ -46,7 +48,7 @@ describe("calls that are under way at the same time", () => {
     const later = ["c", "d"].map((item) => coalescer.add(item, 1));
     await settle();
     expect(calls).toEqual([["a"], ["b"]]);
-    expect(coalescer.isIdle).toBe(false);
+    expect(coalescers.size).toBe(1);
     await answer();
     expect(await first).toBe("A");
     expect(calls).toEqual([["a"], ["b"], ["c", "d"]]);
@@ -67,7 +69,7 @@ describe("calls that are under way at the same time", () => {
   });
 
   test("fail together, and the next ones go on", async () => {
-    const { coalescer, answer, fail } = coalescing();
+    const { coalescer, coalescers, answer, fail } = coalescing();
     const failed = ["a", "b"].map((item) => coalescer.add(item, 1).catch((error: Error) => error.message));
     await settle();
     const later = coalescer.add("c", 1);
@@ -75,5 +77,6 @@ describe("calls that are under way at the same time", () => {
     expect(await Promise.all(failed)).toEqual(["away", "away"]);
     await answer();
     expect(await later).toBe("C");
+    expect(coalescers.size, "kept without work").toBe(0);
   });
 });
