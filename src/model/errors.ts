@@ -9,6 +9,7 @@ export type ErrorReason =
   | "QUEUE_NOT_EMPTY"
   | "JOB_STATE_CONFLICT"
   | "LEASE_LOST"
+  | "UPGRADE_REQUIRED"
   | "QUEUE_FULL"
   | "MESSAGE_TOO_LARGE"
   | "TOO_MANY_STREAMS"
@@ -36,6 +37,7 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   QUEUE_NOT_EMPTY: "FAILED_PRECONDITION",
   JOB_STATE_CONFLICT: "FAILED_PRECONDITION",
   LEASE_LOST: "FAILED_PRECONDITION",
+  UPGRADE_REQUIRED: "FAILED_PRECONDITION",
   QUEUE_FULL: "RESOURCE_EXHAUSTED",
   MESSAGE_TOO_LARGE: "RESOURCE_EXHAUSTED",
   TOO_MANY_STREAMS: "RESOURCE_EXHAUSTED",
@@ -180,6 +182,17 @@ export function isUnavailable(error: unknown): boolean {
 export function jobStateConflict(id: string, status: string, wanted: string): TaskQueueError {
   return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is ${status}, not ${wanted}`, {
     metadata: { job_id: id, status },
+  });
+}
+
+/** UPGRADE_REQUIRED: a queue needs a feature that this server, or another of the same store, is too old for. */
+export function upgradeRequired(
+  queue: string,
+  feature: string,
+  why = "which this server is too old for: upgrade it",
+): TaskQueueError {
+  return new TaskQueueError("UPGRADE_REQUIRED", `queue "${queue}" needs the feature "${feature}", ${why}`, {
+    metadata: { queue, feature },
   });
 }
 

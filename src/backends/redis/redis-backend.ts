@@ -13,6 +13,7 @@ import type { IdGenerator } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import { FEATURES } from "./layout/features.js";
 import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
 import { createClient, createSubscriber, pingNodes } from "./link/client.js";
 import { Connection, isDenied } from "./link/connection.js";
@@ -27,10 +28,12 @@ import { Leases } from "./operations/leases.js";
 import { QueueAdmin } from "./operations/queue-admin.js";
 import { Sweeps } from "./operations/sweeps.js";
 import { DueTimes } from "./queues/due-times.js";
+import { checkFeatures } from "./queues/feature-check.js";
 import { JobQueueCache } from "./queues/job-queue-cache.js";
-import { QueueCalls } from "./queues/queue-calls.js";
+import { createScripts, QueueCalls } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
 import { ReadyQueues } from "./queues/ready-queues.js";
+import { RefusedQueues, skipRefusal } from "./queues/refused-queues.js";
 import { createKeys } from "./scripts/keys.js";
 import { REDIS_TIME } from "./scripts/script.js";
 
@@ -53,6 +56,8 @@ export interface RedisBackendDeps {
   readonly logger: Logger;
   /** Lua that returns the time, ms since 1970. Default: the clock of Redis. Tests set another. */
   readonly luaClock?: string | undefined;
+  /** Features that this server knows. Default: those of this version. Tests set others. */
+  readonly features?: readonly string[] | undefined;
 }
 
 /** A backend that keeps jobs in Redis: they survive this process and are shared with other servers. */
@@ -77,7 +82,7 @@ export function createRedisBackend(
   deps: RedisBackendDeps,
   options: Partial<RedisBackendOptions> & Pick<RedisBackendOptions, "url">,
 ): RedisBackend {
-  const { clock, logger, luaClock = REDIS_TIME } = deps;
+  const { clock, logger, luaClock = REDIS_TIME, features = FEATURES } = deps;
   const { url, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
   const settings = { ...DEFAULT_BACKEND_OPTIONS, ...given, changeLogSize };
   const parsed = parseRedisUrl(url);
@@ -94,20 +99,23 @@ export function createRedisBackend(
   const jobQueues = new JobQueueCache();
   const ready = new ReadyQueues();
   const dueTimes = new DueTimes(clock, self);
-  const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, luaClock });
+  const refused = new RefusedQueues(clock, logger);
+  const scripts = createScripts(luaClock, features);
+  const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused });
   const creates = new Creates(calls, jobQueues);
   const queues = () => registry.names;
   const leases = new Leases({
     calls,
     jobQueues,
     ready,
+    refused,
     queues,
     isQueue: (name) => registry.has(name),
     refreshQueues: () => registry.refresh(),
     nonce: self,
   });
   const jobs = new Jobs({ calls, jobQueues, queues, refreshQueues: () => registry.refresh() });
-  const admin = new QueueAdmin(calls, registry);
+  const admin = new QueueAdmin(calls, registry, (queue, needed) => checkFeatures(connection, keys, queue, needed));
   const notifier = new Notifier({
     connection,
     subscriber,
@@ -120,9 +128,9 @@ export function createRedisBackend(
     logger,
     logSize: changeLogSize,
   });
-  const ids = new NodeIds({ connection, keys, clock, logger, renewed: () => lookForData() }, self);
+  const ids = new NodeIds({ connection, keys, clock, logger, features, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
-  const sweeps = new Sweeps({ calls, registry, admin, dueTimes, listener: () => listener, self });
+  const sweeps = new Sweeps({ calls, registry, admin, dueTimes, refused, listener: () => listener, self });
   const session = new Session({
     clock,
     logger,
@@ -172,8 +180,9 @@ export function createRedisBackend(
   }
 
   async function ensureDefaultQueue(): Promise<void> {
-    const [[queue]] = await Promise.all([admin.show([DEFAULT_QUEUE]), registry.refresh()]);
-    if (queue !== undefined && registry.has(DEFAULT_QUEUE)) return;
+    const [found] = await Promise.all([admin.show([DEFAULT_QUEUE]).catch(skipRefusal), registry.refresh()]);
+    // Undefined: this server is too old for the queue, though not for the others.
+    if (found === undefined || (found.length > 0 && registry.has(DEFAULT_QUEUE))) return;
     await admin.create(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS).catch((error) => {
       if (error?.reason !== "QUEUE_EXISTS") throw error;
     });
@@ -227,8 +236,10 @@ export function createRedisBackend(
     start,
     stop,
     async now() {
-      const { now } = await calls.call("show", DEFAULT_QUEUE, []);
-      return now;
+      const answer = await calls.call("show", DEFAULT_QUEUE, []).catch(skipRefusal);
+      if (answer !== undefined) return answer.now;
+      const [seconds, micros] = (await connection.call((each) => each.time())).map(Number) as [number, number];
+      return seconds * 1000 + Math.floor(micros / 1000);
     },
     enqueue,
     lease: (request) => leases.lease(request),
@@ -245,7 +256,7 @@ export function createRedisBackend(
     replay: (wanted) => jobs.replay(wanted),
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),
-    queues: (names) => admin.show(names ?? registry.names),
+    queues: (names) => (names === undefined ? admin.showAll() : admin.show(names)),
     queueNames: () => registry.refresh(),
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),

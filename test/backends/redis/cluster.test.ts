@@ -25,7 +25,7 @@ afterAll(() => {
 
 /** Returns the number of the node that has a queue. */
 async function nodeOf(prefix: string, queue: string): Promise<number> {
-  const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:m`));
+  const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:meta`));
   return Math.floor(slot / Math.ceil(SLOTS / cluster.nodes.length));
 }
 
@@ -70,7 +70,7 @@ describe("on a cluster of three masters", () => {
     const queue = (await queueOnEachNode(prefix))[0] as string;
     await createQueue(backend, queue);
     const [id = ""] = await add(backend, { queue });
-    const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:m`));
+    const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:meta`));
     const [from, to] = clients as [Redis, Redis];
     const [fromId, toId] = await Promise.all(
       [from, to].map(async (node) => String(await node.call("CLUSTER", "MYID"))),
@@ -85,7 +85,7 @@ describe("on a cluster of three masters", () => {
     const [second = ""] = await add(backend, { queue });
     expect((await backend.get([id, second])).map((job) => job?.queue)).toEqual([queue, queue]);
     expect((await leaseOne(backend, { queues: [queue] })).job.id).toBe(id);
-    expect(await to.hlen(`${prefix}:{${queue}}:j`)).toBe(2);
+    expect(await to.hlen(`${prefix}:{${queue}}:specs`)).toBe(2);
   });
 
   test("changes are heard though the node that told of them closes its connections", async () => {

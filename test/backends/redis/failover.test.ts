@@ -35,7 +35,7 @@ describe("through Sentinel", () => {
     const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
     await changes.next();
     const replica = sentinel.replica().client();
-    const hasJob = async () => ((await replica.hexists("gotaskq:{default}:j", waiting)) === 1 ? true : undefined);
+    const hasJob = async () => ((await replica.hexists("gotaskq:{default}:specs", waiting)) === 1 ? true : undefined);
     await eventually(hasJob, "the job on the replica");
 
     await sentinel.failover();

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { LEASE_NODE } from "../../../src/backends/redis/scripts/registry.js";
 import type { Change } from "../../../src/core/backend.js";
 import type { Engine } from "../../../src/core/engine.js";
@@ -228,7 +229,7 @@ describe("several servers on one Redis", () => {
     const jobs = 30;
     await one.jobs.create({ type: "idle", delayMs: 1 });
     const ready = (count: number) => async () => {
-      return (await admin.zcard(`${at.prefix}:{default}:r:idle`)) === count || undefined;
+      return (await admin.zcard(`${at.prefix}:{default}:ready:idle`)) === count || undefined;
     };
     await eventually(ready(1), "the first job to be ready");
     await admin.config("RESETSTAT");
@@ -259,8 +260,9 @@ describe("node ids", () => {
   test("that were given back are used again, the oldest first; when all are in use a server does not start", async () => {
     place();
     const admin = redis.client();
-    const [nodes, owners] = [`${at.prefix}:{*}:nodes`, `${at.prefix}:{*}:owners`];
-    const lease = (owner: string, node = "") => admin.eval(LEASE_NODE, 2, nodes, owners, owner, node, 60_000);
+    const { nodes, owners, nodeFeatures } = createKeys(at.prefix);
+    const lease = (owner: string, node = "") =>
+      admin.eval(LEASE_NODE, 3, nodes, owners, nodeFeatures, owner, node, 60_000, "");
     for (let n = 0; n < 1023; n++) expect(await lease(`owner-${n}`)).toBe(n);
     const { backend: last } = await openBackend(at);
     expect(last.node).toBe(1023);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { SCHEMA_VERSION } from "../../../src/backends/redis/layout/table.js";
 import { freePort } from "../../support/free-port.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";
@@ -83,15 +84,15 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
     },
     /does not answer/,
   ],
-  [
-    "on data of a newer version",
-    async () => {
+  ...[SCHEMA_VERSION - 1, SCHEMA_VERSION + 1].map((layout) => {
+    const url = async () => {
       const redis = await onPort();
-      await redis.client().set("gotaskq:{*}:schema", "2");
+      await redis.client().set("gotaskq:{*}:schema", layout);
       return redis.url;
-    },
-    /written by another version of GoTaskQ \(layout 2; this one reads 1\)/,
-  ],
+    };
+    const reason = new RegExp(`written by another version .*\\(layout ${layout}; this one reads ${SCHEMA_VERSION}\\)`);
+    return [`on data of layout ${layout}`, url, reason] as const;
+  }),
   ...(
     [
       ["without keys", "+@all &*", /no permissions to access one of the keys/],

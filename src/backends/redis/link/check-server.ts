@@ -1,5 +1,6 @@
 import type { Logger } from "../../../model/logger.js";
-import { type Keys, SCHEMA_VERSION } from "../scripts/keys.js";
+import { SCHEMA_VERSION } from "../layout/table.js";
+import type { Keys } from "../scripts/keys.js";
 import { CHECK_SCHEMA } from "../scripts/registry.js";
 import { CHECK_RIGHTS } from "../scripts/rights.js";
 import { plainScript } from "../scripts/script.js";

@@ -25,6 +25,8 @@ export interface NodeIdsDeps {
   readonly keys: Keys;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Features that this server knows, for servers that are about to switch one on. */
+  readonly features: readonly string[];
   /** Called after each periodic renewal, so that even an idle server checks regularly that Redis still has its data. */
   readonly renewed: () => Promise<void>;
 }
@@ -86,11 +88,12 @@ export class NodeIds implements IdGenerator {
   }
 
   async #lease(): Promise<void> {
-    const { connection, keys } = this.#deps;
-    const { nodes, owners } = keys;
+    const { connection, keys, features } = this.#deps;
+    const names = [keys.nodes, keys.owners, keys.nodeFeatures];
     for (const wanted of this.#node === undefined ? [""] : [this.#node, ""]) {
       const askedAt = this.#deps.clock.monotonic();
-      const node = Number(await connection.script(LEASE, [nodes, owners], [this.#owner, wanted, LEASE_MS]));
+      const args = [this.#owner, wanted, LEASE_MS, features.join(",")];
+      const node = Number(await connection.script(LEASE, names, args));
       if (node < 0) continue;
       if (node !== this.#node) {
         this.#node = node;

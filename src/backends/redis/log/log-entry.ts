@@ -1,5 +1,5 @@
 import type { Change, ChangeBatch } from "../../../core/backend.js";
-import { readChanges } from "../scripts/layout.js";
+import { readChanges } from "../layout/codec.js";
 
 /** One entry of a queue's change log: the changes of one script call, parsed on first use. */
 export class LogEntry implements ChangeBatch {

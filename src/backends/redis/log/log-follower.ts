@@ -1,4 +1,4 @@
-import { linesOf } from "../scripts/layout.js";
+import { linesOf } from "../layout/codec.js";
 import { LogEntry, type Notice } from "./log-entry.js";
 
 /** Most changes of each queue kept in this process, for readers that are close behind. */

@@ -97,7 +97,7 @@ export class Notifier implements LogSource {
   async ends(queues: readonly string[]): Promise<Map<string, Position>> {
     const { connection, keys } = this.#deps;
     const answers = await Promise.all(
-      queues.map((queue) => connection.call((client) => client.hmget(keys.position(queue), "e", "s"))),
+      queues.map((queue) => connection.call((client) => client.hmget(keys.position(queue), "epoch", "changes"))),
     );
     const ends = new Map<string, Position>();
     queues.forEach((queue, at) => {

@@ -1,11 +1,11 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { queueFull, queueNotFound } from "../../../model/errors.js";
 import type { Job } from "../../../model/job.js";
+import { readJob, writeSpec } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
-import { readJob, writeSpec } from "../scripts/layout.js";
 
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;

@@ -3,10 +3,10 @@ import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "
 import { isId } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
+import { idKey, readJob, statusDigits, statusOf } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
 import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
-import { idKey, readJob, statusDigits, statusOf } from "../scripts/layout.js";
 
 /** Most jobs of one script call. */
 const BATCH = 250;

@@ -12,12 +12,13 @@ import { jobBytes } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { cutText } from "../../../model/text.js";
+import { linesOf, readJob, readLeased, statusOf, writeResult } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg } from "../link/connection.js";
 import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { ReadyQueues } from "../queues/ready-queues.js";
-import { linesOf, readJob, readLeased, statusOf, writeResult } from "../scripts/layout.js";
+import { type RefusedQueues, skipRefusal } from "../queues/refused-queues.js";
 
 /** Most jobs of one script call; fewer for leasing, which is the most work for each job. */
 const LEASE_BATCH = 250;
@@ -42,6 +43,7 @@ export interface LeasesDeps {
   readonly calls: QueueCalls;
   readonly jobQueues: JobQueueCache;
   readonly ready: ReadyQueues;
+  readonly refused: RefusedQueues;
   /** Names of all queues, as last read. */
   readonly queues: () => readonly string[];
   readonly isQueue: (name: string) => boolean;
@@ -67,7 +69,7 @@ export class Leases {
   /** Leases ready jobs, queue by queue in the order of the request. See `LeaseRequest` for repeats. */
   async lease(request: LeaseRequest): Promise<Lease[]> {
     const { queues, types, max, maxBytes = Number.POSITIVE_INFINITY, requestId, worker } = request;
-    const { ready } = this.#deps;
+    const { ready, refused } = this.#deps;
     const call = requestId === undefined ? "" : JSON.stringify([worker, requestId]);
     const held = call === "" ? [] : await this.#recall(call);
     if (held.length > 0) return held;
@@ -75,12 +77,14 @@ export class Leases {
     if (types.length === 0) return leases;
     let bytes = 0;
     for (const queue of queues) {
+      if (refused.msLeft(queue) > 0) continue;
       while (leases.length < max && bytes < maxBytes) {
         // A queue that had no jobs of these types is tried again only when some may be ready there.
         const look = ready.look(queue, types);
         if (look === undefined) break;
         const count = Math.min(max - leases.length, LEASE_BATCH);
-        const found = await this.#leaseFrom(queue, request, count, maxBytes - bytes, call);
+        const found = await this.#leaseFrom(queue, request, count, maxBytes - bytes, call).catch(skipRefusal);
+        if (found === undefined) break;
         if (found.isRepeat) return this.#recall(call);
         for (const lease of found.leases) {
           leases.push(lease);
@@ -124,8 +128,10 @@ export class Leases {
   /** The leases that an earlier call with this request id got, in any queue, and that are still held. */
   async #recall(call: string): Promise<Lease[]> {
     const queues = this.#deps.queues();
-    const answers = await Promise.all(queues.map((queue) => this.#deps.calls.call("recall", queue, [call])));
-    return answers.flatMap(({ rest }, index): Lease[] => {
+    const answers = await Promise.all(
+      queues.map((queue) => this.#deps.calls.call("recall", queue, [call]).catch(skipRefusal)),
+    );
+    return answers.flatMap(({ rest } = { now: 0, rest: [] }, index): Lease[] => {
       const queue = queues[index] as string;
       const leases: Lease[] = [];
       for (let at = 1; at < rest.length; at += RECALLED_PARTS) {

@@ -1,8 +1,10 @@
 import { queueExists, queueNotEmpty, queueNotFound } from "../../../model/errors.js";
 import type { Queue, QueueSettings } from "../../../model/queue.js";
+import { featuresOf, readSettings, writeSettings } from "../layout/settings.js";
 import type { Reply } from "../link/connection.js";
-import { type QueueCalls, text } from "../queues/queue-calls.js";
+import { type Answer, type QueueCalls, text } from "../queues/queue-calls.js";
 import { GONE_LOG_MS, type QueueRegistry } from "../queues/queue-registry.js";
+import { skipRefusal } from "../queues/refused-queues.js";
 
 /** Most jobs that one script call deletes. */
 const DELETE_PART = 200;
@@ -10,22 +12,27 @@ const DELETE_PART = 200;
 /** Most PENDING jobs that one script call purges. */
 const PURGE_PART = 500;
 
+/** Throws UPGRADE_REQUIRED when a live server does not know one of these features, which the queue is to need. */
+type FeatureCheck = (queue: string, features: readonly string[]) => Promise<void>;
+
 /** Creates, reads, changes, empties and deletes queues. */
 export class QueueAdmin {
   readonly #calls: QueueCalls;
   readonly #registry: QueueRegistry;
+  readonly #checkFeatures: FeatureCheck;
 
-  constructor(calls: QueueCalls, registry: QueueRegistry) {
+  constructor(calls: QueueCalls, registry: QueueRegistry, checkFeatures: FeatureCheck) {
     this.#calls = calls;
     this.#registry = registry;
+    this.#checkFeatures = checkFeatures;
   }
 
   /** QUEUE_EXISTS. Finishes the deletion of an old queue of this name first. */
   async create(name: string, settings: QueueSettings): Promise<Queue> {
-    const { ordering, weight, maxConcurrency, maxDepth } = settings;
+    const args = await this.#argsOf(name, settings);
     for (;;) {
-      const { rest } = await this.#calls.call("create", name, [ordering[0] ?? "P", weight, maxConcurrency, maxDepth]);
-      const code = rest.length < QUEUE_PARTS ? text(rest[0]) : "";
+      const { rest } = await this.#calls.call("create", name, args);
+      const code = codeOf(rest);
       if (code === "X") {
         await this.finishDeletion(name);
       } else if (code === "E") {
@@ -34,7 +41,7 @@ export class QueueAdmin {
         throw queueExists(name);
       } else {
         const queue = readQueue(name, rest);
-        await this.#registry.enter(name, queue.createdAt, weight);
+        await this.#registry.enter(name, queue.createdAt, settings.weight);
         return queue;
       }
     }
@@ -43,18 +50,28 @@ export class QueueAdmin {
   /** The named queues that exist, sorted by name. */
   async show(names: readonly string[]): Promise<Queue[]> {
     const unique = [...new Set(names)].sort();
-    const answers = await Promise.all(unique.map((name) => this.#calls.call("show", name, [])));
-    return unique.flatMap((name, at) => {
+    return this.#read(unique, await Promise.all(unique.map((name) => this.#calls.call("show", name, []))));
+  }
+
+  /** All queues, sorted by name; those that this server is too old for are left out. */
+  async showAll(): Promise<Queue[]> {
+    const { names } = this.#registry;
+    const show = (name: string) => this.#calls.call("show", name, []).catch(skipRefusal);
+    return this.#read(names, await Promise.all(names.map(show)));
+  }
+
+  #read(names: readonly string[], answers: readonly (Answer | undefined)[]): Queue[] {
+    return names.flatMap((name, at) => {
       const rest = answers[at]?.rest ?? [];
       return rest.length === 0 ? [] : [readQueue(name, rest)];
     });
   }
 
-  async update(name: string, { ordering, weight, maxConcurrency, maxDepth }: Partial<QueueSettings>): Promise<Queue> {
-    const args = [ordering?.[0] ?? "", weight ?? "", maxConcurrency ?? "", maxDepth ?? ""];
-    const { rest } = await this.#calls.call("update", name, args);
-    if (rest.length < QUEUE_PARTS) {
-      if (text(rest[0]) === "N") throw queueNotFound(name);
+  async update(name: string, settings: Partial<QueueSettings>): Promise<Queue> {
+    const { rest } = await this.#calls.call("update", name, await this.#argsOf(name, settings));
+    const code = codeOf(rest);
+    if (code !== "") {
+      if (code === "N") throw queueNotFound(name);
       throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
     }
     const queue = readQueue(name, rest);
@@ -62,9 +79,16 @@ export class QueueAdmin {
     return queue;
   }
 
+  /** What CREATE_QUEUE and UPDATE_QUEUE are given. */
+  async #argsOf(name: string, settings: Partial<QueueSettings>): Promise<string[]> {
+    const features = featuresOf(settings);
+    await this.#checkFeatures(name, features);
+    return [features.join(","), ...writeSettings(settings)];
+  }
+
   async setPaused(name: string, paused: boolean): Promise<Queue> {
     const { rest } = await this.#calls.call("pause", name, [paused ? 1 : 0]);
-    if (rest.length < QUEUE_PARTS) throw queueNotFound(name);
+    if (codeOf(rest) !== "") throw queueNotFound(name);
     return readQueue(name, rest);
   }
 
@@ -101,24 +125,38 @@ export class QueueAdmin {
   }
 }
 
-/** Number of values that describe a queue in an answer. */
-const QUEUE_PARTS = 14;
+/** What a script answered instead of a queue; "" when it answered a queue. */
+function codeOf([first]: readonly Reply[]): string {
+  return Array.isArray(first) ? "" : text(first);
+}
 
-function readQueue(name: string, parts: readonly Reply[]): Queue {
-  const [ordering, ...rest] = parts;
-  const types = rest.pop() as readonly Reply[];
-  const [weight, maxConcurrency, maxDepth, paused, createdAt, ...counts] = rest.map((part) => Number(text(part))) as [
-    ...[weight: number, maxConcurrency: number, maxDepth: number, paused: number, createdAt: number],
-    ...[ready: number, scheduled: number, running: number, dead: number, done: number, age: number, completed: number],
-  ];
-  const [ready, scheduled, running, dead, done, age, completed] = counts;
+/** Names and values in turns. */
+function readPairs(parts: readonly Reply[]): Map<string, string> {
+  const pairs = new Map<string, string>();
+  for (let at = 0; at < parts.length; at += 2) pairs.set(text(parts[at]), text(parts[at + 1]));
+  return pairs;
+}
+
+/** Reads what `snapshot` in queues.ts answers. */
+function readQueue(name: string, rest: readonly Reply[]): Queue {
+  const [meta, figures, types] = rest as readonly (readonly Reply[])[];
+  if (!meta || !figures || !types) throw new Error("a script answered half a queue");
+  const fields = readPairs(meta);
+  const counts = readPairs(figures);
+  const number = (field: string) => Number(counts.get(field) ?? fields.get(field) ?? 0);
+  const age = number("oldest_ready_age");
   return {
     name,
-    settings: { ordering: text(ordering) === "P" ? "PRIORITY" : "RUN_AFTER", weight, maxConcurrency, maxDepth },
-    paused: paused === 1,
-    createdAt,
+    settings: readSettings(fields),
+    paused: fields.get("paused") === "1",
+    createdAt: number("created_at"),
     stats: {
-      ...{ ready, scheduled, running, dead, done, completed },
+      ready: number("ready"),
+      scheduled: number("scheduled"),
+      running: number("running"),
+      dead: number("dead"),
+      done: number("done"),
+      completed: number("completed"),
       oldestReadyAgeMs: age < 0 ? undefined : age,
       readyTypes: types.map(text).sort(),
     },

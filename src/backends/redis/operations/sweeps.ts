@@ -1,8 +1,9 @@
 import type { BackendListener, LostLease, TickResult } from "../../../core/backend.js";
+import { statusOf } from "../layout/codec.js";
 import type { DueTimes } from "../queues/due-times.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { QueueRegistry } from "../queues/queue-registry.js";
-import { statusOf } from "../scripts/layout.js";
+import { isRefusal, type RefusedQueues } from "../queues/refused-queues.js";
 import type { QueueAdmin } from "./queue-admin.js";
 
 /** Most jobs that one script call processes for each kind of work. */
@@ -17,6 +18,7 @@ export interface SweepsDeps {
   readonly registry: QueueRegistry;
   readonly admin: QueueAdmin;
   readonly dueTimes: DueTimes;
+  readonly refused: RefusedQueues;
   readonly listener: () => BackendListener | undefined;
   /** Name of this server, unique among all servers. */
   readonly self: string;
@@ -38,12 +40,22 @@ export class Sweeps {
   }
 
   async #sweep(queue: string): Promise<LostLease[]> {
-    const { calls, dueTimes, admin, registry, self } = this.#deps;
+    const { calls, dueTimes, admin, registry, refused, self } = this.#deps;
     dueTimes.begin(queue);
-    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self]).catch((error) => {
-      dueTimes.end(queue, 0, 0);
-      throw error;
-    });
+    const isAlone = refused.msLeft(queue) > 0;
+    const answer = isAlone
+      ? undefined
+      : await calls.call("sweep", queue, [SWEEP_PART, self]).catch((error) => {
+          if (isRefusal(error)) return undefined;
+          dueTimes.end(queue, 0, 0);
+          throw error;
+        });
+    if (answer === undefined) {
+      const ms = refused.msLeft(queue);
+      dueTimes.end(queue, ms, ms);
+      return [];
+    }
+    const { rest } = answer;
     const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
     if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
     if (Number(nextInMs) === NO_QUEUE) {

@@ -19,6 +19,7 @@ import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
 import type { ReadyQueues } from "./ready-queues.js";
+import type { RefusedQueues } from "./refused-queues.js";
 
 const BODIES = {
   enqueue: ["grow", ENQUEUE],
@@ -50,6 +51,14 @@ const TAKING: ReadonlySet<string> = new Set(["lease", "extend"]);
 /** The scripts that run on one queue. */
 export type ScriptName = keyof typeof BODIES;
 
+/** Builds the scripts. `luaClock`: Lua that returns the time; `features`: those that this server knows. */
+export function createScripts(luaClock: string, features: readonly string[]): Readonly<Record<ScriptName, Script>> {
+  const entries = Object.entries(BODIES).map(([name, [kind, body]]) => {
+    return [name, queueScript(kind, body, luaClock, features)];
+  });
+  return Object.fromEntries(entries) as Record<ScriptName, Script>;
+}
+
 /** Settings that are passed to the scripts. */
 export interface ScriptSettings extends BackendOptions {
   readonly changeLogSize: number;
@@ -68,8 +77,8 @@ export interface QueueCallsDeps {
   readonly ready: ReadyQueues;
   readonly dueTimes: DueTimes;
   readonly settings: ScriptSettings;
-  /** Lua that returns the time; see `REDIS_TIME` in script.ts. */
-  readonly luaClock: string;
+  readonly scripts: Readonly<Record<ScriptName, Script>>;
+  readonly refused: RefusedQueues;
 }
 
 /** Runs the scripts of queues, with the arguments all of them take, and notes what every answer tells. */
@@ -77,30 +86,34 @@ export class QueueCalls {
   readonly #connection: Connection;
   readonly #keys: Keys;
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
+  readonly #refused: RefusedQueues;
   readonly #common: readonly Arg[];
   readonly #ready: ReadyQueues;
   readonly #dueTimes: DueTimes;
   /** By queue: the position its log has reached at least, from the answers to our own calls. */
   readonly #positions = new Map<string, number>();
 
-  constructor({ connection, keys, ready, dueTimes, settings, luaClock }: QueueCallsDeps) {
+  constructor({ connection, keys, ready, dueTimes, settings, scripts, refused }: QueueCallsDeps) {
     this.#connection = connection;
     this.#keys = keys;
     this.#ready = ready;
     this.#dueTimes = dueTimes;
-    const entries = Object.entries(BODIES).map(([name, [kind, body]]) => [name, queueScript(kind, body, luaClock)]);
-    this.#scripts = Object.fromEntries(entries) as Record<ScriptName, Script>;
+    this.#scripts = scripts;
+    this.#refused = refused;
     const { changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases } = settings;
     this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases];
   }
 
+  /** Runs a script. UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
   async call(name: ScriptName, queue: string, args: Args, options?: CallOptions): Promise<Answer> {
     const all = (isRepeat: boolean) => [
       queue,
       ...this.#common,
       ...(typeof args === "function" ? args(isRepeat) : args),
     ];
-    const reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
+    const sent = this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
+    const reply = await sent.catch((error) => this.#refused.rethrow(queue, error));
+    this.#refused.forget(queue);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
     if (name !== "sweep" && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);

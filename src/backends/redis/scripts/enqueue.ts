@@ -1,3 +1,4 @@
+import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
 /**
@@ -13,18 +14,19 @@ import { lua } from "./lua.js";
  */
 export const ENQUEUE = lua`
 local reply = {}
-local maxDepth = tonumber(meta[3] or 0)
+local maxDepth = tonumber(${meta("max_depth")} or 0)
 local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
 local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
-local nowLong = format('%015d', now)
-local nowPlace = format('%011x', now)
+local nowLong = ${write("spec", "run_after", "now")}
+local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
+local nowPlace = ${write("place", "created_at", "now")}
 local letters, begins, entry = {}, {}, 0
 
 local function ownerOf(request)
-  if known[request] == nil then known[request] = call('HGET', base .. 'q', request) end
+  if known[request] == nil then known[request] = call('HGET', ${key("jobs_of_requests")}, request) end
   return known[request]
 end
 
@@ -40,7 +42,7 @@ end
 local function lineOf(type)
   local line = lines[type]
   if not line then
-    line = {json = ' ' .. cjson.encode(type) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
+    line = {json = ' ' .. cjson.encode({type = type}) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
     lines[type] = line
   end
   return line
@@ -50,13 +52,15 @@ end
 local last
 local function beginOf(spec)
   if last and find(spec, last.text, 1, true) == 1 then return last end
-  local text = sub(spec, 1, 42 + tonumber(sub(spec, 40, 42)))
+  local length = ${width("spec", "priority")}
+  local text = sub(spec, 1, length + ${number("spec", "type_length", "spec", "priority")})
   last = begins[text]
   if not last then
-    local priority = sub(spec, 1, 2)
+    local priority = ${text("spec", "priority", "spec", "priority")}
     last = {
-      text = text, priority = priority, score = readyScore(tonumber(priority), now), kind = '2' .. priority,
-      line = lineOf(sub(text, 43)),
+      text = text, priority = priority, score = readyScore(tonumber(priority), now),
+      record = ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })},
+      line = lineOf(sub(text, length + 1)),
     }
     begins[text] = last
   end
@@ -68,30 +72,33 @@ local function create(id, when, request, spec)
   local line = begin.line
   local letter = letters[#id]
   if not letter then
-    letter = string.char(96 + #id)
+    letter = ${idLetter("#id")}
     letters[#id] = letter
   end
-  local runAfter, runAfterText, score = now, nowLong, begin.score
+  local runAfter, times, score, record = now, nowTimes, begin.score, begin.record
   if when then
     local ms = tonumber(sub(when, 2))
     runAfter = sub(when, 1, 1) == '+' and now + ms or ms
-    runAfterText = format('%015d', runAfter)
+    local runAfterText = ${write("spec", "run_after", "runAfter")}
+    times = ${compose("spec", { created_at: "nowText", run_after: "runAfterText" }, { before: "priority" })}
+    record = ${compose("creation", { kind: code("kind", "created"), priority: "begin.priority", run_after: "runAfterText" })}
     score = readyScore(tonumber(begin.priority), runAfter)
   end
-  added[entry + 1], added[entry + 2] = id, nowText .. runAfterText .. spec
-  indexed[entry + 1], indexed[entry + 2] = '0', letter .. id .. line.suffix
+  added[entry + 1], added[entry + 2] = id, times .. spec
+  indexed[entry + 1], indexed[entry + 2] = '0', ${compose("member", { id_length: "letter" })} .. id .. line.suffix
   entry = entry + 2
   if runAfter > now then
     scheduled[#scheduled + 1] = format('%d', runAfter)
-    scheduled[#scheduled + 1] = begin.priority .. nowPlace .. letter .. id .. line.suffix
+    scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })}
+      .. ${compose("place", { created_at: "nowPlace", id_length: "letter" })} .. id .. line.suffix
     due(runAfter)
   else
     local ready, at = line.ready, line.size
-    ready[at + 1], ready[at + 2] = score, nowPlace .. letter .. id
+    ready[at + 1], ready[at + 2] = score, ${compose("place", { created_at: "nowPlace", id_length: "letter" })} .. id
     line.size = at + 2
   end
-  records[size + 1], records[size + 2], records[size + 3], records[size + 4] = begin.kind, runAfterText, id, line.json
-  size = size + 4
+  records[size + 1], records[size + 2], records[size + 3] = record, id, line.json
+  size = size + 3
   count = count + 1
   if request then
     requests[#requests + 1] = request
@@ -106,7 +113,7 @@ end
 local isRepeat = ARGV[8] == '1'
 
 local function isThere(id)
-  return isRepeat and call('HEXISTS', base .. 'j', id) == 1
+  return isRepeat and call('HEXISTS', ${key("specs")}, id) == 1
 end
 
 local at = 9
@@ -144,18 +151,18 @@ for group = 1, tonumber(ARGV[7]) do
   end
 end
 
-callMany('HSET', base .. 'j', added)
-callMany('ZADD', base .. 'i', indexed)
-callMany('ZADD', base .. 'z', scheduled)
+callMany('HSET', ${key("specs")}, added)
+callMany('ZADD', ${key("index")}, indexed)
+callMany('ZADD', ${key("scheduled")}, scheduled)
 for type, line in pairs(lines) do
   if #line.ready > 0 then
-    callMany('ZADD', base .. 'r:' .. type, line.ready)
-    call('SADD', base .. 't', type)
+    callMany('ZADD', ${key("ready")} .. type, line.ready)
+    call('SADD', ${key("ready_types")}, type)
     isReady = true
   end
 end
-callMany('HSET', base .. 'q', requests)
-callMany('HSET', base .. 'w', owners)
+callMany('HSET', ${key("jobs_of_requests")}, requests)
+callMany('HSET', ${key("requests_of_jobs")}, owners)
 
 -- Jobs that existed already are read last, as some may have been created by this very call.
 for group, old in ipairs(reply) do

@@ -1,3 +1,4 @@
+import { key } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
 /** Reads jobs. ARGV[7..] ids. Returns for each job that exists: id, spec, state, errors, result. */
@@ -5,7 +6,7 @@ export const GET = lua`
 local reply = {}
 if not exists then return answer(reply) end
 for at = 7, #ARGV do
-  if call('HEXISTS', base .. 'j', ARGV[at]) == 1 then answerJob(reply, ARGV[at]) end
+  if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then answerJob(reply, ARGV[at]) end
 end
 return answer(reply)
 `;
@@ -19,11 +20,11 @@ local id = ARGV[7]
 local s = exists and stateOf(id)
 if not s then return finish({'N'}) end
 if s.status == PENDING then
-  unput(s.type, s.priority, s.createdAt, id)
+  unput(s.tail.type, s.priority, s.created_at, id)
   endCanceled(id, s)
 elseif s.status == RUNNING then
-  if s.cancel == 0 then
-    s.cancel = 1
+  if s.cancel_requested == 0 then
+    s.cancel_requested = 1
     step(id, s, RUNNING)
     save(id, s)
     isWorkers = true
@@ -49,8 +50,8 @@ for at = 7, #ARGV do
   if not s then reply[#reply + 1] = 'N'
   elseif s.status ~= DEAD then reply[#reply + 1] = s.status
   else
-    call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
-    s.retries, s.lost, s.runAfter, s.finishedAt = 0, 0, now, 0
+    call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
+    s.retry_count, s.lost_leases, s.run_after, s.finished_at = 0, 0, now, 0
     requeue(id, s)
     reply[#reply + 1] = 'A'
     answerJob(reply, id)
@@ -74,15 +75,15 @@ for at = 8, #ARGV do
   else
     reply[#reply + 1] = 'A'
     answerJob(reply, id)
-    if s.status == PENDING then unput(s.type, s.priority, s.createdAt, id)
-    elseif s.status == DEAD then call('ZREM', base .. 'd', idKey(id) .. ':' .. s.type)
+    if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id)
+    elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
     else
       local isDone = s.status == DONE
       countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
     end
     deleted(id, s)
     ids[#ids + 1] = id
-    members[#members + 1] = idKey(id) .. ':' .. s.type
+    members[#members + 1] = idKey(id) .. ':' .. s.tail.type
     gone[id] = true
   end
 end

@@ -1,3 +1,5 @@
+import { code, compose, key, meta, number, rest, text, width } from "../layout/lua.js";
+import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 
 /** Shared start of the scripts that answer the repeat of a lease call. */
@@ -7,13 +9,13 @@ local function recall(key)
   local reply = {'='}
   local memo = call('GET', key)
   if not memo then return reply end
-  local ends, token, list = string.match(memo, '^(%d+)|([^|]*)|(.*)$')
-  if tonumber(ends) <= now then return reply end
-  for id in string.gmatch(list, '%d+') do
-    if isHeld(call('HGET', base .. 's', id), token) then
+  memo = cjson.decode(memo)
+  if memo.ends_at <= now then return reply end
+  for _, id in ipairs(memo.jobs) do
+    if isHeld(call('HGET', ${key("states")}, id), memo.token) then
       answerJob(reply, id)
-      reply[#reply + 1] = token
-      reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', base .. 'l', id) or now) - now)
+      reply[#reply + 1] = memo.token
+      reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', ${key("leases")}, id) or now) - now)
     end
   end
   return reply
@@ -23,7 +25,7 @@ end
 /** Reads the leases of an earlier call. ARGV[7] its worker and request id. Returns what LEASE does for a repeat. */
 export const RECALL_LEASES = lua`
 ${RECALL}
-return answer(recall(base .. 'a:' .. ARGV[7]))
+return answer(recall(${key("lease_calls")} .. ARGV[7]))
 `;
 
 /**
@@ -40,14 +42,14 @@ export const LEASE = lua`
 ${RECALL}
 local reply = {'', message = 1}
 local max, leaseMs, worker, token, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11])
-local memoKey = ARGV[12] ~= '' and base .. 'a:' .. ARGV[12]
+local memoKey = ARGV[12] ~= '' and ${key("lease_calls")} .. ARGV[12]
 if memoKey and exists then
   local again = recall(memoKey)
   if #again > 1 then return finish(again) end
 end
-if not exists or meta[4] == '1' then return finish(reply) end
+if not exists or ${meta("paused")} == '1' then return finish(reply) end
 if promote(1000) == 1000 then due(now) end
-if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', base .. 'l')) end
+if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', ${key("leases")})) end
 if max <= 0 then return finish(reply) end
 
 local lines, chosen = {}, {}
@@ -71,7 +73,7 @@ for at = 13, #ARGV do
   local type = ARGV[at]
   if not asked[type] then
     asked[type] = true
-    local key = base .. 'r:' .. type
+    local key = ${key("ready")} .. type
     local ready = #ARGV == 13 and 1 or call('ZCARD', key)
     if ready > 0 then lines[#lines + 1] = {key = key, type = type, from = 0, members = {}} end
   end
@@ -98,7 +100,7 @@ else
     chosen[#chosen + 1] = id
     line.members[#line.members + 1] = member
     if maxBytes then
-      bytes = bytes + 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'e', id)
+      bytes = bytes + 200 + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("errors")}, id)
       isFull = bytes >= maxBytes
     end
     line.at = line.at + 2
@@ -115,31 +117,35 @@ else
 end
 if #chosen == 0 then return finish(reply) end
 if memoKey then
-  call('SET', memoKey, format('%d', now + leaseMs) .. '|' .. token .. '|' .. table.concat(chosen, ','), 'PX', leaseMs)
+  call('SET', memoKey, cjson.encode({ends_at = now + leaseMs, token = token, jobs = chosen}), 'PX', leaseMs)
 end
 
-local specs, states = readMany(base .. 'j', chosen), readMany(base .. 's', chosen)
-local changed, leases, tails, begins = {}, {}, {}, {}
-local lock = '0' .. token .. '|\n'
+local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
+local changed, leases, begins = {}, {}, {}
+local lock = ${code("settled_by", "nothing")} .. token .. '|\n'
 local ends = format('%d', now + leaseMs)
-
-local function tailOf(type)
-  tails[type] = tails[type] or cjson.encode({type, worker, '', '', ''})
-  return tails[type]
-end
 
 -- Specs created together have the same start, up to their type: what follows from it is computed once.
 local last
 local function beginOf(spec)
   if last and find(spec, last.text, 1, true) == 1 then return last end
-  local text = sub(spec, 1, 70 + tonumber(sub(spec, 68, 70)))
+  local text = sub(spec, 1, ${width("spec")} + ${number("spec", "type_length", "spec")})
   last = begins[text]
   if not last then
+    local head = ${compose("head", {
+      status: CODES.status.RUNNING,
+      priority: text("spec", "priority", "spec"),
+      deliveries: 1,
+      revision: 2,
+      created_at: text("spec", "created_at", "spec"),
+      updated_at: "nowText",
+      run_after: text("spec", "run_after", "spec"),
+      started_at: "nowText",
+    })}
+    local tail = cjson.encode({type = sub(text, ${rest("spec")}), worker = worker})
     last = {
-      text = text,
-      head = '10' .. sub(spec, 29, 30) .. '00000000010000' .. '000000002' .. sub(spec, 1, 13) .. nowText .. sub(spec, 14, 28)
-        .. nowText .. '0000000000000',
-      tail = tailOf(sub(text, 71)),
+      text = text, state = head .. lock .. tail,
+      first = ${code("kind", "changed")} .. head, last = endOfRecord(tail),
     }
     begins[text] = last
   end
@@ -148,28 +154,29 @@ end
 
 for at, id in ipairs(chosen) do
   local spec, raw = specs[at], states[at]
-  local head, tail, errors
+  local errors
   if raw then
     local s = readState(raw)
-    s.status, s.deliveries, s.revision, s.updatedAt, s.startedAt = RUNNING, s.deliveries + 1, s.revision + 1, now, now
-    s.worker, s.percent, s.message = worker, '', ''
-    head, tail = headText(s), tailText(s)
-    changed[at * 2] = head .. s.kind .. token .. '|' .. s.settled .. '\n' .. tail
-    errors = s.error ~= '' and call('HGET', base .. 'e', id)
+    s.status, s.deliveries, s.revision, s.updated_at, s.started_at = RUNNING, s.deliveries + 1, s.revision + 1, now, now
+    s.tail.worker, s.tail.percent, s.tail.message = worker, nil, nil
+    s.token = token
+    local tail = tailText(s)
+    changed[at * 2] = stateText(s, tail)
+    record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tail))
+    errors = s.tail.error and call('HGET', ${key("errors")}, id)
   else
     local begin = beginOf(spec)
-    head, tail = begin.head, begin.tail
-    changed[at * 2] = head .. lock .. tail
+    changed[at * 2] = begin.state
+    record(begin.first, id, begin.last)
   end
   changed[at * 2 - 1] = id
   leases[at * 2 - 1] = ends
   leases[at * 2] = id
-  record('0', head, id, tail)
   reply[at * 2] = spec
   reply[at * 2 + 1] = errors or ''
 end
-callMany('HSET', base .. 's', changed)
-callMany('ZADD', base .. 'l', leases)
+callMany('HSET', ${key("states")}, changed)
+callMany('ZADD', ${key("leases")}, leases)
 due(now + leaseMs)
 return finish(reply)
 `;

@@ -1,10 +1,12 @@
+import { key, rest, text } from "../layout/lua.js";
+import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 
 /** Shared start of both listings. */
 const ANSWER = lua`
 -- Estimates the bytes of a job, like jobBytes of the model.
 local function bytesOf(id)
-  return 200 + call('HSTRLEN', base .. 'j', id) + call('HSTRLEN', base .. 'o', id) + call('HSTRLEN', base .. 'e', id)
+  return 200 + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id) + call('HSTRLEN', ${key("errors")}, id)
 end
 
 -- Adds a job to the answer, or only its key and size.
@@ -34,25 +36,26 @@ local reply = {-1, 0, '', 0}
 local top = ARGV[7] == '' and '+' or '(' .. ARGV[7]
 local part = tonumber(ARGV[8])
 local members
-local few = statuses ~= '' and not find(statuses, '[02345]') and 'l'
-if statuses ~= '' and not find(statuses, '[01235]') then few = 'd' end
-if few and call('ZCARD', base .. few) <= 1000 then
+local few
+if statuses ~= '' and not find(statuses, '[^${CODES.status.RUNNING}]') then few = ${key("leases")} end
+if statuses ~= '' and not find(statuses, '[^${CODES.status.DEAD}]') then few = ${key("dead")} end
+if few and call('ZCARD', few) <= 1000 then
   members = {}
-  for _, member in ipairs(call('ZRANGE', base .. few, 0, -1)) do
-    if few == 'l' then
-      member = idKey(member) .. ':' .. stateOf(member).type
+  for _, member in ipairs(call('ZRANGE', few, 0, -1)) do
+    if few == ${key("leases")} then
+      member = idKey(member) .. ':' .. stateOf(member).tail.type
     end
     if ARGV[7] == '' or member < ARGV[7] then members[#members + 1] = member end
   end
   table.sort(members, function(a, b) return a > b end)
   part = #members + 1
 else
-  members = call('ZREVRANGEBYLEX', base .. 'i', top, '-', 'LIMIT', 0, part)
+  members = call('ZREVRANGEBYLEX', ${key("index")}, top, '-', 'LIMIT', 0, part)
 end
 local taken, count = 0, before
 for _, member in ipairs(members) do
   local colon = find(member, ':', 1, true)
-  local id = sub(member, 2, colon - 1)
+  local id = sub(member, ${rest("member")}, colon - 1)
   if count == max then
     reply[1] = 1
     return answer(reply)
@@ -60,8 +63,8 @@ for _, member in ipairs(members) do
   if type == '' or sub(member, colon + 1) == type then
     local status = PENDING
     if statuses ~= '' then
-      local raw = call('HGET', base .. 's', id)
-      if raw then status = tonumber(sub(raw, 1, 1)) end
+      local raw = call('HGET', ${key("states")}, id)
+      if raw then status = tonumber(${text("state", "status", "raw")}) end
     end
     if statuses == '' or find(statuses, status, 1, true) then
       local size = bytesOf(id)
@@ -99,9 +102,9 @@ local taken, count, offset = 0, before, 0
 while true do
   local found
   if isNewest then
-    found = call('ZREVRANGEBYSCORE', base .. 'd', from == '' and '+inf' or from, '-inf', 'WITHSCORES', 'LIMIT', offset, part)
+    found = call('ZREVRANGEBYSCORE', ${key("dead")}, from == '' and '+inf' or from, '-inf', 'WITHSCORES', 'LIMIT', offset, part)
   else
-    found = call('ZRANGEBYSCORE', base .. 'd', from == '' and '-inf' or from, '+inf', 'WITHSCORES', 'LIMIT', offset, part)
+    found = call('ZRANGEBYSCORE', ${key("dead")}, from == '' and '-inf' or from, '+inf', 'WITHSCORES', 'LIMIT', offset, part)
   end
   local isSkipping = false
   for at = 1, #found, 2 do
@@ -115,7 +118,7 @@ while true do
         reply[1] = count == max and 1 or 0
         return answer(reply)
       end
-      local id = sub(key, 2)
+      local id = sub(key, ${rest("member")})
       if type == '' or sub(member, colon + 1) == type then
         local size = bytesOf(id)
         if taken + size > bytes and count > 0 then

@@ -1,32 +1,38 @@
+import {
+  compose,
+  idLetter,
+  key,
+  meta,
+  number,
+  QUEUE_BASE,
+  READ_META,
+  rest,
+  STATUS_LOCALS,
+  words,
+  write,
+} from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { STATES } from "./states.js";
+
+/** Start of the error with which a script refuses a queue that needs a feature; its name follows. */
+export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
 
 /**
  * The first part of every script that runs on a queue.
  *
- * KEYS[1] is the queue's `m`; the other keys are derived from it (keys.ts). ARGV[1..6]: queue, channel, changes kept in
+ * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
  * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; the script's own arguments begin at ARGV[7].
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
  * something new is due (-1: nothing); and a list of its own, which the comment of the script describes.
  *
- * Jobs are stored as texts. They begin with numbers of fixed width (given here in characters), so that a step can
- * replace some and copy the rest. layout.ts reads and writes them outside of Redis.
- *
- * - spec, in `j`: created at 13, run after 15, priority 2, max retries 3, base delay 11, max delay 11, timeout 11, kind
- *   of payload 1, bytes of the type 3; then type, metadata, newline, payload.
- * - head: status 1, cancel requested 1, priority 2, retry count 3, deliveries 7, lost leases 4, revision 9, created at
- *   13, updated at 13, run after 15, started at 13, finished at 13.
- * - state, in `s`: head; kind of the write that settled the job last 1 (0 none, 1 complete, 2 fail, 3 release); lease
- *   token, `|`, token of that write, newline; tail. A job without a state is PENDING and as it was created.
- * - tail: JSON of type, worker, start of the error, percent, progress message.
- * - record of the log, a line: `0` (changed) or `1` (deleted), head, id, blank, tail; or `2` (created), priority 2, run
- *   after 15, id, blank, JSON of the type.
+ * Keys, fields and the texts that jobs are stored as are described in ../layout/table.ts, which also makes the Lua that
+ * knows their places. Texts begin with numbers of fixed width, so that a step can replace some and copy the rest.
  */
 export const PRELUDE = lua`
-local base, queue, channel = string.sub(KEYS[1], 1, -2), ARGV[1], ARGV[2]
+local base, queue, channel = ${QUEUE_BASE}, ARGV[1], ARGV[2]
 local kept, ttl, maxCompleted, maxLost = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
-local PENDING, RUNNING, DONE, FAILED, DEAD, CANCELED = 0, 1, 2, 3, 4, 5
+${STATUS_LOCALS}
 -- Width of a priority level in scores: it holds every ms from the year 1 on. EPOCH is the start of 1970 in it.
 local LEVEL, EPOCH = 140737488355328, 62135596800000
 
@@ -34,11 +40,17 @@ local function clock()
   @NOW@
 end
 local now = clock()
-local nowText = format('%013d', now)
-local meta = call('HMGET', KEYS[1], 'o', 'c', 'd', 'p', 'x', 'e', 'k', 'n', 'u')
-local exists = meta[1] and not meta[5]
-local byPriority = meta[1] == 'P'
-local maxConcurrency = tonumber(meta[2] or 0)
+local nowText = ${write("head", "updated_at", "now")}
+local meta = ${READ_META}
+if ${meta("requires")} then
+  local known = @FEATURES@
+  for feature in string.gmatch(${meta("requires")}, '[^,]+') do
+    if not known[feature] then return redis.error_reply('${UPGRADE_REQUIRED}' .. feature) end
+  end
+end
+local exists = ${meta("ordering")} and not ${meta("deleting")}
+local byPriority = ${meta("ordering")} == 'PRIORITY'
+local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
 
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
 local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
@@ -53,12 +65,21 @@ local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
   local message = ''
   if count > 0 or isReady or isQueue or dueAt or sweeper ~= '-' then
-    if count > 0 then position = call('HINCRBY', base .. 'g', 's', count) end
+    if count > 0 then position = call('HINCRBY', ${key("log_position")}, 'changes', count) end
     local flags = (isReady and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
-    records[1] = table.concat({queue, meta[6] or 0, position, count, now, dueIn, flags, sweeper}, ' ')
+    records[1] = ${words({
+      queue: "queue",
+      epoch: `${meta("epoch")} or 0`,
+      position: "position",
+      count: "count",
+      at: "now",
+      due_in: "dueIn",
+      flags: "flags",
+      sweeper: "sweeper",
+    })}
     message = table.concat(records)
     if count > 0 then
-      call('XADD', base .. 'log', 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)
+      call('XADD', ${key("log")}, 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)
     end
     call('PUBLISH', channel, message)
   end
@@ -73,20 +94,20 @@ end
 
 -- An id as text that sorts like its number.
 local function idKey(id)
-  return string.char(96 + #id) .. id
+  return ${idLetter("#id")} .. id
 end
 
 -- The place of a job among those of the same score: by creation, then id.
 local function place(createdAt, id)
-  return format('%011x', createdAt) .. idKey(id)
+  return ${compose("place", { created_at: write("place", "created_at", "createdAt"), id_length: idLetter("#id") })} .. id
 end
 
 local function idOfPlace(text)
-  return sub(text, 13)
+  return sub(text, ${rest("place")})
 end
 
 local function createdAtOfPlace(text)
-  return tonumber(sub(text, 1, 11), 16)
+  return ${number("place", "created_at", "text")}
 end
 
 -- Score of a ready job. A text: converting a number would take Redis as long as the command itself.
@@ -102,13 +123,13 @@ local function ofScore(score)
 end
 
 local function scheduledMember(type, priority, standing)
-  return format('%02d', priority) .. standing .. ':' .. type
+  return ${compose("scheduled_member", { priority: write("scheduled_member", "priority", "priority") })} .. standing .. ':' .. type
 end
 
 -- Type, priority and place from a member of the scheduled jobs.
 local function ofScheduled(member)
   local colon = find(member, ':', 1, true)
-  return sub(member, colon + 1), tonumber(sub(member, 1, 2)), sub(member, 3, colon - 1)
+  return sub(member, colon + 1), ${number("scheduled_member", "priority", "member")}, sub(member, ${rest("scheduled_member")}, colon - 1)
 end
 
 -- Runs a command with many arguments in several calls: unpack is limited by the Lua stack.
@@ -125,29 +146,29 @@ end
 -- Puts a PENDING job in the ready line of its type or, before its run_after, among the scheduled jobs.
 local function put(type, priority, createdAt, id, runAfter)
   if runAfter > now then
-    call('ZADD', base .. 'z', runAfter, scheduledMember(type, priority, place(createdAt, id)))
+    call('ZADD', ${key("scheduled")}, runAfter, scheduledMember(type, priority, place(createdAt, id)))
     due(runAfter)
   else
-    call('ZADD', base .. 'r:' .. type, readyScore(priority, runAfter), place(createdAt, id))
-    call('SADD', base .. 't', type)
+    call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
+    call('SADD', ${key("ready_types")}, type)
     isReady = true
   end
 end
 
 local function forgetEmptyType(type)
-  if call('EXISTS', base .. 'r:' .. type) == 0 then call('SREM', base .. 't', type) end
+  if call('EXISTS', ${key("ready")} .. type) == 0 then call('SREM', ${key("ready_types")}, type) end
 end
 
 -- Removes a PENDING job from its line.
 local function unput(type, priority, createdAt, id)
-  if call('ZREM', base .. 'z', scheduledMember(type, priority, place(createdAt, id))) == 1 then return end
-  call('ZREM', base .. 'r:' .. type, place(createdAt, id))
+  if call('ZREM', ${key("scheduled")}, scheduledMember(type, priority, place(createdAt, id))) == 1 then return end
+  call('ZREM', ${key("ready")} .. type, place(createdAt, id))
   forgetEmptyType(type)
 end
 
 -- Makes up to max scheduled jobs ready whose run_after has passed. Returns how many.
 local function promote(max)
-  local found = call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'WITHSCORES', 'LIMIT', 0, max)
+  local found = call('ZRANGEBYSCORE', ${key("scheduled")}, '-inf', now, 'WITHSCORES', 'LIMIT', 0, max)
   if #found == 0 then return 0 end
   local lines, members = {}, {}
   for at = 1, #found, 2 do
@@ -162,10 +183,10 @@ local function promote(max)
     members[#members + 1] = found[at]
   end
   for type, line in pairs(lines) do
-    callMany('ZADD', base .. 'r:' .. type, line)
-    call('SADD', base .. 't', type)
+    callMany('ZADD', ${key("ready")} .. type, line)
+    call('SADD', ${key("ready_types")}, type)
   end
-  callMany('ZREM', base .. 'z', members)
+  callMany('ZREM', ${key("scheduled")}, members)
   isReady = true
   return #members
 end

@@ -1,12 +1,19 @@
 import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
+import { code, key, keyNames, meta, metaName, number, rest } from "../layout/lua.js";
+import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { lua } from "./lua.js";
+
+/** The keys that end with the queue; the log stays for a while. */
+const OWN_KEYS = (Object.keys(QUEUE_KEYS) as QueueKey[]).filter((name) => {
+  return !("each" in QUEUE_KEYS[name]) && name !== "log" && name !== "log_position";
+});
 
 /** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
 const SNAPSHOT = lua`
 local function readyTypes()
-  if call('SCARD', base .. 't') <= 1000 then return call('SMEMBERS', base .. 't') end
-  return call('SRANDMEMBER', base .. 't', 1000)
+  if call('SCARD', ${key("ready_types")}) <= 1000 then return call('SMEMBERS', ${key("ready_types")}) end
+  return call('SRANDMEMBER', ${key("ready_types")}, 1000)
 end
 
 local function oldestReady(types)
@@ -18,7 +25,7 @@ local function oldestReady(types)
     local low = '-inf'
     while true do
       -- The first job of each priority level is its oldest.
-      local head = call('ZRANGEBYSCORE', base .. 'r:' .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+      local head = call('ZRANGEBYSCORE', ${key("ready")} .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
       if #head == 0 then break end
       local priority, runAfter = ofScore(tonumber(head[2]))
       note(runAfter)
@@ -26,73 +33,94 @@ local function oldestReady(types)
       low = format('%.0f', (11 - priority) * LEVEL)
     end
   end
-  local head = call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
+  local head = call('ZRANGEBYSCORE', ${key("scheduled")}, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
   if #head > 0 then note(tonumber(head[2])) end
   return oldest and math.max(0, now - oldest) or -1
 end
 
-local function snapshot(reply)
-  local m = call('HMGET', KEYS[1], 'o', 'w', 'c', 'd', 'p', 't')
-  for at = 1, 6 do reply[at] = m[at] or '' end
-  local running, dead = call('ZCARD', base .. 'l'), call('ZCARD', base .. 'd')
-  local scheduled = call('ZCOUNT', base .. 'z', '(' .. format('%.0f', now), '+inf')
-  reply[7], reply[8], reply[9], reply[10] = waiting() - scheduled, scheduled, running, dead
+-- The queue: its meta and its figures, both as names and values, and types that have ready jobs.
+local function snapshot()
+  local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf')
   local types = readyTypes()
-  reply[11], reply[12], reply[13] = archive.done, oldestReady(types), tonumber(call('HGET', KEYS[1], 'a') or 0)
+  local figures = {
+    'ready', waiting() - scheduled, 'scheduled', scheduled, 'running', call('ZCARD', ${key("leases")}),
+    'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestReady(types),
+  }
   table.sort(types)
-  reply[14] = {unpack(types, 1, math.min(#types, ${LIMITS.readyTypes}))}
-  return reply
+  return {call('HGETALL', KEYS[1]), figures, {unpack(types, 1, math.min(#types, ${LIMITS.readyTypes}))}}
 end
 `;
 
-/** Returns the settings and figures of the queue; an empty list when there is no such queue. */
+/** Shared start of the scripts that are given settings. */
+const SETTINGS = lua`
+-- Writes settings, given as names and values from ARGV[8] on, and features that they need from now on, from ARGV[7].
+local function writeSettings()
+  if #ARGV > 7 then call('HSET', KEYS[1], unpack(ARGV, 8)) end
+  local known = ${meta("requires")} or ''
+  local required = known
+  for feature in string.gmatch(ARGV[7], '[^,]+') do
+    if not find(',' .. required .. ',', ',' .. feature .. ',', 1, true) then
+      required = (required == '' and '' or required .. ',') .. feature
+    end
+  end
+  if required ~= known then call('HSET', KEYS[1], ${metaName("requires")}, required) end
+end
+
+local function settingOf(name)
+  for at = 8, #ARGV, 2 do
+    if ARGV[at] == name then return ARGV[at + 1] end
+  end
+end
+`;
+
+/** Returns the queue (`snapshot`); an empty list when there is no such queue. */
 export const SHOW_QUEUE = lua`
 ${SNAPSHOT}
-return answer(exists and snapshot({}) or {})
+return answer(exists and snapshot() or {})
 `;
 
 /**
- * Creates a queue. ARGV[7] ordering P or R, [8] weight, [9] max_concurrency, [10] max_depth.
+ * Creates a queue. ARGV[7] features that its settings need, with commas, [8..] names and values of its settings.
  * Returns the queue; or `E` (it exists), its creation time and weight; or `X` (an old queue of this name is still being
  * deleted).
  */
 export const CREATE_QUEUE = lua`
 ${SNAPSHOT}
-if meta[5] then return finish({'X'}) end
-if meta[1] then return finish({'E', call('HGET', KEYS[1], 't'), call('HGET', KEYS[1], 'w')}) end
+${SETTINGS}
+if ${meta("deleting")} then return finish({'X'}) end
+if exists then return finish({'E', unpack(call('HMGET', KEYS[1], ${metaName("created_at")}, ${metaName("weight")}))}) end
 -- Continues the log of a deleted queue of this name if it is still kept; else begins one with a new epoch.
-if call('EXISTS', base .. 'g') == 0 then call('HSET', base .. 'g', 'e', now, 's', 0) end
-call('PERSIST', base .. 'g')
-call('PERSIST', base .. 'log')
-meta[6] = call('HGET', base .. 'g', 'e')
-call('HSET', KEYS[1], 'o', ARGV[7], 'w', ARGV[8], 'c', ARGV[9], 'd', ARGV[10], 'p', 0, 't', now, 'e', meta[6])
-return finish(snapshot({}))
+if call('EXISTS', ${key("log_position")}) == 0 then call('HSET', ${key("log_position")}, 'epoch', now, 'changes', 0) end
+call('PERSIST', ${key("log_position")})
+call('PERSIST', ${key("log")})
+${meta("epoch")} = call('HGET', ${key("log_position")}, 'epoch')
+call('HSET', KEYS[1], ${metaName("paused")}, 0, ${metaName("created_at")}, now, ${metaName("epoch")}, ${meta("epoch")})
+writeSettings()
+return finish(snapshot())
 `;
 
 /**
- * Changes settings. ARGV[7] ordering, [8] weight, [9] max_concurrency, [10] max_depth; empty: unchanged.
+ * Changes settings. ARGV as of CREATE_QUEUE; what is not given, or not known here, stays as it is.
  * Returns the queue, `N` (no such queue), or `W` (a new ordering is refused while jobs are PENDING).
  */
 export const UPDATE_QUEUE = lua`
 ${SNAPSHOT}
+${SETTINGS}
 if not exists then return finish({'N'}) end
-if ARGV[7] ~= '' and ARGV[7] ~= meta[1] then
-  if waiting() > 0 then return finish({'W'}) end
-end
-for at, field in ipairs({'o', 'w', 'c', 'd'}) do
-  if ARGV[6 + at] ~= '' then call('HSET', KEYS[1], field, ARGV[6 + at]) end
-end
+local ordering = settingOf(${metaName("ordering")})
+if ordering and ordering ~= ${meta("ordering")} and waiting() > 0 then return finish({'W'}) end
+writeSettings()
 isReady = true
-return finish(snapshot({}))
+return finish(snapshot())
 `;
 
 /** Pauses or resumes a queue. ARGV[7] 1 or 0. Returns the queue, or `N` (no such queue). */
 export const PAUSE_QUEUE = lua`
 ${SNAPSHOT}
 if not exists then return finish({'N'}) end
-call('HSET', KEYS[1], 'p', ARGV[7])
+call('HSET', KEYS[1], ${metaName("paused")}, ARGV[7])
 isReady, isQueue = ARGV[7] == '0', true
-return finish(snapshot({}))
+return finish(snapshot())
 `;
 
 /** Shared start of the scripts that delete PENDING jobs. Fills ids and members, for drop at the end. */
@@ -102,37 +130,34 @@ local ids, members = {}, {}
 local function delete(id, s)
   deleted(id, s)
   ids[#ids + 1] = id
-  members[#members + 1] = idKey(id) .. ':' .. s.type
+  members[#members + 1] = idKey(id) .. ':' .. s.tail.type
 end
 
 -- Jobs that never changed have no state: their place in line tells all that the log needs.
 local function deleteWaiting(found)
   local list = {}
   for at, job in ipairs(found) do list[at] = job.id end
-  local states = readMany(base .. 's', list)
+  local states = readMany(${key("states")}, list)
   for at, job in ipairs(found) do
-    delete(job.id, states[at] and readState(states[at]) or {
-      status = PENDING, cancel = 0, priority = job.priority, retries = 0, deliveries = 0, lost = 0, revision = 1,
-      createdAt = job.createdAt, runAfter = job.runAfter, startedAt = 0, finishedAt = 0,
-      type = job.type, worker = '', error = '', percent = '', message = '',
-    })
+    delete(job.id, states[at] and readState(states[at])
+      or firstState(job.type, job.priority, job.createdAt, job.runAfter))
   end
 end
 
 local function purge(max)
   local found, taken = {}, {}
-  local scheduled = call('ZRANGE', base .. 'z', 0, max - 1, 'WITHSCORES')
+  local scheduled = call('ZRANGE', ${key("scheduled")}, 0, max - 1, 'WITHSCORES')
   for at = 1, #scheduled, 2 do
     local type, priority, standing = ofScheduled(scheduled[at])
     taken[#taken + 1] = scheduled[at]
     found[#found + 1] = {id = idOfPlace(standing), type = type, priority = priority,
       createdAt = createdAtOfPlace(standing), runAfter = tonumber(scheduled[at + 1])}
   end
-  callMany('ZREM', base .. 'z', taken)
+  callMany('ZREM', ${key("scheduled")}, taken)
   while #found < max do
-    local type = call('SRANDMEMBER', base .. 't')
+    local type = call('SRANDMEMBER', ${key("ready_types")})
     if not type then break end
-    local line = call('ZRANGE', base .. 'r:' .. type, 0, max - #found - 1, 'WITHSCORES')
+    local line = call('ZRANGE', ${key("ready")} .. type, 0, max - #found - 1, 'WITHSCORES')
     taken = {}
     for at = 1, #line, 2 do
       local priority, runAfter = ofScore(tonumber(line[at + 1]))
@@ -140,7 +165,7 @@ local function purge(max)
       found[#found + 1] = {id = idOfPlace(line[at]), type = type, priority = priority,
         createdAt = createdAtOfPlace(line[at]), runAfter = runAfter}
     end
-    callMany('ZREM', base .. 'r:' .. type, taken)
+    callMany('ZREM', ${key("ready")} .. type, taken)
     forgetEmptyType(type)
   end
   deleteWaiting(found)
@@ -162,12 +187,12 @@ return finish({count})
  * Returns when the queue was created, `N` (no such queue), or `B` (it has PENDING, RUNNING or DEAD jobs).
  */
 export const BEGIN_DELETE = lua`
-if not meta[1] then return finish({'N'}) end
+if not ${meta("ordering")} then return finish({'N'}) end
 if exists then
-  if ARGV[7] ~= '1' and call('HLEN', base .. 'j') > archive.done + archive.canceled then return finish({'B'}) end
-  call('HSET', KEYS[1], 'x', 1)
+  if ARGV[7] ~= '1' and call('HLEN', ${key("specs")}) > archive.done + archive.canceled then return finish({'B'}) end
+  call('HSET', KEYS[1], ${metaName("deleting")}, 1)
 end
-return finish({call('HGET', KEYS[1], 't')})
+return finish({call('HGET', KEYS[1], ${metaName("created_at")})})
 `;
 
 /**
@@ -176,22 +201,22 @@ return finish({call('HGET', KEYS[1], 't')})
  */
 export const CONTINUE_DELETE = lua`
 ${DELETE_WAITING}
-if not meta[5] then return finish({1}) end
+if not ${meta("deleting")} then return finish({1}) end
 local max = tonumber(ARGV[7])
 isWorkers = true
 if purge(max) == 0 then
-  for _, member in ipairs(call('ZRANGE', base .. 'i', 0, max - 1)) do
-    local id = sub(member, 2, find(member, ':', 1, true) - 1)
+  for _, member in ipairs(call('ZRANGE', ${key("index")}, 0, max - 1)) do
+    local id = sub(member, ${rest("member")}, find(member, ':', 1, true) - 1)
     delete(id, stateOf(id))
   end
-  for _, key in ipairs({'l', 'd', 'f'}) do call('UNLINK', base .. key) end
+  for _, key in ipairs(${keyNames("leases", "dead", "finished")}) do call('UNLINK', base .. key) end
 end
 drop(ids, members)
-if call('ZCARD', base .. 'i') > 0 then return finish({0}) end
-for _, key in ipairs({'j', 's', 'e', 'o', 'z', 'l', 'd', 'f', 'q', 'w', 't', 'm'}) do call('UNLINK', base .. key) end
+if call('ZCARD', ${key("index")}) > 0 then return finish({0}) end
+for _, key in ipairs(${keyNames(...OWN_KEYS)}) do call('UNLINK', base .. key) end
 local reply = finish({1})
-call('PEXPIRE', base .. 'g', ARGV[8])
-call('PEXPIRE', base .. 'log', ARGV[8])
+call('PEXPIRE', ${key("log_position")}, ARGV[8])
+call('PEXPIRE', ${key("log")}, ARGV[8])
 return reply
 `;
 
@@ -206,22 +231,22 @@ return reply
 export const SWEEP = lua`
 local max = tonumber(ARGV[7])
 sweeper = ARGV[8]
-if not exists then return answer({-2, meta[5] and 1 or 0, 0, -1}) end
+if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, 0, -1}) end
 local reply = {-1, 0, 0, -1}
-local lost = call('ZRANGEBYSCORE', base .. 'l', '-inf', now, 'LIMIT', 0, max)
+local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', now, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
-  s.lost = s.lost + 1
-  local isPoison = s.lost > maxLost
-  local text = isPoison and '${poisonJobError("' .. s.lost .. '")}'
+  s.lost_leases = s.lost_leases + 1
+  local isPoison = s.lost_leases > maxLost
+  local text = isPoison and '${poisonJobError("' .. s.lost_leases .. '")}'
     or '${LEASE_RAN_OUT}'
   noteError(id, s, text, text, text)
-  endLease(id, s, '', '0')
-  if s.cancel == 1 then endCanceled(id, s)
+  endLease(id, s, '', ${code("settled_by", "nothing")})
+  if s.cancel_requested == 1 then endCanceled(id, s)
   elseif isPoison then bury(id, s)
   else requeue(id, s) end
   reply[#reply + 1] = s.status
-  reply[#reply + 1] = s.type
+  reply[#reply + 1] = s.tail.type
 end
 isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
@@ -233,16 +258,16 @@ local function dueLater(at, grain)
   if not exactAt or at < exactAt then exactAt = at end
   due(math.max(at, now + grain))
 end
-local scheduled = call('ZRANGE', base .. 'z', 0, 0, 'WITHSCORES')
+local scheduled = call('ZRANGE', ${key("scheduled")}, 0, 0, 'WITHSCORES')
 if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
-local leased = call('ZRANGE', base .. 'l', 0, 0, 'WITHSCORES')
+local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]), 100) end
-local oldest = call('LINDEX', base .. 'f', 0)
-if oldest then dueLater(tonumber(sub(oldest, 2, 14)) + ttl, 1000) end
+local oldest = call('LINDEX', ${key("finished")}, 0)
+if oldest then dueLater(${number("finished", "finished_at", "oldest")} + ttl, 1000) end
 if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
-reply[3] = call('SCARD', base .. 't')
+reply[3] = call('SCARD', ${key("ready_types")})
 -- Published even if there was nothing to do: other servers learn when to sweep if this one is gone by then.
 return finish(reply)
 `;

@@ -28,8 +28,9 @@ return 1
 `;
 
 /**
- * Leases a node id, or renews its lease. KEYS[1] `nodes`, a zset of node ids by the end of their lease, and [2]
- * `owners`, a hash of node id to owner. ARGV[1] owner, [2] node id to renew (empty: any), [3] lease ms.
+ * Leases a node id, or renews its lease. KEYS[1] `nodes`, a zset of node ids by the end of their lease, [2] `owners`, a
+ * hash of node id to owner, and [3] `node_features`, a hash of node id to the features that its server knows. ARGV[1]
+ * owner, [2] node id to renew (empty: any), [3] lease ms, [4] features, with commas.
  * Prefers a node id that was never used, then the one that has been free for longest. Returns it, or -1 for none.
  */
 export const LEASE_NODE = lua`
@@ -57,6 +58,7 @@ else
 end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), node)
 redis.call('HSET', KEYS[2], node, ARGV[1])
+redis.call('HSET', KEYS[3], node, ARGV[4])
 return tonumber(node)
 `;
 

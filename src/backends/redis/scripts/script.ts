@@ -28,9 +28,13 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
   read: "#!lua flags=no-writes",
 };
 
-/** Builds a script that runs on one queue, with the prelude. `clock`: Lua body of a function that returns the time. */
-export function queueScript(kind: ScriptKind, body: string, clock: string): Script {
-  return plainScript(kind, PRELUDE.replace("@NOW@", clock) + body);
+/**
+ * Builds a script that runs on one queue, with the prelude. `clock`: Lua body of a function that returns the time.
+ * `features`: those that this server knows.
+ */
+export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
+  const known = features.map((feature) => `['${feature}'] = true`).join(", ");
+  return plainScript(kind, PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + body);
 }
 
 /** Builds a script without the prelude. */

@@ -1,133 +1,159 @@
 import { LIMITS } from "../../../model/limits.js";
+import {
+  code,
+  compose,
+  key,
+  keyNames,
+  meta,
+  metaName,
+  number,
+  numbers,
+  readAll,
+  rest,
+  text,
+  width,
+  writeAll,
+} from "../layout/lua.js";
 import { lua } from "./lua.js";
 
-/** The part of the prelude that reads, writes and changes the states of jobs. prelude.ts describes their texts. */
+/** The part of the prelude that reads, writes and changes the states of jobs. A state is a table with the fields of `state`, the tokens, and its tail. */
 export const STATES = lua`
 local function typeOfSpec(spec)
-  return sub(spec, 71, 70 + tonumber(sub(spec, 68, 70)))
+  return sub(spec, ${rest("spec")}, ${width("spec")} + ${number("spec", "type_length", "spec")})
 end
 
--- The head of a job that has no state yet.
-local function firstHead(spec)
-  local createdAt = sub(spec, 1, 13)
-  return '00' .. sub(spec, 29, 30) .. '00000000000000' .. '000000001' .. createdAt .. createdAt .. sub(spec, 14, 28)
-    .. '00000000000000000000000000'
-end
-
-local function readState(raw)
-  local newline = find(raw, '\n', 96, true)
-  local bar = find(raw, '|', 96, true)
-  local tail = cjson.decode(sub(raw, newline + 1))
+-- The state of a job that has not changed since it was created.
+local function firstState(type, priority, createdAt, runAfter)
   return {
-    status = tonumber(sub(raw, 1, 1)), cancel = tonumber(sub(raw, 2, 2)), priority = tonumber(sub(raw, 3, 4)),
-    retries = tonumber(sub(raw, 5, 7)), deliveries = tonumber(sub(raw, 8, 14)), lost = tonumber(sub(raw, 15, 18)),
-    revision = tonumber(sub(raw, 19, 27)), createdAt = tonumber(sub(raw, 28, 40)),
-    updatedAt = tonumber(sub(raw, 41, 53)), runAfter = tonumber(sub(raw, 54, 68)),
-    startedAt = tonumber(sub(raw, 69, 81)), finishedAt = tonumber(sub(raw, 82, 94)),
-    kind = sub(raw, 95, 95), token = sub(raw, 96, bar - 1), settled = sub(raw, bar + 1, newline - 1),
-    type = tail[1], worker = tail[2], error = tail[3], percent = tail[4], message = tail[5],
+    ${numbers("state", {
+      priority: "priority",
+      revision: 1,
+      created_at: "createdAt",
+      updated_at: "createdAt",
+      run_after: "runAfter",
+    })},
+    token = '', settled_token = '', tail = {type = type},
   }
 end
 
-local function firstTail(type)
-  return cjson.encode({type, '', '', '', ''})
+local function readState(raw)
+  local newline = find(raw, '\n', ${rest("state")}, true)
+  local bar = find(raw, '|', ${rest("state")}, true)
+  return {
+    ${readAll("state", "raw")},
+    token = sub(raw, ${rest("state")}, bar - 1), settled_token = sub(raw, bar + 1, newline - 1),
+    tail = cjson.decode(sub(raw, newline + 1)),
+  }
 end
 
 -- The state of a job; nil when there is no such job.
 local function stateOf(id)
-  local raw = call('HGET', base .. 's', id)
+  local raw = call('HGET', ${key("states")}, id)
   if raw then return readState(raw) end
-  local spec = call('HGET', base .. 'j', id)
-  if spec then return readState(firstHead(spec) .. '0|\n' .. firstTail(typeOfSpec(spec))) end
+  local spec = call('HGET', ${key("specs")}, id)
+  if not spec then return nil end
+  return firstState(typeOfSpec(spec), ${number("spec", "priority", "spec")}, ${number("spec", "created_at", "spec")},
+    ${number("spec", "run_after", "spec")})
 end
 
 local function headText(s)
-  return format('%d%d%02d%03d%07d%04d%09d%013d%013d%015d%013d%013d', s.status, s.cancel, s.priority, s.retries,
-    math.min(s.deliveries, 9999999), s.lost, s.revision, s.createdAt, s.updatedAt, s.runAfter, s.startedAt, s.finishedAt)
+  return ${writeAll("head", "s")}
 end
 
+-- Fields of the tail that this version does not know are kept.
 local function tailText(s)
-  return cjson.encode({s.type, s.worker, s.error, s.percent, s.message})
+  return cjson.encode(s.tail)
 end
 
--- Adds a record to the message, in parts: making one string of each record would cost the most of all.
-local function record(kind, head, id, tail)
-  records[size + 1], records[size + 2], records[size + 3] = kind, head, id
-  records[size + 4], records[size + 5], records[size + 6] = ' ', tail, '\n'
-  size = size + 6
+local function stateText(s, tail)
+  return ${writeAll("state", "s")} .. s.token .. '|' .. s.settled_token .. '\n' .. tail
+end
+
+-- Adds a record to the message, in parts: making one string of each record would cost the most of all. first: its kind
+-- and head; last: what endOfRecord returns.
+local function record(first, id, last)
+  records[size + 1], records[size + 2], records[size + 3] = first, id, last
+  size = size + 3
   count = count + 1
+end
+
+local function endOfRecord(tail)
+  return ' ' .. tail .. '\n'
 end
 
 -- Changes the status, counts up the revision and logs it; the caller stores it with save.
 local function step(id, s, status)
-  s.status, s.revision, s.updatedAt = status, s.revision + 1, now
-  record('0', headText(s), id, tailText(s))
+  s.status, s.revision, s.updated_at = status, s.revision + 1, now
+  record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
 local function save(id, s)
-  call('HSET', base .. 's', id, headText(s) .. s.kind .. s.token .. '|' .. s.settled .. '\n' .. tailText(s))
+  call('HSET', ${key("states")}, id, stateText(s, tailText(s)))
 end
 
 -- Logs the deletion of a job, with the revision counted up.
 local function deleted(id, s)
-  s.revision, s.updatedAt = s.revision + 1, now
-  record('1', headText(s), id, tailText(s))
+  s.revision, s.updated_at = s.revision + 1, now
+  record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
--- Deletes the data of jobs, given as their ids and as their members of the index i.
+-- Deletes the data of jobs, given as their ids and as their members of the index.
 local function drop(ids, members)
   if #ids == 0 then return end
-  for _, key in ipairs({'j', 's', 'e', 'o'}) do
+  for _, key in ipairs(${keyNames("specs", "states", "errors", "results")}) do
     if call('EXISTS', base .. key) == 1 then callMany('HDEL', base .. key, ids) end
   end
-  callMany('ZREM', base .. 'i', members)
-  if call('EXISTS', base .. 'w') == 0 then return end
+  callMany('ZREM', ${key("index")}, members)
+  if call('EXISTS', ${key("requests_of_jobs")}) == 0 then return end
   local requests = {}
   for from = 1, #ids, PART do
-    for _, request in ipairs(call('HMGET', base .. 'w', unpack(ids, from, math.min(from + PART - 1, #ids)))) do
+    for _, request in ipairs(call('HMGET', ${key("requests_of_jobs")}, unpack(ids, from, math.min(from + PART - 1, #ids)))) do
       if request then requests[#requests + 1] = request end
     end
   end
   if #requests == 0 then return end
-  callMany('HDEL', base .. 'q', requests)
-  callMany('HDEL', base .. 'w', ids)
+  callMany('HDEL', ${key("jobs_of_requests")}, requests)
+  callMany('HDEL', ${key("requests_of_jobs")}, ids)
 end
 
--- Counts of the DONE and CANCELED jobs that are kept, and of entries of their list f whose jobs were deleted.
-local archive = {done = tonumber(meta[8] or 0), canceled = tonumber(meta[7] or 0), gone = tonumber(meta[9] or 0)}
+-- Counts of the DONE and CANCELED jobs that are kept, and of entries of their list whose jobs were deleted.
+local archive = {
+  done = tonumber(${meta("done")} or 0), canceled = tonumber(${meta("canceled")} or 0), gone = tonumber(${meta("removed")} or 0),
+}
 
 local function countFinished(done, canceled, gone)
   archive.done, archive.canceled, archive.gone = archive.done + done, archive.canceled + canceled, archive.gone + gone
-  call('HSET', KEYS[1], 'n', archive.done, 'k', archive.canceled, 'u', archive.gone)
+  call('HSET', KEYS[1], ${metaName("done")}, archive.done, ${metaName("canceled")}, archive.canceled,
+    ${metaName("removed")}, archive.gone)
 end
 
 local function waiting()
-  return call('HLEN', base .. 'j') - call('ZCARD', base .. 'l') - call('ZCARD', base .. 'd') - archive.done - archive.canceled
+  return call('HLEN', ${key("specs")}) - call('ZCARD', ${key("leases")}) - call('ZCARD', ${key("dead")}) - archive.done - archive.canceled
 end
 
 -- Deletes up to max finished jobs that are too many or too old; not logged. Returns how many entries it examined.
 local function trim(max)
   local over = archive.done + archive.canceled - maxCompleted
-  local head = call('LINDEX', base .. 'f', 0)
-  if not head or (over <= 0 and tonumber(sub(head, 2, 14)) + ttl > now) then return 0 end
+  local head = call('LINDEX', ${key("finished")}, 0)
+  if not head or (over <= 0 and ${number("finished", "finished_at", "head")} + ttl > now) then return 0 end
   local ids, members, done, canceled, gone, seen = {}, {}, 0, 0, 0, 0
-  for _, entry in ipairs(call('LRANGE', base .. 'f', 0, max - 1)) do
-    local colon = find(entry, ':', 15, true)
-    local id = sub(entry, 15, colon - 1)
-    if archive.gone > gone and call('HEXISTS', base .. 'j', id) == 0 then
+  for _, entry in ipairs(call('LRANGE', ${key("finished")}, 0, max - 1)) do
+    local colon = find(entry, ':', ${rest("finished")}, true)
+    local id = sub(entry, ${rest("finished")}, colon - 1)
+    if archive.gone > gone and call('HEXISTS', ${key("specs")}, id) == 0 then
       gone = gone + 1
-    elseif over > 0 or tonumber(sub(entry, 2, 14)) + ttl <= now then
+    elseif over > 0 or ${number("finished", "finished_at", "entry")} + ttl <= now then
       over = over - 1
       ids[#ids + 1] = id
       members[#members + 1] = idKey(id) .. sub(entry, colon)
-      if sub(entry, 1, 1) == 'C' then canceled = canceled + 1 else done = done + 1 end
+      if ${text("finished", "outcome", "entry")} == ${code("outcome", "CANCELED")} then canceled = canceled + 1 else done = done + 1 end
     else
       break
     end
     seen = seen + 1
   end
   if seen == 0 then return 0 end
-  call('LTRIM', base .. 'f', seen, -1)
+  call('LTRIM', ${key("finished")}, seen, -1)
   countFinished(-done, -canceled, -gone)
   drop(ids, members)
   return seen
@@ -135,26 +161,27 @@ end
 
 -- RUNNING or PENDING to CANCELED.
 local function endCanceled(id, s)
-  s.finishedAt, s.cancel = now, 0
+  s.finished_at, s.cancel_requested = now, 0
   step(id, s, CANCELED)
   save(id, s)
-  call('RPUSH', base .. 'f', 'C' .. nowText .. id .. ':' .. s.type)
+  call('RPUSH', ${key("finished")},
+    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: "nowText" })} .. id .. ':' .. s.tail.type)
   countFinished(0, 1, 0)
   due(now + ttl)
 end
 
 -- RUNNING or FAILED to DEAD.
 local function bury(id, s)
-  s.finishedAt = now
+  s.finished_at = now
   step(id, s, DEAD)
   save(id, s)
-  call('ZADD', base .. 'd', now, idKey(id) .. ':' .. s.type)
+  call('ZADD', ${key("dead")}, now, idKey(id) .. ':' .. s.tail.type)
 end
 
 -- Ends a lease. Remembers the token that settled the job, and how: a repeat of that write is then harmless.
 local function endLease(id, s, settled, kind)
-  s.token, s.settled, s.kind = '', settled, kind
-  call('ZREM', base .. 'l', id)
+  s.token, s.settled_token, s.settled_by = '', settled, kind
+  call('ZREM', ${key("leases")}, id)
   if maxConcurrency > 0 then isReady = true end
 end
 
@@ -162,49 +189,53 @@ end
 local function requeue(id, s)
   step(id, s, PENDING)
   save(id, s)
-  put(s.type, s.priority, s.createdAt, id, s.runAfter)
+  put(s.tail.type, s.priority, s.created_at, id, s.run_after)
 end
 
 -- Stores the error of a failed attempt or a lost lease: whole, cut for the list of attempts, and cut for the log.
 local function noteError(id, s, whole, entry, start)
-  local raw = call('HGET', base .. 'e', id)
-  local attempts = raw and cjson.decode(raw)[2] or {}
-  attempts[#attempts + 1] = {now, entry, s.deliveries, s.worker}
+  local raw = call('HGET', ${key("errors")}, id)
+  local errors = raw and cjson.decode(raw) or {attempts = {}}
+  local attempts = errors.attempts
+  attempts[#attempts + 1] = {at = now, error = entry, delivery = s.deliveries, worker = s.tail.worker or ''}
   if #attempts > ${LIMITS.attemptErrors} then table.remove(attempts, 1) end
-  call('HSET', base .. 'e', id, cjson.encode({whole, attempts}))
-  s.error = start
+  errors.error = whole
+  call('HSET', ${key("errors")}, id, cjson.encode(errors))
+  s.tail.error = start
 end
 
 -- Why a token is refused: N no state (unknown or never leased), C cancelled, R repeat of the last settle, L lease lost.
 local function whyNot(raw, token, kind)
   if not raw then return 'N' end
-  if sub(raw, 1, 1) == '5' then return 'C' end
-  local bar, newline = find(raw, '|', 96, true), find(raw, '\n', 96, true)
-  if token ~= '' and sub(raw, 95, 95) == kind and sub(raw, bar + 1, newline - 1) == token then return 'R' end
+  if ${text("state", "status", "raw")} == ${code("status", "CANCELED")} then return 'C' end
+  local bar, newline = find(raw, '|', ${rest("state")}, true), find(raw, '\n', ${rest("state")}, true)
+  if token ~= '' and ${text("state", "settled_by", "raw")} == kind and sub(raw, bar + 1, newline - 1) == token then return 'R' end
   return 'L'
 end
 
--- Whether a token is the current one: in a state it stands between the kind and a bar.
+-- Whether a token is the current one: in a state it stands between the fields and a bar.
+local BAR = string.byte('|')
 local function isHeld(raw, token)
-  return raw and token ~= '' and find(raw, token, 96, true) == 96 and string.byte(raw, 96 + #token) == 124
+  return raw and token ~= '' and find(raw, token, ${rest("state")}, true) == ${rest("state")}
+    and string.byte(raw, ${rest("state")} + #token) == BAR
 end
 
 -- The state of a job if the token is its current one; else nil and the letter of whyNot.
 local function held(id, token, kind)
-  local raw = exists and call('HGET', base .. 's', id)
+  local raw = exists and call('HGET', ${key("states")}, id)
   if isHeld(raw, token) then return readState(raw) end
   return nil, whyNot(raw, token, kind)
 end
 
 -- Answer of a write that settled a job: A applied or C cancelled, status, ms of the attempt, JSON of the type.
 local function settled(s)
-  return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, now - s.startedAt, cjson.encode(s.type))
+  return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, now - s.started_at, cjson.encode(s.tail.type))
 end
 
 -- Appends a job to an answer: id, spec, state, errors, result; empty where there is none.
 local function answerJob(reply, id)
   local at = #reply
   reply[at + 1] = id
-  for part, key in ipairs({'j', 's', 'e', 'o'}) do reply[at + 1 + part] = call('HGET', base .. key, id) or '' end
+  for part, key in ipairs(${keyNames("specs", "states", "errors", "results")}) do reply[at + 1 + part] = call('HGET', base .. key, id) or '' end
 end
 `;

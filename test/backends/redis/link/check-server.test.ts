@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { SCHEMA_VERSION } from "../../../../src/backends/redis/layout/table.js";
 import { adviceOn, checkServer, RedisUnusable, readInfo } from "../../../../src/backends/redis/link/check-server.js";
 import type { Client } from "../../../../src/backends/redis/link/client.js";
 import { Connection } from "../../../../src/backends/redis/link/connection.js";
@@ -75,15 +76,15 @@ describe("the check at the start", () => {
   test.each(["7.0.0", "7.4.1", "8.2.0", "10.0.0", "255.255.255"])("takes version %s", async (version) => {
     const { connection, logger, client } = await withVersion(version);
     await checkServer(connection, createKeys("check"), logger);
-    expect(await client.get("check:{*}:schema")).toBe("1");
+    expect(await client.get("check:{*}:schema")).toBe(String(SCHEMA_VERSION));
     expect(logger.lines).toEqual([]);
   });
 
-  test.each(["2", "99", "0", "next"])("refuses data of layout %s and leaves them alone", async (layout) => {
+  test.each(["1", "99", "0", "next"])("refuses data of layout %s and leaves them alone", async (layout) => {
     const { connection, logger, client } = await withVersion("7.0.0");
     await client.set("check:{*}:schema", layout);
     await expect(checkServer(connection, createKeys("check"), logger)).rejects.toThrow(
-      `written by another version of GoTaskQ (layout ${layout}; this one reads 1)`,
+      `written by another version of GoTaskQ (layout ${layout}; this one reads ${SCHEMA_VERSION})`,
     );
     expect(await client.get("check:{*}:schema")).toBe(layout);
   });

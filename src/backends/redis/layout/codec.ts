@@ -1,0 +1,286 @@
+import type { Change, NewJob } from "../../../core/backend.js";
+import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../../model/job.js";
+import { type Place, placesOf, widthOf } from "./describe.js";
+import { CODES, ID_LETTER, RECORDS } from "./table.js";
+
+// Reads and writes the records of table.ts outside of Redis.
+
+/** The statuses by the digit that the scripts write for them. */
+const STATUSES = Object.keys(CODES.status) as readonly JobStatus[];
+
+/** The status that a digit stands for. */
+export function statusOf(code: number | string): JobStatus {
+  return STATUSES[Number(code)] as JobStatus;
+}
+
+/** Statuses as a string of their digits. */
+export function statusDigits(statuses: readonly JobStatus[]): string {
+  return statuses.map((status) => STATUSES.indexOf(status)).join("");
+}
+
+/** An id as text that sorts like its number. */
+export function idKey(id: string): string {
+  return String.fromCharCode(ID_LETTER + id.length) + id;
+}
+
+const { none: NO_PAYLOAD, text: TEXT, bytes: BYTES } = CODES.payload_kind;
+
+const SPEC = placesOf(RECORDS.spec.fields);
+const STATE = placesOf(RECORDS.state.fields);
+const CREATION = placesOf(RECORDS.creation.fields);
+
+/** Number of characters of the fields of these records. */
+const SPEC_WIDTH = widthOf(RECORDS.spec.fields);
+const HEAD_WIDTH = widthOf(RECORDS.head.fields);
+const CREATION_WIDTH = widthOf(RECORDS.creation.fields);
+
+/** What is before the head in a change. */
+const KIND_WIDTH = placesOf(RECORDS.change.fields).kind.to;
+const CHANGE_WIDTH = KIND_WIDTH + HEAD_WIDTH;
+
+const NEWLINE = 10;
+const MINUS = 45;
+const ZERO = 48;
+
+/** The numbers of a spec after its times, as last written: cached, as the jobs of one program mostly have the same. */
+let lastLimits = "";
+let lastNumbers: readonly [number, number, number, number, number] = [Number.NaN, 0, 0, 0, 0];
+
+function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string {
+  const [p, r, b, m, t] = lastNumbers;
+  const { baseDelayMs, maxDelayMs } = backoff;
+  if (p !== priority || r !== maxRetries || b !== baseDelayMs || m !== maxDelayMs || t !== timeoutMs) {
+    lastNumbers = [priority, maxRetries, baseDelayMs, maxDelayMs, timeoutMs];
+    lastLimits =
+      pad(priority, SPEC.priority) +
+      pad(maxRetries, SPEC.max_retries) +
+      pad(baseDelayMs, SPEC.base_delay) +
+      pad(maxDelayMs, SPEC.max_delay) +
+      pad(timeoutMs, SPEC.timeout);
+  }
+  return lastLimits;
+}
+
+let lastType = "";
+let lastTypeText = "";
+
+/** A type with its length in bytes before it. */
+function typeText(type: string): string {
+  if (type !== lastType) {
+    lastType = type;
+    lastTypeText = pad(Buffer.byteLength(type), SPEC.type_length) + type;
+  }
+  return lastTypeText;
+}
+
+function pad(value: number, { from, to }: Place): string {
+  return String(value).padStart(to - from, "0");
+}
+
+/** Writes a spec without its times, which the script adds. */
+export function writeSpec(job: NewJob): string | Buffer {
+  const { type, metadata, payload } = job;
+  const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
+  const head = `${limitsOf(job)}${kind}${typeText(type)}${writeExtras(metadata)}\n`;
+  if (payload === undefined) return head;
+  return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
+}
+
+/** The fields of a spec that most jobs do not have; empty when they are. */
+function writeExtras(metadata: Readonly<Record<string, string>>): string {
+  for (const _ in metadata) return JSON.stringify({ metadata } satisfies Extras);
+  return "";
+}
+
+/** The named parts of records; more fields than these may be there. */
+interface Extras {
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+interface Errors {
+  readonly error: string;
+  readonly attempts: readonly AttemptError[];
+}
+
+interface Tail {
+  readonly type: string;
+  readonly worker?: string;
+  readonly error?: string;
+  readonly percent?: string;
+  readonly message?: string;
+}
+
+const NO_METADATA: Readonly<Record<string, string>> = {};
+const NO_ERRORS: readonly AttemptError[] = [];
+
+/** The tail that was parsed last: cached, as jobs read one after the other mostly have the same. */
+let lastTail: Tail = { type: "" };
+let lastTailText = "";
+
+function readTail(text: string): Tail {
+  if (text !== lastTailText) {
+    lastTail = JSON.parse(text) as Tail;
+    lastTailText = text;
+  }
+  return lastTail;
+}
+
+/** Reads a leased job from its record of the log, its spec, and its errors, which are empty when it has none. */
+export function readLeased(queue: string, record: string, spec: Buffer, errors: Buffer): Job {
+  const blank = record.indexOf(" ", CHANGE_WIDTH);
+  const tail = readTail(record.slice(blank + 1));
+  const head = record.slice(KIND_WIDTH);
+  return toJob(record.slice(CHANGE_WIDTH, blank), queue, spec, head, tail, errors, undefined);
+}
+
+/** Reads a job from the five values of `answerJob`; its state, errors and result are empty when it has none. */
+export function readJob(queue: string, [id, spec, state, errors, result]: readonly Buffer[]): Job {
+  if (!id || !spec || !state || !errors || !result) throw new Error("a script answered half a job");
+  const text = state.toString();
+  const tail = text === "" ? undefined : readTail(text.slice(text.indexOf("\n", HEAD_WIDTH) + 1));
+  return toJob(id.toString(), queue, spec, text, tail, errors, readResult(result));
+}
+
+/** `tail` is undefined when the job has no state yet. */
+function toJob(
+  id: string,
+  queue: string,
+  spec: Buffer,
+  head: string,
+  tail: Tail | undefined,
+  errors: Buffer,
+  result: Payload | undefined,
+): Job {
+  const numbers = spec.toString("latin1", 0, SPEC_WIDTH);
+  const endOfType = SPEC_WIDTH + numberIn(numbers, 0, SPEC.type_length);
+  const endOfExtras = spec.indexOf(NEWLINE, endOfType);
+  const extras: Extras = endOfExtras === endOfType ? {} : JSON.parse(spec.toString("utf8", endOfType, endOfExtras));
+  const createdAt = numberIn(numbers, 0, SPEC.created_at);
+  const state =
+    tail === undefined ? createdState(createdAt, numberIn(numbers, 0, SPEC.run_after)) : readState(head, 0, tail);
+  const written = errors.length === 0 ? undefined : (JSON.parse(errors.toString()) as Errors);
+  return {
+    id,
+    queue,
+    type: tail === undefined ? spec.toString("utf8", SPEC_WIDTH, endOfType) : tail.type,
+    payload: readPayload(numberIn(numbers, 0, SPEC.payload_kind), spec, endOfExtras + 1),
+    priority: numberIn(numbers, 0, SPEC.priority),
+    maxRetries: numberIn(numbers, 0, SPEC.max_retries),
+    backoff: {
+      baseDelayMs: numberIn(numbers, 0, SPEC.base_delay),
+      maxDelayMs: numberIn(numbers, 0, SPEC.max_delay),
+    },
+    timeoutMs: numberIn(numbers, 0, SPEC.timeout),
+    metadata: extras.metadata ?? NO_METADATA,
+    status: state.status,
+    revision: state.revision,
+    retryCount: state.retryCount,
+    deliveries: state.deliveries,
+    lostLeases: state.lostLeases,
+    // The whole error: the state has only its start.
+    error: written?.error ?? "",
+    progress: state.progress,
+    cancelRequested: state.cancelRequested,
+    worker: state.worker,
+    createdAt,
+    updatedAt: state.updatedAt,
+    runAfter: state.runAfter,
+    startedAt: state.startedAt,
+    finishedAt: state.finishedAt,
+    attemptErrors:
+      written?.attempts.map(({ at, error, delivery, worker }) => ({ at, error, delivery, worker })) ?? NO_ERRORS,
+    result,
+  };
+}
+
+/** Writes a result as it is stored; "" for none. */
+export function writeResult(result: Payload | undefined): string | Buffer {
+  if (result === undefined) return "";
+  return typeof result === "string" ? RESULT.text + result : Buffer.concat([BYTES_MARK, result]);
+}
+
+const RESULT = CODES.result_kind;
+const BYTES_MARK = Buffer.from(RESULT.bytes);
+
+function readResult(result: Buffer): Payload | undefined {
+  if (result.length === 0) return undefined;
+  return readPayload(result[0] === BYTES_MARK[0] ? BYTES : TEXT, result, 1);
+}
+
+function readPayload(kind: number, bytes: Buffer, from: number): Payload | undefined {
+  if (kind === NO_PAYLOAD) return undefined;
+  // A copy: a view would keep the whole answer in memory.
+  return kind === TEXT ? bytes.toString("utf8", from) : new Uint8Array(bytes.subarray(from));
+}
+
+function createdState(createdAt: number, runAfter: number): JobState {
+  return {
+    status: "PENDING",
+    revision: 1,
+    retryCount: 0,
+    deliveries: 0,
+    lostLeases: 0,
+    error: "",
+    progress: undefined,
+    cancelRequested: false,
+    worker: "",
+    updatedAt: createdAt,
+    runAfter,
+    startedAt: undefined,
+    finishedAt: undefined,
+  };
+}
+
+/** The number of fixed width at this place of the record that begins at `at`; read by hand, as it is read most of all. */
+function numberIn(text: string, at: number, { from, to }: Place): number {
+  const isNegative = text.charCodeAt(at + from) === MINUS;
+  let value = 0;
+  for (let index = at + from + (isNegative ? 1 : 0); index < at + to; index++) {
+    value = value * 10 + text.charCodeAt(index) - ZERO;
+  }
+  return isNegative ? -value : value;
+}
+
+/** Reads the state from the head that begins at `at`, and the tail. */
+function readState(text: string, at: number, { worker = "", error = "", percent, message = "" }: Tail): JobState {
+  return {
+    status: STATUSES[numberIn(text, at, STATE.status)] as JobStatus,
+    revision: numberIn(text, at, STATE.revision),
+    retryCount: numberIn(text, at, STATE.retry_count),
+    deliveries: numberIn(text, at, STATE.deliveries),
+    lostLeases: numberIn(text, at, STATE.lost_leases),
+    error,
+    progress: percent === undefined ? undefined : { percent: Number(percent), message },
+    cancelRequested: numberIn(text, at, STATE.cancel_requested) === 1,
+    worker,
+    updatedAt: numberIn(text, at, STATE.updated_at),
+    runAfter: numberIn(text, at, STATE.run_after),
+    startedAt: numberIn(text, at, STATE.started_at) || undefined,
+    finishedAt: numberIn(text, at, STATE.finished_at) || undefined,
+  };
+}
+
+/** Splits a text into its records; each ends with a newline. */
+export function linesOf(text: string): string[] {
+  return text.slice(0, -1).split("\n");
+}
+
+/** Parses the changes of one log entry. `at`: when it was written, ms since 1970. */
+export function readChanges(queue: string, at: number, text: string): Change[] {
+  return linesOf(text).map((record): Change => {
+    const kind = Number(record.slice(0, KIND_WIDTH));
+    const isCreation = kind === CODES.kind.created;
+    const width = isCreation ? CREATION_WIDTH : CHANGE_WIDTH;
+    const blank = record.indexOf(" ", width);
+    const tail = readTail(record.slice(blank + 1));
+    const priority = isCreation ? numberIn(record, 0, CREATION.priority) : numberIn(record, KIND_WIDTH, STATE.priority);
+    return {
+      jobId: record.slice(width, blank),
+      queue,
+      type: tail.type,
+      priority,
+      deleted: kind === CODES.kind.deleted,
+      ...(isCreation ? createdState(at, numberIn(record, 0, CREATION.run_after)) : readState(record, KIND_WIDTH, tail)),
+    };
+  });
+}

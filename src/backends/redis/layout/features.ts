@@ -1,0 +1,6 @@
+/**
+ * The features that this version knows, beyond those that every version with this check has. A queue that uses one names
+ * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
+ * with, as they copy the fields that they do not know, needs no feature.
+ */
+export const FEATURES: readonly string[] = [];

@@ -1,0 +1,68 @@
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
+
+/** How a setting of a queue lies in its meta. */
+export interface Setting<T> {
+  /** Name of its field. */
+  readonly field: string;
+  readonly meaning: string;
+  /** Whether every script reads it. */
+  readonly isRead?: boolean;
+  /** What a server must know so that it may serve a queue whose setting is not the default; see features.ts. */
+  readonly feature?: string;
+  readonly read: (text: string) => T;
+  readonly write: (value: T) => string;
+}
+
+/** A table of settings. */
+export type SettingsTable<S> = { readonly [N in keyof S]-?: Setting<S[N]> };
+
+const number = { read: Number, write: String };
+const choice = <T extends string>() => ({ read: (text: string) => text as T, write: String });
+
+/** The settings of a queue. A new one is a line here, and its use. */
+export const SETTINGS: SettingsTable<QueueSettings> = {
+  ordering: {
+    field: "ordering",
+    meaning: "`PRIORITY` or `RUN_AFTER`",
+    isRead: true,
+    ...choice<QueueSettings["ordering"]>(),
+  },
+  weight: { field: "weight", meaning: "as in `Queue.weight`", ...number },
+  maxConcurrency: {
+    field: "max_concurrency",
+    meaning: "most RUNNING jobs; 0: no limit",
+    isRead: true,
+    ...number,
+  },
+  maxDepth: { field: "max_depth", meaning: "most PENDING jobs; 0: no limit", isRead: true, ...number },
+};
+
+/** Settings as the fields of meta that they are kept in; those that are not given are left out. */
+export function writeSettings(given: Partial<QueueSettings>, table = SETTINGS): string[] {
+  return entriesOf(table).flatMap(([name, { field, write }]) => {
+    const value = given[name];
+    return value === undefined ? [] : [field, write(value)];
+  });
+}
+
+/** The settings in a meta. A field that is not there has its default: the queue is older than the setting. */
+export function readSettings(meta: ReadonlyMap<string, string>, table = SETTINGS): QueueSettings {
+  const settings = entriesOf(table).map(([name, { field, read }]) => {
+    const text = meta.get(field);
+    return [name, text === undefined ? DEFAULT_QUEUE_SETTINGS[name] : read(text)];
+  });
+  return Object.fromEntries(settings) as QueueSettings;
+}
+
+/** The features that a server must know for these settings. */
+export function featuresOf(given: Partial<QueueSettings>, table = SETTINGS): string[] {
+  const needed = entriesOf(table).flatMap(([name, { feature }]) => {
+    const isPlain = given[name] === undefined || given[name] === DEFAULT_QUEUE_SETTINGS[name];
+    return feature === undefined || isPlain ? [] : [feature];
+  });
+  return [...new Set(needed)];
+}
+
+function entriesOf(table: SettingsTable<QueueSettings>) {
+  return Object.entries(table) as [keyof QueueSettings, Setting<string | number>][];
+}

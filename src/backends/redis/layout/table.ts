@@ -1,0 +1,266 @@
+import { field, type KeyTable, type NamedField, named, type RecordTable } from "./describe.js";
+import { SETTINGS } from "./settings.js";
+
+/**
+ * Version of the layout, kept under `schema`: data of another are refused. Named fields and features (features.ts) need
+ * no new one; keys, fixed widths and what a field means do.
+ */
+export const SCHEMA_VERSION = 2;
+
+/** The keys of a queue: `<prefix>:{<queue>}:<name>`. Their hash tag keeps them in one slot of a cluster. */
+export const QUEUE_KEYS = {
+  meta: { type: "hash", meaning: "settings and counts: `meta` below", lifetime: "the queue" },
+  specs: {
+    type: "hash",
+    meaning: "id to spec: what it was created with",
+    holds: "spec",
+    lifetime: "until the job is deleted",
+  },
+  states: {
+    type: "hash",
+    meaning: "id to state: what has changed since",
+    holds: "state",
+    lifetime: "from the job's first change",
+  },
+  errors: {
+    type: "hash",
+    meaning: "id to the errors of its attempts",
+    holds: "errors",
+    lifetime: "from the job's first error",
+  },
+  results: { type: "hash", meaning: "id to result", holds: "result", lifetime: "from the job's result, if it has one" },
+  index: { type: "zset", meaning: "every job by id, for listings", holds: "member", lifetime: "while there are jobs" },
+  ready: {
+    type: "zset",
+    each: "type",
+    meaning: "ready jobs in the order they are leased",
+    holds: "place",
+    lifetime: "while there are any",
+  },
+  ready_types: { type: "set", meaning: "the types that have ready jobs", lifetime: "while there are any" },
+  scheduled: {
+    type: "zset",
+    meaning: "scheduled jobs by run_after",
+    holds: "scheduled_member",
+    lifetime: "while there are any",
+  },
+  leases: { type: "zset", meaning: "ids of RUNNING jobs by the end of their lease", lifetime: "while there are any" },
+  dead: { type: "zset", meaning: "DEAD jobs by time of death", holds: "member", lifetime: "while there are any" },
+  finished: {
+    type: "list",
+    meaning: "DONE and CANCELED jobs in the order they ended",
+    holds: "finished",
+    lifetime: "while any are kept",
+  },
+  jobs_of_requests: { type: "hash", meaning: "request id to id", lifetime: "until the job is deleted" },
+  requests_of_jobs: { type: "hash", meaning: "id to request id", lifetime: "until the job is deleted" },
+  lease_calls: {
+    type: "string",
+    each: "call",
+    meaning: "leases that a repeatable lease call got",
+    holds: "lease_call",
+    lifetime: "expires with their first length",
+  },
+  log: {
+    type: "stream",
+    meaning: "change log: of each script call the message, as field `m`; the id is the number of its last change",
+    holds: "message",
+    lifetime: "24 h longer than the queue",
+  },
+  log_position: {
+    type: "hash",
+    meaning: "end of the change log: `epoch`, and the number of `changes` so far",
+    lifetime: "24 h longer than the queue",
+  },
+} satisfies Record<string, KeyTable>;
+
+/** The keys for all queues: `<prefix>:{*}:<name>`, as no queue can be named `*`. */
+export const SHARED_KEYS = {
+  schema: { type: "string", meaning: "version of the layout", lifetime: "for ever" },
+  queues: { type: "hash", meaning: "name of each queue to `<created_at>:<weight>`", lifetime: "for ever" },
+  gone: {
+    type: "zset",
+    meaning: "deleted queues whose log is still kept, by when it expires",
+    lifetime: "while there are any",
+  },
+  nodes: { type: "zset", meaning: "node ids by the end of their lease", lifetime: "for ever" },
+  owners: { type: "hash", meaning: "node id to the random name of its server", lifetime: "for ever" },
+  node_features: {
+    type: "hash",
+    meaning: "node id to the features that its server knows, with commas",
+    lifetime: "for ever",
+  },
+} satisfies Record<string, KeyTable>;
+
+/** Fields of `meta` that every script reads. */
+const READ_META = [
+  named("paused", "1: no job is leased"),
+  named("deleting", "1: the queue is being deleted, and exists for nobody"),
+  named("requires", "features that a server must know to touch the queue, with commas"),
+  named("epoch", "`epoch` of `log_position`"),
+  named("done", "DONE jobs that are kept"),
+  named("canceled", "CANCELED jobs that are kept"),
+  named("removed", "entries of `finished` whose jobs were deleted"),
+] as const;
+
+/** Fields of `meta` that only some scripts read. */
+const OTHER_META = [
+  named("created_at", "when the queue was created"),
+  named("completed", "jobs that became DONE since then"),
+] as const;
+
+const settings = Object.values(SETTINGS);
+const settingsThat = (isRead: boolean): NamedField[] =>
+  settings
+    .filter((each) => (each.isRead ?? false) === isRead)
+    .map((each) => named(each.field, `setting: ${each.meaning}`));
+
+/** The fields of `meta` in the order that scripts read them. */
+export const META_READ: readonly NamedField[] = [...settingsThat(true), ...READ_META];
+
+/** All fields of `meta`. Scripts copy or keep those that they do not know. */
+export const META: readonly NamedField[] = [...META_READ, ...settingsThat(false), ...OTHER_META];
+
+const TIME = 13;
+/** Times that callers choose may lie before 1970 or far ahead. */
+const LONG_TIME = 15;
+
+const HEAD = [
+  field("status", 1, "the digit of the status"),
+  field("cancel_requested", 1, "1: the cancel of the RUNNING job was requested"),
+  field("priority", 2, "0 to 10"),
+  field("retry_count", 3, "retries so far"),
+  { ...field("deliveries", 7, "leases so far; stays at the largest that fits"), isCapped: true },
+  field("lost_leases", 4, "leases that ran out"),
+  field("revision", 9, "number of changes, the creation included"),
+  field("created_at", TIME, "when it was created"),
+  field("updated_at", TIME, "when it changed last"),
+  field("run_after", LONG_TIME, "when it is or was ready"),
+  field("started_at", TIME, "when the last attempt began; 0: none did"),
+  field("finished_at", TIME, "when it became DONE, DEAD or CANCELED; 0: it did not"),
+] as const;
+
+/** The records. All times are ms since 1970, in UTC. */
+export const RECORDS = {
+  spec: {
+    meaning: "what a job was created with",
+    fields: [
+      field("created_at", TIME, "when it was created"),
+      field("run_after", LONG_TIME, "when it was to be ready"),
+      field("priority", 2, "0 to 10"),
+      field("max_retries", 3, "0 to 100"),
+      field("base_delay", 11, "of the backoff, ms"),
+      field("max_delay", 11, "of the backoff, ms"),
+      field("timeout", 11, "of an attempt, ms; 0: none"),
+      field("payload_kind", 1, "0 none, 1 JSON text, 2 bytes"),
+      field("type_length", 3, "bytes of the type"),
+    ],
+    rest: "the type; `extras`, or nothing when all of them are empty; a newline; the payload",
+  },
+  head: { meaning: "the numbers of a state", fields: HEAD, rest: "nothing" },
+  state: {
+    meaning: "what has changed since; a job without a state is PENDING and as it was created",
+    fields: [
+      ...HEAD,
+      field("settled_by", 1, "what settled the last attempt: 0 nothing, 1 complete, 2 fail, 3 release"),
+    ],
+    rest: "the lease token, `|`, the token of the write that settled the last attempt, a newline; `tail`",
+  },
+  result: {
+    meaning: "the result of a DONE job",
+    fields: [field("result_kind", 1, "`j` JSON text, `b` bytes", "letter")],
+    rest: "the result",
+  },
+  place: {
+    meaning: "a job among those of the same score: by creation, then id",
+    fields: [
+      field("created_at", 11, "when it was created", "hex"),
+      field("id_length", 1, "`a` for one digit, `b` for two, and so on: ids then sort like numbers", "letter"),
+    ],
+    rest: "the id",
+  },
+  member: {
+    meaning: "a job with its type",
+    fields: [field("id_length", 1, "as in place", "letter")],
+    rest: "the id, `:`, the type",
+  },
+  scheduled_member: {
+    meaning: "a scheduled job",
+    fields: [field("priority", 2, "0 to 10")],
+    rest: "place, `:`, the type",
+  },
+  finished: {
+    meaning: "a finished job",
+    fields: [field("outcome", 1, "`D` DONE, `C` CANCELED", "letter"), field("finished_at", TIME, "when it ended")],
+    rest: "the id, `:`, the type",
+  },
+  change: {
+    meaning: "a line of a message: a job changed, or was deleted",
+    fields: [field("kind", 1, "0 changed, 1 deleted"), ...HEAD],
+    rest: "the id, a blank, `tail`",
+  },
+  creation: {
+    meaning: "a line of a message: a job was created",
+    fields: [
+      field("kind", 1, "2"),
+      field("priority", 2, "0 to 10"),
+      field("run_after", LONG_TIME, "when it is to be ready"),
+    ],
+    rest: "the id, a blank, `tail`",
+  },
+} satisfies Record<string, RecordTable>;
+
+/**
+ * The named parts of records: JSON objects. Fields that a script does not know survive it; so that they do, later fields
+ * are texts, numbers of up to 14 digits, `true`, or objects and lists that are never empty.
+ */
+export const OBJECTS = {
+  extras: [named("metadata", "object of texts")],
+  tail: [
+    named("type", "type of the job"),
+    named("worker", "who has or had the last lease"),
+    named("error", "start of the last error; `errors` has it whole"),
+    named("percent", "progress, a text"),
+    named("message", "of the progress"),
+  ],
+  errors: [
+    named("error", "the last error, whole"),
+    named("attempts", "list of the latest: `at`, `error` (cut), `delivery`, `worker`"),
+  ],
+  lease_call: [
+    named("ends_at", "until when it is remembered"),
+    named("token", "of all of these leases"),
+    named("jobs", "list of ids"),
+  ],
+} as const satisfies Record<string, readonly NamedField[]>;
+
+/** The first line of a message, words with a blank in between; later ones are added at the end. The other lines are records. */
+export const MESSAGE = [
+  named("queue", "name of the queue"),
+  named("epoch", "of its log; 0 when the message is about the list of queues"),
+  named("position", "of the log after it"),
+  named("count", "of changes that it brings"),
+  named("at", "when the script ran"),
+  named("due_in", "ms until something new is due; -1: nothing"),
+  named("flags", "`r` jobs may be ready, `q` queues changed, `w` workers should look; then a dot"),
+  named("sweeper", "random name of the server that swept; `-`: it was no sweep"),
+] as const;
+
+/** The letter of an id with one digit is the one after this. */
+export const ID_LETTER = "a".charCodeAt(0) - 1;
+
+/** What stands for what, in fields that have few values. */
+export const CODES = {
+  status: { PENDING: 0, RUNNING: 1, DONE: 2, FAILED: 3, DEAD: 4, CANCELED: 5 },
+  payload_kind: { none: 0, text: 1, bytes: 2 },
+  result_kind: { text: "j", bytes: "b" },
+  settled_by: { nothing: 0, complete: 1, fail: 2, release: 3 },
+  outcome: { DONE: "D", CANCELED: "C" },
+  kind: { changed: 0, deleted: 1, created: 2 },
+} as const;
+
+/** Where the parts of a record are named. */
+export type QueueKey = keyof typeof QUEUE_KEYS;
+export type SharedKey = keyof typeof SHARED_KEYS;
+export type RecordName = keyof typeof RECORDS;
+export type FieldName<R extends RecordName> = (typeof RECORDS)[R]["fields"][number]["name"];
