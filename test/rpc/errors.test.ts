@@ -174,6 +174,7 @@ describe("PAGE_TOKEN_INVALID", () => {
 describe("reasons that no call of this version reaches", () => {
   test.each([
     ["LEASE_LOST", "FAILED_PRECONDITION", undefined],
+    ["UPGRADE_REQUIRED", "FAILED_PRECONDITION", undefined],
     ["BACKEND_UNAVAILABLE", "UNAVAILABLE", 250],
   ] as const)("%s goes out as %s", (reason, code, retryAfterMs) => {
     const error = new TaskQueueError(reason, "text", { metadata: { a: "b" }, ...(retryAfterMs && { retryAfterMs }) });

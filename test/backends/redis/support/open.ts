@@ -26,9 +26,9 @@ export type OpenOptions = Partial<RedisBackendOptions> & Pick<RedisBackendOption
 /** Starts the backend of one server, in real time. It is stopped at the end of the test. */
 export async function openBackend(
   options: OpenOptions,
-  { logger = silentLogger, clock = createSystemClock() } = {},
+  { logger = silentLogger, clock = createSystemClock(), features = undefined as readonly string[] | undefined } = {},
 ): Promise<{ backend: RedisBackend; heard: Recorder }> {
-  const backend = createRedisBackend({ clock, logger }, options);
+  const backend = createRedisBackend({ clock, logger, features }, options);
   const heard = new Recorder();
   onTestFinished(() => backend.stop());
   await backend.start(heard);

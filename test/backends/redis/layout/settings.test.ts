@@ -1,0 +1,31 @@
+import { describe, expect, test } from "vitest";
+import { featuresOf, readSettings, SETTINGS, writeSettings } from "../../../../src/backends/redis/layout/settings.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/model/queue.js";
+
+const settings: QueueSettings = { ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 12 };
+
+/** The fields as a meta has them. */
+function metaOf(pairs: readonly string[]): Map<string, string> {
+  return new Map(pairs.flatMap((name, at) => (at % 2 === 0 ? [[name, pairs[at + 1] as string]] : [])));
+}
+
+describe("settings of a queue", () => {
+  test("are read as they were written", () => {
+    expect(readSettings(metaOf(writeSettings(settings)))).toEqual(settings);
+  });
+
+  test("that are not given are not written", () => {
+    expect(writeSettings({ weight: 2 })).toEqual(["weight", "2"]);
+  });
+
+  test("that a queue is older than have their defaults", () => {
+    expect(readSettings(new Map([["weight", "2"]]))).toEqual({ ...DEFAULT_QUEUE_SETTINGS, weight: 2 });
+  });
+
+  test("need their feature once they are not the default", () => {
+    const table = { ...SETTINGS, weight: { ...SETTINGS.weight, feature: "later" } };
+    expect(featuresOf({ weight: 2, maxDepth: 1 }, table)).toEqual(["later"]);
+    expect(featuresOf(DEFAULT_QUEUE_SETTINGS, table)).toEqual([]);
+    expect(featuresOf({ maxDepth: 1 }, table)).toEqual([]);
+  });
+});

@@ -1,0 +1,40 @@
+import type { Redis } from "ioredis";
+import { createScripts, type ScriptName } from "../../../../src/backends/redis/queues/queue-calls.js";
+import { createKeys } from "../../../../src/backends/redis/scripts/keys.js";
+
+/** Arguments of a script. */
+type Arg = string | number | Buffer;
+
+/** Runs scripts on one queue, with arguments, times and tokens that the test chooses. */
+export interface ScriptRunner {
+  /** The time of the scripts, ms since 1970. */
+  now: number;
+  /** Start of the keys of the queue. */
+  readonly base: string;
+  /** Resolves to the script's own part of the answer. */
+  run(name: ScriptName, ...args: readonly Arg[]): Promise<readonly unknown[]>;
+}
+
+/** Creates a runner. `features`: those that the scripts know. */
+export function createRunner(
+  client: Redis,
+  prefix: string,
+  queue: string,
+  features: readonly string[] = [],
+): ScriptRunner {
+  const keys = createKeys(prefix);
+  const base = keys.queue(queue).slice(0, -"meta".length);
+  const scripts = createScripts("return tonumber(redis.call('GET', base .. 'time'))", features);
+  const runner: ScriptRunner = {
+    now: Date.UTC(2026, 10, 1),
+    base,
+    async run(name, ...args) {
+      await client.set(`${base}time`, runner.now);
+      const common = [queue, keys.channel, 1000, 60_000, 1000, 1];
+      const call = [scripts[name].text, 1, keys.queue(queue), ...common, ...args];
+      const answer = (await client.callBuffer("EVAL", call)) as unknown as readonly unknown[];
+      return answer[3] as readonly unknown[];
+    },
+  };
+  return runner;
+}
