@@ -1,0 +1,113 @@
+import { pathToFileURL } from "node:url";
+import type { Redis } from "ioredis";
+import { idKey } from "../layout/codec.js";
+import { type Decoded, decode, encodeFields, type HeldName } from "../layout/decode.js";
+import { CODES, QUEUE_KEYS, type QueueKey } from "../layout/table.js";
+import { createClient } from "../link/client.js";
+import { hidePassword, parseRedisUrl } from "../link/url.js";
+import { readKey } from "./dump.js";
+
+// npm run redis:show -- redis://127.0.0.1:6379 mail          shows a queue as it lies in Redis
+// npm run redis:show -- redis://127.0.0.1:6379 mail 1191736  shows a job
+//
+// Reads only. REDIS_PREFIX is read as by the server.
+
+/** Entries shown of each key of a queue. */
+const FEW = 3;
+
+/** Shows a queue: its meta, and the size and the first entries of its other keys. Undefined when there is none. */
+export async function showQueue(client: Redis, prefix: string, queue: string): Promise<Decoded | undefined> {
+  const base = `${prefix}:{${queue}}:`;
+  const meta = await client.hgetall(`${base}meta`);
+  if (Object.keys(meta).length === 0) return undefined;
+  const keys: Record<string, unknown> = {};
+  const types = await client.srandmember(`${base}ready_types`, FEW);
+  for (const name of Object.keys(QUEUE_KEYS) as QueueKey[]) {
+    if (name === "meta" || name === "lease_calls") continue;
+    for (const key of name === "ready" ? types.map((type) => `ready:${type}`) : [name]) {
+      const size = await sizeOf(client, base + key, name);
+      const entries = await readKey(client, base + key, name, FEW);
+      if (size > 0)
+        keys[key] = { size, first: entries.map(({ at, raw, decoded }) => [at, plain(decoded) ?? String(raw)]) };
+    }
+  }
+  return { meta: plain(meta), keys };
+}
+
+/** Shows a job: its records, and the lines that it stands in with its score there. Undefined when there is none. */
+export async function showJob(client: Redis, prefix: string, queue: string, id: string): Promise<Decoded | undefined> {
+  const base = `${prefix}:{${queue}}:`;
+  const records: Record<string, Decoded> = {};
+  for (const name of ["specs", "states", "errors", "results"] as const) {
+    const raw = await client.hgetBuffer(base + name, id);
+    if (raw !== null) records[name] = plain(decode(QUEUE_KEYS[name].holds as HeldName, raw)) as Decoded;
+  }
+  const { specs } = records;
+  if (specs === undefined) return undefined;
+  const { created_at, type, priority } = decode("spec", (await client.hgetBuffer(`${base}specs`, id)) as Buffer);
+  const id_length = idKey(id).charAt(0);
+  const member = `${encodeFields("member", { id_length })}${id}:${type}`;
+  const place = encodeFields("place", { created_at: Number(created_at), id_length }) + id;
+  const scheduled = encodeFields("scheduled_member", { priority: Number(priority) });
+  const places: readonly (readonly [string, string])[] = [
+    ["index", member],
+    [`ready:${type}`, place],
+    ["scheduled", `${scheduled}${place}:${type}`],
+    ["leases", id],
+    ["dead", member],
+  ];
+  const lines: Record<string, string> = {};
+  for (const [key, text] of places) {
+    const score = await client.zscore(base + key, text);
+    if (score !== null) lines[key] = score;
+  }
+  return { ...records, lines, request_id: (await client.hget(`${base}requests_of_jobs`, id)) ?? undefined };
+}
+
+const COUNTS = { hash: "hlen", list: "llen", set: "scard", stream: "xlen", string: "exists", zset: "zcard" } as const;
+
+function sizeOf(client: Redis, key: string, name: QueueKey): Promise<number> {
+  return client[COUNTS[QUEUE_KEYS[name].type]](key);
+}
+
+/** For people: codes by their names, and times as dates. */
+function plain(value: unknown, name = ""): unknown {
+  if (Array.isArray(value)) return value.map((each) => plain(each));
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each, key)]));
+  }
+  const codes: Readonly<Record<string, string | number>> = name in CODES ? CODES[name as keyof typeof CODES] : {};
+  const known = Object.keys(codes).find((key) => codes[key] === value);
+  if (known !== undefined) return known;
+  const at = Number(value);
+  return /(^|_)at$|^run_after$|^epoch$/.test(name) && at !== 0 ? new Date(at).toISOString() : value;
+}
+
+async function main([url = "", queue, id]: readonly string[]): Promise<void> {
+  const target = parseRedisUrl(url);
+  if (target === undefined || queue === undefined) throw new Error("give a URL of Redis, a queue, and perhaps an id");
+  const prefix = process.env.REDIS_PREFIX || "gotaskq";
+  const client = createClient(target, "gotaskq-show");
+  let trouble = "";
+  client.on("error", (error: Error) => {
+    trouble = error.message;
+  });
+  try {
+    await client.connect().catch((error: Error) => {
+      throw new Error(`cannot use Redis at ${hidePassword(url)}: ${trouble || error.message}`);
+    });
+    const found = await (id === undefined ? showQueue(client, prefix, queue) : showJob(client, prefix, queue, id));
+    if (found === undefined)
+      throw new Error(`there is no ${id === undefined ? "queue" : `job ${id} in queue`} ${queue}`);
+    process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
+  } finally {
+    client.disconnect();
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  main(process.argv.slice(2)).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,135 @@
+import { readFile, writeFile } from "node:fs/promises";
+import type { Redis } from "ioredis";
+import { beforeAll, describe, expect, test } from "vitest";
+import { writeResult, writeSpec } from "../../../../src/backends/redis/layout/codec.js";
+import { type Decoded, decode, type HeldName } from "../../../../src/backends/redis/layout/decode.js";
+import type { KeyTable } from "../../../../src/backends/redis/layout/describe.js";
+import { writeSettings } from "../../../../src/backends/redis/layout/settings.js";
+import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/backends/redis/layout/table.js";
+import { readKey } from "../../../../src/backends/redis/tools/dump.js";
+import type { NewJob } from "../../../../src/core/backend.js";
+import { newJob } from "../../../support/job.js";
+import { startRedis } from "../../../support/redis.js";
+import { createRunner, type ScriptRunner } from "../support/scripts.js";
+
+// What the scripts write, held against what they wrote when golden.json was made. A layout that changes by accident fails
+// here: as the table then reads the old records otherwise, or as the scripts write others.
+// GOTASKQ_TEST_GOLDEN=write makes the file anew.
+
+const GOLDEN = new URL("./golden.json", import.meta.url);
+
+/** An entry of a key, as text. Payloads of these jobs are all text, or bytes below 128. */
+interface Golden {
+  readonly key: string;
+  readonly at: string;
+  readonly raw: string;
+  readonly decoded?: Decoded;
+}
+
+let written: readonly Golden[];
+let golden: readonly Golden[];
+
+beforeAll(async () => {
+  const client = (await startRedis()).client();
+  const runner = createRunner(client, "golden", "mail");
+  await act(runner);
+  written = await dump(client, runner.base);
+  if (process.env.GOTASKQ_TEST_GOLDEN === "write")
+    await writeFile(GOLDEN, `${JSON.stringify(written, undefined, 2)}\n`);
+  golden = JSON.parse(await readFile(GOLDEN, "utf8"));
+});
+
+/** The id of the nth job. */
+const idOf = (n: number) => String(119_173_640_645_246_976n + BigInt(n));
+
+/** Uses every script that writes, so that there is every record in every state. */
+async function act(runner: ScriptRunner): Promise<void> {
+  const { run } = runner;
+  const settings = { ordering: "PRIORITY", weight: 3, maxConcurrency: 50, maxDepth: 1000 } as const;
+  await run("create", "", ...writeSettings(settings));
+  const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
+    const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
+    return run("enqueue", 1, 0, "c", 1, idOf(n) + when, writeSpec(job));
+  };
+  const lease = (types: readonly string[], max: number, token: string, call = "") =>
+    run("lease", max, 30_000, "worker-1", token, "", call, ...types);
+  const step = () => {
+    runner.now += 1000;
+  };
+  await add(0, { metadata: { tenant: "a", käse: "ü|\n" }, timeoutMs: 90_000 });
+  await add(1, { payload: new Uint8Array([1, 2, 10, 124]), maxRetries: 7, priority: 10 });
+  await add(2, { payload: undefined, type: "späte:post", priority: 0 }, "|+86400000|request 1");
+  await add(3, { type: "done" });
+  await add(4, { type: "fails" });
+  await add(5, { type: "dies" });
+  await add(6, { type: "dies" }, "|=1500|");
+  await add(7, { type: "cancels" });
+  await add(8, { type: "lost" });
+  await add(9, { type: "removed" });
+  step();
+  await lease(["send"], 1, "token-a", '["worker-1","poll 1"]');
+  await run("extend", idOf(1), "token-a", 60_000, 12.5, "half | way\n");
+  await run("cancel", idOf(1));
+  await lease(["done"], 1, "token-b");
+  await run("complete", idOf(3), "token-b", writeResult('{"ok":true}'));
+  await lease(["fails"], 1, "token-c");
+  await run("fail", idOf(4), "token-c", "whole error", "cut error", "cut", "+60000");
+  step();
+  await lease(["dies"], 2, "token-d");
+  await run("fail", idOf(5), "token-d", "no", "", "", "n", idOf(6), "token-d", "no", "", "", "n");
+  await run("replay", idOf(6));
+  await run("cancel", idOf(7));
+  await lease(["lost"], 1, "token-e");
+  await run("release", idOf(8), "token-e");
+  await run("lease", 1, 1000, "worker-2", "token-f", "", "", "lost");
+  await run("remove", "0", idOf(9));
+  step();
+  await run("sweep", 100, "server-1");
+  await run("lease", 1, 9000, "worker-2", "token-g", "", "", "lost");
+  await run("complete", idOf(8), "token-g", writeResult(new Uint8Array([1, 2, 3])));
+}
+
+async function dump(client: Redis, base: string): Promise<Golden[]> {
+  const keys = (await client.keys(`${base}*`)).filter((key) => key !== `${base}time`).sort();
+  const entries: Golden[] = [];
+  for (const key of keys) {
+    const name = key.slice(base.length).split(":")[0] as QueueKey;
+    const table: KeyTable | undefined = QUEUE_KEYS[name];
+    expect(await client.type(key), `${key} is not in the table of keys`).toBe(table?.type);
+    const found = await readKey(client, key, name, 1000);
+    const texts = found.map(({ at, raw, decoded }) => {
+      return { key: key.slice(base.length), at, raw: raw.toString(), ...(decoded && { decoded }) };
+    });
+    entries.push(...texts.sort((a, b) => (`${a.at} ${a.raw}` < `${b.at} ${b.raw}` ? -1 : 1)));
+  }
+  return entries;
+}
+
+/** Where Lua chose the order of names in an object, the decoded record tells more than its text. */
+const comparable = ({ key, at, raw, decoded }: Golden) => ({ key, at, value: decoded ?? raw });
+
+describe("the layout", () => {
+  test("reads the golden records as it did", () => {
+    for (const { key, raw, decoded } of golden) {
+      const { holds }: KeyTable = QUEUE_KEYS[key.split(":")[0] as QueueKey];
+      if (holds !== undefined) expect(decode(holds as HeldName, Buffer.from(raw)), `${key} ${raw}`).toEqual(decoded);
+    }
+  });
+
+  test("is written as it was", () => {
+    expect(written.map(comparable)).toEqual(golden.map(comparable));
+  });
+
+  test("has no key, record or named field that the golden records lack", () => {
+    const keys = new Set(golden.map(({ key }) => key.split(":")[0]));
+    expect([...keys].sort()).toEqual(Object.keys(QUEUE_KEYS).sort());
+    const text = JSON.stringify(golden.map(({ decoded }) => decoded));
+    const names = [...Object.values(RECORDS).flatMap(({ fields }) => [...fields]), ...Object.values(OBJECTS).flat()];
+    for (const { name } of names) expect(text, name).toContain(`"${name}":`);
+  });
+
+  test("describes every field of meta that is there", async () => {
+    const readme = await readFile(new URL("../../../../src/backends/redis/README.md", import.meta.url), "utf8");
+    for (const { key, at } of golden) if (key === "meta") expect(readme).toContain(`\n| \`${at}\` | `);
+  });
+});
