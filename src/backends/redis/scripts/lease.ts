@@ -121,9 +121,19 @@ if memoKey then
 end
 
 local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
-local changed, leases, begins = {}, {}, {}
+local changed, leases, begins, tails = {}, {}, {}, {}
 local lock = ${code("settled_by", "nothing")} .. token .. '|\n'
 local ends = format('%d', now + leaseMs)
+
+local function tailOf(type)
+  local tail = tails[type]
+  if not tail then
+    local text = cjson.encode({type = type, worker = worker})
+    tail = {text = text, last = endOfRecord(text)}
+    tails[type] = tail
+  end
+  return tail
+end
 
 -- Specs created together have the same start, up to their type: what follows from it is computed once.
 local last
@@ -142,10 +152,10 @@ local function beginOf(spec)
       run_after: text("spec", "run_after", "spec"),
       started_at: "nowText",
     })}
-    local tail = cjson.encode({type = sub(text, ${rest("spec")}), worker = worker})
+    local tail = tailOf(sub(text, ${rest("spec")}))
     last = {
-      text = text, state = head .. lock .. tail,
-      first = ${code("kind", "changed")} .. head, last = endOfRecord(tail),
+      text = text, state = head .. lock .. tail.text,
+      first = ${code("kind", "changed")} .. head, last = tail.last,
     }
     begins[text] = last
   end

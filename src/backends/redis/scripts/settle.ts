@@ -20,7 +20,7 @@ local function typeOf(tail)
   local type = types[tail]
   if not type then
     local text = cjson.decode(tail).type
-    type = {member = ':' .. text, json = cjson.encode(text)}
+    type = {member = ':' .. text, json = cjson.encode(text), last = endOfRecord(tail)}
     types[tail] = type
   end
   return type
@@ -48,7 +48,7 @@ local function endOf(raw, token)
   known = {
     token = token,
     state = head .. ${code("settled_by", "complete")} .. '|' .. token .. '\n' .. tail,
-    first = ${code("kind", "changed")} .. head, last = endOfRecord(tail), member = type.member,
+    first = ${code("kind", "changed")} .. head, last = type.last, member = type.member,
     outcome = format('A %d %d ', DONE, now - ${number("head", "started_at", "raw")}) .. type.json,
   }
   ends[raw] = known
