@@ -111,8 +111,12 @@ export class QueueCalls {
       ...this.#common,
       ...(typeof args === "function" ? args(isRepeat) : args),
     ];
-    const sent = this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
-    const reply = await sent.catch((error) => this.#refused.rethrow(queue, error));
+    let reply: Reply;
+    try {
+      reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
+    } catch (error) {
+      this.#refused.rethrow(queue, error);
+    }
     this.#refused.forget(queue);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
     if (name !== "sweep" && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
