@@ -28,7 +28,7 @@ function pageOf(path: string): { title: string; page: JSX.Element } {
   if (path === "/") return { title: "Overview", page: <OverviewPage /> };
   if (path === "/jobs") return { title: "Jobs", page: <JobsPage /> };
   if (path === "/jobs/new") return { title: "New job", page: <CreateJobPage /> };
-  const id = /^\/jobs\/(\d+)$/.exec(path)?.[1];
+  const id = /^\/jobs\/(\d+(?:@[a-z0-9._-]+)?)$/.exec(path)?.[1];
   if (id !== undefined) return { title: `Job ${id}`, page: <JobPage key={id} id={id} /> };
   if (path === "/dlq") return { title: "Dead letters", page: <DlqPage /> };
   if (path === "/queues") return { title: "Queues", page: <QueuesPage /> };

@@ -47,8 +47,8 @@ export interface Backend {
    * it is CANCELED or its cancel was requested already. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD.
    */
   cancel(id: string): Promise<Job>;
-  /** Reads jobs, in the order of `ids`; undefined where there is none. `queue` is a hint where to look first. */
-  get(ids: readonly string[], queue?: string): Promise<readonly (Job | undefined)[]>;
+  /** Reads jobs, in the order of `ids`; undefined where there is none. */
+  get(ids: readonly string[]): Promise<readonly (Job | undefined)[]>;
   /** Reads a page of a queue's jobs, by descending id; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
   /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
@@ -262,7 +262,7 @@ export interface ListPage {
 
 /** A job's place in a listing, in any queue. */
 export interface JobKey {
-  /** The id; of the dead `<time of death>-<id>`, the time in ms since 1970. Listings are ordered by these numbers. */
+  /** The number in the id; of the dead `<time of death>-<number>`, the time in ms since 1970. Listings are ordered by these numbers. */
   readonly key: string;
   /** About how many bytes the job has, by `jobBytes` or nearly so. */
   readonly bytes: number;

@@ -1,3 +1,5 @@
+import { DEFAULT_QUEUE, isQueueName } from "./queue.js";
+
 /** The moment from which ids count milliseconds: 2026-01-01T00:00:00Z, in ms since 1970. */
 export const ID_EPOCH_MS = Date.UTC(2026, 0, 1);
 
@@ -6,9 +8,12 @@ export const MAX_NODE_ID = 1023;
 
 const SEQUENCE_LIMIT = 4096;
 
-/** Generates job ids. */
+/**
+ * Generates numbers for jobs, sessions and the like. A job's id is its number and, for every queue but the default one, `@`
+ * and the name of its queue: so it says where the job lives.
+ */
 export interface IdGenerator {
-  /** Returns the next id, larger than every id before it. */
+  /** Returns the next number, larger than every one before it. */
   next(): string;
 }
 
@@ -44,13 +49,38 @@ export function createIdGenerator(clock: { now(): number }, node: number): IdGen
   };
 }
 
-/** Compares two ids as numbers: negative if `a` is smaller, 0 if they are equal. */
-export function compareIds(a: string, b: string): number {
+/** The id of the job that has this number in this queue. */
+export function jobIdOf(queue: string, number: string): string {
+  return queue === DEFAULT_QUEUE ? number : `${number}@${queue}`;
+}
+
+/** The queue that an id names. */
+export function queueOf(id: string): string {
+  const at = id.indexOf("@");
+  return at < 0 ? DEFAULT_QUEUE : id.slice(at + 1);
+}
+
+/** The number in an id. */
+export function numberOf(id: string): string {
+  const at = id.indexOf("@");
+  return at < 0 ? id : id.slice(0, at);
+}
+
+/** Compares two numbers: negative if `a` is smaller, 0 if they are equal. */
+export function compareNumbers(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Whether a text has the form of an id: a decimal number of at most 20 digits. */
-export function isId(text: string): boolean {
+/** Whether a text is a number as jobs have it: decimal, of at most 20 digits. */
+export function isNumber(text: string): boolean {
   return /^(0|[1-9][0-9]{0,19})$/.test(text);
+}
+
+/** Whether a text has the form of an id. There is one for each job: `1@default` is none. */
+export function isId(text: string): boolean {
+  const at = text.indexOf("@");
+  if (at < 0) return isNumber(text);
+  const queue = text.slice(at + 1);
+  return isNumber(text.slice(0, at)) && isQueueName(queue) && queue !== DEFAULT_QUEUE;
 }

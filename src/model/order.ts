@@ -1,11 +1,11 @@
-import { compareIds } from "./ids.js";
+import { compareNumbers } from "./ids.js";
 import type { QueueOrdering, ReadyKey } from "./queue.js";
 
 /**
  * Compares two ready jobs of a queue: negative if `a` runs first. Never 0 for two different jobs.
  *
- * - PRIORITY: highest priority, then earliest runAfter, createdAt, id.
- * - RUN_AFTER: earliest runAfter, then highest priority, createdAt, id.
+ * - PRIORITY: highest priority, then earliest runAfter, createdAt, number.
+ * - RUN_AFTER: earliest runAfter, then highest priority, createdAt, number.
  */
 export function compareReady(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey): number {
   if (ordering === "PRIORITY" && a.priority !== b.priority) return b.priority - a.priority;
@@ -14,5 +14,10 @@ export function compareReady(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey):
 
 /** Compares by RUN_AFTER; under PRIORITY this orders the jobs of the same priority. */
 export function compareRunAfter(a: ReadyKey, b: ReadyKey): number {
-  return a.runAfter - b.runAfter || b.priority - a.priority || a.createdAt - b.createdAt || compareIds(a.id, b.id);
+  return (
+    a.runAfter - b.runAfter ||
+    b.priority - a.priority ||
+    a.createdAt - b.createdAt ||
+    compareNumbers(a.number, b.number)
+  );
 }

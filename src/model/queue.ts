@@ -23,6 +23,11 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
 /** The queue that always exists. */
 export const DEFAULT_QUEUE = "default";
 
+/** Whether a text has the form of a queue name. */
+export function isQueueName(text: string): boolean {
+  return /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(text);
+}
+
 /** Job counts of a queue at one moment. */
 export interface QueueStats {
   readonly ready: number;
@@ -53,5 +58,6 @@ export interface ReadyKey {
   readonly priority: number;
   readonly runAfter: number;
   readonly createdAt: number;
-  readonly id: string;
+  /** The number in its id. */
+  readonly number: string;
 }

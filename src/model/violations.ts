@@ -1,6 +1,7 @@
 import { type FieldViolation, fieldInvalid } from "./errors.js";
 import { isId } from "./ids.js";
 import { LIMITS } from "./limits.js";
+import { isQueueName } from "./queue.js";
 
 /** Collects the invalid fields of an input, so that one FIELD_INVALID error reports them all. Undefined values pass. */
 export class Violations {
@@ -75,7 +76,7 @@ export class Violations {
 
   /** Checks the form of a queue name. */
   queueName(field: string, value: string): void {
-    if (!/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(value)) {
+    if (!isQueueName(value)) {
       this.add(
         field,
         "must have 1 to 64 characters: lower-case letters, digits, and . _ - inside, beginning and ending with a letter or digit",
@@ -85,7 +86,8 @@ export class Violations {
 
   /** Checks the form of a job id. */
   jobId(field: string, value: string): void {
-    if (!isId(value)) this.add(field, "must be a job id: a decimal number");
+    if (!isId(value))
+      this.add(field, "must be a job id: a decimal number, and for every queue but `default` an `@` and its name");
   }
 
   /** Checks the length of a list in a filter. Throws at once if there are violations: its entries are not examined. */

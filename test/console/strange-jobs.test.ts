@@ -100,6 +100,6 @@ describe("a busy queue", () => {
     expect(await page.locator("tbody tr").count()).toBeLessThanOrEqual(50);
     expect(Number(await page.evaluate("draws"))).toBeLessThan(changes / 5);
     await page.locator("tbody a").first().click();
-    await page.getByRole("heading", { name: /^Job \d+$/ }).waitFor();
+    await page.getByRole("heading", { name: /^Job \d+(@\S+)?$/ }).waitFor();
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { compareIds, createIdGenerator, ID_EPOCH_MS, isId } from "../../src/model/ids.js";
+import {
+  compareNumbers,
+  createIdGenerator,
+  ID_EPOCH_MS,
+  isId,
+  jobIdOf,
+  numberOf,
+  queueOf,
+} from "../../src/model/ids.js";
 
 /** A generator whose wall clock is set by the test. */
 function generatorAt(start: number, node = 5) {
@@ -113,7 +121,7 @@ describe("createIdGenerator", () => {
   });
 });
 
-describe("compareIds", () => {
+describe("compareNumbers", () => {
   test.each([
     ["1", "2", -1],
     ["2", "1", 1],
@@ -122,13 +130,30 @@ describe("compareIds", () => {
     ["7", "7", 0],
     ["9007199254740992", "9007199254740993", -1],
   ])("orders %s and %s as numbers", (a, b, sign) => {
-    expect(Math.sign(compareIds(a, b))).toBe(sign);
+    expect(Math.sign(compareNumbers(a, b))).toBe(sign);
   });
 });
 
 describe("isId", () => {
-  test.each(["0", "1", "42", "18446744073709551615"])("takes %s", (text) => expect(isId(text)).toBe(true));
-  test.each(["", "-1", "01", "1.0", "1e3", "abc", " 1", "1\n", "184467440737095516150"])("refuses %j", (text) => {
+  test.each(["0", "1", "42", "18446744073709551615", "1@mail", "7@a.b-c_d"])("takes %s", (text) => {
+    expect(isId(text)).toBe(true);
+  });
+  test.each([
+    ...["", "-1", "01", "1.0", "1e3", "abc", " 1", "1\n", "184467440737095516150"],
+    ...["@", "1@", "@mail", "1@default", "1@Mail", "1@mail ", "1@mail@mail", "01@mail", `1@${"a".repeat(65)}`],
+  ])("refuses %j", (text) => {
     expect(isId(text)).toBe(false);
+  });
+});
+
+describe("an id", () => {
+  test("is the number alone in the default queue, and names every other one", () => {
+    expect(jobIdOf("default", "12")).toBe("12");
+    expect(jobIdOf("mail", "12")).toBe("12@mail");
+  });
+
+  test.each(["default", "mail", "a.b-c_d"])("tells its queue and number: %s", (queue) => {
+    const id = jobIdOf(queue, "119173640645246976");
+    expect([queueOf(id), numberOf(id), isId(id)]).toEqual([queue, "119173640645246976", true]);
   });
 });

@@ -1,13 +1,13 @@
 import type { NewJob } from "../../src/core/backend.js";
-import { createIdGenerator } from "../../src/model/ids.js";
+import { createIdGenerator, jobIdOf, numberOf } from "../../src/model/ids.js";
+import { DEFAULT_QUEUE } from "../../src/model/queue.js";
 
 const ids = createIdGenerator({ now: () => Date.now() }, 7);
 
-/** A new job as the engine would pass it to a backend. */
+/** A new job as the engine would pass it to a backend; a given id may be the number alone. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
+  const { queue = DEFAULT_QUEUE, id = ids.next() } = given;
   return {
-    id: ids.next(),
-    queue: "default",
     type: "echo",
     payload: '{"n":1}',
     priority: 0,
@@ -16,5 +16,7 @@ export function newJob(given: Partial<NewJob> = {}): NewJob {
     timeoutMs: 0,
     metadata: {},
     ...given,
+    queue,
+    id: jobIdOf(queue, numberOf(id)),
   };
 }

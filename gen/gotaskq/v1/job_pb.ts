@@ -21,7 +21,8 @@ export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
  */
 export type Job = Message<"gotaskq.v1.Job"> & {
   /**
-   * Unique id: a Snowflake number in decimal. Later jobs have larger numbers.
+   * Unique id: a Snowflake number in decimal, and for every queue but `default` an `@` and the name of the queue, as in
+   * `119173640645246976@mail`. Later jobs have larger numbers.
    *
    * @generated from field: string id = 1;
    */

@@ -246,7 +246,7 @@ export type GetJobRequest = Message<"gotaskq.v1.GetJobRequest"> & {
   id: string;
 
   /**
-   * Its queue, if known: a hint that never changes the answer.
+   * The queue that a bare number belongs to; empty: `default`. With an id that names its queue, the same or empty.
    *
    * @generated from field: string queue = 2;
    */

@@ -8,7 +8,7 @@ import { QueueState } from "./queue-state.js";
 
 /** Cancels a PENDING job at once; marks a RUNNING one as cancel requested, for its worker to acknowledge. */
 export function cancel(store: JobStore, id: string): Job {
-  const record = store.jobs.get(id);
+  const record = store.job(id);
   if (record === undefined) throw jobNotFound(id);
   const now = store.clock.now();
   if (record.status === "PENDING") {
@@ -31,7 +31,7 @@ export function cancel(store: JobStore, id: string): Job {
 export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
   const now = store.clock.now();
   return ids.map((id) => {
-    const record = store.jobs.get(id);
+    const record = store.job(id);
     if (record === undefined) return { outcome: "NOT_FOUND" };
     if (record.status !== "DEAD" || record.run === undefined) return { outcome: "CONFLICT", status: record.status };
     record.queue.unbury(record);
@@ -49,7 +49,7 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
 export function remove(store: JobStore, ids: readonly string[], statuses: readonly JobStatus[]): RowOutcome[] {
   const now = store.clock.now();
   return ids.map((id) => {
-    const record = store.jobs.get(id);
+    const record = store.job(id);
     if (record === undefined) return { outcome: "NOT_FOUND" };
     if (!statuses.includes(record.status)) return { outcome: "CONFLICT", status: record.status };
     const job = toJob(record);

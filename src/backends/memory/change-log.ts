@@ -1,6 +1,7 @@
 import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
+import { jobIdOf } from "../../model/ids.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /** Most entries that one read examines. */
@@ -11,19 +12,19 @@ const CHECK_EVERY = 1000;
 
 /** A creation as the log keeps it: smaller than a `Change`, because a large backlog fills the log with creations. */
 class Creation {
-  readonly #jobId: string;
+  readonly #number: string;
   readonly #label: JobLabel;
   readonly #times: JobTimes;
 
-  constructor({ id, shared, times }: JobRecord) {
-    this.#jobId = id;
+  constructor({ number, shared, times }: JobRecord) {
+    this.#number = number;
     this.#label = shared.label;
     this.#times = times;
   }
 
   toChange(): Change {
     return {
-      jobId: this.#jobId,
+      jobId: jobIdOf(this.#label.queue, this.#number),
       queue: this.#label.queue,
       type: this.#label.type,
       priority: this.#label.priority,

@@ -1,5 +1,6 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
 import { memoryFull, queueFull } from "../../model/errors.js";
+import { numberOf } from "../../model/ids.js";
 import { JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";
@@ -16,7 +17,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
       return { id: known.id, existing: toJob(known), createdAt: known.createdAt, runAfter: known.runAfter };
     }
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
-    store.add(new JobRecord(job.id, queue.sharedSpecOf(job), job.payload, job.requestId, times));
+    store.add(new JobRecord(numberOf(job.id), queue.sharedSpecOf(job), job.payload, job.requestId, times));
     return { id: job.id, existing: undefined, createdAt: now, runAfter: times.runAfter };
   });
 }

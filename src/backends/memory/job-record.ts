@@ -1,5 +1,6 @@
 import type { Change } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
+import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 
 /** The fields a job needs only after its first change; kept apart so that jobs that never ran stay small. */
@@ -63,12 +64,17 @@ export class JobRecord<Queue = unknown> {
   run: RunRecord | undefined;
 
   constructor(
-    readonly id: string,
+    /** The number in its id. */
+    readonly number: string,
     readonly shared: SharedJobSpec<Queue>,
     readonly payload: Payload | undefined,
     readonly requestId: string | undefined,
     public times: JobTimes,
   ) {}
+
+  get id(): string {
+    return jobIdOf(this.shared.label.queue, this.number);
+  }
 
   get queue(): Queue {
     return this.shared.queue;

@@ -1,6 +1,7 @@
 import type { BackendListener, BackendOptions, Change } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
 import { queueNotFound } from "../../model/errors.js";
+import { numberOf, queueOf } from "../../model/ids.js";
 import type { JobStatus } from "../../model/job.js";
 import { TRANSITIONS } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
@@ -36,7 +37,6 @@ export interface MemoryBackendDeps {
  * settle.ts) are made of these steps; `announce` follows each operation.
  */
 export class JobStore {
-  readonly jobs = new Map<string, QueuedJob>();
   readonly queues = new Map<string, QueueState>();
   readonly leases = new OrderedQueue<LeaseEntry>(
     (a, b) => a.until - b.until,
@@ -77,6 +77,11 @@ export class JobStore {
     return queue;
   }
 
+  /** The job of this id; undefined when there is none. */
+  job(id: string): QueuedJob | undefined {
+    return this.queues.get(queueOf(id))?.jobs.get(numberOf(id));
+  }
+
   /** The times of a new job; returns the same object as the last call when they are the same. */
   times(createdAt: number, runAfter: number): JobTimes {
     const last = this.#lastTimes;
@@ -87,7 +92,7 @@ export class JobStore {
 
   /** Adds a new job: to its queue, to the change log, and to a line. */
   add(record: QueuedJob): void {
-    this.jobs.set(record.id, record);
+    record.queue.jobs.set(record.number, record);
     record.queue.all.insert(record);
     const { requestId } = record;
     if (requestId !== undefined) record.queue.requests.set(requestId, record);
@@ -263,7 +268,7 @@ export class JobStore {
   #drop(record: QueuedJob): void {
     const { queue } = record;
     record.place = "GONE";
-    this.jobs.delete(record.id);
+    queue.jobs.delete(record.number);
     const { requestId } = record;
     if (requestId !== undefined) queue.requests.delete(requestId);
     if (record.status === "DONE") queue.done--;

@@ -58,7 +58,7 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
 
 /** The lease as it is now; undefined when it has ended. */
 function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefined {
-  const record = store.jobs.get(jobId);
+  const record = store.job(jobId);
   if (record?.run === undefined || record.run.token !== token) return undefined;
   return { job: toJob(record), token, expiresInMs: leftMs(record.run, store.clock.monotonic()) };
 }
@@ -72,7 +72,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
   const now = store.clock.now();
   const monotonic = store.clock.monotonic();
   return items.map((item) => {
-    const record = store.jobs.get(item.jobId);
+    const record = store.job(item.jobId);
     const run = record?.run;
     if (record === undefined || run === undefined || run.token !== item.token) {
       return { outcome: "LEASE_LOST", expiresInMs: 0 };

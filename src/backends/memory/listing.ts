@@ -1,6 +1,6 @@
 import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
 import { pageTokenInvalid } from "../../model/errors.js";
-import { compareIds, isId } from "../../model/ids.js";
+import { compareNumbers, isNumber } from "../../model/ids.js";
 import { type Job, jobBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { toJob } from "./job-record.js";
@@ -30,21 +30,21 @@ export function listDeadKeys(store: JobStore, query: ListDeadQuery): KeyPage {
 function findJobs(store: JobStore, query: ListQuery): Found {
   const queue = store.queue(query.queue);
   const { after } = query;
-  if (after !== undefined && !isId(after)) throw pageTokenInvalid();
+  if (after !== undefined && !isNumber(after)) throw pageTokenInvalid();
   const matches = (record: QueuedJob) =>
     (query.statuses.length === 0 || query.statuses.includes(record.status)) &&
     (query.type === undefined || record.type === query.type);
-  return page(candidates(queue, query), query, matches, (record) => record.id);
+  return page(candidates(queue, query), query, matches, (record) => record.number);
 }
 
 /** The jobs to examine: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
 function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable<QueuedJob> {
-  const isBefore = (record: QueuedJob) => after === undefined || compareIds(record.id, after) < 0;
+  const isBefore = (record: QueuedJob) => after === undefined || compareNumbers(record.number, after) < 0;
   const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
   if (!isFew || queue.running.size + queue.dead > LIMITS.scan) {
     return queue.all.descending(after === undefined ? undefined : isBefore);
   }
-  return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareIds(b.id, a.id));
+  return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareNumbers(b.number, a.number));
 }
 
 function findDead(store: JobStore, query: ListDeadQuery): Found {
@@ -55,15 +55,15 @@ function findDead(store: JobStore, query: ListDeadQuery): Found {
     entries,
     query,
     (entry) => query.type === undefined || entry.record.type === query.type,
-    (entry) => `${entry.at}-${entry.record.id}`,
+    (entry) => `${entry.at}-${entry.record.number}`,
     (entry) => entry.record,
   );
 }
 
-function parseDeadToken(token: string): { at: number; id: string } {
+function parseDeadToken(token: string): { at: number; number: string } {
   const match = /^(\d{1,16})-(\d{1,20})$/.exec(token);
   if (match === null) throw pageTokenInvalid();
-  return { at: Number(match[1]), id: match[2] as string };
+  return { at: Number(match[1]), number: match[2] as string };
 }
 
 /** What a page has. */

@@ -55,7 +55,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     cancel: (id) => run(() => admin.cancel(store, id)),
     get: async (ids) =>
       ids.map((id) => {
-        const record = store.jobs.get(id);
+        const record = store.job(id);
         return record && toJob(record);
       }),
     list: async (query) => list(store, query),

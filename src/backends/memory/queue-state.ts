@@ -1,5 +1,5 @@
 import type { NewJob } from "../../core/backend.js";
-import { compareIds } from "../../model/ids.js";
+import { compareNumbers } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
@@ -56,7 +56,8 @@ export interface DeadEntry {
   live: boolean;
 }
 
-const compareDead = (a: DeadEntry, b: DeadEntry): number => a.at - b.at || compareIds(a.record.id, b.record.id);
+const compareDead = (a: DeadEntry, b: DeadEntry): number =>
+  a.at - b.at || compareNumbers(a.record.number, b.record.number);
 
 /** A queue in memory, with its jobs indexed by status and place. */
 export class QueueState {
@@ -68,9 +69,11 @@ export class QueueState {
   completed = 0;
   /** Kept jobs by request id. */
   readonly requests = new Map<string, QueuedJob>();
-  /** Every job, by id. */
+  /** Every job, by number. */
+  readonly jobs = new Map<string, QueuedJob>();
+  /** Every job, in the order of the numbers. */
   readonly all = new SortedIndex<QueuedJob>(
-    (a, b) => compareIds(a.id, b.id),
+    (a, b) => compareNumbers(a.number, b.number),
     (record) => !record.isGone,
   );
   /** DONE and CANCELED jobs in the order they finished. */
@@ -217,9 +220,9 @@ export class QueueState {
   }
 
   /** Dead jobs by time of death; with `after`, those that follow it in this order. */
-  deadJobs(order: "NEWEST" | "OLDEST", after?: { at: number; id: string }): Generator<DeadEntry> {
+  deadJobs(order: "NEWEST" | "OLDEST", after?: { at: number; number: string }): Generator<DeadEntry> {
     if (after === undefined) return order === "NEWEST" ? this.#deadIndex.descending() : this.#deadIndex.ascending();
-    const compare = (entry: DeadEntry) => entry.at - after.at || compareIds(entry.record.id, after.id);
+    const compare = (entry: DeadEntry) => entry.at - after.at || compareNumbers(entry.record.number, after.number);
     if (order === "NEWEST") return this.#deadIndex.descending((entry) => compare(entry) < 0);
     return this.#deadIndex.ascending((entry) => compare(entry) <= 0);
   }

@@ -48,7 +48,7 @@ function settle(
   now: number,
   apply: (record: QueuedJob, run: RunRecord) => void,
 ): Settlement {
-  const record = store.jobs.get(jobId);
+  const record = store.job(jobId);
   const run = record?.run;
   if (record === undefined || run === undefined) return { outcome: "LEASE_LOST" };
   if (run.token !== token) {

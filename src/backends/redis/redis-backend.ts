@@ -29,7 +29,6 @@ import { QueueAdmin } from "./operations/queue-admin.js";
 import { Sweeps } from "./operations/sweeps.js";
 import { DueTimes } from "./queues/due-times.js";
 import { checkFeatures } from "./queues/feature-check.js";
-import { JobQueueCache } from "./queues/job-queue-cache.js";
 import { createScripts, QueueCalls } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
 import { ReadyQueues } from "./queues/ready-queues.js";
@@ -96,25 +95,20 @@ export function createRedisBackend(
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix);
   const registry = new QueueRegistry(connection, keys);
-  const jobQueues = new JobQueueCache();
   const ready = new ReadyQueues();
   const dueTimes = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
   const scripts = createScripts(luaClock, features);
   const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused });
-  const creates = new Creates(calls, jobQueues);
-  const queues = () => registry.names;
+  const creates = new Creates(calls);
   const leases = new Leases({
     calls,
-    jobQueues,
     ready,
     refused,
-    queues,
-    isQueue: (name) => registry.has(name),
-    refreshQueues: () => registry.refresh(),
+    queues: () => registry.names,
     nonce: self,
   });
-  const jobs = new Jobs({ calls, jobQueues, queues, refreshQueues: () => registry.refresh() });
+  const jobs = new Jobs(calls);
   const admin = new QueueAdmin(calls, registry, (queue, needed) => checkFeatures(connection, keys, queue, needed));
   const notifier = new Notifier({
     connection,
@@ -248,7 +242,7 @@ export function createRedisBackend(
     release: (items) => leases.release(items),
     extend: (items) => leases.extend(items),
     cancel: (id) => jobs.cancel(id),
-    get: (wanted, queue) => jobs.get(wanted, queue),
+    get: (wanted) => jobs.get(wanted),
     list: (query) => jobs.list(query),
     listDead: (query) => jobs.listDead(query),
     listKeys: (query) => jobs.listKeys(query),

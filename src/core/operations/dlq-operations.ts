@@ -1,4 +1,5 @@
 import { jobNotFound, jobStateConflict } from "../../model/errors.js";
+import { numberOf } from "../../model/ids.js";
 import type { Job } from "../../model/job.js";
 import type { BulkOptions, DeadJobFilter, JobFilter } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
@@ -128,7 +129,7 @@ export function createDlqOperations(backend: Backend): DlqOperations {
 
 /** The key of a job among the dead; undefined for one that is not. */
 function deadKey({ id, status, finishedAt }: Job): string | undefined {
-  return status === "DEAD" ? `${finishedAt}-${id}` : undefined;
+  return status === "DEAD" ? `${finishedAt}-${numberOf(id)}` : undefined;
 }
 
 function applied(id: string, row: RowOutcome | undefined): Job {

@@ -1,5 +1,5 @@
 import { jobNotFound, jobStateConflict, serverDraining } from "../../model/errors.js";
-import type { IdGenerator } from "../../model/ids.js";
+import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
 import { type Backoff, JOB_STATUSES, type Job } from "../../model/job.js";
 import type { JobFilter } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
@@ -43,8 +43,8 @@ export interface JobOperations {
     requests: readonly JobRequest[],
     violations?: Violations,
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
-  /** `queue` is a hint where to look first. JOB_NOT_FOUND. */
-  get(id: string, queue?: string): Promise<Job>;
+  /** JOB_NOT_FOUND. */
+  get(id: string): Promise<Job>;
   /** The newest first, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
   list(filter: JobFilter, violations?: Violations): Promise<JobPage>;
   /** Cancels a job, or requests the cancel of a RUNNING one. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD. */
@@ -72,9 +72,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
 
   function toNewJob(request: JobRequest): NewJob {
     const { backoff } = request;
+    const queue = request.queue || DEFAULT_QUEUE;
     return {
-      id: ids.next(),
-      queue: request.queue || DEFAULT_QUEUE,
+      id: jobIdOf(queue, ids.next()),
+      queue,
       type: request.type,
       payload: request.payload,
       priority: request.priority ?? 0,
@@ -141,9 +142,9 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
     },
 
-    async get(id, queue) {
+    async get(id) {
       checkId(id);
-      const [job] = await backend.get([id], queue || undefined);
+      const [job] = await backend.get([id]);
       if (job === undefined) throw jobNotFound(id);
       return job;
     },
@@ -161,7 +162,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return listPages(backend, request, {
         jobs: (bounds) => backend.list({ ...chosen, ...bounds }),
         keys: (bounds) => backend.listKeys({ ...chosen, ...bounds }),
-        keyOf: ({ id, status }) => (statuses.length === 0 || statuses.includes(status) ? id : undefined),
+        keyOf: ({ id, status }) => (statuses.length === 0 || statuses.includes(status) ? numberOf(id) : undefined),
       });
     },
 

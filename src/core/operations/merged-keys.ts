@@ -1,5 +1,5 @@
 import { pageTokenInvalid } from "../../model/errors.js";
-import { compareIds } from "../../model/ids.js";
+import { compareNumbers, jobIdOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import type { KeyPage } from "../backend.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
@@ -20,6 +20,8 @@ export interface Place {
   /** Of the backend; good as `after` in every queue. */
   readonly key: string;
   readonly id: string;
+  /** The number in its id. */
+  readonly number: string;
   /** Time of death; 0 in listings by id. */
   readonly at: number;
   readonly bytes: number;
@@ -62,7 +64,7 @@ interface Line {
 interface Point {
   readonly key: string | undefined;
   readonly at: number;
-  readonly id: string;
+  readonly number: string;
 }
 
 /**
@@ -75,8 +77,8 @@ interface Point {
  */
 export function createMergedKeys({ queues, order, after, read }: Merge): (limit: number) => Promise<MergedPage> {
   const sign = order === "NEWEST" ? -1 : 1;
-  const compare = (a: Point, b: Point) => sign * (a.at - b.at || compareIds(a.id, b.id));
-  const beginning = { key: undefined, at: order === "NEWEST" ? Number.MAX_VALUE : -1, id: "" };
+  const compare = (a: Point, b: Point) => sign * (a.at - b.at || compareNumbers(a.number, b.number));
+  const beginning = { key: undefined, at: order === "NEWEST" ? Number.MAX_VALUE : -1, number: "" };
   const start: Point = after === undefined ? beginning : toPoint(after);
   // The queues of which there is more to know.
   let lines: readonly Line[] = queues.map((queue) => ({ queue, known: start, scan: 0, isDone: false }));
@@ -90,7 +92,7 @@ export function createMergedKeys({ queues, order, after, read }: Merge): (limit:
       const { queue, known } = line;
       const scan = Math.min(line.scan, share);
       const { keys, next } = await read({ queue, after: known.key, limit: Math.min(scan, limit), scan });
-      for (const { key, bytes } of keys) found.push({ queue, ...toPoint(key), bytes });
+      for (const { key, bytes } of keys) found.push(toPlace(queue, key, bytes));
       if (next === undefined) line.isDone = true;
       else line.known = toPoint(next);
       line.scan = Math.min(line.scan * GROWTH, LIMITS.scan);
@@ -122,9 +124,14 @@ export function createMergedKeys({ queues, order, after, read }: Merge): (limit:
   };
 }
 
+function toPlace(queue: string, key: string, bytes: number): Place {
+  const point = toPoint(key);
+  return { queue, ...point, id: jobIdOf(queue, point.number), bytes };
+}
+
 /** Takes a key apart; PAGE_TOKEN_INVALID for what is none. */
 function toPoint(key: string): Point & { readonly key: string } {
   const match = /^(?:(\d{1,16})-)?(\d{1,20})$/.exec(key);
   if (match === null) throw pageTokenInvalid();
-  return { key, at: Number(match[1] ?? 0), id: match[2] as string };
+  return { key, at: Number(match[1] ?? 0), number: match[2] as string };
 }

@@ -109,8 +109,8 @@ export async function readPlaces(backend: Backend, places: readonly Place[]): Pr
     if (ids === undefined) byQueue.set(queue, [id]);
     else ids.push(id);
   }
-  await forEachAtOnce(byQueue, AT_ONCE, async ([queue, ids]) => {
-    for (const job of await backend.get(ids, queue)) if (job !== undefined) found.set(job.id, job);
+  await forEachAtOnce(byQueue.values(), AT_ONCE, async (ids) => {
+    for (const job of await backend.get(ids)) if (job !== undefined) found.set(job.id, job);
   });
   return found;
 }

@@ -4,7 +4,7 @@ export type WorkerKind = "BUILT_IN" | "STREAM" | "POLL";
 /** A worker as this server knows it. */
 export interface WorkerInfo {
   /**
-   * Unique on this server. A later worker has a larger id, by `compareIds`. A worker with several streams has the id of
+   * Unique on this server. A later worker has a larger id, by `compareNumbers`. A worker with several streams has the id of
    * the oldest.
    */
   readonly id: string;

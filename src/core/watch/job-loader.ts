@@ -1,3 +1,4 @@
+import { queueOf } from "../../model/ids.js";
 import type { Job } from "../../model/job.js";
 import type { Backend } from "../backend.js";
 
@@ -23,8 +24,9 @@ export class JobLoader {
     this.#backend = backend;
   }
 
-  /** Requests a job of this queue. It is read in a microtask, once the code that runs now has returned. */
-  add(queue: string, reader: JobReader): void {
+  /** Requests a job. It is read in a microtask, once the code that runs now has returned. */
+  add(reader: JobReader): void {
+    const queue = queueOf(reader.id);
     if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
     const readers = this.#waiting.get(queue);
     if (readers === undefined) this.#waiting.set(queue, [reader]);
@@ -34,18 +36,18 @@ export class JobLoader {
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = new Map();
-    for (const [queue, readers] of waiting) {
+    for (const readers of waiting.values()) {
       for (let at = 0; at < readers.length; at += BATCH) {
-        void this.#read(queue, readers.length > BATCH ? readers.slice(at, at + BATCH) : readers);
+        void this.#read(readers.length > BATCH ? readers.slice(at, at + BATCH) : readers);
       }
     }
   }
 
-  async #read(queue: string, readers: readonly JobReader[]): Promise<void> {
+  async #read(readers: readonly JobReader[]): Promise<void> {
     let jobs: readonly (Job | undefined)[];
     try {
       const ids = readers.map(({ id }) => id);
-      jobs = await this.#backend.get(ids, queue);
+      jobs = await this.#backend.get(ids);
     } catch (error) {
       for (const reader of readers) reader.failed(error);
       return;

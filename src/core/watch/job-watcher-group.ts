@@ -114,7 +114,7 @@ export class JobWatcherGroup implements JobReader {
     // Subscribe first, then read, so that no change in between is missed.
     this.watchers.add(watcher);
     try {
-      const [job] = await this.#deps.backend.get([this.id], this.#seen?.queue);
+      const [job] = await this.#deps.backend.get([this.id]);
       if (feed.isEnded) return;
       const state = this.#newer(job);
       if (state === undefined) throw jobNotFound(this.id);
@@ -179,7 +179,7 @@ export class JobWatcherGroup implements JobReader {
     }
     this.#state = "READING";
     this.#isStale = false;
-    this.#deps.loader.add(seen.queue, this);
+    this.#deps.loader.add(this);
   }
 
   #isWanted(): boolean {

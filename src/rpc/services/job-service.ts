@@ -16,6 +16,7 @@ import {
 import type { Engine } from "../../core/engine.js";
 import { checkId } from "../../core/operations/job-operations.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
+import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
@@ -48,7 +49,7 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
     },
 
     async getJob({ id, queue }) {
-      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(id, queue)) };
+      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(toJobId(id, queue))) };
     },
 
     async listJobs({ queue, statuses, type, pageSize, pageToken }) {
@@ -130,4 +131,17 @@ function toWatchJobsResponse(event: JobsEvent): WatchJobsResponse {
 
 function setOf<T>(items: readonly T[]): ReadonlySet<T> | undefined {
   return items.length === 0 ? undefined : new Set(items);
+}
+
+/**
+ * The id that a request means by an id, or a bare number, and the queue given beside it. Throws FIELD_INVALID if the id names
+ * another queue.
+ */
+function toJobId(id: string, queue: string): string {
+  if (queue === "" || !isId(id) || queueOf(id) === queue) return id;
+  const violations = new Violations();
+  violations.queueName("queue", queue);
+  if (numberOf(id) !== id) violations.add("queue", `is not the queue that the id names: ${queueOf(id)}`);
+  violations.throwIfAny();
+  return jobIdOf(queue, id);
 }

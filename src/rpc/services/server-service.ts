@@ -4,7 +4,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { ServerLimitsSchema, type ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import type { Engine } from "../../core/engine.js";
 import { readPageToken, writePageToken } from "../../core/operations/page-token.js";
-import { compareIds } from "../../model/ids.js";
+import { compareNumbers } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { fromWorker } from "./convert-worker.js";
@@ -55,8 +55,8 @@ export function createServerService(
       const limit = pageSize || LIMITS.defaultPageSize;
       const workers = engine
         .workers()
-        .filter(({ id }) => compareIds(id, after) > 0)
-        .sort((a, b) => compareIds(a.id, b.id));
+        .filter(({ id }) => compareNumbers(id, after) > 0)
+        .sort((a, b) => compareNumbers(a.id, b.id));
       const page = workers.slice(0, limit);
       const last = page.at(-1);
       const more = last !== undefined && workers.length > limit;

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import type { Change } from "../../../src/core/backend.js";
+import { numberOf } from "../../../src/model/ids.js";
 import type { AttemptError, Job } from "../../../src/model/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { LOST, type ModelJob, type NaiveModel } from "./naive-model.js";
@@ -64,7 +65,7 @@ export async function compareQueues(opened: OpenedBackend, model: NaiveModel): P
 export async function compareListings({ backend }: OpenedBackend, model: NaiveModel): Promise<void> {
   for (const queue of model.queues.keys()) {
     const all = model.inQueue(queue, "PENDING", "RUNNING", "DONE", "DEAD", "CANCELED").map(({ job }) => job);
-    const byId = all.toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? 1 : -1));
+    const byId = all.toSorted((a, b) => (BigInt(numberOf(a.id)) < BigInt(numberOf(b.id)) ? 1 : -1));
     for (const statuses of [[], ["PENDING"], ["DEAD", "RUNNING"], ["DONE", "CANCELED"]] as const) {
       const expected = byId.filter(({ status }) => statuses.length === 0 || statuses.some((each) => each === status));
       same(await pages((after) => backend.list({ queue, statuses, limit: 3, after })), idsOf(expected));

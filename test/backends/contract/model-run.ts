@@ -237,11 +237,7 @@ export class ModelRun {
     const current = this.#leases.filter(({ jobId, token }) => this.#model.find(jobId)?.token === token);
     return choices.flatMap((choice, at) => {
       const ref = nth(choice.from === "current" ? current : this.#leases, choice.nth);
-      // Of the same queue: a backend may look for the job in the queue that its token names, after the others of the
-      // call.
-      const queueOf = (id: string | undefined) => this.#model.all.find(({ job }) => job.id === id)?.job.queue;
-      const others = this.#leases.filter(({ jobId }) => queueOf(jobId) === queueOf(ref?.jobId));
-      const other = nth(others, choice.nth + 1);
+      const other = nth(this.#leases, choice.nth + 1);
       if (ref === undefined || other === undefined) return [];
       const token = choice.from === "mixed" && other.jobId !== ref.jobId ? other.token : ref.token;
       return [make({ jobId: ref.jobId, token }, choice, at)];

@@ -13,8 +13,9 @@ import type {
   Settlement,
 } from "../../../src/core/backend.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
+import { numberOf } from "../../../src/model/ids.js";
 import type { Job, JobStatus } from "../../../src/model/job.js";
-import type { QueueSettings, QueueStats } from "../../../src/model/queue.js";
+import type { QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
 import { naiveOrder } from "./naive-order.js";
 import { changeOf } from "./support.js";
 
@@ -108,7 +109,7 @@ export class NaiveModel {
       const { ordering, maxConcurrency } = queue.settings;
       const ready = this.inQueue(name, "PENDING")
         .filter(({ job }) => job.runAfter <= this.now && request.types.includes(job.type))
-        .sort((a, b) => naiveOrder(ordering, a.job, b.job));
+        .sort((a, b) => naiveOrder(ordering, readyKey(a.job), readyKey(b.job)));
       const places = maxConcurrency === 0 ? ready.length : maxConcurrency - this.inQueue(name, "RUNNING").length;
       for (const found of ready.slice(0, Math.max(0, Math.min(places, request.max - taken.length)))) {
         found.token = tokens[taken.length] ?? "(missing)";
@@ -300,4 +301,8 @@ export class NaiveModel {
     Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.now });
     found.history.push(changeOf(found.job));
   }
+}
+
+function readyKey({ id, priority, runAfter, createdAt }: Job): ReadyKey {
+  return { priority, runAfter, createdAt, number: numberOf(id) };
 }

@@ -1,8 +1,8 @@
 import type { QueueOrdering, ReadyKey } from "../../../src/model/queue.js";
 
 const KEYS: Readonly<Record<QueueOrdering, readonly (keyof ReadyKey)[]>> = {
-  PRIORITY: ["priority", "runAfter", "createdAt", "id"],
-  RUN_AFTER: ["runAfter", "priority", "createdAt", "id"],
+  PRIORITY: ["priority", "runAfter", "createdAt", "number"],
+  RUN_AFTER: ["runAfter", "priority", "createdAt", "number"],
 };
 
 /**

@@ -202,11 +202,17 @@ export function describeOrdering(open: Open, harness: BackendHarness): void {
             try {
               const { backend } = opened;
               await backend.updateQueue("default", { ordering });
-              const jobs: ReadyKey[] = [];
+              const jobs: (ReadyKey & { readonly id: string })[] = [];
               for (const batch of batches) {
                 const given = batch.map((place) => newJob({ ...place, runAfter: PAST + place.runAfter }));
                 const results = await backend.enqueue(given);
-                jobs.push(...results.map((result, at) => ({ ...result, priority: batch[at]?.priority ?? 0 })));
+                jobs.push(
+                  ...results.map((result, at) => ({
+                    ...result,
+                    priority: batch[at]?.priority ?? 0,
+                    number: result.id,
+                  })),
+                );
                 await opened.advance(1);
               }
               const ids: string[] = [];

@@ -6,6 +6,7 @@ import { describeEnqueue } from "./enqueue.js";
 import { describeFailing } from "./failing.js";
 import { describeFencing } from "./fencing.js";
 import { type BackendHarness, openWith } from "./harness.js";
+import { describeIds } from "./ids.js";
 import { describeLeaseExpiry } from "./lease-expiry.js";
 import { describeLeaseRequests } from "./lease-requests.js";
 import { describeLeasing } from "./leasing.js";
@@ -23,6 +24,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
   describe(`the ${name} backend`, () => {
     describeEnqueue(open);
     describeRequestIds(open);
+    describeIds(open);
     describeOrdering(open, harness);
     describeLeasing(open);
     describeLeaseRequests(open);

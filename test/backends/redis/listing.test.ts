@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import type { JobPage } from "../../../src/core/operations/paging.js";
-import { compareIds } from "../../../src/model/ids.js";
+import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import type { Job } from "../../../src/model/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { fatal } from "../contract/support.js";
@@ -25,7 +25,7 @@ async function readAll(list: (pageToken: string) => Promise<JobPage>, then: () =
   }
 }
 
-const byId = (a: Job, b: Job) => compareIds(b.id, a.id);
+const byId = (a: Job, b: Job) => compareNumbers(numberOf(b.id), numberOf(a.id));
 const byDeath = (a: Job, b: Job) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0) || byId(a, b);
 
 test("jobs and deaths of many queues are listed as one sort of all of them, on any server", async () => {

@@ -9,7 +9,7 @@ import { type RedisServer, startRedis } from "../../support/redis.js";
 import { reading } from "../../support/rpc.js";
 import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";
-import { add, createQueue, done, lease, leaseOne, only, readAll, statsOf } from "../contract/support.js";
+import { add, addDead, createQueue, done, lease, leaseOne, only, readAll, statsOf } from "../contract/support.js";
 import { commandCounts, newPrefix, openBackend, openEngine } from "./support/open.js";
 
 let redis: RedisServer;
@@ -153,15 +153,16 @@ describe("several servers on one Redis", () => {
     }
   });
 
-  test("GetJob on a server that never saw the job is one round trip, and one call a queue", async () => {
+  test("whatever is asked of a job is one call, on a server that never saw it, and of one that does not exist", async () => {
     place();
     const { backend: one } = await openBackend(at);
     for (const name of ["a", "b"]) await createQueue(one, name);
     const [id = ""] = await add(one, { queue: "b" });
+    const dead = await addDead(one, { queue: "a" });
+    const [lease] = await one.lease({ queues: ["b"], types: ["echo"], max: 1, leaseMs: 60_000, worker: "w" });
+    const token = lease?.token ?? "";
     const { backend: two } = await openBackend(at);
     const admin = redis.client();
-    await two.get([id, "1"]);
-    const { backend: three } = await openBackend(at);
     const monitor = await admin.monitor();
     const commands: string[] = [];
     let isOver = signal();
@@ -172,14 +173,27 @@ describe("several servers on one Redis", () => {
     const counted = async (what: () => Promise<unknown>) => {
       commands.length = 0;
       isOver = signal();
-      await what();
+      await what().catch(() => {});
       await admin.echo("over");
       await within(isOver.fired, "the end of what is monitored");
       return [...commands];
     };
-    const unseen = await counted(() => three.get([id]));
-    expect(unseen.toSorted()).toEqual(["evalsha", "evalsha", "evalsha"]);
-    expect(await counted(() => three.get([id]))).toEqual(["evalsha"]);
+    const askedOf = (jobId: string): (() => Promise<unknown>)[] => [
+      () => two.get([jobId]),
+      () => two.extend([{ jobId, token, leaseMs: 60_000 }]),
+      () => two.cancel(jobId),
+      () => two.fail([{ jobId, token, error: "", retry: "NEVER", jitter: 0 }]),
+      () => two.release([{ jobId, token }]),
+      () => two.complete([{ jobId, token, result: undefined }]),
+      () => two.replay([jobId]),
+      () => two.remove([jobId], ["DEAD"]),
+    ];
+    // Redis knows every script from now on.
+    await Promise.allSettled(askedOf("2").map((ask) => ask()));
+    for (const jobId of [id, "1", "1@a", "1@nowhere"]) {
+      for (const ask of askedOf(jobId)) expect(await counted(ask), `${ask} of ${jobId}`).toEqual(["evalsha"]);
+    }
+    expect(await counted(() => two.get(["1", "2", id, "1@a", dead, "3@nowhere"]))).toHaveLength(4);
     monitor.disconnect();
   });
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { KeyPage } from "../../../src/core/backend.js";
 import { createMergedKeys, type Merge } from "../../../src/core/operations/merged-keys.js";
-import { compareIds } from "../../../src/model/ids.js";
+import { compareNumbers } from "../../../src/model/ids.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import { rejection } from "../support/async.js";
 
@@ -69,7 +69,7 @@ describe("createMergedKeys", () => {
           expect(page.places.length).toBeLessThanOrEqual(limit);
           seen.push(...page.places.map(({ key }) => key));
           // It always gets on.
-          if (after !== undefined && page.next !== undefined) expect(compareIds(page.next, after)).toBeLessThan(0);
+          if (after !== undefined && page.next !== undefined) expect(compareNumbers(page.next, after)).toBeLessThan(0);
           after = page.next;
           if (isAnew) next = merging(jobs, { after }).next;
         } while (after !== undefined);
@@ -83,7 +83,7 @@ describe("createMergedKeys", () => {
   test("asks 5,000 queues for few jobs, and no more than some at a time", async () => {
     const { next, asked } = merging(many(5000, 50, true));
     const { places } = await next(50);
-    expect(places.map(({ id }) => Number(id))).toEqual(Array.from({ length: 50 }, (_, at) => 249_999 - at));
+    expect(places.map(({ number }) => Number(number))).toEqual(Array.from({ length: 50 }, (_, at) => 249_999 - at));
     expect(asked.calls).toBe(5000);
     expect(asked.scan).toBe(10_000);
     expect(asked.most).toBeLessThanOrEqual(64);
@@ -115,7 +115,7 @@ describe("createMergedKeys", () => {
     const seen: number[] = [];
     for (let pages = 0; seen.length < 4; pages++) {
       expect(pages).toBeLessThan(10);
-      seen.push(...(await next(3)).places.map(({ id }) => Number(id)));
+      seen.push(...(await next(3)).places.map(({ number }) => Number(number)));
     }
     expect(seen.slice(0, 4)).toEqual([10_000, 99, 98, 97]);
   });
@@ -124,7 +124,7 @@ describe("createMergedKeys", () => {
     const busy = Array.from({ length: 5000 }, (_, at) => ({ id: 10_000 + at, isMatch: at < 3 }));
     const { next, asked } = merging({ ...many(100, 50, true), busy });
     const { places } = await next(10);
-    expect(places.slice(0, 4).map(({ id }) => Number(id))).toEqual([10_002, 10_001, 10_000, 4999]);
+    expect(places.slice(0, 4).map(({ number }) => Number(number))).toEqual([10_002, 10_001, 10_000, 4999]);
     // Every queue once, the busy one some times more.
     expect(asked.calls).toBeLessThan(115);
   });

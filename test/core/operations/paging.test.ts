@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { JobPage } from "../../../src/core/operations/paging.js";
-import { compareIds } from "../../../src/model/ids.js";
+import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import type { Job } from "../../../src/model/job.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import { Fixture } from "../support/fixture.js";
@@ -164,14 +164,17 @@ describe("listPages", () => {
         expect(listed).toEqual(
           sorted(
             stable.filter((job) => isType(job) && isStatus(job)),
-            (a, b) => compareIds(b.id, a.id),
+            (a, b) => compareNumbers(numberOf(b.id), numberOf(a.id)),
           ),
         );
         const { type: kind } = filter;
         const deaths = await readAll((pageToken) => engine.dlq.list({ type: kind, pageSize, pageToken }));
         const dead = stable.filter((job) => isType(job) && job.status === "DEAD");
         expect(deaths).toEqual(
-          sorted(dead, (a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0) || compareIds(b.id, a.id)),
+          sorted(
+            dead,
+            (a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0) || compareNumbers(numberOf(b.id), numberOf(a.id)),
+          ),
         );
       },
     );

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { created, finished, present } from "../../support/rpc.js";
+import { compareNumbers, numberOf } from "../../../src/model/ids.js";
+import { created, finished, present, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 
 const { PENDING, DONE } = JobStatus;
@@ -14,10 +15,23 @@ beforeAll(async () => {
 });
 
 describe("GetJob", () => {
-  test("answers the same with the right queue, a wrong one and none", async () => {
+  test("takes the id, and the bare number with its queue", async () => {
     const { job } = await jobs.createJob({ queue: "a", type: "x" });
     const { id } = present(job);
-    for (const queue of ["", "a", "b", "nowhere"]) expect((await jobs.getJob({ id, queue })).job).toEqual(job);
+    const number = numberOf(id);
+    expect(id).toBe(`${number}@a`);
+    for (const queue of ["", "a"]) expect((await jobs.getJob({ id, queue })).job).toEqual(job);
+    expect((await jobs.getJob({ id: number, queue: "a" })).job).toEqual(job);
+    for (const queue of ["", "default", "b", "nowhere"]) {
+      expect((await refusal(jobs.getJob({ id: number, queue }))).reason).toBe("JOB_NOT_FOUND");
+    }
+  });
+
+  test("refuses an id beside another queue than its own", async () => {
+    const named = await refusal(jobs.getJob({ id: "1@a", queue: "b" }));
+    expect(named.fields).toEqual(["queue"]);
+    expect(named.message).toContain("is not the queue that the id names: a");
+    expect((await refusal(jobs.getJob({ id: "1", queue: "B!" }))).fields).toEqual(["queue"]);
   });
 });
 
@@ -41,7 +55,7 @@ describe("ListJobs", () => {
     const list = async (filter: object) =>
       (await jobs.listJobs({ queue, ...filter })).jobs
         .map(({ id }) => id)
-        .sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+        .sort((a, b) => compareNumbers(numberOf(a), numberOf(b)));
     expect(await list({})).toEqual([waiting, canceled, done]);
     expect(await list({ type: "x" })).toEqual([waiting, canceled]);
     expect(await list({ statuses: [PENDING] })).toEqual([waiting]);

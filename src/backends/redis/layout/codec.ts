@@ -1,4 +1,5 @@
 import type { Change, NewJob } from "../../../core/backend.js";
+import { jobIdOf } from "../../../model/ids.js";
 import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../../model/job.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
@@ -18,7 +19,7 @@ export function statusDigits(statuses: readonly JobStatus[]): string {
   return statuses.map((status) => STATUSES.indexOf(status)).join("");
 }
 
-/** An id as text that sorts like its number. */
+/** A number as text that sorts like it. */
 export function idKey(id: string): string {
   return String.fromCharCode(ID_LETTER + id.length) + id;
 }
@@ -158,7 +159,7 @@ function toJob(
     tail === undefined ? createdState(createdAt, numberIn(numbers, 0, SPEC.run_after)) : readState(head, 0, tail);
   const written = errors.length === 0 ? undefined : (JSON.parse(errors.toString()) as Errors);
   return {
-    id,
+    id: jobIdOf(queue, id),
     queue,
     type: tail === undefined ? spec.toString("utf8", SPEC_WIDTH, endOfType) : tail.type,
     payload: readPayload(numberIn(numbers, 0, SPEC.payload_kind), spec, endOfExtras + 1),
@@ -268,7 +269,7 @@ export function readChanges(queue: string, at: number, text: string): Change[] {
     const tail = readTail(record.slice(blank + 1));
     const priority = isCreation ? numberIn(record, 0, CREATION.priority) : numberIn(record, KIND_WIDTH, STATE.priority);
     return {
-      jobId: record.slice(width, blank),
+      jobId: jobIdOf(queue, record.slice(width, blank)),
       queue,
       type: tail.type,
       priority,

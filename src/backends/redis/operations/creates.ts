@@ -1,17 +1,14 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { queueFull, queueNotFound } from "../../../model/errors.js";
+import { numberOf } from "../../../model/ids.js";
 import type { Job } from "../../../model/job.js";
 import { readJob, writeSpec } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
-import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
-
-/** Largest create whose job ids go to the queue cache; for larger batches that costs more than it saves. */
-const NOTED = 10;
 
 /** `create`: if the jobs fit max_depth; `force`: whatever the depth; `check`: only check whether they fit. */
 type Mode = "create" | "force" | "check";
@@ -30,12 +27,10 @@ interface GroupAnswer {
 /** Creates jobs. Concurrent creates in one queue share a script call. */
 export class Creates {
   readonly #calls: QueueCalls;
-  readonly #jobQueues: JobQueueCache;
   readonly #queues = new Coalescers<Group, GroupAnswer>(BATCH);
 
-  constructor(calls: QueueCalls, jobQueues: JobQueueCache) {
+  constructor(calls: QueueCalls) {
     this.#calls = calls;
-    this.#jobQueues = jobQueues;
   }
 
   /** Creates all of the jobs or none; resolves to results in their order. QUEUE_NOT_FOUND, QUEUE_FULL. */
@@ -81,7 +76,6 @@ export class Creates {
       const { id, createdAt, runAfter } = existing;
       results[Number(answer[at])] = { id, existing, createdAt, runAfter };
     }
-    if (results.length <= NOTED) for (const { id } of results) this.#jobQueues.note(id, queue);
     return results;
   }
 
@@ -105,8 +99,9 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-/** `<id>|<when>|<request id>` as ENQUEUE reads it; the id alone for a job that is ready now without a request id. */
+/** `<number>|<when>|<request id>` as ENQUEUE reads it; the number alone for a job that is ready now, without one. */
 function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
-  if (runAfter !== undefined) return `${id}|=${runAfter}|${requestId}`;
-  return !delayMs && requestId === "" ? id : `${id}|+${delayMs ?? 0}|${requestId}`;
+  const number = numberOf(id);
+  if (runAfter !== undefined) return `${number}|=${runAfter}|${requestId}`;
+  return !delayMs && requestId === "" ? number : `${number}|+${delayMs ?? 0}|${requestId}`;
 }

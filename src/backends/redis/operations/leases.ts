@@ -8,14 +8,14 @@ import type {
   LeaseRequest,
   Settlement,
 } from "../../../core/backend.js";
-import { jobBytes } from "../../../model/job.js";
+import { numberOf, queueOf } from "../../../model/ids.js";
+import { type Job, jobBytes } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";
 import { cutText } from "../../../model/text.js";
 import { linesOf, readJob, readLeased, statusOf, writeResult } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg } from "../link/connection.js";
-import type { JobQueueCache } from "../queues/job-queue-cache.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { ReadyQueues } from "../queues/ready-queues.js";
 import { type RefusedQueues, skipRefusal } from "../queues/refused-queues.js";
@@ -41,21 +41,17 @@ interface Write {
 /** Dependencies of the leases. */
 export interface LeasesDeps {
   readonly calls: QueueCalls;
-  readonly jobQueues: JobQueueCache;
   readonly ready: ReadyQueues;
   readonly refused: RefusedQueues;
   /** Names of all queues, as last read. */
   readonly queues: () => readonly string[];
-  readonly isQueue: (name: string) => boolean;
-  /** Reads the names of the queues again. */
-  readonly refreshQueues: () => Promise<unknown>;
   /** Start of every token; unique among all servers. */
   readonly nonce: string;
 }
 
 /**
- * Leases, settles and extends. A token is `<lease call>.<job id>@<queue>`, so it tells its queue; the scripts see only
- * the first part. Concurrent writes of one kind to one queue share a script call.
+ * Leases, settles and extends. A token is `<lease call>.<number of the job>`; the scripts see only the first part.
+ * Concurrent writes of one kind to one queue share a script call.
  */
 export class Leases {
   readonly #deps: LeasesDeps;
@@ -120,7 +116,7 @@ export class Leases {
     const [, ...records] = linesOf(message.toString());
     const leases = records.map((record, at): Lease => {
       const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
-      return { job, token: `${token}.${job.id}@${queue}`, expiresInMs: leaseMs };
+      return { job, token: tokenFor(job, token), expiresInMs: leaseMs };
     });
     return { leases, isFull: parts.length % 2 === 1, isRepeat: false };
   }
@@ -136,7 +132,7 @@ export class Leases {
       const leases: Lease[] = [];
       for (let at = 1; at < rest.length; at += RECALLED_PARTS) {
         const job = readJob(queue, rest.slice(at, at + RECALLED_PARTS - 2) as Buffer[]);
-        const token = `${text(rest[at + RECALLED_PARTS - 2])}.${job.id}@${queue}`;
+        const token = tokenFor(job, text(rest[at + RECALLED_PARTS - 2]));
         leases.push({ job, token, expiresInMs: Number(rest[at + RECALLED_PARTS - 1]) });
       }
       return leases;
@@ -180,7 +176,7 @@ export class Leases {
     return lines.map((line, at) => {
       return line.length === 1
         ? { outcome: OUTCOMES[line] ?? "LEASE_LOST" }
-        : readApplied(line, this.#queueOf(items[at] as T));
+        : readApplied(line, queueOf((items[at] as T).jobId));
     });
   }
 
@@ -190,45 +186,32 @@ export class Leases {
     items: readonly T[],
     addArgs: (args: Arg[], item: T) => void,
   ): Promise<string[]> {
-    const answers: string[] = new Array(items.length).fill(UNKNOWN);
-    const send = async (queue: string, places: readonly number[]) => {
-      const args: Arg[] = [];
-      for (const at of places) {
-        const item = items[at] as T;
-        args.push(item.jobId, tokenOf(item));
-        addArgs(args, item);
-      }
-      const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
-      const write = { args, count: places.length };
-      const lines = await this.#writes.add(`${name} ${queue}`, share, write, places.length);
-      places.forEach((at, index) => {
-        if (answers[at] === UNKNOWN) answers[at] = lines[index] as string;
-      });
-    };
-    // The queue may be new, created by another server, and not yet in our list.
-    if (items.some((item) => this.#queueOf(item) === undefined)) await this.#deps.refreshQueues();
-    const places = new Map<string, number[]>();
-    items.forEach((item, at) => {
-      const queue = this.#queueOf(item);
-      if (queue !== undefined) put(places, queue, at);
+    const answers: string[] = new Array(items.length);
+    const byQueue = new Map<string, number[]>();
+    items.forEach(({ jobId }, at) => {
+      const queue = queueOf(jobId);
+      const places = byQueue.get(queue);
+      if (places === undefined) byQueue.set(queue, [at]);
+      else places.push(at);
     });
-    await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
-    // A wrong token may name the wrong queue or none: look for the job elsewhere, to answer CANCELED for it too.
-    places.clear();
-    items.forEach((item, at) => {
-      if (answers[at] !== UNKNOWN) return;
-      const known = this.#deps.jobQueues.of(item.jobId);
-      const others = known === undefined ? this.#deps.queues() : [known];
-      for (const queue of others) if (queue !== this.#queueOf(item)) put(places, queue, at);
-    });
-    if (places.size > 0) await Promise.all([...places].map(([queue, ats]) => send(queue, ats)));
+    await Promise.all(
+      [...byQueue].map(async ([queue, places]) => {
+        const args: Arg[] = [];
+        for (const at of places) {
+          const item = items[at] as T;
+          const number = numberOf(item.jobId);
+          args.push(number, tokenOf(item, number));
+          addArgs(args, item);
+        }
+        const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
+        const write = { args, count: places.length };
+        const lines = await this.#writes.add(`${name} ${queue}`, share, write, places.length);
+        places.forEach((at, index) => {
+          answers[at] = lines[index] as string;
+        });
+      }),
+    );
     return answers;
-  }
-
-  /** The queue that the token names; undefined when there is no such queue. */
-  #queueOf({ token }: LeaseRef): string | undefined {
-    const queue = token.slice(token.lastIndexOf("@") + 1);
-    return this.#deps.isQueue(queue) ? queue : undefined;
   }
 
   async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {
@@ -246,19 +229,15 @@ export class Leases {
   }
 }
 
-/** Answer of a script for a job that this queue does not have, or that was never changed. */
-const UNKNOWN = "N";
-
-function put(places: Map<string, number[]>, queue: string, at: number): void {
-  const list = places.get(queue);
-  if (list === undefined) places.set(queue, [at]);
-  else list.push(at);
+/** The token of a job that a lease call got. */
+function tokenFor({ id }: Job, call: string): string {
+  return `${call}.${numberOf(id)}`;
 }
 
 /** The part of a token that the scripts see; "" for the token of another job. */
-function tokenOf({ jobId, token }: LeaseRef): string {
+function tokenOf({ token }: LeaseRef, number: string): string {
   const dot = token.indexOf(".");
-  return dot > 0 && token.startsWith(`${jobId}@`, dot + 1) ? token.slice(0, dot) : "";
+  return dot > 0 && token.slice(dot + 1) === number ? token.slice(0, dot) : "";
 }
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {
@@ -269,7 +248,7 @@ const OUTCOMES: Readonly<Record<string, Outcome>> = {
 };
 
 /** Parses `A|C <status> <duration ms> <type as JSON>`. */
-function readApplied(line: string, queue = ""): Settlement {
+function readApplied(line: string, queue: string): Settlement {
   const end = line.indexOf(" ", 4);
   return {
     outcome: line.startsWith("C") ? "CANCELED" : "APPLIED",
