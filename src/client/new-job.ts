@@ -31,8 +31,9 @@ export interface NewJob {
   /** Labels kept with the job. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
-   * Makes a create safe to repeat: while the queue keeps a job with this request id, a create with the same one returns
-   * that job and creates none. Default: an id that the client makes, so that a retried call creates one job.
+   * Makes a create safe to repeat: one with the same request id returns the job that it created and creates none, as long as
+   * the queue keeps that job, and for 10 minutes at the least. With another content it is refused with REQUEST_ID_REUSED.
+   * Default: an id that the client makes, so that a retried call creates one job.
    */
   readonly requestId?: string | undefined;
 }

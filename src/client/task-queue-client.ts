@@ -3,6 +3,7 @@ import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal, type JobStatus } from "../model/job.js";
 import type { JobFilter } from "../model/job-filter.js";
+import { AUTOMATIC_PREFIX } from "../model/request-id.js";
 import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
 import { createDlqClient, type DlqClient } from "./dlq.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
@@ -147,10 +148,10 @@ export function createTransportClient(transport: Transport, options: CallerOptio
   };
 }
 
-/** Returns a source of ids that no other client makes: random bytes, and a count. Short, as each job keeps its id. */
+/** Returns a source of request ids that no other client makes: random bytes, and a count. */
 function createRequestIds(): () => string {
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(9));
   const start = btoa(String.fromCharCode(...bytes));
   let count = 0;
-  return () => `${start}.${(count++).toString(36)}`;
+  return () => `${AUTOMATIC_PREFIX}${start}.${(count++).toString(36)}`;
 }

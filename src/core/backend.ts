@@ -28,7 +28,8 @@ export interface Backend {
   /**
    * Creates jobs; results are in the order of `jobs`. All queues are checked before the first job is created, so
    * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step. A requestId
-   * known to the queue, or used earlier in the batch, creates nothing: the result is the job that has it.
+   * known to the queue, or used earlier in the batch, creates nothing: the result is the job that was created with it.
+   * REQUEST_ID_REUSED refuses the whole batch when that was for another content; see `requestIdReused`.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
   /** Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. */
@@ -126,14 +127,21 @@ export interface NewJob extends JobSpec {
   readonly delayMs?: number | undefined;
   /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
   readonly runAfter?: number | undefined;
-  /** Deduplicates creates: unique in its queue while the job is kept. Undefined: no deduplication. */
+  /**
+   * Deduplicates creates: the queue remembers it with its job, and for `REQUEST_ID_TTL_MS` at the least; an automatic one for
+   * just that time; `MAX_REQUEST_IDS` of them. Undefined: no deduplication.
+   */
   readonly requestId?: string | undefined;
+  /** Tells the content of the request; see `contentDigest`. Set with a requestId. */
+  readonly digest?: string | undefined;
 }
 
 /** The result of creating one job. */
 export interface EnqueueResult {
   readonly id: string;
-  /** The job that has the requestId already; undefined if a job was created. */
+  /** Whether it was created by an earlier request with this requestId. */
+  readonly deduplicated: boolean;
+  /** That job as it is now; undefined if it was created just now, or is gone already. */
   readonly existing?: Job | undefined;
   readonly createdAt: number;
   readonly runAfter: number;

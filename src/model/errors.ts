@@ -3,6 +3,7 @@ import { LIMITS } from "./limits.js";
 export type ErrorReason =
   | "FIELD_INVALID"
   | "PAGE_TOKEN_INVALID"
+  | "REQUEST_ID_REUSED"
   | "QUEUE_NOT_FOUND"
   | "JOB_NOT_FOUND"
   | "QUEUE_EXISTS"
@@ -31,6 +32,7 @@ export type ErrorCode =
 export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   FIELD_INVALID: "INVALID_ARGUMENT",
   PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
+  REQUEST_ID_REUSED: "INVALID_ARGUMENT",
   QUEUE_NOT_FOUND: "NOT_FOUND",
   JOB_NOT_FOUND: "NOT_FOUND",
   QUEUE_EXISTS: "ALREADY_EXISTS",
@@ -66,7 +68,7 @@ export class TaskQueueError extends Error {
   readonly code: string;
   /** What the error is about, for example `queue`, `job_id` or `status`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The invalid fields: set with FIELD_INVALID and PAGE_TOKEN_INVALID, otherwise empty. */
+  /** The invalid fields: set with FIELD_INVALID, PAGE_TOKEN_INVALID and REQUEST_ID_REUSED, otherwise empty. */
   readonly violations: readonly FieldViolation[];
   /** Delay after which a retry may succeed, ms; undefined: not known. */
   readonly retryAfterMs: number | undefined;
@@ -130,6 +132,13 @@ export function pageTokenInvalid(): TaskQueueError {
   return new TaskQueueError("PAGE_TOKEN_INVALID", `pageToken: ${description}`, {
     violations: [{ field: "pageToken", description }],
   });
+}
+
+/** REQUEST_ID_REUSED: the request id of this create was used before, for another content. `index`: of a batch. */
+export function requestIdReused(index?: number): TaskQueueError {
+  const field = index === undefined ? "requestId" : `requests[${index}].requestId`;
+  const description = "was used before, for a job with another content; use a new one";
+  return new TaskQueueError("REQUEST_ID_REUSED", `${field}: ${description}`, { violations: [{ field, description }] });
 }
 
 /** QUEUE_NOT_FOUND: no queue has this name. */

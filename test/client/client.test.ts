@@ -65,7 +65,7 @@ describe.each([
       { queue, type: "echo", delayMs: 60_000, payload: Uint8Array.of(0, 255) },
       { queue, type: "other", delayMs: 60_000, requestId: "mine" },
     ]);
-    const again = await client.create({ queue, type: "other", requestId: "mine" });
+    const again = await client.create({ queue, type: "other", delayMs: 60_000, requestId: "mine" });
     expect(again).toMatchObject({ deduplicated: true, job: { id: made[1]?.id } });
     expect((await client.get(made[0]?.id ?? "")).payload).toEqual(Uint8Array.of(0, 255));
     const page = await client.list({ queue, pageSize: 2, statuses: ["PENDING"] });

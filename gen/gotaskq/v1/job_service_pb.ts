@@ -119,8 +119,11 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
   metadata: { [key: string]: string };
 
   /**
-   * Makes the call safe to repeat: while a job with this request_id is kept in the queue, the same request_id answers
-   * that job and creates none. Up to 128 characters. Empty: no such check.
+   * Makes the call safe to repeat: the same request_id answers the job that it created and creates none. The queue
+   * remembers it as long as it keeps the job, and for 10 minutes at the least; one that begins with `auto:`, which is for
+   * the repeats of a client by itself, for 10 minutes only. It remembers 250,000 of them. The same request_id with another
+   * content is refused with REQUEST_ID_REUSED; the order of the members of JSON objects does not count. Up to 128
+   * characters. Empty: no such check.
    *
    * @generated from field: string request_id = 12;
    */
@@ -141,7 +144,8 @@ export const CreateJobRequestSchema: GenMessage<CreateJobRequest> = /*@__PURE__*
  */
 export type CreateJobResponse = Message<"gotaskq.v1.CreateJobResponse"> & {
   /**
-   * The new job, or the one that this request_id created before.
+   * The new job, or the one that this request_id created before: as it is now, or as it was created if it is not kept any
+   * more.
    *
    * @generated from field: gotaskq.v1.Job job = 1;
    */
@@ -732,7 +736,7 @@ export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
  */
 export const JobService: GenService<{
   /**
-   * Creates one job. Errors: FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL.
+   * Creates one job. Errors: FIELD_INVALID, REQUEST_ID_REUSED, QUEUE_NOT_FOUND, QUEUE_FULL.
    *
    * @generated from rpc gotaskq.v1.JobService.CreateJob
    */

@@ -1,39 +1,51 @@
 import type { EnqueueResult, NewJob } from "../../core/backend.js";
-import { memoryFull, queueFull } from "../../model/errors.js";
-import { numberOf } from "../../model/ids.js";
+import { memoryFull, queueFull, requestIdReused } from "../../model/errors.js";
+import { jobIdOf, numberOf } from "../../model/ids.js";
 import { JobRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueueState } from "./queue-state.js";
 
-/** Creates all of the jobs or none. Throws MEMORY_FULL, QUEUE_NOT_FOUND or QUEUE_FULL before the first is created. */
+/**
+ * Creates all of the jobs or none. Throws MEMORY_FULL, QUEUE_NOT_FOUND, REQUEST_ID_REUSED or QUEUE_FULL before the first is
+ * created.
+ */
 export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult[] {
   if (store.isFull()) throw memoryFull();
-  refuseWhatDoesNotFit(store, jobs);
+  const monotonic = store.clock.monotonic();
+  refuse(store, jobs, monotonic);
   const now = store.clock.now();
-  return jobs.map((job) => {
+  return jobs.map((job): EnqueueResult => {
     const queue = store.queue(job.queue);
-    const known = job.requestId === undefined ? undefined : queue.requests.get(job.requestId);
+    const { requestId, digest = "" } = job;
+    const known = requestId === undefined ? undefined : queue.requestIds.find(requestId, monotonic);
     if (known !== undefined) {
-      return { id: known.id, existing: toJob(known), createdAt: known.createdAt, runAfter: known.runAfter };
+      const record = queue.jobs.get(known.number);
+      const id = jobIdOf(job.queue, known.number);
+      return { id, deduplicated: true, existing: record && toJob(record), ...known.times };
     }
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
-    store.add(new JobRecord(numberOf(job.id), queue.sharedSpecOf(job), job.payload, job.requestId, times));
-    return { id: job.id, existing: undefined, createdAt: now, runAfter: times.runAfter };
+    const number = numberOf(job.id);
+    if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
+    store.add(new JobRecord(number, queue.sharedSpecOf(job), job.payload, requestId, times));
+    return { id: job.id, deduplicated: false, ...times };
   });
 }
 
-function refuseWhatDoesNotFit(store: JobStore, jobs: readonly NewJob[]): void {
+/** Throws for what cannot be created: an unknown queue, a request id with another content, jobs that do not fit. */
+function refuse(store: JobStore, jobs: readonly NewJob[], monotonic: number): void {
   let added: Map<QueueState, number> | undefined;
-  let requests: Set<string> | undefined;
-  for (const job of jobs) {
-    const queue = store.queue(job.queue);
-    if (queue.settings.maxDepth === 0) continue;
-    if (job.requestId !== undefined) {
-      const key = `${job.queue}\n${job.requestId}`;
-      requests ??= new Set();
-      if (queue.requests.has(job.requestId) || requests.has(key)) continue;
-      requests.add(key);
+  let digests: Map<QueueState, Map<string, string>> | undefined;
+  for (const [index, { queue: name, requestId, digest = "" }] of jobs.entries()) {
+    const queue = store.queue(name);
+    if (requestId !== undefined) {
+      digests ??= new Map();
+      const earlier = digests.get(queue) ?? new Map<string, string>();
+      const known = queue.requestIds.find(requestId, monotonic)?.digest ?? earlier.get(requestId);
+      if (known !== undefined && known !== digest) throw requestIdReused(index);
+      if (known !== undefined) continue;
+      digests.set(queue, earlier.set(requestId, digest));
     }
+    if (queue.settings.maxDepth === 0) continue;
     added ??= new Map();
     const count = (added.get(queue) ?? 0) + 1;
     if (queue.depth + count > queue.settings.maxDepth) throw queueFull(queue.name, queue.settings.maxDepth);

@@ -94,8 +94,6 @@ export class JobStore {
   add(record: QueuedJob): void {
     record.queue.jobs.set(record.number, record);
     record.queue.all.insert(record);
-    const { requestId } = record;
-    if (requestId !== undefined) record.queue.requests.set(requestId, record);
     this.#log(record);
     this.wait(record, record.createdAt);
   }
@@ -270,7 +268,7 @@ export class JobStore {
     record.place = "GONE";
     queue.jobs.delete(record.number);
     const { requestId } = record;
-    if (requestId !== undefined) queue.requests.delete(requestId);
+    if (requestId !== undefined) queue.requestIds.jobGone(requestId, record.number, this.clock.monotonic());
     if (record.status === "DONE") queue.done--;
     queue.all.discard();
   }

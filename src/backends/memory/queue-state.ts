@@ -5,6 +5,7 @@ import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
+import { RequestIds } from "./request-ids.js";
 import { SortedIndex } from "./sorted-index.js";
 
 /** Empty ready lines are dropped when there are this many lines, and again each time their number has doubled. */
@@ -67,8 +68,7 @@ export class QueueState {
   readonly running = new Set<QueuedJob>();
   done = 0;
   completed = 0;
-  /** Kept jobs by request id. */
-  readonly requests = new Map<string, QueuedJob>();
+  readonly requestIds = new RequestIds();
   /** Every job, by number. */
   readonly jobs = new Map<string, QueuedJob>();
   /** Every job, in the order of the numbers. */

@@ -1,9 +1,10 @@
-import { jobNotFound, jobStateConflict, serverDraining } from "../../model/errors.js";
+import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
 import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
 import { type Backoff, JOB_STATUSES, type Job } from "../../model/job.js";
 import type { JobFilter } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
+import { contentDigest } from "../../model/request-id.js";
 import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
@@ -25,7 +26,10 @@ export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
   backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
 };
 
-/** The created job; with `deduplicated`, the job that the same request id had created before. */
+/**
+ * The created job; with `deduplicated`, the job that the same request id had created before: as it is now, or as it was created
+ * if it is gone already.
+ */
 export interface CreatedJob {
   readonly job: Job;
   readonly deduplicated: boolean;
@@ -34,7 +38,7 @@ export interface CreatedJob {
 /** Creates, reads, lists, cancels and deletes jobs. */
 export interface JobOperations {
   /**
-   * Creates one job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
+   * Creates one job. FIELD_INVALID, REQUEST_ID_REUSED, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
    * fields found earlier, for instance while decoding the request: they are reported together.
    */
   create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
@@ -86,6 +90,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       delayMs: wholeMs(request.delayMs),
       runAfter: wholeMs(request.runAfter),
       requestId: request.requestId || undefined,
+      digest: request.requestId ? digestOf(request) : undefined,
     };
   }
 
@@ -97,7 +102,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       let created = 0;
       let at = from;
       for (; at < jobs.length && jobs[at]?.type === type && jobs[at]?.queue === queue; at++) {
-        if (results[at]?.existing === undefined) created++;
+        if (results[at]?.deduplicated === false) created++;
       }
       if (created > 0) observer.enqueued(queue, type, created);
       from = at;
@@ -115,12 +120,15 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       refuseIfClosed();
       const spec = toNewJob(request);
       const specs = [spec];
-      const results = await backend.enqueue(specs);
+      const results = await backend.enqueue(specs).catch((error) => {
+        throw error instanceof TaskQueueError && error.reason === "REQUEST_ID_REUSED" ? requestIdReused() : error;
+      });
       count(specs, results);
       const [result] = results;
       if (result === undefined) throw new Error("the backend did not answer for the job");
-      if (result.existing !== undefined) return { job: result.existing, deduplicated: true };
-      return { job: newlyCreated(spec, result.createdAt, result.runAfter), deduplicated: false };
+      const { deduplicated } = result;
+      // Of a job that is gone already, the answer of its create is told again.
+      return { job: result.existing ?? newlyCreated(spec, result), deduplicated };
     },
 
     async createBatch(requests, violations = new Violations()) {
@@ -139,7 +147,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       const jobs = requests.map(toNewJob);
       const results = await backend.enqueue(jobs);
       count(jobs, results);
-      return results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined }));
+      return results.map(({ id, deduplicated }) => ({ id, deduplicated }));
     },
 
     async get(id) {
@@ -198,6 +206,13 @@ function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
   };
 }
 
+/** As the request says it, without what this server adds: another one may have other defaults. */
+function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
+  const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff } = request;
+  const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, backoff?.baseDelayMs, backoff?.maxDelayMs];
+  return contentDigest({ type, payload, metadata, numbers });
+}
+
 /** Times are stored in whole ms; fractions are rounded up. */
 function wholeMs(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.ceil(ms);
@@ -207,9 +222,9 @@ function wholeMs(ms: number | undefined): number | undefined {
  * Returns a job as it is right after its creation, which saves reading it back. The fields are listed one by one
  * because spreads here cost six times as much as the whole create.
  */
-function newlyCreated(spec: NewJob, createdAt: number, runAfter: number): Job {
+function newlyCreated(spec: NewJob, { id, createdAt, runAfter }: EnqueueResult): Job {
   return {
-    id: spec.id,
+    id,
     queue: spec.queue,
     type: spec.type,
     payload: spec.payload,

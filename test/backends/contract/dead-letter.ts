@@ -284,14 +284,13 @@ export function describeDeadLetter(open: Open): void {
       expect(changes[0]).toMatchObject({ status: "DEAD", revision: before.revision + 1, error: before.error });
     });
 
-    test("a removed dead job is not listed, not replayed, and its request id is free", async () => {
+    test("a removed dead job is not listed, not and not replayed", async () => {
       const { backend } = await open();
-      const id = await addDead(backend, { requestId: "r" });
+      const id = await addDead(backend);
       await backend.remove([id], ["DEAD"]);
       expect((await backend.listDead({ queue: "default", limit: 9, order: "NEWEST" })).jobs).toEqual([]);
       expect((await backend.list({ queue: "default", statuses: [], limit: 9 })).jobs).toEqual([]);
       expect(await backend.replay([id])).toEqual([{ outcome: "NOT_FOUND" }]);
-      expect(await addOne(backend, { requestId: "r" })).not.toBe(id);
     });
   });
 }

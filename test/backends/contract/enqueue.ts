@@ -37,6 +37,7 @@ export function describeEnqueue(open: Open): void {
       expectAbout(result.createdAt, before, opened);
       expect(result).toEqual({
         id: spec.id,
+        deduplicated: false,
         createdAt: result.createdAt,
         runAfter: result.createdAt,
       });

@@ -18,6 +18,8 @@ export interface JobPlan {
   /** When it is ready, ms from now. A time in the past is passed on as such. */
   readonly inMs: number;
   readonly requestId: string | undefined;
+  /** Of its content, as far as request ids are concerned. */
+  readonly digest: string;
 }
 
 /**
@@ -92,6 +94,9 @@ const seconds = (min: number, max: number) => fc.integer({ min, max }).map((coun
 const few = <T>(item: fc.Arbitrary<T>, maxLength = 3) => fc.array(item, { minLength: 1, maxLength, size: "max" });
 const rarely = <T>(item: fc.Arbitrary<T>, freq = 3) => fc.option(item, { nil: undefined, freq });
 
+/** Now and then as long as request ids are remembered. */
+const passed = fc.oneof({ weight: 40, arbitrary: seconds(1, 6) }, { weight: 1, arbitrary: fc.constant(600 * SECOND) });
+
 const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
   queue: fc.oneof({ weight: 40, arbitrary: queue }, { weight: 1, arbitrary: fc.constant("nowhere") }),
   type: fc.constantFrom(...TYPES),
@@ -100,8 +105,9 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
   inMs: fc.constantFrom(0, 0, 0, 0, -5 * SECOND, -SECOND, SECOND, 3 * SECOND, 8 * SECOND),
   requestId: fc.oneof(
     { weight: 3, arbitrary: fc.constant(undefined) },
-    { weight: 1, arbitrary: fc.constantFrom("r1", "r2") },
+    { weight: 1, arbitrary: fc.constantFrom("r1", "r2", "auto:1") },
   ),
+  digest: fc.constantFrom("x", "x", "x", "x", "x", "x", "y"),
 });
 
 const leaseChoice = fc.record({
@@ -188,7 +194,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       ordering: fc.constantFrom<QueueOrdering>("PRIORITY", "RUN_AFTER"),
     }),
   },
-  { weight: 20, arbitrary: fc.record({ kind: fc.constant("pass"), ms: seconds(1, 6) }) },
+  { weight: 20, arbitrary: fc.record({ kind: fc.constant("pass"), ms: passed }) },
 ) as fc.Arbitrary<Command>;
 
 /** Any run of up to 60 commands. */

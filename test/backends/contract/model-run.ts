@@ -68,7 +68,7 @@ export class ModelRun {
     const results = await this.#opened.backend.enqueue(jobs);
     const expected = this.#model.enqueue(jobs);
     same(
-      results.map(({ id, existing }) => ({ id, deduplicated: existing !== undefined })),
+      results.map(({ id, deduplicated }) => ({ id, deduplicated })),
       expected,
     );
     for (const { deduplicated } of expected) this.#reached.add(deduplicated ? "deduplicated" : "created");

@@ -17,7 +17,7 @@ const MUST_REACH = [
   ...["lost PENDING", "lost DEAD", "lost CANCELED"],
   ...["replay APPLIED", "replay CONFLICT", "replay NOT_FOUND"],
   ...["remove APPLIED", "remove CONFLICT", "remove NOT_FOUND"],
-  ...["QUEUE_FULL", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
+  ...["QUEUE_FULL", "REQUEST_ID_REUSED", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
 ];
 
 /** Compares random sequences of operations with the naive model step by step. A failure prints its seed. */

@@ -16,6 +16,7 @@ import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import type { Job, JobStatus } from "../../../src/model/job.js";
 import type { QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
+import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { naiveOrder } from "./naive-order.js";
 import { changeOf } from "./support.js";
 
@@ -26,6 +27,7 @@ export const LOST = "(the words of the backend)";
 export interface ModelJob {
   readonly job: { -readonly [K in keyof Job]: Job[K] };
   readonly requestId: string | undefined;
+  readonly digest: string | undefined;
   /** Every change so far. */
   readonly history: Change[];
   token: string | undefined;
@@ -75,6 +77,12 @@ export class NaiveModel {
           (this.#requested(name, requestId) === undefined &&
             mine.findIndex((other) => other.requestId === requestId) === at),
       );
+      const isReused = mine.some(({ requestId, digest }) => {
+        if (requestId === undefined) return false;
+        const known = this.#requested(name, requestId) ?? mine.find((other) => other.requestId === requestId);
+        return known?.digest !== digest;
+      });
+      if (isReused) reasons.add("REQUEST_ID_REUSED");
       const depth = this.inQueue(name, "PENDING").length + fresh.length;
       if (settings.maxDepth > 0 && fresh.length > 0 && depth > settings.maxDepth) reasons.add("QUEUE_FULL");
     }
@@ -83,7 +91,7 @@ export class NaiveModel {
   }
 
   enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
-    return jobs.map(({ delayMs, requestId, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
+    return jobs.map(({ delayMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
       const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
       if (known !== undefined) {
         return { id: known.job.id, deduplicated: true };
@@ -95,7 +103,7 @@ export class NaiveModel {
         ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
       };
       const lease = { token: undefined, settledToken: undefined, settledBy: undefined, leaseUntil: 0 };
-      this.all.push({ job, requestId, history: [changeOf(job)], ...lease, gone: false });
+      this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, gone: false });
       return { id: job.id, deduplicated: false };
     });
   }
@@ -255,7 +263,10 @@ export class NaiveModel {
   }
 
   #requested(queue: string, requestId: string): ModelJob | undefined {
-    return this.all.find((each) => !each.gone && each.job.queue === queue && each.requestId === requestId);
+    return this.all.find(({ job, gone, requestId: own }) => {
+      const isFresh = this.now < job.createdAt + REQUEST_ID_TTL_MS;
+      return own === requestId && job.queue === queue && (isFresh || (!gone && !isAutomatic(requestId)));
+    });
   }
 
   #settle(kind: string, { jobId, token }: LeaseRef, apply: (found: ModelJob) => void): Settlement {

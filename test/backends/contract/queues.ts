@@ -238,7 +238,6 @@ export function describeQueues(open: Open): void {
       expect(await backend.complete([done(leased)])).toMatchObject([{ outcome: "APPLIED" }]);
       await passTime(opened, 60_000);
       expect(await leasedIds(backend)).toEqual([]);
-      expect(await addOne(backend, { requestId: "ready" })).not.toBe(ids.ready);
     });
 
     test("a queue works on after it", async () => {

@@ -121,9 +121,9 @@ describe("createBatch", () => {
     const { job } = await engine.jobs.create({ type: "work", requestId: "known" });
     const results = await engine.jobs.createBatch([
       { type: "a" },
-      { type: "b", requestId: "known" },
+      { type: "work", requestId: "known" },
       { type: "c", requestId: "twice" },
-      { type: "d", requestId: "twice" },
+      { type: "c", requestId: "twice" },
     ]);
     expect(results.map(({ deduplicated }) => deduplicated)).toEqual([false, true, false, true]);
     expect(results[1]?.id).toBe(job.id);

@@ -1,6 +1,8 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { created, finished, jsonOf, payload, present, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 
@@ -135,10 +137,48 @@ describe("CreateJob", () => {
 });
 
 describe("the request_id", () => {
-  test("answers the job it created before, whatever the second request says", async () => {
-    const first = await jobs.createJob({ type: "x", requestId: "once" });
-    const second = await jobs.createJob({ type: "y", requestId: "once", priority: 3 });
+  test("answers the job it created before, in whatever order its members are written", async () => {
+    const request = { type: "x", requestId: "once", delay: durationFromMs(3_600_000) };
+    const [one, other] = [
+      { a: 1, b: { c: [1, 2], d: 3 } },
+      { b: { d: 3, c: [1, 2] }, a: 1 },
+    ];
+    const first = await jobs.createJob({ ...request, payloadKind: payload(one), metadata: { k: "1", l: "2" } });
+    const second = await jobs.createJob({ ...request, payloadKind: payload(other), metadata: { l: "2", k: "1" } });
     expect(second).toMatchObject({ deduplicated: true, job: present(first.job) });
+  });
+
+  test("is refused with another content", async () => {
+    const queue = await newQueue(server, "reused");
+    const request = { queue, type: "x", requestId: "of-one", payloadKind: payload([1, 2]) };
+    const id = await created(server, request);
+    const others: MessageInitShape<typeof CreateJobRequestSchema>[] = [
+      { type: "y" },
+      { payloadKind: payload([2, 1]) },
+      { priority: 1 },
+      { maxRetries: 5 },
+      { metadata: { a: "b" } },
+      { schedule: { case: "delay", value: durationFromMs(1000) } },
+      { timeout: durationFromMs(1000) },
+    ];
+    for (const other of others) {
+      expect(await refusal(jobs.createJob({ ...request, ...other })), JSON.stringify(Object.keys(other))).toMatchObject(
+        {
+          code: "INVALID_ARGUMENT",
+          reason: "REQUEST_ID_REUSED",
+          fields: ["request_id"],
+        },
+      );
+    }
+    const requests = [
+      { queue, type: "new" },
+      { ...request, type: "y" },
+    ];
+    expect(await refusal(jobs.batchCreateJobs({ requests }))).toMatchObject({
+      reason: "REQUEST_ID_REUSED",
+      fields: ["requests[1].request_id"],
+    });
+    expect(await idsIn(queue)).toEqual([id]);
   });
 
   test("answers a job that has run since, as it is now", async () => {
@@ -157,11 +197,15 @@ describe("the request_id", () => {
     expect(second.job?.id).not.toBe(first.job?.id);
   });
 
-  test("is forgotten with its job", async () => {
-    const id = await created(server, { type: "x", requestId: "gone" });
+  test("answers the job as it was created when that is not kept any more", async () => {
+    const { job } = await jobs.createJob({ type: "x", requestId: "gone" });
+    const { id } = present(job);
     await jobs.cancelJob({ id });
     await jobs.deleteJob({ id });
-    expect(await jobs.createJob({ type: "x", requestId: "gone" })).toMatchObject({ deduplicated: false });
+    expect(await jobs.createJob({ type: "x", requestId: "gone" })).toMatchObject({
+      deduplicated: true,
+      job: present(job),
+    });
   });
 
   test("creates one job when many ask at the same time", async () => {

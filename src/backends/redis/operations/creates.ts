@@ -69,12 +69,12 @@ export class Creates {
       throw answer === "N" ? queueNotFound(queue) : queueFull(queue, Number(answer.slice(1)));
     }
     const results = jobs.map((job): EnqueueResult => {
-      return { id: job.id, createdAt: now, runAfter: job.runAfter ?? now + (job.delayMs ?? 0) };
+      return { id: job.id, deduplicated: false, createdAt: now, runAfter: job.runAfter ?? now + (job.delayMs ?? 0) };
     });
     for (let at = 0; at < answer.length; at += 6) {
       const existing: Job = readJob(queue, answer.slice(at + 1, at + 6) as Buffer[]);
       const { id, createdAt, runAfter } = existing;
-      results[Number(answer[at])] = { id, existing, createdAt, runAfter };
+      results[Number(answer[at])] = { id, deduplicated: true, existing, createdAt, runAfter };
     }
     return results;
   }

@@ -1,0 +1,73 @@
+import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../model/request-id.js";
+import type { JobTimes } from "./job-record.js";
+import { OrderedQueue } from "./ordered-queue.js";
+
+/** Puts what is remembered with its job behind what is remembered for a time, ms. */
+const WITH_JOB_MS = 1e15;
+
+/** What is remembered of a create. */
+export interface RememberedCreate {
+  /** The number of the job that it created. */
+  readonly number: string;
+  /** Tells the content of the request; see `contentDigest`. */
+  readonly digest: string;
+  readonly times: JobTimes;
+}
+
+interface Entry extends RememberedCreate {
+  readonly requestId: string;
+  /** When it was created, ms on the monotonic clock. */
+  readonly since: number;
+  /** When it is forgotten, ms on the monotonic clock; `WITH_JOB_MS` later while it is remembered with its job. */
+  readonly end: number;
+}
+
+/**
+ * The request ids that a queue remembers: with their jobs, and for `REQUEST_ID_TTL_MS` at the least; automatic ones for just that
+ * time. No more than `MAX_REQUEST_IDS`. Times are ms on the monotonic clock.
+ */
+export class RequestIds {
+  readonly #byId = new Map<string, Entry>();
+  readonly #byEnd = new OrderedQueue<Entry>(
+    (a, b) => a.end - b.end,
+    (entry) => this.#byId.get(entry.requestId) === entry,
+  );
+
+  /** What was created with a request id; undefined when it is not remembered. */
+  find(requestId: string, now: number): RememberedCreate | undefined {
+    this.forget(now);
+    return this.#byId.get(requestId);
+  }
+
+  add(requestId: string, create: RememberedCreate, now: number): void {
+    const { number, digest, times } = create;
+    const kept = isAutomatic(requestId) ? 0 : WITH_JOB_MS;
+    this.#put({ requestId, number, digest, times, since: now, end: now + REQUEST_ID_TTL_MS + kept });
+    if (this.#byId.size > MAX_REQUEST_IDS) this.#drop();
+  }
+
+  /** The job that was created with this request id is gone. */
+  jobGone(requestId: string, number: string, now: number): void {
+    const entry = this.#byId.get(requestId);
+    if (entry?.number !== number || isAutomatic(requestId)) return;
+    this.#byId.delete(requestId);
+    this.#byEnd.discard();
+    const end = entry.since + REQUEST_ID_TTL_MS;
+    if (end > now) this.#put({ ...entry, end });
+  }
+
+  /** Forgets what has had its time. */
+  forget(now: number): void {
+    while ((this.#byEnd.peek()?.end ?? Number.POSITIVE_INFINITY) <= now) this.#drop();
+  }
+
+  #put(entry: Entry): void {
+    this.#byId.set(entry.requestId, entry);
+    this.#byEnd.push(entry);
+  }
+
+  #drop(): void {
+    const first = this.#byEnd.pop();
+    if (first !== undefined) this.#byId.delete(first.requestId);
+  }
+}
