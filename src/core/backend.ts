@@ -50,7 +50,7 @@ export interface Backend {
   cancel(id: string): Promise<Job>;
   /** Reads jobs, in the order of `ids`; undefined where there is none. */
   get(ids: readonly string[]): Promise<readonly (Job | undefined)[]>;
-  /** Reads a page of a queue's jobs, by descending id; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
+  /** Reads a page of a queue's jobs, the newest first: by descending createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
   /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   listDead(query: ListDeadQuery): Promise<ListPage>;
@@ -270,7 +270,10 @@ export interface ListPage {
 
 /** A job's place in a listing, in any queue. */
 export interface JobKey {
-  /** The number in the id; of the dead `<time of death>-<number>`, the time in ms since 1970. Listings are ordered by these numbers. */
+  /**
+   * `<createdAt>-<number in the id>`; among the dead the time of death stands first. Listings are ordered by these numbers, the
+   * times in ms since 1970.
+   */
   readonly key: string;
   /** About how many bytes the job has, by `jobBytes` or nearly so. */
   readonly bytes: number;

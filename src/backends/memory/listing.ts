@@ -1,13 +1,12 @@
 import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
 import { pageTokenInvalid } from "../../model/errors.js";
-import { compareNumbers, isNumber } from "../../model/ids.js";
-import { type Job, jobBytes } from "../../model/job.js";
+import { type Job, type JobStatus, jobBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
-import type { QueuedJob, QueueState } from "./queue-state.js";
+import { compareCreation, type QueuedJob, type QueueState } from "./queue-state.js";
 
-/** One page of a queue by descending id. */
+/** One page of a queue the newest first. */
 export function list(store: JobStore, query: ListQuery): ListPage {
   return jobsOf(findJobs(store, query));
 }
@@ -29,28 +28,33 @@ export function listDeadKeys(store: JobStore, query: ListDeadQuery): KeyPage {
 
 function findJobs(store: JobStore, query: ListQuery): Found {
   const queue = store.queue(query.queue);
-  const { after } = query;
-  if (after !== undefined && !isNumber(after)) throw pageTokenInvalid();
+  const after = query.after === undefined ? undefined : parseKey(query.after);
   const matches = (record: QueuedJob) =>
     (query.statuses.length === 0 || query.statuses.includes(record.status)) &&
     (query.type === undefined || record.type === query.type);
-  return page(candidates(queue, query), query, matches, (record) => record.number);
+  return page(
+    candidates(queue, query.statuses, after),
+    query,
+    matches,
+    (record) => `${record.createdAt}-${record.number}`,
+  );
 }
 
 /** The jobs to examine: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
-function candidates(queue: QueueState, { statuses, after }: ListQuery): Iterable<QueuedJob> {
-  const isBefore = (record: QueuedJob) => after === undefined || compareNumbers(record.number, after) < 0;
+function candidates(queue: QueueState, statuses: readonly JobStatus[], after: Key | undefined): Iterable<QueuedJob> {
+  const last = after && { createdAt: after.at, number: after.number };
+  const isBefore = (record: QueuedJob) => last === undefined || compareCreation(record, last) < 0;
   const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
   if (!isFew || queue.running.size + queue.dead > LIMITS.scan) {
     return queue.all.descending(after === undefined ? undefined : isBefore);
   }
-  return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareNumbers(b.number, a.number));
+  return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareCreation(b, a));
 }
 
 function findDead(store: JobStore, query: ListDeadQuery): Found {
   const entries = store
     .queue(query.queue)
-    .deadJobs(query.order, query.after === undefined ? undefined : parseDeadToken(query.after));
+    .deadJobs(query.order, query.after === undefined ? undefined : parseKey(query.after));
   return page(
     entries,
     query,
@@ -60,8 +64,14 @@ function findDead(store: JobStore, query: ListDeadQuery): Found {
   );
 }
 
-function parseDeadToken(token: string): { at: number; number: string } {
-  const match = /^(\d{1,16})-(\d{1,20})$/.exec(token);
+interface Key {
+  readonly at: number;
+  readonly number: string;
+}
+
+/** Takes the key of a job apart; PAGE_TOKEN_INVALID for what is none. */
+function parseKey(key: string): Key {
+  const match = /^(\d{1,16})-(\d{1,20})$/.exec(key);
   if (match === null) throw pageTokenInvalid();
   return { at: Number(match[1]), number: match[2] as string };
 }

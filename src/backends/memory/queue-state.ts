@@ -50,12 +50,22 @@ class ReadyLine {
   }
 }
 
+/** When a job was created, and its number. */
+export interface CreationKey {
+  readonly createdAt: number;
+  readonly number: string;
+}
+
 /** One death of a job, at `at`, ms since 1970. Not part of the job: after a replay a job may die again. */
 export interface DeadEntry {
   readonly record: QueuedJob;
   readonly at: number;
   live: boolean;
 }
+
+/** Compares by creation. */
+export const compareCreation = (a: CreationKey, b: CreationKey): number =>
+  a.createdAt - b.createdAt || compareNumbers(a.number, b.number);
 
 const compareDead = (a: DeadEntry, b: DeadEntry): number =>
   a.at - b.at || compareNumbers(a.record.number, b.record.number);
@@ -71,11 +81,8 @@ export class QueueState {
   readonly requestIds = new RequestIds();
   /** Every job, by number. */
   readonly jobs = new Map<string, QueuedJob>();
-  /** Every job, in the order of the numbers. */
-  readonly all = new SortedIndex<QueuedJob>(
-    (a, b) => compareNumbers(a.number, b.number),
-    (record) => !record.isGone,
-  );
+  /** Every job, in the order of creation: by time, then number. */
+  readonly all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
   /** DONE and CANCELED jobs in the order they finished. */
   readonly finished = new OrderedQueue<QueuedJob>(
     (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),

@@ -170,7 +170,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return listPages(backend, request, {
         jobs: (bounds) => backend.list({ ...chosen, ...bounds }),
         keys: (bounds) => backend.listKeys({ ...chosen, ...bounds }),
-        keyOf: ({ id, status }) => (statuses.length === 0 || statuses.includes(status) ? numberOf(id) : undefined),
+        keyOf: ({ id, status, createdAt }) =>
+          statuses.length === 0 || statuses.includes(status) ? `${createdAt}-${numberOf(id)}` : undefined,
       });
     },
 

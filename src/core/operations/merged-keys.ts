@@ -22,7 +22,7 @@ export interface Place {
   readonly id: string;
   /** The number in its id. */
   readonly number: string;
-  /** Time of death; 0 in listings by id. */
+  /** When it was created, or died; ms since 1970. */
   readonly at: number;
   readonly bytes: number;
 }
@@ -131,7 +131,7 @@ function toPlace(queue: string, key: string, bytes: number): Place {
 
 /** Takes a key apart; PAGE_TOKEN_INVALID for what is none. */
 function toPoint(key: string): Point & { readonly key: string } {
-  const match = /^(?:(\d{1,16})-)?(\d{1,20})$/.exec(key);
+  const match = /^(\d{1,16})-(\d{1,20})$/.exec(key);
   if (match === null) throw pageTokenInvalid();
-  return { key, at: Number(match[1] ?? 0), number: match[2] as string };
+  return { key, at: Number(match[1]), number: match[2] as string };
 }

@@ -66,8 +66,9 @@ export async function compareListings({ backend }: OpenedBackend, model: NaiveMo
   for (const queue of model.queues.keys()) {
     const all = model.inQueue(queue, "PENDING", "RUNNING", "DONE", "DEAD", "CANCELED").map(({ job }) => job);
     const byId = all.toSorted((a, b) => (BigInt(numberOf(a.id)) < BigInt(numberOf(b.id)) ? 1 : -1));
+    const newest = byId.toSorted((a, b) => b.createdAt - a.createdAt);
     for (const statuses of [[], ["PENDING"], ["DEAD", "RUNNING"], ["DONE", "CANCELED"]] as const) {
-      const expected = byId.filter(({ status }) => statuses.length === 0 || statuses.some((each) => each === status));
+      const expected = newest.filter(({ status }) => statuses.length === 0 || statuses.some((each) => each === status));
       same(await pages((after) => backend.list({ queue, statuses, limit: 3, after })), idsOf(expected));
       const mails = expected.filter(({ type }) => type === "mail");
       same(await pages((after) => backend.list({ queue, statuses, type: "mail", limit: 2, after })), idsOf(mails));

@@ -11,6 +11,7 @@ import type {
   NewJob,
 } from "../../../src/core/backend.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
+import { numberOf } from "../../../src/model/ids.js";
 import type { Job, Payload } from "../../../src/model/job.js";
 import { DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings, type QueueStats } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
@@ -160,6 +161,11 @@ export async function changesOf(backend: Backend, id: string, from: string): Pro
 export function changeOf(job: Job): Change {
   const { id, payload, maxRetries, backoff, timeoutMs, metadata, attemptErrors, result, createdAt, ...shown } = job;
   return { ...shown, jobId: id, deleted: false };
+}
+
+/** The key of a job in listings. */
+export function keyOf({ createdAt, id }: Job): string {
+  return `${createdAt}-${numberOf(id)}`;
 }
 
 /** Returns the ids of all pages of a listing. */

@@ -164,7 +164,7 @@ describe("listPages", () => {
         expect(listed).toEqual(
           sorted(
             stable.filter((job) => isType(job) && isStatus(job)),
-            (a, b) => compareNumbers(numberOf(b.id), numberOf(a.id)),
+            (a, b) => b.createdAt - a.createdAt || compareNumbers(numberOf(b.id), numberOf(a.id)),
           ),
         );
         const { type: kind } = filter;
