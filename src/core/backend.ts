@@ -228,9 +228,12 @@ export interface ExtendResult {
   readonly expiresInMs: number;
 }
 
-/** The result for one job of a batch. NOT_FOUND: no such job. CONFLICT: its status does not allow the operation. */
+/**
+ * The result for one job of a batch. NOT_FOUND: no such job. CONFLICT: its status does not allow the operation. `job`: a replayed
+ * job as it is then; undefined if it is gone already.
+ */
 export type RowOutcome =
-  | { readonly outcome: "APPLIED"; readonly job: Job }
+  | { readonly outcome: "APPLIED"; readonly job?: Job | undefined }
   | { readonly outcome: "CONFLICT"; readonly status: JobStatus }
   | { readonly outcome: "NOT_FOUND" };
 

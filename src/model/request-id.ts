@@ -6,6 +6,9 @@ export const REQUEST_ID_TTL_MS = 600_000;
 /** Most request ids that a queue remembers; beyond that, those go first whose jobs are gone, then the oldest. */
 export const MAX_REQUEST_IDS = 250_000;
 
+/** Puts what is remembered with its job behind all that is remembered for a time, ms. */
+export const WITH_JOB_MS = 1e15;
+
 /** How request ids begin that a client makes by itself, one for each call, so that it can repeat the call. */
 export const AUTOMATIC_PREFIX = "auto:";
 

@@ -52,9 +52,8 @@ export function remove(store: JobStore, ids: readonly string[], statuses: readon
     const record = store.job(id);
     if (record === undefined) return { outcome: "NOT_FOUND" };
     if (!statuses.includes(record.status)) return { outcome: "CONFLICT", status: record.status };
-    const job = toJob(record);
     store.delete(record, now);
-    return { outcome: "APPLIED", job };
+    return { outcome: "APPLIED" };
   });
 }
 

@@ -1,9 +1,6 @@
-import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../model/request-id.js";
+import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../model/request-id.js";
 import type { JobTimes } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
-
-/** Puts what is remembered with its job behind what is remembered for a time, ms. */
-const WITH_JOB_MS = 1e15;
 
 /** What is remembered of a create. */
 export interface RememberedCreate {

@@ -99,7 +99,7 @@ export function createRedisBackend(
   const dueTimes = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
   const scripts = createScripts(luaClock, features);
-  const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused });
+  const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused, self });
   const creates = new Creates(calls);
   const leases = new Leases({
     calls,

@@ -110,7 +110,9 @@ export function createDlqOperations(backend: Backend): DlqOperations {
     async replay(id) {
       checkId(id);
       const [row] = await backend.replay([id]);
-      return applied(id, row);
+      const job = applied(id, row);
+      if (job === undefined) throw jobNotFound(id);
+      return job;
     },
 
     replayMatching: (filter, options = {}, violations = new Violations()) =>
@@ -132,7 +134,7 @@ function deadKey({ id, status, finishedAt }: Job): string | undefined {
   return status === "DEAD" ? `${finishedAt}-${numberOf(id)}` : undefined;
 }
 
-function applied(id: string, row: RowOutcome | undefined): Job {
+function applied(id: string, row: RowOutcome | undefined): Job | undefined {
   if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
   if (row?.outcome !== "APPLIED") throw jobNotFound(id);
   return row.job;

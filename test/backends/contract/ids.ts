@@ -47,7 +47,7 @@ export function describeIds(open: Open): void {
       const waiting = await addOne(backend, { queue: "b" });
       const rows = await backend.replay([dead[2] ?? "", "1@nowhere", waiting, dead[0] ?? "", dead[1] ?? ""]);
       expect(rows.map(({ outcome }) => outcome)).toEqual(["APPLIED", "NOT_FOUND", "CONFLICT", "APPLIED", "APPLIED"]);
-      expect(rows.map((row) => (row.outcome === "APPLIED" ? row.job.id : ""))).toEqual([
+      expect(rows.map((row) => (row.outcome === "APPLIED" ? row.job?.id : ""))).toEqual([
         dead[2],
         "",
         "",

@@ -218,6 +218,7 @@ export class ModelRun {
       const expected = apply(id);
       this.#reached.add(`${kind} ${expected.outcome}`);
       if (row?.outcome !== "APPLIED" || expected.outcome !== "APPLIED") same(row, expected);
+      else if (expected.job === undefined || row.job === undefined) same(row.job, expected.job);
       else if (found !== undefined) compareJob(this.#opened, row.job, { ...found, job: { ...expected.job } });
     }
   }

@@ -195,9 +195,8 @@ export class NaiveModel {
     const found = this.find(id);
     if (found === undefined) return { outcome: "NOT_FOUND" };
     if (!statuses.includes(found.job.status)) return { outcome: "CONFLICT", status: found.job.status };
-    const job = { ...found.job };
     this.#delete(found);
-    return { outcome: "APPLIED", job };
+    return { outcome: "APPLIED" };
   }
 
   /** Returns how many jobs it deleted. */

@@ -189,7 +189,7 @@ describe("several servers on one Redis", () => {
       () => two.remove([jobId], ["DEAD"]),
     ];
     // Redis knows every script from now on.
-    await Promise.allSettled(askedOf("2").map((ask) => ask()));
+    await counted(() => Promise.allSettled(askedOf("2").map((ask) => ask())));
     for (const jobId of [id, "1", "1@a", "1@nowhere"]) {
       for (const ask of askedOf(jobId)) expect(await counted(ask), `${ask} of ${jobId}`).toEqual(["evalsha"]);
     }

@@ -19,6 +19,19 @@ export function statusDigits(statuses: readonly JobStatus[]): string {
   return statuses.map((status) => STATUSES.indexOf(status)).join("");
 }
 
+/** Reads what a request id created. */
+export function readCreated(text: string): { readonly createdAt: number; readonly runAfter: number } {
+  return {
+    createdAt: numberIn(text, 0, CREATED.created_at),
+    runAfter: numberIn(text, 0, CREATED.run_after),
+  };
+}
+
+/** The place of a job among others, by creation. */
+export function placeKey(createdAt: number, id: string): string {
+  return createdAt.toString(16).padStart(PLACE.created_at.to - PLACE.created_at.from, "0") + idKey(id);
+}
+
 /** A number as text that sorts like it. */
 export function idKey(id: string): string {
   return String.fromCharCode(ID_LETTER + id.length) + id;
@@ -29,6 +42,8 @@ const { none: NO_PAYLOAD, text: TEXT, bytes: BYTES } = CODES.payload_kind;
 const SPEC = placesOf(RECORDS.spec.fields);
 const STATE = placesOf(RECORDS.state.fields);
 const CREATION = placesOf(RECORDS.creation.fields);
+const PLACE = placesOf(RECORDS.place.fields);
+const CREATED = placesOf(RECORDS.created.fields);
 
 /** Number of characters of the fields of these records. */
 const SPEC_WIDTH = widthOf(RECORDS.spec.fields);

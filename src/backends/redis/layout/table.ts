@@ -29,7 +29,12 @@ export const QUEUE_KEYS = {
     lifetime: "from the job's first error",
   },
   results: { type: "hash", meaning: "id to result", holds: "result", lifetime: "from the job's result, if it has one" },
-  index: { type: "zset", meaning: "every job by id, for listings", holds: "member", lifetime: "while there are jobs" },
+  index: {
+    type: "zset",
+    meaning: "every job by creation, for listings",
+    holds: "standing",
+    lifetime: "while there are jobs",
+  },
   ready: {
     type: "zset",
     each: "type",
@@ -52,14 +57,34 @@ export const QUEUE_KEYS = {
     holds: "finished",
     lifetime: "while any are kept",
   },
-  jobs_of_requests: { type: "hash", meaning: "request id to id", lifetime: "until the job is deleted" },
-  requests_of_jobs: { type: "hash", meaning: "id to request id", lifetime: "until the job is deleted" },
+  requests: {
+    type: "hash",
+    meaning: "request id to what was created with it",
+    holds: "created",
+    lifetime: "as long as the job, and 10 minutes",
+  },
+  request_ends: {
+    type: "zset",
+    meaning: "request ids by when they are forgotten; 1e15 ms later while that is with the job",
+    lifetime: "while there are any",
+  },
+  requests_of_jobs: {
+    type: "hash",
+    meaning: "id to request id, but for automatic ones",
+    lifetime: "until the job is deleted",
+  },
   lease_calls: {
     type: "string",
     each: "call",
     meaning: "leases that a repeatable lease call got",
     holds: "lease_call",
     lifetime: "expires with their first length",
+  },
+  answers: {
+    type: "string",
+    each: "memo",
+    meaning: "answer of the last call of a server with this memo: its number, a blank, and MessagePack",
+    lifetime: "expires after 10 minutes",
   },
   log: {
     type: "stream",
@@ -179,6 +204,19 @@ export const RECORDS = {
     ],
     rest: "the id",
   },
+  standing: {
+    meaning: "a job by creation, with its type",
+    fields: [field("created_at", 11, "as in place", "hex"), field("id_length", 1, "as in place", "letter")],
+    rest: "the id, `:`, the type",
+  },
+  created: {
+    meaning: "what a request id created",
+    fields: [
+      field("created_at", TIME, "when the job was created"),
+      field("run_after", LONG_TIME, "when it was to be ready"),
+    ],
+    rest: "the id, a blank, the digest of the content",
+  },
   member: {
     meaning: "a job with its type",
     fields: [field("id_length", 1, "as in place", "letter")],
@@ -192,7 +230,7 @@ export const RECORDS = {
   finished: {
     meaning: "a finished job",
     fields: [field("outcome", 1, "`D` DONE, `C` CANCELED", "letter"), field("finished_at", TIME, "when it ended")],
-    rest: "the id, `:`, the type",
+    rest: "standing",
   },
   change: {
     meaning: "a line of a message: a job changed, or was deleted",

@@ -1,14 +1,16 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
-import { queueFull, queueNotFound } from "../../../model/errors.js";
-import { numberOf } from "../../../model/ids.js";
-import type { Job } from "../../../model/job.js";
-import { readJob, writeSpec } from "../layout/codec.js";
+import { queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
+import { jobIdOf, numberOf } from "../../../model/ids.js";
+import { readCreated, readJob, writeSpec } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
+
+/** Values of each job that was created before: its position, `created`, and five of the job. */
+const OLD_PARTS = 7;
 
 /** `create`: if the jobs fit max_depth; `force`: whatever the depth; `check`: only check whether they fit. */
 type Mode = "create" | "force" | "check";
@@ -20,7 +22,7 @@ interface Group {
 
 interface GroupAnswer {
   readonly now: number;
-  /** `N`: no such queue; `F` and max_depth: the queue is full; or a list of the jobs that existed already. */
+  /** What ENQUEUE answers of the group. */
   readonly answer: string | readonly Reply[];
 }
 
@@ -49,7 +51,7 @@ export class Creates {
     });
     // A script touches one queue only, so all queues are checked before jobs are created in each. Another server may
     // fill a queue in between: it then holds a little more than max_depth for a while.
-    await Promise.all([...byQueue].map(([queue, group]) => this.#create(queue, group.jobs, "check")));
+    await Promise.all([...byQueue].map(([queue, { jobs, places }]) => this.#create(queue, jobs, "check", places)));
     const results: EnqueueResult[] = new Array(jobs.length);
     await Promise.all(
       [...byQueue].map(async ([queue, group]) => {
@@ -62,19 +64,28 @@ export class Creates {
     return results;
   }
 
-  async #create(queue: string, jobs: readonly NewJob[], mode: Mode): Promise<EnqueueResult[]> {
+  /** `places`: where the jobs stand in the batch, if not just so. */
+  async #create(
+    queue: string,
+    jobs: readonly NewJob[],
+    mode: Mode,
+    places?: readonly number[],
+  ): Promise<EnqueueResult[]> {
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
     const { now, answer } = await this.#queues.add(queue, send, { mode, jobs }, jobs.length);
     if (typeof answer === "string") {
-      throw answer === "N" ? queueNotFound(queue) : queueFull(queue, Number(answer.slice(1)));
+      if (answer === "N") throw queueNotFound(queue);
+      const number = Number(answer.slice(1));
+      throw answer.startsWith("R") ? requestIdReused(places?.[number] ?? number) : queueFull(queue, number);
     }
     const results = jobs.map((job): EnqueueResult => {
       return { id: job.id, deduplicated: false, createdAt: now, runAfter: job.runAfter ?? now + (job.delayMs ?? 0) };
     });
-    for (let at = 0; at < answer.length; at += 6) {
-      const existing: Job = readJob(queue, answer.slice(at + 1, at + 6) as Buffer[]);
-      const { id, createdAt, runAfter } = existing;
-      results[Number(answer[at])] = { id, deduplicated: true, existing, createdAt, runAfter };
+    for (let at = 0; at < answer.length; at += OLD_PARTS) {
+      const [place, created, ...parts] = answer.slice(at, at + OLD_PARTS) as Buffer[];
+      const existing = parts[1]?.length === 0 ? undefined : readJob(queue, parts);
+      const id = jobIdOf(queue, text(parts[0]));
+      results[Number(place)] = { id, deduplicated: true, existing, ...readCreated(text(created)) };
     }
     return results;
   }
@@ -82,14 +93,13 @@ export class Creates {
   async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
     for (const { mode, jobs } of groups) {
-      args.push(MODES[mode], jobs.length);
+      const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
+      args.push(MODES[mode] + (hasRequests ? "r" : ""), jobs.length);
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
       }
     }
-    // When the call is repeated, some of the jobs may exist already: the script recognises them by their ids.
-    const all = (isRepeat: boolean) => [groups.length, isRepeat ? 1 : 0, ...args];
-    const { now, rest } = await this.#calls.call("enqueue", queue, all);
+    const { now, rest } = await this.#calls.call("enqueue", queue, [groups.length, ...args]);
     return rest.map((reply) => ({
       now,
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
@@ -99,9 +109,9 @@ export class Creates {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
-/** `<number>|<when>|<request id>` as ENQUEUE reads it; the number alone for a job that is ready now, without one. */
-function headOf({ id, delayMs, runAfter, requestId = "" }: NewJob): string {
+/** What ENQUEUE reads first of a job. */
+function headOf({ id, delayMs, runAfter, requestId = "", digest = "" }: NewJob): string {
   const number = numberOf(id);
-  if (runAfter !== undefined) return `${number}|=${runAfter}|${requestId}`;
-  return !delayMs && requestId === "" ? number : `${number}|+${delayMs ?? 0}|${requestId}`;
+  if (runAfter !== undefined) return `${number}|=${runAfter}|${digest}|${requestId}`;
+  return !delayMs && requestId === "" ? number : `${number}|+${delayMs ?? 0}|${digest}|${requestId}`;
 }

@@ -1,9 +1,9 @@
 import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery, RowOutcome } from "../../../core/backend.js";
 import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
-import { isNumber, numberOf, queueOf } from "../../../model/ids.js";
+import { numberOf, queueOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
-import { idKey, readJob, statusDigits, statusOf } from "../layout/codec.js";
+import { idKey, placeKey, readJob, statusDigits, statusOf } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
 
@@ -12,6 +12,9 @@ const BATCH = 250;
 
 /** Most jobs that one script call examines for a listing. */
 const LIST_PART = 500;
+
+/** The key of a job in a listing; see `JobKey`. */
+const JOB_KEY = /^\d{1,16}-\d{1,20}$/;
 
 /** Number of values that describe a job in an answer: id, spec, state, errors, result. */
 const JOB_PARTS = 5;
@@ -100,10 +103,10 @@ export class Jobs {
 
   async #list<T>(query: ListQuery, form: Form<T>): Promise<Found<T>> {
     const { queue, statuses, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER } = query;
-    if (after !== undefined && !isNumber(after)) throw pageTokenInvalid();
+    if (after !== undefined && !JOB_KEY.test(after)) throw pageTokenInvalid();
     return this.#page(query, form, (last, part, taken, bytes) => {
-      const from = last ?? after;
-      const start = from === undefined ? "" : idKey(from);
+      const [at = "", number = ""] = (last ?? after ?? "").split("-");
+      const start = number === "" ? "" : placeKey(Number(at), number);
       const args = [start, part, limit, maxBytes - bytes, statusDigits(statuses), type, taken, form.flag];
       return this.#calls.call("list", queue, args);
     });
@@ -111,7 +114,7 @@ export class Jobs {
 
   async #listDead<T>(query: ListDeadQuery, form: Form<T>): Promise<Found<T>> {
     const { queue, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER, order } = query;
-    if (after !== undefined && !/^\d{1,16}-\d{1,20}$/.test(after)) throw pageTokenInvalid();
+    if (after !== undefined && !JOB_KEY.test(after)) throw pageTokenInvalid();
     return this.#page(query, form, (last, part, taken, bytes) => {
       const [at = "", id = ""] = (last ?? after ?? "").split("-");
       const start = id === "" ? "" : idKey(id);
@@ -148,6 +151,8 @@ export class Jobs {
 
   async #rows(name: "replay" | "remove", ids: readonly string[], args: readonly Arg[]): Promise<RowOutcome[]> {
     const found = new Map<string, RowOutcome[]>();
+    // Replayed jobs are answered too.
+    const parts = name === "replay" ? JOB_PARTS : 0;
     await this.#ask(name, ids, args, (queue, asked, rest) => {
       let at = 0;
       for (const id of asked) {
@@ -155,9 +160,9 @@ export class Jobs {
         const isApplied = code instanceof Buffer && text(code) === "A";
         if (code instanceof Buffer && !isApplied) continue;
         const row: RowOutcome = isApplied
-          ? { outcome: "APPLIED", job: read(queue, rest.slice(at, at + JOB_PARTS)) }
+          ? { outcome: "APPLIED", job: readKept(queue, rest.slice(at, at + parts)) }
           : { outcome: "CONFLICT", status: statusOf(Number(code)) };
-        if (isApplied) at += JOB_PARTS;
+        if (isApplied) at += parts;
         found.set(id, [...(found.get(id) ?? []), row]);
       }
     });
@@ -193,6 +198,12 @@ function byQueue(ids: readonly string[]): Map<string, string[]> {
     else list.push(id);
   }
   return queues;
+}
+
+/** The job; undefined when it is gone, or was not answered. */
+function readKept(queue: string, parts: readonly Reply[]): Job | undefined {
+  const spec = parts[1];
+  return spec instanceof Buffer && spec.length > 0 ? read(queue, parts) : undefined;
 }
 
 function read(queue: string, parts: readonly Reply[]): Job {

@@ -1,5 +1,5 @@
 import type { BackendOptions } from "../../../core/backend.js";
-import type { Arg, Args, CallOptions, Connection, Reply } from "../link/connection.js";
+import type { Arg, CallOptions, Connection, Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
 import { CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
@@ -18,6 +18,7 @@ import {
 import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
+import { MemoSlots } from "./memo-slots.js";
 import type { ReadyQueues } from "./ready-queues.js";
 import type { RefusedQueues } from "./refused-queues.js";
 
@@ -47,6 +48,15 @@ const BODIES = {
 
 /** Writing scripts that do not mark the queue as ready: they add no job and free no place under max_concurrency. */
 const TAKING: ReadonlySet<string> = new Set(["lease", "extend"]);
+
+/**
+ * Scripts whose answer Redis remembers until this server has it: after a lost answer, a repeat gets the same one. The others
+ * change nothing when they are repeated.
+ */
+const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
+  ...(["enqueue", "complete", "fail", "release", "cancel", "replay", "remove"] as const),
+  ...(["purge", "create", "beginDelete"] as const),
+]);
 
 /** The scripts that run on one queue. */
 export type ScriptName = keyof typeof BODIES;
@@ -79,6 +89,8 @@ export interface QueueCallsDeps {
   readonly settings: ScriptSettings;
   readonly scripts: Readonly<Record<ScriptName, Script>>;
   readonly refused: RefusedQueues;
+  /** Random name of this server, unique among all servers. */
+  readonly self: string;
 }
 
 /** Runs the scripts of queues, with the arguments all of them take, and notes what every answer tells. */
@@ -92,8 +104,11 @@ export class QueueCalls {
   readonly #dueTimes: DueTimes;
   /** By queue: the position its log has reached at least, from the answers to our own calls. */
   readonly #positions = new Map<string, number>();
+  readonly #memos = new MemoSlots();
+  readonly #self: string;
 
-  constructor({ connection, keys, ready, dueTimes, settings, scripts, refused }: QueueCallsDeps) {
+  constructor({ connection, keys, ready, dueTimes, settings, scripts, refused, self }: QueueCallsDeps) {
+    this.#self = self;
     this.#connection = connection;
     this.#keys = keys;
     this.#ready = ready;
@@ -105,17 +120,20 @@ export class QueueCalls {
   }
 
   /** Runs a script. UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
-  async call(name: ScriptName, queue: string, args: Args, options?: CallOptions): Promise<Answer> {
+  async call(name: ScriptName, queue: string, args: readonly Arg[], options?: CallOptions): Promise<Answer> {
+    const memo = REMEMBERED.has(name) ? this.#memos.take(queue) : undefined;
     const all = (isRepeat: boolean) => [
-      queue,
+      memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isRepeat ? 1 : 0}`,
       ...this.#common,
-      ...(typeof args === "function" ? args(isRepeat) : args),
+      ...args,
     ];
     let reply: Reply;
     try {
       reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
     } catch (error) {
       this.#refused.rethrow(queue, error);
+    } finally {
+      if (memo !== undefined) this.#memos.release(queue, memo);
     }
     this.#refused.forget(queue);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];

@@ -1,42 +1,75 @@
-import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
+import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
+import { code, compose, idLetter, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
- * ARGV[7] number of groups, [8] 1 when the call is repeated after a lost answer. Then for each group: `c` create, `f`
- * create whatever the depth, or `d` only check; number of jobs; and for each job two arguments. The first is the id
- * alone, for a job that is ready now and has no request id, else `<id>|<when>|<request id>`, where <when> is `+ms` from
- * now or `=ms` since 1970. The second is the spec from its priority on.
+ * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
+ * check, with an `r` behind it when some job has a request id; number of jobs; and for each job two arguments. The first is the id alone, for a job that is ready now and has no
+ * request id, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970. The second is
+ * the spec from its priority on.
  *
- * Returns for each group: `N` (no such queue), `F` and max_depth (full), or a list of the jobs that existed already,
- * each as its position in the group and the job (`answerJob`).
+ * Returns for each group: `N` (no such queue), `F` and max_depth (full), `R` and the position of a job whose request id was
+ * used for another content, or a list of what was created before: of each the position in the group, `created`, and the job
+ * (`answerJob`; with an empty spec when it is gone).
  */
 export const ENQUEUE = lua`
+-- What was created before is read last, as some may have been created by this very call.
+local function withJobs(reply)
+  for group, old in ipairs(reply) do
+    if type(old) == 'table' then
+      local jobs = {}
+      for _, entry in ipairs(old) do
+        jobs[#jobs + 1] = entry[1]
+        jobs[#jobs + 1] = entry[2]
+        answerJob(jobs, entry[3])
+      end
+      reply[group] = jobs
+    end
+  end
+  return reply
+end
+if again then return repeated(withJobs(again)) end
 local reply = {}
 local maxDepth = tonumber(${meta("max_depth")} or 0)
 local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
-local added, indexed, scheduled, lines, requests, owners, known = {}, {}, {}, {}, {}, {}, {}
+local added, indexed, scheduled, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}
 local nowLong = ${write("spec", "run_after", "now")}
 local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
 local nowPlace = ${write("place", "created_at", "now")}
 local letters, begins, entry = {}, {}, 0
 
-local function ownerOf(request)
-  if known[request] == nil then known[request] = call('HGET', ${key("jobs_of_requests")}, request) end
-  return known[request]
+-- What a request id created: its record, id, and digest; false when it is not known.
+local function createdWith(request)
+  local found = known[request]
+  if found == nil then
+    local made = call('HGET', ${key("requests")}, request)
+    found = false
+    if made then
+      local blank = find(made, ' ', ${rest("created")}, true)
+      local id = sub(made, ${rest("created")}, blank - 1)
+      -- When its time is over it is known as long as its job only.
+      local isKnown = ${number("created", "created_at", "made")} + ${REQUEST_ID_TTL_MS} > now
+        or (not isAutomatic(request) and call('HEXISTS', ${key("specs")}, id) == 1)
+      if isKnown then found = {record = made, id = id, digest = sub(made, blank + 1)} end
+    end
+    known[request] = found
+  end
+  return found
 end
 
--- Id, when and request id from an argument; the last two are nil when it has only the id.
+-- Id, when, digest and request id from an argument; only the id when it has no more.
 local function partsOf(text)
   local bar = find(text, '|', 1, true)
   if not bar then return text end
   local second = find(text, '|', bar + 1, true)
-  local request = sub(text, second + 1)
-  return sub(text, 1, bar - 1), sub(text, bar + 1, second - 1), request ~= '' and request or nil
+  local third = find(text, '|', second + 1, true)
+  local request = sub(text, third + 1)
+  return sub(text, 1, bar - 1), sub(text, bar + 1, second - 1), sub(text, second + 1, third - 1), request ~= '' and request or nil
 end
 
 local function lineOf(type)
@@ -67,7 +100,7 @@ local function beginOf(spec)
   return last
 end
 
-local function create(id, when, request, spec)
+local function create(id, when, digest, request, spec)
   local begin = beginOf(spec)
   local line = begin.line
   local letter = letters[#id]
@@ -85,66 +118,74 @@ local function create(id, when, request, spec)
     score = readyScore(tonumber(begin.priority), runAfter)
   end
   added[entry + 1], added[entry + 2] = id, times .. spec
-  indexed[entry + 1], indexed[entry + 2] = '0', ${compose("member", { id_length: "letter" })} .. id .. line.suffix
+  local standing = ${compose("place", { created_at: "nowPlace", id_length: "letter" })} .. id
+  indexed[entry + 1], indexed[entry + 2] = '0', standing .. line.suffix
   entry = entry + 2
   if runAfter > now then
     scheduled[#scheduled + 1] = format('%d', runAfter)
-    scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })}
-      .. ${compose("place", { created_at: "nowPlace", id_length: "letter" })} .. id .. line.suffix
+    scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })} .. standing .. line.suffix
     due(runAfter)
   else
     local ready, at = line.ready, line.size
-    ready[at + 1], ready[at + 2] = score, ${compose("place", { created_at: "nowPlace", id_length: "letter" })} .. id
+    ready[at + 1], ready[at + 2] = score, standing
     line.size = at + 2
   end
   records[size + 1], records[size + 2], records[size + 3] = record, id, line.json
   size = size + 3
   count = count + 1
   if request then
+    local made = nowText .. ${write("created", "run_after", "runAfter")} .. id .. ' ' .. digest
+    local isAuto = isAutomatic(request)
     requests[#requests + 1] = request
-    requests[#requests + 1] = id
-    owners[#owners + 1] = id
-    owners[#owners + 1] = request
-    known[request] = id
+    requests[#requests + 1] = made
+    ends[#ends + 1] = format('%d', now + ${REQUEST_ID_TTL_MS} + (isAuto and 0 or ${WITH_JOB_MS}))
+    ends[#ends + 1] = request
+    if not isAuto then
+      owners[#owners + 1] = id
+      owners[#owners + 1] = request
+    end
+    known[request] = {record = made, id = id, digest = digest}
   end
   depth = depth + 1
 end
 
-local isRepeat = ARGV[8] == '1'
-
-local function isThere(id)
-  return isRepeat and call('HEXISTS', ${key("specs")}, id) == 1
-end
-
-local at = 9
+local at = 8
 for group = 1, tonumber(ARGV[7]) do
-  local mode, jobs = ARGV[at], tonumber(ARGV[at + 1])
+  local mode, hasRequests, jobs = sub(ARGV[at], 1, 1), #ARGV[at] > 1, tonumber(ARGV[at + 1])
   local first, last = at + 2, at + 2 + (jobs - 1) * 2
   at = last + 2
   if not exists then
     reply[group] = 'N'
   else
-    local fresh, seen = 0, {}
-    if maxDepth > 0 then
+    local fresh, seen, reused = 0, {}, nil
+    if mode ~= 'f' and (maxDepth > 0 or hasRequests) then
       for job = first, last, 2 do
-        local id, _, request = partsOf(ARGV[job])
-        local isNew = not request or (not ownerOf(request) and not seen[request])
-        if isThere(id) then isNew = false end
-        if request then seen[request] = true end
-        if isNew then fresh = fresh + 1 end
+        local _, _, digest, request = partsOf(ARGV[job])
+        local made = request and (createdWith(request) or seen[request])
+        if not made then
+          fresh = fresh + 1
+        elseif made.digest ~= digest then
+          reused = reused or (job - first) / 2
+        end
+        if request and not made then seen[request] = {digest = digest} end
       end
     end
-    if fresh > 0 and depth + fresh > maxDepth and mode ~= 'f' then
+    if reused then
+      reply[group] = 'R' .. reused
+    elseif maxDepth > 0 and fresh > 0 and depth + fresh > maxDepth then
       reply[group] = 'F' .. maxDepth
     else
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
         for job = first, last, 2 do
-          local id, when, request = partsOf(ARGV[job])
-          local owner = request and ownerOf(request)
-          if owner and owner ~= id then old[#old + 1] = {(job - first) / 2, owner}
-          elseif not owner and not isThere(id) then create(id, when, request, ARGV[job + 1]) end
+          local id, when, digest, request = partsOf(ARGV[job])
+          local made = request and createdWith(request)
+          if made then
+            old[#old + 1] = {(job - first) / 2, made.record, made.id}
+          else
+            create(id, when, digest, request, ARGV[job + 1])
+          end
         end
       end
     end
@@ -161,19 +202,11 @@ for type, line in pairs(lines) do
     isReady = true
   end
 end
-callMany('HSET', ${key("jobs_of_requests")}, requests)
-callMany('HSET', ${key("requests_of_jobs")}, owners)
-
--- Jobs that existed already are read last, as some may have been created by this very call.
-for group, old in ipairs(reply) do
-  if type(old) == 'table' then
-    local jobs = {}
-    for _, entry in ipairs(old) do
-      jobs[#jobs + 1] = entry[1]
-      answerJob(jobs, entry[2])
-    end
-    reply[group] = jobs
-  end
+if #requests > 0 then
+  callMany('HSET', ${key("requests")}, requests)
+  callMany('ZADD', ${key("request_ends")}, ends)
+  callMany('HSET', ${key("requests_of_jobs")}, owners)
+  forgetRequests(#requests)
 end
-return finish(reply)
+return finish(withJobs(remember(reply)))
 `;

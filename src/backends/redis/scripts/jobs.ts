@@ -16,6 +16,7 @@ return answer(reply)
  * job, or the status that does not allow it, as a number.
  */
 export const CANCEL = lua`
+if again then return repeated(again) end
 local id = ARGV[7]
 local s = exists and stateOf(id)
 if not s then return finish({'N'}) end
@@ -35,14 +36,24 @@ end
 local reply = {'A'}
 answerJob(reply, id)
 trim(64)
-return finish(reply)
+return finish(remember(reply))
 `;
 
 /**
  * DEAD to PENDING, ready now. ARGV[7..] ids.
- * Returns for each: `N` (no such job), `A` and the job, or the status that does not allow it, as a number.
+ * Returns for each: `N` (no such job), `A` and the job (with an empty spec when it is gone again), or the status that does
+ * not allow it, as a number.
  */
 export const REPLAY = lua`
+local function withJobs(outcomes)
+  local reply = {}
+  for at, outcome in ipairs(outcomes) do
+    reply[#reply + 1] = outcome
+    if outcome == 'A' then answerJob(reply, ARGV[at + 6]) end
+  end
+  return reply
+end
+if again then return repeated(withJobs(again)) end
 local reply = {}
 for at = 7, #ARGV do
   local id = ARGV[at]
@@ -54,17 +65,17 @@ for at = 7, #ARGV do
     s.retry_count, s.lost_leases, s.run_after, s.finished_at = 0, 0, now, 0
     requeue(id, s)
     reply[#reply + 1] = 'A'
-    answerJob(reply, id)
   end
 end
-return finish(reply)
+return finish(withJobs(remember(reply)))
 `;
 
 /**
- * Deletes jobs that are in one of these statuses (never RUNNING). ARGV[7] the statuses as digits, [8..] ids. Returns
- * what REPLAY does, each job as it was before.
+ * Deletes jobs that are in one of these statuses (never RUNNING). ARGV[7] the statuses as digits, [8..] ids. Returns for
+ * each: `N` (no such job), `A`, or the status that does not allow it, as a number.
  */
 export const REMOVE = lua`
+if again then return repeated(again) end
 local reply = {}
 local ids, members, gone = {}, {}, {}
 for at = 8, #ARGV do
@@ -74,7 +85,6 @@ for at = 8, #ARGV do
   elseif not find(ARGV[7], s.status, 1, true) then reply[#reply + 1] = s.status
   else
     reply[#reply + 1] = 'A'
-    answerJob(reply, id)
     if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id)
     elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
     else
@@ -83,10 +93,10 @@ for at = 8, #ARGV do
     end
     deleted(id, s)
     ids[#ids + 1] = id
-    members[#members + 1] = idKey(id) .. ':' .. s.tail.type
+    members[#members + 1] = standing(s.created_at, id, s.tail.type)
     gone[id] = true
   end
 end
 drop(ids, members)
-return finish(reply)
+return finish(remember(reply))
 `;

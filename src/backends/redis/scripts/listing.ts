@@ -18,14 +18,14 @@ end
 `;
 
 /**
- * One part of a listing by descending id.
+ * One part of a listing by creation, the newest first.
  *
- * ARGV[7] idKey of the job before the first (empty: none, from the largest id on), [8] most jobs to examine, [9] most
+ * ARGV[7] place of the job before the first (empty: none, from the newest on), [8] most jobs to examine, [9] most
  * jobs on the page, [10] most bytes, [11] statuses as digits (empty: all), [12] type (empty: all), [13] jobs that the
  * page has already, [14] `K` for keys, empty for jobs.
  * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
- * ends), how many jobs were examined, the id of the last one, the bytes of the jobs, and the jobs (`answerJob`), or for
- * each its id and bytes.
+ * ends), how many jobs were examined, the key of the last one, the bytes of the jobs, and the jobs (`answerJob`), or for
+ * each its key (`<created_at>-<id>`) and bytes.
  */
 export const LIST = lua`
 if not exists then return answer({'X'}) end
@@ -42,9 +42,9 @@ if statuses ~= '' and not find(statuses, '[^${CODES.status.DEAD}]') then few = $
 if few and call('ZCARD', few) <= 1000 then
   members = {}
   for _, member in ipairs(call('ZRANGE', few, 0, -1)) do
-    if few == ${key("leases")} then
-      member = idKey(member) .. ':' .. stateOf(member).tail.type
-    end
+    local id = few == ${key("leases")} and member or sub(member, ${rest("member")}, find(member, ':', 1, true) - 1)
+    local s = stateOf(id)
+    member = standing(s.created_at, id, s.tail.type)
     if ARGV[7] == '' or member < ARGV[7] then members[#members + 1] = member end
   end
   table.sort(members, function(a, b) return a > b end)
@@ -55,7 +55,8 @@ end
 local taken, count = 0, before
 for _, member in ipairs(members) do
   local colon = find(member, ':', 1, true)
-  local id = sub(member, ${rest("member")}, colon - 1)
+  local id = sub(member, ${rest("standing")}, colon - 1)
+  local key = format('%d-', createdAtOfPlace(member)) .. id
   if count == max then
     reply[1] = 1
     return answer(reply)
@@ -74,10 +75,10 @@ for _, member in ipairs(members) do
       end
       taken = taken + size
       count = count + 1
-      give(reply, id, id, size)
+      give(reply, id, key, size)
     end
   end
-  reply[2], reply[3], reply[4] = reply[2] + 1, id, taken
+  reply[2], reply[3], reply[4] = reply[2] + 1, key, taken
 end
 if #members == part then reply[1] = 0 end
 return answer(reply)

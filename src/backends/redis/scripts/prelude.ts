@@ -14,6 +14,15 @@ import {
 import { lua } from "./lua.js";
 import { STATES } from "./states.js";
 
+/** How long the answer of a call is remembered for its repeat, ms. */
+const ANSWER_TTL_MS = 600_000;
+
+/**
+ * Most bytes of an answer that is remembered. Answers to many jobs are far smaller: jobs are read again for a repeat. What is
+ * larger is a job whose cancel is answered, and a repeat changes nothing.
+ */
+const MAX_ANSWER_BYTES = 65_536;
+
 /** Start of the error with which a script refuses a queue that needs a feature; its name follows. */
 export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
 
@@ -21,7 +30,9 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * The first part of every script that runs on a queue.
  *
  * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
- * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; the script's own arguments begin at ARGV[7].
+ * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; the script's own arguments begin at ARGV[7]. A call
+ * whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of the call, and 1 when it
+ * is repeated after a lost answer (0: it is not).
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
  * something new is due (-1: nothing); and a list of its own, which the comment of the script describes.
  *
@@ -30,6 +41,10 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  */
 export const PRELUDE = lua`
 local base, queue, channel = ${QUEUE_BASE}, ARGV[1], ARGV[2]
+local memo, callNumber, isRepeat
+if string.find(queue, ' ', 1, true) then
+  queue, memo, callNumber, isRepeat = string.match(queue, '^(%S+) (%S+) (%S+) (%S+)$')
+end
 local kept, ttl, maxCompleted, maxLost = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
 ${STATUS_LOCALS}
@@ -87,6 +102,32 @@ local function finish(reply)
   return {now, position, dueIn, reply}
 end
 
+-- The answer of the try before, when this call is a repeat and that one was run.
+local again
+if isRepeat == '1' then
+  local kept = call('GET', ${key("answers")} .. memo)
+  if kept and find(kept, callNumber .. ' ', 1, true) == 1 then
+    local before = cmsgpack.unpack(sub(kept, #callNumber + 2))
+    now, again = before[1], before[2]
+  end
+end
+
+-- Remembers the answer until the next call with this memo: the server then has this one. None that is large.
+local function remember(reply)
+  if memo then
+    local text = cmsgpack.pack({now, reply})
+    if #text <= ${MAX_ANSWER_BYTES} then
+      call('SET', ${key("answers")} .. memo, callNumber .. ' ' .. text, 'PX', ${ANSWER_TTL_MS})
+    end
+  end
+  return reply
+end
+
+-- Ends a repeat with the answer of the try before.
+local function repeated(reply)
+  return {now, tonumber(call('HGET', ${key("log_position")}, 'changes') or 0), -1, reply}
+end
+
 -- Ends a script that only reads.
 local function answer(reply)
   return {now, 0, -1, reply}
@@ -104,6 +145,11 @@ end
 
 local function idOfPlace(text)
   return sub(text, ${rest("place")})
+end
+
+-- A job by creation, with its type.
+local function standing(createdAt, id, type)
+  return place(createdAt, id) .. ':' .. type
 end
 
 local function createdAtOfPlace(text)

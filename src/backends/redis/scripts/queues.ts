@@ -130,7 +130,7 @@ local ids, members = {}, {}
 local function delete(id, s)
   deleted(id, s)
   ids[#ids + 1] = id
-  members[#members + 1] = idKey(id) .. ':' .. s.tail.type
+  members[#members + 1] = standing(s.created_at, id, s.tail.type)
 end
 
 -- Jobs that never changed have no state: their place in line tells all that the log needs.
@@ -175,11 +175,12 @@ end
 
 /** Deletes PENDING jobs. ARGV[7] most jobs. Returns how many, or `N` (no such queue). */
 export const PURGE = lua`
+if again then return repeated(again) end
 ${DELETE_WAITING}
 if not exists then return finish({'N'}) end
 local count = purge(tonumber(ARGV[7]))
 drop(ids, members)
-return finish({count})
+return finish(remember({count}))
 `;
 
 /**
@@ -187,12 +188,13 @@ return finish({count})
  * Returns when the queue was created, `N` (no such queue), or `B` (it has PENDING, RUNNING or DEAD jobs).
  */
 export const BEGIN_DELETE = lua`
+if again then return repeated(again) end
 if not ${meta("ordering")} then return finish({'N'}) end
 if exists then
   if ARGV[7] ~= '1' and call('HLEN', ${key("specs")}) > archive.done + archive.canceled then return finish({'B'}) end
   call('HSET', KEYS[1], ${metaName("deleting")}, 1)
 end
-return finish({call('HGET', KEYS[1], ${metaName("created_at")})})
+return finish(remember({call('HGET', KEYS[1], ${metaName("created_at")})}))
 `;
 
 /**
@@ -206,7 +208,7 @@ local max = tonumber(ARGV[7])
 isWorkers = true
 if purge(max) == 0 then
   for _, member in ipairs(call('ZRANGE', ${key("index")}, 0, max - 1)) do
-    local id = sub(member, ${rest("member")}, find(member, ':', 1, true) - 1)
+    local id = sub(member, ${rest("standing")}, find(member, ':', 1, true) - 1)
     delete(id, stateOf(id))
   end
   for _, key in ipairs(${keyNames("leases", "dead", "finished")}) do call('UNLINK', base .. key) end
@@ -250,6 +252,7 @@ for _, id in ipairs(lost) do
 end
 isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
+forgetRequests(max)
 
 -- Scheduled jobs are swept for to the ms; ends of leases and of retention only after a grain, several at once.
 dueAt = nil

@@ -11,6 +11,7 @@ import { lua } from "./lua.js";
  * else what `settled` there returns.
  */
 export const COMPLETE = lua`
+if again then return repeated(again) end
 local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(${key("states")}, ids) or {}
@@ -49,6 +50,8 @@ local function endOf(raw, token)
     token = token,
     state = head .. ${code("settled_by", "complete")} .. '|' .. token .. '\n' .. tail,
     first = ${code("kind", "changed")} .. head, last = type.last, member = type.member,
+    finished = ${compose("finished", { outcome: code("outcome", "DONE"), finished_at: "nowText" })}
+      .. ${write("standing", "created_at", number("head", "created_at", "raw"))},
     outcome = format('A %d %d ', DONE, now - ${number("head", "started_at", "raw")}) .. type.json,
   }
   ends[raw] = known
@@ -64,7 +67,7 @@ for at, id in ipairs(ids) do
     ended[id] = known.state
     done = done + 1
     changed[done * 2 - 1], changed[done * 2] = id, known.state
-    finished[done] = ${compose("finished", { outcome: code("outcome", "DONE"), finished_at: "nowText" })} .. id .. known.member
+    finished[done] = known.finished .. idKey(id) .. known.member
     record(known.first, id, known.last)
     if result ~= '' then
       results[#results + 1] = id
@@ -88,7 +91,7 @@ if #changed > 0 then
   due(now + ttl)
   trim(math.max(64, #leases * 2))
 end
-return finish({table.concat(outcomes, '\n')})
+return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
 /**
@@ -99,6 +102,7 @@ return finish({table.concat(outcomes, '\n')})
  * Returns what COMPLETE does.
  */
 export const FAIL = lua`
+if again then return repeated(again) end
 local outcomes = {}
 for at = 7, #ARGV, 6 do
   local id, token, whole, retry = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 5]
@@ -135,7 +139,7 @@ for at = 7, #ARGV, 6 do
   end
 end
 trim(64)
-return finish({table.concat(outcomes, '\n')})
+return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
 /**
@@ -144,6 +148,7 @@ return finish({table.concat(outcomes, '\n')})
  * ARGV[7..] for each job: id, token. Returns what COMPLETE does.
  */
 export const RELEASE = lua`
+if again then return repeated(again) end
 local outcomes = {}
 for at = 7, #ARGV, 2 do
   local id, token = ARGV[at], ARGV[at + 1]
@@ -157,7 +162,7 @@ for at = 7, #ARGV, 2 do
   end
 end
 trim(64)
-return finish({table.concat(outcomes, '\n')})
+return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
 /**

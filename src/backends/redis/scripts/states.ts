@@ -1,4 +1,5 @@
 import { LIMITS } from "../../../model/limits.js";
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../../model/request-id.js";
 import {
   code,
   compose,
@@ -112,8 +113,39 @@ local function drop(ids, members)
     end
   end
   if #requests == 0 then return end
-  callMany('HDEL', ${key("jobs_of_requests")}, requests)
   callMany('HDEL', ${key("requests_of_jobs")}, ids)
+  -- From now on they are remembered for the rest of their time only.
+  local ends = {}
+  for at, made in ipairs(readMany(${key("requests")}, requests)) do
+    if made then
+      ends[#ends + 1] = format('%d', ${number("created", "created_at", "made")} + ${REQUEST_ID_TTL_MS})
+      ends[#ends + 1] = requests[at]
+    end
+  end
+  callMany('ZADD', ${key("request_ends")}, ends)
+end
+
+-- Whether a client made it by itself for its own repeats.
+local function isAutomatic(request)
+  return find(request, '${AUTOMATIC_PREFIX}', 1, true) == 1
+end
+
+-- Forgets up to max of the request ids that have had their time, and those that are too many.
+local function forgetRequests(max)
+  local old = call('ZRANGEBYSCORE', ${key("request_ends")}, '-inf', now, 'LIMIT', 0, max)
+  callMany('ZREM', ${key("request_ends")}, old)
+  local over = call('ZCARD', ${key("request_ends")}) - ${MAX_REQUEST_IDS}
+  if over > 0 then
+    local popped = call('ZPOPMIN', ${key("request_ends")}, over)
+    for at = 1, #popped, 2 do old[#old + 1] = popped[at] end
+  end
+  if #old == 0 then return end
+  local jobs = {}
+  for at, made in ipairs(readMany(${key("requests")}, old)) do
+    if made then jobs[#jobs + 1] = sub(made, ${rest("created")}, find(made, ' ', ${rest("created")}, true) - 1) end
+  end
+  callMany('HDEL', ${key("requests")}, old)
+  callMany('HDEL', ${key("requests_of_jobs")}, jobs)
 end
 
 -- Counts of the DONE and CANCELED jobs that are kept, and of entries of their list whose jobs were deleted.
@@ -138,14 +170,14 @@ local function trim(max)
   if not head or (over <= 0 and ${number("finished", "finished_at", "head")} + ttl > now) then return 0 end
   local ids, members, done, canceled, gone, seen = {}, {}, 0, 0, 0, 0
   for _, entry in ipairs(call('LRANGE', ${key("finished")}, 0, max - 1)) do
-    local colon = find(entry, ':', ${rest("finished")}, true)
-    local id = sub(entry, ${rest("finished")}, colon - 1)
+    local member = sub(entry, ${rest("finished")})
+    local id = sub(member, ${rest("standing")}, find(member, ':', 1, true) - 1)
     if archive.gone > gone and call('HEXISTS', ${key("specs")}, id) == 0 then
       gone = gone + 1
     elseif over > 0 or ${number("finished", "finished_at", "entry")} + ttl <= now then
       over = over - 1
       ids[#ids + 1] = id
-      members[#members + 1] = idKey(id) .. sub(entry, colon)
+      members[#members + 1] = member
       if ${text("finished", "outcome", "entry")} == ${code("outcome", "CANCELED")} then canceled = canceled + 1 else done = done + 1 end
     else
       break
@@ -165,7 +197,7 @@ local function endCanceled(id, s)
   step(id, s, CANCELED)
   save(id, s)
   call('RPUSH', ${key("finished")},
-    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: "nowText" })} .. id .. ':' .. s.tail.type)
+    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: "nowText" })} .. standing(s.created_at, id, s.tail.type))
   countFinished(0, 1, 0)
   due(now + ttl)
 end
