@@ -25,7 +25,9 @@ import { Notifier } from "./log/notifier.js";
 import { Creates } from "./operations/creates.js";
 import { Jobs } from "./operations/jobs.js";
 import { Leases } from "./operations/leases.js";
+import { Polls } from "./operations/polls.js";
 import { QueueAdmin } from "./operations/queue-admin.js";
+import { Settles } from "./operations/settles.js";
 import { Sweeps } from "./operations/sweeps.js";
 import { DueTimes } from "./queues/due-times.js";
 import { checkFeatures } from "./queues/feature-check.js";
@@ -105,9 +107,11 @@ export function createRedisBackend(
     calls,
     ready,
     refused,
-    queues: () => registry.names,
+    polls: new Polls(connection, keys, luaClock),
+    clock,
     nonce: self,
   });
+  const settles = new Settles(calls);
   const jobs = new Jobs(calls);
   const admin = new QueueAdmin(calls, registry, (queue, needed) => checkFeatures(connection, keys, queue, needed));
   const notifier = new Notifier({
@@ -237,10 +241,10 @@ export function createRedisBackend(
     },
     enqueue,
     lease: (request) => leases.lease(request),
-    complete: (items) => leases.complete(items),
-    fail: (items) => leases.fail(items),
-    release: (items) => leases.release(items),
-    extend: (items) => leases.extend(items),
+    complete: (items) => settles.complete(items),
+    fail: (items) => settles.fail(items),
+    release: (items) => settles.release(items),
+    extend: (items) => settles.extend(items),
     cancel: (id) => jobs.cancel(id),
     get: (wanted) => jobs.get(wanted),
     list: (query) => jobs.list(query),

@@ -50,7 +50,7 @@ export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
       const prefix = `test-${process.pid}-${count++}`;
       const clock = new FakeClock();
       // A script touches only one slot, so each queue has a clock of its own; all show the same time.
-      const queues = new Set(["default"]);
+      const queues = new Set(["default", "*"]);
       const setTime = () =>
         Promise.all([...queues].map((queue) => set(`${prefix}:{${queue}}:time`, String(clock.now()))));
       await setTime();

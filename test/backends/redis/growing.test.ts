@@ -43,7 +43,7 @@ describe("what a later version has added survives", () => {
     const later = { text: "ü", number: 12_345_678_901_234, yes: true, list: [1, { a: null }] };
     const id = "119173640645246976";
     await run("create", "", ...writeSettings(DEFAULT_QUEUE_SETTINGS));
-    await run("enqueue", 1, 0, "c", 1, id, writeSpec(newJob({ id, type: "send", maxRetries: 9 })));
+    await run("enqueue", 1, "c", 1, id, writeSpec(newJob({ id, type: "send", maxRetries: 9 })));
     const lease = (token: string, ms = 60_000) => run("lease", 1, ms, "worker", token, "", "", "send");
     await lease("first");
     const [head, tail = ""] = String(await admin.hget(`${base}states`, id)).split("\n");
@@ -112,7 +112,7 @@ describe("a queue that requires a feature which this server does not know", () =
       () => backend.release([held]),
       () => backend.extend([{ ...held, leaseMs: 1 }]),
       () => backend.cancel(id),
-      () => backend.get([id], "mail"),
+      () => backend.get([id]),
       () => backend.list(page),
       () => backend.listKeys(page),
       () => backend.listDead({ ...page, order: "NEWEST" }),

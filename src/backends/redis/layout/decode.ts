@@ -64,7 +64,16 @@ const REST: Readonly<Record<Exclude<RecordName, "head">, (raw: Buffer) => Decode
     return { ...fields, id: rest.toString() };
   },
   member: (raw) => withType("member", raw),
-  finished: (raw) => withType("finished", raw),
+  standing: (raw) => withType("standing", raw),
+  finished(raw) {
+    const { fields, rest } = split("finished", raw);
+    return { ...fields, ...REST.standing(rest) };
+  },
+  created(raw) {
+    const { fields, rest } = split("created", raw);
+    const [id = "", digest = ""] = rest.toString().split(" ");
+    return { ...fields, id, digest };
+  },
   scheduled_member(raw) {
     const { fields, rest } = split("scheduled_member", raw);
     const colon = rest.indexOf(":");

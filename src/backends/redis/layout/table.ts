@@ -74,11 +74,14 @@ export const QUEUE_KEYS = {
     lifetime: "until the job is deleted",
   },
   lease_calls: {
-    type: "string",
-    each: "call",
-    meaning: "leases that a repeatable lease call got",
-    holds: "lease_call",
-    lifetime: "expires with their first length",
+    type: "hash",
+    meaning: "token of a poll with a request id to the ids that it leased, with commas; empty: it leases none any more",
+    lifetime: "the first length of the leases",
+  },
+  lease_call_ends: {
+    type: "zset",
+    meaning: "the same tokens by when they are forgotten",
+    lifetime: "while there are any",
   },
   answers: {
     type: "string",
@@ -108,6 +111,12 @@ export const SHARED_KEYS = {
     meaning: "deleted queues whose log is still kept, by when it expires",
     lifetime: "while there are any",
   },
+  polls: {
+    type: "hash",
+    meaning: "worker and request id of each poll that has one to the queue and token that it leases with",
+    lifetime: "the first length of the leases",
+  },
+  poll_ends: { type: "zset", meaning: "the same polls by when they are forgotten", lifetime: "while there are any" },
   nodes: { type: "zset", meaning: "node ids by the end of their lease", lifetime: "for ever" },
   owners: { type: "hash", meaning: "node id to the random name of its server", lifetime: "for ever" },
   node_features: {
@@ -264,11 +273,6 @@ export const OBJECTS = {
   errors: [
     named("error", "the last error, whole"),
     named("attempts", "list of the latest: `at`, `error` (cut), `delivery`, `worker`"),
-  ],
-  lease_call: [
-    named("ends_at", "until when it is remembered"),
-    named("token", "of all of these leases"),
-    named("jobs", "list of ids"),
   ],
 } as const satisfies Record<string, readonly NamedField[]>;
 

@@ -40,7 +40,7 @@ export class Connection {
   readonly #waiting = new Set<() => void>();
   /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
-  #isStopped = false;
+  isStopped = false;
 
   /** `refused` is called when Redis takes no writes at the moment. */
   constructor(client: Client, clock: Clock, logger: Logger, refused = () => {}) {
@@ -64,7 +64,7 @@ export class Connection {
 
   /** Fails the calls that wait for Redis, and closes the connection. */
   stop(): void {
-    this.#isStopped = true;
+    this.isStopped = true;
     for (const wake of this.#waiting) wake();
     this.#client.disconnect();
   }
@@ -106,7 +106,7 @@ export class Connection {
           throw backendUnavailable("Redis takes no writes", error);
         }
         const mayRepeat = fault === "refused" || repeatable;
-        if (!mayRepeat || this.#isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
+        if (!mayRepeat || this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
           throw backendUnavailable("Redis did not answer", error);
         }
         isRepeat ||= fault === "broken";
@@ -117,12 +117,12 @@ export class Connection {
 
   /** Whether the connection is ready or becomes so before `end`, ms on the monotonic clock. */
   async #ready(end: number): Promise<boolean> {
-    while (!this.isReady && !this.#isStopped) {
+    while (!this.isReady && !this.isStopped) {
       const left = end - this.#clock.monotonic();
       if (left <= 0) return false;
       await this.#pause(left);
     }
-    return !this.#isStopped;
+    return !this.isStopped;
   }
 
   /** Waits `ms`, or until the connection becomes ready or is stopped. */

@@ -1,9 +1,9 @@
 import type { BackendOptions } from "../../../core/backend.js";
-import type { Arg, CallOptions, Connection, Reply } from "../link/connection.js";
+import type { Arg, Connection, Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
 import { CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
-import { LEASE, RECALL_LEASES } from "../scripts/lease.js";
+import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
 import {
   BEGIN_DELETE,
@@ -18,14 +18,15 @@ import {
 import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
-import { MemoSlots } from "./memo-slots.js";
+import { type Memo, MemoSlots } from "./memo-slots.js";
 import type { ReadyQueues } from "./ready-queues.js";
 import type { RefusedQueues } from "./refused-queues.js";
 
 const BODIES = {
   enqueue: ["grow", ENQUEUE],
   lease: ["end", LEASE],
-  recall: ["read", RECALL_LEASES],
+  recall: ["end", RECALL_LEASES],
+  giveBack: ["end", GIVE_BACK],
   complete: ["end", COMPLETE],
   fail: ["end", FAIL],
   release: ["end", RELEASE],
@@ -47,7 +48,7 @@ const BODIES = {
 } as const;
 
 /** Writing scripts that do not mark the queue as ready: they add no job and free no place under max_concurrency. */
-const TAKING: ReadonlySet<string> = new Set(["lease", "extend"]);
+const TAKING: ReadonlySet<string> = new Set(["lease", "recall", "extend"]);
 
 /**
  * Scripts whose answer Redis remembers until this server has it: after a lost answer, a repeat gets the same one. The others
@@ -104,7 +105,7 @@ export class QueueCalls {
   readonly #dueTimes: DueTimes;
   /** By queue: the position its log has reached at least, from the answers to our own calls. */
   readonly #positions = new Map<string, number>();
-  readonly #memos = new MemoSlots();
+  readonly memos = new MemoSlots();
   readonly #self: string;
 
   constructor({ connection, keys, ready, dueTimes, settings, scripts, refused, self }: QueueCallsDeps) {
@@ -119,21 +120,33 @@ export class QueueCalls {
     this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases];
   }
 
-  /** Runs a script. UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
-  async call(name: ScriptName, queue: string, args: readonly Arg[], options?: CallOptions): Promise<Answer> {
-    const memo = REMEMBERED.has(name) ? this.#memos.take(queue) : undefined;
+  /** Whether the backend has been stopped. */
+  get isStopped(): boolean {
+    return this.#connection.isStopped;
+  }
+
+  /**
+   * Runs a script. `memo`: where Redis is to remember its answer, also from one call to the next; the caller releases it. Default:
+   * a place for this call, if the script has an answer to remember. UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
+  async call(
+    name: ScriptName,
+    queue: string,
+    args: readonly Arg[],
+    { memo: own }: { readonly memo?: Memo | undefined } = {},
+  ): Promise<Answer> {
+    const memo = own ?? (REMEMBERED.has(name) ? this.memos.take(queue) : undefined);
     const all = (isRepeat: boolean) => [
-      memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isRepeat ? 1 : 0}`,
+      memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isRepeat || own ? 1 : 0}`,
       ...this.#common,
       ...args,
     ];
     let reply: Reply;
     try {
-      reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, options);
+      reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
     } catch (error) {
       this.#refused.rethrow(queue, error);
     } finally {
-      if (memo !== undefined) this.#memos.release(queue, memo);
+      if (memo !== undefined && memo !== own) this.memos.release(queue, memo);
     }
     this.#refused.forget(queue);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];

@@ -24,6 +24,10 @@ export interface Keys {
   readonly owners: string;
   /** The features that each of them knows. */
   readonly nodeFeatures: string;
+  /** The polls with a request id, each with the place where it leases. */
+  readonly polls: string;
+  /** The same polls, by when they are forgotten. */
+  readonly pollEnds: string;
   /** The channel on which scripts publish what they did. */
   readonly channel: string;
 }
@@ -42,6 +46,8 @@ export function createKeys(prefix: string): Keys {
     nodes: shared("nodes"),
     owners: shared("owners"),
     nodeFeatures: shared("node_features"),
+    polls: shared("polls"),
+    pollEnds: shared("poll_ends"),
     channel: `${prefix}:events`,
   };
 }

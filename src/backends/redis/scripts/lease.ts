@@ -2,38 +2,85 @@ import { code, compose, key, meta, number, rest, text, width } from "../layout/l
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 
-/** Shared start of the scripts that answer the repeat of a lease call. */
+/** Most polls that a queue remembers. */
+const MAX_LEASE_CALLS = 10_000;
+
+/** For how long a token is known to lease none, ms: no call waits in Redis for so long. */
+const VOID_MS = 600_000;
+
+/** Shared start of the scripts that know the leases of an earlier call. */
 const RECALL = lua`
--- The leases of a remembered call that are still held: '=', then of each the job (answerJob), token and ms left.
-local function recall(key)
+-- The leases of these jobs with a token that are still held: '=', then of each the job (answerJob), token and ms left.
+local function recall(jobs, token)
   local reply = {'='}
-  local memo = call('GET', key)
-  if not memo then return reply end
-  memo = cjson.decode(memo)
-  if memo.ends_at <= now then return reply end
-  for _, id in ipairs(memo.jobs) do
-    if isHeld(call('HGET', ${key("states")}, id), memo.token) then
+  for _, id in ipairs(jobs) do
+    if isHeld(call('HGET', ${key("states")}, id), token) then
       answerJob(reply, id)
-      reply[#reply + 1] = memo.token
+      reply[#reply + 1] = token
       reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', ${key("leases")}, id) or now) - now)
     end
   end
   return reply
 end
+
+-- The jobs that a poll leased with a token; nil when it leased none yet.
+local function leasedBy(token)
+  local text = call('HGET', ${key("lease_calls")}, token)
+  if not text then return nil end
+  local jobs = {}
+  for id in string.gmatch(text, '[^,]+') do jobs[#jobs + 1] = id end
+  return jobs
+end
+
+-- Remembers what a poll leased with a token, for so many ms; of too many those are forgotten that end first.
+local function rememberLeases(token, jobs, ms)
+  local old = call('ZRANGEBYSCORE', ${key("lease_call_ends")}, '-inf', now, 'LIMIT', 0, 100)
+  local over = call('ZCARD', ${key("lease_call_ends")}) - ${MAX_LEASE_CALLS}
+  if #old == 0 and over > 0 then old = call('ZRANGE', ${key("lease_call_ends")}, 0, math.min(over, 100) - 1) end
+  callMany('HDEL', ${key("lease_calls")}, old)
+  callMany('ZREM', ${key("lease_call_ends")}, old)
+  call('HSET', ${key("lease_calls")}, token, table.concat(jobs, ','))
+  call('ZADD', ${key("lease_call_ends")}, now + ms, token)
+end
 `;
 
-/** Reads the leases of an earlier call. ARGV[7] its worker and request id. Returns what LEASE does for a repeat. */
+/**
+ * Reads the leases of a poll. ARGV[7] their token. When none is held, no call with this token leases any more. Returns what
+ * LEASE does for a repeat.
+ */
 export const RECALL_LEASES = lua`
 ${RECALL}
-return answer(recall(${key("lease_calls")} .. ARGV[7]))
+if not exists then return finish({'='}) end
+local reply = recall(leasedBy(ARGV[7]) or {}, ARGV[7])
+if #reply == 1 then rememberLeases(ARGV[7], {}, ${VOID_MS}) end
+return finish(reply)
+`;
+
+/**
+ * Gives back the leases of a call whose answer was lost for good, as if it had never been; from then on that call leases none.
+ * ARGV[7] their token. Returns how many.
+ */
+export const GIVE_BACK = lua`
+local count = 0
+for _, id in ipairs(again or {}) do
+  local s = held(id, ARGV[7], '')
+  if s then
+    s.deliveries = s.deliveries - 1
+    endLease(id, s, '', ${code("settled_by", "nothing")})
+    if s.cancel_requested == 1 then endCanceled(id, s) else requeue(id, s) end
+    count = count + 1
+  end
+end
+remember({})
+return finish({count})
 `;
 
 /**
  * Leases ready jobs of a queue, in its order over all of the requested types.
  *
  * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of all of these leases, [11] bytes after which no more are
- * leased (empty: no limit), [12] worker and request id, so that a repeat gets the same leases (empty: none), [13..]
- * types.
+ * leased (empty: no limit), [12] 1 to remember them by their token, for polls with a request id, else empty, [13..] types.
+ * With a memo, the jobs are remembered there.
  * Returns the message, which holds the records of the jobs; for each job its spec and its errors (or empty); and a last
  * 1 when the byte limit was reached. For a repeat instead: `=`, and for each lease still held seven values: five of the
  * job, as `answerJob` gives them, the token, and ms left.
@@ -42,11 +89,9 @@ export const LEASE = lua`
 ${RECALL}
 local reply = {'', message = 1}
 local max, leaseMs, worker, token, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11])
-local memoKey = ARGV[12] ~= '' and ${key("lease_calls")} .. ARGV[12]
-if memoKey and exists then
-  local again = recall(memoKey)
-  if #again > 1 then return finish(again) end
-end
+local isPoll = ARGV[12] == '1'
+if isPoll and exists then again = leasedBy(token) end
+if again then return finish(recall(again, token)) end
 if not exists or ${meta("paused")} == '1' then return finish(reply) end
 if promote(1000) == 1000 then due(now) end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', ${key("leases")})) end
@@ -116,9 +161,7 @@ else
   if isFull then reply[#chosen * 2 + 2] = 1 end
 end
 if #chosen == 0 then return finish(reply) end
-if memoKey then
-  call('SET', memoKey, cjson.encode({ends_at = now + leaseMs, token = token, jobs = chosen}), 'PX', leaseMs)
-end
+if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
 local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
 local changed, leases, begins, tails = {}, {}, {}, {}

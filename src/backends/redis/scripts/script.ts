@@ -37,6 +37,11 @@ export function queueScript(kind: ScriptKind, body: string, clock: string, featu
   return plainScript(kind, PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + body);
 }
 
+/** Builds a script without the prelude, in which `@NOW@` is the body of a function that returns the time. */
+export function scriptWithClock(kind: ScriptKind, body: string, clock: string): Script {
+  return plainScript(kind, body.replace("@NOW@", clock));
+}
+
 /** Builds a script without the prelude. */
 export function plainScript(kind: ScriptKind, body: string): Script {
   const text = `${FLAGS[kind]}\n${body}`;

@@ -50,7 +50,7 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
   const place = encodeFields("place", { created_at: Number(created_at), id_length }) + id;
   const scheduled = encodeFields("scheduled_member", { priority: Number(priority) });
   const places: readonly (readonly [string, string])[] = [
-    ["index", member],
+    ["index", `${place}:${type}`],
     [`ready:${type}`, place],
     ["scheduled", `${scheduled}${place}:${type}`],
     ["leases", id],

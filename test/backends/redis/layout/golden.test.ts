@@ -49,29 +49,31 @@ async function act(runner: ScriptRunner): Promise<void> {
   await run("create", "", ...writeSettings(settings));
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
-    return run("enqueue", 1, 0, "c", 1, idOf(n) + when, writeSpec(job));
+    return run("enqueue", 1, "cr", 1, idOf(n) + when, writeSpec(job));
   };
-  const lease = (types: readonly string[], max: number, token: string, call = "") =>
-    run("lease", max, 30_000, "worker-1", token, "", call, ...types);
+  const lease = (types: readonly string[], max: number, token: string, isPoll: 1 | "" = "") =>
+    run("lease", max, 30_000, "worker-1", token, "", isPoll, ...types);
   const step = () => {
     runner.now += 1000;
   };
   await add(0, { metadata: { tenant: "a", käse: "ü|\n" }, timeoutMs: 90_000 });
   await add(1, { payload: new Uint8Array([1, 2, 10, 124]), maxRetries: 7, priority: 10 });
-  await add(2, { payload: undefined, type: "späte:post", priority: 0 }, "|+86400000|request 1");
+  await add(2, { payload: undefined, type: "späte:post", priority: 0 }, "|+86400000|digest|request 1");
   await add(3, { type: "done" });
   await add(4, { type: "fails" });
   await add(5, { type: "dies" });
-  await add(6, { type: "dies" }, "|=1500|");
+  await add(6, { type: "dies" }, "|=1500||");
   await add(7, { type: "cancels" });
   await add(8, { type: "lost" });
   await add(9, { type: "removed" });
   step();
-  await lease(["send"], 1, "token-a", '["worker-1","poll 1"]');
+  await lease(["send"], 1, "token-a", 1);
   await run("extend", idOf(1), "token-a", 60_000, 12.5, "half | way\n");
   await run("cancel", idOf(1));
   await lease(["done"], 1, "token-b");
+  runner.memo = "server-1.0 17 0";
   await run("complete", idOf(3), "token-b", writeResult('{"ok":true}'));
+  runner.memo = "";
   await lease(["fails"], 1, "token-c");
   await run("fail", idOf(4), "token-c", "whole error", "cut error", "cut", "+60000");
   step();

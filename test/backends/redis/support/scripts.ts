@@ -9,6 +9,8 @@ type Arg = string | number | Buffer;
 export interface ScriptRunner {
   /** The time of the scripts, ms since 1970. */
   now: number;
+  /** Name of the memo, number of the call, and 1 when it is repeated; empty: its answer is not remembered. */
+  memo: string;
   /** Start of the keys of the queue. */
   readonly base: string;
   /** Resolves to the script's own part of the answer. */
@@ -27,10 +29,11 @@ export function createRunner(
   const scripts = createScripts("return tonumber(redis.call('GET', base .. 'time'))", features);
   const runner: ScriptRunner = {
     now: Date.UTC(2026, 10, 1),
+    memo: "",
     base,
     async run(name, ...args) {
       await client.set(`${base}time`, runner.now);
-      const common = [queue, keys.channel, 1000, 60_000, 1000, 1];
+      const common = [`${queue} ${runner.memo}`.trim(), keys.channel, 1000, 60_000, 1000, 1];
       const call = [scripts[name].text, 1, keys.queue(queue), ...common, ...args];
       const answer = (await client.callBuffer("EVAL", call)) as unknown as readonly unknown[];
       return answer[3] as readonly unknown[];

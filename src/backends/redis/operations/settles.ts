@@ -1,0 +1,146 @@
+import type { Completion, ExtendResult, Extension, Failure, LeaseRef, Settlement } from "../../../core/backend.js";
+import { numberOf, queueOf } from "../../../model/ids.js";
+import { LIMITS } from "../../../model/limits.js";
+import type { Outcome } from "../../../model/outcome.js";
+import { cutText } from "../../../model/text.js";
+import { statusOf, writeResult } from "../layout/codec.js";
+import { Coalescers } from "../link/coalescer.js";
+import type { Arg } from "../link/connection.js";
+import { type QueueCalls, text } from "../queues/queue-calls.js";
+
+/** Most jobs of one script call. */
+const BATCH = 500;
+
+type WriteName = "complete" | "fail" | "release" | "extend";
+
+/** Arguments of `count` jobs for one script. */
+interface Write {
+  readonly args: readonly Arg[];
+  readonly count: number;
+}
+
+/** Settles and extends leases. Concurrent writes of one kind to one queue share a script call. */
+export class Settles {
+  readonly #calls: QueueCalls;
+  readonly #writes = new Coalescers<Write, string[]>(BATCH);
+
+  constructor(calls: QueueCalls) {
+    this.#calls = calls;
+  }
+
+  complete(items: readonly Completion[]): Promise<Settlement[]> {
+    return this.#settle("complete", items, (args, { result }) => args.push(writeResult(result)));
+  }
+
+  fail(items: readonly Failure[]): Promise<Settlement[]> {
+    return this.#settle("fail", items, (args, { error, retry, jitter }) => {
+      const entry = cutText(error, LIMITS.attemptErrorLength);
+      const start = cutText(error, LIMITS.changeErrorLength);
+      const mode = retry === "NEVER" ? "n" : retry === "DEFAULT" ? `b${jitter}` : `+${retry.afterMs}`;
+      args.push(error, entry === error ? "" : entry, start === entry ? "" : start, mode);
+    });
+  }
+
+  release(items: readonly LeaseRef[]): Promise<Settlement[]> {
+    return this.#settle("release", items, () => {});
+  }
+
+  async extend(items: readonly Extension[]): Promise<ExtendResult[]> {
+    const lines = await this.#write("extend", items, (args, { leaseMs, progress }) =>
+      args.push(leaseMs ?? "", progress?.percent ?? "", progress?.message ?? ""),
+    );
+    return lines.map((line) => {
+      const [letter, expiresInMs] = line.split(" ");
+      if (expiresInMs === undefined) return { outcome: "LEASE_LOST", expiresInMs: 0 };
+      return { outcome: letter === "O" ? "OK" : "CANCEL_REQUESTED", expiresInMs: Number(expiresInMs) };
+    });
+  }
+
+  async #settle<T extends LeaseRef>(
+    name: WriteName,
+    items: readonly T[],
+    addArgs: (args: Arg[], item: T) => void,
+  ): Promise<Settlement[]> {
+    const lines = await this.#write(name, items, addArgs);
+    return lines.map((line, at) => {
+      return line.length === 1
+        ? { outcome: OUTCOMES[line] ?? "LEASE_LOST" }
+        : readApplied(line, queueOf((items[at] as T).jobId));
+    });
+  }
+
+  /** Sends each item to its queue; resolves to one line for each item, in order. */
+  async #write<T extends LeaseRef>(
+    name: WriteName,
+    items: readonly T[],
+    addArgs: (args: Arg[], item: T) => void,
+  ): Promise<string[]> {
+    const answers: string[] = new Array(items.length);
+    const byQueue = new Map<string, number[]>();
+    items.forEach(({ jobId }, at) => {
+      const queue = queueOf(jobId);
+      const places = byQueue.get(queue);
+      if (places === undefined) byQueue.set(queue, [at]);
+      else places.push(at);
+    });
+    await Promise.all(
+      [...byQueue].map(async ([queue, places]) => {
+        const args: Arg[] = [];
+        for (const at of places) {
+          const item = items[at] as T;
+          const number = numberOf(item.jobId);
+          args.push(number, tokenOf(item, number));
+          addArgs(args, item);
+        }
+        const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
+        const write = { args, count: places.length };
+        const lines = await this.#writes.add(`${name} ${queue}`, share, write, places.length);
+        places.forEach((at, index) => {
+          answers[at] = lines[index] as string;
+        });
+      }),
+    );
+    return answers;
+  }
+
+  async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {
+    const { rest } = await this.#calls.call(
+      name,
+      queue,
+      writes.length === 1 ? (writes[0] as Write).args : writes.flatMap(({ args }) => args),
+    );
+    const lines = text(rest[0]).split("\n");
+    let from = 0;
+    return writes.map(({ count }) => {
+      from += count;
+      return lines.slice(from - count, from);
+    });
+  }
+}
+
+/** The part of a token that the scripts see; "" for the token of another job. */
+function tokenOf({ token }: LeaseRef, number: string): string {
+  const dot = token.indexOf(".");
+  return dot > 0 && token.slice(dot + 1) === number ? token.slice(0, dot) : "";
+}
+
+const OUTCOMES: Readonly<Record<string, Outcome>> = {
+  N: "LEASE_LOST",
+  L: "LEASE_LOST",
+  C: "CANCELED",
+  R: "ALREADY_APPLIED",
+};
+
+/** Parses `A|C <status> <duration ms> <type as JSON>`. */
+function readApplied(line: string, queue: string): Settlement {
+  const end = line.indexOf(" ", 4);
+  return {
+    outcome: line.startsWith("C") ? "CANCELED" : "APPLIED",
+    applied: {
+      queue,
+      type: JSON.parse(line.slice(end + 1)),
+      status: statusOf(line[2] as string),
+      durationMs: Number(line.slice(4, end)),
+    },
+  };
+}
