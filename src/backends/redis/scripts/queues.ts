@@ -87,6 +87,7 @@ return answer(exists and snapshot() or {})
 export const CREATE_QUEUE = lua`
 ${SNAPSHOT}
 ${SETTINGS}
+if again and exists then return repeated(snapshot()) end
 if ${meta("deleting")} then return finish({'X'}) end
 if exists then return finish({'E', unpack(call('HMGET', KEYS[1], ${metaName("created_at")}, ${metaName("weight")}))}) end
 -- Continues the log of a deleted queue of this name if it is still kept; else begins one with a new epoch.
@@ -96,6 +97,7 @@ call('PERSIST', ${key("log")})
 ${meta("epoch")} = call('HGET', ${key("log_position")}, 'epoch')
 call('HSET', KEYS[1], ${metaName("paused")}, 0, ${metaName("created_at")}, now, ${metaName("epoch")}, ${meta("epoch")})
 writeSettings()
+remember({})
 return finish(snapshot())
 `;
 

@@ -11,19 +11,27 @@ export interface Proxy {
   hush(): () => void;
   /** Connections that were accepted so far. */
   readonly accepted: number;
-  /** When Redis says something next, that is lost, and all connections are cut; new ones work. */
-  loseNextAnswer(): void;
+  /**
+   * When Redis answers something next, that is lost, and all connections are cut; new ones work once `meanwhile` has resolved.
+   * Resolves when that is so.
+   */
+  loseNextAnswer(meanwhile?: () => Promise<unknown>): Promise<void>;
 }
 
 /** Starts a proxy to a port of this machine; it ends with the test. */
 export async function startProxy(target: number): Promise<Proxy> {
   const open = new Set<Socket>();
   let pairs: { near: Socket; far: Socket; isChannel: boolean }[] = [];
-  let isLosing = false;
+  let lose: (() => void) | undefined;
+  let isHeld = false;
   let isHushed = false;
   let accepted = 0;
   const server = createServer((near) => {
     accepted++;
+    if (isHeld) {
+      near.on("error", () => {}).destroy();
+      return;
+    }
     if (isHushed) {
       open.add(near.on("error", () => {}).on("close", () => open.delete(near)));
       return;
@@ -37,11 +45,8 @@ export async function startProxy(target: number): Promise<Proxy> {
       open.add(socket);
       socket.on("data", (chunk: Buffer) => {
         pair.isChannel ||= socket === near && chunk.includes("subscribe");
-        if (isLosing && socket === far) {
-          isLosing = false;
-          for (const each of pairs) each.far.destroy();
-          pairs = [];
-        } else other.write(chunk);
+        if (lose !== undefined && socket === far && !pair.isChannel) lose();
+        else other.write(chunk);
       });
       socket.on("error", () => {});
       socket.on("close", () => {
@@ -77,8 +82,20 @@ export async function startProxy(target: number): Promise<Proxy> {
         isHushed = false;
       };
     },
-    loseNextAnswer() {
-      isLosing = true;
+    loseNextAnswer(meanwhile = async () => {}) {
+      return new Promise((resolve, reject) => {
+        lose = () => {
+          lose = undefined;
+          isHeld = true;
+          for (const each of pairs) each.far.destroy();
+          pairs = [];
+          meanwhile()
+            .finally(() => {
+              isHeld = false;
+            })
+            .then(() => resolve(), reject);
+        };
+      });
     },
   };
 }
