@@ -27,7 +27,8 @@ export class ReadyQueues {
 
   /** Undefined when the queue is known to have no jobs of these types. */
   look(queue: string, types: readonly string[]): Look | undefined {
-    const key = types.length === 1 ? (types[0] as string) : types.join("\n");
+    // A type may hold any character: no separator would do. One type, the usual case, needs none.
+    const key = types.length === 1 ? `=${types[0]}` : JSON.stringify(types);
     let empty = this.#empty.get(queue);
     if (empty?.has(key)) return undefined;
     if (empty === undefined || empty.size >= MAX_TYPES) {

@@ -38,6 +38,28 @@ describe("what is known of ready jobs", () => {
     lookThatFinds(ready, "a", ["x"]);
     expect(ready.look("a", ["x", "x"])).toBeDefined();
     expect(ready.look("a", ["y"])).toBeDefined();
+    // However a set of types is written as one text: another set must not read the same.
+    const sets = [
+      ["a\nb"],
+      ["a", "b"],
+      ["a b"],
+      ["a,b"],
+      ['a","b'],
+      ['["a","b"]'],
+      ["=a"],
+      ["=a", "b"],
+      ["a\0b"],
+      [""],
+      ["", ""],
+      [],
+    ];
+    sets.forEach((types, at) => {
+      const all = new ReadyQueues();
+      lookThatFinds(all, "a", types);
+      sets.forEach((other, index) => {
+        expect(all.look("a", other) === undefined, JSON.stringify([types, other])).toBe(at === index);
+      });
+    });
   });
 
   test("callers that ask for ever new types do not fill the memory", () => {
