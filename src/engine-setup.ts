@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
 import type { Backend, BackendOptions } from "./core/backend.js";
+import { calmLogger } from "./core/calm-logger.js";
 import type { Clock } from "./core/clock.js";
 import { createEngine, type Engine, type EngineOptions } from "./core/engine.js";
 import type { Observer } from "./core/observer.js";
@@ -81,9 +82,10 @@ function createStorage(settings: EngineSettings, { clock, logger, isFull }: Engi
 /** Creates an engine on the backend that the settings name. The library and the server share this one wiring. */
 export function setUpEngine(
   settings: EngineSettings,
-  deps: EngineSetupDeps,
+  given: EngineSetupDeps,
   options: Pick<EngineOptions, "queues" | "availableChanged"> = {},
 ): EngineSetup {
+  const deps = { ...given, logger: calmLogger(given.logger, given.clock) };
   const { nodeId, ...storage } = createStorage(settings, deps);
   const { random } = Math;
   const engine = createEngine(

@@ -40,6 +40,8 @@ export class Connection {
   readonly #waiting = new Set<() => void>();
   /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
+  /** Whether the connection is being closed to be made anew. */
+  #isCutting = false;
   isStopped = false;
 
   /** `refused` is called when Redis takes no writes at the moment. */
@@ -50,9 +52,11 @@ export class Connection {
     this.#refused = refused;
     client.on("close", () => {
       this.#awaySince ??= clock.monotonic();
+      this.#isCutting = false;
     });
     client.on("ready", () => {
       this.#awaySince = undefined;
+      this.#isCutting = false;
       for (const wake of this.#waiting) wake();
     });
   }
@@ -146,10 +150,12 @@ export class Connection {
         isLate = true;
         this.#awaySince = Math.min(begun, this.#awaySince ?? begun);
         reject(backendUnavailable("Redis does not answer"));
+        // Only once: a cluster client that is told again while it connects stays disconnected for good.
+        if (!this.isReady || this.#isCutting) return;
+        this.#isCutting = true;
         // Reconnect, so that later calls do not queue up behind this one; `ready` then tells that Redis is back.
         this.#logger.warn({}, "Redis does not answer: connecting anew");
-        // Only once: a cluster client that is told again while it connects stays disconnected for good.
-        if (this.isReady) this.#client.disconnect(true);
+        this.#client.disconnect(true);
       });
       answer.then(resolve, reject).finally(() => !isLate && timer.cancel());
     });
