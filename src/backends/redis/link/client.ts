@@ -93,6 +93,15 @@ export function createClient(target: RedisTarget, name: string): Client {
     });
     return cluster as unknown as Client;
   }
+  const client = createSingle(target, options);
+  client.on("error", (error: Error & { command?: { name?: string } }) => {
+    // The library would go on, on database 0, which is somebody else's.
+    if (error.command?.name === "select") client.disconnect(true);
+  });
+  return client;
+}
+
+function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>, options: RedisOptions): Redis {
   const single = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay };
   if (target.kind === "socket") return withQuietCheck(new Redis({ ...single, path: target.path, db: target.db }));
   if (target.kind === "server")

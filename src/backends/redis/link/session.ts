@@ -20,6 +20,9 @@ const LOOK_MS = 20;
 /** Interval of the heartbeats, ms. */
 const HEARTBEAT_MS = 2500;
 
+/** Trouble that does not pass by itself. */
+const HOPELESS = /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
+
 /** Dependencies of a session. */
 export interface SessionDeps {
   readonly clock: Clock;
@@ -49,6 +52,8 @@ export class Session {
   #isAvailable = false;
   #complainedAt = Number.NEGATIVE_INFINITY;
   #trouble = "";
+  /** Whether waiting does not help against the trouble. */
+  #isHopeless = false;
   #resuming: Promise<void> | undefined;
   #resumeAgain = false;
   #heartbeat: Timer | undefined;
@@ -84,13 +89,8 @@ export class Session {
       if (each.status === "wait") each.connect().catch((error: Error) => this.#note(error));
     }
     for (;;) {
-      // A connection whose database does not exist, or is denied, becomes ready nevertheless, on database 0.
-      const hopeless = this.#isConnected
-        ? /DB index|'select' command/
-        : /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
-      const isLate = !this.#isConnected && clock.monotonic() >= end;
-      if (hopeless.test(this.#trouble) || isLate) throw this.unusable();
       if (this.#isConnected) return;
+      if (this.#isHopeless || clock.monotonic() >= end) throw this.unusable();
       await new Promise<void>((resolve) => clock.setTimer(LOOK_MS, resolve));
     }
   }
@@ -182,7 +182,9 @@ export class Session {
     const { clock, logger } = this.#deps;
     // The library says it with a number of ms that users cannot know.
     const isSilent = error.message.startsWith("Socket timeout");
-    this.#trouble = isSilent ? "it does not answer" : error.message || String(error);
+    // What was refused may be followed by errors of a connection that was closed for it.
+    if (!this.#isHopeless) this.#trouble = isSilent ? "it does not answer" : error.message || String(error);
+    this.#isHopeless = !this.#isConnected && HOPELESS.test(this.#trouble);
     const now = clock.monotonic();
     if (!this.#isStarted || now - this.#complainedAt < COMPLAINT_MS) return;
     this.#complainedAt = now;
