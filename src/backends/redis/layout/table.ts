@@ -106,6 +106,12 @@ export const QUEUE_KEYS = {
 export const SHARED_KEYS = {
   schema: { type: "string", meaning: "version of the layout", lifetime: "for ever" },
   queues: { type: "hash", meaning: "name of each queue to `<created_at>:<weight>`", lifetime: "for ever" },
+  listed: {
+    type: "string",
+    meaning: "how often `queues` and `gone` have changed; a list that was lost goes on from the time in ms",
+    lifetime: "for ever",
+  },
+  store: { type: "string", meaning: "random name of this store, anew when its data are lost", lifetime: "for ever" },
   gone: {
     type: "zset",
     meaning: "deleted queues whose log is still kept, by when it expires",

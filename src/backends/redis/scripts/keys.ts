@@ -3,7 +3,8 @@ import type { QueueKey, SharedKey } from "../layout/table.js";
 /**
  * The keys that calls and scripts are given, and the channel; ../layout/table.ts describes all of them. The keys of a
  * queue have its name as hash tag, so that they share a slot: a script that is given one of them may use them all, in a
- * cluster too.
+ * cluster too. The channels of a Redis are those of all its databases, so the name of the channel tells whose it is: read
+ * from its end it is no other store's.
  */
 export interface Keys {
   /** The key that is passed to scripts of this queue; they derive the others from it. */
@@ -16,8 +17,12 @@ export interface Keys {
   readonly queues: string;
   /** Deleted queues whose log is still kept, by when it expires. */
   readonly gone: string;
+  /** How often the list of queues has changed. */
+  readonly listed: string;
   /** The version of this layout. */
   readonly schema: string;
+  /** The name of this store. */
+  readonly store: string;
   /** Node ids in use, by the end of their lease. */
   readonly nodes: string;
   /** Owners of the node ids. */
@@ -32,8 +37,8 @@ export interface Keys {
   readonly channel: string;
 }
 
-/** Builds the keys under a prefix. */
-export function createKeys(prefix: string): Keys {
+/** Builds the keys under a prefix, and the channel of this prefix and database. */
+export function createKeys(prefix: string, database = 0): Keys {
   const queueKey = (name: string, key: QueueKey) => `${prefix}:{${name}}:${key}`;
   const shared = (key: SharedKey) => `${prefix}:{*}:${key}`;
   return {
@@ -42,12 +47,14 @@ export function createKeys(prefix: string): Keys {
     position: (name) => queueKey(name, "log_position"),
     queues: shared("queues"),
     gone: shared("gone"),
+    listed: shared("listed"),
     schema: shared("schema"),
+    store: shared("store"),
     nodes: shared("nodes"),
     owners: shared("owners"),
     nodeFeatures: shared("node_features"),
     polls: shared("polls"),
     pollEnds: shared("poll_ends"),
-    channel: `${prefix}:events`,
+    channel: `${prefix}:{*}:events:${database}`,
   };
 }
