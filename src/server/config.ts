@@ -1,5 +1,5 @@
 import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
-import { hidePassword, parseRedisUrl, whyNotRead } from "../backends/redis/link/url.js";
+import { hidePassword, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "../backends/redis/link/url.js";
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
@@ -106,7 +106,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 
   const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
   const url = read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), whyNotRead);
-  const prefix = read("REDIS_PREFIX", "gotaskq", parsePrefix, "1 to 64 letters, digits, and any of . _ : -");
+  const prefix = read("REDIS_PREFIX", "gotaskq", (text) => (isPrefix(text) ? text : undefined), PREFIX_FORM);
   if (useRedis && !env.REDIS_URL?.trim()) problems.push("REDIS_URL: is required with USE_REDIS");
   for (const [name, what] of Object.entries(NOT_YET)) {
     if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
@@ -153,10 +153,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 function parseBoolean(text: string): boolean | undefined {
   if (/^(true|1|yes|on)$/i.test(text)) return true;
   return /^(false|0|no|off)$/i.test(text) ? false : undefined;
-}
-
-function parsePrefix(text: string): string | undefined {
-  return /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ import { createClient, createSubscriber, pingNodes } from "./link/client.js";
 import { Connection, isDenied } from "./link/connection.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
-import { parseRedisUrl, whyNotRead } from "./link/url.js";
+import { databaseOf, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "./link/url.js";
 import { readHead, readLogs } from "./log/merged-log.js";
 import { Notifier } from "./log/notifier.js";
 import { Creates } from "./operations/creates.js";
@@ -42,7 +42,7 @@ import { REDIS_TIME } from "./scripts/script.js";
 export interface RedisBackendOptions extends BackendOptions {
   /** URL of Redis; see `parseRedisUrl` for the forms. */
   readonly url: string;
-  /** Prefix of all keys. Default `gotaskq`. */
+  /** Prefix of all keys: 1 to 64 letters, digits, and any of . _ : -. Default `gotaskq`. */
   readonly prefix: string;
   /** Changes kept of each queue for watchers that lag behind or resume with a cursor. Default 100,000. */
   readonly changeLogSize: number;
@@ -77,7 +77,7 @@ const RETRY_MS = 100;
 
 /**
  * Creates the backend. Every write is a Lua script on one queue, which Redis runs atomically. Throws `RedisUnusable`
- * for a malformed URL; `start` rejects with it when this Redis cannot be used.
+ * for a malformed URL or prefix; `start` rejects with it when this Redis cannot be used.
  */
 export function createRedisBackend(
   deps: RedisBackendDeps,
@@ -88,6 +88,7 @@ export function createRedisBackend(
   const settings = { ...DEFAULT_BACKEND_OPTIONS, ...given, changeLogSize };
   const parsed = parseRedisUrl(url);
   if (parsed === undefined) throw new RedisUnusable(whyNotRead(url));
+  if (!isPrefix(prefix)) throw new RedisUnusable(`the prefix must be ${PREFIX_FORM}`);
   const target = parsed;
   /** Random name of this server, unique among all servers. */
   const self = randomBytes(6).toString("base64url");
@@ -95,7 +96,7 @@ export function createRedisBackend(
   const subscriber = createSubscriber(target, "gotaskq-events", client);
   const connection = new Connection(client, clock, logger, () => void session.look());
   const subscription = new Connection(subscriber, clock, logger);
-  const keys = createKeys(prefix);
+  const keys = createKeys(prefix, databaseOf(target));
   const registry = new QueueRegistry(connection, keys);
   const ready = new ReadyQueues();
   const dueTimes = new DueTimes(clock, self);

@@ -1,4 +1,6 @@
+import { databaseOf, parseRedisUrl } from "../../../src/backends/redis/link/url.js";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
+import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { type Clock, createSystemClock } from "../../../src/core/clock.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
@@ -36,7 +38,7 @@ export function oneServer({ url, client }: UsableRedis): HarnessRedis {
     set: (key, value) => admin.set(key, value),
     publishers: [(channel, message) => admin.publish(channel, message)],
     async clear(prefix) {
-      const keys = await admin.keys(`${prefix}*`);
+      const keys = await admin.keys(`${prefix}:*`);
       if (keys.length > 0) await admin.unlink(...keys);
     },
   };
@@ -47,7 +49,9 @@ export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
   return {
     async open({ changeLogSize = 100_000, ...options } = {}) {
       const { url, set, publishers, clear } = redis();
+      const target = parseRedisUrl(url);
       const prefix = `test-${process.pid}-${count++}`;
+      const { channel } = createKeys(prefix, target && databaseOf(target));
       const clock = new FakeClock();
       // A script touches only one slot, so each queue has a clock of its own; all show the same time.
       const queues = new Set(["default", "*"]);
@@ -84,7 +88,7 @@ export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
         async settled() {
           for (const publish of publishers) {
             const mark = `-mark-${marks++}`;
-            await publish(`${prefix}:events`, `${mark} 0 0 0 0 -1 r. -\n`);
+            await publish(channel, `${mark} 0 0 0 0 -1 r. -\n`);
             await heard.heardReady(mark);
           }
         },

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { SCHEMA_VERSION } from "../../../src/backends/redis/layout/table.js";
+import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { freePort } from "../../support/free-port.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";
@@ -96,7 +97,11 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
   ...(
     [
       ["without keys", "+@all &*", /no permissions to access one of the keys/],
-      ["without channels", "+@all ~* resetchannels", /lacks the right to PUBLISH to the channel gotaskq:events$/m],
+      [
+        "without channels",
+        "+@all ~* resetchannels",
+        /lacks the right to PUBLISH to the channel gotaskq:\{\*\}:events:0$/m,
+      ],
       ["without SUBSCRIBE", "+@all -subscribe ~* &*", /'subscribe' command/],
       ["without EVAL", "+@all -eval ~* &*", /'eval' command/],
       ["without some commands of scripts", "+@all -hset -zadd ~* &*", /lacks the right to HSET, ZADD$/m],
@@ -152,11 +157,20 @@ describe("a server that starts", () => {
   test("runs jobs with no more rights than the README asks for", async () => {
     const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
     const rule = /^ACL SETUSER gotaskq on >password (.*)$/m.exec(readme)?.[1] ?? "";
-    const url = await urlOfUser(await onPort(), rule);
+    const redis = await onPort();
+    const url = await urlOfUser(redis, rule);
     const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: url, LOG_LEVEL: "warn" }, folder);
     const clients = createClients(GRPC, server.url);
     await reaches(clients, await created(clients, { type: "echo" }), JobStatus.DONE);
     expect(server.output()).not.toMatch(/may not|NOPERM/);
+    const may = async (...command: string[]) =>
+      (await redis.client().call("ACL", "DRYRUN", "worker", ...command)) === "OK";
+    const [own, other] = [createKeys("gotaskq"), createKeys("gotaskq:a")];
+    expect(await may("PUBLISH", own.channel, "")).toBe(true);
+    expect(await may("HGETALL", own.queue("default"))).toBe(true);
+    // Nor those of another prefix that begins alike, nor of another database.
+    for (const { channel } of [other, createKeys("gotaskq", 1)]) expect(await may("PUBLISH", channel, "")).toBe(false);
+    for (const key of [other.queue("default"), other.queues]) expect(await may("HGETALL", key)).toBe(false);
     expect(await server.end()).toBe(0);
   });
 

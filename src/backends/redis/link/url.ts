@@ -61,6 +61,19 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   return { kind: "server", ...node, db, ...common };
 }
 
+/** The number of the database. A cluster has only database 0. */
+export function databaseOf(target: RedisTarget): number {
+  return target.kind === "cluster" ? 0 : target.db;
+}
+
+/** What a prefix may be. Braces would make keys of one prefix look like those of another, and change their slot. */
+export const PREFIX_FORM = "1 to 64 letters, digits, and any of . _ : -";
+
+/** Whether all keys may begin with this; see `PREFIX_FORM`. */
+export function isPrefix(text: string): boolean {
+  return /^[A-Za-z0-9._:-]{1,64}$/.test(text);
+}
+
 /** What is wrong with a URL that `parseRedisUrl` does not read; to follow the name of the setting. */
 export function whyNotRead(url: string): string {
   const [, scheme = "", , , , query = ""] = PATTERN.exec(url) ?? [];

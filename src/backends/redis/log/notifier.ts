@@ -55,8 +55,8 @@ export class Notifier implements LogSource {
       },
       failed: (error) => deps.logger.warn({ err: error }, "missed changes could not be read; trying again"),
     });
-    deps.subscriber.on("message", (_channel: string, message: string) => {
-      const notice = readNotice(message);
+    deps.subscriber.on("message", (channel: string, message: string) => {
+      const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
       if (notice !== undefined) this.#take(notice);
     });
   }
