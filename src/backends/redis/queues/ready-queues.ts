@@ -15,6 +15,10 @@ export class ReadyQueues {
   /** By queue: the sets of types that found nothing. Dropped when the queue may have jobs again. */
   readonly #empty = new Map<string, Set<string>>();
 
+  /** The types that were asked for last: cached, as one lease call asks many queues for the same. */
+  #lastTypes: readonly string[] = [];
+  #lastKey = "[]";
+
   /** Jobs of this queue may be ready. */
   mark(queue: string): void {
     this.#empty.delete(queue);
@@ -27,8 +31,7 @@ export class ReadyQueues {
 
   /** Undefined when the queue is known to have no jobs of these types. */
   look(queue: string, types: readonly string[]): Look | undefined {
-    // A type may hold any character: no separator would do. One type, the usual case, needs none.
-    const key = types.length === 1 ? `=${types[0]}` : JSON.stringify(types);
+    const key = this.#keyOf(types);
     let empty = this.#empty.get(queue);
     if (empty?.has(key)) return undefined;
     if (empty === undefined || empty.size >= MAX_TYPES) {
@@ -37,5 +40,14 @@ export class ReadyQueues {
     }
     // `mark` during the call drops this set from the map: then `hadNone` has no effect, as it should not.
     return { hadNone: () => void empty.add(key) };
+  }
+
+  /** A text for this set of types and no other. A type may hold any character, so no separator would do. */
+  #keyOf(types: readonly string[]): string {
+    if (types !== this.#lastTypes) {
+      this.#lastTypes = types;
+      this.#lastKey = JSON.stringify(types);
+    }
+    return this.#lastKey;
   }
 }
