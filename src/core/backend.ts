@@ -67,7 +67,10 @@ export interface Backend {
   createQueue(name: string, settings: QueueSettings): Promise<Queue>;
   /** Reads the named queues that exist, or all queues, sorted by name. */
   queues(names?: readonly string[]): Promise<readonly Queue[]>;
-  /** Reads the names and weights of all queues, sorted by name. Cheaper than `queues`, as it counts no jobs. */
+  /**
+   * The names and weights of all queues, sorted by name, as this process knows them: what other processes changed a
+   * moment ago may be missing. Costs no call to a store.
+   */
   queueNames(): Promise<readonly QueueName[]>;
   /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
   updateQueue(name: string, settings: Partial<QueueSettings>): Promise<Queue>;

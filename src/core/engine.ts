@@ -84,7 +84,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     { leasing, selector, clock, logger, handlers },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
-  const remote = new RemoteWorkers({ ...deps, leasing, queueNames: () => backend.queueNames() }, options);
+  const remote = new RemoteWorkers({ ...deps, leasing, queues: (names) => backend.queues(names) }, options);
   const watches = new WatchHub(backend, clock);
   // A process that was stalled extends its own leases before a tick ends expired ones.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());

@@ -97,9 +97,15 @@ export function createRedisBackend(
   const connection = new Connection(client, clock, logger, () => void session.look());
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix, databaseOf(target));
-  const registry = new QueueRegistry(connection, keys);
+  const registry: QueueRegistry = new QueueRegistry(connection, keys, {
+    entered: (queue) => notifier.entered(queue),
+    announced: (queue) => notifier.announced(queue),
+    left: (queue) => notifier.left(queue),
+    forgotten: (queue) => notifier.forgotten(queue),
+  });
   const ready = new ReadyQueues();
   const dueTimes = new DueTimes(clock, self);
+  const checks = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
   const scripts = createScripts(luaClock, features);
   const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused, self });
@@ -114,8 +120,14 @@ export function createRedisBackend(
   });
   const settles = new Settles(calls);
   const jobs = new Jobs(calls);
-  const admin = new QueueAdmin(calls, registry, (queue, needed) => checkFeatures(connection, keys, queue, needed));
-  const notifier = new Notifier({
+  const admin = new QueueAdmin({
+    calls,
+    registry,
+    checkFeatures: (queue, needed) => checkFeatures(connection, keys, queue, needed),
+    lookAfter: (queue) => notifier.lookAfter(queue),
+    self,
+  });
+  const notifier: Notifier = new Notifier({
     connection,
     subscriber,
     subscription,
@@ -123,13 +135,17 @@ export function createRedisBackend(
     calls,
     registry,
     dueTimes,
+    checks,
     ready,
     logger,
     logSize: changeLogSize,
   });
   const ids = new NodeIds({ connection, keys, clock, logger, features, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
-  const sweeps = new Sweeps({ calls, registry, admin, dueTimes, refused, listener: () => listener, self });
+  const sweeps = new Sweeps({
+    ...{ calls, registry, admin, dueTimes, checks, refused, self },
+    listener: () => listener,
+  });
   const session = new Session({
     clock,
     logger,
@@ -256,7 +272,7 @@ export function createRedisBackend(
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),
     queues: (names) => (names === undefined ? admin.showAll() : admin.show(names)),
-    queueNames: () => registry.refresh(),
+    queueNames: async () => registry.list,
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),

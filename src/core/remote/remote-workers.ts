@@ -32,8 +32,8 @@ export interface RemoteWorkersDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ids: IdGenerator;
-  /** Resolves to all queues. Called when a worker names one that is not known here yet. */
-  readonly queueNames: () => Promise<readonly SelectorQueue[]>;
+  /** Resolves to those of these queues that exist. Called when a worker names one that is not known here yet. */
+  readonly queues: (names: readonly string[]) => Promise<readonly { readonly name: string }[]>;
 }
 
 /** Settings of `RemoteWorkers`. */
@@ -229,7 +229,7 @@ export class RemoteWorkers {
   /** Throws SERVER_DRAINING while draining, and QUEUE_NOT_FOUND for a missing queue: its worker would wait for ever. */
   async #admit(queues: readonly string[]): Promise<void> {
     if (queues.some((name) => !this.#dispatcher.knows(name))) {
-      const names = new Set((await this.#deps.queueNames()).map(({ name }) => name));
+      const names = new Set((await this.#deps.queues(queues)).map(({ name }) => name));
       const missing = queues.find((name) => !names.has(name));
       if (missing !== undefined) throw queueNotFound(missing);
     }

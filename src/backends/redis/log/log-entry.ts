@@ -1,5 +1,6 @@
 import type { Change, ChangeBatch } from "../../../core/backend.js";
 import { readChanges } from "../layout/codec.js";
+import type { ListChange } from "../queues/queue-registry.js";
 
 /** One entry of a queue's change log: the changes of one script call, parsed on first use. */
 export class LogEntry implements ChangeBatch {
@@ -37,6 +38,8 @@ export interface Notice {
   readonly dueInMs: number | undefined;
   readonly isReady: boolean;
   readonly queuesChanged: boolean;
+  /** The change of the list of queues that this tells; undefined in notices about a queue itself. */
+  readonly listed: ListChange | undefined;
   /** The server that swept the queue, when the call was a sweep. */
   readonly sweeper: string | undefined;
   readonly entry: LogEntry | undefined;
@@ -58,9 +61,18 @@ export function readNotice(message: string): Notice | undefined {
     dueInMs: Number(dueIn) >= 0 ? Number(dueIn) : undefined,
     isReady: flags.includes("r"),
     queuesChanged: flags.includes("q"),
+    listed: epoch === "0" && flags.includes("q") ? readListChange(queue, message.slice(end + 1)) : undefined,
     sweeper: sweeper === "-" ? undefined : sweeper,
     entry,
   };
+}
+
+/** Parses the second line of a notice about the list; see `TELL` in scripts/registry.ts. */
+function readListChange(name: string, line: string): ListChange | undefined {
+  const [, version, sign, number, weight] = /^(\d+) ([+-])(\d+)(?::(\d+))?\n$/.exec(line) ?? [];
+  if (number === undefined) return undefined;
+  const entry = sign === "+" ? { stamp: number, weight: Number(weight) } : undefined;
+  return { name, version: Number(version), entry, keptUntil: entry === undefined ? Number(number) : 0 };
 }
 
 /** Parses an entry of the stream: it holds the message that was published for it. */

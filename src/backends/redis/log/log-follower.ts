@@ -14,6 +14,8 @@ interface FollowedQueue {
   /** Number of the last change known to exist; more than `heard` while earlier ones are missing. */
   told: number;
   tail: LogEntry[];
+  /** Whether the queue was deleted: hardly anybody reads its tail again. */
+  isGone: boolean;
   catching: Promise<void> | undefined;
 }
 
@@ -59,11 +61,25 @@ export class LogFollower {
     const followed = this.#queues.get(queue);
     if (followed === undefined || followed.epoch !== epoch || position < (heard ?? followed.heard)) {
       if (followed !== undefined) this.#deps.lost(queue);
-      this.#queues.set(queue, { epoch, heard: position, told: position, tail: [], catching: undefined });
+      this.#queues.set(queue, newlyFollowed(epoch, position));
       return Promise.resolve();
     }
     followed.told = Math.max(followed.told, position);
     return this.#catchUp(queue, followed);
+  }
+
+  /** Keeps only the position of a queue that was deleted: those of its changes that are still to come are not new. */
+  left(queue: string): void {
+    const followed = this.#queues.get(queue);
+    if (followed === undefined) return;
+    followed.isGone = true;
+    followed.tail = [];
+  }
+
+  /** Keeps the tail of a queue again, which was created anew and may go on with its old log. */
+  entered(queue: string): void {
+    const followed = this.#queues.get(queue);
+    if (followed !== undefined) followed.isGone = false;
   }
 
   /** Stops following a queue whose log is gone. */
@@ -76,7 +92,7 @@ export class LogFollower {
     let followed = this.#queues.get(queue);
     if (followed === undefined || followed.epoch !== epoch) {
       // A new queue: followed from its first change on.
-      followed = { epoch, heard: 0, told: 0, tail: [], catching: undefined };
+      followed = newlyFollowed(epoch, 0);
       this.#queues.set(queue, followed);
     }
     if (entry.last <= followed.heard) return;
@@ -105,7 +121,7 @@ export class LogFollower {
 
   #deliver(followed: FollowedQueue, entry: LogEntry): void {
     followed.heard = entry.last;
-    followed.tail.push(entry);
+    if (!followed.isGone) followed.tail.push(entry);
     const oldest = followed.tail[0];
     // Half is dropped at once: dropping one at a time would move the rest each time.
     if (oldest !== undefined && entry.last - oldest.start > 2 * this.#tailSize) {
@@ -141,6 +157,10 @@ export class LogFollower {
       }
     }
   }
+}
+
+function newlyFollowed(epoch: string, position: number): FollowedQueue {
+  return { epoch, heard: position, told: position, tail: [], isGone: false, catching: undefined };
 }
 
 /** The part of an entry after a position. */

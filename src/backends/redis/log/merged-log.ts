@@ -17,17 +17,21 @@ export interface LogPart {
   readonly entries: readonly LogEntry[];
   /** Number of the last change of the log. */
   readonly end: number;
+  /** Whether the log is still kept. Of a queue that was deleted long ago only the end is known. */
+  readonly isKept: boolean;
 }
 
 /** The logs of all queues, as a reader needs them. */
 export interface LogSource {
   /** The queues whose logs are kept, including deleted ones. */
   queues(): readonly string[];
+  /** Whether this is a deleted queue whose log is not kept any more. */
+  isOver(queue: string): boolean;
   /** The end of the log of each of these queues; those without a log are left out. */
   ends(queues: readonly string[]): Promise<ReadonlyMap<string, Position>>;
   /**
    * The part after a position: up to `count` entries from Redis, or all that this process keeps. No position: from the
-   * start. Undefined when there is no log.
+   * start. Undefined when nothing is known of such a log.
    */
   after(queue: string, position: Position | undefined, count: number): Promise<LogPart | undefined>;
 }
@@ -40,6 +44,9 @@ interface Reading {
   change: number;
   count: number;
 }
+
+/** Most queues of a cursor that this server knows nothing of, and asks Redis for all the same: they may be new. */
+const MAX_UNKNOWN = 64;
 
 /** Resolves to the cursor after the newest change of every queue. */
 export async function readHead(source: LogSource): Promise<string> {
@@ -54,7 +61,10 @@ export async function readLogs(
   filter: ChangeFilter,
 ): Promise<ChangePage> {
   const positions = readCursor(cursor);
-  const queues = source.queues().filter((queue) => filter.queues?.has(queue) ?? true);
+  const known = source.queues();
+  const others = missingFrom(known, positions);
+  if (others.filter((queue) => !source.isOver(queue)).length > MAX_UNKNOWN) throw watchCompacted();
+  const queues = [...known, ...others].filter((queue) => filter.queues?.has(queue) ?? true);
   const readings = (await Promise.all(queues.map((queue) => open(source, queue, positions)))).filter(
     (reading) => reading !== undefined,
   );
@@ -84,8 +94,19 @@ export async function readLogs(
 async function open(source: LogSource, queue: string, positions: Map<string, Position>): Promise<Reading | undefined> {
   const position = positions.get(queue);
   const part = await source.after(queue, position, FETCH);
-  if (part === undefined) return undefined;
-  const { epoch, entries, end } = part;
+  if (part === undefined) {
+    // What the log had after this position is gone, or was not: nobody knows.
+    if (position !== undefined) throw watchCompacted();
+    return undefined;
+  }
+  const { epoch, entries, end, isKept } = part;
+  if (!isKept) {
+    if (position === undefined) return undefined;
+    if (position.epoch !== epoch || position.count < end) throw watchCompacted();
+    // Everything was read, and there will be no more.
+    positions.delete(queue);
+    return undefined;
+  }
   // A queue that is not in the cursor was created after it: all of its changes are new.
   const count = position?.count ?? 0;
   if (position === undefined) positions.set(queue, { epoch, count });
@@ -93,6 +114,11 @@ async function open(source: LogSource, queue: string, positions: Map<string, Pos
   const [entry] = entries;
   if (count < (entry?.start ?? end)) throw watchCompacted();
   return { queue, part, entry: 0, change: entry === undefined ? 0 : count - entry.start, count };
+}
+
+function missingFrom(known: readonly string[], positions: ReadonlyMap<string, Position>): string[] {
+  const all = new Set(known);
+  return [...positions.keys()].filter((queue) => !all.has(queue));
 }
 
 /** The reading with the earliest next change; undefined at the end, or when one must fetch more to know the order. */

@@ -4,7 +4,7 @@ import type { Client } from "../link/client.js";
 import type { Connection } from "../link/connection.js";
 import type { DueTimes } from "../queues/due-times.js";
 import type { QueueCalls } from "../queues/queue-calls.js";
-import type { QueueRegistry } from "../queues/queue-registry.js";
+import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
 import type { ReadyQueues } from "../queues/ready-queues.js";
 import type { Keys } from "../scripts/keys.js";
 import type { Position } from "./cursor.js";
@@ -22,17 +22,22 @@ export interface NotifierDeps {
   readonly calls: QueueCalls;
   readonly registry: QueueRegistry;
   readonly dueTimes: DueTimes;
+  /** When to look after queues that are not in the list. */
+  readonly checks: DueTimes;
   readonly ready: ReadyQueues;
   readonly logger: Logger;
   /** Changes that the log of a queue keeps. */
   readonly logSize: number;
 }
 
+/** How long after an announcement, or the creation of a queue that is not in the list, somebody looks after it, ms. */
+const CHECK_MS = 1000;
+
 /**
- * Receives the notices of all servers from the channel and calls the listener; reads from the logs what the channel did
- * not bring. After a break in the connection, `resume` reads all state again.
+ * Receives the notices of all servers of this store from its channel and calls the listener; reads from the logs what
+ * the channel did not bring. After a break in the connection, `resume` reads all state again.
  */
-export class Notifier implements LogSource {
+export class Notifier implements LogSource, RegistryListener {
   readonly #deps: NotifierDeps;
   readonly #follower: LogFollower;
   #listener: BackendListener | undefined;
@@ -74,7 +79,7 @@ export class Notifier implements LogSource {
     const queues = this.queues();
     const heard = new Map(queues.map((queue) => [queue, this.#follower.heard(queue)?.position]));
     const ends = await this.ends(queues);
-    for (const queue of queues) if (!ends.has(queue) && heard.get(queue) !== undefined) this.#follower.forget(queue);
+    for (const queue of queues) if (!ends.has(queue) && heard.get(queue) !== undefined) this.#noLog(queue);
     await Promise.all(
       [...ends].map(([queue, { epoch, count }]) => this.#follower.follow(queue, epoch, count, heard.get(queue))),
     );
@@ -90,8 +95,41 @@ export class Notifier implements LogSource {
   }
 
   queues(): readonly string[] {
+    const { registry } = this.#deps;
     // A notice of a new queue may arrive before the queue is in the list.
-    return [...new Set([...this.#deps.registry.logs, ...this.#follower.queues])];
+    const followed = this.#follower.queues.filter((queue) => !registry.isOver(queue));
+    return [...new Set([...registry.logs, ...followed])];
+  }
+
+  isOver(queue: string): boolean {
+    return this.#deps.registry.isOver(queue);
+  }
+
+  entered(queue: string): void {
+    this.#deps.checks.forget(queue);
+    this.#follower.entered(queue);
+  }
+
+  announced(queue: string): void {
+    this.lookAfter(queue);
+  }
+
+  left(queue: string): void {
+    const { checks, dueTimes, ready } = this.#deps;
+    checks.forget(queue);
+    dueTimes.forget(queue);
+    ready.mark(queue);
+    this.#follower.left(queue);
+  }
+
+  forgotten(queue: string): void {
+    this.#deps.calls.forgetPosition(queue);
+    this.#follower.forget(queue);
+  }
+
+  /** Has somebody look after a queue soon: it may have been left behind, half created or half deleted. */
+  lookAfter(queue: string): void {
+    this.#listener?.due(this.#deps.checks.add(queue, CHECK_MS));
   }
 
   async ends(queues: readonly string[]): Promise<Map<string, Position>> {
@@ -109,17 +147,27 @@ export class Notifier implements LogSource {
 
   async after(queue: string, position: Position | undefined, count: number): Promise<LogPart | undefined> {
     const heard = this.#follower.heard(queue);
+    if (this.isOver(queue)) return heard && { epoch: heard.epoch, entries: [], end: heard.position, isKept: false };
     const after = position?.count ?? 0;
     // Readers must see the changes of this server's own calls, even when their notice has not arrived yet.
     if (heard !== undefined && heard.position >= this.#deps.calls.position(queue)) {
       const entries = this.#follower.tail(queue, position?.epoch ?? heard.epoch, after);
-      if (entries !== undefined) return { epoch: heard.epoch, entries, end: heard.position };
+      if (entries !== undefined) return { epoch: heard.epoch, entries, end: heard.position, isKept: true };
     }
     // The end is asked for first, so the entries, read after it, reach at least that far.
     const [ends, entries] = await Promise.all([this.ends([queue]), this.#read(queue, after, count)]);
     const end = ends.get(queue);
-    if (end === undefined) return undefined;
-    return { epoch: end.epoch, entries, end: Math.max(end.count, entries.at(-1)?.last ?? 0) };
+    if (end === undefined) {
+      this.#noLog(queue);
+      return this.isOver(queue) ? this.after(queue, position, count) : undefined;
+    }
+    return { epoch: end.epoch, entries, end: Math.max(end.count, entries.at(-1)?.last ?? 0), isKept: true };
+  }
+
+  /** A log was not found. Of a deleted queue the end is remembered, to tell who has missed something of it. */
+  #noLog(queue: string): void {
+    this.#deps.registry.noLog(queue);
+    if (!this.isOver(queue)) this.#follower.forget(queue);
   }
 
   async #read(queue: string, after: number, count: number): Promise<LogEntry[]> {
@@ -133,16 +181,24 @@ export class Notifier implements LogSource {
       this.#held.push(notice);
       return;
     }
-    const { queue, entry, dueInMs, sweeper } = notice;
-    const { dueTimes, ready } = this.#deps;
+    const { queue, entry, dueInMs, sweeper, listed } = notice;
+    const { dueTimes, ready, registry } = this.#deps;
     if (entry !== undefined) this.#follower.take(notice, entry);
     if (sweeper !== undefined) dueTimes.swept(queue, dueInMs, sweeper);
-    if (dueInMs !== undefined) this.#listener?.due(dueTimes.add(queue, dueInMs));
+    if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
     if (notice.isReady) {
       ready.mark(queue);
       this.#listener?.ready(queue);
     }
-    if (notice.queuesChanged) void this.#refresh();
+    if (listed !== undefined) this.#takeListed(listed, notice.at);
+    else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues();
+    // The server that created it may die before it enters it in the list.
+    else if (notice.queuesChanged) this.lookAfter(queue);
+  }
+
+  #takeListed(change: ListChange, at: number): void {
+    if (!this.#deps.registry.take(change, at)) void this.#refresh();
+    else if (change.entry?.stamp !== ANNOUNCED) this.#listener?.queues();
   }
 
   /** Reads the list of queues, then tells the listener that it changed; notices that arrive meanwhile wait. */

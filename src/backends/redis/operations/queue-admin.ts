@@ -3,7 +3,7 @@ import type { Queue, QueueSettings } from "../../../model/queue.js";
 import { featuresOf, readSettings, writeSettings } from "../layout/settings.js";
 import type { Reply } from "../link/connection.js";
 import { type Answer, type QueueCalls, text } from "../queues/queue-calls.js";
-import { GONE_LOG_MS, type QueueRegistry } from "../queues/queue-registry.js";
+import { ANNOUNCED, GONE_LOG_MS, type QueueRegistry } from "../queues/queue-registry.js";
 import { skipRefusal } from "../queues/refused-queues.js";
 
 /** Most jobs that one script call deletes. */
@@ -12,25 +12,43 @@ const DELETE_PART = 200;
 /** Most PENDING jobs that one script call purges. */
 const PURGE_PART = 500;
 
-/** Throws UPGRADE_REQUIRED when a live server does not know one of these features, which the queue is to need. */
-type FeatureCheck = (queue: string, features: readonly string[]) => Promise<void>;
+/** Dependencies of the operations on queues. */
+export interface QueueAdminDeps {
+  readonly calls: QueueCalls;
+  readonly registry: QueueRegistry;
+  /** Throws UPGRADE_REQUIRED when a live server does not know one of these features, which the queue is to need. */
+  readonly checkFeatures: (queue: string, features: readonly string[]) => Promise<void>;
+  /** Has somebody go on soon with what this server could not finish. */
+  readonly lookAfter: (queue: string) => void;
+  /** Name of this server, unique among all servers. */
+  readonly self: string;
+}
 
-/** Creates, reads, changes, empties and deletes queues. */
+/**
+ * Creates, reads, changes, empties and deletes queues. The list of queues and the keys of a queue may be on different
+ * nodes, so creating and deleting takes several steps. A server may die after any of them; the sweeps of the others, or
+ * of its successor, then finish what was begun, or undo it.
+ */
 export class QueueAdmin {
   readonly #calls: QueueCalls;
   readonly #registry: QueueRegistry;
-  readonly #checkFeatures: FeatureCheck;
+  readonly #checkFeatures: QueueAdminDeps["checkFeatures"];
+  readonly #lookAfter: (queue: string) => void;
+  readonly #self: string;
 
-  constructor(calls: QueueCalls, registry: QueueRegistry, checkFeatures: FeatureCheck) {
+  constructor({ calls, registry, checkFeatures, lookAfter, self }: QueueAdminDeps) {
     this.#calls = calls;
     this.#registry = registry;
     this.#checkFeatures = checkFeatures;
+    this.#lookAfter = lookAfter;
+    this.#self = self;
   }
 
   /** QUEUE_EXISTS. Finishes the deletion of an old queue of this name first. */
   async create(name: string, settings: QueueSettings): Promise<Queue> {
     const args = await this.#argsOf(name, settings);
     for (;;) {
+      await this.#registry.announce(name, "create");
       const { rest } = await this.#calls.call("create", name, args);
       const code = codeOf(rest);
       if (code === "X") {
@@ -94,9 +112,14 @@ export class QueueAdmin {
 
   /** Marks the queue as deleting, so that it no longer exists for anybody, then deletes its jobs in several calls. */
   async delete(name: string, force: boolean): Promise<void> {
-    const { rest } = await this.#calls.call("beginDelete", name, [force ? 1 : 0]);
+    // Its entry may be missing; whoever finishes the deletion must find it all the same.
+    const wasMissing = await this.#registry.announce(name, "delete");
+    const { rest } = await this.#calls.call("beginDelete", name, [force ? 1 : 0, this.#self]);
     const answer = text(rest[0]);
-    if (answer === "N") throw queueNotFound(name);
+    if (answer === "N") {
+      if (wasMissing) await this.#registry.leave(name, ANNOUNCED);
+      throw queueNotFound(name);
+    }
     if (answer === "B") {
       throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
     }
@@ -104,12 +127,28 @@ export class QueueAdmin {
   }
 
   /** Finishes a deletion that some server began. `stamp`: when the queue was created; default: as listed. */
-  async finishDeletion(name: string, stamp = this.#registry.stampOf(name)): Promise<void> {
-    for (let isGone = false; !isGone; ) {
-      const { rest } = await this.#calls.call("continueDelete", name, [DELETE_PART, GONE_LOG_MS]);
-      isGone = Number(rest[0]) === 1;
+  async finishDeletion(name: string, stamp?: string): Promise<void> {
+    try {
+      while (!(await this.continueDeletion(name, stamp)));
+    } catch (error) {
+      this.#lookAfter(name);
+      throw error;
     }
-    if (stamp !== undefined) await this.#registry.leave(name, stamp);
+  }
+
+  /** Does a part of a deletion that some server began; resolves to whether it was the last. `stamp`: as above. */
+  async continueDeletion(name: string, stamp = this.#registry.stampOf(name)): Promise<boolean> {
+    const { rest } = await this.#calls.call("continueDelete", name, [DELETE_PART, GONE_LOG_MS, this.#self]);
+    if (Number(rest[0]) !== 1) return false;
+    // An entry of unknown age is that of the deleted queue. A newer queue of this name has one that tells its age.
+    await this.#registry.leave(name, stamp === undefined || stamp === ANNOUNCED ? "" : stamp);
+    return true;
+  }
+
+  /** Enters a queue that exists in the list again. */
+  async relist(name: string): Promise<void> {
+    const [queue] = await this.show([name]);
+    if (queue !== undefined) await this.#registry.enter(name, queue.createdAt, queue.settings.weight);
   }
 
   async purge(name: string, limit: number): Promise<number> {

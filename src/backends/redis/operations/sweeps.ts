@@ -18,6 +18,8 @@ export interface SweepsDeps {
   readonly registry: QueueRegistry;
   readonly admin: QueueAdmin;
   readonly dueTimes: DueTimes;
+  /** When to look after queues that may have been left behind, half created or half deleted. */
+  readonly checks: DueTimes;
   readonly refused: RefusedQueues;
   readonly listener: () => BackendListener | undefined;
   /** Name of this server, unique among all servers. */
@@ -34,37 +36,37 @@ export class Sweeps {
 
   /** Sweeps the queues that are due for this server. */
   async tick(): Promise<TickResult> {
-    const { dueTimes } = this.#deps;
-    const lost = (await Promise.all(dueTimes.due().map((queue) => this.#sweep(queue)))).flat();
-    return { lost, nextInMs: dueTimes.nextInMs() };
+    const { dueTimes, checks } = this.#deps;
+    const queues = new Set([...dueTimes.due(), ...checks.due()]);
+    const lost = (await Promise.all([...queues].map((queue) => this.#sweep(queue)))).flat();
+    const [next, check] = [dueTimes.nextInMs(), checks.nextInMs()];
+    return { lost, nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check) };
   }
 
   async #sweep(queue: string): Promise<LostLease[]> {
-    const { calls, dueTimes, admin, registry, refused, self } = this.#deps;
+    const { dueTimes, checks, refused } = this.#deps;
     dueTimes.begin(queue);
-    const isAlone = refused.msLeft(queue) > 0;
-    const answer = isAlone
-      ? undefined
-      : await calls.call("sweep", queue, [SWEEP_PART, self]).catch((error) => {
-          if (isRefusal(error)) return undefined;
-          dueTimes.end(queue, 0, 0);
-          throw error;
-        });
-    if (answer === undefined) {
-      const ms = refused.msLeft(queue);
-      dueTimes.end(queue, ms, ms);
-      return [];
+    checks.forget(queue);
+    try {
+      if (refused.msLeft(queue) === 0) return await this.#sweepNow(queue);
+    } catch (error) {
+      if (!isRefusal(error)) {
+        dueTimes.end(queue, 0, 0);
+        throw error;
+      }
     }
-    const { rest } = answer;
+    const ms = refused.msLeft(queue);
+    dueTimes.end(queue, ms, ms);
+    return [];
+  }
+
+  async #sweepNow(queue: string): Promise<LostLease[]> {
+    const { calls, dueTimes, registry, admin, self } = this.#deps;
+    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self]);
     const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
     if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
-    if (Number(nextInMs) === NO_QUEUE) {
-      // Finish what another server may have left behind: a deletion, or the entry of a deleted queue.
-      const stamp = registry.stampOf(queue);
-      if (Number(isDeleting) === 1) await admin.finishDeletion(queue);
-      else if (stamp !== undefined) await registry.leave(queue, stamp);
-      dueTimes.forget(queue);
-    }
+    if (Number(nextInMs) === NO_QUEUE) await this.#finish(queue, Number(isDeleting) === 1);
+    else if (!registry.has(queue)) await admin.relist(queue);
     // In case a notice got lost, workers look for themselves.
     if (Number(ready) > 0) this.#deps.listener()?.ready(queue);
     const leases: LostLease[] = [];
@@ -72,5 +74,17 @@ export class Sweeps {
       leases.push({ queue, type: text(lost[at + 1]), status: statusOf(Number(lost[at])) });
     }
     return leases;
+  }
+
+  /** Finishes what another server may have left behind: a deletion, or the entry of a queue that does not exist. */
+  async #finish(queue: string, isDeleting: boolean): Promise<void> {
+    const { registry, admin, dueTimes } = this.#deps;
+    if (isDeleting && !(await admin.continueDeletion(queue))) {
+      dueTimes.end(queue, 0, 0);
+      return;
+    }
+    const stamp = registry.stampOf(queue);
+    if (!isDeleting && stamp !== undefined) await registry.leave(queue, stamp);
+    dueTimes.forget(queue);
   }
 }

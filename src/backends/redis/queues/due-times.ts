@@ -29,6 +29,11 @@ export class DueTimes {
     this.#self = self;
   }
 
+  /** Whether this server is the one with this name. */
+  isSelf(name: string | undefined): boolean {
+    return name === this.#self;
+  }
+
   /** Something is due in `inMs`. Returns ms until this server is to sweep for it. */
   add(queue: string, inMs: number): number {
     const due = this.#queues.get(queue);

@@ -59,6 +59,9 @@ const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["purge", "create", "beginDelete"] as const),
 ]);
 
+/** Scripts whose caller goes on by itself, so that what they say is due is due for the other servers only. */
+const OWN_PACE: ReadonlySet<string> = new Set(["sweep", "beginDelete", "continueDelete"]);
+
 /** The scripts that run on one queue. */
 export type ScriptName = keyof typeof BODIES;
 
@@ -150,7 +153,7 @@ export class QueueCalls {
     }
     this.#refused.forget(queue);
     const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
-    if (name !== "sweep" && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
+    if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);
     if (BODIES[name][0] !== "read" && !TAKING.has(name)) this.#ready.mark(queue);
     return { now, rest };

@@ -2,29 +2,74 @@ import { MAX_NODE_ID } from "../../../model/ids.js";
 import { lua } from "./lua.js";
 
 /**
- * Adds a queue to the list of queues, or updates its weight. KEYS[1] `queues`, [2] `gone`. ARGV[1] name, [2] created
- * at, ms since 1970, [3] weight, [4] channel.
+ * Shared start of the scripts that change the list of queues. KEYS[1] `queues`, [2] `gone`, [3] `listed`. ARGV[1] name,
+ * [2] channel. The notice has, in its second line, the number of the change and what it was: `+<created at>:<weight>`,
+ * or `-<until when its log is kept>`, ms since 1970, 0 for one that has none.
  */
-export const ENTER_QUEUE = lua`
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. ARGV[3])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' 0 0 0 0 -1 q. -\n')
-return 1
+const TELL = lua`
+local name, channel = ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function tell(change)
+  -- A list that was lost must not count on from numbers that servers have heard.
+  local number = string.format('%.0f', tonumber(redis.call('GET', KEYS[3]) or now) + 1)
+  redis.call('SET', KEYS[3], number)
+  local line = name .. ' 0 0 0 ' .. string.format('%.0f', now) .. ' -1 q. -'
+  redis.call('PUBLISH', channel, line .. '\n' .. number .. ' ' .. change .. '\n')
+  return number
+end
 `;
 
 /**
- * Removes a queue from the list, unless its entry is of a newer queue of the same name; notes until when its log is
- * kept. KEYS as above. ARGV[1] name, [2] created at, [3] channel, [4] ms that the log is kept.
+ * Adds a queue to the list of queues, or updates its weight. ARGV[3] created at, ms since 1970, [4] weight. Returns the
+ * number of the change.
+ */
+export const ENTER_QUEUE = lua`
+${TELL}
+local entry = ARGV[3] .. ':' .. ARGV[4]
+redis.call('HSET', KEYS[1], name, entry)
+redis.call('ZREM', KEYS[2], name)
+return tell('+' .. entry)
+`;
+
+/**
+ * Adds the entry `0:1` for a queue that is not in the list: it is about to be created or deleted. Whoever begins that may
+ * die; the others then find it by this entry. Returns the number of the change; empty when the queue is in the list.
+ */
+export const ANNOUNCE_QUEUE = lua`
+${TELL}
+if redis.call('HEXISTS', KEYS[1], name) == 1 then return '' end
+redis.call('HSET', KEYS[1], name, '0:1')
+return tell('+0:1')
+`;
+
+/**
+ * Removes a queue from the list, unless its entry is of another queue of the same name; notes until when its log is
+ * kept. ARGV[3] created at, [4] ms that the log is kept, 0 for a queue that has none. Returns the number of the change;
+ * empty when there was nothing to do.
  */
 export const LEAVE_QUEUE = lua`
-local entry = redis.call('HGET', KEYS[1], ARGV[1])
-if not entry or string.match(entry, '^[^:]*') ~= ARGV[2] then return 0 end
+${TELL}
+local entry, kept = redis.call('HGET', KEYS[1], name), tonumber(ARGV[4])
+local stamp = entry and string.match(entry, '^[^:]*')
+if entry and stamp ~= ARGV[3] and stamp ~= '0' then return '' end
+if not entry and (kept == 0 or redis.call('ZSCORE', KEYS[2], name)) then return '' end
+redis.call('HDEL', KEYS[1], name)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+if kept == 0 then return tell('-0') end
+local ends = string.format('%.0f', now + kept)
+redis.call('ZADD', KEYS[2], ends, name)
+return tell('-' .. ends)
+`;
+
+/**
+ * Reads the list of queues. KEYS as above. Returns the number of its last change (empty: it never changed), the time, ms
+ * since 1970, and the content of `queues` and, with scores, of `gone`.
+ */
+export const READ_LIST = lua`
 local time = redis.call('TIME')
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', time[1] * 1000)
-redis.call('ZADD', KEYS[2], time[1] * 1000 + tonumber(ARGV[4]), ARGV[1])
-redis.call('PUBLISH', ARGV[3], ARGV[1] .. ' 0 0 0 0 -1 q. -\n')
-return 1
+return {redis.call('GET', KEYS[3]) or '', time[1] * 1000 + math.floor(time[2] / 1000), redis.call('HGETALL', KEYS[1]),
+  redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')}
 `;
 
 /**

@@ -201,4 +201,25 @@ describe("a feed", () => {
     expect(world.feed.tail(QUEUE, "other", 1000)).toBeUndefined();
     expect(world.feed.tail("other", EPOCH, 0)).toBeUndefined();
   });
+
+  test("of a queue that was deleted keeps no tail, tells late changes once, and goes on when it is made again", () => {
+    const world = new World();
+    world.follow(0);
+    for (let entry = 0; entry < 100; entry++) {
+      world.append(2);
+      world.hear();
+    }
+    world.feed.left(QUEUE);
+    expect(world.feed.tail(QUEUE, EPOCH, 198)).toBeUndefined();
+    world.append(2);
+    world.hear();
+    expect(world.delivered).toEqual(numbers(1, 202));
+    expect(world.feed.tail(QUEUE, EPOCH, 200)).toBeUndefined();
+    expect(world.feed.tail(QUEUE, EPOCH, 202)).toEqual([]);
+    world.feed.entered(QUEUE);
+    world.append(1);
+    world.hear();
+    expect(world.delivered).toEqual(numbers(1, 203));
+    expect(world.feed.tail(QUEUE, EPOCH, 202)?.map(({ last }) => last)).toEqual([203]);
+  });
 });
