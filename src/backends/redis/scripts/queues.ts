@@ -185,8 +185,12 @@ drop(ids, members)
 return finish(remember({count}))
 `;
 
+/** How long after the last part of a deletion another server goes on with it, ms. */
+const DELETE_PATIENCE_MS = 1000;
+
 /**
- * Begins to delete a queue: from now on it does not exist for anybody. ARGV[7] 1: whatever jobs it holds.
+ * Begins to delete a queue: from now on it does not exist for anybody. ARGV[7] 1: whatever jobs it holds; [8] name of
+ * the deleting server.
  * Returns when the queue was created, `N` (no such queue), or `B` (it has PENDING, RUNNING or DEAD jobs).
  */
 export const BEGIN_DELETE = lua`
@@ -196,18 +200,23 @@ if exists then
   if ARGV[7] ~= '1' and call('HLEN', ${key("specs")}) > archive.done + archive.canceled then return finish({'B'}) end
   call('HSET', KEYS[1], ${metaName("deleting")}, 1)
 end
+sweeper = ARGV[8]
+due(now + ${DELETE_PATIENCE_MS})
 return finish(remember({call('HGET', KEYS[1], ${metaName("created_at")})}))
 `;
 
 /**
  * Deletes some jobs of a queue that is being deleted, and the queue itself when none is left. ARGV[7] most jobs, [8] ms
- * that its log is kept. Returns 1 when the queue is gone, else 0.
+ * that its log is kept, [9] name of the deleting server. Returns 1 when the queue is gone, else 0.
  */
 export const CONTINUE_DELETE = lua`
 ${DELETE_WAITING}
 if not ${meta("deleting")} then return finish({1}) end
 local max = tonumber(ARGV[7])
 isWorkers = true
+-- Told even when this part was the last: the entry in the list of queues is still to be removed.
+sweeper = ARGV[9]
+due(now + ${DELETE_PATIENCE_MS})
 if purge(max) == 0 then
   for _, member in ipairs(call('ZRANGE', ${key("index")}, 0, max - 1)) do
     local id = sub(member, ${rest("standing")}, find(member, ':', 1, true) - 1)
