@@ -110,6 +110,8 @@ export interface BackendListener {
   changes(batch: ChangeBatch): void;
   /** A queue was created, changed or deleted. */
   queues(): void;
+  /** The store has lost its data: of all queues only the default one exists again. */
+  emptied(): void;
   /** The backend became reachable, or unreachable: operations then fail with BACKEND_UNAVAILABLE. */
   available(isAvailable: boolean): void;
   /** Some changes may never be reported: whoever waits for a change must read the current state. */

@@ -41,7 +41,7 @@ export interface EngineOptions {
   /** The worker name of the built-in pool. */
   readonly worker: string;
   readonly jobDefaults: JobDefaults;
-  /** Queues to create, if missing, at the start and whenever the backend becomes reachable again. Default: none. */
+  /** Queues to create, if missing, at the start and when the store has lost its data. Default: none. */
   readonly queues?: readonly string[] | undefined;
   /** Called when the backend becomes reachable or unreachable. */
   readonly availableChanged?: ((isAvailable: boolean) => void) | undefined;
@@ -160,6 +160,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         if (!value) return;
         pool.wake();
         void refreshQueues();
+      },
+      emptied() {
         createQueues().catch((error) => logger.warn({ err: error }, "queues could not be created"));
       },
       resync() {

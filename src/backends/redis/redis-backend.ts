@@ -142,6 +142,8 @@ export function createRedisBackend(
   });
   const ids = new NodeIds({ connection, keys, clock, logger, features, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
+  /** The name of the store that was found last. Another one has other data. */
+  let store: string | undefined;
   const sweeps = new Sweeps({
     ...{ calls, registry, admin, dueTimes, checks, refused, self },
     listener: () => listener,
@@ -155,15 +157,19 @@ export function createRedisBackend(
     connection,
     subscription,
     async goOn() {
-      await checkSchema(connection, keys);
+      const found = await checkSchema(connection, keys);
       await ids.renew();
       await ensureDefaultQueue();
       await notifier.resume();
+      // Only then: a queue that somebody deleted must not come back because a connection broke.
+      if (found !== store) listener?.emptied();
+      store = found;
     },
-    beat() {
+    async beat() {
       pingNodes(client);
       // A script that may write, though it does not: Redis refuses it as it refuses any write.
-      return Promise.all([checkSchema(connection, keys), subscription.call((each) => each.ping())]);
+      const [found] = await Promise.all([checkSchema(connection, keys), subscription.call((each) => each.ping())]);
+      if (found !== store) await lookForData();
     },
     available(isAvailable) {
       listener?.available(isAvailable);
@@ -173,7 +179,9 @@ export function createRedisBackend(
 
   /** Checks that Redis still has its data: it can lose them without a broken connection (FLUSHALL, a restore). */
   async function lookForData(): Promise<void> {
-    if (!session.isReady || (await connection.call((each) => each.exists(keys.schema, keys.queues))) === 2) return;
+    if (!session.isReady) return;
+    const hasQueues = (await connection.call((each) => each.exists(keys.queues))) === 1;
+    if (hasQueues && (await checkSchema(connection, keys)) === store) return;
     logger.error({}, "Redis has lost what was in it: the queues are made anew");
     await session.resume();
   }
@@ -210,7 +218,7 @@ export function createRedisBackend(
     for (;;) {
       try {
         await session.connect(end);
-        await checkServer(connection, keys, logger);
+        store = await checkServer(connection, keys, logger);
         await ids.start();
         await ensureDefaultQueue();
         listener = given;

@@ -81,6 +81,8 @@ export class Recorder implements BackendListener {
     this.readyHeard = this.readyHeard.filter((each) => each !== name);
   }
 
+  emptied(): void {}
+
   available(): void {}
 
   resync(): void {

@@ -70,7 +70,15 @@ try {
   const backend = createRedisBackend({ clock: createSystemClock(), logger: silentLogger }, { url: redis.url });
   const ignore = () => {};
   await backend.start({
-    ...{ ready: ignore, due: ignore, changes: ignore, queues: ignore, available: ignore, resync: ignore },
+    ...{
+      ready: ignore,
+      due: ignore,
+      changes: ignore,
+      queues: ignore,
+      emptied: ignore,
+      available: ignore,
+      resync: ignore,
+    },
   });
   for (let turn = 0; turn < TURNS; turn++) await useAll(backend);
   const times = new Map<string, number[]>();

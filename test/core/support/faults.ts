@@ -81,6 +81,7 @@ export class Faults {
       ready: (queue) => listener.ready(queue),
       due: (inMs) => listener.due(inMs),
       queues: () => listener.queues(),
+      emptied: () => listener.emptied(),
       available: (isAvailable) => listener.available(isAvailable),
       resync: () => listener.resync(),
       changes: (batch) => {

@@ -1,10 +1,11 @@
+import { randomBytes } from "node:crypto";
 import type { Logger } from "../../../model/logger.js";
 import { SCHEMA_VERSION } from "../layout/table.js";
 import type { Keys } from "../scripts/keys.js";
 import { CHECK_SCHEMA } from "../scripts/registry.js";
 import { CHECK_RIGHTS } from "../scripts/rights.js";
 import { plainScript } from "../scripts/script.js";
-import { type Connection, isDenied } from "./connection.js";
+import { type Connection, isDenied, type Reply } from "./connection.js";
 
 /** Oldest major version of Redis that has the script flags we need: `allow-oom` lets jobs end when memory is full. */
 const MIN_VERSION = 7;
@@ -19,9 +20,9 @@ export class RedisUnusable extends Error {
 
 /**
  * Throws RedisUnusable for a Redis that is too old, holds another layout, or denies its user what is needed; logs a
- * warning for each risk to jobs.
+ * warning for each risk to jobs. Resolves to the name of the store.
  */
-export async function checkServer(connection: Connection, keys: Keys, logger: Logger): Promise<void> {
+export async function checkServer(connection: Connection, keys: Keys, logger: Logger): Promise<string> {
   const text = await connection
     .call((client) => client.info())
     .catch((error) => {
@@ -34,7 +35,7 @@ export async function checkServer(connection: Connection, keys: Keys, logger: Lo
   if (Number.parseInt(version, 10) < MIN_VERSION) {
     throw new RedisUnusable(`Redis ${version} is too old: version ${MIN_VERSION} or later is needed`);
   }
-  await checkSchema(connection, keys).catch(async (error) => {
+  const store = await checkSchema(connection, keys).catch(async (error) => {
     // Redis tells such a user the hash of the script, not the command.
     if (isDenied(error)) await checkRights(connection, keys);
     throw error;
@@ -43,6 +44,7 @@ export async function checkServer(connection: Connection, keys: Keys, logger: Lo
   // A hosted Redis may forbid CONFIG: then there is less advice.
   const saves = await connection.call((client) => client.call("CONFIG", "GET", "save")).catch(() => undefined);
   for (const warning of adviceOn(info, Array.isArray(saves) ? String(saves[1]) : undefined)) logger.warn({}, warning);
+  return store;
 }
 
 /** Throws RedisUnusable when the user may not run a command that is needed, or not publish to the channel. */
@@ -58,10 +60,15 @@ async function checkRights(connection: Connection, keys: Keys): Promise<void> {
   throw new RedisUnusable(`the Redis user lacks the right to ${rights.join(", ")}`);
 }
 
-/** Throws RedisUnusable when the data have another layout; marks an empty Redis as having ours. */
-export async function checkSchema(connection: Connection, keys: Keys): Promise<void> {
-  const schema = String(await connection.script(SCHEMA, [keys.schema], [SCHEMA_VERSION]));
-  if (Number(schema) === SCHEMA_VERSION) return;
+/**
+ * Throws RedisUnusable when the data have another layout; marks an empty Redis as having ours. Resolves to the name of
+ * the store, which is another one when the data were lost in between.
+ */
+export async function checkSchema(connection: Connection, keys: Keys): Promise<string> {
+  const name = randomBytes(9).toString("base64url");
+  const reply = await connection.script(SCHEMA, [keys.schema, keys.store], [SCHEMA_VERSION, name]);
+  const [schema, store] = (reply as readonly Reply[]).map(String) as [string, string];
+  if (Number(schema) === SCHEMA_VERSION) return store;
   throw new RedisUnusable(
     `the jobs in this Redis were written by another version of GoTaskQ (layout ${schema}; this one reads ${SCHEMA_VERSION})`,
   );

@@ -115,8 +115,14 @@ redis.call('ZADD', KEYS[1], time[1] * 1000, ARGV[2])
 return 1
 `;
 
-/** Returns the version of the layout; sets it first if there is none. KEYS[1] `schema`. ARGV[1] our own version. */
+/**
+ * Returns the version of the layout and the name of the store; sets both first if there is none. KEYS[1] `schema`, [2]
+ * `store`. ARGV[1] our own version, [2] a random name.
+ */
 export const CHECK_SCHEMA = lua`
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
-return redis.call('GET', KEYS[1])
+local version = redis.call('GET', KEYS[1])
+-- Data of another version are not ours to write to.
+if version == ARGV[1] then redis.call('SET', KEYS[2], ARGV[2], 'NX') end
+return {version, redis.call('GET', KEYS[2]) or ''}
 `;
