@@ -59,7 +59,8 @@ async function remains({ prefix }: Place, queue: string): Promise<string[]> {
   const found = await client.keys(`${prefix}:{${queue}}:*`);
   const entry = await client.hget(keys.queues, queue);
   return [
-    ...found.filter((key) => key !== keys.log(queue) && key !== keys.position(queue)),
+    // Answers for repeats end by themselves.
+    ...found.filter((key) => key !== keys.log(queue) && key !== keys.position(queue) && !key.includes(":answers:")),
     ...(entry === null ? [] : [`listed ${entry}`]),
   ];
 }

@@ -43,7 +43,7 @@ function tenants(): Tenant[] {
 describe("tenants of one Redis", () => {
   test("hear nothing of each other: of jobs with the same ids and queues, each hears its own", async () => {
     const all = await Promise.all(tenants().map((tenant) => openBackend(tenant)));
-    const id = "123456789012345678";
+    const id = "123456789012345678@mail";
     for (const { backend } of all) {
       await createQueue(backend, "mail");
       await add(backend, { id, queue: "mail" });
