@@ -46,6 +46,8 @@ export default defineConfig({
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
       // Connect's own suite; `npm test` leaves it out.
       project("conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
+      // Servers of an older commit beside those of this one; `npm test` leaves it out.
+      project("upgrade", ["test/upgrade/**/*.test.ts"], 240_000, ["test/upgrade/install.ts", REDIS]),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],

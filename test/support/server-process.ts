@@ -23,10 +23,10 @@ afterEach(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Runs the built program with these environment variables and none of the caller's configuration. */
-export function spawnServer(env: Readonly<Record<string, string>>, cwd = process.cwd()): ChildProcess {
-  if (!existsSync(MAIN)) throw new Error("the server is not built: run `npm run build`, or the tests by `npm test`");
-  const child = spawn(process.execPath, [MAIN], {
+/** Runs the built program, or another one, with these environment variables and none of the caller's configuration. */
+export function spawnServer(env: Readonly<Record<string, string>>, cwd = process.cwd(), main = MAIN): ChildProcess {
+  if (!existsSync(main)) throw new Error("the server is not built: run `npm run build`, or the tests by `npm test`");
+  const child = spawn(process.execPath, [main], {
     cwd,
     env: { PATH: process.env.PATH ?? "", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -40,8 +40,9 @@ export function spawnServer(env: Readonly<Record<string, string>>, cwd = process
 export async function startServerProcess(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
+  main?: string,
 ): Promise<ServerProcess> {
-  const child = spawnServer(env, cwd);
+  const child = spawnServer(env, cwd, main);
   const lines: string[] = [];
   child.stderr?.on("data", (chunk) => lines.push(String(chunk)));
   const url = await new Promise<string>((resolve, reject) => {
