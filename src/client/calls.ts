@@ -1,5 +1,6 @@
 import type { CallOptions } from "@connectrpc/connect";
 import type { TaskQueueError } from "../model/errors.js";
+import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
 import { retryWait, wait } from "./wait.js";
 
@@ -45,10 +46,13 @@ export interface Caller {
 
 /** Creates a caller. */
 export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, onRetry }: CallerOptions): Caller {
+  // Connect refuses a timeout with a part of a ms, and sets a timer of this length.
+  const longest = Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS);
+
   async function tryOnce<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs: Math.ceil(timeoutMs) });
+      return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs: longest });
     } catch (error) {
       signal?.throwIfAborted();
       throw toTaskQueueError(error);

@@ -1,3 +1,5 @@
+import { setLongTimer } from "../model/long-timer.js";
+
 /** Longest wait between two tries, and the wait after the first failure, ms; both before they are randomized. */
 const MAX_WAIT_MS = 5000;
 const MIN_WAIT_MS = 100;
@@ -10,13 +12,13 @@ export function wait(ms: number, signal?: AbortSignal): Promise<void> {
       return;
     }
     const abort = () => {
-      clearTimeout(timer);
+      timer.cancel();
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = setLongTimer(ms, () => {
       signal?.removeEventListener("abort", abort);
       resolve();
-    }, ms);
+    });
     signal?.addEventListener("abort", abort, { once: true });
   });
 }

@@ -1,8 +1,6 @@
-/** A pending timer. */
-export interface Timer {
-  /** Cancels the timer; does nothing if it has fired or was cancelled. */
-  cancel(): void;
-}
+import { setLongTimer, type Timer } from "../model/long-timer.js";
+
+export type { Timer } from "../model/long-timer.js";
 
 /** The only source of time in the core. Tests pass a fake one. */
 export interface Clock {
@@ -13,9 +11,6 @@ export interface Clock {
   /** Calls `fire` once, in `delayMs` ms. A pending timer keeps the process alive. */
   setTimer(delayMs: number, fire: () => void): Timer;
 }
-
-/** Longest delay Node's timers support, ms. A longer one would fire at once, so it is split into steps. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** By which fraction `now` runs slower while it is ahead of a wall clock that stepped back. */
 const SLEW = 0.1;
@@ -38,14 +33,6 @@ export function createSystemClock(
       return Math.floor(mono + offset);
     },
     monotonic,
-    setTimer(delayMs, fire) {
-      let timer: NodeJS.Timeout | undefined;
-      const arm = (leftMs: number): void => {
-        const step = Math.min(leftMs, MAX_TIMER_MS);
-        timer = setTimeout(leftMs > step ? () => arm(leftMs - step) : fire, step);
-      };
-      arm(Math.max(delayMs, 0));
-      return { cancel: () => clearTimeout(timer) };
-    },
+    setTimer: setLongTimer,
   };
 }

@@ -10,6 +10,7 @@ import {
 } from "@connectrpc/connect-node";
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
+import { MAX_TIMER_MS } from "../model/long-timer.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
 import { withParseErrors } from "./parse-errors.js";
@@ -38,7 +39,7 @@ export function createConnectHandlers(
     interceptors: [createInterceptor(recorder)],
     acceptCompression: [compressionGzip],
     readMaxBytes,
-    maxTimeoutMs: MAX_TIMEOUT_MS,
+    maxTimeoutMs: MAX_TIMER_MS,
     jsonOptions: { ...JSON_OPTIONS, ...(registry && { registry }) },
     binaryOptions: BINARY_OPTIONS,
   });
@@ -83,16 +84,13 @@ async function serve(
   }
 }
 
-/** Longest deadline that connect can wait for: what a timer of Node takes. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
-/** A deadline further away than that is as good as none. */
+/** A deadline further away than Connect's timer can be is as good as none. */
 function clampTimeout(header: Headers): void {
   const { timeoutMs } = parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER);
-  if (timeoutMs !== undefined && timeoutMs > MAX_TIMEOUT_MS) header.delete("grpc-timeout");
+  if (timeoutMs !== undefined && timeoutMs > MAX_TIMER_MS) header.delete("grpc-timeout");
   const connectMs = header.get("connect-timeout-ms") ?? "";
   // More digits are no deadline to Connect.
-  if (/^\d{1,10}$/.test(connectMs) && Number(connectMs) > MAX_TIMEOUT_MS) header.delete("connect-timeout-ms");
+  if (/^\d{1,10}$/.test(connectMs) && Number(connectMs) > MAX_TIMER_MS) header.delete("connect-timeout-ms");
 }
 
 /**

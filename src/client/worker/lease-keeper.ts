@@ -1,6 +1,7 @@
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { ExtendResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Logger } from "../../model/logger.js";
+import { MAX_TIMER_MS } from "../../model/long-timer.js";
 import { isPassing, toTaskQueueError } from "../errors.js";
 import { retryWait } from "../wait.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
@@ -88,7 +89,7 @@ export class LeaseKeeper {
 
   #arm(delayMs: number): void {
     if (this.#isStopped) return;
-    this.#timer = setTimeout(() => void this.#beat(), delayMs);
+    this.#timer = setTimeout(() => void this.#beat(), Math.min(delayMs, MAX_TIMER_MS));
     // The timer need not keep the process alive: while leases are held, streams or running handlers do.
     this.#timer.unref();
   }

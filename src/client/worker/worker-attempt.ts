@@ -10,6 +10,7 @@ import {
 } from "../../model/handler.js";
 import type { Progress } from "../../model/job.js";
 import type { Logger } from "../../model/logger.js";
+import type { Timer } from "../../model/long-timer.js";
 import { fromPayloadKind } from "../json.js";
 
 /** The stream that a job came on. */
@@ -42,7 +43,7 @@ export class WorkerAttempt implements HandlerContext {
   /** The latest progress report that is not sent yet. */
   unwritten: Progress | undefined;
   /** The timeout of the attempt; once it is decided, when a handler that goes on gives up its slot. */
-  timer: NodeJS.Timeout | undefined;
+  timer: Timer | undefined;
   readonly #logger: Logger;
   readonly #reported: (attempt: WorkerAttempt) => void;
   #controller: AbortController | undefined;

@@ -10,6 +10,7 @@ import {
   STUCK_HANDLER_MS,
 } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
+import { setLongTimer } from "../../model/long-timer.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -199,7 +200,7 @@ class StreamWorker implements Worker {
     const { job, timeoutMs } = attempt;
     this.#slots++;
     attempt.hasSlot = true;
-    if (timeoutMs > 0) attempt.timer = setTimeout(() => this.#timedOut(attempt, timeoutMs), timeoutMs);
+    if (timeoutMs > 0) attempt.timer = setLongTimer(timeoutMs, () => this.#timedOut(attempt, timeoutMs));
     let outcome: AttemptOutcome;
     let thrown: unknown;
     try {
@@ -254,10 +255,10 @@ class StreamWorker implements Worker {
   #close(attempt: WorkerAttempt): boolean {
     if (!attempt.isOpen) return false;
     attempt.isOpen = false;
-    clearTimeout(attempt.timer);
+    attempt.timer?.cancel();
     if (!attempt.hasSlot) this.#remove(attempt);
     // A handler cannot be stopped from outside. One that goes on must not keep its slot for ever.
-    else attempt.timer = setTimeout(() => this.#freeSlot(attempt), STUCK_HANDLER_MS);
+    else attempt.timer = setLongTimer(STUCK_HANDLER_MS, () => this.#freeSlot(attempt));
     return true;
   }
 
@@ -268,7 +269,7 @@ class StreamWorker implements Worker {
   }
 
   #freeSlot(attempt: WorkerAttempt): void {
-    clearTimeout(attempt.timer);
+    attempt.timer?.cancel();
     if (!attempt.hasSlot) return;
     attempt.hasSlot = false;
     this.#slots--;
@@ -307,9 +308,9 @@ class StreamWorker implements Worker {
   async #idleWithin(timeoutMs: number): Promise<void> {
     if (this.#slots === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = setLongTimer(timeoutMs, resolve);
       this.#whenIdle = () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       };
     });

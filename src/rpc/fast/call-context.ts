@@ -1,9 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { setLongTimer, type Timer } from "../../model/long-timer.js";
 import type { Exchange } from "./exchange.js";
-
-/** Longest delay that Node's timers take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What a call ends with when its deadline passes. */
 export function deadlineExceeded(): ConnectError {
@@ -22,7 +20,7 @@ export class CallContext {
   readonly #exchange: Exchange;
   readonly #deadline: number | undefined;
   #controller: AbortController | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
@@ -80,12 +78,14 @@ export class CallContext {
   /** Calls `over` once, when the client leaves or the deadline passes; not after `done`. */
   whenOver(over: (reason: ConnectError) => void): void {
     this.#exchange.onClose(() => {
-      clearTimeout(this.#timer);
+      this.#timer?.cancel();
       over(new ConnectError("the client left", Code.Canceled));
     });
     if (this.#deadline === undefined) return;
+    const leftMs = this.#deadline - performance.now();
     const expire = () => over(deadlineExceeded());
-    this.#arm(this.#deadline, expire);
+    if (leftMs <= 0) expire();
+    else this.#timer = setLongTimer(leftMs, expire);
   }
 
   /** Whether the deadline has passed. */
@@ -93,16 +93,9 @@ export class CallContext {
     return this.#deadline !== undefined && this.#deadline <= performance.now();
   }
 
-  #arm(deadline: number, expire: () => void): void {
-    const leftMs = deadline - performance.now();
-    if (leftMs <= 0) expire();
-    // A deadline may be further away than a timer of Node can be.
-    else this.#timer = setTimeout(() => this.#arm(deadline, expire), Math.min(leftMs, MAX_TIMER_MS));
-  }
-
   /** Ends the call: stops the timer of the deadline. */
   done(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 }
 
