@@ -9,7 +9,8 @@ import type { Queue, QueueSettings } from "../model/queue.js";
  * change to the change log in the same step.
  *
  * Points in time come from the backend's own clock (with Redis, that of Redis), so callers mostly pass and receive
- * durations. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
+ * durations. Leases, delays, backoffs and retention last as long as was said, whatever that clock does: it only stamps,
+ * and decides when a `runAfter` has passed. The stamps of one job never fall. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
  */
 export interface Backend {
   /** The name of this kind of store, for people. */

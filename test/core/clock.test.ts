@@ -31,53 +31,22 @@ describe("createSystemClock", () => {
     expect(clock.now()).toBe(1_780_000_000_250);
   });
 
-  test("follows a jump of the wall clock ahead", () => {
+  test.each([3_600_000, -3_600_000])("follows a wall clock that steps by %i ms at once", (ms) => {
     const { machine, clock } = handMade();
     clock.now();
-    machine.wall += 3_600_000;
+    machine.wall += ms;
     machine.monotonic += 1;
-    expect(clock.now()).toBe(1_780_003_600_000);
+    expect(clock.now()).toBe(1_780_000_000_000 + ms);
   });
 
-  test("goes on a tenth slower when the wall clock steps back", () => {
+  test("is right again as soon as a wall clock that was a day ahead for a second is", () => {
     const { machine, clock } = handMade();
-    const before = clock.now();
-    machine.wall -= 3_600_000;
-    expect(clock.now()).toBe(before);
-    machine.wall += 40;
-    machine.monotonic += 40;
-    expect(clock.now()).toBe(before + 36);
-  });
-
-  test("meets a wall clock that stepped back, ten times that step later", () => {
-    const { machine, clock } = handMade();
+    const day = 24 * 3600 * 1000;
+    machine.wall += day;
     clock.now();
-    machine.wall -= 1000;
-    machine.wall += 10_000;
-    machine.monotonic += 10_000;
-    expect(clock.now()).toBe(machine.wall);
-  });
-
-  test("follows the wall clock again once that has caught up", () => {
-    const { machine, clock } = handMade();
-    clock.now();
-    machine.wall -= 1000;
-    clock.now();
-    machine.wall += 5000;
-    machine.monotonic += 100;
-    expect(clock.now()).toBe(1_780_000_004_000);
-  });
-
-  test("never goes back, whatever the wall clock does", () => {
-    const { machine, clock } = handMade();
-    let last = clock.now();
-    for (let step = 0; step < 1000; step++) {
-      machine.monotonic += (step * 7919) % 13;
-      machine.wall += ((step * 104_729) % 2001) - 1000;
-      const now = clock.now();
-      expect(now).toBeGreaterThanOrEqual(last);
-      last = now;
-    }
+    machine.wall += 1000 - day;
+    machine.monotonic += 1000;
+    expect(clock.now()).toBe(1_780_000_001_000);
   });
 
   test("tells the monotonic time as it is", () => {

@@ -48,6 +48,11 @@ export class FakeClock implements Clock {
     await settle();
   }
 
+  /** Moves the wall clock alone, forward or (below 0) back, as somebody who sets it does; no time passes. */
+  stepWall(ms: number): void {
+    this.#wall += ms;
+  }
+
   #move(ms: number): void {
     this.#mono += ms;
     this.#wall += ms;

@@ -40,7 +40,7 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
     record.runAfter = now;
     record.run.finishedAt = undefined;
     store.step(record, "PENDING", now);
-    store.wait(record, now);
+    store.ready(record);
     return { outcome: "APPLIED", job: toJob(record) };
   });
 }
@@ -72,9 +72,9 @@ export function queues(store: JobStore, names: readonly string[] | undefined): Q
 }
 
 function snapshot(store: JobStore, queue: QueueState): Queue {
-  const now = store.clock.now();
-  store.promote(queue, now);
-  return queue.snapshot(now);
+  const moment = store.moment();
+  store.promote(queue, moment);
+  return queue.snapshot(moment.now);
 }
 
 export function queueNames(store: JobStore): QueueName[] {

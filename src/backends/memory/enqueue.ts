@@ -23,10 +23,11 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
       const id = jobIdOf(job.queue, known.number);
       return { id, deduplicated: true, existing: record && toJob(record), ...known.times };
     }
+    const waitMs = job.runAfter === undefined ? (job.delayMs ?? 0) : undefined;
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
-    store.add(new JobRecord(number, queue.sharedSpecOf(job), job.payload, requestId, times));
+    store.add(new JobRecord(number, queue.sharedSpecOf(job), job.payload, requestId, times), waitMs);
     return { id: job.id, deduplicated: false, ...times };
   });
 }

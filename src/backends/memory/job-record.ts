@@ -10,8 +10,9 @@ export class RunRecord {
   /** The token that settled the job last, and how: a repeat of that write is then ALREADY_APPLIED. */
   settledToken: string | undefined;
   settledBy: SettleKind | undefined;
-  /** End of the lease, ms on the monotonic clock. */
-  leaseUntil = 0;
+  /** When the attempt began, and when the lease or, once the job is finished, its retention ends: ms on the monotonic clock. */
+  since = 0;
+  until = 0;
   revision = 1;
   retryCount = 0;
   deliveries = 0;
@@ -53,8 +54,11 @@ export interface JobTimes {
   readonly runAfter: number;
 }
 
-/** Which line of its queue holds a job while it is PENDING, a stale value otherwise; `GONE` once it is deleted. */
-export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "GONE";
+/**
+ * Which line of its queue holds a job while it is PENDING (SCHEDULED: until a time, WAITING: for a time), a stale value
+ * otherwise; `GONE` once it is deleted.
+ */
+export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "WAITING" | "GONE";
 
 /** A job in memory. One million of them must fit: run `npm run bench -- memory` after adding a field. */
 export class JobRecord<Queue = unknown> {
@@ -98,6 +102,11 @@ export class JobRecord<Queue = unknown> {
 
   set runAfter(runAfter: number) {
     this.times = { createdAt: this.times.createdAt, runAfter };
+  }
+
+  /** `now`, or the job's last stamp where the wall clock has stepped back behind that: its stamps never fall. */
+  stamp(now: number): number {
+    return Math.max(now, this.run?.updatedAt ?? this.createdAt);
   }
 
   get isGone(): boolean {

@@ -12,8 +12,9 @@ import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
+import type { Moment } from "./schedule.js";
 
-/** A lease and its end as first known, ms on the monotonic clock; `run.leaseUntil` may be later by now. */
+/** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
 export interface LeaseEntry {
   readonly record: QueuedJob;
   readonly token: string;
@@ -90,12 +91,17 @@ export class JobStore {
     return this.#lastTimes;
   }
 
-  /** Adds a new job: to its queue, to the change log, and to a line. */
-  add(record: QueuedJob): void {
+  /** Adds a new job: to its queue, to the change log, and to a line; a `waitMs` counts instead of its `runAfter`. */
+  add(record: QueuedJob, waitMs: number | undefined): void {
     record.queue.jobs.set(record.number, record);
     record.queue.all.insert(record);
     this.#log(record);
-    this.wait(record, record.createdAt);
+    if (waitMs !== undefined) this.wait(record, waitMs);
+    else if (record.runAfter <= record.createdAt) this.ready(record);
+    else {
+      record.queue.schedule(record);
+      this.markDue(record.runAfter - record.createdAt);
+    }
   }
 
   /** Changes the status, counts up the revision and logs it. Throws when the state table does not allow it. */
@@ -111,19 +117,32 @@ export class JobStore {
   touch(record: QueuedJob, now: number): void {
     const run = record.changing;
     run.revision++;
-    run.updatedAt = now;
+    run.updatedAt = record.stamp(now);
     this.#log(record);
   }
 
-  /** Puts a PENDING job in the ready line or, before its runAfter, in the scheduled line. */
-  wait(record: QueuedJob, now: number): void {
-    if (record.queue.put(record, now)) this.markReady(record.queue);
-    else this.markDue(record.runAfter - now);
+  /** Puts a PENDING job in the ready line. */
+  ready(record: QueuedJob): void {
+    record.queue.put(record);
+    this.markReady(record.queue);
   }
 
-  /** Makes up to `max` scheduled jobs ready whose runAfter has passed. */
-  promote(queue: QueueState, now: number, max = Number.POSITIVE_INFINITY): void {
-    if (queue.promote(now, max) > 0) this.markReady(queue);
+  /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile. */
+  wait(record: QueuedJob, ms: number): void {
+    if (ms > 0) {
+      record.queue.schedule(record, this.clock.monotonic() + ms);
+      this.markDue(ms);
+    } else this.ready(record);
+  }
+
+  /** Both clocks now. */
+  moment(): Moment {
+    return { now: this.clock.now(), monotonic: this.clock.monotonic() };
+  }
+
+  /** Makes up to `max` scheduled jobs ready that are due. */
+  promote(queue: QueueState, moment: Moment, max = Number.POSITIVE_INFINITY): void {
+    if (queue.promote(moment, max) > 0) this.markReady(queue);
   }
 
   /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
@@ -131,13 +150,14 @@ export class JobStore {
     const run = record.changing;
     run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
-    run.startedAt = now;
+    run.startedAt = record.stamp(now);
     run.progress = undefined;
     run.deliveries++;
     record.queue.running.add(record);
     this.step(record, "RUNNING", now);
-    run.leaseUntil = this.clock.monotonic() + leaseMs;
-    this.leases.push({ record, token: run.token, until: run.leaseUntil });
+    run.since = this.clock.monotonic();
+    run.until = run.since + leaseMs;
+    this.leases.push({ record, token: run.token, until: run.until });
     this.markDue(leaseMs);
     return run.token;
   }
@@ -145,7 +165,7 @@ export class JobStore {
   /** Extends the current lease until `until`, ms on the monotonic clock; never shortens it. */
   holdUntil(run: RunRecord, until: number): void {
     // The entry in `leases` stays as it is: when it comes up, `expire` puts it back with the later end.
-    run.leaseUntil = Math.max(run.leaseUntil, until);
+    run.until = Math.max(run.until, until);
   }
 
   /** Ends a lease. `settledBy`: the token to remember for repeats; `entryTaken`: its `leases` entry is out already. */
@@ -161,23 +181,26 @@ export class JobStore {
 
   /** RUNNING or PENDING to DONE or CANCELED. */
   finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number): void {
-    record.changing.finishedAt = now;
-    record.changing.cancelRequested = false;
+    const run = record.changing;
+    run.finishedAt = record.stamp(now);
+    run.cancelRequested = false;
+    run.until = this.clock.monotonic() + this.options.completeJobTtlMs;
     this.step(record, status, now);
     if (status === "DONE") {
       record.queue.done++;
       record.queue.completed++;
     }
     record.queue.finished.push(record);
-    this.trim(record.queue, now, TRIM_WORK);
+    this.trim(record.queue, TRIM_WORK);
     this.markDue(this.options.completeJobTtlMs);
   }
 
   /** RUNNING or FAILED to DEAD. */
   die(record: QueuedJob, now: number): void {
-    record.changing.finishedAt = now;
+    const at = record.stamp(now);
+    record.changing.finishedAt = at;
     this.step(record, "DEAD", now);
-    record.queue.bury(record, now);
+    record.queue.bury(record, at);
   }
 
   /** Stores the error text of a failed attempt or a lost lease. */
@@ -189,18 +212,19 @@ export class JobStore {
     const isFull = this.isFull();
     run.error = isFull ? run.errorStart : error;
     const kept = isFull ? run.errorStart : cutText(error, LIMITS.attemptErrorLength);
-    const entry = { at: now, error: kept, delivery: run.deliveries, worker: run.worker };
+    const entry = { at: record.stamp(now), error: kept, delivery: run.deliveries, worker: run.worker };
     run.attemptErrors = [...run.attemptErrors, entry].slice(isFull ? -1 : -LIMITS.attemptErrors);
   }
 
   /** Deletes up to `max` finished jobs that are too old or too many; returns how many. Not logged as a change. */
-  trim(queue: QueueState, now: number, max: number): number {
-    const { completeJobTtlMs, maxCompletedJobs } = this.options;
+  trim(queue: QueueState, max: number): number {
+    const { maxCompletedJobs } = this.options;
+    const monotonic = this.clock.monotonic();
     let count = 0;
     while (count < max) {
       const oldest = queue.finished.peek();
       if (oldest === undefined) break;
-      const tooOld = (oldest.run?.finishedAt ?? 0) + completeJobTtlMs <= now;
+      const tooOld = (oldest.run?.until ?? 0) <= monotonic;
       if (!tooOld && queue.finished.size <= maxCompletedJobs) break;
       queue.finished.pop();
       this.#drop(oldest);

@@ -11,6 +11,7 @@ import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../m
 import { type RunRecord, toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueuedJob } from "./queue-state.js";
+import type { Moment } from "./schedule.js";
 
 /** Most jobs that one tick processes for each kind of work: lost leases, and in each queue promotion and deletion. */
 const TICK_WORK = 1000;
@@ -36,17 +37,17 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
   const { max, maxBytes = Number.POSITIVE_INFINITY, leaseMs, worker } = request;
   const leases: Lease[] = [];
   let bytes = 0;
-  const now = store.clock.now();
+  const moment = store.moment();
   const isEnough = () => leases.length >= max || bytes >= maxBytes;
   for (const name of request.queues) {
     const queue = store.queues.get(name);
     if (queue === undefined || queue.paused) continue;
-    store.promote(queue, now);
+    store.promote(queue, moment);
     const { maxConcurrency } = queue.settings;
     while (!isEnough() && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
       const record = queue.take(request.types);
       if (record === undefined) break;
-      const token = store.lease(record, leaseMs, worker, now);
+      const token = store.lease(record, leaseMs, worker, moment.now);
       const job = toJob(record);
       if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(job);
       leases.push({ job, token, expiresInMs: leaseMs });
@@ -64,7 +65,7 @@ function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefin
 }
 
 function leftMs(run: RunRecord, monotonic: number): number {
-  return Math.max(0, Math.floor(run.leaseUntil - monotonic));
+  return Math.max(0, Math.floor(run.until - monotonic));
 }
 
 /** Extends leases and stores progress. */
@@ -90,36 +91,34 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
 
 /** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
 export function tick(store: JobStore): TickResult {
-  const now = store.clock.now();
-  const lost = expire(store, now);
+  const moment = store.moment();
+  const lost = expire(store, moment);
   let nextInMs = Number.POSITIVE_INFINITY;
   const at = (inMs: number, grainMs: number) => {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
   for (const queue of store.queues.values()) {
-    store.promote(queue, now, TICK_WORK);
-    const due = queue.nextDue;
-    if (due !== undefined) at(due - now, 0);
-    const trimmed = store.trim(queue, now, TICK_WORK);
-    const finishedAt = queue.finished.peek()?.run?.finishedAt;
+    store.promote(queue, moment, TICK_WORK);
+    at(queue.nextDueInMs(moment), 0);
+    const trimmed = store.trim(queue, TICK_WORK);
+    const keptUntil = queue.finished.peek()?.run?.until;
     if (trimmed === TICK_WORK) at(0, 0);
-    else if (finishedAt !== undefined) at(finishedAt + store.options.completeJobTtlMs - now, TRIM_GRAIN_MS);
+    else if (keptUntil !== undefined) at(keptUntil - moment.monotonic, TRIM_GRAIN_MS);
   }
   const lease = store.leases.peek();
   if (lost.length === TICK_WORK) at(0, 0);
-  else if (lease !== undefined) at(lease.until - store.clock.monotonic(), LEASE_GRAIN_MS);
+  else if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
   return { lost, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
 
 /** Ends expired leases. */
-function expire(store: JobStore, now: number): LostLease[] {
+function expire(store: JobStore, { now, monotonic }: Moment): LostLease[] {
   const lost: LostLease[] = [];
-  const monotonic = store.clock.monotonic();
   while (lost.length < TICK_WORK) {
     const entry = store.leases.peek();
     if (entry === undefined || entry.until > monotonic) break;
     store.leases.pop();
-    const until = entry.record.run?.leaseUntil ?? 0;
+    const until = entry.record.run?.until ?? 0;
     if (until > monotonic) {
       store.leases.push({ ...entry, until });
       continue;
@@ -145,5 +144,6 @@ function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
 /** RUNNING to PENDING at the job's old place in line; its lease must be over. */
 export function requeue(store: JobStore, record: QueuedJob, now: number): void {
   store.step(record, "PENDING", now);
-  store.wait(record, now);
+  // Ready even when its runAfter is ahead of a wall clock that stepped back: it was ready before.
+  store.ready(record);
 }

@@ -6,6 +6,7 @@ import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { RequestIds } from "./request-ids.js";
+import { type Moment, Schedule } from "./schedule.js";
 import { SortedIndex } from "./sorted-index.js";
 
 /** Empty ready lines are dropped when there are this many lines, and again each time their number has doubled. */
@@ -85,13 +86,13 @@ export class QueueState {
   readonly all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
   /** DONE and CANCELED jobs in the order they finished. */
   readonly finished = new OrderedQueue<QueuedJob>(
-    (a, b) => (a.run?.finishedAt ?? 0) - (b.run?.finishedAt ?? 0),
+    (a, b) => (a.run?.until ?? 0) - (b.run?.until ?? 0),
     (record) => !record.isGone,
   );
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   readonly #deadEntries = new Map<QueuedJob, DeadEntry>();
   readonly #lines = new Map<string, ReadyLine>();
-  readonly #scheduled = new OrderedQueue<QueuedJob>(compareRunAfter, isWaiting);
+  readonly #schedule = new Schedule(isWaiting);
   #ready = 0;
   #manyLines = MANY_LINES;
 
@@ -103,7 +104,7 @@ export class QueueState {
 
   /** Number of PENDING jobs, ready and scheduled. */
   get depth(): number {
-    return this.#ready + this.#scheduled.size;
+    return this.#ready + this.#schedule.size;
   }
 
   get dead(): number {
@@ -122,25 +123,25 @@ export class QueueState {
     return line.shared;
   }
 
-  /** Puts a PENDING job in the ready or the scheduled line. Returns whether it is ready. */
-  put(record: QueuedJob, now: number): boolean {
-    if (record.runAfter > now) {
-      record.place = "SCHEDULED";
-      this.#scheduled.push(record);
-      return false;
-    }
+  /** Keeps a PENDING job until its `runAfter` by the wall clock or, if given, `until` on the monotonic clock, ms. */
+  schedule(record: QueuedJob, until?: number): void {
+    if (until === undefined) this.#schedule.addTimed(record);
+    else this.#schedule.addWaiting(record, until);
+  }
+
+  /** Puts a PENDING job in the ready line of its type. */
+  put(record: QueuedJob): void {
     record.place = "READY";
     const line = this.#line(record.type);
     line.level(record, this.settings.ordering === "PRIORITY").push(record);
     line.count++;
     this.#ready++;
-    return true;
   }
 
   /** Removes a job that was PENDING in this place from its line; its status must have changed already. */
   forget(record: QueuedJob, place: JobPlace): void {
-    if (place === "SCHEDULED") {
-      this.#scheduled.discard();
+    if (place === "SCHEDULED" || place === "WAITING") {
+      this.#schedule.discard(place);
       return;
     }
     const line = this.#lines.get(record.type);
@@ -150,22 +151,20 @@ export class QueueState {
     line.level(record, this.settings.ordering === "PRIORITY").discard();
   }
 
-  /** Makes up to `max` scheduled jobs ready whose runAfter has passed. Returns how many. */
-  promote(now: number, max: number): number {
+  /** Makes up to `max` scheduled jobs ready that are due. Returns how many. */
+  promote(moment: Moment, max: number): number {
     let count = 0;
-    while (count < max) {
-      const record = this.#scheduled.peek();
-      if (record === undefined || record.runAfter > now) break;
-      this.#scheduled.pop();
-      this.put(record, now);
-      count++;
+    for (; count < max; count++) {
+      const record = this.#schedule.popDue(moment);
+      if (record === undefined) break;
+      this.put(record);
     }
     return count;
   }
 
-  /** When the next scheduled job becomes ready, ms since 1970; undefined when none is scheduled. */
-  get nextDue(): number | undefined {
-    return this.#scheduled.peek()?.runAfter;
+  /** Ms until the next scheduled job is due; infinity when none is scheduled. */
+  nextDueInMs(moment: Moment): number {
+    return this.#schedule.nextInMs(moment);
   }
 
   /** Removes the first ready job of these types from its line and returns it. */
@@ -191,7 +190,7 @@ export class QueueState {
   /** Removes up to `limit` PENDING jobs from their lines, scheduled ones first, and returns them. */
   takeWaiting(limit: number): QueuedJob[] {
     const records: QueuedJob[] = [];
-    const takeFrom = (line: OrderedQueue<QueuedJob>): number => {
+    const takeFrom = (line: Pick<OrderedQueue<QueuedJob>, "pop">): number => {
       const before = records.length;
       while (records.length < limit) {
         const record = line.pop();
@@ -200,7 +199,7 @@ export class QueueState {
       }
       return records.length - before;
     };
-    takeFrom(this.#scheduled);
+    takeFrom(this.#schedule);
     for (const line of this.#lines.values()) {
       for (const level of line.levels) {
         if (level === undefined) continue;
@@ -255,7 +254,7 @@ export class QueueState {
       createdAt: this.createdAt,
       stats: {
         ready: this.#ready,
-        scheduled: this.#scheduled.size,
+        scheduled: this.#schedule.size,
         running: this.running.size,
         dead: this.dead,
         done: this.done,

@@ -10,7 +10,7 @@ import type { QueuedJob } from "./queue-state.js";
 export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, "complete", item, now, (record, run) => {
+    settle(store, "complete", item, (record, run) => {
       run.result = item.result;
       store.finish(record, "DONE", now);
     }),
@@ -21,7 +21,7 @@ export function complete(store: JobStore, items: readonly Completion[]): Settlem
 export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, "fail", item, now, (record, run) => {
+    settle(store, "fail", item, (record, run) => {
       store.noteError(record, item.error, now);
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else retryOrDie(store, record, item, now);
@@ -33,7 +33,7 @@ export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
 export function release(store: JobStore, items: readonly LeaseRef[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, "release", item, now, (record, run) => {
+    settle(store, "release", item, (record, run) => {
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else requeue(store, record, now);
     }),
@@ -45,7 +45,6 @@ function settle(
   store: JobStore,
   kind: SettleKind,
   { jobId, token }: LeaseRef,
-  now: number,
   apply: (record: QueuedJob, run: RunRecord) => void,
 ): Settlement {
   const record = store.job(jobId);
@@ -65,7 +64,7 @@ function settle(
       queue: record.queue.name,
       type: record.type,
       status: record.status,
-      durationMs: now - (run.startedAt ?? now),
+      durationMs: Math.floor(store.clock.monotonic() - run.since),
     },
   };
 }
@@ -78,9 +77,9 @@ function retryOrDie(store: JobStore, record: QueuedJob, item: Failure, now: numb
     return;
   }
   run.retryCount++;
-  record.runAfter =
-    now +
-    (item.retry === "DEFAULT" ? backoffDelay(record.shared.backoff, run.retryCount, item.jitter) : item.retry.afterMs);
+  const waitMs =
+    item.retry === "DEFAULT" ? backoffDelay(record.shared.backoff, run.retryCount, item.jitter) : item.retry.afterMs;
+  record.runAfter = now + waitMs;
   store.step(record, "PENDING", now);
-  store.wait(record, now);
+  store.wait(record, waitMs);
 }

@@ -1,0 +1,77 @@
+import { compareRunAfter } from "../../model/order.js";
+import { OrderedQueue } from "./ordered-queue.js";
+import type { QueuedJob } from "./queue-state.js";
+
+/** Both clocks at one moment, ms: the wall clock since 1970, and the monotonic clock. */
+export interface Moment {
+  readonly now: number;
+  readonly monotonic: number;
+}
+
+/** A job that waits for a time that is measured: a delay or a backoff. */
+interface Wait {
+  readonly record: QueuedJob;
+  /** When it is over, ms on the monotonic clock. */
+  readonly until: number;
+}
+
+/**
+ * The PENDING jobs of a queue that are not ready yet. Those with a time of their own (`run_after`) are due by the wall
+ * clock, whatever it does; a wait lasts as long as was said, whatever the wall clock does.
+ */
+export class Schedule {
+  readonly #byTime: OrderedQueue<QueuedJob>;
+  readonly #waits: OrderedQueue<Wait>;
+
+  constructor(isPending: (record: QueuedJob) => boolean) {
+    this.#byTime = new OrderedQueue(compareRunAfter, isPending);
+    this.#waits = new OrderedQueue(
+      (a, b) => a.until - b.until,
+      ({ record }) => isPending(record),
+    );
+  }
+
+  get size(): number {
+    return this.#byTime.size + this.#waits.size;
+  }
+
+  /** Keeps a job until its `runAfter` by the wall clock. */
+  addTimed(record: QueuedJob): void {
+    record.place = "SCHEDULED";
+    this.#byTime.push(record);
+  }
+
+  /** Keeps a job until `until`, ms on the monotonic clock. */
+  addWaiting(record: QueuedJob, until: number): void {
+    record.place = "WAITING";
+    this.#waits.push({ record, until });
+  }
+
+  /** Reports that a job that was in this place is no longer PENDING. */
+  discard(place: "SCHEDULED" | "WAITING"): void {
+    if (place === "SCHEDULED") this.#byTime.discard();
+    else this.#waits.discard();
+  }
+
+  /** Removes a job that is due and returns it; undefined when none is. */
+  popDue({ now, monotonic }: Moment): QueuedJob | undefined {
+    if ((this.#byTime.peek()?.runAfter ?? Number.POSITIVE_INFINITY) <= now) return this.#byTime.pop();
+    if ((this.#waits.peek()?.until ?? Number.POSITIVE_INFINITY) <= monotonic) return this.#waits.pop()?.record;
+    return undefined;
+  }
+
+  /** Removes any job and returns it; undefined when there is none. */
+  pop(): QueuedJob | undefined {
+    return this.#byTime.pop() ?? this.#waits.pop()?.record;
+  }
+
+  /** Ms until the next job is due as the clocks go now; infinity when there is none. */
+  nextInMs({ now, monotonic }: Moment): number {
+    const timed = this.#byTime.peek();
+    const wait = this.#waits.peek();
+    return Math.min(
+      timed === undefined ? Number.POSITIVE_INFINITY : timed.runAfter - now,
+      wait === undefined ? Number.POSITIVE_INFINITY : wait.until - monotonic,
+    );
+  }
+}
