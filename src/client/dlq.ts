@@ -2,7 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { DeadJobFilterSchema, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import { fieldInvalid } from "../model/errors.js";
 import type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
+import { LIMITS } from "../model/limits.js";
 import type { Caller, CallSettings } from "./calls.js";
 import { fromJob, type Job, type JobPage } from "./job.js";
 import { presentJob } from "./present.js";
@@ -32,13 +34,17 @@ export interface DlqClient {
 /** Creates the client of DlqService. */
 export function createDlqClient(transport: Transport, caller: Caller): DlqClient {
   const rpc = createClient(DlqService, transport);
+  const time = (field: string, ms: number) => {
+    if (ms >= LIMITS.minTime && ms <= LIMITS.maxTime) return timestampFromMs(ms);
+    throw fieldInvalid([{ field, description: `must be a time in the years 1 to 9999, got ${ms}` }]);
+  };
   const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false, all = false }: BulkOptions) => {
     const { diedAfter, diedBefore, ...rest } = filter;
     return {
       filter: create(DeadJobFilterSchema, {
         ...rest,
-        diedAfter: diedAfter === undefined ? undefined : timestampFromMs(diedAfter),
-        diedBefore: diedBefore === undefined ? undefined : timestampFromMs(diedBefore),
+        diedAfter: diedAfter === undefined ? undefined : time("diedAfter", diedAfter),
+        diedBefore: diedBefore === undefined ? undefined : time("diedBefore", diedBefore),
       }),
       max,
       dryRun,

@@ -5,6 +5,7 @@ import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq
 import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
 import type { Backoff } from "../model/job.js";
+import { LIMITS } from "../model/limits.js";
 import { copyMetadata } from "../model/validate.js";
 import { toPayloadKind } from "./json.js";
 
@@ -59,8 +60,10 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     throw fieldInvalid([{ field: `${path}${field}`, description: `must be a number of ms, got ${ms}` }]);
   };
   const time = (at: Date | number) => {
-    if (Number.isFinite(Number(at))) return timestampFromMs(Math.ceil(Number(at)));
-    throw fieldInvalid([{ field: `${path}runAfter`, description: `must be a time, got ${at}` }]);
+    const ms = Math.ceil(Number(at));
+    // Those that a Timestamp can tell.
+    if (ms >= LIMITS.minTime && ms <= LIMITS.maxTime) return timestampFromMs(ms);
+    throw fieldInvalid([{ field: `${path}runAfter`, description: `must be a time in the years 1 to 9999, got ${at}` }]);
   };
   const request = create(CreateJobRequestSchema, {
     queue,

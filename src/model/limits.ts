@@ -40,6 +40,9 @@ export const LIMITS = {
   requestIdLength: 128,
   /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */
   delayMs: 366 * 24 * 3600 * 1000,
+  /** Earliest and latest time, ms since 1970: the years 1 to 9999, as in a Timestamp. */
+  minTime: -62_135_596_800_000,
+  maxTime: 253_402_300_799_999,
   /** Most invalid fields named in one error; the rest are counted. gRPC sends them in headers: these fit into 8 KiB. */
   violations: 30,
   /** Characters of the name, and of the description, of an invalid field; longer ones are cut. */

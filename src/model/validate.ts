@@ -37,9 +37,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   violations.duration("backoff.baseDelay", job.backoff?.baseDelayMs);
   violations.duration("backoff.maxDelay", job.backoff?.maxDelayMs);
   violations.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
-  if (job.runAfter !== undefined && !(Number.isFinite(job.runAfter) && job.runAfter <= now + LIMITS.delayMs)) {
-    violations.add("runAfter", "must be a time, at most 1 year from now");
-  }
+  violations.time("runAfter", job.runAfter, now + LIMITS.delayMs);
   if (job.delayMs !== undefined && job.runAfter !== undefined) {
     violations.add("runAfter", "must not be set together with a delay");
   }

@@ -65,6 +65,13 @@ export class Violations {
     }
   }
 
+  /** Checks that a time in ms since 1970 is in the years 1 to 9999 and not after `max`, 1 year from now. */
+  time(field: string, value: number | undefined, max: number): void {
+    if (value === undefined) return;
+    if (!(value >= LIMITS.minTime && value <= LIMITS.maxTime)) this.add(field, "must be a time in the years 1 to 9999");
+    else if (value > max) this.add(field, "must be at most 1 year from now");
+  }
+
   /** Checks that a text is well-formed Unicode of `min` to `max` characters. */
   text(field: string, value: string | undefined, min: number, max: number): void {
     if (value === undefined) return;

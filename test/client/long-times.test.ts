@@ -16,6 +16,23 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+describe("times that a Timestamp cannot tell", () => {
+  test.each([Number.NaN, -1e15, 1e15, -1e300, Number.POSITIVE_INFINITY])("%d is refused, by name", async (ms) => {
+    const client = clientOf(server.url);
+    const refused = (field: string) => ({ reason: "FIELD_INVALID", violations: [{ field }] });
+    await expect(client.create({ type: "none", runAfter: ms })).rejects.toMatchObject(refused("runAfter"));
+    await expect(client.dlq.replayMatching({ diedAfter: ms })).rejects.toMatchObject(refused("diedAfter"));
+    await expect(client.dlq.purgeMatching({ diedBefore: ms })).rejects.toMatchObject(refused("diedBefore"));
+  });
+
+  test("the first of the year 1 is taken, and lets a job run at once", async () => {
+    const client = clientOf(server.url);
+    const runAfter = Date.parse("0001-01-01T00:00:00.000Z");
+    const { job } = await client.create({ type: "none", runAfter });
+    expect(await client.get(job.id)).toMatchObject({ status: "PENDING", runAfter });
+  });
+});
+
 // A timer over 24.8 days that is set as it is fires after 1 ms.
 describe("times over 24.8 days", () => {
   test.each([24, 30, 366])("a worker lets a job of %i days run to its end", async (days) => {

@@ -6,6 +6,8 @@ import { Violations } from "../../src/model/violations.js";
 
 const NOW = Date.UTC(2026, 5, 1);
 const YEAR_MS = 366 * 24 * 3600 * 1000;
+const YEAR_1 = Date.parse("0001-01-01T00:00:00.000Z");
+const YEAR_10000 = Date.parse("9999-12-31T23:59:59.999Z") + 1;
 const MIB = 1024 * 1024;
 
 /** Returns the bad fields that a check finds. */
@@ -51,6 +53,7 @@ describe("checkJob", () => {
     ["a backoff that is half set", { backoff: { baseDelayMs: 0 } }],
     ["the longest backoff", { backoff: { baseDelayMs: YEAR_MS, maxDelayMs: YEAR_MS } }],
     ["a due time in the past", { runAfter: 0 }],
+    ["a due time at the start of the year 1", { runAfter: YEAR_1 }],
     ["a due time in a year", { runAfter: NOW + YEAR_MS }],
     ["64 entries of metadata", { metadata: entries(64) }],
     ["the longest metadata", { metadata: { ["k".repeat(128)]: "v".repeat(1024) } }],
@@ -93,6 +96,10 @@ describe("checkJob", () => {
     ["a longest delay over a year", { backoff: { maxDelayMs: YEAR_MS + 1 } }, "backoff.maxDelay"],
     ["a due time in more than a year", { runAfter: NOW + YEAR_MS + 1 }, "runAfter"],
     ["a due time that is no number", { runAfter: Number.NaN }, "runAfter"],
+    ["an infinite due time", { runAfter: Number.POSITIVE_INFINITY }, "runAfter"],
+    ["a due time before the year 1", { runAfter: YEAR_1 - 1 }, "runAfter"],
+    ["a due time after the year 9999", { runAfter: YEAR_10000 }, "runAfter"],
+    ["a due time that no number of ms can tell", { runAfter: -1e300 }, "runAfter"],
     ["a due time beside a delay", { runAfter: NOW, delayMs: 0 }, "runAfter"],
     ["65 entries of metadata", { metadata: entries(65) }, "metadata"],
     ["an empty metadata key", { metadata: { "": "v" } }, 'metadata key ""'],
@@ -145,6 +152,13 @@ describe("checkJob", () => {
         'requests[3].metadata["key"]',
       ].sort(),
     );
+  });
+
+  test("takes no due time after the year 9999 either when the server's clock is near it", () => {
+    const check = (runAfter: number) =>
+      fields((found) => checkJob(found, { type: "work", runAfter }, YEAR_10000 - 1000));
+    expect(check(YEAR_10000 - 1)).toEqual([]);
+    expect(check(YEAR_10000)).toEqual(["runAfter"]);
   });
 
   test("writes no half surrogate pair into what it says", () => {
