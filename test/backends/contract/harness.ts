@@ -21,6 +21,8 @@ export interface OpenedBackend {
   now(): Promise<number>;
   /** Advances the time of the backend; does not call `tick`. */
   advance(ms: number): Promise<void>;
+  /** Moves the wall clock of the backend alone, forward or (below 0) back; no time passes. */
+  stepWall(ms: number): Promise<void>;
   /** Resolves when the listener has been told everything that the operations answered so far have done. */
   settled(): Promise<void>;
   /** Stops the backend and releases everything it uses. Idempotent. */

@@ -15,6 +15,7 @@ export const memoryHarness: BackendHarness = {
       slackMs: 0,
       now: async () => clock.now(),
       advance: (ms) => clock.advance(ms),
+      stepWall: async (ms) => clock.stepWall(ms),
       // The listener is called before an operation resolves.
       settled: async () => {},
       close: () => backend.stop(),

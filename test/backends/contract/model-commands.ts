@@ -71,7 +71,8 @@ export type Command =
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
   | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
   | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
-  | { readonly kind: "pass"; readonly ms: number };
+  | { readonly kind: "pass"; readonly ms: number }
+  | { readonly kind: "setClock"; readonly ms: number };
 
 /** The commands of one kind. */
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { readonly kind: K }>;
@@ -195,6 +196,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   { weight: 20, arbitrary: fc.record({ kind: fc.constant("pass"), ms: passed }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("setClock"),
+      // A backend may take a step of a second for drift.
+      ms: fc.oneof(seconds(2, 40), seconds(-40, -2), fc.constantFrom(-864_000 * SECOND, 864_000 * SECOND)),
+    }),
+  },
 ) as fc.Arbitrary<Command>;
 
 /** Any run of up to 60 commands. */

@@ -9,7 +9,7 @@ import { createQueue, queueOf } from "./support.js";
 
 /** Situations that must occur in the runs, all together, for the comparison to mean anything. */
 const MUST_REACH = [
-  ...["created", "deduplicated", "reordered"],
+  ...["created", "deduplicated", "reordered", "clock set back", "clock set ahead"],
   ...["complete APPLIED DONE", "complete ALREADY_APPLIED", "complete LEASE_LOST", "complete CANCELED"],
   ...["fail APPLIED PENDING", "fail APPLIED DEAD", "fail CANCELED CANCELED", "fail LEASE_LOST"],
   ...["release APPLIED PENDING", "release CANCELED CANCELED", "release LEASE_LOST"],

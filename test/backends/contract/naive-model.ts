@@ -34,7 +34,14 @@ export interface ModelJob {
   /** The token that settled it last. */
   settledToken: string | undefined;
   settledBy: string | undefined;
+  /** As measured: see `NaiveModel.time`. */
+  readonly createdAt: number;
   leaseUntil: number;
+  readyAt: number;
+  startedAt: number;
+  /** `setAhead` when it started; undefined when its stamp does not tell when that was. */
+  startedAhead: number | undefined;
+  finishedAt: number;
   /** Deleted, or forgotten after it was finished. */
   gone: boolean;
 }
@@ -44,8 +51,9 @@ export interface ModelJob {
  * backend.
  */
 export class NaiveModel {
-  /** Ms since 1970; set by the tests. */
+  /** What the wall clock tells, ms since 1970, and by how much it was set ahead in all; set by the tests. */
   now = 0;
+  setAhead = 0;
   /** All jobs there ever were, in the order of creation. */
   readonly all: ModelJob[] = [];
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
@@ -55,6 +63,11 @@ export class NaiveModel {
 
   constructor(options: BackendOptions) {
     this.#options = options;
+  }
+
+  /** Ms that have passed, whatever the wall clock did. */
+  get time(): number {
+    return this.now - this.setAhead;
   }
 
   find(id: string): ModelJob | undefined {
@@ -102,8 +115,17 @@ export class NaiveModel {
         ...{ attemptErrors: [], result: undefined, progress: undefined, cancelRequested: false, runAfter },
         ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
       };
-      const lease = { token: undefined, settledToken: undefined, settledBy: undefined, leaseUntil: 0 };
-      this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, gone: false });
+      const lease = { token: undefined, settledToken: undefined, settledBy: undefined };
+      // Runs give a time of their own only if it has passed: whether another is due depends on when one looks.
+      const measured = {
+        createdAt: this.time,
+        leaseUntil: 0,
+        readyAt: this.time + (delayMs ?? 0),
+        startedAt: 0,
+        startedAhead: 0,
+        finishedAt: 0,
+      };
+      this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, ...measured, gone: false });
       return { id: job.id, deduplicated: false };
     });
   }
@@ -116,14 +138,16 @@ export class NaiveModel {
       if (queue === undefined || queue.paused) continue;
       const { ordering, maxConcurrency } = queue.settings;
       const ready = this.inQueue(name, "PENDING")
-        .filter(({ job }) => job.runAfter <= this.now && request.types.includes(job.type))
+        .filter((each) => this.isReady(each) && request.types.includes(each.job.type))
         .sort((a, b) => naiveOrder(ordering, readyKey(a.job), readyKey(b.job)));
       const places = maxConcurrency === 0 ? ready.length : maxConcurrency - this.inQueue(name, "RUNNING").length;
       for (const found of ready.slice(0, Math.max(0, Math.min(places, request.max - taken.length)))) {
         found.token = tokens[taken.length] ?? "(missing)";
-        found.leaseUntil = this.now + request.leaseMs;
+        found.startedAt = this.time;
+        found.startedAhead = this.#stamp(found) === this.now ? this.setAhead : undefined;
+        found.leaseUntil = this.time + request.leaseMs;
         found.job.deliveries++;
-        const fresh = { progress: undefined, startedAt: this.now, worker: request.worker };
+        const fresh = { progress: undefined, startedAt: this.#stamp(found), worker: request.worker };
         this.#step(found, { status: "RUNNING", ...fresh });
         taken.push(found);
       }
@@ -150,14 +174,16 @@ export class NaiveModel {
       if (job.cancelRequested) return this.#finish(found, "CANCELED");
       this.#step(found, { status: "FAILED" });
       if (retry === "NEVER" || job.retryCount === job.maxRetries) {
-        return this.#step(found, { status: "DEAD", finishedAt: this.now });
+        return this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
       }
       job.retryCount++;
       let waitMs = job.backoff.baseDelayMs;
       for (let retries = 1; retries < job.retryCount; retries++) waitMs *= 2;
       waitMs = Math.min(waitMs, job.backoff.maxDelayMs);
       waitMs += Math.round((waitMs * jitter * 40) / 100);
-      job.runAfter = this.now + (retry === "DEFAULT" ? waitMs : retry.afterMs);
+      if (retry !== "DEFAULT") waitMs = retry.afterMs;
+      job.runAfter = this.now + waitMs;
+      found.readyAt = this.time + waitMs;
       this.#step(found, { status: "PENDING" });
     });
   }
@@ -167,8 +193,8 @@ export class NaiveModel {
     if (found === undefined || found.token !== token) return { outcome: "LEASE_LOST", expiresInMs: 0 };
     const { cancelRequested } = found.job;
     if (progress !== undefined) this.#step(found, { progress });
-    if (leaseMs !== undefined && !cancelRequested) found.leaseUntil = Math.max(found.leaseUntil, this.now + leaseMs);
-    return { outcome: cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: found.leaseUntil - this.now };
+    if (leaseMs !== undefined && !cancelRequested) found.leaseUntil = Math.max(found.leaseUntil, this.time + leaseMs);
+    return { outcome: cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: found.leaseUntil - this.time };
   }
 
   /** Returns the reason if it is refused. */
@@ -187,6 +213,7 @@ export class NaiveModel {
     if (found === undefined) return { outcome: "NOT_FOUND" };
     if (found.job.status !== "DEAD") return { outcome: "CONFLICT", status: found.job.status };
     const chances = { retryCount: 0, lostLeases: 0, runAfter: this.now, finishedAt: undefined };
+    found.readyAt = this.time;
     this.#step(found, { status: "PENDING", ...chances });
     return { outcome: "APPLIED", job: { ...found.job } };
   }
@@ -209,7 +236,7 @@ export class NaiveModel {
   /** Ends the leases that have expired. */
   tick(): LostLease[] {
     const late = this.all.filter(({ job, gone, leaseUntil }) => {
-      return !gone && job.status === "RUNNING" && leaseUntil <= this.now;
+      return !gone && job.status === "RUNNING" && leaseUntil <= this.time;
     });
     return late.map((found) => {
       const { job } = found;
@@ -217,7 +244,7 @@ export class NaiveModel {
       job.lostLeases++;
       this.#noteError(found, LOST);
       if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
-        this.#step(found, { status: "DEAD", finishedAt: this.now });
+        this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
       } else this.#requeue(found);
       return { queue: job.queue, type: job.type, status: job.status };
     });
@@ -227,12 +254,11 @@ export class NaiveModel {
    * Whether a finished job is too old, or not among the latest of its queue. Of jobs that finished at the same time,
    * any may count as the latest.
    */
-  mayForget({ job, gone }: ModelJob): boolean {
+  mayForget({ job, gone, finishedAt }: ModelJob): boolean {
     if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
-    const endOf = (each: Job) => each.finishedAt ?? 0;
-    const later = this.inQueue(job.queue, "DONE", "CANCELED").filter((each) => endOf(each.job) >= endOf(job));
+    const later = this.inQueue(job.queue, "DONE", "CANCELED").filter((each) => each.finishedAt >= finishedAt);
     return (
-      endOf(job) + this.#options.completeJobTtlMs <= this.now || later.length - 1 >= this.#options.maxCompletedJobs
+      finishedAt + this.#options.completeJobTtlMs <= this.time || later.length - 1 >= this.#options.maxCompletedJobs
     );
   }
 
@@ -242,28 +268,33 @@ export class NaiveModel {
     const { completeJobTtlMs, maxCompletedJobs } = this.#options;
     return (
       finished.length > maxCompletedJobs ||
-      finished.some(({ job }) => (job.finishedAt ?? 0) + completeJobTtlMs <= this.now)
+      finished.some(({ finishedAt }) => finishedAt + completeJobTtlMs <= this.time)
     );
   }
 
   stats(queue: string): QueueStats {
     const waiting = this.inQueue(queue, "PENDING");
-    const ready = waiting.filter(({ job }) => job.runAfter <= this.now);
+    const ready = waiting.filter((each) => this.isReady(each));
+    const oldest = Math.min(...ready.map(({ job }) => job.runAfter));
     return {
       ready: ready.length,
       scheduled: waiting.length - ready.length,
       running: this.inQueue(queue, "RUNNING").length,
       dead: this.inQueue(queue, "DEAD").length,
       done: this.inQueue(queue, "DONE").length,
-      oldestReadyAgeMs: ready.length === 0 ? undefined : this.now - Math.min(...ready.map(({ job }) => job.runAfter)),
+      oldestReadyAgeMs: ready.length === 0 ? undefined : Math.max(0, this.now - oldest),
       completed: this.completed.get(queue) ?? 0,
       readyTypes: [...new Set(ready.map(({ job }) => job.type))].sort(),
     };
   }
 
+  isReady({ readyAt }: ModelJob): boolean {
+    return readyAt <= this.time;
+  }
+
   #requested(queue: string, requestId: string): ModelJob | undefined {
-    return this.all.find(({ job, gone, requestId: own }) => {
-      const isFresh = this.now < job.createdAt + REQUEST_ID_TTL_MS;
+    return this.all.find(({ job, gone, requestId: own, createdAt }) => {
+      const isFresh = this.time < createdAt + REQUEST_ID_TTL_MS;
       return own === requestId && job.queue === queue && (isFresh || (!gone && !isAutomatic(requestId)));
     });
   }
@@ -281,7 +312,7 @@ export class NaiveModel {
     found.settledToken = token;
     found.settledBy = kind;
     apply(found);
-    const durationMs = this.now - (job.startedAt ?? 0);
+    const durationMs = this.time - found.startedAt;
     const applied = { queue: job.queue, type: job.type, status: job.status, durationMs };
     return { outcome: job.status === "CANCELED" ? "CANCELED" : "APPLIED", applied };
   }
@@ -292,11 +323,13 @@ export class NaiveModel {
   }
 
   #finish(found: ModelJob, status: "DONE" | "CANCELED"): void {
-    this.#step(found, { status, finishedAt: this.now, cancelRequested: false });
+    found.finishedAt = this.time;
+    this.#step(found, { status, finishedAt: this.#stamp(found), cancelRequested: false });
   }
 
-  #noteError({ job }: ModelJob, error: string): void {
-    const entry = { at: this.now, error, delivery: job.deliveries, worker: job.worker };
+  #noteError(found: ModelJob, error: string): void {
+    const { job } = found;
+    const entry = { at: this.#stamp(found), error, delivery: job.deliveries, worker: job.worker };
     job.error = error;
     job.attemptErrors = [...job.attemptErrors, entry].slice(-10);
   }
@@ -307,8 +340,13 @@ export class NaiveModel {
     found.history[found.history.length - 1] = { ...changeOf(found.job), deleted: true };
   }
 
+  /** The stamps of a job never fall, though the wall clock does. */
+  #stamp({ job }: ModelJob): number {
+    return Math.max(this.now, job.updatedAt);
+  }
+
   #step(found: ModelJob, changed: Partial<Job>): void {
-    Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.now });
+    Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.#stamp(found) });
     found.history.push(changeOf(found.job));
   }
 }

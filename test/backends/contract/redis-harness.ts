@@ -84,6 +84,10 @@ export function createRedisHarness(redis: () => HarnessRedis): BackendHarness {
           await clock.advance(ms);
           await setTime();
         },
+        async stepWall(ms) {
+          clock.stepWall(ms);
+          await setTime();
+        },
         // The channel is in order: when this message is heard, everything sent before it was heard too.
         async settled() {
           for (const publish of publishers) {

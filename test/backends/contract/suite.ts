@@ -17,6 +17,7 @@ import { describeOrdering } from "./ordering.js";
 import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
+import { describeWallClock } from "./wall-clock.js";
 
 /** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
 export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
@@ -36,6 +37,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeListing(open);
     describeQueues(open);
     describeRetention(open);
+    describeWallClock(open);
     describeChangeLog(open);
     describeNotices(open);
     describeModel(harness, modelRuns);
