@@ -35,6 +35,7 @@ import { createScripts, QueueCalls } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
 import { ReadyQueues } from "./queues/ready-queues.js";
 import { RefusedQueues, skipRefusal } from "./queues/refused-queues.js";
+import { StoreTimes } from "./queues/store-times.js";
 import { createKeys } from "./scripts/keys.js";
 import { REDIS_TIME } from "./scripts/script.js";
 
@@ -108,13 +109,17 @@ export function createRedisBackend(
   const checks = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
   const scripts = createScripts(luaClock, features);
-  const calls = new QueueCalls({ connection, keys, ready, dueTimes, settings, scripts, refused, self });
+  const storeTimes = new StoreTimes(clock, () => {
+    dueTimes.hurry();
+    listener?.due(0);
+  });
+  const calls = new QueueCalls({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self });
   const creates = new Creates(calls);
   const leases = new Leases({
     calls,
     ready,
     refused,
-    polls: new Polls(connection, keys, luaClock),
+    polls: new Polls(connection, keys, storeTimes, luaClock),
     clock,
     nonce: self,
   });
@@ -146,6 +151,7 @@ export function createRedisBackend(
   let store: string | undefined;
   const sweeps = new Sweeps({
     ...{ calls, registry, admin, dueTimes, checks, refused, self },
+    maxLostLeases: settings.maxLostLeases,
     listener: () => listener,
   });
   const session = new Session({

@@ -33,7 +33,7 @@ describe("what a later version has added survives", () => {
     await admin.hset(`${base}meta`, "later", "kept");
     await run("update", "", ...writeSettings({ weight: 5, ordering: "RUN_AFTER" }));
     await run("pause", 1);
-    await run("sweep", 10, "server");
+    await run("sweep", 10, "server", 1);
     expect(await admin.hmget(`${base}meta`, "later", "weight", "ordering")).toEqual(["kept", "5", "RUN_AFTER"]);
   });
 
@@ -58,7 +58,7 @@ describe("what a later version has added survives", () => {
         "a sweep",
         () => {
           runner.now += 10;
-          return run("sweep", 10, "server");
+          return run("sweep", 10, "server", 1);
         },
       ],
       ["another lease", () => lease("fourth")],

@@ -31,12 +31,14 @@ test("a job is shown as it lies in Redis, with the lines it stands in", async ()
   const later = number(
     await addOne(backend, { queue: "mail", type: "wait", delayMs: 60_000, requestId: "r", priority: 3 }),
   );
+  const timed = number(await addOne(backend, { queue: "mail", type: "wait", runAfter: Date.now() + 60_000 }));
   const dead = number(await addDead(backend, { queue: "mail" }, "it broke"));
   expect(await show(waiting)).toMatchObject({
     specs: { type: "wait", payload: "[1]", payload_kind: "text", extras: { metadata: { a: "b" } } },
     lines: { index: "0", "ready:wait": expect.any(String) },
   });
-  expect(await show(later)).toMatchObject({ lines: { scheduled: expect.any(String) }, request_id: "r" });
+  expect(await show(later)).toMatchObject({ lines: { delayed: expect.any(String) }, request_id: "r" });
+  expect(await show(timed)).toMatchObject({ lines: { scheduled: expect.any(String) } });
   expect(await show(dead)).toMatchObject({
     states: { status: "DEAD", settled_by: "fail", finished_at: expect.stringMatching(/^20..-.*Z$/) },
     errors: { error: "it broke" },

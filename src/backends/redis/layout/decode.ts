@@ -74,11 +74,8 @@ const REST: Readonly<Record<Exclude<RecordName, "head">, (raw: Buffer) => Decode
     const [id = "", digest = ""] = rest.toString().split(" ");
     return { ...fields, id, digest };
   },
-  scheduled_member(raw) {
-    const { fields, rest } = split("scheduled_member", raw);
-    const colon = rest.indexOf(":");
-    return { ...fields, ...REST.place(rest.subarray(0, colon)), type: rest.toString("utf8", colon + 1) };
-  },
+  scheduled_member: (raw) => withPlace("scheduled_member", raw),
+  delayed_member: (raw) => withPlace("delayed_member", raw),
   change: (raw) => withTail("change", raw),
   creation: (raw) => withTail("creation", raw),
 };
@@ -87,6 +84,12 @@ function withType(name: RecordName, raw: Buffer): Decoded {
   const { fields, rest } = split(name, raw);
   const colon = rest.indexOf(":");
   return { ...fields, id: rest.toString("utf8", 0, colon), type: rest.toString("utf8", colon + 1) };
+}
+
+function withPlace(name: RecordName, raw: Buffer): Decoded {
+  const { fields, rest } = split(name, raw);
+  const colon = rest.indexOf(":");
+  return { ...fields, ...REST.place(rest.subarray(0, colon)), type: rest.toString("utf8", colon + 1) };
 }
 
 function withTail(name: RecordName, raw: Buffer): Decoded {

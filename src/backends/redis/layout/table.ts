@@ -45,11 +45,21 @@ export const QUEUE_KEYS = {
   ready_types: { type: "set", meaning: "the types that have ready jobs", lifetime: "while there are any" },
   scheduled: {
     type: "zset",
-    meaning: "scheduled jobs by run_after",
+    meaning: "scheduled jobs that were given a run_after, by that",
     holds: "scheduled_member",
     lifetime: "while there are any",
   },
-  leases: { type: "zset", meaning: "ids of RUNNING jobs by the end of their lease", lifetime: "while there are any" },
+  delayed: {
+    type: "zset",
+    meaning: "scheduled jobs that wait out a delay or a backoff, by its end in steady time",
+    holds: "delayed_member",
+    lifetime: "while there are any",
+  },
+  leases: {
+    type: "zset",
+    meaning: "ids of RUNNING jobs by the end of their lease in steady time",
+    lifetime: "while there are any",
+  },
   dead: { type: "zset", meaning: "DEAD jobs by time of death", holds: "member", lifetime: "while there are any" },
   finished: {
     type: "list",
@@ -65,7 +75,7 @@ export const QUEUE_KEYS = {
   },
   request_ends: {
     type: "zset",
-    meaning: "request ids by when they are forgotten; 1e15 ms later while that is with the job",
+    meaning: "request ids by when they are forgotten, in steady time; 1e15 ms later while that is with the job",
     lifetime: "while there are any",
   },
   requests_of_jobs: {
@@ -80,7 +90,7 @@ export const QUEUE_KEYS = {
   },
   lease_call_ends: {
     type: "zset",
-    meaning: "the same tokens by when they are forgotten",
+    meaning: "the same tokens by when they are forgotten, in steady time",
     lifetime: "while there are any",
   },
   answers: {
@@ -122,7 +132,16 @@ export const SHARED_KEYS = {
     meaning: "worker and request id of each poll that has one to the queue and token that it leases with",
     lifetime: "the first length of the leases",
   },
-  poll_ends: { type: "zset", meaning: "the same polls by when they are forgotten", lifetime: "while there are any" },
+  poll_ends: {
+    type: "zset",
+    meaning: "the same polls by when they are forgotten, in steady time",
+    lifetime: "while there are any",
+  },
+  clock_ahead: {
+    type: "string",
+    meaning: "as in `meta`, for the steady time of polls; there is none before TIME steps",
+    lifetime: "for ever",
+  },
   nodes: { type: "zset", meaning: "node ids by the end of their lease", lifetime: "for ever" },
   owners: { type: "hash", meaning: "node id to the random name of its server", lifetime: "for ever" },
   node_features: {
@@ -141,6 +160,10 @@ const READ_META = [
   named("done", "DONE jobs that are kept"),
   named("canceled", "CANCELED jobs that are kept"),
   named("removed", "entries of `finished` whose jobs were deleted"),
+  named(
+    "clock_ahead",
+    "by how much TIME was set ahead (below 0: back) while the queue ran, ms; steady time is TIME less this",
+  ),
 ] as const;
 
 /** Fields of `meta` that only some scripts read. */
@@ -242,9 +265,20 @@ export const RECORDS = {
     fields: [field("priority", 2, "0 to 10")],
     rest: "place, `:`, the type",
   },
+  delayed_member: {
+    meaning: "a scheduled job that waits out a delay or a backoff",
+    fields: [
+      field("run_after", LONG_TIME, "when it was to be ready, as the clock went when the wait began"),
+      field("priority", 2, "0 to 10"),
+    ],
+    rest: "place, `:`, the type",
+  },
   finished: {
     meaning: "a finished job",
-    fields: [field("outcome", 1, "`D` DONE, `C` CANCELED", "letter"), field("finished_at", TIME, "when it ended")],
+    fields: [
+      field("outcome", 1, "`D` DONE, `C` CANCELED", "letter"),
+      field("finished_at", TIME, "when it ended, in steady time"),
+    ],
     rest: "standing",
   },
   change: {

@@ -1,8 +1,12 @@
-import type { Connection } from "../link/connection.js";
+import type { Connection, Reply } from "../link/connection.js";
 import { text } from "../queues/queue-calls.js";
+import type { StoreTimes } from "../queues/store-times.js";
 import type { Keys } from "../scripts/keys.js";
 import { CLAIM_POLL } from "../scripts/polls.js";
 import { type Script, scriptWithClock } from "../scripts/script.js";
+
+/** Stands for the keys for all queues: no queue is named so. */
+const ALL_QUEUES = "*";
 
 /** Where a poll leases: the queue, and the token of its leases. */
 export interface PollPlace {
@@ -20,10 +24,12 @@ type Recall<T> = (place: PollPlace) => Promise<T[]>;
 export class Polls {
   readonly #connection: Connection;
   readonly #keys: Keys;
+  readonly #times: StoreTimes;
   readonly #script: Script;
 
   /** `clock`: Lua that returns the time. */
-  constructor(connection: Connection, keys: Keys, clock: string) {
+  constructor(connection: Connection, keys: Keys, times: StoreTimes, clock: string) {
+    this.#times = times;
     this.#connection = connection;
     this.#keys = keys;
     this.#script = scriptWithClock("end", CLAIM_POLL, clock);
@@ -36,9 +42,12 @@ export class Polls {
 
   /** Claims the poll for a place if it has what is known of it. Resolves to what it has, or undefined if it is claimed now. */
   async #claim(call: string, known: string, place: string, leaseMs: number): Promise<string | undefined> {
-    const { polls, pollEnds } = this.#keys;
-    const kept = await this.#connection.script(this.#script, [polls, pollEnds], [call, known, place, leaseMs]);
-    return kept === null ? undefined : text(kept);
+    const { polls, pollEnds, clockAhead } = this.#keys;
+    const [, , , rest] = await this.#times.ask(ALL_QUEUES, (tell) => {
+      const args = () => [call, known, place, leaseMs, tell()];
+      return this.#connection.script(this.#script, [polls, pollEnds, clockAhead], args);
+    });
+    return rest.length === 0 ? undefined : text(rest[0] as Reply);
   }
 }
 

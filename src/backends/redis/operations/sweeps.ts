@@ -24,6 +24,7 @@ export interface SweepsDeps {
   readonly listener: () => BackendListener | undefined;
   /** Name of this server, unique among all servers. */
   readonly self: string;
+  readonly maxLostLeases: number;
 }
 
 /** Does what is due, queue by queue: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
@@ -61,8 +62,8 @@ export class Sweeps {
   }
 
   async #sweepNow(queue: string): Promise<LostLease[]> {
-    const { calls, dueTimes, registry, admin, self } = this.#deps;
-    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self]);
+    const { calls, dueTimes, registry, admin, self, maxLostLeases } = this.#deps;
+    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self, maxLostLeases]);
     const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
     if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
     if (Number(nextInMs) === NO_QUEUE) await this.#finish(queue, Number(isDeleting) === 1);
@@ -78,7 +79,7 @@ export class Sweeps {
 
   /** Finishes what another server may have left behind: a deletion, or the entry of a queue that does not exist. */
   async #finish(queue: string, isDeleting: boolean): Promise<void> {
-    const { registry, admin, dueTimes } = this.#deps;
+    const { registry, admin, dueTimes, calls } = this.#deps;
     if (isDeleting && !(await admin.continueDeletion(queue))) {
       dueTimes.end(queue, 0, 0);
       return;
@@ -86,5 +87,6 @@ export class Sweeps {
     const stamp = registry.stampOf(queue);
     if (!isDeleting && stamp !== undefined) await registry.leave(queue, stamp);
     dueTimes.forget(queue);
+    calls.forgetTime(queue);
   }
 }

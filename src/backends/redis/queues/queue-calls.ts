@@ -21,6 +21,7 @@ import type { DueTimes } from "./due-times.js";
 import { type Memo, MemoSlots } from "./memo-slots.js";
 import type { ReadyQueues } from "./ready-queues.js";
 import type { RefusedQueues } from "./refused-queues.js";
+import type { ScriptReply, StoreTimes } from "./store-times.js";
 
 const BODIES = {
   enqueue: ["grow", ENQUEUE],
@@ -90,6 +91,7 @@ export interface QueueCallsDeps {
   readonly keys: Keys;
   readonly ready: ReadyQueues;
   readonly dueTimes: DueTimes;
+  readonly storeTimes: StoreTimes;
   readonly settings: ScriptSettings;
   readonly scripts: Readonly<Record<ScriptName, Script>>;
   readonly refused: RefusedQueues;
@@ -106,21 +108,23 @@ export class QueueCalls {
   readonly #common: readonly Arg[];
   readonly #ready: ReadyQueues;
   readonly #dueTimes: DueTimes;
+  readonly #storeTimes: StoreTimes;
   /** By queue: the position its log has reached at least, from the answers to our own calls. */
   readonly #positions = new Map<string, number>();
   readonly memos = new MemoSlots();
   readonly #self: string;
 
-  constructor({ connection, keys, ready, dueTimes, settings, scripts, refused, self }: QueueCallsDeps) {
+  constructor({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self }: QueueCallsDeps) {
     this.#self = self;
+    this.#storeTimes = storeTimes;
     this.#connection = connection;
     this.#keys = keys;
     this.#ready = ready;
     this.#dueTimes = dueTimes;
     this.#scripts = scripts;
     this.#refused = refused;
-    const { changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases } = settings;
-    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs, maxLostLeases];
+    const { changeLogSize, completeJobTtlMs, maxCompletedJobs } = settings;
+    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs];
   }
 
   /** Whether the backend has been stopped. */
@@ -138,21 +142,24 @@ export class QueueCalls {
     { memo: own }: { readonly memo?: Memo | undefined } = {},
   ): Promise<Answer> {
     const memo = own ?? (REMEMBERED.has(name) ? this.memos.take(queue) : undefined);
-    const all = (isRepeat: boolean) => [
-      memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isRepeat || own ? 1 : 0}`,
-      ...this.#common,
-      ...args,
-    ];
-    let reply: Reply;
+    let isAgain = own !== undefined;
+    const whom = (isRepeat: boolean) => {
+      isAgain ||= isRepeat;
+      return memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isAgain ? 1 : 0}`;
+    };
+    let reply: ScriptReply;
     try {
-      reply = await this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
+      reply = await this.#storeTimes.ask(queue, (tell) => {
+        const all = (isRepeat: boolean) => [whom(isRepeat), ...this.#common, tell(), ...args];
+        return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
+      });
     } catch (error) {
       this.#refused.rethrow(queue, error);
     } finally {
       if (memo !== undefined && memo !== own) this.memos.release(queue, memo);
     }
     this.#refused.forget(queue);
-    const [now, position, dueInMs, rest] = reply as [number, number, number, readonly Reply[]];
+    const [now, position, dueInMs, rest] = reply;
     if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);
     if (BODIES[name][0] !== "read" && !TAKING.has(name)) this.#ready.mark(queue);
@@ -162,6 +169,11 @@ export class QueueCalls {
   /** The position that the log of a queue has reached at least; 0 when unknown. */
   position(queue: string): number {
     return this.#positions.get(queue) ?? 0;
+  }
+
+  /** Forgets how the time of a deleted queue stood. */
+  forgetTime(queue: string): void {
+    this.#storeTimes.forget(queue);
   }
 
   /** Forgets the position: the log was replaced, or is shorter than it was. */

@@ -37,7 +37,7 @@ local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
-local added, indexed, scheduled, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}
+local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local nowLong = ${write("spec", "run_after", "now")}
 local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
 local nowPlace = ${write("place", "created_at", "now")}
@@ -52,8 +52,9 @@ local function createdWith(request)
     if made then
       local blank = find(made, ' ', ${rest("created")}, true)
       local id = sub(made, ${rest("created")}, blank - 1)
+      local ends = tonumber(call('ZSCORE', ${key("request_ends")}, request) or 0)
       -- When its time is over it is known as long as its job only.
-      local isKnown = ${number("created", "created_at", "made")} + ${REQUEST_ID_TTL_MS} > now
+      local isKnown = ends % ${WITH_JOB_MS} > steady
         or (not isAutomatic(request) and call('HEXISTS', ${key("specs")}, id) == 1)
       if isKnown then found = {record = made, id = id, digest = sub(made, blank + 1)} end
     end
@@ -109,10 +110,12 @@ local function create(id, when, digest, request, spec)
     letters[#id] = letter
   end
   local runAfter, times, score, record = now, nowTimes, begin.score, begin.record
+  local isDelayed, runAfterText
   if when then
     local ms = tonumber(sub(when, 2))
-    runAfter = sub(when, 1, 1) == '+' and now + ms or ms
-    local runAfterText = ${write("spec", "run_after", "runAfter")}
+    isDelayed = sub(when, 1, 1) == '+'
+    runAfter = isDelayed and now + ms or ms
+    runAfterText = ${write("spec", "run_after", "runAfter")}
     times = ${compose("spec", { created_at: "nowText", run_after: "runAfterText" }, { before: "priority" })}
     record = ${compose("creation", { kind: code("kind", "created"), priority: "begin.priority", run_after: "runAfterText" })}
     score = readyScore(tonumber(begin.priority), runAfter)
@@ -122,8 +125,13 @@ local function create(id, when, digest, request, spec)
   indexed[entry + 1], indexed[entry + 2] = '0', standing .. line.suffix
   entry = entry + 2
   if runAfter > now then
-    scheduled[#scheduled + 1] = format('%d', runAfter)
-    scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })} .. standing .. line.suffix
+    if isDelayed then
+      delayed[#delayed + 1] = format('%d', runAfter - setAhead)
+      delayed[#delayed + 1] = ${compose("delayed_member", { run_after: "runAfterText", priority: "begin.priority" })} .. standing .. line.suffix
+    else
+      scheduled[#scheduled + 1] = format('%d', runAfter)
+      scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })} .. standing .. line.suffix
+    end
     due(runAfter)
   else
     local ready, at = line.ready, line.size
@@ -138,7 +146,7 @@ local function create(id, when, digest, request, spec)
     local isAuto = isAutomatic(request)
     requests[#requests + 1] = request
     requests[#requests + 1] = made
-    ends[#ends + 1] = format('%d', now + ${REQUEST_ID_TTL_MS} + (isAuto and 0 or ${WITH_JOB_MS}))
+    ends[#ends + 1] = format('%d', steady + ${REQUEST_ID_TTL_MS} + (isAuto and 0 or ${WITH_JOB_MS}))
     ends[#ends + 1] = request
     if not isAuto then
       owners[#owners + 1] = id
@@ -195,6 +203,7 @@ end
 callMany('HSET', ${key("specs")}, added)
 callMany('ZADD', ${key("index")}, indexed)
 callMany('ZADD', ${key("scheduled")}, scheduled)
+callMany('ZADD', ${key("delayed")}, delayed)
 for type, line in pairs(lines) do
   if #line.ready > 0 then
     callMany('ZADD', ${key("ready")} .. type, line.ready)

@@ -21,7 +21,7 @@ local id = ARGV[7]
 local s = exists and stateOf(id)
 if not s then return finish({'N'}) end
 if s.status == PENDING then
-  unput(s.tail.type, s.priority, s.created_at, id)
+  unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
   endCanceled(id, s)
 elseif s.status == RUNNING then
   if s.cancel_requested == 0 then
@@ -85,7 +85,7 @@ for at = 8, #ARGV do
   elseif not find(ARGV[7], s.status, 1, true) then reply[#reply + 1] = s.status
   else
     reply[#reply + 1] = 'A'
-    if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id)
+    if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
     elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
     else
       local isDone = s.status == DONE

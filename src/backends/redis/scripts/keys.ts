@@ -33,6 +33,8 @@ export interface Keys {
   readonly polls: string;
   /** The same polls, by when they are forgotten. */
   readonly pollEnds: string;
+  /** By how much TIME was set ahead meanwhile, ms. */
+  readonly clockAhead: string;
   /** The channel on which scripts publish what they did. */
   readonly channel: string;
 }
@@ -55,6 +57,7 @@ export function createKeys(prefix: string, database = 0): Keys {
     nodeFeatures: shared("node_features"),
     polls: shared("polls"),
     pollEnds: shared("poll_ends"),
+    clockAhead: shared("clock_ahead"),
     channel: `${prefix}:{*}:events:${database}`,
   };
 }

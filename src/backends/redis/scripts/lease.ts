@@ -17,7 +17,7 @@ local function recall(jobs, token)
     if isHeld(call('HGET', ${key("states")}, id), token) then
       answerJob(reply, id)
       reply[#reply + 1] = token
-      reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', ${key("leases")}, id) or now) - now)
+      reply[#reply + 1] = math.max(0, tonumber(call('ZSCORE', ${key("leases")}, id) or steady) - steady)
     end
   end
   return reply
@@ -34,13 +34,13 @@ end
 
 -- Remembers what a poll leased with a token, for so many ms; of too many those are forgotten that end first.
 local function rememberLeases(token, jobs, ms)
-  local old = call('ZRANGEBYSCORE', ${key("lease_call_ends")}, '-inf', now, 'LIMIT', 0, 100)
+  local old = call('ZRANGEBYSCORE', ${key("lease_call_ends")}, '-inf', steady, 'LIMIT', 0, 100)
   local over = call('ZCARD', ${key("lease_call_ends")}) - ${MAX_LEASE_CALLS}
   if #old == 0 and over > 0 then old = call('ZRANGE', ${key("lease_call_ends")}, 0, math.min(over, 100) - 1) end
   callMany('HDEL', ${key("lease_calls")}, old)
   callMany('ZREM', ${key("lease_call_ends")}, old)
   call('HSET', ${key("lease_calls")}, token, table.concat(jobs, ','))
-  call('ZADD', ${key("lease_call_ends")}, now + ms, token)
+  call('ZADD', ${key("lease_call_ends")}, steady + ms, token)
 end
 `;
 
@@ -166,7 +166,7 @@ if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
 local changed, leases, begins, tails = {}, {}, {}, {}
 local lock = ${code("settled_by", "nothing")} .. token .. '|\n'
-local ends = format('%d', now + leaseMs)
+local ends = format('%d', steady + leaseMs)
 
 local function tailOf(type)
   local tail = tails[type]
@@ -185,15 +185,17 @@ local function beginOf(spec)
   local text = sub(spec, 1, ${width("spec")} + ${number("spec", "type_length", "spec")})
   last = begins[text]
   if not last then
+    local createdAt = ${text("spec", "created_at", "spec")}
+    local stamp = nowText < createdAt and createdAt or nowText
     local head = ${compose("head", {
       status: CODES.status.RUNNING,
       priority: text("spec", "priority", "spec"),
       deliveries: 1,
       revision: 2,
-      created_at: text("spec", "created_at", "spec"),
-      updated_at: "nowText",
+      created_at: "createdAt",
+      updated_at: "stamp",
       run_after: text("spec", "run_after", "spec"),
-      started_at: "nowText",
+      started_at: "stamp",
     })}
     local tail = tailOf(sub(text, ${rest("spec")}))
     last = {
@@ -210,7 +212,8 @@ for at, id in ipairs(chosen) do
   local errors
   if raw then
     local s = readState(raw)
-    s.status, s.deliveries, s.revision, s.updated_at, s.started_at = RUNNING, s.deliveries + 1, s.revision + 1, now, now
+    s.status, s.deliveries, s.revision, s.updated_at = RUNNING, s.deliveries + 1, s.revision + 1, math.max(now, s.updated_at)
+    s.started_at = s.updated_at
     s.tail.worker, s.tail.percent, s.tail.message = worker, nil, nil
     s.token = token
     local tail = tailText(s)

@@ -30,11 +30,12 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * The first part of every script that runs on a queue.
  *
  * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
- * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, MAX_LOST_LEASES; the script's own arguments begin at ARGV[7]. A call
+ * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, and what KEEP_TIME reads; the script's own arguments begin at ARGV[7]. A call
  * whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of the call, and 1 when it
  * is repeated after a lost answer (0: it is not).
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
- * something new is due (-1: nothing); and a list of its own, which the comment of the script describes.
+ * something new is due (-1: nothing); a list of its own, which the comment of the script describes; and what the queue
+ * counts as `clock_ahead`, but for the answer of an earlier try: its time is that of then.
  *
  * Keys, fields and the texts that jobs are stored as are described in ../layout/table.ts, which also makes the Lua that
  * knows their places. Texts begin with numbers of fixed width, so that a step can replace some and copy the rest.
@@ -45,7 +46,7 @@ local memo, callNumber, isRepeat
 if string.find(queue, ' ', 1, true) then
   queue, memo, callNumber, isRepeat = string.match(queue, '^(%S+) (%S+) (%S+) (%S+)$')
 end
-local kept, ttl, maxCompleted, maxLost = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local kept, ttl, maxCompleted = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
 ${STATUS_LOCALS}
 -- Width of a priority level in scores: it holds every ms from the year 1 on. EPOCH is the start of 1970 in it.
@@ -65,6 +66,10 @@ if ${meta("requires")} then
 end
 local exists = ${meta("ordering")} and not ${meta("deleting")}
 local byPriority = ${meta("ordering")} == 'PRIORITY'
+-- Leases, waits and retention end by a time that only passes: TIME less what servers found it was set ahead. The queue
+-- has counted some of that.
+local counted = ${meta("clock_ahead")} and tonumber(${meta("clock_ahead")}) or 0
+local setAhead, steady = counted, now - counted
 local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
 
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
@@ -99,16 +104,16 @@ local function finish(reply)
     call('PUBLISH', channel, message)
   end
   if reply.message then reply[reply.message] = message end
-  return {now, position, dueIn, reply}
+  return {now, position, dueIn, reply, counted}
 end
 
 -- The answer of the try before, when this call is a repeat and that one was run.
-local again
+local again, answeredAt
 if isRepeat == '1' then
   local kept = call('GET', ${key("answers")} .. memo)
   if kept and find(kept, callNumber .. ' ', 1, true) == 1 then
     local before = cmsgpack.unpack(sub(kept, #callNumber + 2))
-    now, again = before[1], before[2]
+    answeredAt, again = before[1], before[2]
   end
 end
 
@@ -125,12 +130,12 @@ end
 
 -- Ends a repeat with the answer of the try before.
 local function repeated(reply)
-  return {now, tonumber(call('HGET', ${key("log_position")}, 'changes') or 0), -1, reply}
+  return {answeredAt, tonumber(call('HGET', ${key("log_position")}, 'changes') or 0), -1, reply}
 end
 
 -- Ends a script that only reads.
 local function answer(reply)
-  return {now, 0, -1, reply}
+  return {now, 0, -1, reply, counted}
 end
 
 -- An id as text that sorts like its number.
@@ -172,10 +177,28 @@ local function scheduledMember(type, priority, standing)
   return ${compose("scheduled_member", { priority: write("scheduled_member", "priority", "priority") })} .. standing .. ':' .. type
 end
 
--- Type, priority and place from a member of the scheduled jobs.
-local function ofScheduled(member)
+local function delayedMember(runAfter, type, priority, standing)
+  return ${compose("delayed_member", {
+    run_after: write("delayed_member", "run_after", "runAfter"),
+    priority: write("delayed_member", "priority", "priority"),
+  })} .. standing .. ':' .. type
+end
+
+-- Run after, type, priority and place of a job from its member and score in scheduled or delayed.
+local function ofScheduled(isDelayed, member, score)
   local colon = find(member, ':', 1, true)
-  return sub(member, colon + 1), ${number("scheduled_member", "priority", "member")}, sub(member, ${rest("scheduled_member")}, colon - 1)
+  local type = sub(member, colon + 1)
+  if isDelayed then
+    return ${number("delayed_member", "run_after", "member")}, type, ${number("delayed_member", "priority", "member")},
+      sub(member, ${rest("delayed_member")}, colon - 1)
+  end
+  return tonumber(score), type, ${number("scheduled_member", "priority", "member")}, sub(member, ${rest("scheduled_member")}, colon - 1)
+end
+
+-- The key of the jobs that are scheduled for a time, or of those that wait out a delay, and the time by which it goes.
+local function scheduleOf(isDelayed)
+  if isDelayed then return ${key("delayed")}, steady end
+  return ${key("scheduled")}, now
 end
 
 -- Runs a command with many arguments in several calls: unpack is limited by the Lua stack.
@@ -189,11 +212,11 @@ local function readMany(key, ids)
   return call('HMGET', key, unpack(ids))
 end
 
--- Puts a PENDING job in the ready line of its type or, before its run_after, among the scheduled jobs.
-local function put(type, priority, createdAt, id, runAfter)
-  if runAfter > now then
-    call('ZADD', ${key("scheduled")}, runAfter, scheduledMember(type, priority, place(createdAt, id)))
-    due(runAfter)
+-- Puts a PENDING job in the ready line of its type or, for so many ms, among those that wait.
+local function put(type, priority, createdAt, id, runAfter, wait)
+  if wait > 0 then
+    call('ZADD', ${key("delayed")}, format('%d', steady + wait), delayedMember(runAfter, type, priority, place(createdAt, id)))
+    due(now + wait)
   else
     call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
     call('SADD', ${key("ready_types")}, type)
@@ -206,35 +229,45 @@ local function forgetEmptyType(type)
 end
 
 -- Removes a PENDING job from its line.
-local function unput(type, priority, createdAt, id)
-  if call('ZREM', ${key("scheduled")}, scheduledMember(type, priority, place(createdAt, id))) == 1 then return end
-  call('ZREM', ${key("ready")} .. type, place(createdAt, id))
+local function unput(type, priority, createdAt, id, runAfter)
+  local standing = place(createdAt, id)
+  if call('ZREM', ${key("scheduled")}, scheduledMember(type, priority, standing)) == 1 then return end
+  if call('ZREM', ${key("delayed")}, delayedMember(runAfter, type, priority, standing)) == 1 then return end
+  call('ZREM', ${key("ready")} .. type, standing)
   forgetEmptyType(type)
 end
 
--- Makes up to max scheduled jobs ready whose run_after has passed. Returns how many.
+-- Makes up to max scheduled jobs ready that are due. Returns how many.
 local function promote(max)
-  local found = call('ZRANGEBYSCORE', ${key("scheduled")}, '-inf', now, 'WITHSCORES', 'LIMIT', 0, max)
-  if #found == 0 then return 0 end
-  local lines, members = {}, {}
-  for at = 1, #found, 2 do
-    local type, priority, standing = ofScheduled(found[at])
-    local line = lines[type]
-    if not line then
-      line = {}
-      lines[type] = line
+  -- Mostly there are none: one look is enough then.
+  if call('EXISTS', ${key("scheduled")}, ${key("delayed")}) == 0 then return 0 end
+  local lines, count = {}, 0
+  for turn = 1, 2 do
+    local isDelayed = turn == 2
+    local key, upTo = scheduleOf(isDelayed)
+    local found = call('ZRANGEBYSCORE', key, '-inf', upTo, 'WITHSCORES', 'LIMIT', 0, max - count)
+    local members = {}
+    for at = 1, #found, 2 do
+      local runAfter, type, priority, standing = ofScheduled(isDelayed, found[at], found[at + 1])
+      local line = lines[type]
+      if not line then
+        line = {}
+        lines[type] = line
+      end
+      line[#line + 1] = readyScore(priority, runAfter)
+      line[#line + 1] = standing
+      members[#members + 1] = found[at]
     end
-    line[#line + 1] = readyScore(priority, tonumber(found[at + 1]))
-    line[#line + 1] = standing
-    members[#members + 1] = found[at]
+    callMany('ZREM', key, members)
+    count = count + #members
   end
+  if count == 0 then return 0 end
   for type, line in pairs(lines) do
     callMany('ZADD', ${key("ready")} .. type, line)
     call('SADD', ${key("ready_types")}, type)
   end
-  callMany('ZREM', ${key("scheduled")}, members)
   isReady = true
-  return #members
+  return count
 end
 
 ${STATES}`;

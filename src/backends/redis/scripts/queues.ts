@@ -33,14 +33,18 @@ local function oldestReady(types)
       low = format('%.0f', (11 - priority) * LEVEL)
     end
   end
-  local head = call('ZRANGEBYSCORE', ${key("scheduled")}, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
-  if #head > 0 then note(tonumber(head[2])) end
+  for turn = 1, 2 do
+    local key, upTo = scheduleOf(turn == 2)
+    local head = call('ZRANGEBYSCORE', key, '-inf', upTo, 'WITHSCORES', 'LIMIT', 0, 1)
+    if #head > 0 then note((ofScheduled(turn == 2, head[1], head[2]))) end
+  end
   return oldest and math.max(0, now - oldest) or -1
 end
 
 -- The queue: its meta and its figures, both as names and values, and types that have ready jobs.
 local function snapshot()
   local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf')
+    + call('ZCOUNT', ${key("delayed")}, '(' .. format('%.0f', steady), '+inf')
   local types = readyTypes()
   local figures = {
     'ready', waiting() - scheduled, 'scheduled', scheduled, 'running', call('ZCARD', ${key("leases")}),
@@ -148,14 +152,19 @@ end
 
 local function purge(max)
   local found, taken = {}, {}
-  local scheduled = call('ZRANGE', ${key("scheduled")}, 0, max - 1, 'WITHSCORES')
-  for at = 1, #scheduled, 2 do
-    local type, priority, standing = ofScheduled(scheduled[at])
-    taken[#taken + 1] = scheduled[at]
-    found[#found + 1] = {id = idOfPlace(standing), type = type, priority = priority,
-      createdAt = createdAtOfPlace(standing), runAfter = tonumber(scheduled[at + 1])}
+  for turn = 1, 2 do
+    if #found == max then break end
+    local key = scheduleOf(turn == 2)
+    local members = call('ZRANGE', key, 0, max - #found - 1, 'WITHSCORES')
+    taken = {}
+    for at = 1, #members, 2 do
+      local runAfter, type, priority, standing = ofScheduled(turn == 2, members[at], members[at + 1])
+      taken[#taken + 1] = members[at]
+      found[#found + 1] = {id = idOfPlace(standing), type = type, priority = priority,
+        createdAt = createdAtOfPlace(standing), runAfter = runAfter}
+    end
+    callMany('ZREM', key, taken)
   end
-  callMany('ZREM', ${key("scheduled")}, taken)
   while #found < max do
     local type = call('SRANDMEMBER', ${key("ready_types")})
     if not type then break end
@@ -235,18 +244,18 @@ return reply
 
 /**
  * Does a bounded part of what is due in a queue: ends expired leases, makes scheduled jobs ready, deletes old finished
- * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server.
+ * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * how many types have ready jobs; ms until something is due, not rounded up to a grain (-1: nothing); and for each
  * expired lease the status after it and the type.
  */
 export const SWEEP = lua`
-local max = tonumber(ARGV[7])
+local max, maxLost = tonumber(ARGV[7]), tonumber(ARGV[9])
 sweeper = ARGV[8]
 if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, 0, -1}) end
 local reply = {-1, 0, 0, -1}
-local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', now, 'LIMIT', 0, max)
+local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', steady, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
   s.lost_leases = s.lost_leases + 1
@@ -274,10 +283,12 @@ local function dueLater(at, grain)
 end
 local scheduled = call('ZRANGE', ${key("scheduled")}, 0, 0, 'WITHSCORES')
 if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
+local delayed = call('ZRANGE', ${key("delayed")}, 0, 0, 'WITHSCORES')
+if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
-if #leased > 0 then dueLater(tonumber(leased[2]), 100) end
+if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 local oldest = call('LINDEX', ${key("finished")}, 0)
-if oldest then dueLater(${number("finished", "finished_at", "oldest")} + ttl, 1000) end
+if oldest then dueLater(${number("finished", "finished_at", "oldest")} + setAhead + ttl, 1000) end
 if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end

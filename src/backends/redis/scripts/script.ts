@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { PRELUDE } from "./prelude.js";
+import { COUNT_TIME, KEEP_TIME } from "./time.js";
 
 /** A Lua script as Redis knows it. */
 export interface Script {
@@ -34,7 +35,8 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
  */
 export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
   const known = features.map((feature) => `['${feature}'] = true`).join(", ");
-  return plainScript(kind, PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + body);
+  const start = PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + KEEP_TIME;
+  return plainScript(kind, start + (kind === "read" ? "" : COUNT_TIME) + body);
 }
 
 /** Builds a script without the prelude, in which `@NOW@` is the body of a function that returns the time. */

@@ -16,6 +16,7 @@ local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(${key("states")}, ids) or {}
 local ended, changed, finished, types, ends, done = {}, {}, {}, {}, {}, 0
+local steadyText = setAhead == 0 and nowText or ${write("finished", "finished_at", "steady")}
 
 local function typeOf(tail)
   local type = types[tail]
@@ -35,14 +36,16 @@ local function endOf(raw, token)
   if not isHeld(raw, token) then return nil end
   local tail = sub(raw, find(raw, '\n', ${rest("state")} + #token, true) + 1)
   local type = typeOf(tail)
+  local updatedAt = ${text("head", "updated_at", "raw")}
+  local stamp = nowText < updatedAt and updatedAt or nowText
   local head = ${compose(
     "head",
     {
       status: CODES.status.DONE,
       cancel_requested: 0,
       revision: write("head", "revision", `${number("head", "revision", "raw")} + 1`),
-      updated_at: "nowText",
-      finished_at: "nowText",
+      updated_at: "stamp",
+      finished_at: "stamp",
     },
     { raw: "raw" },
   )}
@@ -50,9 +53,9 @@ local function endOf(raw, token)
     token = token,
     state = head .. ${code("settled_by", "complete")} .. '|' .. token .. '\n' .. tail,
     first = ${code("kind", "changed")} .. head, last = type.last, member = type.member,
-    finished = ${compose("finished", { outcome: code("outcome", "DONE"), finished_at: "nowText" })}
+    finished = ${compose("finished", { outcome: code("outcome", "DONE"), finished_at: "steadyText" })}
       .. ${write("standing", "created_at", number("head", "created_at", "raw"))},
-    outcome = format('A %d %d ', DONE, now - ${number("head", "started_at", "raw")}) .. type.json,
+    outcome = format('A %d %d ', DONE, math.max(0, now - ${number("head", "started_at", "raw")})) .. type.json,
   }
   ends[raw] = known
   return known
@@ -130,7 +133,7 @@ for at = 7, #ARGV, 6 do
           wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
         s.run_after = now + wait
-        requeue(id, s)
+        requeue(id, s, wait)
       end
     end
     outcomes[#outcomes + 1] = settled(s)
@@ -186,9 +189,9 @@ for at = 7, #ARGV, 5 do
       step(id, s, RUNNING)
       save(id, s)
     end
-    if leaseMs ~= '' and not isCanceled then call('ZADD', ${key("leases")}, 'XX', 'GT', now + tonumber(leaseMs), id) end
-    local ends = tonumber(call('ZSCORE', ${key("leases")}, id) or now)
-    outcomes[#outcomes + 1] = (isCanceled and 'C ' or 'O ') .. format('%d', math.max(0, ends - now))
+    if leaseMs ~= '' and not isCanceled then call('ZADD', ${key("leases")}, 'XX', 'GT', steady + tonumber(leaseMs), id) end
+    local ends = tonumber(call('ZSCORE', ${key("leases")}, id) or steady)
+    outcomes[#outcomes + 1] = (isCanceled and 'C ' or 'O ') .. format('%d', math.max(0, ends - steady))
   else
     outcomes[#outcomes + 1] = raw and 'L' or 'N'
   end

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../../model/limits.js";
-import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../../model/request-id.js";
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, WITH_JOB_MS } from "../../../model/request-id.js";
 import {
   code,
   compose,
@@ -13,6 +13,7 @@ import {
   rest,
   text,
   width,
+  write,
   writeAll,
 } from "../layout/lua.js";
 import { lua } from "./lua.js";
@@ -82,9 +83,10 @@ local function endOfRecord(tail)
   return ' ' .. tail .. '\n'
 end
 
--- Changes the status, counts up the revision and logs it; the caller stores it with save.
+-- Changes the status, counts up the revision and logs it; the caller stores it with save. The stamps of a job never fall,
+-- though TIME may step back behind its last: hence math.max here and below.
 local function step(id, s, status)
-  s.status, s.revision, s.updated_at = status, s.revision + 1, now
+  s.status, s.revision, s.updated_at = status, s.revision + 1, math.max(now, s.updated_at)
   record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
@@ -94,7 +96,7 @@ end
 
 -- Logs the deletion of a job, with the revision counted up.
 local function deleted(id, s)
-  s.revision, s.updated_at = s.revision + 1, now
+  s.revision, s.updated_at = s.revision + 1, math.max(now, s.updated_at)
   record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
@@ -106,22 +108,22 @@ local function drop(ids, members)
   end
   callMany('ZREM', ${key("index")}, members)
   if call('EXISTS', ${key("requests_of_jobs")}) == 0 then return end
-  local requests = {}
+  local ends = {}
   for from = 1, #ids, PART do
+    local requests = {}
     for _, request in ipairs(call('HMGET', ${key("requests_of_jobs")}, unpack(ids, from, math.min(from + PART - 1, #ids)))) do
       if request then requests[#requests + 1] = request end
     end
-  end
-  if #requests == 0 then return end
-  callMany('HDEL', ${key("requests_of_jobs")}, ids)
-  -- From now on they are remembered for the rest of their time only.
-  local ends = {}
-  for at, made in ipairs(readMany(${key("requests")}, requests)) do
-    if made then
-      ends[#ends + 1] = format('%d', ${number("created", "created_at", "made")} + ${REQUEST_ID_TTL_MS})
-      ends[#ends + 1] = requests[at]
+    -- From now on they are remembered for the rest of their time only.
+    for at, score in ipairs(#requests > 0 and call('ZMSCORE', ${key("request_ends")}, unpack(requests)) or {}) do
+      if score then
+        ends[#ends + 1] = format('%d', tonumber(score) % ${WITH_JOB_MS})
+        ends[#ends + 1] = requests[at]
+      end
     end
   end
+  if #ends == 0 then return end
+  callMany('HDEL', ${key("requests_of_jobs")}, ids)
   callMany('ZADD', ${key("request_ends")}, ends)
 end
 
@@ -132,7 +134,7 @@ end
 
 -- Forgets up to max of the request ids that have had their time, and those that are too many.
 local function forgetRequests(max)
-  local old = call('ZRANGEBYSCORE', ${key("request_ends")}, '-inf', now, 'LIMIT', 0, max)
+  local old = call('ZRANGEBYSCORE', ${key("request_ends")}, '-inf', steady, 'LIMIT', 0, max)
   callMany('ZREM', ${key("request_ends")}, old)
   local over = call('ZCARD', ${key("request_ends")}) - ${MAX_REQUEST_IDS}
   if over > 0 then
@@ -167,14 +169,14 @@ end
 local function trim(max)
   local over = archive.done + archive.canceled - maxCompleted
   local head = call('LINDEX', ${key("finished")}, 0)
-  if not head or (over <= 0 and ${number("finished", "finished_at", "head")} + ttl > now) then return 0 end
+  if not head or (over <= 0 and ${number("finished", "finished_at", "head")} + ttl > steady) then return 0 end
   local ids, members, done, canceled, gone, seen = {}, {}, 0, 0, 0, 0
   for _, entry in ipairs(call('LRANGE', ${key("finished")}, 0, max - 1)) do
     local member = sub(entry, ${rest("finished")})
     local id = sub(member, ${rest("standing")}, find(member, ':', 1, true) - 1)
     if archive.gone > gone and call('HEXISTS', ${key("specs")}, id) == 0 then
       gone = gone + 1
-    elseif over > 0 or ${number("finished", "finished_at", "entry")} + ttl <= now then
+    elseif over > 0 or ${number("finished", "finished_at", "entry")} + ttl <= steady then
       over = over - 1
       ids[#ids + 1] = id
       members[#members + 1] = member
@@ -193,21 +195,21 @@ end
 
 -- RUNNING or PENDING to CANCELED.
 local function endCanceled(id, s)
-  s.finished_at, s.cancel_requested = now, 0
+  s.finished_at, s.cancel_requested = math.max(now, s.updated_at), 0
   step(id, s, CANCELED)
   save(id, s)
   call('RPUSH', ${key("finished")},
-    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: "nowText" })} .. standing(s.created_at, id, s.tail.type))
+    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: write("finished", "finished_at", "steady") })} .. standing(s.created_at, id, s.tail.type))
   countFinished(0, 1, 0)
   due(now + ttl)
 end
 
 -- RUNNING or FAILED to DEAD.
 local function bury(id, s)
-  s.finished_at = now
+  s.finished_at = math.max(now, s.updated_at)
   step(id, s, DEAD)
   save(id, s)
-  call('ZADD', ${key("dead")}, now, idKey(id) .. ':' .. s.tail.type)
+  call('ZADD', ${key("dead")}, s.finished_at, idKey(id) .. ':' .. s.tail.type)
 end
 
 -- Ends a lease. Remembers the token that settled the job, and how: a repeat of that write is then harmless.
@@ -217,11 +219,12 @@ local function endLease(id, s, settled, kind)
   if maxConcurrency > 0 then isReady = true end
 end
 
--- RUNNING, FAILED or DEAD to PENDING; the lease must be over.
-local function requeue(id, s)
+-- RUNNING, FAILED or DEAD to PENDING; the lease must be over. Ready at once, or after so many ms. A job that was ready
+-- before is so again, though TIME may have stepped back behind its run_after.
+local function requeue(id, s, wait)
   step(id, s, PENDING)
   save(id, s)
-  put(s.tail.type, s.priority, s.created_at, id, s.run_after)
+  put(s.tail.type, s.priority, s.created_at, id, s.run_after, wait or 0)
 end
 
 -- Stores the error of a failed attempt or a lost lease: whole, cut for the list of attempts, and cut for the log.
@@ -229,7 +232,7 @@ local function noteError(id, s, whole, entry, start)
   local raw = call('HGET', ${key("errors")}, id)
   local errors = raw and cjson.decode(raw) or {attempts = {}}
   local attempts = errors.attempts
-  attempts[#attempts + 1] = {at = now, error = entry, delivery = s.deliveries, worker = s.tail.worker or ''}
+  attempts[#attempts + 1] = {at = math.max(now, s.updated_at), error = entry, delivery = s.deliveries, worker = s.tail.worker or ''}
   if #attempts > ${LIMITS.attemptErrors} then table.remove(attempts, 1) end
   errors.error = whole
   call('HSET', ${key("errors")}, id, cjson.encode(errors))
@@ -261,7 +264,7 @@ end
 
 -- Answer of a write that settled a job: A applied or C cancelled, status, ms of the attempt, JSON of the type.
 local function settled(s)
-  return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, now - s.started_at, cjson.encode(s.tail.type))
+  return format('%s %d %d %s', s.status == CANCELED and 'C' or 'A', s.status, math.max(0, now - s.started_at), cjson.encode(s.tail.type))
 end
 
 -- Appends a job to an answer: id, spec, state, errors, result; empty where there is none.

@@ -44,15 +44,20 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
   }
   const { specs } = records;
   if (specs === undefined) return undefined;
-  const { created_at, type, priority } = decode("spec", (await client.hgetBuffer(`${base}specs`, id)) as Buffer);
+  const spec = decode("spec", (await client.hgetBuffer(`${base}specs`, id)) as Buffer);
+  const { created_at, type, priority } = spec;
   const id_length = idKey(id).charAt(0);
   const member = `${encodeFields("member", { id_length })}${id}:${type}`;
   const place = encodeFields("place", { created_at: Number(created_at), id_length }) + id;
   const scheduled = encodeFields("scheduled_member", { priority: Number(priority) });
+  const raw = await client.hgetBuffer(`${base}states`, id);
+  const run_after = Number(raw === null ? spec.run_after : decode("state", raw).run_after);
+  const delayed = encodeFields("delayed_member", { run_after, priority: Number(priority) });
   const places: readonly (readonly [string, string])[] = [
     ["index", `${place}:${type}`],
     [`ready:${type}`, place],
     ["scheduled", `${scheduled}${place}:${type}`],
+    ["delayed", `${delayed}${place}:${type}`],
     ["leases", id],
     ["dead", member],
   ];

@@ -66,6 +66,7 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(7, { type: "cancels" });
   await add(8, { type: "lost" });
   await add(9, { type: "removed" });
+  await add(10, { type: "timed" }, `|=${runner.now + 3_600_000}||`);
   step();
   await lease(["send"], 1, "token-a", 1);
   await run("extend", idOf(1), "token-a", 60_000, 12.5, "half | way\n");
@@ -86,7 +87,11 @@ async function act(runner: ScriptRunner): Promise<void> {
   await run("lease", 1, 1000, "worker-2", "token-f", "", "", "lost");
   await run("remove", "0", idOf(9));
   step();
-  await run("sweep", 100, "server-1");
+  // The clock is set ahead by a minute.
+  runner.now += 60_000;
+  runner.told = `${runner.now} 60000 0`;
+  await run("sweep", 100, "server-1", 1);
+  runner.told = "";
   await run("lease", 1, 9000, "worker-2", "token-g", "", "", "lost");
   await run("complete", idOf(8), "token-g", writeResult(new Uint8Array([1, 2, 3])));
 }

@@ -11,6 +11,8 @@ export interface ScriptRunner {
   now: number;
   /** Name of the memo, number of the call, and 1 when it is repeated; empty: its answer is not remembered. */
   memo: string;
+  /** What the scripts are told of the time; see KEEP_TIME. */
+  told: string;
   /** Start of the keys of the queue. */
   readonly base: string;
   /** Resolves to the script's own part of the answer. */
@@ -30,10 +32,11 @@ export function createRunner(
   const runner: ScriptRunner = {
     now: Date.UTC(2026, 10, 1),
     memo: "",
+    told: "",
     base,
     async run(name, ...args) {
       await client.set(`${base}time`, runner.now);
-      const common = [`${queue} ${runner.memo}`.trim(), keys.channel, 1000, 60_000, 1000, 1];
+      const common = [`${queue} ${runner.memo}`.trim(), keys.channel, 1000, 60_000, 1000, runner.told];
       const call = [scripts[name].text, 1, keys.queue(queue), ...common, ...args];
       const answer = (await client.callBuffer("EVAL", call)) as unknown as readonly unknown[];
       return answer[3] as readonly unknown[];
