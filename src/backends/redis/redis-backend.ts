@@ -115,14 +115,8 @@ export function createRedisBackend(
   });
   const calls = new QueueCalls({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self });
   const creates = new Creates(calls);
-  const leases = new Leases({
-    calls,
-    ready,
-    refused,
-    polls: new Polls(connection, keys, storeTimes, luaClock),
-    clock,
-    nonce: self,
-  });
+  const polls = new Polls(connection, keys, storeTimes, luaClock);
+  const leases = new Leases({ calls, ready, refused, polls, clock, nonce: self });
   const settles = new Settles(calls);
   const jobs = new Jobs(calls);
   const admin = new QueueAdmin({
@@ -145,7 +139,9 @@ export function createRedisBackend(
     logger,
     logSize: changeLogSize,
   });
-  const ids = new NodeIds({ connection, keys, clock, logger, features, renewed: () => lookForData() }, self);
+  // So that a server without calls notices, too, when what waits for a time is due sooner or later than it was.
+  const looked = (time: number, sentAt: number) => storeTimes.look(time, sentAt);
+  const ids = new NodeIds({ connection, keys, clock, logger, features, looked, renewed: () => lookForData() }, self);
   let listener: BackendListener | undefined;
   /** The name of the store that was found last. Another one has other data. */
   let store: string | undefined;

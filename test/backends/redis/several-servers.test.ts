@@ -275,8 +275,8 @@ describe("node ids", () => {
     place();
     const admin = redis.client();
     const { nodes, owners, nodeFeatures } = createKeys(at.prefix);
-    const lease = (owner: string, node = "") =>
-      admin.eval(LEASE_NODE, 3, nodes, owners, nodeFeatures, owner, node, 60_000, "");
+    const lease = async (owner: string, node = "") =>
+      ((await admin.eval(LEASE_NODE, 3, nodes, owners, nodeFeatures, owner, node, 60_000, "")) as number[])[0];
     for (let n = 0; n < 1023; n++) expect(await lease(`owner-${n}`)).toBe(n);
     const { backend: last } = await openBackend(at);
     expect(last.node).toBe(1023);

@@ -27,6 +27,8 @@ export interface NodeIdsDeps {
   readonly logger: Logger;
   /** Features that this server knows, for servers that are about to switch one on. */
   readonly features: readonly string[];
+  /** Called with each time of Redis, ms since 1970, that came for a call sent at `sentAt` on the monotonic clock. */
+  readonly looked: (time: number, sentAt: number) => void;
   /** Called after each periodic renewal, so that even an idle server checks regularly that Redis still has its data. */
   readonly renewed: () => Promise<void>;
 }
@@ -42,6 +44,8 @@ export class NodeIds implements IdGenerator {
   #generator: IdGenerator | undefined;
   /** Until when the node id is certainly ours, ms on the monotonic clock. */
   #until = Number.NEGATIVE_INFINITY;
+  /** The time of Redis when the node id was leased or renewed, less the monotonic clock, ms. */
+  #floor = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -93,16 +97,25 @@ export class NodeIds implements IdGenerator {
     for (const wanted of this.#node === undefined ? [""] : [this.#node, ""]) {
       const askedAt = this.#deps.clock.monotonic();
       const args = [this.#owner, wanted, LEASE_MS, features.join(",")];
-      const node = Number(await connection.script(LEASE, names, args));
+      const [node, time] = (await connection.script(LEASE, names, args)) as [number, number];
+      this.#deps.looked(time, askedAt);
       if (node < 0) continue;
+      // Ahead of what the node id's last owner made, even when both our clocks were set back in between.
+      this.#floor = time - askedAt;
       if (node !== this.#node) {
         this.#node = node;
-        this.#generator = createIdGenerator(this.#deps.clock, node);
+        this.#generator = createIdGenerator({ now: () => this.#now() }, node);
       }
       this.#until = askedAt + LEASE_MS;
       return;
     }
     throw backendUnavailable(`every one of the ${MAX_NODE_ID + 1} node ids is in use`);
+  }
+
+  /** Our own time, or that of Redis if it is later. */
+  #now(): number {
+    const { clock } = this.#deps;
+    return Math.max(clock.now(), Math.floor(this.#floor + clock.monotonic()));
   }
 
   #arm(ms: number): void {

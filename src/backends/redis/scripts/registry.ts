@@ -76,7 +76,8 @@ return {redis.call('GET', KEYS[3]) or '', time[1] * 1000 + math.floor(time[2] / 
  * Leases a node id, or renews its lease. KEYS[1] `nodes`, a zset of node ids by the end of their lease, [2] `owners`, a
  * hash of node id to owner, and [3] `node_features`, a hash of node id to the features that its server knows. ARGV[1]
  * owner, [2] node id to renew (empty: any), [3] lease ms, [4] features, with commas.
- * Prefers a node id that was never used, then the one that has been free for longest. Returns it, or -1 for none.
+ * Prefers a node id that was never used, then the one that has been free for longest. Returns it, or -1 for none; and the
+ * time, ms since 1970.
  */
 export const LEASE_NODE = lua`
 local time = redis.call('TIME')
@@ -85,7 +86,7 @@ local node = ARGV[2]
 if node ~= '' then
   local owner = redis.call('HGET', KEYS[2], node)
   local ends = redis.call('ZSCORE', KEYS[1], node)
-  if owner and owner ~= ARGV[1] and ends and tonumber(ends) > now then return -1 end
+  if owner and owner ~= ARGV[1] and ends and tonumber(ends) > now then return {-1, now} end
 else
   local used = redis.call('ZCARD', KEYS[1])
   if used <= ${MAX_NODE_ID} then
@@ -97,14 +98,14 @@ else
     end
   else
     local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-    if tonumber(oldest[2]) > now then return -1 end
+    if tonumber(oldest[2]) > now then return {-1, now} end
     node = oldest[1]
   end
 end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), node)
 redis.call('HSET', KEYS[2], node, ARGV[1])
 redis.call('HSET', KEYS[3], node, ARGV[4])
-return tonumber(node)
+return {tonumber(node), now}
 `;
 
 /** Ends the lease of a node id. KEYS as above. ARGV[1] owner, [2] node id. */

@@ -29,6 +29,17 @@ describe("when a queue is to be swept", () => {
     expect(times.nextInMs()).toBe(0);
   });
 
+  test("every known queue is due at once when the time of the store has stepped", async () => {
+    times.add("a", 100_000);
+    times.begin("b");
+    times.end("b", 200_000, 200_000);
+    times.hurry();
+    expect(times.due().toSorted()).toEqual(["a", "b"]);
+    times.begin("a");
+    times.end("a", 50, 50);
+    expect(times.due()).toEqual(["b"]);
+  });
+
   test("the earliest of what was heard counts", async () => {
     times.add("a", 100);
     times.add("a", 50);
