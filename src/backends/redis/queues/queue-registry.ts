@@ -78,7 +78,7 @@ export class QueueRegistry {
   readonly #own = new Map<string, number>();
   /** For each read of the list under way: what was heard meanwhile. */
   readonly #reads = new Set<ListChange[]>();
-  /** The latest time of Redis that was heard, ms since 1970. */
+  /** The time of Redis that was heard last, ms since 1970. It may step back: what was ahead for a second is not for ever. */
   #now = 0;
 
   constructor(connection: Connection, keys: Keys, listener: RegistryListener) {
@@ -263,7 +263,7 @@ export class QueueRegistry {
 
   /** Redis has told this time. Forgets queues a day after their logs: watchers that were idle may still name them. */
   #passed(now: number): void {
-    this.#now = Math.max(this.#now, now);
+    this.#now = now;
     for (const [name, { until }] of this.#gone) {
       if (until + GONE_LOG_MS > this.#now) return;
       this.#gone.delete(name);

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Connection } from "../../../../src/backends/redis/link/connection.js";
+import { QueueRegistry } from "../../../../src/backends/redis/queues/queue-registry.js";
 import { createKeys } from "../../../../src/backends/redis/scripts/keys.js";
 import type { Backend } from "../../../../src/core/backend.js";
 import { type RedisServer, startRedis } from "../../../support/redis.js";
@@ -19,6 +21,17 @@ async function untilKnown(backend: Backend, names: readonly string[]): Promise<v
   const check = async () => ((await namesOf(backend)).join() === wanted ? true : undefined);
   await eventually(check, "the list of the queues");
 }
+
+test("a clock that was days ahead for a second does not end the logs of queues that are deleted later", () => {
+  const heard = { entered() {}, announced() {}, left() {}, forgotten() {} };
+  const registry = new QueueRegistry({} as Connection, createKeys("p"), heard);
+  const day = 24 * 3_600_000;
+  const now = Date.UTC(2026, 10, 1);
+  registry.take({ name: "a", version: 1, entry: { stamp: "1", weight: 1 }, keptUntil: 0 }, now + 10 * day);
+  registry.take({ name: "b", version: 2, entry: undefined, keptUntil: now + day }, now);
+  expect(registry.isOver("b")).toBe(false);
+  expect(registry.logs).toEqual(["a", "b"]);
+});
 
 describe("the list of queues", () => {
   test("costs as much to change with hundreds of queues as with a few, on every server", async () => {

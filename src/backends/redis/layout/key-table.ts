@@ -1,0 +1,145 @@
+import type { KeyTable } from "./describe.js";
+
+/** The keys of a queue: `<prefix>:{<queue>}:<name>`. Their hash tag keeps them in one slot of a cluster. */
+export const QUEUE_KEYS = {
+  meta: { type: "hash", meaning: "settings and counts: `meta` below", lifetime: "the queue" },
+  specs: {
+    type: "hash",
+    meaning: "id to spec: what it was created with",
+    holds: "spec",
+    lifetime: "until the job is deleted",
+  },
+  states: {
+    type: "hash",
+    meaning: "id to state: what has changed since",
+    holds: "state",
+    lifetime: "from the job's first change",
+  },
+  errors: {
+    type: "hash",
+    meaning: "id to the errors of its attempts",
+    holds: "errors",
+    lifetime: "from the job's first error",
+  },
+  results: { type: "hash", meaning: "id to result", holds: "result", lifetime: "from the job's result, if it has one" },
+  index: {
+    type: "zset",
+    meaning: "every job by creation, for listings",
+    holds: "standing",
+    lifetime: "while there are jobs",
+  },
+  ready: {
+    type: "zset",
+    each: "type",
+    meaning: "ready jobs in the order they are leased",
+    holds: "place",
+    lifetime: "while there are any",
+  },
+  ready_types: { type: "set", meaning: "the types that have ready jobs", lifetime: "while there are any" },
+  scheduled: {
+    type: "zset",
+    meaning: "scheduled jobs that were given a run_after, by that",
+    holds: "scheduled_member",
+    lifetime: "while there are any",
+  },
+  delayed: {
+    type: "zset",
+    meaning: "scheduled jobs that wait out a delay or a backoff, by its end in steady time",
+    holds: "delayed_member",
+    lifetime: "while there are any",
+  },
+  leases: {
+    type: "zset",
+    meaning: "ids of RUNNING jobs by the end of their lease in steady time",
+    lifetime: "while there are any",
+  },
+  dead: { type: "zset", meaning: "DEAD jobs by time of death", holds: "member", lifetime: "while there are any" },
+  finished: {
+    type: "list",
+    meaning: "DONE and CANCELED jobs in the order they ended",
+    holds: "finished",
+    lifetime: "while any are kept",
+  },
+  requests: {
+    type: "hash",
+    meaning: "request id to what was created with it",
+    holds: "created",
+    lifetime: "as long as the job, and 10 minutes",
+  },
+  request_ends: {
+    type: "zset",
+    meaning: "request ids by when they are forgotten, in steady time; 1e15 ms later while that is with the job",
+    lifetime: "while there are any",
+  },
+  requests_of_jobs: {
+    type: "hash",
+    meaning: "id to request id, but for automatic ones",
+    lifetime: "until the job is deleted",
+  },
+  lease_calls: {
+    type: "hash",
+    meaning: "token of a poll with a request id to the ids that it leased, with commas; empty: it leases none any more",
+    lifetime: "the first length of the leases",
+  },
+  lease_call_ends: {
+    type: "zset",
+    meaning: "the same tokens by when they are forgotten, in steady time",
+    lifetime: "while there are any",
+  },
+  answers: {
+    type: "string",
+    each: "memo",
+    meaning: "answer of the last call of a server with this memo: its number, a blank, and MessagePack",
+    lifetime: "expires after 10 minutes",
+  },
+  log: {
+    type: "stream",
+    meaning: "change log: of each script call the message, as field `m`; the id is the number of its last change",
+    holds: "message",
+    lifetime: "24 h longer than the queue",
+  },
+  log_position: {
+    type: "hash",
+    meaning: "end of the change log: `epoch`, and the number of `changes` so far",
+    lifetime: "24 h longer than the queue",
+  },
+} satisfies Record<string, KeyTable>;
+
+/** The keys for all queues: `<prefix>:{*}:<name>`, as no queue can be named `*`. */
+export const SHARED_KEYS = {
+  schema: { type: "string", meaning: "version of the layout", lifetime: "for ever" },
+  queues: { type: "hash", meaning: "name of each queue to `<created_at>:<weight>`", lifetime: "for ever" },
+  listed: {
+    type: "string",
+    meaning: "how often `queues` and `gone` have changed; a list that was lost goes on from the time in ms",
+    lifetime: "for ever",
+  },
+  store: { type: "string", meaning: "random name of this store, anew when its data are lost", lifetime: "for ever" },
+  gone: {
+    type: "zset",
+    meaning: "deleted queues whose log is still kept, by when it expires",
+    lifetime: "while there are any",
+  },
+  polls: {
+    type: "hash",
+    meaning: "worker and request id of each poll that has one to the queue and token that it leases with",
+    lifetime: "the first length of the leases",
+  },
+  poll_ends: {
+    type: "zset",
+    meaning: "the same polls by when they are forgotten, in steady time",
+    lifetime: "while there are any",
+  },
+  clock_ahead: {
+    type: "string",
+    meaning: "as in `meta`, for the steady time of polls; there is none before TIME steps",
+    lifetime: "for ever",
+  },
+  nodes: { type: "zset", meaning: "node ids by the end of their lease", lifetime: "for ever" },
+  owners: { type: "hash", meaning: "node id to the random name of its server", lifetime: "for ever" },
+  node_features: {
+    type: "hash",
+    meaning: "node id to the features that its server knows, with commas",
+    lifetime: "for ever",
+  },
+} satisfies Record<string, KeyTable>;
