@@ -38,6 +38,7 @@ if maxDepth > 0 then
   depth = waiting()
 end
 local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local nowText = ${write("head", "updated_at", "now")}
 local nowLong = ${write("spec", "run_after", "now")}
 local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
 local nowPlace = ${write("place", "created_at", "now")}

@@ -1,4 +1,4 @@
-import { code, compose, key, meta, number, rest, text, width } from "../layout/lua.js";
+import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 
@@ -165,6 +165,7 @@ if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
 local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
 local changed, leases, begins, tails = {}, {}, {}, {}
+local nowText = ${write("head", "updated_at", "now")}
 local lock = ${code("settled_by", "nothing")} .. token .. '|\n'
 local ends = format('%d', steady + leaseMs)
 

@@ -46,7 +46,8 @@ local memo, callNumber, isRepeat
 if string.find(queue, ' ', 1, true) then
   queue, memo, callNumber, isRepeat = string.match(queue, '^(%S+) (%S+) (%S+) (%S+)$')
 end
-local kept, ttl, maxCompleted = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Numbers as texts: only those that a call reckons with are converted.
+local kept, ttl, maxCompleted = ARGV[3], ARGV[4], ARGV[5]
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
 ${STATUS_LOCALS}
 -- Width of a priority level in scores: it holds every ms from the year 1 on. EPOCH is the start of 1970 in it.
@@ -56,7 +57,6 @@ local function clock()
   @NOW@
 end
 local now = clock()
-local nowText = ${write("head", "updated_at", "now")}
 local meta = ${READ_META}
 if ${meta("requires")} then
   local known = @FEATURES@

@@ -36,7 +36,25 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
 export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
   const known = features.map((feature) => `['${feature}'] = true`).join(", ");
   const start = PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + KEEP_TIME;
-  return plainScript(kind, start + (kind === "read" ? "" : COUNT_TIME) + body);
+  return plainScript(kind, withoutUnused(start + (kind === "read" ? "" : COUNT_TIME) + body));
+}
+
+/** Leaves out comments, and functions that are not called: Lua would make each of them anew in every call of the script. */
+function withoutUnused(text: string): string {
+  const used = new Set<string>();
+  // A function is called only behind its own end, so the last ones come first.
+  return text
+    .replace(/^ *--.*\n/gm, "")
+    .split(/^(?=local function )|(?<=^end\n)/m)
+    .reverse()
+    .filter((part) => {
+      const name = /^local function (\w+)(?!.* end$)/m.exec(part)?.[1];
+      if (part.startsWith("local function") && name !== undefined && !used.has(name)) return false;
+      for (const word of part.match(/[A-Za-z_]\w*/g) ?? []) used.add(word);
+      return true;
+    })
+    .reverse()
+    .join("");
 }
 
 /** Builds a script without the prelude, in which `@NOW@` is the body of a function that returns the time. */

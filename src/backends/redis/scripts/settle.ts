@@ -16,6 +16,7 @@ local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local states = exists and readMany(${key("states")}, ids) or {}
 local ended, changed, finished, types, ends, done = {}, {}, {}, {}, {}, 0
+local nowText = ${write("head", "updated_at", "now")}
 local steadyText = setAhead == 0 and nowText or ${write("finished", "finished_at", "steady")}
 
 local function typeOf(tail)

@@ -84,9 +84,10 @@ local function endOfRecord(tail)
 end
 
 -- Changes the status, counts up the revision and logs it; the caller stores it with save. The stamps of a job never fall,
--- though TIME may step back behind its last: hence math.max here and below.
+-- though TIME may step back behind its last: hence the comparisons here and below.
 local function step(id, s, status)
-  s.status, s.revision, s.updated_at = status, s.revision + 1, math.max(now, s.updated_at)
+  s.status, s.revision = status, s.revision + 1
+  if s.updated_at < now then s.updated_at = now end
   record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
@@ -96,7 +97,8 @@ end
 
 -- Logs the deletion of a job, with the revision counted up.
 local function deleted(id, s)
-  s.revision, s.updated_at = s.revision + 1, math.max(now, s.updated_at)
+  s.revision = s.revision + 1
+  if s.updated_at < now then s.updated_at = now end
   record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
