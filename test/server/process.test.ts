@@ -11,7 +11,7 @@ import { created, finished, jsonOf, payload, reaches, reading, refusal } from ".
 import { createClients, startTestServer } from "../support/server.js";
 import { spawnServer, startServerProcess } from "../support/server-process.js";
 import { GRPC } from "../support/transports.js";
-import { eventually, within } from "../support/wait.js";
+import { within } from "../support/wait.js";
 import { http1 } from "../support/wire.js";
 
 const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));
@@ -45,7 +45,7 @@ async function health(url: string): Promise<number> {
 describe("the server program", () => {
   test("says where it listens and what it keeps jobs in, and prints a curl line that works", async () => {
     const server = await startServerProcess({}, folder);
-    await eventually(async () => (server.output().includes("try: ") ? true : undefined), "the curl line");
+    await server.printed("try: ");
     const output = server.output();
     expect(output).toContain(`GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`);
     expect(output).toContain("backend: memory (jobs end with this process)");
@@ -108,8 +108,8 @@ describe("HANDLERS", () => {
     const home = await mkdtemp(join(folder, "handlers-"));
     await cp(join(FIXTURES, "default-export.ts"), join(home, "my-handlers.ts"));
     const server = await startServerProcess({ HANDLERS: "./my-handlers.ts" }, home);
-    await eventually(async () => (server.output().includes("try: ") ? true : undefined), "the curl line");
-    expect(server.output()).toContain("handlers: greet, mail.send");
+    await server.printed("try: ");
+    await server.printed("handlers: greet, mail.send");
     expect(server.output()).toContain('-d \'{"type":"greet"');
     const clients = createClients(GRPC, server.url);
     const job = await finished(clients, await created(clients, { type: "greet" }));
@@ -141,10 +141,7 @@ describe("a server that is told to end", () => {
     const changes = reading(clients.jobs.watchJobs({}));
     await changes.next();
     const ended = server.end("SIGTERM");
-    await eventually(
-      async () => (server.output().includes("SIGTERM: ") ? true : undefined),
-      "the notice of the signal",
-    );
+    await server.printed("SIGTERM: ");
     expect(await health(server.url)).toBe(503);
     expect(await refusal(clients.jobs.createJob({ type: "patient" }))).toMatchObject({ reason: "SERVER_DRAINING" });
     await clients.jobs.cancelJob({ id });
@@ -173,10 +170,7 @@ describe("a server that is told to end", () => {
     const id = await created(clients, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
     await reaches(clients, id, JobStatus.RUNNING);
     const ended = server.end("SIGTERM");
-    await eventually(
-      async () => (server.output().includes("SIGTERM: ") ? true : undefined),
-      "the notice of the signal",
-    );
+    await server.printed("SIGTERM: ");
     server.child.kill("SIGINT");
     expect(await within(ended, "the end of the server")).toBe(1);
     expect(server.output()).toContain("SIGINT again: ending at once");

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
+import { eventually } from "./wait.js";
 
 const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
 
@@ -11,8 +12,10 @@ const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url))
 export interface ServerProcess {
   readonly url: string;
   readonly child: ChildProcess;
-  /** Everything it has printed so far. */
+  /** Everything it has printed so far; all of it after `end`. */
   output(): string;
+  /** Resolves once it has printed this. What it says on one of its outputs may come later than what it says on the other. */
+  printed(what: string | RegExp): Promise<void>;
   /** Sends a signal and resolves to the exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -45,6 +48,8 @@ export async function startServerProcess(
   const child = spawnServer(env, cwd, main);
   const lines: string[] = [];
   child.stderr?.on("data", (chunk) => lines.push(String(chunk)));
+  // Later than `exit`: all of its output has been read by then.
+  const closed = once(child, "close");
   const url = await new Promise<string>((resolve, reject) => {
     if (child.stdout === null) throw new Error("the process has no output");
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -58,11 +63,13 @@ export async function startServerProcess(
     url,
     child,
     output: () => lines.join("\n"),
+    async printed(what) {
+      const isThere = () => (typeof what === "string" ? lines.join("\n").includes(what) : what.test(lines.join("\n")));
+      await eventually(async () => isThere() || undefined, `output of the server: ${what}`);
+    },
     async end(signal = "SIGTERM") {
-      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-      const exit = once(child, "exit");
       child.kill(signal);
-      const [code] = await exit;
+      const [code] = await closed;
       return code as number | null;
     },
   };
