@@ -1,5 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
+import { backendUnavailable } from "../../../src/model/errors.js";
 import { settle } from "../../support/fake-clock.js";
 import { collect, deferred } from "../support/async.js";
 import { running, started } from "../support/fixture.js";
@@ -224,6 +225,77 @@ describe("a watcher of a job sees", () => {
     expect(states(seen.events)).toEqual(["RUNNING 3", "DONE 4"]);
   });
 
+  test.each(["told by its change", "read"])(
+    "nothing again of what it saw, when another watcher is behind and the state is %s",
+    async (how) => {
+      const { manual, fixture, id } = await oneRunning();
+      const late = fixture.engine.watches.watchJob(id, never());
+      await late.next();
+      await late.next();
+      if (how === "read") await manual.run(0).throws(new Error("x"));
+      else {
+        manual.run().context.progress(10);
+        await fixture.clock.advance(1000);
+      }
+      const seen = await watch(fixture, id);
+      const joined = states(seen.events);
+      expect(joined).toEqual([how === "read" ? "PENDING 4" : "RUNNING 3"]);
+      const behind = collect(late);
+      await settle();
+      expect(states(behind.events).at(-1)).toBe(joined[0]);
+      expect(states(seen.events)).toEqual(joined);
+      if (how === "read") await fixture.clock.advance(100);
+      await manual.run(how === "read" ? 1 : 0).returns();
+      const revisions = jobs(seen.events).map(({ revision }) => revision);
+      expect(revisions).toEqual([...new Set(revisions)]);
+      expect(seen.ended).toBe(true);
+    },
+  );
+
+  test("a change that was told and one that was not, each once, when it is read after both", async () => {
+    const fixture = await started();
+    const id = await fixture.create();
+    const [lease] = await fixture.lease();
+    await settle();
+    const seen = await watch(fixture, id);
+    const gate = deferred();
+    fixture.faults.set("get", async (run) => {
+      await gate.promise;
+      return run();
+    });
+    await fixture.backend.release([{ jobId: id, token: lease?.token ?? "" }]);
+    await settle();
+    fixture.faults.holdChanges();
+    await fixture.lease();
+    await settle();
+    fixture.faults.clear("get");
+    gate.resolve();
+    await settle();
+    expect(states(seen.events)).toEqual(["RUNNING 2", "PENDING 3", "RUNNING 4"]);
+    fixture.faults.releaseChanges();
+    await settle();
+    expect(states(seen.events)).toEqual(["RUNNING 2", "PENDING 3", "RUNNING 4"]);
+  });
+
+  test("its own job's changes, when another job changes in the same moment", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    await fixture.create();
+    const seen = await watch(fixture, id);
+    await Promise.all([manual.run(1).returns(), manual.run(0).returns()]);
+    expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
+  });
+
+  test("everything, when another watcher of the job has left", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const reader = new AbortController();
+    const left = await watch(fixture, id, reader.signal);
+    const seen = await watch(fixture, id);
+    reader.abort();
+    await manual.run().returns();
+    expect(states(left.events)).toEqual(["RUNNING 2"]);
+    expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
+  });
+
   test("the failures there were at each moment, however late it reads", async () => {
     const { manual, fixture, id } = await oneRunning();
     const stream = fixture.engine.watches.watchJob(id, never());
@@ -286,6 +358,54 @@ describe("a watch of a job", () => {
     expect(states(seen.events).at(-1)).toBe("DONE 103");
   });
 
+  test("holds no more than a few states for a slow reader beside a fast one", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const slow = fixture.engine.watches.watchJob(id, never());
+    await slow.next();
+    await slow.next();
+    const fast = await watch(fixture, id);
+    for (let percent = 1; percent <= 100; percent++) {
+      manual.run().context.progress(percent / 2);
+      await fixture.clock.advance(1000);
+      if (percent === 64) expect(slow.size).toBe(64);
+    }
+    expect(jobs(fast.events)).toHaveLength(101);
+    // 64, which make room for the next; then the others.
+    expect(slow.size).toBe(36);
+    const seen = collect(slow);
+    await settle();
+    expect(jobs(seen.events).map(({ revision }) => revision)).toEqual(Array.from({ length: 36 }, (_, at) => 67 + at));
+  });
+
+  test("does not read the job for readers that ask for nothing", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const stream = fixture.engine.watches.watchJob(id, never());
+    await stream.next();
+    await stream.next();
+    const reads = fixture.faults.calls("get");
+    await manual.run().throws(new Error("x"));
+    fixture.faults.resync();
+    await settle();
+    expect(fixture.faults.calls("get")).toBe(reads);
+    expect(stream.size).toBe(0);
+  });
+
+  test("says whether other readers get the same events", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const [one, two] = [0, 1].map(() => fixture.engine.watches.watchJob(id, never()));
+    const seen = one && collect(one);
+    await settle();
+    manual.run().context.progress(1);
+    await fixture.clock.advance(1000);
+    expect(one?.isShared).toBe(false);
+    const other = two && collect(two);
+    await settle();
+    manual.run().context.progress(2);
+    await fixture.clock.advance(1000);
+    expect([one?.isShared, two?.isShared]).toEqual([true, true]);
+    expect(seen?.events.at(-1)).toBe(other?.events.at(-1));
+  });
+
   test("sends a heartbeat after every 15 s of silence", async () => {
     const { manual, fixture, id } = await oneRunning();
     const seen = await watch(fixture, id);
@@ -300,6 +420,27 @@ describe("a watch of a job", () => {
     expect(heartbeats(seen.events)).toBe(2);
     await fixture.clock.advance(1);
     expect(heartbeats(seen.events)).toBe(3);
+  });
+
+  test("sends heartbeats, and goes on, when the job was read again without a change", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const seen = await watch(fixture, id);
+    fixture.faults.resync();
+    await fixture.clock.advance(15_000);
+    expect(heartbeats(seen.events)).toBe(2);
+    await manual.run().returns();
+    expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
+  });
+
+  test("sends no heartbeat to a reader that has events to read", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const slow = fixture.engine.watches.watchJob(id, never());
+    await slow.next();
+    await slow.next();
+    await watch(fixture, id);
+    manual.run().context.progress(1);
+    await fixture.clock.advance(60_000);
+    expect(slow.size).toBe(1);
   });
 
   test("is one of many without a warning", async () => {
@@ -327,6 +468,38 @@ describe("a watch of a job", () => {
     await settle();
     expect(seen).toMatchObject({ ended: true, error: undefined });
     expect(fixture.clock.timers).toBe(timers);
+  });
+
+  test("leaves no timer when its reader leaves while the job is read for the first time", async () => {
+    const { fixture, id } = await oneRunning();
+    const timers = fixture.clock.timers;
+    const gate = deferred();
+    fixture.faults.set("get", async (run) => {
+      await gate.promise;
+      return run();
+    });
+    const reader = new AbortController();
+    const seen = await watch(fixture, id, reader.signal);
+    reader.abort();
+    gate.resolve();
+    await settle();
+    expect(seen).toMatchObject({ events: [], ended: true, error: undefined });
+    expect(fixture.clock.timers).toBe(timers);
+  });
+
+  test("leaves nothing behind of a job that is gone", async () => {
+    const { manual, fixture, id } = await oneRunning({ memory: { maxCompletedJobs: 0 } });
+    const seen = await watch(fixture, id);
+    await manual.run().returns();
+    expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
+    expect(await watch(fixture, id)).toMatchObject({ events: [], error: { reason: "JOB_NOT_FOUND" } });
+  });
+
+  test("needs no signal", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const seen = collect(fixture.engine.watches.watchJob(id));
+    await manual.run().returns();
+    expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
   });
 
   test("leaves nothing behind on the signal of its reader", async () => {
@@ -358,7 +531,40 @@ describe("a watch of a job", () => {
     expect(seen.error).toBeUndefined();
   });
 
-  test("ends with the fault of the backend when that is away", async () => {
+  test("goes on when the backend can be reached again, a second after it could not", async () => {
+    const { manual, fixture, id } = await oneRunning();
+    const seen = await watch(fixture, id);
+    fixture.faults.set("get", () => Promise.reject(backendUnavailable("away")));
+    await manual.run().throws(new Error("x"));
+    fixture.faults.resync();
+    await fixture.clock.advance(3000);
+    expect(states(seen.events)).toEqual(["RUNNING 2"]);
+    const reads = fixture.faults.calls("get");
+    await fixture.clock.advance(1000);
+    expect(fixture.faults.calls("get")).toBe(reads + 1);
+    fixture.faults.clear("get");
+    await fixture.clock.advance(1000);
+    expect(states(seen.events)).toEqual(["RUNNING 2", "FAILED 3", "PENDING 4", "RUNNING 5"]);
+    await manual.run(1).returns();
+    expect(states(seen.events).at(-1)).toBe("DONE 6");
+    expect(seen).toMatchObject({ ended: true, error: undefined });
+  });
+
+  test("leaves no timer when its reader leaves while the backend is away", async () => {
+    const { fixture, id } = await oneRunning();
+    const timers = fixture.clock.timers;
+    const reader = new AbortController();
+    await watch(fixture, id, reader.signal);
+    fixture.faults.set("get", () => Promise.reject(backendUnavailable("away")));
+    fixture.faults.resync();
+    await settle();
+    expect(fixture.clock.timers).toBe(timers + 2);
+    reader.abort();
+    await settle();
+    expect(fixture.clock.timers).toBe(timers);
+  });
+
+  test("ends with the fault of the backend when that is broken", async () => {
     const { manual, fixture, id } = await oneRunning();
     const seen = await watch(fixture, id);
     fixture.faults.fail("get");

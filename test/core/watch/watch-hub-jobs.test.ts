@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { ChangeFilter } from "../../../src/core/backend.js";
 import type { JobsEvent } from "../../../src/core/watch/watch-events.js";
+import { backendUnavailable } from "../../../src/model/errors.js";
 import { settle } from "../../support/fake-clock.js";
-import { collect } from "../support/async.js";
+import { collect, deferred } from "../support/async.js";
 import { type Fixture, running, started } from "../support/fixture.js";
 
 const never = (): AbortSignal => new AbortController().signal;
@@ -125,6 +126,33 @@ describe("a watcher of jobs sees", () => {
     expect(lines(byAll.events)).toEqual([`${two} 3 DONE`]);
   });
 
+  test("its own part only, when others with other filters read at the same place in the same moment", async () => {
+    const fixture = await started();
+    await fixture.engine.queues.create("mail");
+    const seen = await Promise.all(["mail", "default"].map((queue) => watch(fixture, { queues: new Set([queue]) })));
+    const one = await fixture.create();
+    const two = await fixture.create({ queue: "mail" });
+    expect(seen.map(({ events }) => lines(events))).toEqual([[`${two} 1 PENDING`], [`${one} 1 PENDING`]]);
+  });
+
+  test("each change once, when it comes after a cursor and before the log was read", async () => {
+    const fixture = await started();
+    const cursor = await fixture.backend.head();
+    const gate = deferred();
+    fixture.faults.set("read", async (run) => {
+      const page = await run();
+      await gate.promise;
+      return page;
+    });
+    const seen = await watch(fixture, {}, cursor);
+    const one = await fixture.create();
+    const two = await fixture.create();
+    fixture.faults.clear("read");
+    gate.resolve();
+    await settle();
+    expect(lines(seen.events)).toEqual([`${one} 1 PENDING`, `${two} 1 PENDING`]);
+  });
+
   test("what matches, also behind more that does not than is looked at in one go", async () => {
     const fixture = await started();
     const seen = await watch(fixture, { types: new Set(["rare"]) });
@@ -188,6 +216,82 @@ describe("a cursor", () => {
 });
 
 describe("a watch of jobs", () => {
+  test("reads the log once for all that ask for the same, and says so", async () => {
+    const fixture = await started();
+    const filters: ChangeFilter[] = [{ types: new Set(["a", "work"]) }, { types: new Set(["work", "a"]) }];
+    const [one, two] = filters.map((filter) => fixture.engine.watches.watchJobs(filter, undefined, never()));
+    const seen = [one, two].map((feed) => feed && collect(feed));
+    await settle();
+    const reads = fixture.faults.calls("read");
+    await fixture.create();
+    expect(fixture.faults.calls("read")).toBe(reads + 1);
+    expect([one?.isShared, two?.isShared]).toEqual([true, true]);
+    expect(seen[0]?.events.at(-1)).toBe(seen[1]?.events.at(-1));
+    two?.close();
+    await fixture.create();
+    expect(one?.isShared).toBe(false);
+  });
+
+  test("goes on when the backend can be reached again, a second after it could not", async () => {
+    const fixture = await started();
+    const seen = await watch(fixture);
+    fixture.faults.set("read", () => Promise.reject(backendUnavailable("away")));
+    const id = await fixture.create();
+    await fixture.clock.advance(3000);
+    const reads = fixture.faults.calls("read");
+    await fixture.clock.advance(1000);
+    expect(fixture.faults.calls("read")).toBe(reads + 1);
+    expect(lines(seen.events)).toEqual([]);
+    fixture.faults.clear("read");
+    await fixture.clock.advance(1000);
+    expect(lines(seen.events)).toEqual([`${id} 1 PENDING`]);
+    expect(seen.ended).toBe(false);
+  });
+
+  test("ends with the fault of the backend when that is broken", async () => {
+    const fixture = await started();
+    const seen = await watch(fixture);
+    fixture.faults.fail("read");
+    await fixture.create();
+    expect(seen).toMatchObject({ ended: true, error: new Error("read: the backend is away") });
+  });
+
+  test("sends no heartbeat to a reader that has events to read", async () => {
+    const fixture = await started();
+    const stream = fixture.engine.watches.watchJobs({}, await fixture.backend.head(), never());
+    await stream.next();
+    await fixture.engine.jobs.createBatch([{ type: "work" }, { type: "work" }, { type: "work" }]);
+    await settle();
+    await stream.next();
+    const { size } = stream;
+    expect(size).toBeGreaterThan(0);
+    await fixture.clock.advance(60_000);
+    expect(stream.size).toBe(size);
+  });
+
+  test("reads nothing for a reader that left before it was let in", async () => {
+    const fixture = await started();
+    const timers = fixture.clock.timers;
+    const gate = deferred();
+    const reader = new AbortController();
+    const seen = collect(fixture.engine.watches.watchJobs({}, undefined, reader.signal, () => gate.promise));
+    await settle();
+    reader.abort();
+    gate.resolve();
+    await settle();
+    expect(seen).toMatchObject({ events: [], ended: true, error: undefined });
+    expect([fixture.faults.calls("head"), fixture.faults.calls("read")]).toEqual([0, 0]);
+    expect(fixture.clock.timers).toBe(timers);
+  });
+
+  test("is refused with what its admission says", async () => {
+    const fixture = await started();
+    const refusal = new Error("too many");
+    const seen = collect(fixture.engine.watches.watchJobs({}, undefined, never(), () => Promise.reject(refusal)));
+    await settle();
+    expect(seen).toMatchObject({ events: [], error: refusal });
+  });
+
   test("sends a heartbeat after every 15 s of silence", async () => {
     const fixture = await started();
     const seen = await watch(fixture);

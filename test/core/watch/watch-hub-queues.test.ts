@@ -1,4 +1,6 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
+import { backendUnavailable } from "../../../src/model/errors.js";
 import { settle } from "../../support/fake-clock.js";
 import { collect } from "../support/async.js";
 import { type Fixture, running, started } from "../support/fixture.js";
@@ -142,6 +144,63 @@ describe("a watch of queues", () => {
       expect(seen).toMatchObject({ ended: true, error: undefined });
       expect(fixture.clock.timers).toBe(timers);
     }
+  });
+
+  test("ends at once for a reader that has left already", async () => {
+    const fixture = await started();
+    const timers = fixture.clock.timers;
+    const { seen } = await watch(fixture, undefined, 1000, AbortSignal.abort());
+    expect(seen).toMatchObject({ ended: true, error: undefined });
+    expect(fixture.clock.timers).toBe(timers);
+  });
+
+  test("leaves nothing behind on the signal of its reader", async () => {
+    const fixture = await started();
+    const { signal } = new AbortController();
+    const stream = fixture.engine.watches.watchQueues(undefined, 1000, signal);
+    await stream.next();
+    expect(getEventListeners(signal, "abort")).not.toEqual([]);
+    await stream.return(undefined);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  test("is refused when the backend cannot be reached", async () => {
+    const fixture = await started();
+    fixture.faults.set("queues", () => Promise.reject(backendUnavailable("away")));
+    expect((await watch(fixture)).seen).toMatchObject({ events: [], error: { reason: "BACKEND_UNAVAILABLE" } });
+  });
+
+  test("sends heartbeats while the backend cannot be reached, asks it every second, and goes on", async () => {
+    const fixture = await started();
+    const { seen, news } = await watch(fixture, undefined, 0);
+    news();
+    await fixture.clock.advance(5000);
+    fixture.faults.set("queues", () => Promise.reject(backendUnavailable("away")));
+    await fixture.create();
+    const asked = fixture.faults.calls("queues");
+    await fixture.clock.advance(9999);
+    expect(news()).toEqual([]);
+    expect(fixture.faults.calls("queues")).toBe(asked + 9);
+    await fixture.clock.advance(1);
+    expect(news()).toEqual(["heartbeat"]);
+    await fixture.clock.advance(14_999);
+    expect(news()).toEqual([]);
+    await fixture.clock.advance(1);
+    expect(news()).toEqual(["heartbeat"]);
+    await fixture.create();
+    fixture.faults.clear("queues");
+    await fixture.clock.advance(1000);
+    expect(news()).toEqual(["default 2"]);
+    expect(seen.ended).toBe(false);
+  });
+
+  test("ends with the fault of the backend when that is broken", async () => {
+    const fixture = await started();
+    const { seen } = await watch(fixture);
+    await fixture.clock.advance(1000);
+    fixture.faults.fail("queues");
+    await fixture.create();
+    expect(seen).toMatchObject({ ended: true, error: new Error("queues: the backend is away") });
   });
 
   test("ends with SERVER_DRAINING when the server stops, and none begins after that", async () => {
