@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../../src/core/backend.js";
 import { settle } from "../../support/fake-clock.js";
+import { recordingLogger } from "../../support/logger.js";
 import { type Fixture, running } from "../support/fixture.js";
 import { abortReason, ManualHandler, untilAborted } from "../support/manual-handler.js";
 
@@ -278,7 +279,9 @@ describe("progress", () => {
     const { manual, fixture, id, progress } = await reporting();
     await manual.run().returns();
     const before = await fixture.get(id);
+    const { timers } = fixture.clock;
     progress(50);
+    expect(fixture.clock.timers).toBe(timers);
     await fixture.clock.advance(200);
     expect(await fixture.get(id)).toEqual(before);
   });
@@ -310,4 +313,43 @@ describe("progress", () => {
     await settle();
     expect((await fixture.get(id)).progress?.message).toBe(`${"x".repeat(1023)}\ufffd`);
   });
+});
+
+describe("the context of an attempt", () => {
+  test("has one signal, and a logger that tells which job it is", async () => {
+    const logger = recordingLogger();
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { logger });
+    const id = await fixture.create();
+    const { context } = manual.run();
+    expect(context.signal).toBe(context.signal);
+    context.logger.info({ to: "you" }, "sending");
+    const fields = { job: id, queue: "default", type: "work", to: "you" };
+    expect(logger.lines).toEqual([{ level: "info", fields, message: "sending" }]);
+  });
+
+  test.each(["before", "after"])(
+    "says that the server is shutting down, to a handler that asks %s that",
+    async (when) => {
+      const manual = new ManualHandler();
+      const fixture = await running(manual.handler);
+      await fixture.create();
+      const { context } = manual.run();
+      if (when === "before") void context.signal;
+      const stopping = fixture.engine.stop(0);
+      await fixture.clock.advance(0);
+      expect(context.signal.reason).toMatchObject({ message: "the server is shutting down" });
+      await fixture.clock.advance(10_000);
+      await stopping;
+    },
+  );
+});
+
+test("a pool that stops leaves no timer for a handler that goes on after its timeout", async () => {
+  const manual = new ManualHandler();
+  const fixture = await running(manual.handler);
+  await fixture.create({ timeoutMs: 500, maxRetries: 0 });
+  await fixture.clock.advance(500);
+  await fixture.engine.stop(0);
+  expect(fixture.clock.timers).toBe(0);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { silentObserver } from "../../../src/core/observer.js";
 import { settle } from "../../support/fake-clock.js";
+import { recordingLogger } from "../../support/logger.js";
 import { deferred } from "../support/async.js";
 import { running } from "../support/fixture.js";
 import { ManualHandler } from "../support/manual-handler.js";
@@ -129,6 +130,19 @@ describe("when the backend is away as a job ends", () => {
     expect(await fixture.get(id)).toMatchObject({ status: "DONE", result: '"again"' });
   });
 
+  test("the log says that an outcome could not be written, and that it is lost once it is", async () => {
+    const logger = recordingLogger();
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 1, leaseMs: 3000, logger });
+    const id = await fixture.create();
+    fixture.faults.fail("complete");
+    await manual.run(0).returns("lost");
+    await fixture.clock.advance(2999);
+    expect(new Set(logger.lines.map(({ level }) => level))).toEqual(new Set(["warn"]));
+    await fixture.clock.advance(1);
+    expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([{ fields: { job: id } }]);
+  });
+
   test("the pool does not stop before the outcome is written", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler);
@@ -157,6 +171,21 @@ describe("writes", () => {
     await Promise.all(manual.runs.map((run) => run.returns()));
     expect(fixture.faults.calls("complete")).toBe(1);
     expect((await fixture.engine.queues.get("default")).stats.done).toBe(20);
+  });
+
+  test("are of those kinds only that there are", async () => {
+    for (const kind of ["complete", "fail", "release"] as const) {
+      const manual = new ManualHandler();
+      const fixture = await running(manual.handler);
+      await fixture.create();
+      if (kind === "complete") await manual.run().returns();
+      if (kind === "fail") await manual.run().throws(new Error("x"));
+      const stopping = fixture.engine.stop(0);
+      await fixture.clock.advance(10_000);
+      await stopping;
+      const calls = (["complete", "fail", "release"] as const).map((each) => fixture.faults.calls(each));
+      expect(calls).toEqual(["complete", "fail", "release"].map((each) => (each === kind ? 1 : 0)));
+    }
   });
 
   test("are shared by jobs that end while one is under way", async () => {

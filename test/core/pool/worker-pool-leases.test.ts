@@ -31,6 +31,15 @@ describe("the lease of a running job", () => {
     expect(fixture.engine.activeWorkers).toBe(30);
   });
 
+  test("is kept when the pool was idle for long before", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { leaseMs: 3000 });
+    await fixture.clock.advance(60_000);
+    const id = await fixture.create();
+    await fixture.clock.advance(60_000);
+    expect(await fixture.get(id)).toMatchObject({ status: "RUNNING", deliveries: 1, lostLeases: 0 });
+  });
+
   test("is extended together with the others, a third of its length after the last time", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler, { leaseMs: 3000, numWorkers: 10 });
