@@ -82,6 +82,23 @@ describe("a feed", () => {
     expect(calls).toEqual(["ended"]);
   });
 
+  test("is not over while events are left", () => {
+    const { feed } = open();
+    feed.push(1);
+    feed.end();
+    expect(feed.isOver).toBe(false);
+    expect(feed.take()).toBe(1);
+    expect(feed.isOver).toBe(true);
+  });
+
+  test("needs no reader, and shares its events with nobody unless it says so", () => {
+    const { feed } = open();
+    feed.reader = undefined;
+    expect(feed.take()).toBeUndefined();
+    feed.push(1);
+    expect([feed.take(), feed.isShared]).toEqual([1, false]);
+  });
+
   test("ends once: later events, ends and errors change nothing", () => {
     const { feed, calls } = open();
     feed.end();

@@ -48,6 +48,8 @@ describe("heartbeats", () => {
     expect(first.beats).toEqual([15_000, 30_000, 45_000]);
     expect(second.beats).toEqual([20_000, 35_000]);
     expect(clock.timers).toBe(1);
+    // One to begin with, and one after each of the five.
+    expect(clock.set).toBe(6);
   });
 
   test("cost one timer a period, however long it is silent", async () => {

@@ -108,6 +108,8 @@ describe("the states since the last one", () => {
     ["the whole text, when the change has its start", "a long story", "a long", "a long story"],
     ["the whole text, when the change has its start cut in a character", "gr\u00fcn", "gr\ufffd", "gr\u00fcn"],
     ["the text of the change, when the job has another", "a long story", "broken", "broken"],
+    ["the text of the change, when the job has all but its last letter", "a long story", "a lone", "a lone"],
+    ["the text of the change, cut in a character, when the job has another", "gelb", "gr\ufffd", "gr\ufffd"],
     ["the text of the change, when the job has it at its end", "a long story", "story", "story"],
     ["nothing, when the change has none", "a long story", "", ""],
   ])("have as error %s", (_, whole, cut, expected) => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { settle } from "../../support/fake-clock.js";
-import { deferred } from "../support/async.js";
+import { collect, deferred } from "../support/async.js";
 import { started } from "../support/fixture.js";
-import { oneRunning, states, watch } from "../support/watch-job.js";
+import { never, oneRunning, states, watch } from "../support/watch-job.js";
 
 describe("a job that goes away", () => {
   test("ends the watch when it is purged", async () => {
@@ -35,6 +35,20 @@ describe("a job that goes away", () => {
       expect(states(seen.events)).toEqual(["RUNNING 2", "DONE 3"]);
       expect(seen).toMatchObject({ ended: true, error: undefined });
     }
+  });
+
+  test("before a late reader asks is shown as it was, to the end", async () => {
+    const { manual, fixture, id } = await oneRunning({ memory: { maxCompletedJobs: 0 } });
+    const stream = fixture.engine.watches.watchJob(id, never());
+    await stream.next();
+    await stream.next();
+    manual.run().context.progress(50);
+    await settle();
+    await manual.run().returns();
+    const seen = collect(stream);
+    await settle();
+    expect(states(seen.events)).toEqual(["RUNNING 3", "DONE 4"]);
+    expect(seen).toMatchObject({ ended: true, error: undefined });
   });
 
   test("while the watcher is asking for it is shown as DONE all the same", async () => {

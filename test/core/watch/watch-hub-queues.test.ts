@@ -174,11 +174,11 @@ describe("a watch of queues", () => {
     const fixture = await started();
     const { seen, news } = await watch(fixture, undefined, 0);
     news();
-    await fixture.clock.advance(5000);
+    await fixture.clock.advance(5500);
     fixture.faults.set("queues", () => Promise.reject(backendUnavailable("away")));
     await fixture.create();
     const asked = fixture.faults.calls("queues");
-    await fixture.clock.advance(9999);
+    await fixture.clock.advance(9499);
     expect(news()).toEqual([]);
     expect(fixture.faults.calls("queues")).toBe(asked + 9);
     await fixture.clock.advance(1);
