@@ -17,8 +17,8 @@ export class PoolAttempt implements HandlerContext {
   isOpen = true;
   /** Why the attempt was aborted; undefined: it was not. */
   aborted: AbortReason | undefined;
-  /** When the lease was taken or last extended, on the monotonic clock, ms. */
-  heldAt: number;
+  /** When the lease ends, as far as this process knows, on the monotonic clock, ms. */
+  until: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #write: (attempt: PoolAttempt) => void;
@@ -31,7 +31,7 @@ export class PoolAttempt implements HandlerContext {
   /** `write` is called when a progress report is to be written; it gets the report with `takeProgress`. */
   constructor(lease: Lease, clock: Clock, logger: Logger, write: (attempt: PoolAttempt) => void) {
     this.lease = lease;
-    this.heldAt = clock.monotonic();
+    this.until = clock.monotonic() + lease.expiresInMs;
     this.#clock = clock;
     this.#logger = logger;
     this.#write = write;

@@ -69,7 +69,7 @@ export class PoolSettler {
 
   /** Whether the lease may still be current; logs the loss if not. Repeating a write that took effect is harmless. */
   #isHeld({ attempt }: Pending): boolean {
-    const held = this.#clock.monotonic() < attempt.heldAt + attempt.lease.expiresInMs;
+    const held = this.#clock.monotonic() < attempt.until;
     if (!held) this.#logger.error({ job: attempt.lease.job.id }, "the outcome of an attempt is lost: its lease ended");
     return held;
   }

@@ -140,7 +140,7 @@ export class WorkerPool {
     const now = clock.monotonic();
     // The lease of a cancelled job is not extended: if its handler does not stop, the job ends when the lease expires.
     const due = [...this.#open.values()].filter(
-      (attempt) => attempt.aborted !== "CANCELED" && (all || now - attempt.heldAt >= leaseMs / 3),
+      (attempt) => attempt.aborted !== "CANCELED" && (all || attempt.until - now <= (leaseMs * 2) / 3),
     );
     if (due.length === 0) return;
     const results = await leasing.extend(
@@ -148,7 +148,7 @@ export class WorkerPool {
     );
     due.forEach((attempt, index) => {
       const result = results[index];
-      if (result?.outcome === "OK") attempt.heldAt = now;
+      if (result?.outcome === "OK") attempt.until = now + leaseMs;
       if (result !== undefined) this.#heed(attempt, result);
     });
   }

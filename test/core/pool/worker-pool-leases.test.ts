@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Lease } from "../../../src/core/backend.js";
 import { settle } from "../../support/fake-clock.js";
 import { deferred } from "../support/async.js";
 import { running, started } from "../support/fixture.js";
@@ -46,6 +47,20 @@ describe("the lease of a running job", () => {
     await fixture.engine.jobs.createBatch(Array.from({ length: 10 }, () => ({ type: "work" })));
     await fixture.clock.advance(10_000);
     expect(fixture.faults.calls("extend")).toBe(10);
+  });
+
+  test("is extended sooner when its answer came late", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { leaseMs: 3000 });
+    // The lease has run for 800 ms when it comes here.
+    fixture.faults.set("lease", async (run) => {
+      const leases = (await run()) as readonly Lease[];
+      return leases.map((each) => ({ ...each, expiresInMs: each.expiresInMs - 800 }));
+    });
+    await fixture.clock.advance(700);
+    await fixture.create();
+    await fixture.clock.advance(300);
+    expect(fixture.faults.calls("extend")).toBe(1);
   });
 
   test("is not extended while nothing runs", async () => {

@@ -123,6 +123,11 @@ function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>
   );
 }
 
+/** Whether it is a connection to several nodes, of which one may be silent while the others answer. */
+export function hasNodes(client: Client): boolean {
+  return (client as unknown) instanceof Cluster;
+}
+
 /** Asks all nodes of a cluster for a sign of life: the library makes the connection to a silent one anew. */
 export function pingNodes(client: Client): void {
   const nodes = (client as unknown) instanceof Cluster ? (client as unknown as Cluster).nodes() : [];

@@ -2,7 +2,7 @@ import type { Clock } from "../../../core/clock.js";
 import { backendUnavailable, memoryFull, TaskQueueError } from "../../../model/errors.js";
 import type { Logger } from "../../../model/logger.js";
 import type { Script } from "../scripts/script.js";
-import type { Client } from "./client.js";
+import { type Client, hasNodes } from "./client.js";
 
 /** Longest that a call waits for a Redis that is away or silent, ms: RPC callers are to get an answer within 2 s. */
 const CALL_MS = 1700;
@@ -40,6 +40,8 @@ export class Connection {
   readonly #waiting = new Set<() => void>();
   /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
+  /** When an answer came last, ms on the monotonic clock. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
   /** Whether the connection is being closed to be made anew. */
   #isCutting = false;
   isStopped = false;
@@ -148,6 +150,11 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(left, () => {
         isLate = true;
+        // One node of a cluster is silent, and the others are not: to connect anew would take the others away too.
+        if (hasNodes(this.#client) && this.#answeredAt >= begun) {
+          reject(backendUnavailable("a node of Redis does not answer"));
+          return;
+        }
         this.#awaySince = Math.min(begun, this.#awaySince ?? begun);
         reject(backendUnavailable("Redis does not answer"));
         // Only once: a cluster client that is told again while it connects stays disconnected for good.
@@ -157,7 +164,12 @@ export class Connection {
         this.#logger.warn({}, "Redis does not answer: connecting anew");
         this.#client.disconnect(true);
       });
-      answer.then(resolve, reject).finally(() => !isLate && timer.cancel());
+      answer
+        .then((value) => {
+          this.#answeredAt = this.#clock.monotonic();
+          resolve(value);
+        }, reject)
+        .finally(() => !isLate && timer.cancel());
     });
   }
 }

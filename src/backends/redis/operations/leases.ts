@@ -14,6 +14,9 @@ import type { Polls } from "./polls.js";
 /** Most jobs of one script call; few, as leasing is the most work for each job. */
 const BATCH = 250;
 
+/** Longest that leases wait for queues asked after theirs, ms: they run already. */
+const HAND_ON_MS = 50;
+
 /** Wait before leases whose answer was lost are given back, and before that is tried again, ms. */
 const GIVE_BACK_MS = 1000;
 
@@ -73,22 +76,37 @@ export class Leases {
       : this.#poll(request, JSON.stringify([worker, requestId]));
   }
 
+  /** A queue that fails takes nothing from the others: the call fails only when none of them gave a job. */
   async #leaseReady(request: LeaseRequest): Promise<Lease[]> {
     const { max, maxBytes = Number.POSITIVE_INFINITY } = request;
-    const leases: Lease[] = [];
+    const { clock } = this.#deps;
+    const taken: { readonly lease: Lease; readonly sentAt: number }[] = [];
     let bytes = 0;
-    for (const { queue, look } of this.#looks(request)) {
-      const count = Math.min(max - leases.length, BATCH);
-      const found = await this.#call(queue, request, count, maxBytes - bytes).catch(skipRefusal);
+    let failure: { readonly error: unknown } | undefined;
+    const failed = new Set<string>();
+    for (const { queue, look } of this.#looks(request, failed)) {
+      const sentAt = clock.monotonic();
+      if (taken[0] !== undefined && sentAt - taken[0].sentAt >= HAND_ON_MS) break;
+      const count = Math.min(max - taken.length, BATCH);
+      let found: Found | undefined;
+      try {
+        found = await this.#call(queue, request, count, maxBytes - bytes).catch(skipRefusal);
+      } catch (error) {
+        failure ??= { error };
+        failed.add(queue);
+        if (taken.length > 0) break;
+      }
       if (found === undefined) continue;
       for (const lease of found.leases) {
-        leases.push(lease);
+        taken.push({ lease, sentAt });
         if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(lease.job);
       }
       if (found.leases.length < count && !found.isFull && !found.isRepeat) look.hadNone();
-      if (found.isFull || leases.length >= max || bytes >= maxBytes) break;
+      if (found.isFull || taken.length >= max || bytes >= maxBytes) break;
     }
-    return leases;
+    if (taken.length === 0 && failure !== undefined) throw failure.error;
+    const now = clock.monotonic();
+    return taken.map(({ lease, sentAt }) => aged(lease, now - sentAt));
   }
 
   /** `call` names the poll. The leases of one script call are its answer: only these are remembered. */
@@ -100,20 +118,22 @@ export class Leases {
       const earlier = await claim.next({ queue, token }, (kept) => this.#recall(kept.queue, kept.token));
       if (earlier.length > 0) return earlier;
       const count = Math.min(max, BATCH);
+      const sentAt = this.#deps.clock.monotonic();
       const found = await this.#send(queue, request, count, maxBytes, token).catch(skipRefusal);
       if (found === undefined) continue;
-      if (found.leases.length > 0) return [...found.leases];
+      const age = this.#deps.clock.monotonic() - sentAt;
+      if (found.leases.length > 0) return found.leases.map((lease) => aged(lease, age));
       if (!found.isRepeat) look.hadNone();
     }
     return claim.isMade ? [] : claim.next(undefined, (kept) => this.#recall(kept.queue, kept.token));
   }
 
-  /** The queues that may have ready jobs, one after the other; one again as long as it was not found to have none. */
-  *#looks({ queues, types, max }: LeaseRequest) {
+  /** The queues that may have ready jobs, one after the other; one again as long as it had some and did not fail. */
+  *#looks({ queues, types, max }: LeaseRequest, failed: ReadonlySet<string> = new Set()) {
     const { ready, refused } = this.#deps;
     if (types.length === 0 || max === 0) return;
     for (const queue of queues) {
-      while (refused.msLeft(queue) === 0) {
+      while (refused.msLeft(queue) === 0 && !failed.has(queue)) {
         const look = ready.look(queue, types);
         if (look === undefined) break;
         yield { queue, look };
@@ -182,6 +202,11 @@ export class Leases {
       }
     });
   }
+}
+
+/** A lease so many ms after its call was sent: it began no sooner, so what is left of it is rather told too short. */
+function aged(lease: Lease, ms: number): Lease {
+  return { ...lease, expiresInMs: Math.max(0, Math.floor(lease.expiresInMs - ms)) };
 }
 
 /** Reads the answer of a repeat. */

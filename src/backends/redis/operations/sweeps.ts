@@ -9,6 +9,9 @@ import type { QueueAdmin } from "./queue-admin.js";
 /** Most jobs that one script call processes for each kind of work. */
 const SWEEP_PART = 200;
 
+/** Wait before a queue whose sweep failed is swept again, ms. */
+const RETRY_MS = 1000;
+
 /** Answer of a sweep when the queue does not exist. */
 const NO_QUEUE = -2;
 
@@ -30,18 +33,40 @@ export interface SweepsDeps {
 /** Does what is due, queue by queue: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
 export class Sweeps {
   readonly #deps: SweepsDeps;
+  /** The queues whose last sweep failed. */
+  readonly #failed = new Set<string>();
+  /** What sweeps that no tick waited for have found, for the next tick. */
+  readonly #lostAside: LostLease[] = [];
 
   constructor(deps: SweepsDeps) {
     this.#deps = deps;
   }
 
-  /** Sweeps the queues that are due for this server. */
+  /**
+   * Sweeps the queues that are due for this server. Rejects only when all of them failed; one whose last sweep failed, as that
+   * of a dead node does after a while, is not waited for.
+   */
   async tick(): Promise<TickResult> {
     const { dueTimes, checks } = this.#deps;
-    const queues = new Set([...dueTimes.due(), ...checks.due()]);
-    const lost = (await Promise.all([...queues].map((queue) => this.#sweep(queue)))).flat();
+    const queues = [...new Set([...dueTimes.due(), ...checks.due()])];
+    for (const queue of queues) if (this.#failed.has(queue)) void this.#sweepAside(queue);
+    const waited = queues.filter((queue) => !this.#failed.has(queue));
+    const results = await Promise.allSettled(waited.map((queue) => this.#sweep(queue)));
+    const errors = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+    if (errors.length > 0 && errors.length === waited.length) throw errors[0];
+    const lost = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
     const [next, check] = [dueTimes.nextInMs(), checks.nextInMs()];
-    return { lost, nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check) };
+    return {
+      lost: [...this.#lostAside.splice(0), ...lost],
+      nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check),
+    };
+  }
+
+  async #sweepAside(queue: string): Promise<void> {
+    const { dueTimes, listener } = this.#deps;
+    const lost = await this.#sweep(queue).catch(() => []);
+    this.#lostAside.push(...lost);
+    listener()?.due(dueTimes.nextInMs() ?? RETRY_MS);
   }
 
   async #sweep(queue: string): Promise<LostLease[]> {
@@ -49,13 +74,19 @@ export class Sweeps {
     dueTimes.begin(queue);
     checks.forget(queue);
     try {
-      if (refused.msLeft(queue) === 0) return await this.#sweepNow(queue);
+      if (refused.msLeft(queue) === 0) {
+        const lost = await this.#sweepNow(queue);
+        this.#failed.delete(queue);
+        return lost;
+      }
     } catch (error) {
       if (!isRefusal(error)) {
-        dueTimes.end(queue, 0, 0);
+        this.#failed.add(queue);
+        dueTimes.end(queue, RETRY_MS, RETRY_MS);
         throw error;
       }
     }
+    this.#failed.delete(queue);
     const ms = refused.msLeft(queue);
     dueTimes.end(queue, ms, ms);
     return [];
