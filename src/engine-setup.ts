@@ -7,7 +7,7 @@ import type { Clock } from "./core/clock.js";
 import { createEngine, type Engine, type EngineOptions } from "./core/engine.js";
 import type { Observer } from "./core/observer.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/operations/job-operations.js";
-import type { QueuePolicy } from "./core/selector.js";
+import type { QueuePolicy } from "./core/queue-turns.js";
 import { defined } from "./model/defined.js";
 import type { Handlers } from "./model/handler.js";
 import { createIdGenerator, type IdGenerator } from "./model/ids.js";

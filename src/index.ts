@@ -5,7 +5,7 @@ export type { DlqOperations } from "./core/operations/dlq-operations.js";
 export type { CreatedJob } from "./core/operations/job-operations.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
-export type { QueuePolicy } from "./core/selector.js";
+export type { QueuePolicy } from "./core/queue-turns.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";
 export {
   type AbortReason,

@@ -18,7 +18,10 @@ export interface Backend {
   /** Whether jobs outlive this process. */
   readonly durable: boolean;
 
-  /** Makes the backend usable; `listener` is called from then on. The default queue exists afterwards. */
+  /**
+   * Makes the backend usable; `listener` is called from then on, for the jobs that are ready already too. The default
+   * queue exists afterwards.
+   */
   start(listener: BackendListener): Promise<void>;
   /** Releases its resources. Idempotent. */
   stop(): Promise<void>;
@@ -33,7 +36,11 @@ export interface Backend {
    * REQUEST_ID_REUSED refuses the whole batch when that was for another content; see `requestIdReused`.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
-  /** Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. */
+  /**
+   * Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. It may
+   * end before it has asked all of them. A queue that fails takes nothing from the others: the call fails only when no
+   * queue gave a job. `expiresInMs` of a lease is what is left of it at the end of the call, or less.
+   */
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
   /** RUNNING to DONE, with the current token. */
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
@@ -103,8 +110,8 @@ export interface Backend {
 
 /** Called by a backend when something happened: right after the step, never inside it. Methods must not throw. */
 export interface BackendListener {
-  /** Jobs of this queue may have become ready. */
-  ready(queue: string): void;
+  /** Jobs of this queue may have become ready: of these types, or of any when none is named. */
+  ready(queue: string, types?: readonly string[]): void;
   /** `tick` will have work to do `inMs` from now. */
   due(inMs: number): void;
   /** These changes were appended to the change log. Each is reported once, those of one queue in their order. */
@@ -153,7 +160,7 @@ export interface EnqueueResult {
   readonly runAfter: number;
 }
 
-/** A queue as the queue selector needs it. */
+/** A queue and its weight, for the order in which queues are asked. */
 export interface QueueName {
   readonly name: string;
   readonly weight: number;
@@ -168,6 +175,8 @@ export interface LeaseRequest {
   readonly leaseMs: number;
   /** Name of the worker. */
   readonly worker: string;
+  /** Called with each queue that has no more jobs to lease of these types for now. It must not throw. */
+  readonly emptied?: ((queue: string) => void) | undefined;
   /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: no limit. */
   readonly maxBytes?: number | undefined;
   /**

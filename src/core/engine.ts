@@ -11,9 +11,10 @@ import { createDlqOperations, type DlqOperations } from "./operations/dlq-operat
 import { createJobOperations, type JobDefaults, type JobOperations } from "./operations/job-operations.js";
 import { createQueueOperations, type QueueOperations } from "./operations/queue-operations.js";
 import { WorkerPool } from "./pool/worker-pool.js";
+import type { QueuePolicy } from "./queue-turns.js";
+import { ReadyWork } from "./ready-work.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
-import { createQueueSelector, type QueuePolicy } from "./selector.js";
 import { WatchHub } from "./watch/watch-hub.js";
 
 /** Delay before the queues are read again after that failed, ms. */
@@ -78,13 +79,13 @@ export interface Engine {
 export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const { backend, clock, logger, observer } = deps;
   const leasing = createLeasing(backend, observer, deps.random);
-  const selector = createQueueSelector(options.queuePolicy);
+  const work = new ReadyWork(clock, options.queuePolicy);
   const { handlers } = options;
   const pool = new WorkerPool(
-    { leasing, selector, clock, logger, handlers },
+    { leasing, work, clock, logger, handlers },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
-  const remote = new RemoteWorkers({ ...deps, leasing, queues: (names) => backend.queues(names) }, options);
+  const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);
   const watches = new WatchHub(backend, clock);
   // A process that was stalled extends its own leases before a tick ends expired ones.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
@@ -115,10 +116,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     while (refreshAgain) {
       refreshAgain = false;
       try {
-        const names = await backend.queueNames();
-        selector.update(names);
-        pool.wake();
-        remote.update(names);
+        work.update(await backend.queueNames());
       } catch (error) {
         if (stopped !== undefined) return;
         logger.warn({ err: error }, "queues could not be read; trying again");
@@ -138,9 +136,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   async function start(): Promise<void> {
     startedAt = clock.now();
     await backend.start({
-      ready(queue) {
-        pool.wake();
-        remote.ready(queue);
+      ready(queue, types) {
+        work.mark(queue, types);
         watches.queuesChanged();
       },
       due: (inMs) => maintenance.due(inMs),
@@ -158,6 +155,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         isAvailable = value;
         options.availableChanged?.(value);
         if (!value) return;
+        work.reachable();
         pool.wake();
         void refreshQueues();
       },
@@ -182,6 +180,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     remote.drain(timeoutMs);
     await Promise.all([pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
     await remote.stop();
+    work.close();
     watches.stop();
     maintenance.stop();
     retry?.cancel();

@@ -3,7 +3,7 @@ import { hidePassword, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "
 import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
-import { QUEUE_POLICIES, type QueuePolicy } from "../core/selector.js";
+import { QUEUE_POLICIES, type QueuePolicy } from "../core/queue-turns.js";
 import { MAX_NODE_ID } from "../model/ids.js";
 import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";

@@ -124,7 +124,7 @@ export class JobStore {
   /** Puts a PENDING job in the ready line. */
   ready(record: QueuedJob): void {
     record.queue.put(record);
-    this.markReady(record.queue);
+    this.markReady(record.queue, record.type);
   }
 
   /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile. */
@@ -242,10 +242,11 @@ export class JobStore {
     this.touch(record, now);
   }
 
-  markReady(queue: QueueState): void {
-    if (queue.isMarkedReady) return;
-    queue.isMarkedReady = true;
-    this.#readyQueues.push(queue);
+  /** Jobs of this type may be ready; of all types when none is named. */
+  markReady(queue: QueueState, type?: string): void {
+    if (queue.marked === undefined) this.#readyQueues.push(queue);
+    if (type === undefined || queue.marked === "all") queue.marked = "all";
+    else queue.marked = (queue.marked ?? new Set()).add(type);
   }
 
   markDue(inMs: number): void {
@@ -276,8 +277,11 @@ export class JobStore {
     if (this.#readyQueues.length > 0) {
       const queues = this.#readyQueues;
       this.#readyQueues = [];
-      for (const queue of queues) queue.isMarkedReady = false;
-      for (const { name } of queues) listener?.ready(name);
+      for (const queue of queues) {
+        const { name, marked } = queue;
+        queue.marked = undefined;
+        listener?.ready(name, marked === undefined || marked === "all" ? queue.readyTypes : [...marked]);
+      }
     }
   }
 

@@ -41,7 +41,10 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
   const isEnough = () => leases.length >= max || bytes >= maxBytes;
   for (const name of request.queues) {
     const queue = store.queues.get(name);
-    if (queue === undefined || queue.paused) continue;
+    if (queue === undefined || queue.paused) {
+      request.emptied?.(name);
+      continue;
+    }
     store.promote(queue, moment);
     const { maxConcurrency } = queue.settings;
     while (!isEnough() && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
@@ -53,6 +56,7 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
       leases.push({ job, token, expiresInMs: leaseMs });
     }
     if (isEnough()) break;
+    request.emptied?.(name);
   }
   return leases;
 }

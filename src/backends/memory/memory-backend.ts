@@ -41,6 +41,8 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     durable: false,
     async start(listener) {
       store.listener = listener;
+      for (const queue of store.queues.values()) store.markReady(queue);
+      store.announce();
     },
     async stop() {
       store.listener = undefined;

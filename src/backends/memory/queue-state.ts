@@ -74,8 +74,8 @@ const compareDead = (a: DeadEntry, b: DeadEntry): number =>
 /** A queue in memory, with its jobs indexed by status and place. */
 export class QueueState {
   paused = false;
-  /** Whether `JobStore.announce` will report ready jobs of this queue at the end of the current operation. */
-  isMarkedReady = false;
+  /** The types of which `JobStore.announce` will report ready jobs; "all": of all that have some. */
+  marked: Set<string> | "all" | undefined;
   readonly running = new Set<QueuedJob>();
   done = 0;
   completed = 0;
@@ -121,6 +121,12 @@ export class QueueState {
       line.shared = { label, queue: this, maxRetries, backoff, timeoutMs, metadata };
     }
     return line.shared;
+  }
+
+  /** The types that have ready jobs; undefined when there are many lines. */
+  get readyTypes(): readonly string[] | undefined {
+    if (this.#lines.size > MANY_LINES) return undefined;
+    return [...this.#lines.values()].filter(({ count }) => count > 0).map(({ type }) => type);
   }
 
   /** Keeps a PENDING job until its `runAfter` by the wall clock or, if given, `until` on the monotonic clock, ms. */

@@ -33,7 +33,7 @@ import { DueTimes } from "./queues/due-times.js";
 import { checkFeatures } from "./queues/feature-check.js";
 import { createScripts, QueueCalls } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
-import { ReadyQueues } from "./queues/ready-queues.js";
+import { ReadyNotices } from "./queues/ready-notices.js";
 import { RefusedQueues, skipRefusal } from "./queues/refused-queues.js";
 import { StoreTimes } from "./queues/store-times.js";
 import { createKeys } from "./scripts/keys.js";
@@ -104,7 +104,7 @@ export function createRedisBackend(
     left: (queue) => notifier.left(queue),
     forgotten: (queue) => notifier.forgotten(queue),
   });
-  const ready = new ReadyQueues();
+  const ready = new ReadyNotices();
   const dueTimes = new DueTimes(clock, self);
   const checks = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
@@ -116,7 +116,7 @@ export function createRedisBackend(
   const calls = new QueueCalls({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self });
   const creates = new Creates(calls);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
-  const leases = new Leases({ calls, ready, refused, polls, clock, nonce: self });
+  const leases = new Leases({ calls, refused, polls, clock, nonce: self });
   const settles = new Settles(calls);
   const jobs = new Jobs(calls);
   const admin = new QueueAdmin({
@@ -146,7 +146,7 @@ export function createRedisBackend(
   /** The name of the store that was found last. Another one has other data. */
   let store: string | undefined;
   const sweeps = new Sweeps({
-    ...{ calls, registry, admin, dueTimes, checks, refused, self },
+    ...{ calls, registry, admin, dueTimes, checks, refused, ready, self },
     maxLostLeases: settings.maxLostLeases,
     listener: () => listener,
   });
@@ -225,6 +225,7 @@ export function createRedisBackend(
         await ensureDefaultQueue();
         listener = given;
         notifier.listen(given);
+        ready.tell = (queue, types) => given.ready(queue, types);
         await notifier.resume();
         session.started();
         return;
@@ -248,6 +249,7 @@ export function createRedisBackend(
     await ids.stop();
     listener = undefined;
     notifier.listen(undefined);
+    ready.tell = undefined;
     session.stop();
   }
 

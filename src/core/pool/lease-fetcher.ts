@@ -2,14 +2,21 @@ import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
-import type { QueueSelector } from "../selector.js";
+import type { Lane } from "../work-lane.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
 /** Jobs leased before yielding to the event loop: handlers that never wait would otherwise let nothing else run. */
 const TURN = 250;
 
-/** Delay before leasing again after a lease call failed, ms. */
+/** Delay before leasing again after `FAILURES` lease calls in a row failed, ms: it is not one queue alone then. */
 const RETRY_MS = 250;
+const FAILURES = 3;
+
+/** A lease call without an answer for so long holds no slots any more, ms, so that it stalls no other queue. */
+const LATE_MS = 250;
+
+/** Most calls that are late at the same time. */
+const MAX_LATE = 8;
 
 /** Most lease calls in flight at the same time, by state. */
 const MAX_CALLS = { CLOSED: 0, OPEN: 1, BACKLOG: 2 } as const;
@@ -19,7 +26,8 @@ type State = keyof typeof MAX_CALLS;
 /** Dependencies of a fetcher. */
 export interface LeaseFetcherDeps {
   readonly leasing: Leasing;
-  readonly selector: QueueSelector;
+  /** The queues that may have jobs; `wake` is to be called when it is woken. */
+  readonly lane: Lane;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Returns how many slots are free. */
@@ -56,7 +64,10 @@ export class LeaseFetcher {
   #state: State = "CLOSED";
   /** Slots that the calls in flight may still fill. */
   #promised = 0;
-  #wakes = 0;
+  /** Calls in flight that are late. */
+  #late = 0;
+  /** Calls in a row that failed. */
+  #failures = 0;
   #retry: Timer | undefined;
 
   constructor(deps: LeaseFetcherDeps, options: LeaseFetcherOptions) {
@@ -78,9 +89,17 @@ export class LeaseFetcher {
 
   /** Call when a job may have become ready or a slot free. */
   wake(): void {
-    this.#wakes++;
-    if (this.#calls.size >= MAX_CALLS[this.#state] || this.#room() === 0) return;
-    const call: Promise<void> = this.#fetch().finally(() => this.#calls.delete(call));
+    if (this.#calls.size - this.#late < MAX_CALLS[this.#state]) this.#fetchNext();
+  }
+
+  #fetchNext(): void {
+    if (this.#state === "CLOSED" || this.#retry !== undefined || this.#room() === 0) return;
+    if (this.#deps.lane.next() === undefined) return;
+    const call: Promise<void> = this.#fetch().finally(() => {
+      this.#calls.delete(call);
+      // It may have been woken after it found nothing, and before it was over.
+      this.wake();
+    });
     this.#calls.add(call);
   }
 
@@ -98,38 +117,73 @@ export class LeaseFetcher {
   /** Leases until there is no free slot or no ready job left. */
   async #fetch(): Promise<void> {
     let leased = 0;
-    try {
-      for (;;) {
-        const wakes = this.#wakes;
-        const max = this.#room();
-        if (this.#state === "CLOSED" || max === 0) break;
-        const leases = await this.#lease(max);
-        const [first] = leases;
-        if (first !== undefined) this.#deps.selector.served(first.job.queue);
-        for (const lease of leases) this.#deps.run(lease);
-        this.#answered(leases.length === max);
-        if (leases.length === 0 && wakes === this.#wakes) break;
-        leased += leases.length;
-        if (leased >= TURN) {
-          leased = 0;
-          await yieldToEventLoop();
-        }
+    for (;;) {
+      const max = this.#room();
+      if (this.#state === "CLOSED" || max === 0 || this.#retry !== undefined) break;
+      const queue = this.#deps.lane.next();
+      if (queue === undefined) break;
+      const got = await this.#lease(queue, max);
+      // Another call has gone on meanwhile.
+      if (got === undefined) break;
+      leased += got;
+      if (leased >= TURN) {
+        leased = 0;
+        await yieldToEventLoop();
       }
-    } catch (error) {
-      this.#deps.logger.warn({ err: error }, "jobs could not be leased; trying again");
-      if (this.#state !== "CLOSED") this.#retryLater();
     }
   }
 
-  async #lease(max: number): Promise<readonly Lease[]> {
-    const { leasing, selector } = this.#deps;
+  /** Leases from one queue and runs the jobs. Resolves to how many; to undefined when the call was late. */
+  async #lease(queue: string, max: number): Promise<number | undefined> {
+    const { leasing, lane, logger, clock } = this.#deps;
     const { types, leaseMs, worker } = this.#options;
+    const call = lane.begin(queue);
+    let isEmptied = false;
+    let got: number | undefined;
+    let isLate = false;
     this.#promised += max;
-    try {
-      return await leasing.lease({ queues: selector.next(), types, max, leaseMs, worker });
-    } finally {
+    const timer = clock.setTimer(LATE_MS, () => {
+      if (this.#late >= MAX_LATE) return;
+      isLate = true;
+      this.#late++;
       this.#promised -= max;
+      lane.late(call);
+      this.#fetchNext();
+    });
+    try {
+      const emptied = () => {
+        isEmptied = true;
+      };
+      const leases = await leasing.lease({ queues: [queue], types, max, leaseMs, worker, emptied });
+      got = leases.length;
+      this.#failures = 0;
+      this.#settle(isLate, max);
+      this.#runAll(leases, isLate);
+      if (!isLate) this.#answered(got === max);
+    } catch (error) {
+      this.#settle(isLate, max);
+      logger.warn({ err: error, queue }, "jobs could not be leased; trying again");
+      if (++this.#failures >= FAILURES && this.#state !== "CLOSED") this.#retryLater();
+    } finally {
+      timer.cancel();
+      lane.end(call, { got, isEmptied });
     }
+    return isLate ? undefined : (got ?? 0);
+  }
+
+  #settle(isLate: boolean, max: number): void {
+    if (isLate) this.#late--;
+    else this.#promised -= max;
+  }
+
+  /** Runs leased jobs. After a late answer the slots may have been filled: what finds none is given back. */
+  #runAll(leases: readonly Lease[], isLate: boolean): void {
+    const { run, freeSlots, leasing, logger } = this.#deps;
+    const room = isLate ? Math.max(0, freeSlots() - this.#promised) : leases.length;
+    for (const lease of leases.slice(0, room)) run(lease);
+    const refs = leases.slice(room).map(({ job, token }) => ({ jobId: job.id, token }));
+    if (refs.length === 0) return;
+    leasing.release(refs).catch((error) => logger.warn({ err: error }, "jobs could not be given back"));
   }
 
   #answered(isBacklog: boolean): void {
@@ -139,6 +193,7 @@ export class LeaseFetcher {
   #retryLater(): void {
     this.#retry ??= this.#deps.clock.setTimer(RETRY_MS, () => {
       this.#retry = undefined;
+      this.#failures = 0;
       this.wake();
     });
   }

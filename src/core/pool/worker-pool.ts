@@ -5,7 +5,7 @@ import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
-import type { QueueSelector } from "../selector.js";
+import type { ReadyWork } from "../ready-work.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
 import { LeasedJob } from "./leased-job.js";
@@ -19,7 +19,7 @@ const WRITE_GRACE_MS = 2000;
 /** Dependencies of a pool. */
 export interface WorkerPoolDeps {
   readonly leasing: Leasing;
-  readonly selector: QueueSelector;
+  readonly work: ReadyWork;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handlers: Handlers;
@@ -75,8 +75,9 @@ export class WorkerPool {
     this.#logger = logger;
     this.#stuckHandlers = new StuckHandlers(deps.clock, logger, () => this.wake());
     this.#settler = new PoolSettler(deps.leasing, deps.clock, logger);
+    const lane = deps.work.lane(new Set(), this.#types, () => this.#fetcher.wake());
     this.#fetcher = new LeaseFetcher(
-      { ...deps, logger, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
+      { ...deps, logger, lane, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
       { ...options, types: this.#types },
     );
   }

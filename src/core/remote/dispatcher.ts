@@ -2,20 +2,27 @@ import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
-import type { QueuePolicy, SelectorQueue } from "../selector.js";
+import type { ReadyWork } from "../ready-work.js";
 import { type Waiter, WaitList, type WaitListEntry } from "./wait-list.js";
 
 /** Lease calls in flight at the same time, over all wait lists. */
 const MAX_CALLS = 8;
 
 /**
- * Wait lists beyond which a list without members is dropped. Empty lists are kept up to this number because their queue
- * selector remembers whose turn it is between the queues.
+ * Wait lists beyond which a list without members is dropped. Empty lists are kept up to this number because they remember
+ * whose turn it is between the queues.
  */
 const MAX_IDLE_LISTS = 1000;
 
-/** Wait before leasing is tried again after the backend failed, ms. */
+/** Wait before leasing is tried again after `FAILURES` calls in a row failed, ms: it is not one queue alone then. */
 const RETRY_MS = 250;
+const FAILURES = 3;
+
+/** A lease call without an answer for so long is not counted any more, ms, so that it stalls nobody but its waiter. */
+const LATE_MS = 250;
+
+/** Most calls that are late at the same time. */
+const MAX_LATE = 8;
 
 /** Which jobs a worker takes. */
 export interface JobSelector {
@@ -31,8 +38,6 @@ export interface WaitListMembership {
   readonly isAlone: boolean;
   /** Puts the waiter in line, unless it is in line already. Call it again whenever its room has grown. */
   want(): void;
-  /** Wakes the list although no job was reported ready: the notice of a ready job may still be on its way. */
-  look(): void;
   /** Leaves for good. Returns false when a lease call for this waiter is in flight: `take` is then called once more. */
   leave(): boolean;
 }
@@ -40,49 +45,32 @@ export interface WaitListMembership {
 /** Dependencies of a dispatcher. */
 export interface DispatcherDeps {
   readonly leasing: Leasing;
+  /** Knows which queues may have jobs. */
+  readonly work: ReadyWork;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
  * Leases jobs for remote workers, on streams and on polls alike. All waiters that want the same queues and types share
- * one wait list, first come, first served. Each lease call is for one waiter, and no call is made for a dry list. So a
- * notice that a job is ready costs one call, however many waiters there are.
+ * one wait list, first come, first served. Each lease call is for one waiter and asks one queue that may have jobs. So a
+ * notice that a job is ready costs one call or two, however many waiters and lists there are.
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
-  readonly #policy: QueuePolicy;
   readonly #lists = new Map<string, WaitList>();
-  /** Wait lists by each queue they name. Those that take from every queue are under "", which is no queue's name. */
-  readonly #byQueue = new Map<string, Set<WaitList>>();
   /** Wait lists that may have a waiter to serve. */
   readonly #awake = new Set<WaitList>();
-  #queues: readonly SelectorQueue[] = [];
   #calls = 0;
+  #late = 0;
+  #failures = 0;
   #arrivals = 0;
   #retry: Timer | undefined;
+  #isServing = false;
   #isClosed = false;
 
-  constructor(deps: DispatcherDeps, policy: QueuePolicy) {
+  constructor(deps: DispatcherDeps) {
     this.#deps = deps;
-    this.#policy = policy;
-  }
-
-  /** Replaces the list of existing queues. */
-  update(queues: readonly SelectorQueue[]): void {
-    this.#queues = queues;
-    for (const list of this.#lists.values()) list.update(queues);
-    this.#wake(this.#lists.values());
-  }
-
-  /** Whether a queue of this name was in the last `update`. It may exist all the same: the update can be late. */
-  knows(queue: string): boolean {
-    return this.#queues.some(({ name }) => name === queue);
-  }
-
-  /** Called when jobs of this queue may be ready. */
-  ready(queue: string): void {
-    this.#wake([...(this.#byQueue.get(queue) ?? []), ...(this.#byQueue.get("") ?? [])]);
   }
 
   /** Makes a waiter a member of its wait list. It is not in line before it calls `want`. */
@@ -96,10 +84,8 @@ export class Dispatcher {
       },
       want: () => {
         if (!entry.hasLeft && list.enter(entry)) entry.since = this.#arrivals++;
-        this.#awake.add(list);
-        this.#serveAll();
+        this.#wake(list);
       },
-      look: () => this.#wake([list]),
       leave: () => {
         if (!entry.hasLeft) {
           entry.hasLeft = true;
@@ -124,9 +110,8 @@ export class Dispatcher {
     let list = this.#lists.get(key);
     if (list === undefined) {
       if (this.#lists.size >= MAX_IDLE_LISTS) this.#dropIdleList();
-      list = new WaitList(names, wanted, this.#policy);
-      list.update(this.#queues);
-      for (const name of list.keys) this.#byQueue.set(name, (this.#byQueue.get(name) ?? new Set()).add(list));
+      const lane = this.#deps.work.lane(new Set(names), wanted, () => this.#woken(key));
+      list = new WaitList(wanted, lane);
     }
     // Moved to the end, so that the least recently used list is dropped first.
     this.#lists.delete(key);
@@ -139,32 +124,40 @@ export class Dispatcher {
       if (list.members > 0) continue;
       this.#lists.delete(key);
       this.#awake.delete(list);
-      for (const name of list.keys) {
-        const lists = this.#byQueue.get(name);
-        lists?.delete(list);
-        if (lists?.size === 0) this.#byQueue.delete(name);
-      }
+      list.lane.close();
       return;
     }
   }
 
-  #wake(lists: Iterable<WaitList>): void {
-    for (const list of lists) {
-      list.wake();
-      this.#awake.add(list);
-    }
+  /** The lane of a list was told of jobs. Lists that are woken in one turn are served together. */
+  #woken(key: string): void {
+    const list = this.#lists.get(key);
+    if (list === undefined || list.isEmpty) return;
+    this.#awake.add(list);
+    if (this.#isServing) return;
+    this.#isServing = true;
+    queueMicrotask(() => {
+      this.#isServing = false;
+      this.#serveAll();
+    });
+  }
+
+  #wake(list: WaitList): void {
+    this.#awake.add(list);
     this.#serveAll();
   }
 
   /** Begins lease calls up to `MAX_CALLS`, each for the waiter that has been in line longest over all awake lists. */
   #serveAll(): void {
-    while (this.#calls < MAX_CALLS && !this.#isClosed) {
+    while (this.#calls - this.#late < MAX_CALLS && !this.#isClosed) {
       let first: { list: WaitList; entry: WaitListEntry } | undefined;
       for (const list of this.#awake) {
         const entry = list.next();
         // A ready job, a waiter that gets in line, and the end of a lease call of the list make it awake again.
-        if (entry === undefined) this.#awake.delete(list);
-        else if (first === undefined || entry.since < first.entry.since) first = { list, entry };
+        if (entry === undefined) {
+          this.#awake.delete(list);
+          list.tellIfDry();
+        } else if (first === undefined || entry.since < first.entry.since) first = { list, entry };
       }
       if (first === undefined) return;
       void this.#serve(first.list, first.entry);
@@ -173,43 +166,69 @@ export class Dispatcher {
 
   async #serve(list: WaitList, entry: WaitListEntry): Promise<void> {
     const { waiter } = entry;
-    const wakes = list.begin(entry);
+    const { leasing, clock } = this.#deps;
+    const queue = list.lane.next();
+    if (queue === undefined) return;
+    list.begin(entry);
+    const call = list.lane.begin(queue);
     this.#calls++;
     let leases: readonly Lease[] = [];
     let failure: { readonly error: unknown } | undefined;
+    let isEmptied = false;
+    let isLate = false;
+    const timer = clock.setTimer(LATE_MS, () => {
+      if (this.#late >= MAX_LATE) return;
+      isLate = true;
+      this.#late++;
+      list.late();
+      list.lane.late(call);
+      this.#wake(list);
+    });
     try {
-      leases = await this.#deps.leasing.lease({
-        queues: list.selector.next(),
+      leases = await leasing.lease({
+        queues: [queue],
         types: list.types,
         max: list.portion(waiter.room()),
         maxBytes: waiter.maxBytes,
         leaseMs: waiter.leaseMs,
         worker: waiter.worker,
         requestId: waiter.requestId,
+        emptied: () => {
+          isEmptied = true;
+        },
       });
     } catch (error) {
       failure = { error };
     }
+    timer.cancel();
     this.#calls--;
-    list.end(entry, leases, wakes);
+    if (isLate) this.#late--;
+    list.lane.end(call, { got: failure === undefined ? leases.length : undefined, isEmptied });
+    list.end(entry, leases, isLate);
     this.#awake.add(list);
     if (entry.hasLeft) waiter.take(leases);
     else if (failure !== undefined && waiter.fail !== undefined) {
       list.remove(entry);
       waiter.fail(failure.error);
     } else if (leases.length > 0) waiter.take(leases);
-    if (failure !== undefined) this.#tryLater(list, failure.error);
-    else list.tellIfDry();
+    if (failure !== undefined) this.#failed(list, failure.error);
+    else this.#failures = 0;
     this.#serveAll();
   }
 
-  #tryLater(list: WaitList, error: unknown): void {
+  #failed(list: WaitList, error: unknown): void {
     this.#deps.logger.warn({ err: error }, "jobs could not be leased for remote workers; trying again");
+    if (++this.#failures < FAILURES) return;
     list.rest();
     if (this.#isClosed) return;
     this.#retry ??= this.#deps.clock.setTimer(RETRY_MS, () => {
       this.#retry = undefined;
-      this.#wake(this.#lists.values());
+      this.#failures = 0;
+      for (const each of this.#lists.values()) {
+        each.wake();
+        this.#awake.add(each);
+      }
+      this.#serveAll();
     });
   }
 }

@@ -70,7 +70,6 @@ export function startLongPoll(
     signal.addEventListener("abort", leave);
     end = (reason) => stop(() => (reason === "DRAINING" ? reject(serverDraining()) : resolve([])));
     member.want();
-    member.look();
     if (signal.aborted) leave();
   });
   return { leases, end: (reason) => end(reason) };

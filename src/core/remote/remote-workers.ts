@@ -5,7 +5,7 @@ import { Violations } from "../../model/violations.js";
 import type { ChangeBatch, Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "../backend.js";
 import type { Clock } from "../clock.js";
 import type { Leasing } from "../leasing.js";
-import type { QueuePolicy, SelectorQueue } from "../selector.js";
+import type { ReadyWork } from "../ready-work.js";
 import { type BackgroundRelease, createBackgroundRelease } from "./background-release.js";
 import { Dispatcher } from "./dispatcher.js";
 import { HeldLeases } from "./held-leases.js";
@@ -29,6 +29,7 @@ import { WorkerStream, type WorkerStreamEvent } from "./worker-stream.js";
 /** Dependencies of `RemoteWorkers`. */
 export interface RemoteWorkersDeps {
   readonly leasing: Leasing;
+  readonly work: ReadyWork;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ids: IdGenerator;
@@ -38,7 +39,6 @@ export interface RemoteWorkersDeps {
 
 /** Settings of `RemoteWorkers`. */
 export interface RemoteWorkersOptions {
-  readonly queuePolicy: QueuePolicy;
   /** How long a lease lasts when the worker names no length, ms. */
   readonly leaseMs: number;
 }
@@ -65,7 +65,7 @@ export class RemoteWorkers {
   constructor(deps: RemoteWorkersDeps, options: RemoteWorkersOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#dispatcher = new Dispatcher(deps, options.queuePolicy);
+    this.#dispatcher = new Dispatcher(deps);
     this.#leases = new HeldLeases(deps);
     this.#release = createBackgroundRelease(deps.leasing, deps.logger);
     this.#pollers = new Pollers(deps.clock, deps.ids);
@@ -176,20 +176,10 @@ export class RemoteWorkers {
     return mergeWorkers(streams, this.#pollers.list());
   }
 
-  /** Called when jobs of this queue may be ready. */
-  ready(queue: string): void {
-    this.#dispatcher.ready(queue);
-  }
-
   /** Called with what was appended to the change log. */
   changed(batch: ChangeBatch): void {
     // Without leases here, the only change that matters is a cancel request that arrives before its lease.
     if (batch.concernsWorkers || this.#leases.size > 0) this.#leases.changed(batch.changes);
-  }
-
-  /** Replaces the list of existing queues. */
-  update(queues: readonly SelectorQueue[]): void {
-    this.#dispatcher.update(queues);
   }
 
   /**
@@ -228,7 +218,7 @@ export class RemoteWorkers {
 
   /** Throws SERVER_DRAINING while draining, and QUEUE_NOT_FOUND for a missing queue: its worker would wait for ever. */
   async #admit(queues: readonly string[]): Promise<void> {
-    if (queues.some((name) => !this.#dispatcher.knows(name))) {
+    if (queues.some((name) => !this.#deps.work.knows(name))) {
       const names = new Set((await this.#deps.queues(queues)).map(({ name }) => name));
       const missing = queues.find((name) => !names.has(name));
       if (missing !== undefined) throw queueNotFound(missing);

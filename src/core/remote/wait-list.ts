@@ -1,5 +1,5 @@
 import type { Lease } from "../backend.js";
-import { createQueueSelector, type QueuePolicy, type QueueSelector, type SelectorQueue } from "../selector.js";
+import type { Lane } from "../work-lane.js";
 
 /** Most lease calls in flight for one list. */
 const MAX_CALLS = 8;
@@ -45,23 +45,17 @@ export interface WaitListEntry {
  * served; when it gets leases it is out of line, and gets in again at the end.
  *
  * Each waiter first gets one job at a time, so that a few jobs are spread over all of them. The number doubles with
- * every round in which there were enough jobs, so that a backlog moves in few calls. A list becomes dry when a lease
- * call brings no job, and stays dry until it is woken.
+ * every round in which there were enough jobs, so that a backlog moves in few calls. A list is dry while its lane knows of
+ * no job.
  */
 export class WaitList {
-  /** Says in which order the queues are asked for jobs. */
-  readonly selector: QueueSelector;
-  readonly types: readonly string[];
   /** Waiters that are members, in line or not. */
   members = 0;
-  readonly #names: ReadonlySet<string>;
   readonly #line = new Set<WaitListEntry>();
   /** The waiters in line that have `dry`. */
   readonly #impatient = new Set<WaitListEntry>();
-  /** Whether no lease call is worth making until the next wake. */
-  #isDry = false;
-  /** Number of wakes so far: shows whether one came during a lease call. */
-  #wakes = 0;
+  /** Whether it makes no calls for now, because they fail. */
+  #isResting = false;
   /** Lease calls in flight. */
   #calls = 0;
   /** Lease calls in a row that brought jobs. As many calls, 1 to `MAX_CALLS`, may be in flight. */
@@ -73,35 +67,34 @@ export class WaitList {
   /** How many make a round: the most that were in line at the start of a round since the list was dry last. */
   #round = 0;
 
-  constructor(queues: readonly string[], types: readonly string[], policy: QueuePolicy) {
-    this.#names = new Set(queues);
-    this.types = types;
-    this.selector = createQueueSelector(policy);
-  }
+  /** `lane`: the queues that may have jobs for it. */
+  constructor(
+    readonly types: readonly string[],
+    readonly lane: Lane,
+  ) {}
 
-  /** The queues it names, or only "" when it takes from every queue. */
-  get keys(): Iterable<string> {
-    return this.#names.size === 0 ? [""] : this.#names;
-  }
-
-  /** Replaces the list of existing queues. */
-  update(queues: readonly SelectorQueue[]): void {
-    this.selector.update(queues.filter(({ name }) => this.#names.size === 0 || this.#names.has(name)));
-  }
-
-  /** Called when a job may be ready: the list is not dry any more. */
-  wake(): void {
-    this.#wakes++;
-    this.#isDry = false;
-  }
-
-  /** Makes the list dry: no waiter is served until the next wake. The size of portions starts again at 1. */
+  /** Makes no calls until `wake`. */
   rest(): void {
-    this.#isDry = true;
+    this.#isResting = true;
+    this.#restart();
+  }
+
+  /** Ends a rest. */
+  wake(): void {
+    this.#isResting = false;
+  }
+
+  /** The size of portions starts again at 1. */
+  #restart(): void {
     this.#streak = 0;
     this.#portion = 1;
     this.#served = 0;
     this.#round = 0;
+  }
+
+  /** Whether nobody is in line. */
+  get isEmpty(): boolean {
+    return this.#line.size === 0;
   }
 
   /** Puts an entry at the end of the line. Returns false when it is in line already. */
@@ -120,8 +113,10 @@ export class WaitList {
 
   /** Returns the entry to serve next, or undefined when there is none for now. */
   next(): WaitListEntry | undefined {
-    if (this.#isDry || this.#calls >= Math.max(1, Math.min(MAX_CALLS, this.#streak))) return undefined;
-    for (const entry of this.#line) if (!entry.isBusy && entry.waiter.room() > 0) return entry;
+    if (this.#isResting || this.#calls >= Math.max(1, Math.min(MAX_CALLS, this.#streak))) return undefined;
+    for (const entry of this.#line) {
+      if (!entry.isBusy && entry.waiter.room() > 0) return this.lane.next() === undefined ? undefined : entry;
+    }
     return undefined;
   }
 
@@ -130,26 +125,25 @@ export class WaitList {
     return this.members <= 1 ? room : Math.min(room, this.#portion);
   }
 
-  /** Called when a lease call for this entry begins. Returns the `wakes` to hand to `end`. */
-  begin(entry: WaitListEntry): number {
+  /** Called when a lease call for this entry begins. */
+  begin(entry: WaitListEntry): void {
     entry.isBusy = true;
     this.#calls++;
-    return this.#wakes;
   }
 
-  /**
-   * Called when the lease call of this entry has ended. With leases the entry is out of line; without, it keeps its
-   * place, and the list becomes dry unless it was woken during the call.
-   */
-  end(entry: WaitListEntry, leases: readonly Lease[], wakes: number): void {
-    entry.isBusy = false;
+  /** Called when a lease call is late, before `end`: others go on without it. */
+  late(): void {
     this.#calls--;
-    const [first] = leases;
-    if (first === undefined) {
-      if (wakes === this.#wakes) this.rest();
+  }
+
+  /** Called when the lease call of this entry has ended. With leases the entry is out of line; without, it keeps its place. */
+  end(entry: WaitListEntry, leases: readonly Lease[], wasLate: boolean): void {
+    entry.isBusy = false;
+    if (!wasLate) this.#calls--;
+    if (leases.length === 0) {
+      if (!this.lane.hasWork) this.#restart();
       return;
     }
-    this.selector.served(first.job.queue);
     this.#streak++;
     if (this.#served === 0) this.#round = Math.max(this.#round, this.#line.size);
     if (++this.#served >= this.#round) {
@@ -161,7 +155,7 @@ export class WaitList {
 
   /** Calls `dry` of the waiters in line when the list is dry. */
   tellIfDry(): void {
-    if (!this.#isDry) return;
+    if (this.#impatient.size === 0 || (!this.#isResting && this.lane.hasWork)) return;
     for (const entry of [...this.#impatient]) entry.waiter.dry?.();
   }
 }

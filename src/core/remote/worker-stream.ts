@@ -103,7 +103,6 @@ export class WorkerStream implements LeaseHolder {
       yield { kind: "heartbeat", at: clock.now() };
       let silentSince = clock.monotonic();
       let isDrainTold = false;
-      member.look();
       while (!signal.aborted) {
         if (this.#isSilent) {
           this.#deps.logger.info(

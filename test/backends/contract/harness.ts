@@ -51,13 +51,18 @@ export class Recorder implements BackendListener {
   changesHeard: Change[] = [];
   /** Names of queues, in the order of the calls. */
   readyHeard: string[] = [];
+  /** The types named with them, by queue; "any" where none was named. */
+  readyTypesHeard = new Map<string, Set<string>>();
   dueHeard: number[] = [];
   queuesHeard = 0;
   resyncsHeard = 0;
   #wake: (() => void) | undefined;
 
-  ready(queue: string): void {
+  ready(queue: string, types?: readonly string[]): void {
     this.readyHeard.push(queue);
+    const heard = this.readyTypesHeard.get(queue) ?? new Set();
+    for (const type of types ?? ["any"]) heard.add(type);
+    this.readyTypesHeard.set(queue, heard);
     this.#wake?.();
   }
 
@@ -94,6 +99,7 @@ export class Recorder implements BackendListener {
   clear(): void {
     this.changesHeard = [];
     this.readyHeard = [];
+    this.readyTypesHeard.clear();
     this.dueHeard = [];
     this.queuesHeard = 0;
   }

@@ -82,6 +82,21 @@ export function describeLeasing(open: Open): void {
       expect(tokens.size).toBe(4);
     });
 
+    test("tells which queues have no more jobs of these types for now", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "limited", { maxConcurrency: 1 });
+      await createQueue(backend, "paused");
+      await backend.setPaused("paused", true);
+      await add(backend, {}, {}, { queue: "limited" }, { queue: "limited" }, { queue: "paused" }, { type: "other" });
+      const told: string[] = [];
+      const emptied = (queue: string) => void told.push(queue);
+      expect(await lease(backend, { queues: ["default"], max: 1, emptied })).toHaveLength(1);
+      expect(told).toEqual([]);
+      const rest = await lease(backend, { queues: ["default", "limited", "paused"], emptied });
+      expect(rest).toHaveLength(2);
+      expect(told).toEqual(["default", "limited", "paused"]);
+    });
+
     test("a type or a queue that is named twice gives nothing twice", async () => {
       const { backend } = await open();
       const ids = await add(backend, {}, {});

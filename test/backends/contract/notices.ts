@@ -23,7 +23,8 @@ async function during({ heard, settled }: OpenedBackend, act: () => Promise<unkn
   heard.clear();
   await act();
   await settled();
-  return { ready: new Set(heard.readyHeard), dueMs: Math.min(...heard.dueHeard) };
+  const typesOf = (queue: string) => heard.readyTypesHeard.get(queue) ?? new Set();
+  return { ready: new Set(heard.readyHeard), typesOf, dueMs: Math.min(...heard.dueHeard) };
 }
 
 /** When workers are woken and when maintenance is asked for. Nobody polls: what is not announced is not done. */
@@ -36,6 +37,32 @@ export function describeNotices(open: Open): void {
       expect((await during(opened, () => addOne(backend))).ready).toEqual(new Set(["default"]));
       expect((await during(opened, () => addOne(backend, { queue: "other" }))).ready).toEqual(new Set(["other"]));
       expect((await during(opened, () => addOne(backend, { delayMs: 1000 }))).ready).toEqual(new Set());
+    });
+
+    test("and of which types, whatever characters they have, or that they may be of any", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const names = ["echo", "a b,c%20*", "späte Post ✉", "-", "*", "x\ny"];
+      const jobs = names.map((type) => ({ type }));
+      expect((await during(opened, () => add(backend, ...jobs))).typesOf("default")).toEqual(new Set(names));
+      const leased = await leaseOne(backend, { types: ["a b,c%20*"] });
+      expect((await during(opened, () => backend.release([ref(leased)]))).typesOf("default")).toEqual(
+        new Set(["a b,c%20*"]),
+      );
+      const resumed = await during(opened, () => backend.setPaused("default", false));
+      expect(resumed.typesOf("default")).toEqual(new Set(names));
+      const many = Array.from({ length: 1000 }, (_, at) => ({ type: `type-${at}` }));
+      const types = (await during(opened, () => add(backend, ...many))).typesOf("default");
+      expect(types.has("any") || types.size === many.length).toBe(true);
+    });
+
+    test("of all types that wait, when a place under max_concurrency is free again", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await createQueue(backend, "q", { maxConcurrency: 1 });
+      await add(backend, { queue: "q" }, { queue: "q", type: "a" }, { queue: "q", type: "b" });
+      const leased = await leaseOne(backend, { queues: ["q"] });
+      expect((await during(opened, () => backend.complete([done(leased)]))).typesOf("q")).toEqual(new Set(["a", "b"]));
     });
 
     test("when one is given back, retried at once, or replayed", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createLeasing, type Leasing } from "../../../src/core/leasing.js";
 import { silentObserver } from "../../../src/core/observer.js";
 import { LeaseFetcher } from "../../../src/core/pool/lease-fetcher.js";
-import { createQueueSelector } from "../../../src/core/selector.js";
+import { ReadyWork } from "../../../src/core/ready-work.js";
 import { settle } from "../../support/fake-clock.js";
 import { recordingLogger } from "../../support/logger.js";
 import { type Deferred, deferred } from "../support/async.js";
@@ -11,8 +11,8 @@ import { Fixture } from "../support/fixture.js";
 /** A fetcher for so many slots, on a backend with so many jobs. With `holds`, calls wait until the test answers them. */
 async function pool(size: number, jobs: number, holds = true) {
   const fixture = new Fixture();
-  const selector = createQueueSelector("round-robin");
-  selector.update([{ name: "default", weight: 1 }]);
+  const work = new ReadyWork(fixture.clock, "round-robin");
+  work.update([{ name: "default", weight: 1 }]);
   const calls: number[] = [];
   const gates: Deferred<void>[] = [];
   const real = createLeasing(fixture.backend, silentObserver, () => 0);
@@ -30,9 +30,10 @@ async function pool(size: number, jobs: number, holds = true) {
   };
   const state = { free: size, run: 0 };
   const logger = recordingLogger();
-  const fetcher = new LeaseFetcher(
+  const fetcher: LeaseFetcher = new LeaseFetcher(
     {
-      ...{ leasing, selector, logger, clock: fixture.clock },
+      ...{ leasing, logger, clock: fixture.clock },
+      lane: work.lane(new Set(), ["work"], () => fetcher.wake()),
       freeSlots: () => state.free,
       run: () => {
         state.free--;
@@ -42,7 +43,9 @@ async function pool(size: number, jobs: number, holds = true) {
     { size, types: ["work"], leaseMs: 30_000, worker: "pool" },
   );
   const create = async (count: number) => {
-    if (count > 0) await fixture.engine.jobs.createBatch(Array.from({ length: count }, () => ({ type: "work" })));
+    if (count === 0) return;
+    await fixture.engine.jobs.createBatch(Array.from({ length: count }, () => ({ type: "work" })));
+    work.mark("default", ["work"]);
   };
   await create(jobs);
   return {

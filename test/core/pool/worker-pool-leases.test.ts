@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Lease } from "../../../src/core/backend.js";
+import type { Lease, LeaseRequest } from "../../../src/core/backend.js";
 import { settle } from "../../support/fake-clock.js";
 import { deferred } from "../support/async.js";
 import { running, started } from "../support/fixture.js";
@@ -249,15 +249,45 @@ describe("when no job can be leased", () => {
     expect([await fixture.status(first), await fixture.status(second)]).toEqual(["DONE", "DONE"]);
   });
 
+  test("a queue that does not answer stalls no other, and what it gives late is run or given back", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 2 });
+    const gate = deferred();
+    fixture.faults.set("lease", async (run, args) => {
+      const leases = await run();
+      if ((args[0] as LeaseRequest).queues.includes("silent")) await gate.promise;
+      return leases;
+    });
+    await fixture.engine.queues.create("silent");
+    await fixture.engine.jobs.createBatch([
+      { type: "work", queue: "silent" },
+      { type: "work", queue: "silent" },
+    ]);
+    await settle();
+    const first = await fixture.create();
+    await fixture.clock.advance(250);
+    expect(await fixture.status(first)).toBe("RUNNING");
+    expect(manual.runs).toHaveLength(1);
+    gate.resolve();
+    await settle();
+    // One slot was free: of two jobs one runs here, the other is there for others.
+    expect(manual.runs).toHaveLength(2);
+    expect(await fixture.lease({ queue: "silent" })).toHaveLength(1);
+  });
+
   test("a job that becomes ready while an empty answer is under way is not overlooked", async () => {
     const gate = deferred();
     const fixture = await started({ handlers: { work: () => 1 } });
+    let isFirst = true;
     fixture.faults.set("lease", async (run) => {
+      // Somebody else was faster.
+      if (isFirst) await fixture.backend.purge("default");
+      isFirst = false;
       const answer = await run();
       await gate.promise;
       return answer;
     });
-    await fixture.engine.queues.resume("default");
+    await fixture.create();
     const id = await fixture.create();
     expect(await fixture.status(id)).toBe("PENDING");
     gate.resolve();

@@ -4,7 +4,7 @@ import type { Backend, BackendListener, ChangeBatch } from "../../../src/core/ba
 export type Operation = Exclude<keyof Backend, "kind" | "durable">;
 
 /** Wraps a call of the real operation: may run it, wait, run it later, or throw. */
-export type Fault = (run: () => Promise<unknown>) => Promise<unknown>;
+export type Fault = (run: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
 /** Makes operations of a real backend fail or wait on purpose. */
 export class Faults {
@@ -63,22 +63,22 @@ export class Faults {
         const operation = name as Operation;
         return (...args: unknown[]) => {
           const given = operation === "start" ? [this.#listen(args[0] as BackendListener)] : args;
-          return this.#run(operation, () => Reflect.apply(member, target, given) as Promise<unknown>);
+          return this.#run(operation, given, () => Reflect.apply(member, target, given) as Promise<unknown>);
         };
       },
     });
   }
 
-  #run(operation: Operation, run: () => Promise<unknown>): Promise<unknown> {
+  #run(operation: Operation, args: readonly unknown[], run: () => Promise<unknown>): Promise<unknown> {
     this.#calls.set(operation, this.calls(operation) + 1);
     const fault = this.#faults.get(operation);
-    return fault === undefined ? run() : fault(run);
+    return fault === undefined ? run() : fault(run, args);
   }
 
   #listen(listener: BackendListener): BackendListener {
     this.#listener = listener;
     return {
-      ready: (queue) => listener.ready(queue),
+      ready: (queue, types) => listener.ready(queue, types),
       due: (inMs) => listener.due(inMs),
       queues: () => listener.queues(),
       emptied: () => listener.emptied(),

@@ -185,6 +185,7 @@ export const MESSAGE = [
   named("due_in", "ms until something new is due; -1: nothing"),
   named("flags", "`r` jobs may be ready, `q` queues changed, `w` workers should look; then a dot"),
   named("sweeper", "random name of the server that swept; `-`: it was no sweep"),
+  named("ready", "types of the jobs that may be ready, with commas, as in URLs; `*` any; `-` none"),
 ] as const;
 
 /** The letter of an id with one digit is the one after this. */

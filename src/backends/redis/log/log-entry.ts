@@ -36,7 +36,10 @@ export interface Notice {
   readonly at: number;
   /** Ms until something new is due; undefined when the call made nothing due. */
   readonly dueInMs: number | undefined;
-  readonly isReady: boolean;
+  /** Position of the log after it; 0: it brings no change. */
+  readonly position: number;
+  /** The types of which jobs may be ready, as in the message; undefined: none are. */
+  readonly ready: string | undefined;
   readonly queuesChanged: boolean;
   /** The change of the list of queues that this tells; undefined in notices about a queue itself. */
   readonly listed: ListChange | undefined;
@@ -48,7 +51,9 @@ export interface Notice {
 /** Parses a message of the channel; undefined when it is not a notice. */
 export function readNotice(message: string): Notice | undefined {
   const end = message.indexOf("\n");
-  const [queue, epoch, position, count, at, dueIn, flags, sweeper] = message.slice(0, Math.max(0, end)).split(" ");
+  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready] = message
+    .slice(0, Math.max(0, end))
+    .split(" ");
   if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
   const entry =
     Number(count) > 0
@@ -59,7 +64,9 @@ export function readNotice(message: string): Notice | undefined {
     epoch,
     at: Number(at),
     dueInMs: Number(dueIn) >= 0 ? Number(dueIn) : undefined,
-    isReady: flags.includes("r"),
+    position: Number(count) > 0 ? Number(position) : 0,
+    // Older servers name no types.
+    ready: flags.includes("r") ? (ready ?? "*") : undefined,
     queuesChanged: flags.includes("q"),
     listed: epoch === "0" && flags.includes("q") ? readListChange(queue, message.slice(end + 1)) : undefined,
     sweeper: sweeper === "-" ? undefined : sweeper,

@@ -5,8 +5,9 @@ import type { Connection } from "../link/connection.js";
 import type { DueTimes } from "../queues/due-times.js";
 import type { QueueCalls } from "../queues/queue-calls.js";
 import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
-import type { ReadyQueues } from "../queues/ready-queues.js";
+import type { ReadyNotices } from "../queues/ready-notices.js";
 import type { Keys } from "../scripts/keys.js";
+import { MAX_TYPES } from "../scripts/prelude.js";
 import type { Position } from "./cursor.js";
 import { type LogEntry, type Notice, readEntry, readNotice } from "./log-entry.js";
 import { LogFollower } from "./log-follower.js";
@@ -24,7 +25,7 @@ export interface NotifierDeps {
   readonly dueTimes: DueTimes;
   /** When to look after queues that are not in the list. */
   readonly checks: DueTimes;
-  readonly ready: ReadyQueues;
+  readonly ready: ReadyNotices;
   readonly logger: Logger;
   /** Changes that the log of a queue keeps. */
   readonly logSize: number;
@@ -87,11 +88,18 @@ export class Notifier implements LogSource, RegistryListener {
       this.#isResumed = true;
       this.#release();
     }
-    ready.markAll();
+    ready.reset();
     dueTimes.reset(registry.names);
     this.#listener?.queues();
     this.#listener?.due(0);
-    for (const queue of registry.names) this.#listener?.ready(queue);
+    await Promise.all(registry.names.map((queue) => this.#tellReady(queue)));
+  }
+
+  /** Tells of the jobs that are ready in a queue. Those whose time has come meanwhile are told of by its sweep. */
+  async #tellReady(queue: string): Promise<void> {
+    const { connection, keys } = this.#deps;
+    const types = await connection.call((client) => client.srandmember(keys.readyTypes(queue), MAX_TYPES + 1));
+    if (types.length > 0) this.#listener?.ready(queue, types.length > MAX_TYPES ? undefined : types);
   }
 
   queues(): readonly string[] {
@@ -118,7 +126,7 @@ export class Notifier implements LogSource, RegistryListener {
     const { checks, dueTimes, ready } = this.#deps;
     checks.forget(queue);
     dueTimes.forget(queue);
-    ready.mark(queue);
+    ready.forget(queue);
     this.#follower.left(queue);
   }
 
@@ -186,10 +194,7 @@ export class Notifier implements LogSource, RegistryListener {
     if (entry !== undefined) this.#follower.take(notice, entry);
     if (sweeper !== undefined) dueTimes.swept(queue, dueInMs, sweeper);
     if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
-    if (notice.isReady) {
-      ready.mark(queue);
-      this.#listener?.ready(queue);
-    }
+    ready.noticed(queue, notice.position, notice.ready);
     if (listed !== undefined) this.#takeListed(listed, notice.at);
     else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues();
     // The server that created it may die before it enters it in the list.

@@ -7,7 +7,6 @@ import { linesOf, readJob, readLeased } from "../layout/codec.js";
 import type { Reply } from "../link/connection.js";
 import type { Memo } from "../queues/memo-slots.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
-import type { ReadyQueues } from "../queues/ready-queues.js";
 import { type RefusedQueues, skipRefusal } from "../queues/refused-queues.js";
 import type { Polls } from "./polls.js";
 
@@ -30,7 +29,6 @@ const RECALLED_PARTS = 7;
 export interface LeasesDeps {
   readonly calls: QueueCalls;
   readonly polls: Polls;
-  readonly ready: ReadyQueues;
   readonly refused: RefusedQueues;
   readonly clock: Clock;
   /** Start of every token; unique among all servers. */
@@ -83,8 +81,8 @@ export class Leases {
     const taken: { readonly lease: Lease; readonly sentAt: number }[] = [];
     let bytes = 0;
     let failure: { readonly error: unknown } | undefined;
-    const failed = new Set<string>();
-    for (const { queue, look } of this.#looks(request, failed)) {
+    const over = new Set<string>();
+    for (const queue of this.#looks(request, over)) {
       const sentAt = clock.monotonic();
       if (taken[0] !== undefined && sentAt - taken[0].sentAt >= HAND_ON_MS) break;
       const count = Math.min(max - taken.length, BATCH);
@@ -93,15 +91,21 @@ export class Leases {
         found = await this.#call(queue, request, count, maxBytes - bytes).catch(skipRefusal);
       } catch (error) {
         failure ??= { error };
-        failed.add(queue);
+        over.add(queue);
         if (taken.length > 0) break;
       }
-      if (found === undefined) continue;
+      if (found === undefined) {
+        over.add(queue);
+        continue;
+      }
       for (const lease of found.leases) {
         taken.push({ lease, sentAt });
         if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(lease.job);
       }
-      if (found.leases.length < count && !found.isFull && !found.isRepeat) look.hadNone();
+      if (found.leases.length < count && !found.isFull && !found.isRepeat) {
+        over.add(queue);
+        request.emptied?.(queue);
+      }
       if (found.isFull || taken.length >= max || bytes >= maxBytes) break;
     }
     if (taken.length === 0 && failure !== undefined) throw failure.error;
@@ -113,31 +117,29 @@ export class Leases {
   async #poll(request: LeaseRequest, call: string): Promise<Lease[]> {
     const { max, maxBytes = Number.POSITIVE_INFINITY, leaseMs } = request;
     const claim = this.#deps.polls.claim(call, leaseMs);
-    for (const { queue, look } of this.#looks(request)) {
+    const over = new Set<string>();
+    for (const queue of this.#looks(request, over)) {
       const token = this.#token();
       const earlier = await claim.next({ queue, token }, (kept) => this.#recall(kept.queue, kept.token));
       if (earlier.length > 0) return earlier;
       const count = Math.min(max, BATCH);
       const sentAt = this.#deps.clock.monotonic();
       const found = await this.#send(queue, request, count, maxBytes, token).catch(skipRefusal);
+      // A repeat whose leases are over by now leases anew.
+      if (found?.isRepeat !== true) over.add(queue);
       if (found === undefined) continue;
       const age = this.#deps.clock.monotonic() - sentAt;
+      if (found.leases.length < count && !found.isFull && !found.isRepeat) request.emptied?.(queue);
       if (found.leases.length > 0) return found.leases.map((lease) => aged(lease, age));
-      if (!found.isRepeat) look.hadNone();
     }
     return claim.isMade ? [] : claim.next(undefined, (kept) => this.#recall(kept.queue, kept.token));
   }
 
-  /** The queues that may have ready jobs, one after the other; one again as long as it had some and did not fail. */
-  *#looks({ queues, types, max }: LeaseRequest, failed: ReadonlySet<string> = new Set()) {
-    const { ready, refused } = this.#deps;
+  /** The queues to ask, each until it is `over`. Those that this server is too old for are left alone. */
+  *#looks({ queues, types, max }: LeaseRequest, over: ReadonlySet<string>) {
     if (types.length === 0 || max === 0) return;
     for (const queue of queues) {
-      while (refused.msLeft(queue) === 0 && !failed.has(queue)) {
-        const look = ready.look(queue, types);
-        if (look === undefined) break;
-        yield { queue, look };
-      }
+      while (this.#deps.refused.msLeft(queue) === 0 && !over.has(queue)) yield queue;
     }
   }
 

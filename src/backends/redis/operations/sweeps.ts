@@ -3,6 +3,7 @@ import { statusOf } from "../layout/codec.js";
 import type { DueTimes } from "../queues/due-times.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { QueueRegistry } from "../queues/queue-registry.js";
+import type { ReadyNotices } from "../queues/ready-notices.js";
 import { isRefusal, type RefusedQueues } from "../queues/refused-queues.js";
 import type { QueueAdmin } from "./queue-admin.js";
 
@@ -24,6 +25,7 @@ export interface SweepsDeps {
   /** When to look after queues that may have been left behind, half created or half deleted. */
   readonly checks: DueTimes;
   readonly refused: RefusedQueues;
+  readonly ready: ReadyNotices;
   readonly listener: () => BackendListener | undefined;
   /** Name of this server, unique among all servers. */
   readonly self: string;
@@ -100,7 +102,7 @@ export class Sweeps {
     if (Number(nextInMs) === NO_QUEUE) await this.#finish(queue, Number(isDeleting) === 1);
     else if (!registry.has(queue)) await admin.relist(queue);
     // In case a notice got lost, workers look for themselves.
-    if (Number(ready) > 0) this.#deps.listener()?.ready(queue);
+    this.#deps.ready.swept(queue, text(ready));
     const leases: LostLease[] = [];
     for (let at = 0; at < lost.length; at += 2) {
       leases.push({ queue, type: text(lost[at + 1]), status: statusOf(Number(lost[at])) });

@@ -19,7 +19,7 @@ import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
 import { type Memo, MemoSlots } from "./memo-slots.js";
-import type { ReadyQueues } from "./ready-queues.js";
+import type { ReadyNotices } from "./ready-notices.js";
 import type { RefusedQueues } from "./refused-queues.js";
 import type { ScriptReply, StoreTimes } from "./store-times.js";
 
@@ -47,9 +47,6 @@ const BODIES = {
   continueDelete: ["end", CONTINUE_DELETE],
   sweep: ["end", SWEEP],
 } as const;
-
-/** Writing scripts that do not mark the queue as ready: they add no job and free no place under max_concurrency. */
-const TAKING: ReadonlySet<string> = new Set(["lease", "recall", "extend"]);
 
 /**
  * Scripts whose answer Redis remembers until this server has it: after a lost answer, a repeat gets the same one. The others
@@ -89,7 +86,7 @@ export interface Answer {
 export interface QueueCallsDeps {
   readonly connection: Connection;
   readonly keys: Keys;
-  readonly ready: ReadyQueues;
+  readonly ready: ReadyNotices;
   readonly dueTimes: DueTimes;
   readonly storeTimes: StoreTimes;
   readonly settings: ScriptSettings;
@@ -106,7 +103,7 @@ export class QueueCalls {
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
   readonly #refused: RefusedQueues;
   readonly #common: readonly Arg[];
-  readonly #ready: ReadyQueues;
+  readonly #ready: ReadyNotices;
   readonly #dueTimes: DueTimes;
   readonly #storeTimes: StoreTimes;
   /** By queue: the position its log has reached at least, from the answers to our own calls. */
@@ -159,10 +156,10 @@ export class QueueCalls {
       if (memo !== undefined && memo !== own) this.memos.release(queue, memo);
     }
     this.#refused.forget(queue);
-    const [now, position, dueInMs, rest] = reply;
+    const [now, position, dueInMs, rest, , ready] = reply;
     if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);
-    if (BODIES[name][0] !== "read" && !TAKING.has(name)) this.#ready.mark(queue);
+    if (ready !== undefined) this.#ready.answered(queue, position, text(ready));
     return { now, rest };
   }
 

@@ -11,6 +11,7 @@ export type ScriptReply = readonly [
   dueInMs: number,
   rest: readonly Reply[],
   counted?: number,
+  ready?: Buffer,
 ];
 
 /** Most looks at a TIME that goes on stepping. */

@@ -209,7 +209,7 @@ for type, line in pairs(lines) do
   if #line.ready > 0 then
     callMany('ZADD', ${key("ready")} .. type, line.ready)
     call('SADD', ${key("ready_types")}, type)
-    isReady = true
+    markReady(type)
   end
 end
 if #requests > 0 then

@@ -23,6 +23,9 @@ const ANSWER_TTL_MS = 600_000;
  */
 const MAX_ANSWER_BYTES = 65_536;
 
+/** Most types that a message names. */
+export const MAX_TYPES = 100;
+
 /** Start of the error with which a script refuses a queue that needs a feature; its name follows. */
 export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
 
@@ -34,8 +37,9 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of the call, and 1 when it
  * is repeated after a lost answer (0: it is not).
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
- * something new is due (-1: nothing); a list of its own, which the comment of the script describes; and what the queue
- * counts as `clock_ahead`, but for the answer of an earlier try: its time is that of then.
+ * something new is due (-1: nothing); a list of its own, which the comment of the script describes; what the queue counts
+ * as `clock_ahead`, but for the answer of an earlier try: its time is that of then; and, but for those that only read, the
+ * types of which jobs may be ready, as in a message.
  *
  * Keys, fields and the texts that jobs are stored as are described in ../layout/table.ts, which also makes the Lua that
  * knows their places. Texts begin with numbers of fixed width, so that a step can replace some and copy the rest.
@@ -75,6 +79,37 @@ local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
 local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
+-- The types of which jobs have become ready. With isReady those of all types that there are may be leased.
+local readyTypes, readyCount = {}, 0
+local function markReady(type)
+  if not readyTypes[type] then
+    readyTypes[type] = true
+    readyCount = readyCount + 1
+  end
+end
+
+-- Types as a word of the message.
+local function typesWord(types)
+  if #types > ${MAX_TYPES} then return '*' end
+  if #types == 0 then return '-' end
+  for at, type in ipairs(types) do
+    types[at] = string.gsub(type, '[^%w_%.%-]', function(char) return format('%%%02X', string.byte(char)) end)
+  end
+  return table.concat(types, ',')
+end
+
+local function allReady()
+  if call('SCARD', ${key("ready_types")}) > ${MAX_TYPES} then return '*' end
+  return typesWord(call('SMEMBERS', ${key("ready_types")}))
+end
+
+local function readyWord()
+  if isReady then return allReady() end
+  local types = {}
+  for type in pairs(readyTypes) do types[#types + 1] = type end
+  return typesWord(types)
+end
+
 -- Something becomes due at this time, ms since 1970.
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
@@ -83,10 +118,10 @@ end
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
-  local message = ''
-  if count > 0 or isReady or isQueue or dueAt or sweeper ~= '-' then
+  local message, ready = '', readyWord()
+  if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' then
     if count > 0 then position = call('HINCRBY', ${key("log_position")}, 'changes', count) end
-    local flags = (isReady and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
+    local flags = (ready ~= '-' and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
     records[1] = ${words({
       queue: "queue",
       epoch: `${meta("epoch")} or 0`,
@@ -96,6 +131,7 @@ local function finish(reply)
       due_in: "dueIn",
       flags: "flags",
       sweeper: "sweeper",
+      ready: "ready",
     })}
     message = table.concat(records)
     if count > 0 then
@@ -104,7 +140,7 @@ local function finish(reply)
     call('PUBLISH', channel, message)
   end
   if reply.message then reply[reply.message] = message end
-  return {now, position, dueIn, reply, counted}
+  return {now, position, dueIn, reply, counted, ready}
 end
 
 -- The answer of the try before, when this call is a repeat and that one was run.
@@ -220,7 +256,7 @@ local function put(type, priority, createdAt, id, runAfter, wait)
   else
     call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
     call('SADD', ${key("ready_types")}, type)
-    isReady = true
+    markReady(type)
   end
 end
 
@@ -265,8 +301,8 @@ local function promote(max)
   for type, line in pairs(lines) do
     callMany('ZADD', ${key("ready")} .. type, line)
     call('SADD', ${key("ready_types")}, type)
+    markReady(type)
   end
-  isReady = true
   return count
 end
 

@@ -247,14 +247,14 @@ return reply
  * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
- * how many types have ready jobs; ms until something is due, not rounded up to a grain (-1: nothing); and for each
+ * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); and for each
  * expired lease the status after it and the type.
  */
 export const SWEEP = lua`
 local max, maxLost = tonumber(ARGV[7]), tonumber(ARGV[9])
 sweeper = ARGV[8]
-if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, 0, -1}) end
-local reply = {-1, 0, 0, -1}
+if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, '-', -1}) end
+local reply = {-1, 0, '-', -1}
 local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', steady, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
@@ -292,7 +292,7 @@ if oldest then dueLater(${number("finished", "finished_at", "oldest")} + setAhea
 if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
-reply[3] = call('SCARD', ${key("ready_types")})
+reply[3] = allReady()
 -- Published even if there was nothing to do: other servers learn when to sweep if this one is gone by then.
 return finish(reply)
 `;
