@@ -104,7 +104,7 @@ export function createRedisBackend(
     left: (queue) => notifier.left(queue),
     forgotten: (queue) => notifier.forgotten(queue),
   });
-  const ready = new ReadyNotices();
+  const ready = new ReadyNotices(clock, self);
   const dueTimes = new DueTimes(clock, self);
   const checks = new DueTimes(clock, self);
   const refused = new RefusedQueues(clock, logger);
@@ -249,7 +249,7 @@ export function createRedisBackend(
     await ids.stop();
     listener = undefined;
     notifier.listen(undefined);
-    ready.tell = undefined;
+    ready.stop();
     session.stop();
   }
 

@@ -234,6 +234,28 @@ describe("several servers on one Redis", () => {
     await eventually(silentS, "every server to be silent for two seconds");
   });
 
+  test("one of them leases a job, and not all look", async () => {
+    place();
+    const ran = new Set<string>();
+    const handlers = { work: ({ id }: { id: string }) => void ran.add(id) };
+    const engines: Engine[] = [];
+    for (let n = 0; n < 6; n++) engines.push(await openEngine(at, { handlers }));
+    const admin = redis.client();
+    const run = async (engine: Engine | undefined) => {
+      const job = (await engine?.jobs.create({ type: "work" }))?.job;
+      await eventually(async () => ran.has(job?.id ?? "") || undefined, "the job to run");
+    };
+    await run(engines[0]);
+    await admin.config("RESETSTAT");
+    for (let n = 0; n < 30; n++) await run(engines[n % 6]);
+    // Create, lease and complete, and a look of whoever created it; all six would be nine.
+    expect(((await commandCounts(admin)).get("evalsha") ?? 0) / 30).toBeLessThan(6);
+    // Whose turn it would be is gone: the others take its jobs.
+    await engines[1]?.stop(0);
+    await engines[0]?.stop(0);
+    for (let n = 2; n < 6; n++) await run(engines[n]);
+  });
+
   test("one of them sweeps what is due, not all", async () => {
     place();
     const engines: Engine[] = [];

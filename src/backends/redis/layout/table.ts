@@ -186,6 +186,8 @@ export const MESSAGE = [
   named("flags", "`r` jobs may be ready, `q` queues changed, `w` workers should look; then a dot"),
   named("sweeper", "random name of the server that swept; `-`: it was no sweep"),
   named("ready", "types of the jobs that may be ready, with commas, as in URLs; `*` any; `-` none"),
+  named("gone", "types of which no job is ready any more, as `ready`"),
+  named("from", "random name of the server that called; `-`: it is not known"),
 ] as const;
 
 /** The letter of an id with one digit is the one after this. */

@@ -40,6 +40,10 @@ export interface Notice {
   readonly position: number;
   /** The types of which jobs may be ready, as in the message; undefined: none are. */
   readonly ready: string | undefined;
+  /** The types of which no job is ready any more, as in the message. */
+  readonly gone: string;
+  /** The server that called; `-` when it is not known. */
+  readonly from: string;
   readonly queuesChanged: boolean;
   /** The change of the list of queues that this tells; undefined in notices about a queue itself. */
   readonly listed: ListChange | undefined;
@@ -51,7 +55,7 @@ export interface Notice {
 /** Parses a message of the channel; undefined when it is not a notice. */
 export function readNotice(message: string): Notice | undefined {
   const end = message.indexOf("\n");
-  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready] = message
+  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready, gone = "-", from = "-"] = message
     .slice(0, Math.max(0, end))
     .split(" ");
   if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
@@ -67,6 +71,8 @@ export function readNotice(message: string): Notice | undefined {
     position: Number(count) > 0 ? Number(position) : 0,
     // Older servers name no types.
     ready: flags.includes("r") ? (ready ?? "*") : undefined,
+    gone,
+    from,
     queuesChanged: flags.includes("q"),
     listed: epoch === "0" && flags.includes("q") ? readListChange(queue, message.slice(end + 1)) : undefined,
     sweeper: sweeper === "-" ? undefined : sweeper,

@@ -194,7 +194,7 @@ export class Notifier implements LogSource, RegistryListener {
     if (entry !== undefined) this.#follower.take(notice, entry);
     if (sweeper !== undefined) dueTimes.swept(queue, dueInMs, sweeper);
     if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
-    ready.noticed(queue, notice.position, notice.ready);
+    ready.noticed(notice);
     if (listed !== undefined) this.#takeListed(listed, notice.at);
     else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues();
     // The server that created it may die before it enters it in the list.

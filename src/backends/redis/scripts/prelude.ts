@@ -88,6 +88,9 @@ local function markReady(type)
   end
 end
 
+-- The types of which no job is ready any more.
+local gone = {}
+
 -- Types as a word of the message.
 local function typesWord(types)
   if #types > ${MAX_TYPES} then return '*' end
@@ -132,6 +135,8 @@ local function finish(reply)
       flags: "flags",
       sweeper: "sweeper",
       ready: "ready",
+      gone: "typesWord(gone)",
+      from: "memo and string.match(memo, '^[^.]+') or '-'",
     })}
     message = table.concat(records)
     if count > 0 then
@@ -261,7 +266,10 @@ local function put(type, priority, createdAt, id, runAfter, wait)
 end
 
 local function forgetEmptyType(type)
-  if call('EXISTS', ${key("ready")} .. type) == 0 then call('SREM', ${key("ready_types")}, type) end
+  if call('EXISTS', ${key("ready")} .. type) == 0 then
+    call('SREM', ${key("ready_types")}, type)
+    gone[#gone + 1] = type
+  end
 end
 
 -- Removes a PENDING job from its line.
