@@ -60,7 +60,7 @@ describe("tenants of one Redis", () => {
       // The channels of one Redis are in order: whatever came before this was heard before it.
       heard.readyHeard = [];
       await add(backend, { type: "mark" });
-      await within(heard.heardReady("default"), "the mark");
+      await eventually(async () => heard.changesHeard.some(({ type }) => type === "mark") || undefined, "the mark");
       const story = heard.changesHeard.filter((change) => change.jobId === id);
       expect(story.map(({ status, cancelRequested }) => [status, cancelRequested])).toEqual([
         ...[["PENDING", false] as const, ["RUNNING", false] as const, ["RUNNING", true] as const],

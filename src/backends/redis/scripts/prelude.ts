@@ -95,6 +95,7 @@ local gone = {}
 local function typesWord(types)
   if #types > ${MAX_TYPES} then return '*' end
   if #types == 0 then return '-' end
+  table.sort(types)
   for at, type in ipairs(types) do
     types[at] = string.gsub(type, '[^%w_%.%-]', function(char) return format('%%%02X', string.byte(char)) end)
   end
