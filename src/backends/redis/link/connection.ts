@@ -10,6 +10,9 @@ const CALL_MS = 1700;
 /** Wait before a failed call is tried again, ms: a broken connection, a failover, a cluster that recovers. */
 const RETRY_MS = 50;
 
+/** For how long other nodes of a cluster may have been asked nothing, ms: longer than from one heartbeat to the next. */
+const QUIET_MS = 3000;
+
 /** What to do when the connection breaks while a call is in flight. */
 export interface CallOptions {
   /**
@@ -151,7 +154,7 @@ export class Connection {
       const timer = this.#clock.setTimer(left, () => {
         isLate = true;
         // One node of a cluster is silent, and the others are not: to connect anew would take the others away too.
-        if (hasNodes(this.#client) && this.#answeredAt >= begun) {
+        if (hasNodes(this.#client) && this.#answeredAt >= begun - QUIET_MS) {
           reject(backendUnavailable("a node of Redis does not answer"));
           return;
         }
