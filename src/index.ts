@@ -19,7 +19,17 @@ export {
   RetryAfterError,
 } from "./model/handler.js";
 export type { AttemptError, Backoff, Job, JobStatus, Progress } from "./model/job.js";
-export type { BulkOptions, DeadJobFilter, JobFilter } from "./model/job-filter.js";
+export type {
+  BulkOptions,
+  BulkResult,
+  DeadGroup,
+  DeadJobFilter,
+  DeadJobQuery,
+  DeadSummary,
+  JobFilter,
+  JobQuery,
+  SummaryOptions,
+} from "./model/job-filter.js";
 export type { Logger } from "./model/logger.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "./model/queue.js";
 export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions } from "./task-queue.js";

@@ -12,7 +12,7 @@ import { fieldInvalid } from "./model/errors.js";
 import { isBytes } from "./model/guarded.js";
 import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
-import type { JobFilter } from "./model/job-filter.js";
+import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import { type Logger, silentLogger } from "./model/logger.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
 
@@ -48,14 +48,23 @@ export interface TaskQueue {
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
   /** Resolves to one page, the newest job of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  list(filter?: JobFilter): Promise<JobPage>;
+  list(query?: JobQuery): Promise<JobPage>;
+  /** Counts the jobs that match, of about 100,000. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  count(filter?: JobFilter, pageToken?: string): Promise<BulkResult>;
   /**
    * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
    * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
    */
   cancel(id: string): Promise<Job>;
+  /**
+   * Cancels up to 10,000 jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without `all`;
+   * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   */
+  cancelMatching(filter: JobFilter, options?: BulkOptions): Promise<BulkResult>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   remove(id: string): Promise<void>;
+  /** Deletes up to 10,000 such jobs that match, the oldest first. Errors as of `cancelMatching`. */
+  removeMatching(filter: JobFilter, options?: BulkOptions): Promise<BulkResult>;
   /** Yields the job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. JOB_NOT_FOUND. */
   watchJob(id: string, signal?: AbortSignal): AsyncIterable<Job>;
   /**
@@ -88,9 +97,12 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     create: async (task) => jobs.create(toRequest(task, "")),
     createBatch: async (tasks) => jobs.createBatch(tasks.map((task, index) => toRequest(task, `requests[${index}].`))),
     get: (id) => jobs.get(id),
-    list: (filter = {}) => jobs.list(filter),
+    list: (query = {}) => jobs.list(query),
+    count: (filter, pageToken) => jobs.count(filter, pageToken),
     cancel: (id) => jobs.cancel(id),
+    cancelMatching: (filter, options) => jobs.cancelMatching(filter, options),
     remove: (id) => jobs.remove(id),
+    removeMatching: (filter, options) => jobs.removeMatching(filter, options),
     watchJob,
     watchJobs: (filter = {}, cursor, signal = new AbortController().signal) =>
       watches.watchJobs(filter, cursor, signal),

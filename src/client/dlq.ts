@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { DeadJobFilterSchema, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
-import type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
+import type { BulkOptions, DeadJobFilter, DeadJobQuery } from "../model/job-filter.js";
 import { LIMITS } from "../model/limits.js";
 import type { Caller, CallSettings } from "./calls.js";
 import { fromJob, type Job, type JobPage } from "./job.js";
@@ -15,7 +15,7 @@ export interface BulkCall extends BulkOptions, CallSettings {}
 /** Lists, replays and deletes jobs of the dead-letter queue. Errors are `TaskQueueError`s. */
 export interface DlqClient {
   /** Resolves to one page of dead jobs, the latest to die in any queue first. */
-  list(filter?: Omit<JobFilter, "statuses">, call?: CallSettings): Promise<JobPage>;
+  list(filter?: DeadJobQuery, call?: CallSettings): Promise<JobPage>;
   /** Resolves to a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
   get(id: string, call?: CallSettings): Promise<Job>;
   /** Makes a dead job PENDING again, and resolves to it. JOB_NOT_FOUND; JOB_STATE_CONFLICT when it is not DEAD. */
@@ -39,10 +39,12 @@ export function createDlqClient(transport: Transport, caller: Caller): DlqClient
     throw fieldInvalid([{ field, description: `must be a time in the years 1 to 9999, got ${ms}` }]);
   };
   const bulk = (filter: DeadJobFilter, { max = 0, dryRun = false, all = false }: BulkOptions) => {
-    const { diedAfter, diedBefore, ...rest } = filter;
+    const { queue, type, errorContains, diedAfter, diedBefore } = filter;
     return {
       filter: create(DeadJobFilterSchema, {
-        ...rest,
+        queue,
+        type,
+        errorContains,
         diedAfter: diedAfter === undefined ? undefined : time("diedAfter", diedAfter),
         diedBefore: diedBefore === undefined ? undefined : time("diedBefore", diedBefore),
       }),
@@ -52,7 +54,8 @@ export function createDlqClient(transport: Transport, caller: Caller): DlqClient
     };
   };
   return {
-    async list(filter = {}, call) {
+    async list({ queue, type, pageSize, pageToken } = {}, call) {
+      const filter = { queue, type, pageSize, pageToken };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listDeadJobs(filter, options), call);
       return { jobs: jobs.map(fromJob), nextPageToken };
     },

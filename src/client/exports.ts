@@ -2,7 +2,17 @@
 export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
 export type { JsonValue } from "../model/handler.js";
 export type { AttemptError, Backoff, JobStatus, Progress } from "../model/job.js";
-export type { BulkOptions, DeadJobFilter, JobFilter } from "../model/job-filter.js";
+export type {
+  BulkOptions,
+  BulkResult,
+  DeadGroup,
+  DeadJobFilter,
+  DeadJobQuery,
+  DeadSummary,
+  JobFilter,
+  JobQuery,
+  SummaryOptions,
+} from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "../model/queue.js";
 export type { CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";

@@ -2,7 +2,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal, type JobStatus } from "../model/job.js";
-import type { JobFilter } from "../model/job-filter.js";
+import type { JobQuery } from "../model/job-filter.js";
 import { AUTOMATIC_PREFIX } from "../model/request-id.js";
 import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
 import { createDlqClient, type DlqClient } from "./dlq.js";
@@ -42,7 +42,7 @@ export interface TaskQueueClient {
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string, call?: CallSettings): Promise<Job>;
   /** Resolves to one page, the newest job of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  list(filter?: JobFilter, call?: CallSettings): Promise<JobPage>;
+  list(filter?: JobQuery, call?: CallSettings): Promise<JobPage>;
   /**
    * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
    * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
@@ -119,8 +119,8 @@ export function createTransportClient(transport: Transport, options: CallerOptio
     async get(id, call) {
       return presentJob((await caller.repeatable((options) => rpc.getJob({ id }, options), call)).job);
     },
-    async list(filter = {}, call) {
-      const request = { ...filter, statuses: toStatuses(filter.statuses) };
+    async list({ queue, type, statuses, pageSize, pageToken } = {}, call) {
+      const request = { queue, type, statuses: toStatuses(statuses), pageSize, pageToken };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listJobs(request, options), call);
       return { jobs: jobs.map(fromJob), nextPageToken };
     },

@@ -1,6 +1,18 @@
 import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "../model/job.js";
+import type { JobView } from "../model/job-filter.js";
 import type { Outcome, RetryDecision } from "../model/outcome.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
+import type { StoreMatch } from "./job-matcher.js";
+import type {
+  BulkAction,
+  CountPage,
+  CountQuery,
+  GroupPage,
+  KeyPage,
+  ListDeadQuery,
+  ListPage,
+  ListQuery,
+} from "./listing.js";
 
 /**
  * The interface between the core and a store of jobs. Every operation is atomic; an operation on a batch is atomic for
@@ -56,9 +68,9 @@ export interface Backend {
    * it is CANCELED or its cancel was requested already. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD.
    */
   cancel(id: string): Promise<Job>;
-  /** Reads jobs, in the order of `ids`; undefined where there is none. */
-  get(ids: readonly string[]): Promise<readonly (Job | undefined)[]>;
-  /** Reads a page of a queue's jobs, the newest first: by descending createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
+  /** Reads jobs, in the order of `ids`; undefined where there is none. `view`: default FULL. */
+  get(ids: readonly string[], view?: JobView): Promise<readonly (Job | undefined)[]>;
+  /** Reads a page of a queue's jobs by createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
   /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   listDead(query: ListDeadQuery): Promise<ListPage>;
@@ -66,6 +78,15 @@ export interface Backend {
   listKeys(query: ListQuery): Promise<KeyPage>;
   /** The keys of the jobs that `listDead` would answer. */
   listDeadKeys(query: ListDeadQuery): Promise<KeyPage>;
+  /** Counts the jobs of a queue that match; examines a bounded number of jobs, the newest first. QUEUE_NOT_FOUND. */
+  count(query: CountQuery): Promise<CountPage>;
+  /** Counts the dead jobs of a queue that match by group; examines a bounded number, the latest death first. QUEUE_NOT_FOUND. */
+  groupDead(query: CountQuery): Promise<GroupPage>;
+  /**
+   * Does something to each of these jobs that still matches and whose status allows it; resolves to how many it changed. The jobs of
+   * one queue are changed in one step, or in several when they are many.
+   */
+  act(action: BulkAction, ids: readonly string[], match: StoreMatch): Promise<number>;
   /** DEAD to PENDING, ready now. */
   replay(ids: readonly string[]): Promise<readonly RowOutcome[]>;
   /** Deletes jobs that have one of these statuses. Callers never name PENDING or RUNNING. */
@@ -251,57 +272,6 @@ export type RowOutcome =
   | { readonly outcome: "APPLIED"; readonly job?: Job | undefined }
   | { readonly outcome: "CONFLICT"; readonly status: JobStatus }
   | { readonly outcome: "NOT_FOUND" };
-
-/** Which page of which jobs to read. */
-export interface ListQuery {
-  readonly queue: string;
-  /** Empty: all statuses. */
-  readonly statuses: readonly JobStatus[];
-  readonly type?: string | undefined;
-  /** The key of a job, of this queue or another, listed before or not; see `JobKey`. PAGE_TOKEN_INVALID for others. */
-  readonly after?: string | undefined;
-  readonly limit: number;
-  /** Jobs to examine at the most, up to `LIMITS.scan`, the default. */
-  readonly scan?: number | undefined;
-  /** Bytes of jobs, by `jobBytes`, after which the page ends; its first job is let in whatever its size. Default: none. */
-  readonly maxBytes?: number | undefined;
-}
-
-/** Which page of which DEAD jobs to read; the other fields are as in `ListQuery`. */
-export interface ListDeadQuery {
-  readonly queue: string;
-  readonly type?: string | undefined;
-  readonly after?: string | undefined;
-  readonly limit: number;
-  readonly scan?: number | undefined;
-  readonly maxBytes?: number | undefined;
-  /** Whether the latest or the oldest death comes first. */
-  readonly order: "NEWEST" | "OLDEST";
-}
-
-/** A page of jobs. */
-export interface ListPage {
-  readonly jobs: readonly Job[];
-  /** The key of the last job that was examined: asks for the next page. Undefined: there is none. */
-  readonly next: string | undefined;
-}
-
-/** A job's place in a listing, in any queue. */
-export interface JobKey {
-  /**
-   * `<createdAt>-<number in the id>`; among the dead the time of death stands first. Listings are ordered by these numbers, the
-   * times in ms since 1970.
-   */
-  readonly key: string;
-  /** About how many bytes the job has, by `jobBytes` or nearly so. */
-  readonly bytes: number;
-}
-
-export interface KeyPage {
-  readonly keys: readonly JobKey[];
-  /** As of `ListPage`. */
-  readonly next: string | undefined;
-}
 
 /** A job whose lease expired. */
 export interface LostLease {

@@ -76,6 +76,13 @@ export const LIMITS = {
   defaultPageSize: 50,
   /** Most jobs examined to fill one page. */
   scan: 10_000,
+  /** Most jobs that one call on all that match a filter changes. */
+  bulk: 10_000,
+  /** Jobs that such a call, a count or a summary examines, about, before it stops. */
+  bulkScan: 100_000,
+  /** Most groups of dead jobs in one answer, and how many when the request sets no number. */
+  groups: 1000,
+  defaultGroups: 100,
   /** Bytes of jobs on a page, by `jobBytes`; the first job always fits. In protobuf they may take up to twice that. */
   pageBytes: 1024 * 1024,
   /** Types that the figures of a queue name as ready. */

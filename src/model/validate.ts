@@ -44,7 +44,8 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
 }
 
-function checkMetadata(violations: Violations, field: string, metadata: Readonly<Record<string, string>>): void {
+/** Checks the number of entries, and the length of their keys and values. */
+export function checkMetadata(violations: Violations, field: string, metadata: Readonly<Record<string, string>>): void {
   const entries = Object.entries(metadata);
   if (entries.length > LIMITS.metadataEntries) {
     violations.add(field, `must have at most ${LIMITS.metadataEntries} entries, has ${entries.length}`);

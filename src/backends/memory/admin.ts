@@ -1,61 +1,8 @@
-import type { QueueName, RowOutcome } from "../../core/backend.js";
-import { jobNotFound, jobStateConflict, queueExists, queueNotEmpty } from "../../model/errors.js";
-import type { Job, JobStatus } from "../../model/job.js";
+import type { QueueName } from "../../core/backend.js";
+import { queueExists, queueNotEmpty } from "../../model/errors.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
-import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { QueueState } from "./queue-state.js";
-
-/** Cancels a PENDING job at once; marks a RUNNING one as cancel requested, for its worker to acknowledge. */
-export function cancel(store: JobStore, id: string): Job {
-  const record = store.job(id);
-  if (record === undefined) throw jobNotFound(id);
-  const now = store.clock.now();
-  if (record.status === "PENDING") {
-    const { place } = record;
-    store.finish(record, "CANCELED", now);
-    // `finish` deletes the job when no finished jobs are kept, and then its place is GONE: hence the copy.
-    record.queue.forget(record, place);
-  } else if (record.status === "RUNNING" && record.run) {
-    if (!record.run.cancelRequested) {
-      record.run.cancelRequested = true;
-      store.touch(record, now);
-    }
-  } else if (record.status !== "CANCELED") {
-    throw jobStateConflict(id, record.status, "PENDING or RUNNING");
-  }
-  return toJob(record);
-}
-
-/** DEAD to PENDING, ready now, with no retries used and no lost leases. */
-export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
-  const now = store.clock.now();
-  return ids.map((id) => {
-    const record = store.job(id);
-    if (record === undefined) return { outcome: "NOT_FOUND" };
-    if (record.status !== "DEAD" || record.run === undefined) return { outcome: "CONFLICT", status: record.status };
-    record.queue.unbury(record);
-    record.run.retryCount = 0;
-    record.run.lostLeases = 0;
-    record.runAfter = now;
-    record.run.finishedAt = undefined;
-    store.step(record, "PENDING", now);
-    store.ready(record);
-    return { outcome: "APPLIED", job: toJob(record) };
-  });
-}
-
-/** Deletes the jobs that are in one of these statuses (never PENDING or RUNNING: see `Backend.remove`). */
-export function remove(store: JobStore, ids: readonly string[], statuses: readonly JobStatus[]): RowOutcome[] {
-  const now = store.clock.now();
-  return ids.map((id) => {
-    const record = store.job(id);
-    if (record === undefined) return { outcome: "NOT_FOUND" };
-    if (!statuses.includes(record.status)) return { outcome: "CONFLICT", status: record.status };
-    store.delete(record, now);
-    return { outcome: "APPLIED" };
-  });
-}
 
 export function createQueue(store: JobStore, name: string, settings: QueueSettings): Queue {
   if (store.queues.has(name)) throw queueExists(name);

@@ -109,6 +109,26 @@ export class JobRecord<Queue = unknown> {
     return Math.max(now, this.run?.updatedAt ?? this.createdAt);
   }
 
+  get metadata(): Readonly<Record<string, string>> {
+    return this.shared.metadata;
+  }
+
+  get error(): string {
+    return this.run?.error ?? "";
+  }
+
+  get worker(): string {
+    return this.run?.worker ?? "";
+  }
+
+  get finishedAt(): number | undefined {
+    return this.run?.finishedAt;
+  }
+
+  get cancelRequested(): boolean {
+    return this.run?.cancelRequested ?? false;
+  }
+
   get isGone(): boolean {
     return this.place === "GONE";
   }

@@ -1,67 +1,131 @@
-import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery } from "../../core/backend.js";
+import { createMatcher, isCostly, type StoreMatch } from "../../core/job-matcher.js";
+import type {
+  CountPage,
+  CountQuery,
+  GroupPage,
+  JobKey,
+  KeyPage,
+  ListDeadQuery,
+  ListPage,
+  ListQuery,
+} from "../../core/listing.js";
 import { pageTokenInvalid } from "../../model/errors.js";
-import { type Job, type JobStatus, jobBytes } from "../../model/job.js";
+import { compareNumbers, numberOf, queueOf } from "../../model/ids.js";
+import { type Job, jobBytes } from "../../model/job.js";
+import type { ListOrder } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
+import { groupsOf } from "./dead-groups.js";
 import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import { compareCreation, type QueuedJob, type QueueState } from "./queue-state.js";
 
-/** One page of a queue the newest first. */
+/** Jobs that one call examines at the most when each takes long, and for a count: some ms of the event loop. */
+const COSTLY_SCAN = 1000;
+const COUNT_SCAN = 5000;
+
+/** One page of a queue by creation. */
 export function list(store: JobStore, query: ListQuery): ListPage {
-  return jobsOf(findJobs(store, query));
+  return jobsOf(readPage(store, query, false), query);
 }
 
 /** The keys of `list`. */
 export function listKeys(store: JobStore, query: ListQuery): KeyPage {
-  return keysOf(findJobs(store, query));
+  return keysOf(readPage(store, query, false));
 }
 
 /** One page of a queue's dead jobs by time of death. */
 export function listDead(store: JobStore, query: ListDeadQuery): ListPage {
-  return jobsOf(findDead(store, query));
+  return jobsOf(readPage(store, query, true), query);
 }
 
 /** The keys of `listDead`. */
 export function listDeadKeys(store: JobStore, query: ListDeadQuery): KeyPage {
-  return keysOf(findDead(store, query));
+  return keysOf(readPage(store, query, true));
 }
 
-function findJobs(store: JobStore, query: ListQuery): Found {
+/** Counts what matches. */
+export function count(store: JobStore, query: CountQuery): CountPage {
+  const { found, examined, next } = examine(store, query);
+  return { count: found.length, examined, next };
+}
+
+/** Counts what matches by group. */
+export function groupDead(store: JobStore, query: CountQuery): GroupPage {
+  const { found, examined, next } = examine(store, { ...query, isDead: true });
+  return { groups: groupsOf(found), count: found.length, examined, next };
+}
+
+/** A place in a listing. `at`: when the job was created, or died. */
+interface Entry {
+  readonly record: QueuedJob;
+  readonly at: number;
+}
+
+/** The jobs to examine, in order. */
+function* entries(store: JobStore, query: ListQuery, isDead: boolean): Generator<Entry> {
   const queue = store.queue(query.queue);
+  const order = query.order ?? "NEWEST";
   const after = query.after === undefined ? undefined : parseKey(query.after);
-  const matches = (record: QueuedJob) =>
-    (query.statuses.length === 0 || query.statuses.includes(record.status)) &&
-    (query.type === undefined || record.type === query.type);
-  return page(
-    candidates(queue, query.statuses, after),
-    query,
-    matches,
-    (record) => `${record.createdAt}-${record.number}`,
-  );
-}
-
-/** The jobs to examine: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
-function candidates(queue: QueueState, statuses: readonly JobStatus[], after: Key | undefined): Iterable<QueuedJob> {
-  const last = after && { createdAt: after.at, number: after.number };
-  const isBefore = (record: QueuedJob) => last === undefined || compareCreation(record, last) < 0;
-  const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
-  if (!isFew || queue.running.size + queue.dead > LIMITS.scan) {
-    return queue.all.descending(after === undefined ? undefined : isBefore);
+  const ids = query.ids ?? [];
+  if (ids.length > 0) {
+    yield* named(queue, query, isDead, after);
+    return;
   }
-  return [...queue.running, ...queue.deadRecords()].filter(isBefore).sort((a, b) => compareCreation(b, a));
+  const start = startOf(query, isDead, order, after);
+  if (isDead) yield* queue.deadJobs(order, start);
+  else for (const record of created(queue, query, order, start)) yield { record, at: record.createdAt };
 }
 
-function findDead(store: JobStore, query: ListDeadQuery): Found {
-  const entries = store
-    .queue(query.queue)
-    .deadJobs(query.order, query.after === undefined ? undefined : parseKey(query.after));
-  return page(
-    entries,
-    query,
-    (entry) => query.type === undefined || entry.record.type === query.type,
-    (entry) => `${entry.at}-${entry.record.number}`,
-    (entry) => entry.record,
-  );
+/** The jobs of these ids, in order. */
+function named(queue: QueueState, query: ListQuery, isDead: boolean, after: Key | undefined): Entry[] {
+  const sign = query.order === "OLDEST" ? 1 : -1;
+  const found = [...new Set(query.ids)].flatMap((id): Entry[] => {
+    const record = queueOf(id) === queue.name ? queue.jobs.get(numberOf(id)) : undefined;
+    if (record === undefined || (isDead && record.status !== "DEAD")) return [];
+    return [{ record, at: isDead ? (record.finishedAt ?? 0) : record.createdAt }];
+  });
+  const compare = (a: Entry, b: Entry) => sign * (a.at - b.at || compareNumbers(a.record.number, b.record.number));
+  const isAfter = ({ record, at }: Entry) =>
+    after === undefined || sign * (at - after.at || compareNumbers(record.number, after.number)) > 0;
+  return found.filter(isAfter).sort(compare);
+}
+
+/** Where the listing begins: behind the last one, or at the bound of the times wanted. */
+function startOf(query: StoreMatch, isDead: boolean, order: ListOrder, after: Key | undefined): Key | undefined {
+  if (after !== undefined) return after;
+  const { createdAfter, createdBefore, finishedAfter, finishedBefore } = query;
+  const [from, to] = isDead ? [finishedAfter, finishedBefore] : [createdAfter, createdBefore];
+  if (order === "NEWEST") return to === undefined ? undefined : { at: to, number: "" };
+  return from === undefined ? undefined : { at: from, number: "" };
+}
+
+/** Jobs by creation: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
+function created(
+  queue: QueueState,
+  { statuses = [] }: StoreMatch,
+  order: ListOrder,
+  start: Key | undefined,
+): Iterable<QueuedJob> {
+  const last = start && { createdAt: start.at, number: start.number };
+  const isBehind = (record: QueuedJob) => {
+    if (last === undefined) return true;
+    const compared = compareCreation(record, last);
+    return order === "NEWEST" ? compared < 0 : compared > 0;
+  };
+  const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
+  if (isFew && queue.running.size + queue.dead <= LIMITS.scan) {
+    const few = [...queue.running, ...queue.deadRecords()].filter(isBehind);
+    return few.sort((a, b) => (order === "NEWEST" ? -1 : 1) * compareCreation(a, b));
+  }
+  if (order === "NEWEST") return queue.all.descending(start === undefined ? undefined : isBehind);
+  return queue.all.ascending(start === undefined ? undefined : (record) => !isBehind(record));
+}
+
+/** Whether a job, and all behind it, are out of the times wanted. */
+function isOver({ at }: Entry, query: ListQuery, isDead: boolean): boolean {
+  const { createdAfter, createdBefore, finishedAfter, finishedBefore } = query;
+  const [from, to] = isDead ? [finishedAfter, finishedBefore] : [createdAfter, createdBefore];
+  return query.order === "OLDEST" ? to !== undefined && at >= to : from !== undefined && at < from;
 }
 
 interface Key {
@@ -82,32 +146,41 @@ interface Found {
   readonly next: string | undefined;
 }
 
-function jobsOf({ found, next }: Found): ListPage {
-  return { jobs: found.map(({ job }) => job), next };
+function jobsOf({ found, next }: Found, { view }: ListQuery): ListPage {
+  return { jobs: found.map(({ job }) => (view === "BASIC" ? basic(job) : job)), next };
 }
 
 function keysOf({ found, next }: Found): KeyPage {
   return { keys: found.map(({ key, bytes }) => ({ key, bytes })), next };
 }
 
-function page<T>(
-  items: Iterable<T>,
-  { limit, scan = LIMITS.scan, maxBytes = Number.POSITIVE_INFINITY }: Pick<ListQuery, "limit" | "scan" | "maxBytes">,
-  matches: (item: T) => boolean,
-  keyOf: (item: T) => string,
-  recordOf: (item: T) => QueuedJob = (item) => item as unknown as QueuedJob,
-): Found {
+/** The job without its payload and result. */
+export function basic(job: Job): Job {
+  return { ...job, payload: undefined, result: undefined };
+}
+
+function scanOf(query: StoreMatch & { readonly scan?: number | undefined }): number {
+  const { scan = LIMITS.scan } = query;
+  return isCostly(query) ? Math.min(scan, COSTLY_SCAN) : scan;
+}
+
+function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
+  const { limit, maxBytes = Number.POSITIVE_INFINITY } = query;
+  const matches = createMatcher(query);
+  const scan = scanOf(query);
   const found: (JobKey & { readonly job: Job })[] = [];
   let examined = 0;
   let total = 0;
   let next: string | undefined;
-  for (const item of items) {
+  for (const entry of entries(store, query, isDead)) {
+    if (isOver(entry, query, isDead)) break;
     // The page is full, or enough was examined, and there is one more job: so there is a next page.
     if (found.length === limit || examined === scan) return { found, next };
-    const key = keyOf(item);
-    if (matches(item)) {
-      const job = toJob(recordOf(item));
-      const bytes = jobBytes(job);
+    const { record, at } = entry;
+    const key = `${at}-${record.number}`;
+    if (matches(record)) {
+      const job = toJob(record);
+      const bytes = jobBytes(query.view === "BASIC" ? basic(job) : job);
       total += bytes;
       if (total > maxBytes && found.length > 0) return { found, next };
       found.push({ key, bytes, job });
@@ -116,4 +189,21 @@ function page<T>(
     next = key;
   }
   return { found, next: undefined };
+}
+
+function examine(store: JobStore, query: CountQuery): { found: Entry[]; examined: number; next: string | undefined } {
+  const matches = createMatcher(query);
+  const listed = { ...query, limit: Number.POSITIVE_INFINITY };
+  const scan = Math.min(scanOf(query), COUNT_SCAN);
+  const found: Entry[] = [];
+  let examined = 0;
+  let next: string | undefined;
+  for (const entry of entries(store, listed, query.isDead)) {
+    if (isOver(entry, listed, query.isDead)) break;
+    if (examined === scan) return { found, examined, next };
+    if (matches(entry.record)) found.push(entry);
+    examined++;
+    next = `${entry.at}-${entry.record.number}`;
+  }
+  return { found, examined, next: undefined };
 }

@@ -2,10 +2,10 @@ import type { Backend, BackendOptions } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import * as admin from "./admin.js";
 import { enqueue } from "./enqueue.js";
-import { toJob } from "./job-record.js";
 import { JobStore, type MemoryBackendDeps } from "./job-store.js";
+import * as jobs from "./jobs.js";
 import { extend, lease, tick } from "./lease.js";
-import { list, listDead, listDeadKeys, listKeys } from "./listing.js";
+import { count, groupDead, list, listDead, listDeadKeys, listKeys } from "./listing.js";
 import { complete, fail, release } from "./settle.js";
 
 /** Settings of the memory backend. */
@@ -48,24 +48,23 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
       store.listener = undefined;
     },
     now: async () => store.clock.now(),
-    enqueue: (jobs) => run(() => enqueue(store, jobs)),
+    enqueue: (given) => run(() => enqueue(store, given)),
     lease: (request) => run(() => lease(store, request)),
     complete: (items) => run(() => complete(store, items)),
     fail: (items) => run(() => fail(store, items)),
     release: (items) => run(() => release(store, items)),
     extend: (items) => run(() => extend(store, items)),
-    cancel: (id) => run(() => admin.cancel(store, id)),
-    get: async (ids) =>
-      ids.map((id) => {
-        const record = store.job(id);
-        return record && toJob(record);
-      }),
+    cancel: (id) => run(() => jobs.cancel(store, id)),
+    get: async (ids, view) => jobs.get(store, ids, view),
     list: async (query) => list(store, query),
     listDead: async (query) => listDead(store, query),
     listKeys: async (query) => listKeys(store, query),
     listDeadKeys: async (query) => listDeadKeys(store, query),
-    replay: (ids) => run(() => admin.replay(store, ids)),
-    remove: (ids, statuses) => run(() => admin.remove(store, ids, statuses)),
+    count: async (query) => count(store, query),
+    groupDead: async (query) => groupDead(store, query),
+    act: (action, ids, match) => run(() => jobs.act(store, action, ids, match)),
+    replay: (ids) => run(() => jobs.replay(store, ids)),
+    remove: (ids, statuses) => run(() => jobs.remove(store, ids, statuses)),
     createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),
     queues: (names) => run(() => admin.queues(store, names)),
     queueNames: async () => admin.queueNames(store),

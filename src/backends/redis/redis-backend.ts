@@ -25,6 +25,7 @@ import { Notifier } from "./log/notifier.js";
 import { Creates } from "./operations/creates.js";
 import { Jobs } from "./operations/jobs.js";
 import { Leases } from "./operations/leases.js";
+import { Listings } from "./operations/listings.js";
 import { Polls } from "./operations/polls.js";
 import { QueueAdmin } from "./operations/queue-admin.js";
 import { Settles } from "./operations/settles.js";
@@ -119,6 +120,7 @@ export function createRedisBackend(
   const leases = new Leases({ calls, refused, polls, clock, nonce: self });
   const settles = new Settles(calls);
   const jobs = new Jobs(calls);
+  const listings = new Listings(calls);
   const admin = new QueueAdmin({
     calls,
     registry,
@@ -275,11 +277,14 @@ export function createRedisBackend(
     release: (items) => settles.release(items),
     extend: (items) => settles.extend(items),
     cancel: (id) => jobs.cancel(id),
-    get: (wanted) => jobs.get(wanted),
-    list: (query) => jobs.list(query),
-    listDead: (query) => jobs.listDead(query),
-    listKeys: (query) => jobs.listKeys(query),
-    listDeadKeys: (query) => jobs.listDeadKeys(query),
+    get: (wanted, view) => jobs.get(wanted, view),
+    list: (query) => listings.list(query),
+    listDead: (query) => listings.listDead(query),
+    listKeys: (query) => listings.listKeys(query),
+    listDeadKeys: (query) => listings.listDeadKeys(query),
+    count: (query) => listings.count(query),
+    groupDead: (query) => listings.groupDead(query),
+    act: (action, wanted, match) => jobs.act(action, wanted, match),
     replay: (wanted) => jobs.replay(wanted),
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),

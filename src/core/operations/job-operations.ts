@@ -1,7 +1,7 @@
 import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
 import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
-import { type Backoff, JOB_STATUSES, type Job } from "../../model/job.js";
-import type { JobFilter } from "../../model/job-filter.js";
+import type { Backoff, Job, JobStatus } from "../../model/job.js";
+import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
 import { contentDigest } from "../../model/request-id.js";
@@ -9,7 +9,10 @@ import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
 import type { Clock } from "../clock.js";
+import { createMatcher } from "../job-matcher.js";
 import type { Observer } from "../observer.js";
+import { countMatching, runBulk } from "./bulk.js";
+import { checkFilter, checkPage, filterDigest, queuesOf } from "./filters.js";
 import { type JobPage, listPages } from "./paging.js";
 
 /** Values for jobs that do not set their own. */
@@ -49,8 +52,18 @@ export interface JobOperations {
   ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
   /** JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
-  /** The newest first, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  list(filter: JobFilter, violations?: Violations): Promise<JobPage>;
+  /** By creation, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. `path`: prefix of the fields of the filter. */
+  list(query: JobQuery, violations?: Violations, path?: string): Promise<JobPage>;
+  /** Counts the jobs that match; examines a bounded number. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  count(filter?: JobFilter, pageToken?: string, violations?: Violations): Promise<BulkResult>;
+  /**
+   * As `cancel`, of up to 10,000 jobs, the oldest first; those whose cancel was requested already are left out. Jobs created after the
+   * call began are not touched. FIELD_INVALID, also for an empty filter without `all`, and for `all` with another;
+   * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   */
+  cancelMatching(filter: JobFilter, options?: BulkOptions, violations?: Violations): Promise<BulkResult>;
+  /** As `remove`, of up to 10,000 jobs, the oldest first. Errors as of `cancelMatching`. */
+  removeMatching(filter: JobFilter, options?: BulkOptions, violations?: Violations): Promise<BulkResult>;
   /** Cancels a job, or requests the cancel of a RUNNING one. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD. */
   cancel(id: string): Promise<Job>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status. */
@@ -58,6 +71,10 @@ export interface JobOperations {
   /** From now on, creates are refused with SERVER_DRAINING. */
   close(): void;
 }
+
+/** Statuses that a cancel, or a deletion, allows. */
+const CANCELABLE: readonly JobStatus[] = ["PENDING", "RUNNING"];
+const DELETABLE: readonly JobStatus[] = ["DONE", "CANCELED", "DEAD"];
 
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
@@ -157,22 +174,47 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       return job;
     },
 
-    async list({ queue, statuses = [], type, pageSize, pageToken }, violations = new Violations()) {
-      if (queue) violations.queueName("queue", queue);
-      violations.pageSize("pageSize", pageSize);
-      if (!statuses.every((status) => JOB_STATUSES.includes(status))) {
-        violations.add("statuses", `must be among ${JOB_STATUSES.join(", ")}`);
-      }
+    async list(query, violations = new Violations(), path = "") {
+      const { order = "NEWEST", view = "FULL", pageSize, pageToken } = query;
+      const filter = checkFilter(violations, query, path, { shortPath: "" });
+      checkPage(violations, query);
       violations.throwIfAny();
-      const filter = JSON.stringify([[...statuses].sort(), type ?? ""]);
-      const request = { queue: queue || undefined, pageSize, pageToken, filter };
-      const chosen = { statuses, type: type || undefined };
-      return listPages(backend, request, {
-        jobs: (bounds) => backend.list({ ...chosen, ...bounds }),
-        keys: (bounds) => backend.listKeys({ ...chosen, ...bounds }),
-        keyOf: ({ id, status, createdAt }) =>
-          statuses.length === 0 || statuses.includes(status) ? `${createdAt}-${numberOf(id)}` : undefined,
-      });
+      const queues = await queuesOf(backend, filter);
+      const chosen = { ...filter.match, order, view };
+      const matches = createMatcher(filter.match);
+      const digest = filterDigest("list", filter, order);
+      return listPages(
+        backend,
+        { queues, order, view, pageSize, pageToken, filter: digest },
+        {
+          jobs: (bounds) => backend.list({ ...chosen, ...bounds }),
+          keys: (bounds) => backend.listKeys({ ...chosen, ...bounds }),
+          keyOf: (job) => (matches(job) ? `${job.createdAt}-${numberOf(job.id)}` : undefined),
+        },
+      );
+    },
+
+    async count(given = {}, pageToken = "", violations = new Violations()) {
+      const filter = checkFilter(violations, given, "filter.");
+      violations.throwIfAny();
+      return countMatching(backend, filter, false, pageToken);
+    },
+
+    async cancelMatching(given, options = {}, violations = new Violations()) {
+      const { queues, match } = checkFilter(violations, given, "filter.", { among: CANCELABLE });
+      const statuses = filled(match.statuses) ?? CANCELABLE;
+      const filter = { queues, match: { ...match, statuses, cancelRequested: false } };
+      const own = [...(filled(match.statuses) ? [] : (["statuses"] as const)), "cancelRequested" as const];
+      const everything = "every PENDING and RUNNING job of every queue";
+      return runBulk(backend, { action: "CANCEL", isDead: false, filter, own, everything }, options, violations);
+    },
+
+    async removeMatching(given, options = {}, violations = new Violations()) {
+      const { queues, match } = checkFilter(violations, given, "filter.", { among: DELETABLE });
+      const filter = { queues, match: { ...match, statuses: filled(match.statuses) ?? DELETABLE } };
+      const own = filled(match.statuses) ? [] : (["statuses"] as const);
+      const everything = "every DONE, CANCELED and DEAD job of every queue";
+      return runBulk(backend, { action: "DELETE", isDead: false, filter, own, everything }, options, violations);
     },
 
     async cancel(id) {
@@ -182,7 +224,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
 
     async remove(id) {
       checkId(id);
-      const [row] = await backend.remove([id], ["DONE", "CANCELED", "DEAD"]);
+      const [row] = await backend.remove([id], DELETABLE);
       if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DONE, CANCELED or DEAD");
       if (row?.outcome !== "APPLIED") throw jobNotFound(id);
     },
@@ -212,6 +254,10 @@ function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
   const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff } = request;
   const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, backoff?.baseDelayMs, backoff?.maxDelayMs];
   return contentDigest({ type, payload, metadata, numbers });
+}
+
+function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
 }
 
 /** Times are stored in whole ms; fractions are rounded up. */

@@ -1,7 +1,7 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { compareNumbers, jobIdOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
-import type { KeyPage } from "../backend.js";
+import type { KeyPage } from "../listing.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 

@@ -1,7 +1,9 @@
-import { queueNotFound, TaskQueueError } from "../../model/errors.js";
+import { TaskQueueError } from "../../model/errors.js";
 import { type Job, jobBytes } from "../../model/job.js";
+import type { JobView, ListOrder } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
-import type { Backend, KeyPage, ListPage } from "../backend.js";
+import type { Backend } from "../backend.js";
+import type { KeyPage, ListPage } from "../listing.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { createMergedKeys, type Place } from "./merged-keys.js";
 import { readPageToken, writePageToken } from "./page-token.js";
@@ -18,12 +20,16 @@ export interface JobPage {
 
 /** A request for a page. */
 export interface PageRequest {
-  /** Undefined: every queue. */
-  readonly queue: string | undefined;
+  /** Sorted by name. */
+  readonly queues: readonly string[];
+  /** Default: NEWEST. */
+  readonly order?: ListOrder | undefined;
+  /** Default: FULL. */
+  readonly view?: JobView | undefined;
   /** Most jobs on the page. 0 or undefined: 50. */
   readonly pageSize: number | undefined;
   readonly pageToken: string | undefined;
-  /** The rest of the filter, as text: a page token made for another filter is refused. */
+  /** Tells the filter: a page token made for another one is refused. */
   readonly filter: string;
 }
 
@@ -36,7 +42,7 @@ export interface PageBounds {
   readonly maxBytes?: number;
 }
 
-/** A listing of the backend, the newest first. */
+/** A listing of the backend. */
 export interface Listing {
   /** Reads one page of one queue. */
   readonly jobs: (bounds: PageBounds) => Promise<ListPage>;
@@ -46,48 +52,55 @@ export interface Listing {
   readonly keyOf: (job: Job) => string | undefined;
 }
 
-/** Lists over one queue or all, page by page, the newest first. */
+/** Lists over one queue or several, page by page. */
 export async function listPages(backend: Backend, request: PageRequest, listing: Listing): Promise<JobPage> {
-  const { queue, pageSize, pageToken } = request;
-  const filter = JSON.stringify([queue ?? "", request.filter]);
+  const { queues, pageSize, pageToken, filter } = request;
   const after = pageToken ? readPageToken(filter, pageToken) : undefined;
   const limit = pageSize || LIMITS.defaultPageSize;
+  const [queue] = queues;
   const { jobs, next } =
-    queue === undefined
-      ? await listAll(backend, listing, after, limit)
-      : await listing.jobs({ queue, after, limit, maxBytes: LIMITS.pageBytes });
+    queue !== undefined && queues.length === 1
+      ? await listing.jobs({ queue, after, limit, maxBytes: LIMITS.pageBytes })
+      : await listMerged(backend, request, listing, after, limit);
   return { jobs, nextPageToken: next === undefined ? "" : writePageToken(filter, next) };
 }
 
-/** One page over all queues: first the keys of what comes next, then as many of these jobs as a page holds. */
-async function listAll(
+/** One page over several queues: first the keys of what comes next, then as many of these jobs as a page holds. */
+async function listMerged(
   backend: Backend,
+  { queues, order = "NEWEST", view }: PageRequest,
   listing: Listing,
   after: string | undefined,
   limit: number,
 ): Promise<ListPage> {
-  const queues = await queueNames(backend, undefined);
   const read = createMergedKeys({
     queues,
     after,
-    order: "NEWEST",
+    order,
     read: (bounds) => keysOf(undefined, () => listing.keys(bounds)),
   });
   const { places, next } = await read(limit);
-  const taken = fitting(places);
-  const found = await readPlaces(backend, taken);
   const jobs: Job[] = [];
   let bytes = 0;
-  for (const [index, place] of taken.entries()) {
-    const job = found.get(place.id);
-    // It may be gone since its key was read, or not be what is listed any more.
-    if (job === undefined || listing.keyOf(job) !== place.key) continue;
-    bytes += jobBytes(job);
-    // It may also have grown.
-    if (bytes > LIMITS.pageBytes && jobs.length > 0) return { jobs, next: taken[index - 1]?.key };
-    jobs.push(job);
+  let last = after;
+  for (let rest = places; rest.length > 0; ) {
+    // By their whole size, whatever is shown of them: a store may read more of a job than it answers.
+    const part = fitting(rest);
+    const found = await readPlaces(backend, part, view);
+    for (const place of part) {
+      const job = found.get(place.id);
+      // It may be gone since its key was read, or not be what is listed any more.
+      if (job !== undefined && listing.keyOf(job) === place.key) {
+        bytes += jobBytes(job);
+        if (bytes > LIMITS.pageBytes && jobs.length > 0) return { jobs, next: last };
+        jobs.push(job);
+      }
+      last = place.key;
+    }
+    rest = rest.slice(part.length);
+    if (view !== "BASIC" && rest.length > 0) return { jobs, next: last };
   }
-  return { jobs, next: taken.length < places.length ? taken.at(-1)?.key : next };
+  return { jobs, next };
 }
 
 /** As many of these places as fit on a page; the first one whatever its size. */
@@ -101,7 +114,11 @@ export function fitting(places: readonly Place[]): readonly Place[] {
 }
 
 /** Reads the jobs at these places, by id. */
-export async function readPlaces(backend: Backend, places: readonly Place[]): Promise<ReadonlyMap<string, Job>> {
+async function readPlaces(
+  backend: Backend,
+  places: readonly Place[],
+  view: JobView | undefined,
+): Promise<ReadonlyMap<string, Job>> {
   const found = new Map<string, Job>();
   const byQueue = new Map<string, string[]>();
   for (const { queue, id } of places) {
@@ -110,7 +127,7 @@ export async function readPlaces(backend: Backend, places: readonly Place[]): Pr
     else ids.push(id);
   }
   await forEachAtOnce(byQueue.values(), AT_ONCE, async (ids) => {
-    for (const job of await backend.get(ids)) if (job !== undefined) found.set(job.id, job);
+    for (const job of await backend.get(ids, view)) if (job !== undefined) found.set(job.id, job);
   });
   return found;
 }
@@ -124,12 +141,4 @@ export async function keysOf(wanted: string | undefined, read: () => Promise<Key
     if (wanted === undefined && isGone) return { keys: [], next: undefined };
     throw error;
   }
-}
-
-/** Resolves to the names of the queues to read, in order; QUEUE_NOT_FOUND if the given one does not exist. */
-export async function queueNames(backend: Backend, queue: string | undefined): Promise<readonly string[]> {
-  const names = (await backend.queueNames()).map(({ name }) => name);
-  if (queue === undefined) return names;
-  if (!names.includes(queue)) throw queueNotFound(queue);
-  return [queue];
 }

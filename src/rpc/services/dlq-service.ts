@@ -9,7 +9,8 @@ import { fromJob, toTime } from "./convert.js";
 export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
   return {
     async listDeadJobs(request) {
-      const page = await dlq.list(request);
+      const { queue, type, pageSize, pageToken } = request;
+      const page = await dlq.list({ queue, type, pageSize, pageToken });
       return { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
     },
 
@@ -23,7 +24,8 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
 
     async replayDeadJobs({ filter, ...options }) {
       const violations = new Violations();
-      return { count: await dlq.replayMatching(toFilter(violations, filter), options, violations) };
+      const { count } = await dlq.replayMatching(toFilter(violations, filter), options, violations);
+      return { count };
     },
 
     async deleteDeadJob({ id }) {
@@ -33,7 +35,8 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
 
     async purgeDeadJobs({ filter, ...options }) {
       const violations = new Violations();
-      return { count: await dlq.purgeMatching(toFilter(violations, filter), options, violations) };
+      const { count } = await dlq.purgeMatching(toFilter(violations, filter), options, violations);
+      return { count };
     },
   };
 }

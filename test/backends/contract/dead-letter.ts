@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ListDeadQuery } from "../../../src/core/backend.js";
+import type { ListDeadQuery } from "../../../src/core/listing.js";
 import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
@@ -87,7 +87,7 @@ export function describeDeadLetter(open: Open): void {
       await addDeads(opened, 3, "image");
       mails.push(...(await addDeads(opened, 2, "mail")));
       const list = (type: string) =>
-        pages((after) => opened.backend.listDead({ queue: "default", type, limit: 2, order, after }));
+        pages((after) => opened.backend.listDead({ queue: "default", types: [type], limit: 2, order, after }));
       expect(await list("mail")).toEqual(order === "OLDEST" ? mails : mails.toReversed());
       expect(await list("none")).toEqual([]);
     });
@@ -120,7 +120,7 @@ export function describeDeadLetter(open: Open): void {
       await addDeads(opened, 3);
       await addDeads(opened, 2, "other");
       const all = { queue: "default", limit: 10, order };
-      for (const query of [all, { ...all, limit: 2 }, { ...all, type: "doomed", scan: 3 }]) {
+      for (const query of [all, { ...all, limit: 2 }, { ...all, types: ["doomed"], scan: 3 }]) {
         const { jobs, next } = await backend.listDead(query);
         const page = await backend.listDeadKeys(query);
         expect(page.next).toBe(next);

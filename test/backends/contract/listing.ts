@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ListQuery } from "../../../src/core/backend.js";
+import type { ListQuery } from "../../../src/core/listing.js";
 import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {
@@ -94,7 +94,7 @@ export function describeListing(open: Open): void {
         expect(await list({ statuses: [status as keyof typeof all] })).toEqual([id]);
       }
       expect(await list({ statuses: ["RUNNING"] })).toEqual([image, running]);
-      expect(await list({ statuses: ["RUNNING"], type: "mail" })).toEqual([running]);
+      expect(await list({ statuses: ["RUNNING"], types: ["mail"] })).toEqual([running]);
       expect(await list({ statuses: ["PENDING"] })).toEqual([other, scheduled, ready]);
       expect(await list({ statuses: ["FAILED"] })).toEqual([]);
       expect(await list({ statuses: ["DEAD", "RUNNING"] })).toEqual([image, running, dead]);
@@ -105,9 +105,9 @@ export function describeListing(open: Open): void {
         canceled,
         finished,
       ]);
-      expect(await list({ type: "image" })).toEqual([other, image]);
-      expect(await list({ type: "none" })).toEqual([]);
-      expect(await list({ statuses: ["RUNNING", "PENDING"], type: "image" })).toEqual([other, image]);
+      expect(await list({ types: ["image"] })).toEqual([other, image]);
+      expect(await list({ types: ["none"] })).toEqual([]);
+      expect(await list({ statuses: ["RUNNING", "PENDING"], types: ["image"] })).toEqual([other, image]);
     });
 
     test.each([
@@ -146,7 +146,7 @@ export function describeListing(open: Open): void {
       const { backend } = await open();
       const sizes = [10, 5000, 300];
       await add(backend, ...sizes.map((size, at) => ({ type: `t${at % 2}`, payload: new Uint8Array(size) })));
-      for (const query of [ALL, { ...ALL, limit: 2 }, { ...ALL, maxBytes: 3000 }, { ...ALL, type: "t0", scan: 2 }]) {
+      for (const query of [ALL, { ...ALL, limit: 2 }, { ...ALL, maxBytes: 3000 }, { ...ALL, types: ["t0"], scan: 2 }]) {
         const { jobs, next } = await backend.list(query);
         const page = await backend.listKeys(query);
         expect(page.next).toBe(next);
@@ -160,7 +160,7 @@ export function describeListing(open: Open): void {
     test("a page examines no more jobs than it is told to, and goes on behind them", async () => {
       const { backend } = await open();
       const ids = await add(backend, { type: "rare" }, {}, {}, {}, {});
-      const query = { ...ALL, type: "rare", scan: 3 };
+      const query = { ...ALL, types: ["rare"], scan: 3 };
       const keys = ((await backend.get(ids)) as Job[]).map(keyOf);
       const first = await backend.listKeys(query);
       expect(first).toEqual({ keys: [], next: keys[2] });
@@ -192,10 +192,10 @@ export function describeListing(open: Open): void {
       const { backend } = await open();
       const wanted = await addOne(backend, { type: "rare" });
       for (let batch = 0; batch < 11; batch++) await add(backend, ...Array.from({ length: 1000 }, () => ({})));
-      const first = await backend.list({ ...ALL, type: "rare" });
+      const first = await backend.list({ ...ALL, types: ["rare"] });
       expect(first.jobs).toEqual([]);
       expect(first.next).toBeDefined();
-      expect(await pages((after) => backend.list({ ...ALL, type: "rare", after }))).toEqual([wanted]);
+      expect(await pages((after) => backend.list({ ...ALL, types: ["rare"], after }))).toEqual([wanted]);
     });
   });
 }

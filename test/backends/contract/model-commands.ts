@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { BulkAction } from "../../../src/core/listing.js";
 import type { JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering } from "../../../src/model/queue.js";
@@ -67,6 +68,13 @@ export type Command =
   | { readonly kind: "cancel"; readonly job: JobChoice }
   | { readonly kind: "replay"; readonly jobs: readonly JobChoice[] }
   | { readonly kind: "remove"; readonly jobs: readonly JobChoice[]; readonly statuses: readonly JobStatus[] }
+  | {
+      readonly kind: "act";
+      readonly action: BulkAction;
+      readonly jobs: readonly JobChoice[];
+      readonly types: readonly string[];
+      readonly statuses: readonly JobStatus[];
+    }
   | { readonly kind: "purge"; readonly queue: string }
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
   | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
@@ -174,6 +182,16 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       kind: fc.constant("remove"),
       jobs: few(inState("DEAD", "DONE", "CANCELED", undefined)),
       statuses: fc.subarray<JobStatus>(["DONE", "CANCELED", "DEAD"]),
+    }),
+  },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant("act"),
+      action: fc.constantFrom<BulkAction>("CANCEL", "DELETE", "REPLAY"),
+      jobs: few(inState("PENDING", "RUNNING", "DEAD", "DEAD", "DONE", "CANCELED", undefined), 6),
+      types: fc.oneof(fc.constant([]), fc.subarray([...TYPES])),
+      statuses: fc.oneof(fc.constant([]), fc.subarray<JobStatus>(["PENDING", "RUNNING", "DONE", "CANCELED", "DEAD"])),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge"), queue }) },

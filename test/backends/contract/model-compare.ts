@@ -71,7 +71,7 @@ export async function compareListings({ backend }: OpenedBackend, model: NaiveMo
       const expected = newest.filter(({ status }) => statuses.length === 0 || statuses.some((each) => each === status));
       same(await pages((after) => backend.list({ queue, statuses, limit: 3, after })), idsOf(expected));
       const mails = expected.filter(({ type }) => type === "mail");
-      same(await pages((after) => backend.list({ queue, statuses, type: "mail", limit: 2, after })), idsOf(mails));
+      same(await pages((after) => backend.list({ queue, statuses, types: ["mail"], limit: 2, after })), idsOf(mails));
     }
     const byDeath = byId
       .filter(({ status }) => status === "DEAD")

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { LeaseRef, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
+import { createMatcher } from "../../../src/core/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
@@ -31,6 +32,7 @@ export class ModelRun {
     cancel: (command) => this.#cancel(command),
     replay: (command) => this.#replay(command),
     remove: (command) => this.#remove(command),
+    act: (command) => this.#act(command),
     purge: (command) => this.#purge(command),
     pause: (command) => this.#pause(command),
     limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
@@ -216,6 +218,19 @@ export class ModelRun {
       expect(durationMs).toBeGreaterThanOrEqual(0);
       this.#reached.add(`${kind} ${outcome} ${applied?.status ?? ""}`.trim());
     }
+  }
+
+  async #act({ action, jobs, types, statuses }: CommandOf<"act">): Promise<void> {
+    const match = { types, statuses };
+    const matches = createMatcher(match);
+    const ids = [...new Set(this.#ids(jobs))];
+    const count = await this.#opened.backend.act(action, ids, match);
+    const changed = ids.filter((id) => {
+      const found = this.#model.find(id);
+      return found !== undefined && matches(found.job) && this.#model.act(action, id);
+    });
+    same(count, changed.length);
+    this.#reached.add(`act ${action} ${Math.min(count, 1)}`);
   }
 
   #compareRows(

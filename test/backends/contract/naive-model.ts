@@ -12,6 +12,7 @@ import type {
   RowOutcome,
   Settlement,
 } from "../../../src/core/backend.js";
+import type { BulkAction } from "../../../src/core/listing.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import type { Job, JobStatus } from "../../../src/model/job.js";
@@ -224,6 +225,16 @@ export class NaiveModel {
     if (!statuses.includes(found.job.status)) return { outcome: "CONFLICT", status: found.job.status };
     this.#delete(found);
     return { outcome: "APPLIED" };
+  }
+
+  /** Returns whether it changed the job. */
+  act(action: BulkAction, id: string): boolean {
+    const found = this.find(id);
+    if (found === undefined) return false;
+    const { status, cancelRequested } = found.job;
+    if (action === "CANCEL") return !cancelRequested && status !== "CANCELED" && this.cancel(id) === undefined;
+    const row = action === "REPLAY" ? this.replay(id) : this.remove(id, ["DONE", "CANCELED", "DEAD"]);
+    return row.outcome === "APPLIED";
   }
 
   /** Returns how many jobs it deleted. */

@@ -5,6 +5,7 @@ import { describeDeadLetter } from "./dead-letter.js";
 import { describeEnqueue } from "./enqueue.js";
 import { describeFailing } from "./failing.js";
 import { describeFencing } from "./fencing.js";
+import { describeFilters } from "./filters.js";
 import { type BackendHarness, openWith } from "./harness.js";
 import { describeIds } from "./ids.js";
 import { describeLeaseExpiry } from "./lease-expiry.js";
@@ -35,6 +36,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeCancel(open);
     describeDeadLetter(open);
     describeListing(open);
+    describeFilters(open, harness);
     describeQueues(open);
     describeRetention(open);
     describeWallClock(open);

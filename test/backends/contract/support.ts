@@ -7,9 +7,9 @@ import type {
   Lease,
   LeaseRef,
   LeaseRequest,
-  ListPage,
   NewJob,
 } from "../../../src/core/backend.js";
+import type { ListPage } from "../../../src/core/listing.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import type { Job, Payload } from "../../../src/model/job.js";

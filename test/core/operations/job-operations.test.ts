@@ -263,7 +263,7 @@ describe("list", () => {
   test("names every bad field", async () => {
     const { jobs } = await filled();
     const error = await rejection(jobs.list({ queue: "?", pageSize: 1001, statuses: ["LOST" as "DEAD"] }));
-    expect(error).toEqual(badFields("queue", "pageSize", "statuses"));
+    expect(error).toEqual(badFields("queue", "statuses[0]", "pageSize"));
     expect(await rejection(jobs.list({ queue: "none" }))).toEqual(reason("QUEUE_NOT_FOUND"));
   });
 

@@ -1,45 +1,20 @@
-import type { JobKey, KeyPage, ListDeadQuery, ListPage, ListQuery, RowOutcome } from "../../../core/backend.js";
-import { jobNotFound, jobStateConflict, pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
+import type { RowOutcome } from "../../../core/backend.js";
+import type { StoreMatch } from "../../../core/job-matcher.js";
+import type { BulkAction } from "../../../core/listing.js";
+import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
-import { LIMITS } from "../../../model/limits.js";
-import { idKey, placeKey, readJob, statusDigits, statusOf } from "../layout/codec.js";
+import type { JobView } from "../../../model/job-filter.js";
+import { readJob, statusDigits, statusOf } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
+import { filterText, numbersIn } from "./filter-text.js";
 
 /** Most jobs of one script call. */
 const BATCH = 250;
 
-/** Most jobs that one script call examines for a listing. */
-const LIST_PART = 500;
-
-/** The key of a job in a listing; see `JobKey`. */
-const JOB_KEY = /^\d{1,16}-\d{1,20}$/;
-
 /** Number of values that describe a job in an answer: id, spec, state, errors, result. */
 const JOB_PARTS = 5;
-
-/** What a listing answers of each job. */
-interface Form<T> {
-  /** Tells it to the script. */
-  readonly flag: "" | "K";
-  /** Number of values that make one. */
-  readonly parts: number;
-  readonly read: (queue: string, parts: readonly Reply[]) => T;
-}
-
-const JOBS: Form<Job> = { flag: "", parts: JOB_PARTS, read };
-
-const KEYS: Form<JobKey> = {
-  flag: "K",
-  parts: 2,
-  read: (_queue, [key, bytes]) => ({ key: text(key), bytes: Number(bytes) }),
-};
-
-interface Found<T> {
-  readonly found: readonly T[];
-  readonly next: string | undefined;
-}
 
 /** Reads and changes jobs by their ids, each in the queue that its id names. */
 export class Jobs {
@@ -50,9 +25,9 @@ export class Jobs {
   }
 
   /** Jobs in the order of the ids; undefined where there is none. */
-  async get(ids: readonly string[]): Promise<(Job | undefined)[]> {
+  async get(ids: readonly string[], view: JobView = "FULL"): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
-    await this.#ask("get", ids, [], (queue, _asked, rest) => {
+    await this.#ask("get", ids, [view === "BASIC" ? "B" : ""], (queue, _asked, rest) => {
       for (let at = 0; at < rest.length; at += JOB_PARTS) {
         const job = read(queue, rest.slice(at, at + JOB_PARTS));
         found.set(job.id, job);
@@ -81,72 +56,21 @@ export class Jobs {
     return this.#rows("remove", ids, [statusDigits(statuses)]);
   }
 
-  async list(query: ListQuery): Promise<ListPage> {
-    const { found, next } = await this.#list(query, JOBS);
-    return { jobs: found, next };
-  }
-
-  async listKeys(query: ListQuery): Promise<KeyPage> {
-    const { found, next } = await this.#list(query, KEYS);
-    return { keys: found, next };
-  }
-
-  async listDead(query: ListDeadQuery): Promise<ListPage> {
-    const { found, next } = await this.#listDead(query, JOBS);
-    return { jobs: found, next };
-  }
-
-  async listDeadKeys(query: ListDeadQuery): Promise<KeyPage> {
-    const { found, next } = await this.#listDead(query, KEYS);
-    return { keys: found, next };
-  }
-
-  async #list<T>(query: ListQuery, form: Form<T>): Promise<Found<T>> {
-    const { queue, statuses, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER } = query;
-    if (after !== undefined && !JOB_KEY.test(after)) throw pageTokenInvalid();
-    return this.#page(query, form, (last, part, taken, bytes) => {
-      const [at = "", number = ""] = (last ?? after ?? "").split("-");
-      const start = number === "" ? "" : placeKey(Number(at), number);
-      const args = [start, part, limit, maxBytes - bytes, statusDigits(statuses), type, taken, form.flag];
-      return this.#calls.call("list", queue, args);
-    });
-  }
-
-  async #listDead<T>(query: ListDeadQuery, form: Form<T>): Promise<Found<T>> {
-    const { queue, type = "", after, limit, maxBytes = Number.MAX_SAFE_INTEGER, order } = query;
-    if (after !== undefined && !JOB_KEY.test(after)) throw pageTokenInvalid();
-    return this.#page(query, form, (last, part, taken, bytes) => {
-      const [at = "", id = ""] = (last ?? after ?? "").split("-");
-      const start = id === "" ? "" : idKey(id);
-      const args = [order[0] ?? "N", at, start, part, limit, maxBytes - bytes, type, taken, form.flag];
-      return this.#calls.call("listDead", queue, args);
-    });
-  }
-
-  /** Reads a page in parts, until it is full, the listing ends, or `scan` jobs were examined. */
-  async #page<T>(
-    { queue, scan = LIMITS.scan }: { readonly queue: string; readonly scan?: number | undefined },
-    form: Form<T>,
-    read: (last: string | undefined, part: number, taken: number, bytes: number) => Promise<{ rest: readonly Reply[] }>,
-  ): Promise<Found<T>> {
-    const found: T[] = [];
-    let examined = 0;
-    let bytes = 0;
-    let last: string | undefined;
-    for (;;) {
-      const part = Math.min(LIST_PART, scan - examined);
-      const { rest } = await read(last, part, found.length, bytes);
-      const [end, count, end2, size, ...values] = rest;
-      if (typeof end !== "number") throw queueNotFound(queue);
-      for (let at = 0; at < values.length; at += form.parts) {
-        found.push(form.read(queue, values.slice(at, at + form.parts)));
-      }
-      examined += Number(count);
-      bytes += Number(size);
-      last = text(end2) || last;
-      if (end < 0) return { found, next: undefined };
-      if (end > 0 || examined >= scan) return { found, next: last };
-    }
+  /** Changes those of these jobs that match; resolves to how many. */
+  async act(action: BulkAction, ids: readonly string[], match: StoreMatch): Promise<number> {
+    let count = 0;
+    await Promise.all(
+      [...byQueue(ids)].map(async ([queue, list]) => {
+        const numbers = numbersIn(queue, list);
+        const filter = filterText(queue, match);
+        for (let from = 0; from < numbers.length; from += BATCH) {
+          const args = [filter, action[0] ?? "", ...numbers.slice(from, from + BATCH)];
+          const { rest } = await this.#calls.call("act", queue, args);
+          count += Number(rest[0]);
+        }
+      }),
+    );
+    return count;
   }
 
   async #rows(name: "replay" | "remove", ids: readonly string[], args: readonly Arg[]): Promise<RowOutcome[]> {

@@ -1,7 +1,7 @@
 import type { BackendOptions } from "../../../core/backend.js";
 import type { Arg, Connection, Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
-import { CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
+import { ACT, CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
@@ -38,6 +38,7 @@ const BODIES = {
   cancel: ["end", CANCEL],
   replay: ["end", REPLAY],
   remove: ["end", REMOVE],
+  act: ["end", ACT],
   show: ["read", SHOW_QUEUE],
   create: ["grow", CREATE_QUEUE],
   update: ["end", UPDATE_QUEUE],
@@ -53,7 +54,7 @@ const BODIES = {
  * change nothing when they are repeated.
  */
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
-  ...(["enqueue", "complete", "fail", "release", "cancel", "replay", "remove"] as const),
+  ...(["enqueue", "complete", "fail", "release", "cancel", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete"] as const),
 ]);
 

@@ -1,14 +1,80 @@
-import { key } from "../layout/lua.js";
+import { compose, key, number, rest } from "../layout/lua.js";
+import { FILTER } from "./filter.js";
 import { lua } from "./lua.js";
 
-/** Reads jobs. ARGV[7..] ids. Returns for each job that exists: id, spec, state, errors, result. */
+/** Lua: `answerBasic(reply, id)` is `answerJob` without payload and result. */
+export const ANSWER_BASIC = lua`
+local function answerBasic(reply, id)
+  local at = #reply
+  local spec = call('HGET', ${key("specs")}, id) or ''
+  if spec ~= '' then
+    local fields = ${compose("spec", { payload_kind: 0 }, { raw: "spec" })}
+    local newline = find(spec, '\n', ${rest("spec")} + ${number("spec", "type_length", "spec")}, true)
+    spec = fields .. sub(spec, ${rest("spec")}, newline)
+  end
+  reply[at + 1], reply[at + 2] = id, spec
+  reply[at + 3] = call('HGET', ${key("states")}, id) or ''
+  reply[at + 4], reply[at + 5] = call('HGET', ${key("errors")}, id) or '', ''
+end
+`;
+
+/**
+ * Reads jobs. ARGV[7] `B` without payload and result, empty: with them; [8..] ids. Returns for each job that exists: id, spec, state,
+ * errors, result.
+ */
 export const GET = lua`
+${ANSWER_BASIC}
 local reply = {}
 if not exists then return answer(reply) end
-for at = 7, #ARGV do
-  if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then answerJob(reply, ARGV[at]) end
+local give = ARGV[7] == 'B' and answerBasic or answerJob
+for at = 8, #ARGV do
+  if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then give(reply, ARGV[at]) end
 end
 return answer(reply)
+`;
+
+/** Lua: the steps that the scripts below share. A state is that of the job as it is now. */
+const STEPS = lua`
+-- Cancels a PENDING job, or marks a RUNNING one. Returns whether it changed anything.
+local function cancelOne(id, s)
+  if s.status == PENDING then
+    unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
+    endCanceled(id, s)
+    return true
+  end
+  if s.status ~= RUNNING or s.cancel_requested ~= 0 then return false end
+  s.cancel_requested = 1
+  step(id, s, RUNNING)
+  save(id, s)
+  isWorkers = true
+  return true
+end
+
+-- DEAD to PENDING, ready now.
+local function replayOne(id, s)
+  call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
+  s.retry_count, s.lost_leases, s.run_after, s.finished_at = 0, 0, now, 0
+  requeue(id, s)
+end
+
+local dropped, droppedMembers = {}, {}
+
+-- Deletes a job that is not RUNNING; its data go with dropAll.
+local function removeOne(id, s)
+  if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
+  elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
+  else
+    local isDone = s.status == DONE
+    countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
+  end
+  deleted(id, s)
+  dropped[#dropped + 1] = id
+  droppedMembers[#droppedMembers + 1] = standing(s.created_at, id, s.tail.type)
+end
+
+local function dropAll()
+  drop(dropped, droppedMembers)
+end
 `;
 
 /**
@@ -16,23 +82,12 @@ return answer(reply)
  * job, or the status that does not allow it, as a number.
  */
 export const CANCEL = lua`
+${STEPS}
 if again then return repeated(again) end
 local id = ARGV[7]
 local s = exists and stateOf(id)
 if not s then return finish({'N'}) end
-if s.status == PENDING then
-  unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
-  endCanceled(id, s)
-elseif s.status == RUNNING then
-  if s.cancel_requested == 0 then
-    s.cancel_requested = 1
-    step(id, s, RUNNING)
-    save(id, s)
-    isWorkers = true
-  end
-elseif s.status ~= CANCELED then
-  return finish({s.status})
-end
+if not cancelOne(id, s) and s.status ~= RUNNING and s.status ~= CANCELED then return finish({s.status}) end
 local reply = {'A'}
 answerJob(reply, id)
 trim(64)
@@ -45,6 +100,7 @@ return finish(remember(reply))
  * not allow it, as a number.
  */
 export const REPLAY = lua`
+${STEPS}
 local function withJobs(outcomes)
   local reply = {}
   for at, outcome in ipairs(outcomes) do
@@ -61,9 +117,7 @@ for at = 7, #ARGV do
   if not s then reply[#reply + 1] = 'N'
   elseif s.status ~= DEAD then reply[#reply + 1] = s.status
   else
-    call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
-    s.retry_count, s.lost_leases, s.run_after, s.finished_at = 0, 0, now, 0
-    requeue(id, s)
+    replayOne(id, s)
     reply[#reply + 1] = 'A'
   end
 end
@@ -75,9 +129,9 @@ return finish(withJobs(remember(reply)))
  * each: `N` (no such job), `A`, or the status that does not allow it, as a number.
  */
 export const REMOVE = lua`
+${STEPS}
 if again then return repeated(again) end
-local reply = {}
-local ids, members, gone = {}, {}, {}
+local reply, gone = {}, {}
 for at = 8, #ARGV do
   local id = ARGV[at]
   local s = exists and not gone[id] and stateOf(id)
@@ -85,18 +139,41 @@ for at = 8, #ARGV do
   elseif not find(ARGV[7], s.status, 1, true) then reply[#reply + 1] = s.status
   else
     reply[#reply + 1] = 'A'
-    if s.status == PENDING then unput(s.tail.type, s.priority, s.created_at, id, s.run_after)
-    elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
-    else
-      local isDone = s.status == DONE
-      countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
-    end
-    deleted(id, s)
-    ids[#ids + 1] = id
-    members[#members + 1] = standing(s.created_at, id, s.tail.type)
+    removeOne(id, s)
     gone[id] = true
   end
 end
-drop(ids, members)
+dropAll()
 return finish(remember(reply))
+`;
+
+/**
+ * Changes the jobs that match a filter and whose status allows it. ARGV[7] the filter (filter.ts), [8] what to do: `C` cancel, `D` delete
+ * DONE, CANCELED and DEAD ones, `R` replay; [9..] ids, each once. Returns how many were changed.
+ */
+export const ACT = lua`
+${STEPS}
+if again then return repeated(again) end
+local match, action, changed = cjson.decode(ARGV[7]), ARGV[8], 0
+${FILTER}
+for at = 9, #ARGV do
+  local id = ARGV[at]
+  local s = exists and stateOf(id)
+  if s and matches(id, s.tail.type, s.created_at) then
+    if action == 'C' then
+      if cancelOne(id, s) then changed = changed + 1 end
+    elseif action == 'R' then
+      if s.status == DEAD then
+        replayOne(id, s)
+        changed = changed + 1
+      end
+    elseif s.status == DONE or s.status == CANCELED or s.status == DEAD then
+      removeOne(id, s)
+      changed = changed + 1
+    end
+  end
+end
+dropAll()
+if action == 'C' then trim(64) end
+return finish(remember({changed}))
 `;

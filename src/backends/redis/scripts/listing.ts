@@ -1,139 +1,226 @@
-import { key, rest, text } from "../layout/lua.js";
+import { key, number, rest } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
+import { FILTER } from "./filter.js";
+import { ANSWER_BASIC } from "./jobs.js";
 import { lua } from "./lua.js";
 
-/** Shared start of both listings. */
-const ANSWER = lua`
+/**
+ * Shared start of both listings.
+ *
+ * ARGV[7] the filter, [8] `N` newest first or `O` oldest first, [9] most jobs to examine, [10] most jobs on the page, [11] most bytes,
+ * [12] jobs that the page has already, [13] what is answered of each job: `J` all, `B` all but payload and result, `K` its key and
+ * bytes, `C` nothing: they are counted, `G` nothing: they are counted by group.
+ *
+ * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
+ * ends), how many jobs were examined, the key of the last one, the bytes of the jobs, how many match, and the jobs (`answerJob`), or
+ * what else was asked for: key and bytes of each; or of each group type, error, count, and number and time of death of the first.
+ */
+const PAGE = lua`
+if not exists then return answer({'X'}) end
+local match = cjson.decode(ARGV[7])
+local isNewest, part, max, bytes = ARGV[8] == 'N', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local before, form = tonumber(ARGV[12]), ARGV[13]
+${FILTER}
 -- Estimates the bytes of a job, like jobBytes of the model.
 local function bytesOf(id)
   return 200 + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id) + call('HSTRLEN', ${key("errors")}, id)
 end
 
--- Adds a job to the answer, or only its key and size.
-local function give(reply, id, key, size)
-  if not isKeys then return answerJob(reply, id) end
-  reply[#reply + 1] = key
-  reply[#reply + 1] = size
+${ANSWER_BASIC}
+-- A job without payload and result, and its bytes.
+local function basicJob(id)
+  spent = spent + call('HSTRLEN', ${key("specs")}, id)
+  local job = {}
+  answerBasic(job, id)
+  return job, 200 + #job[2] + #job[4]
 end
-`;
 
-/**
- * One part of a listing by creation, the newest first.
- *
- * ARGV[7] place of the job before the first (empty: none, from the newest on), [8] most jobs to examine, [9] most
- * jobs on the page, [10] most bytes, [11] statuses as digits (empty: all), [12] type (empty: all), [13] jobs that the
- * page has already, [14] `K` for keys, empty for jobs.
- * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
- * ends), how many jobs were examined, the key of the last one, the bytes of the jobs, and the jobs (`answerJob`), or for
- * each its key (`<created_at>-<id>`) and bytes.
- */
-export const LIST = lua`
-if not exists then return answer({'X'}) end
-local max, bytes, statuses, type, before = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12], tonumber(ARGV[13])
-local isKeys = ARGV[14] == 'K'
-${ANSWER}
-local reply = {-1, 0, '', 0}
-local top = ARGV[7] == '' and '+' or '(' .. ARGV[7]
-local part = tonumber(ARGV[8])
-local members
-local few
-if statuses ~= '' and not find(statuses, '[^${CODES.status.RUNNING}]') then few = ${key("leases")} end
-if statuses ~= '' and not find(statuses, '[^${CODES.status.DEAD}]') then few = ${key("dead")} end
-if few and call('ZCARD', few) <= 1000 then
-  members = {}
-  for _, member in ipairs(call('ZRANGE', few, 0, -1)) do
-    local id = few == ${key("leases")} and member or sub(member, ${rest("member")}, find(member, ':', 1, true) - 1)
-    local s = stateOf(id)
-    member = standing(s.created_at, id, s.tail.type)
-    if ARGV[7] == '' or member < ARGV[7] then members[#members + 1] = member end
-  end
-  table.sort(members, function(a, b) return a > b end)
-  part = #members + 1
-else
-  members = call('ZREVRANGEBYLEX', ${key("index")}, top, '-', 'LIMIT', 0, part)
-end
+local reply = {-1, 0, '', 0, 0}
+local groups, groupKeys = {}, {}
 local taken, count = 0, before
-for _, member in ipairs(members) do
-  local colon = find(member, ':', 1, true)
-  local id = sub(member, ${rest("standing")}, colon - 1)
-  local key = format('%d-', createdAtOfPlace(member)) .. id
+
+local function countInGroup(id, type, score)
+  local raw = call('HGET', ${key("states")}, id)
+  spent = spent + #raw
+  local error = groupOf(cjson.decode(sub(raw, find(raw, '\n', ${rest("state")}, true) + 1)).error or '')
+  local name = type .. '\n' .. error
+  local group = groups[name]
+  if group then
+    group[3] = group[3] + 1
+  else
+    groups[name] = {type, error, 1, id, score}
+    groupKeys[#groupKeys + 1] = name
+  end
+end
+
+-- Looks at a job. Returns whether the page or the part ends here.
+local function examine(id, type, createdAt, listedAt)
   if count == max then
     reply[1] = 1
-    return answer(reply)
+    return true
   end
-  if type == '' or sub(member, colon + 1) == type then
-    local status = PENDING
-    if statuses ~= '' then
-      local raw = call('HGET', ${key("states")}, id)
-      if raw then status = tonumber(${text("state", "status", "raw")}) end
-    end
-    if statuses == '' or find(statuses, status, 1, true) then
-      local size = bytesOf(id)
+  local key = listedAt .. '-' .. id
+  if matches(id, type, createdAt) then
+    if form == 'G' then
+      countInGroup(id, type, listedAt)
+    elseif form ~= 'C' then
+      local job, size
+      if form == 'B' then job, size = basicJob(id) else size = bytesOf(id) end
       if taken + size > bytes and count > 0 then
         reply[1] = 1
-        return answer(reply)
+        return true
       end
       taken = taken + size
-      count = count + 1
-      give(reply, id, key, size)
+      if form == 'J' then
+        answerJob(reply, id)
+      elseif form == 'K' then
+        reply[#reply + 1] = key
+        reply[#reply + 1] = size
+      else
+        for _, each in ipairs(job) do reply[#reply + 1] = each end
+      end
     end
+    count = count + 1
   end
   reply[2], reply[3], reply[4] = reply[2] + 1, key, taken
+  if isSpent() then
+    reply[1] = 0
+    return true
+  end
+  return false
 end
-if #members == part then reply[1] = 0 end
-return answer(reply)
+
+local function ended()
+  reply[5] = count - before
+  for _, name in ipairs(groupKeys) do
+    for _, each in ipairs(groups[name]) do reply[#reply + 1] = each end
+  end
+  return answer(reply)
+end
 `;
 
 /**
- * One part of a listing of the dead jobs by time of death, then id.
- *
- * ARGV[7] `N` newest first or `O` oldest first, [8] time of death (empty: none, from the end) and [9] idKey of the job
- * before the first, [10] most jobs to examine, [11] most jobs on the page, [12] most bytes, [13] type (empty: all),
- * [14] jobs that the page has already, [15] `K` for keys, empty for jobs. Returns what LIST does, with
- * `<time of death>-<id>` instead of each id.
+ * One part of a listing by creation. ARGV[14] and [15]: the bounds of the places to read, for ZRANGEBYLEX; the lower one first. See
+ * `PAGE` for the rest and the answer; keys are `<created_at>-<id>`.
+ */
+export const LIST = lua`
+${PAGE}
+local from, to = ARGV[14], ARGV[15]
+
+-- A few jobs that are known by their ids, as the index would have them.
+local function standings(ids)
+  local lower, upper = sub(from, 2), sub(to, 2)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local s = stateOf(id)
+    if s then
+      local member = standing(s.created_at, id, s.tail.type)
+      -- No member equals a bound.
+      if (from == '-' or member > lower) and (to == '+' or member < upper) then found[#found + 1] = member end
+    end
+  end
+  table.sort(found, function(a, b) if isNewest then return a > b end return a < b end)
+  return found
+end
+
+local function few()
+  if match.numbers then return match.numbers end
+  if not match.statuses then return nil end
+  local digits = table.concat(match.statuses)
+  local name, isDead
+  if not find(digits, '[^${CODES.status.RUNNING}]') then name = ${key("leases")} end
+  if not find(digits, '[^${CODES.status.DEAD}]') then name, isDead = ${key("dead")}, true end
+  if not name or call('ZCARD', name) > 1000 then return nil end
+  local members = call('ZRANGE', name, 0, -1)
+  if isDead then
+    for at, member in ipairs(members) do members[at] = sub(member, ${rest("member")}, find(member, ':', 1, true) - 1) end
+  end
+  return members
+end
+
+local ids = few()
+local members
+if ids then
+  members = standings(ids)
+elseif isNewest then
+  members = call('ZREVRANGEBYLEX', ${key("index")}, to, from, 'LIMIT', 0, part)
+else
+  members = call('ZRANGEBYLEX', ${key("index")}, from, to, 'LIMIT', 0, part)
+end
+local isWhole = ids or #members < part
+for at, member in ipairs(members) do
+  if at > part then
+    isWhole = false
+    break
+  end
+  local colon = find(member, ':', 1, true)
+  local createdAt = createdAtOfPlace(member)
+  if examine(sub(member, ${rest("standing")}, colon - 1), sub(member, colon + 1), createdAt, format('%d', createdAt)) then return ended() end
+end
+if not isWhole then reply[1] = 0 end
+return ended()
+`;
+
+/**
+ * One part of a listing of the dead jobs by time of death, then id. ARGV[14] time of death (empty: none, from the end) and [15] idKey of
+ * the job before the first, [16] and [17]: the bounds of the times of death, for ZRANGEBYSCORE; the lower one first. See `PAGE` for the
+ * rest and the answer; keys are `<time of death>-<id>`.
  */
 export const LIST_DEAD = lua`
-if not exists then return answer({'X'}) end
-local isNewest, from, after, part = ARGV[7] == 'N', ARGV[8], ARGV[9], tonumber(ARGV[10])
-local max, bytes, type, before = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14])
-local isKeys = ARGV[15] == 'K'
-${ANSWER}
-local reply = {-1, 0, '', 0}
-local taken, count, offset = 0, before, 0
+${PAGE}
+local last, after, from, to = ARGV[14], ARGV[15], ARGV[16], ARGV[17]
+
+-- A few jobs by their ids, as members and scores of the dead.
+local function named(ids)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local raw = call('HGET', ${key("states")}, id)
+    if raw and ${number("state", "status", "raw")} == DEAD then
+      local s = readState(raw)
+      local ahead = last == '' and 0 or s.finished_at - tonumber(last)
+      if ahead == 0 or (ahead < 0) == isNewest then found[#found + 1] = {s.finished_at, idKey(id) .. ':' .. s.tail.type} end
+    end
+  end
+  table.sort(found, function(a, b)
+    if a[1] == b[1] then
+      if isNewest then return a[2] > b[2] end
+      return a[2] < b[2]
+    end
+    return (a[1] > b[1]) == isNewest
+  end)
+  local flat = {}
+  for _, each in ipairs(found) do
+    flat[#flat + 1] = each[2]
+    flat[#flat + 1] = format('%d', each[1])
+  end
+  return flat
+end
+
+local offset = 0
 while true do
   local found
-  if isNewest then
-    found = call('ZREVRANGEBYSCORE', ${key("dead")}, from == '' and '+inf' or from, '-inf', 'WITHSCORES', 'LIMIT', offset, part)
+  if match.numbers then
+    found = named(match.numbers)
+  elseif isNewest then
+    found = call('ZREVRANGEBYSCORE', ${key("dead")}, to, from, 'WITHSCORES', 'LIMIT', offset, part)
   else
-    found = call('ZRANGEBYSCORE', ${key("dead")}, from == '' and '-inf' or from, '+inf', 'WITHSCORES', 'LIMIT', offset, part)
+    found = call('ZRANGEBYSCORE', ${key("dead")}, from, to, 'WITHSCORES', 'LIMIT', offset, part)
   end
-  local isSkipping = false
   for at = 1, #found, 2 do
     local member, score = found[at], found[at + 1]
     local colon = find(member, ':', 1, true)
-    local key = sub(member, 1, colon - 1)
+    local name = sub(member, 1, colon - 1)
     -- Jobs that died in the same ms as the job before the first may have been listed already.
-    isSkipping = from ~= '' and tonumber(score) == tonumber(from) and ((isNewest and key >= after) or (not isNewest and key <= after))
-    if not isSkipping then
-      if count == max or reply[2] == part then
-        reply[1] = count == max and 1 or 0
-        return answer(reply)
+    local isListed = last ~= '' and tonumber(score) == tonumber(last) and ((isNewest and name >= after) or (not isNewest and name <= after))
+    if not isListed then
+      if count < max and reply[2] == part then
+        reply[1] = 0
+        return ended()
       end
-      local id = sub(key, ${rest("member")})
-      if type == '' or sub(member, colon + 1) == type then
-        local size = bytesOf(id)
-        if taken + size > bytes and count > 0 then
-          reply[1] = 1
-          return answer(reply)
-        end
-        taken = taken + size
-        count = count + 1
-        give(reply, id, score .. '-' .. id, size)
-      end
-      reply[2], reply[3], reply[4] = reply[2] + 1, score .. '-' .. id, taken
+      if examine(sub(name, ${rest("member")}), sub(member, colon + 1), nil, score) then return ended() end
     end
   end
-  if #found < part * 2 then return answer(reply) end
+  if match.numbers or #found < part * 2 then return ended() end
   offset = offset + part
 end
 `;

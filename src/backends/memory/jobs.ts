@@ -1,0 +1,100 @@
+import type { RowOutcome } from "../../core/backend.js";
+import { createMatcher, type StoreMatch } from "../../core/job-matcher.js";
+import type { BulkAction } from "../../core/listing.js";
+import { jobNotFound, jobStateConflict } from "../../model/errors.js";
+import type { Job, JobStatus } from "../../model/job.js";
+import type { JobView } from "../../model/job-filter.js";
+import { toJob } from "./job-record.js";
+import type { JobStore } from "./job-store.js";
+import { basic } from "./listing.js";
+import type { QueuedJob } from "./queue-state.js";
+
+/** Reads jobs; undefined where there is none. */
+export function get(store: JobStore, ids: readonly string[], view: JobView = "FULL"): (Job | undefined)[] {
+  return ids.map((id) => {
+    const record = store.job(id);
+    const job = record && toJob(record);
+    return job && view === "BASIC" ? basic(job) : job;
+  });
+}
+
+/** Cancels a PENDING job at once; marks a RUNNING one as cancel requested, for its worker to acknowledge. */
+export function cancel(store: JobStore, id: string): Job {
+  const record = store.job(id);
+  if (record === undefined) throw jobNotFound(id);
+  if (!cancelOne(store, record, store.clock.now()) && record.status !== "RUNNING" && record.status !== "CANCELED") {
+    throw jobStateConflict(id, record.status, "PENDING or RUNNING");
+  }
+  return toJob(record);
+}
+
+/** Returns whether it changed anything. */
+function cancelOne(store: JobStore, record: QueuedJob, now: number): boolean {
+  if (record.status === "PENDING") {
+    const { place } = record;
+    store.finish(record, "CANCELED", now);
+    // `finish` deletes the job when no finished jobs are kept, and then its place is GONE: hence the copy.
+    record.queue.forget(record, place);
+    return true;
+  }
+  if (record.status !== "RUNNING" || record.run === undefined || record.run.cancelRequested) return false;
+  record.run.cancelRequested = true;
+  store.touch(record, now);
+  return true;
+}
+
+/** DEAD to PENDING, ready now, with no retries used and no lost leases. */
+export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
+  const now = store.clock.now();
+  return ids.map((id) => {
+    const record = store.job(id);
+    if (record === undefined) return { outcome: "NOT_FOUND" };
+    if (!replayOne(store, record, now)) return { outcome: "CONFLICT", status: record.status };
+    return { outcome: "APPLIED", job: toJob(record) };
+  });
+}
+
+/** Returns whether it was DEAD. */
+function replayOne(store: JobStore, record: QueuedJob, now: number): boolean {
+  if (record.status !== "DEAD" || record.run === undefined) return false;
+  record.queue.unbury(record);
+  record.run.retryCount = 0;
+  record.run.lostLeases = 0;
+  record.runAfter = now;
+  record.run.finishedAt = undefined;
+  store.step(record, "PENDING", now);
+  store.ready(record);
+  return true;
+}
+
+/** Deletes the jobs that are in one of these statuses (never PENDING or RUNNING: see `Backend.remove`). */
+export function remove(store: JobStore, ids: readonly string[], statuses: readonly JobStatus[]): RowOutcome[] {
+  const now = store.clock.now();
+  return ids.map((id) => {
+    const record = store.job(id);
+    if (record === undefined) return { outcome: "NOT_FOUND" };
+    if (!statuses.includes(record.status)) return { outcome: "CONFLICT", status: record.status };
+    store.delete(record, now);
+    return { outcome: "APPLIED" };
+  });
+}
+
+const DELETABLE: readonly JobStatus[] = ["DONE", "CANCELED", "DEAD"];
+
+/** Changes those of these jobs that match, and whose status allows it; returns how many. */
+export function act(store: JobStore, action: BulkAction, ids: readonly string[], match: StoreMatch): number {
+  const now = store.clock.now();
+  const matches = createMatcher(match);
+  let count = 0;
+  for (const id of ids) {
+    const record = store.job(id);
+    if (record === undefined || !matches(record)) continue;
+    if (action === "CANCEL") count += Number(cancelOne(store, record, now));
+    else if (action === "REPLAY") count += Number(replayOne(store, record, now));
+    else if (DELETABLE.includes(record.status)) {
+      store.delete(record, now);
+      count++;
+    }
+  }
+  return count;
+}

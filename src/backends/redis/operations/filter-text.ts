@@ -1,0 +1,34 @@
+import type { StoreMatch } from "../../../core/job-matcher.js";
+import { numberOf, queueOf } from "../../../model/ids.js";
+import { statusDigits } from "../layout/codec.js";
+
+/** Writes a filter for the scripts of a queue: see scripts/filter.ts. What matches all is left out. */
+export function filterText(queue: string, match: StoreMatch): string {
+  const { types = [], statuses = [], ids = [], metadata = {}, errorContains, worker } = match;
+  const { createdAfter, createdBefore, finishedAfter, finishedBefore, errorEquals, errorGroup, cancelRequested } =
+    match;
+  return JSON.stringify({
+    types: filled(types),
+    statuses: filled([...statusDigits(statuses)]),
+    numbers: ids.length === 0 ? undefined : numbersIn(queue, ids),
+    metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+    errorContains: errorContains || undefined,
+    errorEquals,
+    errorGroup,
+    worker: worker || undefined,
+    createdAfter,
+    createdBefore,
+    finishedAfter,
+    finishedBefore,
+    cancelRequested,
+  });
+}
+
+/** The numbers of those of these jobs that are in the queue, each once. */
+export function numbersIn(queue: string, ids: readonly string[]): string[] {
+  return [...new Set(ids)].filter((id) => queueOf(id) === queue).map(numberOf);
+}
+
+function filled<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
