@@ -2,10 +2,11 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal, type JobStatus } from "../model/job.js";
-import type { JobQuery } from "../model/job-filter.js";
+import type { BulkResult, JobFilter, JobQuery } from "../model/job-filter.js";
 import { AUTOMATIC_PREFIX } from "../model/request-id.js";
 import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
-import { createDlqClient, type DlqClient } from "./dlq.js";
+import { type BulkCall, createDlqClient, type DlqClient } from "./dlq.js";
+import { fromBulk, toBulk, toJobFilter, toPage } from "./filters.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
@@ -42,14 +43,23 @@ export interface TaskQueueClient {
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string, call?: CallSettings): Promise<Job>;
   /** Resolves to one page, the newest job of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  list(filter?: JobQuery, call?: CallSettings): Promise<JobPage>;
+  list(query?: JobQuery, call?: CallSettings): Promise<JobPage>;
+  /** Counts the jobs that match: of those that it examines, about 100,000. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  count(filter?: JobFilter, call?: CallSettings & { readonly pageToken?: string }): Promise<BulkResult>;
   /**
    * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
    * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
    */
   cancel(id: string, call?: CallSettings): Promise<Job>;
+  /**
+   * Cancels up to 10,000 PENDING and RUNNING jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without
+   * `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   */
+  cancelMatching(filter: JobFilter, options?: BulkCall): Promise<BulkResult>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   delete(id: string, call?: CallSettings): Promise<void>;
+  /** Deletes up to 10,000 such jobs that match, the oldest first. Errors as of `cancelMatching`. */
+  deleteMatching(filter: JobFilter, options?: BulkCall): Promise<BulkResult>;
   /**
    * Yields the job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. A slow reader gets the
    * latest state instead of each. Reconnects by itself after a break, without a limit. JOB_NOT_FOUND.
@@ -119,10 +129,22 @@ export function createTransportClient(transport: Transport, options: CallerOptio
     async get(id, call) {
       return presentJob((await caller.repeatable((options) => rpc.getJob({ id }, options), call)).job);
     },
-    async list({ queue, type, statuses, pageSize, pageToken } = {}, call) {
-      const request = { queue, type, statuses: toStatuses(statuses), pageSize, pageToken };
+    async list({ queue = "", type = "", ...query } = {}, call) {
+      const request = { queue, type, filter: toJobFilter(query), ...toPage(query) };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listJobs(request, options), call);
       return { jobs: jobs.map(fromJob), nextPageToken };
+    },
+    async count(filter = {}, { pageToken = "", ...call } = {}) {
+      const request = { filter: toJobFilter(filter), pageToken };
+      return fromBulk(await caller.repeatable((options) => rpc.countJobs(request, options), call));
+    },
+    async cancelMatching(filter, options = {}) {
+      const request = { filter: toJobFilter(filter), ...toBulk(options) };
+      return fromBulk(await caller.once((call) => rpc.cancelJobs(request, call), options));
+    },
+    async deleteMatching(filter, options = {}) {
+      const request = { filter: toJobFilter(filter), ...toBulk(options) };
+      return fromBulk(await caller.once((call) => rpc.deleteJobs(request, call), options));
     },
     async cancel(id, call) {
       return presentJob((await caller.repeatable((options) => rpc.cancelJob({ id }, options), call)).job);

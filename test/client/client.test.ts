@@ -161,18 +161,24 @@ describe.each([
       attemptErrors: [{ error: "no luck", delivery: 1 }],
     });
     expect((await client.dlq.list({ queue })).jobs.map(({ id }) => id)).toEqual([second.id, first.id]);
-    expect(await client.dlq.replayMatching({ queue, errorContains: "luck" }, { dryRun: true })).toBe(2);
-    expect(await client.dlq.replayMatching({ queue, diedBefore: 1 })).toBe(0);
+    expect(await client.dlq.replayMatching({ queue, errorContains: "luck" }, { dryRun: true })).toMatchObject({
+      count: 2,
+    });
+    expect(await client.dlq.replayMatching({ queue, diedBefore: 1 })).toEqual({
+      count: 0,
+      hasMore: false,
+      nextPageToken: "",
+    });
     await client.queues.pause(queue);
     expect(await client.dlq.replay(first.id)).toMatchObject({ status: "PENDING", retryCount: 0 });
     expect(await client.dlq.get(second.id)).toMatchObject({ id: second.id });
     await client.dlq.delete(second.id);
     expect(await failure(client.dlq.get(second.id))).toMatchObject({ reason: "JOB_NOT_FOUND" });
-    expect(await client.dlq.purgeMatching({ queue })).toBe(0);
+    expect(await client.dlq.purgeMatching({ queue })).toMatchObject({ count: 0 });
     for (const call of [client.dlq.replayMatching, client.dlq.purgeMatching]) {
       expect(await failure(call({}))).toMatchObject({ violations: [{ field: "filter" }] });
       expect(await failure(call({ queue }, { all: true }))).toMatchObject({ violations: [{ field: "all" }] });
-      expect(await call({}, { all: true, dryRun: true })).toBeGreaterThanOrEqual(0);
+      expect((await call({}, { all: true, dryRun: true })).count).toBeGreaterThanOrEqual(0);
     }
   });
 

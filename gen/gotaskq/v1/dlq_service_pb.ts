@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Job } from "./job_pb.js";
+import type { Job, JobView, ListOrder } from "./job_pb.js";
 import { file_gotaskq_v1_job } from "./job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,23 +14,23 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/dlq_service.proto.
  */
 export const file_gotaskq_v1_dlq_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2RscV9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIqUBCg1EZWFkSm9iRmlsdGVyEg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSFgoOZXJyb3JfY29udGFpbnMYAyABKAkSLgoKZGllZF9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGllZF9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKE0xpc3REZWFkSm9ic1JlcXVlc3QSDQoFcXVldWUYASABKAkSDAoEdHlwZRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJOChRMaXN0RGVhZEpvYnNSZXNwb25zZRIdCgRqb2JzGAEgAygLMg8uZ290YXNrcS52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh8KEUdldERlYWRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjIKEkdldERlYWRKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiIiChRSZXBsYXlEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSI1ChVSZXBsYXlEZWFkSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IibQoVUmVwbGF5RGVhZEpvYnNSZXF1ZXN0EikKBmZpbHRlchgBIAEoCzIZLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgiJwoWUmVwbGF5RGVhZEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBSIiChREZWxldGVEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVEZWFkSm9iUmVzcG9uc2UibAoUUHVyZ2VEZWFkSm9ic1JlcXVlc3QSKQoGZmlsdGVyGAEgASgLMhkuZ290YXNrcS52MS5EZWFkSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCCImChVQdXJnZURlYWRKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUykQQKCkRscVNlcnZpY2USVgoMTGlzdERlYWRKb2JzEh8uZ290YXNrcS52MS5MaXN0RGVhZEpvYnNSZXF1ZXN0GiAuZ290YXNrcS52MS5MaXN0RGVhZEpvYnNSZXNwb25zZSIDkAIBElAKCkdldERlYWRKb2ISHS5nb3Rhc2txLnYxLkdldERlYWRKb2JSZXF1ZXN0Gh4uZ290YXNrcS52MS5HZXREZWFkSm9iUmVzcG9uc2UiA5ACARJUCg1SZXBsYXlEZWFkSm9iEiAuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9iUmVxdWVzdBohLmdvdGFza3EudjEuUmVwbGF5RGVhZEpvYlJlc3BvbnNlElcKDlJlcGxheURlYWRKb2JzEiEuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9ic1JlcXVlc3QaIi5nb3Rhc2txLnYxLlJlcGxheURlYWRKb2JzUmVzcG9uc2USVAoNRGVsZXRlRGVhZEpvYhIgLmdvdGFza3EudjEuRGVsZXRlRGVhZEpvYlJlcXVlc3QaIS5nb3Rhc2txLnYxLkRlbGV0ZURlYWRKb2JSZXNwb25zZRJUCg1QdXJnZURlYWRKb2JzEiAuZ290YXNrcS52MS5QdXJnZURlYWRKb2JzUmVxdWVzdBohLmdvdGFza3EudjEuUHVyZ2VEZWFkSm9ic1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2RscV9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIooECg1EZWFkSm9iRmlsdGVyEg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSFgoOZXJyb3JfY29udGFpbnMYAyABKAkSLgoKZGllZF9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGllZF9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1ZXVlcxgGIAMoCRINCgV0eXBlcxgHIAMoCRILCgNpZHMYCCADKAkSGQoMZXJyb3JfZXF1YWxzGAkgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCiABKAlIAYgBARI5CghtZXRhZGF0YRgLIAMoCzInLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlci5NZXRhZGF0YUVudHJ5Eg4KBndvcmtlchgMIAEoCRIxCg1jcmVhdGVkX2FmdGVyGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg8KDV9lcnJvcl9lcXVhbHNCDgoMX2Vycm9yX2dyb3VwIs0BChNMaXN0RGVhZEpvYnNSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkSKQoGZmlsdGVyGAUgASgLMhkuZ290YXNrcS52MS5EZWFkSm9iRmlsdGVyEiQKBW9yZGVyGAYgASgOMhUuZ290YXNrcS52MS5MaXN0T3JkZXISIQoEdmlldxgHIAEoDjITLmdvdGFza3EudjEuSm9iVmlldyJOChRMaXN0RGVhZEpvYnNSZXNwb25zZRIdCgRqb2JzGAEgAygLMg8uZ290YXNrcS52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIm0KGFN1bW1hcml6ZURlYWRKb2JzUmVxdWVzdBIpCgZmaWx0ZXIYASABKAsyGS5nb3Rhc2txLnYxLkRlYWRKb2JGaWx0ZXISEgoKbWF4X2dyb3VwcxgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIpQBChlTdW1tYXJpemVEZWFkSm9ic1Jlc3BvbnNlEigKBmdyb3VwcxgBIAMoCzIYLmdvdGFza3EudjEuRGVhZEpvYkdyb3VwEg0KBWNvdW50GAIgASgFEhMKC290aGVyX2NvdW50GAMgASgFEhAKCGhhc19tb3JlGAQgASgIEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCSKOAQoMRGVhZEpvYkdyb3VwEg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFZXJyb3IYAyABKAkSDQoFY291bnQYBCABKAUSEQoJc2FtcGxlX2lkGAUgASgJEjAKDGxhc3RfZGllZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoRR2V0RGVhZEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMgoSR2V0RGVhZEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIiIKFFJlcGxheURlYWRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjUKFVJlcGxheURlYWRKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiKBAQoVUmVwbGF5RGVhZEpvYnNSZXF1ZXN0EikKBmZpbHRlchgBIAEoCzIZLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJSChZSZXBsYXlEZWFkSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSIiChREZWxldGVEZWFkSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVEZWFkSm9iUmVzcG9uc2UigAEKFFB1cmdlRGVhZEpvYnNSZXF1ZXN0EikKBmZpbHRlchgBIAEoCzIZLmdvdGFza3EudjEuRGVhZEpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJRChVQdXJnZURlYWRKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJMvgECgpEbHFTZXJ2aWNlElYKDExpc3REZWFkSm9icxIfLmdvdGFza3EudjEuTGlzdERlYWRKb2JzUmVxdWVzdBogLmdvdGFza3EudjEuTGlzdERlYWRKb2JzUmVzcG9uc2UiA5ACARJlChFTdW1tYXJpemVEZWFkSm9icxIkLmdvdGFza3EudjEuU3VtbWFyaXplRGVhZEpvYnNSZXF1ZXN0GiUuZ290YXNrcS52MS5TdW1tYXJpemVEZWFkSm9ic1Jlc3BvbnNlIgOQAgESUAoKR2V0RGVhZEpvYhIdLmdvdGFza3EudjEuR2V0RGVhZEpvYlJlcXVlc3QaHi5nb3Rhc2txLnYxLkdldERlYWRKb2JSZXNwb25zZSIDkAIBElQKDVJlcGxheURlYWRKb2ISIC5nb3Rhc2txLnYxLlJlcGxheURlYWRKb2JSZXF1ZXN0GiEuZ290YXNrcS52MS5SZXBsYXlEZWFkSm9iUmVzcG9uc2USVwoOUmVwbGF5RGVhZEpvYnMSIS5nb3Rhc2txLnYxLlJlcGxheURlYWRKb2JzUmVxdWVzdBoiLmdvdGFza3EudjEuUmVwbGF5RGVhZEpvYnNSZXNwb25zZRJUCg1EZWxldGVEZWFkSm9iEiAuZ290YXNrcS52MS5EZWxldGVEZWFkSm9iUmVxdWVzdBohLmdvdGFza3EudjEuRGVsZXRlRGVhZEpvYlJlc3BvbnNlElQKDVB1cmdlRGVhZEpvYnMSIC5nb3Rhc2txLnYxLlB1cmdlRGVhZEpvYnNSZXF1ZXN0GiEuZ290YXNrcS52MS5QdXJnZURlYWRKb2JzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
- * Chooses dead jobs. Every field that is set must match; at least one must be set.
+ * Chooses dead jobs. Every field that is set must match; what is empty or not set matches all. Up to 100 entries a list.
  *
  * @generated from message gotaskq.v1.DeadJobFilter
  */
 export type DeadJobFilter = Message<"gotaskq.v1.DeadJobFilter"> & {
   /**
-   * Only this queue.
+   * Only this queue: short for one in `queues`, and not together with these.
    *
    * @generated from field: string queue = 1;
    */
   queue: string;
 
   /**
-   * Only this type.
+   * Only this type: short for one in `types`, and not together with these.
    *
    * @generated from field: string type = 2;
    */
@@ -56,6 +56,69 @@ export type DeadJobFilter = Message<"gotaskq.v1.DeadJobFilter"> & {
    * @generated from field: google.protobuf.Timestamp died_before = 5;
    */
   diedBefore?: Timestamp | undefined;
+
+  /**
+   * Only these queues. QUEUE_NOT_FOUND for one that does not exist.
+   *
+   * @generated from field: repeated string queues = 6;
+   */
+  queues: string[];
+
+  /**
+   * Only these types.
+   *
+   * @generated from field: repeated string types = 7;
+   */
+  types: string[];
+
+  /**
+   * Only these jobs. Their ids name their queues.
+   *
+   * @generated from field: repeated string ids = 8;
+   */
+  ids: string[];
+
+  /**
+   * Only jobs whose last error is this text. Set and empty: jobs without an error.
+   *
+   * @generated from field: optional string error_equals = 9;
+   */
+  errorEquals?: string | undefined;
+
+  /**
+   * Only jobs of the groups of SummarizeDeadJobs with this `error`. Set and empty: jobs without an error.
+   *
+   * @generated from field: optional string error_group = 10;
+   */
+  errorGroup?: string | undefined;
+
+  /**
+   * Only jobs with all of these pairs in their metadata.
+   *
+   * @generated from field: map<string, string> metadata = 11;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Only jobs that this worker ran last.
+   *
+   * @generated from field: string worker = 12;
+   */
+  worker: string;
+
+  /**
+   * Only jobs created at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp created_after = 13;
+   */
+  createdAfter?: Timestamp | undefined;
+
+  /**
+   * Only jobs created before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 14;
+   */
+  createdBefore?: Timestamp | undefined;
 };
 
 /**
@@ -72,14 +135,14 @@ export const DeadJobFilterSchema: GenMessage<DeadJobFilter> = /*@__PURE__*/
  */
 export type ListDeadJobsRequest = Message<"gotaskq.v1.ListDeadJobsRequest"> & {
   /**
-   * Only this queue. Empty: every queue.
+   * Only this queue: short for one in `filter`, and not together with it there. Empty: every queue.
    *
    * @generated from field: string queue = 1;
    */
   queue: string;
 
   /**
-   * Only this type. Empty: every type.
+   * Only this type: short for one in `filter`, and not together with it there. Empty: every type.
    *
    * @generated from field: string type = 2;
    */
@@ -93,11 +156,32 @@ export type ListDeadJobsRequest = Message<"gotaskq.v1.ListDeadJobsRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filter. Empty: the first page.
+   * `next_page_token` of the page before, with the same filter and order. Empty: the first page.
    *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Only dead jobs that match. Not set: every dead job.
+   *
+   * @generated from field: gotaskq.v1.DeadJobFilter filter = 5;
+   */
+  filter?: DeadJobFilter | undefined;
+
+  /**
+   * In which order, by finished_at. Not set: the latest death first.
+   *
+   * @generated from field: gotaskq.v1.ListOrder order = 6;
+   */
+  order: ListOrder;
+
+  /**
+   * How much of each job. Not set: all.
+   *
+   * @generated from field: gotaskq.v1.JobView view = 7;
+   */
+  view: JobView;
 };
 
 /**
@@ -137,6 +221,147 @@ export const ListDeadJobsResponseSchema: GenMessage<ListDeadJobsResponse> = /*@_
   messageDesc(file_gotaskq_v1_dlq_service, 2);
 
 /**
+ * Which dead jobs to count.
+ *
+ * @generated from message gotaskq.v1.SummarizeDeadJobsRequest
+ */
+export type SummarizeDeadJobsRequest = Message<"gotaskq.v1.SummarizeDeadJobsRequest"> & {
+  /**
+   * Chooses them. Empty or not set: every dead job.
+   *
+   * @generated from field: gotaskq.v1.DeadJobFilter filter = 1;
+   */
+  filter?: DeadJobFilter | undefined;
+
+  /**
+   * Most groups in the answer: 1 to 1000. 0: 100.
+   *
+   * @generated from field: int32 max_groups = 2;
+   */
+  maxGroups: number;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.SummarizeDeadJobsRequest.
+ * Use `create(SummarizeDeadJobsRequestSchema)` to create a new message.
+ */
+export const SummarizeDeadJobsRequestSchema: GenMessage<SummarizeDeadJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_dlq_service, 3);
+
+/**
+ * Dead jobs, counted.
+ *
+ * @generated from message gotaskq.v1.SummarizeDeadJobsResponse
+ */
+export type SummarizeDeadJobsResponse = Message<"gotaskq.v1.SummarizeDeadJobsResponse"> & {
+  /**
+   * The largest groups, the largest first.
+   *
+   * @generated from field: repeated gotaskq.v1.DeadJobGroup groups = 1;
+   */
+  groups: DeadJobGroup[];
+
+  /**
+   * How many of the dead jobs that this call examined match, in these groups or not.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+
+  /**
+   * How many of them are in none of these groups.
+   *
+   * @generated from field: int32 other_count = 3;
+   */
+  otherCount: number;
+
+  /**
+   * Whether there are dead jobs that it did not examine.
+   *
+   * @generated from field: bool has_more = 4;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on with these; add up the counts of the same queue, type and error. Empty: there are none.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.SummarizeDeadJobsResponse.
+ * Use `create(SummarizeDeadJobsResponseSchema)` to create a new message.
+ */
+export const SummarizeDeadJobsResponseSchema: GenMessage<SummarizeDeadJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_dlq_service, 4);
+
+/**
+ * Dead jobs of one queue and type with the same error, but for numbers and ids in it.
+ *
+ * @generated from message gotaskq.v1.DeadJobGroup
+ */
+export type DeadJobGroup = Message<"gotaskq.v1.DeadJobGroup"> & {
+  /**
+   * Their queue.
+   *
+   * @generated from field: string queue = 1;
+   */
+  queue: string;
+
+  /**
+   * Their type.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * The first 256 characters of their last error, each UUID and each word that has a digit as `#`. With `error_group` of a
+   * filter, its queue and its type, it chooses exactly this group.
+   *
+   * @generated from field: string error = 3;
+   */
+  error: string;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: int32 count = 4;
+   */
+  count: number;
+
+  /**
+   * The id of one of them: of those examined the one that died last.
+   *
+   * @generated from field: string sample_id = 5;
+   */
+  sampleId: string;
+
+  /**
+   * When that one died.
+   *
+   * @generated from field: google.protobuf.Timestamp last_died_at = 6;
+   */
+  lastDiedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message gotaskq.v1.DeadJobGroup.
+ * Use `create(DeadJobGroupSchema)` to create a new message.
+ */
+export const DeadJobGroupSchema: GenMessage<DeadJobGroup> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_dlq_service, 5);
+
+/**
  * Which dead job to read.
  *
  * @generated from message gotaskq.v1.GetDeadJobRequest
@@ -155,7 +380,7 @@ export type GetDeadJobRequest = Message<"gotaskq.v1.GetDeadJobRequest"> & {
  * Use `create(GetDeadJobRequestSchema)` to create a new message.
  */
 export const GetDeadJobRequestSchema: GenMessage<GetDeadJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 3);
+  messageDesc(file_gotaskq_v1_dlq_service, 6);
 
 /**
  * The dead job.
@@ -176,7 +401,7 @@ export type GetDeadJobResponse = Message<"gotaskq.v1.GetDeadJobResponse"> & {
  * Use `create(GetDeadJobResponseSchema)` to create a new message.
  */
 export const GetDeadJobResponseSchema: GenMessage<GetDeadJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 4);
+  messageDesc(file_gotaskq_v1_dlq_service, 7);
 
 /**
  * Which dead job to replay.
@@ -197,7 +422,7 @@ export type ReplayDeadJobRequest = Message<"gotaskq.v1.ReplayDeadJobRequest"> & 
  * Use `create(ReplayDeadJobRequestSchema)` to create a new message.
  */
 export const ReplayDeadJobRequestSchema: GenMessage<ReplayDeadJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 5);
+  messageDesc(file_gotaskq_v1_dlq_service, 8);
 
 /**
  * The replayed job.
@@ -218,7 +443,7 @@ export type ReplayDeadJobResponse = Message<"gotaskq.v1.ReplayDeadJobResponse"> 
  * Use `create(ReplayDeadJobResponseSchema)` to create a new message.
  */
 export const ReplayDeadJobResponseSchema: GenMessage<ReplayDeadJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 6);
+  messageDesc(file_gotaskq_v1_dlq_service, 9);
 
 /**
  * Which dead jobs to replay.
@@ -234,7 +459,7 @@ export type ReplayDeadJobsRequest = Message<"gotaskq.v1.ReplayDeadJobsRequest"> 
   filter?: DeadJobFilter | undefined;
 
   /**
-   * Replay no more than this. 0: all that match.
+   * Replay no more than this. 0: as many as one call replays, 10,000.
    *
    * @generated from field: int32 max = 2;
    */
@@ -253,6 +478,13 @@ export type ReplayDeadJobsRequest = Message<"gotaskq.v1.ReplayDeadJobsRequest"> 
    * @generated from field: bool all = 4;
    */
   all: boolean;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first death.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
 };
 
 /**
@@ -260,7 +492,7 @@ export type ReplayDeadJobsRequest = Message<"gotaskq.v1.ReplayDeadJobsRequest"> 
  * Use `create(ReplayDeadJobsRequestSchema)` to create a new message.
  */
 export const ReplayDeadJobsRequestSchema: GenMessage<ReplayDeadJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 7);
+  messageDesc(file_gotaskq_v1_dlq_service, 10);
 
 /**
  * What was replayed.
@@ -274,6 +506,20 @@ export type ReplayDeadJobsResponse = Message<"gotaskq.v1.ReplayDeadJobsResponse"
    * @generated from field: int32 count = 1;
    */
   count: number;
+
+  /**
+   * Whether the call stopped before it had looked at all dead jobs.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on where this call stopped. Empty: it looked at all, or it was a dry run that reached `max`.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -281,7 +527,7 @@ export type ReplayDeadJobsResponse = Message<"gotaskq.v1.ReplayDeadJobsResponse"
  * Use `create(ReplayDeadJobsResponseSchema)` to create a new message.
  */
 export const ReplayDeadJobsResponseSchema: GenMessage<ReplayDeadJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 8);
+  messageDesc(file_gotaskq_v1_dlq_service, 11);
 
 /**
  * Which dead job to delete.
@@ -302,7 +548,7 @@ export type DeleteDeadJobRequest = Message<"gotaskq.v1.DeleteDeadJobRequest"> & 
  * Use `create(DeleteDeadJobRequestSchema)` to create a new message.
  */
 export const DeleteDeadJobRequestSchema: GenMessage<DeleteDeadJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 9);
+  messageDesc(file_gotaskq_v1_dlq_service, 12);
 
 /**
  * The dead job is deleted.
@@ -317,7 +563,7 @@ export type DeleteDeadJobResponse = Message<"gotaskq.v1.DeleteDeadJobResponse"> 
  * Use `create(DeleteDeadJobResponseSchema)` to create a new message.
  */
 export const DeleteDeadJobResponseSchema: GenMessage<DeleteDeadJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 10);
+  messageDesc(file_gotaskq_v1_dlq_service, 13);
 
 /**
  * Which dead jobs to delete.
@@ -333,7 +579,7 @@ export type PurgeDeadJobsRequest = Message<"gotaskq.v1.PurgeDeadJobsRequest"> & 
   filter?: DeadJobFilter | undefined;
 
   /**
-   * Delete no more than this. 0: all that match.
+   * Delete no more than this. 0: as many as one call deletes, 10,000.
    *
    * @generated from field: int32 max = 2;
    */
@@ -352,6 +598,13 @@ export type PurgeDeadJobsRequest = Message<"gotaskq.v1.PurgeDeadJobsRequest"> & 
    * @generated from field: bool all = 4;
    */
   all: boolean;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first death.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
 };
 
 /**
@@ -359,7 +612,7 @@ export type PurgeDeadJobsRequest = Message<"gotaskq.v1.PurgeDeadJobsRequest"> & 
  * Use `create(PurgeDeadJobsRequestSchema)` to create a new message.
  */
 export const PurgeDeadJobsRequestSchema: GenMessage<PurgeDeadJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 11);
+  messageDesc(file_gotaskq_v1_dlq_service, 14);
 
 /**
  * What was deleted.
@@ -373,6 +626,20 @@ export type PurgeDeadJobsResponse = Message<"gotaskq.v1.PurgeDeadJobsResponse"> 
    * @generated from field: int32 count = 1;
    */
   count: number;
+
+  /**
+   * Whether the call stopped before it had looked at all dead jobs.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on where this call stopped. Empty: it looked at all, or it was a dry run that reached `max`.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -380,7 +647,7 @@ export type PurgeDeadJobsResponse = Message<"gotaskq.v1.PurgeDeadJobsResponse"> 
  * Use `create(PurgeDeadJobsResponseSchema)` to create a new message.
  */
 export const PurgeDeadJobsResponseSchema: GenMessage<PurgeDeadJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_dlq_service, 12);
+  messageDesc(file_gotaskq_v1_dlq_service, 15);
 
 /**
  * Looks into the dead-letter queue (DLQ), replays and deletes what is in it. Every call is atomic for each job: a
@@ -390,7 +657,7 @@ export const PurgeDeadJobsResponseSchema: GenMessage<PurgeDeadJobsResponse> = /*
  */
 export const DlqService: GenService<{
   /**
-   * Lists dead jobs, the latest death first over all queues: by descending `finished_at`, then id. A job that is dead
+   * Lists dead jobs over all queues by `finished_at`, then id. A job that is dead
    * throughout is listed once, whatever comes and goes meanwhile. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,
    * QUEUE_NOT_FOUND.
    *
@@ -400,6 +667,17 @@ export const DlqService: GenService<{
     methodKind: "unary";
     input: typeof ListDeadJobsRequestSchema;
     output: typeof ListDeadJobsResponseSchema;
+  },
+  /**
+   * Counts dead jobs by queue, type and error with numbers and ids taken out, of about 100,000 that one call examines. Errors:
+   * FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   *
+   * @generated from rpc gotaskq.v1.DlqService.SummarizeDeadJobs
+   */
+  summarizeDeadJobs: {
+    methodKind: "unary";
+    input: typeof SummarizeDeadJobsRequestSchema;
+    output: typeof SummarizeDeadJobsResponseSchema;
   },
   /**
    * Reads one dead job. Errors: JOB_NOT_FOUND, JOB_STATE_CONFLICT (it is not dead).
@@ -423,8 +701,8 @@ export const DlqService: GenService<{
     output: typeof ReplayDeadJobResponseSchema;
   },
   /**
-   * Replays the dead jobs that match, the oldest death over all queues first. Jobs that die after the call began are not
-   * replayed. Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
+   * Replays dead jobs that match, the oldest death over all queues first, up to 10,000 a call. Jobs that die after the first
+   * call began are not replayed. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.DlqService.ReplayDeadJobs
    */
@@ -444,7 +722,8 @@ export const DlqService: GenService<{
     output: typeof DeleteDeadJobResponseSchema;
   },
   /**
-   * Deletes the dead jobs that match, the oldest death over all queues first. Errors: FIELD_INVALID, QUEUE_NOT_FOUND.
+   * Deletes dead jobs that match, the oldest death over all queues first, up to 10,000 a call. Jobs that die after the first
+   * call began are not deleted. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.DlqService.PurgeDeadJobs
    */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job.proto.
  */
 export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKoBwoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEINCgtyZXN1bHRfa2luZCJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSJmCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqxAQoJSm9iU3RhdHVzEhoKFkpPQl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJKT0JfU1RBVFVTX1BFTkRJTkcQARIWChJKT0JfU1RBVFVTX1JVTk5JTkcQAhITCg9KT0JfU1RBVFVTX0RPTkUQAxIVChFKT0JfU1RBVFVTX0ZBSUxFRBAEEhMKD0pPQl9TVEFUVVNfREVBRBAFEhcKE0pPQl9TVEFUVVNfQ0FOQ0VMRUQQBmIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKoBwoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEINCgtyZXN1bHRfa2luZCJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSJmCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKWBAoJSm9iRmlsdGVyEg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgsKA2lkcxgEIAMoCRI1CghtZXRhZGF0YRgFIAMoCzIjLmdvdGFza3EudjEuSm9iRmlsdGVyLk1ldGFkYXRhRW50cnkSFgoOZXJyb3JfY29udGFpbnMYBiABKAkSGQoMZXJyb3JfZXF1YWxzGAcgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCCABKAlIAYgBARIOCgZ3b3JrZXIYCSABKAkSMQoNY3JlYXRlZF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmZpbmlzaGVkX2FmdGVyGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9maW5pc2hlZF9iZWZvcmUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIPCg1fZXJyb3JfZXF1YWxzQg4KDF9lcnJvcl9ncm91cCqxAQoJSm9iU3RhdHVzEhoKFkpPQl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJKT0JfU1RBVFVTX1BFTkRJTkcQARIWChJKT0JfU1RBVFVTX1JVTk5JTkcQAhITCg9KT0JfU1RBVFVTX0RPTkUQAxIVChFKT0JfU1RBVFVTX0ZBSUxFRBAEEhMKD0pPQl9TVEFUVVNfREVBRBAFEhcKE0pPQl9TVEFUVVNfQ0FOQ0VMRUQQBipVCglMaXN0T3JkZXISGgoWTElTVF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEUxJU1RfT1JERVJfTkVXRVNUEAESFQoRTElTVF9PUkRFUl9PTERFU1QQAipKCgdKb2JWaWV3EhgKFEpPQl9WSUVXX1VOU1BFQ0lGSUVEEAASEQoNSk9CX1ZJRVdfRlVMTBABEhIKDkpPQl9WSUVXX0JBU0lDEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One piece of work: what to do, where it waits, and what became of it.
@@ -358,6 +358,112 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job, 4);
 
 /**
+ * Chooses jobs. Every field that is set must match; what is empty or not set matches all. Up to 100 entries a list.
+ *
+ * @generated from message gotaskq.v1.JobFilter
+ */
+export type JobFilter = Message<"gotaskq.v1.JobFilter"> & {
+  /**
+   * In one of these queues. QUEUE_NOT_FOUND for one that does not exist.
+   *
+   * @generated from field: repeated string queues = 1;
+   */
+  queues: string[];
+
+  /**
+   * Of one of these types.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * In one of these statuses.
+   *
+   * @generated from field: repeated gotaskq.v1.JobStatus statuses = 3;
+   */
+  statuses: JobStatus[];
+
+  /**
+   * One of these jobs. Their ids name their queues.
+   *
+   * @generated from field: repeated string ids = 4;
+   */
+  ids: string[];
+
+  /**
+   * With all of these pairs in their metadata.
+   *
+   * @generated from field: map<string, string> metadata = 5;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Whose last error contains this text (case matters).
+   *
+   * @generated from field: string error_contains = 6;
+   */
+  errorContains: string;
+
+  /**
+   * Whose last error is this text. Set and empty: jobs without an error.
+   *
+   * @generated from field: optional string error_equals = 7;
+   */
+  errorEquals?: string | undefined;
+
+  /**
+   * Whose last error is this, with numbers and ids taken out: the `error` of a group of SummarizeDeadJobs. Set and empty: jobs
+   * without an error.
+   *
+   * @generated from field: optional string error_group = 8;
+   */
+  errorGroup?: string | undefined;
+
+  /**
+   * That this worker runs, or ran last.
+   *
+   * @generated from field: string worker = 9;
+   */
+  worker: string;
+
+  /**
+   * Created at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp created_after = 10;
+   */
+  createdAfter?: Timestamp | undefined;
+
+  /**
+   * Created before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 11;
+   */
+  createdBefore?: Timestamp | undefined;
+
+  /**
+   * Became DONE, DEAD or CANCELED at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_after = 12;
+   */
+  finishedAfter?: Timestamp | undefined;
+
+  /**
+   * Became DONE, DEAD or CANCELED before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_before = 13;
+   */
+  finishedBefore?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message gotaskq.v1.JobFilter.
+ * Use `create(JobFilterSchema)` to create a new message.
+ */
+export const JobFilterSchema: GenMessage<JobFilter> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job, 5);
+
+/**
  * The states of a job.
  *
  * PENDING -> RUNNING -> DONE is the straight way. A failed attempt passes through FAILED to PENDING (retries left) or
@@ -421,4 +527,72 @@ export enum JobStatus {
  */
 export const JobStatusSchema: GenEnum<JobStatus> = /*@__PURE__*/
   enumDesc(file_gotaskq_v1_job, 0);
+
+/**
+ * In which order jobs are listed.
+ *
+ * @generated from enum gotaskq.v1.ListOrder
+ */
+export enum ListOrder {
+  /**
+   * As NEWEST.
+   *
+   * @generated from enum value: LIST_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The latest time first, then the largest number in the id.
+   *
+   * @generated from enum value: LIST_ORDER_NEWEST = 1;
+   */
+  NEWEST = 1,
+
+  /**
+   * The earliest time first, then the smallest number in the id.
+   *
+   * @generated from enum value: LIST_ORDER_OLDEST = 2;
+   */
+  OLDEST = 2,
+}
+
+/**
+ * Describes the enum gotaskq.v1.ListOrder.
+ */
+export const ListOrderSchema: GenEnum<ListOrder> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 1);
+
+/**
+ * How much of each job is answered.
+ *
+ * @generated from enum gotaskq.v1.JobView
+ */
+export enum JobView {
+  /**
+   * As FULL.
+   *
+   * @generated from enum value: JOB_VIEW_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * All of it.
+   *
+   * @generated from enum value: JOB_VIEW_FULL = 1;
+   */
+  FULL = 1,
+
+  /**
+   * All but its payload and result: for lists of jobs whose payloads are large.
+   *
+   * @generated from enum value: JOB_VIEW_BASIC = 2;
+   */
+  BASIC = 2,
+}
+
+/**
+ * Describes the enum gotaskq.v1.JobView.
+ */
+export const JobViewSchema: GenEnum<JobView> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 2);
 

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Backoff, Heartbeat, Job, JobStatus, Progress } from "./job_pb.js";
+import type { Backoff, Heartbeat, Job, JobFilter, JobStatus, JobView, ListOrder, Progress } from "./job_pb.js";
 import { file_gotaskq_v1_job } from "./job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job_service.proto.
  */
 export const file_gotaskq_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIv0DChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiRwoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ij0KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIIioKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IifgoPTGlzdEpvYnNSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEicKCHN0YXR1c2VzGAIgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSDAoEdHlwZRgDIAEoCRIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJKChBMaXN0Sm9ic1Jlc3BvbnNlEh0KBGpvYnMYASADKAsyDy5nb3Rhc2txLnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIxChFDYW5jZWxKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiIeChBEZWxldGVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIh0KD1dhdGNoSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSJnChBXYXRjaEpvYlJlc3BvbnNlEh4KA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIAEIHCgVldmVudCJqChBXYXRjaEpvYnNSZXF1ZXN0Eg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEg4KBmN1cnNvchgEIAEoCSKBAQoRV2F0Y2hKb2JzUmVzcG9uc2USJwoGY2hhbmdlGAEgASgLMhUuZ290YXNrcS52MS5Kb2JDaGFuZ2VIABIqCgloZWFydGJlYXQYAiABKAsyFS5nb3Rhc2txLnYxLkhlYXJ0YmVhdEgAEg4KBmN1cnNvchgDIAEoCUIHCgVldmVudCLtAwoJSm9iQ2hhbmdlEg4KBmpvYl9pZBgBIAEoCRINCgVxdWV1ZRgCIAEoCRIMCgR0eXBlGAMgASgJEiUKBnN0YXR1cxgEIAEoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEhAKCHJldmlzaW9uGAUgASgFEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2RlbGV0ZWQYByABKAgSEAoIcHJpb3JpdHkYCCABKAUSEwoLcmV0cnlfY291bnQYCSABKAUSEgoKZGVsaXZlcmllcxgKIAEoBRITCgtsb3N0X2xlYXNlcxgLIAEoBRINCgVlcnJvchgMIAEoCRImCghwcm9ncmVzcxgNIAEoCzIULmdvdGFza3EudjEuUHJvZ3Jlc3MSGAoQY2FuY2VsX3JlcXVlc3RlZBgOIAEoCBIOCgZ3b3JrZXIYDyABKAkSLQoJcnVuX2FmdGVyGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAy8gQKCkpvYlNlcnZpY2USSAoJQ3JlYXRlSm9iEhwuZ290YXNrcS52MS5DcmVhdGVKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5DcmVhdGVKb2JSZXNwb25zZRJaCg9CYXRjaENyZWF0ZUpvYnMSIi5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QaIy5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1Jlc3BvbnNlEkQKBkdldEpvYhIZLmdvdGFza3EudjEuR2V0Sm9iUmVxdWVzdBoaLmdvdGFza3EudjEuR2V0Sm9iUmVzcG9uc2UiA5ACARJKCghMaXN0Sm9icxIbLmdvdGFza3EudjEuTGlzdEpvYnNSZXF1ZXN0GhwuZ290YXNrcS52MS5MaXN0Sm9ic1Jlc3BvbnNlIgOQAgESTQoJQ2FuY2VsSm9iEhwuZ290YXNrcS52MS5DYW5jZWxKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5DYW5jZWxKb2JSZXNwb25zZSIDkAICEkgKCURlbGV0ZUpvYhIcLmdvdGFza3EudjEuRGVsZXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuRGVsZXRlSm9iUmVzcG9uc2USRwoIV2F0Y2hKb2ISGy5nb3Rhc2txLnYxLldhdGNoSm9iUmVxdWVzdBocLmdvdGFza3EudjEuV2F0Y2hKb2JSZXNwb25zZTABEkoKCVdhdGNoSm9icxIcLmdvdGFza3EudjEuV2F0Y2hKb2JzUmVxdWVzdBodLmdvdGFza3EudjEuV2F0Y2hKb2JzUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIv0DChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiRwoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ij0KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIIioKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii7gEKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIk0KEENvdW50Sm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISEgoKcGFnZV90b2tlbhgCIAEoCSJNChFDb3VudEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkieQoRQ2FuY2VsSm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISCwoDbWF4GAIgASgFEg8KB2RyeV9ydW4YAyABKAgSCwoDYWxsGAQgASgIEhIKCnBhZ2VfdG9rZW4YBSABKAkiTgoSQ2FuY2VsSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFEZWxldGVKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJEZWxldGVKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIh4KEERlbGV0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiEwoRRGVsZXRlSm9iUmVzcG9uc2UiHQoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJImcKEFdhdGNoSm9iUmVzcG9uc2USHgoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2JIABIqCgloZWFydGJlYXQYAiABKAsyFS5nb3Rhc2txLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50ImoKEFdhdGNoSm9ic1JlcXVlc3QSDgoGcXVldWVzGAEgAygJEg0KBXR5cGVzGAIgAygJEicKCHN0YXR1c2VzGAMgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSDgoGY3Vyc29yGAQgASgJIoEBChFXYXRjaEpvYnNSZXNwb25zZRInCgZjaGFuZ2UYASABKAsyFS5nb3Rhc2txLnYxLkpvYkNoYW5nZUgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SAASDgoGY3Vyc29yGAMgASgJQgcKBWV2ZW50Iu0DCglKb2JDaGFuZ2USDgoGam9iX2lkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSJQoGc3RhdHVzGAQgASgOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSEAoIcmV2aXNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZGVsZXRlZBgHIAEoCBIQCghwcmlvcml0eRgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEiYKCHByb2dyZXNzGA0gASgLMhQuZ290YXNrcS52MS5Qcm9ncmVzcxIYChBjYW5jZWxfcmVxdWVzdGVkGA4gASgIEg4KBndvcmtlchgPIAEoCRItCglydW5fYWZ0ZXIYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDLbBgoKSm9iU2VydmljZRJICglDcmVhdGVKb2ISHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlc3BvbnNlEloKD0JhdGNoQ3JlYXRlSm9icxIiLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVxdWVzdBojLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USRAoGR2V0Sm9iEhkuZ290YXNrcS52MS5HZXRKb2JSZXF1ZXN0GhouZ290YXNrcS52MS5HZXRKb2JSZXNwb25zZSIDkAIBEkoKCExpc3RKb2JzEhsuZ290YXNrcS52MS5MaXN0Sm9ic1JlcXVlc3QaHC5nb3Rhc2txLnYxLkxpc3RKb2JzUmVzcG9uc2UiA5ACARJNCglDYW5jZWxKb2ISHC5nb3Rhc2txLnYxLkNhbmNlbEpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkNhbmNlbEpvYlJlc3BvbnNlIgOQAgISTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
  * What to run, where, and when.
@@ -292,21 +292,21 @@ export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"gotaskq.v1.ListJobsRequest"> & {
   /**
-   * Only this queue. Empty: every queue.
+   * Only this queue: short for one in `filter.queues`, and not together with these. Empty: every queue.
    *
    * @generated from field: string queue = 1;
    */
   queue: string;
 
   /**
-   * Only these statuses. Empty: every status.
+   * Only these statuses: short for `filter.statuses`, and not together with these. Empty: every status.
    *
    * @generated from field: repeated gotaskq.v1.JobStatus statuses = 2;
    */
   statuses: JobStatus[];
 
   /**
-   * Only this type. Empty: every type.
+   * Only this type: short for one in `filter.types`, and not together with these. Empty: every type.
    *
    * @generated from field: string type = 3;
    */
@@ -320,11 +320,32 @@ export type ListJobsRequest = Message<"gotaskq.v1.ListJobsRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filter. Empty: the first page.
+   * `next_page_token` of the page before, with the same filter and order. Empty: the first page.
    *
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * Only jobs that match. Not set: every job.
+   *
+   * @generated from field: gotaskq.v1.JobFilter filter = 6;
+   */
+  filter?: JobFilter | undefined;
+
+  /**
+   * In which order, by created_at. Not set: the newest first.
+   *
+   * @generated from field: gotaskq.v1.ListOrder order = 7;
+   */
+  order: ListOrder;
+
+  /**
+   * How much of each job. Not set: all.
+   *
+   * @generated from field: gotaskq.v1.JobView view = 8;
+   */
+  view: JobView;
 };
 
 /**
@@ -406,6 +427,237 @@ export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE_
   messageDesc(file_gotaskq_v1_job_service, 10);
 
 /**
+ * Which jobs to count.
+ *
+ * @generated from message gotaskq.v1.CountJobsRequest
+ */
+export type CountJobsRequest = Message<"gotaskq.v1.CountJobsRequest"> & {
+  /**
+   * Chooses them. Empty or not set: every job.
+   *
+   * @generated from field: gotaskq.v1.JobFilter filter = 1;
+   */
+  filter?: JobFilter | undefined;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.CountJobsRequest.
+ * Use `create(CountJobsRequestSchema)` to create a new message.
+ */
+export const CountJobsRequestSchema: GenMessage<CountJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 11);
+
+/**
+ * How many there are.
+ *
+ * @generated from message gotaskq.v1.CountJobsResponse
+ */
+export type CountJobsResponse = Message<"gotaskq.v1.CountJobsResponse"> & {
+  /**
+   * How many of the jobs that this call examined match.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * Whether there are jobs that it did not examine.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on with these; add up the counts. Empty: there are none.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.CountJobsResponse.
+ * Use `create(CountJobsResponseSchema)` to create a new message.
+ */
+export const CountJobsResponseSchema: GenMessage<CountJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 12);
+
+/**
+ * Which jobs to cancel.
+ *
+ * @generated from message gotaskq.v1.CancelJobsRequest
+ */
+export type CancelJobsRequest = Message<"gotaskq.v1.CancelJobsRequest"> & {
+  /**
+   * Chooses them. `statuses` may have PENDING and RUNNING; empty: both. Empty or not set: refused, unless `all` is set.
+   *
+   * @generated from field: gotaskq.v1.JobFilter filter = 1;
+   */
+  filter?: JobFilter | undefined;
+
+  /**
+   * Cancel no more than this. 0: as many as one call cancels, 10,000.
+   *
+   * @generated from field: int32 max = 2;
+   */
+  max: number;
+
+  /**
+   * Only count what would be canceled.
+   *
+   * @generated from field: bool dry_run = 3;
+   */
+  dryRun: boolean;
+
+  /**
+   * Every PENDING and RUNNING job of every queue. Only with an empty filter.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.CancelJobsRequest.
+ * Use `create(CancelJobsRequestSchema)` to create a new message.
+ */
+export const CancelJobsRequestSchema: GenMessage<CancelJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 13);
+
+/**
+ * What was canceled.
+ *
+ * @generated from message gotaskq.v1.CancelJobsResponse
+ */
+export type CancelJobsResponse = Message<"gotaskq.v1.CancelJobsResponse"> & {
+  /**
+   * How many jobs were canceled, or would be.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * Whether the call stopped before it had looked at all jobs.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on where this call stopped. Empty: it looked at all, or it was a dry run that reached `max`.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.CancelJobsResponse.
+ * Use `create(CancelJobsResponseSchema)` to create a new message.
+ */
+export const CancelJobsResponseSchema: GenMessage<CancelJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 14);
+
+/**
+ * Which jobs to delete.
+ *
+ * @generated from message gotaskq.v1.DeleteJobsRequest
+ */
+export type DeleteJobsRequest = Message<"gotaskq.v1.DeleteJobsRequest"> & {
+  /**
+   * Chooses them. `statuses` may have DONE, CANCELED and DEAD; empty: all three. Empty or not set: refused, unless `all` is set.
+   *
+   * @generated from field: gotaskq.v1.JobFilter filter = 1;
+   */
+  filter?: JobFilter | undefined;
+
+  /**
+   * Delete no more than this. 0: as many as one call deletes, 10,000.
+   *
+   * @generated from field: int32 max = 2;
+   */
+  max: number;
+
+  /**
+   * Only count what would be deleted.
+   *
+   * @generated from field: bool dry_run = 3;
+   */
+  dryRun: boolean;
+
+  /**
+   * Every DONE, CANCELED and DEAD job of every queue. Only with an empty filter.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begin with the first.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.DeleteJobsRequest.
+ * Use `create(DeleteJobsRequestSchema)` to create a new message.
+ */
+export const DeleteJobsRequestSchema: GenMessage<DeleteJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 15);
+
+/**
+ * What was deleted.
+ *
+ * @generated from message gotaskq.v1.DeleteJobsResponse
+ */
+export type DeleteJobsResponse = Message<"gotaskq.v1.DeleteJobsResponse"> & {
+  /**
+   * How many jobs were deleted, or would be.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * Whether the call stopped before it had looked at all jobs.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+
+  /**
+   * Goes on where this call stopped. Empty: it looked at all, or it was a dry run that reached `max`.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.DeleteJobsResponse.
+ * Use `create(DeleteJobsResponseSchema)` to create a new message.
+ */
+export const DeleteJobsResponseSchema: GenMessage<DeleteJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 16);
+
+/**
  * Which job to delete.
  *
  * @generated from message gotaskq.v1.DeleteJobRequest
@@ -424,7 +676,7 @@ export type DeleteJobRequest = Message<"gotaskq.v1.DeleteJobRequest"> & {
  * Use `create(DeleteJobRequestSchema)` to create a new message.
  */
 export const DeleteJobRequestSchema: GenMessage<DeleteJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 11);
+  messageDesc(file_gotaskq_v1_job_service, 17);
 
 /**
  * The job is deleted.
@@ -439,7 +691,7 @@ export type DeleteJobResponse = Message<"gotaskq.v1.DeleteJobResponse"> & {
  * Use `create(DeleteJobResponseSchema)` to create a new message.
  */
 export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 12);
+  messageDesc(file_gotaskq_v1_job_service, 18);
 
 /**
  * Which job to watch.
@@ -460,7 +712,7 @@ export type WatchJobRequest = Message<"gotaskq.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 13);
+  messageDesc(file_gotaskq_v1_job_service, 19);
 
 /**
  * One message of WatchJob.
@@ -497,7 +749,7 @@ export type WatchJobResponse = Message<"gotaskq.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 14);
+  messageDesc(file_gotaskq_v1_job_service, 20);
 
 /**
  * Which changes to watch.
@@ -539,7 +791,7 @@ export type WatchJobsRequest = Message<"gotaskq.v1.WatchJobsRequest"> & {
  * Use `create(WatchJobsRequestSchema)` to create a new message.
  */
 export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 15);
+  messageDesc(file_gotaskq_v1_job_service, 21);
 
 /**
  * One message of WatchJobs.
@@ -583,7 +835,7 @@ export type WatchJobsResponse = Message<"gotaskq.v1.WatchJobsResponse"> & {
  * Use `create(WatchJobsResponseSchema)` to create a new message.
  */
 export const WatchJobsResponseSchema: GenMessage<WatchJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 16);
+  messageDesc(file_gotaskq_v1_job_service, 22);
 
 /**
  * One change of one job: everything that can change, without payload and result (read these with GetJob).
@@ -723,7 +975,7 @@ export type JobChange = Message<"gotaskq.v1.JobChange"> & {
  * Use `create(JobChangeSchema)` to create a new message.
  */
 export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 17);
+  messageDesc(file_gotaskq_v1_job_service, 23);
 
 /**
  * Submits, reads, cancels and watches jobs.
@@ -766,7 +1018,7 @@ export const JobService: GenService<{
     output: typeof GetJobResponseSchema;
   },
   /**
-   * Lists jobs, the newest first over all queues: by descending id. A job that is there throughout is listed once,
+   * Lists jobs over all queues by created_at, then by the number of the id. A job that is there throughout is listed once,
    * whatever comes and goes meanwhile. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    *
    * @generated from rpc gotaskq.v1.JobService.ListJobs
@@ -787,6 +1039,40 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof CancelJobRequestSchema;
     output: typeof CancelJobResponseSchema;
+  },
+  /**
+   * Counts the jobs that match, of about 100,000 that one call examines. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,
+   * QUEUE_NOT_FOUND.
+   *
+   * @generated from rpc gotaskq.v1.JobService.CountJobs
+   */
+  countJobs: {
+    methodKind: "unary";
+    input: typeof CountJobsRequestSchema;
+    output: typeof CountJobsResponseSchema;
+  },
+  /**
+   * Cancels jobs that match as CancelJob does, the oldest over all queues first, up to 10,000 a call. Those whose cancel is
+   * asked for already are left out; jobs created after the first call are not touched. Errors: FIELD_INVALID,
+   * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   *
+   * @generated from rpc gotaskq.v1.JobService.CancelJobs
+   */
+  cancelJobs: {
+    methodKind: "unary";
+    input: typeof CancelJobsRequestSchema;
+    output: typeof CancelJobsResponseSchema;
+  },
+  /**
+   * Deletes jobs that match and are DONE, CANCELED or DEAD, the oldest over all queues first, up to 10,000 a call. Jobs created
+   * after the first call are not touched. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   *
+   * @generated from rpc gotaskq.v1.JobService.DeleteJobs
+   */
+  deleteJobs: {
+    methodKind: "unary";
+    input: typeof DeleteJobsRequestSchema;
+    output: typeof DeleteJobsResponseSchema;
   },
   /**
    * Deletes a finished job: DONE, CANCELED or DEAD. Errors: JOB_NOT_FOUND, JOB_STATE_CONFLICT.

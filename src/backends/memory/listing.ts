@@ -51,7 +51,8 @@ export function count(store: JobStore, query: CountQuery): CountPage {
 
 /** Counts what matches by group. */
 export function groupDead(store: JobStore, query: CountQuery): GroupPage {
-  const { found, examined, next } = examine(store, { ...query, isDead: true });
+  const scan = Math.min(query.scan ?? COSTLY_SCAN, COSTLY_SCAN);
+  const { found, examined, next } = examine(store, { ...query, isDead: true, scan });
   return { groups: groupsOf(found), count: found.length, examined, next };
 }
 

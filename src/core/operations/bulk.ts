@@ -13,10 +13,10 @@ import { fitting, keysOf } from "./paging.js";
 import { walkQueues } from "./walk-queues.js";
 
 /** Jobs that are changed in one step: some ms of the event loop, or of Redis. */
-const ACT_PART = 250;
+const ACT_PART = 150;
 
-/** Reads of keys after which a call stops: each examines up to `LIMITS.scan` jobs. */
-const MAX_READS = LIMITS.bulkScan / LIMITS.scan;
+/** Reads of keys after which a call stops: each examines some thousand jobs, up to about `LIMITS.scan`. */
+const MAX_READS = 20;
 
 /** What a bulk operation does to which jobs. */
 export interface Bulk {

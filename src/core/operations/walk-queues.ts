@@ -1,6 +1,7 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
 import type { CountPage } from "../listing.js";
+import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
@@ -39,6 +40,8 @@ export async function walkQueues(
       // A call costs something also where there is nothing.
       left -= examined + 1;
       if (next !== undefined) unread.push([queue, next]);
+      // A backend may answer without going through the event loop.
+      await yieldToEventLoop();
     });
     open = unread;
   }

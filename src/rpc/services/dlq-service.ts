@@ -1,17 +1,28 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { DeadJobFilter as DeadJobFilterPb, DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { Engine } from "../../core/engine.js";
-import type { DeadJobFilter } from "../../model/job-filter.js";
 import { Violations } from "../../model/violations.js";
-import { fromJob, toTime } from "./convert.js";
+import { fromJob } from "./convert.js";
+import { toBulkOptions, toDeadJobFilter, toDeadJobQuery } from "./convert-filter.js";
+import { fromMs } from "./times.js";
 
 /** Implements DlqService on the core. */
 export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
   return {
     async listDeadJobs(request) {
-      const { queue, type, pageSize, pageToken } = request;
-      const page = await dlq.list({ queue, type, pageSize, pageToken });
+      const violations = new Violations();
+      const page = await dlq.list(toDeadJobQuery(violations, request), violations, "filter.");
       return { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
+    },
+
+    async summarizeDeadJobs({ filter, maxGroups, pageToken }) {
+      const violations = new Violations();
+      const given = toDeadJobFilter(violations, filter);
+      const { groups, ...counts } = await dlq.summarize(given, { maxGroups, pageToken }, violations);
+      return {
+        ...counts,
+        groups: groups.map(({ lastDiedAt, ...group }) => ({ ...group, lastDiedAt: fromMs(lastDiedAt) })),
+      };
     },
 
     async getDeadJob({ id }) {
@@ -22,10 +33,9 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
       return { job: fromJob(await dlq.replay(id)) };
     },
 
-    async replayDeadJobs({ filter, ...options }) {
+    async replayDeadJobs(request) {
       const violations = new Violations();
-      const { count } = await dlq.replayMatching(toFilter(violations, filter), options, violations);
-      return { count };
+      return dlq.replayMatching(toDeadJobFilter(violations, request.filter), toBulkOptions(request), violations);
     },
 
     async deleteDeadJob({ id }) {
@@ -33,20 +43,9 @@ export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService
       return {};
     },
 
-    async purgeDeadJobs({ filter, ...options }) {
+    async purgeDeadJobs(request) {
       const violations = new Violations();
-      const { count } = await dlq.purgeMatching(toFilter(violations, filter), options, violations);
-      return { count };
+      return dlq.purgeMatching(toDeadJobFilter(violations, request.filter), toBulkOptions(request), violations);
     },
-  };
-}
-
-function toFilter(violations: Violations, filter: DeadJobFilterPb | undefined): DeadJobFilter {
-  return {
-    queue: filter?.queue,
-    type: filter?.type,
-    errorContains: filter?.errorContains,
-    diedAfter: toTime(violations, "filter.diedAfter", filter?.diedAfter),
-    diedBefore: toTime(violations, "filter.diedBefore", filter?.diedBefore),
   };
 }

@@ -21,6 +21,7 @@ import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
+import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
 
 /** Implements JobService on the core. */
 export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
@@ -52,12 +53,25 @@ export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl
       return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(toJobId(id, queue))) };
     },
 
-    async listJobs({ queue, statuses, type, pageSize, pageToken }) {
+    async listJobs(request) {
       const violations = new Violations();
-      violations.filter("statuses", statuses);
-      const filter = { queue, statuses: toStatuses(violations, "statuses", statuses), type, pageSize, pageToken };
-      const page = await jobs.list(filter, violations);
+      const page = await jobs.list(toJobQuery(violations, request), violations, "filter.");
       return create(ListJobsResponseSchema, { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken });
+    },
+
+    async countJobs({ filter, pageToken }) {
+      const violations = new Violations();
+      return jobs.count(toJobFilter(violations, filter), pageToken, violations);
+    },
+
+    async cancelJobs(request) {
+      const violations = new Violations();
+      return jobs.cancelMatching(toJobFilter(violations, request.filter), toBulkOptions(request), violations);
+    },
+
+    async deleteJobs(request) {
+      const violations = new Violations();
+      return jobs.removeMatching(toJobFilter(violations, request.filter), toBulkOptions(request), violations);
     },
 
     async cancelJob({ id }) {

@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { describeBulk } from "./bulk.js";
 import { describeCancel } from "./cancel.js";
 import { describeChangeLog } from "./change-log.js";
 import { describeDeadLetter } from "./dead-letter.js";
@@ -37,6 +38,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeDeadLetter(open);
     describeListing(open);
     describeFilters(open, harness);
+    describeBulk(open);
     describeQueues(open);
     describeRetention(open);
     describeWallClock(open);

@@ -148,6 +148,16 @@ describe("what Redis did before the connection broke is done once:", () => {
     expect(await backend.remove([id], ["DEAD"])).toMatchObject([{ outcome: "APPLIED" }]);
   });
 
+  test("a change of all that match", async () => {
+    const ids = [await addDead(witness), await addDead(witness, {}, "x"), await addDead(witness, {}, "x")];
+    void proxy.loseNextAnswer();
+    expect(await backend.act("DELETE", ids, { errorEquals: "x" })).toBe(2);
+    void proxy.loseNextAnswer();
+    expect(await backend.act("REPLAY", ids, {})).toBe(1);
+    void proxy.loseNextAnswer();
+    expect(await backend.act("CANCEL", ids, {})).toBe(1);
+  });
+
   test("a purge", async () => {
     await add(witness, {}, {}, {});
     void proxy.loseNextAnswer();

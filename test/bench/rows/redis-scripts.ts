@@ -48,7 +48,14 @@ async function useAll(backend: Backend): Promise<void> {
     } else await backend.complete(leases.map((each) => ({ ...ref(each), result: '"result"' })));
   }
   const dead = await backend.listDead({ queue: "default", limit: BATCH, order: "NEWEST" });
-  await backend.replay(dead.jobs.map(({ id }) => id));
+  const matches = { queue: "default", isDead: true, errorContains: "n", metadata: { none: "" } };
+  for (const query of [matches, { ...matches, isDead: false }]) await backend.count(query);
+  await backend.groupDead({ queue: "default", isDead: true });
+  const deadIds = dead.jobs.map(({ id }) => id);
+  await backend.act("REPLAY", deadIds.slice(500), { errorContains: "n" });
+  await backend.act("CANCEL", deadIds.slice(500), {});
+  await backend.act("DELETE", deadIds.slice(500), {});
+  await backend.replay(deadIds.slice(0, 500));
   for (const statuses of [[], ["DONE" as const], ["DEAD" as const]]) {
     await backend.list({ queue: "default", statuses, limit: BATCH });
   }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, type JobView, type ListOrder } from "../../../gen/gotaskq/v1/job_pb.js";
 import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { created, finished, present, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
@@ -118,5 +118,35 @@ describe("ListJobs", () => {
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     expect(new Set(seen).size).toBe(5);
+  });
+});
+
+describe("a filter", () => {
+  test("is refused with every bad field, as the request names them", async () => {
+    const filter = {
+      ...{ queues: ["?"], types: ["", "ok"], ids: ["x"], metadata: { "": "" }, worker: "w".repeat(200) },
+      ...{ statuses: [99 as JobStatus], errorContains: "x".repeat(5000), createdAfter: { seconds: 1n, nanos: -1 } },
+    };
+    const listed = await refusal(
+      jobs.listJobs({ filter, queue: "a", type: "t", statuses: [DONE], order: 9 as ListOrder, view: 9 as JobView }),
+    );
+    expect([...listed.fields].sort()).toEqual(
+      [
+        ...["filter.created_after", "filter.error_contains", "filter.ids[0]", 'filter.metadata key ""'],
+        ...["filter.queues[0]", "filter.statuses[0]", "filter.types[0]", "filter.worker"],
+        ...["order", "queue", "type", "view"],
+      ].sort(),
+    );
+    const changed = await refusal(jobs.cancelJobs({ filter, max: -1 }));
+    expect(changed.fields).toEqual(expect.arrayContaining(["filter.queues[0]", "filter.created_after", "max"]));
+    const both = { statuses: [DONE], filter: { statuses: [PENDING] } };
+    expect((await refusal(jobs.listJobs(both))).fields).toEqual(["statuses"]);
+    expect((await refusal(server.dlq.listDeadJobs({ queue: "a", filter: { queue: "b" } }))).fields).toEqual(["queue"]);
+    expect((await refusal(server.dlq.summarizeDeadJobs({ maxGroups: 5000 }))).fields).toEqual(["max_groups"]);
+    expect((await refusal(jobs.deleteJobs({ filter: { statuses: [PENDING] } }))).fields).toEqual([
+      ...["filter.statuses[0]"],
+    ]);
+    expect((await refusal(jobs.countJobs({ filter: { queues: ["nowhere"] } }))).reason).toBe("QUEUE_NOT_FOUND");
+    expect((await refusal(jobs.countJobs({ pageToken: "x" }))).reason).toBe("PAGE_TOKEN_INVALID");
   });
 });

@@ -13,6 +13,9 @@ import { filterText, numbersIn } from "./filter-text.js";
 /** Most jobs of one script call. */
 const BATCH = 250;
 
+/** The same where each is changed after it was looked at. */
+const ACT_BATCH = 150;
+
 /** Number of values that describe a job in an answer: id, spec, state, errors, result. */
 const JOB_PARTS = 5;
 
@@ -63,8 +66,8 @@ export class Jobs {
       [...byQueue(ids)].map(async ([queue, list]) => {
         const numbers = numbersIn(queue, list);
         const filter = filterText(queue, match);
-        for (let from = 0; from < numbers.length; from += BATCH) {
-          const args = [filter, action[0] ?? "", ...numbers.slice(from, from + BATCH)];
+        for (let from = 0; from < numbers.length; from += ACT_BATCH) {
+          const args = [filter, action[0] ?? "", ...numbers.slice(from, from + ACT_BATCH)];
           const { rest } = await this.#calls.call("act", queue, args);
           count += Number(rest[0]);
         }

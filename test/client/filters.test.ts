@@ -1,0 +1,91 @@
+import { TaskQueueError } from "gotaskq/client";
+import { createClient as createWebClient } from "gotaskq/client/web";
+import { beforeAll, describe, expect, test } from "vitest";
+import { startTestServer, type TestServer } from "../support/server.js";
+import { within } from "../support/wait.js";
+import { clientOf } from "./support.js";
+
+let server: TestServer;
+let names = 0;
+
+beforeAll(async () => {
+  server = await startTestServer();
+});
+
+/** Returns the name of a new queue for this test. */
+async function fresh(): Promise<string> {
+  const queue = `filters-${names++}`;
+  await clientOf(server.url).queues.create(queue);
+  return queue;
+}
+
+/** Resolves to the error of a call, which must fail. */
+async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
+  const error = await within(
+    call.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+    "the answer to a call",
+  );
+  if (!(error instanceof TaskQueueError)) throw new Error(`expected a TaskQueueError, got ${error}`);
+  return error;
+}
+
+describe.each([
+  ["in Node", (url: string) => clientOf(url)],
+  ["for browsers", (url: string) => createWebClient(url)],
+])("a client %s", (_name, connect) => {
+  test("lists, counts, cancels and deletes the jobs that match a filter", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    const made = await client.createBatch(
+      ["a", "b", "a"].map((tenant) => ({ queue, type: "none", payload: 1, metadata: { tenant } })),
+    );
+    const filter = { queues: [queue], metadata: { tenant: "a" } };
+    const page = await client.list({ ...filter, order: "OLDEST", view: "BASIC", pageSize: 1 });
+    const rest = await client.list({ ...filter, order: "OLDEST", pageToken: page.nextPageToken });
+    expect([...page.jobs, ...rest.jobs].map(({ id, payload }) => [id, payload])).toEqual([
+      [made[0]?.id, undefined],
+      [made[2]?.id, 1],
+    ]);
+    const end = { hasMore: false, nextPageToken: "" };
+    expect(await client.count({ ids: made.map(({ id }) => id), createdAfter: 1, statuses: ["PENDING"] })).toEqual({
+      ...{ count: 3, ...end },
+    });
+    expect(await client.cancelMatching(filter, { dryRun: true })).toEqual({ count: 2, ...end });
+    const first = await client.cancelMatching(filter, { max: 1 });
+    expect(first).toMatchObject({ count: 1, hasMore: true });
+    expect(await client.cancelMatching(filter, { pageToken: first.nextPageToken })).toEqual({ count: 1, ...end });
+    expect(await client.deleteMatching({ ...filter, statuses: ["CANCELED"] })).toEqual({ count: 2, ...end });
+    expect((await client.list({ queue })).jobs.map(({ id }) => id)).toEqual([made[1]?.id]);
+    for (const call of [client.cancelMatching, client.deleteMatching]) {
+      expect(await failure(call({}))).toMatchObject({ violations: [{ field: "filter" }] });
+      expect(await failure(call({ queues: ["none"] }))).toMatchObject({ reason: "QUEUE_NOT_FOUND" });
+    }
+    const bad = await failure(client.list({ ids: ["x"], errorEquals: "x".repeat(5000), order: "UP" as "NEWEST" }));
+    expect(bad.violations.map(({ field }) => field)).toEqual(["order", "filter.ids[0]", "filter.errorEquals"]);
+  });
+
+  test("counts dead jobs by queue, type and error, and replays exactly one group", async () => {
+    const client = connect(server.url);
+    const queue = await fresh();
+    const die = (message: string) => client.createAndWait({ queue, type: "fail", payload: { message }, maxRetries: 0 });
+    await die("timeout");
+    await die("timeout after 5 s");
+    const last = await die("timeout after 16 s");
+    const { groups, ...counts } = await client.dlq.summarize({ queue });
+    expect(counts).toEqual({ count: 3, otherCount: 0, hasMore: false, nextPageToken: "" });
+    const group = { queue, type: "fail", error: "timeout after # s", count: 2, sampleId: last.id };
+    expect(groups).toMatchObject([
+      { ...group, lastDiedAt: last.finishedAt },
+      { error: "timeout", count: 1 },
+    ]);
+    expect(await client.dlq.summarize({ queue }, { maxGroups: 1 })).toMatchObject({ groups: [group], otherCount: 1 });
+    expect((await client.dlq.list({ queue, errorEquals: "timeout", view: "BASIC" })).jobs).toMatchObject([
+      { error: "timeout", payload: undefined },
+    ]);
+    expect(await client.dlq.purgeMatching({ queue, errorGroup: group.error })).toMatchObject({ count: 2 });
+    expect((await client.dlq.list({ queues: [queue], order: "OLDEST" })).jobs).toMatchObject([{ error: "timeout" }]);
+  });
+});
