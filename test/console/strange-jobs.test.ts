@@ -24,7 +24,11 @@ describe("what a job says", () => {
     await finished(server, dead);
     for (const path of [`/jobs/${id}`, "/jobs", `/jobs/${dead}`, "/dlq", `/jobs?type=${encodeURIComponent(ATTACK)}`]) {
       const page = await openConsole(server.url, path);
-      await page.getByText("window.attacked = 1").first().waitFor();
+      // Among the dead letters numbers are taken out of errors.
+      await page
+        .getByText(/window\.attacked = [1#]/)
+        .first()
+        .waitFor();
       expect(
         await page.evaluate("[typeof attacked, document.querySelectorAll('main img, main script').length]"),
       ).toEqual(["undefined", 0]);

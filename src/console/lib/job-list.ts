@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type Job, type JobStatus, JobView } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { JobChange, WatchJobsResponse } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { api, live } from "./api.js";
 import { useLive } from "./live.js";
@@ -22,6 +22,7 @@ export interface JobFilter {
   readonly queue: string;
   readonly type: string;
   readonly status: JobStatus | undefined;
+  readonly errorContains: string;
   /** The token of the page; empty for the first page. */
   readonly page: string;
 }
@@ -38,12 +39,13 @@ export interface JobList {
 
 /** Reads one page of jobs. Returns it with the token of the next page, "" if it is the last. */
 async function readPage(filter: JobFilter, signal: AbortSignal): Promise<{ jobs: Job[]; nextPage: string }> {
-  const { queue, type, status } = filter;
-  const statuses = status === undefined ? [] : [status];
+  const { queue, type, status, errorContains } = filter;
+  const chosen = { statuses: status === undefined ? [] : [status], errorContains };
   const jobs: Job[] = [];
   let pageToken = filter.page;
   for (let calls = 0; calls < MAX_CALLS; calls++) {
-    const request = { queue, type, statuses, pageToken, pageSize: PAGE_SIZE - jobs.length };
+    const pageSize = PAGE_SIZE - jobs.length;
+    const request = { queue, type, filter: chosen, view: JobView.BASIC, pageToken, pageSize };
     const page = await api.jobs.listJobs(request, { signal });
     jobs.push(...page.jobs);
     pageToken = page.nextPageToken;
@@ -175,6 +177,8 @@ class ListKeeper {
       this.#changes.delete(job.id);
       const after = change === undefined ? job : changed(job, change);
       if (after !== job) isChanged = true;
+      // Whether it still matches is for the server to say: a change has only the start of the error.
+      if (filter.errorContains !== "" && after.error !== job.error) this.#isStale = true;
       if (change?.deleted || (filter.status !== undefined && after.status !== filter.status)) this.#isStale = true;
       else jobs.push(after);
     }

@@ -10,21 +10,22 @@ import { FilterText, QueueSelect } from "../ui/filters.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 
-/** The jobs of one queue or of all, live, filtered by status and type, in pages. */
+/** The jobs of one queue or of all, live, filtered by the server, in pages. */
 export function JobsPage() {
   const { params } = route.value;
   const filter: JobFilter = {
     queue: params.get("queue") ?? "",
     type: params.get("type") ?? "",
     status: statusOf(params.get("status")),
+    errorContains: params.get("error") ?? "",
     page: params.get("page") ?? "",
   };
   const [isHeld, setHeld] = useState(false);
   const { jobs, nextPage, error, reload } = useJobList(filter, isHeld);
-  const { queue, type, status } = filter;
-  const parameters = { queue, type, status: status === undefined ? "" : statusName(status) };
+  const { queue, type, status, errorContains } = filter;
+  const parameters = { queue, type, status: status === undefined ? "" : statusName(status), error: errorContains };
   const change = (news: Partial<typeof parameters>) => go(href("/jobs", { ...parameters, ...news }), { replace: true });
-  const isFiltered = queue !== "" || type !== "" || status !== undefined;
+  const isFiltered = queue !== "" || type !== "" || status !== undefined || errorContains !== "";
 
   return (
     <>
@@ -45,6 +46,12 @@ export function JobsPage() {
             </select>
           </div>
           <FilterText label="Type" value={type} placeholder="exact name" onChange={(text) => change({ type: text })} />
+          <FilterText
+            label="Error contains"
+            value={errorContains}
+            placeholder="case matters"
+            onChange={(text) => change({ error: text })}
+          />
         </form>
         <div class="actions">
           <button type="button" aria-pressed={isHeld} onClick={() => setHeld(!isHeld)}>
