@@ -18,7 +18,7 @@ export interface DeadList {
   readonly jobs: readonly Job[] | undefined;
   readonly error: unknown;
   readonly hasMore: boolean;
-  /** Reads the next page. Does nothing while one is read. */
+  /** Reads the next page, or the first one again when it failed. Does nothing while one is read. */
   readonly more: () => void;
 }
 
@@ -69,8 +69,9 @@ export function useDeadJobs(filter: DeadFilter, version: string): DeadList {
     error: state.error,
     hasMore: state.pageToken !== "",
     more() {
-      if (reading.current === undefined && state.pageToken !== "")
-        void read(state.jobs ?? [], state.pageToken, PAGE_SIZE);
+      const { jobs, pageToken } = state;
+      if (reading.current !== undefined || (jobs !== undefined && pageToken === "")) return;
+      void read(jobs ?? [], pageToken, PAGE_SIZE);
     },
   };
 }

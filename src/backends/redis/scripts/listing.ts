@@ -107,14 +107,22 @@ export const LIST = lua`
 ${PAGE}
 local from, to = ARGV[14], ARGV[15]
 
+-- When a job was created, and its type; nil when there is none. Up to 1000 are looked at: no more of each is read.
+local function createdAs(id)
+  local raw = call('HGET', ${key("states")}, id)
+  if raw then return ${number("state", "created_at", "raw")}, cjson.decode(sub(raw, find(raw, '\n', ${rest("state")}, true) + 1)).type end
+  local spec = call('HGET', ${key("specs")}, id)
+  if spec then return ${number("spec", "created_at", "spec")}, typeOfSpec(spec) end
+end
+
 -- A few jobs that are known by their ids, as the index would have them.
 local function standings(ids)
   local lower, upper = sub(from, 2), sub(to, 2)
   local found = {}
   for _, id in ipairs(ids) do
-    local s = stateOf(id)
-    if s then
-      local member = standing(s.created_at, id, s.tail.type)
+    local createdAt, type = createdAs(id)
+    if createdAt then
+      local member = standing(createdAt, id, type)
       -- No member equals a bound.
       if (from == '-' or member > lower) and (to == '+' or member < upper) then found[#found + 1] = member end
     end
