@@ -72,6 +72,23 @@ describe("contentDigest", () => {
     );
   });
 
+  test("stays what it was: servers of two versions may share what is remembered", () => {
+    const contents: Content[] = [
+      BASE,
+      { type: "", numbers: [] },
+      { ...BASE, metadata: { a: "b", c: "d" } },
+      { ...BASE, payload: new Uint8Array([1, 2, 3]) },
+      { ...BASE, payload: '{"a":[1,"x",{"b":null}],"c":-1.5e3}' },
+    ];
+    expect(contents.map(contentDigest)).toEqual([
+      "gfqxh41xtyyxg",
+      "ma0qh51alturv",
+      "em42qr0dqvv9o",
+      "mrgqz30866uro",
+      "xnpkay1hib8vp",
+    ]);
+  });
+
   test.each(["", "{", "[", '"', "}", "x:y", '{"a"', "[1,", '{"a":"\\'])("ends for what is no JSON: %s", (payload) => {
     expect(contentDigest({ ...BASE, payload })).toEqual(expect.any(String));
   });
