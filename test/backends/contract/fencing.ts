@@ -120,6 +120,8 @@ export function describeFencing(open: Open): void {
             const owner = [first, second].find((given) => given?.job.id === jobId)?.token;
             for (const token of tokens.filter((each) => each !== owner)) {
               expect(await settle(backend, kind, { jobId, token })).toBe("LEASE_LOST");
+              const extension = only(await backend.extend([{ jobId, token, leaseMs: LEASE_MS }]));
+              expect(extension).toEqual({ outcome: "LEASE_LOST", expiresInMs: 0 });
             }
           }
         }

@@ -96,6 +96,16 @@ export function describeLeaseRequests(open: Open): void {
       expect(await asked(backend, "r")).toEqual([]);
     });
 
+    test("a lease whose job is gone is not answered", async () => {
+      const { backend } = await open();
+      const [gone] = await add(backend, {}, {});
+      const [first, second] = await asked(backend, "r");
+      if (gone === undefined || first === undefined || second === undefined) throw new Error("no leases");
+      await backend.complete([done(first)]);
+      await backend.remove([gone], ["DONE"]);
+      expect(tokens(await asked(backend, "r"))).toEqual([second.token]);
+    });
+
     test("it is forgotten after the time of its lease, also when that was extended or lost", async () => {
       const opened = await open();
       const { backend } = opened;
