@@ -77,6 +77,8 @@ describe("a pool that fetches jobs", () => {
     state.free = 8;
     fetcher.open();
     fetcher.wake();
+    state.free = 10;
+    fetcher.wake();
     expect(asked()).toEqual([8]);
     await answer();
     expect(state.run).toBe(3);
@@ -111,6 +113,10 @@ describe("a pool that fetches jobs", () => {
     state.free = 6;
     for (let wakes = 0; wakes < 4; wakes++) fetcher.wake();
     expect(asked()).toEqual([5, 1]);
+    state.free = 10;
+    fetcher.wake();
+    expect(asked()).toEqual([]);
+    state.free = 6;
     await answer();
     await answer();
     expect(state).toMatchObject({ run: 20, free: 0 });
@@ -180,7 +186,7 @@ describe("a pool that fetches jobs", () => {
       fetcher.open();
       if (isBefore) fetcher.close();
       await answer(new Error("away"));
-      fetcher.close();
+      if (!isBefore) fetcher.close();
       work.close();
       expect(fixture.clock.timers).toBe(0);
       await fixture.clock.advance(1000);

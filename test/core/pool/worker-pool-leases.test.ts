@@ -37,8 +37,10 @@ describe("the lease of a running job", () => {
     const fixture = await running(manual.handler, { leaseMs: 3000 });
     await fixture.clock.advance(60_000);
     const id = await fixture.create();
-    await fixture.clock.advance(60_000);
+    await fixture.clock.advance(30_000);
     expect(await fixture.get(id)).toMatchObject({ status: "RUNNING", deliveries: 1, lostLeases: 0 });
+    // Every third of its length, not only when it is about to end.
+    expect(fixture.faults.calls("extend")).toBe(30);
   });
 
   test("is extended together with the others, a third of its length after the last time", async () => {

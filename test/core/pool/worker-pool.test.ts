@@ -67,6 +67,15 @@ describe("what the pool runs", () => {
     });
   });
 
+  test("tells which jobs it runs", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler);
+    const id = await fixture.create();
+    expect(fixture.engine.workers()).toMatchObject([{ kind: "BUILT_IN", jobIds: [id] }]);
+    await manual.run().returns();
+    expect(fixture.engine.workers()).toMatchObject([{ kind: "BUILT_IN", jobIds: [] }]);
+  });
+
   test("hands the job to the handler, with all it may know", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler);
