@@ -10,7 +10,8 @@ import type { Random } from "./random.js";
 export interface Story {
   revision: number;
   status: JobStatus;
-  /** How often it became RUNNING, DONE and DEAD. */
+  deliveries: number;
+  /** How often it became RUNNING, without leases that never reached a worker; DONE; and DEAD. */
   running: number;
   done: number;
   dead: number;
@@ -40,14 +41,23 @@ export function createHistory(fleet: Fleet, random: Random, violation: (text: st
   const inPlace = signal();
   let [cursor, resumes, ended] = ["", 0, 0];
 
-  function add({ jobId, revision, status }: JobChange): void {
+  function add({ jobId, revision, status, deliveries }: JobChange): void {
     let story = stories.get(jobId);
     if (story === undefined) {
-      story = { revision: 0, status: JobStatus.UNSPECIFIED, running: 0, done: 0, dead: 0 };
+      story = { revision: 0, status: JobStatus.UNSPECIFIED, deliveries: 0, running: 0, done: 0, dead: 0 };
       stories.set(jobId, story);
     }
     if (revision !== story.revision + 1) violation(`job ${jobId}: revision ${revision} came after ${story.revision}`);
     if (story.done + story.dead > 0) violation(`job ${jobId}: ${JobStatus[status]} came after its end`);
+    // A lease whose answer was lost for good is given back, as if it had never been.
+    if (deliveries < story.deliveries) {
+      const isGivenBack = story.status === JobStatus.RUNNING && status === JobStatus.PENDING;
+      if (!isGivenBack || deliveries !== story.deliveries - 1) {
+        violation(`job ${jobId}: ${JobStatus[status]} says ${deliveries} deliveries after ${story.deliveries}`);
+      }
+      story.running--;
+    }
+    story.deliveries = deliveries;
     story.revision = revision;
     story.status = status;
     if (status === JobStatus.RUNNING) story.running++;

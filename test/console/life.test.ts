@@ -15,6 +15,8 @@ const fail = (message: string) => ({ type: "fail", maxRetries: 0, payloadKind: p
 
 describe("jobs in the console", () => {
   test("are created by a form and seen to run to DONE live", async () => {
+    // It runs once its page is there to see it.
+    await server.queues.pauseQueue({ name: "default" });
     const page = await openConsole(server.url, "/jobs/new");
     await page.getByLabel("Type").fill("sleep");
     await page.getByLabel("Payload (JSON)").fill('{"ms": 300}');
@@ -24,6 +26,8 @@ describe("jobs in the console", () => {
     await page.getByRole("button", { name: "Create the job" }).click();
 
     await page.getByRole("heading", { name: /^Job \d+$/ }).waitFor();
+    await isLive(page);
+    await server.queues.resumeQueue({ name: "default" });
     const changes = page.getByRole("list").last().getByRole("listitem");
     await changes.filter({ hasText: "DONE" }).waitFor();
     expect((await changes.allInnerTexts()).map((text) => /[A-Z]{4,}/.exec(text)?.[0])).toEqual(
