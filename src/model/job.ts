@@ -106,6 +106,25 @@ export interface JobState {
   readonly finishedAt: number | undefined;
 }
 
+/** Returns the state of a job right after its creation. Times in ms since 1970. */
+export function createdState(createdAt: number, runAfter: number): JobState {
+  return {
+    status: "PENDING",
+    revision: 1,
+    retryCount: 0,
+    deliveries: 0,
+    lostLeases: 0,
+    error: "",
+    progress: undefined,
+    cancelRequested: false,
+    worker: "",
+    updatedAt: createdAt,
+    runAfter,
+    startedAt: undefined,
+    finishedAt: undefined,
+  };
+}
+
 /** A job as it was at one moment. */
 export interface Job extends JobSpec, JobState {
   readonly attemptErrors: readonly AttemptError[];

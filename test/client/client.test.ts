@@ -1,7 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createTaskQueue } from "gotaskq";
-import { createClient, type JobsEvent, TaskQueueError } from "gotaskq/client";
-import { createClient as createWebClient } from "gotaskq/client/web";
+import { createClient, type JobsEvent } from "gotaskq/client";
 import { beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../support/free-port.js";
 import { startTestServer, type TestServer } from "../support/server.js";
@@ -9,42 +8,18 @@ import { signal } from "../support/signal.js";
 import { revoked } from "../support/strange-values.js";
 import { within } from "../support/wait.js";
 import { startProxy } from "./proxy.js";
-import { clientOf, startServerAlone } from "./support.js";
+import { clientOf, failure, newQueue, RUNTIMES, startServerAlone } from "./support.js";
 
 let server: TestServer;
-let names = 0;
 
 beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** Returns the name of a new queue for this test. */
-async function fresh(): Promise<string> {
-  const queue = `client-${names++}`;
-  await clientOf(server.url).queues.create(queue);
-  return queue;
-}
-
-/** Resolves to the error of a call, which must fail. */
-async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
-  const error = await within(
-    call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    ),
-    "the answer to a call",
-  );
-  if (!(error instanceof TaskQueueError)) throw new Error(`expected a TaskQueueError, got ${error}`);
-  return error;
-}
-
-describe.each([
-  ["in Node", (url: string) => clientOf(url)],
-  ["for browsers", (url: string) => createWebClient(url)],
-])("a client %s", (_name, connect) => {
+describe.each(RUNTIMES)("a client %s", (_name, connect) => {
   test("creates, reads, lists, cancels and deletes jobs", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const runAfter = Date.now() + 3_600_000;
     const { job, deduplicated } = await client.create({
       ...{ queue, type: "echo", payload: { a: [1, "é 😀"] }, priority: 3, runAfter, maxRetries: 7, timeoutMs: 1500 },
@@ -78,7 +53,7 @@ describe.each([
 
   test("waits for the end of a job, and watches one to its end", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     expect(await client.createAndWait({ queue, type: "echo", payload: [1] })).toMatchObject({
       ...{ status: "DONE", result: [1] },
     });
@@ -96,7 +71,7 @@ describe.each([
     expect(error.violations.map(({ field }) => field).sort()).toEqual([
       ...["requests[1].maxRetries", "requests[1].priority", "requests[1].type"],
     ]);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     await client.queues.update(queue, { maxDepth: 1 });
     await client.create({ queue, type: "none" });
     const full = await failure(client.create({ queue, type: "none" }));
@@ -123,7 +98,7 @@ describe.each([
 
   test("makes, changes, pauses, empties and deletes queues, and watches them", async () => {
     const client = connect(server.url);
-    const name = `queue-${names++}`;
+    const name = "watched-queue";
     const made = await client.queues.create(name, { ordering: "RUN_AFTER", weight: 2 });
     expect(made).toMatchObject({ name, paused: false, settings: { ordering: "RUN_AFTER", weight: 2, maxDepth: 0 } });
     expect((await client.queues.update(name, { maxConcurrency: 3 })).settings).toMatchObject({
@@ -152,7 +127,7 @@ describe.each([
 
   test("looks into the dead-letter queue, replays and deletes", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const die = () => client.createAndWait({ queue, type: "fail", payload: { message: "no luck" }, maxRetries: 0 });
     const [first, second] = [await die(), await die()];
     expect(first).toMatchObject({
@@ -184,7 +159,7 @@ describe.each([
 
   test("ends whatever waits when its signal is aborted, with the signal's reason", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const { job } = await client.create({ queue, type: "none" });
     const reason = new Error("enough");
     for (const begin of [
@@ -206,7 +181,7 @@ describe("a watch", () => {
   test("of one job goes on after its connection broke, and ends with the job", async () => {
     const proxy = await startProxy(server.port);
     const client = clientOf(proxy.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const retried = signal();
     const watcher = clientOf(proxy.url, { onRetry: () => retried.fire() });
     const { job } = await client.create({ queue, type: "echo", delayMs: 60_000, payload: 1 });
@@ -231,7 +206,7 @@ describe("a watch", () => {
 
   test("of jobs misses nothing and tells nothing twice, over many breaks", async () => {
     const proxy = await startProxy(server.port);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const client = clientOf(server.url);
     const watcher = clientOf(proxy.url);
     const seen: string[] = [];
@@ -281,7 +256,7 @@ describe("a watch", () => {
 
   test("waits for a job that is deleted with JOB_NOT_FOUND", async () => {
     const client = clientOf(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const { job } = await client.create({ queue, type: "none" });
     const seen = signal();
     const watched = (async () => {
@@ -310,7 +285,7 @@ describe("a create", () => {
   });
 
   test("whose answers are lost creates one job", async () => {
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const proxy = await startProxy(server.port);
     const client = clientOf(proxy.url);
     // The connection breaks whenever a job was created, while its answer may be on the way.

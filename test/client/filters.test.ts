@@ -1,44 +1,17 @@
-import { TaskQueueError } from "gotaskq/client";
-import { createClient as createWebClient } from "gotaskq/client/web";
 import { beforeAll, describe, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "../support/server.js";
-import { within } from "../support/wait.js";
-import { clientOf } from "./support.js";
+import { failure, newQueue, RUNTIMES } from "./support.js";
 
 let server: TestServer;
-let names = 0;
 
 beforeAll(async () => {
   server = await startTestServer();
 });
 
-/** Returns the name of a new queue for this test. */
-async function fresh(): Promise<string> {
-  const queue = `filters-${names++}`;
-  await clientOf(server.url).queues.create(queue);
-  return queue;
-}
-
-/** Resolves to the error of a call, which must fail. */
-async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
-  const error = await within(
-    call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    ),
-    "the answer to a call",
-  );
-  if (!(error instanceof TaskQueueError)) throw new Error(`expected a TaskQueueError, got ${error}`);
-  return error;
-}
-
-describe.each([
-  ["in Node", (url: string) => clientOf(url)],
-  ["for browsers", (url: string) => createWebClient(url)],
-])("a client %s", (_name, connect) => {
+describe.each(RUNTIMES)("a client %s", (_name, connect) => {
   test("lists, counts, cancels and deletes the jobs that match a filter", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const made = await client.createBatch(
       ["a", "b", "a"].map((tenant) => ({ queue, type: "none", payload: 1, metadata: { tenant } })),
     );
@@ -69,7 +42,7 @@ describe.each([
 
   test("counts dead jobs by queue, type and error, and replays exactly one group", async () => {
     const client = connect(server.url);
-    const queue = await fresh();
+    const queue = await newQueue(server.url);
     const die = (message: string) => client.createAndWait({ queue, type: "fail", payload: { message }, maxRetries: 0 });
     await die("timeout");
     await die("timeout after 5 s");

@@ -3,9 +3,11 @@ import {
   createWorker,
   type NodeClient,
   silentLogger,
+  TaskQueueError,
   type Worker,
   type WorkerOptions,
 } from "gotaskq/client";
+import { createClient as createWebClient } from "gotaskq/client/web";
 import { afterEach } from "vitest";
 import { startServerProcess } from "../support/server-process.js";
 import { within } from "../support/wait.js";
@@ -26,6 +28,34 @@ export function clientOf(url: string, options?: Parameters<typeof createClient>[
   const client = createClient(url, options);
   atEnd(() => client.close());
   return client;
+}
+
+/** A client of Node and one for browsers: what both can is tested with both. */
+export const RUNTIMES = [
+  ["in Node", (url: string) => clientOf(url)],
+  ["for browsers", (url: string) => createWebClient(url)],
+] as const;
+
+let names = 0;
+
+/** Creates a queue on this server that no other test of the file has; returns its name. */
+export async function newQueue(url: string): Promise<string> {
+  const queue = `queue-${names++}`;
+  await clientOf(url).queues.create(queue);
+  return queue;
+}
+
+/** Resolves to the error of a call, which must fail. */
+export async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
+  const error = await within(
+    call.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+    "the answer to a call",
+  );
+  if (!(error instanceof TaskQueueError)) throw new Error(`expected a TaskQueueError, got ${error}`);
+  return error;
 }
 
 /** A started worker, silent unless told otherwise, stopped after the test; its running handlers are not waited for. */

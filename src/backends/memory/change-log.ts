@@ -2,6 +2,7 @@ import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import { jobIdOf } from "../../model/ids.js";
+import { createdState } from "../../model/job.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /** Most entries that one read examines. */
@@ -28,20 +29,8 @@ class Creation {
       queue: this.#label.queue,
       type: this.#label.type,
       priority: this.#label.priority,
-      updatedAt: this.#times.createdAt,
-      runAfter: this.#times.runAfter,
       deleted: false,
-      status: "PENDING",
-      revision: 1,
-      retryCount: 0,
-      deliveries: 0,
-      lostLeases: 0,
-      error: "",
-      progress: undefined,
-      cancelRequested: false,
-      worker: "",
-      startedAt: undefined,
-      finishedAt: undefined,
+      ...createdState(this.#times.createdAt, this.#times.runAfter),
     };
   }
 }

@@ -92,7 +92,7 @@ export class QueueState {
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   readonly #deadEntries = new Map<QueuedJob, DeadEntry>();
   readonly #lines = new Map<string, ReadyLine>();
-  readonly #schedule = new Schedule(isWaiting);
+  readonly #schedule = new Schedule<QueuedJob>(isWaiting);
   #ready = 0;
   #manyLines = MANY_LINES;
 

@@ -32,7 +32,7 @@ export class RequestIds {
 
   /** What was created with a request id; undefined when it is not remembered. */
   find(requestId: string, now: number): RememberedCreate | undefined {
-    this.forget(now);
+    this.#forget(now);
     return this.#byId.get(requestId);
   }
 
@@ -54,7 +54,7 @@ export class RequestIds {
   }
 
   /** Forgets what has had its time. */
-  forget(now: number): void {
+  #forget(now: number): void {
     while ((this.#byEnd.peek()?.end ?? Number.POSITIVE_INFINITY) <= now) this.#drop();
   }
 

@@ -1,6 +1,6 @@
 import { compareRunAfter } from "../../model/order.js";
+import type { JobRecord } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
-import type { QueuedJob } from "./queue-state.js";
 
 /** Both clocks at one moment, ms: the wall clock since 1970, and the monotonic clock. */
 export interface Moment {
@@ -9,8 +9,8 @@ export interface Moment {
 }
 
 /** A job that waits for a time that is measured: a delay or a backoff. */
-interface Wait {
-  readonly record: QueuedJob;
+interface Wait<R> {
+  readonly record: R;
   /** When it is over, ms on the monotonic clock. */
   readonly until: number;
 }
@@ -19,11 +19,11 @@ interface Wait {
  * The PENDING jobs of a queue that are not ready yet. Those with a time of their own (`run_after`) are due by the wall
  * clock, whatever it does; a wait lasts as long as was said, whatever the wall clock does.
  */
-export class Schedule {
-  readonly #byTime: OrderedQueue<QueuedJob>;
-  readonly #waits: OrderedQueue<Wait>;
+export class Schedule<R extends JobRecord> {
+  readonly #byTime: OrderedQueue<R>;
+  readonly #waits: OrderedQueue<Wait<R>>;
 
-  constructor(isPending: (record: QueuedJob) => boolean) {
+  constructor(isPending: (record: R) => boolean) {
     this.#byTime = new OrderedQueue(compareRunAfter, isPending);
     this.#waits = new OrderedQueue(
       (a, b) => a.until - b.until,
@@ -36,13 +36,13 @@ export class Schedule {
   }
 
   /** Keeps a job until its `runAfter` by the wall clock. */
-  addTimed(record: QueuedJob): void {
+  addTimed(record: R): void {
     record.place = "SCHEDULED";
     this.#byTime.push(record);
   }
 
   /** Keeps a job until `until`, ms on the monotonic clock. */
-  addWaiting(record: QueuedJob, until: number): void {
+  addWaiting(record: R, until: number): void {
     record.place = "WAITING";
     this.#waits.push({ record, until });
   }
@@ -54,14 +54,14 @@ export class Schedule {
   }
 
   /** Removes a job that is due and returns it; undefined when none is. */
-  popDue({ now, monotonic }: Moment): QueuedJob | undefined {
+  popDue({ now, monotonic }: Moment): R | undefined {
     if ((this.#byTime.peek()?.runAfter ?? Number.POSITIVE_INFINITY) <= now) return this.#byTime.pop();
     if ((this.#waits.peek()?.until ?? Number.POSITIVE_INFINITY) <= monotonic) return this.#waits.pop()?.record;
     return undefined;
   }
 
   /** Removes any job and returns it; undefined when there is none. */
-  pop(): QueuedJob | undefined {
+  pop(): R | undefined {
     return this.#byTime.pop() ?? this.#waits.pop()?.record;
   }
 

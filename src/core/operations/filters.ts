@@ -54,9 +54,7 @@ export function checkFilter(
   violations.text(`${path}errorEquals`, errorEquals, 0, LIMITS.errorLength);
   violations.text(`${path}errorGroup`, errorGroup, 0, LIMITS.changeErrorLength);
   violations.text(`${path}worker`, worker, 0, LIMITS.workerLength);
-  for (const [field, at] of Object.entries({ createdAfter, createdBefore, finishedAfter, finishedBefore })) {
-    if (at !== undefined && !Number.isFinite(at)) violations.add(path + field, "must be a time");
-  }
+  checkTimes(violations, path, { createdAfter, createdBefore, finishedAfter, finishedBefore });
   return {
     queues: queue ? [queue] : queues.length > 0 ? [...new Set(queues)].sort() : undefined,
     match: {
@@ -83,11 +81,15 @@ export function checkDeadFilter(
   path: string,
   shortPath = path,
 ): CheckedFilter {
-  for (const [field, at] of Object.entries({ diedAfter, diedBefore })) {
-    if (at !== undefined && !Number.isFinite(at)) violations.add(path + field, "must be a time");
-  }
+  checkTimes(violations, path, { diedAfter, diedBefore });
   const { queues, match } = checkFilter(violations, filter, path, { shortPath });
   return { queues, match: { ...match, statuses: ["DEAD"], finishedAfter: diedAfter, finishedBefore: diedBefore } };
+}
+
+function checkTimes(violations: Violations, path: string, times: Readonly<Record<string, number | undefined>>): void {
+  for (const [field, at] of Object.entries(times)) {
+    if (at !== undefined && !Number.isFinite(at)) violations.add(path + field, "must be a time");
+  }
 }
 
 /** Checks how a page is to be. */

@@ -102,11 +102,12 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
         "+@all ~* resetchannels",
         /lacks the right to PUBLISH to the channel gotaskq:\{\*\}:events:0$/m,
       ],
-      ["without SUBSCRIBE", "+@all -subscribe ~* &*", /'subscribe' command/],
-      ["without EVAL", "+@all -eval ~* &*", /'eval' command/],
+      ["without SUBSCRIBE", "+@all -subscribe ~* &*", /lacks the right to SUBSCRIBE$/m],
+      ["without EVAL", "+@all -eval ~* &*", /lacks the right to EVAL$/m],
+      ["without PING", "+@all -ping ~* &*", /lacks the right to PING$/m],
       ["without some commands of scripts", "+@all -hset -zadd ~* &*", /lacks the right to HSET, ZADD$/m],
       ["without the commands of the first script", "+@all -get -set ~* &*", /lacks the right to GET, SET$/m],
-      ["without SELECT, on another database", "+@all -select ~* &*", /'select' command/],
+      ["without SELECT, on another database", "+@all -select ~* &*", /lacks the right to SELECT$/m],
     ] as const
   ).map(([what, rule, reason]) => {
     const url = async () => (await urlOfUser(await onPort(), rule)) + (what.includes("database") ? "/1" : "");

@@ -1,6 +1,13 @@
 import type { Change, NewJob } from "../../../core/backend.js";
 import { jobIdOf } from "../../../model/ids.js";
-import type { AttemptError, Job, JobState, JobStatus, Payload } from "../../../model/job.js";
+import {
+  type AttemptError,
+  createdState,
+  type Job,
+  type JobState,
+  type JobStatus,
+  type Payload,
+} from "../../../model/job.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
 
@@ -225,24 +232,6 @@ function readPayload(kind: number, bytes: Buffer, from: number): Payload | undef
   if (kind === NO_PAYLOAD) return undefined;
   // A copy: a view would keep the whole answer in memory.
   return kind === TEXT ? bytes.toString("utf8", from) : new Uint8Array(bytes.subarray(from));
-}
-
-function createdState(createdAt: number, runAfter: number): JobState {
-  return {
-    status: "PENDING",
-    revision: 1,
-    retryCount: 0,
-    deliveries: 0,
-    lostLeases: 0,
-    error: "",
-    progress: undefined,
-    cancelRequested: false,
-    worker: "",
-    updatedAt: createdAt,
-    runAfter,
-    startedAt: undefined,
-    finishedAt: undefined,
-  };
 }
 
 /** The number of fixed width at this place of the record that begins at `at`. */

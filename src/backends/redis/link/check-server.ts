@@ -57,7 +57,12 @@ async function checkRights(connection: Connection, keys: Keys): Promise<void> {
   await connection.call((client) => client.ping());
   if (missing.length === 0) return;
   const rights = missing.map((command) => (command === "PUBLISH" ? `PUBLISH to the channel ${keys.channel}` : command));
-  throw new RedisUnusable(`the Redis user lacks the right to ${rights.join(", ")}`);
+  throw new RedisUnusable(lacksRights(rights));
+}
+
+/** Says that the user may not do these things. */
+export function lacksRights(rights: readonly string[]): string {
+  return `the Redis user lacks the right to ${rights.join(", ")}`;
 }
 
 /**

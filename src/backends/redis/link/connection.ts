@@ -13,15 +13,6 @@ const RETRY_MS = 50;
 /** For how long other nodes of a cluster may have been asked nothing, ms: longer than from one heartbeat to the next. */
 const QUIET_MS = 3000;
 
-/** What to do when the connection breaks while a call is in flight. */
-export interface CallOptions {
-  /**
-   * Whether the call may be sent again when it is unknown whether Redis ran it. If not, it then fails with
-   * BACKEND_UNAVAILABLE. Default: true.
-   */
-  readonly repeatable?: boolean;
-}
-
 /** An argument of a script. */
 export type Arg = string | number | Buffer;
 
@@ -79,7 +70,7 @@ export class Connection {
   }
 
   /** Runs a script on these keys; in a cluster, the first key chooses the node. Resolves bulk strings to Buffers. */
-  script(script: Script, keys: readonly string[], args: Args, options: CallOptions = {}): Promise<Reply> {
+  script(script: Script, keys: readonly string[], args: Args): Promise<Reply> {
     return this.call(async (_client, isRepeat) => {
       const rest = [keys.length, ...keys, ...(typeof args === "function" ? args(isRepeat) : args)];
       try {
@@ -88,14 +79,14 @@ export class Connection {
         if (!String(error).includes("NOSCRIPT")) throw error;
         return (await this.#client.callBuffer("EVAL", [script.text, ...rest])) as Reply;
       }
-    }, options);
+    });
   }
 
-  /** Calls `send` and waits for its answer, at most `CALL_MS` in all. BACKEND_UNAVAILABLE; MEMORY_FULL. */
-  async call<T>(
-    send: (client: Client, isRepeat: boolean) => Promise<T>,
-    { repeatable = true }: CallOptions = {},
-  ): Promise<T> {
+  /**
+   * Calls `send` and waits for its answer, at most `CALL_MS` in all; calls it again while that may help, so Redis may run
+   * it more than once. BACKEND_UNAVAILABLE; MEMORY_FULL.
+   */
+  async call<T>(send: (client: Client, isRepeat: boolean) => Promise<T>): Promise<T> {
     let isRepeat = false;
     // The time runs from when Redis went away: later calls do not each wait the full CALL_MS again.
     const begun = this.#clock.monotonic();
@@ -114,8 +105,7 @@ export class Connection {
           this.#refused();
           throw backendUnavailable("Redis takes no writes", error);
         }
-        const mayRepeat = fault === "refused" || repeatable;
-        if (!mayRepeat || this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
+        if (this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
           throw backendUnavailable("Redis did not answer", error);
         }
         isRepeat ||= fault === "broken";
@@ -181,6 +171,11 @@ export class Connection {
 export function isDenied(error: unknown): boolean {
   const { message = "" } = ((error instanceof TaskQueueError ? error.cause : error) ?? {}) as { message?: string };
   return /^-?NOPERM\b|The user executing the script can't|ACL failure in script/.test(message);
+}
+
+/** The command that Redis refused with these words, because the user lacks the right to it; undefined for other words. */
+export function deniedCommand(message: string): string | undefined {
+  return /NOPERM.* '([^']+)' command/.exec(message)?.[1]?.toUpperCase().replace("|", " ");
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../../../core/clock.js";
 import type { Logger } from "../../../model/logger.js";
-import { RedisUnusable } from "./check-server.js";
+import { lacksRights, RedisUnusable } from "./check-server.js";
 import type { Client } from "./client.js";
-import type { Connection } from "./connection.js";
+import { type Connection, deniedCommand } from "./connection.js";
 import { hidePassword } from "./url.js";
 
 /** Least time between two log lines about connection errors, ms. */
@@ -111,7 +111,9 @@ export class Session {
 
   /** The error that says why this Redis cannot be used. */
   unusable(why = this.#trouble): RedisUnusable {
-    return new RedisUnusable(`cannot use Redis at ${hidePassword(this.#deps.url)}: ${why || "it does not answer"}`);
+    const denied = deniedCommand(why);
+    const reason = denied === undefined ? why || "it does not answer" : lacksRights([denied]);
+    return new RedisUnusable(`cannot use Redis at ${hidePassword(this.#deps.url)}: ${reason}`);
   }
 
   /** Calls `goOn` if both connections are ready, until it succeeds. A call meanwhile makes it run once more. */

@@ -80,12 +80,9 @@ local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
 local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
 -- The types of which jobs have become ready. With isReady those of all types that there are may be leased.
-local readyTypes, readyCount = {}, 0
+local readyTypes = {}
 local function markReady(type)
-  if not readyTypes[type] then
-    readyTypes[type] = true
-    readyCount = readyCount + 1
-  end
+  readyTypes[type] = true
 end
 
 -- The types of which no job is ready any more.

@@ -16,7 +16,7 @@ test("calls that get no answer make the client connect anew once: a cluster clie
   });
   const clock = new FakeClock();
   const connection = new Connection(client as unknown as Client, clock, silentLogger);
-  const call = () => connection.call(() => new Promise<never>(() => {}), { repeatable: false });
+  const call = () => connection.call(() => new Promise<never>(() => {}));
   const calls = [call()];
   await clock.advance(10);
   calls.push(call());
