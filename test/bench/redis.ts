@@ -5,6 +5,8 @@ export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "dispo
   readonly version: string;
   /** Empties it and waits for that: memory that is freed later would take time from what is measured next. */
   flush(): Promise<void>;
+  /** What Redis tells of itself in this section. */
+  info(section: string): Promise<string>;
 }
 
 /** Starts it on a port of the loopback address, as programs reach theirs. It keeps nothing on disk. */
@@ -20,5 +22,6 @@ export async function startBenchRedis(): Promise<BenchRedis> {
     async flush() {
       await admin.flushall("SYNC");
     },
+    info: (section) => admin.info(section),
   };
 }
