@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import type { KeptBytes } from "./backends/memory/kept-bytes.js";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
 import type { Backend, BackendOptions } from "./core/backend.js";
@@ -39,10 +40,10 @@ export interface EngineSetupDeps {
   readonly logger: Logger;
   readonly observer: Observer;
   /**
-   * Whether this process has no memory for more jobs. The memory backend calls it at each create, and while its change
-   * log grows. Default: never full.
+   * Whether this process has no memory for more jobs. The memory backend calls it at each create and result, and while its
+   * change log grows, with what its jobs take. Default: never full.
    */
-  readonly isFull?: (() => boolean) | undefined;
+  readonly isFull?: ((kept: KeptBytes) => boolean) | undefined;
 }
 
 /** An engine, and the node id that comes with its backend. */
@@ -68,8 +69,9 @@ function createStorage(settings: EngineSettings, { clock, logger, isFull }: Engi
     maxLostLeases,
     completeJobTtlMs,
     maxCompletedJobs,
+    maxCompletedBytes,
   } = settings;
-  const options = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs });
+  const options = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes });
   if (redisUrl === undefined) {
     const backend = createMemoryBackend({ clock, random: Math.random, isFull }, options);
     return { backend, ids: createIdGenerator(clock, nodeId), nodeId: () => nodeId };

@@ -38,6 +38,8 @@ export interface Job extends JobState {
   readonly payload: JsonValue | Uint8Array | undefined;
   /** What its handler returned, set once it is DONE: a JSON value, bytes, or undefined. */
   readonly result: JsonValue | Uint8Array | undefined;
+  /** Whether its handler returned a result that was left out, as the server had no room to keep it. */
+  readonly resultDropped: boolean;
   readonly maxRetries: number;
   readonly backoff: Backoff;
   /** Longest run of one attempt. 0: no limit. */
@@ -77,6 +79,7 @@ export function fromJob(job: JobPb): Job {
     ...fromState(job),
     payload: fromPayloadKind(job.payloadKind),
     result: fromPayloadKind(job.resultKind),
+    resultDropped: job.resultDropped,
     maxRetries: job.maxRetries,
     backoff: {
       baseDelayMs: job.backoff?.baseDelay ? durationMs(job.backoff.baseDelay) : 0,

@@ -324,10 +324,15 @@ export interface BackendOptions {
   readonly completeJobTtlMs: number;
   /** Most DONE and CANCELED jobs kept in a queue. Default 100,000. */
   readonly maxCompletedJobs: number;
+  /**
+   * Most bytes, by `jobBytes`, of the DONE and CANCELED jobs kept in all queues; the oldest go first. Default: a quarter of the heap
+   * limit in memory, 256 MiB on Redis.
+   */
+  readonly maxCompletedBytes: number;
 }
 
-/** The defaults of `BackendOptions`. */
-export const DEFAULT_BACKEND_OPTIONS: BackendOptions = {
+/** The defaults of `BackendOptions` that are the same in every backend. */
+export const DEFAULT_BACKEND_OPTIONS: Omit<BackendOptions, "maxCompletedBytes"> = {
   maxLostLeases: 5,
   completeJobTtlMs: 300_000,
   maxCompletedJobs: 100_000,

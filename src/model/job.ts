@@ -129,20 +129,32 @@ export function createdState(createdAt: number, runAfter: number): JobState {
 export interface Job extends JobSpec, JobState {
   readonly attemptErrors: readonly AttemptError[];
   readonly result: Payload | undefined;
+  /** Whether it is DONE and its result was left out, as the store had no room for it. */
+  readonly resultDropped: boolean;
   /** Ms since 1970. */
   readonly createdAt: number;
 }
 
-/** Returns the approximate size of a job in bytes, with its payload, result, metadata and errors. */
-export function jobBytes({ payload, result, metadata, error, attemptErrors }: Job): number {
-  let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + error.length;
+/**
+ * Returns the approximate size of a job in bytes, with its payload, result, metadata and errors. It is the one figure
+ * wherever the bytes of jobs count: leases, pages, what is kept. The scripts of Redis estimate it with `bytesOf`.
+ */
+export function jobBytes(job: Pick<Job, "payload" | "result" | "metadata" | "error" | "attemptErrors">): number {
+  const { payload, result, metadata } = job;
+  let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + errorBytes(job);
   for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
-  for (const attempt of attemptErrors) bytes += attempt.error.length;
   return bytes;
 }
 
 /** Bytes that `jobBytes` counts for the other fields of a job. */
-const JOB_OVERHEAD_BYTES = 200;
+export const JOB_OVERHEAD_BYTES = 200;
+
+/** Returns what the errors of a job are counted as in `jobBytes`. */
+export function errorBytes({ error, attemptErrors }: Pick<Job, "error" | "attemptErrors">): number {
+  let bytes = error.length;
+  for (const attempt of attemptErrors) bytes += attempt.error.length;
+  return bytes;
+}
 
 /** Returns the size of a payload in bytes; JSON text counts as UTF-8. */
 export function payloadBytes(payload: Payload | undefined): number {

@@ -1,12 +1,13 @@
-import { DEFAULT_CHANGE_LOG_SIZE } from "../backends/memory/memory-backend.js";
+import { DEFAULT_CHANGE_LOG_SIZE, DEFAULT_COMPLETED_BYTES } from "../backends/memory/memory-backend.js";
 import { hidePassword, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "../backends/redis/link/url.js";
-import { DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
+import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../core/operations/job-operations.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../core/queue-turns.js";
 import { MAX_NODE_ID } from "../model/ids.js";
 import { LIMITS } from "../model/limits.js";
 import { Violations } from "../model/violations.js";
+import { parseByteSize } from "./byte-size.js";
 import { parseDuration } from "./duration.js";
 
 /** Log levels. */
@@ -22,6 +23,7 @@ export interface Config {
   readonly maxDelayMs: number;
   readonly completeJobTtlMs: number;
   readonly maxCompletedJobs: number;
+  readonly maxCompletedBytes: number;
   readonly queuePolicy: QueuePolicy;
   /** Queues to create at start, besides `default`. */
   readonly queues: readonly string[];
@@ -121,6 +123,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxDelayMs: duration("MAX_DELAY", DEFAULT_JOB_DEFAULTS.backoff.maxDelayMs, 0, LIMITS.delayMs),
     completeJobTtlMs: duration("COMPLETE_JOB_TTL", DEFAULT_BACKEND_OPTIONS.completeJobTtlMs, 0, LIMITS.delayMs),
     maxCompletedJobs: integer("MAX_COMPLETED_JOBS", DEFAULT_BACKEND_OPTIONS.maxCompletedJobs, 0, 10_000_000),
+    maxCompletedBytes: read(
+      "MAX_COMPLETED_BYTES",
+      useRedis ? DEFAULT_REDIS_COMPLETED_BYTES : DEFAULT_COMPLETED_BYTES,
+      parseByteSize,
+      "a number of bytes, like 1000000, 512KiB, 256MiB, 1.5GiB",
+    ),
     queuePolicy: choice("QUEUE_POLICY", "round-robin", QUEUE_POLICIES),
     queues: read("QUEUES", [], (text) => text.split(",").map((name) => name.trim()), "queue names parted by commas"),
     leaseMs: duration("LEASE_DURATION", 30_000, 1000, 3_600_000),

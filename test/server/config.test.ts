@@ -1,4 +1,6 @@
+import { getHeapStatistics } from "node:v8";
 import { describe, expect, test } from "vitest";
+import { parseByteSize } from "../../src/server/byte-size.js";
 import { ConfigError, readConfig } from "../../src/server/config.js";
 import { parseDuration } from "../../src/server/duration.js";
 
@@ -24,6 +26,7 @@ describe("readConfig", () => {
       maxDelayMs: 5000,
       completeJobTtlMs: 300_000,
       maxCompletedJobs: 100_000,
+      maxCompletedBytes: Math.floor(getHeapStatistics().heap_size_limit / 4),
       queuePolicy: "round-robin",
       queues: [],
       leaseMs: 30_000,
@@ -49,6 +52,7 @@ describe("readConfig", () => {
       MAX_DELAY: "250",
       COMPLETE_JOB_TTL: "24h",
       MAX_COMPLETED_JOBS: "7",
+      MAX_COMPLETED_BYTES: "1.5MiB",
       USE_REDIS: "false",
       QUEUE_POLICY: "strict",
       QUEUES: "mail, reports ,a.b",
@@ -72,6 +76,7 @@ describe("readConfig", () => {
       maxDelayMs: 250,
       completeJobTtlMs: 86_400_000,
       maxCompletedJobs: 7,
+      maxCompletedBytes: 1_572_864,
       queuePolicy: "strict",
       queues: ["mail", "reports", "a.b"],
       leaseMs: 60_000,
@@ -108,6 +113,7 @@ describe("readConfig", () => {
       MAX_DELAY: "367d",
       COMPLETE_JOB_TTL: "-5m",
       MAX_COMPLETED_JOBS: "1.5",
+      MAX_COMPLETED_BYTES: "1.5",
       USE_REDIS: "maybe",
       QUEUE_POLICY: "random",
       QUEUES: "mail,No Queue,",
@@ -169,9 +175,35 @@ describe("readConfig", () => {
     expect(readConfig({ USE_REDIS: "1", REDIS_URL: "redis://127.0.0.1" }).changeLogSize).toBe(100_000);
   });
 
+  test("keeps 256 MiB of completed jobs on Redis, and in memory a quarter of the heap", () => {
+    const onRedis = { USE_REDIS: "1", REDIS_URL: "redis://127.0.0.1" };
+    expect(readConfig(onRedis).maxCompletedBytes).toBe(268_435_456);
+    expect(readConfig({ ...onRedis, MAX_COMPLETED_BYTES: "0" }).maxCompletedBytes).toBe(0);
+  });
+
   test.each(["0x50", "8e3", "80.0", "+80", "８０", "80 90"])("does not take %s for a number", (value) => {
     expect(problems({ PORT: value })).toEqual([expect.stringMatching(/^PORT: must be a whole number/)]);
   });
+});
+
+describe("parseByteSize", () => {
+  test.each([
+    ["0", 0],
+    ["250", 250],
+    ["512KiB", 524_288],
+    ["1.5MiB", 1_572_864],
+    ["2GiB", 2_147_483_648],
+    [" 1KiB ", 1024],
+  ])("reads %s as %d bytes", (text, bytes) => {
+    expect(parseByteSize(text)).toBe(bytes);
+  });
+
+  test.each(["", "KiB", "-1", "1 KiB", "1kB", "1MB", "1e3", ".5KiB", "1.KiB", "1.5", "10000000000GiB", "Infinity"])(
+    "does not read %j",
+    (text) => {
+      expect(parseByteSize(text)).toBeUndefined();
+    },
+  );
 });
 
 describe("parseDuration", () => {

@@ -13,6 +13,8 @@ export class RunRecord {
   /** When the attempt began, and when the lease or, once the job is finished, its retention ends: ms on the monotonic clock. */
   since = 0;
   until = 0;
+  /** What the job counts as by `jobBytes` among the finished ones. */
+  finishedBytes = 0;
   revision = 1;
   retryCount = 0;
   deliveries = 0;
@@ -23,8 +25,9 @@ export class RunRecord {
   error = "";
   /** The start of `error`, for the change log: one string shared by all of its entries. */
   errorStart = "";
-  attemptErrors: readonly AttemptError[] = [];
+  attemptErrors: readonly AttemptError[] = NO_ERRORS;
   result: Payload | undefined;
+  resultDropped = false;
   progress: Progress | undefined;
   cancelRequested = false;
 
@@ -60,6 +63,8 @@ export interface JobTimes {
  */
 export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "WAITING" | "GONE";
 
+const NO_ERRORS: readonly AttemptError[] = [];
+
 /** A job in memory. One million of them must fit: run `npm run bench -- memory` after adding a field. */
 export class JobRecord<Queue = unknown> {
   status: JobStatus = "PENDING";
@@ -70,8 +75,8 @@ export class JobRecord<Queue = unknown> {
   constructor(
     /** The number in its id. */
     readonly number: string,
-    readonly shared: SharedJobSpec<Queue>,
-    readonly payload: Payload | undefined,
+    public shared: SharedJobSpec<Queue>,
+    public payload: Payload | undefined,
     readonly requestId: string | undefined,
     public times: JobTimes,
   ) {}
@@ -117,6 +122,14 @@ export class JobRecord<Queue = unknown> {
     return this.run?.error ?? "";
   }
 
+  get attemptErrors(): readonly AttemptError[] {
+    return this.run?.attemptErrors ?? NO_ERRORS;
+  }
+
+  get result(): Payload | undefined {
+    return this.run?.result;
+  }
+
   get worker(): string {
     return this.run?.worker ?? "";
   }
@@ -131,6 +144,19 @@ export class JobRecord<Queue = unknown> {
 
   get isGone(): boolean {
     return this.place === "GONE";
+  }
+
+  /** Lets go of what is large in a job that was deleted: indexes hold its record until they are swept. */
+  release(): void {
+    this.payload = undefined;
+    for (const _ in this.shared.metadata) {
+      this.shared = { ...this.shared, metadata: {} };
+      break;
+    }
+    if (this.run === undefined) return;
+    this.run.result = undefined;
+    this.run.error = "";
+    this.run.attemptErrors = NO_ERRORS;
   }
 
   /** The `RunRecord`, created on first use. */
@@ -168,8 +194,9 @@ export function toJob(record: JobRecord): Job {
     runAfter: times.runAfter,
     startedAt: run?.startedAt,
     finishedAt: run?.finishedAt,
-    attemptErrors: run?.attemptErrors ?? [],
+    attemptErrors: run?.attemptErrors ?? NO_ERRORS,
     result: run?.result,
+    resultDropped: run?.resultDropped ?? false,
   };
 }
 

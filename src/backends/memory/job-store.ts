@@ -2,13 +2,14 @@ import type { BackendListener, BackendOptions, Change } from "../../core/backend
 import type { Clock } from "../../core/clock.js";
 import { queueNotFound } from "../../model/errors.js";
 import { numberOf, queueOf } from "../../model/ids.js";
-import type { JobStatus } from "../../model/job.js";
-import { TRANSITIONS } from "../../model/job.js";
+import { type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
+import { FinishedJobs } from "./finished-jobs.js";
 import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
+import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
@@ -29,8 +30,11 @@ export interface MemoryBackendDeps {
   readonly clock: Clock;
   /** Returns a random number, 0 to 1. */
   readonly random: () => number;
-  /** Whether this process has no memory left for more jobs; called at every enqueue. Default: never. */
-  readonly isFull?: (() => boolean) | undefined;
+  /**
+   * Whether this process has no memory left for more jobs; called at every enqueue, with what the jobs of the store take now.
+   * Default: never.
+   */
+  readonly isFull?: ((kept: KeptBytes) => boolean) | undefined;
 }
 
 /**
@@ -44,6 +48,9 @@ export class JobStore {
     (entry) => entry.record.run?.token === entry.token,
   );
   readonly leaseRequests = new LeaseRequests();
+  readonly finished = new FinishedJobs();
+  /** What all jobs take. */
+  readonly kept = new KeptCount();
   readonly log: ChangeLog;
   readonly clock: Clock;
   readonly options: BackendOptions;
@@ -54,6 +61,8 @@ export class JobStore {
   #tokens = 0;
   #lastTimes: JobTimes | undefined;
   #changes: Change[] = [];
+  /** Deleted by the operation under way, whose answer may still need them. */
+  #dropped: QueuedJob[] = [];
   #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
   #queuesChanged = false;
@@ -61,7 +70,8 @@ export class JobStore {
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
     this.options = options;
-    this.isFull = deps.isFull ?? (() => false);
+    const { isFull } = deps;
+    this.isFull = isFull === undefined ? () => false : () => isFull(this.kept);
     const name = () =>
       Math.floor(deps.random() * 36 ** 8)
         .toString(36)
@@ -93,6 +103,7 @@ export class JobStore {
 
   /** Adds a new job: to its queue, to the change log, and to a line; a `waitMs` counts instead of its `runAfter`. */
   add(record: QueuedJob, waitMs: number | undefined): void {
+    this.kept.add(record);
     record.queue.jobs.set(record.number, record);
     record.queue.all.insert(record);
     this.#log(record);
@@ -179,9 +190,13 @@ export class JobStore {
     if (queue.settings.maxConcurrency > 0) this.markReady(queue);
   }
 
-  /** RUNNING or PENDING to DONE or CANCELED. */
-  finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number): void {
+  /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
+  finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number, result?: Payload): void {
     const run = record.changing;
+    if (result === undefined || this.#makeRoom(payloadBytes(result))) {
+      run.result = result;
+      this.kept.addResult(result);
+    } else run.resultDropped = true;
     run.finishedAt = record.stamp(now);
     run.cancelRequested = false;
     run.until = this.clock.monotonic() + this.options.completeJobTtlMs;
@@ -190,8 +205,10 @@ export class JobStore {
       record.queue.done++;
       record.queue.completed++;
     }
-    record.queue.finished.push(record);
+    this.finished.push(record);
     this.trim(record.queue, TRIM_WORK);
+    // Each job is forgotten once, so all that it takes is as much work as was done to keep them.
+    while (this.finished.bytes > this.options.maxCompletedBytes && this.#forgetOldest() > 0);
     this.markDue(this.options.completeJobTtlMs);
   }
 
@@ -210,10 +227,12 @@ export class JobStore {
     run.errorStart = cutText(error, LIMITS.changeErrorLength);
     // Retries are never refused, so they must not take more memory when it is full.
     const isFull = this.isFull();
-    run.error = isFull ? run.errorStart : error;
     const kept = isFull ? run.errorStart : cutText(error, LIMITS.attemptErrorLength);
     const entry = { at: record.stamp(now), error: kept, delivery: run.deliveries, worker: run.worker };
-    run.attemptErrors = [...run.attemptErrors, entry].slice(isFull ? -1 : -LIMITS.attemptErrors);
+    this.kept.changeErrors(run, () => {
+      run.error = isFull ? run.errorStart : error;
+      run.attemptErrors = [...run.attemptErrors, entry].slice(isFull ? -1 : -LIMITS.attemptErrors);
+    });
   }
 
   /** Deletes up to `max` finished jobs that are too old or too many; returns how many. Not logged as a change. */
@@ -226,11 +245,29 @@ export class JobStore {
       if (oldest === undefined) break;
       const tooOld = (oldest.run?.until ?? 0) <= monotonic;
       if (!tooOld && queue.finished.size <= maxCompletedJobs) break;
-      queue.finished.pop();
       this.#drop(oldest);
       count++;
     }
     return count;
+  }
+
+  /** Deletes the job of all queues that finished first; returns its bytes, 0 when there is none. Not logged as a change. */
+  #forgetOldest(): number {
+    const oldest = this.finished.oldest();
+    if (oldest === undefined) return 0;
+    this.#drop(oldest);
+    return oldest.changing.finishedBytes;
+  }
+
+  /** When the memory is full, deletes the oldest finished jobs for so many bytes. Returns whether there is room for them. */
+  #makeRoom(bytes: number): boolean {
+    if (!this.isFull()) return true;
+    for (let room = 0; room < bytes; ) {
+      const freed = this.#forgetOldest();
+      if (freed === 0) return false;
+      room += freed;
+    }
+    return true;
   }
 
   /** Deletes a job and logs it. A PENDING job must be out of its line already. */
@@ -238,7 +275,6 @@ export class JobStore {
     if (record.status === "RUNNING") this.endLease(record, undefined);
     if (record.status === "DEAD") record.queue.unbury(record);
     this.#drop(record);
-    if (record.status === "DONE" || record.status === "CANCELED") record.queue.finished.discard();
     this.touch(record, now);
   }
 
@@ -260,6 +296,10 @@ export class JobStore {
   /** Calls the listener with what the operation that just ended did. */
   announce(): void {
     const { listener } = this;
+    if (this.#dropped.length > 0) {
+      for (const record of this.#dropped) record.release();
+      this.#dropped = [];
+    }
     if (this.#queuesChanged) {
       this.#queuesChanged = false;
       listener?.queues();
@@ -292,12 +332,15 @@ export class JobStore {
   }
 
   #drop(record: QueuedJob): void {
-    const { queue } = record;
+    const { queue, status } = record;
     record.place = "GONE";
+    this.kept.drop(record);
+    this.#dropped.push(record);
+    if (status === "DONE" || status === "CANCELED") this.finished.discard(record);
     queue.jobs.delete(record.number);
     const { requestId } = record;
     if (requestId !== undefined) queue.requestIds.jobGone(requestId, record.number, this.clock.monotonic());
-    if (record.status === "DONE") queue.done--;
+    if (status === "DONE") queue.done--;
     queue.all.discard();
   }
 }

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from "node:v8";
 import type { Backend, BackendOptions } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import * as admin from "./admin.js";
@@ -14,6 +15,9 @@ export interface MemoryBackendOptions extends BackendOptions {
   readonly changeLogSize: number;
 }
 
+/** The default of `maxCompletedBytes`: a quarter of the heap that this process may have. */
+export const DEFAULT_COMPLETED_BYTES = Math.floor(getHeapStatistics().heap_size_limit / 4);
+
 /** The default of `changeLogSize`. */
 export const DEFAULT_CHANGE_LOG_SIZE = 500_000;
 
@@ -23,7 +27,11 @@ export const DEFAULT_CHANGE_LOG_SIZE = 500_000;
  */
 export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<MemoryBackendOptions> = {}): Backend {
   const { changeLogSize = DEFAULT_CHANGE_LOG_SIZE, ...given } = options;
-  const store = new JobStore(deps, { ...DEFAULT_BACKEND_OPTIONS, ...given }, changeLogSize);
+  const store = new JobStore(
+    deps,
+    { ...DEFAULT_BACKEND_OPTIONS, maxCompletedBytes: DEFAULT_COMPLETED_BYTES, ...given },
+    changeLogSize,
+  );
 
   /** Runs one operation, then calls the listener. Not async: that would cost more than many of the operations do. */
   function run<T>(operation: () => T): Promise<T> {

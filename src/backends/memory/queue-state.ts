@@ -3,6 +3,7 @@ import { compareNumbers } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
+import { FinishedOrder } from "./finished-jobs.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { RequestIds } from "./request-ids.js";
@@ -85,10 +86,7 @@ export class QueueState {
   /** Every job, in the order of creation: by time, then number. */
   readonly all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
   /** DONE and CANCELED jobs in the order they finished. */
-  readonly finished = new OrderedQueue<QueuedJob>(
-    (a, b) => (a.run?.until ?? 0) - (b.run?.until ?? 0),
-    (record) => !record.isGone,
-  );
+  readonly finished = new FinishedOrder();
   readonly #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   readonly #deadEntries = new Map<QueuedJob, DeadEntry>();
   readonly #lines = new Map<string, ReadyLine>();

@@ -10,10 +10,7 @@ import type { QueuedJob } from "./queue-state.js";
 export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
-    settle(store, "complete", item, (record, run) => {
-      run.result = item.result;
-      store.finish(record, "DONE", now);
-    }),
+    settle(store, "complete", item, (record) => store.finish(record, "DONE", now, item.result)),
   );
 }
 

@@ -53,6 +53,9 @@ export interface RedisBackendOptions extends BackendOptions {
 /** The default of `changeLogSize`: about 20 MB of a busy queue. */
 export const DEFAULT_REDIS_LOG_SIZE = 100_000;
 
+/** The default of `maxCompletedBytes`: 256 MiB. */
+export const DEFAULT_REDIS_COMPLETED_BYTES = 256 * 1024 * 1024;
+
 /** Dependencies of the Redis backend. */
 export interface RedisBackendDeps {
   readonly clock: Clock;
@@ -87,7 +90,12 @@ export function createRedisBackend(
 ): RedisBackend {
   const { clock, logger, luaClock = REDIS_TIME, features = FEATURES } = deps;
   const { url, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
-  const settings = { ...DEFAULT_BACKEND_OPTIONS, ...given, changeLogSize };
+  const settings = {
+    ...DEFAULT_BACKEND_OPTIONS,
+    maxCompletedBytes: DEFAULT_REDIS_COMPLETED_BYTES,
+    ...given,
+    changeLogSize,
+  };
   const parsed = parseRedisUrl(url);
   if (parsed === undefined) throw new RedisUnusable(whyNotRead(url));
   if (!isPrefix(prefix)) throw new RedisUnusable(`the prefix must be ${PREFIX_FORM}`);

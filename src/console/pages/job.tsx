@@ -108,11 +108,13 @@ export function JobPage({ id }: { readonly id: string }) {
             name="result"
             kind={job.resultKind}
             none={
-              job.status === JobStatus.DONE
-                ? "Its handler returned nothing."
-                : isFinal(job.status)
-                  ? "There is none."
-                  : "There is none yet."
+              job.resultDropped
+                ? "Its handler returned one, which the server had no room to keep."
+                : job.status === JobStatus.DONE
+                  ? "Its handler returned nothing."
+                  : isFinal(job.status)
+                    ? "There is none."
+                    : "There is none yet."
             }
           />
         </section>

@@ -287,6 +287,7 @@ function newlyCreated(spec: NewJob, { id, createdAt, runAfter }: EnqueueResult):
     lostLeases: 0,
     error: "",
     attemptErrors: [],
+    resultDropped: false,
     result: undefined,
     progress: undefined,
     cancelRequested: false,

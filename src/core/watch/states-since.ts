@@ -34,6 +34,7 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
     finishedAt: change.finishedAt,
     attemptErrors: seen.attemptErrors,
     result: undefined,
+    resultDropped: false,
   };
 }
 
@@ -66,6 +67,7 @@ export function* statesSince(seen: Job, changes: readonly Change[], now: Job | u
       ),
       error: errorAfter(base, change),
       result: undefined,
+      resultDropped: false,
     };
   }
   if (now !== undefined && now.revision > seen.revision) yield now;

@@ -166,6 +166,7 @@ export function fromJob(job: Job): JobPb {
     runAfter: fromMs(job.runAfter),
     startedAt: fromTime(job.startedAt),
     finishedAt: fromTime(job.finishedAt),
+    resultDropped: job.resultDropped,
   };
 }
 

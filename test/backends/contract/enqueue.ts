@@ -50,6 +50,7 @@ export function describeEnqueue(open: Open): void {
         lostLeases: 0,
         error: "",
         attemptErrors: [],
+        resultDropped: false,
         result: undefined,
         progress: undefined,
         cancelRequested: false,

@@ -28,7 +28,13 @@ export function describeModel(harness: BackendHarness, numRuns: number): void {
       const reached = new Set<string>();
       await fc.assert(
         fc.asyncProperty(runPlan, async ({ commands, maxCompletedJobs, watchFigures }) => {
-          const options = { maxLostLeases: 1, completeJobTtlMs: 20_000, maxCompletedJobs, changeLogSize: 10_000 };
+          const options = {
+            maxLostLeases: 1,
+            completeJobTtlMs: 20_000,
+            maxCompletedJobs,
+            changeLogSize: 10_000,
+            maxCompletedBytes: 1e9,
+          };
           await compareRun(harness, options, commands, watchFigures, reached);
         }),
         { numRuns },

@@ -113,7 +113,14 @@ export class NaiveModel {
       const job: Job = {
         ...spec,
         ...{ status: "PENDING", revision: 1, retryCount: 0, deliveries: 0, lostLeases: 0, error: "", worker: "" },
-        ...{ attemptErrors: [], result: undefined, progress: undefined, cancelRequested: false, runAfter },
+        ...{
+          attemptErrors: [],
+          result: undefined,
+          resultDropped: false,
+          progress: undefined,
+          cancelRequested: false,
+          runAfter,
+        },
         ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
       };
       const lease = { token: undefined, settledToken: undefined, settledBy: undefined };

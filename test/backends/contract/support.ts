@@ -159,7 +159,19 @@ export async function changesOf(backend: Backend, id: string, from: string): Pro
 
 /** The change that shows a job as it is now. */
 export function changeOf(job: Job): Change {
-  const { id, payload, maxRetries, backoff, timeoutMs, metadata, attemptErrors, result, createdAt, ...shown } = job;
+  const {
+    id,
+    payload,
+    maxRetries,
+    backoff,
+    timeoutMs,
+    metadata,
+    attemptErrors,
+    result,
+    resultDropped,
+    createdAt,
+    ...shown
+  } = job;
   return { ...shown, jobId: id, deleted: false };
 }
 

@@ -15,6 +15,7 @@ function handlerJob(payload: Payload | undefined): HandlerJob {
     lostLeases: 0,
     error: "",
     attemptErrors: [],
+    resultDropped: false,
     result: undefined,
     progress: undefined,
     cancelRequested: false,

@@ -28,6 +28,7 @@ const JOB: Job = {
   startedAt: 40,
   finishedAt: undefined,
   attemptErrors: [],
+  resultDropped: false,
   result: undefined,
 };
 

@@ -37,6 +37,7 @@ describe("CreateJob", () => {
       lostLeases: 0,
       error: "",
       attemptErrors: [],
+      resultDropped: false,
       resultKind: { case: undefined },
       metadata: {},
       backoff: { baseDelay: { nanos: 100_000_000 }, maxDelay: { seconds: 5n } },

@@ -211,6 +211,7 @@ function toJob(
     attemptErrors:
       written?.attempts.map(({ at, error, delivery, worker }) => ({ at, error, delivery, worker })) ?? NO_ERRORS,
     result,
+    resultDropped: false,
   };
 }
 
