@@ -106,8 +106,9 @@ export interface Backend {
   /** Pauses or resumes a queue; a paused queue leases no jobs. QUEUE_NOT_FOUND. */
   setPaused(name: string, paused: boolean): Promise<Queue>;
   /**
-   * Deletes a queue and its jobs. QUEUE_NOT_FOUND; without `force`, QUEUE_NOT_EMPTY if it has PENDING, RUNNING or DEAD
-   * jobs.
+   * Deletes a queue and its jobs: at once it exists for nobody. The deletions of its jobs may be reported later, in parts; a
+   * new queue of this name has nothing of the old one. QUEUE_NOT_FOUND; without `force`, QUEUE_NOT_EMPTY if it has PENDING,
+   * RUNNING or DEAD jobs.
    */
   deleteQueue(name: string, force: boolean): Promise<void>;
   /** Deletes up to `limit` PENDING jobs of a queue (default: all); resolves to how many. QUEUE_NOT_FOUND. */

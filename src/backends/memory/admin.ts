@@ -4,6 +4,9 @@ import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobStore } from "./job-store.js";
 import { QueueState } from "./queue-state.js";
 
+/** Jobs of a deleted queue that are forgotten at once; ticks forget the others. */
+const FORGET_WORK = 1000;
+
 export function createQueue(store: JobStore, name: string, settings: QueueSettings): Queue {
   if (store.queues.has(name)) throw queueExists(name);
   const queue = new QueueState(name, settings, store.clock.now());
@@ -54,11 +57,8 @@ export function deleteQueue(store: JobStore, name: string, force: boolean): void
   if (busy > 0 && !force) {
     throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
   }
-  const now = store.clock.now();
-  purge(store, name, Number.POSITIVE_INFINITY);
-  for (const record of [...queue.all.ascending()]) store.delete(record, now);
-  store.queues.delete(name);
-  store.markQueues();
+  store.deleteQueue(queue);
+  if (store.forget(FORGET_WORK)) store.markDue(0);
 }
 
 /** Deletes up to `limit` PENDING jobs, and returns how many. */

@@ -25,6 +25,9 @@ export interface LeaseEntry {
 /** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
 
+/** Most scheduled jobs of a queue that are made ready before it is asked for jobs or figures. */
+const PROMOTE_WORK = 1000;
+
 /** Dependencies of the memory backend. */
 export interface MemoryBackendDeps {
   readonly clock: Clock;
@@ -66,6 +69,8 @@ export class JobStore {
   #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
   #queuesChanged = false;
+  /** The jobs of deleted queues that are still to be forgotten. */
+  readonly #leaving: Iterator<QueuedJob, void>[] = [];
 
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
@@ -104,7 +109,7 @@ export class JobStore {
   /** Adds a new job: to its queue, to the change log, and to a line; a `waitMs` counts instead of its `runAfter`. */
   add(record: QueuedJob, waitMs: number | undefined): void {
     this.kept.add(record);
-    record.queue.jobs.set(record.number, record);
+    record.queue.jobs.add(record.number, record);
     record.queue.all.insert(record);
     this.#log(record);
     if (waitMs !== undefined) this.wait(record, waitMs);
@@ -151,9 +156,12 @@ export class JobStore {
     return { now: this.clock.now(), monotonic: this.clock.monotonic() };
   }
 
-  /** Makes up to `max` scheduled jobs ready that are due. */
-  promote(queue: QueueState, moment: Moment, max = Number.POSITIVE_INFINITY): void {
-    if (queue.promote(moment, max) > 0) this.markReady(queue);
+  /** Makes up to `max` scheduled jobs ready that are due; returns how many. Those that are left become so in ticks. */
+  promote(queue: QueueState, moment: Moment, max = PROMOTE_WORK): number {
+    const count = queue.promote(moment, max);
+    if (count > 0) this.markReady(queue);
+    if (count === max) this.markDue(0);
+    return count;
   }
 
   /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
@@ -182,12 +190,12 @@ export class JobStore {
   /** Ends a lease. `settledBy`: the token to remember for repeats; `entryTaken`: its `leases` entry is out already. */
   endLease(record: QueuedJob, settledBy: string | undefined, entryTaken = false): void {
     const { run, queue } = record;
-    if (run === undefined) return;
+    if (run?.token === undefined) return;
     run.token = undefined;
     run.settledToken = settledBy;
     queue.running.delete(record);
     if (!entryTaken) this.leases.discard();
-    if (queue.settings.maxConcurrency > 0) this.markReady(queue);
+    if (queue.settings.maxConcurrency > 0 && !queue.isGone) this.markReady(queue);
   }
 
   /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
@@ -276,6 +284,26 @@ export class JobStore {
     if (record.status === "DEAD") record.queue.unbury(record);
     this.#drop(record);
     this.touch(record, now);
+  }
+
+  /** Deletes a queue: nobody finds it or its jobs any more. `forget` does the rest. */
+  deleteQueue(queue: QueueState): void {
+    this.queues.delete(queue.name);
+    this.#leaving.push(queue.abandon());
+    this.markQueues();
+  }
+
+  /** Logs the deletion of up to `max` jobs of deleted queues, and lets go of them; returns whether there are more. */
+  forget(max: number): boolean {
+    const now = this.clock.now();
+    for (let seen = 0; seen < max; seen++) {
+      const records = this.#leaving[0];
+      if (records === undefined) return false;
+      const record = records.next().value;
+      if (record === undefined) this.#leaving.shift();
+      else if (!record.isGone) this.delete(record, now);
+    }
+    return this.#leaving.length > 0;
   }
 
   /** Jobs of this type may be ready; of all types when none is named. */

@@ -13,7 +13,7 @@ import type { JobStore } from "./job-store.js";
 import type { QueuedJob } from "./queue-state.js";
 import type { Moment } from "./schedule.js";
 
-/** Most jobs that one tick processes for each kind of work: lost leases, and in each queue promotion and deletion. */
+/** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
 const TICK_WORK = 1000;
 
 /** Least wait before the next tick for the end of a lease and for finished jobs, ms: several are then done at once. */
@@ -96,41 +96,40 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
 /** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
 export function tick(store: JobStore): TickResult {
   const moment = store.moment();
-  const lost = expire(store, moment);
+  const { lost, isMore } = expire(store, moment);
   let nextInMs = Number.POSITIVE_INFINITY;
   const at = (inMs: number, grainMs: number) => {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
+  let [promotions, trims] = [TICK_WORK, TICK_WORK];
   for (const queue of store.queues.values()) {
-    store.promote(queue, moment, TICK_WORK);
+    promotions -= store.promote(queue, moment, promotions);
     at(queue.nextDueInMs(moment), 0);
-    const trimmed = store.trim(queue, TICK_WORK);
+    trims -= store.trim(queue, trims);
     const keptUntil = queue.finished.peek()?.run?.until;
-    if (trimmed === TICK_WORK) at(0, 0);
-    else if (keptUntil !== undefined) at(keptUntil - moment.monotonic, TRIM_GRAIN_MS);
+    if (keptUntil !== undefined) at(keptUntil - moment.monotonic, TRIM_GRAIN_MS);
   }
   const lease = store.leases.peek();
-  if (lost.length === TICK_WORK) at(0, 0);
-  else if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
+  if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
+  if (store.forget(TICK_WORK) || isMore || promotions === 0 || trims === 0) at(0, 0);
   return { lost, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
 
-/** Ends expired leases. */
-function expire(store: JobStore, { now, monotonic }: Moment): LostLease[] {
+/** Ends expired leases. Returns which, and whether there may be more. */
+function expire(store: JobStore, { now, monotonic }: Moment): { lost: LostLease[]; isMore: boolean } {
   const lost: LostLease[] = [];
-  while (lost.length < TICK_WORK) {
+  for (let seen = 0; seen < TICK_WORK; seen++) {
     const entry = store.leases.peek();
-    if (entry === undefined || entry.until > monotonic) break;
+    if (entry === undefined || entry.until > monotonic) return { lost, isMore: false };
     store.leases.pop();
-    const until = entry.record.run?.until ?? 0;
-    if (until > monotonic) {
-      store.leases.push({ ...entry, until });
-      continue;
-    }
-    const status = loseLease(store, entry.record, now);
-    lost.push({ queue: entry.record.queue.name, type: entry.record.type, status });
+    const { record } = entry;
+    const until = record.run?.until ?? 0;
+    // The job of a deleted queue is forgotten in its turn.
+    if (record.queue.isGone) store.endLease(record, undefined, true);
+    else if (until > monotonic) store.leases.push({ ...entry, until });
+    else lost.push({ queue: record.queue.name, type: record.type, status: loseLease(store, record, now) });
   }
-  return lost;
+  return { lost, isMore: true };
 }
 
 function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {

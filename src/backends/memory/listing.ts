@@ -23,6 +23,9 @@ import { compareCreation, type QueuedJob, type QueueState } from "./queue-state.
 const COSTLY_SCAN = 1000;
 const COUNT_SCAN = 5000;
 
+/** Jobs that are gone which one call passes over at the most, beside those that it examines. */
+const GONE_SCAN = 20_000;
+
 /** One page of a queue by creation. */
 export function list(store: JobStore, query: ListQuery): ListPage {
   return jobsOf(readPage(store, query, false), query);
@@ -56,10 +59,11 @@ export function groupDead(store: JobStore, query: CountQuery): GroupPage {
   return { groups: groupsOf(found), count: found.length, examined, next };
 }
 
-/** A place in a listing. `at`: when the job was created, or died. */
+/** A place in a listing. `at`: when the job was created, or died. It is not live when the job is gone, or dead no more. */
 interface Entry {
   readonly record: QueuedJob;
   readonly at: number;
+  readonly live: boolean;
 }
 
 /** The jobs to examine, in order. */
@@ -74,7 +78,9 @@ function* entries(store: JobStore, query: ListQuery, isDead: boolean): Generator
   }
   const start = startOf(query, isDead, order, after);
   if (isDead) yield* queue.deadJobs(order, start);
-  else for (const record of created(queue, query, order, start)) yield { record, at: record.createdAt };
+  else
+    for (const record of created(queue, query, order, start))
+      yield { record, at: record.createdAt, live: !record.isGone };
 }
 
 /** The jobs of these ids, in order. */
@@ -83,7 +89,7 @@ function named(queue: QueueState, query: ListQuery, isDead: boolean, after: Key 
   const found = [...new Set(query.ids)].flatMap((id): Entry[] => {
     const record = queueOf(id) === queue.name ? queue.jobs.get(numberOf(id)) : undefined;
     if (record === undefined || (isDead && record.status !== "DEAD")) return [];
-    return [{ record, at: isDead ? (record.finishedAt ?? 0) : record.createdAt }];
+    return [{ record, at: isDead ? (record.finishedAt ?? 0) : record.createdAt, live: true }];
   });
   const compare = (a: Entry, b: Entry) => sign * (a.at - b.at || compareNumbers(a.record.number, b.record.number));
   const isAfter = ({ record, at }: Entry) =>
@@ -165,6 +171,25 @@ function scanOf(query: StoreMatch & { readonly scan?: number | undefined }): num
   return isCostly(query) ? Math.min(scan, COSTLY_SCAN) : scan;
 }
 
+/** The jobs of a listing that are there, in order, with their keys; `gone` when many have gone and the page should end. */
+function* present(
+  store: JobStore,
+  query: ListQuery,
+  isDead: boolean,
+): Generator<{ readonly record: QueuedJob; readonly at: number; readonly key: string; readonly gone?: boolean }> {
+  let gone = 0;
+  for (const entry of entries(store, query, isDead)) {
+    if (isOver(entry, query, isDead)) return;
+    const { record, at, live } = entry;
+    const key = `${at}-${record.number}`;
+    if (live) yield { record, at, key };
+    else if (++gone === GONE_SCAN) {
+      yield { record, at, key, gone: true };
+      return;
+    }
+  }
+}
+
 function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
   const { limit, maxBytes = Number.POSITIVE_INFINITY } = query;
   const matches = createMatcher(query);
@@ -173,12 +198,10 @@ function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
   let examined = 0;
   let total = 0;
   let next: string | undefined;
-  for (const entry of entries(store, query, isDead)) {
-    if (isOver(entry, query, isDead)) break;
+  for (const { record, key, gone } of present(store, query, isDead)) {
+    if (gone) return { found, next: key };
     // The page is full, or enough was examined, and there is one more job: so there is a next page.
     if (found.length === limit || examined === scan) return { found, next };
-    const { record, at } = entry;
-    const key = `${at}-${record.number}`;
     if (matches(record)) {
       const job = toJob(record);
       const bytes = jobBytes(query.view === "BASIC" ? basic(job) : job);
@@ -192,19 +215,22 @@ function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
   return { found, next: undefined };
 }
 
-function examine(store: JobStore, query: CountQuery): { found: Entry[]; examined: number; next: string | undefined } {
+function examine(
+  store: JobStore,
+  query: CountQuery,
+): { found: { record: QueuedJob; at: number }[]; examined: number; next: string | undefined } {
   const matches = createMatcher(query);
   const listed = { ...query, limit: Number.POSITIVE_INFINITY };
   const scan = Math.min(scanOf(query), COUNT_SCAN);
-  const found: Entry[] = [];
+  const found: { record: QueuedJob; at: number }[] = [];
   let examined = 0;
   let next: string | undefined;
-  for (const entry of entries(store, listed, query.isDead)) {
-    if (isOver(entry, listed, query.isDead)) break;
+  for (const { record, at, key, gone } of present(store, listed, query.isDead)) {
+    if (gone) return { found, examined, next: key };
     if (examined === scan) return { found, examined, next };
-    if (matches(entry.record)) found.push(entry);
+    if (matches(record)) found.push({ record, at });
     examined++;
-    next = `${entry.at}-${entry.record.number}`;
+    next = key;
   }
   return { found, examined, next: undefined };
 }

@@ -30,7 +30,7 @@ export interface QueueOperations {
 }
 
 /** Jobs purged in one call, so that purging a queue of a million jobs does not block the server for seconds. */
-const PURGE_BATCH = 5000;
+const PURGE_BATCH = 2000;
 
 /** Creates the queue operations on a backend. */
 export function createQueueOperations(backend: Backend): QueueOperations {
@@ -76,7 +76,6 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       if (name === DEFAULT_QUEUE) {
         throw fieldInvalid([{ field: "name", description: `the queue "${DEFAULT_QUEUE}" always exists` }]);
       }
-      if (force) await purge(name);
       await backend.deleteQueue(name, force);
     },
 

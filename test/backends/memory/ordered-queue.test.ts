@@ -140,4 +140,51 @@ describe("OrderedQueue", () => {
     const item = push(3);
     expect(drain(queue)).toEqual([item]);
   });
+
+  test.each([
+    ["in order", (at: number) => at],
+    ["in any order", (at: number) => (at * 7919) % 100_003],
+  ])("no call looks at many of a great number of items that came %s", (_order, keyOf) => {
+    let looks = 0;
+    const queue = new OrderedQueue<Item>(
+      (a, b) => {
+        looks++;
+        return byKeyThenOrder(a, b);
+      },
+      (item) => {
+        looks++;
+        return item.live;
+      },
+    );
+    const most = { push: 0, discard: 0, pop: 0 };
+    const count = (kind: keyof typeof most, act: () => void) => {
+      looks = 0;
+      act();
+      most[kind] = Math.max(most[kind], looks);
+    };
+    const items = Array.from({ length: 100_003 }, (_, order) => ({ key: keyOf(order), order, live: true }));
+    for (const item of items) count("push", () => queue.push(item));
+    const plain = items.toSorted(byKeyThenOrder);
+    // Those behind the first one go, so that all of them would be passed over at the next pop but one.
+    for (const item of plain.slice(1, 60_000)) {
+      item.live = false;
+      count("discard", () => queue.discard());
+    }
+    expect(queue.size).toBe(40_004);
+    for (const item of [plain[0], ...plain.slice(60_000, 60_003)]) {
+      count("pop", () => expect(queue.pop()).toBe(item));
+    }
+    // Now and then one, from all over.
+    for (let at = 0; at < 40_000; at++) {
+      const item = plain[60_003 + ((at * 7919) % 40_000)] as Item;
+      item.live = false;
+      count("discard", () => queue.discard());
+    }
+    expect(queue.size).toBe(0);
+    expect(queue.pop()).toBeUndefined();
+    expect(most.push).toBeLessThan(30);
+    expect(most.discard).toBeLessThan(1000);
+    // Each stale item of a heap takes some comparisons.
+    expect(most.pop).toBeLessThan(10_000 * 40);
+  });
 });

@@ -8,6 +8,8 @@ interface Item {
 }
 
 const byKey = (a: Item, b: Item) => a.key - b.key;
+const live = (items: Iterable<Item>) => [...items].filter((item) => item.live);
+
 const makeIndex = () => new SortedIndex<Item>(byKey, (item) => item.live);
 
 const command = fc.oneof(
@@ -50,11 +52,11 @@ describe("SortedIndex", () => {
             else for (let left = Math.floor((plain.length * given.share) / 10); left > 0; left--) discard(left * 7);
             expect(index.size).toBe(plain.length);
           }
-          expect([...index.ascending()]).toEqual(plain);
-          expect([...index.descending()]).toEqual(plain.toReversed());
+          expect(live(index.ascending())).toEqual(plain);
+          expect(live(index.descending())).toEqual(plain.toReversed());
           for (const key of keys) {
-            expect([...index.ascending((item) => item.key <= key)]).toEqual(plain.filter((item) => item.key > key));
-            expect([...index.descending((item) => item.key < key)]).toEqual(
+            expect(live(index.ascending((item) => item.key <= key))).toEqual(plain.filter((item) => item.key > key));
+            expect(live(index.descending((item) => item.key < key))).toEqual(
               plain.filter((item) => item.key < key).toReversed(),
             );
           }
@@ -66,12 +68,12 @@ describe("SortedIndex", () => {
 
   test("an empty index reads as nothing", () => {
     const index = makeIndex();
-    expect([...index.ascending()]).toEqual([]);
-    expect([...index.descending(() => true)]).toEqual([]);
+    expect(live(index.ascending())).toEqual([]);
+    expect(live(index.descending(() => true))).toEqual([]);
     expect(index.size).toBe(0);
   });
 
-  test("an item that is not live is passed over before it is swept out", () => {
+  test("an item that is not live is still read until it is swept out", () => {
     const index = makeIndex();
     const items = [1, 2, 3].map((key) => ({ key, live: true }));
     for (const item of items) index.insert(item);
@@ -79,27 +81,66 @@ describe("SortedIndex", () => {
     if (middle === undefined) throw new Error("no item");
     middle.live = false;
     index.discard();
-    expect([...index.ascending()].map(({ key }) => key)).toEqual([1, 3]);
-    expect([...index.descending((item) => item.key < 3)].map(({ key }) => key)).toEqual([1]);
+    expect(live(index.ascending()).map(({ key }) => key)).toEqual([1, 3]);
+    expect(live(index.descending((item) => item.key < 3)).map(({ key }) => key)).toEqual([1]);
     expect(index.size).toBe(2);
   });
 
   test("discarded items are swept out when they outnumber the rest", () => {
-    let checks = 0;
-    const index = new SortedIndex<Item>(byKey, (item) => {
-      checks++;
-      return item.live;
-    });
+    const index = makeIndex();
     const items = Array.from({ length: 1000 }, (_, key) => ({ key, live: true }));
     for (const item of items) index.insert(item);
     for (const item of items.slice(100)) {
       item.live = false;
       index.discard();
     }
-    checks = 0;
-    expect([...index.ascending()]).toEqual(items.slice(0, 100));
-    // Had none been swept out, all 1000 would be checked.
-    expect(checks).toBeLessThan(300);
+    const left = [...index.ascending()];
+    expect(live(left)).toEqual(items.slice(0, 100));
+    // Had none been swept out, all 1000 would be there.
+    expect(left.length).toBeLessThan(300);
     expect(index.size).toBe(100);
+  });
+
+  test("no call looks at many of a great number of items", () => {
+    let looks = 0;
+    const index = new SortedIndex<Item>(
+      (a, b) => {
+        looks++;
+        return a.key - b.key;
+      },
+      (item) => {
+        looks++;
+        return item.live;
+      },
+    );
+    let most = 0;
+    const count = (act: () => void) => {
+      looks = 0;
+      act();
+      most = Math.max(most, looks);
+    };
+    const items = Array.from({ length: 100_000 }, (_, at) => ({ key: at, live: true }));
+    // One in a hundred comes late, by much.
+    for (const [at, item] of items.entries()) {
+      const given = at % 100 === 99 ? { ...item, key: at / 3 } : item;
+      items[at] = given;
+      count(() => index.insert(given));
+    }
+    for (let at = 0; at < items.length; at++) {
+      const item = items[(at * 7919) % items.length] as Item;
+      item.live = false;
+      count(() => index.discard());
+    }
+    expect(most).toBeLessThan(1200);
+    expect(index.size).toBe(0);
+    expect([...index.ascending()].length).toBeLessThan(200);
+  });
+
+  test("drained, it gives everything in order", () => {
+    const index = makeIndex();
+    const items = Array.from({ length: 2000 }, (_, at) => ({ key: (at * 77) % 2003, live: true }));
+    for (const item of items) index.insert(item);
+    expect([...index.drain()]).toEqual(items.toSorted(byKey));
+    expect([...index.ascending()]).toEqual([]);
   });
 });
