@@ -1,6 +1,7 @@
 import { totalmem } from "node:os";
-import { getHeapStatistics } from "node:v8";
-import type { Clock } from "../core/clock.js";
+import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
+import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8";
+import type { KeptBytes } from "../backends/memory/kept-bytes.js";
 
 /**
  * Share of a memory limit above which creates are refused. Node ends the process when the heap is full, the system when
@@ -8,43 +9,89 @@ import type { Clock } from "../core/clock.js";
  */
 const FULL = 0.75;
 
-/** How long a measurement is used before the next one, ms. */
-const SAMPLE_MS = 20;
+/** What V8 keeps of its heap limit for objects that are young; it ends the process when the old ones do not fit the rest. */
+const YOUNG_BYTES = 48 * 1024 * 1024;
 
-/** Memory in use, and its limits, in bytes. */
-export interface MemoryUse {
-  /** In use on the heap. */
-  readonly heap: number;
-  /** Raise it with `NODE_OPTIONS=--max-old-space-size=MiB`. */
+/** The memory of this process, in bytes. */
+export interface ProcessMemory {
+  /** Most that objects on the heap may take. Raise it with `NODE_OPTIONS=--max-old-space-size=MiB`. */
   readonly heapLimit: number;
-  /** Resident memory of the process, which includes bytes outside of the heap. */
-  readonly resident: number;
   /** Memory of the machine or the container. */
   readonly residentLimit: number;
+  /** What the process has resident that is not on the heap: the code of Node, stacks. */
+  readonly base: number;
+  /** What is on the heap now, without young objects. Right after a full collection that is what is in use, without garbage. */
+  readonly heap: () => number;
+  /** Calls a function soon after each full collection. Returns one that ends this. */
+  readonly onCollected: (collected: () => void) => () => void;
 }
 
-/** Returns a function that returns whether this process uses more than three quarters of the memory it may use. */
-export function createMemoryGuard(
-  clock: Pick<Clock, "monotonic">,
-  look: () => MemoryUse = lookAtProcess,
-): () => boolean {
-  let sampledAt = Number.NEGATIVE_INFINITY;
-  let isFull = false;
-  return () => {
-    const now = clock.monotonic();
-    if (now - sampledAt >= SAMPLE_MS) {
-      sampledAt = now;
-      const { heap, heapLimit, resident, residentLimit } = look();
-      isFull = heap > FULL * heapLimit || resident > FULL * residentLimit;
-    }
-    return isFull;
+/** Tells whether the memory is full. */
+export interface MemoryGuard {
+  /** Whether more than three quarters of the heap or of the machine are in use, when the jobs of the store take `kept`. */
+  readonly isFull: (kept: KeptBytes) => boolean;
+  stop(): void;
+}
+
+/**
+ * Creates a guard that measures what is in use and not garbage: what was on the heap after the last full collection, and
+ * what the jobs have come to take since, or less. So memory is free at once when jobs go, though the collection of their garbage
+ * may be a minute away, and though resident memory hardly ever falls. What else is kept is noticed at the next collection: there
+ * are many while a heap fills.
+ */
+export function createMemoryGuard(memory: ProcessMemory = memoryOfProcess()): MemoryGuard {
+  const { heapLimit, residentLimit, base } = memory;
+  /** As last told: the store changes it. */
+  let kept: KeptBytes | undefined;
+  /** The most that jobs took on the heap since the last look. */
+  let peak = 0;
+  /** What is on the heap beside jobs. */
+  let others = 0;
+  const look = () => {
+    if (kept === undefined) return;
+    // Jobs that went since the collection are still on the heap. What else has changed shows at the next one.
+    others = Math.max(0, memory.heap() - Math.max(peak, kept.heap));
+    peak = kept.heap;
+  };
+  const stop = memory.onCollected(look);
+  return {
+    isFull(now) {
+      if (now !== kept) {
+        kept = now;
+        look();
+      }
+      peak = Math.max(peak, now.heap);
+      const heap = others + now.heap;
+      return heap > FULL * heapLimit || base + heap + now.external > FULL * residentLimit;
+    },
+    stop,
   };
 }
 
-/** The memory limit of the container, or else of the machine. Without a limit, Node reports 0 or a huge number. */
-const residentLimit = Math.min(process.constrainedMemory() || totalmem(), totalmem());
+/** The memory of the process that this runs in. */
+function memoryOfProcess(): ProcessMemory {
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  const { rss, external } = process.memoryUsage();
+  return {
+    heapLimit: Math.max(limit - YOUNG_BYTES, limit / 2),
+    // Without a limit of a container, Node reports 0 or a huge number.
+    residentLimit: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
+    base: Math.max(0, rss - used - external),
+    heap: () => {
+      const old = getHeapSpaceStatistics().filter(({ space_name }) => !space_name.startsWith("new_"));
+      return old.reduce((sum, { space_used_size }) => sum + space_used_size, 0);
+    },
+    onCollected(collected) {
+      const observer = new PerformanceObserver((list) => {
+        const isFull = (entry: PerformanceEntry) => kindOf(entry) === constants.NODE_PERFORMANCE_GC_MAJOR;
+        if (list.getEntries().some(isFull)) collected();
+      });
+      observer.observe({ entryTypes: ["gc"] });
+      return () => observer.disconnect();
+    },
+  };
+}
 
-function lookAtProcess(): MemoryUse {
-  const { used_heap_size: heap, heap_size_limit: heapLimit } = getHeapStatistics();
-  return { heap, heapLimit, resident: process.memoryUsage.rss(), residentLimit };
+function kindOf(entry: PerformanceEntry): number | undefined {
+  return (entry as { readonly detail?: { readonly kind?: number } }).detail?.kind;
 }

@@ -65,9 +65,10 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     remoteWorkers: () => engine.remote.counts,
     types: Object.keys(handlers),
   });
+  const guard = createMemoryGuard();
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, handlers),
-    { clock, logger, observer: metrics.observer, isFull: createMemoryGuard(clock) },
+    { clock, logger, observer: metrics.observer, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();
@@ -89,12 +90,15 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   });
   const listener = createListener(withCors(rpc, config.corsOrigins), config);
 
-  await engine.start();
   let address: AddressInfo;
   try {
-    address = await listener.listen(config.port, config.host);
+    await engine.start();
+    address = await listener.listen(config.port, config.host).catch(async (error) => {
+      await engine.stop(0);
+      throw error;
+    });
   } catch (error) {
-    await engine.stop(0);
+    guard.stop();
     throw error;
   }
 
@@ -110,6 +114,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         await engine.stop(config.shutdownTimeoutMs);
         health.close();
         await listener.close();
+        guard.stop();
       })();
       return stopped;
     },

@@ -1,29 +1,106 @@
 import { expect, test } from "vitest";
 import { createMemoryGuard } from "../../src/server/memory-guard.js";
-import { FakeClock } from "../support/fake-clock.js";
 
-test("the memory is full above three quarters of the heap or of the machine, and a look at it lasts 20 ms", async () => {
-  const clock = new FakeClock();
-  let use = { heap: 750, resident: 7500 };
-  let looks = 0;
-  const isFull = createMemoryGuard(clock, () => {
-    looks++;
-    return { ...use, heapLimit: 1000, residentLimit: 10_000 };
+const MIB = 1024 * 1024;
+
+/** A guard of a process of 1000 MiB of heap on a machine of 4000 MiB, and how it stands with its heap. */
+function open() {
+  const process = { heap: 20 * MIB, collected: () => {}, isStopped: false };
+  const guard = createMemoryGuard({
+    heapLimit: 1000 * MIB,
+    residentLimit: 4000 * MIB,
+    base: 50 * MIB,
+    heap: () => process.heap,
+    onCollected(collected) {
+      process.collected = collected;
+      return () => {
+        process.isStopped = true;
+      };
+    },
   });
+  const kept = { heap: 0, external: 0 };
+  return { process, guard, kept, isFull: () => guard.isFull(kept) };
+}
+
+test("the memory is full once the jobs that came make three quarters of the heap, and free at once when they go", () => {
+  const { kept, isFull } = open();
   expect(isFull()).toBe(false);
-  use = { heap: 751, resident: 10 };
+  kept.heap = 730 * MIB;
   expect(isFull()).toBe(false);
-  await clock.advance(20);
+  kept.heap += 1;
   expect(isFull()).toBe(true);
-  expect(looks).toBe(2);
-  use = { heap: 10, resident: 7501 };
-  await clock.advance(20);
-  expect(isFull()).toBe(true);
-  use = { heap: 10, resident: 10 };
-  await clock.advance(20);
+  kept.heap = 0;
   expect(isFull()).toBe(false);
 });
 
+test("the memory is full when jobs outside of the heap make three quarters of the machine, and free when they go", () => {
+  const { kept, isFull } = open();
+  expect(isFull()).toBe(false);
+  kept.heap = 500 * MIB;
+  kept.external = 2430 * MIB;
+  expect(isFull()).toBe(false);
+  kept.external += 1;
+  expect(isFull()).toBe(true);
+  kept.external = 0;
+  expect(isFull()).toBe(false);
+});
+
+test("what was found after a full collection counts, not what was there before it", () => {
+  const { process, kept, isFull } = open();
+  expect(isFull()).toBe(false);
+  kept.heap = 500 * MIB;
+  // Much of it is garbage.
+  process.heap = 990 * MIB;
+  expect(isFull()).toBe(false);
+  // The jobs take more than they count as.
+  process.heap = 750 * MIB;
+  process.collected();
+  expect(isFull()).toBe(false);
+  process.heap += 1;
+  process.collected();
+  expect(isFull()).toBe(true);
+  kept.heap -= 1;
+  expect(isFull()).toBe(false);
+});
+
+test("jobs that went between a collection and the look at it are not taken for something else", () => {
+  const { process, kept, isFull } = open();
+  expect(isFull()).toBe(false);
+  kept.heap = 740 * MIB;
+  process.heap = 765 * MIB;
+  expect(isFull()).toBe(true);
+  kept.heap = 0;
+  process.collected();
+  expect(isFull()).toBe(false);
+  // At the next collection they are gone.
+  process.heap = 30 * MIB;
+  process.collected();
+  kept.heap = 720 * MIB;
+  expect(isFull()).toBe(false);
+  kept.heap += 1;
+  expect(isFull()).toBe(true);
+});
+
+test("jobs that came before the guard looked for the first time are not counted twice", () => {
+  const { process, kept, isFull } = open();
+  kept.heap = 500 * MIB;
+  process.heap = 520 * MIB;
+  process.collected();
+  expect(isFull()).toBe(false);
+  kept.heap += 230 * MIB + 1;
+  expect(isFull()).toBe(true);
+});
+
+test("a guard that is stopped looks no more", () => {
+  const { process, guard } = open();
+  expect(process.isStopped).toBe(false);
+  guard.stop();
+  expect(process.isStopped).toBe(true);
+});
+
 test("a process that has just started is not full", () => {
-  expect(createMemoryGuard(new FakeClock())()).toBe(false);
+  const guard = createMemoryGuard();
+  expect(guard.isFull({ heap: 0, external: 0 })).toBe(false);
+  expect(guard.isFull({ heap: 0, external: 1e15 })).toBe(true);
+  guard.stop();
 });
