@@ -58,8 +58,11 @@ export interface Backend {
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
   /** RUNNING through FAILED to PENDING or DEAD, with the current token; to CANCELED if a cancel was requested. */
   fail(items: readonly Failure[]): Promise<readonly Settlement[]>;
-  /** RUNNING to PENDING in its old place, with the current token; to CANCELED if a cancel was requested. */
-  release(items: readonly LeaseRef[]): Promise<readonly Settlement[]>;
+  /**
+   * RUNNING to PENDING in its old place, with the current token; to CANCELED if a cancel was requested; one that `isLost` to DEAD
+   * when it was lost too often.
+   */
+  release(items: readonly Release[]): Promise<readonly Settlement[]>;
   /** Extends leases and stores progress, with the current token. */
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 
@@ -222,6 +225,12 @@ export interface Lease {
 export interface LeaseRef {
   readonly jobId: string;
   readonly token: string;
+}
+
+/** Gives a lease back. */
+export interface Release extends LeaseRef {
+  /** Whether the worker that had the job is gone: it counts as a lost lease, like one that ran out. Default: false. */
+  readonly isLost?: boolean | undefined;
 }
 
 /** Reports that an attempt succeeded. */

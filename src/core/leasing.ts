@@ -5,8 +5,8 @@ import type {
   Extension,
   Failure,
   Lease,
-  LeaseRef,
   LeaseRequest,
+  Release,
   Settlement,
 } from "./backend.js";
 import type { Observer, SettleKind } from "./observer.js";
@@ -16,7 +16,7 @@ export interface Leasing {
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
   fail(items: readonly Omit<Failure, "jitter">[]): Promise<readonly Settlement[]>;
-  release(items: readonly LeaseRef[]): Promise<readonly Settlement[]>;
+  release(items: readonly Release[]): Promise<readonly Settlement[]>;
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 }
 
@@ -42,7 +42,16 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
     },
     complete: async (items) => observed("complete", await backend.complete(items)),
     fail: async (items) => observed("fail", await backend.fail(items.map((item) => ({ ...item, jitter: random() })))),
-    release: async (items) => observed("release", await backend.release(items)),
+    async release(items) {
+      const settlements = await backend.release(items);
+      settlements.forEach((settlement, at) => {
+        const { applied } = settlement;
+        if (items[at]?.isLost !== true) observed("release", [settlement]);
+        // One that came too late is no worker's fault.
+        else if (applied) observer.leaseLost(applied.queue, applied.type, applied.status);
+      });
+      return settlements;
+    },
     extend: (items) => backend.extend(items),
   };
 }

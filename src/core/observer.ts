@@ -8,7 +8,7 @@ export interface Observer {
   leased(queue: string, type: string, pickupMs: number, isRedelivery: boolean): void;
   /** A job was settled through this process. `status` is the job's after that: DONE, PENDING, DEAD or CANCELED. */
   settled(kind: SettleKind, queue: string, type: string, status: JobStatus, durationMs: number): void;
-  /** A lease expired, as a tick of this process found. `status` is the job's after that: PENDING, DEAD or CANCELED. */
+  /** A lease was lost, as this process found: it ran out, or its worker is gone. `status` is the job's after that: PENDING, DEAD or CANCELED. */
   leaseLost(queue: string, type: string, status: JobStatus): void;
   /** A settle with a lease token that is not current was refused. */
   staleWrite(kind: SettleKind): void;

@@ -47,7 +47,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])(
       for (const { id } of killed) {
         const { status, deliveries, retryCount, lostLeases } = await client.get(id);
         expect({ status, deliveries, retryCount, lostLeases }).toEqual({
-          ...{ status: "RUNNING", deliveries: 2, retryCount: 0, lostLeases: 0 },
+          ...{ status: "RUNNING", deliveries: 2, retryCount: 0, lostLeases: 1 },
         });
       }
     });

@@ -68,6 +68,16 @@ describe("leasing", () => {
     ]);
   });
 
+  test("tells a lease that is given back as lost, and is silent about one that came too late", async () => {
+    const { fixture, leasing, seen, lease } = observed();
+    await fixture.create();
+    const gone = { ...ref(await lease()), isLost: true };
+    seen.length = 0;
+    await leasing.release([gone]);
+    await leasing.release([{ ...gone, token: "other" }]);
+    expect(seen).toEqual([["leaseLost", "default", "work", "PENDING"]]);
+  });
+
   test("tells a write that came too late, and no repeat of one that was done", async () => {
     const { fixture, leasing, seen, lease } = observed();
     await fixture.create();

@@ -913,7 +913,8 @@ export const WorkerService: GenService<{
    *
    * When the stream ends, whoever ends it, the jobs on it are given back after 10 s, with no retry used, but for those
    * whose lease was extended or ended since: a worker that lost its connection extends its leases at once to keep them.
-   * Jobs that were leased and not sent yet are given back at once.
+   * Each counts as a lost lease; a worker that stops in order releases its jobs. Jobs that had not left the server are given back at
+   * once, and count nothing.
    *
    * A worker that says nothing from the beginning of a lease to its end, by no extension and no outcome, counts as gone: its
    * stream ends with LEASE_LOST. One that lives opens another.

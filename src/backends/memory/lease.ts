@@ -132,13 +132,19 @@ function expire(store: JobStore, { now, monotonic }: Moment): { lost: LostLease[
   return { lost, isMore: true };
 }
 
-function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
+/** Counts a lost lease. Returns whether the job has lost too many. */
+export function countLost(store: JobStore, record: QueuedJob, now: number): boolean {
   const run = record.changing;
   run.lostLeases++;
-  const poison = run.lostLeases > store.options.maxLostLeases;
-  store.noteError(record, poison ? poisonJobError(run.lostLeases) : LEASE_RAN_OUT, now);
+  const isPoison = run.lostLeases > store.options.maxLostLeases;
+  store.noteError(record, isPoison ? poisonJobError(run.lostLeases) : LEASE_RAN_OUT, now);
+  return isPoison;
+}
+
+function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
+  const poison = countLost(store, record, now);
   store.endLease(record, undefined, true);
-  if (run.cancelRequested) store.finish(record, "CANCELED", now);
+  if (record.changing.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);
   else requeue(store, record, now);
   return record.status;

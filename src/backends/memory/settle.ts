@@ -1,9 +1,9 @@
-import type { Completion, Failure, LeaseRef, Settlement } from "../../core/backend.js";
+import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
 import { backoffDelay } from "../../model/backoff.js";
 import type { RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
-import { requeue } from "./lease.js";
+import { countLost, requeue } from "./lease.js";
 import type { QueuedJob } from "./queue-state.js";
 
 /** RUNNING to DONE. */
@@ -26,12 +26,14 @@ export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   );
 }
 
-/** RUNNING to PENDING without using a retry; or to CANCELED when a cancel was requested. */
-export function release(store: JobStore, items: readonly LeaseRef[]): Settlement[] {
+/** RUNNING to PENDING without using a retry, or to DEAD when it was lost too often; to CANCELED when a cancel was requested. */
+export function release(store: JobStore, items: readonly Release[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
     settle(store, "release", item, (record, run) => {
+      const isPoison = item.isLost === true && countLost(store, record, now);
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
+      else if (isPoison) store.die(record, now);
       else requeue(store, record, now);
     }),
   );

@@ -126,7 +126,7 @@ export function createRedisBackend(
   const creates = new Creates(calls);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
   const leases = new Leases({ calls, refused, polls, clock, nonce: self });
-  const settles = new Settles(calls);
+  const settles = new Settles(calls, settings.maxLostLeases);
   const jobs = new Jobs(calls);
   const listings = new Listings(calls);
   const admin = new QueueAdmin({

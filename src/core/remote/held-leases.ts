@@ -121,10 +121,31 @@ export class HeldLeases {
   /** Called when calls that settle these leases were answered. Whatever the outcomes, the leases are over. */
   settled(refs: readonly LeaseRef[]): void {
     for (const ref of refs) {
-      const lease = this.#find(ref);
+      const lease = this.find(ref);
       if (lease === undefined) continue;
       lease.holder.heard?.();
       this.remove(lease);
+    }
+  }
+
+  /** Whether this lease is held, and was not given anew. */
+  has(lease: HeldLease): boolean {
+    return this.#byJob.get(lease.jobId) === lease;
+  }
+
+  /** The lease that is held with this token. */
+  find({ jobId, token }: LeaseRef): HeldLease | undefined {
+    const lease = this.#byJob.get(jobId);
+    return lease?.token === token ? lease : undefined;
+  }
+
+  /** Extends leases for the server's own part: that is no sign of life of their worker. */
+  async keep(leases: readonly HeldLease[], leaseMs: number): Promise<void> {
+    const refs = leases.filter((lease) => this.has(lease)).map(({ jobId, token }) => ({ jobId, token }));
+    for (let at = 0; at < refs.length; at += BATCH) {
+      const part = refs.slice(at, at + BATCH);
+      const results = await this.#deps.leasing.extend(part.map((ref) => ({ ...ref, leaseMs })));
+      this.extended(part, results);
     }
   }
 
@@ -132,7 +153,7 @@ export class HeldLeases {
   extended(items: readonly Extension[], results: readonly ExtendResult[]): void {
     const now = this.#deps.clock.monotonic();
     items.forEach((item, index) => {
-      const lease = this.#find(item);
+      const lease = this.find(item);
       const result = results[index];
       if (lease === undefined || result === undefined) return;
       const isOfWorker = item.leaseMs !== undefined || item.progress !== undefined;
@@ -151,11 +172,6 @@ export class HeldLeases {
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
-  }
-
-  #find({ jobId, token }: LeaseRef): HeldLease | undefined {
-    const lease = this.#byJob.get(jobId);
-    return lease?.token === token ? lease : undefined;
   }
 
   #cancel(lease: HeldLease): void {

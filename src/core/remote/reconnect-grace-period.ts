@@ -19,7 +19,8 @@ export interface ReconnectGracePeriodDeps {
 }
 
 /**
- * After `RECONNECT_GRACE_MS`, releases the leases that the holder still has, then calls `done`. Leases that were
+ * After `RECONNECT_GRACE_MS`, gives back the leases that the holder still has as lost, as their worker had them and is gone: a job
+ * that ends every worker at once must not go on for ever. Then calls `done`. Leases that were
  * extended at another server meanwhile are not released: they have more time left than they would have otherwise.
  * Leases that are extended or settled at this server must be taken out of `held` by the caller. Cancelling the returned
  * timer ends the grace period without a release.
@@ -56,7 +57,7 @@ export function startReconnectGracePeriod(
     });
     if (silent.length === 0 || isOver) return;
     logger.info({ worker, jobs: silent.length }, "a worker is gone; its jobs are given back");
-    await leasing.release(silent.map(([lease]) => toRef(lease)));
+    await leasing.release(silent.map(([lease]) => ({ ...toRef(lease), isLost: true })));
   }
 
   function failed(error: unknown): void {

@@ -11,6 +11,8 @@ import { Dispatcher } from "./dispatcher.js";
 import { HeldLeases } from "./held-leases.js";
 import { type LongPoll, startLongPoll } from "./long-poll.js";
 import { mergeWorkers } from "./merge-workers.js";
+import { Outboxes } from "./outboxes.js";
+import { PollAnswer } from "./poll-answer.js";
 import { Pollers } from "./pollers.js";
 import type { WorkerInfo } from "./worker-info.js";
 import {
@@ -53,6 +55,7 @@ export class RemoteWorkers {
   readonly #options: RemoteWorkersOptions;
   readonly #dispatcher: Dispatcher;
   readonly #leases: HeldLeases;
+  readonly #outboxes: Outboxes;
   readonly #release: BackgroundRelease;
   readonly #streams = new Set<WorkerStream>();
   readonly #pollers: Pollers;
@@ -67,6 +70,7 @@ export class RemoteWorkers {
     this.#options = options;
     this.#dispatcher = new Dispatcher(deps);
     this.#leases = new HeldLeases(deps);
+    this.#outboxes = new Outboxes(this.#leases, deps.clock, deps.logger);
     this.#release = createBackgroundRelease(deps.leasing, deps.logger);
     this.#pollers = new Pollers(deps.clock, deps.ids);
   }
@@ -94,6 +98,7 @@ export class RemoteWorkers {
         logger,
         dispatcher: this.#dispatcher,
         leases: this.#leases,
+        outboxes: this.#outboxes,
         release: this.#release,
         changed: (changed) => this.#streamChanged(changed),
       },
@@ -135,6 +140,21 @@ export class RemoteWorkers {
     }
     for (const lease of leases) this.#leases.add(lease, this.#pollers.holder(worker));
     return leases;
+  }
+
+  /**
+   * Call when the leases of a poll are about to be written to their worker, with its request; then `left` or `failed` of what it
+   * returns. Without this they count as having reached it.
+   */
+  answering(leases: readonly Lease[], { leaseMs = this.#options.leaseMs, requestId }: PollRequest): PollAnswer {
+    const held = leases.flatMap(({ job, token }) => this.#leases.find({ jobId: job.id, token }) ?? []);
+    const answer = new PollAnswer(
+      held,
+      { leaseMs, isRepeatable: Boolean(requestId) },
+      { ...this.#deps, leases: this.#leases, outboxes: this.#outboxes, release: this.#release },
+    );
+    this.#outboxes.add(answer);
+    return answer;
   }
 
   /** Completes jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
@@ -213,6 +233,7 @@ export class RemoteWorkers {
     this.drain(0);
     for (const stream of [...this.#streams]) stream.stop();
     this.#leases.stop();
+    this.#outboxes.stop();
     await this.#release.idle();
   }
 

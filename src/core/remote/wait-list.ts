@@ -18,6 +18,8 @@ export interface Waiter {
   readonly maxBytes: number;
   /** Returns how many jobs it takes now. 0: none, but it keeps its place in line. */
   room(): number;
+  /** Whether it may have stopped working: it is served only when there is no other. Default: no. */
+  isSuspect?(): boolean;
   /**
    * Called with the leases made for it; it is then out of line. After it has left, called once more when a lease call
    * was in flight, even if that brought no lease.
@@ -42,7 +44,7 @@ export interface WaitListEntry {
 
 /**
  * The waiters that want the same queues and types, in the order in which they got in line. The first that has room is
- * served; when it gets leases it is out of line, and gets in again at the end.
+ * served; when it gets leases it is out of line, and gets in again at the end. Those that are suspect come last.
  *
  * Each waiter first gets one job at a time, so that a few jobs are spread over all of them. The number doubles with
  * every round in which there were enough jobs, so that a backlog moves in few calls. A list is dry while its lane knows of
@@ -114,10 +116,13 @@ export class WaitList {
   /** Returns the entry to serve next, or undefined when there is none for now. */
   next(): WaitListEntry | undefined {
     if (this.#isResting || this.#calls >= Math.max(1, Math.min(MAX_CALLS, this.#streak))) return undefined;
+    let last: WaitListEntry | undefined;
     for (const entry of this.#line) {
-      if (!entry.isBusy && entry.waiter.room() > 0) return this.lane.next() === undefined ? undefined : entry;
+      if (entry.isBusy || entry.waiter.room() === 0) continue;
+      if (entry.waiter.isSuspect?.() !== true) return this.lane.next() === undefined ? undefined : entry;
+      last ??= entry;
     }
-    return undefined;
+    return last === undefined || this.lane.next() === undefined ? undefined : last;
   }
 
   /** Returns how many jobs to lease for a waiter with this much room. One that is alone on the list gets all of it. */

@@ -8,7 +8,9 @@ import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import type { BackgroundRelease } from "./background-release.js";
 import type { Dispatcher, JobSelector } from "./dispatcher.js";
 import type { HeldLease, HeldLeases, LeaseHolder } from "./held-leases.js";
+import type { Outboxes } from "./outboxes.js";
 import { startReconnectGracePeriod } from "./reconnect-grace-period.js";
+import { StreamOutbox } from "./stream-outbox.js";
 import type { WorkerInfo } from "./worker-info.js";
 
 /** Longest silence on a stream, ms: then a heartbeat is sent. */
@@ -42,6 +44,7 @@ export interface WorkerStreamDeps {
   readonly leasing: Leasing;
   readonly dispatcher: Dispatcher;
   readonly leases: HeldLeases;
+  readonly outboxes: Outboxes;
   readonly release: BackgroundRelease;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -53,16 +56,18 @@ export interface WorkerStreamDeps {
  * The stream of one worker. It leases only while its reader waits for an event, so that few jobs are leased for a slow
  * reader before it takes them, and it never holds more than `maxInFlight` leases.
  *
+ * A lease has left when its reader asks for the next event. Until then its worker has no part in it: what waits for too long, and
+ * what had not left at the end, is given back, and nothing is counted.
+ *
  * It is open until its reader leaves, until it has drained, or until a lease ran out in which nothing was heard of its
  * worker: a process that is frozen, or cut off without a word, must not be given one job after another. If it still holds leases when the reader has left, a
- * grace period begins: leases that are neither extended nor settled in that time are released.
+ * grace period begins: leases that are neither extended nor settled in that time are given back as lost.
  */
 export class WorkerStream implements LeaseHolder {
   readonly held = new Map<string, HeldLease>();
   readonly #deps: WorkerStreamDeps;
   readonly #waker = new Waker();
-  /** Leases that the reader has not taken yet. */
-  #unsent: Lease[] = [];
+  readonly #outbox: StreamOutbox;
   /** Leases with a cancel request that the reader has not been told of yet. */
   #cancels: HeldLease[] = [];
   /** Whether the reader waits for an event. */
@@ -82,6 +87,10 @@ export class WorkerStream implements LeaseHolder {
     deps: WorkerStreamDeps,
   ) {
     this.#deps = deps;
+    this.#outbox = new StreamOutbox(request.leaseMs, this.held, {
+      outboxes: deps.outboxes,
+      release: (leases) => this.#release(leases),
+    });
   }
 
   /**
@@ -96,6 +105,7 @@ export class WorkerStream implements LeaseHolder {
       leaseMs,
       maxBytes: MAX_AHEAD_BYTES,
       room: () => this.#room(),
+      isSuspect: () => this.#isSuspect(),
       take: (leases) => this.#take(leases),
     });
     try {
@@ -115,6 +125,7 @@ export class WorkerStream implements LeaseHolder {
         if (event !== undefined) {
           yield event;
           silentSince = clock.monotonic();
+          this.#outbox.sent(silentSince);
           continue;
         }
         if (this.#drain !== undefined && !isDrainTold) {
@@ -178,7 +189,7 @@ export class WorkerStream implements LeaseHolder {
   /** Stops leasing and tells the reader. The stream ends when its last lease is over, or with `stop`. */
   drain(closesInMs: number): void {
     this.#drain ??= { closesInMs };
-    this.#releaseUnsent();
+    this.#outbox.empty();
     this.#waker.wake();
   }
 
@@ -192,7 +203,7 @@ export class WorkerStream implements LeaseHolder {
   }
 
   ended(lease: HeldLease): void {
-    this.#drop(lease);
+    this.#outbox.drop(lease);
     this.#waker.wake();
     this.#deps.changed(this);
   }
@@ -201,16 +212,16 @@ export class WorkerStream implements LeaseHolder {
     this.#heardAt = this.#deps.clock.monotonic();
   }
 
-  lapsed({ token, givenAt }: HeldLease): void {
+  lapsed(held: HeldLease): void {
     // A job that was not sent says nothing of the worker.
-    if (this.#heardAt > givenAt || this.#unsent.some((lease) => lease.token === token)) return;
+    if (this.#heardAt > held.givenAt || !this.#outbox.hasLeft(held)) return;
     this.#isSilent = true;
     this.#waker.wake();
   }
 
   canceled(lease: HeldLease): void {
     // A job that was not sent is released at once, which acknowledges the cancel.
-    if (this.#unsent.some(({ token }) => token === lease.token)) this.#release([lease]);
+    if (this.#outbox.isUnsent(lease)) this.#release([lease]);
     else this.#cancels.push(lease);
     this.#waker.wake();
   }
@@ -222,16 +233,22 @@ export class WorkerStream implements LeaseHolder {
 
   /** How many jobs may be leased for it now. */
   #room(): number {
-    if (!this.#isReading || this.#isSilent || this.#drain !== undefined || this.#unsent.length > 0) return 0;
+    if (!this.#isReading || this.#isSilent || this.#drain !== undefined || this.#outbox.isWaiting) return 0;
     return Math.min(MAX_AHEAD, this.request.maxInFlight - this.held.size);
   }
 
+  /** Whether its worker has been silent for longer than one that lives: others come first. */
+  #isSuspect(): boolean {
+    const [oldest] = this.held.values();
+    if (oldest === undefined) return false;
+    return this.#deps.clock.monotonic() - Math.max(this.#heardAt, oldest.givenAt) > this.request.leaseMs / 2;
+  }
+
   #take(leases: readonly Lease[]): void {
-    for (const lease of leases) {
-      this.#unsent.push(lease);
-      this.#deps.leases.add(lease, this);
-    }
-    if (this.#isEnded || this.#drain !== undefined) this.#releaseUnsent();
+    // First: a cancel that overtook the answer takes the lease out again.
+    this.#outbox.add(leases);
+    for (const lease of leases) this.#deps.leases.add(lease, this);
+    if (this.#isEnded || this.#drain !== undefined) this.#outbox.empty();
     this.#waker.wake();
   }
 
@@ -240,28 +257,13 @@ export class WorkerStream implements LeaseHolder {
       const { jobId } = lease;
       if (this.held.get(jobId) === lease) return { kind: "cancel", jobId };
     }
-    for (let lease = this.#unsent.shift(); lease !== undefined; lease = this.#unsent.shift()) {
-      const held = this.held.get(lease.job.id);
-      if (held === undefined) continue;
-      const expiresInMs = Math.floor(held.until - this.#deps.clock.monotonic());
-      if (expiresInMs > 0) return { kind: "lease", lease: { ...lease, expiresInMs } };
-      // The lease expired before its reader came for it.
-      this.#release([held]);
-    }
-    return undefined;
-  }
-
-  /** Takes a lease that is over out of those to be sent. */
-  #drop({ token }: HeldLease): void {
-    if (this.#unsent.length > 0) this.#unsent = this.#unsent.filter((lease) => lease.token !== token);
-  }
-
-  #releaseUnsent(): void {
-    this.#release(this.#unsent.flatMap(({ job }) => this.held.get(job.id) ?? []));
+    const lease = this.#outbox.isWaiting ? this.#outbox.next(this.#deps.clock.monotonic()) : undefined;
+    return lease && { kind: "lease", lease };
   }
 
   /** Forgets leases and releases them in the background. */
   #release(leases: readonly HeldLease[]): void {
+    if (leases.length === 0) return;
     this.#forget(leases);
     this.#deps.release(leases);
   }
@@ -273,7 +275,7 @@ export class WorkerStream implements LeaseHolder {
 
   #end(): void {
     this.#isEnded = true;
-    this.#releaseUnsent();
+    this.#outbox.end();
     if (this.#isStopped) this.#forget([...this.held.values()]);
     this.#deps.changed(this);
     if (this.isOver) return;

@@ -16,6 +16,8 @@ export interface Exchange {
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void;
   /** Writes a part. Returns false when the caller should wait for `onDrain` before it writes more. */
   write(part: Uint8Array): boolean;
+  /** Calls `listener` once, when the call is over: with whether the whole answer was taken from this process. */
+  onWritten(listener: (isWritten: boolean) => void): void;
   /** Calls `listener` every time there is room again. */
   onDrain(listener: () => void): void;
   /** Ends an answer that `begin` began, with the trailers that were announced there. */

@@ -64,6 +64,20 @@ export class Http1Exchange implements Exchange {
     this.#response.on("close", listener);
   }
 
+  onWritten(listener: (isWritten: boolean) => void): void {
+    const response = this.#response;
+    let isWritten = false;
+    response.once("finish", () => {
+      isWritten = true;
+      listener(true);
+    });
+    const closed = () => {
+      if (!isWritten) listener(false);
+    };
+    if (this.isClosed) closed();
+    else response.once("close", closed);
+  }
+
   answer(
     status: number,
     headers: OutgoingHttpHeaders,

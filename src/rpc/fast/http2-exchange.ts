@@ -5,6 +5,9 @@ import type { Exchange } from "./exchange.js";
 /** Options of `respond` for an answer that ends with trailers. */
 const WITH_TRAILERS = { waitForTrailers: true };
 
+/** No trailers: sent, they are the end of the stream. */
+const NONE: OutgoingHttpHeaders = {};
+
 function ignore(): void {}
 
 const senders = new WeakMap<OutgoingHttpHeaders, (this: ServerHttp2Stream) => void>();
@@ -39,6 +42,8 @@ export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly body: ServerHttp2Stream;
   #isAbandoned = false;
+  /** Whether somebody waits for the answer to be written. */
+  #isFollowed = false;
   /** How the answer ends; undefined before `end`. */
   #ending: "plain" | "trailers" | undefined;
 
@@ -58,6 +63,21 @@ export class Http2Exchange implements Exchange {
     this.body.on("close", listener);
   }
 
+  // The last byte is taken when trailers are asked for: a stream may well close before it says that it has finished.
+  onWritten(listener: (isWritten: boolean) => void): void {
+    let isWritten = false;
+    this.#isFollowed = true;
+    this.body.once("wantTrailers", () => {
+      isWritten = true;
+      listener(true);
+    });
+    const closed = () => {
+      if (!isWritten) listener(false);
+    };
+    if (this.body.destroyed) closed();
+    else this.body.once("close", closed);
+  }
+
   answer(
     status: number,
     headers: OutgoingHttpHeaders,
@@ -67,8 +87,9 @@ export class Http2Exchange implements Exchange {
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     headers[":status"] = status;
     if (trailers === undefined) headers["content-length"] = bytes.byteLength;
-    this.body.respond(headers, trailers === undefined ? undefined : WITH_TRAILERS);
-    this.end(bytes.byteLength > 0 ? bytes : undefined, trailers);
+    const ending = trailers ?? (this.#isFollowed ? NONE : undefined);
+    this.body.respond(headers, ending === undefined ? undefined : WITH_TRAILERS);
+    this.end(bytes.byteLength > 0 ? bytes : undefined, ending);
   }
 
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void {

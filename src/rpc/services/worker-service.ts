@@ -17,6 +17,7 @@ import { RECONNECT_GRACE_MS } from "../../core/remote/reconnect-grace-period.js"
 import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/worker-stream.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
+import { whenWritten } from "../when-written.js";
 import { fromHeartbeat, toMs, toPayload } from "./convert.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
 
@@ -35,8 +36,10 @@ export function createWorkerService({ remote }: Engine): ServiceImpl<typeof Work
       const violations = new Violations();
       const leaseMs = toMs(violations, "lease", request.lease);
       const waitMs = beforeDeadline(toMs(violations, "wait", request.wait), context.timeoutMs());
-      const leases = await remote.poll({ ...request, leaseMs, waitMs }, context.signal, violations);
-      return { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
+      const poll = { ...request, leaseMs, waitMs };
+      const leases = await remote.poll(poll, context.signal, violations);
+      const answer = { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
+      return leases.length === 0 ? answer : whenWritten(answer, remote.answering(leases, poll));
     },
 
     async completeJobs({ completions }) {

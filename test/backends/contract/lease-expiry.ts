@@ -231,6 +231,39 @@ export function describeLeaseExpiry(open: Open): void {
       expect(dead.jobs.map((each) => each.id)).toEqual([id]);
     });
 
+    test("one whose worker is gone is given back as lost: it counts like one that ran out", async () => {
+      const opened = await open({ maxLostLeases: 1 });
+      const { backend } = opened;
+      const id = await addOne(backend, { maxRetries: 0 });
+      const first = await leaseOne(backend);
+      const given = { ...ref(first), isLost: true };
+      expect(only(await backend.release([given]))).toMatchObject({
+        outcome: "APPLIED",
+        applied: { status: "PENDING" },
+      });
+      expect(only(await backend.release([given]))).toEqual({ outcome: "ALREADY_APPLIED" });
+      expect(await jobOf(backend, id)).toMatchObject({ status: "PENDING", lostLeases: 1, retryCount: 0 });
+      await backend.release([{ ...ref(await leaseOne(backend)), isLost: false }]);
+      expect((await jobOf(backend, id)).lostLeases).toBe(1);
+      const last = { ...ref(await leaseOne(backend)), isLost: true };
+      expect(only(await backend.release([last]))).toMatchObject({ outcome: "APPLIED", applied: { status: "DEAD" } });
+      const job = await jobOf(backend, id);
+      expect(job).toMatchObject({ status: "DEAD", lostLeases: 2, retryCount: 0, deliveries: 3 });
+      expect(job.error).toMatch(/poison/);
+      expect(job.attemptErrors).toHaveLength(2);
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, running: 0, dead: 1 });
+    });
+
+    test("one given back as lost whose cancel was asked for is CANCELED", async () => {
+      const { backend } = await open({ maxLostLeases: 0 });
+      const id = await addOne(backend);
+      const leased = await leaseOne(backend);
+      await backend.cancel(id);
+      const settled = await backend.release([{ ...ref(leased), isLost: true }]);
+      expect(only(settled)).toMatchObject({ outcome: "CANCELED", applied: { status: "CANCELED" } });
+      expect((await jobOf(backend, id)).status).toBe("CANCELED");
+    });
+
     test("with no lost lease allowed the first one is the last", async () => {
       const opened = await open({ maxLostLeases: 0 });
       const id = await addOne(opened.backend);

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { Release } from "../../../src/core/backend.js";
 import type { BulkAction } from "../../../src/core/listing.js";
 import type { JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
@@ -53,7 +54,7 @@ export type Command =
       readonly worker: string;
     }
   | { readonly kind: "complete"; readonly items: readonly LeaseChoice[] }
-  | { readonly kind: "release"; readonly items: readonly LeaseChoice[] }
+  | { readonly kind: "release"; readonly items: readonly (LeaseChoice & Pick<Release, "isLost">)[] }
   | {
       readonly kind: "fail";
       readonly items: readonly (LeaseChoice & { readonly retry: RetryDecision; readonly jitter: number })[];
@@ -124,6 +125,12 @@ const leaseChoice = fc.record({
   nth: fc.nat(8),
 });
 
+const releaseChoice = fc.record({
+  from: leaseChoice.map(({ from }) => from),
+  nth: fc.nat(8),
+  isLost: fc.constantFrom(undefined, false, true),
+});
+
 const failure = fc.record({
   from: leaseChoice.map(({ from }) => from),
   nth: fc.nat(20),
@@ -162,7 +169,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   { weight: 12, arbitrary: fc.record({ kind: fc.constant("complete"), items: few(leaseChoice) }) },
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant("release"), items: few(leaseChoice) }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant("release"), items: few(releaseChoice) }) },
   { weight: 20, arbitrary: fc.record({ kind: fc.constant("fail"), items: few(failure) }) },
   { weight: 12, arbitrary: fc.record({ kind: fc.constant("extend"), items: few(extension) }) },
   {

@@ -100,7 +100,7 @@ export class ModelRun {
   }
 
   async #release({ items: choices }: CommandOf<"release">): Promise<void> {
-    const items = this.#chosen(choices, (ref) => ref);
+    const items = this.#chosen(choices, (ref, { isLost }) => ({ ...ref, isLost }));
     const answers = await this.#opened.backend.release(items);
     this.#compareSettled("release", items, answers, (item) => this.#model.release(item));
   }

@@ -12,7 +12,7 @@ const MUST_REACH = [
   ...["created", "deduplicated", "reordered", "clock set back", "clock set ahead"],
   ...["complete APPLIED DONE", "complete ALREADY_APPLIED", "complete LEASE_LOST", "complete CANCELED"],
   ...["fail APPLIED PENDING", "fail APPLIED DEAD", "fail CANCELED CANCELED", "fail LEASE_LOST"],
-  ...["release APPLIED PENDING", "release CANCELED CANCELED", "release LEASE_LOST"],
+  ...["release APPLIED PENDING", "release APPLIED DEAD", "release CANCELED CANCELED", "release LEASE_LOST"],
   ...["extend OK", "extend LEASE_LOST", "extend CANCEL_REQUESTED"],
   ...["lost PENDING", "lost DEAD", "lost CANCELED"],
   ...["replay APPLIED", "replay CONFLICT", "replay NOT_FOUND"],

@@ -9,6 +9,7 @@ import type {
   LeaseRequest,
   LostLease,
   NewJob,
+  Release,
   RowOutcome,
   Settlement,
 } from "../../../src/core/backend.js";
@@ -171,8 +172,8 @@ export class NaiveModel {
     });
   }
 
-  release(ref: LeaseRef): Settlement {
-    return this.#settle("release", ref, (found) => this.#requeue(found));
+  release({ isLost, ...ref }: Release): Settlement {
+    return this.#settle("release", ref, (found) => (isLost ? this.#lose(found) : this.#requeue(found)));
   }
 
   fail({ error, retry, jitter, ...ref }: Failure): Settlement {
@@ -259,11 +260,7 @@ export class NaiveModel {
     return late.map((found) => {
       const { job } = found;
       found.token = found.settledToken = undefined;
-      job.lostLeases++;
-      this.#noteError(found, LOST);
-      if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
-        this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
-      } else this.#requeue(found);
+      this.#lose(found);
       return { queue: job.queue, type: job.type, status: job.status };
     });
   }
@@ -333,6 +330,15 @@ export class NaiveModel {
     const durationMs = this.time - found.startedAt;
     const applied = { queue: job.queue, type: job.type, status: job.status, durationMs };
     return { outcome: job.status === "CANCELED" ? "CANCELED" : "APPLIED", applied };
+  }
+
+  #lose(found: ModelJob): void {
+    const { job } = found;
+    job.lostLeases++;
+    this.#noteError(found, LOST);
+    if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
+      this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
+    } else this.#requeue(found);
   }
 
   #requeue(found: ModelJob): void {

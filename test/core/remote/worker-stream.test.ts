@@ -184,8 +184,9 @@ describe("a slow reader", () => {
     const stream = slowStream(fixture);
     for (let count = 0; count < 3; count++) await stream.next();
     expect(await runningJobs(fixture)).toBe(100);
+    await stream.next();
     await stream.leave();
-    // The one that was sent.
+    // The one that has left: the reader came back after it.
     expect(await runningJobs(fixture)).toBe(1);
   });
 
@@ -213,8 +214,94 @@ describe("a slow reader", () => {
   });
 });
 
+describe("a lease that has not left the server", () => {
+  const RICH = JSON.stringify("x".repeat(100_000));
+
+  test("is kept while it is being written, however long that takes, and begins anew when it has left", async () => {
+    const fixture = await started();
+    await createMany(fixture, 2, RICH);
+    const stream = slowStream(fixture, { leaseMs: 3000, maxInFlight: 1 });
+    for (let count = 0; count < 3; count++) await stream.next();
+    const [job] = (await fixture.engine.jobs.list({ statuses: ["RUNNING"] })).jobs;
+    if (job === undefined) throw new Error("nothing was leased");
+    await fixture.clock.advance(20_900);
+    expect(await fixture.get(job.id)).toMatchObject({ status: "RUNNING", deliveries: 1, lostLeases: 0 });
+    await stream.ask();
+    await fixture.clock.advance(2900);
+    expect(await fixture.status(job.id)).toBe("RUNNING");
+    // From now on it is its worker's, of whom nothing is heard.
+    await fixture.clock.advance(200);
+    expect(await fixture.get(job.id)).toMatchObject({ lostLeases: 1 });
+  });
+
+  test("is given back with nothing counted when the stream ends, one that waits at two thirds of its time", async () => {
+    const fixture = await started();
+    await createMany(fixture, 50);
+    const stream = slowStream(fixture, { leaseMs: 3000 });
+    for (let count = 0; count < 3; count++) await stream.next();
+    expect(await runningJobs(fixture)).toBe(50);
+    await fixture.clock.advance(2300);
+    expect(await runningJobs(fixture)).toBe(1);
+    await fixture.clock.advance(7000);
+    await stream.leave();
+    expect(await runningJobs(fixture)).toBe(0);
+    const { jobs } = await fixture.engine.jobs.list({ pageSize: 50 });
+    expect(jobs.filter(({ lostLeases, error }) => lostLeases > 0 || error !== "")).toEqual([]);
+  });
+
+  test("says nothing of its worker when it runs out all the same", async () => {
+    const fixture = await started();
+    await createMany(fixture, 2, RICH);
+    const stream = slowStream(fixture, { leaseMs: 3000, maxInFlight: 5 });
+    for (let count = 0; count < 3; count++) await stream.next();
+    fixture.faults.fail("extend");
+    await fixture.clock.advance(5000);
+    fixture.faults.clear("extend");
+    expect(await stream.next()).toMatchObject({ kind: "lease" });
+  });
+});
+
+describe("a job that ends every worker at once", () => {
+  test("is dead after too many of them, though none of its leases ran out", async () => {
+    const fixture = await started({ memory: { maxLostLeases: 2 } });
+    const id = await fixture.create();
+    for (let crash = 0; crash < 3; crash++) {
+      const stream = await openStream(fixture, { leaseMs: 60_000 });
+      expect(stream.last().job.id).toBe(id);
+      await stream.leave();
+      await fixture.clock.advance(10_000);
+    }
+    expect(await fixture.get(id)).toMatchObject({ status: "DEAD", lostLeases: 3, retryCount: 0, deliveries: 3 });
+    expect((await fixture.get(id)).error).toMatch(/poison/);
+  });
+});
+
+describe("a worker that has been silent for half a lease", () => {
+  test("is leased nothing while another has room, and goes on once it is heard of", async () => {
+    const fixture = await started();
+    await createMany(fixture, 2);
+    const quiet = await openStream(fixture, { maxInFlight: 10, leaseMs: 30_000 });
+    expect(quiet.leases()).toHaveLength(2);
+    const healthy = await openStream(fixture, { worker: "healthy", maxInFlight: 10, leaseMs: 30_000 });
+    await fixture.clock.advance(15_001);
+    for (let count = 0; count < 4; count++) {
+      await createMany(fixture, 1);
+      await complete(fixture, healthy.last());
+    }
+    expect([quiet.leases().length, healthy.leases().length]).toEqual([2, 4]);
+    await tell(fixture, quiet.last());
+    await createMany(fixture, 4);
+    expect(quiet.leases().length).toBeGreaterThan(2);
+    await healthy.leave();
+    await fixture.clock.advance(20_000);
+    await createMany(fixture, 1);
+    // There is no other.
+    expect(quiet.last().job.status).toBe("RUNNING");
+  });
+});
+
 describe("a stream that ends", () => {
-  test("gives its jobs back after 10 s, with no retry used and at their old place", async () => {
+  test("gives its jobs back after 10 s, as lost, with no retry used and at their old place", async () => {
     const fixture = await started();
     const stream = await openStream(fixture, { maxInFlight: 2, leaseMs: 60_000 });
     const first = await fixture.create({ priority: 5 });
@@ -224,7 +311,7 @@ describe("a stream that ends", () => {
     await fixture.clock.advance(9999);
     expect(await fixture.status(first)).toBe("RUNNING");
     await fixture.clock.advance(1);
-    expect(await fixture.get(first)).toMatchObject({ status: "PENDING", retryCount: 0, lostLeases: 0, deliveries: 1 });
+    expect(await fixture.get(first)).toMatchObject({ status: "PENDING", retryCount: 0, lostLeases: 1, deliveries: 1 });
     const other = await openStream(fixture, { worker: "other", maxInFlight: 2 });
     expect(idsOf(other.leases())).toEqual([first, later]);
   });

@@ -59,7 +59,7 @@ export function slowStream(fixture: Fixture, given: Partial<StreamRequest> = {})
     },
     /** Asks for the next message without waiting for it. */
     async ask(): Promise<void> {
-      void stream.next();
+      stream.next().catch(() => {});
       await settle();
     },
     async leave(): Promise<void> {

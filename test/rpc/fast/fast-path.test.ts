@@ -43,6 +43,8 @@ class HeldExchange implements Exchange {
     this.#onClose.push(listener);
   }
 
+  onWritten(): void {}
+
   answer(status: number): void {
     this.answers.push(status);
   }

@@ -35,7 +35,7 @@ const running = async (server: TestServer) => {
 };
 
 describe("a worker that vanishes in the middle of a job", () => {
-  test("gives it back after 10 s, to another, with no retry used", async () => {
+  test("gives it back after 10 s as lost, to another, with no retry used", async () => {
     const clock = new FakeClock();
     const server = await startTestServer({}, { clock });
     const socket = await rawWorker(server, 1);
@@ -49,7 +49,7 @@ describe("a worker that vanishes in the middle of a job", () => {
     expect(await running(server)).toBe(1);
     await clock.advance(1);
     const lease = await other.nextLease();
-    expect(lease.job).toMatchObject({ id, worker: "other", deliveries: 2, retryCount: 0, lostLeases: 0 });
+    expect(lease.job).toMatchObject({ id, worker: "other", deliveries: 2, retryCount: 0, lostLeases: 1 });
   });
 
   test("keeps it when it extends its lease within that time", async () => {

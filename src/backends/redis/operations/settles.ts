@@ -1,4 +1,12 @@
-import type { Completion, ExtendResult, Extension, Failure, LeaseRef, Settlement } from "../../../core/backend.js";
+import type {
+  Completion,
+  ExtendResult,
+  Extension,
+  Failure,
+  LeaseRef,
+  Release,
+  Settlement,
+} from "../../../core/backend.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";
@@ -24,8 +32,11 @@ export class Settles {
   readonly #calls: QueueCalls;
   readonly #writes = new Coalescers<Write, string[]>(BATCH);
 
-  constructor(calls: QueueCalls) {
+  readonly #maxLostLeases: number;
+
+  constructor(calls: QueueCalls, maxLostLeases: number) {
     this.#calls = calls;
+    this.#maxLostLeases = maxLostLeases;
   }
 
   complete(items: readonly Completion[]): Promise<Settlement[]> {
@@ -41,8 +52,8 @@ export class Settles {
     });
   }
 
-  release(items: readonly LeaseRef[]): Promise<Settlement[]> {
-    return this.#settle("release", items, () => {});
+  release(items: readonly Release[]): Promise<Settlement[]> {
+    return this.#settle("release", items, (args, { isLost }) => args.push(isLost === true ? this.#maxLostLeases : ""));
   }
 
   async extend(items: readonly Extension[]): Promise<ExtendResult[]> {

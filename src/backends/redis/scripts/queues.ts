@@ -1,4 +1,3 @@
-import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import { code, key, keyNames, meta, metaName, number, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
@@ -258,11 +257,7 @@ local reply = {-1, 0, '-', -1}
 local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', steady, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
-  s.lost_leases = s.lost_leases + 1
-  local isPoison = s.lost_leases > maxLost
-  local text = isPoison and '${poisonJobError("' .. s.lost_leases .. '")}'
-    or '${LEASE_RAN_OUT}'
-  noteError(id, s, text, text, text)
+  local isPoison = countLost(id, s, maxLost)
   endLease(id, s, '', ${code("settled_by", "nothing")})
   if s.cancel_requested == 1 then endCanceled(id, s)
   elseif isPoison then bury(id, s)

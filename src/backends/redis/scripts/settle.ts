@@ -147,19 +147,24 @@ return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
 /**
- * RUNNING to PENDING for the current token, at the job's old place in line; to CANCELED when a cancel was requested.
+ * RUNNING to PENDING for the current token, at the job's old place in line; to CANCELED when a cancel was requested. A lease
+ * that counts as lost may be one too many: then to DEAD.
  *
- * ARGV[7..] for each job: id, token. Returns what COMPLETE does.
+ * ARGV[7..] for each job: id, token, MAX_LOST_LEASES when it counts as lost (empty: it does not). Returns what COMPLETE does.
  */
 export const RELEASE = lua`
 if again then return repeated(again) end
 local outcomes = {}
-for at = 7, #ARGV, 2 do
-  local id, token = ARGV[at], ARGV[at + 1]
+for at = 7, #ARGV, 3 do
+  local id, token, maxLost = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local s, why = held(id, token, ${code("settled_by", "release")})
   if s then
+    local isPoison = maxLost and countLost(id, s, maxLost)
+    isWorkers = isWorkers or maxLost ~= nil
     endLease(id, s, token, ${code("settled_by", "release")})
-    if s.cancel_requested == 1 then endCanceled(id, s) else requeue(id, s) end
+    if s.cancel_requested == 1 then endCanceled(id, s)
+    elseif isPoison then bury(id, s)
+    else requeue(id, s) end
     outcomes[#outcomes + 1] = settled(s)
   else
     outcomes[#outcomes + 1] = why

@@ -1,3 +1,4 @@
+import { LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, WITH_JOB_MS } from "../../../model/request-id.js";
 import {
@@ -239,6 +240,15 @@ local function noteError(id, s, whole, entry, start)
   errors.error = whole
   call('HSET', ${key("errors")}, id, cjson.encode(errors))
   s.tail.error = start
+end
+
+-- Counts a lost lease. Returns whether the job has lost more than allowed.
+local function countLost(id, s, maxLost)
+  s.lost_leases = s.lost_leases + 1
+  local isPoison = s.lost_leases > maxLost
+  local text = isPoison and '${poisonJobError("' .. s.lost_leases .. '")}' or '${LEASE_RAN_OUT}'
+  noteError(id, s, text, text, text)
+  return isPoison
 end
 
 -- Why a token is refused: N no state (unknown or never leased), C cancelled, R repeat of the last settle, L lease lost.
