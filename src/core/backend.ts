@@ -131,6 +131,11 @@ export interface Backend {
    * go back to the cursor any more; FIELD_INVALID if it is not a cursor.
    */
   read(cursor: string, limit: number, filter: ChangeFilter): Promise<ChangePage>;
+  /**
+   * The cursor after the changes that the listener was told of, for a watch of these queues (undefined: of all). Undefined while
+   * that cannot be said; see `BackendListener.interrupted`.
+   */
+  told(queues: ReadonlySet<string> | undefined): string | undefined;
 }
 
 /** Called by a backend when something happened: right after the step, never inside it. Methods must not throw. */
@@ -141,6 +146,11 @@ export interface BackendListener {
   due(inMs: number): void;
   /** These changes were appended to the change log. Each is reported once, those of one queue in their order. */
   changes(batch: ChangeBatch): void;
+  /**
+   * Called before changes may be told late or not at all, or the log becomes another: from now on who wants all of them reads
+   * them, until a page says that it ends where the listener was told (`ChangePage.told`).
+   */
+  interrupted(): void;
   /** A queue was created, changed or deleted. */
   queues(): void;
   /** The store has lost its data: of all queues only the default one exists again. */
@@ -157,6 +167,15 @@ export interface ChangeBatch {
   readonly changes: readonly Change[];
   /** Whether they may concern a worker that did not cause them: a cancel was requested, or a lease was lost. */
   readonly concernsWorkers: boolean;
+  /** The queue of all of its changes; undefined: they may be of several. */
+  readonly queue?: string | undefined;
+  /** Batches are numbered from 1, as they are told. */
+  readonly number: number;
+  /**
+   * The cursor after the first `count` changes of this batch and all of the batches before, for a watch of these queues
+   * (undefined: of all). Undefined after `interrupted`. To be called only while the batch is being told.
+   */
+  cursor(count: number, queues: ReadonlySet<string> | undefined): string | undefined;
 }
 
 /** A job to create. */
@@ -324,6 +343,8 @@ export interface ChangePage {
   readonly next: string;
   /** Whether the log has more to read now. */
   readonly more: boolean;
+  /** The number of the batch that the listener was told last, if the page ends right after that, else undefined. */
+  readonly told: number | undefined;
 }
 
 /** Settings common to all backends. */

@@ -147,6 +147,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         if (batch.concernsWorkers) pool.changed(batch);
         remote.changed(batch);
       },
+      interrupted: () => watches.interrupted(),
       queues() {
         watches.queuesChanged();
         void refreshQueues();

@@ -1,4 +1,4 @@
-import type { Change, ChangeFilter, ChangePage } from "../../core/backend.js";
+import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/backend.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import { jobIdOf } from "../../model/ids.js";
@@ -45,6 +45,9 @@ export class ChangeLog {
   readonly #name: string;
   readonly #ring: (Change | Creation)[] = [];
   #next = 0;
+  /** Number of changes that the listener was told of, and of the batches that they came in. */
+  #told = 0;
+  #batches = 0;
 
   /**
    * `name` (8 characters) tells this log from that of an earlier process, whose cursors are WATCH_COMPACTED here.
@@ -70,6 +73,20 @@ export class ChangeLog {
     return this.#cursor(this.#next);
   }
 
+  /** The cursor after the changes that the listener was told of. */
+  told(): string {
+    return this.#cursor(this.#told);
+  }
+
+  /** Returns the changes that were appended since the last batch as the batch to tell now. */
+  batch(changes: readonly Change[]): ChangeBatch {
+    const start = this.#told;
+    this.#told += changes.length;
+    this.#batches++;
+    const cursor = (count: number) => this.#cursor(start + count);
+    return { changes, concernsWorkers: true, number: this.#batches, cursor };
+  }
+
   read(cursor: string, limit: number, filter: ChangeFilter): ChangePage {
     let at = this.#parse(cursor);
     if (at < this.#next - this.#capacity) throw watchCompacted();
@@ -81,7 +98,8 @@ export class ChangeLog {
       at++;
       if (matchesChange(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
     }
-    return { entries, next: this.#cursor(at), more: at < this.#next };
+    const told = at === this.#next && at === this.#told ? this.#batches : undefined;
+    return { entries, next: this.#cursor(at), more: at < this.#next, told };
   }
 
   #cursor(position: number): string {

@@ -335,7 +335,8 @@ export class JobStore {
     if (this.#changes.length > 0) {
       const changes = this.#changes;
       this.#changes = [];
-      listener?.changes({ changes, concernsWorkers: true });
+      const batch = this.log.batch(changes);
+      listener?.changes(batch);
     }
     if (this.#dueInMs !== Number.POSITIVE_INFINITY) {
       const inMs = this.#dueInMs;

@@ -83,5 +83,6 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     tick: () => run(() => tick(store)),
     head: async () => store.log.head(),
     read: async (cursor, limit, filter) => store.log.read(cursor, limit, filter),
+    told: () => store.log.told(),
   };
 }

@@ -20,7 +20,7 @@ import { Connection, isDenied } from "./link/connection.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
 import { databaseOf, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "./link/url.js";
-import { readHead, readLogs } from "./log/merged-log.js";
+import { Masters } from "./log/masters.js";
 import { Notifier } from "./log/notifier.js";
 import { Creates } from "./operations/creates.js";
 import { Jobs } from "./operations/jobs.js";
@@ -107,10 +107,11 @@ export function createRedisBackend(
   const connection = new Connection(client, clock, logger, () => void session.look());
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix, databaseOf(target));
-  const registry: QueueRegistry = new QueueRegistry(connection, keys, {
+  const registry: QueueRegistry = new QueueRegistry(connection, keys, clock, {
     entered: (queue) => notifier.entered(queue),
     announced: (queue) => notifier.announced(queue),
     left: (queue) => notifier.left(queue),
+    over: (queue) => notifier.over(queue),
     forgotten: (queue) => notifier.forgotten(queue),
   });
   const ready = new ReadyNotices(clock, self);
@@ -147,6 +148,8 @@ export function createRedisBackend(
     checks,
     ready,
     logger,
+    clock,
+    masters: new Masters(client),
     logSize: changeLogSize,
   });
   // So that a server without calls notices, too, when what waits for a time is due sooner or later than it was.
@@ -303,7 +306,8 @@ export function createRedisBackend(
     deleteQueue: (name, force) => admin.delete(name, force),
     purge: (name, limit = LIMITS.maxDepth) => admin.purge(name, limit),
     tick: () => sweeps.tick(),
-    head: () => readHead(notifier),
-    read: (cursor, limit, filter) => readLogs(notifier, cursor, limit, filter),
+    head: () => notifier.reader.head(),
+    read: (cursor, limit, filter) => notifier.reader.read(cursor, limit, filter),
+    told: (queues) => notifier.told.cursor(queues),
   };
 }

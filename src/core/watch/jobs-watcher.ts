@@ -1,84 +1,49 @@
 import { isUnavailable } from "../../model/errors.js";
-import type { Backend, ChangeFilter } from "../backend.js";
+import type { ChangeFilter } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
+import type { LiveChanges } from "./live-changes.js";
+import type { LiveGroup, LiveMember } from "./live-group.js";
+import type { LogPages } from "./log-pages.js";
 import { AWAY_MS, type JobsEvent } from "./watch-events.js";
-
-/** Most changes read from the log in one call. */
-const READ_BATCH = 512;
-
-/** A page of the log, as events for watchers. */
-interface Page {
-  readonly events: readonly JobsEvent[];
-  readonly next: string;
-  readonly more: boolean;
-}
-
-/** Reads pages of the change log. Watchers at the same position with the same filter share a read and its events. */
-export class LogPages {
-  readonly #backend: Backend;
-  readonly #reads = new Map<string, { readonly page: Promise<Page>; readers: number }>();
-
-  constructor(backend: Backend) {
-    this.#backend = backend;
-  }
-
-  /** Call when the log has grown: reads in progress may lack the new changes, so nobody else may join them. */
-  changed(): void {
-    if (this.#reads.size > 0) this.#reads.clear();
-  }
-
-  /** Resolves to the position after the newest change. */
-  head(): Promise<string> {
-    return this.#backend.head();
-  }
-
-  /** Reads the page after a position. `isShared` is whether other watchers get the same event objects. */
-  async read(position: string, filter: ChangeFilter, filterKey: string): Promise<Page & { isShared: boolean }> {
-    const key = `${position} ${filterKey}`;
-    let read = this.#reads.get(key);
-    if (read === undefined) {
-      read = { page: this.#read(position, filter), readers: 0 };
-      this.#reads.set(key, read);
-    }
-    read.readers++;
-    try {
-      const page = await read.page;
-      return { ...page, isShared: read.readers > 1 };
-    } finally {
-      if (this.#reads.get(key) === read) this.#reads.delete(key);
-    }
-  }
-
-  async #read(position: string, filter: ChangeFilter): Promise<Page> {
-    const { entries, next, more } = await this.#backend.read(position, READ_BATCH, filter);
-    return { events: entries.map(({ change, cursor }) => ({ kind: "event", change, cursor })), next, more };
-  }
-}
 
 /** Dependencies of a watcher. */
 export interface JobsWatcherDeps {
   readonly pages: LogPages;
+  readonly live: LiveChanges;
   /** The set that it belongs to while it watches. `add` throws SERVER_DRAINING if the server is shutting down. */
   readonly readers: { add(reader: JobsWatcher): void; delete(reader: JobsWatcher): void };
+  /** The set that it belongs to while it has read the log to its end and waits for more, without being handed that. */
+  readonly atEnd: Set<JobsWatcher>;
   /** Called before it begins; rejects to refuse the watch. */
   readonly admit: (() => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly heartbeats: Heartbeats<JobsWatcher>;
 }
 
-/** A watcher of the change log. It keeps only a position in the log and at most one page of events. */
-export class JobsWatcher implements FeedSource, HeartbeatMember {
+/**
+ * A watcher of the change log. It keeps at most one page of events.
+ *
+ * | state   | what it does                                            | moves to                                          |
+ * |---------|---------------------------------------------------------|---------------------------------------------------|
+ * | READING | reads pages of the log from its cursor, on demand       | LIVE: a page ended with what was told last        |
+ * | LIVE    | takes events from its group, on demand                  | READING: it is too slow, or changes may be missed |
+ */
+export class JobsWatcher implements FeedSource, HeartbeatMember, LiveMember {
   readonly feed = new Feed<JobsEvent>(this);
   readonly #deps: JobsWatcherDeps;
   readonly #filter: ChangeFilter;
   readonly #filterKey: string;
+  /** Where it reads on; undefined before that is known. While it is LIVE, where it became so. */
   #position: string | undefined;
   /** Whether there may be changes after the position. */
   #hasMore = true;
   #isReading = false;
+  /** Its group while it is LIVE. */
+  #group: LiveGroup | undefined;
   #away: Timer | undefined;
+  place = 0;
   heardAt = 0;
 
   constructor(filter: ChangeFilter, cursor: string | undefined, deps: JobsWatcherDeps) {
@@ -88,6 +53,10 @@ export class JobsWatcher implements FeedSource, HeartbeatMember {
     );
     this.#position = cursor;
     this.#deps = deps;
+  }
+
+  get isWaiting(): boolean {
+    return this.feed.isWanted;
   }
 
   started(): void {
@@ -102,27 +71,47 @@ export class JobsWatcher implements FeedSource, HeartbeatMember {
     this.#away?.cancel();
     this.#deps.heartbeats.remove(this);
     this.#deps.readers.delete(this);
+    this.#deps.atEnd.delete(this);
+    if (this.#group !== undefined) this.#deps.live.leave(this, this.#group);
+    this.#group = undefined;
   }
 
-  /** Call when the log has grown. */
+  /** Call when the log has grown, while it is READING. */
   changed(): void {
     this.#hasMore = true;
     this.refresh();
   }
 
-  /** Reads the next page, if there may be one and the reader waits for an event. */
+  /** Brings the next event, if there may be one and the reader waits for it. */
   refresh(): void {
-    if (this.#isReading || !this.#hasMore || !this.feed.isWanted || this.#position === undefined) return;
-    this.#isReading = true;
-    this.#read(this.#position, false).catch((error) => {
-      if (isUnavailable(error)) this.#retry();
-      else this.feed.end({ cause: error });
-    });
+    if (!this.feed.isWanted) return;
+    if (this.#group !== undefined) this.give();
+    else this.#readOn();
+  }
+
+  give(): void {
+    const group = this.#group;
+    const event = group?.take(this);
+    if (event === undefined || group === undefined) return;
+    this.feed.isShared = group.size > 1;
+    this.heardAt = this.#deps.heartbeats.now();
+    this.feed.push(event);
+  }
+
+  fellBehind(cursor: string): void {
+    this.#group = undefined;
+    this.#position = cursor;
+    this.changed();
   }
 
   /** Pushes a heartbeat with the current position, unless events wait already. */
   beat(at: number): void {
     if (this.feed.size > 0 || this.#position === undefined) return;
+    const group = this.#group;
+    if (group !== undefined) {
+      if (this.place < group.end) return;
+      this.#position = this.#deps.live.cursor(group) ?? this.#position;
+    }
     this.feed.push({ kind: "heartbeat", at, cursor: this.#position });
   }
 
@@ -135,16 +124,32 @@ export class JobsWatcher implements FeedSource, HeartbeatMember {
     await this.#read(this.#position, true);
   }
 
+  #readOn(): void {
+    if (this.#isReading || !this.#hasMore || this.#position === undefined) return;
+    this.#isReading = true;
+    this.#read(this.#position, false).catch((error) => {
+      if (isUnavailable(error)) this.#retry();
+      else this.feed.end({ cause: error });
+    });
+  }
+
   async #read(position: string, isFirst: boolean): Promise<void> {
+    const { pages, live, atEnd, clock, heartbeats } = this.#deps;
+    const before = live.state;
     this.#hasMore = false;
     try {
-      const { events, next, more, isShared } = await this.#deps.pages.read(position, this.#filter, this.#filterKey);
+      const { events, next, more, told, isShared } = await pages.read(position, this.#filter, this.#filterKey);
+      if (this.feed.isEnded) return;
       this.#position = next;
-      this.#hasMore ||= more;
+      const { number, interruptions } = live.state;
+      const isInterrupted = interruptions !== before.interruptions;
+      if (told === number && !isInterrupted) this.#group = live.join(this, this.#filter, this.#filterKey, next);
+      else if (more || isInterrupted || number !== before.number) this.#hasMore = true;
+      else if (!this.#hasMore) atEnd.add(this);
       this.feed.isShared = isShared;
-      if (isFirst) this.feed.push({ kind: "heartbeat", at: this.#deps.clock.now(), cursor: position });
-      if (isFirst && !this.feed.isEnded) this.#deps.heartbeats.add(this);
-      else if (events.length > 0) this.heardAt = this.#deps.heartbeats.now();
+      if (isFirst) this.feed.push({ kind: "heartbeat", at: clock.now(), cursor: position });
+      if (isFirst && !this.feed.isEnded) heartbeats.add(this);
+      else if (events.length > 0) this.heardAt = heartbeats.now();
       for (const event of events) this.feed.push(event);
     } finally {
       this.#isReading = false;

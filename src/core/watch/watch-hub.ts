@@ -7,7 +7,9 @@ import type { Feed } from "./feed.js";
 import { Heartbeats } from "./heartbeats.js";
 import { JobLoader } from "./job-loader.js";
 import { JobWatcher, JobWatcherGroup, type JobWatcherGroupDeps } from "./job-watcher-group.js";
-import { JobsWatcher, LogPages } from "./jobs-watcher.js";
+import { JobsWatcher } from "./jobs-watcher.js";
+import { LiveChanges } from "./live-changes.js";
+import { LogPages } from "./log-pages.js";
 import { AWAY_MS, HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
 
 /** The result of a read while the backend is unreachable. */
@@ -15,8 +17,9 @@ const AWAY = Symbol("away");
 
 /**
  * Serves all watches: of one job, of the change log, and of queues. For a watched job it keeps the last state given and
- * at most 64 changes since; for a watcher of the log, a position and at most one page. A watcher is given more when it
- * asks, from the stored job or from the change log, so a slow one delays nobody and holds a bounded amount of memory.
+ * at most 64 changes since; for a watcher of the log, a position and at most one page. Watchers of the log that are up to
+ * date are handed what comes, one event for all with the same filter. A watcher is given more when it asks, so a slow one
+ * delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
  */
 export class WatchHub {
   readonly #backend: Backend;
@@ -24,7 +27,10 @@ export class WatchHub {
   readonly #groups = new Map<string, JobWatcherGroup>();
   readonly #groupDeps: JobWatcherGroupDeps;
   readonly #pages: LogPages;
+  readonly #live: LiveChanges;
   readonly #logReaders = new Set<JobsWatcher>();
+  /** Those of them that have read the log to its end, and are not handed what comes. */
+  readonly #atEnd = new Set<JobsWatcher>();
   readonly #logHeartbeats: Heartbeats<JobsWatcher>;
   readonly #queueReaders = new Set<Waker>();
   /** Ends each watch of queues. Not one shared signal, because that is slow with thousands of listeners. */
@@ -35,6 +41,7 @@ export class WatchHub {
     this.#backend = backend;
     this.#clock = clock;
     this.#pages = new LogPages(backend);
+    this.#live = new LiveChanges((queues) => backend.told(queues));
     this.#groupDeps = {
       ...{ backend, clock },
       loader: new JobLoader(backend),
@@ -46,6 +53,8 @@ export class WatchHub {
 
   /** Takes changes that were appended to the log. */
   changed(batch: ChangeBatch): void {
+    this.#pages.changed();
+    this.#live.changed(batch);
     this.#wakeLogReaders();
     this.queuesChanged();
     if (this.#groups.size === 0) return;
@@ -57,8 +66,15 @@ export class WatchHub {
     for (const waker of this.#queueReaders) waker.wake();
   }
 
+  /** Call before changes may come late or not at all: those who are handed them read the log for a while. */
+  interrupted(): void {
+    this.#pages.changed();
+    this.#live.interrupted();
+  }
+
   /** Call when changes may have been missed: every watch reads the current state. */
   resync(): void {
+    this.#pages.changed();
     this.#wakeLogReaders();
     this.queuesChanged();
     for (const group of this.#groups.values()) group.resync();
@@ -94,7 +110,10 @@ export class WatchHub {
       },
       delete: (reader: JobsWatcher) => this.#logReaders.delete(reader),
     };
-    const deps = { pages: this.#pages, readers, admit, clock: this.#clock, heartbeats: this.#logHeartbeats };
+    const deps = {
+      ...{ pages: this.#pages, live: this.#live, readers, atEnd: this.#atEnd },
+      ...{ admit, clock: this.#clock, heartbeats: this.#logHeartbeats },
+    };
     return leaveOn(signal, new JobsWatcher(filter, cursor, deps));
   }
 
@@ -174,8 +193,10 @@ export class WatchHub {
   }
 
   #wakeLogReaders(): void {
-    this.#pages.changed();
-    for (const reader of this.#logReaders) reader.changed();
+    if (this.#atEnd.size === 0) return;
+    const readers = [...this.#atEnd];
+    this.#atEnd.clear();
+    for (const reader of readers) reader.changed();
   }
 
   #open(id: string): JobWatcherGroup {

@@ -74,6 +74,8 @@ export class Recorder implements BackendListener {
     this.changesHeard.push(...changes);
   }
 
+  interrupted(): void {}
+
   queues(): void {
     this.queuesHeard++;
   }

@@ -41,6 +41,8 @@ describe("a queue that was deleted", () => {
       ...[["old", true] as const, ["old", true] as const],
     ]);
     await expire(at, "old");
+    // Whoever looks into the log finds out.
+    await expect(readAll(backend, cursors.within)).rejects.toMatchObject({ reason: "WATCH_COMPACTED" });
     const fresh = await backend.head();
     expect(fresh).not.toContain("old");
     expect(await readAll(backend, fresh)).toMatchObject({ changes: [], next: fresh });
@@ -51,8 +53,7 @@ describe("a queue that was deleted", () => {
     const { backend } = await openBackend(at);
     const cursors = await comeAndGo(backend, "old");
     await expire(at, "old");
-    // Another watcher finds out first.
-    await readAll(backend, await backend.head());
+    await expect(readAll(backend, cursors.within)).rejects.toMatchObject({ reason: "WATCH_COMPACTED" });
     const { changes, next } = await readAll(backend, cursors.after);
     expect(changes).toEqual([]);
     expect(next).not.toContain("old");
@@ -92,8 +93,11 @@ describe("a queue that was deleted", () => {
     const at = place();
     const { backend, heard } = await openBackend(at);
     for (const isKept of [true, false]) {
-      const { after } = await comeAndGo(backend, "old");
-      if (!isKept) await expire(at, "old");
+      const { within, after } = await comeAndGo(backend, "old");
+      if (!isKept) {
+        await expire(at, "old");
+        await expect(readAll(backend, within)).rejects.toMatchObject({ reason: "WATCH_COMPACTED" });
+      }
       const cursor = isKept ? after : await backend.head();
       heard.clear();
       await createQueue(backend, "old");

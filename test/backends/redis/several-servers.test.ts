@@ -112,14 +112,15 @@ describe("several servers on one Redis", () => {
     const jobs = 300;
     const stories = new Map<string, Change[]>();
     let finished = 0;
+    const watch = watcher.watches.watchJobs({}, undefined, leave.signal);
+    // The watch is established when it has its first position.
+    await within(watch.next(), "the first heartbeat");
     const watched = (async () => {
-      for await (const { change } of events(watcher.watches.watchJobs({}, undefined, leave.signal))) {
+      for await (const { change } of events(watch)) {
         stories.set(change.jobId, [...(stories.get(change.jobId) ?? []), change]);
         if (change.status === "DONE" && ++finished === jobs) return;
       }
     })();
-    // The watch is established when it has its first position.
-    await watcher.backend.head();
     const ids = await Promise.all(
       Array.from({ length: jobs }, async (_, n) => {
         const { job } = await (workers[n % 3] as Engine).jobs.create({ type: "work", payload: String(n) });

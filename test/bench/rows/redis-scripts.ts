@@ -81,6 +81,7 @@ try {
       ready: ignore,
       due: ignore,
       changes: ignore,
+      interrupted: ignore,
       queues: ignore,
       emptied: ignore,
       available: ignore,

@@ -54,6 +54,11 @@ export class Faults {
     this.#listener?.resync();
   }
 
+  /** Reports that changes may come late: watchers read the log until they are up to date again. */
+  interrupt(): void {
+    this.#listener?.interrupted();
+  }
+
   /** Returns the backend with these faults. */
   wrap(backend: Backend): Backend {
     return new Proxy(backend, {
@@ -84,6 +89,7 @@ export class Faults {
       emptied: () => listener.emptied(),
       available: (isAvailable) => listener.available(isAvailable),
       resync: () => listener.resync(),
+      interrupted: () => listener.interrupted(),
       changes: (batch) => {
         if (this.#held === undefined) listener.changes(batch);
         else this.#held.push(batch);

@@ -100,7 +100,8 @@ export const QUEUE_KEYS = {
   },
   log_position: {
     type: "hash",
-    meaning: "end of the change log: `epoch`, and the number of `changes` so far",
+    meaning:
+      "end of the change log: `epoch`, the number of `changes` so far, and the `stamp` of the last one: microseconds of TIME, more than the one before; `stamped`: which change that is of, as older servers do not write stamps",
     lifetime: "24 h longer than the queue",
   },
 } satisfies Record<string, KeyTable>;

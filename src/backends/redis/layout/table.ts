@@ -188,6 +188,7 @@ export const MESSAGE = [
   named("ready", "types of the jobs that may be ready, with commas, as in URLs; `*` any; `-` none"),
   named("gone", "types of which no job is ready any more, as `ready`"),
   named("from", "random name of the server that called; `-`: it is not known"),
+  named("stamp", "`stamp` of `log_position` after it; `-`: it brings no change"),
 ] as const;
 
 /** The letter of an id with one digit is the one after this. */

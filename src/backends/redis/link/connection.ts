@@ -62,6 +62,11 @@ export class Connection {
     return this.#client.status === "ready";
   }
 
+  /** Whether Redis is several nodes. */
+  get hasNodes(): boolean {
+    return hasNodes(this.#client);
+  }
+
   /** Fails the calls that wait for Redis, and closes the connection. */
   stop(): void {
     this.isStopped = true;

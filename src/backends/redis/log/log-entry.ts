@@ -1,17 +1,23 @@
-import type { Change, ChangeBatch } from "../../../core/backend.js";
+import type { Change } from "../../../core/backend.js";
 import { readChanges } from "../layout/codec.js";
 import type { ListChange } from "../queues/queue-registry.js";
 
 /** One entry of a queue's change log: the changes of one script call, parsed on first use. */
-export class LogEntry implements ChangeBatch {
+export class LogEntry {
   #changes: readonly Change[] | undefined;
+  /** The how manieth entry that this process delivered it was; 0: it was not yet. */
+  number = 0;
 
-  /** `last`: number of its last change; `count`: how many it has; `at`: when it was written, ms since 1970. */
+  /**
+   * `last`: number of its last change; `count`: how many it has; `at`: when it was written, ms since 1970; `stamp`: its stamp,
+   * microseconds of the clock of its master; those of a log rise.
+   */
   constructor(
     readonly queue: string,
     readonly last: number,
     readonly count: number,
     readonly at: number,
+    readonly stamp: number,
     readonly text: string,
     readonly concernsWorkers: boolean,
   ) {}
@@ -24,6 +30,11 @@ export class LogEntry implements ChangeBatch {
   get changes(): readonly Change[] {
     this.#changes ??= readChanges(this.queue, this.at, this.text);
     return this.#changes;
+  }
+
+  /** Lets go of the parsed changes: an entry may be kept for long, and nobody read it again. */
+  unparse(): void {
+    this.#changes = undefined;
   }
 }
 
@@ -55,14 +66,24 @@ export interface Notice {
 /** Parses a message of the channel; undefined when it is not a notice. */
 export function readNotice(message: string): Notice | undefined {
   const end = message.indexOf("\n");
-  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready, gone = "-", from = "-"] = message
-    .slice(0, Math.max(0, end))
-    .split(" ");
+  const words = message.slice(0, Math.max(0, end)).split(" ");
+  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready, gone = "-", from = "-", stamp] = words;
   if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
-  const entry =
-    Number(count) > 0
-      ? new LogEntry(queue, Number(position), Number(count), Number(at), message.slice(end + 1), flags.includes("w"))
-      : undefined;
+  const entry = Number(count) > 0 ? toEntry() : undefined;
+  function toEntry(): LogEntry {
+    const [last, changes, ms] = [Number(position), Number(count), Number(at)];
+    // Older servers write no stamps.
+    const micros = stamp === undefined ? ms * 1000 : Number(stamp);
+    return new LogEntry(
+      queue as string,
+      last,
+      changes,
+      ms,
+      micros,
+      message.slice(end + 1),
+      flags?.includes("w") === true,
+    );
+  }
   return {
     queue,
     epoch,

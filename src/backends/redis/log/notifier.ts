@@ -1,5 +1,7 @@
 import type { BackendListener } from "../../../core/backend.js";
+import type { Clock } from "../../../core/clock.js";
 import type { Logger } from "../../../model/logger.js";
+import { atMost } from "../link/at-most.js";
 import type { Client } from "../link/client.js";
 import type { Connection } from "../link/connection.js";
 import type { DueTimes } from "../queues/due-times.js";
@@ -8,10 +10,13 @@ import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener }
 import type { ReadyNotices } from "../queues/ready-notices.js";
 import type { Keys } from "../scripts/keys.js";
 import { MAX_TYPES } from "../scripts/prelude.js";
-import type { Position } from "./cursor.js";
+import { Gate } from "./gate.js";
 import { type LogEntry, type Notice, readEntry, readNotice } from "./log-entry.js";
-import { LogFollower } from "./log-follower.js";
-import type { LogPart, LogSource } from "./merged-log.js";
+import { type LogEnd, LogFollower } from "./log-follower.js";
+import { LogReader } from "./log-reader.js";
+import type { Masters } from "./masters.js";
+import { OwnChanges } from "./own-changes.js";
+import { ToldLog } from "./told-log.js";
 
 /** Dependencies of the notifier. */
 export interface NotifierDeps {
@@ -27,6 +32,8 @@ export interface NotifierDeps {
   readonly checks: DueTimes;
   readonly ready: ReadyNotices;
   readonly logger: Logger;
+  readonly clock: Clock;
+  readonly masters: Masters;
   /** Changes that the log of a queue keeps. */
   readonly logSize: number;
 }
@@ -34,33 +41,86 @@ export interface NotifierDeps {
 /** How long after an announcement, or the creation of a queue that is not in the list, somebody looks after it, ms. */
 const CHECK_MS = 1000;
 
+/** Most queues that are asked about at the same time: Redis serves others in between. */
+const AT_ONCE = 64;
+
+/** How often messages of other nodes of a cluster are waited for, and for how long, ms. */
+const BUS_TRIES = 5;
+const BUS_MS = 50;
+
 /**
  * Receives the notices of all servers of this store from its channel and calls the listener; reads from the logs what
  * the channel did not bring. After a break in the connection, `resume` reads all state again.
  */
-export class Notifier implements LogSource, RegistryListener {
+export class Notifier implements RegistryListener {
+  readonly reader: LogReader;
+  readonly told: ToldLog;
   readonly #deps: NotifierDeps;
   readonly #follower: LogFollower;
+  readonly #own: OwnChanges;
+  /** Whether all logs are followed: not before the first `resume`, and not after a break before the next. */
+  readonly #whole: Gate;
   #listener: BackendListener | undefined;
   /** Notices that wait, in order, while something is read that they depend on. */
   readonly #held: Notice[] = [];
   /** Number of reads in flight that notices wait for. 1 until the first `resume`, which learns the log positions. */
   #holds = 1;
   #isResumed = false;
+  /** The last read of the list of queues. */
+  #refreshing: Promise<void> | undefined;
 
   constructor(deps: NotifierDeps) {
     this.#deps = deps;
+    const read = (queue: string, after: number, count: number) => this.#read(queue, after, count);
     this.#follower = new LogFollower({
       logSize: deps.logSize,
-      read: (queue, after, count) => this.#read(queue, after, count),
-      deliver: (entry) => this.#listener?.changes(entry),
+      read,
+      masterOf: (queue) => deps.masters.of(queue),
+      deliver: (entry, log) => {
+        this.told.tell(this.#listener, entry, log);
+        this.#own.heard(entry.queue, entry.last);
+      },
       lost: (queue) => {
         deps.logger.warn({ queue }, "some changes were missed for good; watchers look at the jobs themselves");
-        deps.calls.forgetPosition(queue);
+        this.#own.forget(queue);
         this.#listener?.resync();
       },
       failed: (error) => deps.logger.warn({ err: error }, "missed changes could not be read; trying again"),
+      interrupted: () => {
+        this.#listener?.interrupted();
+        this.told.interrupt();
+      },
+      resumed: () => this.told.resume(),
+      over: (log) => this.told.over(log),
     });
+    this.#whole = new Gate(deps.clock, {
+      closed: () => this.#follower.hold(),
+      opened: () => this.#follower.release(),
+    });
+    this.told = new ToldLog(this.#follower, () => deps.registry.horizon);
+    this.#own = new OwnChanges(deps.clock, {
+      heard: (queue) => this.#follower.heard(queue)?.heard ?? 0,
+      find: (queues) => this.#find(queues),
+    });
+    deps.calls.changed = (queue, position) => this.#own.made(queue, position);
+    this.reader = new LogReader({
+      follower: this.#follower,
+      told: this.told,
+      countsUntil: (queue) => deps.registry.countsUntil(queue),
+      horizon: () => deps.registry.horizon,
+      settled: async () => {
+        await this.#whole.wait();
+        deps.registry.pass();
+        await this.#own.settled();
+        await this.#follower.catchUp();
+      },
+      hearAll: (tries) => this.#hearAll(tries),
+      find: (queues) => this.#find(queues),
+      read,
+      missing: (queue) => this.#noLog(queue),
+    });
+    this.#whole.begin();
+    deps.masters.changed = () => this.#follower.remaster();
     deps.subscriber.on("message", (channel: string, message: string) => {
       const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
       if (notice !== undefined) this.#take(notice);
@@ -69,21 +129,17 @@ export class Notifier implements LogSource, RegistryListener {
 
   listen(listener: BackendListener | undefined): void {
     this.#listener = listener;
+    if (listener === undefined) this.#own.stop();
   }
 
   /** Subscribes, then reads all state and calls the listener for it: at the start, and after each break. */
   async resume(): Promise<void> {
     const { subscription, keys, registry, dueTimes, ready } = this.#deps;
+    this.#whole.begin();
     await subscription.call((client) => client.subscribe(keys.channel));
     await registry.refresh();
-    // Noted before the ends are read: notices that arrive meanwhile may already be past those ends.
-    const queues = this.queues();
-    const heard = new Map(queues.map((queue) => [queue, this.#follower.heard(queue)?.position]));
-    const ends = await this.ends(queues);
-    for (const queue of queues) if (!ends.has(queue) && heard.get(queue) !== undefined) this.#noLog(queue);
-    await Promise.all(
-      [...ends].map(([queue, { epoch, count }]) => this.#follower.follow(queue, epoch, count, heard.get(queue))),
-    );
+    await this.#find(this.#logs(), true);
+    this.#whole.end();
     if (!this.#isResumed) {
       this.#isResumed = true;
       this.#release();
@@ -92,7 +148,7 @@ export class Notifier implements LogSource, RegistryListener {
     dueTimes.reset(registry.names);
     this.#listener?.queues();
     this.#listener?.due(0);
-    await Promise.all(registry.names.map((queue) => this.#tellReady(queue)));
+    await atMost(AT_ONCE, registry.names, (queue) => this.#tellReady(queue));
   }
 
   /** Tells of the jobs that are ready in a queue. Those whose time has come meanwhile are told of by its sweep. */
@@ -102,15 +158,12 @@ export class Notifier implements LogSource, RegistryListener {
     if (types.length > 0) this.#listener?.ready(queue, types.length > MAX_TYPES ? undefined : types);
   }
 
-  queues(): readonly string[] {
+  /** The queues whose logs may be read. */
+  #logs(): readonly string[] {
     const { registry } = this.#deps;
     // A notice of a new queue may arrive before the queue is in the list.
-    const followed = this.#follower.queues.filter((queue) => !registry.isOver(queue));
+    const followed = [...this.#follower.logs].filter(({ isOver }) => !isOver).map(({ queue }) => queue);
     return [...new Set([...registry.logs, ...followed])];
-  }
-
-  isOver(queue: string): boolean {
-    return this.#deps.registry.isOver(queue);
   }
 
   entered(queue: string): void {
@@ -130,8 +183,12 @@ export class Notifier implements LogSource, RegistryListener {
     this.#follower.left(queue);
   }
 
+  over(queue: string): void {
+    this.#follower.over(queue);
+  }
+
   forgotten(queue: string): void {
-    this.#deps.calls.forgetPosition(queue);
+    this.#own.forget(queue);
     this.#follower.forget(queue);
   }
 
@@ -140,42 +197,46 @@ export class Notifier implements LogSource, RegistryListener {
     this.#listener?.due(this.#deps.checks.add(queue, CHECK_MS));
   }
 
-  async ends(queues: readonly string[]): Promise<Map<string, Position>> {
-    const { connection, keys } = this.#deps;
-    const answers = await Promise.all(
-      queues.map((queue) => connection.call((client) => client.hmget(keys.position(queue), "epoch", "changes"))),
-    );
-    const ends = new Map<string, Position>();
-    queues.forEach((queue, at) => {
-      const [epoch, count] = answers[at] ?? [];
-      if (epoch) ends.set(queue, { epoch, count: Number(count) });
+  /** Asks Redis where these logs end, and follows them to there. `isAll`: some may not be there any more. */
+  async #find(queues: readonly string[], isAll = false): Promise<void> {
+    // Noted before the ends are read: notices that arrive meanwhile may already be past those ends.
+    const heard = new Map(queues.map((queue) => [queue, this.#follower.heard(queue)?.heard]));
+    await atMost(AT_ONCE, queues, async (queue) => {
+      const end = await this.#end(queue);
+      if (end !== undefined) await this.#follower.follow(queue, end, heard.get(queue));
+      else if (isAll && heard.get(queue) !== undefined) this.#noLog(queue);
     });
-    return ends;
   }
 
-  async after(queue: string, position: Position | undefined, count: number): Promise<LogPart | undefined> {
-    const heard = this.#follower.heard(queue);
-    if (this.isOver(queue)) return heard && { epoch: heard.epoch, entries: [], end: heard.position, isKept: false };
-    const after = position?.count ?? 0;
-    // Readers must see the changes of this server's own calls, even when their notice has not arrived yet.
-    if (heard !== undefined && heard.position >= this.#deps.calls.position(queue)) {
-      const entries = this.#follower.tail(queue, position?.epoch ?? heard.epoch, after);
-      if (entries !== undefined) return { epoch: heard.epoch, entries, end: heard.position, isKept: true };
-    }
-    // The end is asked for first, so the entries, read after it, reach at least that far.
-    const [ends, entries] = await Promise.all([this.ends([queue]), this.#read(queue, after, count)]);
-    const end = ends.get(queue);
-    if (end === undefined) {
-      this.#noLog(queue);
-      return this.isOver(queue) ? this.after(queue, position, count) : undefined;
-    }
-    return { epoch: end.epoch, entries, end: Math.max(end.count, entries.at(-1)?.last ?? 0), isKept: true };
+  /** The end of a log; undefined when there is none. */
+  async #end(queue: string): Promise<LogEnd | undefined> {
+    const { connection, keys } = this.#deps;
+    const fields = ["epoch", "changes", "stamp", "stamped"] as const;
+    const answer = await connection.call((client) => client.hmget(keys.position(queue), ...fields));
+    const [epoch, changes, stamp, stamped] = answer;
+    if (!epoch) return undefined;
+    const count = Number(changes);
+    if (count === 0 || stamped === changes) return { epoch, count, stamp: Number(stamp ?? 0) };
+    // The last change was made by an older server.
+    const [entry] = await this.#read(queue, count - 1, 1);
+    return { epoch, count, stamp: entry?.stamp ?? 0 };
+  }
+
+  /** Resolves when what was published before was heard; see `LogReaderDeps`. */
+  async #hearAll(tries: number): Promise<boolean> {
+    const { connection, subscription, clock } = this.#deps;
+    // Its answer comes behind all messages before it, of this node.
+    await subscription.call((client) => client.ping());
+    await this.#refreshing;
+    if (!connection.hasNodes || tries > BUS_TRIES) return false;
+    if (tries > 1) await new Promise<void>((resolve) => clock.setTimer(BUS_MS, resolve));
+    return true;
   }
 
   /** A log was not found. Of a deleted queue the end is remembered, to tell who has missed something of it. */
   #noLog(queue: string): void {
     this.#deps.registry.noLog(queue);
-    if (!this.isOver(queue)) this.#follower.forget(queue);
+    if (!this.#deps.registry.isOver(queue)) this.#follower.forget(queue);
   }
 
   async #read(queue: string, after: number, count: number): Promise<LogEntry[]> {
@@ -202,7 +263,7 @@ export class Notifier implements LogSource, RegistryListener {
   }
 
   #takeListed(change: ListChange, at: number): void {
-    if (!this.#deps.registry.take(change, at)) void this.#refresh();
+    if (!this.#deps.registry.take(change, at)) this.#refreshing = this.#refresh();
     else if (change.entry?.stamp !== ANNOUNCED) this.#listener?.queues();
   }
 

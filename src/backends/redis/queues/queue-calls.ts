@@ -107,8 +107,8 @@ export class QueueCalls {
   readonly #ready: ReadyNotices;
   readonly #dueTimes: DueTimes;
   readonly #storeTimes: StoreTimes;
-  /** By queue: the position its log has reached at least, from the answers to our own calls. */
-  readonly #positions = new Map<string, number>();
+  /** Called with the position of a log after a call that changed something. */
+  changed: ((queue: string, position: number) => void) | undefined;
   readonly memos = new MemoSlots();
   readonly #self: string;
 
@@ -159,24 +159,14 @@ export class QueueCalls {
     this.#refused.forget(queue);
     const [now, position, dueInMs, rest, , ready] = reply;
     if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
-    if (position > (this.#positions.get(queue) ?? 0)) this.#positions.set(queue, position);
+    if (position > 0) this.changed?.(queue, position);
     if (ready !== undefined) this.#ready.answered(queue, position, text(ready));
     return { now, rest };
-  }
-
-  /** The position that the log of a queue has reached at least; 0 when unknown. */
-  position(queue: string): number {
-    return this.#positions.get(queue) ?? 0;
   }
 
   /** Forgets how the time of a deleted queue stood. */
   forgetTime(queue: string): void {
     this.#storeTimes.forget(queue);
-  }
-
-  /** Forgets the position: the log was replaced, or is shorter than it was. */
-  forgetPosition(queue: string): void {
-    this.#positions.delete(queue);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { QueueName } from "../../../core/backend.js";
+import type { Clock } from "../../../core/clock.js";
 import type { Connection, Reply } from "../link/connection.js";
 import type { Keys } from "../scripts/keys.js";
 import { ANNOUNCE_QUEUE, ENTER_QUEUE, LEAVE_QUEUE, READ_LIST } from "../scripts/registry.js";
@@ -6,6 +7,12 @@ import { plainScript, type Script } from "../scripts/script.js";
 
 /** How long the log of a deleted queue is kept, ms: watchers that resume learn from it that the jobs were deleted. */
 export const GONE_LOG_MS = 24 * 3_600_000;
+
+/** How long before its end it counts for nothing any more, ms: a cursor that is not older than this finds what it counts. */
+const UNCOUNTED_MS = 3_600_000;
+
+/** How long the time of Redis that was heard last is good enough, ms. */
+const PASS_MS = 60_000;
 
 /** The stamp of a queue that is about to be created or deleted. */
 export const ANNOUNCED = "0";
@@ -42,15 +49,10 @@ export interface RegistryListener {
   announced(name: string): void;
   /** A queue is not in the list any more. */
   left(name: string): void;
+  /** Nobody is to read the log of this deleted queue any more. */
+  over(name: string): void;
   /** Nobody needs to know of this deleted queue any more. */
   forgotten(name: string): void;
-}
-
-interface Gone {
-  /** When the log ends, ms since 1970. */
-  readonly until: number;
-  /** Whether it was found to have ended. */
-  readonly isOver: boolean;
 }
 
 /**
@@ -64,14 +66,17 @@ interface Gone {
 export class QueueRegistry {
   readonly #connection: Connection;
   readonly #keys: Keys;
+  readonly #clock: Clock;
   readonly #listener: RegistryListener;
   readonly #entries = new Map<string, ListEntry>();
   readonly #announced = new Set<string>();
   /** The queues in `#entries`, sorted by name. Replaced at each change, so it may be handed out. */
   #list: readonly QueueName[] = [];
   #names: readonly string[] | undefined;
-  /** Deleted queues, in the order in which their logs end. */
-  readonly #gone = new Map<string, Gone>();
+  /** Deleted queues whose logs may still be read, by when those end, ms since 1970; in that order. */
+  readonly #gone = new Map<string, number>();
+  /** Deleted queues whose logs nobody is to read any more, in the same way. */
+  readonly #over = new Map<string, number>();
   /** The number of the last change that was heard of or read. */
   #heard = 0;
   /** By queue: the number of our own last change, until it is heard. Notices of earlier ones tell nothing new. */
@@ -80,10 +85,13 @@ export class QueueRegistry {
   readonly #reads = new Set<ListChange[]>();
   /** The time of Redis that was heard last, ms since 1970. It may step back: what was ahead for a second is not for ever. */
   #now = 0;
+  /** When it was heard, ms on the monotonic clock. */
+  #heardAt = 0;
 
-  constructor(connection: Connection, keys: Keys, listener: RegistryListener) {
+  constructor(connection: Connection, keys: Keys, clock: Clock, listener: RegistryListener) {
     this.#connection = connection;
     this.#keys = keys;
+    this.#clock = clock;
     this.#listener = listener;
   }
 
@@ -102,21 +110,40 @@ export class QueueRegistry {
     return this.#entries.has(name);
   }
 
-  /** `names`, and the deleted queues whose log is still kept. */
+  /** `names`, and the deleted queues whose log may still be read. */
   get logs(): readonly string[] {
-    return [...this.names, ...[...this.#gone.keys()].filter((name) => !this.isOver(name))];
+    return [...this.names, ...this.#gone.keys()];
   }
 
-  /** Whether this is a deleted queue whose log is not kept any more. */
+  /** Whether this is a deleted queue whose log nobody is to read any more. */
   isOver(name: string): boolean {
-    const gone = this.#gone.get(name);
-    return gone !== undefined && (gone.isOver || gone.until <= this.#now);
+    return this.#over.has(name);
+  }
+
+  /** Until when the log of a deleted queue counts in cursors, ms since 1970; undefined: no deleted queue of this name is known. */
+  countsUntil(name: string): number | undefined {
+    const until = this.#gone.get(name) ?? this.#over.get(name);
+    return until && until - UNCOUNTED_MS;
+  }
+
+  /** The logs that count until then or earlier do not count any more, ms since 1970. */
+  get horizon(): number {
+    return this.#now;
   }
 
   /** Notes that the log of a queue was not found. */
   noLog(name: string): void {
-    const gone = this.#gone.get(name);
-    if (gone !== undefined) this.#gone.set(name, { ...gone, isOver: true });
+    const until = this.#gone.get(name);
+    if (until === undefined) return;
+    this.#gone.delete(name);
+    this.#over.set(name, until);
+    this.#listener.over(name);
+  }
+
+  /** Goes by our own clock when Redis has told no time for a while. */
+  pass(): void {
+    const passed = Math.floor(this.#clock.monotonic() - this.#heardAt);
+    if (this.#gone.size + this.#over.size > 0 && passed > PASS_MS) this.#passed(this.#now + passed);
   }
 
   /** When the queue was created, by its entry, or `ANNOUNCED`; undefined when there is no entry. */
@@ -208,17 +235,22 @@ export class QueueRegistry {
       return;
     }
     this.#announced.delete(name);
-    this.#gone.delete(name);
+    this.#exists(name);
     if (entry !== undefined) {
       this.#entries.set(name, entry);
       this.#put(name, { name, weight: entry.weight });
       this.#listener.entered(name);
       return;
     }
-    if (keptUntil > 0) this.#gone.set(name, { until: keptUntil, isOver: false });
+    if (keptUntil > 0) this.#gone.set(name, keptUntil);
     if (this.#entries.delete(name)) this.#put(name, undefined);
     this.#listener.left(name);
     if (keptUntil === 0) this.#listener.forgotten(name);
+  }
+
+  #exists(name: string): void {
+    this.#gone.delete(name);
+    this.#over.delete(name);
   }
 
   /** Puts a queue into the sorted list, or takes it out. */
@@ -247,13 +279,13 @@ export class QueueRegistry {
       before.delete(name);
       if (stamp === ANNOUNCED) this.#announced.add(name);
       else this.#entries.set(name, { stamp, weight: Number(weight) });
-      this.#gone.delete(name);
+      this.#exists(name);
     }
     this.#list = [...this.#entries].map(([name, { weight }]) => ({ name, weight })).sort(byName);
     this.#names = undefined;
     for (let at = 0; at < gone.length; at += 2) {
       const name = text(gone[at]);
-      if (!this.#entries.has(name)) this.#gone.set(name, { until: Number(text(gone[at + 1])), isOver: false });
+      if (!this.#entries.has(name) && !this.#over.has(name)) this.#gone.set(name, Number(text(gone[at + 1])));
     }
     for (const name of this.#entries.keys()) this.#listener.entered(name);
     for (const name of this.#announced) this.#listener.announced(name);
@@ -264,9 +296,14 @@ export class QueueRegistry {
   /** Redis has told this time. Forgets queues a day after their logs: watchers that were idle may still name them. */
   #passed(now: number): void {
     this.#now = now;
-    for (const [name, { until }] of this.#gone) {
-      if (until + GONE_LOG_MS > this.#now) return;
-      this.#gone.delete(name);
+    this.#heardAt = this.#clock.monotonic();
+    for (const [name, until] of this.#gone) {
+      if (until - UNCOUNTED_MS > now) break;
+      this.noLog(name);
+    }
+    for (const [name, until] of this.#over) {
+      if (until + GONE_LOG_MS > now) break;
+      this.#over.delete(name);
       this.#listener.forgotten(name);
     }
   }

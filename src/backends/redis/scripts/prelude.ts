@@ -60,7 +60,7 @@ local LEVEL, EPOCH = 140737488355328, 62135596800000
 local function clock()
   @NOW@
 end
-local now = clock()
+local now, micros = clock()
 local meta = ${READ_META}
 if ${meta("requires")} then
   local known = @FEATURES@
@@ -116,12 +116,23 @@ local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
 end
 
+-- Appends so many changes to the log. Returns its position and its stamp after that: the microseconds of TIME, but always
+-- more than the one before, so that the stamps of a log rise though TIME may step back.
+local function append(count)
+  local before = call('HMGET', ${key("log_position")}, 'changes', 'stamp')
+  local after, stamp = (before[1] or 0) + count, now * 1000 + (micros or 0)
+  if before[2] and tonumber(before[2]) >= stamp then stamp = before[2] + 1 end
+  local stampText = format('%d', stamp)
+  call('HSET', ${key("log_position")}, 'changes', after, 'stamp', stampText, 'stamped', after)
+  return after, stampText
+end
+
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
-  local message, ready = '', readyWord()
+  local message, ready, stamp = '', readyWord(), '-'
   if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' then
-    if count > 0 then position = call('HINCRBY', ${key("log_position")}, 'changes', count) end
+    if count > 0 then position, stamp = append(count) end
     local flags = (ready ~= '-' and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
     records[1] = ${words({
       queue: "queue",
@@ -135,6 +146,7 @@ local function finish(reply)
       ready: "ready",
       gone: "typesWord(gone)",
       from: "memo and string.match(memo, '^[^.]+') or '-'",
+      stamp: "stamp",
     })}
     message = table.concat(records)
     if count > 0 then

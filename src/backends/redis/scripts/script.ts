@@ -9,10 +9,10 @@ export interface Script {
   readonly sha: string;
 }
 
-/** Lua that returns the time of Redis, ms since 1970. */
+/** Lua that returns the time of Redis, ms since 1970, and the microseconds within that ms. */
 export const REDIS_TIME = `
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)`;
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000`;
 
 /**
  * What a script may do:

@@ -13,6 +13,8 @@ class World {
   readonly delivered: number[] = [];
   /** How many changes were delivered when the feed reported that some are gone for good. */
   readonly lostAt: number[] = [];
+  /** What the feed told of its order. */
+  readonly order: ("interrupted" | "resumed")[] = [];
   readonly feed: LogFollower;
   end = 0;
   #log: LogEntry[] = [];
@@ -33,6 +35,10 @@ class World {
       },
       lost: () => this.lostAt.push(this.delivered.length),
       failed: () => {},
+      masterOf: () => "0",
+      interrupted: () => this.order.push("interrupted"),
+      resumed: () => this.order.push("resumed"),
+      over: () => {},
     });
   }
 
@@ -43,7 +49,7 @@ class World {
   append(count: number): void {
     const numbers = Array.from({ length: count }, (_, index) => this.end + index + 1);
     this.end += count;
-    const entry = new LogEntry(QUEUE, this.end, count, 1, JSON.stringify(numbers), false);
+    const entry = new LogEntry(QUEUE, this.end, count, 1, this.end, JSON.stringify(numbers), false);
     this.#log.push(entry);
     this.#onTheWay.push(entry);
   }
@@ -82,8 +88,8 @@ class World {
   }
 
   /** Resumes after a break, from an end that was read when `heard` was the last position heard. */
-  follow(end = this.end, heard = this.feed.heard(QUEUE)?.position): void {
-    void this.feed.follow(QUEUE, EPOCH, end, heard);
+  follow(end = this.end, heard = this.feed.heard(QUEUE)?.heard): void {
+    void this.feed.follow(QUEUE, { epoch: EPOCH, count: end, stamp: end }, heard);
   }
 
   /** Loses the notices on the way, resumes after the break, and answers every read. */
@@ -131,13 +137,16 @@ describe("a feed", () => {
           else if (each.kind === "repeat") world.repeat(each.nth);
           else if (each.kind === "answer") await world.answer();
           else if (each.kind === "fail") await world.fail();
-          else if (each.kind === "ask") asked = { end: world.end, heard: world.feed.heard(QUEUE)?.position };
+          else if (each.kind === "ask") asked = { end: world.end, heard: world.feed.heard(QUEUE)?.heard };
           else if (asked !== undefined) world.follow(asked.end, asked.heard);
         }
         await world.finish();
         expect(world.delivered).toEqual(numbers(1, world.end));
         expect(world.lostAt).toEqual([]);
-        expect(world.feed.heard(QUEUE)).toEqual({ epoch: EPOCH, position: world.end });
+        expect(world.feed.heard(QUEUE)).toMatchObject({ epoch: EPOCH, heard: world.end, stamp: world.end });
+        expect(world.feed.isComplete).toBe(true);
+        expect(world.order).toEqual(world.order.map((_, at) => (at % 2 === 0 ? "interrupted" : "resumed")));
+        expect(world.order.length % 2).toBe(0);
       }),
       { numRuns: 300 },
     );
@@ -183,7 +192,7 @@ describe("a feed", () => {
     }
     world.follow(3);
     expect(world.lostAt).toEqual([5]);
-    expect(world.feed.heard(QUEUE)?.position).toBe(3);
+    expect(world.feed.heard(QUEUE)?.heard).toBe(3);
   });
 
   test("keeps a bounded tail, and gives it to readers that are close behind only", () => {

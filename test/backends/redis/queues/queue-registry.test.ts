@@ -3,6 +3,7 @@ import type { Connection } from "../../../../src/backends/redis/link/connection.
 import { QueueRegistry } from "../../../../src/backends/redis/queues/queue-registry.js";
 import { createKeys } from "../../../../src/backends/redis/scripts/keys.js";
 import type { Backend } from "../../../../src/core/backend.js";
+import { FakeClock } from "../../../support/fake-clock.js";
 import { type RedisServer, startRedis } from "../../../support/redis.js";
 import { eventually } from "../../../support/wait.js";
 import { createQueue } from "../../contract/support.js";
@@ -23,8 +24,8 @@ async function untilKnown(backend: Backend, names: readonly string[]): Promise<v
 }
 
 test("a clock that was days ahead for a second does not end the logs of queues that are deleted later", () => {
-  const heard = { entered() {}, announced() {}, left() {}, forgotten() {} };
-  const registry = new QueueRegistry({} as Connection, createKeys("p"), heard);
+  const heard = { entered() {}, announced() {}, left() {}, over() {}, forgotten() {} };
+  const registry = new QueueRegistry({} as Connection, createKeys("p"), new FakeClock(), heard);
   const day = 24 * 3_600_000;
   const now = Date.UTC(2026, 10, 1);
   registry.take({ name: "a", version: 1, entry: { stamp: "1", weight: 1 }, keptUntil: 0 }, now + 10 * day);
