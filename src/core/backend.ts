@@ -97,8 +97,11 @@ export interface Backend {
 
   /** Creates a queue. QUEUE_EXISTS. */
   createQueue(name: string, settings: QueueSettings): Promise<Queue>;
-  /** Reads the named queues that exist, or all queues, sorted by name. */
-  queues(names?: readonly string[]): Promise<readonly Queue[]>;
+  /**
+   * Reads the named queues that exist, or all queues, sorted by name. Those that need a newer server are left out of all queues,
+   * and of a `part` of them; a queue that is named for itself is refused with UPGRADE_REQUIRED.
+   */
+  queues(names?: readonly string[], of?: "part"): Promise<readonly Queue[]>;
   /**
    * The names and weights of all queues, sorted by name, as this process knows them: what other processes changed a
    * moment ago may be missing. Costs no call to a store.
@@ -151,8 +154,8 @@ export interface BackendListener {
    * them, until a page says that it ends where the listener was told (`ChangePage.told`).
    */
   interrupted(): void;
-  /** A queue was created, changed or deleted. */
-  queues(): void;
+  /** This queue was created, changed or deleted; any may have been, when none is named. */
+  queues(name?: string): void;
   /** The store has lost its data: of all queues only the default one exists again. */
   emptied(): void;
   /** The backend became reachable, or unreachable: operations then fail with BACKEND_UNAVAILABLE. */

@@ -138,7 +138,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     await backend.start({
       ready(queue, types) {
         work.mark(queue, types);
-        watches.queuesChanged();
+        watches.queuesChanged(queue);
       },
       due: (inMs) => maintenance.due(inMs),
       changes(batch) {
@@ -148,8 +148,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         remote.changed(batch);
       },
       interrupted: () => watches.interrupted(),
-      queues() {
-        watches.queuesChanged();
+      queues(name) {
+        watches.queuesChanged(name);
         void refreshQueues();
       },
       available(value) {

@@ -8,7 +8,7 @@ import { type CountSeries, type ObservedSeries, SeriesCounter, SeriesHistogram }
 const MAX_PAIRS = 500;
 
 /** Most queues that get gauges of their own (the first by name), and that get series of their own for known types. */
-const MAX_QUEUES = 500;
+export const MAX_QUEUES = 500;
 
 /** Upper bounds of the buckets of all histograms, s. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
@@ -30,6 +30,7 @@ export interface Metrics {
 
 /** Where the values of the gauges come from. */
 export interface MetricsSource {
+  /** The queues that get gauges: the first `MAX_QUEUES`, by name. */
   queues(): Promise<readonly Queue[]>;
   /** Returns the number of built-in handlers that run now. */
   activeWorkers(): number;

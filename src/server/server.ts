@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
+import { createListQueues } from "../core/operations/list-queues.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
@@ -13,7 +14,7 @@ import { withCors } from "./cors.js";
 import { HealthState } from "./health.js";
 import { createListener } from "./listener.js";
 import { createMemoryGuard } from "./memory-guard.js";
-import { createMetrics, type Metrics } from "./metrics.js";
+import { createMetrics, MAX_QUEUES, type Metrics } from "./metrics.js";
 import { readVersion } from "./version.js";
 
 /** A running server. */
@@ -59,7 +60,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
   const health = new HealthState();
   const metrics = createMetrics({
-    queues: () => engine.backend.queues(),
+    queues: () => listQueues(),
     isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
     remoteWorkers: () => engine.remote.counts,
@@ -71,6 +72,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     { clock, logger, observer: metrics.observer, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
+  const listQueues = createListQueues(engine.backend, MAX_QUEUES);
   const startedAt = clock.monotonic();
   const webConsole = createConsole();
   const rpc = createRpcHandler(engine, {

@@ -11,7 +11,7 @@ export function createQueue(store: JobStore, name: string, settings: QueueSettin
   if (store.queues.has(name)) throw queueExists(name);
   const queue = new QueueState(name, settings, store.clock.now());
   store.queues.set(name, queue);
-  store.markQueues();
+  store.markChanged(queue);
   return snapshot(store, queue);
 }
 
@@ -38,7 +38,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
     throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
   }
   queue.settings = { ...queue.settings, ...settings };
-  store.markQueues();
+  store.markChanged(queue);
   store.markReady(queue);
   return snapshot(store, queue);
 }
@@ -46,7 +46,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
 export function setPaused(store: JobStore, name: string, paused: boolean): Queue {
   const queue = store.queue(name);
   queue.paused = paused;
-  store.markQueues();
+  store.markChanged(queue);
   if (!paused) store.markReady(queue);
   return snapshot(store, queue);
 }

@@ -68,7 +68,7 @@ export class JobStore {
   #dropped: QueuedJob[] = [];
   #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
-  #queuesChanged = false;
+  #queueChanged: string | undefined;
   /** The jobs of deleted queues that are still to be forgotten. */
   readonly #leaving: Iterator<QueuedJob, void>[] = [];
 
@@ -290,7 +290,7 @@ export class JobStore {
   deleteQueue(queue: QueueState): void {
     this.queues.delete(queue.name);
     this.#leaving.push(queue.abandon());
-    this.markQueues();
+    this.markChanged(queue);
   }
 
   /** Logs the deletion of up to `max` jobs of deleted queues, and lets go of them; returns whether there are more. */
@@ -317,8 +317,9 @@ export class JobStore {
     if (inMs < this.#dueInMs) this.#dueInMs = inMs;
   }
 
-  markQueues(): void {
-    this.#queuesChanged = true;
+  /** The queue was created, changed or deleted by this operation. */
+  markChanged(queue: QueueState): void {
+    this.#queueChanged = queue.name;
   }
 
   /** Calls the listener with what the operation that just ended did. */
@@ -328,9 +329,10 @@ export class JobStore {
       for (const record of this.#dropped) record.release();
       this.#dropped = [];
     }
-    if (this.#queuesChanged) {
-      this.#queuesChanged = false;
-      listener?.queues();
+    if (this.#queueChanged !== undefined) {
+      const name = this.#queueChanged;
+      this.#queueChanged = undefined;
+      listener?.queues(name);
     }
     if (this.#changes.length > 0) {
       const changes = this.#changes;

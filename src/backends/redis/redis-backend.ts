@@ -299,7 +299,7 @@ export function createRedisBackend(
     replay: (wanted) => jobs.replay(wanted),
     remove: (wanted, statuses) => jobs.remove(wanted, statuses),
     createQueue: (name, given) => admin.create(name, given),
-    queues: (names) => (names === undefined ? admin.showAll() : admin.show(names)),
+    queues: (names, of) => (names === undefined || of === "part" ? admin.showKnown(names) : admin.show(names)),
     queueNames: async () => registry.list,
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),

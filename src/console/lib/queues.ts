@@ -1,3 +1,4 @@
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Queue, QueuesSnapshot, WatchQueuesResponse } from "../../../gen/gotaskq/v1/queue_service_pb.js";
@@ -52,10 +53,31 @@ function addSample({ name, stats }: Queue, time: number): void {
   histories.set(name, [...(isNew ? [] : past.filter((each) => each.time > time - HISTORY_S)), sample]);
 }
 
-function take({ queues: all }: QueuesSnapshot): void {
+/** What the server told of each queue on the open stream, and when, ms of this machine's clock. */
+const told = new Map<string, { readonly queue: Queue; readonly at: number }>();
+
+/** Whether the open stream has told nothing yet. */
+let isFirst = true;
+
+/** Notes the queues that changed. Returns whether that was all of one moment. */
+function take({ queues: changed, gone, hasMore }: QueuesSnapshot): boolean {
   // By the clock of this machine, as `fillQuiet` measures by that too.
-  for (const queue of all) addSample(queue, Date.now() / 1000);
-  queues.value = all;
+  const at = Date.now();
+  for (const queue of changed) {
+    addSample(queue, at / 1000);
+    told.set(queue.name, { queue, at });
+  }
+  for (const name of gone) told.delete(name);
+  if (!hasMore)
+    queues.value = [...told.values()].map((each) => aged(each, at)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return !hasMore;
+}
+
+/** A queue as it is now: an age that only grows is not told again. */
+function aged({ queue, at }: { readonly queue: Queue; readonly at: number }, now: number): Queue {
+  const { stats } = queue;
+  if (stats?.oldestReadyAge === undefined || now === at) return queue;
+  return { ...queue, stats: { ...stats, oldestReadyAge: durationFromMs(durationMs(stats.oldestReadyAge) + now - at) } };
 }
 
 /** Adds samples for quiet seconds, so that the charts move on: the server sends figures only when they change. */
@@ -71,6 +93,7 @@ export function fillQuiet(): void {
 /** Stores the queue that a call returned, so that the page shows the effect of an action before the next snapshot. */
 export function takeQueue(queue: Queue | undefined): void {
   if (queue === undefined || queues.value === undefined) return;
+  told.set(queue.name, { queue, at: Date.now() });
   const others = queues.value.filter(({ name }) => name !== queue.name);
   queues.value = [...others, queue].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -80,12 +103,15 @@ export function useQueues(onSnapshot?: (queues: readonly Queue[]) => void): Erro
   const [error, setError] = useState<Error>();
   useLive<WatchQueuesResponse>(
     {
-      open: (signal) => live.queues.watchQueues({}, { signal }),
+      open: (signal) => {
+        isFirst = true;
+        return live.queues.watchQueues({ changesOnly: true }, { signal });
+      },
       onMessage: ({ event }) => {
-        if (event.case === "snapshot") {
-          take(event.value);
-          onSnapshot?.(event.value.queues);
-        }
+        if (event.case !== "snapshot") return;
+        if (isFirst) told.clear();
+        isFirst = false;
+        if (take(event.value)) onSnapshot?.(queues.peek() ?? []);
       },
       onFinal: setError,
     },

@@ -5,6 +5,7 @@ import { checkQueueSettings } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { createListQueues } from "./list-queues.js";
 
 /** Creates, reads, changes, pauses, purges and deletes queues. */
 export interface QueueOperations {
@@ -62,7 +63,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       return queue;
     },
 
-    list: () => backend.queues(),
+    list: createListQueues(backend),
 
     async update(name, settings, violations = new Violations()) {
       violations.queueName("queue.name", name);

@@ -1,4 +1,5 @@
 import type { Job } from "../../model/job.js";
+import type { Queue } from "../../model/queue.js";
 import type { Change } from "../backend.js";
 
 /** A watcher that was sent nothing for this long gets a heartbeat, ms. */
@@ -15,3 +16,19 @@ export type JobEvent = WatchEvent<{ readonly job: Job }>;
 
 /** A message of `watchJobs`; `cursor` is the position in the change log after it. */
 export type JobsEvent = WatchEvent<{ readonly change: Change }> & { readonly cursor: string };
+
+/** Figures of queues, at one moment. */
+export interface QueuesEvent {
+  readonly kind: "event";
+  /** Ms since 1970. */
+  readonly at: number;
+  /** By name: all that are watched or, for a watcher that wants changes only, those that it was not told as they are. */
+  readonly queues: readonly Queue[];
+  /** With changes only: the queues that it was told and that are gone. */
+  readonly gone: readonly string[];
+  /** With changes only: whether another event with queues of the same moment follows. */
+  readonly hasMore: boolean;
+}
+
+/** A message of a watch of queues. */
+export type QueuesWatchEvent = { readonly kind: "heartbeat"; readonly at: number } | QueuesEvent;

@@ -1,8 +1,6 @@
-import { isUnavailable, serverDraining } from "../../model/errors.js";
-import type { Queue } from "../../model/queue.js";
+import { serverDraining } from "../../model/errors.js";
 import type { Backend, ChangeBatch, ChangeFilter } from "../backend.js";
 import type { Clock } from "../clock.js";
-import { Waker } from "../waker.js";
 import type { Feed } from "./feed.js";
 import { Heartbeats } from "./heartbeats.js";
 import { JobLoader } from "./job-loader.js";
@@ -10,19 +8,17 @@ import { JobWatcher, JobWatcherGroup, type JobWatcherGroupDeps } from "./job-wat
 import { JobsWatcher } from "./jobs-watcher.js";
 import { LiveChanges } from "./live-changes.js";
 import { LogPages } from "./log-pages.js";
-import { AWAY_MS, HEARTBEAT_MS, type JobEvent, type JobsEvent, type WatchEvent } from "./watch-events.js";
-
-/** The result of a read while the backend is unreachable. */
-const AWAY = Symbol("away");
+import { QueueFigures } from "./queue-figures.js";
+import { QueuesWatcher, type QueuesWatchOptions } from "./queues-watcher.js";
+import { HEARTBEAT_MS, type JobEvent, type JobsEvent, type QueuesWatchEvent } from "./watch-events.js";
 
 /**
- * Serves all watches: of one job, of the change log, and of queues. For a watched job it keeps the last state given and
- * at most 64 changes since; for a watcher of the log, a position and at most one page. Watchers of the log that are up to
+ * Serves all watches: of one job, of the change log, and of queues, whose figures are read once for all. For a watched
+ * job it keeps the last state given and at most 64 changes since; for a watcher of the log, a position and at most one page. Watchers of the log that are up to
  * date are handed what comes, one event for all with the same filter. A watcher is given more when it asks, so a slow one
  * delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
  */
 export class WatchHub {
-  readonly #backend: Backend;
   readonly #clock: Clock;
   readonly #groups = new Map<string, JobWatcherGroup>();
   readonly #groupDeps: JobWatcherGroupDeps;
@@ -32,16 +28,17 @@ export class WatchHub {
   /** Those of them that have read the log to its end, and are not handed what comes. */
   readonly #atEnd = new Set<JobsWatcher>();
   readonly #logHeartbeats: Heartbeats<JobsWatcher>;
-  readonly #queueReaders = new Set<Waker>();
-  /** Ends each watch of queues. Not one shared signal, because that is slow with thousands of listeners. */
-  readonly #enders = new Set<() => void>();
+  readonly #queueReaders = new Set<QueuesWatcher>();
+  readonly #figures: QueueFigures;
+  /** When the first of the watchers of queues came, ms on the monotonic clock. */
+  #epoch = 0;
   #isStopped = false;
 
   constructor(backend: Backend, clock: Clock) {
-    this.#backend = backend;
     this.#clock = clock;
     this.#pages = new LogPages(backend);
     this.#live = new LiveChanges((queues) => backend.told(queues));
+    this.#figures = new QueueFigures(backend, clock);
     this.#groupDeps = {
       ...{ backend, clock },
       loader: new JobLoader(backend),
@@ -56,14 +53,15 @@ export class WatchHub {
     this.#pages.changed();
     this.#live.changed(batch);
     this.#wakeLogReaders();
-    this.queuesChanged();
+    this.#figuresChanged(batch);
     if (this.#groups.size === 0) return;
     for (const change of batch.changes) this.#groups.get(change.jobId)?.changed(change);
   }
 
-  /** Call when queues or their job counts have changed. */
-  queuesChanged(): void {
-    for (const waker of this.#queueReaders) waker.wake();
+  /** Call when a queue or its job counts have changed, or any queue. */
+  queuesChanged(queue?: string): void {
+    this.#figures.changed(queue);
+    for (const reader of this.#queueReaders) reader.changed(queue);
   }
 
   /** Call before changes may come late or not at all: those who are handed them read the log for a while. */
@@ -83,7 +81,7 @@ export class WatchHub {
   /** Ends all watches with SERVER_DRAINING and refuses new ones. */
   stop(): void {
     this.#isStopped = true;
-    for (const end of this.#enders) end();
+    for (const { feed } of [...this.#queueReaders]) feed.end({ cause: serverDraining() });
     for (const group of [...this.#groups.values()]) group.end(serverDraining);
     for (const { feed } of [...this.#logReaders]) feed.end({ cause: serverDraining() });
   }
@@ -117,79 +115,24 @@ export class WatchHub {
     return leaveOn(signal, new JobsWatcher(filter, cursor, deps));
   }
 
-  /** Watches queues: a heartbeat, their snapshot, and a new one after changes, at most once in `minIntervalMs` ms. */
-  async *watchQueues(
-    names: readonly string[] | undefined,
-    minIntervalMs: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent<{ readonly at: number; readonly queues: readonly Queue[] }>> {
-    const waker = new Waker();
-    const pause = new Waker();
-    const stop = this.#whenEither(signal);
-    this.#queueReaders.add(waker);
-    try {
-      let queues = await this.#read(() => this.#backend.queues(names), true);
-      yield { kind: "heartbeat", at: this.#clock.now() };
-      let heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
-      for (;;) {
-        const isAway = queues === AWAY;
-        if (queues !== AWAY) yield { kind: "event", at: this.#clock.now(), queues };
-        else if (this.#clock.monotonic() >= heartbeatAt) yield { kind: "heartbeat", at: this.#clock.now() };
-        if (!isAway || this.#clock.monotonic() >= heartbeatAt) heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
-        const openAt = this.#clock.monotonic() + minIntervalMs;
-        for (let isChanged = false; !isChanged; ) {
-          const now = this.#clock.monotonic();
-          if (now < openAt) await pause.wait(this.#clock, Math.min(openAt, heartbeatAt) - now, stop.signal);
-          else if (!isAway) isChanged = await waker.wait(this.#clock, heartbeatAt - now, stop.signal);
-          else {
-            await waker.wait(this.#clock, Math.min(AWAY_MS, heartbeatAt - now), stop.signal);
-            isChanged = true;
-          }
-          if (this.#ended(signal)) return;
-          if (isChanged || this.#clock.monotonic() < heartbeatAt) continue;
-          yield { kind: "heartbeat", at: this.#clock.now() };
-          heartbeatAt = this.#clock.monotonic() + HEARTBEAT_MS;
-        }
-        queues = await this.#read(() => this.#backend.queues(names), false);
-      }
-    } finally {
-      stop.release();
-      this.#queueReaders.delete(waker);
-    }
-  }
-
-  /** Reads from the backend. Resolves to AWAY while that is unreachable; the first read of a watch rejects instead. */
-  async #read<T>(read: () => Promise<T>, isFirst: boolean): Promise<T | typeof AWAY> {
-    try {
-      return await read();
-    } catch (error) {
-      if (isFirst || !isUnavailable(error)) throw error;
-      return AWAY;
-    }
-  }
-
-  /** Whether the reader of a watch has left. Throws SERVER_DRAINING if the server has ended it. */
-  #ended(signal: AbortSignal): boolean {
-    if (signal.aborted) return true;
-    this.#refuseIfStopped();
-    return false;
-  }
-
-  /** Returns a signal aborted when the reader leaves or the server ends all watches. Call `release` at the end. */
-  #whenEither(signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
-    this.#ended(signal);
-    const either = new AbortController();
-    const abort = () => either.abort();
-    signal.addEventListener("abort", abort);
-    this.#enders.add(abort);
-    if (signal.aborted) abort();
-    return {
-      signal: either.signal,
-      release: () => {
-        signal.removeEventListener("abort", abort);
-        this.#enders.delete(abort);
+  /** Watches queues: a heartbeat, the queues, and their latest figures after changes, at most once in `minIntervalMs` ms. */
+  watchQueues(options: QueuesWatchOptions, signal?: AbortSignal): Feed<QueuesWatchEvent> {
+    const readers = {
+      add: (reader: QueuesWatcher) => {
+        this.#refuseIfStopped();
+        this.#queueReaders.add(reader);
       },
+      delete: (reader: QueuesWatcher) => this.#queueReaders.delete(reader),
     };
+    if (this.#queueReaders.size === 0) this.#epoch = this.#clock.monotonic();
+    const deps = { figures: this.#figures, readers, clock: this.#clock, epoch: this.#epoch };
+    return leaveOn(signal, new QueuesWatcher(options, deps));
+  }
+
+  #figuresChanged(batch: ChangeBatch): void {
+    if (this.#queueReaders.size === 0) return;
+    const queues = batch.queue === undefined ? new Set(batch.changes.map(({ queue }) => queue)) : [batch.queue];
+    for (const queue of queues) this.queuesChanged(queue);
   }
 
   #wakeLogReaders(): void {

@@ -1,17 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type QueueService,
   QueueSettingsSchema,
   QueuesSnapshotSchema,
   type UpdateQueueRequest,
   type WatchQueuesRequest,
+  type WatchQueuesResponse,
   WatchQueuesResponseSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Engine } from "../../core/engine.js";
+import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
 import type { QueueSettings } from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
+import { MessageFeed } from "../message-feed.js";
 import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
 
 /** Bounds and default of `min_interval` in WatchQueues, ms. */
@@ -60,31 +63,30 @@ export function createQueueService({ queues, watches }: Engine): ServiceImpl<typ
       return { count: await queues.purge(name) };
     },
 
-    async *watchQueues({ names, minInterval }: WatchQueuesRequest, { signal }: HandlerContext) {
+    watchQueues({ names, minInterval, changesOnly }: WatchQueuesRequest) {
       const violations = new Violations();
       violations.filter("names", names);
       names.forEach((name, index) => {
         violations.queueName(`names[${index}]`, name);
       });
-      const interval = toMs(violations, "minInterval", minInterval) ?? DEFAULT_INTERVAL_MS;
-      violations.integer("minInterval", interval, MIN_INTERVAL_MS, MAX_INTERVAL_MS);
+      const minIntervalMs = toMs(violations, "minInterval", minInterval) ?? DEFAULT_INTERVAL_MS;
+      violations.integer("minInterval", minIntervalMs, MIN_INTERVAL_MS, MAX_INTERVAL_MS);
       violations.throwIfAny();
-      for await (const event of watches.watchQueues(names.length > 0 ? names : undefined, interval, signal)) {
-        yield create(WatchQueuesResponseSchema, {
-          event:
-            event.kind === "event"
-              ? {
-                  case: "snapshot",
-                  value: create(QueuesSnapshotSchema, {
-                    time: timestampFromMs(event.at),
-                    queues: event.queues.map(fromQueue),
-                  }),
-                }
-              : { case: "heartbeat", value: fromHeartbeat(event.at) },
-        });
-      }
+      const watched = names.length > 0 ? names : undefined;
+      return new MessageFeed(watches.watchQueues({ names: watched, minIntervalMs, changesOnly }), toMessage);
     },
   };
+}
+
+function toMessage(event: QueuesWatchEvent): WatchQueuesResponse {
+  if (event.kind === "heartbeat") {
+    return create(WatchQueuesResponseSchema, { event: { case: "heartbeat", value: fromHeartbeat(event.at) } });
+  }
+  const { at, queues, gone, hasMore } = event;
+  const snapshot = { time: timestampFromMs(at), queues: queues.map(fromQueue), gone: [...gone], hasMore };
+  return create(WatchQueuesResponseSchema, {
+    event: { case: "snapshot", value: create(QueuesSnapshotSchema, snapshot) },
+  });
 }
 
 /** The settings that the update mask names; without one, those that are set: a zero is put in by a mask only. */

@@ -9,7 +9,7 @@ const never = (): AbortSignal => new AbortController().signal;
 
 /** Reads a watch of queues, from now on, and records in short what it sends. */
 async function watch(fixture: Fixture, names?: readonly string[], minIntervalMs = 1000, signal = never()) {
-  const seen = collect(fixture.engine.watches.watchQueues(names, minIntervalMs, signal));
+  const seen = collect(fixture.engine.watches.watchQueues({ names, minIntervalMs }, signal));
   await settle();
   return {
     seen,
@@ -157,10 +157,10 @@ describe("a watch of queues", () => {
   test("leaves nothing behind on the signal of its reader", async () => {
     const fixture = await started();
     const { signal } = new AbortController();
-    const stream = fixture.engine.watches.watchQueues(undefined, 1000, signal);
+    const stream = fixture.engine.watches.watchQueues({ minIntervalMs: 1000 }, signal);
     await stream.next();
     expect(getEventListeners(signal, "abort")).not.toEqual([]);
-    await stream.return(undefined);
+    await stream.return();
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
@@ -210,5 +210,64 @@ describe("a watch of queues", () => {
     await settle();
     expect(seen).toMatchObject({ ended: true, error: { reason: "SERVER_DRAINING" } });
     expect((await watch(fixture)).seen).toMatchObject({ events: [], error: { reason: "SERVER_DRAINING" } });
+  });
+
+  test("gives watchers of the same the same event objects, in step from the second on", async () => {
+    const fixture = await started();
+    const first = await watch(fixture);
+    await fixture.clock.advance(300);
+    const second = await watch(fixture);
+    for (const { seen } of [first, second]) seen.events.length = 0;
+    const asked = fixture.faults.calls("queues");
+    for (let count = 0; count < 30; count++) {
+      await fixture.create();
+      await fixture.clock.advance(100);
+    }
+    const events = second.seen.events;
+    expect(events.length).toBeGreaterThan(1);
+    for (const event of events) expect(first.seen.events).toContain(event);
+    expect(fixture.faults.calls("queues") - asked).toBe(first.seen.events.length);
+  });
+
+  test("tells changes only, if asked for", async () => {
+    const fixture = await started();
+    for (const name of ["a", "b"]) await fixture.engine.queues.create(name);
+    const stream = fixture.engine.watches.watchQueues({ minIntervalMs: 100, changesOnly: true });
+    const { events } = collect(stream);
+    const news = () =>
+      events.splice(0).map((event) => {
+        if (event.kind === "heartbeat") return event.kind;
+        return [...event.queues.map(({ name }) => name), ...event.gone.map((name) => `-${name}`)].join(" ");
+      });
+    await settle();
+    expect(news()).toEqual(["heartbeat", "a b default"]);
+    await fixture.clock.advance(100);
+    await fixture.create({ queue: "b" });
+    expect(news()).toEqual(["b"]);
+    await fixture.clock.advance(100);
+    await fixture.engine.queues.remove("a", false);
+    await fixture.engine.queues.create("c");
+    await settle();
+    await fixture.clock.advance(100);
+    expect(news().join(" ")).toBe("-a c");
+    await fixture.clock.advance(15_000);
+    expect(news()).toEqual(["heartbeat"]);
+    stream.close();
+  });
+
+  test("gives a reader that was slow the latest figures", async () => {
+    const fixture = await started();
+    const stream = fixture.engine.watches.watchQueues({ minIntervalMs: 100 });
+    await stream.next();
+    await stream.next();
+    const asked = fixture.faults.calls("queues");
+    for (let count = 0; count < 5; count++) {
+      await fixture.create();
+      await fixture.clock.advance(1000);
+    }
+    expect(fixture.faults.calls("queues")).toBe(asked);
+    const { value } = await stream.next();
+    expect(value).toMatchObject({ kind: "event", queues: [{ stats: { ready: 5 } }] });
+    stream.close();
   });
 });

@@ -257,14 +257,14 @@ export class Notifier implements RegistryListener {
     if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
     ready.noticed(notice);
     if (listed !== undefined) this.#takeListed(listed, notice.at);
-    else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues();
+    else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues(queue);
     // The server that created it may die before it enters it in the list.
     else if (notice.queuesChanged) this.lookAfter(queue);
   }
 
   #takeListed(change: ListChange, at: number): void {
     if (!this.#deps.registry.take(change, at)) this.#refreshing = this.#refresh();
-    else if (change.entry?.stamp !== ANNOUNCED) this.#listener?.queues();
+    else if (change.entry?.stamp !== ANNOUNCED) this.#listener?.queues(change.name);
   }
 
   /** Reads the list of queues, then tells the listener that it changed; notices that arrive meanwhile wait. */

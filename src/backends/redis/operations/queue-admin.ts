@@ -71,9 +71,8 @@ export class QueueAdmin {
     return this.#read(unique, await Promise.all(unique.map((name) => this.#calls.call("show", name, []))));
   }
 
-  /** All queues, sorted by name; those that this server is too old for are left out. */
-  async showAll(): Promise<Queue[]> {
-    const { names } = this.#registry;
+  /** These queues, sorted by name; those that this server is too old for are left out. Default: all. */
+  async showKnown(names = this.#registry.names): Promise<Queue[]> {
     const show = (name: string) => this.#calls.call("show", name, []).catch(skipRefusal);
     return this.#read(names, await Promise.all(names.map(show)));
   }
