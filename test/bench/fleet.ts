@@ -3,7 +3,7 @@ import { createClient } from "gotaskq/client";
 import { eventually } from "../support/wait.js";
 import { cpuOfRedis, cpuOfServer } from "./cpu.js";
 import { check } from "./figures.js";
-import { newPayload } from "./load.js";
+import { loadFrom, newPayload } from "./load.js";
 import { startServerProcess } from "./processes.js";
 import type { BenchRedis } from "./redis.js";
 
@@ -22,6 +22,10 @@ const BATCH = 1000;
 const STEADY_JOBS = 4;
 const STEADY_MS = 2;
 const STEADY_CALLS = 2000;
+
+/** Calls of that kind that each server answers before anything is measured: its code is compiled by then. */
+const WARM_UP = 3000;
+const CALLERS = 16;
 
 const jobs = (count: number) =>
   Array.from({ length: count }, () => ({ type: "echo", payload: newPayload(), requestId: "" }));
@@ -45,7 +49,7 @@ export async function timeToStart(env: Readonly<Record<string, string>>, queues:
 /** Runs jobs on this many servers that share an empty Redis. */
 export async function costOfFleet(redis: BenchRedis, count: number): Promise<FleetCost> {
   await redis.flush();
-  const env = { USE_REDIS: "true", REDIS_URL: redis.url, NUM_WORKERS: "50" };
+  const env = { USE_REDIS: "true", REDIS_URL: redis.url, NUM_WORKERS: "50", MAX_COMPLETED_JOBS: "1000000" };
   const servers = await Promise.all(Array.from({ length: count }, () => startServerProcess(env)));
   const clients = servers.map(({ url }) => createClient(url));
   const [client] = clients;
@@ -85,8 +89,18 @@ export async function costOfFleet(redis: BenchRedis, count: number): Promise<Fle
     return (((await cpu()) - before) * 1e6) / (STEADY_CALLS * STEADY_JOBS);
   }
 
+  async function warmUp(): Promise<void> {
+    let call = 0;
+    await loadFrom(CALLERS, WARM_UP * count, async () => {
+      await clients[call++ % count]?.createBatch(jobs(STEADY_JOBS));
+    });
+    made += WARM_UP * count * STEADY_JOBS;
+    await done(made);
+    for (let at = 0; at < count; at++) await fullSpeed();
+  }
+
   try {
-    await fullSpeed();
+    await warmUp();
     return { fullSpeed: await fullSpeed(), steady: await steady() };
   } finally {
     for (const each of clients) each.close();

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../../core/clock.js";
+import { Takers } from "./takers.js";
 
 /** Who is told that jobs of a queue may be ready: of these types, or of any. */
 export type TellReady = (queue: string, types: readonly string[] | undefined) => void;
@@ -6,14 +7,8 @@ export type TellReady = (queue: string, types: readonly string[] | undefined) =>
 /** How long a server leaves a new job to the one whose turn it is, ms: that one may be busy, or gone. */
 const LEAVE_MS = 10;
 
-/** How long a server counts as one that takes the jobs of a queue after it took the last, ms. */
-const TAKER_MS = 10_000;
-
 /** From so many jobs on that one call made ready, all servers look at once. */
 const MANY = 10;
-
-/** Most servers that are known to take the jobs of a queue. */
-const MAX_TAKERS = 100;
 
 /** What a notice tells of ready jobs; see `Notice`. */
 export interface ReadyNotice {
@@ -26,10 +21,10 @@ export interface ReadyNotice {
   readonly entry: { readonly count: number } | undefined;
 }
 
-/** Types that were left to another server; `isAny`: of any. */
+/** Types that were left to other servers. */
 interface Left {
   readonly types: Set<string>;
-  isAny: boolean;
+  readonly to: Set<string>;
   readonly timer: Timer;
 }
 
@@ -37,8 +32,9 @@ interface Left {
  * Tells of ready jobs, once for each script call: what this server did itself is told with the answer of the call, as its
  * callers may look at once, and comes on the channel too.
  *
- * Of many servers only as many look as there are jobs: those take turns that took jobs of the queue lately. The others wait a
- * moment, in case it is not taken; when they hear that none is left, they do not look.
+ * Of many servers only as many look as there are jobs: whoever made them ready, if it took such jobs lately; else those that did
+ * take turns. The others wait a moment, in case it is not taken; when they hear that none is left, they do not look.
+ * Whoever leaves a job in its turn is not counted on any more until it takes one again.
  */
 export class ReadyNotices {
   tell: TellReady | undefined;
@@ -48,8 +44,7 @@ export class ReadyNotices {
   readonly #answered = new Map<string, Set<number>>();
   /** By queue: the position that was heard of last. */
   readonly #heard = new Map<string, number>();
-  /** By queue: the servers that took the last job of a type, and when, ms on the monotonic clock. */
-  readonly #takers = new Map<string, Map<string, number>>();
+  readonly #takers = new Map<string, Takers>();
   /** By queue: what was left to another server. */
   readonly #left = new Map<string, Left>();
 
@@ -81,9 +76,12 @@ export class ReadyNotices {
       if (isTold) return;
     }
     if (ready === undefined || ready === "-") return;
+    const types = typesOf(ready);
+    const turn = this.#turnOf(notice, types);
     // Whoever called here may look here at once.
-    if (from === this.#self || this.#isOurTurn(notice)) this.#tell(queue, ready);
-    else this.#leave(queue, ready);
+    if (from === this.#self || types === undefined || turn.length === 0 || turn.includes(this.#self)) {
+      this.tell?.(queue, types);
+    } else this.#leave(queue, types, turn);
   }
 
   /** A sweep found jobs of these types. */
@@ -112,47 +110,50 @@ export class ReadyNotices {
     this.#left.clear();
   }
 
-  /** Whether this server is among those whose turn it is to look. All servers come to the same answer, or nearly so. */
-  #isOurTurn({ queue, position, at, entry }: ReadyNotice): boolean {
+  /** The servers whose turn it is to look; none: all look. All servers come to the same answer, or nearly so. */
+  #turnOf({ queue, position, at, entry, from }: ReadyNotice, types: readonly string[] | undefined): readonly string[] {
     const count = Math.max(1, entry?.count ?? 1);
     const takers = this.#takers.get(queue);
-    if (takers === undefined || count >= MANY) return true;
-    const since = this.#clock.monotonic() - TAKER_MS;
-    for (const [name, tookAt] of takers) if (tookAt < since) takers.delete(name);
-    if (takers.size === 0) this.#takers.delete(queue);
-    if (takers.size <= count) return takers.size === 0 || takers.has(this.#self);
-    const names = [...takers.keys()].sort();
-    const place = names.indexOf(this.#self);
-    return place >= 0 && (place + position + at) % names.length < count;
+    if (takers === undefined || types === undefined || count >= MANY) return [];
+    const names = takers.of(types, this.#clock.monotonic());
+    // It looks anyway, sooner than the others.
+    if (names.includes(from)) return [from];
+    if (names.length <= count) return names;
+    return names.sort().filter((_, place) => (place + position + at) % names.length < count);
   }
 
-  #leave(queue: string, word: string): void {
+  #leave(queue: string, types: readonly string[], to: readonly string[]): void {
     let left = this.#left.get(queue);
     if (left === undefined) {
-      const timer = this.#clock.setTimer(LEAVE_MS, () => {
-        const { types, isAny } = this.#left.get(queue) as Left;
-        this.#left.delete(queue);
-        this.tell?.(queue, isAny ? undefined : [...types]);
-      });
-      left = { types: new Set(), isAny: false, timer };
+      const timer = this.#clock.setTimer(LEAVE_MS, () => this.#takeBack(queue));
+      left = { types: new Set(), to: new Set(), timer };
       this.#left.set(queue, left);
     }
-    const types = typesOf(word);
-    left.isAny ||= types === undefined;
-    for (const type of types ?? []) left.types.add(type);
+    for (const type of types) left.types.add(type);
+    for (const name of to) left.to.add(name);
+  }
+
+  /** What was left to others was not taken. */
+  #takeBack(queue: string): void {
+    const left = this.#left.get(queue);
+    if (left === undefined) return;
+    this.#left.delete(queue);
+    for (const name of left.to) this.#takers.get(queue)?.left(name, left.types);
+    this.tell?.(queue, [...left.types]);
   }
 
   /** No job of these types is ready any more: `from` took the last. */
   #gone(queue: string, word: string, from: string): void {
+    const types = typesOf(word) ?? [];
     if (from !== "-") {
-      const takers = this.#takers.get(queue) ?? new Map<string, number>();
-      if (takers.size < MAX_TAKERS || takers.has(from)) takers.set(from, this.#clock.monotonic());
+      const takers = this.#takers.get(queue) ?? new Takers();
+      takers.took(from, types, this.#clock.monotonic());
       this.#takers.set(queue, takers);
     }
     const left = this.#left.get(queue);
     if (left === undefined) return;
-    for (const type of typesOf(word) ?? []) left.types.delete(type);
-    if (left.isAny || left.types.size > 0) return;
+    for (const type of types) left.types.delete(type);
+    if (left.types.size > 0) return;
     left.timer.cancel();
     this.#left.delete(queue);
   }

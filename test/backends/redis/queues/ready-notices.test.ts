@@ -105,6 +105,37 @@ describe("of many servers", () => {
     expect(look()).toEqual([1, 0, 1]);
   });
 
+  test("whoever made a job ready and takes jobs itself is left alone with it, until it leaves one", async () => {
+    const { clock, notice, look } = fleet(3, 2);
+    for (let position = 1; position <= 3; position++) {
+      notice({ position, ready: "x", from: "s1", entry: { count: 4 } });
+      expect(look()).toEqual([0, 1, 0]);
+      notice({ gone: "x", from: "s1" });
+    }
+    notice({ position: 4, ready: "x", from: "s1" });
+    await clock.advance(10);
+    expect(look()).toEqual([1, 1, 1]);
+    notice({ position: 5, ready: "x", from: "s1" });
+    expect(look()).toEqual([1, 1, 0]);
+    notice({ gone: "x", from: "s1" });
+    notice({ position: 6, ready: "x", from: "s1" });
+    expect(look()).toEqual([0, 1, 0]);
+  });
+
+  test("whoever takes jobs of another type only is not counted on", () => {
+    const { notice, look } = fleet(3, 3);
+    notice({ gone: "y", from: "s2" });
+    notice({ position: 1, ready: "y", from: "s1" });
+    expect(look()).toEqual([0, 1, 1]);
+    notice({ gone: "y", from: "s2" });
+    notice({ position: 2, ready: "x,y", from: "s0" });
+    expect(look()).toEqual([1, 0, 1]);
+    notice({ gone: "x,y", from: "s2" });
+    notice({ position: 3, ready: "x,z", from: "s2" });
+    notice({ position: 4, ready: "*", from: "s2" });
+    expect(look()).toEqual([2, 2, 2]);
+  });
+
   test("the others look a moment later when one whose turn it was is busy or gone, and not when the job was taken", async () => {
     const { clock, notice, look } = fleet(3, 1);
     notice({ position: 1, ready: "x" });
