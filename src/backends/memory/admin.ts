@@ -1,4 +1,3 @@
-import type { QueueName } from "../../core/backend.js";
 import { queueExists, queueNotEmpty } from "../../model/errors.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobStore } from "./job-store.js";
@@ -25,11 +24,6 @@ function snapshot(store: JobStore, queue: QueueState): Queue {
   const moment = store.moment();
   store.promote(queue, moment);
   return queue.snapshot(moment.now);
-}
-
-export function queueNames(store: JobStore): QueueName[] {
-  const names = [...store.queues.values()].map(({ name, settings }) => ({ name, weight: settings.weight }));
-  return names.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export function updateQueue(store: JobStore, name: string, settings: Partial<QueueSettings>): Queue {

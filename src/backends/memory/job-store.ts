@@ -1,4 +1,4 @@
-import type { BackendListener, BackendOptions, Change } from "../../core/backend.js";
+import type { BackendListener, BackendOptions, Change, QueueName } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
 import { queueNotFound } from "../../model/errors.js";
 import { numberOf, queueOf } from "../../model/ids.js";
@@ -69,6 +69,7 @@ export class JobStore {
   #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
   #queueChanged: string | undefined;
+  #queueNames: readonly QueueName[] | undefined;
   /** The jobs of deleted queues that are still to be forgotten. */
   readonly #leaving: Iterator<QueuedJob, void>[] = [];
 
@@ -320,6 +321,15 @@ export class JobStore {
   /** The queue was created, changed or deleted by this operation. */
   markChanged(queue: QueueState): void {
     this.#queueChanged = queue.name;
+    this.#queueNames = undefined;
+  }
+
+  /** The names and weights of the queues, sorted by name. The list is never changed, so it may be handed out. */
+  get queueNames(): readonly QueueName[] {
+    this.#queueNames ??= [...this.queues.values()]
+      .map(({ name, settings }) => ({ name, weight: settings.weight }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#queueNames;
   }
 
   /** Calls the listener with what the operation that just ended did. */

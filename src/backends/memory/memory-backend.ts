@@ -75,7 +75,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     remove: (ids, statuses) => run(() => jobs.remove(store, ids, statuses)),
     createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),
     queues: (names) => run(() => admin.queues(store, names)),
-    queueNames: async () => admin.queueNames(store),
+    queueNames: async () => store.queueNames,
     updateQueue: (name, settings) => run(() => admin.updateQueue(store, name, settings)),
     setPaused: (name, paused) => run(() => admin.setPaused(store, name, paused)),
     deleteQueue: (name, force) => run(() => admin.deleteQueue(store, name, force)),

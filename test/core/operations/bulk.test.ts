@@ -88,6 +88,19 @@ describe("list", () => {
     expect(await rejection(engine.jobs.list(tooMany))).toEqual(badFields("ids"));
     expect(await rejection(engine.jobs.list({ queues: ["default", "none"] }))).toEqual(reason("QUEUE_NOT_FOUND"));
   });
+
+  test("finds each of many queues, and none beside them", async () => {
+    const { engine } = new Fixture();
+    await engine.start();
+    const names = ["b", "c", "e", "f", "g"];
+    for (const name of names) await engine.queues.create(name);
+    for (const name of [...names, "default"]) expect((await engine.jobs.list({ queues: [name] })).jobs).toEqual([]);
+    for (const name of ["a", "d", "ee", "h"]) {
+      expect(await rejection(engine.jobs.list({ queues: [name] }))).toEqual(reason("QUEUE_NOT_FOUND"));
+    }
+    await engine.queues.remove("e", false);
+    expect(await rejection(engine.jobs.list({ queues: ["e"] }))).toEqual(reason("QUEUE_NOT_FOUND"));
+  });
 });
 
 describe("count", () => {
