@@ -5,6 +5,9 @@ import type { Backend } from "../backend.js";
 /** Most jobs read in one call. */
 const BATCH = 1000;
 
+/** Most calls at the same time: after a break, the jobs of all watchers want to be read, of any number of queues. */
+const MAX_CALLS = 64;
+
 /** What wants to read a job. */
 export interface JobReader {
   readonly id: string;
@@ -19,6 +22,9 @@ export class JobLoader {
   readonly #backend: Backend;
   /** Pending requests, by the queue of the job. */
   #waiting = new Map<string, JobReader[]>();
+  /** Calls that wait for others to end. */
+  readonly #calls: (readonly JobReader[])[] = [];
+  #running = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -38,9 +44,16 @@ export class JobLoader {
     this.#waiting = new Map();
     for (const readers of waiting.values()) {
       for (let at = 0; at < readers.length; at += BATCH) {
-        void this.#read(readers.length > BATCH ? readers.slice(at, at + BATCH) : readers);
+        this.#calls.push(readers.length > BATCH ? readers.slice(at, at + BATCH) : readers);
       }
     }
+    while (this.#running < MAX_CALLS && this.#calls.length > 0) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#running++;
+    for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) await this.#read(call);
+    this.#running--;
   }
 
   async #read(readers: readonly JobReader[]): Promise<void> {

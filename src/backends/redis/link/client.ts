@@ -28,7 +28,8 @@ const KEEP_ALIVE_MS = 10_000;
 /** How long closing a connection may take, ms: the other end may not answer. */
 const CLOSE_MS = 100;
 
-const reconnectDelay = (times: number) => Math.min(20 * times, MAX_RECONNECT_MS);
+/** Not the same for all servers: they are not to come back all at once. */
+const reconnectDelay = (times: number) => Math.min(20 * times, MAX_RECONNECT_MS) * (0.5 + Math.random() / 2);
 
 /** Options of every connection. The library never queues or resends commands: connection.ts decides about retries. */
 function optionsOf({ username, password, tls }: RedisTarget, name: string): RedisOptions {

@@ -1,7 +1,6 @@
 import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import type { Logger } from "../../../model/logger.js";
-import { atMost } from "../link/at-most.js";
 import type { Client } from "../link/client.js";
 import type { Connection } from "../link/connection.js";
 import type { DueTimes } from "../queues/due-times.js";
@@ -9,13 +8,14 @@ import type { QueueCalls } from "../queues/queue-calls.js";
 import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
 import type { ReadyNotices } from "../queues/ready-notices.js";
 import type { Keys } from "../scripts/keys.js";
-import { MAX_TYPES } from "../scripts/prelude.js";
 import { Gate } from "./gate.js";
-import { type LogEntry, type Notice, readEntry, readNotice } from "./log-entry.js";
-import { type LogEnd, LogFollower } from "./log-follower.js";
+import { type Notice, readNotice } from "./log-entry.js";
+import { LogFollower } from "./log-follower.js";
 import { LogReader } from "./log-reader.js";
 import type { Masters } from "./masters.js";
 import { OwnChanges } from "./own-changes.js";
+import { QueueLooks } from "./queue-looks.js";
+import { StoredLogs } from "./stored-logs.js";
 import { ToldLog } from "./told-log.js";
 
 /** Dependencies of the notifier. */
@@ -41,9 +41,6 @@ export interface NotifierDeps {
 /** How long after an announcement, or the creation of a queue that is not in the list, somebody looks after it, ms. */
 const CHECK_MS = 1000;
 
-/** Most queues that are asked about at the same time: Redis serves others in between. */
-const AT_ONCE = 64;
-
 /** How often messages of other nodes of a cluster are waited for, and for how long, ms. */
 const BUS_TRIES = 5;
 const BUS_MS = 50;
@@ -58,6 +55,7 @@ export class Notifier implements RegistryListener {
   readonly #deps: NotifierDeps;
   readonly #follower: LogFollower;
   readonly #own: OwnChanges;
+  readonly #looks: QueueLooks;
   /** Whether all logs are followed: not before the first `resume`, and not after a break before the next. */
   readonly #whole: Gate;
   #listener: BackendListener | undefined;
@@ -71,7 +69,9 @@ export class Notifier implements RegistryListener {
 
   constructor(deps: NotifierDeps) {
     this.#deps = deps;
-    const read = (queue: string, after: number, count: number) => this.#read(queue, after, count);
+    const logs = new StoredLogs({ ...deps, follower: () => this.#follower });
+    const read = (queue: string, after: number, count: number) => logs.read(queue, after, count);
+    const find = (queues: readonly string[]) => logs.find(queues);
     this.#follower = new LogFollower({
       logSize: deps.logSize,
       read,
@@ -100,7 +100,7 @@ export class Notifier implements RegistryListener {
     this.told = new ToldLog(this.#follower, () => deps.registry.horizon);
     this.#own = new OwnChanges(deps.clock, {
       heard: (queue) => this.#follower.heard(queue)?.heard ?? 0,
-      find: (queues) => this.#find(queues),
+      find,
     });
     deps.calls.changed = (queue, position) => this.#own.made(queue, position);
     this.reader = new LogReader({
@@ -115,10 +115,11 @@ export class Notifier implements RegistryListener {
         await this.#follower.catchUp();
       },
       hearAll: (tries) => this.#hearAll(tries),
-      find: (queues) => this.#find(queues),
+      find,
       read,
-      missing: (queue) => this.#noLog(queue),
+      missing: (queue) => logs.noLog(queue),
     });
+    this.#looks = new QueueLooks({ ...deps, follower: this.#follower, logs, listener: () => this.#listener });
     this.#whole.begin();
     deps.masters.changed = () => this.#follower.remaster();
     deps.subscriber.on("message", (channel: string, message: string) => {
@@ -132,34 +133,38 @@ export class Notifier implements RegistryListener {
     if (listener === undefined) this.#own.stop();
   }
 
-  /** Subscribes, then reads all state and calls the listener for it: at the start, and after each break. */
+  /**
+   * Subscribes, reads the list of queues and looks at each: at the start, and after each break. After a break calls are served
+   * meanwhile, so it does not wait for the looks: of many queues that takes a while, and some may lie on a node that is away.
+   */
   async resume(): Promise<void> {
     const { subscription, keys, registry, dueTimes, ready } = this.#deps;
+    this.#looks.begin();
     this.#whole.begin();
     await subscription.call((client) => client.subscribe(keys.channel));
     await registry.refresh();
-    await this.#find(this.#logs(), true);
-    this.#whole.end();
-    if (!this.#isResumed) {
-      this.#isResumed = true;
-      this.#release();
-    }
     ready.reset();
-    dueTimes.reset(registry.names);
+    dueTimes.keep(new Set(registry.names));
+    if (this.#isResumed) {
+      this.#listener?.queues();
+      void this.#looks.all(this.#queues()).then((isDone) => isDone && this.#looked());
+      return;
+    }
+    await this.#looks.once(this.#queues());
+    this.#isResumed = true;
+    this.#looked();
+    this.#release();
     this.#listener?.queues();
-    this.#listener?.due(0);
-    await atMost(AT_ONCE, registry.names, (queue) => this.#tellReady(queue));
   }
 
-  /** Tells of the jobs that are ready in a queue. Those whose time has come meanwhile are told of by its sweep. */
-  async #tellReady(queue: string): Promise<void> {
-    const { connection, keys } = this.#deps;
-    const types = await connection.call((client) => client.srandmember(keys.readyTypes(queue), MAX_TYPES + 1));
-    if (types.length > 0) this.#listener?.ready(queue, types.length > MAX_TYPES ? undefined : types);
+  /** All queues have been looked at. */
+  #looked(): void {
+    this.#whole.end();
+    this.#listener?.due(0);
   }
 
   /** The queues whose logs may be read. */
-  #logs(): readonly string[] {
+  #queues(): readonly string[] {
     const { registry } = this.#deps;
     // A notice of a new queue may arrive before the queue is in the list.
     const followed = [...this.#follower.logs].filter(({ isOver }) => !isOver).map(({ queue }) => queue);
@@ -197,31 +202,6 @@ export class Notifier implements RegistryListener {
     this.#listener?.due(this.#deps.checks.add(queue, CHECK_MS));
   }
 
-  /** Asks Redis where these logs end, and follows them to there. `isAll`: some may not be there any more. */
-  async #find(queues: readonly string[], isAll = false): Promise<void> {
-    // Noted before the ends are read: notices that arrive meanwhile may already be past those ends.
-    const heard = new Map(queues.map((queue) => [queue, this.#follower.heard(queue)?.heard]));
-    await atMost(AT_ONCE, queues, async (queue) => {
-      const end = await this.#end(queue);
-      if (end !== undefined) await this.#follower.follow(queue, end, heard.get(queue));
-      else if (isAll && heard.get(queue) !== undefined) this.#noLog(queue);
-    });
-  }
-
-  /** The end of a log; undefined when there is none. */
-  async #end(queue: string): Promise<LogEnd | undefined> {
-    const { connection, keys } = this.#deps;
-    const fields = ["epoch", "changes", "stamp", "stamped"] as const;
-    const answer = await connection.call((client) => client.hmget(keys.position(queue), ...fields));
-    const [epoch, changes, stamp, stamped] = answer;
-    if (!epoch) return undefined;
-    const count = Number(changes);
-    if (count === 0 || stamped === changes) return { epoch, count, stamp: Number(stamp ?? 0) };
-    // The last change was made by an older server.
-    const [entry] = await this.#read(queue, count - 1, 1);
-    return { epoch, count, stamp: entry?.stamp ?? 0 };
-  }
-
   /** Resolves when what was published before was heard; see `LogReaderDeps`. */
   async #hearAll(tries: number): Promise<boolean> {
     const { connection, subscription, clock } = this.#deps;
@@ -231,18 +211,6 @@ export class Notifier implements RegistryListener {
     if (!connection.hasNodes || tries > BUS_TRIES) return false;
     if (tries > 1) await new Promise<void>((resolve) => clock.setTimer(BUS_MS, resolve));
     return true;
-  }
-
-  /** A log was not found. Of a deleted queue the end is remembered, to tell who has missed something of it. */
-  #noLog(queue: string): void {
-    this.#deps.registry.noLog(queue);
-    if (!this.#deps.registry.isOver(queue)) this.#follower.forget(queue);
-  }
-
-  async #read(queue: string, after: number, count: number): Promise<LogEntry[]> {
-    const { connection, keys } = this.#deps;
-    const found = await connection.call((client) => client.xrange(keys.log(queue), `(${after}`, "+", "COUNT", count));
-    return found.map(readEntry);
   }
 
   #take(notice: Notice): void {

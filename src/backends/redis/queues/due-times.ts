@@ -73,11 +73,25 @@ export class DueTimes {
     this.#queues.set(queue, { at, wakeAt: at, sweeper });
   }
 
-  /** Starts over with these queues, each to be swept now. */
-  reset(queues: readonly string[]): void {
-    const at = this.#clock.monotonic();
-    this.#queues.clear();
-    for (const queue of queues) this.#queues.set(queue, { at, wakeAt: at, sweeper: undefined });
+  /** A look at the queue begins, as notices may have been missed. Who swept it last is not known better than before. */
+  look(queue: string): void {
+    this.#queues.set(queue, { at: NEVER, wakeAt: NEVER, sweeper: this.#queues.get(queue)?.sweeper });
+  }
+
+  /** The look told when the queue is to be swept, and when something is due; see `end`. What was told since `look` still counts. */
+  looked(queue: string, inMs: number, exactInMs: number): void {
+    const due = this.#queues.get(queue);
+    const now = this.#clock.monotonic();
+    this.#queues.set(queue, {
+      at: Math.min(due?.at ?? NEVER, inMs < 0 ? NEVER : now + Math.min(inMs, exactInMs)),
+      wakeAt: Math.min(due?.wakeAt ?? NEVER, inMs < 0 ? NEVER : now + inMs),
+      sweeper: due?.sweeper,
+    });
+  }
+
+  /** Forgets all queues but these. */
+  keep(queues: ReadonlySet<string>): void {
+    for (const queue of this.#queues.keys()) if (!queues.has(queue)) this.#queues.delete(queue);
   }
 
   /** Sweeps every known queue now: what is due by the store's TIME is due at other moments than was known. */

@@ -164,7 +164,7 @@ export class ReadyNotices {
 }
 
 /** The types in a word of a message; undefined: any. */
-function typesOf(word: string): string[] | undefined {
+export function typesOf(word: string): string[] | undefined {
   if (word === "-") return [];
   return word === "*" ? undefined : word.split(",").map(decodeURIComponent);
 }

@@ -13,8 +13,6 @@ export interface Keys {
   log(name: string): string;
   /** Epoch and position of the change log of a queue. */
   position(name: string): string;
-  /** The types that have ready jobs in a queue. */
-  readyTypes(name: string): string;
   /** The list of queues. */
   readonly queues: string;
   /** Deleted queues whose log is still kept, by when it expires. */
@@ -49,7 +47,6 @@ export function createKeys(prefix: string, database = 0): Keys {
     queue: (name) => queueKey(name, "meta"),
     log: (name) => queueKey(name, "log"),
     position: (name) => queueKey(name, "log_position"),
-    readyTypes: (name) => queueKey(name, "ready_types"),
     queues: shared("queues"),
     gone: shared("gone"),
     listed: shared("listed"),

@@ -241,6 +241,39 @@ call('PEXPIRE', ${key("log")}, ARGV[8])
 return reply
 `;
 
+/** Works out when the queue is to be swept next, `dueAt`, and when something is due, which may be sooner, `exactAt`; nil: nothing is. */
+const NEXT_DUE = lua`
+-- Scheduled jobs are swept for to the ms; ends of leases and of retention only after a grain, several at once.
+dueAt = nil
+local exactAt
+local function dueLater(at, grain)
+  if not exactAt or at < exactAt then exactAt = at end
+  due(math.max(at, now + grain))
+end
+local scheduled = call('ZRANGE', ${key("scheduled")}, 0, 0, 'WITHSCORES')
+if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
+local delayed = call('ZRANGE', ${key("delayed")}, 0, 0, 'WITHSCORES')
+if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
+local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
+if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
+local oldest = call('LINDEX', ${key("finished")}, 0)
+if oldest then dueLater(${number("finished", "finished_at", "oldest")} + setAhead + ttl, 1000) end
+`;
+
+/**
+ * Looks how a queue stands, for a server that may have missed notices. Returns 1 if there is the queue, else 0; ms until it is to
+ * be swept and until something is due (-1: nothing is), as of SWEEP; the types that have ready jobs, as in a message; and epoch, changes,
+ * stamp and stamped of its log, each empty when there is none.
+ */
+export const LOOK = lua`
+${NEXT_DUE}
+local log = call('HMGET', ${key("log_position")}, 'epoch', 'changes', 'stamp', 'stamped')
+return answer({
+  exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, allReady(),
+  log[1] or '', log[2] or '', log[3] or '', log[4] or '',
+})
+`;
+
 /**
  * Does a bounded part of what is due in a queue: ends expired leases, makes scheduled jobs ready, deletes old finished
  * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
@@ -269,22 +302,7 @@ isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
 forgetRequests(max)
 
--- Scheduled jobs are swept for to the ms; ends of leases and of retention only after a grain, several at once.
-dueAt = nil
-local exactAt
-local function dueLater(at, grain)
-  if not exactAt or at < exactAt then exactAt = at end
-  due(math.max(at, now + grain))
-end
-local scheduled = call('ZRANGE', ${key("scheduled")}, 0, 0, 'WITHSCORES')
-if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
-local delayed = call('ZRANGE', ${key("delayed")}, 0, 0, 'WITHSCORES')
-if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
-local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
-if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
-local oldest = call('LINDEX', ${key("finished")}, 0)
-if oldest then dueLater(${number("finished", "finished_at", "oldest")} + setAhead + ttl, 1000) end
-if #lost == max or promoted == max or trimmed == max then due(now) end
+${NEXT_DUE}if #lost == max or promoted == max or trimmed == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = allReady()

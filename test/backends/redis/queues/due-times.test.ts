@@ -100,12 +100,25 @@ describe("when a queue is to be swept", () => {
     expect(times.due()).toEqual(["a"]);
   });
 
-  test("after a break each queue is to be swept now, and what was known is forgotten", async () => {
+  test("after a break goes by what a look at the queue told, and by what was told meanwhile", async () => {
     times.swept("gone", 1, "you");
-    times.swept("a", 1000, "you");
-    times.reset(["a", "b"]);
-    expect(times.due().toSorted()).toEqual(["a", "b"]);
-    times.forget("a");
-    expect(times.due()).toEqual(["b"]);
+    times.swept("a", 1, "you");
+    times.add("b", 1);
+    times.add("c", 5);
+    times.keep(new Set(["a", "b", "c"]));
+    for (const queue of ["a", "b", "c"]) times.look(queue);
+    expect(times.nextInMs()).toBeUndefined();
+    times.add("c", 100);
+    times.looked("a", 1000, 900);
+    times.looked("b", -1, -1);
+    times.looked("c", 400, 300);
+    expect(times.nextInMs()).toBe(100);
+    await clock.advance(100);
+    expect(times.due()).toEqual(["c"]);
+    // The server that swept it last does so again; this one waits a little, in case it is gone.
+    await clock.advance(1000);
+    expect(times.due().toSorted()).toEqual(["c"]);
+    await clock.advance(50);
+    expect(times.due().toSorted()).toEqual(["a", "c"]);
   });
 });
