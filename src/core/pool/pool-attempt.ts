@@ -1,5 +1,5 @@
 import { type AbortReason, attemptAborted, type HandlerContext, toProgress } from "../../model/handler.js";
-import type { Progress } from "../../model/job.js";
+import { jobBytes, type Progress } from "../../model/job.js";
 import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
@@ -14,6 +14,8 @@ const PROGRESS_INTERVAL_MS = 100;
  */
 export class PoolAttempt implements HandlerContext {
   readonly lease: Lease;
+  /** Bytes of its job. */
+  readonly bytes: number;
   isOpen = true;
   /** Why the attempt was aborted; undefined: it was not. */
   aborted: AbortReason | undefined;
@@ -31,6 +33,7 @@ export class PoolAttempt implements HandlerContext {
   /** `write` is called when a progress report is to be written; it gets the report with `takeProgress`. */
   constructor(lease: Lease, clock: Clock, logger: Logger, write: (attempt: PoolAttempt) => void) {
     this.lease = lease;
+    this.bytes = jobBytes(lease.job);
     this.until = clock.monotonic() + lease.expiresInMs;
     this.#clock = clock;
     this.#logger = logger;

@@ -21,19 +21,26 @@ interface Pending {
 /** Delay before a failed write is tried again, ms. */
 const RETRY_MS = 250;
 
-/** Most outcomes in one write. */
+/** Most outcomes in one write, and most bytes of their results, beyond the first. */
 const BATCH = 1000;
+const BATCH_BYTES = 4 * 2 ** 20;
+
+/** What is to be written to one queue. */
+interface Line {
+  pending: Pending[];
+  readonly work: Promise<void>;
+}
 
 /**
- * Writes the outcomes of attempts, in batches: outcomes decided during a write share the next one. While writes fail
- * (the backend is unreachable, for instance), an outcome is kept and tried again until its lease must have expired.
+ * Writes the outcomes of attempts, in batches, each queue for itself: one that does not answer holds up no other. Outcomes decided
+ * during a write share the next one. While writes fail (the backend is unreachable, for instance), an outcome is kept and tried again
+ * until its lease must have expired.
  */
 export class PoolSettler {
   readonly #leasing: Leasing;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  #pending: Pending[] = [];
-  #work: Promise<void> | undefined;
+  readonly #lines = new Map<string, Line>();
 
   constructor(leasing: Leasing, clock: Clock, logger: Logger) {
     this.#leasing = leasing;
@@ -42,29 +49,37 @@ export class PoolSettler {
   }
 
   add(attempt: PoolAttempt, outcome: AttemptOutcome): void {
-    this.#pending.push({ attempt, outcome });
-    this.#work ??= this.#writeAll();
+    const { queue } = attempt.lease.job;
+    const line = this.#lines.get(queue);
+    if (line !== undefined) line.pending.push({ attempt, outcome });
+    else this.#lines.set(queue, this.#begin(queue, [{ attempt, outcome }]));
   }
 
   /** Resolves when nothing is left to write: every outcome added was written or given up. */
   async idle(): Promise<void> {
-    while (this.#work !== undefined) await this.#work;
+    while (this.#lines.size > 0) await Promise.all([...this.#lines.values()].map(({ work }) => work));
   }
 
-  async #writeAll(): Promise<void> {
+  #begin(queue: string, pending: Pending[]): Line {
+    const line = { pending, work: Promise.resolve() };
+    line.work = this.#writeAll(queue, line);
+    return line;
+  }
+
+  async #writeAll(queue: string, line: Line): Promise<void> {
     // Wait a microtask, so that attempts that end in the same turn share this write.
     await Promise.resolve();
-    while (this.#pending.length > 0) {
-      const batch = this.#pending.splice(0, BATCH);
+    while (line.pending.length > 0) {
+      const batch = line.pending.splice(0, countOf(line.pending));
       try {
         await this.#write(batch);
       } catch (error) {
-        this.#logger.warn({ err: error, jobs: batch.length }, "outcomes could not be written; trying again");
+        this.#logger.warn({ err: error, jobs: batch.length, queue }, "outcomes could not be written; trying again");
         await new Promise<void>((resolve) => this.#clock.setTimer(RETRY_MS, resolve));
-        this.#pending.unshift(...batch.filter((item) => this.#isHeld(item)));
+        line.pending.unshift(...batch.filter((item) => this.#isHeld(item)));
       }
     }
-    this.#work = undefined;
+    this.#lines.delete(queue);
   }
 
   /** Whether the lease may still be current; logs the loss if not. Repeating a write that took effect is harmless. */
@@ -85,6 +100,18 @@ export class PoolSettler {
       release.length > 0 && this.#leasing.release(release),
     ]);
   }
+}
+
+/** Returns how many of these outcomes, from the first on, go into one write: at least one. */
+function countOf(pending: readonly Pending[]): number {
+  let bytes = 0;
+  let count = 0;
+  for (const { outcome } of pending) {
+    bytes += outcome.kind === "complete" ? (outcome.result?.length ?? 0) : 0;
+    if (count > 0 && (count === BATCH || bytes > BATCH_BYTES)) break;
+    count++;
+  }
+  return count;
 }
 
 function sort(batch: readonly Pending[]) {

@@ -7,11 +7,18 @@ import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
 import type { ReadyWork } from "../ready-work.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { extendByQueue } from "./extend-by-queue.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
 import { LeasedJob } from "./leased-job.js";
 import { PoolAttempt } from "./pool-attempt.js";
 import { type AttemptOutcome, PoolSettler } from "./pool-settler.js";
 import { StuckHandlers } from "./stuck-handlers.js";
+
+/**
+ * Bytes of the jobs that run at the same time after which no more are leased: so the slots of a large pool are not all filled when the
+ * jobs are large.
+ */
+const MAX_OPEN_BYTES = 256 * 2 ** 20;
 
 /** Time to write the last outcomes at shutdown, ms. */
 const WRITE_GRACE_MS = 2000;
@@ -54,6 +61,8 @@ export class WorkerPool {
   readonly #settler: PoolSettler;
   /** Open attempts by job id; each occupies a slot. */
   readonly #open = new Map<string, PoolAttempt>();
+  /** Bytes of their jobs. */
+  #openBytes = 0;
   readonly #stuckHandlers: StuckHandlers;
   readonly #types: readonly string[];
   readonly #logger: Logger;
@@ -77,7 +86,13 @@ export class WorkerPool {
     this.#settler = new PoolSettler(deps.leasing, deps.clock, logger);
     const lane = deps.work.lane(new Set(), this.#types, () => this.#fetcher.wake());
     this.#fetcher = new LeaseFetcher(
-      { ...deps, logger, lane, freeSlots: () => options.size - this.active, run: (lease) => this.#run(lease) },
+      {
+        ...deps,
+        logger,
+        lane,
+        freeSlots: () => (this.#openBytes < MAX_OPEN_BYTES ? options.size - this.active : 0),
+        run: (lease) => this.#run(lease),
+      },
       { ...options, types: this.#types },
     );
   }
@@ -143,14 +158,9 @@ export class WorkerPool {
     const due = [...this.#open.values()].filter(
       (attempt) => attempt.aborted !== "CANCELED" && (all || attempt.until - now <= (leaseMs * 2) / 3),
     );
-    if (due.length === 0) return;
-    const results = await leasing.extend(
-      due.map(({ lease }) => ({ jobId: lease.job.id, token: lease.token, leaseMs })),
-    );
-    due.forEach((attempt, index) => {
-      const result = results[index];
-      if (result?.outcome === "OK") attempt.until = now + leaseMs;
-      if (result !== undefined) this.#heed(attempt, result);
+    await extendByQueue(leasing, due, leaseMs, (attempt, result) => {
+      if (result.outcome === "OK") attempt.until = now + leaseMs;
+      this.#heed(attempt, result);
     });
   }
 
@@ -206,6 +216,7 @@ export class WorkerPool {
     if (earlier !== undefined) this.#lose(earlier);
     const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write);
     this.#open.set(lease.job.id, attempt);
+    this.#openBytes += attempt.bytes;
     // The pool may have been stopped while the lease call was in flight.
     if (this.#state !== "RUNNING") {
       this.#settle(attempt, { kind: "release" });
@@ -261,6 +272,7 @@ export class WorkerPool {
     if (!attempt.isOpen) return false;
     attempt.close();
     this.#open.delete(attempt.lease.job.id);
+    this.#openBytes -= attempt.bytes;
     if (this.#open.size === 0) this.#whenEmpty?.();
     this.#freed();
     return true;

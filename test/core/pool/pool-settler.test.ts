@@ -69,6 +69,26 @@ describe("when the backend is away as a job ends", () => {
     expect([await fixture.status(first), await fixture.status(second)]).toEqual(["DONE", "DEAD"]);
   });
 
+  test("a queue that does not answer holds up the outcomes and the heartbeats of no other", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { leaseMs: 9000, numWorkers: 4 });
+    await fixture.engine.queues.create("stuck");
+    const stuck = await fixture.create({ queue: "stuck" });
+    await fixture.create({ queue: "stuck" });
+    const good = await fixture.create();
+    const long = await fixture.create();
+    const isStuck = ([items]: readonly unknown[]) =>
+      (items as { jobId: string }[]).some(({ jobId }) => jobId.endsWith("@stuck"));
+    fixture.faults.set("complete", (run, args) => (isStuck(args) ? new Promise(() => {}) : run()));
+    fixture.faults.set("extend", (run, args) => (isStuck(args) ? Promise.reject(new Error("away")) : run()));
+    const run = (id: string) => manual.runs.find(({ job }) => job.id === id);
+    await Promise.all([run(stuck)?.returns(), run(good)?.returns()]);
+    await settle();
+    expect([await fixture.status(stuck), await fixture.status(good)]).toEqual(["RUNNING", "DONE"]);
+    await fixture.clock.advance(20_000);
+    expect(await fixture.get(long)).toMatchObject({ status: "RUNNING", deliveries: 1 });
+  });
+
   test("one kind of write that fails does not do the others twice", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler);
