@@ -224,7 +224,7 @@ export interface LeaseRequest {
   readonly worker: string;
   /** Called with each queue that has no more jobs to lease of these types for now. It must not throw. */
   readonly emptied?: ((queue: string) => void) | undefined;
-  /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: no limit. */
+  /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: what the store chooses. */
   readonly maxBytes?: number | undefined;
   /**
    * Makes the call safe to repeat: for `leaseMs`, a call of the same worker with the same requestId leases nothing new

@@ -8,6 +8,9 @@ import { yieldToEventLoop } from "../yield-to-event-loop.js";
 /** Jobs leased before yielding to the event loop: handlers that never wait would otherwise let nothing else run. */
 const TURN = 250;
 
+/** Bytes of jobs after which one lease call takes no more. */
+const CALL_BYTES = 4 * 2 ** 20;
+
 /** Delay before leasing again after `FAILURES` lease calls in a row failed, ms: it is not one queue alone then. */
 const RETRY_MS = 250;
 const FAILURES = 3;
@@ -53,7 +56,8 @@ export interface LeaseFetcherOptions {
  * | state   | lease calls at once                                     | moves to                                      |
  * |---------|---------------------------------------------------------|-----------------------------------------------|
  * | CLOSED  | none                                                    | OPEN: `open`                                  |
- * | OPEN    | one, for all free slots                                 | BACKLOG: a call got all the jobs it asked for |
+ * | OPEN    | one, for all free slots                                 | BACKLOG: a call got all it asked for, or what |
+ * |         |                                                         | its bytes allowed                             |
  * | BACKLOG | two, each for half of the slots at most, so that one is | OPEN: a call got fewer;                       |
  * |         | in flight while the jobs of the other run               | CLOSED, also from OPEN: `close`               |
  */
@@ -154,12 +158,21 @@ export class LeaseFetcher {
       const emptied = () => {
         isEmptied = true;
       };
-      const leases = await leasing.lease({ queues: [queue], types, max, leaseMs, worker, emptied });
+      const leases = await leasing.lease({
+        queues: [queue],
+        types,
+        max,
+        maxBytes: CALL_BYTES,
+        leaseMs,
+        worker,
+        emptied,
+      });
       got = leases.length;
       this.#failures = 0;
       this.#settle(isLate, max);
       this.#runAll(leases, isLate);
-      if (!isLate) this.#answered(got === max);
+      // One that left jobs behind, as they are large, got all it could have.
+      if (!isLate) this.#answered(got === max || (got > 0 && !isEmptied));
     } catch (error) {
       this.#settle(isLate, max);
       logger.warn({ err: error, queue }, "jobs could not be leased; trying again");

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Backend, Lease } from "../../../src/core/backend.js";
+import { jobBytes } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {
   add,
@@ -133,6 +134,7 @@ export function describeLeaseRequests(open: Open): void {
 
   describe("lease with a bound in bytes", () => {
     const payload = JSON.stringify("x".repeat(10_000));
+    const HUGE = JSON.stringify("x".repeat(1_000_000));
 
     test("ends with the job that reaches it, over several queues too", async () => {
       const { backend } = await open();
@@ -142,6 +144,47 @@ export function describeLeaseRequests(open: Open): void {
       await add(backend, { queue: "other", payload });
       expect(await lease(backend, { maxBytes: 15_000 })).toHaveLength(2);
       expect(await lease(backend, { maxBytes: 15_000, queues: ["default", "other"] })).toHaveLength(2);
+    });
+
+    test("leases no more than that of jobs of all sizes, of one type and of several, in their order", async () => {
+      const { backend } = await open();
+      const sizes = Array.from({ length: 60 }, (_, at) => (at % 7 === 6 ? 30_000 : at % 3 === 0 ? 3000 : 10));
+      const types = ["echo", "other"];
+      const all = await add(
+        backend,
+        ...sizes.map((size, at) => ({ payload: JSON.stringify("x".repeat(size)), type: types[at % 3 === 1 ? 1 : 0] })),
+      );
+      const taken: string[] = [];
+      while (taken.length < all.length) {
+        const leases = await lease(backend, { max: 50, maxBytes: 20_000, types });
+        const bytes = leases.map(({ job }) => jobBytes(job));
+        const before = bytes.slice(0, -1).reduce((sum, each) => sum + each, 0);
+        expect(before).toBeLessThan(20_000);
+        expect(leases.length).toBeGreaterThan(0);
+        // It ends for no other reason than the bytes, but for a store's estimate.
+        if (taken.length + leases.length < all.length) expect(before + (bytes.at(-1) ?? 0)).toBeGreaterThan(15_000);
+        taken.push(...ids(leases));
+        await backend.complete(leases.map((leased) => done(leased)));
+      }
+      expect(taken).toEqual(all);
+    });
+
+    test("is there by default too, for a store's own sake: all come, and are completed and read at once", async () => {
+      const { backend } = await open();
+      const all = await add(backend, ...Array.from({ length: 9 }, () => ({ payload: HUGE })));
+      const leases: Lease[] = [];
+      while (leases.length < all.length) {
+        const some = await lease(backend, { max: 20 });
+        expect(some.length).toBeGreaterThan(0);
+        leases.push(...some);
+      }
+      expect(ids(leases)).toEqual(all);
+      const settled = await backend.complete(leases.map((leased) => ({ ...ref(leased), result: HUGE })));
+      expect(settled.map(({ outcome }) => outcome)).toEqual(all.map(() => "APPLIED"));
+      const [, , ...rest] = all;
+      const read = await backend.get([...rest, "4711", ...all]);
+      expect(read.map((job) => job?.id)).toEqual([...rest, undefined, ...all]);
+      expect(read.every((job) => job === undefined || job.result === HUGE)).toBe(true);
     });
 
     test("never keeps the first job back, and does not touch what it leaves", async () => {

@@ -20,6 +20,7 @@ async function pool(size: number, jobs: number, holds = true) {
     ...real,
     async lease(request) {
       calls.push(request.max);
+      expect(request.maxBytes).toBe(4 * 2 ** 20);
       if (holds) {
         const gate = deferred();
         gates.push(gate);

@@ -1,6 +1,15 @@
+/** The limits of one call, of which its first item is accepted whatever its size. */
+export interface CallLimits {
+  /** Largest sum of the item sizes. */
+  readonly size: number;
+  /** Largest sum of their bytes. */
+  readonly bytes: number;
+}
+
 interface Waiting<I, R> {
   readonly item: I;
   readonly size: number;
+  readonly bytes: number;
   readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -17,26 +26,25 @@ const LARGE = 50;
  */
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
-  readonly #maxSize: number;
+  readonly #limits: CallLimits;
   readonly #idle: () => void;
   #waiting: Waiting<I, R>[] = [];
   #running = 0;
   #isGathering = false;
 
   /**
-   * `run` resolves to one result for each item, in order. `maxSize`: largest sum of the item sizes of one call; its
-   * first item is accepted whatever its size. `idle` is called each time that nothing is in flight or waiting any more.
+   * `run` resolves to one result for each item, in order. `idle` is called each time that nothing is in flight or waiting any more.
    */
-  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, maxSize: number, idle = () => {}) {
+  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, limits: CallLimits, idle = () => {}) {
     this.#run = run;
-    this.#maxSize = maxSize;
+    this.#limits = limits;
     this.#idle = idle;
   }
 
-  /** Resolves to the result of this item; rejects when the call it shared fails. */
-  add(item: I, size: number): Promise<R> {
+  /** Resolves to the result of this item of so many bytes; rejects when the call it shared fails. */
+  add(item: I, size: number, bytes: number): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, size, resolve, reject });
+      this.#waiting.push({ item, size, bytes, resolve, reject });
       // A large item does not wait for others.
       if (size >= LARGE && this.#running === 0) void this.#work();
       else this.#gather();
@@ -71,10 +79,12 @@ export class Coalescer<I, R> {
 
   #take(): Waiting<I, R>[] {
     let size = 0;
+    let bytes = 0;
     let count = 0;
     for (const waiting of this.#waiting) {
       size += waiting.size;
-      if (count > 0 && size > this.#maxSize) break;
+      bytes += waiting.bytes;
+      if (count > 0 && (size > this.#limits.size || bytes > this.#limits.bytes)) break;
       count++;
     }
     return count === this.#waiting.length ? this.#waiting.splice(0) : this.#waiting.splice(0, count);
@@ -84,11 +94,11 @@ export class Coalescer<I, R> {
 /** Coalescers by key. Each is kept only while it has work: there may be many keys, one after the other. */
 export class Coalescers<I, R> {
   readonly #byKey = new Map<string, Coalescer<I, R>>();
-  readonly #maxSize: number;
+  readonly #limits: CallLimits;
 
-  /** `maxSize` as of `Coalescer`. */
-  constructor(maxSize: number) {
-    this.#maxSize = maxSize;
+  /** `limits`: of each. */
+  constructor(limits: CallLimits) {
+    this.#limits = limits;
   }
 
   /** Number of those that have work. */
@@ -97,12 +107,18 @@ export class Coalescers<I, R> {
   }
 
   /** Adds an item to the coalescer of this key; `run`, as of `Coalescer`, is that of its first item. */
-  add(key: string, run: (items: readonly I[]) => Promise<readonly R[]>, item: I, size: number): Promise<R> {
+  add(
+    key: string,
+    run: (items: readonly I[]) => Promise<readonly R[]>,
+    item: I,
+    size: number,
+    bytes: number,
+  ): Promise<R> {
     let coalescer = this.#byKey.get(key);
     if (coalescer === undefined) {
-      coalescer = new Coalescer(run, this.#maxSize, () => this.#byKey.delete(key));
+      coalescer = new Coalescer(run, this.#limits, () => this.#byKey.delete(key));
       this.#byKey.set(key, coalescer);
     }
-    return coalescer.add(item, size);
+    return coalescer.add(item, size, bytes);
   }
 }

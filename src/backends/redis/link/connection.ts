@@ -7,6 +7,9 @@ import { type Client, hasNodes } from "./client.js";
 /** Longest that a call waits for a Redis that is away or silent, ms: RPC callers are to get an answer within 2 s. */
 const CALL_MS = 1700;
 
+/** Longest that a call waits for a Redis that answers, but is busy with what was asked before, ms. */
+const BUSY_MS = 10_000;
+
 /** Wait before a failed call is tried again, ms: a broken connection, a failover, a cluster that recovers. */
 const RETRY_MS = 50;
 
@@ -19,12 +22,23 @@ export type Arg = string | number | Buffer;
 /** Arguments of a script, or a function of whether Redis may have run an earlier try of the same call. */
 export type Args = readonly Arg[] | ((isRepeat: boolean) => readonly Arg[]);
 
+/** The bytes of arguments from a place on, nearly: text counts by its length, numbers are small. */
+export function bytesOf(args: readonly Arg[], from = 0): number {
+  let bytes = 0;
+  for (let at = from; at < args.length; at++) {
+    const arg = args[at];
+    bytes += typeof arg === "number" ? 8 : (arg?.length ?? 0);
+  }
+  return bytes;
+}
+
 /** Answer of a script. */
 export type Reply = Buffer | number | null | readonly Reply[];
 
 /**
  * Sends commands and scripts to Redis. While Redis is away, a call waits up to `CALL_MS` for it to come back, then
- * fails with BACKEND_UNAVAILABLE: no call hangs. A Redis that accepts calls but does not answer counts as away.
+ * fails with BACKEND_UNAVAILABLE: no call hangs. A Redis that accepts calls but does not answer counts as away. One that answers
+ * what was asked before is busy: answers come in the order of the calls, and many bytes take their time.
  */
 export class Connection {
   readonly #client: Client;
@@ -62,7 +76,7 @@ export class Connection {
     return this.#client.status === "ready";
   }
 
-  /** Whether Redis is several nodes. */
+  /** Whether it is to several nodes, of which one may be slow while the others are not. */
   get hasNodes(): boolean {
     return hasNodes(this.#client);
   }
@@ -146,11 +160,24 @@ export class Connection {
     const left = Math.max(0, end - this.#clock.monotonic());
     let isLate = false;
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimer(left, () => {
+      const late = () => {
+        const now = this.#clock.monotonic();
+        const isCluster = hasNodes(this.#client);
+        // The answers of one server come in turn: ours is behind others.
+        const answered = isCluster ? 0 : this.#answeredAt + CALL_MS - now;
+        const wait = Math.min(answered, begun + BUSY_MS - now);
+        if (wait > 0) {
+          timer = this.#clock.setTimer(wait, late);
+          return;
+        }
         isLate = true;
         // One node of a cluster is silent, and the others are not: to connect anew would take the others away too.
-        if (hasNodes(this.#client) && this.#answeredAt >= begun - QUIET_MS) {
+        if (isCluster && this.#answeredAt >= begun - QUIET_MS) {
           reject(backendUnavailable("a node of Redis does not answer"));
+          return;
+        }
+        if (answered > 0) {
+          reject(backendUnavailable("Redis is too busy"));
           return;
         }
         this.#awaySince = Math.min(begun, this.#awaySince ?? begun);
@@ -161,7 +188,8 @@ export class Connection {
         // Reconnect, so that later calls do not queue up behind this one; `ready` then tells that Redis is back.
         this.#logger.warn({}, "Redis does not answer: connecting anew");
         this.#client.disconnect(true);
-      });
+      };
+      let timer = this.#clock.setTimer(left, late);
       answer
         .then((value) => {
           this.#answeredAt = this.#clock.monotonic();

@@ -9,6 +9,9 @@ import { type QueueCalls, text } from "../queues/queue-calls.js";
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
 
+/** Most bytes of one that several creates share. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
 /** Values of each job that was created before: its position, `created`, and five of the job. */
 const OLD_PARTS = 7;
 
@@ -29,7 +32,7 @@ interface GroupAnswer {
 /** Creates jobs. Concurrent creates in one queue share a script call. */
 export class Creates {
   readonly #calls: QueueCalls;
-  readonly #queues = new Coalescers<Group, GroupAnswer>(BATCH);
+  readonly #queues = new Coalescers<Group, GroupAnswer>({ size: BATCH, bytes: BATCH_BYTES });
 
   constructor(calls: QueueCalls) {
     this.#calls = calls;
@@ -72,7 +75,7 @@ export class Creates {
     places?: readonly number[],
   ): Promise<EnqueueResult[]> {
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
-    const { now, answer } = await this.#queues.add(queue, send, { mode, jobs }, jobs.length);
+    const { now, answer } = await this.#queues.add(queue, send, { mode, jobs }, jobs.length, bytesOf(jobs));
     if (typeof answer === "string") {
       if (answer === "N") throw queueNotFound(queue);
       const number = Number(answer.slice(1));
@@ -105,6 +108,12 @@ export class Creates {
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
     }));
   }
+}
+
+function bytesOf(jobs: readonly NewJob[]): number {
+  let bytes = 0;
+  for (const { payload } of jobs) bytes += payload?.length ?? 0;
+  return bytes;
 }
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };

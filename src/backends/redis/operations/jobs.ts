@@ -13,6 +13,9 @@ import { filterText, numbersIn } from "./filter-text.js";
 /** Most jobs of one script call. */
 const BATCH = 250;
 
+/** Bytes of jobs after which one script call that reads them takes no more. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
 /** The same where each is changed after it was looked at. */
 const ACT_BATCH = 150;
 
@@ -30,12 +33,20 @@ export class Jobs {
   /** Jobs in the order of the ids; undefined where there is none. */
   async get(ids: readonly string[], view: JobView = "FULL"): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
-    await this.#ask("get", ids, [view === "BASIC" ? "B" : ""], (queue, _asked, rest) => {
-      for (let at = 0; at < rest.length; at += JOB_PARTS) {
-        const job = read(queue, rest.slice(at, at + JOB_PARTS));
-        found.set(job.id, job);
-      }
-    });
+    await Promise.all(
+      [...byQueue(ids)].map(async ([queue, list]) => {
+        const numbers = list.map(numberOf);
+        for (let from = 0; from < numbers.length; ) {
+          const asked = numbers.slice(from, from + BATCH);
+          const { rest } = await this.#calls.call("get", queue, [view === "BASIC" ? "B" : "", BATCH_BYTES, ...asked]);
+          for (let at = 1; at < rest.length; at += JOB_PARTS) {
+            const job = read(queue, rest.slice(at, at + JOB_PARTS));
+            found.set(job.id, job);
+          }
+          from += Number(rest[0]);
+        }
+      }),
+    );
     return ids.map((id) => found.get(id));
   }
 

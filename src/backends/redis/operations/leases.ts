@@ -13,6 +13,9 @@ import type { Polls } from "./polls.js";
 /** Most jobs of one script call; few, as leasing is the most work for each job. */
 const BATCH = 250;
 
+/** Bytes of jobs after which one script call takes no more: its answer is to leave room for others on the connection. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
 /** Longest that leases wait for queues asked after theirs, ms: they run already. */
 const HAND_ON_MS = 50;
 
@@ -106,7 +109,8 @@ export class Leases {
         over.add(queue);
         request.emptied?.(queue);
       }
-      if (found.isFull || taken.length >= max || bytes >= maxBytes) break;
+      // One that is full by the bytes of a script call only is asked again.
+      if (taken.length >= max || bytes >= maxBytes || (found.isFull && maxBytes - bytes < BATCH_BYTES)) break;
     }
     if (taken.length === 0 && failure !== undefined) throw failure.error;
     const now = clock.monotonic();
@@ -172,8 +176,15 @@ export class Leases {
     token: string,
     memo?: Memo,
   ): Promise<Found> {
-    const bytes = maxBytes === Number.POSITIVE_INFINITY ? "" : maxBytes;
-    const args = [count, leaseMs, worker, token, bytes, memo === undefined ? 1 : "", ...types];
+    const args = [
+      count,
+      leaseMs,
+      worker,
+      token,
+      Math.min(maxBytes, BATCH_BYTES),
+      memo === undefined ? 1 : "",
+      ...types,
+    ];
     const { rest } = await this.#deps.calls.call("lease", queue, args, { memo });
     const [message, ...parts] = rest as Buffer[];
     if (message?.[0] === REPEAT) return { leases: readRecalled(queue, rest), isFull: false, isRepeat: true };

@@ -13,11 +13,14 @@ import type { Outcome } from "../../../model/outcome.js";
 import { cutText } from "../../../model/text.js";
 import { statusOf, writeResult } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
-import type { Arg } from "../link/connection.js";
+import { type Arg, bytesOf } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 
 /** Most jobs of one script call. */
 const BATCH = 500;
+
+/** Most bytes of one, beyond its first job. */
+const BATCH_BYTES = 4 * 2 ** 20;
 
 type WriteName = "complete" | "fail" | "release" | "extend";
 
@@ -25,12 +28,13 @@ type WriteName = "complete" | "fail" | "release" | "extend";
 interface Write {
   readonly args: readonly Arg[];
   readonly count: number;
+  readonly bytes: number;
 }
 
 /** Settles and extends leases. Concurrent writes of one kind to one queue share a script call. */
 export class Settles {
   readonly #calls: QueueCalls;
-  readonly #writes = new Coalescers<Write, string[]>(BATCH);
+  readonly #writes = new Coalescers<Write, string[]>({ size: BATCH, bytes: BATCH_BYTES });
 
   readonly #maxLostLeases: number;
 
@@ -96,16 +100,23 @@ export class Settles {
     });
     await Promise.all(
       [...byQueue].map(async ([queue, places]) => {
-        const args: Arg[] = [];
+        const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
+        const parts: Promise<readonly string[]>[] = [];
+        let write: { args: Arg[]; count: number; bytes: number } = { args: [], count: 0, bytes: 0 };
+        const add = () => parts.push(this.#writes.add(`${name} ${queue}`, share, write, write.count, write.bytes));
         for (const at of places) {
           const item = items[at] as T;
           const number = numberOf(item.jobId);
-          args.push(number, tokenOf(item, number));
-          addArgs(args, item);
+          const from = write.args.push(number, tokenOf(item, number));
+          addArgs(write.args, item);
+          write.count++;
+          write.bytes += bytesOf(write.args, from);
+          if (write.count < BATCH && write.bytes < BATCH_BYTES) continue;
+          add();
+          write = { args: [], count: 0, bytes: 0 };
         }
-        const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
-        const write = { args, count: places.length };
-        const lines = await this.#writes.add(`${name} ${queue}`, share, write, places.length);
+        if (write.count > 0) add();
+        const lines = (await Promise.all(parts)).flat();
         places.forEach((at, index) => {
           answers[at] = lines[index] as string;
         });

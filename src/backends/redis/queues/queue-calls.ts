@@ -1,5 +1,6 @@
 import type { BackendOptions } from "../../../core/backend.js";
-import type { Arg, Connection, Reply } from "../link/connection.js";
+import { ByteGates } from "../link/byte-gate.js";
+import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
 import { ACT, CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
@@ -112,12 +113,14 @@ export class QueueCalls {
   /** Called with the position of a log after a call that changed something. */
   changed: ((queue: string, position: number) => void) | undefined;
   readonly memos = new MemoSlots();
+  readonly #gates: ByteGates;
   readonly #self: string;
 
   constructor({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self }: QueueCallsDeps) {
     this.#self = self;
     this.#storeTimes = storeTimes;
     this.#connection = connection;
+    this.#gates = new ByteGates(connection.hasNodes);
     this.#keys = keys;
     this.#ready = ready;
     this.#dueTimes = dueTimes;
@@ -149,10 +152,12 @@ export class QueueCalls {
     };
     let reply: ScriptReply;
     try {
-      reply = await this.#storeTimes.ask(queue, (tell) => {
-        const all = (isRepeat: boolean) => [whom(isRepeat), ...this.#common, tell(), ...args];
-        return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
-      });
+      reply = await this.#gates.pass(queue, bytesOf(args), () =>
+        this.#storeTimes.ask(queue, (tell) => {
+          const all = (isRepeat: boolean) => [whom(isRepeat), ...this.#common, tell(), ...args];
+          return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
+        }),
+      );
     } catch (error) {
       this.#refused.rethrow(queue, error);
     } finally {

@@ -19,16 +19,24 @@ end
 `;
 
 /**
- * Reads jobs. ARGV[7] `B` without payload and result, empty: with them; [8..] ids. Returns for each job that exists: id, spec, state,
- * errors, result.
+ * Reads jobs, until so many bytes were read. ARGV[7] `B` without payload and result, empty: with them; [8] these bytes, [9..] ids.
+ * Returns how many ids it has looked at, and for each of these jobs that exists: id, spec, state, errors, result.
  */
 export const GET = lua`
 ${ANSWER_BASIC}
-local reply = {}
+local reply = {#ARGV - 8}
 if not exists then return answer(reply) end
-local give = ARGV[7] == 'B' and answerBasic or answerJob
-for at = 8, #ARGV do
-  if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then give(reply, ARGV[at]) end
+local give, bytes, maxBytes = ARGV[7] == 'B' and answerBasic or answerJob, 0, tonumber(ARGV[8])
+for at = 9, #ARGV do
+  if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then
+    local from = #reply
+    give(reply, ARGV[at])
+    for part = from + 2, from + 5 do bytes = bytes + #reply[part] end
+    if bytes >= maxBytes then
+      reply[1] = at - 8
+      break
+    end
+  end
 end
 return answer(reply)
 `;

@@ -8,6 +8,10 @@ const MAX_LEASE_CALLS = 10_000;
 /** For how long a token is known to lease none, ms: no call waits in Redis for so long. */
 const VOID_MS = 600_000;
 
+/** Jobs that are read at first, and then at most, before their bytes are looked at: those that were read in vain cost time. */
+const FIRST_PART = 4;
+const PART = 16;
+
 /** Shared start of the scripts that know the leases of an earlier call. */
 const RECALL = lua`
 -- The leases of these jobs with a token that are still held: '=', then of each the job (answerJob), token and ms left.
@@ -88,7 +92,7 @@ return finish({count})
 export const LEASE = lua`
 ${RECALL}
 local reply = {'', message = 1}
-local max, leaseMs, worker, token, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11])
+local max, leaseMs, worker, token, maxBytes = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11]) or math.huge
 local isPoll = ARGV[12] == '1'
 if isPoll and exists then again = leasedBy(token) end
 if again then return finish(recall(again, token)) end
@@ -123,34 +127,71 @@ for at = 13, #ARGV do
     if ready > 0 then lines[#lines + 1] = {key = key, type = type, from = 0, members = {}} end
   end
 end
-if #lines == 1 and not maxBytes then
-  local popped = call('ZPOPMIN', lines[1].key, max)
-  for at = 1, #popped, 2 do chosen[#chosen + 1] = idOfPlace(popped[at]) end
-  if #popped > 0 then forgetEmptyType(lines[1].type) end
+
+-- Jobs are read in parts, and those are taken that are not too many bytes: of a part that is, the rest was read in vain.
+local specs, states, bytes, isFull = {}, {}, 0, false
+local function take(ids)
+  local someSpecs, someStates = readMany(${key("specs")}, ids), readMany(${key("states")}, ids)
+  for at, id in ipairs(ids) do
+    local taken = #chosen + 1
+    chosen[taken], specs[taken], states[taken] = id, someSpecs[at], someStates[at]
+    bytes = bytes + 200 + #someSpecs[at]
+    -- Only a job that ran before has errors.
+    if someStates[at] then bytes = bytes + call('HSTRLEN', ${key("errors")}, id) end
+    if bytes >= maxBytes then
+      isFull = true
+      return at
+    end
+  end
+  return #ids
+end
+
+-- How many jobs to read next: few at first, then as many as there may be room for if they are like those before.
+local function nextPart()
+  local most = math.min(max - #chosen, #chosen == 0 and ${FIRST_PART} or ${PART})
+  if #chosen == 0 then return most end
+  return math.max(1, math.min(most, math.ceil((maxBytes - bytes) * #chosen / bytes)))
+end
+
+if #lines == 1 then
+  local line = lines[1]
+  local members = call('ZRANGE', line.key, 0, max - 1)
+  local at = 0
+  while at < #members and not isFull do
+    local ids = {}
+    for i = at + 1, math.min(at + nextPart(), #members) do ids[#ids + 1] = idOfPlace(members[i]) end
+    at = at + take(ids)
+  end
+  if at > 0 then
+    call('ZPOPMIN', line.key, at)
+    forgetEmptyType(line.type)
+  end
 else
   local open = {}
   for _, line in ipairs(lines) do
     fill(line)
     if #line.found > 0 then open[#open + 1] = line end
   end
-  local bytes, isFull = 0, false
   while #chosen < max and #open > 0 and not isFull do
-    local best = 1
-    for at = 2, #open do
-      if isBefore(open[at], open[best]) then best = at end
+    local ids, picks = {}, {}
+    local part = nextPart()
+    while #ids < part and #open > 0 do
+      local best = 1
+      for at = 2, #open do
+        if isBefore(open[at], open[best]) then best = at end
+      end
+      local line = open[best]
+      local member = line.found[line.at]
+      ids[#ids + 1] = idOfPlace(member)
+      picks[#picks + 1] = {line = line, member = member}
+      line.at = line.at + 2
+      if line.at > #line.found then fill(line) end
+      if #line.found == 0 then table.remove(open, best) end
     end
-    local line = open[best]
-    local member = line.found[line.at]
-    local id = idOfPlace(member)
-    chosen[#chosen + 1] = id
-    line.members[#line.members + 1] = member
-    if maxBytes then
-      bytes = bytes + 200 + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("errors")}, id)
-      isFull = bytes >= maxBytes
+    for at = 1, take(ids) do
+      local members = picks[at].line.members
+      members[#members + 1] = picks[at].member
     end
-    line.at = line.at + 2
-    if line.at > #line.found then fill(line) end
-    if #line.found == 0 then table.remove(open, best) end
   end
   for _, line in ipairs(lines) do
     if #line.members > 0 then
@@ -158,12 +199,11 @@ else
       forgetEmptyType(line.type)
     end
   end
-  if isFull then reply[#chosen * 2 + 2] = 1 end
 end
+if isFull then reply[#chosen * 2 + 2] = 1 end
 if #chosen == 0 then return finish(reply) end
 if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
-local specs, states = readMany(${key("specs")}, chosen), readMany(${key("states")}, chosen)
 local changed, leases, begins, tails = {}, {}, {}, {}
 local nowText = ${write("head", "updated_at", "now")}
 local lock = ${code("settled_by", "nothing")} .. token .. '|\n'

@@ -3,10 +3,10 @@ import { Coalescers } from "../../../../src/backends/redis/link/coalescer.js";
 import { settle } from "../../../support/fake-clock.js";
 
 /** A coalescer whose calls are answered one at a time, when the test says so. */
-function coalescing(maxSize = 100) {
+function coalescing(size = 100, bytes = 1000) {
   const calls: string[][] = [];
   const open: { answer(): void; fail(error: Error): void }[] = [];
-  const coalescers = new Coalescers<string, string>(maxSize);
+  const coalescers = new Coalescers<string, string>({ size, bytes });
   const run = (items: readonly string[]) => {
     calls.push([...items]);
     return new Promise<string[]>((resolve, reject) => {
@@ -16,7 +16,7 @@ function coalescing(maxSize = 100) {
   return {
     calls,
     coalescers,
-    coalescer: { add: (item: string, size: number) => coalescers.add("key", run, item, size) },
+    coalescer: { add: (item: string, size: number, bytes = 1) => coalescers.add("key", run, item, size, bytes) },
     async answer() {
       open.shift()?.answer();
       await settle();
@@ -37,6 +37,15 @@ describe("calls that are under way at the same time", () => {
     expect(await all).toEqual(["A", "B", "C"]);
     expect(calls).toEqual([["a", "b", "c"]]);
     expect(coalescers.size, "kept without work").toBe(0);
+  });
+
+  test("are of no more bytes than fit into one, and one that is larger goes alone", async () => {
+    const { coalescer, calls, answer } = coalescing();
+    const all = Promise.all([400, 600, 1, 5000, 1000].map((bytes, at) => coalescer.add("abcde"[at] ?? "", 1, bytes)));
+    await settle();
+    for (let count = 0; count < 4; count++) await answer();
+    expect(await all).toEqual(["A", "B", "C", "D", "E"]);
+    expect(calls).toEqual([["a", "b"], ["c"], ["d"], ["e"]]);
   });
 
   test("those that come while two are answered go with the next one", async () => {
