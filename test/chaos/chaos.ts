@@ -1,14 +1,20 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startRedis } from "../support/redis-server.js";
 import { eventually } from "../support/wait.js";
+import { createCrew } from "./crew.js";
 import { createSaboteur, FAULTS, type Fault, planFaults } from "./faults.js";
 import { createFleet } from "./fleet.js";
 import { createGate } from "./gate.js";
 import { createHistory } from "./history.js";
-import { planJob, QUEUES } from "./plan.js";
+import { createWorld, planJob } from "./plan.js";
 import { type Ledger, produce } from "./producer.js";
 import { createRandom } from "./random.js";
 import { readRecord, untilQuiet } from "./rest.js";
+import { readRuns } from "./runs.js";
+import { createTroubles } from "./troubles.js";
 import { verify } from "./verify.js";
 
 /** Options of a run. */
@@ -18,6 +24,11 @@ export interface ChaosOptions {
   readonly producers: number;
   /** Server processes on the one Redis. */
   readonly servers: number;
+  /** Processes of remote workers. Each has its share of the sets of types. */
+  readonly workers: number;
+  /** Queues, and sets of types that remote workers take. */
+  readonly queues: number;
+  readonly typeSets: number;
   /** Number of faults; the jobs are spread over them. */
   readonly faults: number;
   /** The kinds of faults. Default: all. */
@@ -66,8 +77,20 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   // With `always`, Redis answers after its file is written and synced, so that acknowledged writes survive SIGKILL.
   // With `everysec` a write may be delayed behind a running sync and be answered before the file has it.
   const redis = await startRedis({ aof: "always" });
-  const fleet = createFleet({ env: { ...environment(redis.url), ...options.env }, log, violation });
-  const saboteur = createSaboteur(fleet, redis, LEASE_MS, random.fork(), log);
+  const world = createWorld(options.queues, options.typeSets);
+  const folder = await mkdtemp(join(tmpdir(), "gotaskq-runs-"));
+  const troubles = createTroubles(LEASE_MS);
+  const { killed } = troubles;
+  const fleet = createFleet({
+    env: { ...environment(redis.url, world.queues), RUNS_DIR: folder, ...options.env },
+    ...{ log, violation, killed, started: (victim) => troubles.started(victim, "server") },
+  });
+  const crew = createCrew(fleet, random.fork(), {
+    types: world.types,
+    env: { LEASE_MS: String(LEASE_MS), RUNS_DIR: folder },
+    ...{ log, violation, killed, started: (victim) => troubles.started(victim, "worker") },
+  });
+  const saboteur = createSaboteur({ fleet, crew, redis, leaseMs: LEASE_MS, troubles, random: random.fork(), log });
   const history = createHistory(fleet, random.fork(), violation);
   const gate = createGate(options.jobs);
   const ledger: Ledger = { accepted: new Map(), retries: new Map(), deduplicated: 0, violation };
@@ -105,10 +128,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
   try {
     await bounded(stage, fleet.start(options.servers));
+    await bounded("the start of the workers", crew.start(options.workers));
     const watching = history.run(stop.signal);
     await bounded("the watch to be in place", history.inPlace);
 
-    const plan = (n: number) => planJob(n, createRandom(options.seed + n));
+    const plan = (n: number) => planJob(world, n, createRandom(options.seed + n));
     const producers = Array.from({ length: options.producers }, () =>
       produce({ gate, fleet, ledger, plan }, random.fork(), stop.signal),
     );
@@ -124,6 +148,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const record = await bounded("the record of all jobs", readRecord(fleet, random));
     const verdict = verify({ accepted: ledger.accepted, record, queues, stories: history.stories });
     for (const text of verdict.violations) violation(text);
+    const runs = await readRuns(folder);
+    const twice = troubles.judge(runs);
+    for (const text of twice.violations) violation(text);
     const staleWrites = await fleet.staleWrites();
     stop.abort(new Error("the run is over"));
     await watching;
@@ -140,6 +167,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         "recorded and never accepted": verdict.counts.unknown,
         "ended more than once": verdict.counts.endedTwice,
         "deliveries to workers": verdict.counts.runs,
+        "runs of handlers": runs.length,
+        "runs beside one that had lost its lease": twice.excused,
+        "runs beside one that was well": twice.violations.length,
         "leases lost": verdict.counts.lostLeases,
         "stale writes refused, as counted by servers that lived": staleWrites,
         "creates that an earlier call had done": ledger.deduplicated,
@@ -154,8 +184,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   } finally {
     clearTimeout(timer);
     if (!stop.signal.aborted) stop.abort(new Error("the run has failed"));
+    await crew.stop();
     await fleet.stop();
     await redis.dispose();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -163,19 +195,20 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
  * The environment variables of the servers: short leases and waits, and nothing forgotten, so that all jobs can be
  * counted.
  */
-function environment(redisUrl: string): Record<string, string> {
+function environment(redisUrl: string, queues: readonly string[]): Record<string, string> {
   return {
     USE_REDIS: "true",
     REDIS_URL: redisUrl,
-    QUEUES: QUEUES.filter((name) => name !== "default").join(","),
+    QUEUES: queues.filter((name) => name !== "default").join(","),
     HANDLERS,
     LEASE_DURATION: `${LEASE_MS}ms`,
     BASE_DELAY: "20",
     MAX_DELAY: "500",
-    // No crash may make a job a poison job here: then each job has exactly one right end.
-    MAX_LOST_LEASES: "1000",
+    // MAX_LOST_LEASES is what it is by itself: each fault may cost a job one lease, and never so many that it is taken for
+    // poison. So each job has exactly one right end.
     COMPLETE_JOB_TTL: "24h",
     MAX_COMPLETED_JOBS: "10000000",
+    MAX_COMPLETED_BYTES: "100GiB",
     CHANGE_LOG_SIZE: "10000000",
     LOG_LEVEL: "error",
   };

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisServer } from "../support/redis-server.js";
+import type { Crew } from "./crew.js";
 import type { Fleet } from "./fleet.js";
 import type { Random } from "./random.js";
+import type { Troubles, Whom } from "./troubles.js";
+import type { Victim } from "./victim.js";
 
 /** The kinds of faults. */
 export const FAULTS = [
@@ -11,6 +14,9 @@ export const FAULTS = [
   "redis restarted",
   "redis frozen",
   "connections cut",
+  "worker killed",
+  "worker frozen",
+  "link throttled",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -22,20 +28,32 @@ export interface Saboteur {
   mended(): Promise<void>;
 }
 
+/** Those that all servers feel. */
+const OF_REDIS: ReadonlySet<Fault> = new Set(["redis killed", "redis restarted", "redis frozen", "connections cut"]);
+
 /** How long Redis stays away, ms: shortest and longest. */
 const AWAY_MS = [100, 1500] as const;
 
-/** How much longer than its lease a server stays frozen, ms: it wakes up when others have its jobs. */
+/** How much longer than its lease a server or worker stays frozen, ms: it wakes up when others have its jobs. */
 const OVERSLEEP_MS = [300, 1500] as const;
 
-/** Creates a saboteur for these servers and this Redis. */
-export function createSaboteur(
-  fleet: Fleet,
-  redis: RedisServer,
-  leaseMs: number,
-  random: Random,
-  log: (line: string) => void,
-): Saboteur {
+/** Bytes a second of a throttled link: a large job takes longer than its lease. */
+const THROTTLED = [20_000, 200_000] as const;
+
+/** What a saboteur works on. */
+export interface SaboteurDeps {
+  readonly fleet: Fleet;
+  readonly crew: Crew;
+  readonly redis: RedisServer;
+  readonly leaseMs: number;
+  /** Is told who is in trouble. */
+  readonly troubles: Troubles;
+  readonly random: Random;
+  readonly log: (line: string) => void;
+}
+
+/** Creates a saboteur. */
+export function createSaboteur({ fleet, crew, redis, leaseMs, troubles, random, log }: SaboteurDeps): Saboteur {
   const comingBack = new Set<Promise<void>>();
   const failures: unknown[] = [];
   function later(work: Promise<void>): void {
@@ -53,10 +71,34 @@ export function createSaboteur(
     }
   }
 
-  async function thawAfter(member: Awaited<ReturnType<typeof victim>>, ms: number): Promise<void> {
+  /** Chooses a process of workers to hit. */
+  async function hand() {
+    for (;;) {
+      const chosen = random.pick(crew.living().filter(({ isFrozen }) => !isFrozen));
+      if (chosen !== undefined) return chosen;
+      await Promise.race(comingBack);
+    }
+  }
+
+  /** Freezes a process for longer than its leases last. Resolves when it goes on. */
+  async function freeze(member: Victim): Promise<void> {
+    const ms = leaseMs + random.between(...OVERSLEEP_MS);
+    log(`${member.name} is frozen for ${ms} ms`);
+    const over = troubles.begin(member);
+    member.freeze();
     await sleep(ms);
     member.thaw();
+    over();
     log(`${member.name} goes on`);
+  }
+
+  async function during(whom: Whom, work: () => Promise<void>): Promise<void> {
+    const over = troubles.begin(whom);
+    try {
+      await work();
+    } finally {
+      over();
+    }
   }
 
   async function cutConnections(): Promise<void> {
@@ -80,11 +122,7 @@ export function createSaboteur(
       later(fleet.replace(member));
     },
     async "server frozen"() {
-      const member = await victim();
-      const ms = leaseMs + random.between(...OVERSLEEP_MS);
-      log(`${member.name} is frozen for ${ms} ms`);
-      member.freeze();
-      later(thawAfter(member, ms));
+      later(freeze(await victim()));
     },
     async "redis killed"() {
       const ms = random.between(...AWAY_MS);
@@ -108,10 +146,29 @@ export function createSaboteur(
       await redis.kill("SIGCONT");
     },
     "connections cut": cutConnections,
+    async "worker killed"() {
+      const chosen = await hand();
+      log(`${chosen.name} is killed`);
+      later(crew.replace(chosen));
+    },
+    async "worker frozen"() {
+      later(freeze(await hand()));
+    },
+    async "link throttled"() {
+      const chosen = await hand();
+      const [speed, ms] = [random.between(...THROTTLED), leaseMs + random.between(...OVERSLEEP_MS)];
+      log(`the link of ${chosen.name} brings ${speed} bytes a second for ${ms} ms`);
+      const slow = async () => {
+        chosen.link.speed = speed;
+        await sleep(ms);
+        chosen.link.speed = undefined;
+      };
+      later(during(chosen, slow));
+    },
   };
 
   return {
-    strike: (fault) => strikes[fault](),
+    strike: (fault) => (OF_REDIS.has(fault) ? during("redis", strikes[fault]) : strikes[fault]()),
     async mended() {
       while (comingBack.size > 0) await Promise.all(comingBack);
       if (failures.length > 0) throw failures[0];

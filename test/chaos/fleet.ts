@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { killAllMembers, type Member, startMember } from "./member.js";
+import { type Member, startMember } from "./member.js";
 import type { Random } from "./random.js";
+import { killAllVictims, type Victim } from "./victim.js";
 
 /** The server processes that are alive. */
 export interface Fleet {
@@ -26,10 +27,13 @@ export interface FleetOptions {
   readonly log: (line: string) => void;
   /** Called when something happened that must not happen. */
   readonly violation: (text: string) => void;
+  /** Called when a server was started, and when one was killed. */
+  readonly started: (victim: Victim) => void;
+  readonly killed: (victim: Victim) => void;
 }
 
 /** Creates a fleet without servers. */
-export function createFleet({ env, log, violation }: FleetOptions): Fleet {
+export function createFleet({ env, log, violation, started: begun, killed }: FleetOptions): Fleet {
   const members = new Set<Member>();
   let [started, wanted, isStopping] = [0, 0, false];
   /** Stale writes of servers that are gone. */
@@ -46,6 +50,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
       try {
         const member = await startMember(name, env, died);
         members.add(member);
+        begun(member);
         log(`${name} listens on ${member.url}`);
         if (isStopping) await member.kill();
         return;
@@ -89,6 +94,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
       members.delete(member);
       staleBefore += await staleWritesOf(member);
       await member.kill();
+      killed(member);
       await add();
     },
     async refill() {
@@ -101,7 +107,7 @@ export function createFleet({ env, log, violation }: FleetOptions): Fleet {
     async stop() {
       isStopping = true;
       await Promise.all(living().map((member) => member.kill()));
-      killAllMembers();
+      killAllVictims();
     },
   };
 }

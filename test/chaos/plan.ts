@@ -5,20 +5,45 @@ import type { CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb
 import { payload } from "../support/rpc.js";
 import type { Random } from "./random.js";
 
-/** The queues of the chaos test. */
-export const QUEUES = ["default", "chaos-a", "chaos-b"] as const;
+/** What there is to choose from. */
+export interface World {
+  readonly queues: readonly string[];
+  /** Types that only remote workers run. */
+  readonly types: readonly string[];
+}
+
+/** Returns the names of so many queues and types. */
+export function createWorld(queues: number, types: number): World {
+  return {
+    queues: ["default", ...Array.from({ length: queues - 1 }, (_, at) => `chaos-${at}`)],
+    types: Array.from({ length: types }, (_, at) => `remote-${at}`),
+  };
+}
 
 /** A job to create, and how it must end. */
 export interface PlannedJob {
-  readonly request: MessageInitShape<typeof CreateJobRequestSchema> & { readonly requestId: string };
+  readonly requestId: string;
+  /** Characters of its payload, but for some dozens. */
+  readonly size: number;
   readonly status: JobStatus;
   readonly retryCount: number;
+  /** Makes the request anew: with a large payload it is not kept. */
+  request(): MessageInitShape<typeof CreateJobRequestSchema>;
 }
 
-/** Plans the job with this number: most are quick, some run long enough to be hit by a fault, some fail. */
-export function planJob(n: number, random: Random): PlannedJob {
+const KILO = 1000;
+
+/** Payloads up to 1 MB: most are small. */
+function sizeOf(random: Random): number {
+  const kind = random.next();
+  if (kind < 0.975) return 0;
+  return kind < 0.997 ? random.between(1, 64 * KILO) : random.between(64 * KILO, 1000 * KILO);
+}
+
+/** Plans the job with this number: most are quick, some run long enough to be hit by a fault, some fail, some are large. */
+export function planJob({ queues, types }: World, n: number, random: Random): PlannedJob {
   const base = {
-    queue: random.pick(QUEUES) ?? "default",
+    queue: random.pick(queues) ?? "default",
     priority: random.between(0, 10),
     requestId: `chaos-${n}`,
     maxRetries: 3,
@@ -26,10 +51,19 @@ export function planJob(n: number, random: Random): PlannedJob {
       schedule: { case: "delay" as const, value: durationFromMs(random.between(1, 1000)) },
     }),
   };
+  const size = sizeOf(random);
+  // Remote workers do what the payload says, servers what the type says.
+  const remote = random.next() < 0.5 ? random.pick(types) : undefined;
   const planned = (type: string, content: Record<string, number>, status: JobStatus, retryCount: number) => ({
-    request: { ...base, type, payloadKind: payload({ n, ...content }) },
+    requestId: base.requestId,
+    size,
     status,
     retryCount,
+    request: () => ({
+      ...base,
+      type: remote ?? type,
+      payloadKind: payload({ n, ...content, ...(size > 0 && { size, pad: "x".repeat(size) }) }),
+    }),
   });
   const kind = random.next();
   if (kind < 0.5) return planned("noop", {}, JobStatus.DONE, 0);

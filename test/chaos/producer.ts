@@ -30,6 +30,9 @@ export interface ProducerDeps {
 const CALL_MS = 2500;
 const MAX_BATCH = 60;
 
+/** Most bytes of the payloads of one call: a message may have 4 MiB. */
+const MAX_BYTES = 3_000_000;
+
 /** Creates jobs, one by one and in batches, until the gate has no more. Every call is repeated until it is answered. */
 export async function produce(
   { gate, fleet, ledger, plan }: ProducerDeps,
@@ -41,18 +44,34 @@ export async function produce(
     const numbers = await gate.take(isSingle ? 1 : random.between(2, MAX_BATCH));
     if (numbers.length === 0) return;
     const jobs = numbers.map(plan);
-    await (isSingle ? createOne : createAll)(jobs);
+    if (isSingle) await createOne(jobs);
+    else for (const part of parts(jobs)) await createAll(part);
     gate.accepted(jobs.length);
+  }
+
+  /** As many calls as the payloads need. */
+  function parts(jobs: readonly PlannedJob[]): PlannedJob[][] {
+    const all: PlannedJob[][] = [[]];
+    let bytes = 0;
+    for (const job of jobs) {
+      bytes += job.size;
+      if (bytes > MAX_BYTES) {
+        all.push([]);
+        bytes = job.size;
+      }
+      all.at(-1)?.push(job);
+    }
+    return all.filter(({ length }) => length > 0);
   }
 
   async function createOne([planned]: readonly PlannedJob[]): Promise<void> {
     if (planned === undefined) return;
-    const { job, deduplicated } = await repeat(async (calls, options) => calls.createJob(planned.request, options));
+    const { job, deduplicated } = await repeat(async (calls, options) => calls.createJob(planned.request(), options));
     enter(planned, job?.id ?? "", deduplicated);
   }
 
   async function createAll(jobs: readonly PlannedJob[]): Promise<void> {
-    const requests = jobs.map(({ request }) => request);
+    const requests = jobs.map((job) => job.request());
     const { results } = await repeat(async (calls, options) => calls.batchCreateJobs({ requests }, options));
     if (results.length !== jobs.length) ledger.violation(`a batch of ${jobs.length} got ${results.length} results`);
     jobs.forEach((planned, index) => {
@@ -61,10 +80,10 @@ export async function produce(
   }
 
   function enter(planned: PlannedJob, id: string, deduplicated: boolean): void {
-    const { requestId } = planned.request;
+    const { requestId } = planned;
     if (id === "") ledger.violation(`${requestId} was accepted without an id`);
     const other = ledger.accepted.get(id);
-    if (other !== undefined) ledger.violation(`job ${id} answers both ${other.request.requestId} and ${requestId}`);
+    if (other !== undefined) ledger.violation(`job ${id} answers both ${other.requestId} and ${requestId}`);
     ledger.accepted.set(id, planned);
     if (deduplicated) ledger.deduplicated++;
   }

@@ -1,4 +1,4 @@
-import type { Job } from "../../gen/gotaskq/v1/job_pb.js";
+import { type Job, JobView } from "../../gen/gotaskq/v1/job_pb.js";
 import type { Queue } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { eventually } from "../support/wait.js";
 import type { Fleet } from "./fleet.js";
@@ -50,7 +50,7 @@ export async function readRecord(fleet: Fleet, random: Random): Promise<Job[]> {
   const record: Job[] = [];
   let pageToken = "";
   do {
-    const request = { pageSize: 1000, pageToken };
+    const request = { pageSize: 1000, pageToken, view: JobView.BASIC };
     const page = await ask(fleet, random, "a page of the jobs", ({ jobs }) =>
       jobs.listJobs(request, { timeoutMs: 10_000 }),
     );

@@ -40,10 +40,10 @@ export function verify({ accepted, record, queues, stories }: Remains): Verdict 
     changes: 0,
   };
   const recorded = new Set(record.map(({ id }) => id));
-  for (const [id, { request }] of accepted) {
+  for (const [id, { requestId }] of accepted) {
     if (recorded.has(id)) continue;
     counts.lost++;
-    violations.push(`job ${id} (${request.requestId}) was accepted and is lost`);
+    violations.push(`job ${id} (${requestId}) was accepted and is lost`);
   }
 
   const listed = new Set<string>();
@@ -75,11 +75,11 @@ export function verify({ accepted, record, queues, stories }: Remains): Verdict 
 function compare(job: Job, planned: PlannedJob, story: Story | undefined): string[] {
   const found: string[] = [];
   const expect = (what: string, got: number, wanted: number) => {
-    if (got !== wanted) found.push(`job ${job.id} (${planned.request.requestId}): ${what} is ${got}, not ${wanted}`);
+    if (got !== wanted) found.push(`job ${job.id} (${planned.requestId}): ${what} is ${got}, not ${wanted}`);
   };
   if (job.status !== planned.status) {
     const [got, wanted] = [JobStatus[job.status], JobStatus[planned.status]];
-    found.push(`job ${job.id} (${planned.request.requestId}) is ${got}, not ${wanted}: ${job.error}`);
+    found.push(`job ${job.id} (${planned.requestId}) is ${got}, not ${wanted}: ${job.error}`);
   }
   // A crash costs a delivery and never a retry.
   expect("retry_count", job.retryCount, planned.retryCount);
