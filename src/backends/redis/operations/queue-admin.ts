@@ -1,10 +1,12 @@
 import { queueExists, queueNotEmpty, queueNotFound } from "../../../model/errors.js";
+import { LIMITS } from "../../../model/limits.js";
 import type { Queue, QueueSettings } from "../../../model/queue.js";
 import { featuresOf, readSettings, writeSettings } from "../layout/settings.js";
 import type { Reply } from "../link/connection.js";
 import { type Answer, type QueueCalls, text } from "../queues/queue-calls.js";
 import { ANNOUNCED, GONE_LOG_MS, type QueueRegistry } from "../queues/queue-registry.js";
 import { skipRefusal } from "../queues/refused-queues.js";
+import { ManyTypes } from "./many-types.js";
 
 /** Most jobs that one script call deletes. */
 const DELETE_PART = 200;
@@ -35,6 +37,7 @@ export class QueueAdmin {
   readonly #checkFeatures: QueueAdminDeps["checkFeatures"];
   readonly #lookAfter: (queue: string) => void;
   readonly #self: string;
+  readonly #manyTypes: ManyTypes;
 
   constructor({ calls, registry, checkFeatures, lookAfter, self }: QueueAdminDeps) {
     this.#calls = calls;
@@ -42,6 +45,7 @@ export class QueueAdmin {
     this.#checkFeatures = checkFeatures;
     this.#lookAfter = lookAfter;
     this.#self = self;
+    this.#manyTypes = new ManyTypes(calls);
   }
 
   /** QUEUE_EXISTS. Finishes the deletion of an old queue of this name first. */
@@ -49,7 +53,8 @@ export class QueueAdmin {
     const args = await this.#argsOf(name, settings);
     for (;;) {
       await this.#registry.announce(name, "create");
-      const { rest } = await this.#calls.call("create", name, args);
+      const answer = await this.#calls.call("create", name, args);
+      const { rest } = answer;
       const code = codeOf(rest);
       if (code === "X") {
         await this.finishDeletion(name);
@@ -58,7 +63,7 @@ export class QueueAdmin {
         if (!this.#registry.has(name)) await this.#registry.enter(name, Number(text(rest[1])), Number(text(rest[2])));
         throw queueExists(name);
       } else {
-        const queue = readQueue(name, rest);
+        const queue = await this.#queue(name, answer);
         await this.#registry.enter(name, queue.createdAt, settings.weight);
         return queue;
       }
@@ -77,21 +82,30 @@ export class QueueAdmin {
     return this.#read(names, await Promise.all(names.map(show)));
   }
 
-  #read(names: readonly string[], answers: readonly (Answer | undefined)[]): Queue[] {
-    return names.flatMap((name, at) => {
-      const rest = answers[at]?.rest ?? [];
-      return rest.length === 0 ? [] : [readQueue(name, rest)];
+  async #read(names: readonly string[], answers: readonly (Answer | undefined)[]): Promise<Queue[]> {
+    const queues = names.map((name, at) => {
+      const answer = answers[at];
+      return answer === undefined || answer.rest.length === 0 ? [] : this.#queue(name, answer);
     });
+    return (await Promise.all(queues)).flat();
+  }
+
+  /** The queue that a script answered. */
+  #queue(name: string, { now, rest }: Answer): Queue | Promise<Queue> {
+    const { queue, hasManyTypes } = readQueue(name, rest);
+    if (hasManyTypes) return this.#manyTypes.complete(queue, now);
+    this.#manyTypes.forget(name);
+    return queue;
   }
 
   async update(name: string, settings: Partial<QueueSettings>): Promise<Queue> {
-    const { rest } = await this.#calls.call("update", name, await this.#argsOf(name, settings));
-    const code = codeOf(rest);
+    const answer = await this.#calls.call("update", name, await this.#argsOf(name, settings));
+    const code = codeOf(answer.rest);
     if (code !== "") {
       if (code === "N") throw queueNotFound(name);
       throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
     }
-    const queue = readQueue(name, rest);
+    const queue = await this.#queue(name, answer);
     await this.#registry.enter(name, queue.createdAt, queue.settings.weight);
     return queue;
   }
@@ -104,9 +118,9 @@ export class QueueAdmin {
   }
 
   async setPaused(name: string, paused: boolean): Promise<Queue> {
-    const { rest } = await this.#calls.call("pause", name, [paused ? 1 : 0]);
-    if (codeOf(rest) !== "") throw queueNotFound(name);
-    return readQueue(name, rest);
+    const answer = await this.#calls.call("pause", name, [paused ? 1 : 0]);
+    if (codeOf(answer.rest) !== "") throw queueNotFound(name);
+    return this.#queue(name, answer);
   }
 
   /** Marks the queue as deleting, so that it no longer exists for anybody, then deletes its jobs in several calls. */
@@ -176,14 +190,14 @@ function readPairs(parts: readonly Reply[]): Map<string, string> {
 }
 
 /** Reads what `snapshot` in queues.ts answers. */
-function readQueue(name: string, rest: readonly Reply[]): Queue {
+function readQueue(name: string, rest: readonly Reply[]): { queue: Queue; hasManyTypes: boolean } {
   const [meta, figures, types] = rest as readonly (readonly Reply[])[];
   if (!meta || !figures || !types) throw new Error("a script answered half a queue");
   const fields = readPairs(meta);
   const counts = readPairs(figures);
   const number = (field: string) => Number(counts.get(field) ?? fields.get(field) ?? 0);
   const age = number("oldest_ready_age");
-  return {
+  const queue: Queue = {
     name,
     settings: readSettings(fields),
     paused: fields.get("paused") === "1",
@@ -196,7 +210,8 @@ function readQueue(name: string, rest: readonly Reply[]): Queue {
       done: number("done"),
       completed: number("completed"),
       oldestReadyAgeMs: age < 0 ? undefined : age,
-      readyTypes: types.map(text).sort(),
+      readyTypes: types.map(text).sort().slice(0, LIMITS.readyTypes),
     },
   };
+  return { queue, hasManyTypes: number("many_types") > 0 };
 }

@@ -1,4 +1,3 @@
-import { LIMITS } from "../../../model/limits.js";
 import { code, key, keyNames, meta, metaName, number, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { lua } from "./lua.js";
@@ -8,18 +7,16 @@ const OWN_KEYS = (Object.keys(QUEUE_KEYS) as QueueKey[]).filter((name) => {
   return !("each" in QUEUE_KEYS[name]) && name !== "log" && name !== "log_position";
 });
 
-/** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
-const SNAPSHOT = lua`
-local function readyTypes()
-  if call('SCARD', ${key("ready_types")}) <= 1000 then return call('SMEMBERS', ${key("ready_types")}) end
-  return call('SRANDMEMBER', ${key("ready_types")}, 1000)
-end
+/** Most types of which a snapshot looks for the oldest ready job: each takes some 30 us. */
+const FEW_TYPES = 16;
 
+/** Most types that are known of a queue; of more, some at random. */
+const MAX_READY_TYPES = 1000;
+
+/** Lua: `oldestReady(types)` is the earliest run_after of the jobs that are ready in the lines of these types; nil when there is none. */
+const OLDEST_READY = lua`
 local function oldestReady(types)
   local oldest
-  local function note(runAfter)
-    if not oldest or runAfter < oldest then oldest = runAfter end
-  end
   for _, type in ipairs(types) do
     local low = '-inf'
     while true do
@@ -27,30 +24,48 @@ local function oldestReady(types)
       local head = call('ZRANGEBYSCORE', ${key("ready")} .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
       if #head == 0 then break end
       local priority, runAfter = ofScore(tonumber(head[2]))
-      note(runAfter)
+      if not oldest or runAfter < oldest then oldest = runAfter end
       if not byPriority then break end
       low = format('%.0f', (11 - priority) * LEVEL)
     end
   end
+  return oldest
+end
+`;
+
+/** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
+const SNAPSHOT = lua`
+${OLDEST_READY}
+-- How long the oldest ready job of these types, or of those that are due and not ready yet, has been ready; -1: there is none.
+local function oldestAge(types)
+  local oldest = oldestReady(types)
   for turn = 1, 2 do
     local key, upTo = scheduleOf(turn == 2)
     local head = call('ZRANGEBYSCORE', key, '-inf', upTo, 'WITHSCORES', 'LIMIT', 0, 1)
-    if #head > 0 then note((ofScheduled(turn == 2, head[1], head[2]))) end
+    if #head > 0 then
+      local runAfter = ofScheduled(turn == 2, head[1], head[2])
+      if not oldest or runAfter < oldest then oldest = runAfter end
+    end
   end
   return oldest and math.max(0, now - oldest) or -1
 end
 
--- The queue: its meta and its figures, both as names and values, and types that have ready jobs.
+-- The queue: its meta and its figures, both as names and values, and the first types that have ready jobs. Of many types none is
+-- looked at: READY_TYPES and OLDEST tell the rest.
 local function snapshot()
   local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf')
     + call('ZCOUNT', ${key("delayed")}, '(' .. format('%.0f', steady), '+inf')
-  local types = readyTypes()
+  local many = call('SCARD', ${key("ready_types")})
+  local types = {}
+  if many <= ${FEW_TYPES} then
+    many, types = 0, call('SMEMBERS', ${key("ready_types")})
+  end
   local figures = {
     'ready', waiting() - scheduled, 'scheduled', scheduled, 'running', call('ZCARD', ${key("leases")}),
-    'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestReady(types),
+    'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestAge(types), 'many_types', many,
   }
   table.sort(types)
-  return {call('HGETALL', KEYS[1]), figures, {unpack(types, 1, math.min(#types, ${LIMITS.readyTypes}))}}
+  return {call('HGETALL', KEYS[1]), figures, types}
 end
 `;
 
@@ -80,6 +95,20 @@ end
 export const SHOW_QUEUE = lua`
 ${SNAPSHOT}
 return answer(exists and snapshot() or {})
+`;
+
+/** Returns the types that have ready jobs; of very many, some of them. */
+export const READY_TYPES = lua`
+if call('SCARD', ${key("ready_types")}) > ${MAX_READY_TYPES} then
+  return answer(call('SRANDMEMBER', ${key("ready_types")}, ${MAX_READY_TYPES}))
+end
+return answer(call('SMEMBERS', ${key("ready_types")}))
+`;
+
+/** Returns the earliest run_after of the ready jobs of these types, ARGV[7..]; an empty list when there is none. */
+export const OLDEST = lua`
+${OLDEST_READY}
+return answer({oldestReady({unpack(ARGV, 7)})})
 `;
 
 /**
