@@ -83,6 +83,8 @@ export const LIMITS = {
   /** Most groups of dead jobs in one answer, and how many when the request sets no number. */
   groups: 1000,
   defaultGroups: 100,
+  /** Bytes of the payloads of one batch; a message that comes over the network is smaller. */
+  batchBytes: 64 * 1024 * 1024,
   /** Bytes of jobs on a page, by `jobBytes`; the first job always fits. In protobuf they may take up to twice that. */
   pageBytes: 1024 * 1024,
   /** Types that the figures of a queue name as ready. */

@@ -2,8 +2,12 @@ import { once } from "node:events";
 import { connect as connectTo, createServer, type Socket } from "node:net";
 import { atEnd } from "./support.js";
 
-/** Starts a proxy to a server, whose connections can be broken. It is closed after the test. */
-export async function startProxy(target: number) {
+/**
+ * Starts a proxy to a server, whose connections can be broken. It is closed after the test. `bytesPerSecond`: what it passes on from
+ * the server, over all connections; it takes no more in advance than what sockets hold.
+ */
+export async function startProxy(target: number, bytesPerSecond = Number.POSITIVE_INFINITY) {
+  const throttle = throttled(bytesPerSecond);
   const sockets = new Set<Socket>();
   let port = target;
   const proxy = createServer((socket) => {
@@ -18,7 +22,8 @@ export async function startProxy(target: number) {
         sockets.delete(from);
         to.destroy();
       });
-      from.pipe(to);
+      if (from === onward && Number.isFinite(bytesPerSecond)) throttle(from, to);
+      else from.pipe(to);
     }
   });
   proxy.listen(0, "127.0.0.1");
@@ -39,5 +44,18 @@ export async function startProxy(target: number) {
     lead(to: number) {
       port = to;
     },
+  };
+}
+
+/** Passes data on, at a rate that all pairs of sockets share. */
+function throttled(bytesPerSecond: number) {
+  let freeAt = performance.now();
+  return (from: Socket, to: Socket): void => {
+    from.on("data", (data) => {
+      to.write(data);
+      freeAt = Math.max(freeAt, performance.now()) + (data.length / bytesPerSecond) * 1000;
+      from.pause();
+      setTimeout(() => from.resume(), freeAt - performance.now());
+    });
   };
 }

@@ -1,6 +1,6 @@
 import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
 import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
-import type { Backoff, Job, JobStatus } from "../../model/job.js";
+import { type Backoff, type Job, type JobStatus, payloadBytes } from "../../model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
@@ -45,7 +45,7 @@ export interface JobOperations {
    * fields found earlier, for instance while decoding the request: they are reported together.
    */
   create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
-  /** Creates 1 to 1000 jobs; an error that refuses one refuses all. Results are in the order of the requests. */
+  /** Creates 1 to 1000 jobs, with up to 64 MiB of payloads; an error that refuses one refuses all. Results are in the order of the requests. */
   createBatch(
     requests: readonly JobRequest[],
     violations?: Violations,
@@ -159,6 +159,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
         checkJob(violations, request, now);
       });
       violations.leave();
+      const bytes = requests.reduce((sum, { payload }) => sum + payloadBytes(payload), 0);
+      if (bytes > LIMITS.batchBytes) {
+        violations.add("requests", `must have at most ${LIMITS.batchBytes} bytes of payloads together, has ${bytes}`);
+      }
       violations.throwIfAny();
       refuseIfClosed();
       const jobs = requests.map(toNewJob);

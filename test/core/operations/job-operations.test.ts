@@ -116,6 +116,17 @@ describe("create", () => {
 const quiet = { leased() {}, settled() {}, leaseLost() {}, staleWrite() {} };
 
 describe("createBatch", () => {
+  test("of more than 64 MiB of payloads is refused, and names the field", async () => {
+    const { engine } = new Fixture();
+    const payload = JSON.stringify("x".repeat(1_000_000));
+    const error = await rejection(
+      engine.jobs.createBatch(Array.from({ length: 68 }, () => ({ type: "work", payload }))),
+    );
+    expect(error).toMatchObject({ reason: "FIELD_INVALID", violations: [{ field: "requests" }] });
+    const made = await engine.jobs.createBatch(Array.from({ length: 67 }, () => ({ type: "work", payload })));
+    expect(made).toHaveLength(67);
+  });
+
   test("answers in order, with what was known already", async () => {
     const { engine } = new Fixture();
     const { job } = await engine.jobs.create({ type: "work", requestId: "known" });

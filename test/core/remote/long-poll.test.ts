@@ -112,6 +112,21 @@ describe("a poll", () => {
   });
 });
 
+describe("a worker that polls and lets its lease run out in silence", () => {
+  test("is alive for its next poll, and is leased as much as any other", async () => {
+    const fixture = await started();
+    const request = { worker: "quiet", leaseMs: 1000, maxJobs: 2 };
+    const first = await fixture.create();
+    expect(idsOf((await openPoll(fixture, request)).answer)).toEqual([first]);
+    await fixture.clock.advance(1100);
+    const second = await fixture.create();
+    expect(idsOf((await openPoll(fixture, request)).answer)).toEqual([first, second]);
+    // It gets no more than it polls for.
+    await fixture.clock.advance(1100);
+    expect(await fixture.get(first)).toMatchObject({ status: "PENDING", lostLeases: 2, deliveries: 2 });
+  });
+});
+
 describe("a poll with a request id", () => {
   test("that is repeated is answered the same leases, at once", async () => {
     const fixture = await started();

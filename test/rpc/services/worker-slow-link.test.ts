@@ -136,6 +136,17 @@ describe("a large job on a slow link", () => {
   });
 });
 
+test("the answer to a poll for many large jobs has as many as fit into a client's message", async () => {
+  const server = await startTestServer();
+  for (let count = 0; count < 6; count++) await created(server, LARGE);
+  const all = new Set<string>();
+  while (all.size < 6) {
+    const { leases } = await server.workers.leaseJobs({ ...WORKER, maxJobs: 1000 });
+    expect(leases).toHaveLength(1);
+    for (const { job } of leases) all.add(job?.id ?? "");
+  }
+});
+
 test("a job that ends its worker each time is dead after MAX_LOST_LEASES of them", async () => {
   const clock = new FakeClock();
   const server = await startTestServer({ MAX_LOST_LEASES: "1" }, { clock });
