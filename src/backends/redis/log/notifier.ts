@@ -1,8 +1,9 @@
 import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
+import { isUnavailable } from "../../../model/errors.js";
 import type { Logger } from "../../../model/logger.js";
 import type { Client } from "../link/client.js";
-import type { Connection } from "../link/connection.js";
+import { type Connection, isDenied } from "../link/connection.js";
 import type { DueTimes } from "../queues/due-times.js";
 import type { QueueCalls } from "../queues/queue-calls.js";
 import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
@@ -145,16 +146,27 @@ export class Notifier implements RegistryListener {
     await registry.refresh();
     ready.reset();
     dueTimes.keep(new Set(registry.names));
-    if (this.#isResumed) {
-      this.#listener?.queues();
-      void this.#looks.all(this.#queues()).then((isDone) => isDone && this.#looked());
-      return;
+    const queues = this.#queues();
+    const isWhole = !this.#isResumed && (await this.#lookOnce(queues));
+    if (!this.#isResumed) {
+      this.#isResumed = true;
+      this.#release();
     }
-    await this.#looks.once(this.#queues());
-    this.#isResumed = true;
-    this.#looked();
-    this.#release();
     this.#listener?.queues();
+    if (isWhole) this.#looked();
+    else void this.#looks.all(queues).then((isDone) => isDone && this.#looked());
+  }
+
+  /** Looks at these queues at the start. Resolves to false when a node of a cluster is away: the others are served without it. */
+  async #lookOnce(queues: readonly string[]): Promise<boolean> {
+    try {
+      await this.#looks.once(queues);
+      return true;
+    } catch (error) {
+      if (!this.#deps.connection.hasNodes || !isUnavailable(error) || isDenied(error)) throw error;
+      this.#deps.logger.warn({ err: error }, "a node of the cluster is away: its queues are served when it is back");
+      return false;
+    }
   }
 
   /** All queues have been looked at. */
