@@ -30,9 +30,10 @@ import { Polls } from "./operations/polls.js";
 import { QueueAdmin } from "./operations/queue-admin.js";
 import { Settles } from "./operations/settles.js";
 import { Sweeps } from "./operations/sweeps.js";
+import { CompletedBytes } from "./queues/completed-bytes.js";
 import { DueTimes } from "./queues/due-times.js";
 import { checkFeatures } from "./queues/feature-check.js";
-import { createScripts, QueueCalls } from "./queues/queue-calls.js";
+import { createScripts, QueueCalls, text } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
 import { ReadyNotices } from "./queues/ready-notices.js";
 import { RefusedQueues, skipRefusal } from "./queues/refused-queues.js";
@@ -76,6 +77,9 @@ export interface RedisBackend extends Backend {
 
 /** How long `start` waits for Redis, ms. */
 const START_MS = 5000;
+
+/** Most finished jobs that one call deletes for their bytes. */
+const TRIM_PART = 500;
 
 /** Wait before `start` tries again what Redis refused, ms. */
 const RETRY_MS = 100;
@@ -127,7 +131,16 @@ export function createRedisBackend(
   const creates = new Creates(calls);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
   const leases = new Leases({ calls, refused, polls, clock, nonce: self });
-  const settles = new Settles(calls, settings.maxLostLeases);
+  const completed = new CompletedBytes(
+    settings.maxCompletedBytes,
+    async (queue, keepBytes) => {
+      const { rest } = await calls.call("trim", queue, [keepBytes, TRIM_PART]);
+      const oldest = text(rest[1]);
+      return { bytes: Number(rest[0]), oldest: oldest === "" ? undefined : Number(oldest) };
+    },
+    () => listener?.due(0),
+  );
+  const settles = new Settles(calls, completed, settings.maxLostLeases);
   const jobs = new Jobs(calls);
   const listings = new Listings(calls);
   const admin = new QueueAdmin({
@@ -147,6 +160,7 @@ export function createRedisBackend(
     dueTimes,
     checks,
     ready,
+    completed,
     logger,
     clock,
     masters: new Masters(client),
@@ -159,7 +173,7 @@ export function createRedisBackend(
   /** The name of the store that was found last. Another one has other data. */
   let store: string | undefined;
   const sweeps = new Sweeps({
-    ...{ calls, registry, admin, dueTimes, checks, refused, ready, self },
+    ...{ calls, registry, admin, dueTimes, checks, refused, ready, completed, self },
     maxLostLeases: settings.maxLostLeases,
     listener: () => listener,
   });

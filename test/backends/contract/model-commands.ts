@@ -91,6 +91,8 @@ export interface RunPlan {
   readonly commands: readonly Command[];
   /** Finished jobs that are kept per queue. */
   readonly maxCompletedJobs: number;
+  /** Bytes of finished jobs that are kept in all queues. */
+  readonly maxCompletedBytes: number;
   /** Whether the figures of the queues are read after each step, which must change nothing. */
   readonly watchFigures: boolean;
 }
@@ -236,5 +238,6 @@ export const runPlan: fc.Arbitrary<RunPlan> = fc.record({
   // Not biased towards short runs; a run that fails is shrunk as far as possible.
   commands: fc.noBias(fc.array(command, { maxLength: 60, size: "max" })),
   maxCompletedJobs: fc.constantFrom(2, 1000),
+  maxCompletedBytes: fc.constantFrom(1500, 1e9),
   watchFigures: fc.boolean(),
 });

@@ -27,13 +27,13 @@ export function describeModel(harness: BackendHarness, numRuns: number): void {
     test("answers and leaves behind what the naive model does", async () => {
       const reached = new Set<string>();
       await fc.assert(
-        fc.asyncProperty(runPlan, async ({ commands, maxCompletedJobs, watchFigures }) => {
+        fc.asyncProperty(runPlan, async ({ commands, maxCompletedJobs, maxCompletedBytes, watchFigures }) => {
           const options = {
             maxLostLeases: 1,
             completeJobTtlMs: 20_000,
             maxCompletedJobs,
             changeLogSize: 10_000,
-            maxCompletedBytes: 1e9,
+            maxCompletedBytes,
           };
           await compareRun(harness, options, commands, watchFigures, reached);
         }),

@@ -16,7 +16,7 @@ import type {
 import type { BulkAction } from "../../../src/core/listing.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
-import type { Job, JobStatus } from "../../../src/model/job.js";
+import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";
 import type { QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
 import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { naiveOrder } from "./naive-order.js";
@@ -271,18 +271,23 @@ export class NaiveModel {
    */
   mayForget({ job, gone, finishedAt }: ModelJob): boolean {
     if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
-    const later = this.inQueue(job.queue, "DONE", "CANCELED").filter((each) => each.finishedAt >= finishedAt);
+    const later = this.#finished().filter((each) => each.finishedAt >= finishedAt);
+    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#options;
     return (
-      finishedAt + this.#options.completeJobTtlMs <= this.time || later.length - 1 >= this.#options.maxCompletedJobs
+      finishedAt + completeJobTtlMs <= this.time ||
+      later.filter((each) => each.job.queue === job.queue).length - 1 >= maxCompletedJobs ||
+      // A backend makes a sixteenth of the bytes free, and may be a tenth off.
+      bytesOf(later) > maxCompletedBytes * 0.8
     );
   }
 
   /** Whether a tick has kept finished jobs that it should have forgotten. */
   keepsTooMuch(queue: string): boolean {
     const finished = this.inQueue(queue, "DONE", "CANCELED");
-    const { completeJobTtlMs, maxCompletedJobs } = this.#options;
+    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#options;
     return (
       finished.length > maxCompletedJobs ||
+      bytesOf(finished) > maxCompletedBytes * 1.2 ||
       finished.some(({ finishedAt }) => finishedAt + completeJobTtlMs <= this.time)
     );
   }
@@ -301,6 +306,10 @@ export class NaiveModel {
       completed: this.completed.get(queue) ?? 0,
       readyTypes: [...new Set(ready.map(({ job }) => job.type))].sort(),
     };
+  }
+
+  #finished(): ModelJob[] {
+    return [...this.queues.keys()].flatMap((queue) => this.inQueue(queue, "DONE", "CANCELED"));
   }
 
   isReady({ readyAt }: ModelJob): boolean {
@@ -373,6 +382,10 @@ export class NaiveModel {
     Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.#stamp(found) });
     found.history.push(changeOf(found.job));
   }
+}
+
+function bytesOf(jobs: readonly ModelJob[]): number {
+  return jobs.reduce((sum, { job }) => sum + jobBytes(job), 0);
 }
 
 function readyKey({ id, priority, runAfter, createdAt }: Job): ReadyKey {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { jobBytes } from "../../../src/model/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,
@@ -29,6 +30,34 @@ async function finishSome({ backend, advance }: OpenedBackend, count: number, qu
     await advance(1000);
   }
   return ids;
+}
+
+/** Finishes jobs of so many bytes a second apart: DONE with a result, or CANCELED with a payload. Returns their ids. */
+async function finishLarge({ backend, advance }: OpenedBackend, count: number, bytes: number, queue = "default") {
+  const ids: string[] = [];
+  for (let at = 0; at < count; at++) {
+    if (at % 2 === 0) {
+      const id = await addOne(backend, { queue, type: "easy" });
+      await backend.complete([done(await leaseOne(backend, { queues: [queue], types: ["easy"] }), "1".repeat(bytes))]);
+      ids.push(id);
+    } else {
+      const id = await addOne(backend, { queue, type: "easy", payload: new Uint8Array(bytes) });
+      await backend.cancel(id);
+      ids.push(id);
+    }
+    await advance(1000);
+  }
+  return ids;
+}
+
+/** Those of these jobs that are there. */
+async function keptOf({ backend }: OpenedBackend, ids: readonly string[]): Promise<string[]> {
+  return (await backend.get(ids)).flatMap((job) => job?.id ?? []);
+}
+
+async function bytesOf({ backend }: OpenedBackend, ids: readonly string[]): Promise<number> {
+  const jobs = await backend.get(ids);
+  return jobs.reduce((sum, job) => sum + (job === undefined ? 0 : jobBytes(job)), 0);
 }
 
 /** How long finished jobs are kept. */
@@ -96,6 +125,65 @@ export function describeRetention(open: Open): void {
       expect(await statuses(backend, ids)).toEqual(["-", "-", "-", "-", "DONE", "CANCELED", "DONE"]);
       expect(await statuses(backend, others)).toEqual(["DONE", "CANCELED", "DONE"]);
       expect(await statsOf(backend)).toMatchObject({ done: 2 });
+    });
+
+    test("no more bytes of them than the limit are kept in a queue, tick or no tick; the oldest go first", async () => {
+      const opened = await open({ maxCompletedBytes: 100_000 });
+      const ids = await finishLarge(opened, 15, 10_000);
+      const kept = await keptOf(opened, ids);
+      expect(kept).toEqual(ids.slice(-kept.length));
+      expect(await bytesOf(opened, kept)).toBeGreaterThan(75_000);
+      expect(await bytesOf(opened, kept)).toBeLessThan(110_000);
+      // Many small ones go for a large one.
+      const small = await finishSome(opened, 60);
+      const last = await finishLarge(opened, 1, 99_000);
+      const left = await keptOf(opened, [...ids, ...small, ...last]);
+      expect(left).toEqual([...small, ...last].slice(-left.length));
+      expect(await bytesOf(opened, left)).toBeLessThan(110_000);
+    });
+
+    test("no more bytes of them than the limit are kept in all queues together; the oldest go first", async () => {
+      const opened = await open({ maxCompletedBytes: 100_000 });
+      await createQueue(opened.backend, "one");
+      await createQueue(opened.backend, "two");
+      await tickAll(opened.backend);
+      const old = await finishLarge(opened, 4, 10_000, "one");
+      const ids = [...old];
+      for (let turn = 0; turn < 4; turn++) {
+        ids.push(
+          ...(await finishLarge(opened, 2, 10_000, "default")),
+          ...(await finishLarge(opened, 1, 10_000, "two")),
+        );
+      }
+      await opened.settled();
+      await tickAll(opened.backend);
+      const kept = await keptOf(opened, ids);
+      expect(await bytesOf(opened, kept)).toBeLessThan(110_000);
+      expect(kept).toEqual(ids.slice(-kept.length));
+      expect(await bytesOf(opened, kept)).toBeGreaterThan(75_000);
+    });
+
+    test("jobs that are removed, and queues that are deleted, count no more", async () => {
+      const opened = await open({ maxCompletedBytes: 100_000 });
+      const { backend } = opened;
+      await createQueue(backend, "other");
+      await finishLarge(opened, 4, 10_000, "other");
+      const ids = await finishLarge(opened, 4, 10_000);
+      await backend.deleteQueue("other", true);
+      const removed = ids.slice(1, 3);
+      await backend.remove(removed, ["DONE", "CANCELED"]);
+      const more = await finishLarge(opened, 6, 10_000);
+      await tickAll(backend);
+      await opened.settled();
+      expect(await keptOf(opened, [...ids, ...more])).toEqual([ids[0], ids[3], ...more]);
+    });
+
+    test("with no bytes to be kept, a completion is still answered", async () => {
+      const { backend } = await open({ maxCompletedBytes: 0 });
+      const ids = [await addDone(backend), await addOne(backend)];
+      await backend.cancel(ids[1] ?? "");
+      expect(await statuses(backend, ids)).toEqual(["-", "-"]);
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, done: 0, completed: 1 });
     });
 
     test("a removed job does not take the place of a kept one", async () => {

@@ -129,6 +129,7 @@ interface Tail {
   readonly error?: string;
   readonly percent?: string;
   readonly message?: string;
+  readonly dropped?: boolean;
 }
 
 const NO_METADATA: Readonly<Record<string, string>> = {};
@@ -211,7 +212,7 @@ function toJob(
     attemptErrors:
       written?.attempts.map(({ at, error, delivery, worker }) => ({ at, error, delivery, worker })) ?? NO_ERRORS,
     result,
-    resultDropped: false,
+    resultDropped: tail?.dropped === true,
   };
 }
 

@@ -19,6 +19,8 @@ const READ_META = [
   named("done", "DONE jobs that are kept"),
   named("canceled", "CANCELED jobs that are kept"),
   named("removed", "entries of `finished` whose jobs were deleted"),
+  named("completed_bytes", "what the kept DONE and CANCELED jobs take, each rounded to a size"),
+  named("recent_bytes", "what those of them take that finished since a time, a blank, and that time, in steady time"),
   named(
     "clock_ahead",
     "by how much TIME was set ahead (below 0: back) while the queue ran, ms; steady time is TIME less this",
@@ -135,7 +137,12 @@ export const RECORDS = {
   finished: {
     meaning: "a finished job",
     fields: [
-      field("outcome", 1, "`D` DONE, `C` CANCELED", "letter"),
+      field(
+        "outcome",
+        1,
+        "size of a DONE job: a letter of `SIZES`, or `D` when it was not counted; `C` CANCELED",
+        "letter",
+      ),
       field("finished_at", TIME, "when it ended, in steady time"),
     ],
     rest: "standing",
@@ -168,6 +175,8 @@ export const OBJECTS = {
     named("error", "start of the last error; `errors` has it whole"),
     named("percent", "progress, a text"),
     named("message", "of the progress"),
+    named("size", "of a CANCELED job that is kept: a letter of `SIZES`"),
+    named("dropped", "true: its result was left out"),
   ],
   errors: [
     named("error", "the last error, whole"),
@@ -189,7 +198,15 @@ export const MESSAGE = [
   named("gone", "types of which no job is ready any more, as `ready`"),
   named("from", "random name of the server that called; `-`: it is not known"),
   named("stamp", "`stamp` of `log_position` after it; `-`: it brings no change"),
+  named("completed", "`completed_bytes`, a comma, and when the first of `finished` ended; `-`: as before"),
 ] as const;
+
+/**
+ * The sizes of finished jobs by letter: of 128 bytes, and four to each doubling, so that a size is right within a tenth. Neither `C`
+ * nor `D` is among them: older servers write these, and take any other letter for `D`.
+ */
+export const SIZES = "0123456789abcdefghijklmnopqrstuvwxyzABEFGHIJKLMNOPQRSTUVWXYZ";
+export const SMALLEST_SIZE = 128;
 
 /** The letter of an id with one digit is the one after this. */
 export const ID_LETTER = "a".charCodeAt(0) - 1;

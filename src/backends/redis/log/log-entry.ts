@@ -1,5 +1,6 @@
 import type { Change } from "../../../core/backend.js";
 import { readChanges } from "../layout/codec.js";
+import type { CompletedFigure } from "../queues/completed-bytes.js";
 import type { ListChange } from "../queues/queue-registry.js";
 
 /** One entry of a queue's change log: the changes of one script call, parsed on first use. */
@@ -55,6 +56,8 @@ export interface Notice {
   readonly gone: string;
   /** The server that called; `-` when it is not known. */
   readonly from: string;
+  /** What the finished jobs of the queue take; undefined when that has not changed, or is not told. */
+  readonly completed: CompletedFigure | undefined;
   readonly queuesChanged: boolean;
   /** The change of the list of queues that this tells; undefined in notices about a queue itself. */
   readonly listed: ListChange | undefined;
@@ -67,7 +70,21 @@ export interface Notice {
 export function readNotice(message: string): Notice | undefined {
   const end = message.indexOf("\n");
   const words = message.slice(0, Math.max(0, end)).split(" ");
-  const [queue, epoch, position, count, at, dueIn, flags, sweeper, ready, gone = "-", from = "-", stamp] = words;
+  const [
+    queue,
+    epoch,
+    position,
+    count,
+    at,
+    dueIn,
+    flags,
+    sweeper,
+    ready,
+    gone = "-",
+    from = "-",
+    stamp,
+    completed = "-",
+  ] = words;
   if (queue === undefined || epoch === undefined || flags === undefined) return undefined;
   const entry = Number(count) > 0 ? toEntry() : undefined;
   function toEntry(): LogEntry {
@@ -94,11 +111,18 @@ export function readNotice(message: string): Notice | undefined {
     ready: flags.includes("r") ? (ready ?? "*") : undefined,
     gone,
     from,
+    completed: completed === "-" ? undefined : readCompleted(completed),
     queuesChanged: flags.includes("q"),
     listed: epoch === "0" && flags.includes("q") ? readListChange(queue, message.slice(end + 1)) : undefined,
     sweeper: sweeper === "-" ? undefined : sweeper,
     entry,
   };
+}
+
+/** Parses what a message tells of finished jobs. */
+export function readCompleted(word: string): CompletedFigure {
+  const [bytes, oldest = ""] = word.split(",");
+  return { bytes: Number(bytes), oldest: oldest === "" ? undefined : Number(oldest) };
 }
 
 /** Parses the second line of a notice about the list; see `TELL` in scripts/registry.ts. */

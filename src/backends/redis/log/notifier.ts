@@ -4,6 +4,7 @@ import { isUnavailable } from "../../../model/errors.js";
 import type { Logger } from "../../../model/logger.js";
 import type { Client } from "../link/client.js";
 import { type Connection, isDenied } from "../link/connection.js";
+import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
 import type { QueueCalls } from "../queues/queue-calls.js";
 import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
@@ -32,6 +33,7 @@ export interface NotifierDeps {
   /** When to look after queues that are not in the list. */
   readonly checks: DueTimes;
   readonly ready: ReadyNotices;
+  readonly completed: CompletedBytes;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly masters: Masters;
@@ -193,7 +195,8 @@ export class Notifier implements RegistryListener {
   }
 
   left(queue: string): void {
-    const { checks, dueTimes, ready } = this.#deps;
+    const { checks, dueTimes, ready, completed } = this.#deps;
+    completed.forget(queue);
     checks.forget(queue);
     dueTimes.forget(queue);
     ready.forget(queue);
@@ -230,12 +233,15 @@ export class Notifier implements RegistryListener {
       this.#held.push(notice);
       return;
     }
-    const { queue, entry, dueInMs, sweeper, listed } = notice;
-    const { dueTimes, ready, registry } = this.#deps;
+    const { queue, entry, dueInMs, sweeper, from, listed } = notice;
+    const { dueTimes, ready, registry, completed } = this.#deps;
     if (entry !== undefined) this.#follower.take(notice, entry);
     if (sweeper !== undefined) dueTimes.swept(queue, dueInMs, sweeper);
     if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
     ready.noticed(notice);
+    if (notice.completed !== undefined) {
+      completed.note(queue, notice.completed, dueTimes.isSelf(from) || dueTimes.isSelf(sweeper));
+    }
     if (listed !== undefined) this.#takeListed(listed, notice.at);
     else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues(queue);
     // The server that created it may die before it enters it in the list.

@@ -2,11 +2,13 @@ import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import type { Logger } from "../../../model/logger.js";
 import { atMost } from "../link/at-most.js";
+import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { QueueRegistry } from "../queues/queue-registry.js";
 import { typesOf } from "../queues/ready-notices.js";
 import { skipRefusal } from "../queues/refused-queues.js";
+import { readCompleted } from "./log-entry.js";
 import type { LogFollower } from "./log-follower.js";
 import type { Masters } from "./masters.js";
 import type { StoredLogs } from "./stored-logs.js";
@@ -23,6 +25,7 @@ export interface QueueLooksDeps {
   readonly registry: QueueRegistry;
   readonly masters: Masters;
   readonly dueTimes: DueTimes;
+  readonly completed: CompletedBytes;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly follower: LogFollower;
@@ -99,7 +102,7 @@ export class QueueLooks {
 
   /** Looks how a queue stands: follows its log to the end, notes when it is to be swept, and tells which jobs are ready. */
   async #look(queue: string): Promise<void> {
-    const { calls, dueTimes, follower, logs, listener } = this.#deps;
+    const { calls, dueTimes, follower, logs, completed, listener } = this.#deps;
     // Noted before: notices that arrive meanwhile may already be past the end that is read.
     const heard = follower.heard(queue)?.heard;
     dueTimes.look(queue);
@@ -110,11 +113,12 @@ export class QueueLooks {
       await logs.find([queue], true);
       return;
     }
-    const [isThere, inMs, exactInMs, ready, epoch, ...position] = answer.rest;
+    const [isThere, inMs, exactInMs, ready, figure, epoch, ...position] = answer.rest;
     // A sweep finds out what became of a queue that is not there.
     const [next, exact] = Number(isThere) === 1 ? [Number(inMs), Number(exactInMs)] : [0, 0];
     dueTimes.looked(queue, next, exact);
     if (next >= 0) listener()?.due(next);
+    completed.note(queue, readCompleted(text(figure)), true);
     const end = await logs.endOf(queue, text(epoch), position.map(text));
     if (end !== undefined) await follower.follow(queue, end, heard);
     else if (heard !== undefined) logs.noLog(queue);

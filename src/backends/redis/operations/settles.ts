@@ -14,7 +14,9 @@ import { cutText } from "../../../model/text.js";
 import { statusOf, writeResult } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import { type Arg, bytesOf } from "../link/connection.js";
+import type { CompletedBytes } from "../queues/completed-bytes.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
+import { callComplete } from "./completions.js";
 
 /** Most jobs of one script call, where each takes the least. */
 const BATCH = 500;
@@ -37,12 +39,14 @@ interface Write {
 /** Settles and extends leases. Concurrent writes of one kind to one queue share a script call. */
 export class Settles {
   readonly #calls: QueueCalls;
+  readonly #completed: CompletedBytes;
   readonly #writes = new Coalescers<Write, string[]>({ size: BATCH, bytes: BATCH_BYTES });
 
   readonly #maxLostLeases: number;
 
-  constructor(calls: QueueCalls, maxLostLeases: number) {
+  constructor(calls: QueueCalls, completed: CompletedBytes, maxLostLeases: number) {
     this.#calls = calls;
+    this.#completed = completed;
     this.#maxLostLeases = maxLostLeases;
   }
 
@@ -131,11 +135,11 @@ export class Settles {
   }
 
   async #send(name: WriteName, queue: string, writes: readonly Write[]): Promise<string[][]> {
-    const { rest } = await this.#calls.call(
-      name,
-      queue,
-      writes.length === 1 ? (writes[0] as Write).args : writes.flatMap(({ args }) => args),
-    );
+    const args = writes.length === 1 ? (writes[0] as Write).args : writes.flatMap((write) => write.args);
+    const calls = this.#calls;
+    const { rest } = await (name === "complete"
+      ? callComplete(calls, this.#completed, queue, args)
+      : calls.call(name, queue, args));
     const lines = text(rest[0]).split("\n");
     let from = 0;
     return writes.map(({ count }) => {

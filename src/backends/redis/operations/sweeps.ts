@@ -1,5 +1,6 @@
 import type { BackendListener, LostLease, TickResult } from "../../../core/backend.js";
 import { statusOf } from "../layout/codec.js";
+import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import type { QueueRegistry } from "../queues/queue-registry.js";
@@ -26,6 +27,7 @@ export interface SweepsDeps {
   readonly checks: DueTimes;
   readonly refused: RefusedQueues;
   readonly ready: ReadyNotices;
+  readonly completed: CompletedBytes;
   readonly listener: () => BackendListener | undefined;
   /** Name of this server, unique among all servers. */
   readonly self: string;
@@ -54,6 +56,7 @@ export class Sweeps {
     for (const queue of queues) if (this.#failed.has(queue)) void this.#sweepAside(queue);
     const waited = queues.filter((queue) => !this.#failed.has(queue));
     const results = await Promise.allSettled(waited.map((queue) => this.#sweep(queue)));
+    await this.#deps.completed.keepLimit();
     const errors = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
     if (errors.length > 0 && errors.length === waited.length) throw errors[0];
     const lost = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));

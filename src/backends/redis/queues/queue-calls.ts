@@ -17,10 +17,11 @@ import {
   READY_TYPES,
   SHOW_QUEUE,
   SWEEP,
+  TRIM,
   UPDATE_QUEUE,
 } from "../scripts/queues.js";
 import { queueScript, type Script } from "../scripts/script.js";
-import { COMPLETE, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
+import { COMPLETE, COMPLETE_FULL, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
 import { type Memo, MemoSlots } from "./memo-slots.js";
 import type { ReadyNotices } from "./ready-notices.js";
@@ -32,7 +33,8 @@ const BODIES = {
   lease: ["end", LEASE],
   recall: ["end", RECALL_LEASES],
   giveBack: ["end", GIVE_BACK],
-  complete: ["end", COMPLETE],
+  complete: ["grow", COMPLETE],
+  completeFull: ["end", COMPLETE_FULL],
   fail: ["end", FAIL],
   release: ["end", RELEASE],
   extend: ["end", EXTEND],
@@ -54,6 +56,7 @@ const BODIES = {
   beginDelete: ["end", BEGIN_DELETE],
   continueDelete: ["end", CONTINUE_DELETE],
   sweep: ["end", SWEEP],
+  trim: ["end", TRIM],
 } as const;
 
 /**
@@ -61,7 +64,7 @@ const BODIES = {
  * change nothing when they are repeated.
  */
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
-  ...(["enqueue", "complete", "fail", "release", "cancel", "replay", "remove", "act"] as const),
+  ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete"] as const),
 ]);
 
@@ -130,8 +133,8 @@ export class QueueCalls {
     this.#dueTimes = dueTimes;
     this.#scripts = scripts;
     this.#refused = refused;
-    const { changeLogSize, completeJobTtlMs, maxCompletedJobs } = settings;
-    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, maxCompletedJobs];
+    const { changeLogSize, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = settings;
+    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, `${maxCompletedJobs} ${maxCompletedBytes}`];
   }
 
   /** Whether the backend has been stopped. */

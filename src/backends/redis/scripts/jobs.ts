@@ -73,6 +73,7 @@ local function removeOne(id, s)
   elseif s.status == DEAD then call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
   else
     local isDone = s.status == DONE
+    countBytes(-sizeOfLetter(isDone and sizeLetter(bytesOf(id)) or s.tail.size), s.finished_at - setAhead)
     countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
   end
   deleted(id, s)

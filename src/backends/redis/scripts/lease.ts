@@ -135,7 +135,7 @@ local function take(ids)
   for at, id in ipairs(ids) do
     local taken = #chosen + 1
     chosen[taken], specs[taken], states[taken] = id, someSpecs[at], someStates[at]
-    bytes = bytes + 200 + #someSpecs[at]
+    bytes = bytes + JOB_BYTES + #someSpecs[at]
     -- Only a job that ran before has errors.
     if someStates[at] then bytes = bytes + call('HSTRLEN', ${key("errors")}, id) end
     if bytes >= maxBytes then

@@ -21,18 +21,13 @@ local match = cjson.decode(ARGV[7])
 local isNewest, part, max, bytes = ARGV[8] == 'N', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local before, form = tonumber(ARGV[12]), ARGV[13]
 ${FILTER}
--- Estimates the bytes of a job, like jobBytes of the model.
-local function bytesOf(id)
-  return 200 + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id) + call('HSTRLEN', ${key("errors")}, id)
-end
-
 ${ANSWER_BASIC}
 -- A job without payload and result, and its bytes.
 local function basicJob(id)
   spent = spent + call('HSTRLEN', ${key("specs")}, id)
   local job = {}
   answerBasic(job, id)
-  return job, 200 + #job[2] + #job[4]
+  return job, JOB_BYTES + #job[2] + #job[4]
 end
 
 local reply = {-1, 0, '', 0, 0}

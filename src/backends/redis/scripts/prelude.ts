@@ -33,7 +33,7 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * The first part of every script that runs on a queue.
  *
  * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
- * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, and what KEEP_TIME reads; the script's own arguments begin at ARGV[7]. A call
+ * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, a blank and MAX_COMPLETED_BYTES, and what KEEP_TIME reads; the script's own arguments begin at ARGV[7]. A call
  * whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of the call, and 1 when it
  * is repeated after a lost answer (0: it is not).
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
@@ -88,6 +88,9 @@ end
 -- The types of which no job is ready any more.
 local gone = {}
 
+-- What the message tells of the finished jobs.
+local completed = '-'
+
 -- Types as a word of the message.
 local function typesWord(types)
   if #types > ${MAX_TYPES} then return '*' end
@@ -131,7 +134,7 @@ end
 local function finish(reply)
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
   local message, ready, stamp = '', readyWord(), '-'
-  if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' then
+  if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' or completed ~= '-' then
     if count > 0 then position, stamp = append(count) end
     local flags = (ready ~= '-' and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
     records[1] = ${words({
@@ -147,6 +150,7 @@ local function finish(reply)
       gone: "typesWord(gone)",
       from: "memo and string.match(memo, '^[^.]+') or '-'",
       stamp: "stamp",
+      completed: "completed",
     })}
     message = table.concat(records)
     if count > 0 then

@@ -1,4 +1,4 @@
-import { code, key, keyNames, meta, metaName, number, rest } from "../layout/lua.js";
+import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { lua } from "./lua.js";
 
@@ -285,22 +285,31 @@ local delayed = call('ZRANGE', ${key("delayed")}, 0, 0, 'WITHSCORES')
 if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
-local oldest = call('LINDEX', ${key("finished")}, 0)
-if oldest then dueLater(${number("finished", "finished_at", "oldest")} + setAhead + ttl, 1000) end
+if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
 `;
 
 /**
  * Looks how a queue stands, for a server that may have missed notices. Returns 1 if there is the queue, else 0; ms until it is to
- * be swept and until something is due (-1: nothing is), as of SWEEP; the types that have ready jobs, as in a message; and epoch, changes,
- * stamp and stamped of its log, each empty when there is none.
+ * be swept and until something is due (-1: nothing is), as of SWEEP; the types that have ready jobs, and what the finished jobs take,
+ * as in a message; and epoch, changes, stamp and stamped of its log, each empty when there is none.
  */
 export const LOOK = lua`
 ${NEXT_DUE}
+tellCompleted()
 local log = call('HMGET', ${key("log_position")}, 'epoch', 'changes', 'stamp', 'stamped')
 return answer({
-  exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, allReady(),
+  exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, allReady(), completed,
   log[1] or '', log[2] or '', log[3] or '', log[4] or '',
 })
+`;
+
+/**
+ * Deletes finished jobs, the oldest first, so that the others take no more than some bytes, or a part of them. ARGV[7] the bytes, [8]
+ * most jobs. Returns what they take then, and when the first of them finished (empty: there is none).
+ */
+export const TRIM = lua`
+if exists then trim(tonumber(ARGV[8]), tonumber(ARGV[7])) end
+return finish({exists and archive.bytes or 0, archive.oldest or ''})
 `;
 
 /**
@@ -331,10 +340,11 @@ isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
 forgetRequests(max)
 
-${NEXT_DUE}if #lost == max or promoted == max or trimmed == max then due(now) end
+${NEXT_DUE}if #lost == max or promoted == max or trimmed >= max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = allReady()
+tellCompleted()
 -- Published even if there was nothing to do: other servers learn when to sweep if this one is gone by then.
 return finish(reply)
 `;

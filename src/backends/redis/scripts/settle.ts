@@ -3,6 +3,24 @@ import { code, compose, key, metaName, number, rest, text, write } from "../layo
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 
+const MAKE_ROOM = lua`
+local wanted, room = 0, archive.bytes
+for at = 9, #ARGV, 3 do wanted = wanted + #ARGV[at] end
+if wanted > 0 then trim(64, math.max(0, archive.bytes - wanted)) end
+room = room - archive.bytes
+`;
+
+const LEAVE_OUT = lua`
+    if #result > room then
+      result = ''
+      local tail = cjson.decode(sub(state, find(state, '\n', 1, true) + 1))
+      tail.dropped = true
+      tail = cjson.encode(tail)
+      state, last = sub(state, 1, find(state, '\n', 1, true)) .. tail, endOfRecord(tail)
+    end
+    room = room - #result
+`;
+
 /**
  * RUNNING to DONE for the current token.
  *
@@ -10,7 +28,7 @@ import { lua } from "./lua.js";
  * Returns one text with a line for each job: the letter of `whyNot` in states.ts when the token is not the current one,
  * else what `settled` there returns.
  */
-export const COMPLETE = lua`
+const completeScript = (isFull: boolean): string => lua`
 if again then return repeated(again) end
 local ids, outcomes, results = {}, {}, {}
 for at = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
@@ -22,8 +40,8 @@ local steadyText = setAhead == 0 and nowText or ${write("finished", "finished_at
 local function typeOf(tail)
   local type = types[tail]
   if not type then
-    local text = cjson.decode(tail).type
-    type = {member = ':' .. text, json = cjson.encode(text), last = endOfRecord(tail)}
+    local known = cjson.decode(tail)
+    type = {member = ':' .. known.type, json = cjson.encode(known.type), last = endOfRecord(tail), hasErrors = known.error ~= nil}
     types[tail] = type
   end
   return type
@@ -53,26 +71,37 @@ local function endOf(raw, token)
   known = {
     token = token,
     state = head .. ${code("settled_by", "complete")} .. '|' .. token .. '\n' .. tail,
-    first = ${code("kind", "changed")} .. head, last = type.last, member = type.member,
-    finished = ${compose("finished", { outcome: code("outcome", "DONE"), finished_at: "steadyText" })}
-      .. ${write("standing", "created_at", number("head", "created_at", "raw"))},
+    first = ${code("kind", "changed")} .. head, last = type.last, member = type.member, hasErrors = type.hasErrors,
+    middle = steadyText .. ${write("standing", "created_at", number("head", "created_at", "raw"))},
     outcome = format('A %d %d ', DONE, math.max(0, now - ${number("head", "started_at", "raw")})) .. type.json,
   }
   ends[raw] = known
   return known
 end
 
+${isFull ? MAKE_ROOM : ""}
+local letters, sizes, bytes = {}, {}, 0
 for at, id in ipairs(ids) do
   local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
   -- A job that was given twice is settled already the second time.
   local raw = ended[id] or states[at]
   local known = raw and endOf(raw, token)
   if known then
-    ended[id] = known.state
+    local state, last = known.state, known.last
+${isFull ? LEAVE_OUT : ""}
+    ended[id] = state
     done = done + 1
-    changed[done * 2 - 1], changed[done * 2] = id, known.state
-    finished[done] = known.finished .. idKey(id) .. known.member
-    record(known.first, id, known.last)
+    changed[done * 2 - 1], changed[done * 2] = id, state
+    local size = JOB_BYTES + call('HSTRLEN', ${key("specs")}, id) + #result
+    if known.hasErrors then size = size + call('HSTRLEN', ${key("errors")}, id) end
+    local letter = letters[size]
+    if not letter then
+      letter = sizeLetter(size)
+      letters[size], sizes[letter] = letter, sizeOfLetter(letter)
+    end
+    bytes = bytes + sizes[letter]
+    finished[done] = letter .. known.middle .. idKey(id) .. known.member
+    record(known.first, id, last)
     if result ~= '' then
       results[#results + 1] = id
       results[#results + 1] = result
@@ -89,6 +118,7 @@ if #changed > 0 then
   callMany('HSET', ${key("results")}, results)
   callMany('ZREM', ${key("leases")}, leases)
   callMany('RPUSH', ${key("finished")}, finished)
+  countBytes(bytes, steady)
   countFinished(#finished, 0, 0)
   call('HINCRBY', KEYS[1], ${metaName("completed")}, #finished)
   if maxConcurrency > 0 then isReady = true end
@@ -97,6 +127,15 @@ if #changed > 0 then
 end
 return finish(remember({table.concat(outcomes, '\n')}))
 `;
+
+/** See above. Refused when the memory of Redis is full. */
+export const COMPLETE = completeScript(false);
+
+/**
+ * The same for a Redis whose memory is full: the oldest finished jobs of the queue go for the new results; a result that has no room
+ * then is left out, and the job says so.
+ */
+export const COMPLETE_FULL = completeScript(true);
 
 /**
  * RUNNING through FAILED to PENDING or DEAD for the current token; to CANCELED when a cancel was requested.

@@ -66,11 +66,14 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(7, { type: "cancels" });
   await add(8, { type: "lost" });
   await add(9, { type: "removed" });
+  await add(11, { type: "full" });
   await add(10, { type: "timed" }, `|=${runner.now + 3_600_000}||`);
   step();
   await lease(["send"], 1, "token-a", 1);
   await run("extend", idOf(1), "token-a", 60_000, 12.5, "half | way\n");
   await run("cancel", idOf(1));
+  await lease(["full"], 1, "token-h");
+  await run("completeFull", idOf(11), "token-h", writeResult('{"ok":false}'));
   await lease(["done"], 1, "token-b");
   runner.memo = "server-1.0 17 0";
   await run("complete", idOf(3), "token-b", writeResult('{"ok":true}'));

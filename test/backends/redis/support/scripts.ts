@@ -36,7 +36,7 @@ export function createRunner(
     base,
     async run(name, ...args) {
       await client.set(`${base}time`, runner.now);
-      const common = [`${queue} ${runner.memo}`.trim(), keys.channel, 1000, 60_000, 1000, runner.told];
+      const common = [`${queue} ${runner.memo}`.trim(), keys.channel, 1000, 60_000, "1000 1000000000", runner.told];
       const call = [scripts[name].text, 1, keys.queue(queue), ...common, ...args];
       const answer = (await client.callBuffer("EVAL", call)) as unknown as readonly unknown[];
       return answer[3] as readonly unknown[];
