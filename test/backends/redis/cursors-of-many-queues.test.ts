@@ -5,6 +5,7 @@ import { type RedisServer, startRedis } from "../../support/redis.js";
 import { eventually } from "../../support/wait.js";
 import { add, createQueue, readAll } from "../contract/support.js";
 import { newPrefix, openBackend } from "./support/open.js";
+import { startProxy } from "./support/proxy.js";
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -84,6 +85,31 @@ describe("a cursor of more queues than it names", () => {
       expect([changes[1]?.jobId, changes[3]?.jobId]).toEqual([again, last]);
       expect(await idsBehind(each, await each.head())).toEqual([]);
     }
+  });
+
+  test("tells nothing of what a server did itself while it hears nothing of the others", async () => {
+    const own = await startRedis({ port: true });
+    const at = { url: own.url, prefix: newPrefix() };
+    const proxy = await startProxy(own.port ?? 0);
+    const { backend: other } = await openBackend(at);
+    await Promise.all(QUEUES.map((queue) => createQueue(other, queue)));
+    const { backend } = await openBackend({ ...at, url: `redis://127.0.0.1:${proxy.port}` });
+    const cursor = await backend.head();
+    proxy.deaden("the channel's");
+    const [first = "", ...rest] = QUEUES;
+    const ids = await add(other, { queue: first });
+    for (const queue of rest) ids.push(...(await add(backend, { queue })));
+    const read = async () => {
+      // While it hears nothing it says that it cannot tell, or tells what it knows for sure.
+      const page = await backend.read(cursor, 1000, {}).catch((error) => {
+        expect(error).toMatchObject({ reason: "BACKEND_UNAVAILABLE" });
+      });
+      if (page === undefined) return undefined;
+      expect((await idsBehind(other, page.next)).length + page.entries.length).toBe(ids.length);
+      return page.entries.length === ids.length ? page : undefined;
+    };
+    const { entries } = await eventually(read, "all changes");
+    expect(entries.map(({ change }) => change.jobId)).toEqual(ids);
   });
 
   test("names only the queues of its filter, and is for no others", async () => {

@@ -103,7 +103,7 @@ export class Notifier implements RegistryListener {
     this.told = new ToldLog(this.#follower, () => deps.registry.horizon);
     this.#own = new OwnChanges(deps.clock, {
       heard: (queue) => this.#follower.heard(queue)?.heard ?? 0,
-      find,
+      find: (queues) => this.#findOwn(queues, find),
     });
     deps.calls.changed = (queue, position) => this.#own.made(queue, position);
     this.reader = new LogReader({
@@ -125,6 +125,8 @@ export class Notifier implements RegistryListener {
     this.#looks = new QueueLooks({ ...deps, follower: this.#follower, logs, listener: () => this.#listener });
     this.#whole.begin();
     deps.masters.changed = () => this.#follower.remaster();
+    // What others do is not heard any more, and what is read of one log alone may be later than that.
+    deps.subscriber.on("close", () => this.#whole.begin());
     deps.subscriber.on("message", (channel: string, message: string) => {
       const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
       if (notice !== undefined) this.#take(notice);
@@ -215,6 +217,21 @@ export class Notifier implements RegistryListener {
   /** Has somebody look after a queue soon: it may have been left behind, half created or half deleted. */
   lookAfter(queue: string): void {
     this.#listener?.due(this.#deps.checks.add(queue, CHECK_MS));
+  }
+
+  /**
+   * Finds changes of this server whose notices did not come. They may be later than changes of other queues that are on their way:
+   * nothing counts as complete until those have come.
+   */
+  async #findOwn(queues: readonly string[], find: (queues: readonly string[]) => Promise<void>): Promise<void> {
+    this.#follower.hold();
+    try {
+      await this.#hearAll(1);
+      await find(queues);
+      await this.#hearAll(1);
+    } finally {
+      this.#follower.release();
+    }
   }
 
   /** Resolves when what was published before was heard; see `LogReaderDeps`. */
