@@ -101,7 +101,7 @@ export const QUEUE_KEYS = {
   log_position: {
     type: "hash",
     meaning:
-      "end of the change log: `epoch`, the number of `changes` so far, and the `stamp` of the last one: microseconds of TIME, more than the one before; `stamped`: which change that is of, as older servers do not write stamps",
+      "end of the change log: `epoch`, the number of `changes` so far, and the `stamp` of the last one: microseconds of TIME, more than the one before, a blank, and which change that is, as older servers write none",
     lifetime: "24 h longer than the queue",
   },
 } satisfies Record<string, KeyTable>;

@@ -113,13 +113,13 @@ export class QueueLooks {
       await logs.find([queue], true);
       return;
     }
-    const [isThere, inMs, exactInMs, ready, figure, epoch, ...position] = answer.rest;
+    const [isThere, inMs, exactInMs, ready, figure, epoch, changes, stamp] = answer.rest;
     // A sweep finds out what became of a queue that is not there.
     const [next, exact] = Number(isThere) === 1 ? [Number(inMs), Number(exactInMs)] : [0, 0];
     dueTimes.looked(queue, next, exact);
     if (next >= 0) listener()?.due(next);
     completed.note(queue, readCompleted(text(figure)), true);
-    const end = await logs.endOf(queue, text(epoch), position.map(text));
+    const end = await logs.endOf(queue, text(epoch), text(changes), text(stamp));
     if (end !== undefined) await follower.follow(queue, end, heard);
     else if (heard !== undefined) logs.noLog(queue);
     const types = typesOf(text(ready));

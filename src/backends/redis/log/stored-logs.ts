@@ -39,20 +39,17 @@ export class StoredLogs {
   /** The end of a log; undefined when there is none. */
   async #end(queue: string): Promise<LogEnd | undefined> {
     const { connection, keys } = this.#deps;
-    const fields = ["epoch", "changes", "stamp", "stamped"] as const;
-    const answer = await connection.call((client) => client.hmget(keys.position(queue), ...fields));
-    return this.endOf(queue, answer[0] ?? "", answer.slice(1));
+    const at = keys.position(queue);
+    const [epoch, changes, stamp] = await connection.call((client) => client.hmget(at, "epoch", "changes", "stamp"));
+    return this.endOf(queue, epoch ?? "", changes ?? "", stamp ?? "");
   }
 
   /** The end of a log, from the fields of its position. */
-  async endOf(
-    queue: string,
-    epoch: string,
-    [changes, stamp, stamped]: readonly (string | null)[],
-  ): Promise<LogEnd | undefined> {
+  async endOf(queue: string, epoch: string, changes: string, stamp: string): Promise<LogEnd | undefined> {
     if (epoch === "") return undefined;
     const count = Number(changes);
-    if (count === 0 || stamped === changes) return { epoch, count, stamp: Number(stamp ?? 0) };
+    const [micros, stamped] = stamp.split(" ");
+    if (count === 0 || stamped === changes) return { epoch, count, stamp: Number(micros) };
     // The last change was made by an older server.
     const [entry] = await this.read(queue, count - 1, 1);
     return { epoch, count, stamp: entry?.stamp ?? 0 };

@@ -23,6 +23,9 @@ const ANSWER_TTL_MS = 600_000;
  */
 const MAX_ANSWER_BYTES = 65_536;
 
+/** Digits of a stamp. */
+export const STAMP_WIDTH = 16;
+
 /** Most types that a message names. */
 export const MAX_TYPES = 100;
 
@@ -120,14 +123,15 @@ local function due(at)
 end
 
 -- Appends so many changes to the log. Returns its position and its stamp after that: the microseconds of TIME, but always
--- more than the one before, so that the stamps of a log rise though TIME may step back.
+-- more than the one before, so that the stamps of a log rise though TIME may step back. A text: see readyScore.
 local function append(count)
   local before = call('HMGET', ${key("log_position")}, 'changes', 'stamp')
   local after, stamp = (before[1] or 0) + count, now * 1000 + (micros or 0)
-  if before[2] and tonumber(before[2]) >= stamp then stamp = before[2] + 1 end
-  local stampText = format('%d', stamp)
-  call('HSET', ${key("log_position")}, 'changes', after, 'stamp', stampText, 'stamped', after)
-  return after, stampText
+  local last = before[2] and tonumber(sub(before[2], 1, ${STAMP_WIDTH}))
+  if last and last >= stamp then stamp = last + 1 end
+  local text, number = format('%0${STAMP_WIDTH}d', stamp), format('%d', after)
+  call('HSET', ${key("log_position")}, 'changes', number, 'stamp', text .. ' ' .. number)
+  return after, text
 end
 
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.

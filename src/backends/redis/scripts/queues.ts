@@ -291,15 +291,15 @@ if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
 /**
  * Looks how a queue stands, for a server that may have missed notices. Returns 1 if there is the queue, else 0; ms until it is to
  * be swept and until something is due (-1: nothing is), as of SWEEP; the types that have ready jobs, and what the finished jobs take,
- * as in a message; and epoch, changes, stamp and stamped of its log, each empty when there is none.
+ * as in a message; and epoch, changes and stamp of its log, each empty when there is none.
  */
 export const LOOK = lua`
 ${NEXT_DUE}
 tellCompleted()
-local log = call('HMGET', ${key("log_position")}, 'epoch', 'changes', 'stamp', 'stamped')
+local log = call('HMGET', ${key("log_position")}, 'epoch', 'changes', 'stamp')
 return answer({
   exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, allReady(), completed,
-  log[1] or '', log[2] or '', log[3] or '', log[4] or '',
+  log[1] or '', log[2] or '', log[3] or '',
 })
 `;
 
