@@ -328,6 +328,8 @@ export class LogFollower {
         followed.heard = heard;
       }
       for (const entry of entries) {
+        // Notices will tell of it: it may be later than what is still to be heard of other queues.
+        if (entry.start >= followed.told) break;
         if (entry.start === followed.heard) this.#deliver(followed, entry);
         else if (entry.last > followed.heard) this.#deliver(followed, remainder(entry, followed.heard));
       }

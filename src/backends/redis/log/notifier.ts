@@ -67,6 +67,8 @@ export class Notifier implements RegistryListener {
   /** Number of reads in flight that notices wait for. 1 until the first `resume`, which learns the log positions. */
   #holds = 1;
   #isResumed = false;
+  /** The searches that readers wait for; they do not reject. */
+  readonly #finding = new Set<Promise<void>>();
   /** The last read of the list of queues. */
   #refreshing: Promise<void> | undefined;
 
@@ -74,7 +76,7 @@ export class Notifier implements RegistryListener {
     this.#deps = deps;
     const logs = new StoredLogs({ ...deps, follower: () => this.#follower });
     const read = (queue: string, after: number, count: number) => logs.read(queue, after, count);
-    const find = (queues: readonly string[]) => logs.find(queues);
+    const find = (queues: readonly string[]) => this.#find(queues, logs);
     this.#follower = new LogFollower({
       logSize: deps.logSize,
       read,
@@ -103,7 +105,7 @@ export class Notifier implements RegistryListener {
     this.told = new ToldLog(this.#follower, () => deps.registry.horizon);
     this.#own = new OwnChanges(deps.clock, {
       heard: (queue) => this.#follower.heard(queue)?.heard ?? 0,
-      find: (queues) => this.#findOwn(queues, find),
+      find,
     });
     deps.calls.changed = (queue, position) => this.#own.made(queue, position);
     this.reader = new LogReader({
@@ -115,6 +117,7 @@ export class Notifier implements RegistryListener {
         await this.#whole.wait();
         deps.registry.pass();
         await this.#own.settled();
+        await Promise.all(this.#finding);
         await this.#follower.catchUp();
       },
       hearAll: (tries) => this.#hearAll(tries),
@@ -220,14 +223,22 @@ export class Notifier implements RegistryListener {
   }
 
   /**
-   * Finds changes of this server whose notices did not come. They may be later than changes of other queues that are on their way:
-   * nothing counts as complete until those have come.
+   * Finds changes whose notices did not come. They may be later than changes of other queues that are on their way: nothing counts as
+   * complete, and readers wait, until those have come.
    */
-  async #findOwn(queues: readonly string[], find: (queues: readonly string[]) => Promise<void>): Promise<void> {
+  async #find(queues: readonly string[], logs: StoredLogs): Promise<void> {
+    if (queues.length === 0) return;
+    const found = this.#findNow(queues, logs);
+    const finding = found.catch(() => {}).finally(() => this.#finding.delete(finding));
+    this.#finding.add(finding);
+    await found;
+  }
+
+  async #findNow(queues: readonly string[], logs: StoredLogs): Promise<void> {
     this.#follower.hold();
     try {
       await this.#hearAll(1);
-      await find(queues);
+      await logs.find(queues);
       await this.#hearAll(1);
     } finally {
       this.#follower.release();
