@@ -375,9 +375,10 @@ export class JobStore {
   #drop(record: QueuedJob): void {
     const { queue, status } = record;
     record.place = "GONE";
-    this.kept.drop(record);
+    const isFinished = status === "DONE" || status === "CANCELED";
+    this.kept.drop(record, isFinished ? record.run?.finishedBytes : undefined);
     this.#dropped.push(record);
-    if (status === "DONE" || status === "CANCELED") this.finished.discard(record);
+    if (isFinished) this.finished.discard(record);
     queue.jobs.delete(record.number);
     const { requestId } = record;
     if (requestId !== undefined) queue.requestIds.jobGone(requestId, record.number, this.clock.monotonic());

@@ -14,11 +14,16 @@ export class KeptCount implements KeptBytes {
   external = 0;
 
   add(job: Sized): void {
-    this.#count(job, 1);
+    const outside = outsideOf(job);
+    this.external += outside;
+    this.heap += jobBytes(job) - outside;
   }
 
-  drop(job: Sized): void {
-    this.#count(job, -1);
+  /** `bytes`: what it takes by `jobBytes`, where that is known. */
+  drop(job: Sized, bytes = jobBytes(job)): void {
+    const outside = outsideOf(job);
+    this.external -= outside;
+    this.heap -= bytes - outside;
   }
 
   addResult(result: Payload | undefined): void {
@@ -32,12 +37,10 @@ export class KeptCount implements KeptBytes {
     change();
     this.heap += errorBytes(job);
   }
+}
 
-  #count(job: Sized, sign: 1 | -1): void {
-    const outside = bytesOutside(job.payload) + bytesOutside(job.result);
-    this.external += sign * outside;
-    this.heap += sign * (jobBytes(job) - outside);
-  }
+function outsideOf({ payload, result }: Sized): number {
+  return bytesOutside(payload) + bytesOutside(result);
 }
 
 function bytesOutside(payload: Payload | undefined): number {
