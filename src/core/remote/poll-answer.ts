@@ -107,9 +107,11 @@ export class PollAnswer implements Outbox {
   async #giveBack(late: readonly HeldLease[], margin: number): Promise<void> {
     const { leasing, leases, release } = this.#deps;
     const results = await leasing.extend(late.map(({ jobId, token }) => ({ jobId, token })));
-    const silent = late.filter((_, at) => {
+    const silent = late.filter((lease, at) => {
       const result = results[at];
-      return result !== undefined && result.outcome !== "LEASE_LOST" && result.expiresInMs <= margin;
+      if (result === undefined || result.outcome === "LEASE_LOST") return false;
+      // A repeat may have got it meanwhile.
+      return result.expiresInMs <= margin && leases.has(lease);
     });
     for (const lease of silent) leases.remove(lease);
     release(silent);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { PollAnswer } from "../../../src/core/remote/poll-answer.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";
@@ -68,6 +68,26 @@ describe("the answer to a poll", () => {
     await fixture.clock.advance(1000);
     await claim(fixture, id);
     await fixture.clock.advance(LEASE_MS - 200);
+    expect(await fixture.get(id)).toMatchObject({ status: "RUNNING", deliveries: 1 });
+  });
+
+  test("with a request id takes nothing from a repeat that comes while it is about to give back", async () => {
+    const fixture = await started();
+    const { id, answer } = await polled(fixture, "r");
+    answer.failed();
+    const { extend } = fixture.backend;
+    let isRepeated = false;
+    vi.spyOn(fixture.backend, "extend").mockImplementation(async (items) => {
+      const results = await extend(items);
+      if (!isRepeated) {
+        isRepeated = true;
+        await polledAgain(fixture);
+      }
+      return results;
+    });
+    await fixture.clock.advance(LEASE_MS - 200);
+    expect(isRepeated).toBe(true);
+    await fixture.clock.advance(LEASE_MS - 1000);
     expect(await fixture.get(id)).toMatchObject({ status: "RUNNING", deliveries: 1 });
   });
 
