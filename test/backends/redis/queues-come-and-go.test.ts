@@ -21,6 +21,16 @@ async function expire({ prefix }: { readonly prefix: string }, queue: string): P
   expect(await redis.client().del(keys.position(queue), keys.log(queue))).toBe(2);
 }
 
+/** As if the log of a deleted queue were kept for half an hour more only, which cursors do not count. */
+async function age({ prefix }: { readonly prefix: string }, queue: string): Promise<void> {
+  const [keys, client, leftMs] = [createKeys(prefix), redis.client(), 30 * 60_000];
+  await client.pexpire(keys.position(queue), leftMs);
+  await client.pexpire(keys.log(queue), leftMs);
+  await client.zadd(keys.gone, Date.now() + leftMs, queue);
+  // Servers read that anew after a break.
+  await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+}
+
 /** Creates a queue and jobs in it, and deletes it. Resolves to cursors from before it, within it, and after it. */
 async function comeAndGo(backend: Backend, queue: string) {
   const before = await backend.head();
@@ -108,6 +118,41 @@ describe("a queue that was deleted", () => {
       await backend.deleteQueue("old", true);
     }
   });
+
+  test.each([
+    ["gone", 0, expire],
+    ["gone", 40, expire],
+    ["kept for less than an hour", 0, age],
+    ["kept for less than an hour", 40, age],
+  ])(
+    "may be made again when its log is %s, beside %i others: no cursor ends, and nothing is told again",
+    async (...row) => {
+      const [, others, pass] = row;
+      const at = place();
+      const { backend } = await openBackend(at);
+      for (let n = 0; n < others; n++) {
+        await createQueue(backend, `q${n}`);
+        await add(backend, { queue: `q${n}` });
+      }
+      const { within: early } = await comeAndGo(backend, "old");
+      await pass(at, "old");
+      const isOver = () =>
+        readAll(backend, early).then(
+          () => undefined,
+          ({ reason }) => (reason === "WATCH_COMPACTED" ? true : undefined),
+        );
+      await eventually(isOver, "the end of its log");
+      const cursor = await backend.head();
+      expect(cursor).not.toContain("old");
+      await createQueue(backend, "old");
+      expect((await readAll(backend, cursor)).changes).toEqual([]);
+      const ids = [...(await add(backend, { queue: "old" })), ...(await add(backend, {}))];
+      const { backend: later } = await openBackend(at);
+      for (const server of [backend, later]) {
+        expect((await readAll(server, cursor)).changes.map(({ jobId }) => jobId)).toEqual(ids);
+      }
+    },
+  );
 
   test("in QUEUES does not come back when the connection breaks", async () => {
     const own = await startRedis();

@@ -122,7 +122,7 @@ export class LogFollower {
    * means that the log is another one.
    */
   follow(queue: string, end: LogEnd, heard?: number): Promise<void> {
-    const followed = this.#queues.get(queue);
+    const followed = this.#followedAs(queue, end.epoch);
     if (followed === undefined || followed.epoch !== end.epoch || end.count < (heard ?? followed.heard)) {
       this.hold();
       if (followed !== undefined) this.#deps.lost(queue);
@@ -142,16 +142,10 @@ export class LogFollower {
     this.#dropTail(followed);
   }
 
-  /** Keeps the tail of a queue again, which was created anew and may go on with its old log. */
+  /** Keeps the tail of a queue again, which was created anew: it goes on with its old log, or, when that is over, with another one. */
   entered(queue: string): void {
     const followed = this.#queues.get(queue);
-    if (followed === undefined) return;
-    followed.isGone = false;
-    if (!followed.isOver) return;
-    this.hold();
-    followed.isOver = false;
-    this.fingerprint.move(followed.seed, 0, followed.heard);
-    this.release();
+    if (followed !== undefined) followed.isGone = false;
   }
 
   /** Nobody is to read the log of a deleted queue any more. */
@@ -176,7 +170,7 @@ export class LogFollower {
 
   /** Takes the entry of a notice: delivers it, or first reads the missing ones before it. */
   take({ queue, epoch }: Notice, entry: LogEntry): void {
-    let followed = this.#queues.get(queue);
+    let followed = this.#followedAs(queue, epoch);
     if (followed === undefined || followed.epoch !== epoch) {
       // A new queue: followed from its first change on.
       if (followed !== undefined) this.hold();
@@ -230,6 +224,24 @@ export class LogFollower {
   /** The log of a queue, as far as it was delivered; undefined when it is not followed. */
   heard(queue: string): FollowedLog | undefined {
     return this.#queues.get(queue);
+  }
+
+  /** The log of a queue that is there, in this epoch. One that was over is dropped for another: nobody misses anything of it. */
+  #followedAs(queue: string, epoch: string): Followed | undefined {
+    const followed = this.#queues.get(queue);
+    if (followed === undefined || !followed.isOver) return followed;
+    if (followed.epoch !== epoch) {
+      this.#queues.delete(queue);
+      return undefined;
+    }
+    // An older server created the queue anew: it goes on with any log that there is.
+    if (!followed.isGone) {
+      this.hold();
+      followed.isOver = false;
+      this.fingerprint.move(followed.seed, 0, followed.heard);
+      this.release();
+    }
+    return followed;
   }
 
   #set(queue: string, { epoch, count, stamp }: LogEnd): Followed {

@@ -123,7 +123,9 @@ export class LogReader {
         continue;
       }
       const until = countsUntil(queue);
-      if (low === undefined ? log.isOver : until !== undefined && until <= low.horizon) continue;
+      // One that is over and not known as deleted is made again: its new log has nothing yet.
+      const isUncounted = low === undefined || until === undefined ? log.isOver : until <= low.horizon;
+      if (isUncounted) continue;
       const stamp = low?.stamps.get(log.master) ?? 0;
       const { position, isSure } = low === undefined ? { position: 0, isSure: true } : follower.at(log, stamp);
       const place = { log, count: position, end, endStamp, isNamed: false };

@@ -9,7 +9,7 @@ import { plainScript, type Script } from "../scripts/script.js";
 export const GONE_LOG_MS = 24 * 3_600_000;
 
 /** How long before its end it counts for nothing any more, ms: a cursor that is not older than this finds what it counts. */
-const UNCOUNTED_MS = 3_600_000;
+export const UNCOUNTED_MS = 3_600_000;
 
 /** How long the time of Redis that was heard last is good enough, ms. */
 const PASS_MS = 60_000;
@@ -169,8 +169,9 @@ export class QueueRegistry {
   take(change: ListChange, at: number): boolean {
     for (const meanwhile of this.#reads) meanwhile.push(change);
     const isNext = change.version <= this.#heard + 1;
-    this.#hear(change);
+    // First: a queue that is made again has another log when its old one counts no more.
     this.#passed(at);
+    this.#hear(change);
     return isNext;
   }
 

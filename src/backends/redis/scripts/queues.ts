@@ -1,5 +1,6 @@
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
+import { UNCOUNTED_MS } from "../queues/queue-registry.js";
 import { lua } from "./lua.js";
 
 /** The keys that end with the queue; the log stays for a while. */
@@ -122,8 +123,12 @@ ${SETTINGS}
 if again and exists then return repeated(snapshot()) end
 if ${meta("deleting")} then return finish({'X'}) end
 if exists then return finish({'E', unpack(call('HMGET', KEYS[1], ${metaName("created_at")}, ${metaName("weight")}))}) end
--- Continues the log of a deleted queue of this name if it is still kept; else begins one with a new epoch.
-if call('EXISTS', ${key("log_position")}) == 0 then call('HSET', ${key("log_position")}, 'epoch', now, 'changes', 0) end
+-- Continues the log of a deleted queue of this name while cursors count it; else begins one with a new epoch.
+local left = call('PTTL', ${key("log_position")})
+if left ~= -1 and left < ${UNCOUNTED_MS} then
+  call('UNLINK', ${key("log_position")}, ${key("log")})
+  call('HSET', ${key("log_position")}, 'epoch', now, 'changes', 0)
+end
 call('PERSIST', ${key("log_position")})
 call('PERSIST', ${key("log")})
 ${meta("epoch")} = call('HGET', ${key("log_position")}, 'epoch')
