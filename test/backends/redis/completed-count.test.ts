@@ -71,3 +71,18 @@ test("jobs that finished without being counted are not taken off the count, and 
   expect(await runner.run("trim", one - 1, 100)).toEqual([0, Buffer.alloc(0)]);
   expect(await meta("done")).toBe(0);
 });
+
+test("a count is 0 once such a server has deleted all that finished", async () => {
+  const { runner, complete, meta } = await open();
+  await complete();
+  await complete();
+  const two = await meta("completed_bytes");
+  await trimUncounted(runner);
+  await trimUncounted(runner);
+  expect(await client.llen(`${runner.base}finished`)).toBe(0);
+  expect(await meta("completed_bytes")).toBe(two);
+  expect(await runner.run("trim", 0, 100)).toEqual([0, Buffer.alloc(0)]);
+  expect(await meta("completed_bytes")).toBe(0);
+  await complete();
+  expect(await meta("completed_bytes")).toBe(two / 2);
+});

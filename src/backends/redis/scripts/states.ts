@@ -234,6 +234,11 @@ local function trim(max, keep)
   local maxJobs, maxBytes = string.match(maxCompleted, '^(%d+) (%d+)$')
   local over, overBytes = archive.done + archive.canceled - maxJobs, archive.bytes - (keep or maxBytes)
   local oldest = lookAtFinished()
+  -- An older server deleted the last ones, and did not take them off the count.
+  if not oldest and archive.bytes > 0 then
+    archive.bytes, archive.recent, archive.since = 0, 0, steady + 1
+    countFinished(0, 0, 0)
+  end
   if completed ~= '-' then tellCompleted() end
   if not oldest or (over <= 0 and overBytes <= 0 and oldest + ttl > steady) then return 0 end
   if overBytes > 0 then max = math.max(max, ${MAX_TRIMMED}) end
