@@ -22,15 +22,17 @@ export interface IdGenerator {
  * sequence. Throws a RangeError for a node id outside 0 to 1023.
  *
  * Ids strictly increase within a process, even when the clock stands still or steps back: after 4096 ids in one
- * millisecond, the next millisecond is used. They are unique across servers as long as no two share a node id.
+ * millisecond, the next millisecond is used. They are unique across servers as long as no two share a node id. The
+ * first is larger than `after`.
  */
-export function createIdGenerator(clock: { now(): number }, node: number): IdGenerator {
+export function createIdGenerator(clock: { now(): number }, node: number, after = "0"): IdGenerator {
   if (!Number.isInteger(node) || node < 0 || node > MAX_NODE_ID) {
     throw new RangeError(`node must be a whole number from 0 to ${MAX_NODE_ID}, got ${node}`);
   }
   let millis = -1;
   let sequence = 0;
   let base = 0n;
+  if (after !== "0") moveTo(Number(BigInt.asUintN(63, BigInt(after)) >> 22n) + 1);
 
   // `base` is the part that all ids of one millisecond share.
   function moveTo(time: number): void {

@@ -1,17 +1,14 @@
 import { queueExists, queueNotEmpty } from "../../model/errors.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { JobStore } from "./job-store.js";
-import { QueueState } from "./queue-state.js";
+import type { QueueState } from "./queue-state.js";
 
 /** Jobs of a deleted queue that are forgotten at once; ticks forget the others. */
 const FORGET_WORK = 1000;
 
 export function createQueue(store: JobStore, name: string, settings: QueueSettings): Queue {
   if (store.queues.has(name)) throw queueExists(name);
-  const queue = new QueueState(name, settings, store.clock.now());
-  store.queues.set(name, queue);
-  store.markChanged(queue);
-  return snapshot(store, queue);
+  return snapshot(store, store.createQueue(name, settings));
 }
 
 export function queues(store: JobStore, names: readonly string[] | undefined): Queue[] {

@@ -17,9 +17,9 @@ class Creation {
   readonly #label: JobLabel;
   readonly #times: JobTimes;
 
-  constructor({ number, shared, times }: JobRecord) {
+  constructor(number: string, label: JobLabel, times: JobTimes) {
     this.#number = number;
-    this.#label = shared.label;
+    this.#label = label;
     this.#times = times;
   }
 
@@ -42,8 +42,10 @@ class Creation {
 export class ChangeLog {
   #capacity: number;
   readonly #isFull: () => boolean;
-  readonly #name: string;
+  #name: string;
   readonly #ring: (Change | Creation)[] = [];
+  /** The position of the first change that this log ever had: it has slot 0. */
+  #base = 0;
   #next = 0;
   /** Number of changes that the listener was told of, and of the batches that they came in. */
   #told = 0;
@@ -62,11 +64,46 @@ export class ChangeLog {
 
   /** Appends a change, which was just made from this record. */
   append(change: Change, record: JobRecord): void {
-    const isGrowing = this.#next < this.#capacity;
-    const mayStop = isGrowing && this.#next >= this.#capacity / 10 && this.#next % CHECK_EVERY === 0;
-    if (mayStop && this.#isFull()) this.#capacity = this.#next;
-    this.#ring[this.#next % this.#capacity] = change.revision === 1 ? new Creation(record) : change;
+    const length = this.#next - this.#base;
+    const mayStop = length < this.#capacity && length >= this.#capacity / 10 && length % CHECK_EVERY === 0;
+    if (mayStop && this.#isFull()) this.#capacity = length;
+    const { number, shared, times } = record;
+    this.#ring[length % this.#capacity] = change.revision === 1 ? new Creation(number, shared.label, times) : change;
     this.#next++;
+  }
+
+  /** Continues the log of an earlier process at `base`; its changes follow with `restore`. */
+  continue(name: string, base: number): void {
+    this.#name = name;
+    this.#base = this.#next = this.#told = base;
+  }
+
+  /** Puts a change of the earlier process back, the next in order. */
+  restore(change: Change): void {
+    this.#restore(change);
+  }
+
+  /** Puts the creation of a job back. */
+  restoreCreation(number: string, label: JobLabel, times: JobTimes): void {
+    this.#restore(new Creation(number, label, times));
+  }
+
+  #restore(entry: Change | Creation): void {
+    this.#ring[(this.#next - this.#base) % this.#capacity] = entry;
+    this.#told = ++this.#next;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The position of the next change, and of the oldest that is kept. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get oldest(): number {
+    return Math.max(this.#base, this.#next - this.#capacity);
   }
 
   head(): string {
@@ -89,11 +126,11 @@ export class ChangeLog {
 
   read(cursor: string, limit: number, filter: ChangeFilter): ChangePage {
     let at = this.#parse(cursor);
-    if (at < this.#next - this.#capacity) throw watchCompacted();
+    if (at < this.oldest) throw watchCompacted();
     const end = Math.min(this.#next, at + SCAN);
     const entries: { change: Change; cursor: string }[] = [];
     while (at < end && entries.length < limit) {
-      const entry = this.#ring[at % this.#capacity] as Change | Creation;
+      const entry = this.#ring[(at - this.#base) % this.#capacity] as Change | Creation;
       const change = entry instanceof Creation ? entry.toChange() : entry;
       at++;
       if (matchesChange(filter, change)) entries.push({ change, cursor: this.#cursor(at) });

@@ -3,6 +3,8 @@ import type { SettleKind } from "../../core/observer.js";
 import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 
+const NO_ERRORS: readonly AttemptError[] = [];
+
 /** The fields a job needs only after its first change; kept apart so that jobs that never ran stay small. */
 export class RunRecord {
   /** Token of the current lease; undefined when there is none. */
@@ -15,6 +17,8 @@ export class RunRecord {
   until = 0;
   /** What the job counts as by `jobBytes` among the finished ones. */
   finishedBytes = 0;
+  /** How long the current lease was to last, ms; the longest it was extended by, if that is more. */
+  leaseMs = 0;
   revision = 1;
   retryCount = 0;
   deliveries = 0;
@@ -62,8 +66,6 @@ export interface JobTimes {
  * otherwise; `GONE` once it is deleted.
  */
 export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "WAITING" | "GONE";
-
-const NO_ERRORS: readonly AttemptError[] = [];
 
 /** A job in memory. One million of them must fit: run `npm run bench -- memory` after adding a field. */
 export class JobRecord<Queue = unknown> {

@@ -4,11 +4,12 @@ import { queueNotFound } from "../../model/errors.js";
 import { numberOf, queueOf } from "../../model/ids.js";
 import { type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { FinishedJobs } from "./finished-jobs.js";
 import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
+import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { OrderedQueue } from "./ordered-queue.js";
@@ -38,6 +39,8 @@ export interface MemoryBackendDeps {
    * Default: never.
    */
   readonly isFull?: ((kept: KeptBytes) => boolean) | undefined;
+  /** Told what changes, to keep it somewhere. Default: nobody. */
+  readonly journal?: StoreJournal | undefined;
 }
 
 /**
@@ -60,7 +63,9 @@ export class JobStore {
   readonly isFull: () => boolean;
   /** Called after each operation; see `announce`. */
   listener: BackendListener | undefined;
-  readonly #tokenPrefix: string;
+  readonly journal: StoreJournal | undefined;
+  /** What its lease tokens begin with: no two runs of a store may have the same. */
+  tokenPrefix: string;
   #tokens = 0;
   #lastTimes: JobTimes | undefined;
   #changes: Change[] = [];
@@ -70,20 +75,21 @@ export class JobStore {
   #dueInMs = Number.POSITIVE_INFINITY;
   #queueChanged: string | undefined;
   #queueNames: readonly QueueName[] | undefined;
-  /** The jobs of deleted queues that are still to be forgotten. */
-  readonly #leaving: Iterator<QueuedJob, void>[] = [];
+  /** Deleted queues, and their jobs that are still to be forgotten. */
+  readonly #leaving: { readonly queue: QueueState; readonly records: Iterator<QueuedJob, void> }[] = [];
 
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
     this.options = options;
     const { isFull } = deps;
     this.isFull = isFull === undefined ? () => false : () => isFull(this.kept);
+    this.journal = deps.journal;
     const name = () =>
       Math.floor(deps.random() * 36 ** 8)
         .toString(36)
         .padStart(8, "0");
     this.log = new ChangeLog(changeLogSize, name(), this.isFull);
-    this.#tokenPrefix = name();
+    this.tokenPrefix = name();
     this.queues.set(DEFAULT_QUEUE, new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
   }
 
@@ -112,6 +118,7 @@ export class JobStore {
     this.kept.add(record);
     record.queue.jobs.add(record.number, record);
     record.queue.all.insert(record);
+    this.journal?.added(record);
     this.#log(record);
     if (waitMs !== undefined) this.wait(record, waitMs);
     else if (record.runAfter <= record.createdAt) this.ready(record);
@@ -168,7 +175,7 @@ export class JobStore {
   /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
     const run = record.changing;
-    run.token = this.#tokenPrefix + (this.#tokens++).toString(36);
+    run.token = this.tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
     run.startedAt = record.stamp(now);
     run.progress = undefined;
@@ -177,15 +184,19 @@ export class JobStore {
     this.step(record, "RUNNING", now);
     run.since = this.clock.monotonic();
     run.until = run.since + leaseMs;
+    run.leaseMs = leaseMs;
     this.leases.push({ record, token: run.token, until: run.until });
     this.markDue(leaseMs);
     return run.token;
   }
 
-  /** Extends the current lease until `until`, ms on the monotonic clock; never shortens it. */
-  holdUntil(run: RunRecord, until: number): void {
+  /** Extends the current lease to last `leaseMs` from `monotonic` on; never shortens it. */
+  hold(record: QueuedJob, run: RunRecord, leaseMs: number, monotonic: number): void {
     // The entry in `leases` stays as it is: when it comes up, `expire` puts it back with the later end.
-    run.until = Math.max(run.until, until);
+    run.until = Math.max(run.until, monotonic + leaseMs);
+    if (leaseMs <= run.leaseMs) return;
+    run.leaseMs = leaseMs;
+    this.journal?.changed(record);
   }
 
   /** Ends a lease. `settledBy`: the token to remember for repeats; `entryTaken`: its `leases` entry is out already. */
@@ -213,6 +224,7 @@ export class JobStore {
     if (status === "DONE") {
       record.queue.done++;
       record.queue.completed++;
+      this.journal?.queueChanged(record.queue);
     }
     this.finished.push(record);
     this.trim(record.queue, TRIM_WORK);
@@ -287,20 +299,34 @@ export class JobStore {
     this.touch(record, now);
   }
 
+  /** Creates a queue; there must be none of this name. */
+  createQueue(name: string, settings: QueueSettings): QueueState {
+    const earlier = this.#leaving.filter(({ queue }) => queue.name === name).map(({ queue }) => queue.generation + 1);
+    const queue = new QueueState(name, settings, this.clock.now(), Math.max(0, ...earlier));
+    this.queues.set(name, queue);
+    this.markChanged(queue);
+    return queue;
+  }
+
   /** Deletes a queue: nobody finds it or its jobs any more. `forget` does the rest. */
   deleteQueue(queue: QueueState): void {
     this.queues.delete(queue.name);
-    this.#leaving.push(queue.abandon());
+    this.leave(queue);
     this.markChanged(queue);
+  }
+
+  /** Lets `forget` forget the jobs of a queue that is deleted. */
+  leave(queue: QueueState): void {
+    this.#leaving.push({ queue, records: queue.abandon() });
   }
 
   /** Logs the deletion of up to `max` jobs of deleted queues, and lets go of them; returns whether there are more. */
   forget(max: number): boolean {
     const now = this.clock.now();
     for (let seen = 0; seen < max; seen++) {
-      const records = this.#leaving[0];
-      if (records === undefined) return false;
-      const record = records.next().value;
+      const leaving = this.#leaving[0];
+      if (leaving === undefined) return false;
+      const record = leaving.records.next().value;
       if (record === undefined) this.#leaving.shift();
       else if (!record.isGone) this.delete(record, now);
     }
@@ -322,6 +348,7 @@ export class JobStore {
   markChanged(queue: QueueState): void {
     this.#queueChanged = queue.name;
     this.#queueNames = undefined;
+    this.journal?.queueChanged(queue);
   }
 
   /** The names and weights of the queues, sorted by name. The list is never changed, so it may be handed out. */
@@ -370,6 +397,7 @@ export class JobStore {
     const change = toChange(record);
     this.log.append(change, record);
     this.#changes.push(change);
+    this.journal?.changed(record, change);
   }
 
   #drop(record: QueuedJob): void {
@@ -384,5 +412,6 @@ export class JobStore {
     if (requestId !== undefined) queue.requestIds.jobGone(requestId, record.number, this.clock.monotonic());
     if (status === "DONE") queue.done--;
     queue.all.discard();
+    this.journal?.gone(record);
   }
 }

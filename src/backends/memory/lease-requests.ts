@@ -47,6 +47,7 @@ export class LeaseRequests {
   }
 }
 
-function keyOf(worker: string, requestId: string): string {
+/** The key of a lease call. */
+export function keyOf(worker: string, requestId: string): string {
   return JSON.stringify([worker, requestId]);
 }

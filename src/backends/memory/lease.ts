@@ -29,7 +29,10 @@ export function lease(store: JobStore, request: LeaseRequest): Lease[] {
   if (held.length > 0) return held;
   const leases = leaseReady(store, request);
   const refs = leases.map(({ job, token }) => ({ jobId: job.id, token }));
-  if (refs.length > 0) store.leaseRequests.remember(worker, requestId, refs, monotonic + leaseMs);
+  if (refs.length > 0) {
+    store.leaseRequests.remember(worker, requestId, refs, monotonic + leaseMs);
+    store.journal?.leaseRequest({ worker, requestId, refs, leaseMs });
+  }
   return leases;
 }
 
@@ -87,7 +90,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
       store.touch(record, now);
     }
     if (!run.cancelRequested && item.leaseMs !== undefined) {
-      store.holdUntil(run, monotonic + item.leaseMs);
+      store.hold(record, run, item.leaseMs, monotonic);
     }
     return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(run, monotonic) };
   });
@@ -155,4 +158,27 @@ export function requeue(store: JobStore, record: QueuedJob, now: number): void {
   store.step(record, "PENDING", now);
   // Ready even when its runAfter is ahead of a wall clock that stepped back: it was ready before.
   store.ready(record);
+}
+
+/** Takes leases back that reached nobody, as if they had never been: their jobs are PENDING, and nothing is counted. */
+export function takeBack(store: JobStore, leases: readonly Lease[]): void {
+  const now = store.clock.now();
+  for (const { job, token } of leases) {
+    const record = store.job(job.id);
+    if (record?.run === undefined || record.run.token !== token) continue;
+    record.run.deliveries--;
+    store.endLease(record, undefined);
+    if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
+    else requeue(store, record, now);
+  }
+}
+
+/** Lets every lease last its whole time from now on, after a time in which none could be extended. */
+export function renewLeases(store: JobStore): void {
+  const monotonic = store.clock.monotonic();
+  for (const { running } of store.queues.values()) {
+    for (const record of running) {
+      if (record.run !== undefined) store.hold(record, record.run, record.run.leaseMs, monotonic);
+    }
+  }
 }

@@ -1,13 +1,8 @@
 import { getHeapStatistics } from "node:v8";
 import type { Backend, BackendOptions } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
-import * as admin from "./admin.js";
-import { enqueue } from "./enqueue.js";
 import { JobStore, type MemoryBackendDeps } from "./job-store.js";
-import * as jobs from "./jobs.js";
-import { extend, lease, tick } from "./lease.js";
-import { count, groupDead, list, listDead, listDeadKeys, listKeys } from "./listing.js";
-import { complete, fail, release } from "./settle.js";
+import { operationsOf } from "./operations.js";
 
 /** Settings of the memory backend. */
 export interface MemoryBackendOptions extends BackendOptions {
@@ -55,34 +50,6 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     async stop() {
       store.listener = undefined;
     },
-    now: async () => store.clock.now(),
-    enqueue: (given) => run(() => enqueue(store, given)),
-    lease: (request) => run(() => lease(store, request)),
-    complete: (items) => run(() => complete(store, items)),
-    fail: (items) => run(() => fail(store, items)),
-    release: (items) => run(() => release(store, items)),
-    extend: (items) => run(() => extend(store, items)),
-    cancel: (id) => run(() => jobs.cancel(store, id)),
-    get: async (ids, view) => jobs.get(store, ids, view),
-    list: async (query) => list(store, query),
-    listDead: async (query) => listDead(store, query),
-    listKeys: async (query) => listKeys(store, query),
-    listDeadKeys: async (query) => listDeadKeys(store, query),
-    count: async (query) => count(store, query),
-    groupDead: async (query) => groupDead(store, query),
-    act: (action, ids, match) => run(() => jobs.act(store, action, ids, match)),
-    replay: (ids) => run(() => jobs.replay(store, ids)),
-    remove: (ids, statuses) => run(() => jobs.remove(store, ids, statuses)),
-    createQueue: (name, settings) => run(() => admin.createQueue(store, name, settings)),
-    queues: (names) => run(() => admin.queues(store, names)),
-    queueNames: async () => store.queueNames,
-    updateQueue: (name, settings) => run(() => admin.updateQueue(store, name, settings)),
-    setPaused: (name, paused) => run(() => admin.setPaused(store, name, paused)),
-    deleteQueue: (name, force) => run(() => admin.deleteQueue(store, name, force)),
-    purge: (name, limit = Number.POSITIVE_INFINITY) => run(() => admin.purge(store, name, limit)),
-    tick: () => run(() => tick(store)),
-    head: async () => store.log.head(),
-    read: async (cursor, limit, filter) => store.log.read(cursor, limit, filter),
-    told: () => store.log.told(),
+    ...operationsOf(store, { change: run, hand: run, read: async (operation) => operation() }),
   };
 }

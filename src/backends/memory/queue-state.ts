@@ -63,6 +63,8 @@ export class QueueState {
     readonly name: string,
     public settings: QueueSettings,
     readonly createdAt: number,
+    /** Tells it from earlier queues of its name whose jobs are still to be forgotten. */
+    readonly generation = 0,
   ) {}
 
   /** The queue is deleted. Lets go of its jobs, and returns them one by one, those that somebody runs first. */

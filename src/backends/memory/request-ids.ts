@@ -36,6 +36,11 @@ export class RequestIds {
     return this.#byId.get(requestId);
   }
 
+  /** What is remembered now, whether or not it has had its time. */
+  get(requestId: string): RememberedCreate | undefined {
+    return this.#byId.get(requestId);
+  }
+
   add(requestId: string, create: RememberedCreate, now: number): void {
     const { number, digest, times } = create;
     const kept = isAutomatic(requestId) ? 0 : WITH_JOB_MS;

@@ -1,0 +1,27 @@
+import type { Change, LeaseRef } from "../../core/backend.js";
+import type { QueuedJob, QueueState } from "./queue-state.js";
+
+/** A lease call with a request id, and the leases it got; see `LeaseRequests`. */
+export interface AnsweredLeaseRequest {
+  readonly worker: string;
+  readonly requestId: string;
+  readonly refs: readonly LeaseRef[];
+  readonly leaseMs: number;
+}
+
+/**
+ * Told by a `JobStore` what an operation changes, while it changes it. The records are to be read after the operation:
+ * several changes of a job may follow each other in one. `saved.ts` turns them into text.
+ */
+export interface StoreJournal {
+  /** A new job; `changed` follows. */
+  added(record: QueuedJob): void;
+  /** A job changed; `change` is what the change log says of it, if anything. A job that is gone changes once more at the most. */
+  changed(record: QueuedJob, change?: Change): void;
+  /** A job is gone: its record is empty when the operation has ended. */
+  gone(record: QueuedJob): void;
+  /** A queue was created, changed or deleted (no longer in `JobStore.queues`), or one of its counters went up. */
+  queueChanged(queue: QueueState): void;
+  /** A lease call with a request id got leases. */
+  leaseRequest(request: AnsweredLeaseRequest): void;
+}

@@ -1,0 +1,187 @@
+import type { Change } from "../../core/backend.js";
+import { numberOf, queueOf } from "../../model/ids.js";
+import type { JobStatus, Payload } from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import { cutText } from "../../model/text.js";
+import { type JobLabel, JobRecord, RunRecord } from "./job-record.js";
+import type { JobStore } from "./job-store.js";
+import type { AnsweredLeaseRequest } from "./journal.js";
+import { type QueuedJob, QueueState } from "./queue-state.js";
+import { firstChange, type OwnFields, type StateFields } from "./saved.js";
+import type { Moment } from "./schedule.js";
+
+/** Different specs whose objects are shared by the jobs that have them. */
+const MAX_SPECS = 10_000;
+
+/** A job as a journal kept it; see `SavedJob` and `SavedState`. */
+export interface RestoredJob {
+  readonly id: string;
+  readonly spec: string;
+  readonly own: string;
+  readonly payload: Payload | undefined;
+  readonly state: string | undefined;
+  readonly result: Payload | undefined;
+}
+
+/**
+ * Puts the records that a journal kept back into an empty `JobStore`: queues first, then jobs in the order of their
+ * numbers, then the rest. Nothing of it is logged or announced.
+ *
+ * A lease goes on: it has the whole of its time again. One of `lostWorker`, a worker that ended with the process, is over
+ * at once: the first tick counts it as lost.
+ */
+export class Restorer {
+  readonly #store: JobStore;
+  readonly #moment: Moment;
+  readonly #lostWorker: string | undefined;
+  readonly #specs = new Map<string, QueuedJob["shared"]>();
+  /** Deleted queues that still have jobs. */
+  readonly #leaving = new Map<string, QueueState>();
+  readonly #labels = new Map<string, JobLabel>();
+  /** The largest number of a job that was met. */
+  lastNumber = "0";
+
+  constructor(store: JobStore, lostWorker: string | undefined) {
+    this.#store = store;
+    this.#moment = store.moment();
+    this.#lostWorker = lostWorker;
+  }
+
+  queue(name: string, record: string): void {
+    const { settings, paused, createdAt, completed, generation } = JSON.parse(record);
+    const queue = new QueueState(name, { ...DEFAULT_QUEUE_SETTINGS, ...settings }, createdAt, generation);
+    queue.paused = paused;
+    queue.completed = completed;
+    this.#store.queues.set(name, queue);
+  }
+
+  /** A job of a queue that does not exist belongs to one that was deleted. */
+  job(saved: RestoredJob): void {
+    const { id } = saved;
+    const number = numberOf(id);
+    const own: OwnFields = JSON.parse(saved.own);
+    const { createdAt, generation = 0, requestId, digest = "" } = own;
+    const queue = this.#queueOf(queueOf(id), generation);
+    const times = this.#store.times(createdAt, own.runAfter);
+    const record: QueuedJob = new JobRecord(number, this.#spec(queue, saved.spec), saved.payload, requestId, times);
+    const place = saved.state === undefined ? own.place : this.#state(record, saved.state, saved.result);
+    this.#store.kept.add(record);
+    queue.jobs.add(number, record);
+    queue.all.insert(record);
+    if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, this.#since(createdAt));
+    this.#place(record, place ?? "READY");
+    this.#met(number);
+  }
+
+  requestId(queueName: string, text: string): void {
+    const { requestId, number, digest, createdAt, runAfter } = JSON.parse(text);
+    const queue = this.#store.queues.get(queueName);
+    if (queue === undefined || queue.requestIds.get(requestId) !== undefined) return;
+    queue.requestIds.add(requestId, { number, digest, times: { createdAt, runAfter } }, this.#since(createdAt));
+    queue.requestIds.jobGone(requestId, number, this.#moment.monotonic);
+    this.#met(number);
+  }
+
+  leaseRequest(text: string): void {
+    const { worker, requestId, refs, leaseMs }: AnsweredLeaseRequest = JSON.parse(text);
+    this.#store.leaseRequests.remember(worker, requestId, refs, this.#moment.monotonic + leaseMs);
+  }
+
+  /** The next entry of the change log, after `ChangeLog.continue`. */
+  change(fields: Partial<Change> & Pick<Change, "jobId" | "queue" | "type" | "updatedAt" | "runAfter">): void {
+    const { jobId, queue, type, priority = 0, updatedAt, runAfter } = fields;
+    const number = numberOf(jobId);
+    if (fields.revision === undefined) {
+      this.#store.log.restoreCreation(
+        number,
+        this.#label({ queue, type, priority }),
+        this.#store.times(updatedAt, runAfter),
+      );
+    } else this.#store.log.restore(Object.assign(firstChange(), fields));
+    this.#met(number);
+  }
+
+  /** Call at the end: the jobs of deleted queues are then forgotten by ticks. */
+  end(): void {
+    for (const queue of this.#leaving.values()) this.#store.leave(queue);
+  }
+
+  #queueOf(name: string, generation: number): QueueState {
+    const queue = this.#store.queues.get(name);
+    if (queue?.generation === generation) return queue;
+    const key = `${generation} ${name}`;
+    let leaving = this.#leaving.get(key);
+    if (leaving === undefined) {
+      leaving = new QueueState(name, DEFAULT_QUEUE_SETTINGS, 0, generation);
+      this.#leaving.set(key, leaving);
+    }
+    return leaving;
+  }
+
+  #spec(queue: QueueState, text: string): QueuedJob["shared"] {
+    const key = `${queue.generation} ${queue.name} ${text}`;
+    let shared = this.#specs.get(key);
+    if (shared === undefined) {
+      const { type, priority, ...spec } = JSON.parse(text);
+      shared = { label: this.#label({ queue: queue.name, type, priority }), queue, ...spec } as QueuedJob["shared"];
+      if (this.#specs.size >= MAX_SPECS) this.#specs.clear();
+      this.#specs.set(key, shared);
+    }
+    return shared;
+  }
+
+  #label({ queue, type, priority }: JobLabel): JobLabel {
+    const key = `${queue} ${priority} ${type}`;
+    let label = this.#labels.get(key);
+    if (label === undefined) {
+      label = { queue, type, priority };
+      if (this.#labels.size >= MAX_SPECS) this.#labels.clear();
+      this.#labels.set(key, label);
+    }
+    return label;
+  }
+
+  #state(record: QueuedJob, text: string, result: Payload | undefined): StateFields["place"] {
+    const { status = "PENDING", place, runAfter, ...fields }: StateFields & { status?: JobStatus } = JSON.parse(text);
+    const run = Object.assign(new RunRecord(record.createdAt), fields);
+    run.errorStart = cutText(run.error, LIMITS.changeErrorLength);
+    run.result = result;
+    record.run = run;
+    record.status = status;
+    if (runAfter !== record.runAfter) record.runAfter = runAfter;
+    return place;
+  }
+
+  /** Puts a job where its status says. */
+  #place(record: QueuedJob, place: OwnFields["place"]): void {
+    const { queue, run, status } = record;
+    const { now, monotonic } = this.#moment;
+    if (status === "PENDING") {
+      if (place === "SCHEDULED") queue.schedule(record);
+      else if (place === "WAITING") queue.schedule(record, monotonic + Math.max(0, record.runAfter - now));
+      else queue.put(record);
+    } else if (run !== undefined && status === "RUNNING") {
+      queue.running.add(record);
+      run.since = this.#since(run.startedAt ?? now);
+      run.until = run.worker === this.#lostWorker ? monotonic : monotonic + run.leaseMs;
+      this.#store.leases.push({ record, token: run.token ?? "", until: run.until });
+    } else if (run !== undefined && status === "DEAD") {
+      queue.bury(record, run.finishedAt ?? now);
+    } else if (run !== undefined) {
+      run.until = this.#since(run.finishedAt ?? now) + this.#store.options.completeJobTtlMs;
+      if (status === "DONE") queue.done++;
+      this.#store.finished.push(record);
+    }
+  }
+
+  /** The moment of a stamp on the monotonic clock; a stamp of the future counts as now. */
+  #since(at: number): number {
+    return this.#moment.monotonic - Math.max(0, this.#moment.now - at);
+  }
+
+  #met(number: string): void {
+    const last = this.lastNumber;
+    if (number.length > last.length || (number.length === last.length && number > last)) this.lastNumber = number;
+  }
+}

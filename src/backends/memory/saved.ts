@@ -1,0 +1,160 @@
+import type { Change } from "../../core/backend.js";
+import { createdState, type JobStatus, type Payload } from "../../model/job.js";
+import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
+import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
+import type { AnsweredLeaseRequest } from "./journal.js";
+import { keyOf } from "./lease-requests.js";
+import type { QueuedJob, QueueState } from "./queue-state.js";
+
+/*
+ * The records of a store as JSON texts with named fields, as a journal keeps them and `Restorer` reads them back. All fields
+ * of a record are written, whatever they are called; those that have their first value are left out, so that a field
+ * that an older record lacks has it too. Moments on the monotonic clock do not outlive a process: durations and
+ * stamps of the wall clock stand in for them.
+ */
+
+/** A job as it was created: what never changes. */
+export interface SavedJob {
+  readonly id: string;
+  /** What it has in common with other jobs of its queue. */
+  readonly spec: string;
+  /** What it alone has; see `OwnFields`. */
+  readonly own: string;
+  readonly payload: Payload | undefined;
+}
+
+/** What became of a job; there is none before its first change. */
+export interface SavedState {
+  readonly id: string;
+  /** See `StateFields`. */
+  readonly state: string;
+  readonly result: Payload | undefined;
+}
+
+/** The fields of `SavedJob.own`. */
+export interface OwnFields {
+  readonly createdAt: number;
+  readonly runAfter: number;
+  /** Of its queue; see `QueueState`. */
+  readonly generation?: number;
+  /** Where it waits, until it has a state. */
+  readonly place?: JobPlace;
+  readonly requestId?: string;
+  /** Tells the content of the request; see `contentDigest`. */
+  readonly digest?: string;
+}
+
+/** The fields of `SavedState.state`, beside those of `RunRecord`. */
+export interface StateFields {
+  readonly status?: JobStatus;
+  readonly place?: JobPlace;
+  readonly runAfter: number;
+}
+
+/** A request id that is remembered without its job, as that is gone. */
+export interface SavedRequestId {
+  readonly queue: string;
+  readonly key: string;
+  readonly record: string;
+  /** When it may be forgotten, ms since 1970. */
+  readonly until: number;
+}
+
+/** A lease call with a request id. */
+export interface SavedLeaseRequest {
+  readonly key: string;
+  readonly record: string;
+  readonly until: number;
+}
+
+/** The fields of a job that are not kept as they are. */
+const NO_RUN = new RunRecord(0);
+const NOT_SAVED: ReadonlySet<string> = new Set(["since", "until", "finishedBytes", "result", "errorStart"]);
+
+/** A change with the first value of each field. */
+export function firstChange(): Change {
+  return { jobId: "", queue: "", type: "", priority: 0, deleted: false, ...createdState(0, 0) };
+}
+
+const FIRST_CHANGE = firstChange();
+
+const specTexts = new WeakMap<SharedJobSpec, string>();
+
+/** The new job. */
+export function savedJob(record: QueuedJob): SavedJob {
+  return { id: record.id, spec: specText(record.shared), own: ownText(record), payload: record.payload };
+}
+
+function specText(shared: SharedJobSpec): string {
+  let text = specTexts.get(shared);
+  if (text === undefined) {
+    const { label, queue: _queue, ...spec } = shared;
+    text = JSON.stringify({ type: label.type, priority: label.priority, ...spec });
+    specTexts.set(shared, text);
+  }
+  return text;
+}
+
+function ownText({ createdAt, runAfter, place, requestId, queue }: QueuedJob): string {
+  let text = `{"createdAt":${createdAt},"runAfter":${runAfter}`;
+  if (queue.generation > 0) text += `,"generation":${queue.generation}`;
+  if (place !== "READY") text += `,"place":"${place}"`;
+  if (requestId !== undefined) {
+    const digest = queue.requestIds.get(requestId)?.digest ?? "";
+    text += `,"requestId":${JSON.stringify(requestId)},"digest":${JSON.stringify(digest)}`;
+  }
+  return `${text}}`;
+}
+
+/** The state of a job now; undefined before its first change. */
+export function savedState(record: QueuedJob): SavedState | undefined {
+  const { run, status, place, runAfter } = record;
+  if (run === undefined) return undefined;
+  let text = `{"status":"${status}","runAfter":${runAfter}`;
+  if (status === "PENDING") text += `,"place":"${place}"`;
+  return { id: record.id, state: `${text}${fieldsText(run, NO_RUN, NOT_SAVED)}}`, result: run.result };
+}
+
+/** A queue, without its jobs. */
+export function savedQueue({ settings, paused, createdAt, completed, generation }: QueueState): string {
+  return JSON.stringify({ settings, paused, createdAt, completed, generation });
+}
+
+/** An entry of the change log. */
+export function savedChange(change: Change): string {
+  return `{${fieldsText(change, FIRST_CHANGE, ALL).slice(1)}}`;
+}
+
+const ALL: ReadonlySet<string> = new Set();
+
+/** What is still to be remembered of the request id of a job that is gone, if anything. */
+export function savedRequestId({ requestId, number, queue }: QueuedJob): SavedRequestId | undefined {
+  const known = requestId === undefined ? undefined : queue.requestIds.get(requestId);
+  if (known?.number !== number) return undefined;
+  const { digest, times } = known;
+  return {
+    queue: queue.name,
+    key: JSON.stringify([queue.name, requestId]),
+    record: JSON.stringify({ requestId, number, digest, ...times }),
+    until: times.createdAt + REQUEST_ID_TTL_MS,
+  };
+}
+
+/** A lease call that was answered at `now`, ms since 1970. */
+export function savedLeaseRequest(request: AnsweredLeaseRequest, now: number): SavedLeaseRequest {
+  const key = keyOf(request.worker, request.requestId);
+  return { key, record: JSON.stringify(request), until: now + request.leaseMs };
+}
+
+/** `,"name":value` for each field that differs from what it is at first. */
+function fieldsText(record: object, first: object, skip: ReadonlySet<string>): string {
+  const fields = record as Readonly<Record<string, unknown>>;
+  const firsts = first as Readonly<Record<string, unknown>>;
+  let text = "";
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === firsts[name] || skip.has(name)) continue;
+    text += typeof value === "number" ? `,"${name}":${value}` : `,"${name}":${JSON.stringify(value)}`;
+  }
+  return text;
+}
