@@ -1,4 +1,6 @@
 import { hostname } from "node:os";
+import type { Durability } from "./backends/file/batch.js";
+import { createFileBackend } from "./backends/file/file-backend.js";
 import type { KeptBytes } from "./backends/memory/kept-bytes.js";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
@@ -26,6 +28,13 @@ export interface EngineSettings extends Partial<BackendOptions>, Partial<JobDefa
   readonly leaseMs?: number | undefined;
   /** Changes kept for watchers that lag behind or come back. Default 500,000; on Redis 100,000 for each queue. */
   readonly changeLogSize?: number | undefined;
+  /**
+   * Folder that keeps the jobs in a file, as DATA_DIR of the server. It serves one process; `start` rejects with
+   * `StoreUnusable` when it cannot. Not together with `redisUrl`. Default: none.
+   */
+  readonly dataDir?: string | undefined;
+  /** What a change survives before it counts: `power` (default): a power cut; `process`: the end of the process. */
+  readonly durability?: Durability | undefined;
   /** URL of a Redis that keeps the jobs, as in REDIS_URL of the server. Default: they are kept in memory. */
   readonly redisUrl?: string | undefined;
   /** Prefix of all keys in Redis. Default `gotaskq`. */
@@ -60,8 +69,11 @@ interface Storage {
   readonly nodeId: () => number | undefined;
 }
 
-function createStorage(settings: EngineSettings, { clock, logger, isFull }: EngineSetupDeps): Storage {
+function createStorage(settings: EngineSettings, worker: string, deps: EngineSetupDeps): Storage {
+  const { clock, logger, isFull } = deps;
   const {
+    dataDir,
+    durability,
     redisUrl,
     redisPrefix,
     nodeId = 0,
@@ -72,6 +84,12 @@ function createStorage(settings: EngineSettings, { clock, logger, isFull }: Engi
     maxCompletedBytes,
   } = settings;
   const options = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes });
+  if (dataDir !== undefined) {
+    if (redisUrl !== undefined) throw new TypeError("dataDir and redisUrl: name one of them");
+    const place = { ...defined({ durability }), folder: dataDir, worker, nodeId };
+    const backend = createFileBackend({ clock, random: Math.random, logger, isFull }, { ...options, ...place });
+    return { backend, ids: backend.ids, nodeId: () => nodeId };
+  }
   if (redisUrl === undefined) {
     const backend = createMemoryBackend({ clock, random: Math.random, isFull }, options);
     return { backend, ids: createIdGenerator(clock, nodeId), nodeId: () => nodeId };
@@ -88,7 +106,8 @@ export function setUpEngine(
   options: Pick<EngineOptions, "queues" | "availableChanged"> = {},
 ): EngineSetup {
   const deps = { ...given, logger: calmLogger(given.logger, given.clock) };
-  const { nodeId, ...storage } = createStorage(settings, deps);
+  const worker = `${hostname()}/${process.pid}`;
+  const { nodeId, ...storage } = createStorage(settings, worker, deps);
   const { random } = Math;
   const engine = createEngine(
     { ...deps, ...storage, random },
@@ -98,7 +117,7 @@ export function setUpEngine(
       numWorkers: settings.numWorkers ?? 10,
       queuePolicy: settings.queuePolicy ?? "round-robin",
       leaseMs: settings.leaseMs ?? 30_000,
-      worker: `${hostname()}/${process.pid}`,
+      worker,
       jobDefaults: {
         maxRetries: settings.maxRetries ?? DEFAULT_JOB_DEFAULTS.maxRetries,
         backoff: settings.backoff ?? DEFAULT_JOB_DEFAULTS.backoff,

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Logger, pino } from "pino";
+import { StoreUnusable } from "./backends/file/store-unusable.js";
 import { RedisUnusable } from "./backends/redis/link/check-server.js";
 import { describeError, errorText } from "./model/describe-error.js";
 import type { Handlers } from "./model/handler.js";
@@ -49,13 +50,19 @@ async function loadConfigured(path: string): Promise<Handlers> {
   }
 }
 
-function welcome(server: Server, handlers: readonly string[] | undefined): string {
-  const { kind, durable } = server.engine.backend;
+/** What becomes of the jobs when the process ends. */
+function keeping({ redis, dataDir, durability }: Config): string {
+  if (redis !== undefined) return "jobs survive this process; servers on it share them";
+  if (dataDir === undefined) return "jobs end with this process; DATA_DIR=./data keeps them in a file";
+  return `jobs are kept in ${dataDir} and survive this process${durability === "power" ? " and a power cut" : ""}`;
+}
+
+function welcome(server: Server, config: Config, handlers: readonly string[] | undefined): string {
   const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
   return [
     `GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
     `console: ${server.url}/`,
-    `backend: ${kind} (${durable ? "jobs survive this process; servers on it share them" : "jobs end with this process"})`,
+    `backend: ${server.engine.backend.kind} (${keeping(config)})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
     `try: curl -H 'content-type: application/json' -d '${body}' ${server.url}/gotaskq.v1.JobService/CreateJob`,
   ].join("\n");
@@ -108,11 +115,15 @@ try {
   const server = await startServer(config, { logger, handlers });
   endOnSignals(server, config.shutdownTimeoutMs);
   surviveHandlers(server, logger);
-  say(welcome(server, handlers && Object.keys(handlers)));
+  say(welcome(server, config, handlers && Object.keys(handlers)));
 } catch (error) {
   if (error instanceof ConfigError) {
     complain("the configuration is not valid:");
     for (const problem of error.problems) complain(`  ${problem}`);
+    process.exit(EXIT_CONFIG);
+  }
+  if (error instanceof StoreUnusable) {
+    complain(`DATA_DIR: ${error.message}`);
     process.exit(EXIT_CONFIG);
   }
   if (error instanceof RedisUnusable) {

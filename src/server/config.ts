@@ -1,3 +1,4 @@
+import { DURABILITIES, type Durability } from "../backends/file/batch.js";
 import { DEFAULT_CHANGE_LOG_SIZE, DEFAULT_COMPLETED_BYTES } from "../backends/memory/memory-backend.js";
 import { hidePassword, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "../backends/redis/link/url.js";
 import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../backends/redis/redis-backend.js";
@@ -34,7 +35,10 @@ export interface Config {
   readonly handlers: string | undefined;
   readonly logLevel: string;
   readonly nodeId: number;
-  /** The Redis that keeps the jobs. Undefined: they are kept in memory. */
+  /** The folder that keeps the jobs in a file. Undefined: no file keeps them. */
+  readonly dataDir: string | undefined;
+  readonly durability: Durability;
+  /** The Redis that keeps the jobs. Undefined: they are kept in memory, or in a file. */
   readonly redis: { readonly url: string; readonly prefix: string } | undefined;
   /** Entries kept in the change log for watchers that lag behind or come back; on Redis, for each queue. */
   readonly changeLogSize: number;
@@ -109,6 +113,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const useRedis = read("USE_REDIS", false, parseBoolean, "true or false");
   const url = read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), whyNotRead);
   const prefix = read("REDIS_PREFIX", "gotaskq", (text) => (isPrefix(text) ? text : undefined), PREFIX_FORM);
+  const dataDir = read<string | undefined>("DATA_DIR", undefined, (text) => text, "the path of a folder");
+  if (useRedis && dataDir !== undefined) {
+    problems.push("DATA_DIR: cannot be used with USE_REDIS: jobs are kept in one place; unset one of them");
+  }
   if (useRedis && !env.REDIS_URL?.trim()) problems.push("REDIS_URL: is required with USE_REDIS");
   for (const [name, what] of Object.entries(NOT_YET)) {
     if (env[name]?.trim()) problems.push(`${name}: ${what}: not part of this version yet; unset it`);
@@ -137,6 +145,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     handlers: read<string | undefined>("HANDLERS", undefined, (text) => text, "the path of a module"),
     logLevel: choice("LOG_LEVEL", "info", LOG_LEVELS),
     nodeId: integer("NODE_ID", 0, 0, MAX_NODE_ID),
+    dataDir,
+    durability: choice("DURABILITY", "power", DURABILITIES),
     redis: useRedis ? { url, prefix } : undefined,
     changeLogSize: integer(
       "CHANGE_LOG_SIZE",

@@ -1,5 +1,8 @@
 import { once } from "node:events";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { atEnd, clientOf, startServerAlone } from "../client/support.js";
 import { freePort } from "../support/free-port.js";
 import { startSharedRedis } from "../support/redis.js";
@@ -12,6 +15,11 @@ const CANCEL_MS = 1000;
 /** The backends, and the environment variables that make a server use them. */
 export const BACKENDS = {
   memory: async () => ({}),
+  "a file": async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gotaskq-clients-"));
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+    return { DATA_DIR: folder };
+  },
   Redis: async () => {
     const redis = await startSharedRedis();
     return { USE_REDIS: "true", REDIS_URL: redis.url };

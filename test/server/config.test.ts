@@ -35,6 +35,8 @@ describe("readConfig", () => {
       handlers: undefined,
       logLevel: "info",
       nodeId: 0,
+      dataDir: undefined,
+      durability: "power",
       changeLogSize: 500_000,
       corsOrigins: [],
       maxStreams: 20_000,
@@ -54,6 +56,8 @@ describe("readConfig", () => {
       MAX_COMPLETED_JOBS: "7",
       MAX_COMPLETED_BYTES: "1.5MiB",
       USE_REDIS: "false",
+      DATA_DIR: "./data",
+      DURABILITY: "process",
       QUEUE_POLICY: "strict",
       QUEUES: "mail, reports ,a.b",
       LEASE_DURATION: "1m",
@@ -85,6 +89,8 @@ describe("readConfig", () => {
       handlers: "./handlers.ts",
       logLevel: "debug",
       nodeId: 1023,
+      dataDir: "./data",
+      durability: "process",
       changeLogSize: 1000,
       maxStreams: 1,
       requestTimeoutMs: 5000,
@@ -147,6 +153,19 @@ describe("readConfig", () => {
       expect(told).not.toContain("s3cret");
     },
   );
+
+  test("keeps jobs in one place: in a folder or on Redis", () => {
+    expect(readConfig({})).toMatchObject({ dataDir: undefined, durability: "power" });
+    expect(readConfig({ DATA_DIR: "./data", DURABILITY: "process" })).toMatchObject({
+      dataDir: "./data",
+      durability: "process",
+    });
+    const both = { DATA_DIR: "./data", USE_REDIS: "true", REDIS_URL: "redis://127.0.0.1" };
+    expect(problems(both)).toEqual([
+      "DATA_DIR: cannot be used with USE_REDIS: jobs are kept in one place; unset one of them",
+    ]);
+    expect(problems({ DURABILITY: "some" })).toEqual(['DURABILITY: must be one of power, process, got "some"']);
+  });
 
   test.each(["true", "1", "yes", "on", "TRUE"])("wants a REDIS_URL with USE_REDIS=%s", (value) => {
     expect(problems({ USE_REDIS: value })).toEqual(["REDIS_URL: is required with USE_REDIS"]);

@@ -48,7 +48,7 @@ describe("the server program", () => {
     await server.printed("try: ");
     const output = server.output();
     expect(output).toContain(`GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`);
-    expect(output).toContain("backend: memory (jobs end with this process)");
+    expect(output).toContain("backend: memory (jobs end with this process; DATA_DIR=./data keeps them in a file)");
     expect(output).toContain("handlers: the built-in logger, echo, sleep, fail");
     const command = /^try: (curl .*)$/m.exec(output)?.[1] ?? "";
     const { code, stdout } = await run("sh", ["-c", `${command} -sS`]);
@@ -59,6 +59,28 @@ describe("the server program", () => {
     expect(await server.end("SIGINT")).toBe(0);
     expect(server.output()).toContain("stopped");
   });
+
+  test("keeps jobs in a folder over its end, tells so, and has the folder for itself", async () => {
+    const data = join(folder, "data");
+    const env = { DATA_DIR: data, NUM_WORKERS: "0" };
+    const first = await startServerProcess(env, folder);
+    await first.printed(`backend: file (jobs are kept in ${data} and survive this process and a power cut)`);
+    const { job } = await createClients(GRPC, first.url).jobs.createJob({ type: "echo" });
+    const second = await outcome(spawnServer(env, folder));
+    expect(second.code).toBe(2);
+    expect(second.stderr).toMatch(/^DATA_DIR: .*data: is in use by another process \(pid \d+\)/);
+    expect(second.stderr).toContain(String(first.child.pid));
+    await first.end("SIGKILL");
+    const third = await startServerProcess(env, folder);
+    const clients = createClients(GRPC, third.url);
+    expect((await clients.jobs.getJob({ id: job?.id ?? "" })).job?.status).toBe(JobStatus.PENDING);
+    expect(await clients.info.getServerInfo({})).toMatchObject({ backend: "file", durable: true });
+    expect(await third.end()).toBe(0);
+    await writeFile(join(data, "gotaskq.db"), "this is no database".repeat(500));
+    const { code, stderr } = await outcome(spawnServer(env, folder));
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^DATA_DIR: .*gotaskq\.db: is damaged: .*Put back a backup/);
+  }, 60_000);
 
   test("refuses a bad configuration with every problem and code 2", async () => {
     const env = { PORT: "x", BASE_DELAY: "soon", LOG_LEVEL: "loud", USE_REDIS: "perhaps", QUEUES: "No Queue" };

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeEach } from "vitest";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
@@ -57,8 +60,17 @@ afterAll(() => stopAll(ofFile));
  * the file. Running jobs are not waited for at its end unless `SHUTDOWN_TIMEOUT` is set.
  */
 export async function startTestServer(env: TestEnvironment = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
-  const config = readConfig({ PORT: "0", SHUTDOWN_TIMEOUT: "0", ...env });
-  const server = await startServer(config, { logger: silentLogger, ...deps });
+  const folder = process.env.GOTASKQ_TEST_STORE === "file" ? mkdtempSync(join(tmpdir(), "gotaskq-server-")) : undefined;
+  const place = folder !== undefined && env.USE_REDIS === undefined ? { DATA_DIR: folder } : {};
+  const config = readConfig({ PORT: "0", SHUTDOWN_TIMEOUT: "0", ...place, ...env });
+  const started = await startServer(config, { logger: silentLogger, ...deps });
+  const server = {
+    ...started,
+    async stop() {
+      await started.stop();
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
   const connect = (kind: TransportKind) => createClients(kind, server.url);
   const testServer: TestServer = {
     ...server,

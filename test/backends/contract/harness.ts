@@ -92,7 +92,7 @@ export class Recorder implements BackendListener {
 
   emptied(): void {}
 
-  available(): void {}
+  available(_isAvailable: boolean): void {}
 
   resync(): void {
     this.resyncsHeard++;

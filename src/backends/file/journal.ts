@@ -1,0 +1,107 @@
+import type { Change } from "../../core/backend.js";
+import type { Payload } from "../../model/job.js";
+import type { JobStore } from "../memory/job-store.js";
+import type { AnsweredLeaseRequest, StoreJournal } from "../memory/journal.js";
+import type { QueuedJob, QueueState } from "../memory/queue-state.js";
+import {
+  type SavedRequestId,
+  savedChange,
+  savedJob,
+  savedLeaseRequest,
+  savedQueue,
+  savedRequestId,
+  savedState,
+} from "../memory/saved.js";
+import type { Batch } from "./batch.js";
+
+/**
+ * Gathers what operations change until the next commit. Of a job that changed several times, only what it is then is
+ * written.
+ */
+export class Journal implements StoreJournal {
+  readonly #added = new Set<QueuedJob>();
+  readonly #changed = new Set<QueuedJob>();
+  readonly #queues = new Set<QueueState>();
+  #gone: { readonly id: string; readonly queue: QueueState; readonly requestId: SavedRequestId | undefined }[] = [];
+  #changes: Change[] = [];
+  #leaseRequests: AnsweredLeaseRequest[] = [];
+
+  added(record: QueuedJob): void {
+    this.#added.add(record);
+  }
+
+  changed(record: QueuedJob, change?: Change): void {
+    if (!record.isGone) this.#changed.add(record);
+    if (change !== undefined) this.#changes.push(change);
+  }
+
+  gone(record: QueuedJob): void {
+    this.#added.delete(record);
+    this.#changed.delete(record);
+    this.#gone.push({ id: record.id, queue: record.queue, requestId: savedRequestId(record) });
+  }
+
+  queueChanged(queue: QueueState): void {
+    this.#queues.add(queue);
+  }
+
+  leaseRequest(request: AnsweredLeaseRequest): void {
+    this.#leaseRequests.push(request);
+  }
+
+  /** Whether there is something to write. */
+  get isDirty(): boolean {
+    return this.#changed.size > 0 || this.#gone.length > 0 || this.#queues.size > 0 || this.#leaseRequests.length > 0;
+  }
+
+  /** Returns what to write, and begins anew. */
+  take(store: JobStore, number: number): Batch {
+    const now = store.clock.now();
+    const goneQueues: string[] = [];
+    const queues: string[] = [];
+    for (const queue of this.#queues) {
+      const current = store.queues.get(queue.name);
+      if (current !== queue) goneQueues.push(queue.name);
+      if (current !== undefined) queues.push(current.name, savedQueue(current));
+    }
+    const goneJobs: string[] = [];
+    const jobs: (Payload | null)[] = [];
+    const states: (Payload | null)[] = [];
+    const requestIds: (string | number)[] = [];
+    for (const { id, queue, requestId } of this.#gone) {
+      goneJobs.push(id);
+      if (requestId === undefined || requestId.until <= now || store.queues.get(queue.name) !== queue) continue;
+      requestIds.push(requestId.queue, requestId.key, requestId.record, requestId.until);
+    }
+    for (const record of this.#changed) {
+      if (this.#added.has(record)) {
+        const job = savedJob(record);
+        jobs.push(job.id, job.spec, job.own, column(job.payload));
+      }
+      const state = savedState(record);
+      if (state !== undefined) states.push(state.id, state.state, column(state.result));
+    }
+    const leaseRequests = this.#leaseRequests.flatMap((request) => {
+      const { key, record, until } = savedLeaseRequest(request, now);
+      return [key, record, until];
+    });
+    const changes = this.#changes.map(savedChange);
+    const firstChange = store.log.next - changes.length;
+    this.#added.clear();
+    this.#changed.clear();
+    this.#queues.clear();
+    this.#gone = [];
+    this.#changes = [];
+    this.#leaseRequests = [];
+    return {
+      ...{ number, now, goneQueues, queues, goneJobs, jobs, states, requestIds, leaseRequests },
+      ...{ changes, firstChange, oldestChange: store.log.oldest },
+    };
+  }
+}
+
+/** Bytes are copied: a view would take all of the buffer behind it to the other thread. */
+function column(payload: Payload | undefined): Payload | null {
+  if (payload === undefined) return null;
+  return typeof payload === "string" ? payload : Uint8Array.from(payload);
+}

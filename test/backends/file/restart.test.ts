@@ -1,0 +1,259 @@
+import { cpSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Backend } from "../../../src/core/backend.js";
+import { contentDigest } from "../../../src/model/request-id.js";
+import { FakeClock } from "../../support/fake-clock.js";
+import { folderOfTest, openFile } from "../contract/file-harness.js";
+import { runPlan } from "../contract/model-commands.js";
+import { ModelRun } from "../contract/model-run.js";
+import { NaiveModel } from "../contract/naive-model.js";
+import {
+  add,
+  addDead,
+  addOne,
+  createQueue,
+  done,
+  failed,
+  jobOf,
+  LEASE_MS,
+  lease,
+  leasedIds,
+  leaseOne,
+  passTime,
+  queueOf,
+  readAll,
+  ref,
+  statsOf,
+  tickAll,
+} from "../contract/support.js";
+
+/** All that a backend tells of what it keeps. */
+async function everything(backend: Backend, cursor: string) {
+  const queues = await backend.queues();
+  const jobs = [];
+  const dead = [];
+  for (const { name } of queues) {
+    jobs.push((await backend.list({ queue: name, limit: 10_000 })).jobs);
+    dead.push((await backend.listDead({ queue: name, limit: 10_000, order: "NEWEST" })).jobs.map(({ id }) => id));
+  }
+  const log = await backend.read(cursor, 10_000, {});
+  return { queues, jobs, dead, log: log.entries, next: log.next };
+}
+
+/** A folder with a backend that can be started again on it; time goes on. */
+async function onFolder(options: Parameters<typeof openFile>[0] = { folder: folderOfTest() }) {
+  const clock = new FakeClock();
+  let { folder } = options;
+  let opened = await openFile(options, clock);
+  return {
+    clock,
+    get opened() {
+      return opened;
+    },
+    get backend() {
+      return opened.backend;
+    },
+    /** Ends it and starts it again, after this time. */
+    async restart(downMs = 0) {
+      await opened.close();
+      clock.stepWall(downMs);
+      opened = await openFile({ ...options, folder }, clock);
+    },
+    /** As if its process had been killed: the files are copied as they lie, and it starts on the copy. */
+    async crash(downMs = 0) {
+      const copy = folderOfTest();
+      cpSync(folder, copy, { recursive: true });
+      folder = copy;
+      await opened.close();
+      clock.stepWall(downMs);
+      opened = await openFile({ ...options, folder }, clock);
+    },
+  };
+}
+
+describe("a store in a file that is started again", () => {
+  test("has all that it had, after any sequence of operations", async () => {
+    await fc.assert(
+      fc.asyncProperty(runPlan, fc.boolean(), async ({ commands, maxCompletedJobs }, isCrash) => {
+        const options = {
+          ...{ maxLostLeases: 1, completeJobTtlMs: 20_000, maxCompletedJobs, changeLogSize: 10_000 },
+          maxCompletedBytes: 1e9,
+        };
+        const store = await onFolder({ ...options, folder: folderOfTest() });
+        const model = new NaiveModel(options);
+        const start = await store.backend.head();
+        await createQueue(store.backend, "timed", { ordering: "RUN_AFTER" });
+        await createQueue(store.backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
+        for (const name of ["default", "timed", "narrow"]) {
+          const { settings, paused } = await queueOf(store.backend, name);
+          model.queues.set(name, { settings, paused });
+        }
+        const run = new ModelRun(store.opened, model, new Set());
+        // Waits of a process that is gone are measured by the wall clock: they go by it when it is set.
+        for (const command of commands) if (command.kind !== "setClock") await run.step(command);
+        const before = await everything(store.backend, start);
+        await (isCrash ? store.crash() : store.restart());
+        expect(await everything(store.backend, start)).toEqual(before);
+        await store.opened.close();
+      }),
+      { numRuns: 40 },
+    );
+  }, 120_000);
+
+  test("goes on with its cursors, and has no name twice", async () => {
+    const store = await onFolder();
+    const ids = [await addOne(store.backend)];
+    const first = await leaseOne(store.backend);
+    const cursor = await store.backend.head();
+    await store.restart();
+    const tokens = [first.token];
+    for (let count = 0; count < 3; count++) {
+      ids.push(await addOne(store.backend));
+      tokens.push((await leaseOne(store.backend)).token);
+      await store.restart();
+    }
+    expect(new Set(tokens).size).toBe(4);
+    const { entries } = await store.backend.read(cursor, 100, {});
+    expect(entries.map(({ change }) => change.jobId)).toEqual(ids.slice(1).flatMap((id) => [id, id]));
+  });
+});
+
+describe("after a restart", () => {
+  test("a lease of a remote worker has its whole time again, and its token holds", async () => {
+    const store = await onFolder();
+    await add(store.backend, {}, {});
+    const leases = await lease(store.backend, { worker: "remote" });
+    await store.clock.advance(LEASE_MS - 1);
+    await store.restart(60_000);
+    await store.clock.advance(LEASE_MS - 1);
+    await tickAll(store.backend);
+    expect(await statsOf(store.backend)).toMatchObject({ running: 2 });
+    expect(await store.backend.complete([done(leases[0] as never)])).toMatchObject([{ outcome: "APPLIED" }]);
+    expect(await store.backend.complete([done(leases[0] as never)])).toMatchObject([{ outcome: "ALREADY_APPLIED" }]);
+    await passTime(store.opened, 1);
+    expect(await jobOf(store.backend, leases[1]?.job.id as string)).toMatchObject({ status: "PENDING", lostLeases: 1 });
+  });
+
+  test("a lease that was extended by more than it had has as much again", async () => {
+    const store = await onFolder();
+    await addOne(store.backend);
+    const leased = await leaseOne(store.backend, { worker: "remote" });
+    await store.backend.extend([{ ...ref(leased), leaseMs: 60_000 }]);
+    await store.crash();
+    await passTime(store.opened, 59_000);
+    expect(await statsOf(store.backend)).toMatchObject({ running: 1 });
+    await passTime(store.opened, 1000);
+    expect(await statsOf(store.backend)).toMatchObject({ running: 0 });
+  });
+
+  test("a lease of a built-in worker of a process that died is lost once, and no retry is used", async () => {
+    const store = await onFolder();
+    const id = await addOne(store.backend);
+    await leaseOne(store.backend, { worker: "built-in" });
+    await store.crash();
+    const { lost } = await store.backend.tick();
+    expect(lost).toMatchObject([{ queue: "default", type: "echo", status: "PENDING" }]);
+    expect(await jobOf(store.backend, id)).toMatchObject({
+      status: "PENDING",
+      lostLeases: 1,
+      retryCount: 0,
+      deliveries: 1,
+    });
+    expect(await leasedIds(store.backend)).toEqual([id]);
+  });
+
+  test("a lease call that is repeated gets the leases it got", async () => {
+    const store = await onFolder();
+    await add(store.backend, {}, {}, {});
+    const request = { max: 2, requestId: "poll-1", worker: "remote" };
+    const before = await lease(store.backend, request);
+    await store.crash();
+    const after = await lease(store.backend, request);
+    expect(after.map(({ job, token }) => [job.id, token])).toEqual(before.map(({ job, token }) => [job.id, token]));
+    expect(await leasedIds(store.backend)).toHaveLength(1);
+  });
+
+  test("a create that is repeated creates nothing, also when its job is gone", async () => {
+    const store = await onFolder();
+    const digest = contentDigest({ type: "echo", numbers: [] });
+    const kept = await addOne(store.backend, { requestId: "kept", digest });
+    const gone = await addOne(store.backend, { requestId: "auto:gone", digest, queue: "default" });
+    const leases = await lease(store.backend);
+    await store.backend.complete(leases.map((each) => done(each)));
+    expect(await store.backend.remove([gone], ["DONE"])).toMatchObject([{ outcome: "APPLIED" }]);
+    await store.crash(60_000);
+    const repeat = async (requestId: string) => (await add(store.backend, { requestId, digest }))[0];
+    expect(await repeat("kept")).toBe(kept);
+    expect(await repeat("auto:gone")).toBe(gone);
+    await store.restart(600_000);
+    expect(await repeat("auto:gone")).not.toBe(gone);
+  });
+
+  test("jobs that wait are ready when they were to be, and finished ones go when they were to go", async () => {
+    const store = await onFolder({ folder: folderOfTest(), completeJobTtlMs: 100_000 });
+    await addOne(store.backend, { delayMs: 50_000 });
+    await addOne(store.backend, { runAfter: store.clock.now() + 60_000 });
+    const ended = await addOne(store.backend);
+    await store.backend.complete([done(await leaseOne(store.backend))]);
+    const retried = await addOne(store.backend);
+    await store.backend.fail([{ ...failed(await leaseOne(store.backend)), retry: { afterMs: 40_000 } }]);
+    await store.restart(39_000);
+    const ready = async () => (await statsOf(store.backend)).ready;
+    expect(await ready()).toBe(0);
+    await passTime(store.opened, 1000);
+    expect(await ready()).toBe(1);
+    expect((await jobOf(store.backend, retried)).retryCount).toBe(1);
+    await passTime(store.opened, 10_000);
+    expect(await ready()).toBe(2);
+    await passTime(store.opened, 10_000);
+    expect(await ready()).toBe(3);
+    await passTime(store.opened, 39_000);
+    expect((await jobOf(store.backend, ended)).status).toBe("DONE");
+    await passTime(store.opened, 1001);
+    expect(await store.backend.get([ended])).toEqual([undefined]);
+  });
+
+  test("counters, settings, pauses and bytes are as they were", async () => {
+    const store = await onFolder();
+    await createQueue(store.backend, "mail", { weight: 3 });
+    await store.backend.setPaused("mail", true);
+    await createQueue(store.backend, "gone");
+    const dead = await addDead(store.backend, {
+      payload: new Uint8Array([0, 255, 7]),
+      metadata: { "naïve\0": "\ud83d" },
+    });
+    await addOne(store.backend, { type: "a\0b ✉", payload: '{"n": 1.0, "x":"\\u0000"}' });
+    await store.backend.complete([
+      { ...ref(await leaseOne(store.backend, { types: ["a\0b ✉"] })), result: new Uint8Array([1, 2]) },
+    ]);
+    await store.backend.deleteQueue("gone", true);
+    const before = [await store.backend.queues(), await store.backend.list({ queue: "default", limit: 10 })];
+    await store.crash();
+    expect([await store.backend.queues(), await store.backend.list({ queue: "default", limit: 10 })]).toEqual(before);
+    expect((await jobOf(store.backend, dead)).payload).toEqual(new Uint8Array([0, 255, 7]));
+    expect((await store.backend.queues()).map(({ name }) => name)).toEqual(["default", "mail"]);
+  });
+
+  test("a queue that was deleted leaves nothing to a new one of its name, and all its deletions are told", async () => {
+    const store = await onFolder();
+    await createQueue(store.backend, "mail");
+    const from = await store.backend.head();
+    for (let batch = 0; batch < 3; batch++) {
+      await add(store.backend, ...Array.from({ length: 1000 }, () => ({ queue: "mail" })));
+    }
+    await store.backend.deleteQueue("mail", true);
+    await createQueue(store.backend, "mail");
+    const id = await addOne(store.backend, { queue: "mail" });
+    for (let count = 0; count < 2; count++) {
+      await store.crash();
+      await store.backend.tick();
+      expect(await leasedIds(store.backend, { queues: ["mail"], worker: "built-in" })).toEqual([id]);
+    }
+    await tickAll(store.backend);
+    const { changes } = await readAll(store.backend, from);
+    expect(changes.filter(({ deleted }) => deleted)).toHaveLength(3000);
+    await store.crash();
+    expect((await store.backend.list({ queue: "mail", limit: 10 })).jobs.map((job) => job.id)).toEqual([id]);
+  });
+});
