@@ -1,16 +1,26 @@
 import { createRedisBackend } from "../../src/backends/redis/redis-backend.js";
+import type { Backend } from "../../src/core/backend.js";
 import { silentObserver } from "../../src/core/observer.js";
+import type { IdGenerator } from "../../src/model/ids.js";
 import { DEFAULT_QUEUE } from "../../src/model/queue.js";
 import type { Contender } from "./contender.js";
 import { createCounter } from "./contender.js";
-import { createBenchEngine } from "./engine.js";
+import { type BackendDeps, createBenchEngine } from "./engine.js";
 import { checkPayload, newPayload } from "./load.js";
 import type { BenchRedis } from "./redis.js";
 
 /** Opens GoTaskQ as a library on this Redis, with its defaults. */
-export async function openGoTaskQ(redis: BenchRedis, slots: number): Promise<Contender> {
+export function openGoTaskQ(redis: BenchRedis, slots: number): Promise<Contender> {
+  return openOn((deps) => createRedisBackend(deps, { url: redis.url }), slots);
+}
+
+/** Opens GoTaskQ as a library on an empty backend, with its defaults. */
+export async function openOn(
+  makeBackend: (deps: BackendDeps) => Backend & { readonly ids?: IdGenerator },
+  slots: number,
+): Promise<Contender> {
   const done = createCounter();
-  const engine = createBenchEngine((deps) => createRedisBackend(deps, { url: redis.url }), {
+  const engine = createBenchEngine(makeBackend, {
     numWorkers: slots,
     handlers: { noop: (job) => checkPayload(job.payload) },
     observer: {

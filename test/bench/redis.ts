@@ -9,9 +9,9 @@ export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "dispo
   info(section: string): Promise<string>;
 }
 
-/** Starts it on a port of the loopback address, as programs reach theirs. It keeps nothing on disk. */
-export async function startBenchRedis(): Promise<BenchRedis> {
-  const server = await startRedis({ port: true });
+/** Starts it on a port of the loopback address, as programs reach theirs. It keeps nothing on disk, or an append-only file. */
+export async function startBenchRedis(aof?: "always" | "everysec"): Promise<BenchRedis> {
+  const server = await startRedis({ port: true, ...(aof && { aof }) });
   const admin = server.client();
   const version = /redis_version:(\S+)/.exec(await admin.info("server"))?.[1] ?? "unknown";
   return {
