@@ -43,3 +43,8 @@ export const flaky = recorded((job) => {
 
 /** Does what the payload asks for. The handler of remote workers. */
 export const run = (job) => ("failures" in job.payload ? flaky(job) : "ms" in job.payload ? sleep(job) : noop(job));
+
+/** Never succeeds. */
+export const broken = () => {
+  throw new Error("broken as planned");
+};

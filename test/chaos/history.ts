@@ -34,9 +34,15 @@ export interface History {
 const SILENCE_MS = 2500;
 
 /**
- * Creates a history. It calls `violation` for a gap, for a repeated change, and for a change after the end of a job.
+ * Creates a history. It calls `violation` for a gap, for a repeated change, and for a change after the end of a job, unless that
+ * `mayReturn`.
  */
-export function createHistory(fleet: Fleet, random: Random, violation: (text: string) => void): History {
+export function createHistory(
+  fleet: Fleet,
+  random: Random,
+  violation: (text: string) => void,
+  mayReturn: (jobId: string) => boolean = () => false,
+): History {
   const stories = new Map<string, Story>();
   const inPlace = signal();
   let [cursor, resumes, ended] = ["", 0, 0];
@@ -48,7 +54,8 @@ export function createHistory(fleet: Fleet, random: Random, violation: (text: st
       stories.set(jobId, story);
     }
     if (revision !== story.revision + 1) violation(`job ${jobId}: revision ${revision} came after ${story.revision}`);
-    if (story.done + story.dead > 0) violation(`job ${jobId}: ${JobStatus[status]} came after its end`);
+    if (story.done + story.dead > 0 && !mayReturn(jobId))
+      violation(`job ${jobId}: ${JobStatus[status]} came after its end`);
     // A lease whose answer was lost for good is given back, as if it had never been.
     if (deliveries < story.deliveries) {
       const isGivenBack = story.status === JobStatus.RUNNING && status === JobStatus.PENDING;

@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "@connectrpc/connect";
+import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { CONNECT_JSON } from "../support/transports.js";
 import { startVictim, type Victim } from "./victim.js";
 
@@ -12,6 +14,8 @@ export interface Member extends Victim {
   readonly url: string;
   readonly jobs: Client<typeof JobService>;
   readonly queues: Client<typeof QueueService>;
+  readonly dlq: Client<typeof DlqService>;
+  readonly workers: Client<typeof WorkerService>;
 }
 
 /**
@@ -28,7 +32,13 @@ export async function startMember(
   );
   const url = server.ready;
   const transport = CONNECT_JSON.create(url);
-  const clients = { url, jobs: createClient(JobService, transport), queues: createClient(QueueService, transport) };
+  const clients = {
+    url,
+    jobs: createClient(JobService, transport),
+    queues: createClient(QueueService, transport),
+    dlq: createClient(DlqService, transport),
+    workers: createClient(WorkerService, transport),
+  };
   // Not a copy: whether it is alive may change.
   const member: Member = Object.assign(server, clients);
   return member;

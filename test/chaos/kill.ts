@@ -1,0 +1,245 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createFileBackend } from "../../src/backends/file/file-backend.js";
+import type { BackendListener } from "../../src/core/backend.js";
+import { createSystemClock } from "../../src/core/clock.js";
+import { silentLogger } from "../../src/model/logger.js";
+import { eventually } from "../support/wait.js";
+import type { ChaosReport } from "./chaos.js";
+import { createFleet } from "./fleet.js";
+import { createGate } from "./gate.js";
+import { createHistory } from "./history.js";
+import { createWorld, planJob } from "./plan.js";
+import { type Ledger, produce } from "./producer.js";
+import { createRandom } from "./random.js";
+import { readRecord, untilQuiet } from "./rest.js";
+import { cancelJobs, replayJobs, SIDE_QUEUES, type SideLedger, verifySides, workRemotely } from "./sides.js";
+import { verify } from "./verify.js";
+
+/** Options of a run. */
+export interface KillOptions {
+  readonly jobs: number;
+  readonly producers: number;
+  /** How often the server is killed. */
+  readonly kills: number;
+  /** How many copies of the folder are taken, as a power cut would leave it, and looked into. */
+  readonly copies: number;
+  readonly durability: "power" | "process";
+  readonly seed: number;
+  /** The run fails when it takes longer than this, ms. */
+  readonly durationBoundMs: number;
+  readonly log: (line: string) => void;
+}
+
+const LEASE_MS = 2000;
+const HANDLERS = fileURLToPath(new URL("./handlers.mjs", import.meta.url));
+const MAX_VIOLATIONS = 100;
+
+const deaf: BackendListener = {
+  ready() {},
+  due() {},
+  changes() {},
+  interrupted() {},
+  queues() {},
+  emptied() {},
+  available() {},
+  resync() {},
+};
+
+/**
+ * Creates, runs, cancels and replays jobs on a server that keeps them in a file, while it is killed at random moments and
+ * started again. Then compares what callers were told with what is recorded and with the change log.
+ */
+export async function runKills(options: KillOptions): Promise<ChaosReport> {
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  const log = (line: string) => options.log(`${seconds().toFixed(1).padStart(6)}s ${line}`);
+  const violations: string[] = [];
+  let violationCount = 0;
+  const violation = (text: string) => {
+    if (++violationCount > MAX_VIOLATIONS) return;
+    log(`VIOLATION: ${text}`);
+    violations.push(text);
+  };
+
+  const random = createRandom(options.seed);
+  const root = mkdtempSync(join(tmpdir(), "gotaskq-kill-"));
+  const folder = join(root, "data");
+  const runs = join(root, "runs");
+  mkdirSync(runs);
+  const world = createWorld(3, 0);
+  const env = {
+    DATA_DIR: folder,
+    DURABILITY: options.durability,
+    QUEUES: [...world.queues, ...SIDE_QUEUES].filter((name) => name !== "default").join(","),
+    HANDLERS,
+    RUNS_DIR: runs,
+    LEASE_DURATION: `${LEASE_MS}ms`,
+    BASE_DELAY: "20",
+    MAX_DELAY: "500",
+    // No crash may make a job a poison job here: then each job has exactly one right end.
+    MAX_LOST_LEASES: "1000",
+    COMPLETE_JOB_TTL: "24h",
+    MAX_COMPLETED_JOBS: "10000000",
+    MAX_COMPLETED_BYTES: "100GiB",
+    CHANGE_LOG_SIZE: "10000000",
+    LOG_LEVEL: "error",
+  };
+  const fleet = createFleet({ env, log: () => {}, violation, killed: () => {}, started: () => {} });
+  const history = createHistory(fleet, random.fork(), violation, (id) => id.endsWith("@replayed"));
+  const gate = createGate(options.jobs);
+  const ledger: Ledger = { accepted: new Map(), retries: new Map(), deduplicated: 0, violation };
+  const sides: SideLedger = {
+    canceled: new Set(),
+    replayed: new Set(),
+    created: new Set(),
+    completed: new Set(),
+    lost: 0,
+    violation,
+  };
+
+  let stage = "the start of the server";
+  const stop = new AbortController();
+  const givenUp = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener("abort", () => reject(stop.signal.reason));
+  });
+  givenUp.catch(() => {});
+  const timer = setTimeout(() => {
+    stop.abort(new Error(`the run took longer than ${options.durationBoundMs} ms; it waited for ${stage}`));
+  }, options.durationBoundMs);
+  const bounded = <T>(what: string, work: Promise<T>): Promise<T> => {
+    stage = what;
+    return Promise.race([work, givenUp]);
+  };
+
+  let copied = 0;
+  /** Copies the folder while the process stands still, as a power cut would leave it but for what is not synced. */
+  async function lookIntoCopy(): Promise<void> {
+    const member = await fleet.any(random);
+    const accepted = [...ledger.accepted.keys(), ...sides.created];
+    const ended = { DONE: [...sides.completed], CANCELED: [...sides.canceled] };
+    const copy = join(root, `copy-${++copied}`);
+    member.freeze();
+    cpSync(folder, copy, { recursive: true });
+    member.thaw();
+    const backend = createFileBackend(
+      { clock: createSystemClock(), random: Math.random, logger: silentLogger },
+      {
+        folder: copy,
+        worker: "nobody",
+        completeJobTtlMs: 86_400_000,
+        maxCompletedJobs: 1e7,
+        maxCompletedBytes: 1e11,
+        changeLogSize: 1e7,
+      },
+    );
+    await backend.start(deaf);
+    for (let at = 0; at < accepted.length; at += 1000) {
+      const part = accepted.slice(at, at + 1000);
+      (await backend.get(part)).forEach((job, index) => {
+        if (job === undefined) violation(`job ${part[index]} was acknowledged and is not in copy ${copied}`);
+      });
+    }
+    for (const [status, ids] of Object.entries(ended)) {
+      (await backend.get(ids)).forEach((job, index) => {
+        if (job?.status !== status)
+          violation(`job ${ids[index]} was ${status} and is ${job?.status} in copy ${copied}`);
+      });
+    }
+    await backend.stop();
+    rmSync(copy, { recursive: true });
+  }
+
+  async function sabotage(): Promise<void> {
+    const share = Math.ceil(options.jobs / (options.kills + 1));
+    const isCopied = (kill: number) => copied < Math.floor(((kill + 1) * options.copies) / options.kills);
+    for (let kill = 0; kill < options.kills; kill++) {
+      gate.open(share);
+      await gate.untilAccepted(Math.min(options.jobs, kill * share + Math.floor(share * random.next())));
+      if (isCopied(kill)) await lookIntoCopy();
+      await sleep(random.between(0, 100));
+      const member = await fleet.any(random);
+      await fleet.replace(member);
+      if (kill % 20 === 19) log(`killed ${kill + 1} times; ${ledger.accepted.size} jobs are accepted`);
+    }
+    gate.open(options.jobs);
+  }
+
+  try {
+    await bounded(stage, fleet.start(1));
+    const watching = history.run(stop.signal);
+    await bounded("the watch to be in place", history.inPlace);
+    const plan = (n: number) => planJob(world, n, createRandom(options.seed + n));
+    const producers = Array.from({ length: options.producers }, () =>
+      produce({ gate, fleet, ledger, plan }, random.fork(), stop.signal),
+    );
+    const end = new AbortController();
+    const deps = { fleet, ledger: sides, leaseMs: LEASE_MS, end: end.signal, stop: stop.signal };
+    const others = [
+      cancelJobs(deps, random.fork()),
+      replayJobs(deps, random.fork()),
+      ...Array.from({ length: 3 }, (_, at) => workRemotely(deps, random.fork(), `remote-${at}`)),
+    ];
+    await bounded("the jobs to be accepted", Promise.all([sabotage(), ...producers]));
+    log(`${ledger.accepted.size} jobs are accepted; from now on nothing goes wrong`);
+    end.abort();
+    await bounded("the other callers", Promise.all(others));
+    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, stop.signal));
+    const record = await bounded("the record of all jobs", readRecord(fleet, random));
+    const isSide = (id: string) => SIDE_QUEUES.some((name) => id.endsWith(`@${name}`));
+    const isTold = async () =>
+      record.every(({ id, revision }) => history.stories.get(id)?.revision === revision) || undefined;
+    await bounded("the change log", eventually(isTold, "the last change of every job in the change log", 20_000)).catch(
+      (error) => violation(error.message),
+    );
+    const stories = new Map([...history.stories].filter(([id]) => !isSide(id)));
+    const verdict = verify({
+      accepted: ledger.accepted,
+      record: record.filter(({ id }) => !isSide(id)),
+      queues: queues.filter(({ name }) => !SIDE_QUEUES.some((side) => side === name)),
+      stories,
+    });
+    for (const text of verdict.violations) violation(text);
+    verifySides(
+      sides,
+      record.filter(({ id }) => isSide(id)),
+      history.stories,
+    );
+    stop.abort(new Error("the run is over"));
+    await watching;
+    return {
+      violations,
+      counts: {
+        "times killed": options.kills,
+        "copies looked into": copied,
+        "jobs to create": options.jobs,
+        "jobs accepted": ledger.accepted.size,
+        "of them DONE": verdict.counts.done,
+        "of them DEAD": verdict.counts.dead,
+        "of them neither": verdict.counts.unfinished,
+        "accepted and lost": verdict.counts.lost,
+        "recorded and never accepted": verdict.counts.unknown,
+        "ended more than once": verdict.counts.endedTwice,
+        "deliveries to workers": verdict.counts.runs,
+        "leases lost": verdict.counts.lostLeases,
+        "creates that an earlier call had done": ledger.deduplicated,
+        "completed by remote workers": sides.completed.size,
+        "of their leases lost": sides.lost,
+        canceled: sides.canceled.size,
+        "dead, replayed and dead again": sides.replayed.size,
+        "changes in the log": verdict.counts.changes,
+        "times the watch was resumed": history.resumes,
+        violations: violationCount,
+        seconds: Math.round(seconds()),
+      },
+    };
+  } finally {
+    clearTimeout(timer);
+    if (!stop.signal.aborted) stop.abort(new Error("the run has failed"));
+    await fleet.stop();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
