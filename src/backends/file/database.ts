@@ -47,7 +47,7 @@ export function lockFolder(library: typeof Libsql, folder: string): Database {
   const pid = join(folder, "gotaskq.pid");
   let lock: Database | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     lock = new library(join(folder, "gotaskq.lock"));
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
     writeFileSync(pid, `${process.pid}\n`);

@@ -200,6 +200,12 @@ test("a disk that is full refuses creates, loses nothing, and is used again when
   await again.close();
 });
 
+test("a folder that is made is for its owner only", async () => {
+  const folder = join(folderOfTest(), "made", "here");
+  await (await openFile({ folder })).close();
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+});
+
 describe("a folder is refused, with a sentence that names it and what to do,", () => {
   async function refusal(folder: string): Promise<string> {
     const error = await openFile({ folder }).then(
