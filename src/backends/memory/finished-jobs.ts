@@ -1,22 +1,12 @@
 import { jobBytes } from "../../model/job.js";
-import { OrderedQueue } from "./ordered-queue.js";
+import { FinishedOrder } from "./finished-order.js";
 import type { QueuedJob } from "./queue-state.js";
-
-/** The DONE and CANCELED jobs of a queue or a store in the order they finished: that in which their retention ends. */
-export class FinishedOrder extends OrderedQueue<QueuedJob> {
-  constructor() {
-    super(
-      (a, b) => (a.run?.until ?? 0) - (b.run?.until ?? 0),
-      (record) => !record.isGone,
-    );
-  }
-}
 
 /** The finished jobs of all queues, and what they take. Each is in the order of its own queue too. */
 export class FinishedJobs {
   /** By `jobBytes`. */
   bytes = 0;
-  readonly #order = new FinishedOrder();
+  readonly #order = new FinishedOrder<QueuedJob>();
 
   /** A job has finished. */
   push(record: QueuedJob): void {

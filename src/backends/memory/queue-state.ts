@@ -1,7 +1,7 @@
 import type { NewJob } from "../../core/backend.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
-import { FinishedOrder } from "./finished-jobs.js";
+import { FinishedOrder } from "./finished-order.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { JobTable } from "./job-table.js";
 import { ReadyLines } from "./ready-lines.js";
@@ -53,10 +53,10 @@ export class QueueState {
   /** Every job, in the order of creation: by time, then number. */
   all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
   /** DONE and CANCELED jobs in the order they finished. */
-  finished = new FinishedOrder();
+  finished = new FinishedOrder<QueuedJob>();
   #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   #deadEntries = new JobTable<DeadEntry>();
-  #ready = new ReadyLines(isWaiting);
+  #ready = new ReadyLines<QueueState>(isWaiting);
   #schedule = new Schedule<QueuedJob>(isWaiting);
 
   constructor(

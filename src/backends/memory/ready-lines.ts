@@ -1,24 +1,24 @@
 import { LIMITS } from "../../model/limits.js";
 import { compareReady, compareRunAfter } from "../../model/order.js";
 import type { QueueOrdering } from "../../model/queue.js";
+import type { JobRecord, SharedJobSpec } from "./job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
-import type { QueuedJob, QueuedJobSpec } from "./queue-state.js";
 
 /** Empty lines are dropped when there are this many lines, and again each time their number has doubled. */
 const MANY_LINES = 256;
 
 /** The ready jobs of one type: one level for each priority under PRIORITY, a single level under RUN_AFTER. */
-export class ReadyLine {
+export class ReadyLine<Queue> {
   count = 0;
   /** Shared spec of the last job of this type; the next one reuses it when it is equal. */
-  shared: QueuedJobSpec | undefined;
+  shared: SharedJobSpec<Queue> | undefined;
   /** Its entry among the lines by age. */
-  aged: Aged | undefined;
-  readonly levels: (OrderedQueue<QueuedJob> | undefined)[] = [];
+  aged: Aged<Queue> | undefined;
+  readonly levels: (OrderedQueue<JobRecord<Queue>> | undefined)[] = [];
 
   constructor(readonly type: string) {}
 
-  peek(): QueuedJob | undefined {
+  peek(): JobRecord<Queue> | undefined {
     if (this.count === 0) return undefined;
     for (let at = this.levels.length - 1; at >= 0; at--) {
       const head = this.levels[at]?.peek();
@@ -36,8 +36,8 @@ export class ReadyLine {
 }
 
 /** A line among those by age. None of its ready jobs has an earlier runAfter than `since`. */
-interface Aged {
-  readonly line: ReadyLine;
+interface Aged<Queue> {
+  readonly line: ReadyLine<Queue>;
   readonly since: number;
 }
 
@@ -46,10 +46,10 @@ interface Aged {
  * job is the oldest is found again only where jobs have left, and the first types are sorted anew only when one of them has
  * come or gone.
  */
-export class ReadyLines {
-  readonly #isWaiting: (record: QueuedJob) => boolean;
-  readonly #lines = new Map<string, ReadyLine>();
-  readonly #byAge = new OrderedQueue<Aged>(
+export class ReadyLines<Queue> {
+  readonly #isWaiting: (record: JobRecord<Queue>) => boolean;
+  readonly #lines = new Map<string, ReadyLine<Queue>>();
+  readonly #byAge = new OrderedQueue<Aged<Queue>>(
     (a, b) => a.since - b.since,
     (aged) => aged.line.aged === aged,
   );
@@ -57,7 +57,7 @@ export class ReadyLines {
   #count = 0;
   #manyLines = MANY_LINES;
 
-  constructor(isWaiting: (record: QueuedJob) => boolean) {
+  constructor(isWaiting: (record: JobRecord<Queue>) => boolean) {
     this.#isWaiting = isWaiting;
   }
 
@@ -99,17 +99,17 @@ export class ReadyLines {
   }
 
   /** The line of a type, made if there is none. */
-  line(type: string): ReadyLine {
+  line(type: string): ReadyLine<Queue> {
     let line = this.#lines.get(type);
     if (line === undefined) {
       if (this.#lines.size >= this.#manyLines) this.#dropIdleLines();
-      line = new ReadyLine(type);
+      line = new ReadyLine<Queue>(type);
       this.#lines.set(type, line);
     }
     return line;
   }
 
-  put(record: QueuedJob, ordering: QueueOrdering): void {
+  put(record: JobRecord<Queue>, ordering: QueueOrdering): void {
     const line = this.line(record.type);
     this.#level(line, record, ordering).push(record);
     this.#count++;
@@ -118,7 +118,7 @@ export class ReadyLines {
   }
 
   /** Removes a job that was ready; its status must have changed already. */
-  discard(record: QueuedJob, ordering: QueueOrdering): void {
+  discard(record: JobRecord<Queue>, ordering: QueueOrdering): void {
     const line = this.#lines.get(record.type);
     if (line === undefined) return;
     this.#left(line, 1);
@@ -126,10 +126,10 @@ export class ReadyLines {
   }
 
   /** Removes the first job of these types and returns it. */
-  take(types: readonly string[], ordering: QueueOrdering): QueuedJob | undefined {
+  take(types: readonly string[], ordering: QueueOrdering): JobRecord<Queue> | undefined {
     if (this.#count === 0) return undefined;
-    let best: QueuedJob | undefined;
-    let from: ReadyLine | undefined;
+    let best: JobRecord<Queue> | undefined;
+    let from: ReadyLine<Queue> | undefined;
     for (const type of types) {
       const line = this.#lines.get(type);
       const head = line?.peek();
@@ -145,8 +145,8 @@ export class ReadyLines {
   }
 
   /** Removes up to `limit` jobs and returns them. */
-  takeAny(limit: number): QueuedJob[] {
-    const records: QueuedJob[] = [];
+  takeAny(limit: number): JobRecord<Queue>[] {
+    const records: JobRecord<Queue>[] = [];
     for (const line of this.#lines.values()) {
       if (records.length >= limit) break;
       const before = records.length;
@@ -162,13 +162,13 @@ export class ReadyLines {
     return records;
   }
 
-  #level(line: ReadyLine, record: QueuedJob, ordering: QueueOrdering): OrderedQueue<QueuedJob> {
+  #level(line: ReadyLine<Queue>, record: JobRecord<Queue>, ordering: QueueOrdering): OrderedQueue<JobRecord<Queue>> {
     const at = ordering === "PRIORITY" ? record.priority : 0;
     line.levels[at] ??= new OrderedQueue(compareRunAfter, this.#isWaiting);
     return line.levels[at];
   }
 
-  #left(line: ReadyLine, jobs: number): void {
+  #left(line: ReadyLine<Queue>, jobs: number): void {
     this.#count -= jobs;
     line.count -= jobs;
     const last = this.#firstTypes?.at(-1);
@@ -181,13 +181,13 @@ export class ReadyLines {
     if (first.length < LIMITS.readyTypes || type < (first.at(-1) as string)) this.#firstTypes = undefined;
   }
 
-  #noteAge(line: ReadyLine, since: number): void {
+  #noteAge(line: ReadyLine<Queue>, since: number): void {
     this.#forgetAge(line);
     line.aged = { line, since };
     this.#byAge.push(line.aged);
   }
 
-  #forgetAge(line: ReadyLine): void {
+  #forgetAge(line: ReadyLine<Queue>): void {
     if (line.aged === undefined) return;
     line.aged = undefined;
     this.#byAge.discard();

@@ -22,7 +22,7 @@ test("figures over all lines are those of a plain scan, whatever came and went",
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150, size: "max" }), fc.boolean(), (steps, isPriority) => {
       const ordering = isPriority ? "PRIORITY" : "RUN_AFTER";
-      const lines = new ReadyLines((record) => record.status === "PENDING" && !record.isGone);
+      const lines = new ReadyLines<QueueState>((record) => record.status === "PENDING" && !record.isGone);
       let plain: QueuedJob[] = [];
       const without = (gone: readonly (QueuedJob | undefined)[]) => {
         plain = plain.filter((record) => !gone.includes(record));
@@ -53,7 +53,7 @@ test("figures over all lines are those of a plain scan, whatever came and went",
 });
 
 test("lines that are dropped as nobody uses them are no longer among those by age", () => {
-  const lines = new ReadyLines((record) => record.status === "PENDING");
+  const lines = new ReadyLines<QueueState>((record) => record.status === "PENDING");
   for (let at = 0; at < 2000; at++) {
     lines.put(recordOf(at, `type-${at}`, 0, at), "PRIORITY");
     lines.take([`type-${at}`], "PRIORITY");

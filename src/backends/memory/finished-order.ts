@@ -1,0 +1,12 @@
+import type { JobRecord } from "./job-record.js";
+import { OrderedQueue } from "./ordered-queue.js";
+
+/** The DONE and CANCELED jobs of a queue or a store in the order they finished: that in which their retention ends. */
+export class FinishedOrder<T extends JobRecord> extends OrderedQueue<T> {
+  constructor() {
+    super(
+      (a, b) => (a.run?.until ?? 0) - (b.run?.until ?? 0),
+      (record) => !record.isGone,
+    );
+  }
+}
