@@ -3,7 +3,7 @@
 /** @type {import("@stryker-mutator/api/core").PartialStrykerOptions} */
 // biome-ignore lint/style/noDefaultExport: Stryker reads the default export
 export default {
-  mutate: ["src/model/*.ts", "src/core/**/*.ts", "src/backends/memory/*.ts"],
+  mutate: ["src/model/*.ts", "src/core/**/*.ts", "src/backends/memory/**/*.ts"],
   testRunner: "vitest",
   vitest: { configFile: "test/mutation/vitest.config.ts", related: false },
   coverageAnalysis: "perTest",

@@ -6,13 +6,13 @@ import { createIdGenerator, type IdGenerator } from "../../model/ids.js";
 import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
 import { JobStore, type MemoryBackendDeps } from "../memory/job-store.js";
-import { renewLeases, takeBack } from "../memory/lease.js";
 import {
   DEFAULT_CHANGE_LOG_SIZE,
   DEFAULT_COMPLETED_BYTES,
   type MemoryBackendOptions,
 } from "../memory/memory-backend.js";
-import { operationsOf } from "../memory/operations.js";
+import { renewLeases, takeBack } from "../memory/operations/lease.js";
+import { operationsOf } from "../memory/operations/operations.js";
 import type { Durability, Place, Reply, Writer } from "./batch.js";
 import { CommitLine } from "./commit-line.js";
 import { Journal } from "./journal.js";

@@ -1,5 +1,5 @@
 import { jobBytes } from "../../model/job.js";
-import { FinishedOrder } from "./finished-order.js";
+import { FinishedOrder } from "./indexes/finished-order.js";
 import type { QueuedJob } from "./queue-state.js";
 
 /** The finished jobs of all queues, and what they take. Each is in the order of its own queue too. */

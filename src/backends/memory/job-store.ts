@@ -8,13 +8,13 @@ import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../..
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { FinishedJobs } from "./finished-jobs.js";
+import { OrderedQueue } from "./indexes/ordered-queue.js";
+import type { Moment } from "./indexes/schedule.js";
 import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
-import { OrderedQueue } from "./ordered-queue.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
-import type { Moment } from "./schedule.js";
 
 /** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
 export interface LeaseEntry {

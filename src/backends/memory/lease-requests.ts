@@ -1,5 +1,5 @@
 import type { LeaseRef } from "../../core/backend.js";
-import { OrderedQueue } from "./ordered-queue.js";
+import { OrderedQueue } from "./indexes/ordered-queue.js";
 
 /** Most requests that are remembered; beyond that, the one that ends first is forgotten. */
 const MAX_REQUESTS = 100_000;

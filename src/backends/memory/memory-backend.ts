@@ -2,7 +2,7 @@ import { getHeapStatistics } from "node:v8";
 import type { Backend, BackendOptions } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import { JobStore, type MemoryBackendDeps } from "./job-store.js";
-import { operationsOf } from "./operations.js";
+import { operationsOf } from "./operations/operations.js";
 
 /** Settings of the memory backend. */
 export interface MemoryBackendOptions extends BackendOptions {

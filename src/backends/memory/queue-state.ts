@@ -1,13 +1,13 @@
 import type { NewJob } from "../../core/backend.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
-import { FinishedOrder } from "./finished-order.js";
+import { FinishedOrder } from "./indexes/finished-order.js";
+import { JobTable } from "./indexes/job-table.js";
+import { ReadyLines } from "./indexes/ready-lines.js";
+import { type Moment, Schedule } from "./indexes/schedule.js";
+import { SortedIndex } from "./indexes/sorted-index.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
-import { JobTable } from "./job-table.js";
-import { ReadyLines } from "./ready-lines.js";
 import { RequestIds } from "./request-ids.js";
-import { type Moment, Schedule } from "./schedule.js";
-import { SortedIndex } from "./sorted-index.js";
 
 /** A job of a queue in memory. */
 export type QueuedJob = JobRecord<QueueState>;

@@ -4,12 +4,12 @@ import type { JobStatus, Payload } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
+import type { Moment } from "./indexes/schedule.js";
 import { type JobLabel, JobRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { firstChange, type OwnFields, type StateFields } from "./saved.js";
-import type { Moment } from "./schedule.js";
 
 /** Different specs whose objects are shared by the jobs that have them. */
 const MAX_SPECS = 10_000;

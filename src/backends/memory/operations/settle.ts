@@ -1,10 +1,10 @@
-import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../core/backend.js";
-import type { SettleKind } from "../../core/observer.js";
-import { backoffDelay } from "../../model/backoff.js";
-import type { RunRecord } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
+import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../../core/backend.js";
+import type { SettleKind } from "../../../core/observer.js";
+import { backoffDelay } from "../../../model/backoff.js";
+import type { RunRecord } from "../job-record.js";
+import type { JobStore } from "../job-store.js";
+import type { QueuedJob } from "../queue-state.js";
 import { countLost, requeue } from "./lease.js";
-import type { QueuedJob } from "./queue-state.js";
 
 /** RUNNING to DONE. */
 export function complete(store: JobStore, items: readonly Completion[]): Settlement[] {

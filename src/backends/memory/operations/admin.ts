@@ -1,7 +1,7 @@
-import { queueExists, queueNotEmpty } from "../../model/errors.js";
-import type { Queue, QueueSettings } from "../../model/queue.js";
-import type { JobStore } from "./job-store.js";
-import type { QueueState } from "./queue-state.js";
+import { queueExists, queueNotEmpty } from "../../../model/errors.js";
+import type { Queue, QueueSettings } from "../../../model/queue.js";
+import type { JobStore } from "../job-store.js";
+import type { QueueState } from "../queue-state.js";
 
 /** Jobs of a deleted queue that are forgotten at once; ticks forget the others. */
 const FORGET_WORK = 1000;

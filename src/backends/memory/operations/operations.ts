@@ -1,7 +1,7 @@
-import type { Backend, Lease } from "../../core/backend.js";
+import type { Backend, Lease } from "../../../core/backend.js";
+import type { JobStore } from "../job-store.js";
 import * as admin from "./admin.js";
 import { enqueue } from "./enqueue.js";
-import type { JobStore } from "./job-store.js";
 import * as jobs from "./jobs.js";
 import { extend, lease, tick } from "./lease.js";
 import { count, groupDead, list, listDead, listDeadKeys, listKeys } from "./listing.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { OrderedQueue } from "../../../src/backends/memory/ordered-queue.js";
+import { OrderedQueue } from "../../../../src/backends/memory/indexes/ordered-queue.js";
 
 interface Item {
   readonly key: number;

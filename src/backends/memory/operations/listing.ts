@@ -1,4 +1,4 @@
-import { createMatcher, isCostly, type StoreMatch } from "../../core/job-matcher.js";
+import { createMatcher, isCostly, type StoreMatch } from "../../../core/job-matcher.js";
 import type {
   CountPage,
   CountQuery,
@@ -8,16 +8,16 @@ import type {
   ListDeadQuery,
   ListPage,
   ListQuery,
-} from "../../core/listing.js";
-import { pageTokenInvalid } from "../../model/errors.js";
-import { compareNumbers, numberOf, queueOf } from "../../model/ids.js";
-import { type Job, jobBytes } from "../../model/job.js";
-import type { ListOrder } from "../../model/job-filter.js";
-import { LIMITS } from "../../model/limits.js";
+} from "../../../core/listing.js";
+import { pageTokenInvalid } from "../../../model/errors.js";
+import { compareNumbers, numberOf, queueOf } from "../../../model/ids.js";
+import { type Job, jobBytes } from "../../../model/job.js";
+import type { ListOrder } from "../../../model/job-filter.js";
+import { LIMITS } from "../../../model/limits.js";
+import { toJob } from "../job-record.js";
+import type { JobStore } from "../job-store.js";
+import { compareCreation, type QueuedJob, type QueueState } from "../queue-state.js";
 import { groupsOf } from "./dead-groups.js";
-import { toJob } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
-import { compareCreation, type QueuedJob, type QueueState } from "./queue-state.js";
 
 /** Jobs that one call examines at the most when each takes long, and for a count: some ms of the event loop. */
 const COSTLY_SCAN = 1000;

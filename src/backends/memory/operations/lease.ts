@@ -6,12 +6,12 @@ import type {
   LeaseRequest,
   LostLease,
   TickResult,
-} from "../../core/backend.js";
-import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../model/job.js";
-import { type RunRecord, toJob } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
-import type { QueuedJob } from "./queue-state.js";
-import type { Moment } from "./schedule.js";
+} from "../../../core/backend.js";
+import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
+import type { Moment } from "../indexes/schedule.js";
+import { type RunRecord, toJob } from "../job-record.js";
+import type { JobStore } from "../job-store.js";
+import type { QueuedJob } from "../queue-state.js";
 
 /** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
 const TICK_WORK = 1000;

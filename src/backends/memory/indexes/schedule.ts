@@ -1,5 +1,5 @@
-import { compareRunAfter } from "../../model/order.js";
-import type { JobRecord } from "./job-record.js";
+import { compareRunAfter } from "../../../model/order.js";
+import type { JobRecord } from "../job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 /** Both clocks at one moment, ms: the wall clock since 1970, and the monotonic clock. */

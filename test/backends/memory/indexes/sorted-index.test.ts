@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SortedIndex } from "../../../src/backends/memory/sorted-index.js";
+import { SortedIndex } from "../../../../src/backends/memory/indexes/sorted-index.js";
 
 interface Item {
   readonly key: number;

@@ -1,6 +1,6 @@
-import { errorGroupOf } from "../../core/job-matcher.js";
-import type { GroupPage } from "../../core/listing.js";
-import type { QueuedJob } from "./queue-state.js";
+import { errorGroupOf } from "../../../core/job-matcher.js";
+import type { GroupPage } from "../../../core/listing.js";
+import type { QueuedJob } from "../queue-state.js";
 
 /** A dead job, and when it died, ms since 1970. */
 interface Death {

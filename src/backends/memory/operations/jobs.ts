@@ -1,13 +1,13 @@
-import type { RowOutcome } from "../../core/backend.js";
-import { createMatcher, type StoreMatch } from "../../core/job-matcher.js";
-import type { BulkAction } from "../../core/listing.js";
-import { jobNotFound, jobStateConflict } from "../../model/errors.js";
-import type { Job, JobStatus } from "../../model/job.js";
-import type { JobView } from "../../model/job-filter.js";
-import { toJob } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
+import type { RowOutcome } from "../../../core/backend.js";
+import { createMatcher, type StoreMatch } from "../../../core/job-matcher.js";
+import type { BulkAction } from "../../../core/listing.js";
+import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
+import type { Job, JobStatus } from "../../../model/job.js";
+import type { JobView } from "../../../model/job-filter.js";
+import { toJob } from "../job-record.js";
+import type { JobStore } from "../job-store.js";
+import type { QueuedJob } from "../queue-state.js";
 import { basic } from "./listing.js";
-import type { QueuedJob } from "./queue-state.js";
 
 /** Reads jobs; undefined where there is none. */
 export function get(store: JobStore, ids: readonly string[], view: JobView = "FULL"): (Job | undefined)[] {

@@ -1,9 +1,9 @@
-import type { EnqueueResult, NewJob } from "../../core/backend.js";
-import { memoryFull, queueFull, requestIdReused } from "../../model/errors.js";
-import { jobIdOf, numberOf } from "../../model/ids.js";
-import { JobRecord, toJob } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
-import type { QueueState } from "./queue-state.js";
+import type { EnqueueResult, NewJob } from "../../../core/backend.js";
+import { memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
+import { jobIdOf, numberOf } from "../../../model/ids.js";
+import { JobRecord, toJob } from "../job-record.js";
+import type { JobStore } from "../job-store.js";
+import type { QueueState } from "../queue-state.js";
 
 /**
  * Creates all of the jobs or none. Throws MEMORY_FULL, QUEUE_NOT_FOUND, REQUEST_ID_REUSED or QUEUE_FULL before the first is

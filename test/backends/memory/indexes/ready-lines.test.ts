@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { JobRecord, type SharedJobSpec } from "../../../src/backends/memory/job-record.js";
-import type { QueuedJob, QueueState } from "../../../src/backends/memory/queue-state.js";
-import { ReadyLines } from "../../../src/backends/memory/ready-lines.js";
+import { ReadyLines } from "../../../../src/backends/memory/indexes/ready-lines.js";
+import { JobRecord, type SharedJobSpec } from "../../../../src/backends/memory/job-record.js";
+import type { QueuedJob, QueueState } from "../../../../src/backends/memory/queue-state.js";
 
 function recordOf(number: number, type: string, priority: number, runAfter: number): QueuedJob {
   const label = { queue: "default", type, priority };

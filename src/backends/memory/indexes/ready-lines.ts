@@ -1,7 +1,7 @@
-import { LIMITS } from "../../model/limits.js";
-import { compareReady, compareRunAfter } from "../../model/order.js";
-import type { QueueOrdering } from "../../model/queue.js";
-import type { JobRecord, SharedJobSpec } from "./job-record.js";
+import { LIMITS } from "../../../model/limits.js";
+import { compareReady, compareRunAfter } from "../../../model/order.js";
+import type { QueueOrdering } from "../../../model/queue.js";
+import type { JobRecord, SharedJobSpec } from "../job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 /** Empty lines are dropped when there are this many lines, and again each time their number has doubled. */
