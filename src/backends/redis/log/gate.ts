@@ -29,7 +29,9 @@ export class Gate {
     this.#isClosed = true;
   }
 
+  /** Opens it, if it is closed. */
   end(): void {
+    if (!this.#isClosed) return;
     this.#isClosed = false;
     this.#listener.opened();
     for (const resolve of [...this.#waiting]) resolve();

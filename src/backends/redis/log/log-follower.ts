@@ -232,6 +232,7 @@ export class LogFollower {
     if (followed === undefined || !followed.isOver) return followed;
     if (followed.epoch !== epoch) {
       this.#queues.delete(queue);
+      this.#forgive(followed);
       return undefined;
     }
     // An older server created the queue anew: it goes on with any log that there is.

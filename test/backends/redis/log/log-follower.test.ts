@@ -231,4 +231,25 @@ describe("a feed", () => {
     expect(world.delivered).toEqual(numbers(1, 203));
     expect(world.feed.tail(QUEUE, EPOCH, 202)?.map(({ last }) => last)).toEqual([203]);
   });
+
+  test("of a queue that is made again when its log is over begins with another log, and misses nothing of the old one", async () => {
+    const world = new World();
+    world.follow(0);
+    world.append(2);
+    world.hear();
+    world.feed.left(QUEUE);
+    world.feed.over(QUEUE);
+    world.append(1);
+    world.lose();
+    world.append(1);
+    world.hear();
+    expect(world.feed.isComplete).toBe(false);
+    world.feed.entered(QUEUE);
+    void world.feed.follow(QUEUE, { epoch: "2", count: 0, stamp: 0 });
+    await world.answer();
+    expect(world.feed.isComplete).toBe(true);
+    expect(world.order.at(-1)).toBe("resumed");
+    expect(world.lostAt).toEqual([]);
+    expect(world.feed.heard(QUEUE)).toMatchObject({ epoch: "2", heard: 0, isOver: false });
+  });
 });
