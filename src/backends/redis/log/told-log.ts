@@ -51,7 +51,8 @@ export class ToldLog {
   ): string | undefined {
     if (this.#frontier === undefined || log.isOver) return undefined;
     if (isNarrow(queues)) return this.#narrow(queues, log, count);
-    this.#frontier.move(log, this.#within ?? log.heard, count, entry.stamp);
+    // Watchers with other filters ask for the same one: it is written once.
+    if (this.#within !== count) this.#frontier.move(log, this.#within ?? log.heard, count, entry.stamp);
     this.#within = count;
     return this.#frontier.write();
   }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { MAX_CURSOR } from "../../../../src/backends/redis/log/cursor.js";
+import { Frontier } from "../../../../src/backends/redis/log/frontier.js";
 import { LogEntry, type Notice } from "../../../../src/backends/redis/log/log-entry.js";
 import { LogFollower } from "../../../../src/backends/redis/log/log-follower.js";
 import { LogReader } from "../../../../src/backends/redis/log/log-reader.js";
@@ -256,6 +257,26 @@ describe("a cursor of any number of queues", () => {
       if (maySteps) expect(refused).toBeGreaterThan(5);
     });
   }
+});
+
+test("watchers with other filters that are told the same change share its cursor", () => {
+  const store = new Store(1);
+  const server = new Server(store);
+  const move = vi.spyOn(Frontier.prototype, "move");
+  onTestFinished(() => move.mockRestore());
+  const cursors = new Set<string | undefined>();
+  server.listener = Object.assign(new Recorder(), {
+    changes(batch: ChangeBatch) {
+      for (let count = 1; count <= 100; count++) {
+        for (let filter = 0; filter < 5; filter++) cursors.add(batch.cursor(count, undefined));
+      }
+    },
+  });
+  store.append(queueOf(0), 100);
+  server.hearAll();
+  expect(cursors.size).toBe(100);
+  // The last one is behind the entry.
+  expect(move).toHaveBeenCalledTimes(101);
 });
 
 test("of 5,000 queues a cursor stays short, and goes on at a server that has just started", async () => {
