@@ -4,10 +4,10 @@ import { retryDecision, toResult } from "../../model/handler-outcome.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import { extendByQueue } from "../extend-by-queue.js";
 import type { Leasing } from "../leasing.js";
 import type { ReadyWork } from "../ready-work.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
-import { extendByQueue } from "./extend-by-queue.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
 import { LeasedJob } from "./leased-job.js";
 import { PoolAttempt } from "./pool-attempt.js";
@@ -158,7 +158,11 @@ export class WorkerPool {
     const due = [...this.#open.values()].filter(
       (attempt) => attempt.aborted !== "CANCELED" && (all || attempt.until - now <= (leaseMs * 2) / 3),
     );
-    await extendByQueue(leasing, due, leaseMs, (attempt, result) => {
+    const extensions = due.map((attempt) => {
+      const { job, token } = attempt.lease;
+      return { jobId: job.id, token, leaseMs, attempt };
+    });
+    await extendByQueue(leasing, extensions, ({ attempt }, result) => {
       if (result.outcome === "OK") attempt.until = now + leaseMs;
       this.#heed(attempt, result);
     });

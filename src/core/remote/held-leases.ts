@@ -1,13 +1,11 @@
 import type { Logger } from "../../model/logger.js";
 import type { Change, ExtendResult, Extension, Lease, LeaseRef } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import { extendByQueue } from "../extend-by-queue.js";
 import type { Leasing } from "../leasing.js";
 
 /** How often the backend is asked about leases that should have expired by the local clock, ms. */
 const CHECK_MS = 15_000;
-
-/** Most leases in one such call. */
-const BATCH = 1000;
 
 /** Cancel requests remembered for jobs without a lease here: such a change may arrive before the lease itself. */
 const EARLY_CANCELS = 1000;
@@ -141,12 +139,10 @@ export class HeldLeases {
 
   /** Extends leases for the server's own part: that is no sign of life of their worker. */
   async keep(leases: readonly HeldLease[], leaseMs: number): Promise<void> {
-    const refs = leases.filter((lease) => this.has(lease)).map(({ jobId, token }) => ({ jobId, token }));
-    for (let at = 0; at < refs.length; at += BATCH) {
-      const part = refs.slice(at, at + BATCH);
-      const results = await this.#deps.leasing.extend(part.map((ref) => ({ ...ref, leaseMs })));
-      this.extended(part, results);
-    }
+    const refs = leases.filter((lease) => this.has(lease)).map(({ jobId, token }) => ({ jobId, token, leaseMs }));
+    await extendByQueue(this.#deps.leasing, refs, ({ jobId, token }, result) =>
+      this.extended([{ jobId, token }], [result]),
+    );
   }
 
   /** Called with the results of extensions, in the order of `items`. */
@@ -205,9 +201,7 @@ export class HeldLeases {
   async #check(): Promise<void> {
     const now = this.#deps.clock.monotonic();
     const over = [...this.#byJob.values()].filter(({ until }) => until <= now);
-    for (let at = 0; at < over.length; at += BATCH) {
-      const refs = over.slice(at, at + BATCH).map(({ jobId, token }) => ({ jobId, token }));
-      this.extended(refs, await this.#deps.leasing.extend(refs));
-    }
+    const refs = over.map(({ jobId, token }) => ({ jobId, token }));
+    await extendByQueue(this.#deps.leasing, refs, (ref, result) => this.extended([ref], [result]));
   }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
+import { extendByQueue } from "../extend-by-queue.js";
 import type { Leasing } from "../leasing.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 
@@ -38,15 +39,14 @@ export function startReconnectGracePeriod(
     for (const [lease, expiresInMs] of await remaining()) left.set(lease, expiresInMs);
   }
 
-  /** Resolves to the time left of each lease held, ms, without those that are lost. */
+  /** Resolves to the time left of each lease held, ms, without those that are lost and those of queues that do not answer. */
   async function remaining(): Promise<[HeldLease, number][]> {
-    const leases = [...held.values()];
-    if (leases.length === 0) return [];
-    const results = await leasing.extend(leases.map(toRef));
-    return leases.flatMap((lease, index) => {
-      const result = results[index];
-      return result === undefined || result.outcome === "LEASE_LOST" ? [] : [[lease, result.expiresInMs]];
-    });
+    const found: [HeldLease, number][] = [];
+    const refs = [...held.values()].map((lease) => ({ ...toRef(lease), lease }));
+    await extendByQueue(leasing, refs, ({ lease }, { outcome, expiresInMs }) => {
+      if (outcome !== "LEASE_LOST") found.push([lease, expiresInMs]);
+    }).catch(failed);
+    return found;
   }
 
   async function releaseSilent(): Promise<void> {

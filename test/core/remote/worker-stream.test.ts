@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Lease } from "../../../src/core/backend.js";
+import type { Lease, LeaseRef } from "../../../src/core/backend.js";
+import { queueOf } from "../../../src/model/ids.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";
 import { complete, idsOf, openStream, slowStream } from "../support/remote.js";
@@ -14,6 +15,15 @@ async function runningJobs({ backend }: Fixture): Promise<number> {
 async function createMany(fixture: Fixture, count: number, payload?: string): Promise<void> {
   await fixture.engine.jobs.createBatch(Array.from({ length: count }, () => ({ type: "work", payload })));
   await settle();
+}
+
+/** Extensions fail as long as they ask after a lease of this queue. */
+function failExtensionsOf(fixture: Fixture, queue: string): void {
+  fixture.faults.set("extend", async (run, [items]) => {
+    if ((items as readonly LeaseRef[]).some(({ jobId }) => queueOf(jobId) === queue))
+      throw new Error("it does not answer");
+    return run();
+  });
 }
 
 /** The worker reports progress on a lease, without extending it. */
@@ -93,6 +103,20 @@ describe("a worker's stream", () => {
     expect(stream.leases()).toHaveLength(1);
     await fixture.clock.advance(1000);
     expect(stream.leases()).toHaveLength(2);
+  });
+
+  test("finds that a lease is over while another queue does not answer", async () => {
+    const fixture = await started({ queues: ["away"] });
+    await fixture.create({ queue: "away" });
+    await createMany(fixture, 2);
+    const stream = await openStream(fixture, { maxInFlight: 2, leaseMs: 5000 });
+    const here = stream.leases().find(({ job }) => job.queue === "default");
+    await fixture.backend.setPaused("away", true);
+    fixture.faults.holdChanges();
+    await fixture.backend.complete([{ jobId: here?.job.id ?? "", token: here?.token ?? "", result: undefined }]);
+    failExtensionsOf(fixture, "away");
+    await fixture.clock.advance(15_000);
+    expect(stream.leases()).toHaveLength(3);
   });
 
   test("hands out jobs in the order of the queue at the time of the lease", async () => {
@@ -357,6 +381,17 @@ describe("a stream that ends", () => {
     fixture.faults.clear("extend", "release");
     await fixture.clock.advance(20_000);
     expect(await fixture.get(id)).toMatchObject({ status: "PENDING", lostLeases: 1 });
+  });
+
+  test("gives jobs back while another queue does not answer", async () => {
+    const fixture = await started({ queues: ["away"] });
+    const stream = await openStream(fixture, { maxInFlight: 2, leaseMs: 60_000 });
+    const away = await fixture.create({ queue: "away" });
+    const here = await fixture.create();
+    await stream.leave();
+    failExtensionsOf(fixture, "away");
+    await fixture.clock.advance(10_000);
+    expect([await fixture.status(here), await fixture.status(away)]).toEqual(["PENDING", "RUNNING"]);
   });
 
   test("while a job is leased for it gives that back at once", async () => {
