@@ -66,7 +66,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		opened, err := w.stream(ctx)
 		// Only an extension tells the server that we are still there: it would give our jobs to others.
 		w.extend(beating)
-		switch connect.CodeOf(err) {
+		switch refusal(err) {
 		case connect.CodeInvalidArgument, connect.CodeNotFound, connect.CodeUnauthenticated, connect.CodePermissionDenied:
 			return err
 		}
@@ -188,7 +188,7 @@ func (w *Worker) settle(l *lease, cause error, result *structpb.Value, err error
 		w.mu.Lock()
 		left := time.Until(l.until)
 		w.mu.Unlock()
-		if left <= 0 || connect.CodeOf(callErr) == connect.CodeInvalidArgument {
+		if left <= 0 || refusal(callErr) == connect.CodeInvalidArgument {
 			return 0, callErr
 		}
 		time.Sleep(backoff(failures))
@@ -287,6 +287,15 @@ func (w *Worker) stop(jobID string, cause error) {
 	if l := w.running[jobID]; l != nil {
 		l.cancel(cause)
 	}
+}
+
+// refusal is the code that the server answered. It is unavailable for an error of the client's own: that calls a stream
+// that breaks off with the server invalid_argument too.
+func refusal(err error) connect.Code {
+	if err != nil && !connect.IsWireError(err) {
+		return connect.CodeUnavailable
+	}
+	return connect.CodeOf(err)
 }
 
 // backoff doubles from 100 ms to 5 s, half of it random, so that workers do not come back all at once.
