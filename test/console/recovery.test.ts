@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Route } from "playwright-core";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { created, finished } from "../support/rpc.js";
 import { createClients, startTestServer } from "../support/server.js";
 import { startServerProcess } from "../support/server-process.js";
@@ -31,6 +34,31 @@ describe("a console whose server is killed", () => {
     const id = await created(createClients(GRPC, second.url), { type: "echo" });
     await page.goto(`${first.url}/#/jobs`);
     await page.getByRole("link", { name: id }).waitFor();
+    await second.end();
+  });
+
+  test("has the jobs that were kept in a file, tells where they are kept, and lists new ones as they come", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gotaskq-console-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const env = { ...QUIET, NUM_WORKERS: "0", DATA_DIR: folder };
+    const first = await startServerProcess(env);
+    const kept = await created(createClients(GRPC, first.url), { type: "echo" });
+    const { page, seen } = await openTolerant(first.url, "/jobs");
+    const row = (id: string) => page.getByRole("link", { name: id }).waitFor();
+    await isLive(page);
+    await row(kept);
+
+    await first.end("SIGKILL");
+    await page.getByText("Reconnecting…").waitFor();
+    const second = await startServerProcess({ ...env, PORT: new URL(first.url).port });
+    await isLive(page);
+    await row(await created(createClients(GRPC, second.url), { type: "echo" }));
+    await row(kept);
+
+    await page.getByRole("link", { name: "Workers" }).first().click();
+    await seen("file (jobs survive)");
+    // Nobody else works on it: nothing is said of other servers.
+    await page.getByRole("heading", { name: "Workers", exact: true, level: 2 }).waitFor();
     await second.end();
   });
 });

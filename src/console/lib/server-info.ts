@@ -7,7 +7,10 @@ export function useServerInfo(everyMs: number): Loaded<GetServerInfoResponse> {
   return useLoaded((signal) => api.server.getServerInfo({}, { signal }), "info", everyMs);
 }
 
+/** The kinds of store that belong to one server. */
+const OF_ONE_SERVER: ReadonlySet<string> = new Set(["memory", "file"]);
+
 /** Whether other servers may work on the same store: each lists its own workers only. */
 export function isShared({ backend }: Pick<GetServerInfoResponse, "backend">): boolean {
-  return backend !== "memory";
+  return !OF_ONE_SERVER.has(backend);
 }
