@@ -54,6 +54,11 @@ export function lockFolder(library: typeof Libsql, folder: string): Database {
     return lock;
   } catch (error) {
     lock?.close();
+    if (/EEXIST|ENOTDIR/.test(reason(error))) {
+      throw new StoreUnusable(
+        `${folder}: is not a folder, nor can one be made there: ${reason(error)}. Name another folder.`,
+      );
+    }
     if (!/locked|busy/i.test(reason(error))) {
       throw new StoreUnusable(
         `${folder}: cannot be written to: ${reason(error)}. Give this user the right to, or name another folder.`,

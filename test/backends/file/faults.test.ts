@@ -275,7 +275,8 @@ describe("a folder is refused, with a sentence that names it and what to do,", (
   test("when it is no folder, or cannot be written to", async () => {
     const folder = join(folderOfTest(), "file");
     writeFileSync(folder, "");
-    expect(await refusal(folder)).toContain("cannot be written to");
+    expect(await refusal(folder)).toMatch(/file: is not a folder, .*Name another folder/);
+    expect(await refusal(join(folder, "below"))).toMatch(/below: is not a folder, .*Name another folder/);
     const other = folderOfTest();
     mkdirSync(join(other, "gotaskq.db"));
     expect(await refusal(other)).toContain("cannot be written to");
