@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { freePort } from "../../support/free-port.js";
 import { startSharedRedis } from "../../support/redis.js";
@@ -89,6 +92,53 @@ test("outcomes are told when the server is back, and at another server of the sa
   });
   const after = client.createAndWait({ queue: "moved", type: "after" });
   expect(await within(after, "a job of the other server")).toMatchObject({ result: "taken elsewhere" });
+});
+
+test("a worker and a watch go on over a kill of a server with a file: the outcome is told, and each change once", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "gotaskq-worker-"));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  const env = { DATA_DIR: folder, PORT: String(await freePort()) };
+  let server = await startServerAlone(env);
+  atEnd(() => server.end("SIGKILL"));
+  const client = clientOf(server.url);
+  const watching = signal();
+  const leave = new AbortController();
+  const seen: unknown[] = [];
+  const watch = (async () => {
+    for await (const event of client.watchJobs({}, { signal: leave.signal })) {
+      watching.fire();
+      if (event.kind === "event") seen.push([event.change.jobId, event.change.revision, event.change.status]);
+      if (seen.length === 6) return;
+    }
+  })();
+  atEnd(() => leave.abort());
+  await within(watching.fired, "the watch");
+  const began = signal();
+  const release = signal();
+  await startWorker({
+    url: server.url,
+    handlers: {
+      async work() {
+        began.fire();
+        await release.fired;
+        return "told after the restart";
+      },
+      after: () => "taken after the restart",
+    },
+  });
+  const { job } = await client.create({ type: "work" });
+  await within(began.fired, "the start");
+  await server.end("SIGKILL");
+  release.fire();
+  server = await startServerAlone(env);
+  expect(await within(client.wait(job.id), "the end of the job")).toMatchObject({
+    ...{ status: "DONE", result: "told after the restart", deliveries: 1, lostLeases: 0 },
+  });
+  const { id, result } = await within(client.createAndWait({ type: "after" }), "a job of the started server");
+  expect(result).toBe("taken after the restart");
+  await within(watch, "all changes");
+  const story = (jobId: string) => ["PENDING", "RUNNING", "DONE"].map((status, at) => [jobId, at + 1, status]);
+  expect(seen).toEqual([...story(job.id), ...story(id)]);
 });
 
 test("a worker that lost its lease stops its handler, and changes nothing", async () => {
