@@ -78,7 +78,7 @@ describe("a worker that stands still for longer than its lease", () => {
     const lease = { lease: durationFromMs(1000) };
     const { leases } = await server.workers.leaseJobs({ ...WORKER, ...lease });
     await clock.advance(1100);
-    const second = await server.workers.leaseJobs({ ...WORKER, worker: "second", wait: durationFromMs(1000) });
+    const second = await server.workers.leaseJobs({ ...WORKER, worker: "second" });
     expect(leasedIds(second.leases)).toEqual([id]);
     const late = present(leases[0]);
     const completions = [{ ...refOf(late), resultKind: { case: "result" as const, value: payload("late").value } }];
