@@ -55,8 +55,8 @@ export interface Opened {
   /** Number of this process among those that have opened the store, from 1. */
   readonly boot: number;
   readonly logName: string;
-  /** The name under which the built-in workers of the process before leased. */
-  readonly lastWorker: string | undefined;
+  /** The names under which the built-in workers of the processes before leased, the last ones. */
+  readonly lastWorkers: readonly string[];
   /** The number of jobs to come. */
   readonly jobs: number;
 }

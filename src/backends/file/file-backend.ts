@@ -22,6 +22,12 @@ import { createWriterThread } from "./writer-thread.js";
 /** Delay before a commit that failed is tried again, ms. */
 const RETRY_MS = 1000;
 
+/** Longest that a stop waits for the disk, ms. */
+const STOP_MS = 10_000;
+
+/** Why operations are refused at the end. */
+const CLOSED = "the file that keeps the jobs is closed";
+
 /** Dependencies of the file backend. */
 export interface FileBackendDeps {
   readonly clock: Clock;
@@ -87,6 +93,7 @@ export function createFileBackend(
   let told = "";
   let retry: Timer | undefined;
   let ids: IdGenerator | undefined;
+  let loading: ReturnType<typeof loadStore> | undefined;
   let stopped: Promise<void> | undefined;
   let closed: (() => void) | undefined;
 
@@ -95,6 +102,7 @@ export function createFileBackend(
     take: (number) => (journal.isDirty ? journal.take(store, number) : undefined),
     soon: (callback) => void setImmediate(callback),
     failed(message) {
+      if (stopped !== undefined) return;
       if (refusal === undefined) {
         logger.error(
           { folder, cause: message },
@@ -109,6 +117,7 @@ export function createFileBackend(
       });
     },
     recovered() {
+      if (stopped !== undefined) return;
       logger.info({ folder }, "the file that keeps the jobs can be written again");
       refusal = undefined;
       const leases = unheard;
@@ -168,15 +177,33 @@ export function createFileBackend(
   }
 
   async function stop(): Promise<void> {
-    await line.settled();
-    const isOpen = ids !== undefined;
-    refusal = "the file that keeps the jobs is closed";
-    listener = undefined;
     retry?.cancel();
-    if (!isOpen) return;
+    const isOpen = await loading?.then(
+      () => true,
+      () => false,
+    );
+    if (isOpen !== true) return;
+    await line.settled();
+    refusal = CLOSED;
+    listener = undefined;
     await new Promise<void>((resolve) => {
       closed = resolve;
       writer.send({ kind: "close" });
+    });
+  }
+
+  /** Stops, but waits for a disk that does not answer only so long. */
+  function stopInTime(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(STOP_MS, () => {
+        refusal = CLOSED;
+        listener = undefined;
+        logger.error({ folder }, "the disk does not answer; what was not acknowledged may be missing in the file");
+        resolve();
+      });
+      stop()
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
     });
   }
 
@@ -190,8 +217,10 @@ export function createFileBackend(
       },
     },
     async start(given) {
-      const { lastNumber } = await loadStore(store, writer, place, logger);
+      loading = loadStore(store, writer, place, logger);
+      const { lastNumber } = await loading;
       writer.onReply = heard;
+      if (stopped !== undefined) throw backendUnavailable(CLOSED);
       ids = createIdGenerator(clock, nodeId, lastNumber);
       refusal = undefined;
       told = store.log.told();
@@ -203,7 +232,7 @@ export function createFileBackend(
       });
     },
     stop() {
-      stopped ??= stop();
+      stopped ??= stopInTime();
       return stopped;
     },
     ...operationsOf(store, {

@@ -25,7 +25,7 @@ export async function loadStore(
   const replies = receive(writer);
   writer.send({ kind: "open", place });
   const opened = (await replies()) as Opened;
-  const restorer = new Restorer(store, opened.lastWorker);
+  const restorer = new Restorer(store, new Set(opened.lastWorkers));
   const startedAt = store.clock.monotonic();
   store.tokenPrefix = `${store.tokenPrefix}${opened.boot.toString(36)}-`;
   store.log.continue(opened.logName, 0);

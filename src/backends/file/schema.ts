@@ -10,7 +10,8 @@ export const SCHEMA_VERSION = 1;
  */
 export const MIGRATIONS: readonly string[] = [
   `
-  -- About the store: the number of processes that have opened it, the name of its change log.
+  -- About the store: the number of processes that have opened it, the name of its change log, the last
+  -- names of built-in workers.
   CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
   -- Queues. record: JSON with settings, paused, createdAt, completed.

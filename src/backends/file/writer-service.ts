@@ -37,7 +37,8 @@ export class WriterService {
   #wal: number | undefined;
   #written = 0;
   #synced = 0;
-  #isSyncing = false;
+  /** The sync that is under way. */
+  #syncing: Promise<void> | undefined;
   #isFailed = false;
   #hasSyncFailed = false;
   #isClosing = false;
@@ -64,7 +65,7 @@ export class WriterService {
           break;
         case "close":
           this.#isClosing = true;
-          if (!this.#isSyncing) this.#close();
+          if (this.#syncing === undefined) this.#close();
       }
     } catch (error) {
       if (error instanceof StoreUnusable) {
@@ -100,6 +101,8 @@ export class WriterService {
   }
 
   async #reopen(place: Place): Promise<void> {
+    // It has the WAL, and may fail only now.
+    await this.#syncing;
     this.#letGo();
     this.#library ??= await loadLibrary();
     this.#lock ??= lockFolder(this.#library, place.folder);
@@ -131,7 +134,7 @@ export class WriterService {
   }
 
   #sync(): void {
-    if (this.#isSyncing || this.#isFailed || this.#synced === this.#written) return;
+    if (this.#syncing !== undefined || this.#isFailed || this.#synced === this.#written) return;
     const number = this.#written;
     const done = () => {
       this.#synced = number;
@@ -141,15 +144,17 @@ export class WriterService {
       done();
       return;
     }
-    this.#isSyncing = true;
+    const { promise, resolve } = deferred();
+    this.#syncing = promise;
     fdatasync(this.#wal, (error) => {
-      this.#isSyncing = false;
+      this.#syncing = undefined;
       if (error !== null) {
         this.#hasSyncFailed = true;
         this.#fail(error);
       } else if (!this.#isFailed) done();
       if (this.#isClosing) this.#close();
       else this.#sync();
+      resolve();
     });
   }
 
@@ -181,4 +186,12 @@ export class WriterService {
     this.#lock = undefined;
     this.#reply({ kind: "closed" });
   }
+}
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

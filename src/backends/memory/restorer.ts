@@ -28,13 +28,13 @@ export interface RestoredJob {
  * Puts the records that a journal kept back into an empty `JobStore`: queues first, then jobs in the order of their
  * numbers, then the rest. Nothing of it is logged or announced.
  *
- * A lease goes on: it has the whole of its time again. One of `lostWorker`, a worker that ended with the process, is over
+ * A lease goes on: it has the whole of its time again. One of `lostWorkers`, which ended with their processes, is over
  * at once: the first tick counts it as lost.
  */
 export class Restorer {
   readonly #store: JobStore;
   readonly #moment: Moment;
-  readonly #lostWorker: string | undefined;
+  readonly #lostWorkers: ReadonlySet<string>;
   readonly #specs = new Map<string, QueuedJob["shared"]>();
   /** Deleted queues that still have jobs. */
   readonly #leaving = new Map<string, QueueState>();
@@ -42,10 +42,10 @@ export class Restorer {
   /** The largest number of a job that was met. */
   lastNumber = "0";
 
-  constructor(store: JobStore, lostWorker: string | undefined) {
+  constructor(store: JobStore, lostWorkers: ReadonlySet<string>) {
     this.#store = store;
     this.#moment = store.moment();
-    this.#lostWorker = lostWorker;
+    this.#lostWorkers = lostWorkers;
   }
 
   queue(name: string, record: string): void {
@@ -164,7 +164,7 @@ export class Restorer {
     } else if (run !== undefined && status === "RUNNING") {
       queue.running.add(record);
       run.since = this.#since(run.startedAt ?? now);
-      run.until = run.worker === this.#lostWorker ? monotonic : monotonic + run.leaseMs;
+      run.until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + run.leaseMs;
       this.#store.leases.push({ record, token: run.token ?? "", until: run.until });
     } else if (run !== undefined && status === "DEAD") {
       queue.bury(record, run.finishedAt ?? now);

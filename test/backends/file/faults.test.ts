@@ -4,11 +4,14 @@ import { join } from "node:path";
 import Database from "libsql";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Reply, Writer } from "../../../src/backends/file/batch.js";
+import { createFileBackend } from "../../../src/backends/file/file-backend.js";
 import { StoreUnusable } from "../../../src/backends/file/store-unusable.js";
+import { silentLogger } from "../../../src/model/logger.js";
 import { contentDigest } from "../../../src/model/request-id.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { eventually } from "../../support/wait.js";
 import { createWriterHere, folderOfTest, openFile } from "../contract/file-harness.js";
+import { Recorder } from "../contract/harness.js";
 import {
   add,
   addOne,
@@ -149,6 +152,71 @@ describe.each(["write", "sync"] as const)("when a commit fails in its %s", (faul
     const again = await store.reopen();
     expect((await again.backend.get(ids)).map((job) => job?.id)).toEqual(ids);
     await again.close();
+  });
+});
+
+describe("the end of a store", () => {
+  /** A writer whose closing goes through `close`, which gets what sends it on. */
+  function createWriterThat(close: (writer: Writer, goOn: () => void) => void) {
+    const inner = createWriterHere();
+    const sent: string[] = [];
+    const outer: Writer = {
+      onReply() {},
+      send(request) {
+        sent.push(request.kind);
+        if (request.kind === "close") close(outer, () => inner.send(request));
+        else inner.send(request);
+      },
+    };
+    inner.onReply = (reply) => outer.onReply(reply);
+    return { writer: outer, sent };
+  }
+
+  test("is final, though the last write fails then", async () => {
+    const folder = folderOfTest();
+    const clock = new FakeClock();
+    const { writer, sent } = createWriterThat(({ onReply }, goOn) => {
+      onReply({ kind: "failed", message: "no space left on device" });
+      goOn();
+    });
+    const { backend, close } = await openFile({ folder }, clock, writer);
+    await close();
+    await clock.advance(3 * RETRY_MS);
+    expect(sent).not.toContain("reopen");
+    await expectRefused(addOne(backend), "BACKEND_UNAVAILABLE");
+    await (await openFile({ folder })).close();
+  });
+
+  test("does not wait for ever for a disk that does not answer", async () => {
+    const clock = new FakeClock();
+    let goOn = () => {};
+    const { writer, sent } = createWriterThat((_, later) => {
+      goOn = later;
+    });
+    const { close } = await openFile({ folder: folderOfTest() }, clock, writer);
+    let isOver = false;
+    const closed = close().then(() => {
+      isOver = true;
+    });
+    await eventually(async () => sent.includes("close") || undefined, "the close to be sent");
+    expect(isOver).toBe(false);
+    await clock.advance(10_000);
+    await closed;
+    goOn();
+  });
+
+  test("lets go of the folder while it is still being read", async () => {
+    const folder = folderOfTest();
+    await (await openFile({ folder })).close();
+    const deps = { clock: new FakeClock(), random: Math.random, logger: silentLogger, writer: createWriterHere() };
+    const backend = createFileBackend(deps, { folder, worker: "built-in" });
+    const started = backend.start(new Recorder()).then(
+      () => "started",
+      (error) => error.reason,
+    );
+    await backend.stop();
+    expect(await started).toBe("BACKEND_UNAVAILABLE");
+    await (await openFile({ folder })).close();
   });
 });
 

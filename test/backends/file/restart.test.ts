@@ -163,6 +163,21 @@ describe("after a restart", () => {
     expect(await leasedIds(store.backend)).toEqual([id]);
   });
 
+  test("the lease of a built-in worker is lost at the next start that counts it", async () => {
+    const clock = new FakeClock();
+    const folders = [folderOfTest(), folderOfTest(), folderOfTest()] as const;
+    const first = await openFile({ folder: folders[0], worker: "host/1" }, clock);
+    await addOne(first.backend);
+    await leaseOne(first.backend, { worker: "host/1" });
+    cpSync(folders[0], folders[1], { recursive: true });
+    // This one dies before it has counted anything.
+    const second = await openFile({ folder: folders[1], worker: "host/2" }, clock);
+    cpSync(folders[1], folders[2], { recursive: true });
+    const third = await openFile({ folder: folders[2], worker: "host/3" }, clock);
+    expect((await third.backend.tick()).lost).toHaveLength(1);
+    for (const opened of [first, second, third]) await opened.close();
+  });
+
   test("a lease call that is repeated gets the leases it got", async () => {
     const store = await onFolder();
     await add(store.backend, {}, {}, {});
