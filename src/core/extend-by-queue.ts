@@ -27,7 +27,7 @@ export async function extendByQueue<T extends Extension>(
       });
     }
   }
-  const queues = [...byQueue(items).values()];
+  const queues = [...byQueue(items, ({ jobId }) => jobId).values()];
   await Promise.all(
     queues.map((ofQueue) =>
       extend(ofQueue).catch((error) => {

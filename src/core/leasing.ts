@@ -20,6 +20,11 @@ export interface Leasing {
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 }
 
+/** Whether a lease is to be extended now: a third of its time is over, as its holder knows. Times in ms, `now` and `until` on the monotonic clock. */
+export function isToExtend({ until }: { readonly until: number }, leaseMs: number, now: number): boolean {
+  return until - now <= (leaseMs * 2) / 3;
+}
+
 /** Creates the leasing on a backend: reports to the observer, and adds the random jitter of backoffs. */
 export function createLeasing(backend: Backend, observer: Observer, random: () => number): Leasing {
   function observed(kind: SettleKind, settlements: readonly Settlement[]): readonly Settlement[] {

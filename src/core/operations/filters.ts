@@ -6,8 +6,9 @@ import type { DeadJobFilter, JobFilter, PageOptions } from "../../model/job-filt
 import { LIMITS } from "../../model/limits.js";
 import { checkMetadata } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
-import type { Backend, QueueName } from "../backend.js";
+import type { Backend } from "../backend.js";
 import type { StoreMatch } from "../job-matcher.js";
+import { placeOfQueue } from "../place-of-queue.js";
 
 /** A filter that was checked. */
 export interface CheckedFilter {
@@ -119,23 +120,12 @@ export function isEmpty({ queues, match }: CheckedFilter, besides: readonly stri
  */
 export async function queuesOf(backend: Backend, { queues, match }: CheckedFilter): Promise<readonly string[]> {
   const all = await backend.queueNames();
-  const unknown = queues?.find((name) => !hasName(all, name));
+  const unknown = queues?.find((name) => all[placeOfQueue(all, name)]?.name !== name);
   if (unknown !== undefined) throw queueNotFound(unknown);
   const names = queues ?? all.map(({ name }) => name);
   if (match.ids === undefined || match.ids.length === 0) return names;
   const ofIds = new Set(match.ids.map(queueOf));
   return names.filter((name) => ofIds.has(name));
-}
-
-/** Whether a list that is sorted by name has this one. There may be thousands of queues, and one is asked for. */
-function hasName(sorted: readonly QueueName[], name: string): boolean {
-  let [at, end] = [0, sorted.length];
-  while (at < end) {
-    const middle = (at + end) >> 1;
-    if ((sorted[middle] as QueueName).name < name) at = middle + 1;
-    else end = middle;
-  }
-  return sorted[at]?.name === name;
 }
 
 /** A short text that tells this filter from another, for page tokens. `kind`: what is done with it. */

@@ -5,7 +5,7 @@ import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import { extendByQueue } from "../extend-by-queue.js";
-import type { Leasing } from "../leasing.js";
+import { isToExtend, type Leasing } from "../leasing.js";
 import type { ReadyWork } from "../ready-work.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
@@ -156,7 +156,7 @@ export class WorkerPool {
     const now = clock.monotonic();
     // The lease of a cancelled job is not extended: if its handler does not stop, the job ends when the lease expires.
     const due = [...this.#open.values()].filter(
-      (attempt) => attempt.aborted !== "CANCELED" && (all || attempt.until - now <= (leaseMs * 2) / 3),
+      (attempt) => attempt.aborted !== "CANCELED" && (all || isToExtend(attempt, leaseMs, now)),
     );
     const extensions = due.map((attempt) => {
       const { job, token } = attempt.lease;

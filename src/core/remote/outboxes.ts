@@ -1,5 +1,6 @@
 import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
+import { isToExtend } from "../leasing.js";
 import type { HeldLease, HeldLeases } from "./held-leases.js";
 
 /** How often outboxes are looked after, ms: several times in the shortest lease. */
@@ -71,7 +72,7 @@ export class Outboxes {
         }
         const { leaseMs, writing } = outbox;
         this.#keep(
-          writing.filter(({ until }) => until - now <= (leaseMs * 2) / 3),
+          writing.filter((lease) => isToExtend(lease, leaseMs, now)),
           leaseMs,
         );
       }

@@ -109,9 +109,7 @@ export class QueueFigures {
   /** The last reading: all queues of a scope. The same object for all that ask at the same time. */
   all({ names, key }: QueuesScope): QueuesEvent {
     const [event] = this.#shared(key, () => {
-      const queues = (names === undefined ? this.#names : [...new Set(names)].sort()).flatMap((name) =>
-        this.#now(name),
-      );
+      const queues = this.#namesOf(names).flatMap((name) => this.#now(name));
       return [{ kind: "event", at: this.#clock.now(), queues, gone: [], hasMore: false }];
     });
     return event as QueuesEvent;
@@ -123,8 +121,7 @@ export class QueueFigures {
    */
   changes({ names, key }: QueuesScope, told: Told | undefined): readonly QueuesEvent[] {
     return this.#shared(`${key} ${told?.reading ?? "all"}`, () => {
-      const wanted = names === undefined ? this.#names : [...new Set(names)].sort();
-      const queues = wanted.flatMap((name) => {
+      const queues = this.#namesOf(names).flatMap((name) => {
         const isNew = told === undefined || (this.#known.get(name)?.since ?? 0) > told.reading || !told.names.has(name);
         return isNew ? this.#now(name) : [];
       });
@@ -139,6 +136,11 @@ export class QueueFigures {
       }
       return events;
     });
+  }
+
+  /** The names of a scope, sorted. */
+  #namesOf(names: QueuesScope["names"]): readonly string[] {
+    return names === undefined ? this.#names : [...new Set(names)].sort();
   }
 
   #shared(key: string, make: () => readonly QueuesEvent[]): readonly QueuesEvent[] {

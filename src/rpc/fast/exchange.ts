@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 
@@ -26,4 +27,23 @@ export interface Exchange {
   abandon(): void;
   /** Ends the call at once, without an answer or in the middle of it. */
   destroy(): void;
+}
+
+/** Calls a listener once: with true at the event `written`, with false when it closes before that, or is closed already. */
+export function tellWhether(
+  emitter: EventEmitter,
+  written: string,
+  isClosed: boolean,
+  listener: (isWritten: boolean) => void,
+): void {
+  let isWritten = false;
+  emitter.once(written, () => {
+    isWritten = true;
+    listener(true);
+  });
+  const closed = () => {
+    if (!isWritten) listener(false);
+  };
+  if (isClosed) closed();
+  else emitter.once("close", closed);
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type { HttpRequest, HttpResponse } from "../http.js";
-import type { Exchange } from "./exchange.js";
+import { type Exchange, tellWhether } from "./exchange.js";
 import { closeWhenSent } from "./http2-exchange.js";
 
 /** Whole answers that are still to be written, and their bodies. */
@@ -65,17 +65,7 @@ export class Http1Exchange implements Exchange {
   }
 
   onWritten(listener: (isWritten: boolean) => void): void {
-    const response = this.#response;
-    let isWritten = false;
-    response.once("finish", () => {
-      isWritten = true;
-      listener(true);
-    });
-    const closed = () => {
-      if (!isWritten) listener(false);
-    };
-    if (this.isClosed) closed();
-    else response.once("close", closed);
+    tellWhether(this.#response, "finish", this.isClosed, listener);
   }
 
   answer(

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { Exchange } from "./exchange.js";
+import { type Exchange, tellWhether } from "./exchange.js";
 
 /** Options of `respond` for an answer that ends with trailers. */
 const WITH_TRAILERS = { waitForTrailers: true };
@@ -65,17 +65,8 @@ export class Http2Exchange implements Exchange {
 
   // The last byte is taken when trailers are asked for: a stream may well close before it says that it has finished.
   onWritten(listener: (isWritten: boolean) => void): void {
-    let isWritten = false;
     this.#isFollowed = true;
-    this.body.once("wantTrailers", () => {
-      isWritten = true;
-      listener(true);
-    });
-    const closed = () => {
-      if (!isWritten) listener(false);
-    };
-    if (this.body.destroyed) closed();
-    else this.body.once("close", closed);
+    tellWhether(this.body, "wantTrailers", this.body.destroyed, listener);
   }
 
   answer(

@@ -26,23 +26,25 @@ export class JobTable<V> {
   }
 
   get(number: string): V | undefined {
-    return this.#parts === undefined ? this.#all.get(number) : partOf(this.#parts, number).get(number);
+    return this.#mapOf(number).get(number);
   }
 
   /** Adds an entry; there must be none of this number. */
   add(number: string, value: V): void {
     if (this.#size === MANY && this.#parts === undefined) this.#split();
-    const map = this.#parts === undefined ? this.#all : partOf(this.#parts, number);
-    map.set(number, value);
+    this.#mapOf(number).set(number, value);
     this.#size++;
   }
 
   /** Returns whether there was one. */
   delete(number: string): boolean {
-    const map = this.#parts === undefined ? this.#all : partOf(this.#parts, number);
-    const isThere = map.delete(number);
+    const isThere = this.#mapOf(number).delete(number);
     if (isThere) this.#size--;
     return isThere;
+  }
+
+  #mapOf(number: string): Map<string, V> {
+    return this.#parts === undefined ? this.#all : partOf(this.#parts, number);
   }
 
   #split(): void {

@@ -1,5 +1,5 @@
 import { fieldInvalid } from "../../../model/errors.js";
-import { seedOf } from "./fingerprint.js";
+import { numberOf, seedOf } from "./fingerprint.js";
 
 /** A position in the change log of one queue. */
 export interface Position {
@@ -82,8 +82,7 @@ export function isNarrow(queues: ReadonlySet<string> | undefined): queues is Rea
 
 /** A number for a set of queues: a cursor for them means nothing for others. */
 export function scopeOf(queues: ReadonlySet<string>): number {
-  const { one, two } = seedOf([...queues].sort().join(), "");
-  return (two & 0xfffff) * 2 ** 32 + one + 1;
+  return numberOf(seedOf([...queues].sort().join(), ""));
 }
 
 function badCursor() {

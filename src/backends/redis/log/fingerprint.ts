@@ -22,6 +22,11 @@ const TWO_32 = 2 ** 32;
 /** Bits of the second half that are kept: the value then has 52, and is a whole number that JavaScript can hold. */
 const UPPER = 0xfffff;
 
+/** The number of two hashes: 1 to 2^52. */
+export function numberOf({ one, two }: LogSeed): number {
+  return (two & UPPER) * TWO_32 + one + 1;
+}
+
 /**
  * A number for the positions of any number of logs: their sum, each turned into a random number by its log and position. It is
  * kept up to date as one of them moves. Other positions have the same number once in 4,000,000,000,000,000 times. A log at
@@ -33,7 +38,7 @@ export class Fingerprint {
 
   /** The number: 1 to 2^52. */
   get value(): number {
-    return this.#two * TWO_32 + this.#one + 1;
+    return numberOf({ one: this.#one, two: this.#two });
   }
 
   /** A log has moved from one position to another; 0: it is new, or counts no more. */

@@ -1,8 +1,9 @@
 import type { RowOutcome } from "../../../core/backend.js";
+import { byQueue } from "../../../core/by-queue.js";
 import type { StoreMatch } from "../../../core/job-matcher.js";
 import type { BulkAction } from "../../../core/listing.js";
 import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
-import { numberOf, queueOf } from "../../../model/ids.js";
+import { numberOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
 import { readJob, statusDigits, statusOf } from "../layout/codec.js";
@@ -34,7 +35,7 @@ export class Jobs {
   async get(ids: readonly string[], view: JobView = "FULL"): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
     await Promise.all(
-      [...byQueue(ids)].map(async ([queue, list]) => {
+      [...byQueue(ids, (id) => id)].map(async ([queue, list]) => {
         const numbers = list.map(numberOf);
         for (let from = 0; from < numbers.length; ) {
           const asked = numbers.slice(from, from + BATCH);
@@ -74,7 +75,7 @@ export class Jobs {
   async act(action: BulkAction, ids: readonly string[], match: StoreMatch): Promise<number> {
     let count = 0;
     await Promise.all(
-      [...byQueue(ids)].map(async ([queue, list]) => {
+      [...byQueue(ids, (id) => id)].map(async ([queue, list]) => {
         const numbers = numbersIn(queue, list);
         const filter = filterText(queue, match);
         for (let from = 0; from < numbers.length; from += ACT_BATCH) {
@@ -116,7 +117,7 @@ export class Jobs {
     take: (queue: string, asked: readonly string[], rest: readonly Reply[]) => void,
   ): Promise<void> {
     await Promise.all(
-      [...byQueue(ids)].map(async ([queue, list]) => {
+      [...byQueue(ids, (id) => id)].map(async ([queue, list]) => {
         for (let from = 0; from < list.length; from += BATCH) {
           const asked = list.slice(from, from + BATCH);
           const { rest } = await this.#calls.call(name, queue, [...args, ...asked.map(numberOf)]);
@@ -125,17 +126,6 @@ export class Jobs {
       }),
     );
   }
-}
-
-function byQueue(ids: readonly string[]): Map<string, string[]> {
-  const queues = new Map<string, string[]>();
-  for (const id of ids) {
-    const queue = queueOf(id);
-    const list = queues.get(queue);
-    if (list === undefined) queues.set(queue, [id]);
-    else list.push(id);
-  }
-  return queues;
 }
 
 /** The job; undefined when it is gone, or was not answered. */

@@ -7,6 +7,7 @@ import type {
   Release,
   Settlement,
 } from "../../../core/backend.js";
+import { byQueue } from "../../../core/by-queue.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";
@@ -41,7 +42,6 @@ export class Settles {
   readonly #calls: QueueCalls;
   readonly #completed: CompletedBytes;
   readonly #writes = new Coalescers<Write, string[]>({ size: BATCH, bytes: BATCH_BYTES });
-
   readonly #maxLostLeases: number;
 
   constructor(calls: QueueCalls, completed: CompletedBytes, maxLostLeases: number) {
@@ -98,15 +98,9 @@ export class Settles {
     addArgs: (args: Arg[], item: T) => void,
   ): Promise<string[]> {
     const answers: string[] = new Array(items.length);
-    const byQueue = new Map<string, number[]>();
-    items.forEach(({ jobId }, at) => {
-      const queue = queueOf(jobId);
-      const places = byQueue.get(queue);
-      if (places === undefined) byQueue.set(queue, [at]);
-      else places.push(at);
-    });
+    const queues = byQueue(items.keys(), (at) => (items[at] as T).jobId);
     await Promise.all(
-      [...byQueue].map(async ([queue, places]) => {
+      [...queues].map(async ([queue, places]) => {
         const most = Math.floor(BATCH / WORK[name]);
         const share = (writes: readonly Write[]) => this.#send(name, queue, writes);
         const parts: Promise<readonly string[]>[] = [];

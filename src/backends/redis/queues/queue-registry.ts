@@ -1,5 +1,6 @@
 import type { QueueName } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
+import { placeOfQueue } from "../../../core/place-of-queue.js";
 import type { Connection, Reply } from "../link/connection.js";
 import type { Keys } from "../scripts/keys.js";
 import { ANNOUNCE_QUEUE, ENTER_QUEUE, LEAVE_QUEUE, READ_LIST } from "../scripts/registry.js";
@@ -256,12 +257,7 @@ export class QueueRegistry {
 
   /** Puts a queue into the sorted list, or takes it out. */
   #put(name: string, queue: QueueName | undefined): void {
-    let [at, end] = [0, this.#list.length];
-    while (at < end) {
-      const middle = (at + end) >> 1;
-      if ((this.#list[middle] as QueueName).name < name) at = middle + 1;
-      else end = middle;
-    }
+    const at = placeOfQueue(this.#list, name);
     const isThere = this.#list[at]?.name === name;
     this.#list = this.#list.toSpliced(at, isThere ? 1 : 0, ...(queue === undefined ? [] : [queue]));
     this.#names = undefined;
