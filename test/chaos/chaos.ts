@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { startRedis } from "../support/redis-server.js";
 import { eventually } from "../support/wait.js";
 import { createCrew } from "./crew.js";
@@ -13,12 +12,13 @@ import { createWorld, planJob } from "./plan.js";
 import { type Ledger, produce } from "./producer.js";
 import { createRandom } from "./random.js";
 import { readRecord, untilQuiet } from "./rest.js";
+import { beginRun, type ChaosReport, LEASE_MS, type RunOptions, serverEnvironment } from "./run.js";
 import { readRuns } from "./runs.js";
 import { createTroubles } from "./troubles.js";
 import { verify } from "./verify.js";
 
 /** Options of a run. */
-export interface ChaosOptions {
+export interface ChaosOptions extends RunOptions {
   readonly jobs: number;
   /** Producers that create jobs at the same time. */
   readonly producers: number;
@@ -35,44 +35,17 @@ export interface ChaosOptions {
   readonly kinds?: readonly Fault[];
   /** Decides the jobs, the faults and their order. The exact moment of each fault depends on the machine. */
   readonly seed: number;
-  /** The run fails when it takes longer than this, ms. */
-  readonly durationBoundMs: number;
   /** Environment variables of the servers, on top of those of the test. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with a line about each step. */
-  readonly log: (line: string) => void;
 }
-
-/** The result of a run. */
-export interface ChaosReport {
-  /** Names and numbers, in the order in which to print them. */
-  readonly counts: Readonly<Record<string, number>>;
-  /** The first hundred things that happened and must not happen. */
-  readonly violations: readonly string[];
-}
-
-const LEASE_MS = 2000;
-const HANDLERS = fileURLToPath(new URL("./handlers.mjs", import.meta.url));
-
-/** More than this many would say nothing new. */
-const MAX_VIOLATIONS = 100;
 
 /**
  * Creates jobs on several servers that share one Redis while servers and Redis are killed, frozen and cut off. Then it
  * waits until no job is left, and compares what the producers were told with what is recorded and with the change log.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const startedAt = performance.now();
-  const seconds = () => (performance.now() - startedAt) / 1000;
-  const log = (line: string) => options.log(`${seconds().toFixed(1).padStart(6)}s ${line}`);
-  const violations: string[] = [];
-  let violationCount = 0;
-  const violation = (text: string) => {
-    if (++violationCount > MAX_VIOLATIONS) return;
-    log(`VIOLATION: ${text}`);
-    violations.push(text);
-  };
-
+  const run = beginRun(options);
+  const { log, violation, violations, seconds, bounded } = run;
   const random = createRandom(options.seed);
   // With `always`, Redis answers after its file is written and synced, so that acknowledged writes survive SIGKILL.
   // With `everysec` a write may be delayed behind a running sync and be answered before the file has it.
@@ -82,7 +55,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const troubles = createTroubles(LEASE_MS);
   const { killed } = troubles;
   const fleet = createFleet({
-    env: { ...environment(redis.url, world.queues), RUNS_DIR: folder, ...options.env },
+    // MAX_LOST_LEASES is what it is by itself: each fault may cost a job one lease, and never so many that it is taken for
+    // poison. So each job has exactly one right end.
+    env: {
+      ...serverEnvironment(world.queues),
+      ...{ USE_REDIS: "true", REDIS_URL: redis.url, RUNS_DIR: folder },
+      ...options.env,
+    },
     ...{ log, violation, killed, started: (victim) => troubles.started(victim, "server") },
   });
   const crew = createCrew(fleet, random.fork(), {
@@ -95,21 +74,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const gate = createGate(options.jobs);
   const ledger: Ledger = { accepted: new Map(), retries: new Map(), deduplicated: 0, violation };
   const struck: Record<string, number> = {};
-
-  let stage = "the start of the servers";
-  const stop = new AbortController();
-  const givenUp = new Promise<never>((_, reject) => {
-    stop.signal.addEventListener("abort", () => reject(stop.signal.reason));
-  });
-  givenUp.catch(() => {});
-  const timer = setTimeout(() => {
-    stop.abort(new Error(`the run took longer than ${options.durationBoundMs} ms; it waited for ${stage}`));
-  }, options.durationBoundMs);
-  /** Bounds work by the end of the run. */
-  const bounded = <T>(what: string, work: Promise<T>): Promise<T> => {
-    stage = what;
-    return Promise.race([work, givenUp]);
-  };
 
   async function sabotage(): Promise<void> {
     const faults = planFaults(options.faults, options.kinds ?? FAULTS, random).slice(0, options.faults);
@@ -127,19 +91,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 
   try {
-    await bounded(stage, fleet.start(options.servers));
+    await bounded("the start of the servers", fleet.start(options.servers));
     await bounded("the start of the workers", crew.start(options.workers));
-    const watching = history.run(stop.signal);
+    const watching = history.run(run.signal);
     await bounded("the watch to be in place", history.inPlace);
 
     const plan = (n: number) => planJob(world, n, createRandom(options.seed + n));
     const producers = Array.from({ length: options.producers }, () =>
-      produce({ gate, fleet, ledger, plan }, random.fork(), stop.signal),
+      produce({ gate, fleet, ledger, plan }, random.fork(), run.signal),
     );
     await bounded("the jobs to be accepted", Promise.all([sabotage(), ...producers]));
     log(`${ledger.accepted.size} jobs are accepted; from now on nothing goes wrong`);
     await bounded("servers to come back", saboteur.mended());
-    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, stop.signal));
+    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, run.signal));
     log("no job waits or runs");
     const isTold = async () => history.ended >= ledger.accepted.size || undefined;
     await bounded("the change log", eventually(isTold, "the end of every job in the change log", 20_000)).catch(
@@ -152,7 +116,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const twice = troubles.judge(runs);
     for (const text of twice.violations) violation(text);
     const staleWrites = await fleet.staleWrites();
-    stop.abort(new Error("the run is over"));
+    run.end("the run is over");
     await watching;
     return {
       violations,
@@ -177,41 +141,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         "changes in the log": verdict.counts.changes,
         "times the watch was resumed": history.resumes,
         ...named("faults:", struck),
-        violations: violationCount,
+        violations: run.violationCount(),
         seconds: Math.round(seconds()),
       },
     };
   } finally {
-    clearTimeout(timer);
-    if (!stop.signal.aborted) stop.abort(new Error("the run has failed"));
+    run.end("the run has failed");
     await crew.stop();
     await fleet.stop();
     await redis.dispose();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/**
- * The environment variables of the servers: short leases and waits, and nothing forgotten, so that all jobs can be
- * counted.
- */
-function environment(redisUrl: string, queues: readonly string[]): Record<string, string> {
-  return {
-    USE_REDIS: "true",
-    REDIS_URL: redisUrl,
-    QUEUES: queues.filter((name) => name !== "default").join(","),
-    HANDLERS,
-    LEASE_DURATION: `${LEASE_MS}ms`,
-    BASE_DELAY: "20",
-    MAX_DELAY: "500",
-    // MAX_LOST_LEASES is what it is by itself: each fault may cost a job one lease, and never so many that it is taken for
-    // poison. So each job has exactly one right end.
-    COMPLETE_JOB_TTL: "24h",
-    MAX_COMPLETED_JOBS: "10000000",
-    MAX_COMPLETED_BYTES: "100GiB",
-    CHANGE_LOG_SIZE: "10000000",
-    LOG_LEVEL: "error",
-  };
 }
 
 function named(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {

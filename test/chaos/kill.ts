@@ -2,13 +2,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { createFileBackend } from "../../src/backends/file/file-backend.js";
 import type { BackendListener } from "../../src/core/backend.js";
 import { createSystemClock } from "../../src/core/clock.js";
 import { silentLogger } from "../../src/model/logger.js";
 import { eventually } from "../support/wait.js";
-import type { ChaosReport } from "./chaos.js";
 import { createFleet } from "./fleet.js";
 import { createGate } from "./gate.js";
 import { createHistory } from "./history.js";
@@ -16,11 +14,12 @@ import { createWorld, planJob } from "./plan.js";
 import { type Ledger, produce } from "./producer.js";
 import { createRandom } from "./random.js";
 import { readRecord, untilQuiet } from "./rest.js";
+import { beginRun, type ChaosReport, LEASE_MS, type RunOptions, serverEnvironment } from "./run.js";
 import { cancelJobs, replayJobs, SIDE_QUEUES, type SideLedger, verifySides, workRemotely } from "./sides.js";
 import { verify } from "./verify.js";
 
 /** Options of a run. */
-export interface KillOptions {
+export interface KillOptions extends RunOptions {
   readonly jobs: number;
   readonly producers: number;
   /** How often the server is killed. */
@@ -29,14 +28,7 @@ export interface KillOptions {
   readonly copies: number;
   readonly durability: "power" | "process";
   readonly seed: number;
-  /** The run fails when it takes longer than this, ms. */
-  readonly durationBoundMs: number;
-  readonly log: (line: string) => void;
 }
-
-const LEASE_MS = 2000;
-const HANDLERS = fileURLToPath(new URL("./handlers.mjs", import.meta.url));
-const MAX_VIOLATIONS = 100;
 
 const deaf: BackendListener = {
   ready() {},
@@ -54,17 +46,8 @@ const deaf: BackendListener = {
  * started again. Then compares what callers were told with what is recorded and with the change log.
  */
 export async function runKills(options: KillOptions): Promise<ChaosReport> {
-  const startedAt = performance.now();
-  const seconds = () => (performance.now() - startedAt) / 1000;
-  const log = (line: string) => options.log(`${seconds().toFixed(1).padStart(6)}s ${line}`);
-  const violations: string[] = [];
-  let violationCount = 0;
-  const violation = (text: string) => {
-    if (++violationCount > MAX_VIOLATIONS) return;
-    log(`VIOLATION: ${text}`);
-    violations.push(text);
-  };
-
+  const run = beginRun(options);
+  const { log, violation, violations, seconds, bounded } = run;
   const random = createRandom(options.seed);
   const root = mkdtempSync(join(tmpdir(), "gotaskq-kill-"));
   const folder = join(root, "data");
@@ -72,21 +55,10 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
   mkdirSync(runs);
   const world = createWorld(3, 0);
   const env = {
-    DATA_DIR: folder,
-    DURABILITY: options.durability,
-    QUEUES: [...world.queues, ...SIDE_QUEUES].filter((name) => name !== "default").join(","),
-    HANDLERS,
-    RUNS_DIR: runs,
-    LEASE_DURATION: `${LEASE_MS}ms`,
-    BASE_DELAY: "20",
-    MAX_DELAY: "500",
+    ...serverEnvironment([...world.queues, ...SIDE_QUEUES]),
+    ...{ DATA_DIR: folder, DURABILITY: options.durability, RUNS_DIR: runs },
     // No crash may make a job a poison job here: then each job has exactly one right end.
     MAX_LOST_LEASES: "1000",
-    COMPLETE_JOB_TTL: "24h",
-    MAX_COMPLETED_JOBS: "10000000",
-    MAX_COMPLETED_BYTES: "100GiB",
-    CHANGE_LOG_SIZE: "10000000",
-    LOG_LEVEL: "error",
   };
   const fleet = createFleet({ env, log: () => {}, violation, killed: () => {}, started: () => {} });
   const history = createHistory(fleet, random.fork(), violation, (id) => id.endsWith("@replayed"));
@@ -99,20 +71,6 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
     completed: new Set(),
     lost: 0,
     violation,
-  };
-
-  let stage = "the start of the server";
-  const stop = new AbortController();
-  const givenUp = new Promise<never>((_, reject) => {
-    stop.signal.addEventListener("abort", () => reject(stop.signal.reason));
-  });
-  givenUp.catch(() => {});
-  const timer = setTimeout(() => {
-    stop.abort(new Error(`the run took longer than ${options.durationBoundMs} ms; it waited for ${stage}`));
-  }, options.durationBoundMs);
-  const bounded = <T>(what: string, work: Promise<T>): Promise<T> => {
-    stage = what;
-    return Promise.race([work, givenUp]);
   };
 
   let copied = 0;
@@ -169,15 +127,15 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
   }
 
   try {
-    await bounded(stage, fleet.start(1));
-    const watching = history.run(stop.signal);
+    await bounded("the start of the servers", fleet.start(1));
+    const watching = history.run(run.signal);
     await bounded("the watch to be in place", history.inPlace);
     const plan = (n: number) => planJob(world, n, createRandom(options.seed + n));
     const producers = Array.from({ length: options.producers }, () =>
-      produce({ gate, fleet, ledger, plan }, random.fork(), stop.signal),
+      produce({ gate, fleet, ledger, plan }, random.fork(), run.signal),
     );
     const end = new AbortController();
-    const deps = { fleet, ledger: sides, leaseMs: LEASE_MS, end: end.signal, stop: stop.signal };
+    const deps = { fleet, ledger: sides, leaseMs: LEASE_MS, end: end.signal, stop: run.signal };
     const others = [
       cancelJobs(deps, random.fork()),
       replayJobs(deps, random.fork()),
@@ -187,7 +145,7 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
     log(`${ledger.accepted.size} jobs are accepted; from now on nothing goes wrong`);
     end.abort();
     await bounded("the other callers", Promise.all(others));
-    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, stop.signal));
+    const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, run.signal));
     const record = await bounded("the record of all jobs", readRecord(fleet, random));
     const isSide = (id: string) => SIDE_QUEUES.some((name) => id.endsWith(`@${name}`));
     const isTold = async () =>
@@ -208,7 +166,7 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
       record.filter(({ id }) => isSide(id)),
       history.stories,
     );
-    stop.abort(new Error("the run is over"));
+    run.end("the run is over");
     await watching;
     return {
       violations,
@@ -232,13 +190,12 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
         "dead, replayed and dead again": sides.replayed.size,
         "changes in the log": verdict.counts.changes,
         "times the watch was resumed": history.resumes,
-        violations: violationCount,
+        violations: run.violationCount(),
         seconds: Math.round(seconds()),
       },
     };
   } finally {
-    clearTimeout(timer);
-    if (!stop.signal.aborted) stop.abort(new Error("the run has failed"));
+    run.end("the run has failed");
     await fleet.stop();
     rmSync(root, { recursive: true, force: true });
   }

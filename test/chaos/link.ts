@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tieSockets } from "../support/tie-sockets.js";
 import type { Fleet } from "./fleet.js";
 import type { Random } from "./random.js";
 
@@ -21,17 +22,7 @@ export async function openLink(fleet: Fleet, random: Random): Promise<Link> {
       return;
     }
     const far = connect(Number(new URL(member.url).port), "127.0.0.1");
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => {});
-      from.once("close", () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-    }
+    tieSockets(near, far, sockets);
     near.pipe(far);
     far.on("end", () => near.end());
     far.on("data", (chunk: Buffer) => {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect as connectTo, createServer, type Socket } from "node:net";
+import { tieSockets } from "../support/tie-sockets.js";
 import { atEnd } from "./support.js";
 
 /**
@@ -12,19 +13,10 @@ export async function startProxy(target: number, bytesPerSecond = Number.POSITIV
   let port = target;
   const proxy = createServer((socket) => {
     const onward = connectTo(port, "127.0.0.1");
-    for (const [from, to] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => {});
-      from.once("close", () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-      if (from === onward && Number.isFinite(bytesPerSecond)) throttle(from, to);
-      else from.pipe(to);
-    }
+    tieSockets(socket, onward, sockets);
+    socket.pipe(onward);
+    if (Number.isFinite(bytesPerSecond)) throttle(onward, socket);
+    else onward.pipe(socket);
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");

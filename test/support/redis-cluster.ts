@@ -3,13 +3,15 @@ import { type RedisServer, type StartRedisOptions, startRedis } from "./redis-se
 import { eventually } from "./wait.js";
 
 /** The number of hash slots in Redis Cluster. */
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 
 /** A real Redis Cluster of masters without replicas, each with its share of the slots. */
 export interface RedisCluster {
   readonly nodes: readonly RedisServer[];
   /** Where each node listens, in the form of ioredis. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** The same, as a REDIS_URL. */
+  readonly url: string;
   /** Ends all nodes for good. */
   stop(): Promise<void>;
 }
@@ -32,9 +34,11 @@ export async function startRedisCluster(
     await stop();
     throw error;
   }
+  const addresses = nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
   return {
     nodes: nodes.map(({ server }) => server),
-    addresses: nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
+    addresses,
+    url: `redis+cluster://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`,
     stop,
   };
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
   cluster = await startRedisCluster();
   admin = new Cluster([...cluster.addresses]);
   redis = {
-    url: `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`,
+    url: cluster.url,
     set: (key, value) => admin.set(key, value),
     publishers: cluster.nodes.map((node) => {
       const client = node.client();

@@ -6,9 +6,8 @@ import { created, finished, present, reading, refusal } from "../../support/rpc.
 import { startTestServer, type TestServer } from "../../support/server.js";
 import { eventually, within } from "../../support/wait.js";
 import { add, createQueue, done, leaseOne, only, readAll } from "../contract/support.js";
+import { nodeOf, queueOnEachNode, slotOf } from "./support/cluster-queues.js";
 import { newPrefix, openBackend } from "./support/open.js";
-
-const SLOTS = 16_384;
 
 let cluster: RedisCluster;
 let clients: readonly Redis[];
@@ -17,26 +16,11 @@ let url: string;
 beforeAll(async () => {
   cluster = await startRedisCluster(3, { aof: "always" });
   clients = cluster.nodes.map((node) => node.client());
-  url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`;
+  url = cluster.url;
 });
 afterAll(() => {
   for (const client of clients) client.disconnect();
 });
-
-/** Returns the number of the node that has a queue. */
-async function nodeOf(prefix: string, queue: string): Promise<number> {
-  const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:meta`));
-  return Math.floor(slot / Math.ceil(SLOTS / cluster.nodes.length));
-}
-
-/** Returns the name of a queue on each node, by node. */
-async function queueOnEachNode(prefix: string): Promise<string[]> {
-  const names: string[] = [];
-  for (let n = 0; names.filter(Boolean).length < cluster.nodes.length; n++) {
-    names[await nodeOf(prefix, `queue-${n}`)] ??= `queue-${n}`;
-  }
-  return names;
-}
 
 const startOn = (env: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
   startTestServer({ USE_REDIS: "true", REDIS_URL: url, REDIS_PREFIX: newPrefix(), ...env });
@@ -46,7 +30,7 @@ describe("on a cluster of three masters", () => {
     const prefix = newPrefix();
     const { backend: one } = await openBackend({ url, prefix });
     const { backend: two, heard } = await openBackend({ url, prefix });
-    const queues = await queueOnEachNode(prefix);
+    const queues = await queueOnEachNode(clients, prefix);
     for (const queue of queues) await createQueue(one, queue);
     const cursor = await one.head();
     const ids = await add(one, ...[...queues, "default", ...queues].map((queue) => ({ queue })));
@@ -67,10 +51,10 @@ describe("on a cluster of three masters", () => {
   test("a slot that moves to another node is followed", async () => {
     const prefix = newPrefix();
     const { backend } = await openBackend({ url, prefix });
-    const queue = (await queueOnEachNode(prefix))[0] as string;
+    const queue = (await queueOnEachNode(clients, prefix))[0] as string;
     await createQueue(backend, queue);
     const [id = ""] = await add(backend, { queue });
-    const slot = Number(await (clients[0] as Redis).call("CLUSTER", "KEYSLOT", `${prefix}:{${queue}}:meta`));
+    const slot = await slotOf(clients, prefix, queue);
     const [from, to] = clients as [Redis, Redis];
     const [fromId, toId] = await Promise.all(
       [from, to].map(async (node) => String(await node.call("CLUSTER", "MYID"))),
@@ -108,7 +92,7 @@ describe("on a cluster of three masters", () => {
   test("a node that comes back empty: the default queue is made anew at the next create in it", async () => {
     const prefix = newPrefix();
     const server = await startOn({ REDIS_PREFIX: prefix });
-    const node = clients[await nodeOf(prefix, "default")] as Redis;
+    const node = clients[await nodeOf(clients, prefix, "default")] as Redis;
     await node.unlink(...(await node.keys(`${prefix}:{default}:*`)));
     expect(await finished(server, await created(server, { type: "echo" }))).toMatchObject({ status: JobStatus.DONE });
   });
@@ -118,13 +102,13 @@ describe("on a cluster of three masters", () => {
     async (signal) => {
       const prefix = newPrefix();
       const server = await startOn({ REDIS_PREFIX: prefix });
-      const queues = await queueOnEachNode(prefix);
+      const queues = await queueOnEachNode(clients, prefix);
       for (const name of queues) await server.queues.createQueue({ name });
       const leave = new AbortController();
       const changes = reading(server.jobs.watchJobs({}, { signal: leave.signal }));
       await changes.next();
       // Not the node that has the list of queues.
-      const registry = await nodeOf(prefix, "*");
+      const registry = await nodeOf(clients, prefix, "*");
       const gone = [0, 1, 2].find((node) => node !== registry) as number;
       const node = present(cluster.nodes[gone]);
       await node.kill(signal);

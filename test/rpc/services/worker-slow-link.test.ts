@@ -80,15 +80,21 @@ const jobOf = async (server: TestServer, id: string) => (await server.jobs.getJo
 
 const CALLS = { stream: openStream, poll: openPoll } as const;
 
+/** A server with one large job, which this kind of call has got and does not read. */
+async function leasedBy(kind: keyof typeof CALLS) {
+  const clock = new FakeClock();
+  const server = await startTestServer({}, { clock });
+  const id = await created(server, LARGE);
+  const call = CALLS[kind](server);
+  await reaches(server, id, JobStatus.RUNNING);
+  return { clock, server, id, call };
+}
+
 describe("a large job on a slow link", () => {
   test.each(Object.keys(CALLS) as (keyof typeof CALLS)[])(
     "waits on a %s for ten leases, and loses none",
     async (kind) => {
-      const clock = new FakeClock();
-      const server = await startTestServer({}, { clock });
-      const id = await created(server, LARGE);
-      const call = CALLS[kind](server);
-      await reaches(server, id, JobStatus.RUNNING);
+      const { clock, server, id, call } = await leasedBy(kind);
       await clock.advance(10 * LEASE_MS);
       expect(await jobOf(server, id)).toMatchObject({ status: JobStatus.RUNNING, deliveries: 1, lostLeases: 0 });
       const body = await bodyOf(call.stream, 1_000_000);
@@ -106,11 +112,7 @@ describe("a large job on a slow link", () => {
   test.each(Object.keys(CALLS) as (keyof typeof CALLS)[])(
     "is given back at once when its %s breaks, uncounted",
     async (kind) => {
-      const clock = new FakeClock();
-      const server = await startTestServer({}, { clock });
-      const id = await created(server, LARGE);
-      const call = CALLS[kind](server);
-      await reaches(server, id, JobStatus.RUNNING);
+      const { server, id, call } = await leasedBy(kind);
       await call.answered;
       call.stream.destroy();
       await reaches(server, id, JobStatus.PENDING);
