@@ -226,9 +226,9 @@ export function createFileBackend(
       told = store.log.told();
       listener = given;
       await run(() => {
-        for (const queue of store.queues.values()) store.markReady(queue);
+        for (const queue of store.queues.values()) store.notices.ready(queue);
         journal.queueChanged(store.queue(DEFAULT_QUEUE));
-        store.markDue(0);
+        store.notices.due(0);
       });
     },
     stop() {

@@ -1,4 +1,4 @@
-import type { BackendListener, BackendOptions, Change, QueueName } from "../../core/backend.js";
+import type { BackendListener, BackendOptions, QueueName } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
 import { queueNotFound } from "../../model/errors.js";
 import { numberOf, queueOf } from "../../model/ids.js";
@@ -14,6 +14,7 @@ import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
+import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 
 /** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
@@ -58,6 +59,8 @@ export class JobStore {
   /** What all jobs take. */
   readonly kept = new KeptCount();
   readonly log: ChangeLog;
+  /** What the operation under way is to be announced with. */
+  readonly notices = new Notices();
   readonly clock: Clock;
   readonly options: BackendOptions;
   readonly isFull: () => boolean;
@@ -68,12 +71,8 @@ export class JobStore {
   tokenPrefix: string;
   #tokens = 0;
   #lastTimes: JobTimes | undefined;
-  #changes: Change[] = [];
   /** Deleted by the operation under way, whose answer may still need them. */
   #dropped: QueuedJob[] = [];
-  #readyQueues: QueueState[] = [];
-  #dueInMs = Number.POSITIVE_INFINITY;
-  #queueChanged: string | undefined;
   #queueNames: readonly QueueName[] | undefined;
   /** Deleted queues, and their jobs that are still to be forgotten. */
   readonly #leaving: { readonly queue: QueueState; readonly records: Iterator<QueuedJob, void> }[] = [];
@@ -124,7 +123,7 @@ export class JobStore {
     else if (record.runAfter <= record.createdAt) this.ready(record);
     else {
       record.queue.schedule(record);
-      this.markDue(record.runAfter - record.createdAt);
+      this.notices.due(record.runAfter - record.createdAt);
     }
   }
 
@@ -148,14 +147,14 @@ export class JobStore {
   /** Puts a PENDING job in the ready line. */
   ready(record: QueuedJob): void {
     record.queue.put(record);
-    this.markReady(record.queue, record.type);
+    this.notices.ready(record.queue, record.type);
   }
 
   /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile. */
   wait(record: QueuedJob, ms: number): void {
     if (ms > 0) {
       record.queue.schedule(record, this.clock.monotonic() + ms);
-      this.markDue(ms);
+      this.notices.due(ms);
     } else this.ready(record);
   }
 
@@ -167,8 +166,8 @@ export class JobStore {
   /** Makes up to `max` scheduled jobs ready that are due; returns how many. Those that are left become so in ticks. */
   promote(queue: QueueState, moment: Moment, max = PROMOTE_WORK): number {
     const count = queue.promote(moment, max);
-    if (count > 0) this.markReady(queue);
-    if (count === max) this.markDue(0);
+    if (count > 0) this.notices.ready(queue);
+    if (count === max) this.notices.due(0);
     return count;
   }
 
@@ -186,7 +185,7 @@ export class JobStore {
     run.until = run.since + leaseMs;
     run.leaseMs = leaseMs;
     this.leases.push({ record, token: run.token, until: run.until });
-    this.markDue(leaseMs);
+    this.notices.due(leaseMs);
     return run.token;
   }
 
@@ -207,7 +206,7 @@ export class JobStore {
     run.settledToken = settledBy;
     queue.running.delete(record);
     if (!entryTaken) this.leases.discard();
-    if (queue.settings.maxConcurrency > 0 && !queue.isGone) this.markReady(queue);
+    if (queue.settings.maxConcurrency > 0 && !queue.isGone) this.notices.ready(queue);
   }
 
   /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
@@ -230,7 +229,7 @@ export class JobStore {
     this.trim(record.queue, TRIM_WORK);
     // Each job is forgotten once, so all that it takes is as much work as was done to keep them.
     while (this.finished.bytes > this.options.maxCompletedBytes && this.#forgetOldest() > 0);
-    this.markDue(this.options.completeJobTtlMs);
+    this.notices.due(this.options.completeJobTtlMs);
   }
 
   /** RUNNING or FAILED to DEAD. */
@@ -333,20 +332,9 @@ export class JobStore {
     return this.#leaving.length > 0;
   }
 
-  /** Jobs of this type may be ready; of all types when none is named. */
-  markReady(queue: QueueState, type?: string): void {
-    if (queue.marked === undefined) this.#readyQueues.push(queue);
-    if (type === undefined || queue.marked === "all") queue.marked = "all";
-    else queue.marked = (queue.marked ?? new Set()).add(type);
-  }
-
-  markDue(inMs: number): void {
-    if (inMs < this.#dueInMs) this.#dueInMs = inMs;
-  }
-
   /** The queue was created, changed or deleted by this operation. */
   markChanged(queue: QueueState): void {
-    this.#queueChanged = queue.name;
+    this.notices.queue(queue.name);
     this.#queueNames = undefined;
     this.journal?.queueChanged(queue);
   }
@@ -361,42 +349,17 @@ export class JobStore {
 
   /** Calls the listener with what the operation that just ended did. */
   announce(): void {
-    const { listener } = this;
     if (this.#dropped.length > 0) {
       for (const record of this.#dropped) record.release();
       this.#dropped = [];
     }
-    if (this.#queueChanged !== undefined) {
-      const name = this.#queueChanged;
-      this.#queueChanged = undefined;
-      listener?.queues(name);
-    }
-    if (this.#changes.length > 0) {
-      const changes = this.#changes;
-      this.#changes = [];
-      const batch = this.log.batch(changes);
-      listener?.changes(batch);
-    }
-    if (this.#dueInMs !== Number.POSITIVE_INFINITY) {
-      const inMs = this.#dueInMs;
-      this.#dueInMs = Number.POSITIVE_INFINITY;
-      listener?.due(inMs);
-    }
-    if (this.#readyQueues.length > 0) {
-      const queues = this.#readyQueues;
-      this.#readyQueues = [];
-      for (const queue of queues) {
-        const { name, marked } = queue;
-        queue.marked = undefined;
-        listener?.ready(name, marked === undefined || marked === "all" ? queue.readyTypes : [...marked]);
-      }
-    }
+    this.notices.tell(this.listener, this.log);
   }
 
   #log(record: QueuedJob): void {
     const change = toChange(record);
     this.log.append(change, record);
-    this.#changes.push(change);
+    this.notices.changed(change);
     this.journal?.changed(record, change);
   }
 

@@ -44,7 +44,7 @@ export function createMemoryBackend(deps: MemoryBackendDeps, options: Partial<Me
     durable: false,
     async start(listener) {
       store.listener = listener;
-      for (const queue of store.queues.values()) store.markReady(queue);
+      for (const queue of store.queues.values()) store.notices.ready(queue);
       store.announce();
     },
     async stop() {

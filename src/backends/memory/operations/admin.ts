@@ -30,7 +30,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
   }
   queue.settings = { ...queue.settings, ...settings };
   store.markChanged(queue);
-  store.markReady(queue);
+  store.notices.ready(queue);
   return snapshot(store, queue);
 }
 
@@ -38,7 +38,7 @@ export function setPaused(store: JobStore, name: string, paused: boolean): Queue
   const queue = store.queue(name);
   queue.paused = paused;
   store.markChanged(queue);
-  if (!paused) store.markReady(queue);
+  if (!paused) store.notices.ready(queue);
   return snapshot(store, queue);
 }
 
@@ -49,7 +49,7 @@ export function deleteQueue(store: JobStore, name: string, force: boolean): void
     throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
   }
   store.deleteQueue(queue);
-  if (store.forget(FORGET_WORK)) store.markDue(0);
+  if (store.forget(FORGET_WORK)) store.notices.due(0);
 }
 
 /** Deletes up to `limit` PENDING jobs, and returns how many. */
