@@ -5,8 +5,8 @@ import { StoreUnusable } from "./backends/file/store-unusable.js";
 import { RedisUnusable } from "./backends/redis/link/check-server.js";
 import { describeError, errorText } from "./model/describe-error.js";
 import type { Handlers } from "./model/handler.js";
-import { type Config, ConfigError, readConfig } from "./server/config.js";
-import { loadHandlers } from "./server/load-handlers.js";
+import { type Config, ConfigError, readConfig } from "./server/config/config.js";
+import { loadHandlers } from "./server/handlers/load-handlers.js";
 import { type Server, startServer } from "./server/server.js";
 
 /** Exit codes: 1 after a fault or a forced end, 2 for a configuration that cannot be used. */

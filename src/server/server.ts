@@ -5,16 +5,16 @@ import { createListQueues } from "../core/operations/list-queues.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
-import { type HttpRequest, type HttpResponse, pathOf } from "../rpc/http.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
-import { createBuiltinHandlers } from "./builtin-handlers.js";
-import type { Config } from "./config.js";
-import { type Console, createConsole } from "./console.js";
-import { withCors } from "./cors.js";
-import { HealthState } from "./health.js";
-import { createListener } from "./listener.js";
-import { createMemoryGuard } from "./memory-guard.js";
-import { createMetrics, MAX_QUEUES, type Metrics } from "./metrics.js";
+import type { Config } from "./config/config.js";
+import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
+import { HealthState } from "./health/health.js";
+import { createMemoryGuard } from "./health/memory-guard.js";
+import { createConsole } from "./http/console.js";
+import { withCors } from "./http/cors.js";
+import { createListener } from "./http/listener.js";
+import { answerPage } from "./http/pages.js";
+import { createMetrics, MAX_QUEUES } from "./metrics/metrics.js";
 import { readVersion } from "./version.js";
 
 /** A running server. */
@@ -74,7 +74,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   );
   const listQueues = createListQueues(engine.backend, MAX_QUEUES);
   const startedAt = clock.monotonic();
-  const webConsole = createConsole();
+  const pages = { webConsole: createConsole(), metrics, health, logger };
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger,
@@ -88,7 +88,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       leaseMs: config.leaseMs,
       uptimeMs: () => clock.monotonic() - startedAt,
     },
-    otherwise: (request, response) => answerPage(request, response, webConsole, metrics, health, logger),
+    otherwise: (request, response) => answerPage(request, response, pages),
   });
   const listener = createListener(withCors(rpc, config.corsOrigins), config);
 
@@ -121,45 +121,4 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       return stopped;
     },
   };
-}
-
-/** Answers requests that are no RPCs: the console, `/healthz` and `/metrics`; 404 for any other path. */
-function answerPage(
-  request: HttpRequest,
-  response: HttpResponse,
-  webConsole: Console,
-  metrics: Metrics,
-  health: HealthState,
-  logger: Logger,
-): void {
-  const answer = (status: number, type: string, body: string) => {
-    response.statusCode = status;
-    response.setHeader("content-type", type);
-    response.end(request.method === "HEAD" ? "" : body);
-  };
-  const path = pathOf(request);
-  request.resume();
-  if (webConsole.answer(path, request, response)) return;
-  if (path !== "/healthz" && path !== "/metrics") {
-    answer(
-      404,
-      "application/json",
-      '{"code":"not_found","message":"no such page; RPCs are POST /gotaskq.v1.<Service>/<Method>"}',
-    );
-  } else if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("allow", "GET, HEAD");
-    answer(405, "text/plain; charset=utf-8", "use GET\n");
-  } else if (path === "/healthz") {
-    const reason = health.isDraining ? "SERVER_DRAINING" : "BACKEND_UNAVAILABLE";
-    if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
-    else answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
-  } else {
-    metrics.page().then(
-      ({ contentType, body }) => answer(200, contentType, body),
-      (error) => {
-        logger.error({ err: error }, "metrics could not be collected");
-        answer(500, "text/plain; charset=utf-8", "metrics could not be collected\n");
-      },
-    );
-  }
 }

@@ -1,5 +1,5 @@
 import { silentLogger } from "../../src/model/logger.js";
-import { readConfig } from "../../src/server/config.js";
+import { readConfig } from "../../src/server/config/config.js";
 import { startServer } from "../../src/server/server.js";
 
 // A server in a process of its own that runs no jobs: `fast` is the server as it is, `stock` has connect-node alone.

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { createConsole } from "../../src/server/console.js";
+import { createConsole } from "../../src/server/http/console.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { http1, http2 } from "../support/wire.js";
 

@@ -4,7 +4,7 @@ import { Health, type HealthCheckRequest } from "../../gen/health/v1/health_pb.j
 import { silentLogger } from "../../src/model/logger.js";
 import { createServiceHandler } from "../../src/rpc/http-handler.js";
 import { spec } from "../../src/rpc/services/services.js";
-import { createListener, type Listener } from "../../src/server/listener.js";
+import { createListener, type Listener } from "../../src/server/http/listener.js";
 import { refusal } from "../support/rpc.js";
 import { TRANSPORTS } from "../support/transports.js";
 

@@ -1,7 +1,7 @@
 import { Agent, request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import { type ClientHttp2Session, connect as http2Connect } from "node:http2";
 import { createRpcHandler } from "../../src/rpc/http-handler.js";
-import { createListener, type Listener } from "../../src/server/listener.js";
+import { createListener, type Listener } from "../../src/server/http/listener.js";
 import { FakeClock } from "./fake-clock.js";
 import { type LogLine, recordingLogger } from "./logger.js";
 import { startTestServer, type TestServer } from "./server.js";

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { createSystemClock } from "../../../src/core/clock.js";
 import { type HandlerContext, PermanentError, RetryAfterError } from "../../../src/model/handler.js";
-import { createBuiltinHandlers } from "../../../src/server/builtin-handlers.js";
+import { createBuiltinHandlers } from "../../../src/server/handlers/builtin-handlers.js";
 import { created, finished, jsonOf, payload, present, reaches, reading, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 import { type Signal, signal } from "../../support/signal.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createMemoryGuard } from "../../src/server/memory-guard.js";
+import { createMemoryGuard } from "../../../src/server/health/memory-guard.js";
 
 const MIB = 1024 * 1024;
 

@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { HttpRequest, HttpResponse } from "../rpc/http.js";
+import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
 
 /** Where `npm run build` puts the console, relative to the sources and relative to the built files. */
-const FOLDERS = ["../../.build/console/", "../../console/"].map((path) =>
+const FOLDERS = ["../../../.build/console/", "../../../console/"].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 );
 

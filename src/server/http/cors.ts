@@ -1,5 +1,5 @@
 import { cors } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "../rpc/http.js";
+import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
 import type { RequestHandler } from "./listener.js";
 
 /** How long a browser may cache the answer to a preflight, s: the most that Chromium allows. */

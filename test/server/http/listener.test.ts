@@ -2,10 +2,10 @@ import { subscribe } from "node:diagnostics_channel";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { createListener, type Listener } from "../../src/server/listener.js";
-import { signal } from "../support/signal.js";
-import { within } from "../support/wait.js";
-import { open as connectTo, http1, http2 } from "../support/wire.js";
+import { createListener, type Listener } from "../../../src/server/http/listener.js";
+import { signal } from "../../support/signal.js";
+import { within } from "../../support/wait.js";
+import { open as connectTo, http1, http2 } from "../../support/wire.js";
 
 /** Between two parts of an answer, and how many parts it has: longer in all than a response may stand still, ms. */
 const PART_MS = 300;

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
-import { createSystemClock } from "../../src/core/clock.js";
-import { createBuiltinHandlers } from "../../src/server/builtin-handlers.js";
-import { type Exposition, readExposition, type Series } from "../support/exposition.js";
-import { untilOpenStreams } from "../support/metrics.js";
-import { created, finished, payload, reaches, reading, refusal } from "../support/rpc.js";
-import { newQueue, startTestServer, type TestServer } from "../support/server.js";
-import { signal } from "../support/signal.js";
+import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { createSystemClock } from "../../../src/core/clock.js";
+import { createBuiltinHandlers } from "../../../src/server/handlers/builtin-handlers.js";
+import { type Exposition, readExposition, type Series } from "../../support/exposition.js";
+import { untilOpenStreams } from "../../support/metrics.js";
+import { created, finished, payload, reaches, reading, refusal } from "../../support/rpc.js";
+import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
 
 /** A type with everything in it that a label must escape. */
 const ODD_TYPE = 'odd "type" with \\ and \n and é';

@@ -2,12 +2,12 @@ import { Agent, get } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import { connect as http2Connect } from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
-import { CONNECTION_TIMES, type ConnectionTimes } from "../../src/server/connection-times.js";
-import { createListener, type Listener } from "../../src/server/listener.js";
-import { GOAWAY, GREETING, head, mute, PREFACE, reset } from "../support/http2-frames.js";
-import { signal } from "../support/signal.js";
-import { eventually, within } from "../support/wait.js";
-import { http1, http2, open } from "../support/wire.js";
+import { CONNECTION_TIMES, type ConnectionTimes } from "../../../src/server/http/connection-times.js";
+import { createListener, type Listener } from "../../../src/server/http/listener.js";
+import { GOAWAY, GREETING, head, mute, PREFACE, reset } from "../../support/http2-frames.js";
+import { signal } from "../../support/signal.js";
+import { eventually, within } from "../../support/wait.js";
+import { http1, http2, open } from "../../support/wire.js";
 
 /** Short enough for a test that waits for it, ms. */
 const SHORT_MS = 200;

@@ -1,4 +1,4 @@
-import type { HealthSource } from "../rpc/services/health-service.js";
+import type { HealthSource } from "../../rpc/services/health-service.js";
 
 /**
  * Whether the server can serve calls now, as reported by the health service and `/healthz`. It is serving while the

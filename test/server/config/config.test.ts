@@ -1,8 +1,8 @@
 import { getHeapStatistics } from "node:v8";
 import { describe, expect, test } from "vitest";
-import { parseByteSize } from "../../src/server/byte-size.js";
-import { ConfigError, readConfig } from "../../src/server/config.js";
-import { parseDuration } from "../../src/server/duration.js";
+import { parseByteSize } from "../../../src/server/config/byte-size.js";
+import { ConfigError, readConfig } from "../../../src/server/config/config.js";
+import { parseDuration } from "../../../src/server/config/duration.js";
 
 /** Returns the problems of an environment; fails when there are none. */
 function problems(env: Record<string, string>): readonly string[] {
@@ -164,7 +164,10 @@ describe("readConfig", () => {
     expect(problems(both)).toEqual([
       "DATA_DIR: cannot be used with USE_REDIS: jobs are kept in one place; unset one of them",
     ]);
-    expect(problems({ DURABILITY: "some" })).toEqual(['DURABILITY: must be one of power, process, got "some"']);
+    expect(problems({ DATA_DIR: "./data", DURABILITY: "some" })).toEqual([
+      'DURABILITY: must be one of power, process, got "some"',
+    ]);
+    expect(problems({ DURABILITY: "process" })).toEqual([expect.stringMatching(/^DURABILITY: .*DATA_DIR/)]);
   });
 
   test.each(["true", "1", "yes", "on", "TRUE"])("wants a REDIS_URL with USE_REDIS=%s", (value) => {

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { Observer } from "../core/observer.js";
-import { isUnavailable } from "../model/errors.js";
-import type { Queue } from "../model/queue.js";
+import type { Observer } from "../../core/observer.js";
+import { isUnavailable } from "../../model/errors.js";
+import type { Queue } from "../../model/queue.js";
 import { type CountSeries, type ObservedSeries, SeriesCounter, SeriesHistogram } from "./series.js";
 
 /** Pairs of queue and type after which further ones count as "other", unless the server has a handler for the type. */

@@ -1,6 +1,6 @@
 import { Counter, Histogram, Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { SeriesCounter, SeriesHistogram } from "../../src/server/series.js";
+import { SeriesCounter, SeriesHistogram } from "../../../src/server/metrics/series.js";
 
 /** The lines of a page in a fixed order. */
 const linesOf = async (registry: Registry) => (await registry.metrics()).split("\n").sort();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { HealthState } from "../../src/server/health.js";
+import { HealthState } from "../../../src/server/health/health.js";
 
 test("the health of a server follows its backend, until it drains", () => {
   const health = new HealthState();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { createBuiltinHandlers } from "../../src/server/builtin-handlers.js";
-import { type Fixture, started } from "../core/support/fixture.js";
-import { FakeClock, settle } from "../support/fake-clock.js";
+import { createBuiltinHandlers } from "../../../src/server/handlers/builtin-handlers.js";
+import { type Fixture, started } from "../../core/support/fixture.js";
+import { FakeClock, settle } from "../../support/fake-clock.js";
 
 /** An engine with the built-in handlers. */
 function builtin(): Promise<Fixture> {

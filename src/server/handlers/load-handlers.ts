@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { errorText } from "../model/describe-error.js";
-import type { Handler, Handlers } from "../model/handler.js";
-import { LIMITS } from "../model/limits.js";
+import { errorText } from "../../model/describe-error.js";
+import type { Handler, Handlers } from "../../model/handler.js";
+import { LIMITS } from "../../model/limits.js";
 
 /**
  * Loads handlers by job type from a module. They are the functions in its default export, when that is an object, or

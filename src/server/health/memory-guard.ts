@@ -1,7 +1,7 @@
 import { totalmem } from "node:os";
 import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8";
-import type { KeptBytes } from "../backends/memory/kept-bytes.js";
+import type { KeptBytes } from "../../backends/memory/kept-bytes.js";
 
 /**
  * Share of a memory limit above which creates are refused. Node ends the process when the heap is full, the system when

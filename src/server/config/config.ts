@@ -1,0 +1,158 @@
+import { DURABILITIES, type Durability } from "../../backends/file/batch.js";
+import { DEFAULT_CHANGE_LOG_SIZE, DEFAULT_COMPLETED_BYTES } from "../../backends/memory/memory-backend.js";
+import { isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "../../backends/redis/link/url.js";
+import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../../backends/redis/redis-backend.js";
+import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../core/operations/job-operations.js";
+import { QUEUE_POLICIES, type QueuePolicy } from "../../core/queue-turns.js";
+import { MAX_NODE_ID } from "../../model/ids.js";
+import { LIMITS } from "../../model/limits.js";
+import { Violations } from "../../model/violations.js";
+import { parseByteSize } from "./byte-size.js";
+import { type Environment, EnvReader } from "./env-reader.js";
+
+/** Log levels. */
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  readonly numWorkers: number;
+  readonly maxRetries: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly completeJobTtlMs: number;
+  readonly maxCompletedJobs: number;
+  readonly maxCompletedBytes: number;
+  readonly queuePolicy: QueuePolicy;
+  /** Queues to create at start, besides `default`. */
+  readonly queues: readonly string[];
+  readonly leaseMs: number;
+  readonly maxLostLeases: number;
+  readonly shutdownTimeoutMs: number;
+  /** Path of a module with handlers. Undefined: the built-in handlers. */
+  readonly handlers: string | undefined;
+  readonly logLevel: string;
+  readonly nodeId: number;
+  /** The folder that keeps the jobs in a file. Undefined: no file keeps them. */
+  readonly dataDir: string | undefined;
+  readonly durability: Durability;
+  /** The Redis that keeps the jobs. Undefined: they are kept in memory, or in a file. */
+  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
+  /** Entries kept in the change log for watchers that lag behind or come back; on Redis, for each queue. */
+  readonly changeLogSize: number;
+  /** Most server streams open at the same time. */
+  readonly maxStreams: number;
+  /** How long a request may take to come in, from its first byte to its last. */
+  readonly requestTimeoutMs: number;
+  /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
+  readonly corsOrigins: readonly string[];
+}
+
+/** The configuration is not valid. `problems` has every problem, each naming its variable; the message lists them. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+/**
+ * Variables that are specified but not supported yet. Setting one is refused: a server that ignored it would run
+ * without the protection that its operator asked for.
+ */
+const NOT_YET: Readonly<Record<string, string>> = {
+  AUTH_TOKENS: "tokens",
+  AUTH_TOKENS_FILE: "tokens",
+  TLS_CERT: "TLS",
+  TLS_KEY: "TLS",
+};
+
+/** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable counts as not set. */
+export function readConfig(variables: Environment): Config {
+  const env = new EnvReader(variables);
+
+  const useRedis = env.boolean("USE_REDIS", false);
+  const url = env.read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), whyNotRead);
+  const prefix = env.read("REDIS_PREFIX", "gotaskq", (text) => (isPrefix(text) ? text : undefined), PREFIX_FORM);
+  const dataDir = env.text("DATA_DIR");
+  if (useRedis && dataDir !== undefined) {
+    env.problem("DATA_DIR", "cannot be used with USE_REDIS: jobs are kept in one place; unset one of them");
+  }
+  if (dataDir === undefined && env.isSet("DURABILITY")) {
+    env.problem("DURABILITY", "says what jobs in a file survive, and DATA_DIR names none; set it, or unset this");
+  }
+  if (useRedis && !env.isSet("REDIS_URL")) env.problem("REDIS_URL", "is required with USE_REDIS");
+  for (const [name, what] of Object.entries(NOT_YET)) {
+    if (env.isSet(name)) env.problem(name, `${what}: not part of this version yet; unset it`);
+  }
+
+  const config: Config = {
+    port: env.integer("PORT", 8000, 0, 65_535),
+    host: env.text("HOST") ?? "127.0.0.1",
+    numWorkers: env.integer("NUM_WORKERS", 10, 0, 10_000),
+    maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
+    baseDelayMs: env.duration("BASE_DELAY", DEFAULT_JOB_DEFAULTS.backoff.baseDelayMs, 0, LIMITS.delayMs),
+    maxDelayMs: env.duration("MAX_DELAY", DEFAULT_JOB_DEFAULTS.backoff.maxDelayMs, 0, LIMITS.delayMs),
+    completeJobTtlMs: env.duration("COMPLETE_JOB_TTL", DEFAULT_BACKEND_OPTIONS.completeJobTtlMs, 0, LIMITS.delayMs),
+    maxCompletedJobs: env.integer("MAX_COMPLETED_JOBS", DEFAULT_BACKEND_OPTIONS.maxCompletedJobs, 0, 10_000_000),
+    maxCompletedBytes: env.read(
+      "MAX_COMPLETED_BYTES",
+      useRedis ? DEFAULT_REDIS_COMPLETED_BYTES : DEFAULT_COMPLETED_BYTES,
+      parseByteSize,
+      "a number of bytes, like 1000000, 512KiB, 256MiB, 1.5GiB",
+    ),
+    queuePolicy: env.choice("QUEUE_POLICY", "round-robin", QUEUE_POLICIES),
+    queues: env.read(
+      "QUEUES",
+      [],
+      (text) => text.split(",").map((name) => name.trim()),
+      "queue names parted by commas",
+    ),
+    leaseMs: env.duration("LEASE_DURATION", 30_000, 1000, 3_600_000),
+    maxLostLeases: env.integer("MAX_LOST_LEASES", DEFAULT_BACKEND_OPTIONS.maxLostLeases, 0, 1000),
+    shutdownTimeoutMs: env.duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
+    handlers: env.text("HANDLERS"),
+    logLevel: env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+    nodeId: env.integer("NODE_ID", 0, 0, MAX_NODE_ID),
+    dataDir,
+    durability: env.choice("DURABILITY", "power", DURABILITIES),
+    redis: useRedis ? { url, prefix } : undefined,
+    changeLogSize: env.integer(
+      "CHANGE_LOG_SIZE",
+      useRedis ? DEFAULT_REDIS_LOG_SIZE : DEFAULT_CHANGE_LOG_SIZE,
+      1000,
+      10_000_000,
+    ),
+    maxStreams: env.integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+    requestTimeoutMs: env.duration("REQUEST_TIMEOUT", 30_000, 1000, 3_600_000),
+    corsOrigins: env.read<readonly string[]>(
+      "CORS_ORIGINS",
+      [],
+      parseOrigins,
+      "origins parted by commas, like https://example.com (no path, no slash at the end), or only *",
+    ),
+  };
+  env.problems.push(...badQueueNames(config.queues));
+  if (env.problems.length > 0) throw new ConfigError(env.problems);
+  return config;
+}
+
+/**
+ * Parses CORS_ORIGINS. Origins are compared with what browsers send character by character, so one in any other form
+ * would never match: it is refused.
+ */
+function parseOrigins(text: string): readonly string[] | undefined {
+  if (text === "*") return ["*"];
+  const origins = text.split(",").map((each) => each.trim());
+  const isOrigin = (each: string) => /^https?:/.test(each) && URL.canParse(each) && new URL(each).origin === each;
+  return origins.every(isOrigin) ? origins : undefined;
+}
+
+function badQueueNames(names: readonly string[]): string[] {
+  const found = new Violations();
+  for (const name of names) found.queueName(`"${name}"`, name);
+  return found.list.map(({ field, description }) => `QUEUES: ${field} ${description}`);
+}
