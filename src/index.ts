@@ -1,6 +1,6 @@
 /** The entry point of GoTaskQ as a library: `import { createTaskQueue } from "gotaskq"`. */
 
-export type { Observer, SettleKind } from "./core/observer.js";
+export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";
 export type { CreatedJob } from "./core/operations/job-operations.js";
 export type { JobPage } from "./core/operations/paging.js";

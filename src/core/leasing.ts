@@ -9,13 +9,18 @@ import type {
   Release,
   Settlement,
 } from "./backend.js";
-import type { Observer, SettleKind } from "./observer.js";
+import type { FailureReason, Observer, SettleKind } from "./observer.js";
+
+/** A failure, and why. Default: what its `retry` tells. */
+export interface FailedAttempt extends Omit<Failure, "jitter"> {
+  readonly reason?: FailureReason | undefined;
+}
 
 /** Leases, extends and settles jobs. Built-in and remote workers alike use this and not the backend. */
 export interface Leasing {
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
   complete(items: readonly Completion[]): Promise<readonly Settlement[]>;
-  fail(items: readonly Omit<Failure, "jitter">[]): Promise<readonly Settlement[]>;
+  fail(items: readonly FailedAttempt[]): Promise<readonly Settlement[]>;
   release(items: readonly Release[]): Promise<readonly Settlement[]>;
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 }
@@ -27,11 +32,18 @@ export function isToExtend({ until }: { readonly until: number }, leaseMs: numbe
 
 /** Creates the leasing on a backend: reports to the observer, and adds the random jitter of backoffs. */
 export function createLeasing(backend: Backend, observer: Observer, random: () => number): Leasing {
-  function observed(kind: SettleKind, settlements: readonly Settlement[]): readonly Settlement[] {
-    for (const { outcome, applied } of settlements) {
-      if (applied) observer.settled(kind, applied.queue, applied.type, applied.status, applied.durationMs);
-      else if (outcome === "LEASE_LOST") observer.staleWrite(kind);
-    }
+  function observed(
+    kind: SettleKind,
+    settlements: readonly Settlement[],
+    failures?: readonly FailedAttempt[],
+  ): readonly Settlement[] {
+    settlements.forEach(({ outcome, applied }, at) => {
+      const failure = failures?.[at];
+      if (applied) {
+        const { queue, type, status, durationMs } = applied;
+        observer.settled(kind, queue, type, status, durationMs, failure && reasonOf(failure));
+      } else if (outcome === "LEASE_LOST") observer.staleWrite(kind);
+    });
     return settlements;
   }
 
@@ -46,7 +58,16 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
       return leases;
     },
     complete: async (items) => observed("complete", await backend.complete(items)),
-    fail: async (items) => observed("fail", await backend.fail(items.map((item) => ({ ...item, jitter: random() })))),
+    async fail(items) {
+      const failures = items.map(({ jobId, token, error, retry }) => ({
+        jobId,
+        token,
+        error,
+        retry,
+        jitter: random(),
+      }));
+      return observed("fail", await backend.fail(failures), items);
+    },
     async release(items) {
       const settlements = await backend.release(items);
       settlements.forEach((settlement, at) => {
@@ -59,4 +80,8 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
     },
     extend: (items) => backend.extend(items),
   };
+}
+
+function reasonOf({ reason, retry }: FailedAttempt): FailureReason {
+  return reason ?? (retry === "NEVER" ? "permanent" : "error");
 }

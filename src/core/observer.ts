@@ -6,13 +6,32 @@ export interface Observer {
   enqueued(queue: string, type: string, count: number): void;
   /** A job was leased through this process, `pickupMs` ms after it became ready. */
   leased(queue: string, type: string, pickupMs: number, isRedelivery: boolean): void;
-  /** A job was settled through this process. `status` is the job's after that: DONE, PENDING, DEAD or CANCELED. */
-  settled(kind: SettleKind, queue: string, type: string, status: JobStatus, durationMs: number): void;
+  /**
+   * A job was settled through this process. `status` is the job's after that: DONE, PENDING, DEAD or CANCELED. `reason` comes with
+   * `fail`.
+   */
+  settled(
+    kind: SettleKind,
+    queue: string,
+    type: string,
+    status: JobStatus,
+    durationMs: number,
+    reason?: FailureReason,
+  ): void;
   /** A lease was lost, as this process found: it ran out, or its worker is gone. `status` is the job's after that: PENDING, DEAD or CANCELED. */
   leaseLost(queue: string, type: string, status: JobStatus): void;
   /** A settle with a lease token that is not current was refused. */
   staleWrite(kind: SettleKind): void;
 }
+
+/**
+ * Why an attempt failed.
+ *
+ * - error: its handler threw, or its worker reported a failure.
+ * - permanent: the same, and it said never to retry.
+ * - timeout: it took longer than the job's timeout, in this process.
+ */
+export type FailureReason = "error" | "permanent" | "timeout";
 
 /** The ways to settle a job. */
 export type SettleKind = "complete" | "fail" | "release";

@@ -14,7 +14,8 @@ import { createConsole } from "./http/console.js";
 import { withCors } from "./http/cors.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
-import { createMetrics, MAX_QUEUES } from "./metrics/metrics.js";
+import { createMetrics } from "./metrics/metrics.js";
+import { MAX_QUEUES } from "./metrics/queues.js";
 import { readVersion } from "./version.js";
 
 /** A running server. */
@@ -59,14 +60,22 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { logger, clock = createSystemClock() } = deps;
   const handlers = deps.handlers ?? createBuiltinHandlers(clock);
   const health = new HealthState();
+  const guard = createMemoryGuard();
+  const version = readVersion();
+  const node = () => nodeId() ?? config.nodeId;
   const metrics = createMetrics({
     queues: () => listQueues(),
+    queueNames: () => engine.backend.queueNames(),
     isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
-    remoteWorkers: () => engine.remote.counts,
+    workers: () => engine.workers(),
+    isMemoryFull: () => guard.isFullNow,
     types: Object.keys(handlers),
+    monotonic: () => clock.monotonic(),
+    version,
+    node,
+    backend: () => engine.backend.kind,
   });
-  const guard = createMemoryGuard();
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, handlers),
     { clock, logger, observer: metrics.observer, isFull: guard.isFull },
@@ -83,8 +92,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     isFastPathOn: deps.isFastPathOn,
     health,
     info: {
-      version: readVersion(),
-      nodeId: () => nodeId() ?? config.nodeId,
+      version,
+      nodeId: node,
       leaseMs: config.leaseMs,
       uptimeMs: () => clock.monotonic() - startedAt,
     },
@@ -101,6 +110,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     });
   } catch (error) {
     guard.stop();
+    metrics.stop();
     throw error;
   }
 
@@ -117,6 +127,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         health.close();
         await listener.close();
         guard.stop();
+        metrics.stop();
       })();
       return stopped;
     },

@@ -61,11 +61,24 @@ describe("leasing", () => {
     await leasing.complete([{ ...ref(done), result: undefined }]);
     await leasing.release([ref(back)]);
     expect(seen).toEqual([
-      ["settled", "fail", "default", "work", "DEAD", 40],
-      ["settled", "fail", "default", "work", "PENDING", 40],
-      ["settled", "complete", "default", "work", "DONE", 40],
-      ["settled", "release", "default", "work", "PENDING", 40],
+      ["settled", "fail", "default", "work", "DEAD", 40, "error"],
+      ["settled", "fail", "default", "work", "PENDING", 40, "error"],
+      ["settled", "complete", "default", "work", "DONE", 40, undefined],
+      ["settled", "release", "default", "work", "PENDING", 40, undefined],
     ]);
+  });
+
+  test("tells why a job failed: as it was said, or as its retry says", async () => {
+    const { fixture, leasing, seen, lease } = observed();
+    for (let count = 0; count < 3; count++) await fixture.create();
+    const [error, permanent, timeout] = [await lease(), await lease(), await lease()];
+    await leasing.fail([
+      { ...ref(error), error: "x", retry: { afterMs: 1 } },
+      { ...ref(permanent), error: "x", retry: "NEVER" },
+      { ...ref(timeout), error: "x", retry: "DEFAULT", reason: "timeout" },
+    ]);
+    const settled = seen.filter(([name]) => name === "settled");
+    expect(settled.map((each) => each.at(-1))).toEqual(["error", "permanent", "timeout"]);
   });
 
   test("tells a lease that is given back as lost, and is silent about one that came too late", async () => {

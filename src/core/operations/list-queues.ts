@@ -1,20 +1,14 @@
 import type { Queue } from "../../model/queue.js";
 import type { Backend } from "../backend.js";
+import { shareNext } from "../share-next.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
 /** Queues read in one call, with other work in between. */
 const PART = 200;
 
-/**
- * Reads queues with their figures, sorted by name: the first `max` of them. Calls that come while one reads share the next
- * reading, which begins after all of them.
- */
+/** Reads queues with their figures, sorted by name: the first `max` of them. Calls share readings; see `shareNext`. */
 export function createListQueues(backend: Backend, max = Number.POSITIVE_INFINITY): () => Promise<readonly Queue[]> {
-  let running: Promise<unknown> = Promise.resolve();
-  let next: Promise<readonly Queue[]> | undefined;
-
-  async function read(): Promise<readonly Queue[]> {
-    next = undefined;
+  return shareNext(async () => {
     const names = (await backend.queueNames()).slice(0, max).map(({ name }) => name);
     const queues: Queue[] = [];
     for (let from = 0; from < names.length; from += PART) {
@@ -22,13 +16,5 @@ export function createListQueues(backend: Backend, max = Number.POSITIVE_INFINIT
       for (const queue of await backend.queues(names.slice(from, from + PART), "part")) queues.push(queue);
     }
     return queues;
-  }
-
-  return () => {
-    if (next === undefined) {
-      next = running.then(read);
-      running = next.catch(() => undefined);
-    }
-    return next;
-  };
+  });
 }

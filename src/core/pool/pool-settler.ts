@@ -3,12 +3,19 @@ import type { Logger } from "../../model/logger.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import type { Clock } from "../clock.js";
 import type { Leasing } from "../leasing.js";
+import type { FailureReason } from "../observer.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
 /** How an attempt ended, and so how its job is to be settled. */
 export type AttemptOutcome =
   | { readonly kind: "complete"; readonly result: Payload | undefined }
-  | { readonly kind: "fail"; readonly error: string; readonly retry: RetryDecision }
+  | {
+      readonly kind: "fail";
+      readonly error: string;
+      readonly retry: RetryDecision;
+      /** Default: what `retry` tells. */
+      readonly reason?: FailureReason;
+    }
   | { readonly kind: "release" };
 
 interface Pending {
@@ -126,8 +133,10 @@ function sort(batch: readonly Pending[]) {
     item.report ??= attempt.takeProgress();
     if (item.report !== undefined) progress.push({ jobId, token, progress: item.report });
     if (outcome.kind === "complete") complete.push({ jobId, token, result: outcome.result });
-    else if (outcome.kind === "fail") fail.push({ jobId, token, error: outcome.error, retry: outcome.retry });
-    else release.push({ jobId, token });
+    else if (outcome.kind === "fail") {
+      const { error, retry, reason } = outcome;
+      fail.push({ jobId, token, error, retry, reason });
+    } else release.push({ jobId, token });
   }
   return { complete, fail, release, progress };
 }

@@ -235,7 +235,7 @@ export class WorkerPool {
     attempt.abort("TIMEOUT");
     this.#stuckHandlers.add(attempt);
     const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
-    this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT" });
+    this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT", reason: "timeout" });
   }
 
   async #attempt(attempt: PoolAttempt): Promise<void> {

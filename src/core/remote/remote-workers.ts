@@ -183,13 +183,6 @@ export class RemoteWorkers {
     return this.#settled(items, await this.#deps.leasing.release(items));
   }
 
-  /** Number of workers with open streams, and of workers that only poll. */
-  get counts(): { readonly streams: number; readonly polls: number } {
-    const workers = this.list();
-    const streams = workers.filter(({ kind }) => kind === "STREAM").length;
-    return { streams, polls: workers.length - streams };
-  }
-
   /** Returns the remote workers known now, in no particular order. */
   list(): readonly WorkerInfo[] {
     const streams = [...this.#streams].filter((stream) => !stream.isEnded).map((stream) => stream.info());

@@ -30,6 +30,8 @@ export interface ProcessMemory {
 export interface MemoryGuard {
   /** Whether more than three quarters of the heap or of the machine are in use, when the jobs of the store take `kept`. */
   readonly isFull: (kept: KeptBytes) => boolean;
+  /** The same for what the store was found to keep last; false when no store has asked yet. */
+  readonly isFullNow: boolean;
   stop(): void;
 }
 
@@ -54,15 +56,19 @@ export function createMemoryGuard(memory: ProcessMemory = memoryOfProcess()): Me
     peak = kept.heap;
   };
   const stop = memory.onCollected(look);
+  const isFull = (now: KeptBytes) => {
+    if (now !== kept) {
+      kept = now;
+      look();
+    }
+    peak = Math.max(peak, now.heap);
+    const heap = others + now.heap;
+    return heap > FULL * heapLimit || base + heap + now.external > FULL * residentLimit;
+  };
   return {
-    isFull(now) {
-      if (now !== kept) {
-        kept = now;
-        look();
-      }
-      peak = Math.max(peak, now.heap);
-      const heap = others + now.heap;
-      return heap > FULL * heapLimit || base + heap + now.external > FULL * residentLimit;
+    isFull,
+    get isFullNow() {
+      return kept !== undefined && isFull(kept);
     },
     stop,
   };

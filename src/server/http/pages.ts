@@ -12,7 +12,12 @@ export interface PageDeps {
   readonly logger: Logger;
 }
 
-/** Answers requests that are no RPCs: the console, `/healthz` and `/metrics`; 404 for any other path. */
+const PAGES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz", "/metrics"]);
+
+/**
+ * Answers requests that are no RPCs: the console, `/livez`, `/readyz`, `/healthz` and `/metrics`; 404 for any other path. Who gets an
+ * answer of `/livez` at all knows that the process lives; the other two are 503 while no calls are served.
+ */
 export function answerPage(
   request: HttpRequest,
   response: HttpResponse,
@@ -26,7 +31,7 @@ export function answerPage(
   const path = pathOf(request);
   request.resume();
   if (webConsole.answer(path, request, response)) return;
-  if (path !== "/healthz" && path !== "/metrics") {
+  if (!PAGES.has(path)) {
     answer(
       404,
       "application/json",
@@ -35,7 +40,9 @@ export function answerPage(
   } else if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
     answer(405, "text/plain; charset=utf-8", "use GET\n");
-  } else if (path === "/healthz") {
+  } else if (path === "/livez") {
+    answer(200, "application/json", '{"status":"ALIVE"}');
+  } else if (path !== "/metrics") {
     const reason = health.isDraining ? "SERVER_DRAINING" : "BACKEND_UNAVAILABLE";
     if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
     else answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));

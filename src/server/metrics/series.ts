@@ -1,10 +1,10 @@
-import type { Counter, Histogram, Registry } from "prom-client";
+import type { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /** The labels of a series. */
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 
 /** One value of a metric, in the form that a registry reads. */
-interface Sample {
+export interface Sample {
   readonly labels: Labels;
   readonly value: number;
   readonly metricName?: string;
@@ -55,7 +55,7 @@ export class ObservedSeries {
  */
 export class SeriesCounter {
   readonly type = "counter";
-  readonly #series: CountSeries[] = [];
+  readonly #series = new Set<CountSeries>();
 
   constructor(
     readonly name: string,
@@ -68,21 +68,26 @@ export class SeriesCounter {
   /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): CountSeries {
     const series = new CountSeries(labels);
-    this.#series.push(series);
+    this.#series.add(series);
     return series;
+  }
+
+  /** Takes a series away. The same labels may be added again then. */
+  drop(series: CountSeries): void {
+    this.#series.delete(series);
   }
 
   /** Called by the registry. Series that counted nothing are left out. */
   async get(): Promise<Described> {
     const { name, help, type } = this;
-    return { name, help, type, values: this.#series.filter(({ value }) => value > 0) };
+    return { name, help, type, values: [...this.#series].filter(({ value }) => value > 0) };
   }
 }
 
 /** A histogram for a prom-client registry, whose series are held by those who observe. See `SeriesCounter`. */
 export class SeriesHistogram {
   readonly type = "histogram";
-  readonly #series: ObservedSeries[] = [];
+  readonly #series = new Set<ObservedSeries>();
 
   constructor(
     readonly name: string,
@@ -96,14 +101,19 @@ export class SeriesHistogram {
   /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): ObservedSeries {
     const series = new ObservedSeries(labels, this.bounds);
-    this.#series.push(series);
+    this.#series.add(series);
     return series;
+  }
+
+  /** Takes a series away. The same labels may be added again then. */
+  drop(series: ObservedSeries): void {
+    this.#series.delete(series);
   }
 
   /** Called by the registry. Series without observations are left out. */
   async get(): Promise<Described> {
     const { name, help, type } = this;
-    return { name, help, type, values: this.#series.flatMap((series) => this.#samples(series)) };
+    return { name, help, type, values: [...this.#series].flatMap((series) => this.#samples(series)) };
   }
 
   #samples({ labels, counts, sum }: ObservedSeries): Sample[] {
@@ -119,5 +129,27 @@ export class SeriesHistogram {
       { labels, value: sum, metricName: `${this.name}_sum` },
       { labels, value: count, metricName: `${this.name}_count` },
     ];
+  }
+}
+
+/** A metric whose values are read from elsewhere whenever the page is made. */
+export class ReadMetric {
+  readonly #read: () => readonly Sample[];
+
+  constructor(
+    readonly name: string,
+    readonly help: string,
+    readonly type: "counter" | "gauge",
+    read: () => readonly Sample[],
+    registry: Registry,
+  ) {
+    this.#read = read;
+    registry.registerMetric(this as unknown as Gauge);
+  }
+
+  /** Called by the registry. */
+  async get(): Promise<Described> {
+    const { name, help, type } = this;
+    return { name, help, type, values: this.#read() };
   }
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { createSystemClock } from "../../../src/core/clock.js";
@@ -12,6 +13,10 @@ import { signal } from "../../support/signal.js";
 const ODD_TYPE = 'odd "type" with \\ and \n and é';
 
 const RPC = "gotaskq.v1";
+
+const permanent = () => {
+  throw Object.assign(new Error("no such user"), { name: "PermanentError" });
+};
 
 let page: Exposition;
 
@@ -33,7 +38,7 @@ describe("the page at /metrics", () => {
     const held = signal();
     const server = await startTestServer(
       { BASE_DELAY: "0" },
-      { handlers: { ...createBuiltinHandlers(createSystemClock()), held: () => held.fired } },
+      { handlers: { ...createBuiltinHandlers(createSystemClock()), held: () => held.fired, permanent } },
     );
     const queue = await newQueue(server, "mail");
     for (let count = 0; count < 3; count++) await finished(server, await created(server, { queue, type: "echo" }));
@@ -43,6 +48,12 @@ describe("the page at /metrics", () => {
     await server.jobs.cancelJob({ id: slow });
     await finished(server, slow);
     await server.jobs.batchCreateJobs({ requests: [1, 2].map(() => ({ queue, type: ODD_TYPE })) });
+    await created(server, { queue, type: "echo", schedule: { case: "delay", value: { seconds: 3600n } } });
+    await newQueue(server, "stopped");
+    await server.queues.pauseQueue({ name: "stopped" });
+    const late = { queue, type: "sleep", payloadKind: payload({ ms: 3_600_000 }), maxRetries: 0 };
+    await reaches(server, await created(server, { ...late, timeout: { nanos: 1_000_000 } }), JobStatus.DEAD);
+    await reaches(server, await created(server, { queue, type: "permanent" }), JobStatus.DEAD);
     const runs = await created(server, { queue, type: "held" });
     await reaches(server, runs, JobStatus.RUNNING);
     await refusal(server.jobs.getJob({ id: "1" }));
@@ -64,7 +75,7 @@ describe("the page at /metrics", () => {
 
   test("counts jobs by queue and type", () => {
     const queue = "mail";
-    expect(value("gotaskq_jobs_enqueued_total", { queue, type: "echo" })).toBe(3);
+    expect(value("gotaskq_jobs_enqueued_total", { queue, type: "echo" })).toBe(4);
     expect(value("gotaskq_jobs_enqueued_total", { queue, type: ODD_TYPE })).toBe(2);
     expect(value("gotaskq_jobs_processed_total", { queue, type: "echo", status: "done" })).toBe(3);
     expect(value("gotaskq_jobs_processed_total", { queue, type: "fail", status: "failed" })).toBe(3);
@@ -72,6 +83,24 @@ describe("the page at /metrics", () => {
     expect(value("gotaskq_jobs_retried_total", { queue, type: "fail" })).toBe(2);
     expect(value("gotaskq_jobs_dead_total", { queue, type: "fail" })).toBe(1);
     expect(value("gotaskq_redeliveries_total", { queue, type: "fail" })).toBe(2);
+  });
+
+  test("tells why attempts failed, and what came of it", () => {
+    const failures = (labels: Record<string, string>) =>
+      value("gotaskq_job_failures_total", { queue: "mail", ...labels });
+    expect(failures({ type: "fail", reason: "error", outcome: "retried" })).toBe(2);
+    expect(failures({ type: "fail", reason: "error", outcome: "dead" })).toBe(1);
+    expect(failures({ type: "sleep", reason: "timeout", outcome: "dead" })).toBe(1);
+    expect(failures({ type: "permanent", reason: "permanent", outcome: "dead" })).toBe(1);
+    expect(find("gotaskq_job_failures_total")).toHaveLength(4);
+  });
+
+  test("tells which server it is", () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    const [info] = find("gotaskq_build_info");
+    expect(info).toMatchObject({ value: 1, labels: { version, node: "0" } });
+    expect(["memory", "file"]).toContain(info?.labels.backend);
+    expect(value("gotaskq_memory_full")).toBe(0);
   });
 
   test("tells how long jobs took, and waited", () => {
@@ -87,12 +116,19 @@ describe("the page at /metrics", () => {
   });
 
   test("tells the state of queues and workers", () => {
-    expect(value("gotaskq_queue_depth", { queue: "mail" })).toBe(2);
+    expect(value("gotaskq_queue_depth", { queue: "mail" })).toBe(3);
+    expect(value("gotaskq_queue_ready", { queue: "mail" })).toBe(2);
+    expect(value("gotaskq_queue_scheduled", { queue: "mail" })).toBe(1);
+    expect(value("gotaskq_queue_paused", { queue: "mail" })).toBe(0);
+    expect(value("gotaskq_queue_paused", { queue: "stopped" })).toBe(1);
+    expect(value("gotaskq_queues")).toBe(3);
     expect(value("gotaskq_queue_depth", { queue: "default" })).toBe(0);
     expect(value("gotaskq_queue_running", { queue: "mail" })).toBe(1);
-    expect(value("gotaskq_queue_dead", { queue: "mail" })).toBe(1);
+    expect(value("gotaskq_queue_dead", { queue: "mail" })).toBe(3);
     expect(value("gotaskq_oldest_ready_age_seconds", { queue: "mail" })).toBeGreaterThanOrEqual(0);
     expect(value("gotaskq_active_workers")).toBe(1);
+    expect(value("gotaskq_workers", { type: "echo" })).toBe(1);
+    expect(value("gotaskq_remote_workers", { kind: "stream" })).toBe(0);
   });
 
   test("tells open streams by RPC, and the time of RPCs by method and code", () => {
@@ -100,9 +136,9 @@ describe("the page at /metrics", () => {
     expect(value("gotaskq_open_streams", { method: `${RPC}.JobService/WatchJob` })).toBe(0);
     const count = (method: string, code: string) =>
       value("gotaskq_rpc_duration_seconds_count", { method: `${RPC}.${method}`, code });
-    expect(count("JobService/CreateJob", "ok")).toBe(6);
+    expect(count("JobService/CreateJob", "ok")).toBe(9);
     expect(count("JobService/GetJob", "not_found")).toBe(1);
-    expect(count("QueueService/CreateQueue", "ok")).toBe(1);
+    expect(count("QueueService/CreateQueue", "ok")).toBe(2);
     expect(count("JobService/WatchJob", "ok")).toBeGreaterThan(0);
   });
 
@@ -181,7 +217,7 @@ describe("pages that are no RPC", () => {
     server = await startTestServer();
   });
 
-  test.each(["/metrics", "/healthz", "/healthz?verbose=1"])(
+  test.each(["/metrics", "/livez", "/readyz", "/healthz", "/healthz?verbose=1"])(
     "%s answers GET and HEAD, and says so to others",
     async (path) => {
       const ask = (method: string) => fetch(`${server.url}${path}`, { method });

@@ -1,0 +1,35 @@
+import type { Queue, QueueStats } from "../../model/queue.js";
+import type { Meter } from "./meter.js";
+
+/** Most queues that get gauges of their own: the first by name. */
+export const MAX_QUEUES = 500;
+
+/** The figures of queues, as the page tells them. */
+export interface QueueMetrics {
+  /** Replaces the figures of the page: those of the first `MAX_QUEUES` of these; undefined: this server tells none. */
+  set(queues: readonly Queue[] | undefined): void;
+}
+
+/** Creates the gauges of queues. */
+export function createQueueMetrics(meter: Meter): QueueMetrics {
+  let shown: readonly Queue[] | undefined;
+  const gauge = (name: string, help: string, read: (stats: QueueStats, queue: Queue) => number) => {
+    meter.gauges(name, help, () =>
+      (shown ?? []).map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) })),
+    );
+  };
+  gauge("gotaskq_queue_depth", "Jobs waiting: ready and scheduled.", ({ ready, scheduled }) => ready + scheduled);
+  gauge("gotaskq_queue_ready", "Jobs that could run now.", ({ ready }) => ready);
+  gauge("gotaskq_queue_scheduled", "Jobs that wait for their time: delayed, or for a retry.", (s) => s.scheduled);
+  gauge("gotaskq_queue_running", "Jobs leased to workers.", ({ running }) => running);
+  gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ({ dead }) => dead);
+  gauge("gotaskq_queue_paused", "Whether the queue is paused: 1 or 0.", (_stats, { paused }) => (paused ? 1 : 0));
+  gauge("gotaskq_oldest_ready_age_seconds", "How long the oldest ready job has been ready.", (stats) => {
+    return (stats.oldestReadyAgeMs ?? 0) / 1000;
+  });
+  return {
+    set(queues) {
+      shown = queues?.slice(0, MAX_QUEUES);
+    },
+  };
+}
