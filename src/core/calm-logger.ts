@@ -1,5 +1,5 @@
 import { isUnavailable } from "../model/errors.js";
-import type { Logger } from "../model/logger.js";
+import { isLogged, type Logger } from "../model/logger.js";
 import type { Clock } from "./clock.js";
 
 /** For how long a line that was written stands for others of the same cause, ms. */
@@ -17,7 +17,7 @@ interface Cause {
 
 /**
  * A logger that writes one line a cause where one fault meets thousands of calls: of warnings and errors with the same
- * text and the same error, one in `CALM_MS` is written; its field `repeated` says how many were left out before it. What
+ * text, the same error and the same method of an RPC, one in `CALM_MS` is written; its field `repeated` says how many were left out before it. What
  * became of a job is always written, unless it is that the store was away: that is one cause, whichever job met it.
  */
 export function calmLogger(logger: Logger, clock: Clock): Logger {
@@ -41,11 +41,11 @@ export function calmLogger(logger: Logger, clock: Clock): Logger {
 
   function calmed(given: Logger): Logger {
     const at = (level: "warn" | "error") => (fields: object, message: string) => {
-      const { err, job } = fields as { readonly err?: unknown; readonly job?: unknown };
+      const { err, job, method } = fields as Partial<Record<"err" | "job" | "method", unknown>>;
       const isAway = isUnavailable(err);
       if (job !== undefined && !isAway) return given[level](fields, message);
       const why = isAway ? "away" : err instanceof Error ? err.message : "";
-      const repeated = admit(JSON.stringify([level, message, why]));
+      const repeated = admit(JSON.stringify([level, message, why, method]));
       if (repeated !== undefined) given[level](repeated > 0 ? { ...fields, repeated } : fields, message);
     };
     return {
@@ -54,6 +54,7 @@ export function calmLogger(logger: Logger, clock: Clock): Logger {
       warn: at("warn"),
       error: at("error"),
       child: (fields) => calmed(given.child(fields)),
+      isLevelEnabled: (level) => isLogged(given, level),
     };
   }
 

@@ -8,6 +8,16 @@ export interface Logger {
   error(fields: object, message: string): void;
   /** Returns a logger that adds these fields to every line. */
   child(fields: object): Logger;
+  /** Whether lines of this level are written. A logger without it counts as writing all. */
+  isLevelEnabled?(level: LogLevel): boolean;
+}
+
+/** The levels of lines that the core writes. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** Whether a logger writes lines of this level: what makes many lines asks once, and makes none otherwise. */
+export function isLogged(logger: Logger, level: LogLevel): boolean {
+  return logger.isLevelEnabled?.(level) ?? true;
 }
 
 /** A logger that discards everything. */
@@ -17,6 +27,7 @@ export const silentLogger: Logger = {
   warn() {},
   error() {},
   child: () => silentLogger,
+  isLevelEnabled: () => false,
 };
 
 /**
@@ -24,7 +35,7 @@ export const silentLogger: Logger = {
  * value in `err`, which may be anything that was thrown.
  */
 export function guardedLogger(logger: Logger): Logger {
-  const at = (level: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
+  const at = (level: LogLevel) => (fields: object, message: string) => {
     try {
       logger[level]("err" in fields ? { ...fields, err: describeError(fields.err) } : fields, message);
     } catch {
@@ -37,5 +48,6 @@ export function guardedLogger(logger: Logger): Logger {
     warn: at("warn"),
     error: at("error"),
     child: (fields) => guardedLogger(logger.child(fields)),
+    isLevelEnabled: (level) => isLogged(logger, level),
   };
 }

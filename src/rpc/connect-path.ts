@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import {
@@ -11,9 +11,10 @@ import {
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
-import type { HttpRequest, HttpResponse } from "./http.js";
+import { type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
 import { withParseErrors } from "./parse-errors.js";
+import { CALL_ORIGIN } from "./rpc-call.js";
 import type { RpcRecorder } from "./rpc-recorder.js";
 import type { ServiceImplSpec } from "./services/services.js";
 import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "./wire-options.js";
@@ -22,7 +23,7 @@ import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "./wire-options.j
 export interface ConnectHandler {
   /** Methods of HTTP that it takes. */
   readonly allowedMethods: readonly string[];
-  serve(request: HttpRequest, response: HttpResponse): void;
+  serve(request: HttpRequest, response: HttpResponse, requestId: string): void;
 }
 
 /**
@@ -49,7 +50,8 @@ export function createConnectHandlers(
   return new Map(
     router.handlers.map((plain) => {
       const handler = withParseErrors(plain, hasFaultDetails);
-      const serveOne: ConnectHandler["serve"] = (request, response) => void serve(handler, request, response, logger);
+      const serveOne: ConnectHandler["serve"] = (request, response, requestId) =>
+        void serve(handler, request, response, requestId, logger);
       return [plain.requestPath, { allowedMethods: plain.allowedMethods, serve: serveOne }];
     }),
   );
@@ -59,11 +61,14 @@ async function serve(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
+  requestId: string,
   logger: Logger,
 ): Promise<void> {
   let universalRequest: UniversalServerRequest;
   try {
-    const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, undefined);
+    const origin = { requestId, remoteAddress: request.socket.remoteAddress };
+    const values = createContextValues().set(CALL_ORIGIN, origin);
+    const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, values);
     clampTimeout(made.header);
     universalRequest = { ...made, body: readAll(request) };
   } catch {
@@ -77,7 +82,7 @@ async function serve(
   } catch (error) {
     const { code } = ConnectError.from(error);
     if (code !== Code.Aborted && code !== Code.Canceled) {
-      logger.warn({ err: error, path: request.url }, "an answer could not be written");
+      logger.warn({ err: error, path: pathOf(request), request_id: requestId }, "an answer could not be written");
     }
     // Nothing more will be written: without this the client would wait for ever.
     if (!response.writableEnded) response.destroy();

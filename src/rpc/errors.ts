@@ -1,7 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  type ErrorInfo,
+  ErrorInfoSchema,
+  RequestInfoSchema,
+  RetryInfoSchema,
+} from "../../gen/google/rpc/error_details_pb.js";
 import { describeViolations, type ErrorCode, type FieldViolation, type TaskQueueError } from "../model/errors.js";
 import { encodeGrpcMessage } from "./grpc-status.js";
 
@@ -23,11 +29,12 @@ const CODES: Readonly<Record<ErrorCode, Code>> = {
 export type Spelling = "camelCase" | "snake_case";
 
 /**
- * Bytes that an error may take, its text and its bad fields, beside some 500 of headers and what has a fixed length. In gRPC both
+ * Bytes that an error may take, its text and its bad fields, beside some 500 of headers, the id of the request (twice, of at most
+ * 128 characters), and what has a fixed length. In gRPC both
  * go out as headers, the text twice, escaped and in base64, and the details in base64; in Connect the details go out twice.
  * Clients take 8 KiB of headers in all, some less, and make an error of another kind of one that is larger.
  */
-const MAX_BYTES = 3400;
+const MAX_BYTES = 2900;
 
 /** Of the text, and of the name of one field or what is wrong with it. */
 const MAX_MESSAGE_BYTES = 500;
@@ -59,6 +66,23 @@ export function toConnectError(error: TaskQueueError, spelling: Spelling): Conne
     result.details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
   }
   return result;
+}
+
+/** Adds the id of the request to what an error tells its client. Idempotent: returns whether it was not there yet. */
+export function addRequestInfo(error: ConnectError, requestId: string): boolean {
+  const isThere = error.details.some((each) => ("desc" in each ? each.desc.typeName : each.type) === REQUEST_INFO);
+  if (!isThere) error.details.push({ desc: RequestInfoSchema, value: create(RequestInfoSchema, { requestId }) });
+  return !isThere;
+}
+
+const REQUEST_INFO = RequestInfoSchema.typeName;
+
+/** The reason that an error of ours tells; undefined for others. */
+export function reasonOf(error: ConnectError): string | undefined {
+  for (const detail of error.details) {
+    if ("desc" in detail && detail.desc === ErrorInfoSchema) return (detail.value as ErrorInfo).reason;
+  }
+  return undefined;
 }
 
 /** The bad fields that there is room for, at least one. */

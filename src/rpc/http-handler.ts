@@ -17,6 +17,7 @@ import { Http2Exchange } from "./fast/http2-exchange.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
 import { type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { refuse } from "./refuse.js";
+import { RequestIds } from "./request-ids.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
 import type { HealthSource } from "./services/health-service.js";
 import type { ServerInfo } from "./services/server-service.js";
@@ -42,6 +43,8 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Bytes that the bodies of all requests under way may have together. Default: 32 messages of the largest size. */
   readonly maxBodyBytes?: number | undefined;
+  /** What names requests. */
+  readonly requestIds?: RequestIds | undefined;
 }
 
 /** Settings of the handler of this server's services. */
@@ -69,7 +72,7 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
 export function createServiceHandler(services: readonly ServiceImplSpec[], options: ServiceHandlerOptions): RpcHandler {
   const { maxStreams, logger, isFastPathOn = true, hasFaultDetails = true, requestTimeoutMs = 30_000 } = options;
-  const { maxBodyBytes = MAX_BODY_BYTES } = options;
+  const { maxBodyBytes = MAX_BODY_BYTES, requestIds = new RequestIds() } = options;
   const recorder = createRpcRecorder(options);
   const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBytes: maxBodyBytes });
   const deps = { recorder, logger, bodies, hasFaultDetails };
@@ -91,12 +94,19 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const path = pathOf(request);
       const handler = handlers.get(path);
       if (handler === undefined) {
+        const requestId = requestIds.give(request, response);
         if (names.has(path.split("/")[1] ?? ""))
-          refuse(new ConnectError(shorten(`there is no method ${path}`), Code.Unimplemented), request, response);
+          refuse(
+            new ConnectError(shorten(`there is no method ${path}`), Code.Unimplemented),
+            request,
+            response,
+            requestId,
+          );
         else options.otherwise(request, response);
         return;
       }
       if (!handler.allowedMethods.includes(request.method ?? "")) {
+        requestIds.give(request, response);
         refuseMethod(handler.allowedMethods, request, response);
         return;
       }
@@ -104,7 +114,9 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
         const error = new TaskQueueError("TOO_MANY_STREAMS", "this server has too many calls in flight", {
           retryAfterMs: 1000,
         });
-        refuse(toConnectError(error, "snake_case"), request, response);
+        const requestId = requestIds.give(request, response);
+        logger.warn({ path, request_id: requestId, reason: error.reason }, `refused: ${error.message}`);
+        refuse(toConnectError(error, "snake_case"), request, response, requestId);
         return;
       }
       inFlight++;
@@ -112,10 +124,11 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const method = methods.get(path);
       const host = request.headers.host ?? request.headers[":authority"];
       if (method === undefined) {
-        handler.serve(request, response);
+        handler.serve(request, response, requestIds.give(request, response));
         return;
       }
       if (!isHost(host)) {
+        requestIds.give(request, response);
         refuseHost(request, response);
         return;
       }
@@ -123,8 +136,11 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const isGet = request.method === "GET";
       const get = isGet ? readGetRequest(request.url ?? "", host, contentType) : undefined;
       const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method.isStream);
-      if (protocol === undefined) handler.serve(request, response);
-      else serveFastPath(method, new Http1Exchange(request, response), protocol, deps, get);
+      if (protocol === undefined) handler.serve(request, response, requestIds.give(request, response));
+      else {
+        const exchange = new Http1Exchange(request, response, requestIds.find(request, response));
+        serveFastPath(method, exchange, protocol, deps, get);
+      }
     },
 
     stream(stream, headers) {
@@ -133,7 +149,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       if (method === undefined || headers[":method"] !== "POST" || headers.expect !== undefined) return false;
       const protocol = wireProtocolOf(headers["content-type"], method.isStream);
       if (protocol === undefined || !isHost(headers[":authority"]) || !hasRoom()) return false;
-      const exchange = new Http2Exchange(stream, headers);
+      const exchange = new Http2Exchange(stream, headers, requestIds.of(headers));
       inFlight++;
       exchange.onClose(ended);
       serveFastPath(method, exchange, protocol, deps);

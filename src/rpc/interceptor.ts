@@ -2,15 +2,20 @@ import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Spelling } from "./errors.js";
 import { STREAM_HEADERS } from "./http.js";
+import { CALL_ORIGIN, type ProtocolName, type RpcCall } from "./rpc-call.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 
 /** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
   return (next) => async (request) => {
-    const method = `${request.service.typeName}/${request.method.name}`;
-    const spelling = spellingOf(request);
-    if (!request.stream) return recorder.unary(method, spelling, () => next(request));
-    const close = recorder.open(method);
+    const call: RpcCall = {
+      method: `${request.service.typeName}/${request.method.name}`,
+      spelling: spellingOf(request),
+      protocolName: protocolNameOf(request.header.get("content-type")),
+      ...request.contextValues.get(CALL_ORIGIN),
+    };
+    if (!request.stream) return recorder.unary(call, () => next(request));
+    const close = recorder.open(call);
     // The client may leave before the first message is asked for, or while it is awaited.
     const { signal } = request;
     signal.addEventListener("abort", () => close(codeOfAbort(signal.reason)), { once: true });
@@ -18,13 +23,18 @@ export function createInterceptor(recorder: RpcRecorder): Interceptor {
       const response = await next(request);
       if (!response.stream) return response;
       for (const [name, value] of Object.entries(STREAM_HEADERS)) response.header.set(name, value);
-      return { ...response, message: recorder.messages(response.message, method, spelling, signal, close) };
+      return { ...response, message: recorder.messages(response.message, call, signal, close) };
     } catch (error) {
-      const translated = recorder.translate(error, method, spelling);
-      close(codeToString(translated.code));
+      const translated = recorder.translate(error, call);
+      close(codeToString(translated.code), translated);
       throw translated;
     }
   };
+}
+
+function protocolNameOf(contentType: string | null): ProtocolName {
+  if (contentType?.startsWith("application/grpc-web")) return "grpc-web";
+  return contentType?.startsWith("application/grpc") ? "grpc" : "connect";
 }
 
 /** How a client that sends JSON, in a body or in the URL of a GET, spells fields, or one that sends binary. */

@@ -12,8 +12,9 @@ import {
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { fieldInvalid, messageTooLarge } from "../model/errors.js";
-import { toConnectError } from "./errors.js";
+import { addRequestInfo, toConnectError } from "./errors.js";
 import { encodeGrpcMessage, setGrpcStatus } from "./grpc-status.js";
+import { CALL_ORIGIN } from "./rpc-call.js";
 
 const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
@@ -31,17 +32,23 @@ type Translate = (error: ConnectError | undefined) => ConnectError | undefined;
 /**
  * Makes what connect says of a request it cannot read an error like all others. Connect parses before any interceptor
  * runs, answers a bad binary message with INTERNAL, and knows nothing of our details: without them, a message that is too
- * large looks as if it could be sent again later. Only answers that failed are looked at.
+ * large looks as if it could be sent again later. Each error gets the id of the request. Only answers that failed are looked at.
  */
 export function withParseErrors(handler: UniversalHandler, hasDetails: boolean): UniversalHandler {
-  const translate: Translate = (error) => {
-    const better = parseError(error);
-    if (!hasDetails) better?.details.splice(0);
-    return better;
-  };
   const invoke = async (...request: Parameters<UniversalHandler>) => {
-    const [{ method, url }] = request;
-    if (method === "GET" && handler.allowedMethods.includes(method) && isNoBase64(url)) return refuseBase64();
+    const [{ method, url, contextValues }] = request;
+    const requestId = contextValues?.get(CALL_ORIGIN).requestId ?? "";
+    const translate: Translate = (error) => {
+      const better = parseError(error);
+      if (!hasDetails) {
+        better?.details.splice(0);
+        return better;
+      }
+      const told = better ?? error;
+      // What the interceptor has seen has it already, and stays.
+      return told !== undefined && addRequestInfo(told, requestId) ? told : undefined;
+    };
+    if (method === "GET" && handler.allowedMethods.includes(method) && isNoBase64(url)) return refuseBase64(translate);
     const response = await handler(...request);
     const type = response.header?.get("content-type") ?? "";
     if (response.status >= 400 && type === JSON_ERROR) return rewriteUnary(response, translate);
@@ -69,8 +76,9 @@ function isNoBase64(url: string): boolean {
   }
 }
 
-function refuseBase64(): UniversalServerResponse {
-  const error = toConnectError(fieldInvalid([{ field: "request", description: "is not valid base64" }]), "camelCase");
+function refuseBase64(translate: Translate): UniversalServerResponse {
+  const plain = toConnectError(fieldInvalid([{ field: "request", description: "is not valid base64" }]), "camelCase");
+  const error = translate(plain) ?? plain;
   return {
     status: codeToHttpStatus(error.code),
     header: new Headers({ "content-type": JSON_ERROR }),
@@ -163,6 +171,8 @@ function rewriteWebTrailer(data: Uint8Array, translate: Translate): Uint8Array |
 function rewriteStatus(trailer: Headers, translate: Translate): void {
   const error = findTrailerError(trailer);
   const better = translate(error);
+  // Trailers of the method's own were read as metadata of the error, and are there.
+  if (better !== undefined) for (const name of [...better.metadata.keys()]) better.metadata.delete(name);
   if (better !== undefined) setGrpcStatus(trailer, better);
   else if (error !== undefined) trailer.set("grpc-message", encodeGrpcMessage(error.rawMessage));
 }

@@ -7,13 +7,15 @@ import {
   endStreamFlag,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
+import { addRequestInfo } from "./errors.js";
 import { setGrpcStatus } from "./grpc-status.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
 
-/** Answers with an error at once, in the client's protocol, without reading the request body. */
-export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse): void {
+/** Answers with an error at once, in the client's protocol, without reading the request body. `requestId` is told with it. */
+export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse, requestId: string): void {
+  addRequestInfo(error, requestId);
   const type = request.headers["content-type"]?.toLowerCase() ?? "";
   request.resume();
   if (type.startsWith("application/grpc")) {

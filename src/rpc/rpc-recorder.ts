@@ -1,8 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { TaskQueueError } from "../model/errors.js";
-import type { Logger } from "../model/logger.js";
-import { type Spelling, toConnectError } from "./errors.js";
+import { isLogged, type Logger } from "../model/logger.js";
+import { addRequestInfo, reasonOf, toConnectError } from "./errors.js";
+import { callFields, type RpcCall } from "./rpc-call.js";
 
 /** Called for every RPC, for metrics. */
 export interface RpcObserver {
@@ -18,57 +19,78 @@ export interface RpcRecorderOptions {
   readonly logger: Logger;
   /** Most server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
   readonly maxStreams: number;
+  /** Whether errors get the details that this server adds; see `WireOptions`. */
+  readonly hasFaultDetails?: boolean | undefined;
 }
 
-/** Records the end of a stream with "ok" or the name of a code. Only the first call counts. */
-export type CloseStream = (code: string) => void;
+/** Records the end of a stream with "ok" or the name of a code, and its error. Only the first call counts. */
+export type CloseStream = (code: string, error?: ConnectError) => void;
 
 /**
- * What every RPC gets, whichever path serves it: translated errors, a log line for unexpected errors, metrics, and the
- * limit of open streams. `method` is the full name, as in `gotaskq.v1.JobService/GetJob`.
+ * What every RPC gets, whichever path serves it: translated errors, lines in the log, metrics, and the limit of open
+ * streams.
+ *
+ * | level | which RPCs have a line |
+ * |---|---|
+ * | error | those that failed with an unexpected error, with its stack |
+ * | warn | those that this server had no room for |
+ * | debug | all, when they have ended; `code` says how |
  */
 export interface RpcRecorder {
   /** Does a unary call. Throws nothing but a ConnectError. */
-  unary<T>(method: string, spelling: Spelling, run: () => Promise<T>): Promise<T>;
+  unary<T>(call: RpcCall, run: () => Promise<T>): Promise<T>;
   /** What `unary` does after a call that was begun at this moment, by `performance.now()`. */
-  succeeded(method: string, startedAt: number): void;
-  failed(error: unknown, method: string, startedAt: number, spelling: Spelling): ConnectError;
+  succeeded(call: RpcCall, startedAt: number): void;
+  failed(error: unknown, call: RpcCall, startedAt: number): ConnectError;
   /** Opens a stream. TOO_MANY_STREAMS. */
-  open(method: string): CloseStream;
-  /** The error as the client may see it, fields spelled as the client does; a fault is logged with its cause and hidden. */
-  translate(error: unknown, method: string, spelling: Spelling): ConnectError;
+  open(call: RpcCall): CloseStream;
+  /**
+   * The error as the client may see it, fields spelled as the client does, with the id of the request; a fault is logged with
+   * its cause and hidden.
+   */
+  translate(error: unknown, call: RpcCall): ConnectError;
   /** The messages of a stream until it ends or `signal` is aborted; `close` is told how it ended. */
-  messages<T>(
-    source: AsyncIterable<T>,
-    method: string,
-    spelling: Spelling,
-    signal: AbortSignal,
-    close: CloseStream,
-  ): AsyncGenerator<T>;
+  messages<T>(source: AsyncIterable<T>, call: RpcCall, signal: AbortSignal, close: CloseStream): AsyncGenerator<T>;
 }
 
 /** Creates the recorder of a server; both paths share it. */
-export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderOptions): RpcRecorder {
+export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
+  const { observer, logger, maxStreams, hasFaultDetails = true } = options;
+  const logsCalls = isLogged(logger, "debug");
   let openStreams = 0;
 
-  function translate(error: unknown, method: string, spelling: Spelling): ConnectError {
-    if (error instanceof TaskQueueError) return toConnectError(error, spelling);
+  function translate(error: unknown, call: RpcCall): ConnectError {
+    const translated = toClientError(error, call);
+    if (hasFaultDetails) addRequestInfo(translated, call.requestId);
+    return translated;
+  }
+
+  function toClientError(error: unknown, call: RpcCall): ConnectError {
+    if (error instanceof TaskQueueError) {
+      if (isOutOfRoom(error)) logger.warn({ ...callFields(call), reason: error.reason }, `refused: ${error.message}`);
+      return toConnectError(error, call.spelling);
+    }
     if (error instanceof ConnectError) return error;
-    logger.error({ err: error, method }, "an RPC failed with an unexpected error");
+    logger.error({ err: error, ...callFields(call) }, "an RPC failed with an unexpected error");
     return new ConnectError("internal error", Code.Internal);
   }
 
-  function ended(method: string, code: string, startedAt: number): void {
-    observer.rpcEnded(method, code, (performance.now() - startedAt) / 1000);
+  function ended(call: RpcCall, code: string, startedAt: number, error?: ConnectError): void {
+    const ms = performance.now() - startedAt;
+    observer.rpcEnded(call.method, code, ms / 1000);
+    if (!logsCalls) return;
+    const reason = error && reasonOf(error);
+    const fields = { ...callFields(call), code, ...(reason && { reason }), duration_ms: Math.round(ms * 1000) / 1000 };
+    logger.debug(fields, "an RPC ended");
   }
 
-  function succeeded(method: string, startedAt: number): void {
-    ended(method, "ok", startedAt);
+  function succeeded(call: RpcCall, startedAt: number): void {
+    ended(call, "ok", startedAt);
   }
 
-  function failed(error: unknown, method: string, startedAt: number, spelling: Spelling): ConnectError {
-    const translated = translate(error, method, spelling);
-    ended(method, codeToString(translated.code), startedAt);
+  function failed(error: unknown, call: RpcCall, startedAt: number): ConnectError {
+    const translated = translate(error, call);
+    ended(call, codeToString(translated.code), startedAt, translated);
     return translated;
   }
 
@@ -77,48 +99,47 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
     succeeded,
     failed,
 
-    async unary(method, spelling, run) {
+    async unary(call, run) {
       const startedAt = performance.now();
       try {
         const result = await run();
-        succeeded(method, startedAt);
+        succeeded(call, startedAt);
         return result;
       } catch (error) {
-        throw failed(error, method, startedAt, spelling);
+        throw failed(error, call, startedAt);
       }
     },
 
-    open(method) {
+    open(call) {
       const startedAt = performance.now();
       if (openStreams >= maxStreams) {
-        ended(method, "resource_exhausted", startedAt);
-        throw toConnectError(
-          new TaskQueueError("TOO_MANY_STREAMS", `this server has its limit of ${maxStreams} streams open`, {
-            metadata: { max_streams: String(maxStreams) },
-            retryAfterMs: 5000,
-          }),
-          "snake_case",
+        const error = new TaskQueueError(
+          "TOO_MANY_STREAMS",
+          `this server has its limit of ${maxStreams} streams open`,
+          { metadata: { max_streams: String(maxStreams) }, retryAfterMs: 5000 },
         );
+        throw failed(error, call, startedAt);
       }
       openStreams++;
-      observer.streams(method, 1);
+      observer.streams(call.method, 1);
       let isOpen = true;
-      return (code) => {
+      return (code, error) => {
         if (!isOpen) return;
         isOpen = false;
         openStreams--;
-        observer.streams(method, -1);
-        ended(method, code, startedAt);
+        observer.streams(call.method, -1);
+        ended(call, code, startedAt, error);
       };
     },
 
-    async *messages(source, method, spelling, signal, close) {
+    async *messages(source, call, signal, close) {
       const messages = source[Symbol.asyncIterator]();
       // A generator whose client left while it waited for room is never resumed: this lets it clean up.
       const leave = () => void messages.return?.().catch(() => {});
       signal.addEventListener("abort", leave);
       if (signal.aborted) leave();
       let code = "canceled";
+      let failure: ConnectError | undefined;
       try {
         for (let next = await messages.next(); next.done !== true; next = await messages.next()) yield next.value;
         // A watch ends without an error when it is aborted: the client has left, or the deadline has passed.
@@ -126,18 +147,21 @@ export function createRpcRecorder({ observer, logger, maxStreams }: RpcRecorderO
         code = "ok";
       } catch (error) {
         // What goes wrong once the reader has left is no fault.
-        const translated = isGone(error, signal)
-          ? ConnectError.from(error, Code.Canceled)
-          : translate(error, method, spelling);
-        code = codeToString(translated.code);
-        throw translated;
+        failure = isGone(error, signal) ? ConnectError.from(error, Code.Canceled) : translate(error, call);
+        code = codeToString(failure.code);
+        throw failure;
       } finally {
         signal.removeEventListener("abort", leave);
         leave();
-        close(code);
+        close(code, failure);
       }
     },
   };
+}
+
+/** Whether this server as a whole had no room, which its operator should know of: not one queue of it. */
+function isOutOfRoom({ reason, metadata }: TaskQueueError): boolean {
+  return reason === "TOO_MANY_STREAMS" || (reason === "QUEUE_FULL" && metadata.queue === undefined);
 }
 
 /** The code of a stream that is aborted before its messages end: its deadline has passed, or its client has left. */

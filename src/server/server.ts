@@ -1,4 +1,5 @@
 import type { AddressInfo } from "node:net";
+import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
 import { createListQueues } from "../core/operations/list-queues.js";
@@ -6,6 +7,7 @@ import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-se
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
+import { RequestIds } from "../rpc/request-ids.js";
 import type { Config } from "./config/config.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
 import { HealthState } from "./health/health.js";
@@ -83,10 +85,14 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   );
   const listQueues = createListQueues(engine.backend, MAX_QUEUES);
   const startedAt = clock.monotonic();
-  const pages = { webConsole: createConsole(), metrics, health, logger };
+  // A flood of bad calls must not be one of lines.
+  const callLogger = calmLogger(logger, clock);
+  const pages = { webConsole: createConsole(), metrics, health, logger: callLogger };
+  const requestIds = new RequestIds();
   const rpc = createRpcHandler(engine, {
     observer: metrics,
-    logger,
+    logger: callLogger,
+    requestIds,
     maxStreams: config.maxStreams,
     requestTimeoutMs: config.requestTimeoutMs,
     isFastPathOn: deps.isFastPathOn,
@@ -99,7 +105,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     },
     otherwise: (request, response) => answerPage(request, response, pages),
   });
-  const listener = createListener(withCors(rpc, config.corsOrigins), config);
+  const listener = createListener(withCors(rpc, config.corsOrigins, requestIds), config);
 
   let address: AddressInfo;
   try {

@@ -28,7 +28,7 @@ async function refused<D extends DescMessage>(
   const message = create(desc, init);
   const answer = await protocol.send(server.url, {
     path: `/gotaskq.v1.${method}`,
-    headers: { "content-type": protocol.contentType, ...extra },
+    headers: { "content-type": protocol.contentType, "x-request-id": "r".repeat(128), ...extra },
     body: protocol.frame(protocol.isJson ? toJsonString(desc, message) : toBinary(desc, message)),
   });
   const { headers, trailers, body } = answer;
@@ -96,7 +96,7 @@ describe("an error of JSON that cannot be read has less than 4 KiB", () => {
       ]) {
         const answer = await protocol.send(server.url, {
           path: "/gotaskq.v1.JobService/CreateJob",
-          headers: { "content-type": protocol.contentType },
+          headers: { "content-type": protocol.contentType, "x-request-id": "r".repeat(128) },
           body: protocol.frame(body),
         });
         const { headers, trailers } = answer;

@@ -1,5 +1,6 @@
 import { Agent, request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import { type ClientHttp2Session, connect as http2Connect } from "node:http2";
+import type { Logger } from "../../src/model/logger.js";
 import { createRpcHandler } from "../../src/rpc/http-handler.js";
 import { createListener, type Listener } from "../../src/server/http/listener.js";
 import { FakeClock } from "./fake-clock.js";
@@ -65,7 +66,9 @@ export async function openTwoPaths(maxStreams = 1000): Promise<TwoPaths> {
 
 async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: number) {
   const heard: string[] = [];
-  const logger = recordingLogger();
+  const recorded = recordingLogger();
+  // Lines of single calls tell how long each took.
+  const logger: Logger = { ...recorded, isLevelEnabled: (level) => level !== "debug" };
   const handler = createRpcHandler(server.engine, {
     observer: {
       rpcEnded: (method, code) => void heard.push(`${method} ${code}`),
@@ -84,7 +87,7 @@ async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: n
   const agent = new Agent({ keepAlive: true });
   let session: ClientHttp2Session | undefined;
   return {
-    ...{ url, heard, log: logger.lines },
+    ...{ url, heard, log: recorded.lines },
     send(probe: Probe) {
       if (session === undefined || session.closed || session.destroyed) {
         session = http2Connect(url);
@@ -101,6 +104,9 @@ async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: n
   };
 }
 
+/** Names the request on both paths, as answers and errors repeat it. */
+const SAME_ID = { "x-request-id": "same-on-both-paths" };
+
 function sendHttp1(port: number, agent: Agent, { method, path, headers, body, leaveAfter }: Probe): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const options = {
@@ -109,7 +115,7 @@ function sendHttp1(port: number, agent: Agent, { method, path, headers, body, le
       agent,
       method,
       path,
-      headers: { ...headers, "content-length": sizeOf(body) },
+      headers: { ...SAME_ID, ...headers, "content-length": sizeOf(body) },
     };
     const request = httpRequest(options, (response) => {
       const parts: Buffer[] = [];
@@ -135,7 +141,7 @@ function sendHttp1(port: number, agent: Agent, { method, path, headers, body, le
 
 function sendHttp2(session: ClientHttp2Session, { method, path, headers, body, leaveAfter }: Probe): Promise<Outcome> {
   return new Promise((resolve) => {
-    const stream = session.request({ ...headers, ":method": method, ":path": path });
+    const stream = session.request({ ...SAME_ID, ...headers, ":method": method, ":path": path });
     const parts: Buffer[] = [];
     let head: Answer["headers"] = {};
     let trailers: Answer["trailers"] = {};

@@ -26,6 +26,7 @@ export function createStderrLogger(write: (text: string) => void = writeStderr, 
     warn: at("warn"),
     error: at("error"),
     child: (fields) => createStderrLogger(write, { ...context, ...fields }),
+    isLevelEnabled: (level) => level === "warn" || level === "error",
   };
 }
 

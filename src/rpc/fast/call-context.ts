@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { setLongTimer, type Timer } from "../../model/long-timer.js";
+import type { Spelling } from "../errors.js";
+import type { ProtocolName, RpcCall } from "../rpc-call.js";
 import type { Exchange } from "./exchange.js";
+import type { WireProtocol } from "./wire-protocol.js";
 
 /** What a call ends with when its deadline passes. */
 export function deadlineExceeded(): ConnectError {
@@ -10,14 +13,17 @@ export function deadlineExceeded(): ConnectError {
 
 /**
  * The context that a method of a service gets. Few methods look at the signal, so it is created on first use, with a
- * timer for the deadline. A call that never looks at it is not ended by its deadline either.
+ * timer for the deadline. A call that never looks at it is not ended by its deadline either. It is also what is known of the
+ * call where it is recorded.
  */
-export class CallContext {
+export class CallContext implements RpcCall {
+  readonly method: string;
   /** The method of HTTP. */
   readonly requestMethod: "GET" | "POST";
   /** The URL of a GET, which has the message in it. */
   readonly url: string | undefined;
   readonly #exchange: Exchange;
+  readonly #protocol: WireProtocol;
   readonly #deadline: number | undefined;
   #controller: AbortController | undefined;
   #timer: Timer | undefined;
@@ -26,11 +32,35 @@ export class CallContext {
   #responseTrailer: Headers | undefined;
 
   /** `timeoutMs` counts from now; undefined: no deadline. `getUrl`: the URL of a GET; undefined: a POST. */
-  constructor(exchange: Exchange, timeoutMs: number | undefined, getUrl?: string) {
+  constructor(
+    exchange: Exchange,
+    method: string,
+    protocol: WireProtocol,
+    timeoutMs: number | undefined,
+    getUrl?: string,
+  ) {
+    this.method = method;
+    this.#protocol = protocol;
     this.requestMethod = getUrl === undefined ? "POST" : "GET";
     this.url = getUrl;
     this.#exchange = exchange;
     this.#deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  }
+
+  get requestId(): string {
+    return this.#exchange.requestId;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#exchange.remoteAddress;
+  }
+
+  get spelling(): Spelling {
+    return this.#protocol.spelling;
+  }
+
+  get protocolName(): ProtocolName {
+    return this.#protocol.name;
   }
 
   /** Aborted when the client leaves or the deadline passes. */

@@ -4,6 +4,10 @@ import type { Readable } from "node:stream";
 
 /** One request and its answer, over either version of HTTP. */
 export interface Exchange {
+  /** What names the request. It is put into the answer. */
+  readonly requestId: string;
+  /** The address at the other end of the connection. Undefined when that is closed. */
+  readonly remoteAddress: string | undefined;
   readonly headers: IncomingHttpHeaders;
   /** The body of the request, not read yet. */
   readonly body: Readable;

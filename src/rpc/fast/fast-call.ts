@@ -1,5 +1,4 @@
 import type { Message } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { RpcRecorder } from "../rpc-recorder.js";
 import type { CallContext } from "./call-context.js";
 import type { Exchange } from "./exchange.js";
@@ -24,10 +23,4 @@ export interface OpenCall {
 /** A call whose request has been read. */
 export interface FastCall extends OpenCall {
   readonly input: Message;
-}
-
-/** What connect answers with. */
-export function toAnswer(error: unknown): ConnectError {
-  if (error instanceof ConnectError) return error;
-  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

@@ -6,6 +6,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { fieldInvalid, messageTooLarge, TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
 import { shorten } from "../errors.js";
+import { callFields } from "../rpc-call.js";
 import type { RpcRecorder } from "../rpc-recorder.js";
 import { answerError } from "./answer.js";
 import type { BodyOutcome, BodyReader } from "./body-reader.js";
@@ -58,11 +59,11 @@ export function serveFastPath(
     headerOf(headers, protocol.acceptHeader),
     protocol.acceptHeader,
   );
-  const context = new CallContext(exchange, timeout.timeoutMs, get?.url);
+  const context = new CallContext(exchange, method.name, protocol, timeout.timeoutMs, get?.url);
   const codec = protocol.isBinary ? method.binary : method.json;
   const settle: OpenCall["settle"] = (answered) => {
     answered?.catch((error) => {
-      logger.warn({ err: error, method: method.name }, "an answer could not be written");
+      logger.warn({ err: error, ...callFields(context) }, "an answer could not be written");
       // Nothing more will come: without this the client would wait forever.
       exchange.destroy();
     });
@@ -76,7 +77,7 @@ export function serveFastPath(
   const refuse = (error: unknown): void => {
     context.done();
     if (exchange.isClosed) return;
-    const answer = recorder.failed(error, method.name, startedAt, protocol.spelling);
+    const answer = recorder.failed(error, context, startedAt);
     if (!hasFaultDetails) answer.details.splice(0);
     settle(answerError(open, answer));
   };

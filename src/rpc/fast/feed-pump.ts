@@ -92,16 +92,18 @@ export class FeedPump implements FeedReader {
     this.#isOver = true;
     this.#feed.close();
     this.#close(codeOfAbort(reason));
-    if (reason.code !== Code.Canceled) this.#call.settle(this.#writer.end(reason));
+    if (reason.code === Code.Canceled) return;
+    const { recorder, context } = this.#call;
+    this.#call.settle(this.#writer.end(recorder.translate(reason, context)));
   }
 
   #end(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { recorder, protocol, method, context } = this.#call;
-    const answer = error === undefined ? undefined : recorder.translate(error, method.name, protocol.spelling);
+    const { recorder, context } = this.#call;
+    const answer = error === undefined ? undefined : recorder.translate(error, context);
     this.#feed.close();
-    this.#close(answer === undefined ? "ok" : codeToString(answer.code));
+    this.#close(answer === undefined ? "ok" : codeToString(answer.code), answer);
     context.done();
     this.#call.settle(this.#writer.end(answer));
   }

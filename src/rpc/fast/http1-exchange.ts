@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type { HttpRequest, HttpResponse } from "../http.js";
+import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
 import { closeWhenSent } from "./http2-exchange.js";
 
@@ -40,16 +41,22 @@ function writeAll(): void {
  */
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
+  readonly requestId: string;
   readonly #request: HttpRequest;
   readonly #response: ServerResponse;
   /** A response over HTTP/2 makes no good use of a write that waits for others. */
   readonly #isHttp2: boolean;
 
-  constructor(request: HttpRequest, response: HttpResponse) {
+  constructor(request: HttpRequest, response: HttpResponse, requestId: string) {
+    this.requestId = requestId;
     this.headers = request.headers;
     this.#request = request;
     this.#response = response as ServerResponse;
     this.#isHttp2 = "stream" in request;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#request.socket.remoteAddress;
   }
 
   get body(): Readable {
@@ -75,6 +82,7 @@ export class Http1Exchange implements Exchange {
     trailers?: OutgoingHttpHeaders,
   ): void {
     if (trailers === undefined) headers["content-length"] = Buffer.byteLength(body);
+    headers[REQUEST_ID_HEADER] = this.requestId;
     this.#response.writeHead(status, headers);
     if (trailers !== undefined) this.end(Buffer.from(body as Uint8Array), trailers);
     else if (this.#isHttp2) this.#response.end(body);
@@ -82,6 +90,7 @@ export class Http1Exchange implements Exchange {
   }
 
   begin(headers: OutgoingHttpHeaders): void {
+    headers[REQUEST_ID_HEADER] = this.requestId;
     this.#response.writeHead(200, headers);
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import { constants, type ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream, sensitiveHeaders } from "node:http2";
+import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
 
 /** Options of `respond` for an answer that ends with trailers. */
@@ -7,6 +8,15 @@ const WITH_TRAILERS = { waitForTrailers: true };
 
 /** No trailers: sent, they are the end of the stream. */
 const NONE: OutgoingHttpHeaders = {};
+
+/** Each id goes out once: in the table of a connection's headers it would only push out what comes again. */
+const NOT_INDEXED = [REQUEST_ID_HEADER];
+
+/** Puts the id of the request among the headers of its answer. */
+function addRequestId(headers: OutgoingHttpHeaders, requestId: string): void {
+  headers[REQUEST_ID_HEADER] = requestId;
+  (headers as { [sensitiveHeaders]?: string[] })[sensitiveHeaders] = NOT_INDEXED;
+}
 
 function ignore(): void {}
 
@@ -40,6 +50,7 @@ export function closeWhenSent(stream: ServerHttp2Stream): void {
  */
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
+  readonly requestId: string;
   readonly body: ServerHttp2Stream;
   #isAbandoned = false;
   /** Whether somebody waits for the answer to be written. */
@@ -47,11 +58,16 @@ export class Http2Exchange implements Exchange {
   /** How the answer ends; undefined before `end`. */
   #ending: "plain" | "trailers" | undefined;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, requestId: string) {
+    this.requestId = requestId;
     this.headers = headers;
     this.body = stream;
     // A client that resets its stream is not an error; `close` follows.
     stream.on("error", ignore);
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.body.session?.socket.remoteAddress;
   }
 
   get isClosed(): boolean {
@@ -77,6 +93,7 @@ export class Http2Exchange implements Exchange {
   ): void {
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     headers[":status"] = status;
+    addRequestId(headers, this.requestId);
     if (trailers === undefined) headers["content-length"] = bytes.byteLength;
     const ending = trailers ?? (this.#isFollowed ? NONE : undefined);
     this.body.respond(headers, ending === undefined ? undefined : WITH_TRAILERS);
@@ -85,6 +102,7 @@ export class Http2Exchange implements Exchange {
 
   begin(headers: OutgoingHttpHeaders, hasTrailers: boolean): void {
     headers[":status"] = 200;
+    addRequestId(headers, this.requestId);
     this.body.respond(headers, hasTrailers ? WITH_TRAILERS : undefined);
   }
 

@@ -2,23 +2,23 @@ import type { Message } from "@bufbuild/protobuf";
 import { type WrittenListener, writtenListenerOf } from "../when-written.js";
 import { answerError, answerUnary } from "./answer.js";
 import type { Exchange } from "./exchange.js";
-import { type FastCall, toAnswer } from "./fast-call.js";
+import type { FastCall } from "./fast-call.js";
 import { MAX_WRITE_MS } from "./stream-writer.js";
 
 /** Runs a unary call and answers it. */
 export async function serveUnary(call: FastCall): Promise<void> {
-  const { protocol, method, input, context, recorder } = call;
+  const { method, input, context, recorder } = call;
   const startedAt = performance.now();
   let output: Message;
   try {
     output = (await method.run(input, context)) as Message;
   } catch (error) {
     context.done();
-    await answerError(call, recorder.failed(error, method.name, startedAt, protocol.spelling));
+    await answerError(call, recorder.failed(error, context, startedAt));
     return;
   }
   context.done();
-  recorder.succeeded(method.name, startedAt);
+  recorder.succeeded(context, startedAt);
   const listener = writtenListenerOf(output);
   if (listener !== undefined) tellWhenWritten(call.exchange, listener);
   try {
@@ -26,7 +26,7 @@ export async function serveUnary(call: FastCall): Promise<void> {
     if (isLater !== undefined) await isLater;
   } catch (error) {
     listener?.failed();
-    await answerError(call, toAnswer(error));
+    await answerError(call, recorder.translate(error, context));
   }
 }
 

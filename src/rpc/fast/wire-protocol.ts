@@ -23,6 +23,7 @@ import {
 } from "@connectrpc/connect/protocol-grpc-web";
 import type { Spelling } from "../errors.js";
 import { setGrpcStatus } from "../grpc-status.js";
+import type { ProtocolName } from "../rpc-call.js";
 import { JSON_OPTIONS } from "../wire-options.js";
 
 /** How a call in envelopes ends: with a last envelope or with trailers. */
@@ -35,6 +36,8 @@ type MakeEnd = (error: ConnectError | undefined, trailer: Headers | undefined) =
 
 /** A protocol in one encoding, as a content type names it. Header names are those of node: lower case. */
 export interface WireProtocol {
+  /** As the log names it. */
+  readonly name: ProtocolName;
   readonly isBinary: boolean;
   /** How its clients spell the names of fields. */
   readonly spelling: Spelling;
@@ -94,7 +97,12 @@ export function addHeaders(target: OutgoingHttpHeaders, headers: Headers | undef
 const JSON_MESSAGES = { isBinary: false, spelling: "camelCase" } as const;
 const BINARY_MESSAGES = { isBinary: true, spelling: "snake_case" } as const;
 
-const CONNECT = { timeoutHeader: "connect-timeout-ms", parseTimeout: parseConnectTimeout, hasTrailers: false };
+const CONNECT = {
+  name: "connect",
+  timeoutHeader: "connect-timeout-ms",
+  parseTimeout: parseConnectTimeout,
+  hasTrailers: false,
+} as const;
 
 const UNARY = {
   ...CONNECT,
@@ -115,6 +123,7 @@ const STREAM = {
 };
 
 const GRPC = {
+  name: "grpc",
   hasUnary: true,
   hasStreams: true,
   hasTrailers: true,
@@ -123,9 +132,9 @@ const GRPC = {
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
   parseTimeout: parseGrpcTimeout,
-};
+} as const;
 
-const WEB = { ...GRPC, hasTrailers: false, endStream: remembered(webEndStream) };
+const WEB = { ...GRPC, name: "grpc-web", hasTrailers: false, endStream: remembered(webEndStream) } as const;
 
 const GRPC_PROTO: WireProtocol = { ...GRPC, ...BINARY_MESSAGES, contentType: contentTypeGrpcProto };
 const WEB_PROTO: WireProtocol = { ...WEB, ...BINARY_MESSAGES, contentType: contentTypeWebProto };

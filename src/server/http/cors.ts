@@ -1,20 +1,25 @@
 import { cors } from "@connectrpc/connect";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
+import { RequestIds } from "../../rpc/request-ids.js";
 import type { RequestHandler } from "./listener.js";
 
 /** How long a browser may cache the answer to a preflight, s: the most that Chromium allows. */
 const MAX_AGE_S = 7200;
 
 const METHODS = cors.allowedMethods.join(", ");
-const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization"].join(", ");
-const RESPONSE_HEADERS = cors.exposedHeaders.join(", ");
+const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization", "X-Request-Id"].join(", ");
+const RESPONSE_HEADERS = [...cors.exposedHeaders, "X-Request-Id"].join(", ");
 
 /**
  * Lets pages of these origins (`*`: of any) call the server from browsers, over Connect and gRPC-Web. With no origins
  * the handler is returned as it is: browsers then let only pages of this server call it. Credentials are not allowed,
  * as calls carry no cookies.
  */
-export function withCors(handler: RequestHandler, origins: readonly string[]): RequestHandler {
+export function withCors(
+  handler: RequestHandler,
+  origins: readonly string[],
+  requestIds: RequestIds = new RequestIds(),
+): RequestHandler {
   if (origins.length === 0) return handler;
   const isAny = origins.includes("*");
   const known = new Set(origins);
@@ -33,6 +38,7 @@ export function withCors(handler: RequestHandler, origins: readonly string[]): R
       response.setHeader("access-control-expose-headers", RESPONSE_HEADERS);
     }
     if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
+      requestIds.give(request, response);
       answerPreflight(request, response, isAllowed);
     } else handler.request(request, response);
   }

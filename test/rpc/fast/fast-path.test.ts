@@ -24,6 +24,8 @@ const LARGE = JSON.stringify({ service: "x".repeat(20_000) });
 
 /** One request and its answer in the hands of a test, which says when the client leaves, and what cannot be written. */
 class HeldExchange implements Exchange {
+  readonly requestId = "of-the-test";
+  readonly remoteAddress = undefined;
   readonly body = new PassThrough();
   readonly answers: number[] = [];
   readonly destroyed = signal();

@@ -1,0 +1,35 @@
+import { createContextKey } from "@connectrpc/connect";
+import type { Spelling } from "./errors.js";
+
+/** The protocols that a call may come in, as the log names them. */
+export type ProtocolName = "connect" | "grpc" | "grpc-web";
+
+/** Where a call comes from. */
+export interface CallOrigin {
+  /** What names the request, in its answer, in errors and in the log. */
+  readonly requestId: string;
+  /** The address at the other end of the connection. Undefined when that is closed. */
+  readonly remoteAddress: string | undefined;
+}
+
+/** What is known of a call, whichever path serves it. */
+export interface RpcCall extends CallOrigin {
+  /** The full name, as in `gotaskq.v1.JobService/GetJob`. */
+  readonly method: string;
+  /** How its client spells the names of fields. */
+  readonly spelling: Spelling;
+  readonly protocolName: ProtocolName;
+}
+
+/** Where connect keeps the origin of a call that it serves. */
+export const CALL_ORIGIN = createContextKey<CallOrigin>({ requestId: "", remoteAddress: undefined });
+
+/** What each line of the log says of a call. */
+export function callFields({
+  method,
+  requestId,
+  protocolName,
+  remoteAddress,
+}: RpcCall): Readonly<Record<string, unknown>> {
+  return { method, request_id: requestId, protocol: protocolName, remote: remoteAddress };
+}
