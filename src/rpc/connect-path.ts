@@ -11,7 +11,8 @@ import {
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
-import { type HttpRequest, type HttpResponse, pathOf } from "./http.js";
+import { connectionOf, countBody } from "./connection.js";
+import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
 import { withParseErrors } from "./parse-errors.js";
 import { CALL_ORIGIN } from "./rpc-call.js";
@@ -102,9 +103,13 @@ function clampTimeout(header: Headers): void {
  * The body of a request. When it is not read to its end (it is too large, or wrong), the rest is thrown away as it comes:
  * left where it is, it would keep the next requests of its connection waiting forever.
  */
-async function* readAll(source: Readable): AsyncGenerator<Uint8Array> {
+async function* readAll(source: HttpRequest): AsyncGenerator<Uint8Array> {
+  const connection = connectionOf(carrierOf(source));
   try {
-    for await (const chunk of source.iterator({ destroyOnReturn: false })) yield chunk;
+    for await (const chunk of (source as Readable).iterator({ destroyOnReturn: false })) {
+      countBody(connection, chunk.byteLength);
+      yield chunk;
+    }
   } catch (error) {
     // The client went away before it had sent its whole request.
     throw new ConnectError("the request was aborted", Code.Canceled, undefined, undefined, error);

@@ -3,19 +3,20 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
-import { TaskQueueError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
-import { createConnectHandlers } from "./connect-path.js";
+import { type CallRoomOptions, createCallRoom } from "./call-room.js";
+import { type ConnectHandler, createConnectHandlers } from "./connect-path.js";
+import { connectionOf } from "./connection.js";
 import { shorten, toConnectError } from "./errors.js";
 import { BodyReader } from "./fast/body-reader.js";
 import type { CallContext } from "./fast/call-context.js";
 import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
-import { serveFastPath } from "./fast/fast-path.js";
+import { serveFastPath, tooManyCalls } from "./fast/fast-path.js";
 import { readGetRequest } from "./fast/get-request.js";
 import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
-import { type HttpRequest, type HttpResponse, pathOf } from "./http.js";
+import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { refuse } from "./refuse.js";
 import { RequestIds } from "./request-ids.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
@@ -24,8 +25,14 @@ import type { ServerInfo } from "./services/server-service.js";
 import { createServices, type ServiceImplSpec } from "./services/services.js";
 import type { WireOptions } from "./wire-options.js";
 
-/** Most calls in flight beside the open streams: each holds some 25 KB from the moment its headers have come in. */
+/** Most calls that run beside the open streams. */
 const MAX_UNARY = 5000;
+
+/** Default of `maxBodies`. */
+const MAX_BODIES = 5000;
+
+/** Most calls on the connect path, which are streams of requests, in all and of one connection. */
+const CONNECT_CALLS = { max: 500, maxPerConnection: 100 };
 
 /** Default of `maxBodyBytes`. */
 const MAX_BODY_BYTES = 32 * LIMITS.messageBytes;
@@ -41,6 +48,10 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   readonly isFastPathOn?: boolean | undefined;
   /** How long the body of a request may take to arrive, ms. Default 30,000. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Calls that one connection may have running. Default: as many as there may be in all. */
+  readonly maxCallsPerConnection?: number | undefined;
+  /** Calls whose bodies may be coming in at the same time; each holds some 25 KB from its headers on. Default 5,000. */
+  readonly maxBodies?: number | undefined;
   /** Bytes that the bodies of all requests under way may have together. Default: 32 messages of the largest size. */
   readonly maxBodyBytes?: number | undefined;
   /** What names requests. */
@@ -72,21 +83,27 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
 export function createServiceHandler(services: readonly ServiceImplSpec[], options: ServiceHandlerOptions): RpcHandler {
   const { maxStreams, logger, isFastPathOn = true, hasFaultDetails = true, requestTimeoutMs = 30_000 } = options;
-  const { maxBodyBytes = MAX_BODY_BYTES, requestIds = new RequestIds() } = options;
+  const { maxBodies = MAX_BODIES, maxBodyBytes = MAX_BODY_BYTES, requestIds = new RequestIds() } = options;
   const recorder = createRpcRecorder(options);
-  const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBytes: maxBodyBytes });
-  const deps = { recorder, logger, bodies, hasFaultDetails };
+  const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBodies, maxBytes: maxBodyBytes });
+  const max = maxStreams + MAX_UNARY;
+  const calls: CallRoomOptions = { max, maxPerConnection: options.maxCallsPerConnection ?? max };
+  const room = createCallRoom(calls);
+  const connectRoom = createCallRoom(isFastPathOn ? CONNECT_CALLS : calls);
+  const deps = { recorder, logger, bodies, room, hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
   const handlers = createConnectHandlers(services, recorder, logger, options);
   const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();
-  let inFlight = 0;
 
-  function hasRoom(): boolean {
-    return inFlight < maxStreams + MAX_UNARY;
-  }
-
-  function ended(): void {
-    inFlight--;
+  function serveByConnect(handler: ConnectHandler, request: HttpRequest, response: HttpResponse): void {
+    const requestId = requestIds.give(request, response);
+    if (connectRoom.enter(connectionOf(carrierOf(request)), (left) => response.once("close", left))) {
+      handler.serve(request, response, requestId);
+      return;
+    }
+    const error = tooManyCalls();
+    logger.warn({ path: pathOf(request), request_id: requestId, reason: error.reason }, `refused: ${error.message}`);
+    refuse(toConnectError(error, "snake_case"), request, response, requestId);
   }
 
   return {
@@ -110,21 +127,10 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
         refuseMethod(handler.allowedMethods, request, response);
         return;
       }
-      if (!hasRoom()) {
-        const error = new TaskQueueError("TOO_MANY_STREAMS", "this server has too many calls in flight", {
-          retryAfterMs: 1000,
-        });
-        const requestId = requestIds.give(request, response);
-        logger.warn({ path, request_id: requestId, reason: error.reason }, `refused: ${error.message}`);
-        refuse(toConnectError(error, "snake_case"), request, response, requestId);
-        return;
-      }
-      inFlight++;
-      response.once("close", ended);
       const method = methods.get(path);
       const host = request.headers.host ?? request.headers[":authority"];
       if (method === undefined) {
-        handler.serve(request, response, requestIds.give(request, response));
+        serveByConnect(handler, request, response);
         return;
       }
       if (!isHost(host)) {
@@ -136,7 +142,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const isGet = request.method === "GET";
       const get = isGet ? readGetRequest(request.url ?? "", host, contentType) : undefined;
       const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method.isStream);
-      if (protocol === undefined) handler.serve(request, response, requestIds.give(request, response));
+      if (protocol === undefined) serveByConnect(handler, request, response);
       else {
         const exchange = new Http1Exchange(request, response, requestIds.find(request, response));
         serveFastPath(method, exchange, protocol, deps, get);
@@ -148,11 +154,8 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const method = typeof path === "string" ? methods.get(path) : undefined;
       if (method === undefined || headers[":method"] !== "POST" || headers.expect !== undefined) return false;
       const protocol = wireProtocolOf(headers["content-type"], method.isStream);
-      if (protocol === undefined || !isHost(headers[":authority"]) || !hasRoom()) return false;
-      const exchange = new Http2Exchange(stream, headers, requestIds.of(headers));
-      inFlight++;
-      exchange.onClose(ended);
-      serveFastPath(method, exchange, protocol, deps);
+      if (protocol === undefined || !isHost(headers[":authority"])) return false;
+      serveFastPath(method, new Http2Exchange(stream, headers, requestIds.of(headers)), protocol, deps);
       return true;
     },
   };

@@ -1,7 +1,12 @@
 import type { Readable } from "node:stream";
+import { type ClientConnection, countBody } from "../connection.js";
+import { Pieces } from "./pieces.js";
 
 /** How often bodies that are late are looked for, ms. */
 const SWEEP_MS = 1000;
+
+/** What part of the room is left to those under way when room is made. */
+const ENOUGH_ROOM = 0.98;
 
 /** How the reading of a body ended. */
 export type BodyOutcome =
@@ -10,13 +15,15 @@ export type BodyOutcome =
   | { readonly kind: "TOO_LARGE" }
   /** Its end did not come in time. */
   | { readonly kind: "LATE" }
-  /** All bodies under way together are too large, and this one has been under way for longest. */
+  /** All bodies under way together are too many, or too large, and its connection has most of them. */
   | { readonly kind: "CROWDED" };
 
 /** Settings of a reader. */
 export interface BodyReaderOptions {
   /** How long a body may take to arrive, ms. */
   readonly timeoutMs: number;
+  /** Bodies that may be under way at the same time, being read or discarded. */
+  readonly maxBodies: number;
   /** Bytes that all bodies under way may have together. */
   readonly maxBytes: number;
 }
@@ -24,15 +31,16 @@ export interface BodyReaderOptions {
 /** A body that is being read or discarded. */
 interface Pending {
   readonly source: Readable;
+  readonly connection: ClientConnection;
   readonly startedAt: number;
-  chunks: Uint8Array[];
-  size: number;
+  readonly pieces: Pieces;
   readonly end: (outcome: BodyOutcome) => void;
 }
 
 /**
  * Reads the bodies of requests, bounded in bytes and in time: each one, and all of them together. A client that sends
- * slowly, or never ends, holds a bounded part of the memory for a bounded time. Silent when a client leaves.
+ * slowly, or never ends, holds a bounded part of the memory for a bounded time, and what others need is taken from the
+ * connection that holds most. Silent when a client leaves.
  */
 export class BodyReader {
   readonly #options: BodyReaderOptions;
@@ -46,12 +54,13 @@ export class BodyReader {
   }
 
   /** Reads a body of at most `limit` bytes, and calls `done` once, unless the client leaves before. */
-  read(source: Readable, limit: number, done: (outcome: BodyOutcome) => void): void {
+  read(source: Readable, connection: ClientConnection, limit: number, done: (outcome: BodyOutcome) => void): void {
+    const pieces = new Pieces();
     const pending: Pending = {
       source,
+      connection,
       startedAt: performance.now(),
-      chunks: [],
-      size: 0,
+      pieces,
       end: (outcome) => {
         this.#forget(pending);
         source.off("data", take);
@@ -59,60 +68,72 @@ export class BodyReader {
         done(outcome);
       },
     };
-    const whole = () => pending.end({ kind: "WHOLE", bytes: bytesOf(pending) });
+    const whole = () => pending.end({ kind: "WHOLE", bytes: pieces.whole() });
     const take = (chunk: Uint8Array) => {
-      pending.chunks.push(chunk);
-      pending.size += chunk.byteLength;
+      pieces.add(chunk);
+      countBody(connection, chunk.byteLength);
       this.#bytes += chunk.byteLength;
-      if (pending.size > limit) pending.end({ kind: "TOO_LARGE" });
-      else if (this.#bytes > this.#options.maxBytes) this.#makeRoom();
+      if (pieces.size > limit) pending.end({ kind: "TOO_LARGE" });
+      else if (this.#bytes > this.#options.maxBytes) this.#makeRoom("bytes", this.#options.maxBytes);
     };
-    this.#add(pending);
     source.on("data", take);
     source.on("end", whole);
+    this.#add(pending);
   }
 
   /**
    * Throws away, as it comes, the body of a request that is refused already; left where it is, it would keep the next ones of
    * its connection waiting. Calls `late` if its end does not come in time.
    */
-  discard(source: Readable, late: () => void): void {
+  discard(source: Readable, connection: ClientConnection, late: () => void): void {
     const ended = () => this.#forget(pending);
     const pending: Pending = {
       source,
+      connection,
       startedAt: performance.now(),
-      chunks: [],
-      size: 0,
+      pieces: new Pieces(),
       end: () => {
         this.#forget(pending);
         source.off("end", ended);
         late();
       },
     };
-    this.#add(pending);
+    source.on("data", (chunk: Uint8Array) => countBody(connection, chunk.byteLength));
     source.on("end", ended);
-    source.resume();
+    this.#add(pending);
   }
 
   #add(pending: Pending): void {
     this.#pending.add(pending);
     this.#timer ??= setTimeout(() => this.#sweep(), SWEEP_MS).unref();
+    if (this.#pending.size > this.#options.maxBodies) this.#makeRoom("bodies", this.#options.maxBodies);
   }
 
   #forget(pending: Pending): void {
     if (!this.#pending.delete(pending)) return;
-    this.#bytes -= pending.size;
-    pending.chunks = [];
+    this.#bytes -= pending.pieces.size;
+    pending.pieces.clear();
   }
 
-  /** Ends the bodies that have been under way for longest, until the others fit. */
-  #makeRoom(): void {
+  /**
+   * Ends bodies until there are fewer than `max` bodies, or bytes: those of the connections that have most of them, the oldest
+   * first. A few more than has to be, as this looks at all of them.
+   */
+  #makeRoom(unit: "bodies" | "bytes", max: number): void {
+    const held = new Map<ClientConnection, number>();
     for (const pending of this.#pending) {
       if (pending.source.destroyed) this.#forget(pending);
+      else held.set(pending.connection, (held.get(pending.connection) ?? 0) + weightOf(pending, unit));
     }
+    const enough = max * ENOUGH_ROOM;
+    const most = [...held.values()].reduce((one, other) => Math.max(one, other), 0);
     for (const pending of this.#pending) {
-      if (this.#bytes <= this.#options.maxBytes) return;
-      if (pending.size > 0) pending.end({ kind: "CROWDED" });
+      if ((unit === "bodies" ? this.#pending.size : this.#bytes) <= enough) return;
+      const weight = weightOf(pending, unit);
+      const ofConnection = held.get(pending.connection) ?? 0;
+      if (weight === 0 || ofConnection < most / 2) continue;
+      held.set(pending.connection, ofConnection - weight);
+      pending.end({ kind: "CROWDED" });
     }
   }
 
@@ -127,7 +148,6 @@ export class BodyReader {
   }
 }
 
-function bytesOf({ chunks, size }: Pending): Uint8Array {
-  const [first] = chunks;
-  return first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size);
+function weightOf({ pieces }: Pending, unit: "bodies" | "bytes"): number {
+  return unit === "bodies" ? 1 : pieces.size;
 }

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
+import type { ClientConnection } from "../connection.js";
 
 /** One request and its answer, over either version of HTTP. */
 export interface Exchange {
@@ -9,6 +10,8 @@ export interface Exchange {
   /** The address at the other end of the connection. Undefined when that is closed. */
   readonly remoteAddress: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  /** The connection that carries it. */
+  readonly connection: ClientConnection;
   /** The body of the request, not read yet. */
   readonly body: Readable;
   /** Whether the client has left or the answer has been sent. Nothing may be written after that. */

@@ -5,6 +5,7 @@ import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { fieldInvalid, messageTooLarge, TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
+import type { CallRoom } from "../call-room.js";
 import { shorten } from "../errors.js";
 import { callFields } from "../rpc-call.js";
 import type { RpcRecorder } from "../rpc-recorder.js";
@@ -34,6 +35,7 @@ export interface FastPathDeps {
   readonly recorder: RpcRecorder;
   readonly logger: Logger;
   readonly bodies: BodyReader;
+  readonly room: CallRoom;
   /** Whether the refusal of a request that cannot be read says so in details; see `WireOptions`. */
   readonly hasFaultDetails: boolean;
 }
@@ -47,7 +49,7 @@ export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
   protocol: WireProtocol,
-  { recorder, logger, bodies, hasFaultDetails }: FastPathDeps,
+  { recorder, logger, bodies, room, hasFaultDetails }: FastPathDeps,
   get?: GetRequest,
 ): void {
   const { headers } = exchange;
@@ -107,6 +109,10 @@ export function serveFastPath(
   };
 
   const begin = (body: Uint8Array): void => {
+    if (!room.enter(exchange.connection, (left) => exchange.onClose(left))) {
+      refuse(tooManyCalls());
+      return;
+    }
     let data = body;
     let isCompressed = compression.request !== null;
     if (protocol.endStream !== undefined) {
@@ -137,7 +143,7 @@ export function serveFastPath(
     refuse(bodyError(outcome.kind, method.readMaxBytes));
   };
 
-  const discard = (): void => bodies.discard(exchange.body, () => exchange.abandon());
+  const discard = (): void => bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
 
   if (timeout.error !== undefined || compression.error !== undefined) {
     discard();
@@ -150,7 +156,7 @@ export function serveFastPath(
     return;
   }
   if (get === undefined) {
-    bodies.read(exchange.body, method.readMaxBytes + ENVELOPE_BYTES, finish);
+    bodies.read(exchange.body, exchange.connection, method.readMaxBytes + ENVELOPE_BYTES, finish);
     return;
   }
   exchange.body.resume();
@@ -162,6 +168,13 @@ export function serveFastPath(
     return;
   }
   begin(message);
+}
+
+/** The refusal of a call that finds no place to run. */
+export function tooManyCalls(): TaskQueueError {
+  return new TaskQueueError("TOO_MANY_STREAMS", "this server, or this connection, has too many calls in flight", {
+    retryAfterMs: 1000,
+  });
 }
 
 /** What connect says of a compression that is unknown, with no more than a part of its name. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import type { HttpRequest, HttpResponse } from "../http.js";
+import { type ClientConnection, connectionOf } from "../connection.js";
+import { carrierOf, type HttpRequest, type HttpResponse } from "../http.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
 import { closeWhenSent } from "./http2-exchange.js";
@@ -42,6 +43,7 @@ function writeAll(): void {
 export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
+  readonly connection: ClientConnection;
   readonly #request: HttpRequest;
   readonly #response: ServerResponse;
   /** A response over HTTP/2 makes no good use of a write that waits for others. */
@@ -50,6 +52,7 @@ export class Http1Exchange implements Exchange {
   constructor(request: HttpRequest, response: HttpResponse, requestId: string) {
     this.requestId = requestId;
     this.headers = request.headers;
+    this.connection = connectionOf(carrierOf(request));
     this.#request = request;
     this.#response = response as ServerResponse;
     this.#isHttp2 = "stream" in request;

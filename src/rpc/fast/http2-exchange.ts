@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Stream, sensitiveHeaders } from "node:http2";
+import { type ClientConnection, connectionOf } from "../connection.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
 
@@ -51,6 +52,7 @@ export function closeWhenSent(stream: ServerHttp2Stream): void {
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
+  readonly connection: ClientConnection;
   readonly body: ServerHttp2Stream;
   #isAbandoned = false;
   /** Whether somebody waits for the answer to be written. */
@@ -61,6 +63,8 @@ export class Http2Exchange implements Exchange {
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, requestId: string) {
     this.requestId = requestId;
     this.headers = headers;
+    // A stream that is closed already has no session.
+    this.connection = connectionOf(stream.session ?? stream);
     this.body = stream;
     // A client that resets its stream is not an error; `close` follows.
     stream.on("error", ignore);

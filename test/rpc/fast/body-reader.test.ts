@@ -1,10 +1,12 @@
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type ClientConnection, connectionOf } from "../../../src/rpc/connection.js";
 import { type BodyOutcome, BodyReader } from "../../../src/rpc/fast/body-reader.js";
 import { settle } from "../../support/fake-clock.js";
 
 const TIMEOUT_MS = 5000;
 const MAX_BYTES = 100;
+const MAX_BODIES = 10;
 /** Of one body. */
 const LIMIT = 60;
 
@@ -15,22 +17,22 @@ let reader: BodyReader;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-  reader = new BodyReader({ timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
+  reader = new BodyReader({ timeoutMs: TIMEOUT_MS, maxBodies: MAX_BODIES, maxBytes: MAX_BYTES });
 });
 
 afterEach(() => void vi.useRealTimers());
 
 /** A body that is being read: what is written to it, and how it ended. */
-function reading() {
+function reading(connection = connectionOf({})) {
   const source = new PassThrough();
   const outcomes: BodyOutcome[] = [];
-  reader.read(source, LIMIT, (outcome) => outcomes.push(outcome));
+  reader.read(source, connection, LIMIT, (outcome) => outcomes.push(outcome));
   return { source, outcomes, kinds: () => outcomes.map(({ kind }) => kind) };
 }
 
 /** A body of which this many bytes have come in. */
-async function begun(bytes: number) {
-  const body = reading();
+async function begun(bytes: number, connection?: ClientConnection) {
+  const body = reading(connection);
   body.source.write(Buffer.alloc(bytes));
   await settle();
   return body;
@@ -75,6 +77,14 @@ describe("of bodies that are too many bytes together", () => {
     await expectEmpty();
   });
 
+  test("the oldest of the connection that has most of them is given up", async () => {
+    const greedy = connectionOf({});
+    const first = await begun(20);
+    const [older, newer] = [await begun(25, greedy), await begun(36, greedy)];
+    const last = await begun(20);
+    expect([first, older, newer, last].map(({ kinds }) => kinds())).toEqual([[], ["CROWDED"], [], []]);
+  });
+
   test("one that has brought nothing yet is not given up", async () => {
     const empty = reading();
     await begun(60);
@@ -88,6 +98,32 @@ describe("of bodies that are too many bytes together", () => {
     await settle();
     await begun(60);
     expect([gone.kinds(), kept.kinds()]).toEqual([[], []]);
+  });
+});
+
+describe("of too many bodies", () => {
+  test("the oldest of the connection that has most of them is given up", async () => {
+    const greedy = connectionOf({});
+    const first = reading();
+    const many = Array.from({ length: MAX_BODIES - 1 }, () => reading(greedy));
+    const last = reading();
+    expect([first, last].map(({ kinds }) => kinds())).toEqual([[], []]);
+    expect(many.map(({ kinds }) => kinds().length)).toEqual([1, 1, ...Array(MAX_BODIES - 3).fill(0)]);
+  });
+
+  test("the oldest of all is given up when no connection has more than others", () => {
+    const bodies = Array.from({ length: MAX_BODIES + 1 }, () => reading());
+    expect(bodies.map(({ kinds }) => kinds().length)).toEqual([1, 1, ...Array(MAX_BODIES - 1).fill(0)]);
+  });
+
+  test("those that are discarded count", () => {
+    const late: number[] = [];
+    for (let index = 0; index < MAX_BODIES; index++) {
+      reader.discard(new PassThrough(), connectionOf({}), () => late.push(index));
+    }
+    expect(late).toEqual([]);
+    expect(reading().kinds()).toEqual([]);
+    expect(late).toEqual([0, 1]);
   });
 });
 
@@ -108,8 +144,8 @@ test("a body that does not end in time is late, and gives its bytes back", async
 test("what is discarded is thrown away as it comes, and is given up when it does not end in time", async () => {
   const [ended, endless] = [new PassThrough(), new PassThrough()];
   const late: string[] = [];
-  reader.discard(ended, () => late.push("ended"));
-  reader.discard(endless, () => late.push("endless"));
+  reader.discard(ended, connectionOf({}), () => late.push("ended"));
+  reader.discard(endless, connectionOf({}), () => late.push("endless"));
   for (const source of [ended, endless]) source.write(Buffer.alloc(10 * MAX_BYTES));
   ended.end();
   await settle();

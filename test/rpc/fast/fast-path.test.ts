@@ -5,6 +5,8 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Health } from "../../../gen/health/v1/health_pb.js";
 import { Feed } from "../../../src/core/watch/feed.js";
+import { createCallRoom } from "../../../src/rpc/call-room.js";
+import { connectionOf } from "../../../src/rpc/connection.js";
 import { BodyReader } from "../../../src/rpc/fast/body-reader.js";
 import type { Exchange } from "../../../src/rpc/fast/exchange.js";
 import { createFastMethod, type FastMethod } from "../../../src/rpc/fast/fast-method.js";
@@ -26,6 +28,7 @@ const LARGE = JSON.stringify({ service: "x".repeat(20_000) });
 class HeldExchange implements Exchange {
   readonly requestId = "of-the-test";
   readonly remoteAddress = undefined;
+  readonly connection = connectionOf(this);
   readonly body = new PassThrough();
   readonly answers: number[] = [];
   readonly destroyed = signal();
@@ -85,7 +88,8 @@ function serve(desc: DescMethod, run: FastMethod["run"], contentType: string, he
   const exchange = new HeldExchange(headers);
   serveFastPath(method, exchange, present(wireProtocolOf(contentType, method.isStream)), {
     recorder: createRpcRecorder({ observer, logger, maxStreams: 10 }),
-    bodies: new BodyReader({ timeoutMs: 60_000, maxBytes: 1 << 20 }),
+    bodies: new BodyReader({ timeoutMs: 60_000, maxBodies: 10, maxBytes: 1 << 20 }),
+    room: createCallRoom({ max: 10, maxPerConnection: 10 }),
     logger,
     hasFaultDetails: true,
   });
