@@ -14,14 +14,17 @@ import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import { type Logger, silentLogger } from "./model/logger.js";
+import { type TraceContext, toTraceContext } from "./model/trace-context.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
 
 /** A job to create. Durations in ms. */
-export interface NewTask extends Omit<JobRequest, "payload" | "runAfter"> {
+export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "traceContext"> {
   /** Any JSON value, or bytes. */
   readonly payload?: JsonValue | Uint8Array | undefined;
   /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
+  /** The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`. */
+  readonly traceContext?: Partial<TraceContext> | undefined;
 }
 
 /** Settings of a task queue. All have defaults. Durations in ms. */
@@ -117,11 +120,12 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
 }
 
 function toRequest(task: NewTask, path: string): JobRequest {
-  const { payload, runAfter, metadata } = task;
+  const { payload, runAfter, metadata, traceContext } = task;
   return {
     ...task,
     payload: payload === undefined || isBytes(payload) ? payload : toText(payload, path),
     metadata: metadata && copyMetadata(metadata, path),
+    traceContext: traceContext && toTraceContext(traceContext),
     runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
   };
 }

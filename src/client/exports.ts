@@ -14,6 +14,7 @@ export type {
   SummaryOptions,
 } from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "../model/queue.js";
+export type { TraceContext } from "../model/trace-context.js";
 export type { CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";
 export type { Job, JobChange, JobPage, JobState } from "./job.js";

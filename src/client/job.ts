@@ -3,6 +3,7 @@ import { type Job as JobPb, JobStatus as JobStatusPb } from "../../gen/gotaskq/v
 import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { JsonValue } from "../model/handler.js";
 import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
+import { type TraceContext, toTraceContext } from "../model/trace-context.js";
 import { fromPayloadKind } from "./json.js";
 
 /** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
@@ -45,6 +46,8 @@ export interface Job extends JobState {
   /** Longest run of one attempt. 0: no limit. */
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The trace that it belongs to; undefined: it was created without one. */
+  readonly traceContext: TraceContext | undefined;
   /** The last 10 failed attempts, oldest first. */
   readonly attemptErrors: readonly AttemptError[];
   readonly createdAt: number;
@@ -87,6 +90,7 @@ export function fromJob(job: JobPb): Job {
     },
     timeoutMs: job.timeout ? durationMs(job.timeout) : 0,
     metadata: job.metadata,
+    traceContext: job.traceContext && toTraceContext(job.traceContext),
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,
       error,

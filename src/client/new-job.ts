@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { BackoffSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { BackoffSchema, TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
 import type { Backoff } from "../model/job.js";
 import { LIMITS } from "../model/limits.js";
+import type { TraceContext } from "../model/trace-context.js";
 import { copyMetadata } from "../model/validate.js";
 import { toPayloadKind } from "./json.js";
 
@@ -37,6 +38,11 @@ export interface NewJob {
    * Default: an id that the client makes, so that a retried call creates one job.
    */
   readonly requestId?: string | undefined;
+  /**
+   * The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`. Default: that of the
+   * headers of the call.
+   */
+  readonly traceContext?: Partial<TraceContext> | undefined;
 }
 
 /**
@@ -77,6 +83,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time(runAfter) };
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
+  if (job.traceContext !== undefined) request.traceContext = create(TraceContextSchema, job.traceContext);
   if (backoff !== undefined) {
     const { baseDelayMs, maxDelayMs } = backoff;
     request.backoff = create(BackoffSchema, {

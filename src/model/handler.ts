@@ -4,6 +4,7 @@ import type { Progress } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
 import { cutText } from "./text.js";
+import type { TraceContext } from "./trace-context.js";
 
 /** Any value that JSON can represent. */
 export type JsonValue =
@@ -73,6 +74,11 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** Reports progress: 0 to 100, and a text. Cheap: at most ten reports a second are written, always the last one. */
   progress(percent: number, message?: string): void;
+  /**
+   * The trace that this attempt belongs to, to go on with: put it into the headers of calls that the handler makes. Undefined
+   * when the job was created without one and nobody traces.
+   */
+  readonly traceContext?: TraceContext | undefined;
   /** Adds the job's id, type and queue to every log line. */
   readonly logger: Logger;
 }

@@ -1,4 +1,5 @@
 import { utf8Length } from "./text.js";
+import { type TraceContext, traceContextBytes } from "./trace-context.js";
 
 /**
  * The states of a job and the transitions between them. No other transition is legal; a backend makes each in one
@@ -83,6 +84,8 @@ export interface JobSpec {
   /** Longest time an attempt may take, ms; 0: no limit. */
   readonly timeoutMs: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The trace that it belongs to; undefined: it was created without one. */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 /** The fields of a job that change, without result and attempt errors: what a change log entry contains. */
@@ -139,9 +142,12 @@ export interface Job extends JobSpec, JobState {
  * Returns the approximate size of a job in bytes, with its payload, result, metadata and errors. It is the one figure
  * wherever the bytes of jobs count: leases, pages, what is kept. The scripts of Redis estimate it with `bytesOf`.
  */
-export function jobBytes(job: Pick<Job, "payload" | "result" | "metadata" | "error" | "attemptErrors">): number {
-  const { payload, result, metadata } = job;
+export function jobBytes(
+  job: Pick<Job, "payload" | "result" | "metadata" | "traceContext" | "error" | "attemptErrors">,
+): number {
+  const { payload, result, metadata, traceContext } = job;
   let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + errorBytes(job);
+  if (traceContext !== undefined) bytes += traceContextBytes(traceContext);
   for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
   return bytes;
 }

@@ -36,6 +36,11 @@ export const LIMITS = {
   metadataKeyLength: 128,
   /** Most characters of a metadata value. */
   metadataValueLength: 1024,
+  /** Most characters of a traceparent; one of version 00 has 55. */
+  traceparentLength: 128,
+  /** Most bytes of a tracestate, and of baggage: what W3C says that everybody has to pass on. */
+  tracestateBytes: 512,
+  baggageBytes: 8192,
   /** Most characters of a request id. */
   requestIdLength: 128,
   /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */

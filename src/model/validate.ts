@@ -4,6 +4,7 @@ import { type Backoff, type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { QueueSettings } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
+import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
 import type { Violations } from "./violations.js";
 
 /** A request to create a job. Times and durations in ms; defaults for missing fields are set by the core. */
@@ -23,6 +24,8 @@ export interface JobRequest {
   readonly timeoutMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
+  /** The trace that the job belongs to. It does not count as content for `requestId`. */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 /** Adds a violation for each invalid field of a job to create. `now` is in ms since 1970. */
@@ -42,6 +45,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
     violations.add("runAfter", "must not be set together with a delay");
   }
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
+  if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
 }
 
 /** Checks the number of entries, and the length of their keys and values. */
@@ -69,6 +73,33 @@ export function copyMetadata(metadata: Readonly<Record<string, string>>, path: s
   } catch (error) {
     throw fieldInvalid([{ field: `${path}metadata`, description: `cannot be read: ${errorText(error)}` }]);
   }
+}
+
+/** Adds a violation for each part of a trace context that is not valid. */
+export function checkTraceContext(violations: Violations, field: string, context: TraceContext): void {
+  const { traceparent, tracestate, baggage } = context;
+  const { traceparentLength, tracestateBytes, baggageBytes } = LIMITS;
+  if (!isText(violations, `${field}.traceparent`, traceparent, traceparentLength)) return;
+  if (!isText(violations, `${field}.tracestate`, tracestate, tracestateBytes)) return;
+  if (!isText(violations, `${field}.baggage`, baggage, baggageBytes)) return;
+  if (traceparent !== "" && parseTraceparent(traceparent) === undefined) {
+    violations.add(`${field}.traceparent`, "must be a traceparent of W3C Trace Context, as in 00-<32 hex>-<16 hex>-01");
+  }
+  if (tracestate !== "" && traceparent === "") violations.add(`${field}.tracestate`, "must come with a traceparent");
+  else if (!isTracestate(tracestate)) {
+    violations.add(
+      `${field}.tracestate`,
+      "must be a tracestate of W3C Trace Context: key=value, up to 32, with commas",
+    );
+  }
+  if (!isBaggage(baggage)) violations.add(`${field}.baggage`, "must be W3C Baggage: key=value, with commas");
+}
+
+function isText(violations: Violations, field: string, value: unknown, max: number): boolean {
+  if (typeof value !== "string") violations.add(field, "must be text");
+  else if (value.length > max) violations.add(field, `must have at most ${max} bytes, has ${value.length}`);
+  else return true;
+  return false;
 }
 
 /** Checks a payload or result: size, depth, well-formed text. */

@@ -15,6 +15,7 @@ describe("the size of a job", () => {
     ["its result", { result: "[1]" }, 3],
     ["its error", { error: "broken" }, 6],
     ["keys and values of its metadata", { metadata: { ab: "cde", f: "" } }, 6],
+    ["its trace context", { traceContext: { traceparent: "abc", tracestate: "d", baggage: "ef" } }, 6],
     ["the errors of its attempts", { attemptErrors: [{ error: "abc" }, { error: "de" }] as AttemptError[] }, 5],
   ])("counts %s", (_, given, bytes) => {
     expect(size(given) - size({})).toBe(bytes);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job.proto.
  */
 export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSLABwoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEINCgtyZXN1bHRfa2luZCJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSJmCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKWBAoJSm9iRmlsdGVyEg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgsKA2lkcxgEIAMoCRI1CghtZXRhZGF0YRgFIAMoCzIjLmdvdGFza3EudjEuSm9iRmlsdGVyLk1ldGFkYXRhRW50cnkSFgoOZXJyb3JfY29udGFpbnMYBiABKAkSGQoMZXJyb3JfZXF1YWxzGAcgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCCABKAlIAYgBARIOCgZ3b3JrZXIYCSABKAkSMQoNY3JlYXRlZF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmZpbmlzaGVkX2FmdGVyGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9maW5pc2hlZF9iZWZvcmUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIPCg1fZXJyb3JfZXF1YWxzQg4KDF9lcnJvcl9ncm91cCqxAQoJSm9iU3RhdHVzEhoKFkpPQl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJKT0JfU1RBVFVTX1BFTkRJTkcQARIWChJKT0JfU1RBVFVTX1JVTk5JTkcQAhITCg9KT0JfU1RBVFVTX0RPTkUQAxIVChFKT0JfU1RBVFVTX0ZBSUxFRBAEEhMKD0pPQl9TVEFUVVNfREVBRBAFEhcKE0pPQl9TVEFUVVNfQ0FOQ0VMRUQQBipVCglMaXN0T3JkZXISGgoWTElTVF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEUxJU1RfT1JERVJfTkVXRVNUEAESFQoRTElTVF9PUkRFUl9PTERFU1QQAipKCgdKb2JWaWV3EhgKFEpPQl9WSUVXX1VOU1BFQ0lGSUVEEAASEQoNSk9CX1ZJRVdfRlVMTBABEhIKDkpPQl9WSUVXX0JBU0lDEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSLxBwoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgSLwoNdHJhY2VfY29udGV4dBgdIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxwYXlsb2FkX2tpbmRCDQoLcmVzdWx0X2tpbmQiSAoMVHJhY2VDb250ZXh0EhMKC3RyYWNlcGFyZW50GAEgASgJEhIKCnRyYWNlc3RhdGUYAiABKAkSDwoHYmFnZ2FnZRgDIAEoCSJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSJmCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKWBAoJSm9iRmlsdGVyEg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgsKA2lkcxgEIAMoCRI1CghtZXRhZGF0YRgFIAMoCzIjLmdvdGFza3EudjEuSm9iRmlsdGVyLk1ldGFkYXRhRW50cnkSFgoOZXJyb3JfY29udGFpbnMYBiABKAkSGQoMZXJyb3JfZXF1YWxzGAcgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCCABKAlIAYgBARIOCgZ3b3JrZXIYCSABKAkSMQoNY3JlYXRlZF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmZpbmlzaGVkX2FmdGVyGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9maW5pc2hlZF9iZWZvcmUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIPCg1fZXJyb3JfZXF1YWxzQg4KDF9lcnJvcl9ncm91cCqxAQoJSm9iU3RhdHVzEhoKFkpPQl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJKT0JfU1RBVFVTX1BFTkRJTkcQARIWChJKT0JfU1RBVFVTX1JVTk5JTkcQAhITCg9KT0JfU1RBVFVTX0RPTkUQAxIVChFKT0JfU1RBVFVTX0ZBSUxFRBAEEhMKD0pPQl9TVEFUVVNfREVBRBAFEhcKE0pPQl9TVEFUVVNfQ0FOQ0VMRUQQBipVCglMaXN0T3JkZXISGgoWTElTVF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEUxJU1RfT1JERVJfTkVXRVNUEAESFQoRTElTVF9PUkRFUl9PTERFU1QQAipKCgdKb2JWaWV3EhgKFEpPQl9WSUVXX1VOU1BFQ0lGSUVEEAASEQoNSk9CX1ZJRVdfRlVMTBABEhIKDkpPQl9WSUVXX0JBU0lDEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One piece of work: what to do, where it waits, and what became of it.
@@ -235,6 +235,14 @@ export type Job = Message<"gotaskq.v1.Job"> & {
    * @generated from field: bool result_dropped = 28;
    */
   resultDropped: boolean;
+
+  /**
+   * The trace that it belongs to, for handlers and workers to go on with. Not set when its creator told none. The same for all of
+   * its attempts, replays included.
+   *
+   * @generated from field: gotaskq.v1.TraceContext trace_context = 29;
+   */
+  traceContext?: TraceContext | undefined;
 };
 
 /**
@@ -243,6 +251,42 @@ export type Job = Message<"gotaskq.v1.Job"> & {
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job, 0);
+
+/**
+ * Where work belongs in a distributed trace, as W3C Trace Context and W3C Baggage write it in headers of HTTP.
+ *
+ * @generated from message gotaskq.v1.TraceContext
+ */
+export type TraceContext = Message<"gotaskq.v1.TraceContext"> & {
+  /**
+   * The `traceparent` header: version, trace id, span id and flags, as in
+   * `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`. Up to 128 characters. Empty: only baggage is told.
+   *
+   * @generated from field: string traceparent = 1;
+   */
+  traceparent: string;
+
+  /**
+   * The `tracestate` header: what tracing systems add to `traceparent`. Up to 512 bytes; only together with `traceparent`.
+   *
+   * @generated from field: string tracestate = 2;
+   */
+  tracestate: string;
+
+  /**
+   * The `baggage` header: names and values that go along with the work. Up to 8192 bytes.
+   *
+   * @generated from field: string baggage = 3;
+   */
+  baggage: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.TraceContext.
+ * Use `create(TraceContextSchema)` to create a new message.
+ */
+export const TraceContextSchema: GenMessage<TraceContext> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job, 1);
 
 /**
  * One failed attempt of a job.
@@ -284,7 +328,7 @@ export type AttemptError = Message<"gotaskq.v1.AttemptError"> & {
  * Use `create(AttemptErrorSchema)` to create a new message.
  */
 export const AttemptErrorSchema: GenMessage<AttemptError> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 1);
+  messageDesc(file_gotaskq_v1_job, 2);
 
 /**
  * How far a running job has come, in its handler's own words.
@@ -312,7 +356,7 @@ export type Progress = Message<"gotaskq.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 2);
+  messageDesc(file_gotaskq_v1_job, 3);
 
 /**
  * The waits between retries: min(base_delay * 2^(retry - 1), max_delay), plus a random 0 to 40 % of that.
@@ -340,7 +384,7 @@ export type Backoff = Message<"gotaskq.v1.Backoff"> & {
  * Use `create(BackoffSchema)` to create a new message.
  */
 export const BackoffSchema: GenMessage<Backoff> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 3);
+  messageDesc(file_gotaskq_v1_job, 4);
 
 /**
  * Sent by a watch at its start and then when nothing else was sent for 15 s, so that proxies and browsers keep the
@@ -362,7 +406,7 @@ export type Heartbeat = Message<"gotaskq.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 4);
+  messageDesc(file_gotaskq_v1_job, 5);
 
 /**
  * Chooses jobs. Every field that is set must match; what is empty or not set matches all. Up to 100 entries a list.
@@ -468,7 +512,7 @@ export type JobFilter = Message<"gotaskq.v1.JobFilter"> & {
  * Use `create(JobFilterSchema)` to create a new message.
  */
 export const JobFilterSchema: GenMessage<JobFilter> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 5);
+  messageDesc(file_gotaskq_v1_job, 6);
 
 /**
  * The states of a job.

@@ -2,6 +2,7 @@ import type { Change } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
 import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
+import type { TraceContext } from "../../model/trace-context.js";
 
 const NO_ERRORS: readonly AttemptError[] = [];
 
@@ -120,6 +121,10 @@ export class JobRecord<Queue = unknown> {
     return this.shared.metadata;
   }
 
+  get traceContext(): TraceContext | undefined {
+    return undefined;
+  }
+
   get error(): string {
     return this.run?.error ?? "";
   }
@@ -168,6 +173,33 @@ export class JobRecord<Queue = unknown> {
   }
 }
 
+/** A job that belongs to a trace. A class of its own, so that the others do not have the field. */
+class TracedJobRecord<Queue = unknown> extends JobRecord<Queue> {
+  #traceContext: TraceContext | undefined;
+
+  constructor(traceContext: TraceContext, ...job: ConstructorParameters<typeof JobRecord<Queue>>) {
+    super(...job);
+    this.#traceContext = traceContext;
+  }
+
+  override get traceContext(): TraceContext | undefined {
+    return this.#traceContext;
+  }
+
+  override release(): void {
+    super.release();
+    this.#traceContext = undefined;
+  }
+}
+
+/** Makes the record of a job, whether it belongs to a trace or not. */
+export function newRecord<Queue>(
+  traceContext: TraceContext | undefined,
+  ...job: ConstructorParameters<typeof JobRecord<Queue>>
+): JobRecord<Queue> {
+  return traceContext === undefined ? new JobRecord(...job) : new TracedJobRecord(traceContext, ...job);
+}
+
 /** A copy of the job, as the core sees it. */
 export function toJob(record: JobRecord): Job {
   const { shared, times, run } = record;
@@ -182,6 +214,7 @@ export function toJob(record: JobRecord): Job {
     backoff: shared.backoff,
     timeoutMs: shared.timeoutMs,
     metadata: shared.metadata,
+    traceContext: record.traceContext,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,

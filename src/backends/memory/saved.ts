@@ -1,6 +1,7 @@
 import type { Change } from "../../core/backend.js";
 import { createdState, type JobStatus, type Payload } from "../../model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
+import { savedTraceContext, type TraceContext } from "../../model/trace-context.js";
 import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { keyOf } from "./lease-requests.js";
@@ -42,6 +43,7 @@ export interface OwnFields {
   readonly requestId?: string;
   /** Tells the content of the request; see `contentDigest`. */
   readonly digest?: string;
+  readonly traceContext?: Partial<TraceContext>;
 }
 
 /** The fields of `SavedState.state`, beside those of `RunRecord`. */
@@ -95,7 +97,7 @@ function specText(shared: SharedJobSpec): string {
   return text;
 }
 
-function ownText({ createdAt, runAfter, place, requestId, queue }: QueuedJob): string {
+function ownText({ createdAt, runAfter, place, requestId, queue, traceContext }: QueuedJob): string {
   let text = `{"createdAt":${createdAt},"runAfter":${runAfter}`;
   if (queue.generation > 0) text += `,"generation":${queue.generation}`;
   if (place !== "READY") text += `,"place":"${place}"`;
@@ -103,6 +105,7 @@ function ownText({ createdAt, runAfter, place, requestId, queue }: QueuedJob): s
     const digest = queue.requestIds.get(requestId)?.digest ?? "";
     text += `,"requestId":${JSON.stringify(requestId)},"digest":${JSON.stringify(digest)}`;
   }
+  if (traceContext !== undefined) text += `,"traceContext":${JSON.stringify(savedTraceContext(traceContext))}`;
   return `${text}}`;
 }
 

@@ -11,6 +11,7 @@ import {
 import type { Progress } from "../../model/job.js";
 import type { Logger } from "../../model/logger.js";
 import type { Timer } from "../../model/long-timer.js";
+import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { fromPayloadKind } from "../json.js";
 
 /** The stream that a job came on. */
@@ -72,6 +73,10 @@ export class WorkerAttempt implements HandlerContext {
       if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "worker"));
     }
     return this.#controller.signal;
+  }
+
+  get traceContext(): TraceContext | undefined {
+    return this.job.traceContext && toTraceContext(this.job.traceContext);
   }
 
   get logger(): Logger {

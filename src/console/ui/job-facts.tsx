@@ -1,17 +1,19 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { parseTraceparent } from "../../model/trace-context.js";
 import { now } from "../lib/clock.js";
 import { moment, span, spanOf } from "../lib/format.js";
 import { statusName } from "../lib/status.js";
 import { Ago } from "./ago.js";
 
-/** The times, limits and metadata of a job. */
+/** The times, limits, trace and metadata of a job. */
 export function Facts({ job }: { readonly job: Job }) {
   const { startedAt, finishedAt } = job;
   const runMs =
     startedAt === undefined
       ? undefined
       : (finishedAt === undefined ? now.value : timestampMs(finishedAt)) - timestampMs(startedAt);
+  const traceId = parseTraceparent(job.traceContext?.traceparent ?? "")?.traceId;
   const isTimed = job.status === JobStatus.RUNNING || finishedAt !== undefined;
   const times = [
     ["Created", job.createdAt],
@@ -42,6 +44,7 @@ export function Facts({ job }: { readonly job: Job }) {
         <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />
         <Fact name="Backoff" value={`${spanOf(job.backoff?.baseDelay)}, up to ${spanOf(job.backoff?.maxDelay)}`} />
         <Fact name="Timeout" value={job.timeout === undefined ? "none" : spanOf(job.timeout)} />
+        {traceId !== undefined && <Fact name="Trace" value={traceId} />}
         {job.worker && <Fact name="Worker" value={job.worker} />}
         <Fact name="Revision" value={`${job.revision}, ${statusName(job.status)}`} />
         {Object.entries(job.metadata).map(([name, value]) => (

@@ -1,6 +1,7 @@
 import { type AbortReason, attemptAborted, type HandlerContext, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
 import type { Logger } from "../../model/logger.js";
+import type { TraceContext } from "../../model/trace-context.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 
@@ -46,6 +47,10 @@ export class PoolAttempt implements HandlerContext {
       if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "server"));
     }
     return this.#controller.signal;
+  }
+
+  get traceContext(): TraceContext | undefined {
+    return this.lease.job.traceContext;
   }
 
   get logger(): Logger {

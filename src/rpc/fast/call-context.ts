@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { setLongTimer, type Timer } from "../../model/long-timer.js";
+import { readTraceHeaders, type TraceContext } from "../../model/trace-context.js";
 import type { Spelling } from "../errors.js";
 import type { ProtocolName, RpcCall } from "../rpc-call.js";
 import type { Exchange } from "./exchange.js";
@@ -81,6 +82,12 @@ export class CallContext implements RpcCall {
   get requestHeader(): Headers {
     this.#requestHeader ??= toHeaders(this.#exchange.headers);
     return this.#requestHeader;
+  }
+
+  /** The trace that the call belongs to, by its headers; undefined when they tell none. */
+  get traceContext(): TraceContext | undefined {
+    const { headers } = this.#exchange;
+    return readTraceHeaders((name) => headers[name]?.toString());
   }
 
   /** Goes out with the headers of the answer; they are sent with its first message. */

@@ -8,6 +8,7 @@ import {
   type Job as JobPb,
   JobStatus as JobStatusPb,
   type Progress as ProgressPb,
+  type TraceContext as TraceContextPb,
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobChange } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import {
@@ -22,6 +23,7 @@ import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js
 import type { Change } from "../../core/backend.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
+import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import type { JobRequest } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
@@ -55,9 +57,16 @@ export function toStatuses(violations: Violations, field: string, statuses: read
   });
 }
 
-/** Converts the request for a new job; what cannot be converted is added to `violations`. */
-export function toJobRequest(violations: Violations, request: CreateJobRequest): JobRequest {
-  const { schedule, backoff } = request;
+/**
+ * Converts the request for a new job; what cannot be converted is added to `violations`. `traceContext`: that of the call,
+ * which counts when the request has none of its own.
+ */
+export function toJobRequest(
+  violations: Violations,
+  request: CreateJobRequest,
+  traceContext: TraceContext | undefined,
+): JobRequest {
+  const { schedule, backoff, traceContext: own } = request;
   return {
     queue: request.queue,
     type: request.type,
@@ -73,6 +82,7 @@ export function toJobRequest(violations: Violations, request: CreateJobRequest):
     timeoutMs: toMs(violations, "timeout", request.timeout),
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
+    traceContext: own === undefined ? traceContext : toTraceContext(own),
   };
 }
 
@@ -167,7 +177,12 @@ export function fromJob(job: Job): JobPb {
     startedAt: fromTime(job.startedAt),
     finishedAt: fromTime(job.finishedAt),
     resultDropped: job.resultDropped,
+    traceContext: job.traceContext && fromTraceContext(job.traceContext),
   };
+}
+
+function fromTraceContext({ traceparent, tracestate, baggage }: TraceContext): TraceContextPb {
+  return { $typeName: "gotaskq.v1.TraceContext", traceparent, tracestate, baggage };
 }
 
 function fromAttemptError({ at, error, delivery, worker }: AttemptError): AttemptErrorPb {

@@ -20,26 +20,28 @@ import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
+import { traceContextOf } from "../trace-context-of.js";
 import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
 import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
 
 /** Implements JobService on the core. */
 export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
   return {
-    async createJob(request) {
+    async createJob(request, context) {
       const violations = new Violations();
-      const created = await jobs.create(toJobRequest(violations, request), violations);
+      const created = await jobs.create(toJobRequest(violations, request, traceContextOf(context)), violations);
       const { job, deduplicated } = created;
       return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated };
     },
 
-    async batchCreateJobs({ requests }) {
+    async batchCreateJobs({ requests }, context) {
       const violations = new Violations();
       violations.count("requests", requests, 1, LIMITS.batch);
       violations.throwIfAny();
+      const traceContext = traceContextOf(context);
       const given = requests.map((request, index) => {
         violations.enter("requests", index);
-        return toJobRequest(violations, request);
+        return toJobRequest(violations, request, traceContext);
       });
       violations.leave();
       const results = await jobs.createBatch(given, violations);

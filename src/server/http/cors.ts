@@ -1,4 +1,5 @@
 import { cors } from "@connectrpc/connect";
+import { TRACE_HEADERS } from "../../model/trace-context.js";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
 import { RequestIds } from "../../rpc/request-ids.js";
 import type { RequestHandler } from "./listener.js";
@@ -7,7 +8,7 @@ import type { RequestHandler } from "./listener.js";
 const MAX_AGE_S = 7200;
 
 const METHODS = cors.allowedMethods.join(", ");
-const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization", "X-Request-Id"].join(", ");
+const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization", "X-Request-Id", ...TRACE_HEADERS].join(", ");
 const RESPONSE_HEADERS = [...cors.exposedHeaders, "X-Request-Id"].join(", ");
 
 /**

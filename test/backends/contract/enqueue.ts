@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { EnqueueResult, NewJob } from "../../../src/core/backend.js";
-import { newJob } from "../../support/job.js";
+import { newJob, TRACE } from "../../support/job.js";
 import type { Open } from "./harness.js";
 import {
   add,
@@ -9,10 +9,12 @@ import {
   expectAbout,
   expectRefused,
   failed,
+  fatal,
   jobOf,
   lease,
   leaseOne,
   only,
+  passTime,
   readAll,
   statsOf,
 } from "./support.js";
@@ -114,6 +116,46 @@ export function describeEnqueue(open: Open): void {
       expect(job.metadata).toEqual(metadata);
     });
 
+    test("a trace context is kept whole, with metadata and without, and is not shared by neighbours", async () => {
+      const { backend } = await open();
+      const longest = { ...TRACE, tracestate: `a=${"x".repeat(510)}`, baggage: `b=${"y".repeat(8190)}` };
+      const traced = [{ traceContext: TRACE, metadata: { a: "b" } }, { traceContext: longest }, {}];
+      const ids = await add(backend, ...traced);
+      const leases = await lease(backend);
+      for (const [at, { traceContext }] of traced.entries()) {
+        expect((await jobOf(backend, ids[at] as string)).traceContext).toEqual(traceContext);
+        expect(leases[at]?.job.traceContext).toEqual(traceContext);
+      }
+    });
+
+    test("a job keeps its trace context over retries, its death and a replay", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const id = await addOne(backend, { traceContext: TRACE });
+      await backend.fail([failed(await leaseOne(backend))]);
+      await passTime(opened, 1000);
+      const second = await leaseOne(backend);
+      expect(second.job.traceContext).toEqual(TRACE);
+      await backend.fail([fatal(second)]);
+      const { jobs } = await backend.listDead({ queue: "default", order: "NEWEST", limit: 1 });
+      expect(jobs[0]?.traceContext).toEqual(TRACE);
+      const [row] = await backend.replay([id]);
+      expect(row).toMatchObject({ outcome: "APPLIED", job: { traceContext: TRACE } });
+      expect((await leaseOne(backend)).job.traceContext).toEqual(TRACE);
+    });
+
+    test("a repeat of a create leaves the trace context of the first", async () => {
+      const { backend } = await open();
+      const request = { requestId: "r", digest: "d" };
+      const first = await addOne(backend, { ...request, traceContext: TRACE });
+      const again = newJob({ ...request, traceContext: { ...TRACE, baggage: "" } });
+      expect(only(await backend.enqueue([again]))).toMatchObject({
+        id: first,
+        deduplicated: true,
+        existing: { traceContext: TRACE },
+      });
+    });
+
     test("a delay and a start time say when the job becomes ready", async () => {
       const opened = await open();
       const { backend } = opened;
@@ -140,6 +182,8 @@ export function describeEnqueue(open: Open): void {
         { maxRetries: 9 },
         { backoff: { baseDelayMs: 1, maxDelayMs: 2 } },
         { timeoutMs: 77 },
+        { traceContext: TRACE },
+        { traceContext: { traceparent: "", tracestate: "", baggage: "a=b" } },
         { metadata: { of: "another" } },
         { requestId: "r" },
         { type: "other" },
@@ -155,7 +199,7 @@ export function describeEnqueue(open: Open): void {
       jobs.forEach(({ requestId: _, ...spec }, at) => {
         expect(kept[at]).toMatchObject(spec);
       });
-      expect(await addOne(backend, { requestId: "r" })).toBe(jobs[9]?.id);
+      expect(await addOne(backend, { requestId: "r" })).toBe(jobs[13]?.id);
     });
 
     test("an unknown queue refuses the whole batch, wherever it stands in it", async () => {

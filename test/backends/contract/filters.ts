@@ -4,6 +4,7 @@ import type { Backend } from "../../../src/core/backend.js";
 import { createMatcher, errorGroupOf, type StoreMatch } from "../../../src/core/job-matcher.js";
 import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { JOB_STATUSES, type Job } from "../../../src/model/job.js";
+import { TRACE } from "../../support/job.js";
 import type { BackendHarness, Open, OpenedBackend } from "./harness.js";
 import { add, addDead, addDone, addOne, createQueue, expectRefused, fatal, jobOf, leaseOne, pages } from "./support.js";
 
@@ -138,7 +139,7 @@ export function describeFilters(open: Open, harness: BackendHarness): void {
       const { backend } = await open();
       const metadata = { tenant: "a" };
       const bytes = await addDone(backend, { metadata, payload: new Uint8Array(300) });
-      const text = await addOne(backend, { payload: '{"a":"\\n"}' });
+      const text = await addOne(backend, { payload: '{"a":"\\n"}', traceContext: TRACE });
       const plain = await addOne(backend, { payload: undefined });
       const ids = [plain, text, bytes];
       const expected = ((await backend.get(ids)) as Job[]).map((job) => ({

@@ -4,6 +4,8 @@ import type { BulkAction } from "../../../src/core/listing.js";
 import type { JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering } from "../../../src/model/queue.js";
+import type { TraceContext } from "../../../src/model/trace-context.js";
+import { TRACE } from "../../support/job.js";
 
 /** The queues of a model run: one with each ordering, and one with limits. */
 export const QUEUES = ["default", "timed", "narrow"] as const;
@@ -22,6 +24,7 @@ export interface JobPlan {
   readonly requestId: string | undefined;
   /** Of its content, as far as request ids are concerned. */
   readonly digest: string;
+  readonly traceContext: TraceContext | undefined;
 }
 
 /**
@@ -120,6 +123,7 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
     { weight: 1, arbitrary: fc.constantFrom("r1", "r2", "auto:1") },
   ),
   digest: fc.constantFrom("x", "x", "x", "x", "x", "x", "y"),
+  traceContext: fc.constantFrom(undefined, undefined, TRACE, { ...TRACE, tracestate: "", baggage: "" }),
 });
 
 const leaseChoice = fc.record({

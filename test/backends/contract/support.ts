@@ -166,6 +166,7 @@ export function changeOf(job: Job): Change {
     backoff,
     timeoutMs,
     metadata,
+    traceContext,
     attemptErrors,
     result,
     resultDropped,

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import { contentDigest } from "../../../src/model/request-id.js";
 import { FakeClock } from "../../support/fake-clock.js";
+import { TRACE } from "../../support/job.js";
 import { folderOfTest, openFile } from "../contract/file-harness.js";
 import { runPlan } from "../contract/model-commands.js";
 import { ModelRun } from "../contract/model-run.js";
@@ -237,7 +238,9 @@ describe("after a restart", () => {
     const dead = await addDead(store.backend, {
       payload: new Uint8Array([0, 255, 7]),
       metadata: { "naïve\0": "\ud83d" },
+      traceContext: TRACE,
     });
+    await addOne(store.backend, { type: "other", traceContext: { traceparent: "", tracestate: "", baggage: "a=b" } });
     await addOne(store.backend, { type: "a\0b ✉", payload: '{"n": 1.0, "x":"\\u0000"}' });
     await store.backend.complete([
       { ...ref(await leaseOne(store.backend, { types: ["a\0b ✉"] })), result: new Uint8Array([1, 2]) },

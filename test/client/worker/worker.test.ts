@@ -9,6 +9,7 @@ import {
 } from "gotaskq/client";
 import { pino } from "pino";
 import { beforeAll, describe, expect, test } from "vitest";
+import { TRACE } from "../../support/job.js";
 import { recordingLogger } from "../../support/logger.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
 import { signal } from "../../support/signal.js";
@@ -55,6 +56,7 @@ describe("a worker", () => {
       queues: [queue],
       handlers: {
         echo: (job) => job.payload,
+        traced: (_, { traceContext }) => ({ ...traceContext }),
         describe: ({ id, queue, type, priority, metadata, deliveries, retryCount, maxRetries, createdAt }) => ({
           ...{ id, queue, type, priority, metadata, deliveries, retryCount, maxRetries },
           created: createdAt instanceof Date,
@@ -71,6 +73,8 @@ describe("a worker", () => {
     const binary = await client.createAndWait({ queue, type: "echo", payload: bytes });
     expect(binary.result).toEqual(bytes);
     expect((await client.createAndWait({ queue, type: "nothing" })).result).toBeUndefined();
+    const traced = await client.createAndWait({ queue, type: "traced", traceContext: TRACE });
+    expect([traced.traceContext, traced.result]).toEqual([TRACE, TRACE]);
     const job = await client.createAndWait({
       queue,
       type: "describe",

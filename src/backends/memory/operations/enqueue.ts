@@ -1,7 +1,7 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
-import { JobRecord, toJob } from "../job-record.js";
+import { newRecord, toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import type { QueueState } from "../queue-state.js";
 
@@ -27,7 +27,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
-    store.add(new JobRecord(number, queue.sharedSpecOf(job), job.payload, requestId, times), waitMs);
+    store.add(newRecord(job.traceContext, number, queue.sharedSpecOf(job), job.payload, requestId, times), waitMs);
     return { id: job.id, deduplicated: false, ...times };
   });
 }

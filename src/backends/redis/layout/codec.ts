@@ -8,6 +8,7 @@ import {
   type JobStatus,
   type Payload,
 } from "../../../model/job.js";
+import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/trace-context.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
 
@@ -100,22 +101,24 @@ function pad(value: number, { from, to }: Place): string {
 
 /** Writes a spec without its times, which the script adds. */
 export function writeSpec(job: NewJob): string | Buffer {
-  const { type, metadata, payload } = job;
+  const { type, payload } = job;
   const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
-  const head = `${limitsOf(job)}${kind}${typeText(type)}${writeExtras(metadata)}\n`;
+  const head = `${limitsOf(job)}${kind}${typeText(type)}${writeExtras(job)}\n`;
   if (payload === undefined) return head;
   return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
 }
 
 /** The fields of a spec that most jobs do not have; empty when they are. */
-function writeExtras(metadata: Readonly<Record<string, string>>): string {
-  for (const _ in metadata) return JSON.stringify({ metadata } satisfies Extras);
-  return "";
+function writeExtras({ metadata, traceContext }: NewJob): string {
+  const trace = traceContext && savedTraceContext(traceContext);
+  for (const _ in metadata) return JSON.stringify({ metadata, trace } satisfies Extras);
+  return trace === undefined ? "" : JSON.stringify({ trace } satisfies Extras);
 }
 
 /** The named parts of records; more fields than these may be there. */
 interface Extras {
   readonly metadata?: Readonly<Record<string, string>>;
+  readonly trace?: Partial<TraceContext> | undefined;
 }
 
 interface Errors {
@@ -194,6 +197,7 @@ function toJob(
     },
     timeoutMs: numberIn(numbers, 0, SPEC.timeout),
     metadata: extras.metadata ?? NO_METADATA,
+    traceContext: extras.trace && toTraceContext(extras.trace),
     status: state.status,
     revision: state.revision,
     retryCount: state.retryCount,

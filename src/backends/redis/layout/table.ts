@@ -168,7 +168,10 @@ export const RECORDS = {
  * are texts, numbers of up to 14 digits, `true`, or objects and lists that are never empty.
  */
 export const OBJECTS = {
-  extras: [named("metadata", "object of texts")],
+  extras: [
+    named("metadata", "object of texts"),
+    named("trace", "the trace it belongs to, an object of texts: `traceparent`, `tracestate`, `baggage`"),
+  ],
   tail: [
     named("type", "type of the job"),
     named("worker", "who has or had the last lease"),

@@ -8,7 +8,7 @@ import { writeSettings } from "../../../../src/backends/redis/layout/settings.js
 import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/backends/redis/layout/table.js";
 import { readKey } from "../../../../src/backends/redis/tools/dump.js";
 import type { NewJob } from "../../../../src/core/backend.js";
-import { newJob } from "../../../support/job.js";
+import { newJob, TRACE } from "../../../support/job.js";
 import { startRedis } from "../../../support/redis.js";
 import { createRunner, type ScriptRunner } from "../support/scripts.js";
 
@@ -97,6 +97,7 @@ async function act(runner: ScriptRunner): Promise<void> {
   runner.told = "";
   await run("lease", 1, 9000, "worker-2", "token-g", "", "", "lost");
   await run("complete", idOf(8), "token-g", writeResult(new Uint8Array([1, 2, 3])));
+  await add(12, { type: "traced", traceContext: TRACE });
 }
 
 async function dump(client: Redis, base: string): Promise<Golden[]> {
