@@ -12,12 +12,15 @@ import type { Config } from "./config/config.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
 import { HealthState } from "./health/health.js";
 import { createMemoryGuard } from "./health/memory-guard.js";
+import { CONNECTION_TIMES } from "./http/connection-times.js";
 import { createConsole } from "./http/console.js";
 import { withCors } from "./http/cors.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
 import { createMetrics } from "./metrics/metrics.js";
 import { MAX_QUEUES } from "./metrics/queues.js";
+import { createTlsMetrics } from "./tls/tls-metrics.js";
+import { createTlsTerminator } from "./tls/tls-terminator.js";
 import { readVersion } from "./version.js";
 
 /** A running server. */
@@ -65,6 +68,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const guard = createMemoryGuard();
   const version = readVersion();
   const node = () => nodeId() ?? config.nodeId;
+  const { handshakeMs } = CONNECTION_TIMES;
+  const tls = config.tls && createTlsTerminator(config.tls, { clock, logger, handshakeMs });
   const metrics = createMetrics({
     queues: () => listQueues(),
     queueNames: () => engine.backend.queueNames(),
@@ -78,6 +83,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     node,
     backend: () => engine.backend.kind,
   });
+  if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, handlers),
     { clock, logger, observer: metrics.observer, isFull: guard.isFull },
@@ -105,7 +111,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     },
     otherwise: (request, response) => answerPage(request, response, pages),
   });
-  const listener = createListener(withCors(rpc, config.corsOrigins, requestIds), config);
+  const listener = createListener(withCors(rpc, config.corsOrigins, requestIds), { ...config, tls });
 
   let address: AddressInfo;
   try {
@@ -117,6 +123,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   } catch (error) {
     guard.stop();
     metrics.stop();
+    tls?.stop();
     throw error;
   }
 
@@ -125,7 +132,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     engine,
     health,
     address,
-    url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `${tls === undefined ? "http" : "https"}://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
     stop() {
       stopped ??= (async () => {
         health.drain();
@@ -134,6 +141,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         await listener.close();
         guard.stop();
         metrics.stop();
+        tls?.stop();
       })();
       return stopped;
     },

@@ -8,6 +8,7 @@ import { QUEUE_POLICIES, type QueuePolicy } from "../../core/queue-turns.js";
 import { MAX_NODE_ID } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
+import { readTls, type TlsConfig } from "../tls/tls-config.js";
 import { parseByteSize } from "./byte-size.js";
 import { type Environment, EnvReader } from "./env-reader.js";
 
@@ -48,6 +49,8 @@ export interface Config {
   readonly requestTimeoutMs: number;
   /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
   readonly corsOrigins: readonly string[];
+  /** TLS of the port. Undefined: it speaks plain text. */
+  readonly tls: TlsConfig | undefined;
 }
 
 /** The configuration is not valid. `problems` has every problem, each naming its variable; the message lists them. */
@@ -66,8 +69,6 @@ export class ConfigError extends Error {
 const NOT_YET: Readonly<Record<string, string>> = {
   AUTH_TOKENS: "tokens",
   AUTH_TOKENS_FILE: "tokens",
-  TLS_CERT: "TLS",
-  TLS_KEY: "TLS",
 };
 
 /** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable counts as not set. */
@@ -134,6 +135,7 @@ export function readConfig(variables: Environment): Config {
       parseOrigins,
       "origins parted by commas, like https://example.com (no path, no slash at the end), or only *",
     ),
+    tls: readTls(env),
   };
   env.problems.push(...badQueueNames(config.queues));
   if (env.problems.length > 0) throw new ConfigError(env.problems);

@@ -2,6 +2,8 @@
 export interface ConnectionTimes {
   /** From the opening of a connection to the bytes that tell its protocol. */
   readonly firstBytesMs: number;
+  /** How long a TLS handshake may take, from its first byte to its end. */
+  readonly handshakeMs: number;
   /** How long an idle connection is kept: longer than load balancers keep theirs, so that they close it. */
   readonly keepAliveMs: number;
   /** Silence of an HTTP/2 client with open streams after which it is pinged. */
@@ -22,6 +24,7 @@ export interface ConnectionTimes {
 
 export const CONNECTION_TIMES: ConnectionTimes = {
   firstBytesMs: 10_000,
+  handshakeMs: 10_000,
   keepAliveMs: 75_000,
   pingAfterMs: 30_000,
   goneAfterMs: 10_000,

@@ -11,11 +11,11 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { TlsTerminator } from "../tls/tls-terminator.js";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection-times.js";
+import { isHttp2Start, isTlsStart, onFirstBytes } from "./first-bytes.js";
 import { Http2Connection, type OnStream } from "./http2-connection.js";
-
-/** HTTP/2 with prior knowledge begins with `PRI * HTTP/2.0`. No HTTP/1 method begins like this. */
-const HTTP2_START = Buffer.from("PRI ");
+import { refusePlainText } from "./plain-text-refusal.js";
 
 /** Most memory for the buffers of one HTTP/2 connection, MiB. Thousands of streams may share it. */
 const SESSION_MEMORY_MIB = 256;
@@ -31,7 +31,7 @@ export interface RequestHandler {
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): boolean;
 }
 
-/** A port that speaks HTTP/1.1 and cleartext HTTP/2. */
+/** A port that speaks HTTP/1.1 and HTTP/2, both in plain text or both over TLS. */
 export interface Listener {
   /** Resolves to the address once connections are accepted. Rejects when it cannot listen there. */
   listen(port: number, host: string): Promise<AddressInfo>;
@@ -48,11 +48,16 @@ export interface ListenerOptions {
   readonly requestTimeoutMs: number;
   /** Default: `CONNECTION_TIMES`. */
   readonly times?: ConnectionTimes;
+  /** Makes connections secure. Default: they are served in plain text. */
+  readonly tls?: Pick<TlsTerminator, "accept" | "onSecured"> | undefined;
 }
 
-/** Creates a listener. The first bytes of a connection decide whether the HTTP/1.1 or the HTTP/2 server gets it. */
+/**
+ * Creates a listener. Whether the HTTP/1.1 or the HTTP/2 server gets a connection is decided by its first bytes, and over TLS by
+ * what the client agreed on (ALPN).
+ */
 export function createListener(handler: RequestHandler, options: ListenerOptions): Listener {
-  const { requestTimeoutMs, times = CONNECTION_TIMES } = options;
+  const { requestTimeoutMs, times = CONNECTION_TIMES, tls } = options;
   const sockets = new Set<Socket>();
   const connections = new Set<Http2Connection>();
 
@@ -82,11 +87,29 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
   const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    choose(socket, times.firstBytesMs, (isHttp2) => {
-      if (isHttp2) serveHttp2(socket);
-      else http.emit("connection", socket);
-    });
+    if (tls === undefined) onFirstBytes(socket, times.firstBytesMs, isHttp2Start, (isHttp2) => serve(socket, isHttp2));
+    else {
+      onFirstBytes(socket, times.firstBytesMs, isTlsStart, (isTls) => {
+        if (isTls) tls.accept(socket);
+        else refusePlainText(socket, times.goneAfterMs);
+      });
+    }
   });
+  tls?.onSecured((socket, isHttp2) => {
+    onFirstBytes(
+      socket,
+      times.firstBytesMs,
+      () => isHttp2,
+      () => serve(socket, isHttp2),
+    );
+  });
+
+  function serve(socket: Socket, isHttp2: boolean): void {
+    // An HTTP/1.1 client may close its side after the request and still wait for the response. HTTP/2 has no such case.
+    socket.allowHalfOpen = !isHttp2;
+    if (isHttp2) serveHttp2(socket);
+    else http.emit("connection", socket);
+  }
 
   function serveHttp2(socket: Socket): void {
     // Emitted at once, for this very connection.
@@ -122,29 +145,6 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
       http.close();
     },
   };
-}
-
-/** Finds out the protocol of a connection; one that does not tell it within `firstBytesMs` is closed. */
-function choose(socket: Socket, firstBytesMs: number, chosen: (isHttp2: boolean) => void): void {
-  const kill = () => socket.destroy();
-  const timer = setTimeout(kill, firstBytesMs).unref();
-  let start: Buffer<ArrayBufferLike> = Buffer.alloc(0);
-  const read = () => {
-    const chunk: Buffer | null = socket.read();
-    if (chunk === null) return;
-    start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
-    const length = Math.min(HTTP2_START.length, start.length);
-    const isHttp2 = start.subarray(0, length).equals(HTTP2_START.subarray(0, length));
-    if (isHttp2 && length < HTTP2_START.length) return;
-    clearTimeout(timer);
-    socket.off("readable", read).off("end", kill).off("error", kill);
-    socket.unshift(start);
-    // An HTTP/1.1 client may close its side after the request and still wait for the response. HTTP/2 has no such case.
-    socket.allowHalfOpen = !isHttp2;
-    chosen(isHttp2);
-  };
-  socket.on("error", kill).on("end", kill).on("readable", read);
-  socket.once("close", () => clearTimeout(timer));
 }
 
 /**

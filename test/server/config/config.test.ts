@@ -144,7 +144,7 @@ describe("readConfig", () => {
     ]);
   });
 
-  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT", "TLS_KEY"])(
+  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE"])(
     "refuses %s, which would be passed over in silence, and does not repeat its value",
     (name) => {
       const [told, ...more] = problems({ [name]: "s3cret" });

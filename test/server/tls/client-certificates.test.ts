@@ -1,0 +1,127 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
+import { connect as http2Connect } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createSystemClock } from "../../../src/core/clock.js";
+import { readConfig } from "../../../src/server/config/config.js";
+import { createListener } from "../../../src/server/http/listener.js";
+import { createTlsTerminator } from "../../../src/server/tls/tls-terminator.js";
+import { type Authority, type CertificateFiles, createAuthority } from "../../support/certificates.js";
+import { type LogLine, recordingLogger } from "../../support/logger.js";
+import { createClients, startTestServer, type TestServer } from "../../support/server.js";
+import { eventually, within } from "../../support/wait.js";
+import { clientFiles, dial, exchange, HEALTH } from "./dial.js";
+
+let authority: Authority;
+let files: CertificateFiles;
+let ca: string;
+/** Those of a client that the authority knows, and of one that only another authority knows. */
+let known: { readonly cert: Buffer; readonly key: Buffer };
+let foreign: { readonly cert: Buffer; readonly key: Buffer };
+let ended: { readonly cert: Buffer; readonly key: Buffer };
+
+beforeAll(() => {
+  authority = createAuthority();
+  ca = authority.caText;
+  files = authority.issue("server");
+  known = clientFiles(authority.issue("mailer"));
+  foreign = clientFiles(createAuthority("another authority").issue("stranger"));
+  ended = clientFiles(authority.issue("former", { days: -1 }));
+});
+
+async function start(auth: "required" | "optional"): Promise<{ server: TestServer; lines: readonly LogLine[] }> {
+  const env = { TLS_CERT: files.cert, TLS_KEY: files.key, TLS_CLIENT_CA: authority.ca, TLS_CLIENT_AUTH: auth };
+  const logger = recordingLogger();
+  return { server: await startTestServer({ ...env, NUM_WORKERS: "0" }, { logger }), lines: logger.lines };
+}
+
+/** The answer that a client with these files gets; rejects when it is refused. */
+async function ask(port: number, shown: object): Promise<string> {
+  return exchange(await dial(port, { ca, ...shown }), HEALTH);
+}
+
+/** A client of TLS 1.3 learns that it is refused only by the end of the connection. */
+async function isRefused(port: number, shown: object): Promise<void> {
+  const answer = await ask(port, shown).catch((error: NodeJS.ErrnoException) => error.code ?? String(error));
+  expect(answer).not.toContain("200 OK");
+}
+
+describe("a port that requires certificates of clients", () => {
+  test("serves one that the authority knows, also over gRPC", async () => {
+    const { server } = await start("required");
+    expect(await ask(server.port, known)).toMatch(/^HTTP\/1\.1 200 OK/);
+    const create = (baseUrl: string) => createGrpcTransport({ baseUrl, nodeOptions: { ca, ...known } });
+    const { healthy } = createClients({ name: "gRPC", create }, server.url);
+    expect((await within(healthy.check({}), "the answer")).status).toBe(1);
+  });
+
+  test.each([
+    ["none", () => ({}), /UNABLE|PEER_DID_NOT|UNSPECIFIED|certificate/i],
+    ["one of another authority", () => foreign, /UNABLE_TO|SELF_SIGNED/],
+    ["one that has ended", () => ended, /CERT_HAS_EXPIRED/],
+  ])("refuses %s, in both versions of TLS, and logs why", async (_what, shown, why) => {
+    const { server, lines } = await start("required");
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) await isRefused(server.port, { ...shown(), maxVersion });
+    const line = await eventually(
+      async () => lines.find(({ message }) => message === "a TLS handshake failed"),
+      "a line of the log",
+    );
+    expect(String(line.fields.err)).toMatch(why);
+    expect(line.fields.address).toBe("127.0.0.1");
+  });
+});
+
+describe("a port where certificates of clients are optional", () => {
+  test("serves clients with a good one and with none, and refuses a bad one", async () => {
+    const { server } = await start("optional");
+    for (const shown of [known, {}]) expect(await ask(server.port, shown)).toMatch(/^HTTP\/1\.1 200 OK/);
+    for (const shown of [foreign, ended]) await isRefused(server.port, shown);
+  });
+});
+
+describe("the certificate of a client", () => {
+  const closing: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+
+  test("can be read from the sockets of requests and streams", async () => {
+    const { tls: config } = readConfig({ TLS_CERT: files.cert, TLS_KEY: files.key, TLS_CLIENT_CA: authority.ca });
+    if (config === undefined) throw new Error("there is no TLS");
+    const tls = createTlsTerminator(config, {
+      clock: createSystemClock(),
+      logger: recordingLogger(),
+      handshakeMs: 10_000,
+    });
+    closing.push(() => tls.stop());
+    const nameOf = (socket: unknown) => (socket as TLSSocket).getPeerCertificate().subject.CN;
+    const seen: string[] = [];
+    const listener = createListener(
+      {
+        request(request: IncomingMessage | Http2ServerRequest, response) {
+          seen.push(`request ${nameOf(request.socket)}`);
+          response.end();
+        },
+        stream(stream: ServerHttp2Stream, headers) {
+          if (headers[":path"] !== "/stream") return false;
+          seen.push(`stream ${nameOf(stream.session?.socket)}`);
+          stream.respond({ ":status": 200 }, { endStream: true });
+          return true;
+        },
+      },
+      { requestTimeoutMs: 10_000, tls },
+    );
+    closing.push(() => listener.close());
+    const { port } = await listener.listen(0, "127.0.0.1");
+    expect(await ask(port, known)).toMatch(/^HTTP\/1\.1 200/);
+    const session = http2Connect(`https://localhost:${port}`, { ca, ...known });
+    closing.push(() => session.destroy());
+    for (const path of ["/", "/stream"]) {
+      const stream = session.request({ ":path": path });
+      await within(new Promise((resolve) => stream.on("close", resolve).resume()), "the answer");
+    }
+    expect(seen).toEqual(["request mailer", "request mailer", "stream mailer"]);
+  });
+});
