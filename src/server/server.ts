@@ -9,12 +9,14 @@ import type { Logger } from "../model/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
 import type { Config } from "./config/config.js";
+import { isLoopback } from "./config/loopback.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
 import { HealthState } from "./health/health.js";
 import { createMemoryGuard } from "./health/memory-guard.js";
 import { CONNECTION_TIMES } from "./http/connection-times.js";
 import { createConsole } from "./http/console.js";
 import { withCors } from "./http/cors.js";
+import { withHostCheck } from "./http/host-check.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
 import { createMetrics } from "./metrics/metrics.js";
@@ -111,7 +113,9 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     },
     otherwise: (request, response) => answerPage(request, response, pages),
   });
-  const listener = createListener(withCors(rpc, config.corsOrigins, requestIds), { ...config, tls });
+  const open = withCors(rpc, config.corsOrigins, requestIds);
+  const handler = isLoopback(config.host) ? withHostCheck(open, { ...config, requestIds }) : open;
+  const listener = createListener(handler, { ...config, tls });
 
   let address: AddressInfo;
   try {

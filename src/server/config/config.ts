@@ -9,6 +9,7 @@ import { MAX_NODE_ID } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { readTls, type TlsConfig } from "../tls/tls-config.js";
+import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
 import { type Environment, EnvReader } from "./env-reader.js";
 
@@ -51,6 +52,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** TLS of the port. Undefined: it speaks plain text. */
   readonly tls: TlsConfig | undefined;
+  /** Names by which the server may be called beside its own, where no tokens protect it. */
+  readonly allowedHosts: readonly string[];
 }
 
 /** The configuration is not valid. `problems` has every problem, each naming its variable; the message lists them. */
@@ -136,6 +139,7 @@ export function readConfig(variables: Environment): Config {
       "origins parted by commas, like https://example.com (no path, no slash at the end), or only *",
     ),
     tls: readTls(env),
+    allowedHosts: readAllowedHosts(env),
   };
   env.problems.push(...badQueueNames(config.queues));
   if (env.problems.length > 0) throw new ConfigError(env.problems);

@@ -39,6 +39,7 @@ describe("readConfig", () => {
       durability: "power",
       changeLogSize: 500_000,
       corsOrigins: [],
+      allowedHosts: [],
       maxStreams: 20_000,
       requestTimeoutMs: 30_000,
     });
@@ -70,6 +71,7 @@ describe("readConfig", () => {
       MAX_STREAMS: "1",
       REQUEST_TIMEOUT: "5s",
       CORS_ORIGINS: "https://example.com, http://localhost:5173",
+      ALLOWED_HOSTS: "jobs.example.com, *.Tunnel.example",
     };
     expect(readConfig(env)).toEqual({
       port: 0,
@@ -95,6 +97,7 @@ describe("readConfig", () => {
       maxStreams: 1,
       requestTimeoutMs: 5000,
       corsOrigins: ["https://example.com", "http://localhost:5173"],
+      allowedHosts: ["jobs.example.com", "*.tunnel.example"],
     });
   });
 
@@ -102,6 +105,13 @@ describe("readConfig", () => {
     expect(readConfig({ CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
     for (const text of ["https://example.com/", "example.com", "https://Example.com", "*,https://a.de", "null", ","]) {
       expect(problems({ CORS_ORIGINS: text })).toEqual([expect.stringMatching(/^CORS_ORIGINS: must be origins /)]);
+    }
+  });
+
+  test("takes * for any host, and refuses what is no name of one", () => {
+    expect(readConfig({ ALLOWED_HOSTS: "*" }).allowedHosts).toEqual(["*"]);
+    for (const text of ["https://example.com", "example.com:80", "*.", "a.*", "a,,b", "a/b"]) {
+      expect(problems({ ALLOWED_HOSTS: text })).toEqual([expect.stringMatching(/^ALLOWED_HOSTS: must be host names /)]);
     }
   });
 
