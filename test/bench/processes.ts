@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { LISTENS } from "../support/listens.js";
 
 const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 
@@ -25,7 +26,7 @@ export async function startServerProcess(
   env: Readonly<Record<string, string>>,
 ): Promise<BenchProcess & { readonly url: string }> {
   const server = start([MAIN], { PORT: "0", LOG_LEVEL: "warn", ...env });
-  return { ...server, url: await server.line(/listens on (http:\/\/\S+)/) };
+  return { ...server, url: await server.line(LISTENS) };
 }
 
 /** Starts a program of this folder. */

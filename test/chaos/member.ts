@@ -4,6 +4,7 @@ import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { LISTENS } from "../support/listens.js";
 import { CONNECT_JSON } from "../support/transports.js";
 import { startVictim, type Victim } from "./victim.js";
 
@@ -27,9 +28,7 @@ export async function startMember(
   env: Readonly<Record<string, string>>,
   died: (member: Member, how: string) => void,
 ): Promise<Member> {
-  const server = await startVictim(name, MAIN, { PORT: "0", ...env }, /listens on (http:\/\/\S+)/, (how) =>
-    died(member, how),
-  );
+  const server = await startVictim(name, MAIN, { PORT: "0", ...env }, LISTENS, (how) => died(member, how));
   const url = server.ready;
   const transport = CONNECT_JSON.create(url);
   const clients = {

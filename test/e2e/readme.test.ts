@@ -50,7 +50,8 @@ describe("the README", () => {
   });
 
   test("has a curl line at start that works", async () => {
-    const server = await startServerProcess();
+    const server = await startServerProcess({ LOG_FORMAT: "pretty" });
+    await server.printed("try: ");
     const line = /^try: (.*)$/m.exec(server.output())?.[1] ?? "";
     const { stdout } = await run("bash", ["-c", line]);
     expect(JSON.parse(stdout)).toMatchObject({ job: { type: "logger", payload: { msg: "hello" } } });

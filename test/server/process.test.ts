@@ -44,7 +44,7 @@ async function health(url: string): Promise<number> {
 
 describe("the server program", () => {
   test("says where it listens and what it keeps jobs in, and prints a curl line that works", async () => {
-    const server = await startServerProcess({}, folder);
+    const server = await startServerProcess({ LOG_FORMAT: "pretty" }, folder);
     await server.printed("try: ");
     const output = server.output();
     expect(output).toContain(`GoTaskQ listens on ${server.url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`);
@@ -62,7 +62,7 @@ describe("the server program", () => {
 
   test("keeps jobs in a folder over its end, tells so, and has the folder for itself", async () => {
     const data = join(folder, "data");
-    const env = { DATA_DIR: data, NUM_WORKERS: "0" };
+    const env = { DATA_DIR: data, NUM_WORKERS: "0", LOG_FORMAT: "pretty" };
     const first = await startServerProcess(env, folder);
     await first.printed(`backend: file (jobs are kept in ${data} and survive this process and a power cut)`);
     const { job } = await createClients(GRPC, first.url).jobs.createJob({ type: "echo" });
@@ -84,26 +84,38 @@ describe("the server program", () => {
 
   test("refuses a bad configuration with every problem and code 2", async () => {
     const env = { PORT: "x", BASE_DELAY: "soon", LOG_LEVEL: "loud", USE_REDIS: "perhaps", QUEUES: "No Queue" };
-    const { code, stdout, stderr } = await outcome(spawnServer(env, folder));
-    expect(code).toBe(2);
-    expect(stdout).toBe("");
-    const [first, ...problems] = stderr.trim().split("\n");
+    const pretty = await outcome(spawnServer({ ...env, LOG_FORMAT: "pretty" }, folder));
+    expect([pretty.code, pretty.stdout]).toEqual([2, ""]);
+    const [first, ...problems] = pretty.stderr.trim().split("\n");
     expect(first).toBe("the configuration is not valid:");
     expect(problems.map((line) => line.trim().split(":")[0]).toSorted()).toEqual(Object.keys(env).toSorted());
-    expect(stderr).not.toContain("    at ");
+    expect(pretty.stderr).not.toContain("    at ");
+    const { code, stdout, stderr } = await outcome(spawnServer({ ...env, LOG_FORMAT: "xml" }, folder));
+    expect([code, stderr]).toEqual([2, ""]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ variable }) => variable).toSorted()).toEqual(
+      Object.keys({ ...env, LOG_FORMAT: "" }).toSorted(),
+    );
+    for (const { level, msg, variable } of lines)
+      expect([level, msg.startsWith(`${variable}: `)]).toEqual(["fatal", true]);
   });
 
   test("ends with code 2 when its port is taken, and says so", async () => {
     const { port } = await startTestServer();
-    const { code, stderr } = await outcome(spawnServer({ PORT: String(port) }, folder));
+    const { code, stderr } = await outcome(spawnServer({ PORT: String(port), LOG_FORMAT: "pretty" }, folder));
     expect(code).toBe(2);
     expect(stderr).toMatch(new RegExp(`^HOST, PORT: cannot listen there: .*EADDRINUSE.*${port}\\n$`));
+    const { stdout } = await outcome(spawnServer({ PORT: String(port) }, folder));
+    expect(JSON.parse(stdout)).toMatchObject({ level: "fatal", variable: "HOST, PORT" });
   });
 
   test("ends with code 2 when its host is none of this machine", async () => {
-    const { code, stderr } = await outcome(spawnServer({ HOST: "203.0.113.1" }, folder));
+    const { code, stdout } = await outcome(spawnServer({ HOST: "203.0.113.1" }, folder));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^HOST, PORT: cannot listen there: .*EADDRNOTAVAIL/);
+    expect(JSON.parse(stdout).msg).toMatch(/^HOST, PORT: cannot listen there: .*EADDRNOTAVAIL/);
   });
 
   test("reads .env, and lets the environment come first", async () => {
@@ -119,9 +131,9 @@ describe("the server program", () => {
   test("refuses what .env says wrong", async () => {
     const home = await mkdtemp(join(folder, "env-"));
     await writeFile(join(home, ".env"), "NUM_WORKERS=many\n");
-    const { code, stderr } = await outcome(spawnServer({}, home));
+    const { code, stdout } = await outcome(spawnServer({}, home));
     expect(code).toBe(2);
-    expect(stderr).toContain('NUM_WORKERS: must be a whole number from 0 to 10000, got "many"');
+    expect(JSON.parse(stdout).msg).toContain('NUM_WORKERS: must be a whole number from 0 to 10000, got "many"');
   });
 });
 
@@ -129,7 +141,7 @@ describe("HANDLERS", () => {
   test("runs jobs by a TypeScript module, found from where the program was started", async () => {
     const home = await mkdtemp(join(folder, "handlers-"));
     await cp(join(FIXTURES, "default-export.ts"), join(home, "my-handlers.ts"));
-    const server = await startServerProcess({ HANDLERS: "./my-handlers.ts" }, home);
+    const server = await startServerProcess({ HANDLERS: "./my-handlers.ts", LOG_FORMAT: "pretty" }, home);
     await server.printed("try: ");
     await server.printed("handlers: greet, mail.send");
     expect(server.output()).toContain('-d \'{"type":"greet"');
@@ -144,10 +156,11 @@ describe("HANDLERS", () => {
     ["throws.ts", /HANDLERS: .*throws\.ts cannot be loaded: the database is away/],
     ["nothing.mjs", /HANDLERS: .*nothing\.mjs exports no handler/],
   ])("that cannot be used ends the program with code 2: %s", async (name, message) => {
-    const { code, stderr } = await outcome(spawnServer({ HANDLERS: join(FIXTURES, name) }, folder));
+    const { code, stdout } = await outcome(spawnServer({ HANDLERS: join(FIXTURES, name) }, folder));
     expect(code).toBe(2);
-    expect(stderr).toMatch(message);
-    expect(stderr).not.toContain("    at ");
+    expect(stdout).toMatch(message);
+    expect(JSON.parse(stdout)).toMatchObject({ level: "fatal", variable: "HANDLERS" });
+    expect(stdout).not.toContain("    at ");
   });
 });
 

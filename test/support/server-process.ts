@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
+import { LISTENS } from "./listens.js";
 import { eventually } from "./wait.js";
 
 const MAIN = fileURLToPath(new URL("../../.build/src/main.js", import.meta.url));
@@ -54,7 +55,7 @@ export async function startServerProcess(
     if (child.stdout === null) throw new Error("the process has no output");
     createInterface({ input: child.stdout }).on("line", (line) => {
       lines.push(line);
-      const found = /listens on (http:\/\/\S+)/.exec(line)?.[1];
+      const found = LISTENS.exec(line)?.[1];
       if (found !== undefined) resolve(found);
     });
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${lines.join("\n")}`)));

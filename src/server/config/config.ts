@@ -12,12 +12,10 @@ import { readTls, type TlsConfig } from "../tls/tls-config.js";
 import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
 import { type Environment, EnvReader } from "./env-reader.js";
-
-/** Log levels. */
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+import { type LogSettings, readLogSettings } from "./logging.js";
 
 /** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
-export interface Config {
+export interface Config extends LogSettings {
   readonly port: number;
   readonly host: string;
   readonly numWorkers: number;
@@ -35,7 +33,6 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   /** Path of a module with handlers. Undefined: the built-in handlers. */
   readonly handlers: string | undefined;
-  readonly logLevel: string;
   readonly nodeId: number;
   /** The folder that keeps the jobs in a file. Undefined: no file keeps them. */
   readonly dataDir: string | undefined;
@@ -119,7 +116,7 @@ export function readConfig(variables: Environment): Config {
     maxLostLeases: env.integer("MAX_LOST_LEASES", DEFAULT_BACKEND_OPTIONS.maxLostLeases, 0, 1000),
     shutdownTimeoutMs: env.duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
     handlers: env.text("HANDLERS"),
-    logLevel: env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+    ...readLogSettings(env),
     nodeId: env.integer("NODE_ID", 0, 0, MAX_NODE_ID),
     dataDir,
     durability: env.choice("DURABILITY", "power", DURABILITIES),

@@ -1,0 +1,37 @@
+import type { Config } from "../config/config.js";
+import { readVersion } from "../version.js";
+import type { ProcessLog } from "./process-log.js";
+
+/** What a server that has started tells. */
+export interface Started {
+  readonly url: string;
+  /** `memory`, `file` or `redis`. */
+  readonly backend: string;
+  /** Types of the handlers of HANDLERS; undefined: the built-in ones. */
+  readonly handlers: readonly string[] | undefined;
+}
+
+/** Tells that the server listens: in a line of the log, or at a terminal with a command to try it with. */
+export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, config: Config): void {
+  if (log.format === "json") {
+    const fields = { url, backend, handlers: handlers ?? "built-in", version: readVersion(), node: process.version };
+    log.life.info({ ...fields, pid: process.pid }, "GoTaskQ listens");
+    return;
+  }
+  const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
+  const lines = [
+    `GoTaskQ listens on ${url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
+    `console: ${url}/`,
+    `backend: ${backend} (${keeping(config)})`,
+    `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
+    `try: curl -H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
+  ];
+  log.print(`${lines.join("\n")}\n`);
+}
+
+/** What becomes of the jobs when the process ends. */
+function keeping({ redis, dataDir, durability }: Config): string {
+  if (redis !== undefined) return "jobs survive this process; servers on it share them";
+  if (dataDir === undefined) return "jobs end with this process; DATA_DIR=./data keeps them in a file";
+  return `jobs are kept in ${dataDir} and survive this process${durability === "power" ? " and a power cut" : ""}`;
+}
