@@ -2,6 +2,7 @@ import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "../mo
 import type { JobView } from "../model/job-filter.js";
 import type { Outcome, RetryDecision } from "../model/outcome.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
+import type { Taken } from "../model/taken.js";
 import type { StoreMatch } from "./job-matcher.js";
 import type {
   BulkAction,
@@ -107,6 +108,16 @@ export interface Backend {
    * moment ago may be missing. Costs no call to a store.
    */
   queueNames(): Promise<readonly QueueName[]>;
+  /** Counts the ready jobs of each of these types in a queue; in the order of `types`, 0 where there are none. */
+  countReady(queue: string, types: readonly string[]): Promise<readonly number[]>;
+  /** What the workers of other processes on this store take, told some seconds ago; undefined: not known of all of them. */
+  takenElsewhere(): Promise<readonly Taken[] | undefined>;
+  /**
+   * Asks to be the process that tells the figures of all queues, so that what several processes on one store tell adds up; resolves
+   * to whether this one is it. At any time one at the most is: it stays it while it asks again within two and a half minutes, and when
+   * it ends the next that asks some seconds later is it.
+   */
+  claimFigures(): Promise<boolean>;
   /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
   updateQueue(name: string, settings: Partial<QueueSettings>): Promise<Queue>;
   /** Pauses or resumes a queue; a paused queue leases no jobs. QUEUE_NOT_FOUND. */
@@ -162,6 +173,8 @@ export interface BackendListener {
   available(isAvailable: boolean): void;
   /** Some changes may never be reported: whoever waits for a change must read the current state. */
   resync(): void;
+  /** What the workers of this process take, for other processes. Default: nobody knows. */
+  taken?(): readonly Taken[];
 }
 
 /** Changes that are reported together. */

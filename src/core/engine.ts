@@ -15,6 +15,7 @@ import type { QueuePolicy } from "./queue-turns.js";
 import { ReadyWork } from "./ready-work.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
+import { takenHere } from "./untaken.js";
 import { WatchHub } from "./watch/watch-hub.js";
 
 /** Delay before the queues are read again after that failed, ms. */
@@ -167,6 +168,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         watches.resync();
         void pool.keepAlive(true).catch((error) => logger.warn({ err: error }, "leases could not be looked after"));
       },
+      taken: () => takenHere(workers()),
     });
     await createQueues();
     await refreshQueues();
@@ -188,6 +190,10 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     await backend.stop();
   }
 
+  function workers(): readonly WorkerInfo[] {
+    return [...builtIn(), ...remote.list()];
+  }
+
   function builtIn(): WorkerInfo[] {
     const { numWorkers, worker, leaseMs } = options;
     const types = Object.keys(handlers);
@@ -205,7 +211,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     watches,
     leasing,
     remote,
-    workers: () => [...builtIn(), ...remote.list()],
+    workers,
     get activeWorkers() {
       return pool.active;
     },

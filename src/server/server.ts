@@ -2,7 +2,6 @@ import type { AddressInfo } from "node:net";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
-import { createListQueues } from "../core/operations/list-queues.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
@@ -20,7 +19,6 @@ import { withHostCheck } from "./http/host-check.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
 import { createMetrics } from "./metrics/metrics.js";
-import { MAX_QUEUES } from "./metrics/queues.js";
 import { createTlsMetrics } from "./tls/tls-metrics.js";
 import { createTlsTerminator } from "./tls/tls-terminator.js";
 import { readVersion } from "./version.js";
@@ -73,8 +71,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { handshakeMs } = CONNECTION_TIMES;
   const tls = config.tls && createTlsTerminator(config.tls, { clock, logger, handshakeMs });
   const metrics = createMetrics({
-    queues: () => listQueues(),
-    queueNames: () => engine.backend.queueNames(),
     isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
     workers: () => engine.workers(),
@@ -83,7 +79,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     monotonic: () => clock.monotonic(),
     version,
     node,
-    backend: () => engine.backend.kind,
+    backend: () => engine.backend,
   });
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
@@ -91,7 +87,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     { clock, logger, observer: metrics.observer, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
-  const listQueues = createListQueues(engine.backend, MAX_QUEUES);
   const startedAt = clock.monotonic();
   // A flood of bad calls must not be one of lines.
   const callLogger = calmLogger(logger, clock);

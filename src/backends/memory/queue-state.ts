@@ -111,6 +111,11 @@ export class QueueState {
     return this.#ready.types;
   }
 
+  /** Number of ready jobs of a type. */
+  countReady(type: string): number {
+    return this.#ready.countOf(type);
+  }
+
   /** Keeps a PENDING job until its `runAfter` by the wall clock or, if given, `until` on the monotonic clock, ms. */
   schedule(record: QueuedJob, until?: number): void {
     if (until === undefined) this.#schedule.addTimed(record);

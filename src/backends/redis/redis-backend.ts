@@ -33,11 +33,13 @@ import { Sweeps } from "./operations/sweeps.js";
 import { CompletedBytes } from "./queues/completed-bytes.js";
 import { DueTimes } from "./queues/due-times.js";
 import { checkFeatures } from "./queues/feature-check.js";
+import { FiguresTurn } from "./queues/figures-turn.js";
 import { createScripts, QueueCalls, text } from "./queues/queue-calls.js";
 import { QueueRegistry } from "./queues/queue-registry.js";
 import { ReadyNotices } from "./queues/ready-notices.js";
 import { RefusedQueues, skipRefusal } from "./queues/refused-queues.js";
 import { StoreTimes } from "./queues/store-times.js";
+import { readTakenElsewhere, writeTaken } from "./queues/taken-elsewhere.js";
 import { createKeys } from "./scripts/keys.js";
 import { REDIS_TIME } from "./scripts/script.js";
 
@@ -168,7 +170,10 @@ export function createRedisBackend(
   });
   // So that a server without calls notices, too, when what waits for a time is due sooner or later than it was.
   const looked = (time: number, sentAt: number) => storeTimes.look(time, sentAt);
-  const ids = new NodeIds({ connection, keys, clock, logger, features, looked, renewed: () => lookForData() }, self);
+  const taken = () => writeTaken(listener?.taken?.());
+  const renewed = () => lookForData();
+  const ids = new NodeIds({ connection, keys, clock, logger, features, taken, looked, renewed }, self);
+  const figuresTurn = new FiguresTurn({ connection, keys, clock, self });
   let listener: BackendListener | undefined;
   /** The name of the store that was found last. Another one has other data. */
   let store: string | undefined;
@@ -253,6 +258,8 @@ export function createRedisBackend(
         listener = given;
         notifier.listen(given);
         ready.tell = (queue, types) => given.ready(queue, types);
+        // Now it can be told what the workers here take.
+        await ids.renew();
         await notifier.resume();
         session.started();
         return;
@@ -273,7 +280,7 @@ export function createRedisBackend(
   async function stop(): Promise<void> {
     if (isStopped) return;
     isStopped = true;
-    await ids.stop();
+    await Promise.all([ids.stop(), figuresTurn.stop()]);
     listener = undefined;
     notifier.listen(undefined);
     ready.stop();
@@ -315,6 +322,9 @@ export function createRedisBackend(
     createQueue: (name, given) => admin.create(name, given),
     queues: (names, of) => (names === undefined || of === "part" ? admin.showKnown(names) : admin.show(names)),
     queueNames: async () => registry.list,
+    countReady: async (queue, types) => (await calls.call("countReady", queue, types)).rest.map(Number),
+    takenElsewhere: () => readTakenElsewhere(connection, keys, self),
+    claimFigures: () => figuresTurn.claim(),
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),

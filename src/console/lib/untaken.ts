@@ -1,4 +1,5 @@
 import { LIMITS } from "../../model/limits.js";
+import { takenBy } from "../../model/taken.js";
 import { api } from "./api.js";
 import { count, countOf } from "./format.js";
 import { queues } from "./queues.js";
@@ -26,18 +27,6 @@ function readyTypes(): ReadonlyMap<string, readonly string[]> {
   return new Map(found.filter(([, types]) => types.length > 0));
 }
 
-/** Tells whether any of these workers takes jobs of a type from a queue. */
-function takersAmong({ list }: Workers): (queue: string, type: string) => boolean {
-  const taken = new Set<string>();
-  for (const { queues: served, types } of list) {
-    for (const type of types) {
-      if (served.length === 0) taken.add(JSON.stringify([type]));
-      for (const queue of served) taken.add(JSON.stringify([type, queue]));
-    }
-  }
-  return (queue, type) => taken.has(JSON.stringify([type])) || taken.has(JSON.stringify([type, queue]));
-}
-
 /** Says what is to be said of types that wait, by the name of their queue. Queues where each is taken are left out. */
 async function findUntaken(
   waiting: ReadonlyMap<string, readonly string[]>,
@@ -47,7 +36,7 @@ async function findUntaken(
   if (waiting.size === 0) return found;
   // Read after the types: a worker that came for them is among those that are read.
   const workers = await listWorkers(signal);
-  const isTaken = takersAmong(workers);
+  const isTaken = takenBy(workers.list);
   let nobody: string | undefined;
   for (const [queue, types] of waiting) {
     const untaken = types.filter((type) => !isTaken(queue, type));

@@ -1,16 +1,18 @@
 import { Registry } from "prom-client";
-import type { QueueName } from "../../core/backend.js";
+import type { Backend } from "../../core/backend.js";
 import type { Observer } from "../../core/observer.js";
+import { createListQueues } from "../../core/operations/list-queues.js";
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
 import { shareNext } from "../../core/share-next.js";
+import { findUntaken } from "../../core/untaken.js";
 import { yieldToEventLoop } from "../../core/yield-to-event-loop.js";
-import { isUnavailable } from "../../model/errors.js";
+import { TaskQueueError } from "../../model/errors.js";
 import type { Queue } from "../../model/queue.js";
 import type { RpcObserver } from "../../rpc/rpc-recorder.js";
 import { createJobMetrics } from "./jobs.js";
 import { createMeter, type Meter } from "./meter.js";
 import { createProcessMetrics, type ProcessSource } from "./process.js";
-import { createQueueMetrics } from "./queues.js";
+import { createQueueMetrics, MAX_QUEUES, MAX_UNTAKEN, type QueueFigures } from "./queues.js";
 import { createRpcMetrics } from "./rpc.js";
 import { createWorkerMetrics } from "./workers.js";
 
@@ -34,10 +36,7 @@ export interface Metrics extends RpcObserver {
 
 /** Where the values of the gauges come from. */
 export interface MetricsSource extends ProcessSource {
-  /** The queues that get gauges: the first `MAX_QUEUES`, by name. */
-  queues(): Promise<readonly Queue[]>;
-  /** All queues, as they are known here. */
-  queueNames(): Promise<readonly QueueName[]>;
+  backend(): Backend;
   /** The workers of this server. */
   workers(): readonly WorkerInfo[];
   /** Returns the number of built-in handlers that run now. */
@@ -64,18 +63,33 @@ export function createMetrics(source: MetricsSource): Metrics {
   );
   let queueCount = 0;
   meter.gauge("gotaskq_queues", "Queues that exist; the first 500 by name have figures.", () => queueCount);
+  let isTeller = false;
+  meter.gauge("gotaskq_tells_queues", "Whether this server tells the figures of queues: one of a store does.", () =>
+    isTeller ? 1 : 0,
+  );
   const stop = createProcessMetrics(meter, registry, source);
+  let listQueues: (() => Promise<readonly Queue[]>) | undefined;
+
+  /** The figures of queues; undefined: another server tells them. */
+  async function readQueues(): Promise<QueueFigures | undefined> {
+    const backend = source.backend();
+    if (!(await backend.claimFigures())) return undefined;
+    listQueues ??= createListQueues(backend, MAX_QUEUES);
+    const queues = await listQueues();
+    return { queues, untaken: await findUntaken(backend, queues, source.workers(), MAX_UNTAKEN) };
+  }
 
   async function read(): Promise<void> {
-    const names = await source.queueNames();
+    const names = await source.backend().queueNames();
     queueCount = names.length;
     jobs.forget(new Set(names.map(({ name }) => name)), source.monotonic());
-    // While the backend cannot be reached, the gauges of queues are left out; `gotaskq_backend_up` shows why.
-    const found = await source.queues().catch((error) => {
-      if (!isUnavailable(error)) throw error;
+    // While they cannot be read, the gauges of queues are left out; `gotaskq_backend_up` shows why.
+    const figures = await readQueues().catch((error) => {
+      if (!(error instanceof TaskQueueError)) throw error;
       return undefined;
     });
-    queues.set(found);
+    isTeller = figures !== undefined;
+    queues.set(figures);
     await workers.read();
   }
 

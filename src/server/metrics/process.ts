@@ -12,8 +12,8 @@ export interface ProcessSource {
   readonly version: string;
   /** The node id in its job ids. */
   readonly node: () => number;
-  /** The kind of its store. */
-  readonly backend: () => string;
+  /** Its store. */
+  readonly backend: () => { readonly kind: string };
   /** Whether creates are refused because this process has no memory left. */
   readonly isMemoryFull: () => boolean;
 }
@@ -24,7 +24,7 @@ export function createProcessMetrics(meter: Meter, registry: Registry, source: P
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   const { version, node, backend, isMemoryFull } = source;
   meter.gauges("gotaskq_build_info", "Always 1: version, node id and backend of this server.", () => [
-    { labels: { version, node: String(node()), backend: backend() }, value: 1 },
+    { labels: { version, node: String(node()), backend: backend().kind }, value: 1 },
   ]);
   meter.gauge("gotaskq_memory_full", "Whether creates are refused because this process has no memory left.", () =>
     isMemoryFull() ? 1 : 0,

@@ -1,21 +1,32 @@
+import type { UntakenJobs } from "../../core/untaken.js";
 import type { Queue, QueueStats } from "../../model/queue.js";
 import type { Meter } from "./meter.js";
 
 /** Most queues that get gauges of their own: the first by name. */
 export const MAX_QUEUES = 500;
 
+/** Most pairs of queue and type of which it is told that nobody takes them. */
+export const MAX_UNTAKEN = 100;
+
+/** What is told of queues. */
+export interface QueueFigures {
+  readonly queues: readonly Queue[];
+  readonly untaken: readonly UntakenJobs[];
+}
+
 /** The figures of queues, as the page tells them. */
 export interface QueueMetrics {
-  /** Replaces the figures of the page: those of the first `MAX_QUEUES` of these; undefined: this server tells none. */
-  set(queues: readonly Queue[] | undefined): void;
+  /** Replaces the figures of the page: those of the first `MAX_QUEUES` queues; undefined: this server tells none. */
+  set(figures: QueueFigures | undefined): void;
 }
 
 /** Creates the gauges of queues. */
 export function createQueueMetrics(meter: Meter): QueueMetrics {
-  let shown: readonly Queue[] | undefined;
+  let shown: readonly Queue[] = [];
+  let untaken: readonly UntakenJobs[] = [];
   const gauge = (name: string, help: string, read: (stats: QueueStats, queue: Queue) => number) => {
     meter.gauges(name, help, () =>
-      (shown ?? []).map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) })),
+      shown.map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) })),
     );
   };
   gauge("gotaskq_queue_depth", "Jobs waiting: ready and scheduled.", ({ ready, scheduled }) => ready + scheduled);
@@ -27,9 +38,13 @@ export function createQueueMetrics(meter: Meter): QueueMetrics {
   gauge("gotaskq_oldest_ready_age_seconds", "How long the oldest ready job has been ready.", (stats) => {
     return (stats.oldestReadyAgeMs ?? 0) / 1000;
   });
+  meter.gauges("gotaskq_untaken_jobs", "Ready jobs of a type that no worker takes from their queue.", () =>
+    untaken.map(({ queue, type, jobs }) => ({ labels: { queue, type }, value: jobs })),
+  );
   return {
-    set(queues) {
-      shown = queues?.slice(0, MAX_QUEUES);
+    set(figures) {
+      shown = figures?.queues.slice(0, MAX_QUEUES) ?? [];
+      untaken = figures?.untaken ?? [];
     },
   };
 }

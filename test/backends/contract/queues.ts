@@ -195,6 +195,24 @@ export function describeQueues(open: Open): void {
       expect((await statsOf(backend)).oldestReadyAgeMs).toBeUndefined();
     });
 
+    test("tell how many jobs of a type are ready", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "mail");
+      await add(backend, { type: "b" }, { type: "a" }, { type: "b" }, { type: "b", delayMs: 5000 });
+      await add(backend, { queue: "mail", type: "a" });
+      expect(await backend.countReady("default", ["a", "none", "b"])).toEqual([1, 0, 2]);
+      await leaseOne(backend, { types: ["b"] });
+      expect(await backend.countReady("default", ["b"])).toEqual([1]);
+      expect(await backend.countReady("gone", ["a", "b"])).toEqual([0, 0]);
+    });
+
+    test("are told by this process alone when it is the only one, which knows of no workers elsewhere", async () => {
+      const { backend } = await open();
+      expect(await backend.claimFigures()).toBe(true);
+      expect(await backend.claimFigures()).toBe(true);
+      expect(await backend.takenElsewhere()).toEqual([]);
+    });
+
     test("name the types of ready jobs, in order and the first 20, and no others", async () => {
       const opened = await open();
       const { backend } = opened;

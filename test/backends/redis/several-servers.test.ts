@@ -297,9 +297,10 @@ describe("node ids", () => {
   test("that were given back are used again, the oldest first; when all are in use a server does not start", async () => {
     place();
     const admin = redis.client();
-    const { nodes, owners, nodeFeatures } = createKeys(at.prefix);
+    const { nodes, owners, nodeFeatures, nodeTaken } = createKeys(at.prefix);
+    const keys = [nodes, owners, nodeFeatures, nodeTaken];
     const lease = async (owner: string, node = "") =>
-      ((await admin.eval(LEASE_NODE, 3, nodes, owners, nodeFeatures, owner, node, 60_000, "")) as number[])[0];
+      ((await admin.eval(LEASE_NODE, 4, ...keys, owner, node, 60_000, "", "?")) as number[])[0];
     for (let n = 0; n < 1023; n++) expect(await lease(`owner-${n}`)).toBe(n);
     const { backend: last } = await openBackend(at);
     expect(last.node).toBe(1023);

@@ -66,6 +66,11 @@ export class ReadyLines<Queue> {
     return this.#count;
   }
 
+  /** Number of ready jobs of a type. */
+  countOf(type: string): number {
+    return this.#lines.get(type)?.count ?? 0;
+  }
+
   /** The types that have ready jobs; undefined when there are many lines. */
   get types(): readonly string[] | undefined {
     if (this.#lines.size > MANY_LINES) return undefined;

@@ -17,6 +17,12 @@ export function queues(store: JobStore, names: readonly string[] | undefined): Q
   return wanted.map((queue) => snapshot(store, queue)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Counts the ready jobs of each of these types. */
+export function countReady(store: JobStore, name: string, types: readonly string[]): number[] {
+  const queue = store.queues.get(name);
+  return types.map((type) => queue?.countReady(type) ?? 0);
+}
+
 function snapshot(store: JobStore, queue: QueueState): Queue {
   const moment = store.moment();
   store.promote(queue, moment);

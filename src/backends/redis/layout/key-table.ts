@@ -143,4 +143,15 @@ export const SHARED_KEYS = {
     meaning: "node id to the features that its server knows, with commas",
     lifetime: "for ever",
   },
+  node_taken: {
+    type: "hash",
+    meaning:
+      "node id to the random name of its server, a blank, and what its workers take, as JSON: lists of queues (none: all) and types; `?`: not known",
+    lifetime: "for ever",
+  },
+  figures_teller: {
+    type: "string",
+    meaning: "random name of the server that exports the figures of queues",
+    lifetime: "expires after 6 s",
+  },
 } satisfies Record<string, KeyTable>;

@@ -27,6 +27,8 @@ export interface NodeIdsDeps {
   readonly logger: Logger;
   /** Features that this server knows, for servers that are about to switch one on. */
   readonly features: readonly string[];
+  /** What the workers of this server take, for other servers; see `TakenElsewhere`. */
+  readonly taken: () => string;
   /** Called with each time of Redis, ms since 1970, that came for a call sent at `sentAt` on the monotonic clock. */
   readonly looked: (time: number, sentAt: number) => void;
   /** Called after each periodic renewal, so that even an idle server checks regularly that Redis still has its data. */
@@ -92,11 +94,11 @@ export class NodeIds implements IdGenerator {
   }
 
   async #lease(): Promise<void> {
-    const { connection, keys, features } = this.#deps;
-    const names = [keys.nodes, keys.owners, keys.nodeFeatures];
+    const { connection, keys, features, taken } = this.#deps;
+    const names = [keys.nodes, keys.owners, keys.nodeFeatures, keys.nodeTaken];
     for (const wanted of this.#node === undefined ? [""] : [this.#node, ""]) {
       const askedAt = this.#deps.clock.monotonic();
-      const args = [this.#owner, wanted, LEASE_MS, features.join(",")];
+      const args = [this.#owner, wanted, LEASE_MS, features.join(","), taken()];
       const [node, time] = (await connection.script(LEASE, names, args)) as [number, number];
       this.#deps.looked(time, askedAt);
       if (node < 0) continue;

@@ -9,6 +9,7 @@ import { LIST, LIST_DEAD } from "../scripts/listing.js";
 import {
   BEGIN_DELETE,
   CONTINUE_DELETE,
+  COUNT_READY,
   CREATE_QUEUE,
   LOOK,
   OLDEST,
@@ -49,6 +50,7 @@ const BODIES = {
   look: ["read", LOOK],
   readyTypes: ["read", READY_TYPES],
   oldest: ["read", OLDEST],
+  countReady: ["read", COUNT_READY],
   create: ["grow", CREATE_QUEUE],
   update: ["end", UPDATE_QUEUE],
   pause: ["end", PAUSE_QUEUE],

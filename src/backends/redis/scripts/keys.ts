@@ -29,6 +29,10 @@ export interface Keys {
   readonly owners: string;
   /** The features that each of them knows. */
   readonly nodeFeatures: string;
+  /** What the workers of each of them take. */
+  readonly nodeTaken: string;
+  /** The server that tells the figures of queues. */
+  readonly figuresTeller: string;
   /** The polls with a request id, each with the place where it leases. */
   readonly polls: string;
   /** The same polls, by when they are forgotten. */
@@ -55,6 +59,8 @@ export function createKeys(prefix: string, database = 0): Keys {
     nodes: shared("nodes"),
     owners: shared("owners"),
     nodeFeatures: shared("node_features"),
+    nodeTaken: shared("node_taken"),
+    figuresTeller: shared("figures_teller"),
     polls: shared("polls"),
     pollEnds: shared("poll_ends"),
     clockAhead: shared("clock_ahead"),

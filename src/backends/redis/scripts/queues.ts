@@ -112,6 +112,13 @@ ${OLDEST_READY}
 return answer({oldestReady({unpack(ARGV, 7)})})
 `;
 
+/** Returns how many ready jobs there are of each of these types, ARGV[7..]. */
+export const COUNT_READY = lua`
+local counts = {}
+for at = 7, #ARGV do counts[at - 6] = call('ZCARD', ${key("ready")} .. ARGV[at]) end
+return answer(counts)
+`;
+
 /**
  * Creates a queue. ARGV[7] features that its settings need, with commas, [8..] names and values of its settings.
  * Returns the queue; or `E` (it exists), its creation time and weight; or `X` (an old queue of this name is still being

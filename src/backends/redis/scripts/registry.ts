@@ -74,8 +74,9 @@ return {redis.call('GET', KEYS[3]) or '', time[1] * 1000 + math.floor(time[2] / 
 
 /**
  * Leases a node id, or renews its lease. KEYS[1] `nodes`, a zset of node ids by the end of their lease, [2] `owners`, a
- * hash of node id to owner, and [3] `node_features`, a hash of node id to the features that its server knows. ARGV[1]
- * owner, [2] node id to renew (empty: any), [3] lease ms, [4] features, with commas.
+ * hash of node id to owner, [3] `node_features`, a hash of node id to the features that its server knows, and [4]
+ * `node_taken`, a hash of node id to what the workers of its server take. ARGV[1] owner, [2] node id to renew (empty: any),
+ * [3] lease ms, [4] features, with commas, [5] what its workers take.
  * Prefers a node id that was never used, then the one that has been free for longest. Returns it, or -1 for none; and the
  * time, ms since 1970.
  */
@@ -105,7 +106,27 @@ end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), node)
 redis.call('HSET', KEYS[2], node, ARGV[1])
 redis.call('HSET', KEYS[3], node, ARGV[4])
+redis.call('HSET', KEYS[4], node, ARGV[1] .. ' ' .. ARGV[5])
 return {tonumber(node), now}
+`;
+
+/**
+ * Returns what the workers of other live servers take, as each has written it; `?` for one that has not, as an older one. KEYS[1]
+ * `nodes`, [2] `owners`, [3] `node_taken`. ARGV[1] our own name as owner.
+ */
+export const READ_TAKEN = lua`
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local taken = {}
+for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
+  local owner = redis.call('HGET', KEYS[2], node) or ''
+  if owner ~= ARGV[1] then
+    local text = redis.call('HGET', KEYS[3], node) or ''
+    local isOwn = string.sub(text, 1, #owner + 1) == owner .. ' '
+    taken[#taken + 1] = isOwn and string.sub(text, #owner + 2) or '?'
+  end
+end
+return taken
 `;
 
 /** Ends the lease of a node id. KEYS as above. ARGV[1] owner, [2] node id. */
@@ -126,4 +147,21 @@ local version = redis.call('GET', KEYS[1])
 -- Data of another version are not ours to write to.
 if version == ARGV[1] then redis.call('SET', KEYS[2], ARGV[2], 'NX') end
 return {version, redis.call('GET', KEYS[2]) or ''}
+`;
+
+/**
+ * Makes a server the one that tells the figures of queues, or keeps it so, unless another one is. KEYS[1] `figures_teller`. ARGV[1] its
+ * name, [2] for how long, ms. Returns whether it is.
+ */
+export const CLAIM_FIGURES = lua`
+local teller = redis.call('GET', KEYS[1])
+if teller and teller ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`;
+
+/** Ends that. KEYS[1] as above. ARGV[1] its name. */
+export const LEAVE_FIGURES = lua`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
 `;
