@@ -1,5 +1,5 @@
 import type { CallerOptions } from "./calls.js";
-import { createNodeTransport } from "./node-transport.js";
+import { type ClientTls, createNodeTransport } from "./node-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 
 export {
@@ -15,7 +15,14 @@ export {
 export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
+export type { ClientTls } from "./node-transport.js";
 export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";
+
+/** Settings of a client for Node. */
+export interface NodeClientOptions extends CallerOptions {
+  /** For a server at `https://`: whom to trust, and what to show. */
+  readonly tls?: ClientTls | undefined;
+}
 
 /** A client with a connection of its own. */
 export interface NodeClient extends TaskQueueClient {
@@ -24,7 +31,7 @@ export interface NodeClient extends TaskQueueClient {
 }
 
 /** Creates a client of the server at this URL. Connects at the first call, and again when the connection broke. */
-export function createClient(url: string, options: CallerOptions = {}): NodeClient {
-  const { transport, close } = createNodeTransport(url);
+export function createClient(url: string, options: NodeClientOptions = {}): NodeClient {
+  const { transport, close } = createNodeTransport(url, options);
   return { ...createTransportClient(transport, options), close };
 }

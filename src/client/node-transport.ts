@@ -1,6 +1,7 @@
-import { type ClientHttp2Stream, constants, type Http2Session } from "node:http2";
+import { type ClientHttp2Stream, constants, type Http2Session, type SecureClientSessionOptions } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { defined } from "../model/defined.js";
 import { withExactMaps } from "./exact-transport.js";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
@@ -59,6 +60,25 @@ class SessionManager extends Http2SessionManager {
   }
 }
 
+/** TLS of a client, for servers at `https://`. Contents of PEM files, not their paths. */
+export interface ClientTls {
+  /** Authorities that vouch for the server. Default: those that Node knows (`NODE_EXTRA_CA_CERTS` adds some). */
+  readonly ca?: string | Uint8Array | undefined;
+  /** The certificate of the client, with its chain, where the server asks for one. */
+  readonly cert?: string | Uint8Array | undefined;
+  /** Its key. */
+  readonly key?: string | Uint8Array | undefined;
+  /** The name that the certificate of the server must have. Default: that in the URL. */
+  readonly serverName?: string | undefined;
+}
+
+/** Settings of a transport. */
+export interface NodeTransportOptions {
+  readonly tls?: ClientTls | undefined;
+  /** Tests ping more often. */
+  readonly ping?: PingTimes | undefined;
+}
+
 /** Connect over HTTP/2, on one connection that is opened by the first call, and again when it broke. */
 export interface NodeTransport {
   readonly transport: Transport;
@@ -66,9 +86,9 @@ export interface NodeTransport {
   close(): void;
 }
 
-/** Creates a transport to the server at this URL, `http://` or `https://`. Tests ping more often. */
-export function createNodeTransport(url: string, ping = PING): NodeTransport {
-  const sessionManager = new SessionManager(url, ping);
+/** Creates a transport to the server at this URL, `http://` or `https://`. */
+export function createNodeTransport(url: string, { tls = {}, ping = PING }: NodeTransportOptions = {}): NodeTransport {
+  const sessionManager = new SessionManager(url, ping, secureOptions(tls));
   return {
     transport: withExactMaps(
       createConnectTransport({
@@ -82,4 +102,14 @@ export function createNodeTransport(url: string, ping = PING): NodeTransport {
     ),
     close: () => void setTimeout(() => sessionManager.abort(), CLOSE_MS).unref(),
   };
+}
+
+/** The same as Node has it. */
+function secureOptions({ ca, cert, key, serverName }: ClientTls): SecureClientSessionOptions {
+  const given = { ca: bytes(ca), cert: bytes(cert), key: bytes(key), servername: serverName };
+  return defined(given);
+}
+
+function bytes(content: string | Uint8Array | undefined): string | Buffer | undefined {
+  return content instanceof Uint8Array ? Buffer.from(content) : content;
 }

@@ -41,7 +41,7 @@ async function serve(): Promise<{ url: string; first: Promise<Socket> }> {
 
 test("a server that falls silent does no harm to a client that goes on at once", async () => {
   const { url, first } = await serve();
-  const { transport, close } = createNodeTransport(url, { pingIntervalMs: 20, pingTimeoutMs: 20 });
+  const { transport, close } = createNodeTransport(url, { ping: { pingIntervalMs: 20, pingTimeoutMs: 20 } });
   atEnd(close);
   const { deleteJob } = createClient(JobService, transport);
   let code: Code | undefined;

@@ -11,6 +11,7 @@ import {
 } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
+import type { ClientTls } from "../node-transport.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -43,6 +44,8 @@ export interface WorkerOptions {
   readonly name?: string | undefined;
   /** Sent with every call, as in `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** For servers at `https://`: whom to trust, and what to show. */
+  readonly tls?: ClientTls | undefined;
   /** How long `stop` lets running handlers finish when it is given no time. Default 10,000. */
   readonly stopTimeoutMs?: number | undefined;
   /** Whether SIGTERM and SIGINT stop the worker. A second signal ends the process at once. Default false. */
@@ -118,7 +121,7 @@ class StreamWorker implements Worker {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) throw new TypeError("concurrency: must be 1 or more");
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
-    this.#servers = createWorkerServers(typeof url === "string" ? [url] : url);
+    this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options.tls);
     const deps = { servers: this.#servers, headers, logger: this.#logger };
     this.#settler = new WorkerSettler({ ...deps, settled: (attempt) => this.#forget(attempt) });
     this.#keeper = new LeaseKeeper({
