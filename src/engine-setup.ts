@@ -11,6 +11,7 @@ import { createEngine, type Engine, type EngineOptions } from "./core/engine.js"
 import type { Observer } from "./core/observer.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/operations/job-operations.js";
 import type { QueuePolicy } from "./core/queue-turns.js";
+import type { StoreObserver } from "./core/store-observer.js";
 import { defined } from "./model/defined.js";
 import type { Handlers } from "./model/handler.js";
 import { createIdGenerator, type IdGenerator } from "./model/ids.js";
@@ -48,6 +49,8 @@ export interface EngineSetupDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: Observer;
+  /** Told what the store does. Default: nobody. */
+  readonly storeObserver?: StoreObserver | undefined;
   /**
    * Whether this process has no memory for more jobs. The memory backend calls it at each create and result, and while its
    * change log grows, with what its jobs take. Default: never full.
@@ -70,7 +73,7 @@ interface Storage {
 }
 
 function createStorage(settings: EngineSettings, worker: string, deps: EngineSetupDeps): Storage {
-  const { clock, logger, isFull } = deps;
+  const { clock, logger, isFull, storeObserver: observer } = deps;
   const {
     dataDir,
     durability,
@@ -87,7 +90,10 @@ function createStorage(settings: EngineSettings, worker: string, deps: EngineSet
   if (dataDir !== undefined) {
     if (redisUrl !== undefined) throw new TypeError("dataDir and redisUrl: name one of them");
     const place = { ...defined({ durability }), folder: dataDir, worker, nodeId };
-    const backend = createFileBackend({ clock, random: Math.random, logger, isFull }, { ...options, ...place });
+    const backend = createFileBackend(
+      { clock, random: Math.random, logger, isFull, observer },
+      { ...options, ...place },
+    );
     return { backend, ids: backend.ids, nodeId: () => nodeId };
   }
   if (redisUrl === undefined) {
@@ -95,7 +101,7 @@ function createStorage(settings: EngineSettings, worker: string, deps: EngineSet
     return { backend, ids: createIdGenerator(clock, nodeId), nodeId: () => nodeId };
   }
   const place = defined({ prefix: redisPrefix });
-  const backend = createRedisBackend({ clock, logger }, { ...options, ...place, url: redisUrl });
+  const backend = createRedisBackend({ clock, logger, observer }, { ...options, ...place, url: redisUrl });
   return { backend, ids: backend.ids, nodeId: () => backend.node };
 }
 

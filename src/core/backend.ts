@@ -14,6 +14,7 @@ import type {
   ListPage,
   ListQuery,
 } from "./listing.js";
+import type { StoreSizes } from "./store-observer.js";
 
 /**
  * The interface between the core and a store of jobs. Every operation is atomic; an operation on a batch is atomic for
@@ -118,6 +119,8 @@ export interface Backend {
    * it ends the next that asks some seconds later is it.
    */
   claimFigures(): Promise<boolean>;
+  /** What the store takes, as far as it can be told. */
+  sizes(): Promise<StoreSizes>;
   /** Changes some settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
   updateQueue(name: string, settings: Partial<QueueSettings>): Promise<Queue>;
   /** Pauses or resumes a queue; a paused queue leases no jobs. QUEUE_NOT_FOUND. */

@@ -84,7 +84,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, handlers),
-    { clock, logger, observer: metrics.observer, isFull: guard.isFull },
+    { clock, logger, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();

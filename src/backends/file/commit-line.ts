@@ -1,3 +1,4 @@
+import type { StoreObserver } from "../../core/store-observer.js";
 import type { Batch, Reply, Writer } from "./batch.js";
 
 /** What waits for a commit: the caller of an operation. */
@@ -18,11 +19,17 @@ interface Group {
   /** Those that are answered when it is written, and those that are when it is synced. */
   early: Waiter[];
   waiters: Waiter[];
+  /** When it was sent, ms on the monotonic clock, and how many waited for it then. */
+  sentAt: number;
+  callers: number;
 }
 
 /** Dependencies of a `CommitLine`. */
 export interface CommitLineDeps {
   readonly writer: Writer;
+  readonly observer: StoreObserver;
+  /** The monotonic clock, ms. */
+  readonly monotonic: () => number;
   /** Returns what to write now; undefined when nothing changed. */
   readonly take: (number: number) => Batch | undefined;
   /** Calls back in a moment, when the calls that have come in by now have been run. */
@@ -53,6 +60,12 @@ export class CommitLine {
 
   constructor(deps: CommitLineDeps) {
     this.#deps = deps;
+  }
+
+  /** How many operations wait for a commit. */
+  get pending(): number {
+    const groups = [...this.#sent, this.#open];
+    return groups.reduce((sum, { early, waiters }) => sum + early.length + waiters.length, 0);
   }
 
   get isFailing(): boolean {
@@ -106,6 +119,8 @@ export class CommitLine {
     this.#open = newGroup();
     group.number = batch.number;
     group.batch = batch;
+    group.sentAt = this.#deps.monotonic();
+    group.callers = group.early.length + group.waiters.length;
     this.#sent.push(group);
     this.#state = "writing";
     this.#deps.writer.send({ kind: "write", batch });
@@ -115,6 +130,7 @@ export class CommitLine {
     if (this.#state === "failing") return;
     for (const group of this.#sent) {
       if (group.number > number) break;
+      if (group.number === number) this.#observe("commit", group);
       const { early } = group;
       group.early = [];
       for (const { kept } of early) kept();
@@ -126,6 +142,7 @@ export class CommitLine {
   #synced(number: number): void {
     const first = this.#sent.findIndex((group) => group.number > number);
     const groups = this.#sent.splice(0, first < 0 ? this.#sent.length : first);
+    if (this.#state !== "failing") for (const group of groups) this.#observe("sync", group);
     for (const { notices } of groups) for (const notice of notices) notice();
     for (const { early, waiters } of groups) for (const { kept } of [...early, ...waiters]) kept();
     if (this.#sent.length > 0) return;
@@ -140,6 +157,7 @@ export class CommitLine {
 
   #fail(message: string): void {
     this.#state = "failing";
+    this.#deps.observer.failed("commit", "unavailable");
     const groups = [...this.#sent, this.#open];
     const waiting = groups.flatMap(({ early, waiters }) => [...early, ...waiters]);
     for (const group of groups) group.early = group.waiters = [];
@@ -153,6 +171,10 @@ export class CommitLine {
     for (const { batch } of this.#sent) if (batch !== undefined) this.#deps.writer.send({ kind: "write", batch });
   }
 
+  #observe(call: "commit" | "sync", { sentAt, callers }: Group): void {
+    this.#deps.observer.called(call, (this.#deps.monotonic() - sentAt) / 1000, callers);
+  }
+
   #tellQuiet(): void {
     const quiet = this.#quiet;
     this.#quiet = [];
@@ -161,5 +183,5 @@ export class CommitLine {
 }
 
 function newGroup(): Group {
-  return { number: 0, batch: undefined, notices: [], early: [], waiters: [] };
+  return { number: 0, batch: undefined, notices: [], early: [], waiters: [], sentAt: 0, callers: 0 };
 }

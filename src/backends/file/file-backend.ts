@@ -1,6 +1,7 @@
 import type { Backend, BackendListener, BackendOptions, Lease } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import type { Clock, Timer } from "../../core/clock.js";
+import { type StoreObserver, silentStoreObserver } from "../../core/store-observer.js";
 import { backendUnavailable } from "../../model/errors.js";
 import { createIdGenerator, type IdGenerator } from "../../model/ids.js";
 import type { Logger } from "../../model/logger.js";
@@ -15,6 +16,7 @@ import { renewLeases, takeBack } from "../memory/operations/lease.js";
 import { operationsOf } from "../memory/operations/operations.js";
 import type { Durability, Place, Reply, Writer } from "./batch.js";
 import { CommitLine } from "./commit-line.js";
+import { readFileSizes } from "./file-sizes.js";
 import { Journal } from "./journal.js";
 import { loadStore } from "./load-store.js";
 import { createWriterThread } from "./writer-thread.js";
@@ -34,6 +36,8 @@ export interface FileBackendDeps {
   readonly random: () => number;
   readonly logger: Logger;
   readonly isFull?: MemoryBackendDeps["isFull"];
+  /** Told how long commits take. Default: nobody. */
+  readonly observer?: StoreObserver | undefined;
   /** Writes the file. Default: a thread of its own. */
   readonly writer?: Writer | undefined;
 }
@@ -66,7 +70,7 @@ export function createFileBackend(
   deps: FileBackendDeps,
   options: Partial<BackendOptions & FileBackendOptions> & Pick<FileBackendOptions, "folder" | "worker">,
 ): FileBackend {
-  const { clock, logger, writer = createWriterThread() } = deps;
+  const { clock, logger, writer = createWriterThread(), observer = silentStoreObserver } = deps;
   const {
     folder,
     worker,
@@ -99,6 +103,8 @@ export function createFileBackend(
 
   const line = new CommitLine({
     writer,
+    observer,
+    monotonic: () => clock.monotonic(),
     take: (number) => (journal.isDirty ? journal.take(store, number) : undefined),
     soon: (callback) => void setImmediate(callback),
     failed(message) {
@@ -207,6 +213,12 @@ export function createFileBackend(
     });
   }
 
+  const operations = operationsOf(store, {
+    change: (operation) => run(operation),
+    hand: (operation) => run(operation, true, (leases) => unheard.push(...leases)),
+    read: (operation) => run(operation),
+  });
+
   return {
     kind: "file",
     durable: true,
@@ -235,11 +247,12 @@ export function createFileBackend(
       stopped ??= stopInTime();
       return stopped;
     },
-    ...operationsOf(store, {
-      change: (operation) => run(operation),
-      hand: (operation) => run(operation, true, (leases) => unheard.push(...leases)),
-      read: (operation) => run(operation),
-    }),
+    ...operations,
+    async sizes() {
+      const { isShared, bytes } = await operations.sizes();
+      const { diskFreeBytes, ...files } = await readFileSizes(folder);
+      return { isShared, bytes: { ...bytes, ...files }, diskFreeBytes, pending: line.pending };
+    },
     told: () => told,
   };
 }

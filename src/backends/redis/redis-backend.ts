@@ -8,6 +8,7 @@ import {
   type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
+import { type StoreObserver, silentStoreObserver } from "../../core/store-observer.js";
 import { isUnavailable, TaskQueueError } from "../../model/errors.js";
 import type { IdGenerator } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
@@ -17,6 +18,7 @@ import { FEATURES } from "./layout/features.js";
 import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
 import { createClient, createSubscriber, pingNodes } from "./link/client.js";
 import { Connection, isDenied } from "./link/connection.js";
+import { readMemory } from "./link/memory.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
 import { databaseOf, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "./link/url.js";
@@ -63,6 +65,8 @@ export const DEFAULT_REDIS_COMPLETED_BYTES = 256 * 1024 * 1024;
 export interface RedisBackendDeps {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told how long calls take. Default: nobody. */
+  readonly observer?: StoreObserver | undefined;
   /** Lua that returns the time, ms since 1970. Default: the clock of Redis. Tests set another. */
   readonly luaClock?: string | undefined;
   /** Features that this server knows. Default: those of this version. Tests set others. */
@@ -94,7 +98,7 @@ export function createRedisBackend(
   deps: RedisBackendDeps,
   options: Partial<RedisBackendOptions> & Pick<RedisBackendOptions, "url">,
 ): RedisBackend {
-  const { clock, logger, luaClock = REDIS_TIME, features = FEATURES } = deps;
+  const { clock, logger, luaClock = REDIS_TIME, features = FEATURES, observer = silentStoreObserver } = deps;
   const { url, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
   const settings = {
     ...DEFAULT_BACKEND_OPTIONS,
@@ -129,7 +133,9 @@ export function createRedisBackend(
     dueTimes.hurry();
     listener?.due(0);
   });
-  const calls = new QueueCalls({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self });
+  const calls = new QueueCalls({
+    ...{ connection, keys, clock, observer, ready, dueTimes, storeTimes, settings, scripts, refused, self },
+  });
   const creates = new Creates(calls);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
   const leases = new Leases({ calls, refused, polls, clock, nonce: self });
@@ -209,6 +215,7 @@ export function createRedisBackend(
       listener?.available(isAvailable);
       if (isAvailable) listener?.resync();
     },
+    disconnected: () => observer.disconnected(),
   });
 
   /** Checks that Redis still has its data: it can lose them without a broken connection (FLUSHALL, a restore). */
@@ -325,6 +332,7 @@ export function createRedisBackend(
     countReady: async (queue, types) => (await calls.call("countReady", queue, types)).rest.map(Number),
     takenElsewhere: () => readTakenElsewhere(connection, keys, self),
     claimFigures: () => figuresTurn.claim(),
+    sizes: async () => ({ ...(await readMemory(connection)), pending: calls.pending }),
     updateQueue: (name, given) => admin.update(name, given),
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),

@@ -43,9 +43,13 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
   const counters = {
     enqueued: meter.counter("gotaskq_jobs_enqueued_total", "Jobs created."),
     retried: meter.counter("gotaskq_jobs_retried_total", "Failed attempts that will be retried."),
-    dead: meter.counter("gotaskq_jobs_dead_total", "Jobs that went to the dead-letter queue."),
+    dead: meter.counter("gotaskq_jobs_dead_total", "Jobs that went to the dead-letter queue.", TELLS_ZEROS),
     redelivered: meter.counter("gotaskq_redeliveries_total", "Jobs handed out again after an earlier delivery."),
-    leasesLost: meter.counter("gotaskq_leases_lost_total", "Leases that ran out before their job was settled."),
+    leasesLost: meter.counter(
+      "gotaskq_leases_lost_total",
+      "Leases that ran out before their job was settled.",
+      TELLS_ZEROS,
+    ),
   };
   const processed = meter.counter(
     "gotaskq_jobs_processed_total",
@@ -72,9 +76,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
   /** Since when queues with series have been gone, ms on the monotonic clock. */
   const gone = new Map<string, number>();
   let count = 0;
-  const other = makePair({ queue: "other", type: "other" });
-  // A queue and type that are really named "other" share this series: a page must not have the same series twice.
-  pairs.set("other", new Map([["other", other]]));
+  let other: PairSeries | undefined;
 
   function makePair(labels: Labels): PairSeries {
     return {
@@ -96,9 +98,16 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
     return pairs.get(queue)?.get(type) ?? newPair(queue, type);
   }
 
+  /** The series of all that have none of their own. A queue and type that are really named "other" share them: a page must not have a series twice. */
+  function otherPair(): PairSeries {
+    other ??= makePair({ queue: "other", type: "other" });
+    return other;
+  }
+
   function newPair(queue: string, type: string): PairSeries {
     const isKnown = known.has(type) && named.size < MAX_QUEUES;
-    if (!isKnown && count >= MAX_PAIRS) return other;
+    const isOther = queue === "other" && type === "other";
+    if (isOther || (!isKnown && count >= MAX_PAIRS)) return otherPair();
     if (isKnown) named.add(queue);
     count++;
     const made = makePair({ queue, type });
@@ -130,19 +139,17 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
   }
 
   function drop(queue: string): void {
-    const ofQueue = pairs.get(queue);
-    for (const [type, pair] of ofQueue ?? []) {
-      if (pair === other) continue;
+    const ofQueue = pairs.get(queue) ?? new Map<string, PairSeries>();
+    for (const pair of ofQueue.values()) {
       for (const name of ["enqueued", "retried", "dead", "redelivered", "leasesLost"] as const) {
         counters[name].drop(pair[name]);
       }
       for (const name of ["duration", "pickup"] as const) histograms[name].drop(pair[name]);
       for (const series of pair.ended.values()) processed.drop(series);
       for (const series of pair.failures.values()) failures.drop(series);
-      ofQueue?.delete(type);
       count--;
     }
-    if (ofQueue?.size === 0) pairs.delete(queue);
+    pairs.delete(queue);
     named.delete(queue);
     gone.delete(queue);
   }
@@ -185,5 +192,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
     },
   };
 }
+
+const TELLS_ZEROS = { tellsZeros: true };
 
 const ENDED = { complete: "done", fail: "failed", release: "released" } as const;

@@ -11,8 +11,11 @@ export type ReadSamples = () => readonly Sample[];
 
 /** Makes metrics of one page. A name is given once. */
 export interface Meter {
-  /** A counter whose series are held by those who count. Its name ends in `_total`. */
-  counter(name: string, help: string): SeriesCounter;
+  /**
+   * A counter whose series are held by those who count. Its name ends in `_total`. With `tellsZeros` those that counted nothing are
+   * told too: what is alerted on must be seen to grow from 0.
+   */
+  counter(name: string, help: string, options?: { readonly tellsZeros: boolean }): SeriesCounter;
   /** A histogram of seconds whose series are held by those who observe. */
   histogram(name: string, help: string): SeriesHistogram;
   /** A gauge that is read when the page is made; undefined: it has no value now. */
@@ -28,7 +31,7 @@ export function createMeter(registry: Registry): Meter {
   const read = (name: string, help: string, type: "counter" | "gauge", samples: ReadSamples) =>
     void new ReadMetric(name, help, type, samples, registry);
   return {
-    counter: (name, help) => new SeriesCounter(name, help, registry),
+    counter: (name, help, options) => new SeriesCounter(name, help, registry, options?.tellsZeros),
     histogram: (name, help) => new SeriesHistogram(name, help, SECONDS, registry),
     gauge: (name, help, value) => read(name, help, "gauge", () => sampleOf(value())),
     gauges: (name, help, samples) => read(name, help, "gauge", samples),

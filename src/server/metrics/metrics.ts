@@ -4,6 +4,7 @@ import type { Observer } from "../../core/observer.js";
 import { createListQueues } from "../../core/operations/list-queues.js";
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
 import { shareNext } from "../../core/share-next.js";
+import type { StoreObserver, StoreSizes } from "../../core/store-observer.js";
 import { findUntaken } from "../../core/untaken.js";
 import { yieldToEventLoop } from "../../core/yield-to-event-loop.js";
 import { TaskQueueError } from "../../model/errors.js";
@@ -14,6 +15,7 @@ import { createMeter, type Meter } from "./meter.js";
 import { createProcessMetrics, type ProcessSource } from "./process.js";
 import { createQueueMetrics, MAX_QUEUES, MAX_UNTAKEN, type QueueFigures } from "./queues.js";
 import { createRpcMetrics } from "./rpc.js";
+import { createStoreMetrics } from "./store.js";
 import { createWorkerMetrics } from "./workers.js";
 
 /** The page that Prometheus scrapes. */
@@ -26,6 +28,8 @@ export interface MetricsPage {
 export interface Metrics extends RpcObserver {
   /** Counts what the core reports. */
   readonly observer: Observer;
+  /** Counts what the store does. */
+  readonly storeObserver: StoreObserver;
   /** For parts of the server that have metrics of their own. */
   readonly meter: Meter;
   /** Makes the page. Calls that come meanwhile share the next. Other work comes in between its parts. */
@@ -61,6 +65,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   meter.gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", () =>
     source.isAvailable() ? 1 : 0,
   );
+  const store = createStoreMetrics(meter);
   let queueCount = 0;
   meter.gauge("gotaskq_queues", "Queues that exist; the first 500 by name have figures.", () => queueCount);
   let isTeller = false;
@@ -79,6 +84,12 @@ export function createMetrics(source: MetricsSource): Metrics {
     return { queues, untaken: await findUntaken(backend, queues, source.workers(), MAX_UNTAKEN) };
   }
 
+  /** What the store takes. That of a shared one is told with its queues, so that it is not told several times. */
+  async function readSizes(): Promise<StoreSizes | undefined> {
+    const sizes = await source.backend().sizes();
+    return sizes.isShared && !isTeller ? { isShared: true, bytes: {}, pending: sizes.pending } : sizes;
+  }
+
   async function read(): Promise<void> {
     const names = await source.backend().queueNames();
     queueCount = names.length;
@@ -90,6 +101,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     });
     isTeller = figures !== undefined;
     queues.set(figures);
+    store.set(await readSizes());
     await workers.read();
   }
 
@@ -103,5 +115,5 @@ export function createMetrics(source: MetricsSource): Metrics {
     return { contentType: registry.contentType, body: `${parts.join("\n\n")}\n` };
   });
 
-  return { ...rpc, observer: jobs.observer, meter, page, stop };
+  return { ...rpc, observer: jobs.observer, storeObserver: store.observer, meter, page, stop };
 }

@@ -61,6 +61,8 @@ export class SeriesCounter {
     readonly name: string,
     readonly help: string,
     registry: Registry,
+    /** Whether series that counted nothing are told. Default: only one without labels. */
+    readonly tellsZeros = false,
   ) {
     registry.registerMetric(this as unknown as Counter);
   }
@@ -77,10 +79,11 @@ export class SeriesCounter {
     this.#series.delete(series);
   }
 
-  /** Called by the registry. Series that counted nothing are left out. */
+  /** Called by the registry. */
   async get(): Promise<Described> {
-    const { name, help, type } = this;
-    return { name, help, type, values: [...this.#series].filter(({ value }) => value > 0) };
+    const { name, help, type, tellsZeros } = this;
+    const isTold = ({ value, labels }: CountSeries) => value > 0 || tellsZeros || Object.keys(labels).length === 0;
+    return { name, help, type, values: [...this.#series].filter(isTold) };
   }
 }
 

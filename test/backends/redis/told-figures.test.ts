@@ -52,6 +52,24 @@ describe("the figures of queues that several servers share", () => {
     expect(value).toBe(1);
   });
 
+  test("come with what their Redis takes, told once, and how long its calls take", async () => {
+    const env = environment();
+    const [one, two] = [await startTestServer(env), await startTestServer(env)];
+    await redis.client().config("SET", "maxmemory", String(2 ** 30));
+    await Promise.all(Array.from({ length: 20 }, () => one.engine.jobs.create({ type: "work" })));
+    expect(await sum("gotaskq_store_bytes", one.url, two.url)).toBeGreaterThan(500_000);
+    expect(await sum("gotaskq_store_bytes", two.url)).toBeUndefined();
+    expect(await sum("gotaskq_store_limit_bytes", one.url)).toBe(2 ** 30);
+    const { series } = readExposition(await one.metrics());
+    const value = (name: string) => series.find((each) => each.name === name && each.labels.call === "enqueue")?.value;
+    expect(value("gotaskq_store_callers_total")).toBe(20);
+    expect(value("gotaskq_store_call_duration_seconds_count")).toBeLessThanOrEqual(3);
+    expect(await sum("gotaskq_store_disconnects_total", one.url)).toBe(0);
+    await redis.client().call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    const broken = async () => (((await sum("gotaskq_store_disconnects_total", one.url)) ?? 0) > 0 ? true : undefined);
+    await eventually(broken, "a connection that broke");
+  });
+
   test("say that nobody takes a type only when no server has a worker for it", async () => {
     const env = environment();
     const server = await startTestServer(env);

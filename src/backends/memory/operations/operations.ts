@@ -50,6 +50,7 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     countReady: (name, types) => read(() => admin.countReady(store, name, types)),
     takenElsewhere: async () => [],
     claimFigures: async () => true,
+    sizes: async () => ({ isShared: false, bytes: { jobs: store.kept.heap + store.kept.external } }),
     updateQueue: (name, settings) => change(() => admin.updateQueue(store, name, settings)),
     setPaused: (name, paused) => change(() => admin.setPaused(store, name, paused)),
     deleteQueue: (name, force) => change(() => admin.deleteQueue(store, name, force)),

@@ -39,6 +39,8 @@ export interface SessionDeps {
   readonly beat: () => Promise<unknown>;
   /** Called with true when Redis can be reached again, after `goOn`, and with false when it cannot any more. */
   readonly available: (isAvailable: boolean) => void;
+  /** Called when a connection broke that is made anew. */
+  readonly disconnected: () => void;
 }
 
 /**
@@ -63,7 +65,10 @@ export class Session {
     this.#deps = deps;
     for (const each of [deps.client, deps.subscriber]) {
       each.on("error", (error: Error & { lastNodeError?: Error }) => this.#note(error.lastNodeError ?? error));
-      each.on("close", () => this.#setAvailable(false));
+      each.on("close", () => {
+        if (this.#isStarted && !this.#isStopped) deps.disconnected();
+        this.#setAvailable(false);
+      });
       each.on("ready", () => void this.resume());
       each.on("end", () => this.#connectAnew(each));
     }

@@ -14,28 +14,29 @@ const PARTS = 3;
 
 /**
  * Calls COMPLETE. When the memory of Redis is full, the oldest finished jobs of all queues go for the new results; when it is full all
- * the same, as none is left or others take it, results are left out that have no room.
+ * the same, as none is left or others take it, results are left out that have no room. `callers`: how many operations share it.
  */
 export async function callComplete(
   calls: QueueCalls,
   completed: CompletedBytes,
   queue: string,
   args: readonly Arg[],
+  callers: number,
 ): Promise<Answer> {
   // One for all tries: when the answer of the first is lost, the next ones get it.
   const memo = calls.memos.take(queue);
   try {
     return await calls
-      .call("complete", queue, args, { memo })
+      .call("complete", queue, args, { memo, callers })
       .catch(async (error) => {
         if (!isFull(error)) throw error;
         const bytes = resultBytes(args);
         if (bytes > 0) await completed.free(Math.max(bytes, FREE_BYTES));
-        return calls.call("complete", queue, args, { memo });
+        return calls.call("complete", queue, args, { memo, callers });
       })
       .catch((error) => {
         if (!isFull(error)) throw error;
-        return calls.call("completeFull", queue, args, { memo });
+        return calls.call("completeFull", queue, args, { memo, callers });
       });
   } finally {
     calls.memos.release(queue, memo);

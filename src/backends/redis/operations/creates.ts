@@ -102,7 +102,8 @@ export class Creates {
         args.push(headOf(job), writeSpec(job));
       }
     }
-    const { now, rest } = await this.#calls.call("enqueue", queue, [groups.length, ...args]);
+    const callers = groups.length;
+    const { now, rest } = await this.#calls.call("enqueue", queue, [callers, ...args], { callers });
     return rest.map((reply) => ({
       now,
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],

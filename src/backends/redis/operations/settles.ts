@@ -132,8 +132,8 @@ export class Settles {
     const args = writes.length === 1 ? (writes[0] as Write).args : writes.flatMap((write) => write.args);
     const calls = this.#calls;
     const { rest } = await (name === "complete"
-      ? callComplete(calls, this.#completed, queue, args)
-      : calls.call(name, queue, args));
+      ? callComplete(calls, this.#completed, queue, args, writes.length)
+      : calls.call(name, queue, args, { callers: writes.length }));
     const lines = text(rest[0]).split("\n");
     let from = 0;
     return writes.map(({ count }) => {

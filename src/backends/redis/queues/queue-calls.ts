@@ -1,4 +1,7 @@
 import type { BackendOptions } from "../../../core/backend.js";
+import type { Clock } from "../../../core/clock.js";
+import type { StoreFault, StoreObserver } from "../../../core/store-observer.js";
+import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
@@ -99,6 +102,8 @@ export interface Answer {
 export interface QueueCallsDeps {
   readonly connection: Connection;
   readonly keys: Keys;
+  readonly clock: Clock;
+  readonly observer: StoreObserver;
   readonly ready: ReadyNotices;
   readonly dueTimes: DueTimes;
   readonly storeTimes: StoreTimes;
@@ -124,9 +129,15 @@ export class QueueCalls {
   readonly memos = new MemoSlots();
   readonly #gates: ByteGates;
   readonly #self: string;
+  readonly #clock: Clock;
+  readonly #observer: StoreObserver;
+  #pending = 0;
 
-  constructor({ connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self }: QueueCallsDeps) {
+  constructor(deps: QueueCallsDeps) {
+    const { connection, keys, ready, dueTimes, storeTimes, settings, scripts, refused, self } = deps;
     this.#self = self;
+    this.#clock = deps.clock;
+    this.#observer = deps.observer;
     this.#storeTimes = storeTimes;
     this.#connection = connection;
     this.#gates = new ByteGates(connection.hasNodes);
@@ -139,6 +150,11 @@ export class QueueCalls {
     this.#common = [keys.channel, changeLogSize, completeJobTtlMs, `${maxCompletedJobs} ${maxCompletedBytes}`];
   }
 
+  /** Calls that are not answered yet. */
+  get pending(): number {
+    return this.#pending;
+  }
+
   /** Whether the backend has been stopped. */
   get isStopped(): boolean {
     return this.#connection.isStopped;
@@ -146,12 +162,13 @@ export class QueueCalls {
 
   /**
    * Runs a script. `memo`: where Redis is to remember its answer, also from one call to the next; the caller releases it. Default:
-   * a place for this call, if the script has an answer to remember. UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
+   * a place for this call, if the script has an answer to remember. `callers`: how many operations share the call; default: one.
+   * UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
   async call(
     name: ScriptName,
     queue: string,
     args: readonly Arg[],
-    { memo: own }: { readonly memo?: Memo | undefined } = {},
+    { memo: own, callers = 1 }: { readonly memo?: Memo | undefined; readonly callers?: number } = {},
   ): Promise<Answer> {
     const memo = own ?? (REMEMBERED.has(name) ? this.memos.take(queue) : undefined);
     let isAgain = own !== undefined;
@@ -160,6 +177,8 @@ export class QueueCalls {
       return memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isAgain ? 1 : 0}`;
     };
     let reply: ScriptReply;
+    const sentAt = this.#clock.monotonic();
+    this.#pending++;
     try {
       reply = await this.#gates.pass(queue, bytesOf(args), () =>
         this.#storeTimes.ask(queue, (tell) => {
@@ -167,9 +186,14 @@ export class QueueCalls {
           return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
         }),
       );
+      this.#observer.called(name, (this.#clock.monotonic() - sentAt) / 1000, callers);
     } catch (error) {
-      this.#refused.rethrow(queue, error);
+      const translated = this.#refused.translate(queue, error);
+      const fault = faultOf(translated);
+      if (fault !== undefined) this.#observer.failed(name, fault);
+      throw translated;
     } finally {
+      this.#pending--;
       if (memo !== undefined && memo !== own) this.memos.release(queue, memo);
     }
     this.#refused.forget(queue);
@@ -189,4 +213,11 @@ export class QueueCalls {
 /** A bulk string of an answer as text. */
 export function text(reply: Reply | undefined): string {
   return reply instanceof Buffer ? reply.toString() : String(reply ?? "");
+}
+
+/** What kind of fault an error of a call is; undefined: the queue refused it. */
+function faultOf(error: unknown): StoreFault | undefined {
+  if (!(error instanceof TaskQueueError)) return "other";
+  if (error.reason === "BACKEND_UNAVAILABLE") return "unavailable";
+  return error.reason === "QUEUE_FULL" ? "full" : undefined;
 }

@@ -21,14 +21,14 @@ export class RefusedQueues {
     this.#logger = logger;
   }
 
-  /** Throws what an error of a script means. Logs a queue that is refused once, not each time. */
-  rethrow(queue: string, error: unknown): never {
+  /** Returns what an error of a script means. Logs a queue that is refused once, not each time. */
+  translate(queue: string, error: unknown): unknown {
     const { message = "" } = error as { message?: string };
-    if (!message.startsWith(UPGRADE_REQUIRED)) throw error;
+    if (!message.startsWith(UPGRADE_REQUIRED)) return error;
     const refusal = upgradeRequired(queue, message.slice(UPGRADE_REQUIRED.length).split(" ")[0] ?? "");
     if (!this.#until.has(queue)) this.#logger.warn({ queue }, `${refusal.message}; it is left alone`);
     this.#until.set(queue, this.#clock.monotonic() + ALONE_MS);
-    throw refusal;
+    return refusal;
   }
 
   /** Ms that workers and sweeps are to leave the queue alone; 0 when they may touch it. */
