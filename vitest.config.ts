@@ -31,6 +31,7 @@ export default defineConfig({
         "unit",
         [
           "test/model/**/*.test.ts",
+          "test/access/**/*.test.ts",
           "test/wire/**/*.test.ts",
           "test/core/**/*.test.ts",
           "test/server/**/*.test.ts",

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
+import type { Authorizer } from "./access/authorizer.js";
 import { errorText } from "./model/describe-error.js";
 import type { Handlers } from "./model/handler.js";
+import { loadAuthorizer } from "./server/access/load-authorizer.js";
 import { type Config, ConfigError, readConfig } from "./server/config/config.js";
 import type { Environment } from "./server/config/env-reader.js";
 import { guessLogSettings } from "./server/config/logging.js";
@@ -21,25 +23,36 @@ function readEnvironment(): Environment {
   return { ...file, ...process.env };
 }
 
-/** Reads the configuration and loads the handlers it names. Throws a `ConfigError` with every problem of both. */
-async function configure(environment: Environment): Promise<{ config: Config; handlers: Handlers | undefined }> {
-  const path = environment.HANDLERS?.trim();
+/** What the configuration is, and the modules that it names. */
+interface Configured {
+  readonly config: Config;
+  readonly handlers: Handlers | undefined;
+  readonly authorizer: Authorizer | undefined;
+}
+
+/** Reads the configuration and loads the modules it names. Throws a `ConfigError` with every problem of all. */
+async function configure(environment: Environment): Promise<Configured> {
   const problems: string[] = [];
   const keep = (error: unknown): undefined => {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems);
   };
   const config = await Promise.resolve(environment).then(readConfig).catch(keep);
-  const handlers = path ? await loadConfigured(path).catch(keep) : undefined;
+  const load = <T>(name: string, read: (path: string) => Promise<T>) => {
+    const path = environment[name]?.trim();
+    return path ? loadConfigured(name, () => read(path)).catch(keep) : undefined;
+  };
+  const handlers = await load("HANDLERS", loadHandlers);
+  const authorizer = await load("AUTHORIZER", loadAuthorizer);
   if (config === undefined || problems.length > 0) throw new ConfigError(problems);
-  return { config, handlers };
+  return { config, handlers, authorizer };
 }
 
-async function loadConfigured(path: string): Promise<Handlers> {
+async function loadConfigured<T>(name: string, read: () => Promise<T>): Promise<T> {
   try {
-    return await loadHandlers(path);
+    return await read();
   } catch (error) {
-    throw new ConfigError([`HANDLERS: ${errorText(error)}`]);
+    throw new ConfigError([`${name}: ${errorText(error)}`]);
   }
 }
 
@@ -97,8 +110,8 @@ const log = createProcessLog(guessLogSettings(environment), process.stdout, !pro
 process.stderr.on("error", () => {});
 
 try {
-  const { config, handlers } = await configure(environment);
-  const server = await startServer(config, { logger: log.logger, handlers });
+  const { config, handlers, authorizer } = await configure(environment);
+  const server = await startServer(config, { logger: log.logger, handlers, authorizer });
   endOnSignals(server, config.shutdownTimeoutMs, log);
   surviveHandlers(server, log);
   const types = handlers && Object.keys(handlers);

@@ -2,7 +2,10 @@ import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "../mo
 import type { JobView } from "../model/job-filter.js";
 import type { Outcome, RetryDecision } from "../model/outcome.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
+
+import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Taken } from "../model/taken.js";
+
 import type { StoreMatch } from "./job-matcher.js";
 import type {
   BulkAction,
@@ -350,6 +353,8 @@ export interface Change extends JobState {
 /** Selects changes; an undefined set matches all. */
 export interface ChangeFilter {
   readonly queues?: ReadonlySet<string> | undefined;
+  /** Only of these queues: for somebody who watches all and may reach no others. Not together with `queues`. */
+  readonly within?: QueuePatterns | undefined;
   readonly types?: ReadonlySet<string> | undefined;
   readonly statuses?: ReadonlySet<JobStatus> | undefined;
 }

@@ -2,8 +2,10 @@ import { TaskQueueError } from "../model/errors.js";
 import type { Handlers } from "../model/handler.js";
 import type { IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
+import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
+import { type EngineView, narrowEngine } from "./engine-view.js";
 import { createLeasing, type Leasing } from "./leasing.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
@@ -65,6 +67,8 @@ export interface Engine {
   readonly activeWorkers: number;
   /** Whether the backend is reachable. */
   readonly isAvailable: boolean;
+  /** The engine as somebody sees it who may reach only these queues; see `narrowEngine`. To be kept for those with the same. */
+  within(queues: QueuePatterns): EngineView;
   /** Starts the backend and begins to run jobs. Idempotent. */
   start(): Promise<void>;
   /**
@@ -203,7 +207,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     return [{ id: "0", name: worker, kind: "BUILT_IN", ...taken, since: startedAt }];
   }
 
-  return {
+  const engine: Engine = {
     backend,
     jobs,
     queues,
@@ -226,5 +230,10 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
       stopped ??= stop(timeoutMs);
       return stopped;
     },
+    within(names) {
+      const createJobs = (narrow: Backend) => createJobOperations({ ...deps, backend: narrow }, options.jobDefaults);
+      return narrowEngine(engine, names, createJobs);
+    },
   };
+  return engine;
 }

@@ -1,3 +1,4 @@
+import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Clock, Timer } from "./clock.js";
 import { isMarked, type KnownQueue, type Pair, unknownQueue } from "./known-queue.js";
 import { type QueuePolicy, QueueTurns } from "./queue-turns.js";
@@ -109,9 +110,11 @@ export class ReadyWork implements LaneWork {
     for (const timer of this.#timers) timer.cancel();
   }
 
-  /** Opens a lane. `queues`: empty for all. `woken` is called when there may be a queue to ask. */
-  lane(queues: ReadonlySet<string>, types: readonly string[], woken: () => void): Lane {
-    const lane = new WorkLane(this, types, woken, new QueueTurns(this.#policy));
+  /**
+   * Opens a lane. `queues`: empty for all, or for those `within`. `woken` is called when there may be a queue to ask.
+   */
+  lane(queues: ReadonlySet<string>, types: readonly string[], woken: () => void, within?: QueuePatterns): Lane {
+    const lane = new WorkLane(this, types, woken, new QueueTurns(this.#policy), within);
     const keys = queues.size === 0 ? [""] : [...queues];
     for (const key of keys) {
       for (const type of types) {
@@ -123,7 +126,9 @@ export class ReadyWork implements LaneWork {
       this.#blocked.delete(lane);
       for (const key of keys) for (const type of types) this.#leave(key, type, lane);
     };
-    for (const known of this.#workOf(queues, types)) lane.turns.offer(known.name, this.#weights.get(known.name) ?? 1);
+    for (const { name } of this.#workOf(queues, types)) {
+      if (lane.takesFrom(name)) lane.turns.offer(name, this.#weights.get(name) ?? 1);
+    }
     return lane;
   }
 
@@ -270,6 +275,7 @@ export class ReadyWork implements LaneWork {
       if (byType === undefined) continue;
       for (const type of types ?? byType.keys()) {
         for (const lane of byType.get(type) ?? []) {
+          if (!lane.takesFrom(known.name)) continue;
           lane.turns.offer(known.name, weight);
           lane.woken();
         }

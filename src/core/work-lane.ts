@@ -1,3 +1,4 @@
+import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Pair } from "./known-queue.js";
 import type { QueueTurns } from "./queue-turns.js";
 
@@ -49,7 +50,13 @@ export class WorkLane implements Lane {
     readonly types: readonly string[],
     readonly woken: () => void,
     readonly turns: QueueTurns,
+    readonly within?: QueuePatterns | undefined,
   ) {}
+
+  /** Whether it may take from a queue that it was not named for. */
+  takesFrom(queue: string): boolean {
+    return this.within === undefined || this.within.has(queue);
+  }
 
   get hasWork(): boolean {
     return this.#head(() => true) !== undefined;

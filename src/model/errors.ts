@@ -15,6 +15,10 @@ export type ErrorReason =
   | "MESSAGE_TOO_LARGE"
   | "TOO_MANY_STREAMS"
   | "WATCH_COMPACTED"
+  | "TOKEN_INVALID"
+  | "TOO_MANY_ATTEMPTS"
+  | "AUTHORIZER_UNAVAILABLE"
+  | "SCOPE_MISSING"
   | "BACKEND_UNAVAILABLE"
   | "SERVER_DRAINING";
 
@@ -26,6 +30,8 @@ export type ErrorCode =
   | "FAILED_PRECONDITION"
   | "RESOURCE_EXHAUSTED"
   | "OUT_OF_RANGE"
+  | "UNAUTHENTICATED"
+  | "PERMISSION_DENIED"
   | "UNAVAILABLE";
 
 /** The code sent with each reason; the same over every protocol. */
@@ -44,6 +50,10 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   MESSAGE_TOO_LARGE: "RESOURCE_EXHAUSTED",
   TOO_MANY_STREAMS: "RESOURCE_EXHAUSTED",
   WATCH_COMPACTED: "OUT_OF_RANGE",
+  TOKEN_INVALID: "UNAUTHENTICATED",
+  TOO_MANY_ATTEMPTS: "RESOURCE_EXHAUSTED",
+  AUTHORIZER_UNAVAILABLE: "UNAVAILABLE",
+  SCOPE_MISSING: "PERMISSION_DENIED",
   BACKEND_UNAVAILABLE: "UNAVAILABLE",
   SERVER_DRAINING: "UNAVAILABLE",
 };
@@ -223,4 +233,19 @@ export function workerSilent(): TaskQueueError {
 /** SERVER_DRAINING: this server is shutting down. */
 export function serverDraining(): TaskQueueError {
   return new TaskQueueError("SERVER_DRAINING", "this server is shutting down", { retryAfterMs: 1000 });
+}
+
+/** TOKEN_INVALID: a call without a token, or with one that is none of this server's or has ended. */
+export function tokenInvalid(message: string, retryAfterMs?: number): TaskQueueError {
+  return new TaskQueueError("TOKEN_INVALID", message, { retryAfterMs });
+}
+
+/** SCOPE_MISSING: a caller that is known may not do this; with `queue`, not in this queue. */
+export function scopeMissing(scope: string, caller: string, queue?: string): TaskQueueError {
+  const message =
+    queue === undefined
+      ? `the token "${caller}" lacks the scope "${scope}"`
+      : `the token "${caller}" may not reach the queue "${queue.slice(0, LIMITS.violationLength)}"`;
+  const metadata = { scope, caller, ...(queue !== undefined && { queue: queue.slice(0, LIMITS.violationLength) }) };
+  return new TaskQueueError("SCOPE_MISSING", message, { metadata });
 }

@@ -8,14 +8,16 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import type { Admitted } from "../access/caller.js";
 import { LIMITS } from "../model/limits.js";
 import type { Logger } from "../model/logger.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { connectionOf, countBody } from "./connection.js";
+import { rightsEnded } from "./fast/call-context.js";
 import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { createInterceptor } from "./interceptor.js";
 import { withParseErrors } from "./parse-errors.js";
-import { CALL_ORIGIN } from "./rpc-call.js";
+import { CALL_ORIGIN, type CallOrigin } from "./rpc-call.js";
 import type { RpcRecorder } from "./rpc-recorder.js";
 import type { ServiceImplSpec } from "./services/services.js";
 import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "./wire-options.js";
@@ -24,7 +26,7 @@ import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "./wire-options.j
 export interface ConnectHandler {
   /** Methods of HTTP that it takes. */
   readonly allowedMethods: readonly string[];
-  serve(request: HttpRequest, response: HttpResponse, requestId: string): void;
+  serve(request: HttpRequest, response: HttpResponse, requestId: string, caller: Admitted): void;
 }
 
 /**
@@ -51,8 +53,10 @@ export function createConnectHandlers(
   return new Map(
     router.handlers.map((plain) => {
       const handler = withParseErrors(plain, hasFaultDetails);
-      const serveOne: ConnectHandler["serve"] = (request, response, requestId) =>
-        void serve(handler, request, response, requestId, logger);
+      const serveOne: ConnectHandler["serve"] = (request, response, requestId, caller) => {
+        const origin = { requestId, remoteAddress: request.socket.remoteAddress, caller };
+        void serve(handler, request, response, origin, logger);
+      };
       return [plain.requestPath, { allowedMethods: plain.allowedMethods, serve: serveOne }];
     }),
   );
@@ -62,16 +66,16 @@ async function serve(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  requestId: string,
+  origin: CallOrigin,
   logger: Logger,
 ): Promise<void> {
   let universalRequest: UniversalServerRequest;
   try {
-    const origin = { requestId, remoteAddress: request.socket.remoteAddress };
     const values = createContextValues().set(CALL_ORIGIN, origin);
     const made = universalRequestFromNodeRequest(request, response as ServerResponse, undefined, values);
     clampTimeout(made.header);
-    universalRequest = { ...made, body: readAll(request) };
+    const signal = AbortSignal.any([made.signal, whileEntitled(origin.caller, response)]);
+    universalRequest = { ...made, signal, body: readAll(request) };
   } catch {
     // The Host header is missing or is not a valid host.
     response.writeHead(400);
@@ -83,11 +87,24 @@ async function serve(
   } catch (error) {
     const { code } = ConnectError.from(error);
     if (code !== Code.Aborted && code !== Code.Canceled) {
-      logger.warn({ err: error, path: pathOf(request), request_id: requestId }, "an answer could not be written");
+      logger.warn(
+        { err: error, path: pathOf(request), request_id: origin.requestId },
+        "an answer could not be written",
+      );
     }
     // Nothing more will be written: without this the client would wait for ever.
     if (!response.writableEnded) response.destroy();
   }
+}
+
+/** A signal that is aborted when the rights of a caller end before its call does. */
+function whileEntitled(caller: Admitted, response: HttpResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once(
+    "close",
+    caller.whenEnded(() => controller.abort(rightsEnded())),
+  );
+  return controller.signal;
 }
 
 /** A deadline further away than Connect's timer can be is as good as none. */

@@ -22,6 +22,8 @@ const CODES: Readonly<Record<ErrorCode, Code>> = {
   FAILED_PRECONDITION: Code.FailedPrecondition,
   RESOURCE_EXHAUSTED: Code.ResourceExhausted,
   OUT_OF_RANGE: Code.OutOfRange,
+  UNAUTHENTICATED: Code.Unauthenticated,
+  PERMISSION_DENIED: Code.PermissionDenied,
   UNAVAILABLE: Code.Unavailable,
 };
 

@@ -2,7 +2,13 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallSource } from "../access/authorizer.js";
+import { type Admitted, ANYBODY } from "../access/caller.js";
+import type { Gate } from "../access/gate.js";
+import { RIGHTS } from "../access/rights.js";
 import type { Engine } from "../core/engine.js";
+import type { EngineView } from "../core/engine-view.js";
+import { TaskQueueError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
 import { type CallRoomOptions, createCallRoom } from "./call-room.js";
 import { type ConnectHandler, createConnectHandlers } from "./connect-path.js";
@@ -20,6 +26,7 @@ import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.j
 import { refuse } from "./refuse.js";
 import { RequestIds } from "./request-ids.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
+import { guardServices } from "./services/guarded-services.js";
 import type { HealthSource } from "./services/health-service.js";
 import type { ServerInfo } from "./services/server-service.js";
 import { createServices, type ServiceImplSpec } from "./services/services.js";
@@ -56,6 +63,8 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   readonly maxBodyBytes?: number | undefined;
   /** What names requests. */
   readonly requestIds?: RequestIds | undefined;
+  /** Decides who may call. Default: everybody may call everything. */
+  readonly gate?: Gate | undefined;
 }
 
 /** Settings of the handler of this server's services. */
@@ -76,14 +85,15 @@ export interface RpcHandler {
 
 /** Serves all RPCs of this server. */
 export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): RpcHandler {
-  const { health, info, maxStreams } = options;
-  return createServiceHandler(createServices(engine, health, { ...info, maxStreams }), options);
+  const { health, info, maxStreams, gate } = options;
+  const create = (view: EngineView) => createServices(view, health, { ...info, maxStreams });
+  return createServiceHandler(gate === undefined ? create(engine) : guardServices(engine, gate, create), options);
 }
 
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
 export function createServiceHandler(services: readonly ServiceImplSpec[], options: ServiceHandlerOptions): RpcHandler {
   const { maxStreams, logger, isFastPathOn = true, hasFaultDetails = true, requestTimeoutMs = 30_000 } = options;
-  const { maxBodies = MAX_BODIES, maxBodyBytes = MAX_BODY_BYTES, requestIds = new RequestIds() } = options;
+  const { maxBodies = MAX_BODIES, maxBodyBytes = MAX_BODY_BYTES, requestIds = new RequestIds(), gate } = options;
   const recorder = createRpcRecorder(options);
   const bodies = new BodyReader({ timeoutMs: requestTimeoutMs, maxBodies, maxBytes: maxBodyBytes });
   const max = maxStreams + MAX_UNARY;
@@ -95,10 +105,43 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
   const handlers = createConnectHandlers(services, recorder, logger, options);
   const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();
 
-  function serveByConnect(handler: ConnectHandler, request: HttpRequest, response: HttpResponse): void {
+  /** Finds out who calls. `go` is called with who it is, or with why the call is refused. */
+  function admit(path: string, source: CallSource, go: (caller: Admitted | TaskQueueError) => void): void {
+    if (gate === undefined) {
+      go(ANYBODY);
+      return;
+    }
+    const refused = (error: unknown) => go(error instanceof TaskQueueError ? error : callerUnknown(error));
+    const name = path.slice(1);
+    let caller: Admitted | Promise<Admitted>;
+    try {
+      caller = gate.admit(RIGHTS.get(name)?.need, name, source);
+    } catch (error) {
+      refused(error);
+      return;
+    }
+    if (caller instanceof Promise) caller.then(go, refused);
+    else go(caller);
+  }
+
+  function callerUnknown(error: unknown): TaskQueueError {
+    logger.error({ err: error }, "who calls could not be found out; the call is refused");
+    return new TaskQueueError("AUTHORIZER_UNAVAILABLE", "who calls could not be found out", { retryAfterMs: 1000 });
+  }
+
+  function serveByConnect(
+    handler: ConnectHandler,
+    caller: Admitted | TaskQueueError,
+    request: HttpRequest,
+    response: HttpResponse,
+  ): void {
     const requestId = requestIds.give(request, response);
+    if (caller instanceof TaskQueueError) {
+      refuse(toConnectError(caller, "snake_case"), request, response, requestId);
+      return;
+    }
     if (connectRoom.enter(connectionOf(carrierOf(request)), (left) => response.once("close", left))) {
-      handler.serve(request, response, requestId);
+      handler.serve(request, response, requestId, caller);
       return;
     }
     const error = tooManyCalls();
@@ -129,24 +172,25 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       }
       const method = methods.get(path);
       const host = request.headers.host ?? request.headers[":authority"];
-      if (method === undefined) {
-        serveByConnect(handler, request, response);
-        return;
-      }
-      if (!isHost(host)) {
+      if (method !== undefined && !isHost(host)) {
         requestIds.give(request, response);
         refuseHost(request, response);
         return;
       }
-      const contentType = request.headers["content-type"];
-      const isGet = request.method === "GET";
-      const get = isGet ? readGetRequest(request.url ?? "", host, contentType) : undefined;
-      const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method.isStream);
-      if (protocol === undefined) serveByConnect(handler, request, response);
-      else {
+      admit(path, request, (caller) => {
+        // The client may have left while it was found out who it is.
+        if (response.closed || response.destroyed) return;
+        const contentType = request.headers["content-type"];
+        const isGet = request.method === "GET";
+        const get = isGet && isHost(host) ? readGetRequest(request.url ?? "", host, contentType) : undefined;
+        const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method?.isStream === true);
+        if (method === undefined || protocol === undefined) {
+          serveByConnect(handler, caller, request, response);
+          return;
+        }
         const exchange = new Http1Exchange(request, response, requestIds.find(request, response));
-        serveFastPath(method, exchange, protocol, deps, get);
-      }
+        serveFastPath(method, exchange, protocol, deps, caller, get);
+      });
     },
 
     stream(stream, headers) {
@@ -155,7 +199,10 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       if (method === undefined || headers[":method"] !== "POST" || headers.expect !== undefined) return false;
       const protocol = wireProtocolOf(headers["content-type"], method.isStream);
       if (protocol === undefined || !isHost(headers[":authority"])) return false;
-      serveFastPath(method, new Http2Exchange(stream, headers, requestIds.of(headers)), protocol, deps);
+      const exchange = new Http2Exchange(stream, headers, requestIds.of(headers));
+      admit(path as string, exchange, (caller) => {
+        if (!exchange.isClosed) serveFastPath(method, exchange, protocol, deps, caller);
+      });
       return true;
     },
   };

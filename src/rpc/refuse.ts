@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
@@ -12,6 +12,11 @@ import { setGrpcStatus } from "./grpc-status.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
+
+/** The header that tells a client of plain HTTP how to say who it is. */
+export function challengeOf({ code }: ConnectError): { "www-authenticate"?: string } {
+  return code === Code.Unauthenticated ? { "www-authenticate": "Bearer" } : {};
+}
 
 /** Answers with an error at once, in the client's protocol, without reading the request body. `requestId` is told with it. */
 export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse, requestId: string): void {
@@ -31,6 +36,7 @@ export function refuse(error: ConnectError, request: HttpRequest, response: Http
     response.end(encodeEnvelope(endStreamFlag, data));
     return;
   }
-  (response as ServerResponse).writeHead(codeToHttpStatus(error.code), { "content-type": "application/json" });
+  const head = { "content-type": "application/json", ...challengeOf(error) };
+  (response as ServerResponse).writeHead(codeToHttpStatus(error.code), head);
   response.end(errorToJsonBytes(error, undefined));
 }

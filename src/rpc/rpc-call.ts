@@ -1,4 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
+import { type Admitted, ANYBODY } from "../access/caller.js";
 import type { Spelling } from "./errors.js";
 
 /** The protocols that a call may come in, as the log names them. */
@@ -10,6 +11,8 @@ export interface CallOrigin {
   readonly requestId: string;
   /** The address at the other end of the connection. Undefined when that is closed. */
   readonly remoteAddress: string | undefined;
+  /** Who calls. */
+  readonly caller: Admitted;
 }
 
 /** What is known of a call, whichever path serves it. */
@@ -22,7 +25,11 @@ export interface RpcCall extends CallOrigin {
 }
 
 /** Where connect keeps the origin of a call that it serves. */
-export const CALL_ORIGIN = createContextKey<CallOrigin>({ requestId: "", remoteAddress: undefined });
+export const CALL_ORIGIN = createContextKey<CallOrigin>({
+  requestId: "",
+  remoteAddress: undefined,
+  caller: ANYBODY,
+});
 
 /** What each line of the log says of a call. */
 export function callFields({
@@ -30,6 +37,8 @@ export function callFields({
   requestId,
   protocolName,
   remoteAddress,
+  caller,
 }: RpcCall): Readonly<Record<string, unknown>> {
-  return { method, request_id: requestId, protocol: protocolName, remote: remoteAddress };
+  const who = caller.name === "" ? undefined : { caller: caller.name };
+  return { method, request_id: requestId, protocol: protocolName, remote: remoteAddress, ...who };
 }

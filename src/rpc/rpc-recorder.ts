@@ -19,6 +19,8 @@ export interface RpcRecorderOptions {
   readonly logger: Logger;
   /** Most server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
   readonly maxStreams: number;
+  /** The same for each caller that has a name. Default: no limit of its own. */
+  readonly maxStreamsPerToken?: number | undefined;
   /** Whether errors get the details that this server adds; see `WireOptions`. */
   readonly hasFaultDetails?: boolean | undefined;
 }
@@ -55,9 +57,11 @@ export interface RpcRecorder {
 
 /** Creates the recorder of a server; both paths share it. */
 export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
-  const { observer, logger, maxStreams, hasFaultDetails = true } = options;
+  const { observer, logger, maxStreams, maxStreamsPerToken = maxStreams, hasFaultDetails = true } = options;
   const logsCalls = isLogged(logger, "debug");
   let openStreams = 0;
+  /** Of callers that have a name and a stream. */
+  const byCaller = new Map<string, number>();
 
   function translate(error: unknown, call: RpcCall): ConnectError {
     const translated = toClientError(error, call);
@@ -94,6 +98,12 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
     return translated;
   }
 
+  function leave(caller: string): void {
+    const left = (byCaller.get(caller) ?? 1) - 1;
+    if (left > 0) byCaller.set(caller, left);
+    else byCaller.delete(caller);
+  }
+
   return {
     translate,
     succeeded,
@@ -112,21 +122,19 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
 
     open(call) {
       const startedAt = performance.now();
-      if (openStreams >= maxStreams) {
-        const error = new TaskQueueError(
-          "TOO_MANY_STREAMS",
-          `this server has its limit of ${maxStreams} streams open`,
-          { metadata: { max_streams: String(maxStreams) }, retryAfterMs: 5000 },
-        );
-        throw failed(error, call, startedAt);
-      }
+      const { name } = call.caller;
+      const own = name === "" ? 0 : (byCaller.get(name) ?? 0);
+      if (own >= maxStreamsPerToken) throw failed(tooManyOf(name, maxStreamsPerToken), call, startedAt);
+      if (openStreams >= maxStreams) throw failed(tooMany(maxStreams), call, startedAt);
       openStreams++;
+      if (name !== "") byCaller.set(name, own + 1);
       observer.streams(call.method, 1);
       let isOpen = true;
       return (code, error) => {
         if (!isOpen) return;
         isOpen = false;
         openStreams--;
+        leave(name);
         observer.streams(call.method, -1);
         ended(call, code, startedAt, error);
       };
@@ -159,15 +167,28 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
   };
 }
 
+function tooMany(maxStreams: number): TaskQueueError {
+  return new TaskQueueError("TOO_MANY_STREAMS", `this server has its limit of ${maxStreams} streams open`, {
+    metadata: { max_streams: String(maxStreams) },
+    retryAfterMs: 5000,
+  });
+}
+
+function tooManyOf(caller: string, maxStreams: number): TaskQueueError {
+  return new TaskQueueError("TOO_MANY_STREAMS", `the token "${caller}" has its limit of ${maxStreams} streams open`, {
+    metadata: { max_streams: String(maxStreams), caller },
+    retryAfterMs: 5000,
+  });
+}
+
 /** Whether this server as a whole had no room, which its operator should know of: not one queue of it. */
 function isOutOfRoom({ reason, metadata }: TaskQueueError): boolean {
   return reason === "TOO_MANY_STREAMS" || (reason === "QUEUE_FULL" && metadata.queue === undefined);
 }
 
-/** The code of a stream that is aborted before its messages end: its deadline has passed, or its client has left. */
+/** The code of a stream that is aborted before its messages end; its client has left, unless the reason says something else. */
 export function codeOfAbort(reason: unknown): string {
-  const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
-  return codeToString(isLate ? Code.DeadlineExceeded : Code.Canceled);
+  return codeToString(reason instanceof ConnectError ? reason.code : Code.Canceled);
 }
 
 function isGone(error: unknown, signal: AbortSignal): boolean {

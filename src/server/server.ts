@@ -1,4 +1,5 @@
 import type { AddressInfo } from "node:net";
+import type { Authorizer } from "../access/authorizer.js";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
@@ -7,6 +8,7 @@ import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
+import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
 import { isLoopback } from "./config/loopback.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
@@ -43,6 +45,8 @@ export interface ServerDeps {
   readonly logger: Logger;
   /** Handlers by job type. Default: the built-in handlers. */
   readonly handlers?: Handlers | undefined;
+  /** Tells who makes a call that has no token of the configuration. Default: such calls are refused, if there are tokens. */
+  readonly authorizer?: Authorizer | undefined;
   readonly clock?: Clock | undefined;
   /** See `RpcHandlerOptions`. */
   readonly isFastPathOn?: boolean | undefined;
@@ -90,13 +94,17 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const startedAt = clock.monotonic();
   // A flood of bad calls must not be one of lines.
   const callLogger = calmLogger(logger, clock);
-  const pages = { webConsole: createConsole(), metrics, health, logger: callLogger };
+  const access = createAccess(config.access, { clock, logger, callLogger, meter: metrics.meter }, deps.authorizer);
   const requestIds = new RequestIds();
+  const metricsGate = config.access.areMetricsOpen ? undefined : access.gate;
+  const pages = { webConsole: createConsole(), metrics, metricsGate, health, requestIds, logger: callLogger };
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger: callLogger,
     requestIds,
     maxStreams: config.maxStreams,
+    maxStreamsPerToken: config.maxStreamsPerToken,
+    gate: access.gate,
     requestTimeoutMs: config.requestTimeoutMs,
     isFastPathOn: deps.isFastPathOn,
     health,
@@ -109,7 +117,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     otherwise: (request, response) => answerPage(request, response, pages),
   });
   const open = withCors(rpc, config.corsOrigins, requestIds);
-  const handler = isLoopback(config.host) ? withHostCheck(open, { ...config, requestIds }) : open;
+  const handler =
+    isLoopback(config.host) && access.gate === undefined ? withHostCheck(open, { ...config, requestIds }) : open;
   const listener = createListener(handler, { ...config, tls });
 
   let address: AddressInfo;
@@ -120,6 +129,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       throw error;
     });
   } catch (error) {
+    access.stop();
     guard.stop();
     metrics.stop();
     tls?.stop();
@@ -138,6 +148,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         await engine.stop(config.shutdownTimeoutMs);
         health.close();
         await listener.close();
+        access.stop();
         guard.stop();
         metrics.stop();
         tls?.stop();

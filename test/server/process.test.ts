@@ -113,7 +113,7 @@ describe("the server program", () => {
   });
 
   test("ends with code 2 when its host is none of this machine", async () => {
-    const { code, stdout } = await outcome(spawnServer({ HOST: "203.0.113.1" }, folder));
+    const { code, stdout } = await outcome(spawnServer({ HOST: "203.0.113.1", AUTH: "none" }, folder));
     expect(code).toBe(2);
     expect(JSON.parse(stdout).msg).toMatch(/^HOST, PORT: cannot listen there: .*EADDRNOTAVAIL/);
   });

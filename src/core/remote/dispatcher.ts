@@ -1,4 +1,5 @@
 import type { Logger } from "../../model/logger.js";
+import type { QueuePatterns } from "../../model/queue-patterns.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Leasing } from "../leasing.js";
@@ -30,6 +31,13 @@ export interface JobSelector {
   readonly queues: readonly string[];
   /** Job types. */
   readonly types: readonly string[];
+  /** With no queues named: only these. For a worker that may reach no others. */
+  readonly within?: QueuePatterns | undefined;
+}
+
+/** The queues that a worker takes from, by name or as `prefix*`. Empty: every queue. */
+export function queuesOf({ queues, within }: JobSelector): readonly string[] {
+  return queues.length > 0 || within === undefined ? queues : within.list;
 }
 
 /** The handle of one waiter on its wait list. */
@@ -103,14 +111,15 @@ export class Dispatcher {
     this.#retry?.cancel();
   }
 
-  #listOf({ queues, types }: JobSelector): WaitList {
-    const names = [...new Set(queues)].sort();
+  #listOf({ queues, types, within }: JobSelector): WaitList {
+    const names = [...new Set(queues.length > 0 ? queues : within?.names)].sort();
     const wanted = [...new Set(types)].sort();
-    const key = JSON.stringify([names, wanted]);
+    const among = names.length > 0 ? undefined : within;
+    const key = JSON.stringify([names, wanted, among?.key]);
     let list = this.#lists.get(key);
     if (list === undefined) {
       if (this.#lists.size >= MAX_IDLE_LISTS) this.#dropIdleList();
-      const lane = this.#deps.work.lane(new Set(names), wanted, () => this.#woken(key));
+      const lane = this.#deps.work.lane(new Set(names), wanted, () => this.#woken(key), among);
       list = new WaitList(wanted, lane);
     }
     // Moved to the end, so that the least recently used list is dropped first.

@@ -1,5 +1,6 @@
 import type { IdGenerator } from "../../model/ids.js";
 import type { Clock } from "../clock.js";
+import { queuesOf } from "./dispatcher.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 import type { LongPollRequest } from "./long-poll.js";
 import type { WorkerInfo } from "./worker-info.js";
@@ -70,12 +71,12 @@ export class Pollers {
     return [...this.#byName].flatMap(([name, poller]) => {
       if (poller.isGone(now)) return [];
       const { id, since, held, request } = poller;
-      const { queues, types, maxJobs, leaseMs } = request;
+      const { types, maxJobs, leaseMs } = request;
       return {
         id,
         name,
         kind: "POLL" as const,
-        queues,
+        queues: queuesOf(request),
         types,
         capacity: maxJobs,
         jobIds: [...held.keys()],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { queueNotFound, serverDraining } from "../../model/errors.js";
 import type { IdGenerator } from "../../model/ids.js";
 import type { Logger } from "../../model/logger.js";
@@ -87,10 +88,10 @@ export class RemoteWorkers {
     checkStream(violations, request);
     await this.#admit(request.queues);
     const { leasing, clock, logger, ids } = this.#deps;
-    const { worker, queues, types, maxInFlight, leaseMs = this.#options.leaseMs } = request;
+    const { worker, queues, types, within, maxInFlight, leaseMs = this.#options.leaseMs } = request;
     const stream = new WorkerStream(
       ids.next(),
-      { worker, queues, types, maxInFlight: maxInFlight || 1, leaseMs },
+      { worker, queues, types, within, maxInFlight: maxInFlight || 1, leaseMs },
       clock.now(),
       {
         leasing,
@@ -114,12 +115,13 @@ export class RemoteWorkers {
   async poll(request: PollRequest, signal: AbortSignal, violations = new Violations()): Promise<readonly Lease[]> {
     checkPoll(violations, request);
     await this.#admit(request.queues);
-    const { worker, queues, types, leaseMs = this.#options.leaseMs } = request;
-    const requestId = request.requestId || undefined;
+    const { worker, queues, types, within, leaseMs = this.#options.leaseMs } = request;
+    const requestId = requestIdOf(request);
     const given = {
       worker,
       queues,
       types,
+      within,
       leaseMs,
       requestId,
       maxJobs: request.maxJobs || 1,
@@ -282,4 +284,10 @@ export class RemoteWorkers {
     for (const stream of this.#streams) if (!stream.isQuiet) return false;
     return true;
   }
+}
+
+/** The request id of a poll. Workers that may reach other queues share none: one would be given the leases of the other. */
+function requestIdOf({ requestId, within }: PollRequest): string | undefined {
+  if (!requestId || within === undefined) return requestId || undefined;
+  return `${createHash("sha256").update(within.key).digest("base64url").slice(0, 22)} ${requestId}`;
 }

@@ -11,7 +11,7 @@ export interface WorkerInfo {
   /** The name it leases under. */
   readonly name: string;
   readonly kind: WorkerKind;
-  /** The queues it takes jobs from. Empty: all. */
+  /** The queues it takes jobs from, by name or as `prefix*`. Empty: all. */
   readonly queues: readonly string[];
   readonly types: readonly string[];
   /** Most jobs it takes: at the same time, on all its streams together, or with one poll. */

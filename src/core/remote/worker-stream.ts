@@ -6,7 +6,7 @@ import type { Leasing } from "../leasing.js";
 import { Waker } from "../waker.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import type { BackgroundRelease } from "./background-release.js";
-import type { Dispatcher, JobSelector } from "./dispatcher.js";
+import { type Dispatcher, type JobSelector, queuesOf } from "./dispatcher.js";
 import type { HeldLease, HeldLeases, LeaseHolder } from "./held-leases.js";
 import type { Outboxes } from "./outboxes.js";
 import { startReconnectGracePeriod } from "./reconnect-grace-period.js";
@@ -156,7 +156,8 @@ export class WorkerStream implements LeaseHolder {
 
   /** Returns what is known about the worker of this stream. */
   info(): WorkerInfo {
-    const { worker, queues, types, maxInFlight, leaseMs } = this.request;
+    const { worker, types, maxInFlight, leaseMs } = this.request;
+    const queues = queuesOf(this.request);
     const jobIds = [...this.held.keys()];
     return {
       id: this.id,

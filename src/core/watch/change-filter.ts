@@ -4,6 +4,7 @@ import type { Change, ChangeFilter } from "../backend.js";
 export function matchesChange(filter: ChangeFilter, change: Change): boolean {
   return (
     (filter.queues === undefined || filter.queues.has(change.queue)) &&
+    (filter.within === undefined || filter.within.has(change.queue)) &&
     (filter.types === undefined || filter.types.has(change.type)) &&
     (filter.statuses === undefined || filter.statuses.has(change.status))
   );

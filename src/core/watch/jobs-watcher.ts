@@ -48,9 +48,8 @@ export class JobsWatcher implements FeedSource, HeartbeatMember, LiveMember {
 
   constructor(filter: ChangeFilter, cursor: string | undefined, deps: JobsWatcherDeps) {
     this.#filter = filter;
-    this.#filterKey = JSON.stringify(
-      [filter.queues, filter.types, filter.statuses].map((set) => set && [...set].sort()),
-    );
+    const { queues, within, types, statuses } = filter;
+    this.#filterKey = JSON.stringify([...[queues, types, statuses].map((set) => set && [...set].sort()), within?.key]);
     this.#position = cursor;
     this.#deps = deps;
   }

@@ -1,4 +1,5 @@
 import type { Queue } from "../../model/queue.js";
+import type { QueuePatterns } from "../../model/queue-patterns.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
@@ -22,6 +23,8 @@ const AGE_SLACK_MS = 1000;
 export interface QueuesScope {
   /** Undefined: all. */
   readonly names: readonly string[] | undefined;
+  /** Of all queues only these. */
+  readonly within?: QueuePatterns | undefined;
   /** Tells watchers apart that want something else. */
   readonly key: string;
 }
@@ -107,9 +110,9 @@ export class QueueFigures {
   }
 
   /** The last reading: all queues of a scope. The same object for all that ask at the same time. */
-  all({ names, key }: QueuesScope): QueuesEvent {
-    const [event] = this.#shared(key, () => {
-      const queues = this.#namesOf(names).flatMap((name) => this.#now(name));
+  all(scope: QueuesScope): QueuesEvent {
+    const [event] = this.#shared(scope.key, () => {
+      const queues = this.#namesOf(scope).flatMap((name) => this.#now(name));
       return [{ kind: "event", at: this.#clock.now(), queues, gone: [], hasMore: false }];
     });
     return event as QueuesEvent;
@@ -119,9 +122,9 @@ export class QueueFigures {
    * What has changed in a scope since a watcher was told, in parts; nothing when nothing has. Undefined `told`: everything, in one
    * empty part if there is no queue. The same objects for all that were told the same.
    */
-  changes({ names, key }: QueuesScope, told: Told | undefined): readonly QueuesEvent[] {
-    return this.#shared(`${key} ${told?.reading ?? "all"}`, () => {
-      const queues = this.#namesOf(names).flatMap((name) => {
+  changes(scope: QueuesScope, told: Told | undefined): readonly QueuesEvent[] {
+    return this.#shared(`${scope.key} ${told?.reading ?? "all"}`, () => {
+      const queues = this.#namesOf(scope).flatMap((name) => {
         const isNew = told === undefined || (this.#known.get(name)?.since ?? 0) > told.reading || !told.names.has(name);
         return isNew ? this.#now(name) : [];
       });
@@ -139,8 +142,9 @@ export class QueueFigures {
   }
 
   /** The names of a scope, sorted. */
-  #namesOf(names: QueuesScope["names"]): readonly string[] {
-    return names === undefined ? this.#names : [...new Set(names)].sort();
+  #namesOf({ names, within }: QueuesScope): readonly string[] {
+    if (names !== undefined) return [...new Set(names)].sort();
+    return within === undefined ? this.#names : this.#names.filter((name) => within.has(name));
   }
 
   #shared(key: string, make: () => readonly QueuesEvent[]): readonly QueuesEvent[] {

@@ -1,4 +1,5 @@
 import { isUnavailable } from "../../model/errors.js";
+import type { QueuePatterns } from "../../model/queue-patterns.js";
 import type { Clock, Timer } from "../clock.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { QueueFigures, QueuesScope, Told } from "./queue-figures.js";
@@ -8,6 +9,8 @@ import { AWAY_MS, HEARTBEAT_MS, type QueuesEvent, type QueuesWatchEvent } from "
 export interface QueuesWatchOptions {
   /** Undefined: all. */
   readonly names?: readonly string[] | undefined;
+  /** Of all queues only these: for somebody who may reach no others. */
+  readonly within?: QueuePatterns | undefined;
   /** Least time between two events, ms. */
   readonly minIntervalMs: number;
   /** Whether events after the first hold only queues that changed. Default: all queues each time. */
@@ -33,6 +36,7 @@ export class QueuesWatcher implements FeedSource {
   readonly #deps: QueuesWatcherDeps;
   readonly #scope: QueuesScope;
   readonly #names: ReadonlySet<string> | undefined;
+  readonly #within: QueuePatterns | undefined;
   readonly #minIntervalMs: number;
   readonly #changesOnly: boolean;
   /** Parts that were read and not given yet. */
@@ -46,12 +50,16 @@ export class QueuesWatcher implements FeedSource {
   #openAt = 0;
   #heartbeatAt = 0;
 
-  constructor({ names, minIntervalMs, changesOnly = false }: QueuesWatchOptions, deps: QueuesWatcherDeps) {
+  constructor({ names, within, minIntervalMs, changesOnly = false }: QueuesWatchOptions, deps: QueuesWatcherDeps) {
     this.#deps = deps;
     this.#minIntervalMs = minIntervalMs;
     this.#changesOnly = changesOnly;
-    this.#names = names && new Set(names);
-    this.#scope = { names, key: JSON.stringify([changesOnly, names]) };
+    // Named queues cost less than a look at all names.
+    const wanted = names ?? (within?.names && [...within.names]);
+    this.#names = wanted && new Set(wanted);
+    this.#within = wanted === undefined ? within : undefined;
+    const key = JSON.stringify([changesOnly, wanted, this.#within?.key]);
+    this.#scope = { names: wanted, within: this.#within, key };
     // Others may wait for the same figures at any time.
     this.feed.isShared = true;
   }
@@ -72,7 +80,7 @@ export class QueuesWatcher implements FeedSource {
 
   /** Call when the figures of this queue may have changed, or those of any. */
   changed(queue: string | undefined): void {
-    if (queue !== undefined && this.#names?.has(queue) === false) return;
+    if (queue !== undefined && (this.#names ?? this.#within)?.has(queue) === false) return;
     if (this.#isChanged) return;
     this.#isChanged = true;
     // One operation may bring several notices.

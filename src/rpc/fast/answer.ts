@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { challengeOf } from "../refuse.js";
 import { JSON_OPTIONS } from "../wire-options.js";
 import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
@@ -38,6 +39,7 @@ export function answerError(compressed: OpenCall, error: ConnectError): Promise<
   const { endStream } = call.protocol;
   if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error, call.context.givenTrailer));
   const head = plainHeadOf(call, contentTypeUnaryJson);
+  Object.assign(head, challengeOf(error));
   error.metadata.forEach((value, key) => {
     head[key] = value;
   });

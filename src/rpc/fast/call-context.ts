@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Admitted } from "../../access/caller.js";
+import { tokenInvalid } from "../../model/errors.js";
 import { setLongTimer, type Timer } from "../../model/long-timer.js";
 import { readTraceHeaders, type TraceContext } from "../../model/trace-context.js";
-import type { Spelling } from "../errors.js";
+import { type Spelling, toConnectError } from "../errors.js";
 import type { ProtocolName, RpcCall } from "../rpc-call.js";
 import type { Exchange } from "./exchange.js";
 import type { WireProtocol } from "./wire-protocol.js";
@@ -10,6 +12,11 @@ import type { WireProtocol } from "./wire-protocol.js";
 /** What a call ends with when its deadline passes. */
 export function deadlineExceeded(): ConnectError {
   return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}
+
+/** What a call under way ends with when its token is taken away, or ends. */
+export function rightsEnded(): ConnectError {
+  return toConnectError(tokenInvalid("the token of this call has ended, or its rights have changed"), "snake_case");
 }
 
 /**
@@ -23,11 +30,13 @@ export class CallContext implements RpcCall {
   readonly requestMethod: "GET" | "POST";
   /** The URL of a GET, which has the message in it. */
   readonly url: string | undefined;
+  readonly caller: Admitted;
   readonly #exchange: Exchange;
   readonly #protocol: WireProtocol;
   readonly #deadline: number | undefined;
   #controller: AbortController | undefined;
   #timer: Timer | undefined;
+  #unwatch: (() => void) | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
@@ -37,11 +46,13 @@ export class CallContext implements RpcCall {
     exchange: Exchange,
     method: string,
     protocol: WireProtocol,
+    caller: Admitted,
     timeoutMs: number | undefined,
     getUrl?: string,
   ) {
     this.method = method;
     this.#protocol = protocol;
+    this.caller = caller;
     this.requestMethod = getUrl === undefined ? "POST" : "GET";
     this.url = getUrl;
     this.#exchange = exchange;
@@ -64,7 +75,7 @@ export class CallContext implements RpcCall {
     return this.#protocol.name;
   }
 
-  /** Aborted when the client leaves or the deadline passes. */
+  /** Aborted when the client leaves, the deadline passes, or the rights of the caller end. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = new AbortController();
@@ -112,12 +123,13 @@ export class CallContext implements RpcCall {
     return this.#responseTrailer;
   }
 
-  /** Calls `over` once, when the client leaves or the deadline passes; not after `done`. */
+  /** Calls `over`, when the client leaves, the deadline passes, or the rights of the caller end; the last two not after `done`. */
   whenOver(over: (reason: ConnectError) => void): void {
     this.#exchange.onClose(() => {
-      this.#timer?.cancel();
+      this.done();
       over(new ConnectError("the client left", Code.Canceled));
     });
+    this.#unwatch = this.caller.whenEnded(() => over(rightsEnded()));
     if (this.#deadline === undefined) return;
     const leftMs = this.#deadline - performance.now();
     const expire = () => over(deadlineExceeded());
@@ -130,9 +142,10 @@ export class CallContext implements RpcCall {
     return this.#deadline !== undefined && this.#deadline <= performance.now();
   }
 
-  /** Ends the call: stops the timer of the deadline. */
+  /** Ends the call: stops the timer of the deadline, and the watch of the caller's rights. */
   done(): void {
     this.#timer?.cancel();
+    this.#unwatch?.();
   }
 }
 

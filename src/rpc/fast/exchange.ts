@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { ClientConnection } from "../connection.js";
 
@@ -12,6 +13,8 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   /** The connection that carries it. */
   readonly connection: ClientConnection;
+  /** The connection; undefined when it has gone. */
+  readonly socket: Socket | undefined;
   /** The body of the request, not read yet. */
   readonly body: Readable;
   /** Whether the client has left or the answer has been sent. Nothing may be written after that. */

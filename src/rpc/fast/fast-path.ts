@@ -3,6 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
+import { type Admitted, ANYBODY } from "../../access/caller.js";
 import { fieldInvalid, messageTooLarge, TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
 import type { CallRoom } from "../call-room.js";
@@ -41,15 +42,16 @@ export interface FastPathDeps {
 }
 
 /**
- * Serves a POST to a unary or server-streaming method: reads the body once, within the limits of `bodies` and of the decoders,
+ * Serves a POST to a unary or server-streaming method, of a caller that was let in: reads the body once, within the limits of `bodies` and of the decoders,
  * and writes an answer or a message at a time. Every request that comes here is answered here, good or bad. With `get` it is
- * a GET, whose body says nothing.
+ * a GET, whose body says nothing. With an error as `caller` it is answered with that.
  */
 export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
   protocol: WireProtocol,
   { recorder, logger, bodies, room, hasFaultDetails }: FastPathDeps,
+  caller: Admitted | TaskQueueError = ANYBODY,
   get?: GetRequest,
 ): void {
   const { headers } = exchange;
@@ -61,7 +63,9 @@ export function serveFastPath(
     headerOf(headers, protocol.acceptHeader),
     protocol.acceptHeader,
   );
-  const context = new CallContext(exchange, method.name, protocol, timeout.timeoutMs, get?.url);
+  const isRefused = caller instanceof TaskQueueError;
+  const known = isRefused ? ANYBODY : caller;
+  const context = new CallContext(exchange, method.name, protocol, known, timeout.timeoutMs, get?.url);
   const codec = protocol.isBinary ? method.binary : method.json;
   const settle: OpenCall["settle"] = (answered) => {
     answered?.catch((error) => {
@@ -145,6 +149,11 @@ export function serveFastPath(
 
   const discard = (): void => bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
 
+  if (isRefused) {
+    discard();
+    refuse(caller);
+    return;
+  }
   if (timeout.error !== undefined || compression.error !== undefined) {
     discard();
     refuse(timeout.error === undefined ? badCompression(compression.error) : badDeadline(timeout.error));

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { type ClientConnection, connectionOf } from "../connection.js";
 import { carrierOf, type HttpRequest, type HttpResponse } from "../http.js";
@@ -56,6 +57,10 @@ export class Http1Exchange implements Exchange {
     this.#request = request;
     this.#response = response as ServerResponse;
     this.#isHttp2 = "stream" in request;
+  }
+
+  get socket(): Socket {
+    return this.#request.socket;
   }
 
   get remoteAddress(): string | undefined {

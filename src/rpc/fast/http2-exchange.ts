@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Stream, sensitiveHeaders } from "node:http2";
+import type { Socket } from "node:net";
 import { type ClientConnection, connectionOf } from "../connection.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
@@ -70,8 +71,12 @@ export class Http2Exchange implements Exchange {
     stream.on("error", ignore);
   }
 
+  get socket(): Socket | undefined {
+    return this.body.session?.socket;
+  }
+
   get remoteAddress(): string | undefined {
-    return this.body.session?.socket.remoteAddress;
+    return this.socket?.remoteAddress;
   }
 
   get isClosed(): boolean {

@@ -1,13 +1,13 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import { Violations } from "../../model/violations.js";
 import { fromJob } from "./convert.js";
 import { toBulkOptions, toDeadJobFilter, toDeadJobQuery } from "./convert-filter.js";
 import { fromMs } from "./times.js";
 
 /** Implements DlqService on the core. */
-export function createDlqService({ dlq }: Engine): ServiceImpl<typeof DlqService> {
+export function createDlqService({ dlq }: EngineView): ServiceImpl<typeof DlqService> {
   return {
     async listDeadJobs(request) {
       const violations = new Violations();

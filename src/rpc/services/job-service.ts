@@ -13,7 +13,7 @@ import {
   type WatchJobsResponse,
   WatchJobsResponseSchema,
 } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import { checkId } from "../../core/operations/job-operations.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
@@ -25,7 +25,7 @@ import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./
 import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
 
 /** Implements JobService on the core. */
-export function createJobService({ jobs, queues, watches }: Engine): ServiceImpl<typeof JobService> {
+export function createJobService({ jobs, queues, watches }: EngineView): ServiceImpl<typeof JobService> {
   return {
     async createJob(request, context) {
       const violations = new Violations();

@@ -10,7 +10,7 @@ import {
   type WatchQueuesResponse,
   WatchQueuesResponseSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
 import type { QueueSettings } from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
@@ -23,7 +23,7 @@ const MAX_INTERVAL_MS = 60_000;
 const DEFAULT_INTERVAL_MS = 1000;
 
 /** Implements QueueService on the core. */
-export function createQueueService({ queues, watches }: Engine): ServiceImpl<typeof QueueService> {
+export function createQueueService({ queues, watches }: EngineView): ServiceImpl<typeof QueueService> {
   return {
     async createQueue({ name, settings }) {
       const violations = new Violations();

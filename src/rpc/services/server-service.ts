@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { ServerLimitsSchema, type ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import { readPageToken, writePageToken } from "../../core/operations/page-token.js";
 import { compareNumbers } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
@@ -29,7 +29,7 @@ const LISTING = "workers";
 
 /** Implements ServerService on the core. */
 export function createServerService(
-  engine: Engine,
+  engine: EngineView,
   health: HealthSource,
   info: ServerInfo,
 ): ServiceImpl<typeof ServerService> {

@@ -8,7 +8,7 @@ import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import { createDlqService } from "./dlq-service.js";
 import { createHealthService, type HealthSource } from "./health-service.js";
 import { createJobService } from "./job-service.js";
@@ -29,7 +29,7 @@ export interface ServiceImplSpec<S extends DescService = DescService> {
 const REFLECTION_BYTES = 16 * 1024;
 
 /** Every service of this server. */
-export function createServices(engine: Engine, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
+export function createServices(engine: EngineView, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
   const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
   const all = [...descs, ServerReflection, ServerReflectionAlpha];
   const reflection = createReflectionServices(all);

@@ -12,7 +12,7 @@ import {
   StreamJobsResponseSchema,
   type WorkerService,
 } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
 import { RECONNECT_GRACE_MS } from "../../core/remote/reconnect-grace-period.js";
 import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/worker-stream.js";
 import { LIMITS } from "../../model/limits.js";
@@ -22,7 +22,7 @@ import { fromHeartbeat, toMs, toPayload } from "./convert.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
 
 /** Implements WorkerService on the core. */
-export function createWorkerService({ remote }: Engine): ServiceImpl<typeof WorkerService> {
+export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof WorkerService> {
   return {
     async *streamJobs(request: StreamJobsRequest, { signal }: HandlerContext) {
       const violations = new Violations();

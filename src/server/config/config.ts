@@ -8,6 +8,7 @@ import { QUEUE_POLICIES, type QueuePolicy } from "../../core/queue-turns.js";
 import { MAX_NODE_ID } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
+import { type AccessConfig, readAccess } from "../access/access-config.js";
 import { readTls, type TlsConfig } from "../tls/tls-config.js";
 import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
@@ -43,6 +44,8 @@ export interface Config extends LogSettings {
   readonly changeLogSize: number;
   /** Most server streams open at the same time. */
   readonly maxStreams: number;
+  /** The same for each token. */
+  readonly maxStreamsPerToken: number;
   /** How long a request may take to come in, from its first byte to its last. */
   readonly requestTimeoutMs: number;
   /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
@@ -51,6 +54,7 @@ export interface Config extends LogSettings {
   readonly tls: TlsConfig | undefined;
   /** Names by which the server may be called beside its own, where no tokens protect it. */
   readonly allowedHosts: readonly string[];
+  readonly access: AccessConfig;
 }
 
 /** The configuration is not valid. `problems` has every problem, each naming its variable; the message lists them. */
@@ -62,18 +66,15 @@ export class ConfigError extends Error {
   }
 }
 
-/**
- * Variables that are specified but not supported yet. Setting one is refused: a server that ignored it would run
- * without the protection that its operator asked for.
- */
-const NOT_YET: Readonly<Record<string, string>> = {
-  AUTH_TOKENS: "tokens",
-  AUTH_TOKENS_FILE: "tokens",
-};
+/** What is given to a server in another way than by variables. */
+export interface GivenParts {
+  readonly hasAuthorizer?: boolean | undefined;
+}
 
 /** Reads the environment. Throws a `ConfigError` with every problem at once. An empty variable counts as not set. */
-export function readConfig(variables: Environment): Config {
+export function readConfig(variables: Environment, { hasAuthorizer = false }: GivenParts = {}): Config {
   const env = new EnvReader(variables);
+  const host = env.text("HOST") ?? "127.0.0.1";
 
   const useRedis = env.boolean("USE_REDIS", false);
   const url = env.read("REDIS_URL", "", (text) => (parseRedisUrl(text) === undefined ? undefined : text), whyNotRead);
@@ -86,13 +87,10 @@ export function readConfig(variables: Environment): Config {
     env.problem("DURABILITY", "says what jobs in a file survive, and DATA_DIR names none; set it, or unset this");
   }
   if (useRedis && !env.isSet("REDIS_URL")) env.problem("REDIS_URL", "is required with USE_REDIS");
-  for (const [name, what] of Object.entries(NOT_YET)) {
-    if (env.isSet(name)) env.problem(name, `${what}: not part of this version yet; unset it`);
-  }
 
   const config: Config = {
     port: env.integer("PORT", 8000, 0, 65_535),
-    host: env.text("HOST") ?? "127.0.0.1",
+    host,
     numWorkers: env.integer("NUM_WORKERS", 10, 0, 10_000),
     maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
     baseDelayMs: env.duration("BASE_DELAY", DEFAULT_JOB_DEFAULTS.backoff.baseDelayMs, 0, LIMITS.delayMs),
@@ -128,6 +126,7 @@ export function readConfig(variables: Environment): Config {
       10_000_000,
     ),
     maxStreams: env.integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+    maxStreamsPerToken: env.integer("MAX_STREAMS_PER_TOKEN", 10_000, 1, 1_000_000),
     requestTimeoutMs: env.duration("REQUEST_TIMEOUT", 30_000, 1000, 3_600_000),
     corsOrigins: env.read<readonly string[]>(
       "CORS_ORIGINS",
@@ -137,6 +136,7 @@ export function readConfig(variables: Environment): Config {
     ),
     tls: readTls(env),
     allowedHosts: readAllowedHosts(env),
+    access: readAccess(env, host, hasAuthorizer),
   };
   env.problems.push(...badQueueNames(config.queues));
   if (env.problems.length > 0) throw new ConfigError(env.problems);

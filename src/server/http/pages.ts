@@ -1,5 +1,10 @@
+import type { Gate } from "../../access/gate.js";
+import { TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
+import { toConnectError } from "../../rpc/errors.js";
 import { type HttpRequest, type HttpResponse, pathOf } from "../../rpc/http.js";
+import { refuse } from "../../rpc/refuse.js";
+import type { RequestIds } from "../../rpc/request-ids.js";
 import type { HealthState } from "../health/health.js";
 import type { Metrics } from "../metrics/metrics.js";
 import type { Console } from "./console.js";
@@ -8,6 +13,9 @@ import type { Console } from "./console.js";
 export interface PageDeps {
   readonly webConsole: Console;
   readonly metrics: Metrics;
+  /** Decides who may read `/metrics`; undefined: everybody. */
+  readonly metricsGate: Gate | undefined;
+  readonly requestIds: RequestIds;
   readonly health: HealthState;
   readonly logger: Logger;
 }
@@ -18,11 +26,8 @@ const PAGES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz", "/m
  * Answers requests that are no RPCs: the console, `/livez`, `/readyz`, `/healthz` and `/metrics`; 404 for any other path. Who gets an
  * answer of `/livez` at all knows that the process lives; the other two are 503 while no calls are served.
  */
-export function answerPage(
-  request: HttpRequest,
-  response: HttpResponse,
-  { webConsole, metrics, health, logger }: PageDeps,
-): void {
+export function answerPage(request: HttpRequest, response: HttpResponse, deps: PageDeps): void {
+  const { webConsole, health } = deps;
   const answer = (status: number, type: string, body: string) => {
     response.statusCode = status;
     response.setHeader("content-type", type);
@@ -47,12 +52,37 @@ export function answerPage(
     if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
     else answer(503, "application/json", JSON.stringify({ status: "NOT_SERVING", reason }));
   } else {
-    metrics.page().then(
-      ({ contentType, body }) => answer(200, contentType, body),
-      (error) => {
-        logger.error({ err: error }, "metrics could not be collected");
-        answer(500, "text/plain; charset=utf-8", "metrics could not be collected\n");
-      },
-    );
+    void answerMetrics(request, response, deps);
   }
+}
+
+/** Answers with the metrics, which need `read`, and of all queues: they tell of all. */
+async function answerMetrics(
+  request: HttpRequest,
+  response: HttpResponse,
+  { metrics, metricsGate, requestIds, logger }: PageDeps,
+): Promise<void> {
+  try {
+    await admitToMetrics(metricsGate, request);
+  } catch (error) {
+    const known =
+      error instanceof TaskQueueError ? error : new TaskQueueError("AUTHORIZER_UNAVAILABLE", "who calls is unknown");
+    refuse(toConnectError(known, "snake_case"), request, response, requestIds.give(request, response));
+    return;
+  }
+  try {
+    const { contentType, body } = await metrics.page();
+    response.setHeader("content-type", contentType);
+    response.end(request.method === "HEAD" ? "" : body);
+  } catch (error) {
+    logger.error({ err: error }, "metrics could not be collected");
+    response.statusCode = 500;
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    response.end("metrics could not be collected\n");
+  }
+}
+
+async function admitToMetrics(gate: Gate | undefined, request: HttpRequest): Promise<void> {
+  const caller = await gate?.admit("read", "/metrics", request);
+  if (gate !== undefined && caller?.queues !== undefined) throw gate.foreignQueue(caller, "read", "*");
 }

@@ -1,3 +1,4 @@
+import { asksForToken } from "../access/access-config.js";
 import type { Config } from "../config/config.js";
 import { readVersion } from "../version.js";
 import type { ProcessLog } from "./process-log.js";
@@ -24,7 +25,7 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     `console: ${url}/`,
     `backend: ${backend} (${keeping(config)})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
-    `try: curl -H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
+    `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
   ];
   log.print(`${lines.join("\n")}\n`);
 }

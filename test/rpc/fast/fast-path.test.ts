@@ -29,6 +29,7 @@ class HeldExchange implements Exchange {
   readonly requestId = "of-the-test";
   readonly remoteAddress = undefined;
   readonly connection = connectionOf(this);
+  readonly socket = undefined;
   readonly body = new PassThrough();
   readonly answers: number[] = [];
   readonly destroyed = signal();

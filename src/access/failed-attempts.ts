@@ -1,0 +1,64 @@
+import type { Clock } from "../core/clock.js";
+
+/** Failed attempts of an address that are for nothing, and how many more each second brings. */
+const BURST = 20;
+const PER_SECOND = 1;
+
+/** Most addresses that are remembered; the one that failed longest ago is forgotten first. */
+const MAX_ADDRESSES = 10_000;
+
+interface Bucket {
+  left: number;
+  at: number;
+}
+
+/** Counts failed attempts by address: a token bucket each. */
+export class FailedAttempts {
+  readonly #clock: Clock;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Counts one. Returns whether it was the first that is over the limit. */
+  failed(address: string | undefined): boolean {
+    const key = keyOf(address);
+    const now = this.#clock.monotonic();
+    const left = this.#left(key, now);
+    this.#buckets.delete(key);
+    this.#buckets.set(key, { left: Math.max(0, left - 1), at: now });
+    if (this.#buckets.size > MAX_ADDRESSES) {
+      for (const oldest of this.#buckets.keys()) {
+        this.#buckets.delete(oldest);
+        break;
+      }
+    }
+    return left >= 1 && left < 2;
+  }
+
+  /** How long an address should wait before it tries again, ms; 0: it is within the limit. */
+  waitMs(address: string | undefined): number {
+    const left = this.#left(keyOf(address), this.#clock.monotonic());
+    return left >= 1 ? 0 : Math.ceil(((1 - left) * 1000) / PER_SECOND);
+  }
+
+  #left(key: string, now: number): number {
+    const bucket = this.#buckets.get(key);
+    return bucket === undefined ? BURST : Math.min(BURST, bucket.left + ((now - bucket.at) * PER_SECOND) / 1000);
+  }
+}
+
+/** One key for the addresses that one host has at will: a network of 64 bits in IPv6. */
+function keyOf(address = ""): string {
+  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (v4 !== undefined || !address.includes(":")) return v4 ?? address;
+  const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const rest = tail === "" ? [] : tail.split(":");
+    while (groups.length + rest.length < 8) groups.push("0");
+    groups.push(...rest);
+  }
+  return groups.slice(0, 4).join(":");
+}

@@ -1,0 +1,164 @@
+import { create, type DescService, type MessageShape } from "@bufbuild/protobuf";
+import { type DeadJobFilter, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import { type Job, type JobFilter, JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
+import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { Health } from "../../gen/health/v1/health_pb.js";
+import { isId, numberOf, queueOf } from "../model/ids.js";
+import { DEFAULT_QUEUE } from "../model/queue.js";
+import type { Scope } from "./scopes.js";
+
+/** What a call needs: a scope; any token (`token`); any token unless reflection is open (`reflection`); nothing (`open`). */
+export type Need = Scope | "token" | "reflection" | "open";
+
+/** What one RPC needs, and which queues a request is about. */
+export interface Right<I = never, O = never> {
+  readonly need: Need;
+  /**
+   * The queues that a request names, itself, by ids, or in a filter: all must be the token's. What a request leaves open is
+   * narrowed to the token's queues; see `Engine.within`.
+   */
+  readonly queues?: (request: I) => Iterable<string>;
+  /** What of the answer a caller without `read` is given. Default: all. */
+  readonly withoutRead?: (response: O) => object;
+  /** For the table in the README: what a token with queues does. */
+  readonly about: string;
+}
+
+type RightsOf<S extends DescService> = {
+  readonly [M in keyof S["method"]]: Right<
+    MessageShape<S["method"][M]["input"]>,
+    Partial<MessageShape<S["method"][M]["output"]>>
+  >;
+};
+
+const REFUSED = "refused for other queues";
+const NARROWED = "those of its queues; refused when others are named";
+const NONE = "-";
+
+const HEALTH = { need: "open", about: NONE } as const;
+const REFLECTION = { need: "reflection", about: NONE } as const;
+
+const JOB: RightsOf<typeof JobService> = {
+  createJob: {
+    need: "produce",
+    queues: ({ queue }) => [queue || DEFAULT_QUEUE],
+    // With a request id of somebody else's job, its content would be told to whoever guesses that id.
+    withoutRead: (response) => (response.deduplicated ? { ...response, job: idAndStatus(response.job) } : response),
+    about: REFUSED,
+  },
+  batchCreateJobs: {
+    need: "produce",
+    queues: ({ requests }) => requests.map(({ queue }) => queue || DEFAULT_QUEUE),
+    about: REFUSED,
+  },
+  getJob: {
+    need: "read",
+    queues: ({ id, queue }) => (queue === "" ? ofId(id) : numberOf(id) === id ? [queue] : [...ofId(id), queue]),
+    about: REFUSED,
+  },
+  listJobs: { need: "read", queues: ({ queue, filter }) => [...named(queue), ...ofFilter(filter)], about: NARROWED },
+  countJobs: { need: "read", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+  cancelJob: {
+    need: "produce",
+    queues: ({ id }) => ofId(id),
+    withoutRead: (response) => ({ ...response, job: idAndStatus(response.job) }),
+    about: REFUSED,
+  },
+  cancelJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+  deleteJob: { need: "admin", queues: ({ id }) => ofId(id), about: REFUSED },
+  deleteJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+  watchJob: { need: "read", queues: ({ id }) => ofId(id), about: REFUSED },
+  watchJobs: { need: "read", queues: ({ queues }) => queues, about: NARROWED },
+};
+
+const QUEUE: RightsOf<typeof QueueService> = {
+  createQueue: { need: "admin", queues: ({ name }) => named(name), about: REFUSED },
+  getQueue: { need: "read", queues: ({ name }) => named(name), about: REFUSED },
+  listQueues: { need: "read", about: NARROWED },
+  updateQueue: { need: "admin", queues: ({ queue }) => named(queue?.name), about: REFUSED },
+  deleteQueue: { need: "admin", queues: ({ name }) => named(name), about: REFUSED },
+  pauseQueue: { need: "admin", queues: ({ name }) => named(name), about: REFUSED },
+  resumeQueue: { need: "admin", queues: ({ name }) => named(name), about: REFUSED },
+  purgeQueue: { need: "admin", queues: ({ name }) => named(name), about: REFUSED },
+  watchQueues: { need: "read", queues: ({ names }) => names, about: NARROWED },
+};
+
+const DLQ: RightsOf<typeof DlqService> = {
+  listDeadJobs: {
+    need: "read",
+    queues: ({ queue, filter }) => [...named(queue), ...ofFilter(filter)],
+    about: NARROWED,
+  },
+  summarizeDeadJobs: { need: "read", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+  getDeadJob: { need: "read", queues: ({ id }) => ofId(id), about: REFUSED },
+  replayDeadJob: { need: "admin", queues: ({ id }) => ofId(id), about: REFUSED },
+  replayDeadJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+  deleteDeadJob: { need: "admin", queues: ({ id }) => ofId(id), about: REFUSED },
+  purgeDeadJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
+};
+
+const WORKER: RightsOf<typeof WorkerService> = {
+  streamJobs: { need: "work", queues: ({ queues }) => queues, about: NARROWED },
+  leaseJobs: { need: "work", queues: ({ queues }) => queues, about: NARROWED },
+  completeJobs: { need: "work", queues: ({ completions }) => ofJobs(completions), about: REFUSED },
+  failJobs: { need: "work", queues: ({ failures }) => ofJobs(failures), about: REFUSED },
+  extendLeases: { need: "work", queues: ({ extensions }) => ofJobs(extensions), about: REFUSED },
+  releaseJobs: { need: "work", queues: ({ releases }) => ofJobs(releases), about: REFUSED },
+};
+
+const SERVER: RightsOf<typeof ServerService> = {
+  getServerInfo: { need: "token", about: NONE },
+  listWorkers: { need: "read", about: "workers that take from its queues, with their jobs there" },
+};
+
+const TABLES: readonly (readonly [DescService, Readonly<Record<string, Right>>])[] = [
+  [JobService, JOB],
+  [QueueService, QUEUE],
+  [DlqService, DLQ],
+  [WorkerService, WORKER],
+  [ServerService, SERVER],
+  [Health, { check: HEALTH, list: HEALTH, watch: HEALTH } satisfies RightsOf<typeof Health>],
+  [ServerReflection, { serverReflectionInfo: REFLECTION } satisfies RightsOf<typeof ServerReflection>],
+  [ServerReflectionAlpha, { serverReflectionInfo: REFLECTION } satisfies RightsOf<typeof ServerReflectionAlpha>],
+];
+
+/**
+ * What each RPC needs, by its full name as in `gotaskq.v1.JobService/GetJob`. One that has no row is refused where tokens are
+ * asked for.
+ */
+export const RIGHTS: ReadonlyMap<string, Right<object, object>> = new Map(
+  TABLES.flatMap(([service, rights]) =>
+    Object.entries(service.method).map(([name, method]) => [
+      `${service.typeName}/${method.name}`,
+      rights[name] as unknown as Right<object, object>,
+    ]),
+  ),
+);
+
+function named(queue: string | undefined): string[] {
+  return queue ? [queue] : [];
+}
+
+/** The queue of an id. What is no id is refused by what it was meant for. */
+function ofId(id: string): string[] {
+  return isId(id) ? [queueOf(id)] : [];
+}
+
+function ofFilter(filter: JobFilter | DeadJobFilter | undefined): string[] {
+  if (filter === undefined) return [];
+  const short = "queue" in filter ? named(filter.queue) : [];
+  return [...short, ...filter.queues, ...filter.ids.flatMap(ofId)];
+}
+
+function ofJobs(items: readonly { readonly jobId: string }[]): string[] {
+  return items.flatMap(({ jobId }) => ofId(jobId));
+}
+
+function idAndStatus(job: Job | undefined): Job | undefined {
+  return job && create(JobSchema, { id: job.id, status: job.status });
+}

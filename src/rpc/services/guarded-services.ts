@@ -1,0 +1,57 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { Admitted } from "../../access/caller.js";
+import type { Gate } from "../../access/gate.js";
+import { RIGHTS, type Right } from "../../access/rights.js";
+import type { Engine } from "../../core/engine.js";
+import type { EngineView } from "../../core/engine-view.js";
+import { callerOf } from "../caller-of.js";
+import type { ServiceImplSpec } from "./services.js";
+
+/** Most sets of queues whose services are kept; those used longest ago are made anew. */
+const MAX_VIEWS = 1000;
+
+type Method = (input: object, context: HandlerContext) => unknown;
+type Services = readonly ServiceImplSpec[];
+
+/**
+ * The services, each call within the rights of its caller: requests that name a queue of others are refused before anything is
+ * read, what names none is narrowed to the caller's queues, and what it may not read is left out of answers. Whether it may make the
+ * call at all was decided before its request was read.
+ */
+export function guardServices(engine: Engine, gate: Gate, create: (view: EngineView) => Services): Services {
+  const views = new Map<string, Services>();
+
+  function servicesOf({ queues }: Admitted, all: Services): Services {
+    if (queues === undefined) return all;
+    const known = views.get(queues.key) ?? create(engine.within(queues));
+    views.delete(queues.key);
+    views.set(queues.key, known);
+    if (views.size > MAX_VIEWS) views.delete(views.keys().next().value as string);
+    return known;
+  }
+
+  const services = create(engine);
+  return services.map((service, index): ServiceImplSpec => {
+    const { desc, impl } = service;
+    const guarded = Object.keys(impl).map((name) => {
+      const right = RIGHTS.get(`${desc.typeName}/${desc.method[name]?.name}`);
+      const run: Method = (input, context) => {
+        const caller = callerOf(context);
+        if (caller.queues !== undefined) refuseForeign(gate, caller, right, input);
+        const chosen = servicesOf(caller, services)[index]?.impl as unknown as Record<string, Method>;
+        const output = (chosen[name] as Method)(input, context);
+        const { withoutRead } = right ?? {};
+        return withoutRead === undefined || caller.may("read") ? output : (output as Promise<object>).then(withoutRead);
+      };
+      return [name, run];
+    });
+    return { ...service, impl: Object.fromEntries(guarded) };
+  });
+}
+
+/** Throws SCOPE_MISSING when a request names a queue that its caller may not reach. */
+function refuseForeign(gate: Gate, caller: Admitted, right: Right<object, object> | undefined, input: object): void {
+  for (const queue of right?.queues?.(input) ?? []) {
+    if (caller.queues?.has(queue) === false) throw gate.foreignQueue(caller, right?.need ?? "open", queue);
+  }
+}
