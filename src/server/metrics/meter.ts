@@ -1,5 +1,5 @@
-import type { Registry } from "prom-client";
-import { type Labels, ReadMetric, type Sample, SeriesCounter, SeriesHistogram } from "./series.js";
+import { yieldToEventLoop } from "../../core/yield-to-event-loop.js";
+import { headOf, type Labels, type Metric, ReadMetric, type Sample, SeriesCounter, SeriesHistogram } from "./series.js";
 
 /** Upper bounds of the buckets of all histograms, s. */
 export const SECONDS: readonly number[] = [
@@ -26,16 +26,46 @@ export interface Meter {
   counters(name: string, help: string, read: ReadSamples): void;
 }
 
-/** Creates a meter whose metrics are those of a registry. */
-export function createMeter(registry: Registry): Meter {
-  const read = (name: string, help: string, type: "counter" | "gauge", samples: ReadSamples) =>
-    void new ReadMetric(name, help, type, samples, registry);
+/** Characters of a page that are written before other work comes in between: some ms. */
+const PART = 100_000;
+
+/** A meter, and the page of its metrics. */
+export interface PageMeter extends Meter {
+  /** Writes all metrics in the text format of Prometheus. Other work comes in between. */
+  write(): Promise<string>;
+}
+
+/** Creates a meter. */
+export function createMeter(): PageMeter {
+  const metrics = new Map<string, Metric>();
+
+  function add<T extends Metric>(metric: T): T {
+    if (metrics.has(metric.name)) throw new Error(`there are two metrics with the name ${metric.name}`);
+    metrics.set(metric.name, metric);
+    return metric;
+  }
+
   return {
-    counter: (name, help, options) => new SeriesCounter(name, help, registry, options?.tellsZeros),
-    histogram: (name, help) => new SeriesHistogram(name, help, SECONDS, registry),
-    gauge: (name, help, value) => read(name, help, "gauge", () => sampleOf(value())),
-    gauges: (name, help, samples) => read(name, help, "gauge", samples),
-    counters: (name, help, samples) => read(name, help, "counter", samples),
+    counter: (name, help, options) => add(new SeriesCounter(name, help, options?.tellsZeros)),
+    histogram: (name, help) => add(new SeriesHistogram(name, help, SECONDS)),
+    gauge: (name, help, value) => void add(new ReadMetric(name, help, "gauge", () => sampleOf(value()))),
+    gauges: (name, help, samples) => void add(new ReadMetric(name, help, "gauge", samples)),
+    counters: (name, help, samples) => void add(new ReadMetric(name, help, "counter", samples)),
+
+    async write() {
+      let page = "";
+      let written = 0;
+      for (const metric of metrics.values()) {
+        page += headOf(metric);
+        for (const lines of metric.lines()) {
+          page += lines;
+          if (page.length - written < PART) continue;
+          written = page.length;
+          await yieldToEventLoop();
+        }
+      }
+      return page;
+    },
   };
 }
 

@@ -53,10 +53,10 @@ export interface MetricsSource extends ProcessSource {
   monotonic(): number;
 }
 
-/** Creates the metrics of one server, in a registry of its own. */
+/** Creates the metrics of one server. The default ones of Node are in a registry of prom-client of their own. */
 export function createMetrics(source: MetricsSource): Metrics {
   const registry = new Registry();
-  const meter = createMeter(registry);
+  const meter = createMeter();
   const jobs = createJobMetrics(meter, source.types);
   const queues = createQueueMetrics(meter);
   const rpc = createRpcMetrics(meter);
@@ -107,12 +107,9 @@ export function createMetrics(source: MetricsSource): Metrics {
 
   const page = shareNext(async () => {
     await read();
-    const parts: string[] = [];
-    for (const metric of registry.getMetricsAsArray()) {
-      parts.push(await registry.getSingleMetricAsString(metric.name));
-      await yieldToEventLoop();
-    }
-    return { contentType: registry.contentType, body: `${parts.join("\n\n")}\n` };
+    const body = await meter.write();
+    await yieldToEventLoop();
+    return { contentType: registry.contentType, body: body + (await registry.metrics()) };
   });
 
   return { ...rpc, observer: jobs.observer, storeObserver: store.observer, meter, page, stop };

@@ -1,40 +1,41 @@
-import type { Counter, Gauge, Histogram, Registry } from "prom-client";
-
 /** The labels of a series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** One value of a metric, in the form that a registry reads. */
+/** One value of a metric. */
 export interface Sample {
   readonly labels: Labels;
   readonly value: number;
-  readonly metricName?: string;
 }
 
-/** A metric, in the form that a registry reads. */
-interface Described {
+/** A metric of the page. */
+export interface Metric {
   readonly name: string;
   readonly help: string;
-  readonly type: string;
-  readonly values: readonly Sample[];
+  readonly type: "counter" | "gauge" | "histogram";
+  /** Its lines in the text format of Prometheus, in small parts: there may be many. */
+  lines(): Iterable<string>;
 }
 
 /** One series of a counter. Whoever counts adds to `value`. */
 export class CountSeries {
   value = 0;
+  readonly text: string;
 
-  constructor(readonly labels: Labels) {}
+  constructor(readonly labels: Labels) {
+    this.text = textOf(labels);
+  }
 }
 
 /** One series of a histogram. */
 export class ObservedSeries {
-  readonly labels: Labels;
+  readonly text: string;
   readonly #bounds: readonly number[];
   /** Observations by bucket: up to each bound and above the one before; the last count is of those above all bounds. */
   readonly counts: number[];
   sum = 0;
 
   constructor(labels: Labels, bounds: readonly number[]) {
-    this.labels = labels;
+    this.text = textOf(labels);
     this.#bounds = bounds;
     this.counts = new Array<number>(bounds.length + 1).fill(0);
   }
@@ -49,23 +50,19 @@ export class ObservedSeries {
 }
 
 /**
- * A counter for a prom-client registry whose series are held by those who count, so that counting looks nothing up.
- * prom-client's own counter makes a string of the labels each time; together with a histogram, that takes a twentieth
- * of the time of an RPC.
+ * A counter whose series are held by those who count, so that counting looks nothing up: to make a string of the labels each
+ * time, as prom-client's own does, takes a twentieth of the time of an RPC together with a histogram.
  */
-export class SeriesCounter {
+export class SeriesCounter implements Metric {
   readonly type = "counter";
   readonly #series = new Set<CountSeries>();
 
   constructor(
     readonly name: string,
     readonly help: string,
-    registry: Registry,
     /** Whether series that counted nothing are told. Default: only one without labels. */
     readonly tellsZeros = false,
-  ) {
-    registry.registerMetric(this as unknown as Counter);
-  }
+  ) {}
 
   /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): CountSeries {
@@ -79,16 +76,15 @@ export class SeriesCounter {
     this.#series.delete(series);
   }
 
-  /** Called by the registry. */
-  async get(): Promise<Described> {
-    const { name, help, type, tellsZeros } = this;
-    const isTold = ({ value, labels }: CountSeries) => value > 0 || tellsZeros || Object.keys(labels).length === 0;
-    return { name, help, type, values: [...this.#series].filter(isTold) };
+  *lines(): Generator<string> {
+    for (const { value, text } of this.#series) {
+      if (value > 0 || this.tellsZeros || text === "") yield line(this.name, text, value);
+    }
   }
 }
 
-/** A histogram for a prom-client registry, whose series are held by those who observe. See `SeriesCounter`. */
-export class SeriesHistogram {
+/** A histogram whose series are held by those who observe. See `SeriesCounter`. */
+export class SeriesHistogram implements Metric {
   readonly type = "histogram";
   readonly #series = new Set<ObservedSeries>();
 
@@ -96,10 +92,7 @@ export class SeriesHistogram {
     readonly name: string,
     readonly help: string,
     readonly bounds: readonly number[],
-    registry: Registry,
-  ) {
-    registry.registerMetric(this as unknown as Histogram);
-  }
+  ) {}
 
   /** Adds a series. The caller keeps it, and must not add the same labels twice. */
   series(labels: Labels): ObservedSeries {
@@ -113,30 +106,24 @@ export class SeriesHistogram {
     this.#series.delete(series);
   }
 
-  /** Called by the registry. Series without observations are left out. */
-  async get(): Promise<Described> {
-    const { name, help, type } = this;
-    return { name, help, type, values: [...this.#series].flatMap((series) => this.#samples(series)) };
-  }
-
-  #samples({ labels, counts, sum }: ObservedSeries): Sample[] {
-    let count = 0;
-    const buckets = counts.map((value, index) => {
-      count += value;
-      const le = String(this.bounds[index] ?? "+Inf");
-      return { labels: { ...labels, le }, value: count, metricName: `${this.name}_bucket` };
-    });
-    if (count === 0) return [];
-    return [
-      ...buckets,
-      { labels, value: sum, metricName: `${this.name}_sum` },
-      { labels, value: count, metricName: `${this.name}_count` },
-    ];
+  /** Series without observations are left out. */
+  *lines(): Generator<string> {
+    const { name, bounds } = this;
+    for (const { text, counts, sum } of this.#series) {
+      const bucket = `${name}_bucket{${text}${text === "" ? "" : ","}le="`;
+      let count = 0;
+      let lines = "";
+      for (let at = 0; at < counts.length; at++) {
+        count += counts[at] as number;
+        lines += `${bucket}${bounds[at] ?? "+Inf"}"} ${count}\n`;
+      }
+      if (count > 0) yield lines + line(`${name}_sum`, text, sum) + line(`${name}_count`, text, count);
+    }
   }
 }
 
 /** A metric whose values are read from elsewhere whenever the page is made. */
-export class ReadMetric {
+export class ReadMetric implements Metric {
   readonly #read: () => readonly Sample[];
 
   constructor(
@@ -144,15 +131,31 @@ export class ReadMetric {
     readonly help: string,
     readonly type: "counter" | "gauge",
     read: () => readonly Sample[],
-    registry: Registry,
   ) {
     this.#read = read;
-    registry.registerMetric(this as unknown as Gauge);
   }
 
-  /** Called by the registry. */
-  async get(): Promise<Described> {
-    const { name, help, type } = this;
-    return { name, help, type, values: this.#read() };
+  *lines(): Generator<string> {
+    for (const { labels, value } of this.#read()) yield line(this.name, textOf(labels), value);
   }
+}
+
+/** The two lines that come before the series of a metric. */
+export function headOf({ name, help, type }: Metric): string {
+  return `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${type}\n`;
+}
+
+function line(name: string, labels: string, value: number): string {
+  return `${name}${labels === "" ? "" : `{${labels}}`} ${value}\n`;
+}
+
+/** Labels as they stand between the braces. */
+function textOf(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${escapeText(value)}"`)
+    .join();
+}
+
+function escapeText(value: string): string {
+  return /["\\\n]/.test(value) ? value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"') : value;
 }

@@ -1,18 +1,17 @@
-import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { createJobMetrics, GONE_MS } from "../../../src/server/metrics/jobs.js";
 import { createMeter } from "../../../src/server/metrics/meter.js";
 import { readExposition } from "../../support/exposition.js";
 
 function fixture() {
-  const registry = new Registry();
-  const jobs = createJobMetrics(createMeter(registry), ["known"]);
+  const meter = createMeter();
+  const jobs = createJobMetrics(meter, ["known"]);
   async function series(name: string) {
-    const { series, problems } = readExposition(`${await registry.metrics()}`);
+    const { series, problems } = readExposition(await meter.write());
     expect(problems).toEqual([]);
     return series.filter((each) => each.name === name);
   }
-  return { registry, jobs, ...jobs, series };
+  return { meter, jobs, ...jobs, series };
 }
 
 /** Does everything that makes series of a queue and type. */
@@ -29,12 +28,12 @@ test("series of a deleted queue go a while after it, whatever they count, and be
   const made = fixture();
   busy(made, "mail", "work");
   busy(made, "kept", "work");
-  const before = await made.registry.metrics();
+  const before = await made.meter.write();
   for (const now of [0, GONE_MS - 1]) made.forget(new Set(["kept"]), now);
-  expect(await made.registry.metrics()).toBe(before);
+  expect(await made.meter.write()).toBe(before);
   made.forget(new Set(["kept"]), GONE_MS);
-  expect(await made.registry.metrics()).not.toContain('"mail"');
-  expect(await made.registry.metrics()).toContain('"kept"');
+  expect(await made.meter.write()).not.toContain('"mail"');
+  expect(await made.meter.write()).toContain('"kept"');
   busy(made, "mail", "work");
   expect((await made.series("gotaskq_jobs_enqueued_total")).map(({ labels, value }) => [labels.queue, value])).toEqual([
     ["kept", 2],
