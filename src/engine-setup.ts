@@ -3,6 +3,7 @@ import type { Durability } from "./backends/file/batch.js";
 import { createFileBackend } from "./backends/file/file-backend.js";
 import type { KeptBytes } from "./backends/memory/kept-bytes.js";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
+import type { RedisTls } from "./backends/redis/link/tls.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
 import type { Backend, BackendOptions } from "./core/backend.js";
 import { calmLogger } from "./core/calm-logger.js";
@@ -38,6 +39,8 @@ export interface EngineSettings extends Partial<BackendOptions>, Partial<JobDefa
   readonly durability?: Durability | undefined;
   /** URL of a Redis that keeps the jobs, as in REDIS_URL of the server. Default: they are kept in memory. */
   readonly redisUrl?: string | undefined;
+  /** For a `redisUrl` that begins with `rediss`: whom to trust, and what to show. */
+  readonly redisTls?: RedisTls | undefined;
   /** Prefix of all keys in Redis. Default `gotaskq`. */
   readonly redisPrefix?: string | undefined;
   /** Node id in job ids, 0 to 1023. Default 0. Not used on Redis, where each process leases one. */
@@ -79,6 +82,7 @@ function createStorage(settings: EngineSettings, worker: string, deps: EngineSet
     durability,
     redisUrl,
     redisPrefix,
+    redisTls,
     nodeId = 0,
     changeLogSize,
     maxLostLeases,
@@ -100,7 +104,7 @@ function createStorage(settings: EngineSettings, worker: string, deps: EngineSet
     const backend = createMemoryBackend({ clock, random: Math.random, isFull }, options);
     return { backend, ids: createIdGenerator(clock, nodeId), nodeId: () => nodeId };
   }
-  const place = defined({ prefix: redisPrefix });
+  const place = defined({ prefix: redisPrefix, tls: redisTls });
   const backend = createRedisBackend({ clock, logger, observer }, { ...options, ...place, url: redisUrl });
   return { backend, ids: backend.ids, nodeId: () => backend.node };
 }

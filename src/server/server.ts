@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import type { Authorizer } from "../access/authorizer.js";
+import type { RedisTls } from "../backends/redis/link/tls.js";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
@@ -21,6 +22,7 @@ import { withHostCheck } from "./http/host-check.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
 import { createMetrics } from "./metrics/metrics.js";
+import { watchRedisTls } from "./tls/redis-tls.js";
 import { createTlsMetrics } from "./tls/tls-metrics.js";
 import { createTlsTerminator } from "./tls/tls-terminator.js";
 import { readVersion } from "./version.js";
@@ -53,7 +55,7 @@ export interface ServerDeps {
 }
 
 /** Returns the settings of the engine that belong to this configuration. */
-function settingsOf(config: Config, handlers: Handlers): EngineSettings {
+function settingsOf(config: Config, handlers: Handlers, redisTls: RedisTls | undefined): EngineSettings {
   const { baseDelayMs, maxDelayMs, redis } = config;
   return {
     ...config,
@@ -61,6 +63,7 @@ function settingsOf(config: Config, handlers: Handlers): EngineSettings {
     backoff: { baseDelayMs, maxDelayMs },
     redisUrl: redis?.url,
     redisPrefix: redis?.prefix,
+    redisTls,
   };
 }
 
@@ -74,6 +77,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const node = () => nodeId() ?? config.nodeId;
   const { handshakeMs } = CONNECTION_TIMES;
   const tls = config.tls && createTlsTerminator(config.tls, { clock, logger, handshakeMs });
+  const redisTls = config.redis?.tls && watchRedisTls(config.redis.tls, clock, logger);
   const metrics = createMetrics({
     isAvailable: () => engine.isAvailable,
     activeWorkers: () => engine.activeWorkers,
@@ -87,7 +91,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   });
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
-    settingsOf(config, handlers),
+    settingsOf(config, handlers, redisTls),
     { clock, logger, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
@@ -133,6 +137,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     guard.stop();
     metrics.stop();
     tls?.stop();
+    redisTls?.stop();
     throw error;
   }
 
@@ -152,6 +157,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         guard.stop();
         metrics.stop();
         tls?.stop();
+        redisTls?.stop();
       })();
       return stopped;
     },

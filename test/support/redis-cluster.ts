@@ -18,13 +18,13 @@ export interface RedisCluster {
 
 /**
  * Starts a cluster of masters on free ports of the loopback address, and resolves when every node serves every slot. By
- * default it keeps nothing on disk: a node that restarts comes back empty.
+ * default it keeps nothing on disk: a node that restarts comes back empty. With `tls`, it is in use everywhere.
  */
 export async function startRedisCluster(
   masters = 3,
-  { aof }: Pick<StartRedisOptions, "aof"> = {},
+  options: Pick<StartRedisOptions, "aof" | "tls"> = {},
 ): Promise<RedisCluster> {
-  const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(aof)));
+  const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(options)));
   const stop = async () => {
     await Promise.all(nodes.map(({ server }) => server.dispose()));
   };
@@ -38,7 +38,7 @@ export async function startRedisCluster(
   return {
     nodes: nodes.map(({ server }) => server),
     addresses,
-    url: `redis+cluster://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`,
+    url: `redis${options.tls === undefined ? "" : "s"}+cluster://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`,
     stop,
   };
 }
@@ -49,12 +49,15 @@ interface Node {
   readonly busPort: number;
 }
 
-async function startNode(aof: StartRedisOptions["aof"]): Promise<Node> {
+async function startNode({ aof, tls }: Pick<StartRedisOptions, "aof" | "tls">): Promise<Node> {
   // By default the bus port is the port + 10,000, which may be in use.
   const busPort = await freePort();
   const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "2000"];
-  const server = await startRedis({ port: true, args, ...(aof !== undefined && { aof }) });
-  return { server, port: server.port ?? 0, busPort };
+  if (tls !== undefined) args.push("--tls-cluster", "yes");
+  // With TLS, nodes and clients use its port only.
+  const way = tls === undefined ? { port: true } : { tls };
+  const server = await startRedis({ ...way, args, ...(aof !== undefined && { aof }) });
+  return { server, port: server.port ?? server.tlsPort, busPort };
 }
 
 async function join(nodes: readonly Node[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { type RedisServer, startRedis } from "./redis-server.js";
+import { type RedisServer, type StartRedisOptions, startRedis } from "./redis-server.js";
 import { eventually } from "./wait.js";
 
 const NAME = "gotaskq";
@@ -24,8 +24,11 @@ export interface RedisSentinel {
   stop(): Promise<void>;
 }
 
-/** Starts the three on free ports of the loopback address, and resolves when the Sentinel knows both others. */
-export async function startSentinel(): Promise<RedisSentinel> {
+/**
+ * Starts the three on free ports of the loopback address, and resolves when the Sentinel knows both others. With `tls`, it is in
+ * use everywhere.
+ */
+export async function startSentinel({ tls }: Pick<StartRedisOptions, "tls"> = {}): Promise<RedisSentinel> {
   const started: RedisServer[] = [];
   const start = async (...args: Parameters<typeof startRedis>) => {
     const server = await startRedis(...args);
@@ -38,14 +41,20 @@ export async function startSentinel(): Promise<RedisSentinel> {
   try {
     // By default a replica waits five seconds for others that might come.
     const args = ["--repl-diskless-sync-delay", "0"];
-    let master = await start({ port: true, args });
-    let replica = await start({ port: true, args: [...args, "--replicaof", "127.0.0.1", String(master.port)] });
+    if (tls !== undefined) args.push("--tls-replication", "yes");
+    const way = tls === undefined ? { port: true } : { tls };
+    let master = await start({ ...way, args });
+    let replica = await start({ ...way, args: [...args, "--replicaof", "127.0.0.1", String(portOf(master))] });
     const isLinked = async () => /master_link_status:up/.test(await replication(replica)) || undefined;
     await eventually(isLinked, "a replica that is linked to its master");
     await untilReplicated(master);
 
     // The Sentinel is started last: it looks for replicas when it starts, and then only every ten seconds.
-    const sentinel = await start({ port: true, args: ["--sentinel"], config: configFor(master) });
+    const sentinel = await start({
+      ...way,
+      args: ["--sentinel", ...args.slice(2)],
+      config: configFor(master),
+    });
     const client = sentinel.client();
     const knowsReplica = async () => {
       const found = JSON.stringify(await client.call("SENTINEL", "REPLICAS", NAME));
@@ -56,14 +65,14 @@ export async function startSentinel(): Promise<RedisSentinel> {
 
     return {
       name: NAME,
-      sentinels: [{ host: "127.0.0.1", port: sentinel.port ?? 0 }],
+      sentinels: [{ host: "127.0.0.1", port: portOf(sentinel) }],
       sentinel,
       master: () => master,
       replica: () => replica,
       async failover(how = "kill") {
         if (how === "kill") await master.kill("SIGKILL");
         else await client.call("SENTINEL", "FAILOVER", NAME);
-        await eventually(() => isMaster(client, replica), `a failover to port ${replica.port}`, 20_000);
+        await eventually(() => isMaster(client, replica), `a failover to port ${portOf(replica)}`, 20_000);
         [master, replica] = [replica, master];
       },
       stop,
@@ -76,11 +85,16 @@ export async function startSentinel(): Promise<RedisSentinel> {
 
 function configFor(master: RedisServer): string {
   return [
-    `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 1`,
+    `sentinel monitor ${NAME} 127.0.0.1 ${portOf(master)} 1`,
     `sentinel down-after-milliseconds ${NAME} 500`,
     `sentinel failover-timeout ${NAME} 1000`,
     "",
   ].join("\n");
+}
+
+/** The port that servers and clients use. */
+function portOf({ port, tlsPort }: RedisServer): number {
+  return port ?? tlsPort;
 }
 
 async function replication(server: RedisServer): Promise<string> {
@@ -106,6 +120,6 @@ async function untilReplicated(master: RedisServer): Promise<void> {
 /** Whether a server accepts writes and the Sentinel sends clients to it. */
 async function isMaster(sentinel: Redis, server: RedisServer): Promise<true | undefined> {
   const address = (await sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)) as string[];
-  if (address[1] !== String(server.port)) return undefined;
+  if (address[1] !== String(portOf(server))) return undefined;
   return /role:master/.test(await replication(server)) || undefined;
 }

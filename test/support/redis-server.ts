@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis, type RedisOptions } from "ioredis";
+import type { CertificateFiles } from "./certificates.js";
 import { freePort } from "./free-port.js";
 import { type RedisAddress, type RedisProcess, startRedisProcess } from "./redis-process.js";
 
@@ -14,8 +15,15 @@ export interface StartRedisOptions {
   readonly aof?: "always" | "everysec" | "no";
   /** More configuration, as in `["--maxmemory", "10mb"]`. */
   readonly args?: readonly string[];
+  /** Listens by TLS too, on a free port of the loopback address, and asks clients for certificates. */
+  readonly tls?: RedisTlsFiles;
   /** Content of a configuration file, for what arguments cannot express (Sentinel rewrites its own file). */
   readonly config?: string;
+}
+
+/** What a Redis shows, and the authority of those that it lets in. */
+export interface RedisTlsFiles extends CertificateFiles {
+  readonly ca: string;
 }
 
 /** One command that took long. */
@@ -42,6 +50,8 @@ export interface RedisServer extends UsableRedis {
   /** The port on 127.0.0.1; undefined on a unix socket. */
   readonly port: number | undefined;
   readonly address: RedisAddress;
+  /** The port of TLS; 0 without one. */
+  readonly tlsPort: number;
   /** Its data folder. */
   readonly dir: string;
   /** The id of the process that runs, or ran last. */
@@ -75,7 +85,7 @@ export async function disposeAllRedis(): Promise<void> {
 export async function startRedis(options: StartRedisOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), "gotaskq-redis-"));
   folders.add(dir);
-  const { address, process: first } = await startSomewhere(dir, options);
+  const { address, tlsPort, process: first } = await startSomewhere(dir, options);
   let current = first;
   const connections = connectionsTo({ ...address });
   let admin: Redis | undefined;
@@ -85,6 +95,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
     path: "path" in address ? address.path : undefined,
     port: "port" in address ? address.port : undefined,
     address,
+    tlsPort,
     dir,
     get pid() {
       return current.pid;
@@ -97,7 +108,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
     stop: () => current.stop(),
     async restart() {
       await current.stop();
-      current = await startRedisProcess(await argumentsOf(dir, address, options), address);
+      current = await startRedisProcess(await argumentsOf(dir, address, tlsPort, options), address);
     },
     async slowlog(overMs) {
       admin ??= connections.open();
@@ -143,11 +154,13 @@ export async function startSharedRedis(options?: StartRedisOptions): Promise<Usa
 async function startSomewhere(
   dir: string,
   options: StartRedisOptions,
-): Promise<{ address: RedisAddress; process: RedisProcess }> {
+): Promise<{ address: RedisAddress; tlsPort: number; process: RedisProcess }> {
   for (let tries = 1; ; tries++) {
     const address = options.port ? { host: "127.0.0.1", port: await freePort() } : { path: join(dir, "redis.sock") };
+    const tlsPort = options.tls === undefined ? 0 : await freePort();
     try {
-      return { address, process: await startRedisProcess(await argumentsOf(dir, address, options), address) };
+      const args = await argumentsOf(dir, address, tlsPort, options);
+      return { address, tlsPort, process: await startRedisProcess(args, address) };
     } catch (error) {
       if (tries < 5 && /address already in use/i.test(String(error))) continue;
       throw error;
@@ -155,8 +168,13 @@ async function startSomewhere(
   }
 }
 
-async function argumentsOf(dir: string, address: RedisAddress, options: StartRedisOptions): Promise<string[]> {
-  const { aof, args = [], config } = options;
+async function argumentsOf(
+  dir: string,
+  address: RedisAddress,
+  tlsPort: number,
+  options: StartRedisOptions,
+): Promise<string[]> {
+  const { aof, args = [], config, tls } = options;
   const file = join(dir, "redis.conf");
   // At a restart the file is kept: Redis itself may have changed it.
   if (config !== undefined) await writeFile(file, config, { flag: "wx" }).catch(() => {});
@@ -166,7 +184,9 @@ async function argumentsOf(dir: string, address: RedisAddress, options: StartRed
       : ["--port", String(address.port), "--bind", address.host];
   const kept = aof === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", aof];
   const slow = ["--slowlog-log-slower-than", String(SLOW_US), "--slowlog-max-len", "10000"];
-  const all = ["--dir", dir, ...where, "--save", "", ...kept, ...slow, ...args];
+  const files = tls && ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key, "--tls-ca-cert-file", tls.ca];
+  const secure = files === undefined ? [] : ["--tls-port", String(tlsPort), "--bind", "127.0.0.1", ...files];
+  const all = ["--dir", dir, ...where, "--save", "", ...kept, ...slow, ...secure, ...args];
   return config === undefined ? all : [file, ...all];
 }
 

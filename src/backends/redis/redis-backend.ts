@@ -21,6 +21,7 @@ import { Connection, isDenied } from "./link/connection.js";
 import { readMemory } from "./link/memory.js";
 import { NodeIds } from "./link/node-ids.js";
 import { Session } from "./link/session.js";
+import type { RedisTls } from "./link/tls.js";
 import { databaseOf, isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "./link/url.js";
 import { Masters } from "./log/masters.js";
 import { Notifier } from "./log/notifier.js";
@@ -49,6 +50,8 @@ import { REDIS_TIME } from "./scripts/script.js";
 export interface RedisBackendOptions extends BackendOptions {
   /** URL of Redis; see `parseRedisUrl` for the forms. */
   readonly url: string;
+  /** For a URL that begins with `rediss`: whom to trust, and what to show. */
+  readonly tls?: RedisTls | undefined;
   /** Prefix of all keys: 1 to 64 letters, digits, and any of . _ : -. Default `gotaskq`. */
   readonly prefix: string;
   /** Changes kept of each queue for watchers that lag behind or resume with a cursor. Default 100,000. */
@@ -99,7 +102,7 @@ export function createRedisBackend(
   options: Partial<RedisBackendOptions> & Pick<RedisBackendOptions, "url">,
 ): RedisBackend {
   const { clock, logger, luaClock = REDIS_TIME, features = FEATURES, observer = silentStoreObserver } = deps;
-  const { url, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
+  const { url, tls, prefix = "gotaskq", changeLogSize = DEFAULT_REDIS_LOG_SIZE, ...given } = options;
   const settings = {
     ...DEFAULT_BACKEND_OPTIONS,
     maxCompletedBytes: DEFAULT_REDIS_COMPLETED_BYTES,
@@ -108,12 +111,13 @@ export function createRedisBackend(
   };
   const parsed = parseRedisUrl(url);
   if (parsed === undefined) throw new RedisUnusable(whyNotRead(url));
+  if (tls !== undefined && !parsed.tls) throw new RedisUnusable("settings of TLS need a URL that begins with rediss");
   if (!isPrefix(prefix)) throw new RedisUnusable(`the prefix must be ${PREFIX_FORM}`);
   const target = parsed;
   /** Random name of this server, unique among all servers. */
   const self = randomBytes(6).toString("base64url");
-  const client = createClient(target, "gotaskq");
-  const subscriber = createSubscriber(target, "gotaskq-events", client);
+  const client = createClient(target, "gotaskq", tls);
+  const subscriber = createSubscriber(target, "gotaskq-events", client, tls);
   const connection = new Connection(client, clock, logger, () => void session.look());
   const subscription = new Connection(subscriber, clock, logger);
   const keys = createKeys(prefix, databaseOf(target));

@@ -9,6 +9,7 @@ import { MAX_NODE_ID } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { type AccessConfig, readAccess } from "../access/access-config.js";
+import { type RedisTlsConfig, readRedisTls } from "../tls/redis-tls.js";
 import { readTls, type TlsConfig } from "../tls/tls-config.js";
 import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
@@ -39,7 +40,9 @@ export interface Config extends LogSettings {
   readonly dataDir: string | undefined;
   readonly durability: Durability;
   /** The Redis that keeps the jobs. Undefined: they are kept in memory, or in a file. */
-  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
+  readonly redis:
+    | { readonly url: string; readonly prefix: string; readonly tls?: RedisTlsConfig | undefined }
+    | undefined;
   /** Entries kept in the change log for watchers that lag behind or come back; on Redis, for each queue. */
   readonly changeLogSize: number;
   /** Most server streams open at the same time. */
@@ -118,7 +121,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
     nodeId: env.integer("NODE_ID", 0, 0, MAX_NODE_ID),
     dataDir,
     durability: env.choice("DURABILITY", "power", DURABILITIES),
-    redis: useRedis ? { url, prefix } : undefined,
+    redis: useRedis ? { url, prefix, tls: readRedisTls(env, url) } : undefined,
     changeLogSize: env.integer(
       "CHANGE_LOG_SIZE",
       useRedis ? DEFAULT_REDIS_LOG_SIZE : DEFAULT_CHANGE_LOG_SIZE,

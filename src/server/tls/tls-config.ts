@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-import { errorText } from "../../model/describe-error.js";
 import type { EnvReader } from "../config/env-reader.js";
-import { IdentityError, readIdentity, TLS_FILES } from "./identity.js";
+import { IDENTITY_FILES, readIdentity } from "./identity.js";
+import { hasGoodFiles, readPemFile } from "./pem.js";
 
 /** What clients must show: nothing, a certificate if they have one, or a certificate. */
 export type ClientAuth = "none" | "optional" | "required";
@@ -19,7 +18,7 @@ const CLIENT_AUTH = ["required", "optional"] as const;
 
 /** Reads the variables of TLS, and the files they name. Undefined: the port speaks plain text, or there are problems. */
 export function readTls(env: EnvReader): TlsConfig | undefined {
-  const [cert, key, clientCa] = TLS_FILES.map((name) => env.text(name));
+  const [cert, key, clientCa] = IDENTITY_FILES.map((name) => env.text(name));
   const clientAuth = env.choice("TLS_CLIENT_AUTH", "required", CLIENT_AUTH);
   if (clientCa === undefined && env.isSet("TLS_CLIENT_AUTH")) {
     env.problem("TLS_CLIENT_AUTH", "says what clients must show, and TLS_CLIENT_CA names nobody who vouches for them");
@@ -29,27 +28,8 @@ export function readTls(env: EnvReader): TlsConfig | undefined {
   if (key !== undefined && cert === undefined) env.problem("TLS_CERT", "is required with TLS_KEY");
   if (cert === undefined || key === undefined) return undefined;
   const paths = clientCa === undefined ? [cert, key] : [cert, key, clientCa];
-  const contents = paths.map((path, index) => readPem(env, TLS_FILES[index] ?? "", path));
+  const contents = paths.map((path, index) => readPemFile(env, IDENTITY_FILES[index] ?? "", path));
   if (!contents.every((content) => content !== undefined)) return undefined;
-  try {
-    readIdentity(contents);
-  } catch (error) {
-    if (!(error instanceof IdentityError)) throw error;
-    env.problem(error.file, error.problem);
-    return undefined;
-  }
+  if (!hasGoodFiles(env, () => readIdentity(contents))) return undefined;
   return { paths, contents, clientAuth: clientCa === undefined ? "none" : clientAuth };
-}
-
-function readPem(env: EnvReader, name: string, path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    // Without the path: somebody may have put the key itself there.
-    env.problem(
-      name,
-      `must be the path of a PEM file, which cannot be read: ${errorText(error).replace(/, \w+ '.*$/s, "")}`,
-    );
-    return undefined;
-  }
 }

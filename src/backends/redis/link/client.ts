@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { connectionOptions, type RedisTls } from "./tls.js";
 import type { HostPort, RedisTarget } from "./url.js";
 
 /**
@@ -32,11 +33,11 @@ const CLOSE_MS = 100;
 const reconnectDelay = (times: number) => Math.min(20 * times, MAX_RECONNECT_MS) * (0.5 + Math.random() / 2);
 
 /** Options of every connection. The library never queues or resends commands: connection.ts decides about retries. */
-function optionsOf({ username, password, tls }: RedisTarget, name: string): RedisOptions {
+function optionsOf({ username, password, tls }: RedisTarget, name: string, secure: RedisTls): RedisOptions {
   return {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: {} }),
+    ...(tls && { tls: connectionOptions(secure) }),
     connectionName: name,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SILENT_MS,
@@ -77,10 +78,10 @@ function withQuietCheck(client: Redis): Redis {
 
 /**
  * Creates a connection without connecting it. A command on a lost connection fails at once; the caller (connection.ts)
- * decides whether to try again.
+ * decides whether to try again. `secure` is for a target with TLS.
  */
-export function createClient(target: RedisTarget, name: string): Client {
-  const options = optionsOf(target, name);
+export function createClient(target: RedisTarget, name: string, secure: RedisTls = {}): Client {
+  const options = optionsOf(target, name, secure);
   if (target.kind === "cluster") {
     const cluster = new Cluster([...target.nodes], {
       redisOptions: options,
@@ -119,7 +120,7 @@ function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>
       failoverDetector: true,
       // `tls` alone has no effect with Sentinels.
       enableTLSForSentinelMode: target.tls,
-      ...(target.tls && { sentinelTLS: {} }),
+      ...(options.tls !== undefined && { sentinelTLS: options.tls }),
     }),
   );
 }
@@ -140,8 +141,8 @@ export function pingNodes(client: Client): void {
  * message reaches every node; when it breaks, it goes to another node. The cluster client would not do: it moves its
  * subscriptions to another node silently, and messages in between would be lost unnoticed. `client` knows the nodes.
  */
-export function createSubscriber(target: RedisTarget, name: string, client: Client): Client {
-  if (target.kind !== "cluster") return createClient(target, name);
+export function createSubscriber(target: RedisTarget, name: string, client: Client, secure: RedisTls = {}): Client {
+  if (target.kind !== "cluster") return createClient(target, name, secure);
   let turn = Math.floor(Math.random() * target.nodes.length);
   const next = (): HostPort => {
     const known = (client as unknown as Cluster).nodes("master").map(({ options }) => options as HostPort);
@@ -149,7 +150,7 @@ export function createSubscriber(target: RedisTarget, name: string, client: Clie
     return nodes[turn++ % nodes.length] as HostPort;
   };
   const subscriber = new Redis({
-    ...optionsOf(target, name),
+    ...optionsOf(target, name, secure),
     ...next(),
     enableOfflineQueue: false,
     retryStrategy(times) {

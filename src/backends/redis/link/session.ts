@@ -21,7 +21,7 @@ const LOOK_MS = 20;
 const HEARTBEAT_MS = 2500;
 
 /** Trouble that does not pass by itself. */
-const HOPELESS = /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO/;
+const HOPELESS = /WRONGPASS|NOAUTH|NOPERM|DB index|ENOTFOUND|NOPROTO|certificate/;
 
 /** Dependencies of a session. */
 export interface SessionDeps {
@@ -118,7 +118,10 @@ export class Session {
   unusable(why = this.#trouble): RedisUnusable {
     const denied = deniedCommand(why);
     const reason = denied === undefined ? why || "it does not answer" : lacksRights([denied]);
-    return new RedisUnusable(`cannot use Redis at ${hidePassword(this.#deps.url)}: ${reason}`);
+    const { url } = this.#deps;
+    // A Redis without TLS says nothing to who begins with it.
+    const hint = url.startsWith("rediss") && why.includes("ETIMEDOUT") ? "; does it speak TLS at this port?" : "";
+    return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${reason}${hint}`);
   }
 
   /** Calls `goOn` if both connections are ready, until it succeeds. A call meanwhile makes it run once more. */

@@ -1,9 +1,11 @@
+import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { Redis } from "ioredis";
 import { idKey } from "../layout/codec.js";
 import { type Decoded, decode, encodeFields, type HeldName } from "../layout/decode.js";
 import { CODES, QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { createClient } from "../link/client.js";
+import type { RedisTls } from "../link/tls.js";
 import { hidePassword, parseRedisUrl } from "../link/url.js";
 import { readKey } from "./dump.js";
 
@@ -88,11 +90,22 @@ function plain(value: unknown, name = ""): unknown {
   return /(^|_)at$|^run_after$|^epoch$/.test(name) && at !== 0 ? new Date(at).toISOString() : value;
 }
 
+/** TLS of a `rediss` URL, from the same variables as the server's. */
+function readTls(env: NodeJS.ProcessEnv): RedisTls {
+  const read = (path: string | undefined) => (path ? readFileSync(path) : undefined);
+  return {
+    ca: read(env.REDIS_TLS_CA),
+    cert: read(env.REDIS_TLS_CERT),
+    key: read(env.REDIS_TLS_KEY),
+    serverName: env.REDIS_TLS_SERVER_NAME || undefined,
+  };
+}
+
 async function main([url = "", queue, id]: readonly string[]): Promise<void> {
   const target = parseRedisUrl(url);
   if (target === undefined || queue === undefined) throw new Error("give a URL of Redis, a queue, and perhaps an id");
   const prefix = process.env.REDIS_PREFIX || "gotaskq";
-  const client = createClient(target, "gotaskq-show");
+  const client = createClient(target, "gotaskq-show", readTls(process.env));
   let trouble = "";
   client.on("error", (error: Error) => {
     trouble = error.message;
