@@ -326,6 +326,11 @@ export type RowOutcome =
 
 /** A job whose lease expired. */
 export interface LostLease {
+  readonly jobId: string;
+  /** Number of the delivery that was lost. */
+  readonly deliveries: number;
+  /** Who had it. */
+  readonly worker: string;
   readonly queue: string;
   readonly type: string;
   /** The job's status after that: PENDING, DEAD or CANCELED. */

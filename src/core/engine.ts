@@ -6,6 +6,7 @@ import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
+import { createJobLog } from "./job-log.js";
 import { createLeasing, type Leasing } from "./leasing.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
@@ -83,7 +84,7 @@ export interface Engine {
 /** Creates an engine; it does nothing until it is started. */
 export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const { backend, clock, logger, observer } = deps;
-  const leasing = createLeasing(backend, observer, deps.random);
+  const leasing = createLeasing(backend, observer, deps.random, createJobLog(logger));
   const work = new ReadyWork(clock, options.queuePolicy);
   const { handlers } = options;
   const pool = new WorkerPool(

@@ -1,3 +1,4 @@
+import { silentLogger } from "../model/logger.js";
 import type {
   Backend,
   Completion,
@@ -5,10 +6,12 @@ import type {
   Extension,
   Failure,
   Lease,
+  LeaseRef,
   LeaseRequest,
   Release,
   Settlement,
 } from "./backend.js";
+import { createJobLog, type JobLog } from "./job-log.js";
 import type { FailureReason, Observer, SettleKind } from "./observer.js";
 
 /** A failure, and why. Default: what its `retry` tells. */
@@ -31,12 +34,19 @@ export function isToExtend({ until }: { readonly until: number }, leaseMs: numbe
 }
 
 /** Creates the leasing on a backend: reports to the observer, and adds the random jitter of backoffs. */
-export function createLeasing(backend: Backend, observer: Observer, random: () => number): Leasing {
+export function createLeasing(
+  backend: Backend,
+  observer: Observer,
+  random: () => number,
+  log: JobLog = createJobLog(silentLogger),
+): Leasing {
   function observed(
     kind: SettleKind,
+    refs: readonly LeaseRef[],
     settlements: readonly Settlement[],
     failures?: readonly FailedAttempt[],
   ): readonly Settlement[] {
+    log.settled(kind, refs, settlements, failures);
     settlements.forEach(({ outcome, applied }, at) => {
       const failure = failures?.[at];
       if (applied) {
@@ -52,12 +62,13 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
       const leases = await backend.lease(request);
       // Such a call leases nothing: these leases were reported before.
       if (request.max === 0) return leases;
+      log.leased(leases);
       for (const { job } of leases) {
         observer.leased(job.queue, job.type, Math.max(0, (job.startedAt ?? 0) - job.runAfter), job.deliveries > 1);
       }
       return leases;
     },
-    complete: async (items) => observed("complete", await backend.complete(items)),
+    complete: async (items) => observed("complete", items, await backend.complete(items)),
     async fail(items) {
       const failures = items.map(({ jobId, token, error, retry }) => ({
         jobId,
@@ -66,15 +77,20 @@ export function createLeasing(backend: Backend, observer: Observer, random: () =
         retry,
         jitter: random(),
       }));
-      return observed("fail", await backend.fail(failures), items);
+      return observed("fail", items, await backend.fail(failures), items);
     },
     async release(items) {
       const settlements = await backend.release(items);
       settlements.forEach((settlement, at) => {
         const { applied } = settlement;
-        if (items[at]?.isLost !== true) observed("release", [settlement]);
+        const item = items[at];
+        if (item === undefined) return;
+        if (item.isLost !== true) observed("release", [item], [settlement]);
         // One that came too late is no worker's fault.
-        else if (applied) observer.leaseLost(applied.queue, applied.type, applied.status);
+        else if (applied) {
+          observer.leaseLost(applied.queue, applied.type, applied.status);
+          log.lost({ ...applied, jobId: item.jobId });
+        }
       });
       return settlements;
     },

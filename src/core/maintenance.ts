@@ -1,6 +1,7 @@
 import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
+import { createJobLog, type JobLog } from "./job-log.js";
 import type { Observer } from "./observer.js";
 
 /** Longest delay between two ticks, ms, so that a wall clock that jumps ahead is noticed within that time. */
@@ -15,6 +16,7 @@ export class Maintenance {
   readonly #clock: Clock;
   readonly #observer: Observer;
   readonly #logger: Logger;
+  readonly #log: JobLog;
   readonly #before: () => Promise<void>;
   #timer: Timer | undefined;
   /** When the timer fires, on the monotonic clock, ms; infinity: none is set. */
@@ -30,6 +32,7 @@ export class Maintenance {
     this.#clock = clock;
     this.#observer = observer;
     this.#logger = logger;
+    this.#log = createJobLog(logger);
     this.#before = before;
   }
 
@@ -68,7 +71,10 @@ export class Maintenance {
     try {
       await this.#before();
       const result = await this.#backend.tick();
-      for (const { queue, type, status } of result.lost) this.#observer.leaseLost(queue, type, status);
+      for (const lease of result.lost) {
+        this.#observer.leaseLost(lease.queue, lease.type, lease.status);
+        this.#log.lost(lease);
+      }
       nextInMs = this.#isDueAgain ? 0 : (result.nextInMs ?? MAX_WAIT_MS);
     } catch (error) {
       this.#logger.warn({ err: error }, "maintenance failed; trying again");

@@ -52,12 +52,34 @@ describe("a fault that thousands of calls meet", () => {
     ]);
   });
 
-  test("is one line whichever job it meets when it is a store that is away; other news of jobs are all written", () => {
+  test("is one line whichever job it meets when it is a store that is away; other news of each job are written", () => {
     for (let job = 0; job < 10; job++) {
-      logger.warn({ job, err: backendUnavailable(`away ${job}`) }, "progress could not be written");
-      logger.warn({ job, err: new Error("no") }, "an attempt failed");
+      logger.warn({ job_id: `${job}`, err: backendUnavailable(`away ${job}`) }, "progress could not be written");
+      logger.warn({ job_id: `${job}`, err: new Error("no") }, "an attempt failed");
     }
     expect(texts()).toEqual(["progress could not be written 0", ...Array(10).fill("an attempt failed 0")]);
+  });
+
+  test("is 50 lines when it is jobs of one type that fail by the thousand, and a count of the others", async () => {
+    const fail = (type: string, from: number, to: number) => {
+      for (let n = from; n < to; n++)
+        logger.warn({ job_id: `${n}`, type, err: new Error(`no ${n}`) }, "an attempt failed");
+    };
+    fail("mail", 0, 1000);
+    fail("other", 0, 10);
+    await clock.advance(CALM_MS);
+    fail("mail", 1000, 1002);
+    expect(written.lines.map(({ fields }) => `${fields.type} ${fields.job_id} ${fields.repeated ?? 0}`)).toEqual([
+      ...Array.from({ length: 50 }, (_, n) => `mail ${n} 0`),
+      ...Array.from({ length: 10 }, (_, n) => `other ${n} 0`),
+      ...["mail 1000 950", "mail 1001 0"],
+    ]);
+  });
+
+  test("is not what a handler says about its job", () => {
+    const child = logger.child({ job_id: "7", type: "mail" });
+    for (let n = 0; n < 100; n++) child.warn({}, "the customer is away");
+    expect(written.lines).toHaveLength(100);
   });
 
   test("does not silence what is no fault, and ever new faults do not fill the memory", () => {

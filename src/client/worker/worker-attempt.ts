@@ -9,6 +9,7 @@ import {
   toProgress,
 } from "../../model/handler.js";
 import type { Progress } from "../../model/job.js";
+import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { Timer } from "../../model/long-timer.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
@@ -79,9 +80,14 @@ export class WorkerAttempt implements HandlerContext {
     return this.job.traceContext && toTraceContext(this.job.traceContext);
   }
 
+  /** What each line of the log says of the job. */
+  get logFields(): JobFields {
+    const { id, queue, type, deliveries, retryCount } = this.job;
+    return jobFields({ id, queue, type, deliveries, retryCount, traceContext: this.traceContext });
+  }
+
   get logger(): Logger {
-    const { id, queue, type } = this.job;
-    return this.#logger.child({ job: id, queue, type });
+    return this.#logger.child(this.logFields);
   }
 
   // An arrow function, so that handlers may take it out of the context.

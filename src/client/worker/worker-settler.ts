@@ -147,7 +147,7 @@ export class WorkerSettler {
         retryKind: { case: undefined },
       });
     } else if (only !== undefined) {
-      this.#deps.logger.error({ job: only.attempt.jobId, error: message }, "the server refused an outcome");
+      this.#deps.logger.error({ ...only.attempt.logFields, error: message }, "the server refused an outcome");
       this.#settled(only, undefined);
     }
   }
@@ -155,7 +155,7 @@ export class WorkerSettler {
   /** The outcome was answered, or `undefined`: it was not, and the lease has ended. */
   #settled({ attempt, outcome }: Item, result: SettleResult | undefined): void {
     const isLost = result === undefined || result === SettleResult.LEASE_LOST;
-    const fields = { job: attempt.jobId, type: attempt.job.type, outcome: outcome.kind };
+    const fields = { ...attempt.logFields, outcome: outcome.kind };
     if (!isLost) this.#deps.logger.debug({ ...fields, result: SettleResult[result] }, "settled");
     else {
       this.#deps.logger.warn(fields, "the lease ended before the outcome of the job was told; it may run again");

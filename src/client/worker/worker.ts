@@ -217,9 +217,7 @@ class StreamWorker implements Worker {
     this.#freeSlot(attempt);
     if (!isDecided || outcome.kind !== "fail") return;
     // The job keeps only the text of the error, so the stack is logged here.
-    const { id, queue, type, deliveries, retryCount } = job;
-    const fields = { job: id, queue, type, attempt: deliveries, retryCount };
-    this.#logger.warn({ ...fields, err: thrown }, "an attempt failed");
+    this.#logger.warn({ ...attempt.logFields, err: thrown }, "an attempt failed");
   }
 
   #timedOut(attempt: WorkerAttempt, timeoutMs: number): void {
@@ -241,9 +239,7 @@ class StreamWorker implements Worker {
     attempt.abort("LEASE_LOST");
     // The server counts this lease as over and sends the next job: that must not wait for a handler that may never end.
     this.#freeSlot(attempt);
-    const { id, queue, type } = attempt.job;
-    const fields = { job: id, queue, type };
-    if (wasOpen) this.#logger.warn(fields, "the lease of a running job ended; its handler was told to stop");
+    if (wasOpen) this.#logger.warn(attempt.logFields, "the lease of a running job ended; its handler was told to stop");
   }
 
   #cancel(jobId: string): void {

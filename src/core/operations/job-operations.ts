@@ -3,12 +3,14 @@ import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
 import { type Backoff, type Job, type JobStatus, payloadBytes } from "../../model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
+import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
 import { contentDigest } from "../../model/request-id.js";
 import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
 import type { Clock } from "../clock.js";
+import { createJobLog } from "../job-log.js";
 import { createMatcher } from "../job-matcher.js";
 import type { Observer } from "../observer.js";
 import { countMatching, runBulk } from "./bulk.js";
@@ -84,11 +86,13 @@ export interface JobOperationsDeps {
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly observer: Observer;
+  readonly logger: Logger;
 }
 
 /** Creates the job operations. */
 export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
   const { backend, clock, ids, observer } = deps;
+  const log = createJobLog(deps.logger);
   let isClosed = false;
 
   function toNewJob(request: JobRequest): NewJob {
@@ -142,6 +146,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
         throw error instanceof TaskQueueError && error.reason === "REQUEST_ID_REUSED" ? requestIdReused() : error;
       });
       count(specs, results);
+      log.created(specs, results);
       const [result] = results;
       if (result === undefined) throw new Error("the backend did not answer for the job");
       const { deduplicated } = result;
@@ -169,6 +174,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       const jobs = requests.map(toNewJob);
       const results = await backend.enqueue(jobs);
       count(jobs, results);
+      log.created(jobs, results);
       return results.map(({ id, deduplicated }) => ({ id, deduplicated }));
     },
 
@@ -224,7 +230,9 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
 
     async cancel(id) {
       checkId(id);
-      return backend.cancel(id);
+      const job = await backend.cancel(id);
+      log.cancelled(job);
+      return job;
     },
 
     async remove(id) {

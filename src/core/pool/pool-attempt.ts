@@ -1,5 +1,6 @@
 import { type AbortReason, attemptAborted, type HandlerContext, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
+import { jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { TraceContext } from "../../model/trace-context.js";
 import type { Lease } from "../backend.js";
@@ -54,8 +55,7 @@ export class PoolAttempt implements HandlerContext {
   }
 
   get logger(): Logger {
-    const { id, queue, type } = this.lease.job;
-    return this.#logger.child({ job: id, queue, type });
+    return this.#logger.child(jobFields(this.lease.job));
   }
 
   // A bound function, because handlers destructure the context.

@@ -1,4 +1,5 @@
 import type { Payload, Progress } from "../../model/job.js";
+import { jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import type { Clock } from "../clock.js";
@@ -92,7 +93,7 @@ export class PoolSettler {
   /** Whether the lease may still be current; logs the loss if not. Repeating a write that took effect is harmless. */
   #isHeld({ attempt }: Pending): boolean {
     const held = this.#clock.monotonic() < attempt.until;
-    if (!held) this.#logger.error({ job: attempt.lease.job.id }, "the outcome of an attempt is lost: its lease ended");
+    if (!held) this.#logger.error(jobFields(attempt.lease.job), "the outcome of an attempt is lost: its lease ended");
     return held;
   }
 

@@ -1,4 +1,5 @@
 import { STUCK_HANDLER_MS } from "../../model/handler.js";
+import { jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { PoolAttempt } from "./pool-attempt.js";
@@ -26,9 +27,11 @@ export class StuckHandlers {
   }
 
   add(attempt: PoolAttempt): void {
-    const { id, queue, type } = attempt.lease.job;
     const timer = this.#clock.setTimer(STUCK_HANDLER_MS, () => {
-      this.#logger.warn({ job: id, queue, type }, "a handler goes on long after its timeout; its slot is given away");
+      this.#logger.warn(
+        jobFields(attempt.lease.job),
+        "a handler goes on long after its timeout; its slot is given away",
+      );
       this.ended(attempt);
     });
     this.#timers.set(attempt, timer);

@@ -1,6 +1,7 @@
 import { errorText } from "../../model/describe-error.js";
 import { ABORT_GRACE_MS, callHandler, type Handlers, handlerTypes } from "../../model/handler.js";
 import { retryDecision, toResult } from "../../model/handler-outcome.js";
+import { jobFields } from "../../model/job-fields.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
@@ -254,9 +255,7 @@ export class WorkerPool {
     this.#stuckHandlers.ended(attempt);
     if (outcome.kind !== "fail") return;
     // The record keeps the text of the error; the stack is here only.
-    const { id, queue, type, deliveries, retryCount } = job;
-    const fields = { job: id, queue, type, attempt: deliveries, retryCount };
-    this.#logger.warn({ ...fields, err: thrown }, "an attempt failed");
+    this.#logger.warn({ ...jobFields(job), err: thrown }, "an attempt failed");
   }
 
   #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
@@ -266,9 +265,8 @@ export class WorkerPool {
 
   #lose(attempt: PoolAttempt): void {
     if (!this.#close(attempt)) return;
-    const { id, type } = attempt.lease.job;
     attempt.abort("LEASE_LOST");
-    this.#logger.warn({ job: id, type }, "the lease of a running job ended; its handler was told to stop");
+    this.#logger.warn(jobFields(attempt.lease.job), "the lease of a running job ended; its handler was told to stop");
   }
 
   /** Closes an attempt and frees its slot. Returns whether it was open. */
@@ -291,7 +289,10 @@ export class WorkerPool {
       if (result !== undefined) this.#heed(attempt, result);
     } catch (error) {
       attempt.putBackProgress(progress);
-      this.#logger.warn({ err: error, job: job.id }, "progress could not be written; it is kept for the next write");
+      this.#logger.warn(
+        { ...jobFields(job), err: error },
+        "progress could not be written; it is kept for the next write",
+      );
     }
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from "../../model/logger.js";
 import { Violations } from "../../model/violations.js";
 import type { ChangeBatch, Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "../backend.js";
 import type { Clock } from "../clock.js";
+import { createJobLog, type JobLog } from "../job-log.js";
 import type { Leasing } from "../leasing.js";
 import type { ReadyWork } from "../ready-work.js";
 import { type BackgroundRelease, createBackgroundRelease } from "./background-release.js";
@@ -63,6 +64,7 @@ export class RemoteWorkers {
   readonly #polls = new Set<LongPoll>();
   /** Waiting polls that have a request id, by worker and request id. */
   readonly #requests = new Map<string, LongPoll>();
+  readonly #log: JobLog;
   #isDraining = false;
   #whenQuiet: (() => void) | undefined;
 
@@ -71,6 +73,7 @@ export class RemoteWorkers {
     this.#options = options;
     this.#dispatcher = new Dispatcher(deps);
     this.#leases = new HeldLeases(deps);
+    this.#log = createJobLog(deps.logger);
     this.#outboxes = new Outboxes(this.#leases, deps.clock, deps.logger);
     this.#release = createBackgroundRelease(deps.leasing, deps.logger);
     this.#pollers = new Pollers(deps.clock, deps.ids);
@@ -168,7 +171,9 @@ export class RemoteWorkers {
   /** Fails jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
   async fail(items: readonly FailureReport[], violations = new Violations()): Promise<readonly Settlement[]> {
     const failures = checkFailures(violations, items);
-    return this.#settled(items, await this.#deps.leasing.fail(failures));
+    const settlements = await this.#deps.leasing.fail(failures);
+    this.#log.failedElsewhere(items, settlements, failures);
+    return this.#settled(items, settlements);
   }
 
   /** Extends leases and stores progress. Resolves to one result for each item, in order. FIELD_INVALID. */

@@ -56,7 +56,12 @@ export function describeLeaseExpiry(open: Open): void {
       await passTime(opened, 4999 - slackMs);
       expect(await statuses(backend, [id])).toEqual(["RUNNING"]);
       await opened.advance(1 + slackMs);
-      expect(await backend.tick()).toMatchObject({ lost: [{ queue: "default", type: "echo", status: "PENDING" }] });
+      expect(await backend.tick()).toMatchObject({
+        lost: [
+          { jobId: id, queue: "default", type: "echo", status: "PENDING", deliveries: 1, worker: before.job.worker },
+        ],
+      });
+      expect(before.job.worker).not.toBe("");
       const job = await jobOf(backend, id);
       expect(job).toMatchObject({
         status: "PENDING",
@@ -279,7 +284,12 @@ export function describeLeaseExpiry(open: Open): void {
       const leased = await leaseOne(backend);
       await backend.cancel(id);
       await opened.advance(LEASE_MS);
-      expect((await backend.tick()).lost).toEqual([{ queue: "default", type: "echo", status: "CANCELED" }]);
+      expect((await backend.tick()).lost).toEqual([
+        {
+          ...{ jobId: id, queue: "default", type: "echo", status: "CANCELED" },
+          ...{ deliveries: 1, worker: leased.job.worker },
+        },
+      ]);
       const job = await jobOf(backend, id);
       expect(job.status).toBe("CANCELED");
       expect(job.finishedAt).toBe(job.updatedAt);

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { LeaseRef, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
+import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
 import { createMatcher } from "../../../src/core/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
@@ -170,7 +170,8 @@ export class ModelRun {
     await this.#opened.advance(ms);
     this.#model.now = await this.#opened.now();
     const ticks = await tickAll(this.#opened.backend);
-    const key = (each: object) => JSON.stringify(each);
+    const key = ({ jobId, queue, type, status, deliveries, worker }: LostLease) =>
+      JSON.stringify([jobId, queue, type, status, deliveries, worker]);
     const expected = this.#model.tick();
     same(ticks.flatMap(({ lost }) => lost.map(key)).toSorted(), expected.map(key).toSorted());
     for (const { status } of expected) this.#reached.add(`lost ${status}`);

@@ -258,10 +258,10 @@ export class NaiveModel {
       return !gone && job.status === "RUNNING" && leaseUntil <= this.time;
     });
     return late.map((found) => {
-      const { job } = found;
+      const { id, queue, type, deliveries, worker } = found.job;
       found.token = found.settledToken = undefined;
       this.#lose(found);
-      return { queue: job.queue, type: job.type, status: job.status };
+      return { jobId: id, queue, type, status: found.job.status, deliveries, worker };
     });
   }
 

@@ -34,7 +34,7 @@ test("a worker without a logger writes failed attempts to stderr, and a silent o
   await client.createAndWait({ type: "silent", maxRetries: 0 });
   const { id } = await client.createAndWait({ type: "loud", maxRetries: 0 });
   const text = written.join("");
-  const first = `gotaskq warn: an attempt failed job=${id} queue=default type=loud attempt=1 retryCount=0\n`;
+  const first = `gotaskq warn: an attempt failed job_id=${id} queue=default type=loud attempt=1 retry_count=0\n`;
   expect(text.slice(0, first.length)).toBe(first);
   expect(text.slice(first.length)).toMatch(
     /^RangeError: no luck\n {4}at .*\ncaused by: Error: the cause\n {4}at .*\n$/s,
@@ -44,14 +44,14 @@ test("a worker without a logger writes failed attempts to stderr, and a silent o
 
 test("warnings and errors are written, with all fields of the context, and nothing below", () => {
   const entries: string[] = [];
-  const logger = createStderrLogger((text) => void entries.push(text)).child({ job: "1" });
+  const logger = createStderrLogger((text) => void entries.push(text)).child({ job_id: "1" });
   logger.debug({}, "debug");
   logger.info({}, "info");
   logger.warn({ text: 'with "quotes"\nand lines', list: [1] }, "careful");
   logger.error({ err: "no error" }, "broken");
   expect(entries).toEqual([
-    'gotaskq warn: careful job=1 text="with \\"quotes\\"\\nand lines" list=[1]',
-    "gotaskq error: broken job=1\nstring: no error",
+    'gotaskq warn: careful job_id=1 text="with \\"quotes\\"\\nand lines" list=[1]',
+    "gotaskq error: broken job_id=1\nstring: no error",
   ]);
 });
 

@@ -160,7 +160,7 @@ describe("a worker", () => {
     const reported = await run("reports", STRANGE_VALUES);
     expect(reported.map(({ status }) => status)).toEqual(reported.map(() => "DONE"));
     const failures = [...thrown, ...returned].filter(({ status }) => status === "DEAD");
-    expect(lines.map((line) => JSON.parse(line).job).sort()).toEqual(failures.map(({ id }) => id).sort());
+    expect(lines.map((line) => JSON.parse(line).job_id).sort()).toEqual(failures.map(({ id }) => id).sort());
   });
 
   test("does its work when the log cannot be written", async () => {

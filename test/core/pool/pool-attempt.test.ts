@@ -324,8 +324,9 @@ describe("the context of an attempt", () => {
     const { context } = manual.run();
     expect(context.signal).toBe(context.signal);
     context.logger.info({ to: "you" }, "sending");
-    const fields = { job: id, queue: "default", type: "work", to: "you" };
-    expect(logger.lines).toEqual([{ level: "info", fields, message: "sending" }]);
+    const job = { job_id: id, queue: "default", type: "work", attempt: 1, retry_count: 0, worker: expect.any(String) };
+    const lines = logger.lines.filter(({ level }) => level === "info");
+    expect(lines).toEqual([{ level: "info", fields: { ...job, to: "you" }, message: "sending" }]);
   });
 
   test.each(["before", "after"])(

@@ -158,9 +158,9 @@ describe("when the backend is away as a job ends", () => {
     fixture.faults.fail("complete");
     await manual.run(0).returns("lost");
     await fixture.clock.advance(2999);
-    expect(new Set(logger.lines.map(({ level }) => level))).toEqual(new Set(["warn"]));
+    expect(new Set(logger.lines.map(({ level }) => level))).toEqual(new Set(["debug", "warn"]));
     await fixture.clock.advance(1);
-    expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([{ fields: { job: id } }]);
+    expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([{ fields: { job_id: id } }]);
   });
 
   test("the pool does not stop before the outcome is written", async () => {

@@ -7,7 +7,7 @@ import type {
   LostLease,
   TickResult,
 } from "../../../core/backend.js";
-import { type JobStatus, jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
+import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/schedule.js";
 import { type RunRecord, toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
@@ -130,7 +130,7 @@ function expire(store: JobStore, { now, monotonic }: Moment): { lost: LostLease[
     // The job of a deleted queue is forgotten in its turn.
     if (record.queue.isGone) store.endLease(record, undefined, true);
     else if (until > monotonic) store.leases.push({ ...entry, until });
-    else lost.push({ queue: record.queue.name, type: record.type, status: loseLease(store, record, now) });
+    else lost.push(loseLease(store, record, now));
   }
   return { lost, isMore: true };
 }
@@ -144,13 +144,15 @@ export function countLost(store: JobStore, record: QueuedJob, now: number): bool
   return isPoison;
 }
 
-function loseLease(store: JobStore, record: QueuedJob, now: number): JobStatus {
+function loseLease(store: JobStore, record: QueuedJob, now: number): LostLease {
+  const { deliveries, worker } = record.changing;
+  const lease = { jobId: record.id, queue: record.queue.name, type: record.type, deliveries, worker };
   const poison = countLost(store, record, now);
   store.endLease(record, undefined, true);
   if (record.changing.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);
   else requeue(store, record, now);
-  return record.status;
+  return { ...lease, status: record.status };
 }
 
 /** RUNNING to PENDING at the job's old place in line; its lease must be over. */

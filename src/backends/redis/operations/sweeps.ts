@@ -1,4 +1,5 @@
 import type { BackendListener, LostLease, TickResult } from "../../../core/backend.js";
+import { jobIdOf } from "../../../model/ids.js";
 import { statusOf } from "../layout/codec.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
@@ -107,8 +108,16 @@ export class Sweeps {
     // In case a notice got lost, workers look for themselves.
     this.#deps.ready.swept(queue, text(ready));
     const leases: LostLease[] = [];
-    for (let at = 0; at < lost.length; at += 2) {
-      leases.push({ queue, type: text(lost[at + 1]), status: statusOf(Number(lost[at])) });
+    for (let at = 0; at < lost.length; at += 5) {
+      const [status, type, number, deliveries, worker] = lost.slice(at, at + 5);
+      leases.push({
+        jobId: jobIdOf(queue, text(number)),
+        queue,
+        type: text(type),
+        status: statusOf(Number(status)),
+        deliveries: Number(deliveries),
+        worker: text(worker),
+      });
     }
     return leases;
   }

@@ -330,7 +330,7 @@ return finish({exists and archive.bytes or 0, archive.oldest or ''})
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); and for each
- * expired lease the status after it and the type.
+ * expired lease the status after it, the type, the number in the job's id, the number of the delivery and who had it.
  */
 export const SWEEP = lua`
 local max, maxLost = tonumber(ARGV[7]), tonumber(ARGV[9])
@@ -340,13 +340,13 @@ local reply = {-1, 0, '-', -1}
 local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', steady, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
+  local worker = s.tail.worker or ''
   local isPoison = countLost(id, s, maxLost)
   endLease(id, s, '', ${code("settled_by", "nothing")})
   if s.cancel_requested == 1 then endCanceled(id, s)
   elseif isPoison then bury(id, s)
   else requeue(id, s) end
-  reply[#reply + 1] = s.status
-  reply[#reply + 1] = s.tail.type
+  for _, each in ipairs({s.status, s.tail.type, id, s.deliveries, worker}) do reply[#reply + 1] = each end
 end
 isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
