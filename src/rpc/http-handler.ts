@@ -33,7 +33,7 @@ import { createServices, type ServiceImplSpec } from "./services/services.js";
 import type { WireOptions } from "./wire-options.js";
 
 /** Most calls that run beside the open streams. */
-const MAX_UNARY = 5000;
+export const MAX_UNARY = 5000;
 
 /** Default of `maxBodies`. */
 const MAX_BODIES = 5000;

@@ -15,6 +15,7 @@ import { isLoopback } from "./config/loopback.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
 import { HealthState } from "./health/health.js";
 import { createMemoryGuard } from "./health/memory-guard.js";
+import { createConnectionMetrics } from "./http/connection-metrics.js";
 import { CONNECTION_TIMES } from "./http/connection-times.js";
 import { createConsole } from "./http/console.js";
 import { withCors } from "./http/cors.js";
@@ -109,6 +110,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     maxStreams: config.maxStreams,
     maxStreamsPerToken: config.maxStreamsPerToken,
     gate: access.gate,
+    maxCallsPerConnection: config.connections.maxCallsPerConnection,
     requestTimeoutMs: config.requestTimeoutMs,
     isFastPathOn: deps.isFastPathOn,
     health,
@@ -123,7 +125,14 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const open = withCors(rpc, config.corsOrigins, requestIds);
   const handler =
     isLoopback(config.host) && access.gate === undefined ? withHostCheck(open, { ...config, requestIds }) : open;
-  const listener = createListener(handler, { ...config, tls });
+  const { idleTimeoutMs, writeTimeoutMs, ...limits } = config.connections;
+  const listener = createListener(handler, {
+    ...limits,
+    requestTimeoutMs: config.requestTimeoutMs,
+    times: { ...CONNECTION_TIMES, keepAliveMs: idleTimeoutMs, stallMs: writeTimeoutMs },
+    observer: createConnectionMetrics(metrics.meter, callLogger),
+    tls,
+  });
 
   let address: AddressInfo;
   try {

@@ -6,12 +6,22 @@ import { open } from "./wire.js";
 export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /** Types and flags of frames. */
-const TYPE = { headers: 1, reset: 3, settings: 4, goaway: 7 };
-const FLAG = { endHeaders: 4, ack: 1 };
+export const TYPE = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+export const FLAG = { endHeaders: 4, endStream: 1, ack: 1, padded: 8 } as const;
 const CANCEL = Buffer.from([0, 0, 0, 8]);
 
 /** One frame of HTTP/2. */
-function frame(type: number, flags: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer {
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.byteLength, 0, 3);
   head[3] = type;
@@ -26,6 +36,23 @@ export const GREETING = Buffer.concat([
   frame(TYPE.settings, 0, 0),
   frame(TYPE.settings, FLAG.ack, 0),
 ]);
+
+/** A number of four bytes. */
+export function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** A setting that has streams begin with this window. */
+export function initialWindow(bytes: number): Buffer {
+  return frame(TYPE.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(bytes)]));
+}
+
+/** Opens the window of a stream, or of the connection (0), by so many bytes. */
+export function windowUpdate(stream: number, bytes: number): Buffer {
+  return frame(TYPE.windowUpdate, 0, stream, uint32(bytes));
+}
 
 /** Says that the client opens no more streams. */
 export const GOAWAY = frame(TYPE.goaway, 0, 0, Buffer.alloc(8));

@@ -130,6 +130,7 @@ export class CallContext implements RpcCall {
       over(new ConnectError("the client left", Code.Canceled));
     });
     this.#unwatch = this.caller.whenEnded(() => over(rightsEnded()));
+    this.#exchange.endWithClient();
     if (this.#deadline === undefined) return;
     const leftMs = this.#deadline - performance.now();
     const expire = () => over(deadlineExceeded());

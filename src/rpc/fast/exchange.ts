@@ -33,6 +33,8 @@ export interface Exchange {
   onDrain(listener: () => void): void;
   /** Ends an answer that `begin` began, with the trailers that were announced there. */
   end(last?: Uint8Array, trailers?: OutgoingHttpHeaders): void;
+  /** Ends the call when the client closes its side of the connection: an answer that is not there yet would reach nobody. */
+  endWithClient(): void;
   /** Before the answer: once it is sent, what carries the request is ended, as its body will never come to an end. */
   abandon(): void;
   /** Ends the call at once, without an answer or in the middle of it. */

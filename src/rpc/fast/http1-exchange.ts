@@ -120,6 +120,18 @@ export class Http1Exchange implements Exchange {
     } else this.#response.end(last);
   }
 
+  endWithClient(): void {
+    const request = this.#request;
+    if ("stream" in request) return;
+    const { socket } = request;
+    const leave = () => this.#response.destroy();
+    if (socket.readableEnded) leave();
+    else {
+      socket.once("end", leave);
+      this.#response.once("close", () => socket.off("end", leave));
+    }
+  }
+
   abandon(): void {
     const request = this.#request;
     if ("stream" in request) {

@@ -131,6 +131,9 @@ export class Http2Exchange implements Exchange {
     else this.body.end(last);
   }
 
+  // Who closes a connection of HTTP/2 ends its streams.
+  endWithClient(): void {}
+
   abandon(): void {
     this.#isAbandoned = true;
     if (this.#ending !== undefined) this.#closeWhenSent();

@@ -6,9 +6,6 @@ import { ENVELOPE_BYTES, encodeEnvelope, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { FastCall } from "./fast-call.js";
 
-/** A client that has not taken what was written for so long is gone, ms. A megabyte then needs some 20 KB/s. */
-export const MAX_WRITE_MS = 60_000;
-
 /** A message in its envelope. */
 export type Part = Uint8Array<ArrayBuffer>;
 
@@ -51,15 +48,9 @@ export class StreamWriter {
     this.#hasRoom = hasRoom;
   }
 
-  /** Resolves when the client has room again or leaves. One that has none for `MAX_WRITE_MS` is cut off. */
+  /** Resolves when the client has room again or leaves. The port ends one that takes nothing. */
   room(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#exchange.destroy(), MAX_WRITE_MS);
-      this.onRoom(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    return new Promise((resolve) => this.onRoom(resolve));
   }
 
   /** Ends the stream; `error` undefined: successfully. */

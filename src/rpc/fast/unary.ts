@@ -3,7 +3,6 @@ import { type WrittenListener, writtenListenerOf } from "../when-written.js";
 import { answerError, answerUnary } from "./answer.js";
 import type { Exchange } from "./exchange.js";
 import type { FastCall } from "./fast-call.js";
-import { MAX_WRITE_MS } from "./stream-writer.js";
 
 /** Runs a unary call and answers it. */
 export async function serveUnary(call: FastCall): Promise<void> {
@@ -30,11 +29,9 @@ export async function serveUnary(call: FastCall): Promise<void> {
   }
 }
 
-/** Tells a listener whether the answer that follows was written. A client that takes too long for it is cut off. */
+/** Tells a listener whether the answer that follows was written. */
 function tellWhenWritten(exchange: Exchange, listener: WrittenListener): void {
-  const timer = setTimeout(() => exchange.destroy(), MAX_WRITE_MS);
   exchange.onWritten((isWritten) => {
-    clearTimeout(timer);
     if (isWritten) listener.left();
     else listener.failed();
   });

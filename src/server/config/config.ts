@@ -13,6 +13,7 @@ import { type RedisTlsConfig, readRedisTls } from "../tls/redis-tls.js";
 import { readTls, type TlsConfig } from "../tls/tls-config.js";
 import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
+import { type ConnectionConfig, readConnections } from "./connection-config.js";
 import { type Environment, EnvReader } from "./env-reader.js";
 import { type LogSettings, readLogSettings } from "./logging.js";
 
@@ -53,6 +54,8 @@ export interface Config extends LogSettings {
   readonly requestTimeoutMs: number;
   /** Origins whose pages may call from browsers; only `*` means any. Empty: pages of this server only. */
   readonly corsOrigins: readonly string[];
+  /** What connections may take. */
+  readonly connections: ConnectionConfig;
   /** TLS of the port. Undefined: it speaks plain text. */
   readonly tls: TlsConfig | undefined;
   /** Names by which the server may be called beside its own, where no tokens protect it. */
@@ -91,6 +94,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
   }
   if (useRedis && !env.isSet("REDIS_URL")) env.problem("REDIS_URL", "is required with USE_REDIS");
 
+  const maxStreams = env.integer("MAX_STREAMS", 20_000, 1, 1_000_000);
   const config: Config = {
     port: env.integer("PORT", 8000, 0, 65_535),
     host,
@@ -128,7 +132,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
       1000,
       10_000_000,
     ),
-    maxStreams: env.integer("MAX_STREAMS", 20_000, 1, 1_000_000),
+    maxStreams,
     maxStreamsPerToken: env.integer("MAX_STREAMS_PER_TOKEN", 10_000, 1, 1_000_000),
     requestTimeoutMs: env.duration("REQUEST_TIMEOUT", 30_000, 1000, 3_600_000),
     corsOrigins: env.read<readonly string[]>(
@@ -138,6 +142,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
       "origins parted by commas, like https://example.com (no path, no slash at the end), or only *",
     ),
     tls: readTls(env),
+    connections: readConnections(env, maxStreams),
     allowedHosts: readAllowedHosts(env),
     access: readAccess(env, host, hasAuthorizer),
   };

@@ -10,10 +10,14 @@ export interface ConnectionTimes {
   readonly pingAfterMs: number;
   /** From a ping, or the end of a connection in order, to when a client that did nothing counts as gone. */
   readonly goneAfterMs: number;
+  /** How long a client may take nothing of an answer or a stream that waits for it. Streams have a heartbeat every 15 s. */
+  readonly stallMs: number;
   /** Beyond REQUEST_TIMEOUT, for a late request to be refused by what answers it. */
   readonly refuseMs: number;
   /** Between two looks at all connections: how exact the times above are. */
   readonly checkMs: number;
+  /** Between two looks at whether a connection floods the server. */
+  readonly floodCheckMs: number;
   /** How long responses in flight may stand still once the port closes. */
   readonly closeGraceMs: number;
   /** How long responses in flight may take in all once the port closes. */
@@ -28,8 +32,10 @@ export const CONNECTION_TIMES: ConnectionTimes = {
   keepAliveMs: 75_000,
   pingAfterMs: 30_000,
   goneAfterMs: 10_000,
+  stallMs: 60_000,
   refuseMs: 5000,
   checkMs: 1000,
+  floodCheckMs: 200,
   closeGraceMs: 1000,
   closeMs: 10_000,
   closeCheckMs: 20,

@@ -1,7 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { type ClientConnection, connectionOf } from "../../rpc/connection.js";
+import type { ConnectionCut } from "./connection-observer.js";
 import type { ConnectionTimes } from "./connection-times.js";
+import { FrameBudget } from "./frame-budget.js";
+import { StalledStreams } from "./stalled-streams.js";
 
 /**
  * Streams of one connection that its client may reset before it is told to open another, and how many of them are
@@ -20,8 +24,9 @@ export type OnStream = (
   rawHeaders?: string[],
 ) => void;
 
-/** Times of an HTTP/2 connection. */
-export interface Http2Times extends ConnectionTimes {
+/** Times of an HTTP/2 connection, and who is told that it, or a stream, was ended. */
+export interface Http2Options extends ConnectionTimes {
+  readonly cut: (reason: ConnectionCut) => void;
   /** For a connection until the end of the client's preface, which SETTINGS are part of; and for a stream until its request ends. */
   readonly requestTimeoutMs: number;
 }
@@ -30,10 +35,15 @@ export interface Http2Times extends ConnectionTimes {
 export class Http2Connection {
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
-  readonly #times: Http2Times;
+  readonly #times: Http2Options;
+  readonly #client: ClientConnection;
+  readonly #budget = new FrameBudget(performance.now());
+  readonly #stalled: StalledStreams;
+  readonly #open = new Set<ServerHttp2Stream>();
   /** Open streams whose requests may still be coming in, by when they were opened. */
   readonly #incoming = new Map<ServerHttp2Stream, number>();
-  #streams = 0;
+  /** Streams opened so far. */
+  #opened = 0;
   #resets = 0;
   #lastResetAt = 0;
   #isGreeted = false;
@@ -43,11 +53,15 @@ export class Http2Connection {
   #heardAt = performance.now();
   #pingedAt: number | undefined;
   #closedAt: number | undefined;
+  /** When the client was told of the end of a stalled stream, and how many bytes had been written before. */
+  #told: { readonly at: number; readonly bytesWritten: number } | undefined;
 
-  constructor(session: ServerHttp2Session, socket: Socket, times: Http2Times, onStream: OnStream) {
+  constructor(session: ServerHttp2Session, socket: Socket, times: Http2Options, onStream: OnStream) {
     this.#session = session;
     this.#socket = socket;
     this.#times = times;
+    this.#client = connectionOf(session);
+    this.#stalled = new StalledStreams(times.stallMs);
     const reset = () => this.#reset();
     const connection = this;
     function closed(this: ServerHttp2Stream): void {
@@ -57,7 +71,8 @@ export class Http2Connection {
       this.#isGreeted = true;
     });
     session.on("stream", (stream, headers, flags, ...rest) => {
-      this.#streams++;
+      this.#opened++;
+      this.#open.add(stream);
       stream.on("close", closed);
       if (stream.aborted || this.#isEnding) {
         stream.on("error", () => {});
@@ -77,7 +92,18 @@ export class Http2Connection {
     if (this.#isEnding || this.#session.destroyed) return;
     this.#isEnding = true;
     this.#session.goaway();
-    if (this.#streams === 0) this.#close();
+    if (this.#open.size === 0) this.#close();
+  }
+
+  /** Ends a connection that floods the server. Called often. */
+  checkFlood(now: number): void {
+    if (this.#session.destroyed) return;
+    const { bytesRead } = this.#socket;
+    const received = { bytes: bytesRead, bodyBytes: this.#client.bodyBytes, streams: this.#opened };
+    if (!this.#budget.isSpent(now, received)) return;
+    this.#times.cut("flood");
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#destroy();
   }
 
   /**
@@ -87,6 +113,7 @@ export class Http2Connection {
   check(): void {
     const now = performance.now();
     this.#endLate(now);
+    this.#endStalled(now);
     const { requestTimeoutMs, keepAliveMs, pingAfterMs, goneAfterMs } = this.#times;
     const { bytesRead } = this.#socket;
     if (this.#isGreeted && bytesRead !== this.#bytesRead) {
@@ -104,7 +131,7 @@ export class Http2Connection {
       if (silentMs >= requestTimeoutMs) this.#destroy();
     } else if (this.#pingedAt !== undefined) {
       if (now - this.#pingedAt >= goneAfterMs) this.#destroy();
-    } else if (this.#streams > 0) {
+    } else if (this.#open.size > 0) {
       if (silentMs >= pingAfterMs) this.#ping(now);
     } else if (silentMs >= keepAliveMs) this.end();
   }
@@ -132,10 +159,23 @@ export class Http2Connection {
     }
   }
 
+  /** Ends streams whose client takes nothing of them, and the whole connection when it does not even take the news of that. */
+  #endStalled(now: number): void {
+    const { bytesWritten } = this.#socket;
+    if (this.#told !== undefined) {
+      if (bytesWritten !== this.#told.bytesWritten) this.#told = undefined;
+      else if (now - this.#told.at >= this.#times.goneAfterMs) this.#destroy();
+    }
+    const ended = this.#stalled.end(this.#open, now);
+    if (ended > 0) this.#told ??= { at: now, bytesWritten };
+    for (let count = 0; count < ended; count++) this.#times.cut("stalled");
+  }
+
   #closed(stream: ServerHttp2Stream): void {
     this.#incoming.delete(stream);
-    this.#streams--;
-    if (this.#isEnding && this.#streams === 0) this.#close();
+    this.#open.delete(stream);
+    this.#stalled.forget(stream);
+    if (this.#isEnding && this.#open.size === 0) this.#close();
   }
 
   /** Not at once: this may be called while nghttp2 reads, and a session without streams ends right when it is closed. */

@@ -12,16 +12,20 @@ import {
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { TlsTerminator } from "../tls/tls-terminator.js";
+import { type ConnectionCut, type ConnectionObserver, SILENT_OBSERVER } from "./connection-observer.js";
+import { type ConnectionLimits, createConnectionRoom } from "./connection-room.js";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection-times.js";
 import { isHttp2Start, isTlsStart, onFirstBytes } from "./first-bytes.js";
 import { Http2Connection, type OnStream } from "./http2-connection.js";
 import { refusePlainText } from "./plain-text-refusal.js";
+import { WriteClock } from "./write-clock.js";
 
 /** Most memory for the buffers of one HTTP/2 connection, MiB. Thousands of streams may share it. */
 const SESSION_MEMORY_MIB = 256;
 
-/** Most RPCs, unary and streaming, in flight on one HTTP/2 connection. */
-const MAX_STREAMS = 10_000;
+/** Most bytes of the headers of a request, and over HTTP/2 how many there may be. */
+export const MAX_HEADER_BYTES = 16 << 10;
+const MAX_HEADERS = 128;
 
 /** Answers requests of both HTTP versions. */
 export interface RequestHandler {
@@ -43,7 +47,11 @@ export interface Listener {
 }
 
 /** Settings of a listener. */
-export interface ListenerOptions {
+export interface ListenerOptions extends Partial<ConnectionLimits> {
+  /** Calls that one connection may have in flight. Default 10,000. */
+  readonly maxCallsPerConnection?: number | undefined;
+  /** Is told of connections. */
+  readonly observer?: ConnectionObserver | undefined;
   /** How long a request may take to come in, ms, and the preface of an HTTP/2 connection. */
   readonly requestTimeoutMs: number;
   /** Default: `CONNECTION_TIMES`. */
@@ -57,8 +65,12 @@ export interface ListenerOptions {
  * what the client agreed on (ALPN).
  */
 export function createListener(handler: RequestHandler, options: ListenerOptions): Listener {
-  const { requestTimeoutMs, times = CONNECTION_TIMES, tls } = options;
+  const { requestTimeoutMs, times = CONNECTION_TIMES, tls, observer = SILENT_OBSERVER } = options;
+  const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity, maxCallsPerConnection = 10_000 } = options;
+  const room = createConnectionRoom({ maxConnections, maxConnectionsPerAddress });
   const sockets = new Set<Socket>();
+  /** Those of HTTP/1.1, with what tells whether their clients take what is written. */
+  const writing = new Map<Socket, WriteClock>();
   const connections = new Set<Http2Connection>();
 
   const http = createHttpServer(
@@ -67,12 +79,17 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
       headersTimeout: requestTimeoutMs,
       requestTimeout: requestTimeoutMs + times.refuseMs,
       connectionsCheckingInterval: times.checkMs,
+      maxHeaderSize: MAX_HEADER_BYTES,
     },
     handler.request,
   );
+  // A client may close its side once its request is sent: its answer still goes out. Calls that wait for long end then, all the
+  // same (`endWithClient`).
+  Object.assign(http, { httpAllowHalfOpen: true });
   const http2 = createHttp2Server({
     maxSessionMemory: SESSION_MEMORY_MIB,
-    settings: { maxConcurrentStreams: MAX_STREAMS },
+    maxHeaderListPairs: MAX_HEADERS,
+    settings: { maxConcurrentStreams: maxCallsPerConnection, maxHeaderListSize: MAX_HEADER_BYTES },
   });
   // Turns streams that the handler did not take into requests and responses. It has no connections of its own.
   const compatible = createHttp2Server(handler.request);
@@ -85,8 +102,20 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
   http.emit("listening");
 
   const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+    const { remoteAddress } = socket;
+    const refusal = room.enter(remoteAddress);
+    if (refusal !== undefined) {
+      socket.destroy();
+      observer.refused(refusal, remoteAddress);
+      return;
+    }
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    observer.connections(1);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      room.leave(remoteAddress);
+      observer.connections(-1);
+    });
     if (tls === undefined) onFirstBytes(socket, times.firstBytesMs, isHttp2Start, (isHttp2) => serve(socket, isHttp2));
     else {
       onFirstBytes(socket, times.firstBytesMs, isTlsStart, (isTls) => {
@@ -108,29 +137,51 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
     // An HTTP/1.1 client may close its side after the request and still wait for the response. HTTP/2 has no such case.
     socket.allowHalfOpen = !isHttp2;
     if (isHttp2) serveHttp2(socket);
-    else http.emit("connection", socket);
+    else {
+      writing.set(socket, new WriteClock(times.stallMs, performance.now()));
+      socket.once("close", () => writing.delete(socket));
+      http.emit("connection", socket);
+    }
   }
 
   function serveHttp2(socket: Socket): void {
+    const { remoteAddress } = socket;
+    const cut = (reason: ConnectionCut) => observer.refused(reason, remoteAddress);
     // Emitted at once, for this very connection.
     http2.once("session", (session) => {
-      const connection = new Http2Connection(session, socket, { ...times, requestTimeoutMs }, onStream);
+      const connection = new Http2Connection(session, socket, { ...times, requestTimeoutMs, cut }, onStream);
       connections.add(connection);
       session.once("close", () => connections.delete(connection));
     });
     http2.emit("connection", socket);
   }
 
-  let checking: NodeJS.Timeout | undefined;
+  /** Looks at the clocks of all connections. */
+  function check(): void {
+    for (const connection of connections) connection.check();
+    const now = performance.now();
+    for (const [socket, clock] of writing) {
+      const { writableLength } = socket;
+      if (!clock.isStalled(now, writableLength, socket.bytesWritten - writableLength)) continue;
+      observer.refused("stalled", socket.remoteAddress);
+      socket.destroy();
+    }
+  }
+
+  function checkFloods(): void {
+    const now = performance.now();
+    for (const connection of connections) connection.checkFlood(now);
+  }
+
+  let checking: NodeJS.Timeout[] = [];
   return {
     listen(port, host) {
       return new Promise((resolve, reject) => {
         net.once("error", reject);
         net.listen(port, host, () => {
           net.off("error", reject);
-          checking = setInterval(() => {
-            for (const connection of connections) connection.check();
-          }, times.checkMs).unref();
+          net.on("error", observer.acceptFailed);
+          checking = [setInterval(check, times.checkMs).unref(), setInterval(checkFloods, times.floodCheckMs).unref()];
           resolve(net.address() as AddressInfo);
         });
       });
@@ -141,7 +192,7 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
       for (const connection of connections) connection.end();
       await allClosed(sockets, times, () => http.closeIdleConnections());
       for (const socket of sockets) socket.destroy();
-      clearInterval(checking);
+      for (const timer of checking) clearInterval(timer);
       http.close();
     },
   };

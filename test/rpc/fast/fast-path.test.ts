@@ -67,6 +67,8 @@ class HeldExchange implements Exchange {
     if (this.fault !== undefined) throw this.fault;
   }
 
+  endWithClient(): void {}
+
   abandon(): void {}
 
   destroy(): void {

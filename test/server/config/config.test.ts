@@ -45,6 +45,12 @@ describe("readConfig", () => {
       maxStreamsPerToken: 10_000,
       requestTimeoutMs: 30_000,
       access: { tokens: [], file: undefined, authorizer: undefined, isReflectionClosed: false, areMetricsOpen: false },
+      // How many connections there may be goes by the open files that the machine allows.
+      connections: expect.objectContaining({
+        maxCallsPerConnection: 10_000,
+        idleTimeoutMs: 75_000,
+        writeTimeoutMs: 60_000,
+      }),
     });
   });
 
@@ -78,6 +84,11 @@ describe("readConfig", () => {
       AUTH_REFLECTION: "token",
       AUTH_METRICS: "none",
       REQUEST_TIMEOUT: "5s",
+      MAX_CONNECTIONS: "50",
+      MAX_CONNECTIONS_PER_ADDRESS: "7",
+      MAX_CALLS_PER_CONNECTION: "8",
+      IDLE_TIMEOUT: "2m",
+      WRITE_TIMEOUT: "20s",
       CORS_ORIGINS: "https://example.com, http://localhost:5173",
       ALLOWED_HOSTS: "jobs.example.com, *.Tunnel.example",
     };
@@ -107,6 +118,13 @@ describe("readConfig", () => {
       maxStreamsPerToken: 1,
       access: { tokens: [], file: undefined, authorizer: undefined, isReflectionClosed: true, areMetricsOpen: true },
       requestTimeoutMs: 5000,
+      connections: {
+        maxConnections: 50,
+        maxConnectionsPerAddress: 7,
+        maxCallsPerConnection: 8,
+        idleTimeoutMs: 120_000,
+        writeTimeoutMs: 20_000,
+      },
       corsOrigins: ["https://example.com", "http://localhost:5173"],
       allowedHosts: ["jobs.example.com", "*.tunnel.example"],
     });
@@ -157,6 +175,11 @@ describe("readConfig", () => {
       AUTH_REFLECTION: "yes",
       AUTH_METRICS: "open",
       REQUEST_TIMEOUT: "999ms",
+      MAX_CONNECTIONS: "0",
+      MAX_CONNECTIONS_PER_ADDRESS: "many",
+      MAX_CALLS_PER_CONNECTION: "0",
+      IDLE_TIMEOUT: "999ms",
+      WRITE_TIMEOUT: "2h",
     };
     const told = problems(env);
     const namesOf = (lines: readonly string[]) => lines.map((line) => line.slice(0, line.indexOf(":")));
