@@ -21,6 +21,7 @@ import { serveFastPath, tooManyCalls } from "./fast/fast-path.js";
 import { readGetRequest } from "./fast/get-request.js";
 import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
+import { Turns } from "./fast/turns.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
 import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";
 import { refuse } from "./refuse.js";
@@ -100,7 +101,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
   const calls: CallRoomOptions = { max, maxPerConnection: options.maxCallsPerConnection ?? max };
   const room = createCallRoom(calls);
   const connectRoom = createCallRoom(isFastPathOn ? CONNECT_CALLS : calls);
-  const deps = { recorder, logger, bodies, room, hasFaultDetails };
+  const deps = { recorder, logger, bodies, room, turns: new Turns(), hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
   const handlers = createConnectHandlers(services, recorder, logger, options);
   const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();

@@ -20,6 +20,9 @@ interface Field {
   readonly read: (source: ByteSource, message: Target) => void;
 }
 
+/** Default of the bytes that are read in one step: far less than a ms. */
+const STEP_BYTES = 1 << 15;
+
 const VARINT = 0;
 const BIT64 = 1;
 const LENGTH = 2;
@@ -45,12 +48,51 @@ const known = new Map<DescMessage, Decoder>();
  * exceed a limit; a google.protobuf.Value for which that is so becomes a `BadValue`. The type must be one that `isSupported`.
  */
 export function readBinary(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
+  return readUpTo(desc, new ByteSource(bytes, limits), bytes.byteLength);
+}
+
+/** As `readBinary`, in steps of some `stepBytes` each, but for a field that has more. */
+export function* readBinaryInSteps(
+  desc: DescMessage,
+  bytes: Uint8Array,
+  limits: DecodeLimits,
+  stepBytes = STEP_BYTES,
+): Generator<void, Message> {
+  const source = new ByteSource(bytes, limits);
+  let message: Message | undefined;
+  for (const end of stepsOf(bytes, limits, stepBytes)) {
+    message = readUpTo(desc, source, end, message);
+    yield;
+  }
+  return readUpTo(desc, source, bytes.byteLength, message);
+}
+
+/** Reads the fields of a message up to `end`, into what was read before. */
+function readUpTo(desc: DescMessage, source: ByteSource, end: number, into?: Message): Message {
   try {
-    return decoderOf(desc)(new ByteSource(bytes, limits), bytes.byteLength);
+    return decoderOf(desc)(source, end, into);
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     throw new DecodeError([{ field: "request", description: `is not a valid message: it ${error.message}` }]);
   }
+}
+
+/** Ends of fields of a message, some `stepBytes` from each other. Of what is no message: none, or only some. */
+function stepsOf(bytes: Uint8Array, limits: DecodeLimits, stepBytes: number): readonly number[] {
+  const source = new ByteSource(bytes, limits);
+  const ends: number[] = [];
+  try {
+    for (let last = 0; source.at < bytes.byteLength; ) {
+      source.skip(source.uint32());
+      if (source.at - last < stepBytes) continue;
+      last = source.at;
+      ends.push(last);
+    }
+  } catch (error) {
+    // Whoever reads it meets the fault too, and tells where.
+    if (!(error instanceof MalformedError)) throw error;
+  }
+  return ends;
 }
 
 /** Makes the decoder of a type once. */

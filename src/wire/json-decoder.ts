@@ -42,9 +42,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * `decodeStrictly`.
  */
 export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
-  if (bytes.byteLength > SMALL_BYTES && countJsonValues(bytes) > mostValues(limits)) {
-    throw badRequest(tooManyInMessage(limits));
-  }
+  refuseMany(bytes, limits);
   const text = textOf(bytes);
   const json = parse(text);
   if (isOrdinary(text, json, limits)) {
@@ -53,11 +51,68 @@ export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLim
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
     }
+  } else refuseRepeated(text);
+  return decodeStrictly(desc, json, limits);
+}
+
+/**
+ * As `readJson`, in steps: of the text as a whole, each of which takes some ms for the largest one, and of the entries of lists, one
+ * by one.
+ */
+export function* readJsonInSteps(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Generator<void, Message> {
+  refuseMany(bytes, limits);
+  yield;
+  const text = textOf(bytes);
+  yield;
+  const json = parse(text);
+  yield;
+  const isUsual = isOrdinary(text, json, limits);
+  yield;
+  if (isUsual) {
+    try {
+      return yield* readInSteps(desc, json);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+    }
   } else {
-    const repeated = findRepeatedName(text);
-    if (repeated !== undefined) throw repeatedName(repeated);
+    refuseRepeated(text);
+    yield;
   }
   return decodeStrictly(desc, json, limits);
+}
+
+/** Converts the entries of the lists of messages that a message has, each in a step, after the rest of it. */
+function* readInSteps(desc: DescMessage, json: unknown): Generator<void, Message> {
+  const given = toObject(json);
+  const lists = desc.fields.flatMap(({ fieldKind, message: type, jsonName, localName }) => {
+    const items = given[jsonName];
+    return fieldKind === "list" && type !== undefined && Array.isArray(items)
+      ? [{ type, jsonName, localName, items }]
+      : [];
+  });
+  const message = jsonDecoderOf(desc)({ ...given, ...Object.fromEntries(lists.map(({ jsonName }) => [jsonName, []])) });
+  for (const { type, localName, items } of lists) {
+    if (items.length > MANY_ENTRIES) throw new UnsupportedError();
+    const read = jsonDecoderOf(type);
+    const list: Message[] = [];
+    for (const item of items) {
+      list.push(read(item));
+      yield;
+    }
+    (message as unknown as Target)[localName] = list;
+  }
+  return message;
+}
+
+function refuseMany(bytes: Uint8Array, limits: DecodeLimits): void {
+  if (bytes.byteLength > SMALL_BYTES && countJsonValues(bytes) > mostValues(limits)) {
+    throw badRequest(tooManyInMessage(limits));
+  }
+}
+
+function refuseRepeated(text: string): void {
+  const repeated = findRepeatedName(text);
+  if (repeated !== undefined) throw repeatedName(repeated);
 }
 
 /**

@@ -8,7 +8,7 @@ import { created, finished, reading } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { CONNECT_JSON, GRPC } from "../support/transports.js";
 import { within } from "../support/wait.js";
-import { http1, http2, open, talk } from "../support/wire.js";
+import { envelope, http1, http2, open, talk } from "../support/wire.js";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const BODY = '{"type":"nobody-runs-this"}';
@@ -105,6 +105,25 @@ describe("one port", () => {
 
   test("answers an HTTP/1.1 client that closed its half after the request", async () => {
     expect(String(await talk(server.port, REQUEST))).toMatch(/^HTTP\/1\.1 200 OK\r\n.*"nobody-runs-this"/s);
+  });
+
+  test("answers such a client when that takes several turns of the event loop, too", async () => {
+    const body = JSON.stringify({ type: "nobody-runs-this", payload: "x".repeat(100_000) });
+    const request = REQUEST.replace(BODY, body).replace(
+      `content-length: ${BODY.length}`,
+      `content-length: ${body.length}`,
+    );
+    expect(String(await talk(server.port, request))).toMatch(/^HTTP\/1\.1 200 OK\r\n.*"nobody-runs-this"/s);
+  });
+
+  test.each([
+    ["a long poll", "WorkerService/LeaseJobs", "application/json", Buffer.from('{"types":["none"],"wait":"60s"}')],
+    ["a stream", "JobService/WatchJobs", "application/connect+json", envelope("{}")],
+  ])("ends %s whose HTTP/1.1 client closed its half: that client has left", async (_what, method, type, body) => {
+    const head = `POST /gotaskq.v1.${method} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n`;
+    const request = Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\n\r\n`), body]);
+    // Resolves when the server has closed the connection.
+    expect(String(await talk(server.port, request))).not.toContain("error");
   });
 
   test("answers requests that are sent ahead on one connection, in order", async () => {

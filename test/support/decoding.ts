@@ -50,6 +50,14 @@ export function refused(read: () => Message): Readonly<Record<string, string>> {
   throw new Error("it was not refused");
 }
 
+/** Goes through all steps; `steps`: how many there were. */
+export function inSteps(reading: Generator<void, Message>): { readonly message: Message; readonly steps: number } {
+  for (let steps = 1; ; steps++) {
+    const { done, value } = reading.next();
+    if (done === true) return { message: value, steps };
+  }
+}
+
 /** Field `number` of wire type 2. */
 export const field = (number: number, bytes: readonly number[]): number[] => {
   const length = [];

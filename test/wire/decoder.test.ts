@@ -7,15 +7,25 @@ import {
   CreateJobRequestSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../../src/rpc/wire-options.js";
-import { readBinary } from "../../src/wire/binary-decoder.js";
-import { readJson } from "../../src/wire/json-decoder.js";
+import { readBinary, readBinaryInSteps } from "../../src/wire/binary-decoder.js";
+import { readJson, readJsonInSteps } from "../../src/wire/json-decoder.js";
 import type { JsonText } from "../../src/wire/json-text.js";
-import { DECODE_LIMITS, field, orUndefined, refused } from "../support/decoding.js";
+import { binaryBatch, DECODE_LIMITS, field, inSteps, jsonBatch, orUndefined, refused } from "../support/decoding.js";
 import { MESSAGES, messageOf } from "../support/messages.js";
 
-const decode = (desc: DescMessage, bytes: Uint8Array) => orUndefined(() => readBinary(desc, bytes, DECODE_LIMITS));
-const decodeJson = (desc: DescMessage, text: string) =>
-  orUndefined(() => readJson(desc, Buffer.from(text), DECODE_LIMITS));
+/** Reads a message at once and in steps, which must come to the same. */
+function decode(desc: DescMessage, bytes: Uint8Array): Message | undefined {
+  const message = orUndefined(() => readBinary(desc, bytes, DECODE_LIMITS));
+  expect(orUndefined(() => inSteps(readBinaryInSteps(desc, bytes, DECODE_LIMITS, 1)).message)).toEqual(message);
+  return message;
+}
+
+function decodeJson(desc: DescMessage, text: string): Message | undefined {
+  const bytes = Buffer.from(text);
+  const message = orUndefined(() => readJson(desc, bytes, DECODE_LIMITS));
+  expect(orUndefined(() => inSteps(readJsonInSteps(desc, bytes, DECODE_LIMITS)).message)).toEqual(message);
+  return message;
+}
 
 /** What the library makes of the same; undefined when it refuses. */
 function byLibrary(read: () => Message): Message | undefined {
@@ -249,4 +259,29 @@ test("a byte order mark in a text is kept", () => {
   const bytes = Uint8Array.from([...field(2, [0x61]), ...field(3, field(3, [...Buffer.from("\ufeffabc")]))]);
   const given = decode(CreateJobRequestSchema, bytes) as CreateJobRequest;
   expect((given.payloadKind.value as JsonText).text).toBe('"\ufeffabc"');
+});
+
+describe("a large message is read in steps", () => {
+  const payloads = Array.from({ length: 1000 }, (_, index) => JSON.stringify({ text: "x".repeat(500), index }));
+
+  test("of JSON: of the text, and of each entry of a list", () => {
+    const reading = readJsonInSteps(BatchCreateJobsRequestSchema, jsonBatch(payloads), DECODE_LIMITS);
+    expect(inSteps(reading).steps).toBeGreaterThan(1000);
+  });
+
+  test("of bytes: of some 32 KiB each", () => {
+    const bytes = binaryBatch(payloads);
+    const reading = readBinaryInSteps(BatchCreateJobsRequestSchema, bytes, DECODE_LIMITS);
+    expect(inSteps(reading).steps).toBeGreaterThan(bytes.byteLength / 2 ** 15 / 1.2);
+  });
+
+  test("and a fault in it is told with its place", () => {
+    const text = `{"requests":[${'{"type":"a"},'.repeat(500)}{"type":1}]}`;
+    const json = () => inSteps(readJsonInSteps(BatchCreateJobsRequestSchema, Buffer.from(text), DECODE_LIMITS)).message;
+    expect(Object.keys(refused(json))).toEqual(["requests[500].type"]);
+    const bytes = Buffer.concat([binaryBatch(payloads), Buffer.from(field(1, field(2, [0xff])))]);
+    const read = () => inSteps(readBinaryInSteps(BatchCreateJobsRequestSchema, bytes, DECODE_LIMITS)).message;
+    expect(refused(read)).toEqual(refused(() => readBinary(BatchCreateJobsRequestSchema, bytes, DECODE_LIMITS)));
+    expect(Object.keys(refused(read))[0]).toMatch(/^requests\[1000\]/);
+  });
 });

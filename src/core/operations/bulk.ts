@@ -5,7 +5,7 @@ import type { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
 import type { StoreMatch } from "../job-matcher.js";
 import type { BulkAction, CountPage } from "../listing.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { ownTurn } from "../own-turn.js";
 import { type CheckedFilter, filterDigest, isEmpty, queuesOf } from "./filters.js";
 import { createMergedKeys } from "./merged-keys.js";
 import { readPageToken, writePageToken } from "./page-token.js";
@@ -88,7 +88,7 @@ async function change(
         bounded,
       );
       rest = rest.slice(part.length);
-      await yieldToEventLoop();
+      await ownTurn();
     }
     if (next === undefined) return { count, hasMore: false, nextPageToken: "" };
     if (count >= limit || reads >= MAX_READS) {

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { ownTurn } from "../own-turn.js";
 
 /** Items after which each of those that work at the same time lets the event loop go on. */
 const TURN = 8;
@@ -21,7 +21,7 @@ export async function forEachAtOnce<T>(
     for (const item of rest) {
       await each(item);
       // A backend may answer without going through the event loop.
-      if (++done % TURN === 0) await yieldToEventLoop();
+      if (++done % TURN === 0) await ownTurn();
     }
   }
   await Promise.all(Array.from({ length: atOnce }, work));

@@ -1,7 +1,7 @@
 import type { Queue } from "../../model/queue.js";
 import type { Backend } from "../backend.js";
+import { ownTurn } from "../own-turn.js";
 import { shareNext } from "../share-next.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
 /** Queues read in one call, with other work in between. */
 const PART = 200;
@@ -12,7 +12,7 @@ export function createListQueues(backend: Backend, max = Number.POSITIVE_INFINIT
     const names = (await backend.queueNames()).slice(0, max).map(({ name }) => name);
     const queues: Queue[] = [];
     for (let from = 0; from < names.length; from += PART) {
-      if (from > 0) await yieldToEventLoop();
+      if (from > 0) await ownTurn();
       for (const queue of await backend.queues(names.slice(from, from + PART), "part")) queues.push(queue);
     }
     return queues;

@@ -2,7 +2,7 @@ import { pageTokenInvalid } from "../../model/errors.js";
 import { compareNumbers, jobIdOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import type { KeyPage } from "../listing.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { ownTurn } from "../own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 
 /** Queues that are read at the same time. */
@@ -99,7 +99,7 @@ export function createMergedKeys({ queues, order, after, read }: Merge): (limit:
     });
     pool = [...pool, ...found].sort(compare);
     lines = lines.filter(({ isDone }) => !isDone).sort((a, b) => compare(a.known, b.known));
-    await yieldToEventLoop();
+    await ownTurn();
   }
 
   return async (limit) => {

@@ -4,7 +4,7 @@ import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings }
 import { checkQueueSettings } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { ownTurn } from "../own-turn.js";
 import { createListQueues } from "./list-queues.js";
 
 /** Creates, reads, changes, pauses, purges and deletes queues. */
@@ -44,7 +44,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       const purged = await backend.purge(name, PURGE_BATCH);
       count += purged;
       if (purged < PURGE_BATCH || count >= waiting) return count;
-      await yieldToEventLoop();
+      await ownTurn();
     }
   }
 

@@ -1,7 +1,7 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
 import type { CountPage } from "../listing.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { ownTurn } from "../own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
@@ -41,7 +41,7 @@ export async function walkQueues(
       left -= examined + 1;
       if (next !== undefined) unread.push([queue, next]);
       // A backend may answer without going through the event loop.
-      await yieldToEventLoop();
+      await ownTurn();
     });
     open = unread;
   }

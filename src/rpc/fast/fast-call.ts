@@ -3,6 +3,7 @@ import type { RpcRecorder } from "../rpc-recorder.js";
 import type { CallContext } from "./call-context.js";
 import type { Exchange } from "./exchange.js";
 import type { Codec, FastMethod, Negotiated } from "./fast-method.js";
+import type { Turns } from "./turns.js";
 import type { WireProtocol } from "./wire-protocol.js";
 
 /** A call whose request is not read yet: it can be answered with an error. */
@@ -16,6 +17,7 @@ export interface OpenCall {
   /** How the answer may be compressed. */
   readonly compression: Negotiated;
   readonly recorder: RpcRecorder;
+  readonly turns: Turns;
   /** Follows an answer to its end; undefined when it is written. One that cannot be written is logged, and the call ended. */
   readonly settle: (answered: Promise<void> | void) => void;
 }

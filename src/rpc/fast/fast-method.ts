@@ -3,20 +3,23 @@ import { ConnectError } from "@connectrpc/connect";
 import { type Compression, createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { fieldInvalid, type TaskQueueError } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
-import { readBinary } from "../../wire/binary-decoder.js";
+import { readBinary, readBinaryInSteps } from "../../wire/binary-decoder.js";
 import { binaryEncoderOf } from "../../wire/binary-encoder.js";
 import { ByteSink } from "../../wire/byte-sink.js";
 import { DecodeError, type DecodeLimits } from "../../wire/decode-error.js";
-import { readJson } from "../../wire/json-decoder.js";
+import { readJson, readJsonInSteps } from "../../wire/json-decoder.js";
 import { jsonEncoderOf } from "../../wire/json-encoder.js";
 import { isSupported } from "../../wire/supported.js";
 import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "../wire-options.js";
 import type { CallContext } from "./call-context.js";
+import { isScan } from "./call-size.js";
 
 /** Bytes and messages of one method in one encoding. */
 export interface Codec {
   /** Reads a message. FIELD_INVALID for bytes that are none, or exceed a limit; the fields are named. */
   parse(bytes: Uint8Array): Message;
+  /** The same in steps of about a ms, as far as it can be cut, for messages that are large. */
+  parseInSteps(bytes: Uint8Array): Generator<void, Message>;
   /**
    * Returns the bytes of a message after `room` free bytes. The message may be the partial one that a service returns.
    */
@@ -32,6 +35,8 @@ export interface FastMethod {
   /** The full name, as in `gotaskq.v1.JobService/GetJob`. */
   readonly name: string;
   readonly isStream: boolean;
+  /** Whether its calls ask for much whatever the size of their messages; see `isScan`. */
+  readonly isScan: boolean;
   /** Bytes of a message of a client, decompressed. */
   readonly readMaxBytes: number;
   readonly binary: Codec;
@@ -59,8 +64,10 @@ export function createFastMethod(
   const limits = { readMaxBytes, writeMaxBytes: WRITE_MAX_BYTES };
   const jsonOptions = { ...JSON_OPTIONS, ...(registry && { registry }) };
   const lookup = createMethodSerializationLookup(desc, BINARY_OPTIONS, jsonOptions, limits);
+  const name = `${desc.parent.typeName}/${desc.name}`;
   return {
-    name: `${desc.parent.typeName}/${desc.name}`,
+    name,
+    isScan: isScan(name),
     isStream: desc.methodKind === "server_streaming",
     readMaxBytes,
     binary: createCodec(desc, lookup, true),
@@ -73,7 +80,7 @@ type Lookup = ReturnType<typeof createMethodSerializationLookup>;
 
 /** A codec of ours, and that of the library for what ours leaves to it. */
 function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec {
-  const read = readerOf(desc, lookup, isBinary);
+  const { read, readInSteps } = readerOf(desc, lookup, isBinary);
   const { output } = desc;
   const binary = isBinary ? binaryEncoderOf(output) : undefined;
   const json = isBinary ? undefined : jsonEncoderOf(output);
@@ -82,6 +89,13 @@ function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec
     parse(bytes) {
       try {
         return read(bytes);
+      } catch (error) {
+        throw badMessage(error);
+      }
+    },
+    *parseInSteps(bytes) {
+      try {
+        return yield* readInSteps(bytes);
       } catch (error) {
         throw badMessage(error);
       }
@@ -108,11 +122,33 @@ const DECODE_LIMITS: DecodeLimits = {
   mapEntries: LIMITS.batch * LIMITS.metadataEntries,
 };
 
+/** Reads messages, at once or in steps. */
+interface Reader {
+  readonly read: (bytes: Uint8Array) => Message;
+  readonly readInSteps: (bytes: Uint8Array) => Generator<void, Message>;
+}
+
 /** Reads messages by a decoder of ours, or by the library's where a message has fields of a kind that ours do not know. */
-function readerOf({ input }: DescMethod, lookup: Lookup, isBinary: boolean): (bytes: Uint8Array) => Message {
-  if (!isSupported(input)) return lookup.getI(isBinary).parse;
-  if (isBinary) return (bytes) => readBinary(input, bytes, DECODE_LIMITS);
-  return (bytes) => readJson(input, bytes, DECODE_LIMITS);
+function readerOf({ input }: DescMethod, lookup: Lookup, isBinary: boolean): Reader {
+  if (!isSupported(input)) {
+    const { parse } = lookup.getI(isBinary);
+    return {
+      read: parse,
+      // biome-ignore lint/correctness/useYield: the library reads a message at once
+      *readInSteps(bytes) {
+        return parse(bytes);
+      },
+    };
+  }
+  return isBinary
+    ? {
+        read: (bytes) => readBinary(input, bytes, DECODE_LIMITS),
+        readInSteps: (bytes) => readBinaryInSteps(input, bytes, DECODE_LIMITS),
+      }
+    : {
+        read: (bytes) => readJson(input, bytes, DECODE_LIMITS),
+        readInSteps: (bytes) => readJsonInSteps(input, bytes, DECODE_LIMITS),
+      };
 }
 
 /** The error for bytes that are no message. */

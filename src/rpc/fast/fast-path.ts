@@ -13,13 +13,14 @@ import type { RpcRecorder } from "../rpc-recorder.js";
 import { answerError } from "./answer.js";
 import type { BodyOutcome, BodyReader } from "./body-reader.js";
 import { CallContext, deadlineExceeded } from "./call-context.js";
+import { largeBytesOf } from "./call-size.js";
 import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { OpenCall } from "./fast-call.js";
 import type { FastMethod, Negotiated } from "./fast-method.js";
 import type { GetRequest } from "./get-request.js";
-import { runInOwnTick } from "./own-tick.js";
 import { serveStream } from "./stream.js";
+import type { LargeCall, Turns } from "./turns.js";
 import { serveUnary } from "./unary.js";
 import type { WireProtocol } from "./wire-protocol.js";
 
@@ -28,15 +29,13 @@ const COMPRESSIONS = [compressionGzip];
 /** Longest deadline that is told from one that is further away, ms. */
 const MAX_TIMEOUT_MS = Number.MAX_SAFE_INTEGER;
 
-/** A message from this size on asks for much, and takes a turn. */
-const LARGE_BYTES = 1 << 14;
-
 /** Dependencies of the fast path. */
 export interface FastPathDeps {
   readonly recorder: RpcRecorder;
   readonly logger: Logger;
   readonly bodies: BodyReader;
   readonly room: CallRoom;
+  readonly turns: Turns;
   /** Whether the refusal of a request that cannot be read says so in details; see `WireOptions`. */
   readonly hasFaultDetails: boolean;
 }
@@ -50,7 +49,7 @@ export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
   protocol: WireProtocol,
-  { recorder, logger, bodies, room, hasFaultDetails }: FastPathDeps,
+  { recorder, logger, bodies, room, turns, hasFaultDetails }: FastPathDeps,
   caller: Admitted | TaskQueueError = ANYBODY,
   get?: GetRequest,
 ): void {
@@ -75,7 +74,7 @@ export function serveFastPath(
     });
   };
   const open: OpenCall = {
-    ...{ exchange, protocol, method, codec, context, recorder, settle },
+    ...{ exchange, protocol, method, codec, context, recorder, turns, settle },
     compression: compression.response,
   };
 
@@ -88,7 +87,18 @@ export function serveFastPath(
     settle(answerError(open, answer));
   };
 
-  const run = (bytes: Uint8Array): void => {
+  const run = (input: Message): Promise<void> | void => {
+    if (context.isLate) {
+      refuse(deadlineExceeded());
+      return;
+    }
+    const call = { ...open, input };
+    const answered = method.isStream ? serveStream(call) : serveUnary(call);
+    settle(answered);
+    return answered;
+  };
+
+  const runSmall = (bytes: Uint8Array): void => {
     // The client may have left while this waited for its turn.
     if (exchange.isClosed) return;
     let input: Message;
@@ -98,18 +108,39 @@ export function serveFastPath(
       refuse(error);
       return;
     }
-    if (context.isLate) {
-      refuse(deadlineExceeded());
-      return;
+    run(input);
+  };
+
+  const largeCall = (bytes: Uint8Array): LargeCall => {
+    let input: Message | undefined;
+    let fault: unknown = deadlineExceeded();
+    function* prepare(): Generator<void, void> {
+      if (exchange.isClosed || context.isLate) return;
+      try {
+        input = yield* codec.parseInSteps(bytes);
+      } catch (error) {
+        fault = error;
+      }
     }
-    const call = { ...open, input };
-    settle(method.isStream ? serveStream(call) : serveUnary(call));
+    return {
+      prepare: prepare(),
+      run() {
+        if (exchange.isClosed) return;
+        if (input !== undefined) return run(input);
+        refuse(fault);
+      },
+    };
   };
 
   const runPlain = (bytes: Uint8Array): void => {
-    if (bytes.byteLength > method.readMaxBytes) refuse(messageTooLarge(method.readMaxBytes));
-    else if (bytes.byteLength < LARGE_BYTES) run(bytes);
-    else runInOwnTick(() => run(bytes));
+    if (bytes.byteLength > method.readMaxBytes) {
+      refuse(messageTooLarge(method.readMaxBytes));
+      return;
+    }
+    const largeBytes = largeBytesOf(method, bytes.byteLength);
+    if (largeBytes !== undefined) turns.enter(exchange.connection, largeBytes, largeCall(bytes));
+    else if (turns.isYoung()) runSmall(bytes);
+    else turns.soon(exchange.connection, () => runSmall(bytes));
   };
 
   const begin = (body: Uint8Array): void => {

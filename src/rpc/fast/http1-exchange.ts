@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import { hasOwnTurns } from "../../core/own-turn.js";
 import { type ClientConnection, connectionOf } from "../connection.js";
 import { carrierOf, type HttpRequest, type HttpResponse } from "../http.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";
@@ -17,6 +18,11 @@ let bodies: (Uint8Array | string)[] = [];
  * an earlier answer is not woken again.
  */
 function writeSoon(response: ServerResponse, body: Uint8Array | string): void {
+  if (hasOwnTurns()) {
+    // Long work is under way, and its next slice would come first.
+    response.end(body);
+    return;
+  }
   if (responses.length === 0) setImmediate(writeAll);
   responses.push(response);
   bodies.push(body);

@@ -1,4 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
+import { ownTurn } from "../../core/own-turn.js";
 import { type WrittenListener, writtenListenerOf } from "../when-written.js";
 import { answerError, answerUnary } from "./answer.js";
 import type { Exchange } from "./exchange.js";
@@ -6,7 +7,7 @@ import type { FastCall } from "./fast-call.js";
 
 /** Runs a unary call and answers it. */
 export async function serveUnary(call: FastCall): Promise<void> {
-  const { method, input, context, recorder } = call;
+  const { method, input, context, recorder, turns } = call;
   const startedAt = performance.now();
   let output: Message;
   try {
@@ -18,6 +19,9 @@ export async function serveUnary(call: FastCall): Promise<void> {
   }
   context.done();
   recorder.succeeded(context, startedAt);
+  // The answers of many calls may come together, and those of scans are large.
+  if (method.isScan) await ownTurn();
+  else if (turns.isLong()) await turns.turn(call.exchange.connection);
   const listener = writtenListenerOf(output);
   if (listener !== undefined) tellWhenWritten(call.exchange, listener);
   try {

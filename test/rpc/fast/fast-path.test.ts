@@ -11,6 +11,7 @@ import { BodyReader } from "../../../src/rpc/fast/body-reader.js";
 import type { Exchange } from "../../../src/rpc/fast/exchange.js";
 import { createFastMethod, type FastMethod } from "../../../src/rpc/fast/fast-method.js";
 import { serveFastPath } from "../../../src/rpc/fast/fast-path.js";
+import { Turns } from "../../../src/rpc/fast/turns.js";
 import { wireProtocolOf } from "../../../src/rpc/fast/wire-protocol.js";
 import { MessageFeed } from "../../../src/rpc/message-feed.js";
 import { createRpcRecorder } from "../../../src/rpc/rpc-recorder.js";
@@ -78,6 +79,7 @@ class HeldExchange implements Exchange {
 
 const heard: string[] = [];
 let logger = recordingLogger();
+const turns = new Turns();
 
 beforeEach(() => {
   heard.splice(0);
@@ -93,6 +95,7 @@ function serve(desc: DescMethod, run: FastMethod["run"], contentType: string, he
     recorder: createRpcRecorder({ observer, logger, maxStreams: 10 }),
     bodies: new BodyReader({ timeoutMs: 60_000, maxBodies: 10, maxBytes: 1 << 20 }),
     room: createCallRoom({ max: 10, maxPerConnection: 10 }),
+    turns,
     logger,
     hasFaultDetails: true,
   });

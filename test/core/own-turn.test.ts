@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runInOwnTick } from "../../../src/rpc/fast/own-tick.js";
+import { inOwnTurn } from "../../src/core/own-turn.js";
 
 test("what asks for much is done in order, each in a turn of the event loop of its own", async () => {
   const seen: string[] = [];
@@ -10,8 +10,8 @@ test("what asks for much is done in order, each in a turn of the event loop of i
   };
   setImmediate(count);
   await new Promise<void>((resolve) => {
-    for (let index = 0; index < 4; index++) runInOwnTick(() => seen.push(`${index} ${turn}`));
-    runInOwnTick(() => {
+    for (let index = 0; index < 4; index++) inOwnTurn(() => seen.push(`${index} ${turn}`));
+    inOwnTurn(() => {
       seen.push(`4 ${turn}`);
       resolve();
     });
