@@ -10,6 +10,7 @@ const NGINX = "test/support/install-nginx.ts";
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
   { find: /^gotaskq$/, replacement: source("./src/index.ts") },
+  { find: /^gotaskq\/server$/, replacement: source("./src/server/index.ts") },
   { find: /^gotaskq\/client$/, replacement: source("./src/client/index.ts") },
   { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
 ];

@@ -1,13 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import type { Authorizer } from "./access/authorizer.js";
-import { errorText } from "./model/describe-error.js";
-import type { Handlers } from "./model/handler.js";
-import { loadAuthorizer } from "./server/access/load-authorizer.js";
-import { type Config, ConfigError, readConfig } from "./server/config/config.js";
 import type { Environment } from "./server/config/env-reader.js";
 import { guessLogSettings } from "./server/config/logging.js";
-import { loadHandlers } from "./server/handlers/load-handlers.js";
+import { configure } from "./server/configure.js";
 import { createProcessLog, type ProcessLog } from "./server/log/process-log.js";
 import { tellProblems } from "./server/log/tell-problems.js";
 import { tellStart } from "./server/log/tell-start.js";
@@ -21,39 +16,6 @@ const EXIT_CONFIG = 2;
 function readEnvironment(): Environment {
   const file = existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {};
   return { ...file, ...process.env };
-}
-
-/** What the configuration is, and the modules that it names. */
-interface Configured {
-  readonly config: Config;
-  readonly handlers: Handlers | undefined;
-  readonly authorizer: Authorizer | undefined;
-}
-
-/** Reads the configuration and loads the modules it names. Throws a `ConfigError` with every problem of all. */
-async function configure(environment: Environment): Promise<Configured> {
-  const problems: string[] = [];
-  const keep = (error: unknown): undefined => {
-    if (!(error instanceof ConfigError)) throw error;
-    problems.push(...error.problems);
-  };
-  const config = await Promise.resolve(environment).then(readConfig).catch(keep);
-  const load = <T>(name: string, read: (path: string) => Promise<T>) => {
-    const path = environment[name]?.trim();
-    return path ? loadConfigured(name, () => read(path)).catch(keep) : undefined;
-  };
-  const handlers = await load("HANDLERS", loadHandlers);
-  const authorizer = await load("AUTHORIZER", loadAuthorizer);
-  if (config === undefined || problems.length > 0) throw new ConfigError(problems);
-  return { config, handlers, authorizer };
-}
-
-async function loadConfigured<T>(name: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    throw new ConfigError([`${name}: ${errorText(error)}`]);
-  }
 }
 
 /** Ends the process when what was logged is written. */

@@ -2,6 +2,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import type { TaskQueueError } from "../model/errors.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
+import type { TokenSource } from "./token.js";
 import { retryWait, wait } from "./wait.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */
@@ -15,7 +16,9 @@ export interface CallSettings {
 
 /** Settings of all calls of a client. Durations in ms. */
 export interface CallerOptions {
-  /** Sent with every call, as in `{ authorization: "Bearer …" }`. */
+  /** The token of the server, when it asks for one. */
+  readonly token?: TokenSource | undefined;
+  /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How long one try of a unary call may take before it fails with DEADLINE_EXCEEDED. Default 30,000. */
   readonly timeoutMs?: number | undefined;
@@ -89,6 +92,7 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
         const broken = new AbortController();
         const either = signal === undefined ? broken.signal : AbortSignal.any([signal, broken.signal]);
         let timer: ReturnType<typeof setTimeout> | undefined;
+        let wasOpen = false;
         try {
           signal?.throwIfAborted();
           const iterator = open({ ...(headers && { headers }), signal: either })[Symbol.asyncIterator]();
@@ -99,12 +103,15 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
             clearTimeout(timer);
             if (result.done) return;
             failures = 0;
+            wasOpen = true;
             yield result.value;
           }
         } catch (thrown) {
           signal?.throwIfAborted();
           const error = toTaskQueueError(thrown);
-          if (!isPassing(error)) throw error;
+          // An open stream whose token was changed may go on with the next token: what opens it finds that out.
+          const isTokenOver = wasOpen && error.code === "UNAUTHENTICATED";
+          if (!isPassing(error) && !isTokenOver) throw error;
           failures++;
           onRetry?.(error);
           await wait(retryWait(failures, error.retryAfterMs), signal);

@@ -21,3 +21,4 @@ export type { Job, JobChange, JobPage, JobState } from "./job.js";
 export type { NewJob } from "./new-job.js";
 export type { QueueClient } from "./queues.js";
 export { type ChangeFilter, createTransportClient, type JobsEvent, type TaskQueueClient } from "./task-queue-client.js";
+export type { TokenSource } from "./token.js";

@@ -3,6 +3,7 @@ import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { defined } from "../model/defined.js";
 import { withExactMaps } from "./exact-transport.js";
+import { sendToken, type TokenSource } from "./token.js";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
 export interface PingTimes {
@@ -75,6 +76,7 @@ export interface ClientTls {
 /** Settings of a transport. */
 export interface NodeTransportOptions {
   readonly tls?: ClientTls | undefined;
+  readonly token?: TokenSource | undefined;
   /** Tests ping more often. */
   readonly ping?: PingTimes | undefined;
 }
@@ -87,7 +89,8 @@ export interface NodeTransport {
 }
 
 /** Creates a transport to the server at this URL, `http://` or `https://`. */
-export function createNodeTransport(url: string, { tls = {}, ping = PING }: NodeTransportOptions = {}): NodeTransport {
+export function createNodeTransport(url: string, options: NodeTransportOptions = {}): NodeTransport {
+  const { tls = {}, token, ping = PING } = options;
   const sessionManager = new SessionManager(url, ping, secureOptions(tls));
   return {
     transport: withExactMaps(
@@ -95,6 +98,7 @@ export function createNodeTransport(url: string, { tls = {}, ping = PING }: Node
         baseUrl: url,
         httpVersion: "2",
         sessionManager,
+        interceptors: sendToken(token),
         binaryOptions: BINARY,
         // Between servers, compression would cost more time than the bytes it saves.
         acceptCompression: [],

@@ -2,6 +2,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import type { CallerOptions } from "./calls.js";
 import { withExactMaps } from "./exact-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
+import { sendToken } from "./token.js";
 
 export * from "./exports.js";
 
@@ -10,5 +11,6 @@ export * from "./exports.js";
  * worker needs Node's HTTP/2.
  */
 export function createClient(url: string, options: CallerOptions = {}): TaskQueueClient {
-  return createTransportClient(withExactMaps(createConnectTransport({ baseUrl: url, useBinaryFormat: true })), options);
+  const settings = { baseUrl: url, useBinaryFormat: true, interceptors: sendToken(options.token) };
+  return createTransportClient(withExactMaps(createConnectTransport(settings)), options);
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/server_service.proto.
  */
 export const file_gotaskq_v1_server_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9nb3Rhc2txL3YxL3NlcnZlcl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IsIBChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgdiYWNrZW5kGAIgASgJEg8KB2R1cmFibGUYAyABKAgSDwoHbm9kZV9pZBgEIAEoBRIpCgZ1cHRpbWUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIZHJhaW5pbmcYBiABKAgSKAoGbGltaXRzGAcgASgLMhguZ290YXNrcS52MS5TZXJ2ZXJMaW1pdHMi3QMKDFNlcnZlckxpbWl0cxIVCg1tZXNzYWdlX2J5dGVzGAEgASgFEhUKDXBheWxvYWRfYnl0ZXMYAiABKAUSFQoNcGF5bG9hZF9kZXB0aBgDIAEoBRINCgViYXRjaBgEIAEoBRITCgt0eXBlX2xlbmd0aBgFIAEoBRIYChBtZXRhZGF0YV9lbnRyaWVzGAYgASgFEhYKDmZpbHRlcl9lbnRyaWVzGAcgASgFEhAKCHByaW9yaXR5GAggASgFEhMKC21heF9yZXRyaWVzGAkgASgFEigKBWRlbGF5GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDW1heF9pbl9mbGlnaHQYCyABKAUSJwoEd2FpdBgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltaW5fbGVhc2UYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2xlYXNlGA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWRlZmF1bHRfbGVhc2UYDyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLbWF4X3N0cmVhbXMYECABKAUiOwoSTGlzdFdvcmtlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlMKE0xpc3RXb3JrZXJzUmVzcG9uc2USIwoHd29ya2VycxgBIAMoCzISLmdvdGFza3EudjEuV29ya2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL3AQoGV29ya2VyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJAoEa2luZBgDIAEoDjIWLmdvdGFza3EudjEuV29ya2VyS2luZBIOCgZxdWV1ZXMYBCADKAkSDQoFdHlwZXMYBSADKAkSEAoIY2FwYWNpdHkYBiABKAUSDwoHcnVubmluZxgHIAEoBRIPCgdqb2JfaWRzGAggAygJEigKBWxlYXNlGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNvbm5lY3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqcQoKV29ya2VyS2luZBIbChdXT1JLRVJfS0lORF9VTlNQRUNJRklFRBAAEhgKFFdPUktFUl9LSU5EX0JVSUxUX0lOEAESFgoSV09SS0VSX0tJTkRfU1RSRUFNEAISFAoQV09SS0VSX0tJTkRfUE9MTBADMr8BCg1TZXJ2ZXJTZXJ2aWNlElkKDUdldFNlcnZlckluZm8SIC5nb3Rhc2txLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiEuZ290YXNrcS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2UiA5ACARJTCgtMaXN0V29ya2VycxIeLmdvdGFza3EudjEuTGlzdFdvcmtlcnNSZXF1ZXN0Gh8uZ290YXNrcS52MS5MaXN0V29ya2Vyc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch9nb3Rhc2txL3YxL3NlcnZlcl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IuYBChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgdiYWNrZW5kGAIgASgJEg8KB2R1cmFibGUYAyABKAgSDwoHbm9kZV9pZBgEIAEoBRIpCgZ1cHRpbWUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIZHJhaW5pbmcYBiABKAgSKAoGbGltaXRzGAcgASgLMhguZ290YXNrcS52MS5TZXJ2ZXJMaW1pdHMSIgoGY2FsbGVyGAggASgLMhIuZ290YXNrcS52MS5DYWxsZXIidgoGQ2FsbGVyEgwKBG5hbWUYASABKAkSIQoGc2NvcGVzGAIgAygOMhEuZ290YXNrcS52MS5TY29wZRIOCgZxdWV1ZXMYAyADKAkSKwoHZW5kc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi3QMKDFNlcnZlckxpbWl0cxIVCg1tZXNzYWdlX2J5dGVzGAEgASgFEhUKDXBheWxvYWRfYnl0ZXMYAiABKAUSFQoNcGF5bG9hZF9kZXB0aBgDIAEoBRINCgViYXRjaBgEIAEoBRITCgt0eXBlX2xlbmd0aBgFIAEoBRIYChBtZXRhZGF0YV9lbnRyaWVzGAYgASgFEhYKDmZpbHRlcl9lbnRyaWVzGAcgASgFEhAKCHByaW9yaXR5GAggASgFEhMKC21heF9yZXRyaWVzGAkgASgFEigKBWRlbGF5GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDW1heF9pbl9mbGlnaHQYCyABKAUSJwoEd2FpdBgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltaW5fbGVhc2UYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2xlYXNlGA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWRlZmF1bHRfbGVhc2UYDyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLbWF4X3N0cmVhbXMYECABKAUiOwoSTGlzdFdvcmtlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlMKE0xpc3RXb3JrZXJzUmVzcG9uc2USIwoHd29ya2VycxgBIAMoCzISLmdvdGFza3EudjEuV29ya2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL3AQoGV29ya2VyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJAoEa2luZBgDIAEoDjIWLmdvdGFza3EudjEuV29ya2VyS2luZBIOCgZxdWV1ZXMYBCADKAkSDQoFdHlwZXMYBSADKAkSEAoIY2FwYWNpdHkYBiABKAUSDwoHcnVubmluZxgHIAEoBRIPCgdqb2JfaWRzGAggAygJEigKBWxlYXNlGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDGNvbm5lY3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqYgoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIOCgpTQ09QRV9SRUFEEAESEQoNU0NPUEVfUFJPRFVDRRACEg4KClNDT1BFX1dPUksQAxIPCgtTQ09QRV9BRE1JThAEKnEKCldvcmtlcktpbmQSGwoXV09SS0VSX0tJTkRfVU5TUEVDSUZJRUQQABIYChRXT1JLRVJfS0lORF9CVUlMVF9JThABEhYKEldPUktFUl9LSU5EX1NUUkVBTRACEhQKEFdPUktFUl9LSU5EX1BPTEwQAzK/AQoNU2VydmVyU2VydmljZRJZCg1HZXRTZXJ2ZXJJbmZvEiAuZ290YXNrcS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBohLmdvdGFza3EudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlIgOQAgESUwoLTGlzdFdvcmtlcnMSHi5nb3Rhc2txLnYxLkxpc3RXb3JrZXJzUmVxdWVzdBofLmdvdGFza3EudjEuTGlzdFdvcmtlcnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Asks what the server is.
@@ -83,6 +83,13 @@ export type GetServerInfoResponse = Message<"gotaskq.v1.GetServerInfoResponse"> 
    * @generated from field: gotaskq.v1.ServerLimits limits = 7;
    */
   limits?: ServerLimits | undefined;
+
+  /**
+   * Who asks. Not set where the server asks nobody who calls.
+   *
+   * @generated from field: gotaskq.v1.Caller caller = 8;
+   */
+  caller?: Caller | undefined;
 };
 
 /**
@@ -91,6 +98,48 @@ export type GetServerInfoResponse = Message<"gotaskq.v1.GetServerInfoResponse"> 
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_server_service, 1);
+
+/**
+ * Who calls, as the server knows it by its token.
+ *
+ * @generated from message gotaskq.v1.Caller
+ */
+export type Caller = Message<"gotaskq.v1.Caller"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it may do. ADMIN: everything, the others too.
+   *
+   * @generated from field: repeated gotaskq.v1.Scope scopes = 2;
+   */
+  scopes: Scope[];
+
+  /**
+   * The queues that it may reach, by name or as `prefix*`. Empty: every queue.
+   *
+   * @generated from field: repeated string queues = 3;
+   */
+  queues: string[];
+
+  /**
+   * When its rights end. Not set: never.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 4;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message gotaskq.v1.Caller.
+ * Use `create(CallerSchema)` to create a new message.
+ */
+export const CallerSchema: GenMessage<Caller> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_server_service, 2);
 
 /**
  * What the server accepts; more is refused with an error that names the field.
@@ -216,7 +265,7 @@ export type ServerLimits = Message<"gotaskq.v1.ServerLimits"> & {
  * Use `create(ServerLimitsSchema)` to create a new message.
  */
 export const ServerLimitsSchema: GenMessage<ServerLimits> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_server_service, 2);
+  messageDesc(file_gotaskq_v1_server_service, 3);
 
 /**
  * Which workers to list.
@@ -244,7 +293,7 @@ export type ListWorkersRequest = Message<"gotaskq.v1.ListWorkersRequest"> & {
  * Use `create(ListWorkersRequestSchema)` to create a new message.
  */
 export const ListWorkersRequestSchema: GenMessage<ListWorkersRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_server_service, 3);
+  messageDesc(file_gotaskq_v1_server_service, 4);
 
 /**
  * One page of workers.
@@ -272,7 +321,7 @@ export type ListWorkersResponse = Message<"gotaskq.v1.ListWorkersResponse"> & {
  * Use `create(ListWorkersResponseSchema)` to create a new message.
  */
 export const ListWorkersResponseSchema: GenMessage<ListWorkersResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_server_service, 4);
+  messageDesc(file_gotaskq_v1_server_service, 5);
 
 /**
  * Somebody who runs jobs. Streams of one name that take from the same queues the same types are one worker: a worker
@@ -303,7 +352,7 @@ export type Worker = Message<"gotaskq.v1.Worker"> & {
   kind: WorkerKind;
 
   /**
-   * The queues it takes from. Empty: all.
+   * The queues it takes from, by name or, where its token says so, as `prefix*`. Empty: all.
    *
    * @generated from field: repeated string queues = 4;
    */
@@ -357,7 +406,55 @@ export type Worker = Message<"gotaskq.v1.Worker"> & {
  * Use `create(WorkerSchema)` to create a new message.
  */
 export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_server_service, 5);
+  messageDesc(file_gotaskq_v1_server_service, 6);
+
+/**
+ * What a token may do.
+ *
+ * @generated from enum gotaskq.v1.Scope
+ */
+export enum Scope {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Read and watch.
+   *
+   * @generated from enum value: SCOPE_READ = 1;
+   */
+  READ = 1,
+
+  /**
+   * Create jobs, and cancel one.
+   *
+   * @generated from enum value: SCOPE_PRODUCE = 2;
+   */
+  PRODUCE = 2,
+
+  /**
+   * Take jobs and report on them.
+   *
+   * @generated from enum value: SCOPE_WORK = 3;
+   */
+  WORK = 3,
+
+  /**
+   * Everything.
+   *
+   * @generated from enum value: SCOPE_ADMIN = 4;
+   */
+  ADMIN = 4,
+}
+
+/**
+ * Describes the enum gotaskq.v1.Scope.
+ */
+export const ScopeSchema: GenEnum<Scope> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_server_service, 0);
 
 /**
  * How a worker takes its jobs.
@@ -398,7 +495,7 @@ export enum WorkerKind {
  * Describes the enum gotaskq.v1.WorkerKind.
  */
 export const WorkerKindSchema: GenEnum<WorkerKind> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_server_service, 0);
+  enumDesc(file_gotaskq_v1_server_service, 1);
 
 /**
  * Tells about the server that answers. Whether it is ready for calls is told by grpc.health.v1.Health.

@@ -1,6 +1,6 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { type ClientTls, createNodeTransport } from "../node-transport.js";
+import { createNodeTransport, type NodeTransportOptions } from "../node-transport.js";
 
 /** Client of WorkerService on one server. */
 export type WorkerRpc = Client<typeof WorkerService>;
@@ -16,8 +16,8 @@ export interface WorkerServers {
 }
 
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
-export function createWorkerServers(urls: readonly string[], tls?: ClientTls): WorkerServers {
-  const transports = urls.map((url) => createNodeTransport(url, { tls }));
+export function createWorkerServers(urls: readonly string[], options: NodeTransportOptions = {}): WorkerServers {
+  const transports = urls.map((url) => createNodeTransport(url, options));
   const rpcs = transports.map(({ transport }) => createClient(WorkerService, transport));
   const [first] = rpcs;
   if (first === undefined) throw new TypeError("url: there must be at least one");

@@ -12,6 +12,7 @@ import {
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
 import type { ClientTls } from "../node-transport.js";
+import type { TokenSource } from "../token.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -42,7 +43,9 @@ export interface WorkerOptions {
   readonly leaseMs?: number | undefined;
   /** Name of the worker, for people to read. Default `hostname/pid`. */
   readonly name?: string | undefined;
-  /** Sent with every call, as in `{ authorization: "Bearer …" }`. */
+  /** The token of the servers, when they ask for one. */
+  readonly token?: TokenSource | undefined;
+  /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
@@ -121,7 +124,7 @@ class StreamWorker implements Worker {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) throw new TypeError("concurrency: must be 1 or more");
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
-    this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options.tls);
+    this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options);
     const deps = { servers: this.#servers, headers, logger: this.#logger };
     this.#settler = new WorkerSettler({ ...deps, settled: (attempt) => this.#forget(attempt) });
     this.#keeper = new LeaseKeeper({

@@ -1,15 +1,25 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { ServerLimitsSchema, type ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
+import {
+  type Caller,
+  CallerSchema,
+  Scope as ScopePb,
+  ServerLimitsSchema,
+  type ServerService,
+} from "../../../gen/gotaskq/v1/server_service_pb.js";
+import { type Admitted, ANYBODY } from "../../access/caller.js";
+import type { Scope } from "../../access/scopes.js";
 import type { EngineView } from "../../core/engine-view.js";
 import { readPageToken, writePageToken } from "../../core/operations/page-token.js";
 import { compareNumbers } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
+import { callerOf } from "../caller-of.js";
 import { fromWorker } from "./convert-worker.js";
 
 import type { HealthSource } from "./health-service.js";
+import { fromTime } from "./times.js";
 
 /** What a server reports about itself. */
 export interface ServerInfo {
@@ -34,7 +44,7 @@ export function createServerService(
   info: ServerInfo,
 ): ServiceImpl<typeof ServerService> {
   return {
-    async getServerInfo() {
+    async getServerInfo(_request, context) {
       const { kind, durable } = engine.backend;
       return {
         version: info.version,
@@ -44,6 +54,7 @@ export function createServerService(
         uptime: durationFromMs(Math.floor(info.uptimeMs())),
         draining: health.isDraining,
         limits: limitsOf(info),
+        caller: fromCaller(callerOf(context)),
       };
     },
 
@@ -67,6 +78,20 @@ export function createServerService(
     },
   };
 }
+
+function fromCaller(caller: Admitted): Caller | undefined {
+  if (caller === ANYBODY) return undefined;
+  const { name, scopes, queues, endsAt } = caller;
+  const given = { name, scopes: scopes.map((scope) => SCOPES[scope]), queues: [...(queues?.list ?? [])] };
+  return create(CallerSchema, { ...given, endsAt: fromTime(endsAt) });
+}
+
+const SCOPES: Readonly<Record<Scope, ScopePb>> = {
+  read: ScopePb.READ,
+  produce: ScopePb.PRODUCE,
+  work: ScopePb.WORK,
+  admin: ScopePb.ADMIN,
+};
 
 function limitsOf({ leaseMs, maxStreams }: ServerInfo) {
   return create(ServerLimitsSchema, {
