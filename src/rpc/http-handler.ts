@@ -23,7 +23,7 @@ import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
 import { Turns } from "./fast/turns.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
-import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";
+import { carrierOf, endWithClient, type HttpRequest, type HttpResponse, makeSafe, pathOf } from "./http.js";
 import { refuse } from "./refuse.js";
 import { RequestIds } from "./request-ids.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
@@ -142,6 +142,9 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       return;
     }
     if (connectRoom.enter(connectionOf(carrierOf(request)), (left) => response.once("close", left))) {
+      makeSafe(response);
+      // It knows only of connections that are closed whole.
+      endWithClient(request, response);
       handler.serve(request, response, requestId, caller);
       return;
     }
@@ -212,6 +215,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
 /** Refuses a method of HTTP that an RPC does not take. */
 function refuseMethod(allowed: readonly string[], request: HttpRequest, response: HttpResponse): void {
   request.resume();
+  makeSafe(response);
   (response as ServerResponse).writeHead(405, { allow: allowed.join(", "), "content-length": 0 });
   response.end();
 }
@@ -219,6 +223,7 @@ function refuseMethod(allowed: readonly string[], request: HttpRequest, response
 /** Refuses a request that does not say which host it is for, or names one that is none. */
 function refuseHost(request: HttpRequest, response: HttpResponse): void {
   request.resume();
+  makeSafe(response);
   (response as ServerResponse).writeHead(400, { "content-length": 0 });
   response.end();
 }

@@ -9,7 +9,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { addRequestInfo } from "./errors.js";
 import { setGrpcStatus } from "./grpc-status.js";
-import type { HttpRequest, HttpResponse } from "./http.js";
+import { type HttpRequest, type HttpResponse, makeSafe } from "./http.js";
 
 const endStream = createEndStreamSerialization(undefined);
 
@@ -21,6 +21,7 @@ export function challengeOf({ code }: ConnectError): { "www-authenticate"?: stri
 /** Answers with an error at once, in the client's protocol, without reading the request body. `requestId` is told with it. */
 export function refuse(error: ConnectError, request: HttpRequest, response: HttpResponse, requestId: string): void {
   addRequestInfo(error, requestId);
+  makeSafe(response);
   const type = request.headers["content-type"]?.toLowerCase() ?? "";
   request.resume();
   if (type.startsWith("application/grpc")) {

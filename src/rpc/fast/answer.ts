@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { SAFE_HEADERS } from "../http.js";
 import { challengeOf } from "../refuse.js";
 import { JSON_OPTIONS } from "../wire-options.js";
 import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
@@ -11,7 +12,7 @@ import { addHeaders, type EndStream } from "./wire-protocol.js";
 
 /** The headers of an answer in envelopes. */
 export function headOf({ protocol, compression, context }: OpenCall): OutgoingHttpHeaders {
-  const head: OutgoingHttpHeaders = { "content-type": protocol.contentType };
+  const head: OutgoingHttpHeaders = { "content-type": protocol.contentType, ...SAFE_HEADERS };
   addHeaders(head, context.givenHeader);
   if (compression !== null) head[protocol.encodingHeader] = compression.name;
   return head;
@@ -48,7 +49,7 @@ export function answerError(compressed: OpenCall, error: ConnectError): Promise<
 
 /** The headers of an answer whose body is the message; what would be trailers is among them. */
 function plainHeadOf({ context }: OpenCall, contentType: string): OutgoingHttpHeaders {
-  const head: OutgoingHttpHeaders = { "content-type": contentType };
+  const head: OutgoingHttpHeaders = { "content-type": contentType, ...SAFE_HEADERS };
   addHeaders(head, context.givenHeader);
   addHeaders(head, context.givenTrailer, "trailer-");
   return head;

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { hasOwnTurns } from "../../core/own-turn.js";
 import { type ClientConnection, connectionOf } from "../connection.js";
-import { carrierOf, type HttpRequest, type HttpResponse } from "../http.js";
+import { carrierOf, endWithClient, type HttpRequest, type HttpResponse } from "../http.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";
 import { type Exchange, tellWhether } from "./exchange.js";
 import { closeWhenSent } from "./http2-exchange.js";
@@ -127,15 +127,7 @@ export class Http1Exchange implements Exchange {
   }
 
   endWithClient(): void {
-    const request = this.#request;
-    if ("stream" in request) return;
-    const { socket } = request;
-    const leave = () => this.#response.destroy();
-    if (socket.readableEnded) leave();
-    else {
-      socket.once("end", leave);
-      this.#response.once("close", () => socket.off("end", leave));
-    }
+    endWithClient(this.#request, this.#response);
   }
 
   abandon(): void {

@@ -32,7 +32,8 @@ const HEADERS: Readonly<Record<string, string>> = {
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
   ].join("; "),
-  "x-content-type-options": "nosniff",
+  // Pages of other origins may not open it and keep a hold of its window.
+  "cross-origin-opener-policy": "same-origin",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
 };

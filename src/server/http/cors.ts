@@ -1,6 +1,6 @@
 import { cors } from "@connectrpc/connect";
 import { TRACE_HEADERS } from "../../model/trace-context.js";
-import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
+import { type HttpRequest, type HttpResponse, makeSafe } from "../../rpc/http.js";
 import { RequestIds } from "../../rpc/request-ids.js";
 import type { RequestHandler } from "./listener.js";
 
@@ -54,6 +54,7 @@ export function withCors(
 
 function answerPreflight(request: HttpRequest, response: HttpResponse, isAllowed: boolean): void {
   request.resume();
+  makeSafe(response);
   if (!isAllowed) {
     response.statusCode = 403;
     response.setHeader("content-type", "text/plain; charset=utf-8");

@@ -12,6 +12,7 @@ import {
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { TlsTerminator } from "../tls/tls-terminator.js";
+import { isAmbiguous, refuseAmbiguous } from "./ambiguous-requests.js";
 import { type ConnectionCut, type ConnectionObserver, SILENT_OBSERVER } from "./connection-observer.js";
 import { type ConnectionLimits, createConnectionRoom } from "./connection-room.js";
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection-times.js";
@@ -80,8 +81,12 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
       requestTimeout: requestTimeoutMs + times.refuseMs,
       connectionsCheckingInterval: times.checkMs,
       maxHeaderSize: MAX_HEADER_BYTES,
+      joinDuplicateHeaders: true,
     },
-    handler.request,
+    (request, response) => {
+      if (isAmbiguous(request)) refuseAmbiguous(response);
+      else handler.request(request, response);
+    },
   );
   // A client may close its side once its request is sent: its answer still goes out. Calls that wait for long end then, all the
   // same (`endWithClient`).

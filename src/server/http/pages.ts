@@ -2,7 +2,7 @@ import type { Gate } from "../../access/gate.js";
 import { TaskQueueError } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
 import { toConnectError } from "../../rpc/errors.js";
-import { type HttpRequest, type HttpResponse, pathOf } from "../../rpc/http.js";
+import { type HttpRequest, type HttpResponse, makeSafe, pathOf } from "../../rpc/http.js";
 import { refuse } from "../../rpc/refuse.js";
 import type { RequestIds } from "../../rpc/request-ids.js";
 import type { HealthState } from "../health/health.js";
@@ -34,6 +34,9 @@ export function answerPage(request: HttpRequest, response: HttpResponse, deps: P
     response.end(request.method === "HEAD" ? "" : body);
   };
   const path = pathOf(request);
+  makeSafe(response);
+  // Pages of other origins may not load it as an image or a script.
+  response.setHeader("cross-origin-resource-policy", "same-origin");
   request.resume();
   if (webConsole.answer(path, request, response)) return;
   if (!PAGES.has(path)) {
