@@ -1,3 +1,4 @@
+import { Console } from "node:console";
 import type { ChangeFilter } from "./core/backend.js";
 import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
@@ -13,7 +14,8 @@ import { isBytes } from "./model/guarded.js";
 import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
-import { type Logger, silentLogger } from "./model/logger.js";
+import type { Logger } from "./model/logger.js";
+import { createTextLogger } from "./model/text-logger.js";
 import { type TraceContext, toTraceContext } from "./model/trace-context.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
 
@@ -29,7 +31,10 @@ export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "trac
 
 /** Settings of a task queue. All have defaults. Durations in ms. */
 export interface TaskQueueOptions extends EngineSettings {
-  /** A pino logger, or one like it. Default: silent. */
+  /**
+   * A pino logger, or one like it. Default: warnings and errors, failed attempts among them, are written to stderr.
+   * `silentLogger` says nothing.
+   */
   readonly logger?: Logger | undefined;
   /** Called with what happens to jobs, for metrics. Default: none. */
   readonly observer?: Observer | undefined;
@@ -84,9 +89,14 @@ export interface TaskQueue {
   readonly dlq: DlqOperations;
 }
 
+/** Writes to stderr. A Console, as it ignores that nobody reads the other end any more. */
+function writeStderr(text: string): void {
+  new Console(process.stderr).error("%s", text);
+}
+
 /** Creates a task queue, in memory or on Redis. Nothing runs until it is started. */
 export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
-  const { logger = silentLogger, observer = silentObserver } = options;
+  const { logger = createTextLogger(writeStderr), observer = silentObserver } = options;
   const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer });
   const { jobs, queues, dlq, watches } = engine;
 

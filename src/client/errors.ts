@@ -1,6 +1,11 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RequestInfoSchema,
+  RetryInfoSchema,
+} from "../../gen/google/rpc/error_details_pb.js";
 import { TaskQueueError } from "../model/errors.js";
 
 /** Codes that transports report for a broken connection, besides UNAVAILABLE. The server itself sends none of these. */
@@ -41,6 +46,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
     metadata: info?.metadata,
     violations: violations.map(({ field, description }) => ({ field: toCamelCase(field), description })),
     retryAfterMs: retryDelay && durationMs(retryDelay),
+    requestId: error.findDetails(RequestInfoSchema)[0]?.requestId,
     cause: thrown,
   });
 }
@@ -81,8 +87,8 @@ const FOR_GOOD: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether the same call may succeed later, as when the server is away, drains, or has no room now. */
-export function isPassing({ code }: TaskQueueError): boolean {
-  return !FOR_GOOD.has(code);
+export function isPassing({ code, reason }: TaskQueueError): boolean {
+  return !FOR_GOOD.has(code) && reason !== "MESSAGE_TOO_LARGE";
 }
 
 /** Returns the name of a code as gRPC writes it, as in `NOT_FOUND`. */

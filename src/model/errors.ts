@@ -82,6 +82,8 @@ export class TaskQueueError extends Error {
   readonly violations: readonly FieldViolation[];
   /** Delay after which a retry may succeed, ms; undefined: not known. */
   readonly retryAfterMs: number | undefined;
+  /** What the server calls the request, in its log too; undefined where no server answered. */
+  readonly requestId: string | undefined;
 
   /** `code` defaults to the code of the reason, or to the reason itself where it is not an `ErrorReason`. */
   constructor(
@@ -92,6 +94,7 @@ export class TaskQueueError extends Error {
       metadata?: Readonly<Record<string, string>> | undefined;
       violations?: readonly FieldViolation[] | undefined;
       retryAfterMs?: number | undefined;
+      requestId?: string | undefined;
       cause?: unknown;
     } = {},
   ) {
@@ -101,6 +104,7 @@ export class TaskQueueError extends Error {
     this.metadata = details.metadata ?? {};
     this.violations = details.violations ?? [];
     this.retryAfterMs = details.retryAfterMs;
+    this.requestId = details.requestId;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { readTraceHeaders } from "../model/trace-context.js";
 import type { Spelling } from "./errors.js";
 import { STREAM_HEADERS } from "./http.js";
 import { CALL_ORIGIN, type ProtocolName, type RpcCall } from "./rpc-call.js";
@@ -13,6 +14,9 @@ export function createInterceptor(recorder: RpcRecorder): Interceptor {
       spelling: spellingOf(request),
       protocolName: protocolNameOf(request.header.get("content-type")),
       ...request.contextValues.get(CALL_ORIGIN),
+      get traceContext() {
+        return readTraceHeaders((name) => request.header.get(name));
+      },
     };
     if (!request.stream) return recorder.unary(call, () => next(request));
     const close = recorder.open(call);

@@ -1,5 +1,6 @@
 import { createContextKey } from "@connectrpc/connect";
 import { type Admitted, ANYBODY } from "../access/caller.js";
+import { parseTraceparent, type TraceContext } from "../model/trace-context.js";
 import type { Spelling } from "./errors.js";
 
 /** The protocols that a call may come in, as the log names them. */
@@ -22,6 +23,8 @@ export interface RpcCall extends CallOrigin {
   /** How its client spells the names of fields. */
   readonly spelling: Spelling;
   readonly protocolName: ProtocolName;
+  /** The trace that it belongs to. Read when it is asked for. */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 /** Where connect keeps the origin of a call that it serves. */
@@ -38,7 +41,16 @@ export function callFields({
   protocolName,
   remoteAddress,
   caller,
+  traceContext,
 }: RpcCall): Readonly<Record<string, unknown>> {
   const who = caller.name === "" ? undefined : { caller: caller.name };
-  return { method, request_id: requestId, protocol: protocolName, remote: remoteAddress, ...who };
+  const traceId = traceContext && parseTraceparent(traceContext.traceparent)?.traceId;
+  return {
+    method,
+    request_id: requestId,
+    protocol: protocolName,
+    remote: remoteAddress,
+    ...who,
+    ...(traceId && { trace_id: traceId }),
+  };
 }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { constants, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import { TaskQueueError } from "gotaskq/client";
 import { expect, test } from "vitest";
+import { startTestServer } from "../support/server.js";
 import { signal } from "../support/signal.js";
 import { within } from "../support/wait.js";
 import { atEnd, clientOf } from "./support.js";
@@ -82,3 +83,10 @@ test.each([
     expect(begun).toEqual([1, 2, 3]);
   },
 );
+
+test("an error says what the server calls the request", async () => {
+  const server = await startTestServer({ NUM_WORKERS: "0" });
+  const client = clientOf(server.url, { headers: { "x-request-id": "mine-10" } });
+  const error = await client.get("7").catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ reason: "JOB_NOT_FOUND", requestId: "mine-10" });
+});

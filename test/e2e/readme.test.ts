@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "gotaskq/client";
 import { afterAll, describe, expect, test } from "vitest";
+import { isPassing } from "../../src/client/errors.js";
+import { CODE_OF_REASON, TaskQueueError } from "../../src/model/errors.js";
 import { startServerProcess } from "../support/server-process.js";
 
 const run = promisify(execFile);
@@ -129,5 +131,17 @@ describe("the README", () => {
       [...(cell ?? "").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
     );
     expect(named.sort()).toEqual([...known].sort());
+  });
+
+  test("tells every reason of an error, with its code, and whether the client takes it for one that may pass", () => {
+    const section = readme.split(/^## /m).find((text) => text.startsWith("Errors\n")) ?? "";
+    const rows = [...section.matchAll(/^\| (`[A-Z_`, ]+`) \| ([A-Z_]+) \| (yes|no) \|/gm)].flatMap(
+      ([, reasons = "", code, again]) =>
+        [...reasons.matchAll(/`([A-Z_]+)`/g)].map(([, reason]) => [reason, code, again]),
+    );
+    const known = Object.entries(CODE_OF_REASON).map(([reason, code]) => {
+      return [reason, code, isPassing(new TaskQueueError(reason, "")) ? "yes" : "no"];
+    });
+    expect(rows.sort()).toEqual(known.sort());
   });
 });

@@ -8,7 +8,7 @@ import { PROTOCOLS } from "../support/protocols.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { TRANSPORTS } from "../support/transports.js";
 import { eventually } from "../support/wait.js";
-import { http1, http2, type RawRequest } from "../support/wire.js";
+import { envelope, http1, http2, type RawRequest } from "../support/wire.js";
 
 const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const ORIGIN = "https://pages.example";
@@ -144,6 +144,19 @@ test.each(PROTOCOLS.filter(({ unary }) => unary))("a call over $name has one lin
       },
     },
   ]);
+});
+
+test.each(["fast", "connect"])("the line of a call on the %s path says its trace", async (way) => {
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const isFast = way === "fast";
+  const headers = {
+    ...{ "content-type": isFast ? "application/json" : "application/connect+json", "x-request-id": `traced-${way}` },
+    traceparent: `00-${trace}-00f067aa0ba902b7-01`,
+  };
+  const path = isFast ? "/gotaskq.v1.JobService/CountJobs" : REFLECTION;
+  await http2(server.url, { path, headers, body: isFast ? "{}" : envelope('{"listServices":""}') });
+  const lines = logger.lines.filter(({ fields }) => fields.request_id === `traced-${way}`);
+  expect(lines).toMatchObject([{ message: "an RPC ended", fields: { trace_id: trace } }]);
 });
 
 test("a fault is logged with the id of its request", async () => {

@@ -101,7 +101,7 @@ export class WorkerSettler {
         return;
       } catch (thrown) {
         const error = toTaskQueueError(thrown);
-        if (error.code === "INVALID_ARGUMENT") {
+        if (error.code === "INVALID_ARGUMENT" || error.reason === "MESSAGE_TOO_LARGE") {
           await this.#refused(kind, items, error.message);
           return;
         }

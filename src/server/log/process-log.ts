@@ -1,10 +1,10 @@
 import type { Writable } from "node:stream";
 import { type Logger, pino, stdTimeFunctions } from "pino";
 import { describeError } from "../../model/describe-error.js";
+import { escapeUnsafe } from "../../model/unsafe-text.js";
 import type { LogSettings } from "../config/logging.js";
 import { LineOutput } from "./line-output.js";
 import { createPrettyFormat } from "./pretty-line.js";
-import { escapeUnsafe } from "./unsafe-text.js";
 
 /** The log of a server process: one line of JSON an entry, or text for people at a terminal. */
 export interface ProcessLog {

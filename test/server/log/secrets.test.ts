@@ -125,6 +125,31 @@ test("payloads, results, metadata, lease tokens and headers are in no line of th
   expect(output).toContain('"reason":"REQUEST_ID_REUSED"');
 }, 60_000);
 
+test("tokens of callers are in no line of the log, good, bad or ended", async () => {
+  const good = `${SECRET}-good-0123456789`;
+  const ended = `${SECRET}-ended-0123456789`;
+  const tokens = `name=shop token=${good} scopes=read; name=old token=${ended} scopes=read ends_at=2020-01-01`;
+  const server = await startServerProcess({ LOG_LEVEL: "trace", AUTH_TOKENS: tokens }, folder);
+  const ask = (token: string, method: string) =>
+    http1(server.url, {
+      path: `/gotaskq.v1.${method}`,
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: "{}",
+    });
+  expect((await ask(good, "ServerService/GetServerInfo")).status).toBe(200);
+  expect((await ask(good, "QueueService/PurgeQueue")).status).toBe(403);
+  for (const token of [ended, `${SECRET}-unknown-012345`, `${SECRET} bad`]) {
+    for (let count = 0; count < 20; count++) await ask(token, "ServerService/GetServerInfo");
+  }
+  expect(await server.end()).toBe(0);
+  expect(server.output()).toContain('"caller":"shop"');
+  expect(server.output()).toContain('"reason":"TOKEN_INVALID"');
+  for (const secret of [good, ended]) {
+    expect(server.output()).not.toContain(createHash("sha256").update(secret).digest("hex"));
+  }
+  for (const line of server.output().split("\n")) expect(line, line).not.toContain(SECRET);
+}, 60_000);
+
 test("passwords and tokens of a configuration are in no line of the log, good or bad", async () => {
   const bad = { USE_REDIS: "true", AUTH_TOKENS: `${SECRET}-token`, TLS_KEY: `-----BEGIN ${SECRET}` };
   for (const url of [
