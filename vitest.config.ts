@@ -50,6 +50,8 @@ export default defineConfig({
       project("conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
       // Servers of an older commit beside those of this one; `npm test` leaves it out.
       project("upgrade", ["test/upgrade/**/*.test.ts"], 240_000, ["test/upgrade/install.ts", REDIS]),
+      // Rules and dashboards in .ops, against the metrics of real servers.
+      project("ops", ["test/ops/**/*.test.ts"], 60_000, ["test/ops/install.ts", REDIS]),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],

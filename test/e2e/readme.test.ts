@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { isPassing } from "../../src/client/errors.js";
 import { CODE_OF_REASON, TaskQueueError } from "../../src/model/errors.js";
 import { startServerProcess } from "../support/server-process.js";
+import { runShellSteps, shellSteps } from "../support/shell-steps.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -15,10 +16,16 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = `${root}.build/readme`;
 const readme = readFileSync(`${root}README.md`, "utf8");
 
+/** The section with this title. */
+function section(title: string): string {
+  return readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
+}
+
 /** Returns the code blocks of one language in the section with this title. */
 function blocks(title: string, language: string): string[] {
-  const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
-  return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, code]) => code ?? "");
+  return [...section(title).matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(
+    ([, code]) => code ?? "",
+  );
 }
 
 /** Writes a file with this code. Returns its path. */
@@ -37,14 +44,9 @@ describe("the README", () => {
     ["Clients in other languages", 1],
   ])("has commands in %s that answer what it says", async (title, atLeast) => {
     const server = await startServerProcess({ LOG_LEVEL: "silent" });
-    const tour = blocks(title, "sh").join("\n").replaceAll("http://127.0.0.1:8000", server.url);
-    const steps = [...tour.matchAll(/(.*?)^# => ([^\n]*)$/gms)].map(([, commands, part]) => ({ commands, part }));
+    const steps = shellSteps(section(title).replaceAll("http://127.0.0.1:8000", server.url));
     expect(steps.length).toBeGreaterThanOrEqual(atLeast);
-    // One shell for all steps, as a reader has, with the output of each step in a file of its own.
-    const script = steps.map(({ commands }, index) => `exec >'${folder}/${index}.out' 2>&1\n${commands}`).join("\n");
-    const path = write("tour.sh", script);
-    await run("bash", ["-euo", "pipefail", path], { cwd: root }).catch((error) => error);
-    const outputs = steps.map((_, index) => readFileSync(`${folder}/${index}.out`, "utf8"));
+    const outputs = await runShellSteps(steps, folder, root);
     for (const [index, { commands, part }] of steps.entries()) {
       expect(outputs[index], `after ${commands}`).toContain(part);
     }

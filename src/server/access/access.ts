@@ -34,7 +34,9 @@ export function createAccess(
 ): Access {
   const { tokens, file, isReflectionClosed } = config;
   if (tokens.length === 0 && file === undefined && authorizer === undefined) return { gate: undefined, stop() {} };
-  const failures = meter.counter("gotaskq_auth_failures_total", "Calls refused for who makes them, by why.");
+  const failures = meter.counter("gotaskq_auth_failures_total", "Calls refused for who makes them, by why.", {
+    tellsZeros: true,
+  });
   const series = new Map(AUTH_FAILURES.map((reason) => [reason, failures.series({ reason })]));
   const refused = (why: AuthFailure) => {
     const found = series.get(why);
