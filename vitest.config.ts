@@ -36,6 +36,8 @@ export default defineConfig({
           "test/wire/**/*.test.ts",
           "test/core/**/*.test.ts",
           "test/server/**/*.test.ts",
+          "test/handlers/**/*.test.ts",
+          "test/supervisor/**/*.test.ts",
           "test/backends/memory/**/*.test.ts",
         ],
         10_000,

@@ -9,6 +9,7 @@ import type { Backend, BackendOptions } from "./core/backend.js";
 import { calmLogger } from "./core/calm-logger.js";
 import type { Clock } from "./core/clock.js";
 import { createEngine, type Engine, type EngineOptions } from "./core/engine.js";
+import type { HandlerRunner } from "./core/handler-runner.js";
 import type { Observer } from "./core/observer.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/operations/job-operations.js";
 import type { QueuePolicy } from "./core/queue-turns.js";
@@ -22,6 +23,8 @@ import type { Logger } from "./model/logger.js";
 export interface EngineSettings extends Partial<BackendOptions>, Partial<JobDefaults> {
   /** Handlers by job type. Default: none, so that jobs wait for remote workers. */
   readonly handlers?: Handlers | undefined;
+  /** Runs handlers somewhere else, in place of `handlers`: see `isolateHandlers`. It is stopped with the queue. */
+  readonly runner?: HandlerRunner | undefined;
   /** Handlers that run at the same time. Default 10. */
   readonly numWorkers?: number | undefined;
   /** How the next queue to lease from is chosen. Default `round-robin`. */
@@ -124,6 +127,7 @@ export function setUpEngine(
     {
       ...options,
       handlers: settings.handlers ?? {},
+      runner: settings.runner,
       numWorkers: settings.numWorkers ?? 10,
       queuePolicy: settings.queuePolicy ?? "round-robin",
       leaseMs: settings.leaseMs ?? 30_000,

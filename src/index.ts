@@ -1,11 +1,13 @@
 /** The entry point of GoTaskQ as a library: `import { createTaskQueue } from "gotaskq"`. */
 
+export type { HandlerRunner } from "./core/handler-runner.js";
 export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";
 export type { CreatedJob } from "./core/operations/job-operations.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/queue-turns.js";
+export { type Isolation, type IsolationOptions, isolateHandlers } from "./handlers/isolate-handlers.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";
 export {
   type AbortReason,

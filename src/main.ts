@@ -72,12 +72,12 @@ const log = createProcessLog(guessLogSettings(environment), process.stdout, !pro
 process.stderr.on("error", () => {});
 
 try {
-  const { config, handlers, authorizer } = await configure(environment);
-  const server = await startServer(config, { logger: log.logger, handlers, authorizer });
+  const { config, runner, authorizer } = await configure(environment, log.logger);
+  const server = await startServer(config, { logger: log.logger, runner, authorizer });
   endOnSignals(server, config.shutdownTimeoutMs, log);
   surviveHandlers(server, log);
-  const types = handlers && Object.keys(handlers);
-  tellStart(log, { url: server.url, backend: server.engine.backend.kind, handlers: types }, config);
+  const started = { url: server.url, backend: server.engine.backend.kind, handlers: runner?.types };
+  tellStart(log, started, config);
 } catch (error) {
   const isOfConfig = tellProblems(log, error, (text) => process.stderr.write(`${text}\n`));
   await end(log, isOfConfig ? EXIT_CONFIG : EXIT_FAULT);

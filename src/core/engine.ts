@@ -6,6 +6,7 @@ import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
+import type { HandlerRunner } from "./handler-runner.js";
 import { createJobLog } from "./job-log.js";
 import { createLeasing, type Leasing } from "./leasing.js";
 import { Maintenance } from "./maintenance.js";
@@ -13,6 +14,7 @@ import type { Observer } from "./observer.js";
 import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
 import { createJobOperations, type JobDefaults, type JobOperations } from "./operations/job-operations.js";
 import { createQueueOperations, type QueueOperations } from "./operations/queue-operations.js";
+import { createInProcessRunner } from "./pool/in-process-runner.js";
 import { WorkerPool } from "./pool/worker-pool.js";
 import type { QueuePolicy } from "./queue-turns.js";
 import { ReadyWork } from "./ready-work.js";
@@ -37,7 +39,10 @@ export interface EngineDeps {
 
 /** Settings of an engine. */
 export interface EngineOptions {
+  /** Handlers to run in this process. Not used when there is a `runner`. */
   readonly handlers: Handlers;
+  /** Runs the handlers somewhere else. It is stopped with the engine. Default: `handlers` run in this process. */
+  readonly runner?: HandlerRunner | undefined;
   /** Slots of the built-in worker pool; 0: none. */
   readonly numWorkers: number;
   readonly queuePolicy: QueuePolicy;
@@ -86,9 +91,9 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const { backend, clock, logger, observer } = deps;
   const leasing = createLeasing(backend, observer, deps.random, createJobLog(logger));
   const work = new ReadyWork(clock, options.queuePolicy);
-  const { handlers } = options;
+  const runner = options.runner ?? createInProcessRunner(options.handlers);
   const pool = new WorkerPool(
-    { leasing, work, clock, logger, handlers },
+    { leasing, work, clock, logger, runner },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
   const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);
@@ -201,7 +206,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
 
   function builtIn(): WorkerInfo[] {
     const { numWorkers, worker, leaseMs } = options;
-    const types = Object.keys(handlers);
+    const { types } = runner;
     if (numWorkers === 0 || types.length === 0) return [];
     const { jobIds } = pool;
     const taken = { queues: [], types, capacity: numWorkers, jobIds, leaseMs };

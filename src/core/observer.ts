@@ -30,8 +30,9 @@ export interface Observer {
  * - error: its handler threw, or its worker reported a failure.
  * - permanent: the same, and it said never to retry.
  * - timeout: it took longer than the job's timeout, in this process.
+ * - crashed: the thread or process it ran in ended.
  */
-export type FailureReason = "error" | "permanent" | "timeout";
+export type FailureReason = "error" | "permanent" | "timeout" | "crashed";
 
 /** The ways to settle a job. */
 export type SettleKind = "complete" | "fail" | "release";

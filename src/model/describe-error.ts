@@ -37,9 +37,7 @@ export function errorText(error: unknown): string {
  */
 export function describeError(error: unknown): ErrorDescription {
   const type = typeOf(error);
-  // pino's `err` serializer takes the type from the name when there is no constructor.
-  const description: Record<string, unknown> = Object.create(null, { name: { value: type } });
-  description.type = type;
+  const description = emptyDescription(type);
   // What is no error may have a message too: an error of another realm, or a description.
   const message = isObject(error) ? field(error, "message") : undefined;
   description.message = errorText(typeof message === "string" && message !== "" ? message : error);
@@ -47,6 +45,16 @@ export function describeError(error: unknown): ErrorDescription {
   if (stack !== "") description.stack = stack;
   addDetails(description, error);
   return description as ErrorDescription;
+}
+
+/** A description that came from another thread or process, as `describeError` made it there. */
+export function receivedDescription(received: ErrorDescription): ErrorDescription {
+  return Object.assign(emptyDescription(received.type), received);
+}
+
+function emptyDescription(type: string): Record<string, unknown> {
+  // pino's `err` serializer takes the type from the name when there is no constructor.
+  return Object.assign(Object.create(null, { name: { value: type } }), { type });
 }
 
 /** Reads a field of any value; undefined when there is none or it cannot be read. */

@@ -1,24 +1,31 @@
 import type { Authorizer } from "../access/authorizer.js";
+import type { HandlerRunner } from "../core/handler-runner.js";
+import { createInProcessRunner } from "../core/pool/in-process-runner.js";
 import { errorText } from "../model/describe-error.js";
 import type { Handlers } from "../model/handler.js";
+import type { Logger } from "../model/logger.js";
 import { loadAuthorizer } from "./access/load-authorizer.js";
 import { type Config, ConfigError, readConfig } from "./config/config.js";
 import type { Environment } from "./config/env-reader.js";
-import { loadHandlers } from "./handlers/load-handlers.js";
+import { loadRunner } from "./handlers/load-runner.js";
 
 /** What a server is to be like, and the code of its operator that it uses. */
 export interface Configured {
   readonly config: Config;
-  /** Undefined: the built-in ones. */
-  readonly handlers: Handlers | undefined;
+  /** Runs the handlers. Undefined: there are none but the built-in ones. */
+  readonly runner: HandlerRunner | undefined;
   readonly authorizer: Authorizer | undefined;
 }
 
 /** Code that is handed in, in place of modules that the environment names. */
-export type GivenCode = Partial<Omit<Configured, "config">>;
+export interface GivenCode {
+  /** They run in this process: the environment cannot isolate functions, only a module. */
+  readonly handlers?: Handlers | undefined;
+  readonly authorizer?: Authorizer | undefined;
+}
 
 /** Reads the configuration and loads the modules it names. Rejects with a `ConfigError` that has every problem of all. */
-export async function configure(environment: Environment, given: GivenCode = {}): Promise<Configured> {
+export async function configure(environment: Environment, logger: Logger, given: GivenCode = {}): Promise<Configured> {
   const problems: string[] = [];
   const keep = (error: unknown): undefined => {
     if (!(error instanceof ConfigError)) throw error;
@@ -38,8 +45,16 @@ export async function configure(environment: Environment, given: GivenCode = {})
   const config = await Promise.resolve()
     .then(() => readConfig(environment, { hasAuthorizer }))
     .catch(keep);
-  const handlers = given.handlers ?? (await load("HANDLERS", loadHandlers));
+  const runner = given.handlers
+    ? createInProcessRunner(given.handlers)
+    : await load("HANDLERS", (path) => loadRunner(path, environment, logger));
   const authorizer = given.authorizer ?? (await load("AUTHORIZER", loadAuthorizer));
-  if (config === undefined || problems.length > 0) throw new ConfigError(problems);
-  return { config, handlers, authorizer };
+  if (given.handlers !== undefined && config?.isolation !== undefined) {
+    problems.push("HANDLERS_ISOLATION: is for a module; handlers that are handed in run in this process");
+  }
+  if (config === undefined || problems.length > 0) {
+    await runner?.stop();
+    throw new ConfigError(problems);
+  }
+  return { config, runner, authorizer };
 }

@@ -39,7 +39,7 @@ export async function startServer({
   logger = silentLogger,
   ...code
 }: ServerOptions = {}): Promise<RunningServer> {
-  const { config, handlers, authorizer } = await configure(env, code);
-  const server = await startConfigured(config, { logger, ...defined({ handlers, authorizer }) });
+  const { config, runner, authorizer } = await configure(env, logger, code);
+  const server = await startConfigured(config, { logger, ...defined({ runner, authorizer }) });
   return { url: server.url, port: server.address.port, stop: () => server.stop() };
 }

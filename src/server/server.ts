@@ -4,6 +4,8 @@ import type { RedisTls } from "../backends/redis/link/tls.js";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
+import type { HandlerRunner } from "../core/handler-runner.js";
+import { createInProcessRunner } from "../core/pool/in-process-runner.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
@@ -50,17 +52,20 @@ export interface ServerDeps {
   readonly handlers?: Handlers | undefined;
   /** Tells who makes a call that has no token of the configuration. Default: such calls are refused, if there are tokens. */
   readonly authorizer?: Authorizer | undefined;
+  /** Runs the handlers, in place of `handlers`. It is stopped with the server. */
+  readonly runner?: HandlerRunner | undefined;
   readonly clock?: Clock | undefined;
   /** See `RpcHandlerOptions`. */
   readonly isFastPathOn?: boolean | undefined;
 }
 
 /** Returns the settings of the engine that belong to this configuration. */
-function settingsOf(config: Config, handlers: Handlers, redisTls: RedisTls | undefined): EngineSettings {
+function settingsOf(config: Config, runner: HandlerRunner, redisTls: RedisTls | undefined): EngineSettings {
   const { baseDelayMs, maxDelayMs, redis } = config;
   return {
     ...config,
-    handlers,
+    handlers: undefined,
+    runner,
     backoff: { baseDelayMs, maxDelayMs },
     redisUrl: redis?.url,
     redisPrefix: redis?.prefix,
@@ -71,7 +76,7 @@ function settingsOf(config: Config, handlers: Handlers, redisTls: RedisTls | und
 /** Starts a server. Rejects when it cannot listen there, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
-  const handlers = deps.handlers ?? createBuiltinHandlers(clock);
+  const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock));
   const health = new HealthState();
   const guard = createMemoryGuard();
   const version = readVersion();
@@ -84,7 +89,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     activeWorkers: () => engine.activeWorkers,
     workers: () => engine.workers(),
     isMemoryFull: () => guard.isFullNow,
-    types: Object.keys(handlers),
+    types: runner.types,
     monotonic: () => clock.monotonic(),
     version,
     node,
@@ -92,7 +97,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   });
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
-    settingsOf(config, handlers, redisTls),
+    settingsOf(config, runner, redisTls),
     { clock, logger, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
@@ -142,6 +147,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
       throw error;
     });
   } catch (error) {
+    await runner.stop();
     access.stop();
     guard.stop();
     metrics.stop();

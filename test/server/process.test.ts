@@ -14,7 +14,7 @@ import { GRPC } from "../support/transports.js";
 import { within } from "../support/wait.js";
 import { http1 } from "../support/wire.js";
 
-const FIXTURES = fileURLToPath(new URL("./handlers/fixtures", import.meta.url));
+const FIXTURES = fileURLToPath(new URL("../handlers/fixtures", import.meta.url));
 
 /** A folder without a `.env`. */
 let folder: string;

@@ -7,7 +7,7 @@ import { createClients } from "../support/server.js";
 import { startServerProcess } from "../support/server-process.js";
 import { GRPC } from "../support/transports.js";
 
-const HANDLERS = fileURLToPath(new URL("./handlers/fixtures/stray.mjs", import.meta.url));
+const HANDLERS = fileURLToPath(new URL("../handlers/fixtures/stray.mjs", import.meta.url));
 
 test("a promise that a handler lets go of is logged, and the server goes on", async () => {
   const server = await startServerProcess({ HANDLERS });

@@ -1,12 +1,12 @@
 import type { HandlerJob, JsonValue } from "../../model/handler.js";
-import type { Job } from "../../model/job.js";
+import type { RunJob } from "../handler-runner.js";
 
 /** A job as its handler sees it. The payload is parsed on first access. */
 export class LeasedJob implements HandlerJob {
-  readonly #job: Job;
+  readonly #job: RunJob;
   #payload: JsonValue | Uint8Array | undefined;
 
-  constructor(job: Job) {
+  constructor(job: RunJob) {
     this.#job = job;
   }
 

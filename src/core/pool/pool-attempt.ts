@@ -1,20 +1,21 @@
-import { type AbortReason, attemptAborted, type HandlerContext, toProgress } from "../../model/handler.js";
+import { type AbortReason, attemptAborted, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
 import { jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { TraceContext } from "../../model/trace-context.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { RunContext } from "../handler-runner.js";
 
 /** Shortest time between two written progress reports of an attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;
 
 /**
  * One attempt: a leased job and the run of its handler. It is open until its outcome is decided: the handler ended, the
- * job's timeout passed, the lease was lost, or the pool released it at shutdown. The handler may keep running after
- * that, as nothing can stop it, but its result and progress are ignored.
+ * job's timeout passed, the lease was lost, or the pool released it at shutdown. A handler that nothing can end may keep
+ * running after that, but its result and progress are ignored.
  */
-export class PoolAttempt implements HandlerContext {
+export class PoolAttempt implements RunContext {
   readonly lease: Lease;
   /** Bytes of its job. */
   readonly bytes: number;
@@ -26,20 +27,31 @@ export class PoolAttempt implements HandlerContext {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #write: (attempt: PoolAttempt) => void;
+  readonly #expire: (attempt: PoolAttempt) => void;
   #controller: AbortController | undefined;
   #timeout: Timer | undefined;
   #report: ((percent: number, message?: string) => void) | undefined;
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
 
-  /** `write` is called when a progress report is to be written; it gets the report with `takeProgress`. */
-  constructor(lease: Lease, clock: Clock, logger: Logger, write: (attempt: PoolAttempt) => void) {
+  /**
+   * `write` is called when a progress report is to be written; it gets the report with `takeProgress`. `expire` is called
+   * when the job's timeout has passed since the handler began, unless the attempt is closed before.
+   */
+  constructor(
+    lease: Lease,
+    clock: Clock,
+    logger: Logger,
+    write: (attempt: PoolAttempt) => void,
+    expire: (attempt: PoolAttempt) => void,
+  ) {
     this.lease = lease;
     this.bytes = jobBytes(lease.job);
     this.until = clock.monotonic() + lease.expiresInMs;
     this.#clock = clock;
     this.#logger = logger;
     this.#write = write;
+    this.#expire = expire;
   }
 
   get signal(): AbortSignal {
@@ -88,10 +100,9 @@ export class PoolAttempt implements HandlerContext {
     this.#progress ??= progress;
   }
 
-  /** Calls `expire` when the job's timeout has passed, unless the attempt is closed before. */
-  startTimeout(expire: () => void): void {
+  began(): void {
     const { timeoutMs } = this.lease.job;
-    if (timeoutMs > 0) this.#timeout = this.#clock.setTimer(timeoutMs, expire);
+    if (timeoutMs > 0 && this.isOpen) this.#timeout = this.#clock.setTimer(timeoutMs, () => this.#expire(this));
   }
 
   abort(reason: AbortReason): void {

@@ -5,7 +5,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
 /**
- * Attempts that timed out while their handlers keep running. Each occupies its slot until the handler ends, but for
+ * Attempts whose outcome is decided while their handlers keep running. Each occupies its slot until the handler ends, but for
  * `STUCK_HANDLER_MS` at most.
  */
 export class StuckHandlers {
@@ -30,7 +30,7 @@ export class StuckHandlers {
     const timer = this.#clock.setTimer(STUCK_HANDLER_MS, () => {
       this.#logger.warn(
         jobFields(attempt.lease.job),
-        "a handler goes on long after its timeout; its slot is given away",
+        "a handler goes on long after its attempt is over; its slot is given away",
       );
       this.ended(attempt);
     });

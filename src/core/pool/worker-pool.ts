@@ -1,16 +1,14 @@
-import { errorText } from "../../model/describe-error.js";
-import { ABORT_GRACE_MS, callHandler, type Handlers, handlerTypes } from "../../model/handler.js";
-import { retryDecision, toResult } from "../../model/handler-outcome.js";
+import { ABORT_GRACE_MS } from "../../model/handler.js";
 import { jobFields } from "../../model/job-fields.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import { extendByQueue } from "../extend-by-queue.js";
+import type { HandlerRunner, RunOutcome } from "../handler-runner.js";
 import { isToExtend, type Leasing } from "../leasing.js";
 import type { ReadyWork } from "../ready-work.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
-import { LeasedJob } from "./leased-job.js";
 import { PoolAttempt } from "./pool-attempt.js";
 import { type AttemptOutcome, PoolSettler } from "./pool-settler.js";
 import { StuckHandlers } from "./stuck-handlers.js";
@@ -30,7 +28,7 @@ export interface WorkerPoolDeps {
   readonly work: ReadyWork;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly handlers: Handlers;
+  readonly runner: HandlerRunner;
 }
 
 /** Settings of a pool. */
@@ -46,8 +44,8 @@ export interface WorkerPoolOptions {
 type State = "NEW" | "RUNNING" | "DRAINING" | "STOPPED";
 
 /**
- * Runs handlers in this process. It leases as many jobs as it has free slots, of the types it has handlers for, and
- * extends their leases while the handlers run.
+ * Has handlers run. It leases as many jobs as it has free slots, of the types there are handlers for, and extends their
+ * leases while the handlers run.
  *
  * | state    | newly leased jobs | moves to                                                                          |
  * |----------|-------------------|-----------------------------------------------------------------------------------|
@@ -69,6 +67,7 @@ export class WorkerPool {
   readonly #logger: Logger;
   readonly #fetcher: LeaseFetcher;
   readonly #write = (attempt: PoolAttempt) => void this.#writeProgress(attempt);
+  readonly #expire = (attempt: PoolAttempt) => this.#timedOut(attempt);
   #state: State = "NEW";
   /** Whether `wake` will be called at the end of this turn of the event loop, for the slots freed in it. */
   #isRefillDue = false;
@@ -76,11 +75,10 @@ export class WorkerPool {
   #whenEmpty: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Throws a TypeError when one of the handlers is no function. */
   constructor(deps: WorkerPoolDeps, options: WorkerPoolOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#types = handlerTypes(deps.handlers);
+    this.#types = deps.runner.types;
     const logger = guardedLogger(deps.logger);
     this.#logger = logger;
     this.#stuckHandlers = new StuckHandlers(deps.clock, logger, () => this.wake());
@@ -188,6 +186,8 @@ export class WorkerPool {
     await this.#emptyWithin(left());
     for (const attempt of this.#open.values()) attempt.abort("SHUTDOWN");
     await this.#emptyWithin(ABORT_GRACE_MS);
+    // Before the jobs are given back: nobody else is to run them beside a handler that goes on here.
+    await this.#deps.runner.stop();
     for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
     await this.#within(left() + WRITE_GRACE_MS, this.#settler.idle());
     this.#heartbeat?.cancel();
@@ -219,7 +219,7 @@ export class WorkerPool {
     // The job may be leased here again before the pool learns that it had lost the earlier lease.
     const earlier = this.#open.get(lease.job.id);
     if (earlier !== undefined) this.#lose(earlier);
-    const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write);
+    const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write, this.#expire);
     this.#open.set(lease.job.id, attempt);
     this.#openBytes += attempt.bytes;
     // The pool may have been stopped while the lease call was in flight.
@@ -227,35 +227,29 @@ export class WorkerPool {
       this.#settle(attempt, { kind: "release" });
       return;
     }
-    if (lease.job.timeoutMs > 0) attempt.startTimeout(() => this.#expire(attempt));
     void this.#attempt(attempt);
   }
 
-  /** Fails an attempt whose timeout has passed; its handler may keep running. */
-  #expire(attempt: PoolAttempt): void {
+  /**
+   * Fails an attempt whose timeout has passed. A handler that can be ended is waited for, so that no retry runs beside it; any other
+   * may keep running.
+   */
+  #timedOut(attempt: PoolAttempt): void {
     attempt.abort("TIMEOUT");
+    if (this.#deps.runner.endsRuns) return;
     this.#stuckHandlers.add(attempt);
-    const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
-    this.#settle(attempt, { kind: "fail", error, retry: "DEFAULT", reason: "timeout" });
+    this.#settle(attempt, timeoutOf(attempt, false));
   }
 
   async #attempt(attempt: PoolAttempt): Promise<void> {
     const { job } = attempt.lease;
-    let outcome: AttemptOutcome;
-    let thrown: unknown;
-    try {
-      const value = callHandler(this.#deps.handlers, new LeasedJob(job), attempt);
-      outcome = { kind: "complete", result: toResult(await value) };
-    } catch (error) {
-      thrown = error;
-      if (attempt.aborted === "SHUTDOWN") outcome = { kind: "release" };
-      else outcome = { kind: "fail", error: errorText(error), retry: retryDecision(error) };
-    }
+    const ended = await this.#deps.runner.run(job, attempt);
+    const outcome = outcomeOf(attempt, ended);
     this.#settle(attempt, outcome);
     this.#stuckHandlers.ended(attempt);
-    if (outcome.kind !== "fail") return;
+    if (ended.kind !== "fail" || outcome.kind === "release") return;
     // The record keeps the text of the error; the stack is here only.
-    this.#logger.warn({ ...jobFields(job), err: thrown }, "an attempt failed");
+    this.#logger.warn({ ...jobFields(job), err: ended.thrown }, "an attempt failed");
   }
 
   #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
@@ -265,6 +259,8 @@ export class WorkerPool {
 
   #lose(attempt: PoolAttempt): void {
     if (!this.#close(attempt)) return;
+    // It is ended soon, and until then it takes up the room of another.
+    if (this.#deps.runner.endsRuns) this.#stuckHandlers.add(attempt);
     attempt.abort("LEASE_LOST");
     this.#logger.warn(jobFields(attempt.lease.job), "the lease of a running job ended; its handler was told to stop");
   }
@@ -310,4 +306,18 @@ export class WorkerPool {
         });
     });
   }
+}
+
+/** What becomes of an attempt whose handler ended so. */
+function outcomeOf(attempt: PoolAttempt, ended: RunOutcome): AttemptOutcome {
+  if (attempt.aborted === "TIMEOUT") return timeoutOf(attempt, ended.kind === "fail" && ended.how === "forced");
+  if (ended.kind === "complete") return ended;
+  if (attempt.aborted === "SHUTDOWN") return { kind: "release" };
+  const { error, retry, how } = ended;
+  return { kind: "fail", error, retry, ...(how === "crashed" && { reason: "crashed" }) };
+}
+
+function timeoutOf(attempt: PoolAttempt, isForced: boolean): AttemptOutcome {
+  const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
+  return { kind: "fail", error: isForced ? `ended by force: ${error}` : error, retry: "DEFAULT", reason: "timeout" };
 }

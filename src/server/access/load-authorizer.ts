@@ -1,5 +1,5 @@
 import type { Authorizer } from "../../access/authorizer.js";
-import { importModule } from "../config/import-module.js";
+import { importModule } from "../../import-module.js";
 
 /** Loads the authorizer that a module exports by default. Throws an error that says what is wrong. */
 export async function loadAuthorizer(path: string, from = process.cwd()): Promise<Authorizer> {

@@ -15,6 +15,7 @@ import { readAllowedHosts } from "./allowed-hosts.js";
 import { parseByteSize } from "./byte-size.js";
 import { type ConnectionConfig, readConnections } from "./connection-config.js";
 import { type Environment, EnvReader } from "./env-reader.js";
+import { type IsolationConfig, readHandlerSlots, readIsolation } from "./handlers.js";
 import { type LogSettings, readLogSettings } from "./logging.js";
 
 /** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
@@ -36,6 +37,8 @@ export interface Config extends LogSettings {
   readonly shutdownTimeoutMs: number;
   /** Path of a module with handlers. Undefined: the built-in handlers. */
   readonly handlers: string | undefined;
+  /** Where they run. Undefined: in the server's own thread. */
+  readonly isolation: IsolationConfig | undefined;
   readonly nodeId: number;
   /** The folder that keeps the jobs in a file. Undefined: no file keeps them. */
   readonly dataDir: string | undefined;
@@ -98,7 +101,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
   const config: Config = {
     port: env.integer("PORT", 8000, 0, 65_535),
     host,
-    numWorkers: env.integer("NUM_WORKERS", 10, 0, 10_000),
+    numWorkers: readHandlerSlots(env),
     maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
     baseDelayMs: env.duration("BASE_DELAY", DEFAULT_JOB_DEFAULTS.backoff.baseDelayMs, 0, LIMITS.delayMs),
     maxDelayMs: env.duration("MAX_DELAY", DEFAULT_JOB_DEFAULTS.backoff.maxDelayMs, 0, LIMITS.delayMs),
@@ -121,6 +124,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
     maxLostLeases: env.integer("MAX_LOST_LEASES", DEFAULT_BACKEND_OPTIONS.maxLostLeases, 0, 1000),
     shutdownTimeoutMs: env.duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
     handlers: env.text("HANDLERS"),
+    isolation: readIsolation(env),
     ...readLogSettings(env),
     nodeId: env.integer("NODE_ID", 0, 0, MAX_NODE_ID),
     dataDir,

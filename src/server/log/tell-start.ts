@@ -15,7 +15,9 @@ export interface Started {
 /** Tells that the server listens: in a line of the log, or at a terminal with a command to try it with. */
 export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, config: Config): void {
   if (log.format === "json") {
-    const fields = { url, backend, handlers: handlers ?? "built-in", version: readVersion(), node: process.version };
+    const isolation = config.isolation?.isolation ?? "none";
+    const versions = { version: readVersion(), node: process.version };
+    const fields = { url, backend, handlers: handlers ?? "built-in", isolation, ...versions };
     log.life.info({ ...fields, pid: process.pid }, "GoTaskQ listens");
     return;
   }
@@ -24,10 +26,15 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     `GoTaskQ listens on ${url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
     `console: ${url}/`,
     `backend: ${backend} (${keeping(config)})`,
-    `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}`,
+    `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}${placeOf(config)}`,
     `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
   ];
   log.print(`${lines.join("\n")}\n`);
+}
+
+/** Where handlers run, when it is not in the server's own thread. */
+function placeOf({ isolation, numWorkers }: Config): string {
+  return isolation === undefined ? "" : ` (in up to ${numWorkers} ${isolation.isolation})`;
 }
 
 /** What becomes of the jobs when the process ends. */

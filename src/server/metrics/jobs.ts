@@ -57,7 +57,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
   );
   const failures = meter.counter(
     "gotaskq_job_failures_total",
-    "Attempts failed and leases lost, by reason (error, permanent, timeout, lease_lost) and outcome (retried, dead).",
+    "Attempts failed and leases lost, by reason (error, permanent, timeout, crashed, lease_lost) and outcome (retried, dead).",
   );
   const histograms = {
     duration: meter.histogram("gotaskq_job_duration_seconds", "Time from lease to outcome of an attempt."),

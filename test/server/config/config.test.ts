@@ -130,6 +130,27 @@ describe("readConfig", () => {
     });
   });
 
+  test("reads where handlers run, for handlers that there are", () => {
+    const given = { HANDLERS: "./h.js", HANDLERS_ISOLATION: "threads" };
+    expect(readConfig(given).isolation).toEqual({ isolation: "threads", memoryBytes: undefined, graceMs: 1000 });
+    const all = { ...given, HANDLERS_ISOLATION: "processes", HANDLERS_MEMORY: "256MiB", HANDLERS_GRACE: "5s" };
+    expect(readConfig(all).isolation).toEqual({ isolation: "processes", memoryBytes: 2 ** 28, graceMs: 5000 });
+    expect(readConfig({ HANDLERS_ISOLATION: "none" }).isolation).toBeUndefined();
+    expect(problems({ HANDLERS_ISOLATION: "threads" })).toEqual([
+      expect.stringMatching(/^HANDLERS_ISOLATION: .*HANDLERS/),
+    ]);
+    expect(problems({ ...given, HANDLERS_ISOLATION: "thread" })).toEqual([
+      'HANDLERS_ISOLATION: must be one of none, threads, processes, got "thread"',
+    ]);
+    expect(problems({ ...given, HANDLERS_MEMORY: "15MiB" })).toEqual([
+      expect.stringMatching(/^HANDLERS_MEMORY: must be/),
+    ]);
+    expect(problems({ HANDLERS: "./h.js", HANDLERS_MEMORY: "1GiB", HANDLERS_GRACE: "1s" })).toEqual([
+      expect.stringMatching(/^HANDLERS_MEMORY: .*HANDLERS_ISOLATION/),
+      expect.stringMatching(/^HANDLERS_GRACE: .*HANDLERS_ISOLATION/),
+    ]);
+  });
+
   test("takes * for any origin, and refuses what no browser would ever send", () => {
     expect(readConfig({ CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
     for (const text of ["https://example.com/", "example.com", "https://Example.com", "*,https://a.de", "null", ","]) {

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "./model/describe-error.js";
 
 /**
  * Imports a module of the operator's by its path. TypeScript (`.ts`, `.mts`, `.cts`) needs no build. Throws an error that says what

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { Handler } from "../../../src/model/handler.js";
-import { loadHandlers } from "../../../src/server/handlers/load-handlers.js";
+import { loadHandlers } from "../../src/handlers/load-handlers.js";
+import type { Handler } from "../../src/model/handler.js";
 
 const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));
 

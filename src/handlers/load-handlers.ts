@@ -1,6 +1,6 @@
-import type { Handler, Handlers } from "../../model/handler.js";
-import { LIMITS } from "../../model/limits.js";
-import { importModule, isObject } from "../config/import-module.js";
+import { importModule, isObject } from "../import-module.js";
+import type { Handler, Handlers } from "../model/handler.js";
+import { LIMITS } from "../model/limits.js";
 
 /**
  * Loads handlers by job type from a module. They are the functions in its default export, when that is an object, or

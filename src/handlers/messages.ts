@@ -1,0 +1,61 @@
+import type { RunJob } from "../core/handler-runner.js";
+import type { ErrorDescription } from "../model/describe-error.js";
+import type { AbortReason } from "../model/handler.js";
+import type { Payload, Progress } from "../model/job.js";
+import type { JobFields } from "../model/job-fields.js";
+import type { LogLevel } from "../model/logger.js";
+import type { RetryDecision } from "../model/outcome.js";
+
+// What the server and a thread or child process tell each other about one run of a handler. All of it can be cloned.
+
+/** The job of a run, without what a handler does not see. */
+export function toRunJob(job: RunJob): RunJob {
+  const { id, queue, type, payload, priority, metadata, deliveries, retryCount, maxRetries, createdAt } = job;
+  // A copy of exactly these bytes: they may lie in a buffer that is larger, and is the store's.
+  const own = payload instanceof Uint8Array ? new Uint8Array(payload) : payload;
+  const { traceContext } = job;
+  const rest = { deliveries, retryCount, maxRetries, createdAt, traceContext };
+  return { id, queue, type, payload: own, priority, metadata, ...rest };
+}
+
+/** What is told to a run. */
+export type ToRun =
+  | { readonly kind: "abort"; readonly reason: AbortReason }
+  /** So much of the log lines has been written: see `LogSender`. */
+  | { readonly kind: "read"; readonly size: number };
+
+/** What a run tells. `outcome` and `uncaught` are the last. */
+export type FromRun =
+  | { readonly kind: "began" }
+  | { readonly kind: "progress"; readonly progress: Progress }
+  /** `fields` is JSON. `size` is what it counts until it is read. */
+  | {
+      readonly kind: "log";
+      readonly level: LogLevel;
+      readonly fields: string;
+      readonly message: string;
+      readonly size: number;
+    }
+  /** So many lines were left out. */
+  | { readonly kind: "dropped"; readonly lines: number }
+  | { readonly kind: "outcome"; readonly outcome: SentOutcome }
+  /** An error that nobody caught ends the thread or process. */
+  | { readonly kind: "uncaught"; readonly error: ErrorDescription };
+
+/** `RunOutcome`, with a description of what was thrown. */
+export type SentOutcome =
+  | { readonly kind: "complete"; readonly result: Payload | undefined }
+  | {
+      readonly kind: "fail";
+      readonly error: string;
+      readonly retry: RetryDecision;
+      readonly thrown: ErrorDescription;
+    };
+
+/** A stray error of a thread or process: a promise was rejected and nobody handled it. */
+export interface Stray {
+  readonly kind: "stray";
+  readonly error: ErrorDescription;
+  /** The job that ran then; undefined: none did. */
+  readonly job: JobFields | undefined;
+}
