@@ -52,8 +52,10 @@ export default defineConfig({
       project("conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
       // Servers of an older commit beside those of this one; `npm test` leaves it out.
       project("upgrade", ["test/upgrade/**/*.test.ts"], 240_000, ["test/upgrade/install.ts", REDIS]),
-      // Rules and dashboards in .ops, against the metrics of real servers.
+      // What is in .ops: rules and dashboards against the metrics of real servers, the unit, the manifests.
       project("ops", ["test/ops/**/*.test.ts"], 60_000, ["test/ops/install.ts", REDIS]),
+      // The image recipe, step by step; `npm test` leaves it out.
+      project("image", ["test/image/**/*.test.ts"], 300_000),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],

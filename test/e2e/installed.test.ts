@@ -1,0 +1,86 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LISTENS } from "../support/listens.js";
+import { within } from "../support/wait.js";
+
+let folder: string;
+/** An unpacked package with production dependencies. */
+let unpacked: string;
+
+function run(cwd: string, command: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
+  return stdout + stderr;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "gotaskq-installed-"));
+  const file = run(process.cwd(), "npm", "pack", "--silent", "--pack-destination", folder).trim().split("\n").at(-1);
+  run(folder, "tar", "xzf", file ?? "");
+  unpacked = join(folder, "package");
+  // npm packs no lock file: whoever wants its versions takes it along.
+  cpSync("package-lock.json", join(unpacked, "package-lock.json"));
+  run(unpacked, "npm", "ci", "--omit=dev", "--prefer-offline");
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `npm start` until it listens, then ends it. Returns what it said before that, and its exit code. */
+async function starts(cwd: string): Promise<{ readonly said: string; readonly code: number | null }> {
+  const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", PORT: "0" };
+  const child = spawn("npm", ["start"], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const exited = once(child, "exit");
+  let said = "";
+  try {
+    const url = await within(
+      new Promise<string>((resolve, reject) => {
+        for (const stream of [child.stdout, child.stderr]) {
+          stream.setEncoding("utf8").on("data", (text: string) => {
+            said += text;
+            const found = LISTENS.exec(said)?.[1];
+            if (found !== undefined) resolve(found);
+          });
+        }
+        child.once("exit", (code) => reject(new Error(`npm start ended with ${code}:\n${said}`)));
+      }),
+      "a server that listens",
+      30_000,
+    );
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(await (await fetch(`${url}/`)).text()).toContain("<!doctype html>");
+    child.kill("SIGTERM");
+    const [code] = await within(exited, "the end of npm start", 20_000);
+    return { said, code: code as number | null };
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+describe("npm start", () => {
+  test("starts an unpacked package with production dependencies only, and builds nothing", async () => {
+    expect(await starts(unpacked)).toMatchObject({ code: 0 });
+  });
+
+  test("starts a built tree with production dependencies only, and says when its sources are newer", async () => {
+    mkdirSync(join(unpacked, "src"), { recursive: true });
+    writeFileSync(join(unpacked, "src/main.ts"), "");
+    const { said, code } = await starts(unpacked);
+    expect(said).toContain("starting what is built, which is older than the sources");
+    expect(code).toBe(0);
+  });
+
+  test("says what to do where nothing is built and nothing can be", () => {
+    const empty = join(folder, "empty");
+    mkdirSync(join(empty, "src"), { recursive: true });
+    writeFileSync(join(empty, "src/main.ts"), "");
+    const { status, stderr } = spawnSync(process.execPath, [join(unpacked, ".ops/prestart.mjs")], {
+      cwd: empty,
+      encoding: "utf8",
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/nothing is built here: run `npm ci && npm run build`/);
+  });
+});
