@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { isTokenWanted } from "./lib/api.js";
+import { isTokenShown, isTokenWanted } from "./lib/api.js";
 import { href, route } from "./lib/router.js";
 import { CreateJobPage } from "./pages/create-job.js";
 import { DlqPage } from "./pages/dlq.js";
@@ -13,7 +13,7 @@ import { Confirmation } from "./ui/dialog.js";
 import { LinkBanner, LinkState } from "./ui/link-state.js";
 import { Notices } from "./ui/notices.js";
 import { Empty } from "./ui/states.js";
-import { TokenDialog } from "./ui/token-dialog.js";
+import { TokenDialog, TokenState } from "./ui/token-dialog.js";
 
 const NAVIGATION = [
   ["/", "Overview"],
@@ -77,6 +77,7 @@ export function App() {
             );
           })}
         </nav>
+        <TokenState />
         <LinkState />
       </header>
       <LinkBanner />
@@ -88,7 +89,7 @@ export function App() {
       </main>
       <Notices />
       <Confirmation />
-      {isTokenWanted.value && <TokenDialog />}
+      {(isTokenWanted.value || isTokenShown.value) && <TokenDialog />}
     </>
   );
 }

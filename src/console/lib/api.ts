@@ -24,11 +24,24 @@ export const token = signal<string | undefined>(sessionStorage.getItem(TOKEN_KEY
 /** Whether the server has asked for a token, or has refused the one it got. */
 export const isTokenWanted = signal(false);
 
-/** Keeps a token for this tab. The live streams are then opened again with it. */
+/** Whether the dialog about the token of this tab is open. */
+export const isTokenShown = signal(false);
+
+/** Keeps a token for this tab. In place of one that was in use, the page begins anew: nothing of that may stay. */
 export function setToken(text: string): void {
   sessionStorage.setItem(TOKEN_KEY, text);
+  if (!isTokenWanted.value) {
+    location.reload();
+    return;
+  }
   isTokenWanted.value = false;
   token.value = text;
+}
+
+/** Forgets the token of this tab, and all that the page has shown. */
+export function forgetToken(): void {
+  sessionStorage.removeItem(TOKEN_KEY);
+  location.reload();
 }
 
 /** Notes whether an error asks for a token, and returns the error as a ConnectError. */

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, noteError, noteHeard, PROBE_TIMEOUT_MS, quietMs, token } from "./api.js";
+import { readCaller } from "./caller.js";
 import { explain } from "./errors.js";
 
 /** The state of a page's connection. */
@@ -165,12 +166,14 @@ async function readOnce<M>(
 /** Keeps a stream open until the signal is aborted. Whenever it breaks it is opened again, after growing waits. */
 export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal): Promise<void> {
   let failures = 0;
+  let wasOpen = false;
   // What another page found out holds for this one too.
   if (link.peek().state !== "waiting") link.value = { state: "connecting" };
   while (!signal.aborted) {
     try {
       await readOnce(options, signal, () => {
         failures = 0;
+        wasOpen = true;
         link.value = { state: "live" };
       });
       if (signal.aborted) return;
@@ -185,6 +188,12 @@ export async function keepOpen<M>(options: LiveOptions<M>, signal: AbortSignal):
       if (document.hidden) {
         link.value = { state: "connecting" };
         await sight(signal);
+        continue;
+      }
+      if (wasOpen && ConnectError.from(thrown).code === Code.Unauthenticated) {
+        // The rights of the token have changed, or it is none any more: whoever opens the stream again finds out.
+        wasOpen = false;
+        void readCaller();
         continue;
       }
       const error = noteError(thrown);

@@ -6,6 +6,7 @@ import { count } from "../lib/format.js";
 import { useQueues } from "../lib/queues.js";
 import { go, href, route } from "../lib/router.js";
 import { useLoaded } from "../lib/use-loaded.js";
+import { ForAdmins } from "../ui/allowed.js";
 import { Group } from "../ui/dead-group.js";
 import { FilterText, QueueSelect } from "../ui/filters.js";
 import { More } from "../ui/more.js";
@@ -94,14 +95,16 @@ export function DlqPage() {
           />
         </form>
         {value !== undefined && (value.count > 0 || value.isCut) && (
-          <div class="actions">
-            <button type="button" class="primary" onClick={() => act(actOnMatching("replay", readFilter()))}>
-              {isFiltered ? "Replay all that match…" : "Replay all…"}
-            </button>
-            <button type="button" class="danger" onClick={() => act(actOnMatching("delete", readFilter()))}>
-              {isFiltered ? "Delete all that match…" : "Delete all…"}
-            </button>
-          </div>
+          <ForAdmins>
+            <div class="actions">
+              <button type="button" class="primary" onClick={() => act(actOnMatching("replay", readFilter()))}>
+                {isFiltered ? "Replay all that match…" : "Replay all…"}
+              </button>
+              <button type="button" class="danger" onClick={() => act(actOnMatching("delete", readFilter()))}>
+                {isFiltered ? "Delete all that match…" : "Delete all…"}
+              </button>
+            </div>
+          </ForAdmins>
         )}
       </div>
       {problem !== undefined && <Failed error={problem} onRetry={reload} />}
@@ -122,19 +125,21 @@ export function DlqPage() {
               {describeCounts(value)}
               {chosen.length > 0 && `, ${count(chosen.length)} chosen`}
             </p>
-            <div class="actions">
-              <button type="button" disabled={chosen.length === 0} onClick={() => act(actOnJobs("replay", chosen))}>
-                Replay the chosen…
-              </button>
-              <button
-                type="button"
-                class="danger"
-                disabled={chosen.length === 0}
-                onClick={() => act(actOnJobs("delete", chosen))}
-              >
-                Delete the chosen…
-              </button>
-            </div>
+            <ForAdmins>
+              <div class="actions">
+                <button type="button" disabled={chosen.length === 0} onClick={() => act(actOnJobs("replay", chosen))}>
+                  Replay the chosen…
+                </button>
+                <button
+                  type="button"
+                  class="danger"
+                  disabled={chosen.length === 0}
+                  onClick={() => act(actOnJobs("delete", chosen))}
+                >
+                  Delete the chosen…
+                </button>
+              </div>
+            </ForAdmins>
           </div>
           {groups.slice(0, shown).map((group) => {
             const chosenBy = filterOf(group, filter);

@@ -9,6 +9,7 @@ import { attempt } from "../lib/notices.js";
 import { go, href } from "../lib/router.js";
 import { isFinal, isOpen, isScheduled } from "../lib/status.js";
 import { useUntakenType } from "../lib/untaken.js";
+import { ForAdmins, ForProducers } from "../ui/allowed.js";
 import { StatusBadge } from "../ui/badge.js";
 import { confirm } from "../ui/dialog.js";
 import { Attempts, Facts } from "../ui/job-facts.js";
@@ -199,22 +200,28 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
   return (
     <div class="actions">
       {status === JobStatus.DEAD && (
-        <button type="button" class="primary" onClick={replay}>
-          Retry
-        </button>
+        <ForAdmins>
+          <button type="button" class="primary" onClick={replay}>
+            Retry
+          </button>
+        </ForAdmins>
       )}
-      <a class="button" href={href("/jobs/new", { from: id })}>
-        Create another
-      </a>
-      {isOpen(status) && (
-        <button type="button" class="danger" disabled={job.cancelRequested} onClick={cancel}>
-          Cancel
-        </button>
-      )}
+      <ForProducers>
+        <a class="button" href={href("/jobs/new", { from: id })}>
+          Create another
+        </a>
+        {isOpen(status) && (
+          <button type="button" class="danger" disabled={job.cancelRequested} onClick={cancel}>
+            Cancel
+          </button>
+        )}
+      </ForProducers>
       {isFinal(status) && (
-        <button type="button" class="danger" onClick={remove}>
-          Delete
-        </button>
+        <ForAdmins>
+          <button type="button" class="danger" onClick={remove}>
+            Delete
+          </button>
+        </ForAdmins>
       )}
     </div>
   );

@@ -5,6 +5,7 @@ import { type JobFilter, useJobList } from "../lib/job-list.js";
 import { go, href, route } from "../lib/router.js";
 import { isScheduled, STATUSES, statusName, statusOf } from "../lib/status.js";
 import { Ago } from "../ui/ago.js";
+import { ForProducers } from "../ui/allowed.js";
 import { StatusBadge } from "../ui/badge.js";
 import { FilterText, QueueSelect } from "../ui/filters.js";
 import { ProgressBar } from "../ui/progress.js";
@@ -57,9 +58,11 @@ export function JobsPage() {
           <button type="button" aria-pressed={isHeld} onClick={() => setHeld(!isHeld)}>
             {isHeld ? "Go on" : "Hold still"}
           </button>
-          <a class="button primary" href={href("/jobs/new", { queue })}>
-            New job
-          </a>
+          <ForProducers>
+            <a class="button primary" href={href("/jobs/new", { queue })}>
+              New job
+            </a>
+          </ForProducers>
         </div>
       </div>
       {error !== undefined && <Failed error={error} onRetry={reload} />}
@@ -70,9 +73,11 @@ export function JobsPage() {
           {isFiltered ? (
             <a href={href("/jobs")}>Show all jobs</a>
           ) : (
-            <a class="button primary" href={href("/jobs/new")}>
-              Create a job
-            </a>
+            <ForProducers>
+              <a class="button primary" href={href("/jobs/new")}>
+                Create a job
+              </a>
+            </ForProducers>
           )}
         </Empty>
       )}

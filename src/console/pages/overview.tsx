@@ -12,6 +12,7 @@ import { isShared, useServerInfo } from "../lib/server-info.js";
 import { type Untaken, useUntaken } from "../lib/untaken.js";
 import { useLoaded } from "../lib/use-loaded.js";
 import { listWorkers } from "../lib/workers.js";
+import { ForProducers } from "../ui/allowed.js";
 import { Chart } from "../ui/chart.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 import { UntakenNote } from "../ui/untaken.js";
@@ -63,9 +64,11 @@ export function OverviewPage() {
         )}
         {all?.every(isUnused) && (
           <Empty title="No job has been seen yet.">
-            <a class="button primary" href={href("/jobs/new")}>
-              Create a job
-            </a>
+            <ForProducers>
+              <a class="button primary" href={href("/jobs/new")}>
+                Create a job
+              </a>
+            </ForProducers>
           </Empty>
         )}
       </section>

@@ -8,6 +8,7 @@ import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
 import { type Untaken, useUntaken } from "../lib/untaken.js";
+import { ForAdmins } from "../ui/allowed.js";
 import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
 import { Failed, Loading } from "../ui/states.js";
@@ -24,9 +25,11 @@ export function QueuesPage() {
     <>
       <div class="bar">
         <p class="faint">A paused queue accepts jobs and hands out none.</p>
-        <button type="button" class="primary" onClick={() => setForm("new")}>
-          New queue
-        </button>
+        <ForAdmins>
+          <button type="button" class="primary" onClick={() => setForm("new")}>
+            New queue
+          </button>
+        </ForAdmins>
       </div>
       {all === undefined ? (
         <Loading />
@@ -116,22 +119,24 @@ function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
       </td>
       <td data-label="Settings">{describeSettings(queue)}</td>
       <td data-label="Actions" class="row-actions">
-        <div class="actions">
-          <button type="button" aria-label={`${paused ? "Resume" : "Pause"} ${name}`} onClick={toggle}>
-            {paused ? "Resume" : "Pause"}
-          </button>
-          <button type="button" aria-label={`Settings of ${name}`} onClick={onEdit}>
-            Settings
-          </button>
-          <button type="button" class="danger" aria-label={`Purge ${name}`} onClick={() => purge(queue)}>
-            Purge
-          </button>
-          {name !== "default" && (
-            <button type="button" class="danger" aria-label={`Delete ${name}`} onClick={() => remove(queue)}>
-              Delete
+        <ForAdmins>
+          <div class="actions">
+            <button type="button" aria-label={`${paused ? "Resume" : "Pause"} ${name}`} onClick={toggle}>
+              {paused ? "Resume" : "Pause"}
             </button>
-          )}
-        </div>
+            <button type="button" aria-label={`Settings of ${name}`} onClick={onEdit}>
+              Settings
+            </button>
+            <button type="button" class="danger" aria-label={`Purge ${name}`} onClick={() => purge(queue)}>
+              Purge
+            </button>
+            {name !== "default" && (
+              <button type="button" class="danger" aria-label={`Delete ${name}`} onClick={() => remove(queue)}>
+                Delete
+              </button>
+            )}
+          </div>
+        </ForAdmins>
       </td>
     </tr>
   );

@@ -7,6 +7,7 @@ import { useDeadJobs } from "../lib/dead-jobs.js";
 import { count, countOf } from "../lib/format.js";
 import { href } from "../lib/router.js";
 import { Ago } from "./ago.js";
+import { ForAdmins } from "./allowed.js";
 import { More } from "./more.js";
 import { Failed, Loading } from "./states.js";
 
@@ -31,14 +32,16 @@ export function Group({ group, filter, selected, onSelect, onAct }: GroupProps) 
         <h2 class="wrap">
           {countOf(group.count, "job")} · {name}
         </h2>
-        <div class="actions">
-          <button type="button" aria-label={`Replay all of ${name}`} onClick={() => onAct("replay")}>
-            Replay all…
-          </button>
-          <button type="button" class="danger" aria-label={`Delete all of ${name}`} onClick={() => onAct("delete")}>
-            Delete all…
-          </button>
-        </div>
+        <ForAdmins>
+          <div class="actions">
+            <button type="button" aria-label={`Replay all of ${name}`} onClick={() => onAct("replay")}>
+              Replay all…
+            </button>
+            <button type="button" class="danger" aria-label={`Delete all of ${name}`} onClick={() => onAct("delete")}>
+              Delete all…
+            </button>
+          </div>
+        </ForAdmins>
       </div>
       <p class="group-error" title={error}>
         {error || "(no error text)"}
