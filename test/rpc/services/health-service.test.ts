@@ -6,6 +6,21 @@ import { startTestServer } from "../../support/server.js";
 import { TRANSPORTS } from "../../support/transports.js";
 import { streamJobs } from "../../support/worker.js";
 
+/** What the pages for probes answer: `/livez` tells of the process alone. */
+async function pages(url: string): Promise<unknown> {
+  const ask = async (path: string) => {
+    const answer = await fetch(`${url}${path}`);
+    const { status } = await fetch(`${url}${path}`, { method: "HEAD" });
+    return [answer.status, status, await answer.json()];
+  };
+  return { livez: await ask("/livez"), readyz: await ask("/readyz"), healthz: await ask("/healthz") };
+}
+
+function notServing(reason: string): unknown {
+  const answer = [503, 503, { status: "NOT_SERVING", reason }];
+  return { livez: [200, 200, { status: "ALIVE" }], readyz: answer, healthz: answer };
+}
+
 describe("grpc.health.v1", () => {
   test.each(TRANSPORTS)("tells that the server and its services serve, over $name", async (kind) => {
     const { healthy } = (await startTestServer()).connect(kind);
@@ -29,8 +44,7 @@ describe("grpc.health.v1", () => {
     server.health.set(false);
     expect(await all.next()).toMatchObject({ status: Status.NOT_SERVING });
     expect(await server.healthy.check({})).toMatchObject({ status: Status.NOT_SERVING });
-    const page = await fetch(`${server.url}/healthz`);
-    expect([page.status, await page.json()]).toEqual([503, { status: "NOT_SERVING", reason: "BACKEND_UNAVAILABLE" }]);
+    expect(await pages(server.url)).toEqual(notServing("BACKEND_UNAVAILABLE"));
     server.health.set(true);
     expect(await all.next()).toMatchObject({ status: Status.SERVING });
     leave.abort();
@@ -50,6 +64,7 @@ describe("grpc.health.v1", () => {
     server.health.set(false);
     server.health.set(true);
     expect(await server.healthy.check({})).toMatchObject({ status: Status.NOT_SERVING });
+    expect(await pages(server.url)).toEqual(notServing("SERVER_DRAINING"));
     await server.workers.releaseJobs({ releases: [{ jobId: lease.job?.id ?? "", leaseToken: lease.leaseToken }] });
     expect(await refusal(watch.rest())).toMatchObject({ code: "UNAVAILABLE", reason: "SERVER_DRAINING" });
     await stopping;
