@@ -46,6 +46,7 @@ export default defineConfig({
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
+      project("telemetry", ["test/telemetry/**/*.test.ts"], 30_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
       // Connect's own suite; `npm test` leaves it out.

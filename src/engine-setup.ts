@@ -18,6 +18,7 @@ import { defined } from "./model/defined.js";
 import type { Handlers } from "./model/handler.js";
 import { createIdGenerator, type IdGenerator } from "./model/ids.js";
 import type { Logger } from "./model/logger.js";
+import type { Tracer } from "./model/tracer.js";
 
 /** Settings of an engine and its backend. All have defaults. Durations in ms. */
 export interface EngineSettings extends Partial<BackendOptions>, Partial<JobDefaults> {
@@ -57,6 +58,7 @@ export interface EngineSetupDeps {
   readonly observer: Observer;
   /** Told what the store does. Default: nobody. */
   readonly storeObserver?: StoreObserver | undefined;
+  readonly tracer: Tracer;
   /**
    * Whether this process has no memory for more jobs. The memory backend calls it at each create and result, and while its
    * change log grows, with what its jobs take. Default: never full.

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { parseEnv } from "node:util";
 import type { Environment } from "./server/config/env-reader.js";
 import { guessLogSettings } from "./server/config/logging.js";
@@ -7,6 +8,7 @@ import { createProcessLog, type ProcessLog } from "./server/log/process-log.js";
 import { tellProblems } from "./server/log/tell-problems.js";
 import { tellStart } from "./server/log/tell-start.js";
 import { type Server, startServer } from "./server/server.js";
+import { flushSpans } from "./telemetry/flush.js";
 
 /** Exit codes: 1 after a fault or a forced end, 2 for a configuration that cannot be used. */
 const EXIT_FAULT = 1;
@@ -16,6 +18,15 @@ const EXIT_CONFIG = 2;
 function readEnvironment(): Environment {
   const file = existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {};
   return { ...file, ...process.env };
+}
+
+/** Stops the server, and sends the spans that are not sent yet. */
+async function stop(server: Server): Promise<void> {
+  try {
+    await server.stop();
+  } finally {
+    await flushSpans((ms) => setTimeout(ms, undefined, { ref: false }));
+  }
 }
 
 /** Ends the process when what was logged is written. */
@@ -36,7 +47,7 @@ function endOnSignals(server: Server, timeoutMs: number, log: ProcessLog): void 
     isStopping = true;
     const text = `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`;
     log.life.info({ signal, timeout_ms: timeoutMs }, text);
-    server.stop().then(
+    stop(server).then(
       () => {
         log.life.info("stopped");
         void end(log, 0);
@@ -62,7 +73,7 @@ function surviveHandlers(server: Server, log: ProcessLog): void {
     log.life.fatal({ err: error }, "an error was thrown and nobody caught it; the server ends");
     if (isEnding) return;
     isEnding = true;
-    void server.stop().finally(() => end(log, EXIT_FAULT));
+    void stop(server).finally(() => end(log, EXIT_FAULT));
   });
 }
 

@@ -17,7 +17,9 @@ import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-f
 import type { Logger } from "./model/logger.js";
 import { createTextLogger } from "./model/text-logger.js";
 import { type TraceContext, toTraceContext } from "./model/trace-context.js";
+import type { Tracer } from "./model/tracer.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
+import { createTracer } from "./telemetry/tracer.js";
 
 /** A job to create. Durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "traceContext"> {
@@ -25,7 +27,10 @@ export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "trac
   readonly payload?: JsonValue | Uint8Array | undefined;
   /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
-  /** The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`. */
+  /**
+   * The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`.
+   * Default: where the program is in a trace when it creates the job, if it traces with OpenTelemetry.
+   */
   readonly traceContext?: Partial<TraceContext> | undefined;
 }
 
@@ -97,7 +102,8 @@ function writeStderr(text: string): void {
 /** Creates a task queue, in memory or on Redis. Nothing runs until it is started. */
 export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   const { logger = createTextLogger(writeStderr), observer = silentObserver } = options;
-  const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer });
+  const tracer = createTracer();
+  const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer, tracer });
   const { jobs, queues, dlq, watches } = engine;
 
   async function* watchJob(id: string, signal = new AbortController().signal): AsyncGenerator<Job> {
@@ -107,8 +113,9 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   return {
     start: () => engine.start(),
     stop: (timeoutMs = 10_000) => engine.stop(timeoutMs),
-    create: async (task) => jobs.create(toRequest(task, "")),
-    createBatch: async (tasks) => jobs.createBatch(tasks.map((task, index) => toRequest(task, `requests[${index}].`))),
+    create: async (task) => jobs.create(toRequest(task, "", tracer)),
+    createBatch: async (tasks) =>
+      jobs.createBatch(tasks.map((task, index) => toRequest(task, `requests[${index}].`, tracer))),
     get: (id) => jobs.get(id),
     list: (query = {}) => jobs.list(query),
     count: (filter, pageToken) => jobs.count(filter, pageToken),
@@ -129,13 +136,13 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   };
 }
 
-function toRequest(task: NewTask, path: string): JobRequest {
+function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
   const { payload, runAfter, metadata, traceContext } = task;
   return {
     ...task,
     payload: payload === undefined || isBytes(payload) ? payload : toText(payload, path),
     metadata: metadata && copyMetadata(metadata, path),
-    traceContext: traceContext && toTraceContext(traceContext),
+    traceContext: traceContext ? toTraceContext(traceContext) : tracer.active(),
     runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
   };
 }

@@ -1,6 +1,7 @@
 import type { CallOptions } from "@connectrpc/connect";
 import type { TaskQueueError } from "../model/errors.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
+import { savedTraceContext, type TraceContext } from "../model/trace-context.js";
 import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
 import type { TokenSource } from "./token.js";
 import { retryWait, wait } from "./wait.js";
@@ -47,15 +48,25 @@ export interface Caller {
   resumed<T>(open: (options: CallOptions) => AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T>;
 }
 
-/** Creates a caller. */
-export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, onRetry }: CallerOptions): Caller {
+/** Tells where the program is in a trace at this moment; undefined: in none. */
+export type ActiveTrace = () => TraceContext | undefined;
+
+/** Creates a caller. Its calls carry on what `activeTrace` tells, but for headers of the caller's own. */
+export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace): Caller {
+  const { headers: given, timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
   // Connect refuses a timeout with a part of a ms, and sets a timer of this length.
   const longest = Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS);
+
+  function headersOfCall(): { readonly headers?: Record<string, string> } {
+    const trace = activeTrace?.();
+    if (trace !== undefined) return { headers: { ...savedTraceContext(trace), ...given } };
+    return given === undefined ? {} : { headers: { ...given } };
+  }
 
   async function tryOnce<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await call({ ...(headers && { headers }), ...(signal && { signal }), timeoutMs: longest });
+      return await call({ ...headersOfCall(), ...(signal && { signal }), timeoutMs: longest });
     } catch (error) {
       signal?.throwIfAborted();
       throw toTaskQueueError(error);
@@ -95,7 +106,7 @@ export function createCaller({ headers, timeoutMs = 30_000, retryMs = 10_000, on
         let wasOpen = false;
         try {
           signal?.throwIfAborted();
-          const iterator = open({ ...(headers && { headers }), signal: either })[Symbol.asyncIterator]();
+          const iterator = open({ ...headersOfCall(), signal: either })[Symbol.asyncIterator]();
           for (;;) {
             // Counts only while we wait for the server: the reader may take its time between messages.
             timer = setTimeout(() => broken.abort(), MAX_SILENCE_MS);

@@ -15,7 +15,7 @@ export type {
 } from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "../model/queue.js";
 export type { TraceContext } from "../model/trace-context.js";
-export type { CallerOptions, CallSettings } from "./calls.js";
+export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";
 export type { Job, JobChange, JobPage, JobState } from "./job.js";
 export type { NewJob } from "./new-job.js";

@@ -1,3 +1,4 @@
+import { createTracer } from "../telemetry/tracer.js";
 import type { CallerOptions } from "./calls.js";
 import { type ClientTls, createNodeTransport } from "./node-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
@@ -33,5 +34,5 @@ export interface NodeClient extends TaskQueueClient {
 /** Creates a client of the server at this URL. Connects at the first call, and again when the connection broke. */
 export function createClient(url: string, options: NodeClientOptions = {}): NodeClient {
   const { transport, close } = createNodeTransport(url, options);
-  return { ...createTransportClient(transport, options), close };
+  return { ...createTransportClient(transport, options, createTracer().active), close };
 }

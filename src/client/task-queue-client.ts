@@ -4,7 +4,7 @@ import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal, type JobStatus } from "../model/job.js";
 import type { BulkResult, JobFilter, JobQuery } from "../model/job-filter.js";
 import { AUTOMATIC_PREFIX } from "../model/request-id.js";
-import { type CallerOptions, type CallSettings, createCaller } from "./calls.js";
+import { type ActiveTrace, type CallerOptions, type CallSettings, createCaller } from "./calls.js";
 import { type BulkCall, createDlqClient, type DlqClient } from "./dlq.js";
 import { fromBulk, toBulk, toJobFilter, toPage } from "./filters.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
@@ -75,10 +75,14 @@ export interface TaskQueueClient {
   readonly dlq: DlqClient;
 }
 
-/** Creates a client on any Connect transport. */
-export function createTransportClient(transport: Transport, options: CallerOptions = {}): TaskQueueClient {
+/** Creates a client on any Connect transport. `activeTrace`: what its calls carry on. Default: nothing. */
+export function createTransportClient(
+  transport: Transport,
+  options: CallerOptions = {},
+  activeTrace?: ActiveTrace,
+): TaskQueueClient {
   const rpc = createClient(JobService, transport);
-  const caller = createCaller(options);
+  const caller = createCaller(options, activeTrace);
   const nextRequestId = caller.retries ? createRequestIds() : () => "";
 
   async function create(job: NewJob, call?: CallSettings) {

@@ -3,6 +3,7 @@ import type { Handlers } from "../model/handler.js";
 import type { IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
 import type { QueuePatterns } from "../model/queue-patterns.js";
+import { noTracer, type Tracer } from "../model/tracer.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
@@ -35,6 +36,8 @@ export interface EngineDeps {
   readonly random: () => number;
   readonly logger: Logger;
   readonly observer: Observer;
+  /** Default: nobody traces. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Settings of an engine. */
@@ -88,12 +91,12 @@ export interface Engine {
 
 /** Creates an engine; it does nothing until it is started. */
 export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
-  const { backend, clock, logger, observer } = deps;
-  const leasing = createLeasing(backend, observer, deps.random, createJobLog(logger));
+  const { backend, clock, logger, observer, tracer = noTracer } = deps;
+  const leasing = createLeasing({ backend, observer, random: deps.random, log: createJobLog(logger), tracer });
   const work = new ReadyWork(clock, options.queuePolicy);
   const runner = options.runner ?? createInProcessRunner(options.handlers);
   const pool = new WorkerPool(
-    { leasing, work, clock, logger, runner },
+    { leasing, work, clock, logger, tracer, runner },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
   const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);

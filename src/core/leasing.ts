@@ -1,4 +1,4 @@
-import { silentLogger } from "../model/logger.js";
+import type { Tracer } from "../model/tracer.js";
 import type {
   Backend,
   Completion,
@@ -11,7 +11,7 @@ import type {
   Release,
   Settlement,
 } from "./backend.js";
-import { createJobLog, type JobLog } from "./job-log.js";
+import type { JobLog } from "./job-log.js";
 import type { FailureReason, Observer, SettleKind } from "./observer.js";
 
 /** A failure, and why. Default: what its `retry` tells. */
@@ -33,13 +33,18 @@ export function isToExtend({ until }: { readonly until: number }, leaseMs: numbe
   return until - now <= (leaseMs * 2) / 3;
 }
 
-/** Creates the leasing on a backend: reports to the observer, and adds the random jitter of backoffs. */
-export function createLeasing(
-  backend: Backend,
-  observer: Observer,
-  random: () => number,
-  log: JobLog = createJobLog(silentLogger),
-): Leasing {
+/** Dependencies of a leasing. */
+export interface LeasingDeps {
+  readonly backend: Backend;
+  readonly observer: Observer;
+  /** Returns a random number from 0 to 1. */
+  readonly random: () => number;
+  readonly log: JobLog;
+  readonly tracer: Tracer;
+}
+
+/** Creates the leasing on a backend: reports to observer, log and tracer, and adds the random jitter of backoffs. */
+export function createLeasing({ backend, observer, random, log, tracer }: LeasingDeps): Leasing {
   function observed(
     kind: SettleKind,
     refs: readonly LeaseRef[],
@@ -66,6 +71,7 @@ export function createLeasing(
       for (const { job } of leases) {
         observer.leased(job.queue, job.type, Math.max(0, (job.startedAt ?? 0) - job.runAfter), job.deliveries > 1);
       }
+      if (tracer.isOn) for (const { job } of leases) tracer.waited(job);
       return leases;
     },
     complete: async (items) => observed("complete", items, await backend.complete(items)),

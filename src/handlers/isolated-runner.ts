@@ -83,7 +83,9 @@ class IsolatedRun {
     const { signal } = this.#context;
     const abort = () => this.#aborted(signal.reason.reason);
     this.#arm(BEGIN_MS, () => this.#force(`it did not begin within ${BEGIN_MS} ms`));
-    this.#run = this.#host.run(toRunJob(job), (message) => this.#hear(message));
+    this.#run = this.#host.run(toRunJob({ ...job, traceContext: this.#context.traceContext }), (message) =>
+      this.#hear(message),
+    );
     signal.addEventListener("abort", abort);
     if (signal.aborted) abort();
     const end = await Promise.race([this.#run.over, this.#gaveUp]);

@@ -1,4 +1,4 @@
-import { parseTraceparent, type TraceContext } from "./trace-context.js";
+import { type TraceContext, traceFields } from "./trace-context.js";
 
 /** What a line of the log may say of a job. */
 export interface JobFacts {
@@ -21,13 +21,13 @@ export interface JobFields {
   readonly attempt?: number;
   readonly retry_count?: number;
   readonly worker?: string;
-  /** The trace that the job belongs to. */
+  /** Where the job is in its trace: the span of its attempt, or what it was created in. */
   readonly trace_id?: string;
+  readonly span_id?: string;
 }
 
 /** The fields of a line about a job. What is not known is left out. */
 export function jobFields({ id, queue, type, deliveries, retryCount, worker, traceContext }: JobFacts): JobFields {
-  const traceId = traceContext && parseTraceparent(traceContext.traceparent)?.traceId;
   return {
     job_id: id,
     queue,
@@ -35,6 +35,6 @@ export function jobFields({ id, queue, type, deliveries, retryCount, worker, tra
     ...(deliveries !== undefined && { attempt: deliveries }),
     ...(retryCount !== undefined && { retry_count: retryCount }),
     ...(worker && { worker }),
-    ...(traceId !== undefined && { trace_id: traceId }),
+    ...traceFields(traceContext),
   };
 }

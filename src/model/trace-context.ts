@@ -106,6 +106,15 @@ export function savedTraceContext({ traceparent, tracestate, baggage }: TraceCon
   };
 }
 
+/** What a line of the log says of a trace. */
+export function traceFields(context: TraceContext | undefined): {
+  readonly trace_id?: string;
+  readonly span_id?: string;
+} {
+  const parent = context && parseTraceparent(context.traceparent);
+  return parent === undefined ? {} : { trace_id: parent.traceId, span_id: parent.spanId };
+}
+
 /** What a trace context counts as in `jobBytes`. */
 export function traceContextBytes({ traceparent, tracestate, baggage }: TraceContext): number {
   return traceparent.length + tracestate.length + baggage.length;

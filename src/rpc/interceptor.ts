@@ -3,21 +3,22 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { readTraceHeaders } from "../model/trace-context.js";
 import type { Spelling } from "./errors.js";
 import { STREAM_HEADERS } from "./http.js";
-import { CALL_ORIGIN, type ProtocolName, type RpcCall } from "./rpc-call.js";
+import { CALL_ORIGIN, CALL_TRACE, type ProtocolName, type RpcCall } from "./rpc-call.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 
 /** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
   return (next) => async (request) => {
-    const call: RpcCall = {
+    const asked = {
       method: `${request.service.typeName}/${request.method.name}`,
       spelling: spellingOf(request),
       protocolName: protocolNameOf(request.header.get("content-type")),
       ...request.contextValues.get(CALL_ORIGIN),
-      get traceContext() {
-        return readTraceHeaders((name) => request.header.get(name));
-      },
+      traceContext: readTraceHeaders((name) => request.header.get(name)),
     };
+    const span = recorder.trace(asked);
+    const call: RpcCall = span === undefined ? asked : { ...asked, span, traceContext: span.context };
+    request.contextValues.set(CALL_TRACE, call.traceContext);
     if (!request.stream) return recorder.unary(call, () => next(request));
     const close = recorder.open(call);
     // The client may leave before the first message is asked for, or while it is awaited.

@@ -1,6 +1,7 @@
 import { createContextKey } from "@connectrpc/connect";
 import { type Admitted, ANYBODY } from "../access/caller.js";
-import { parseTraceparent, type TraceContext } from "../model/trace-context.js";
+import { type TraceContext, traceFields } from "../model/trace-context.js";
+import type { RpcSpan } from "../model/tracer.js";
 import type { Spelling } from "./errors.js";
 
 /** The protocols that a call may come in, as the log names them. */
@@ -23,9 +24,14 @@ export interface RpcCall extends CallOrigin {
   /** How its client spells the names of fields. */
   readonly spelling: Spelling;
   readonly protocolName: ProtocolName;
-  /** The trace that it belongs to. Read when it is asked for. */
-  readonly traceContext?: TraceContext | undefined;
+  /** Where the call is in a trace: its own span, or its caller while nobody traces. Undefined: in none. */
+  readonly traceContext: TraceContext | undefined;
+  /** Undefined when nobody traces. */
+  readonly span?: RpcSpan | undefined;
 }
+
+/** Where connect keeps the trace context of a call that it serves. */
+export const CALL_TRACE = createContextKey<TraceContext | undefined>(undefined);
 
 /** Where connect keeps the origin of a call that it serves. */
 export const CALL_ORIGIN = createContextKey<CallOrigin>({
@@ -44,13 +50,6 @@ export function callFields({
   traceContext,
 }: RpcCall): Readonly<Record<string, unknown>> {
   const who = caller.name === "" ? undefined : { caller: caller.name };
-  const traceId = traceContext && parseTraceparent(traceContext.traceparent)?.traceId;
-  return {
-    method,
-    request_id: requestId,
-    protocol: protocolName,
-    remote: remoteAddress,
-    ...who,
-    ...(traceId && { trace_id: traceId }),
-  };
+  const trace = traceFields(traceContext);
+  return { method, request_id: requestId, protocol: protocolName, remote: remoteAddress, ...who, ...trace };
 }

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { TaskQueueError } from "../model/errors.js";
 import { isLogged, type Logger } from "../model/logger.js";
+import { noTracer, type RpcSpan, type TracedCall, type Tracer } from "../model/tracer.js";
 import { addRequestInfo, reasonOf, toConnectError } from "./errors.js";
 import { callFields, type RpcCall } from "./rpc-call.js";
 
@@ -17,6 +18,8 @@ export interface RpcObserver {
 export interface RpcRecorderOptions {
   readonly observer: RpcObserver;
   readonly logger: Logger;
+  /** Default: nobody traces. */
+  readonly tracer?: Tracer | undefined;
   /** Most server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
   readonly maxStreams: number;
   /** The same for each caller that has a name. Default: no limit of its own. */
@@ -29,8 +32,8 @@ export interface RpcRecorderOptions {
 export type CloseStream = (code: string, error?: ConnectError) => void;
 
 /**
- * What every RPC gets, whichever path serves it: translated errors, lines in the log, metrics, and the limit of open
- * streams.
+ * What every RPC gets, whichever path serves it: translated errors, lines in the log, metrics, a span, and the limit of
+ * open streams.
  *
  * | level | which RPCs have a line |
  * |---|---|
@@ -39,6 +42,8 @@ export type CloseStream = (code: string, error?: ConnectError) => void;
  * | debug | all, when they have ended; `code` says how |
  */
 export interface RpcRecorder {
+  /** Begins the span of a call, which ends with the call; undefined when nobody traces. */
+  trace(call: TracedCall): RpcSpan | undefined;
   /** Does a unary call. Throws nothing but a ConnectError. */
   unary<T>(call: RpcCall, run: () => Promise<T>): Promise<T>;
   /** What `unary` does after a call that was begun at this moment, by `performance.now()`. */
@@ -57,7 +62,8 @@ export interface RpcRecorder {
 
 /** Creates the recorder of a server; both paths share it. */
 export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
-  const { observer, logger, maxStreams, maxStreamsPerToken = maxStreams, hasFaultDetails = true } = options;
+  const { observer, logger, tracer = noTracer, hasFaultDetails = true } = options;
+  const { maxStreams, maxStreamsPerToken = maxStreams } = options;
   const logsCalls = isLogged(logger, "debug");
   let openStreams = 0;
   /** Of callers that have a name and a stream. */
@@ -82,6 +88,7 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
   function ended(call: RpcCall, code: string, startedAt: number, error?: ConnectError): void {
     const ms = performance.now() - startedAt;
     observer.rpcEnded(call.method, code, ms / 1000);
+    call.span?.end(code);
     if (!logsCalls) return;
     const reason = error && reasonOf(error);
     const fields = { ...callFields(call), code, ...(reason && { reason }), duration_ms: Math.round(ms * 1000) / 1000 };
@@ -105,6 +112,7 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
   }
 
   return {
+    trace: (call) => tracer.rpc(call),
     translate,
     succeeded,
     failed,

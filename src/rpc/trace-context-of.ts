@@ -1,10 +1,9 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import { readTraceHeaders, type TraceContext } from "../model/trace-context.js";
+import type { TraceContext } from "../model/trace-context.js";
 import { CallContext } from "./fast/call-context.js";
+import { CALL_TRACE } from "./rpc-call.js";
 
-/** The trace that a call belongs to, by its headers; undefined when they tell none. */
+/** Where a call is in a trace, for the jobs that it creates; undefined: in none. */
 export function traceContextOf(context: HandlerContext | CallContext): TraceContext | undefined {
-  return context instanceof CallContext
-    ? context.traceContext
-    : readTraceHeaders((name) => context.requestHeader.get(name));
+  return context instanceof CallContext ? context.traceContext : context.values.get(CALL_TRACE);
 }

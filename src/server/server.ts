@@ -11,6 +11,7 @@ import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
+import { createTracer } from "../telemetry/tracer.js";
 import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
 import { isLoopback } from "./config/loopback.js";
@@ -78,6 +79,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { logger, clock = createSystemClock() } = deps;
   const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock));
   const health = new HealthState();
+  const tracer = createTracer();
   const guard = createMemoryGuard();
   const version = readVersion();
   const node = () => nodeId() ?? config.nodeId;
@@ -98,7 +100,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, runner, redisTls),
-    { clock, logger, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
+    { clock, logger, tracer, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();
@@ -111,6 +113,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger: callLogger,
+    tracer,
     requestIds,
     maxStreams: config.maxStreams,
     maxStreamsPerToken: config.maxStreamsPerToken,

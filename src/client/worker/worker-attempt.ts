@@ -13,6 +13,7 @@ import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { Timer } from "../../model/long-timer.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
+import type { AttemptSpan } from "../../model/tracer.js";
 import { fromPayloadKind } from "../json.js";
 
 /** The stream that a job came on. */
@@ -40,6 +41,8 @@ export class WorkerAttempt implements HandlerContext {
   isOpen = true;
   /** Whether it takes up a slot of the worker. */
   hasSlot = false;
+  /** Undefined when nobody traces, and before the handler runs. */
+  span: AttemptSpan | undefined;
   /** Why `signal` was aborted; undefined when it was not. */
   aborted: AbortReason | undefined;
   /** The latest progress report that is not sent yet. */
@@ -77,6 +80,7 @@ export class WorkerAttempt implements HandlerContext {
   }
 
   get traceContext(): TraceContext | undefined {
+    if (this.span !== undefined) return this.span.context;
     return this.job.traceContext && toTraceContext(this.job.traceContext);
   }
 

@@ -11,6 +11,8 @@ import {
 } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
+import type { AttemptEnd } from "../../model/tracer.js";
+import { createTracer } from "../../telemetry/tracer.js";
 import type { ClientTls } from "../node-transport.js";
 import type { TokenSource } from "../token.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
@@ -96,6 +98,7 @@ class StreamWorker implements Worker {
   readonly #settler: WorkerSettler;
   readonly #keeper: LeaseKeeper;
   readonly #streams: JobStreams;
+  readonly #tracer = createTracer();
   /** Leases that are not over, by job id. */
   readonly #held = new Map<string, WorkerAttempt>();
   /** Leased, and waiting for a slot. */
@@ -210,13 +213,17 @@ class StreamWorker implements Worker {
     let outcome: AttemptOutcome;
     let thrown: unknown;
     try {
-      outcome = completed(await callHandler(this.#options.handlers, new RemoteJob(job), attempt));
+      const { handlers } = this.#options;
+      const remote = new RemoteJob(job);
+      attempt.span = this.#tracer.attempt(job);
+      const call = () => callHandler(handlers, remote, attempt);
+      outcome = completed(await (attempt.span === undefined ? call() : attempt.span.run(call)));
     } catch (error) {
       thrown = error;
       outcome = attempt.aborted === "SHUTDOWN" ? { kind: "release" } : failed(error);
     }
     if (attempt.unwritten !== undefined) await this.#keeper.flush(attempt);
-    const isDecided = this.#settle(attempt, outcome);
+    const isDecided = this.#settle(attempt, outcome, thrown);
     this.#freeSlot(attempt);
     if (!isDecided || outcome.kind !== "fail") return;
     // The job keeps only the text of the error, so the stack is logged here.
@@ -228,9 +235,13 @@ class StreamWorker implements Worker {
     this.#settle(attempt, { kind: "fail", error: `timed out after ${timeoutMs} ms`, retryKind: { case: undefined } });
   }
 
-  /** Decides the outcome and hands it to the settler. Returns false when it was decided already. */
-  #settle(attempt: WorkerAttempt, outcome: AttemptOutcome): boolean {
+  /**
+   * Decides the outcome and hands it to the settler. Returns false when it was decided already. `thrown`: what the handler threw,
+   * for the span.
+   */
+  #settle(attempt: WorkerAttempt, outcome: AttemptOutcome, thrown?: unknown): boolean {
     if (!this.#close(attempt)) return false;
+    attempt.span?.end(endOf(attempt, outcome), thrown ?? (outcome.kind === "fail" ? outcome.error : undefined));
     this.#settler.add(attempt, outcome);
     return true;
   }
@@ -239,6 +250,7 @@ class StreamWorker implements Worker {
   #lose(attempt: WorkerAttempt): void {
     const wasOpen = this.#close(attempt);
     this.#forget(attempt);
+    if (wasOpen) attempt.span?.end("lost", "the lease ended while the handler ran");
     attempt.abort("LEASE_LOST");
     // The server counts this lease as over and sends the next job: that must not wait for a handler that may never end.
     this.#freeSlot(attempt);
@@ -320,3 +332,9 @@ class StreamWorker implements Worker {
 }
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+function endOf({ aborted }: WorkerAttempt, { kind }: AttemptOutcome): AttemptEnd {
+  if (kind === "complete") return "completed";
+  if (kind === "release") return "released";
+  return aborted === "CANCELED" ? "canceled" : "failed";
+}

@@ -6,6 +6,8 @@ import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
 import { contentDigest } from "../../model/request-id.js";
+import type { TraceContext } from "../../model/trace-context.js";
+import { noTracer, type Tracer } from "../../model/tracer.js";
 import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
@@ -16,6 +18,7 @@ import type { Observer } from "../observer.js";
 import { countMatching, runBulk } from "./bulk.js";
 import { checkFilter, checkPage, filterDigest, queuesOf } from "./filters.js";
 import { type JobPage, listPages } from "./paging.js";
+import { traceCreate } from "./traced-create.js";
 
 /** Values for jobs that do not set their own. */
 export interface JobDefaults {
@@ -87,15 +90,17 @@ export interface JobOperationsDeps {
   readonly ids: IdGenerator;
   readonly observer: Observer;
   readonly logger: Logger;
+  /** Default: nobody traces. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Creates the job operations. */
 export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
-  const { backend, clock, ids, observer } = deps;
+  const { backend, clock, ids, observer, tracer = noTracer } = deps;
   const log = createJobLog(deps.logger);
   let isClosed = false;
 
-  function toNewJob(request: JobRequest): NewJob {
+  function toNewJob(request: JobRequest, traceContext: TraceContext | undefined): NewJob {
     const { backoff } = request;
     const queue = request.queue || DEFAULT_QUEUE;
     return {
@@ -108,7 +113,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       backoff: backoff === undefined ? defaults.backoff : withDefaults(backoff, defaults.backoff),
       timeoutMs: Math.ceil(request.timeoutMs ?? 0),
       metadata: request.metadata ?? NO_METADATA,
-      traceContext: request.traceContext,
+      traceContext,
       delayMs: wholeMs(request.delayMs),
       runAfter: wholeMs(request.runAfter),
       requestId: request.requestId || undefined,
@@ -140,11 +145,18 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       checkJob(violations, request, clock.now());
       violations.throwIfAny();
       refuseIfClosed();
-      const spec = toNewJob(request);
-      const specs = [spec];
-      const results = await backend.enqueue(specs).catch((error) => {
+      const trace = traceCreate(tracer, [request]);
+      let spec: NewJob;
+      let results: readonly EnqueueResult[];
+      try {
+        spec = toNewJob(request, trace === undefined ? request.traceContext : trace.contextOf(0));
+        results = await backend.enqueue([spec]);
+      } catch (error) {
+        trace?.fail(error);
         throw error instanceof TaskQueueError && error.reason === "REQUEST_ID_REUSED" ? requestIdReused() : error;
-      });
+      }
+      const specs = [spec];
+      trace?.end(results);
       count(specs, results);
       log.created(specs, results);
       const [result] = results;
@@ -171,8 +183,19 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       }
       violations.throwIfAny();
       refuseIfClosed();
-      const jobs = requests.map(toNewJob);
-      const results = await backend.enqueue(jobs);
+      const trace = traceCreate(tracer, requests);
+      let jobs: readonly NewJob[];
+      let results: readonly EnqueueResult[];
+      try {
+        jobs = requests.map((request, at) =>
+          toNewJob(request, trace === undefined ? request.traceContext : trace.contextOf(at)),
+        );
+        results = await backend.enqueue(jobs);
+      } catch (error) {
+        trace?.fail(error);
+        throw error;
+      }
+      trace?.end(results);
       count(jobs, results);
       log.created(jobs, results);
       return results.map(({ id, deduplicated }) => ({ id, deduplicated }));

@@ -1,8 +1,9 @@
 import { type AbortReason, attemptAborted, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
-import { jobFields } from "../../model/job-fields.js";
+import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { TraceContext } from "../../model/trace-context.js";
+import type { AttemptSpan } from "../../model/tracer.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { RunContext } from "../handler-runner.js";
@@ -20,6 +21,8 @@ export class PoolAttempt implements RunContext {
   /** Bytes of its job. */
   readonly bytes: number;
   isOpen = true;
+  /** Undefined when nobody traces. */
+  span: AttemptSpan | undefined;
   /** Why the attempt was aborted; undefined: it was not. */
   aborted: AbortReason | undefined;
   /** When the lease ends, as far as this process knows, on the monotonic clock, ms. */
@@ -63,11 +66,17 @@ export class PoolAttempt implements RunContext {
   }
 
   get traceContext(): TraceContext | undefined {
-    return this.lease.job.traceContext;
+    return this.span === undefined ? this.lease.job.traceContext : this.span.context;
+  }
+
+  /** What each line of the log says of the job. */
+  get logFields(): JobFields {
+    const { job } = this.lease;
+    return jobFields(this.span === undefined ? job : { ...job, traceContext: this.span.context });
   }
 
   get logger(): Logger {
-    return this.#logger.child(jobFields(this.lease.job));
+    return this.#logger.child(this.logFields);
   }
 
   // A bound function, because handlers destructure the context.

@@ -1,6 +1,6 @@
 import { ABORT_GRACE_MS } from "../../model/handler.js";
-import { jobFields } from "../../model/job-fields.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
+import type { AttemptEnd, Tracer } from "../../model/tracer.js";
 import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import { extendByQueue } from "../extend-by-queue.js";
@@ -28,6 +28,7 @@ export interface WorkerPoolDeps {
   readonly work: ReadyWork;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tracer: Tracer;
   readonly runner: HandlerRunner;
 }
 
@@ -227,6 +228,7 @@ export class WorkerPool {
       this.#settle(attempt, { kind: "release" });
       return;
     }
+    attempt.span = this.#deps.tracer.attempt(lease.job);
     void this.#attempt(attempt);
   }
 
@@ -243,26 +245,31 @@ export class WorkerPool {
 
   async #attempt(attempt: PoolAttempt): Promise<void> {
     const { job } = attempt.lease;
-    const ended = await this.#deps.runner.run(job, attempt);
+    const { runner } = this.#deps;
+    const run = () => runner.run(job, attempt);
+    const ended = await (attempt.span === undefined ? run() : attempt.span.run(run));
     const outcome = outcomeOf(attempt, ended);
-    this.#settle(attempt, outcome);
+    this.#settle(attempt, outcome, ended.kind === "fail" ? ended.thrown : undefined);
     this.#stuckHandlers.ended(attempt);
     if (ended.kind !== "fail" || outcome.kind === "release") return;
     // The record keeps the text of the error; the stack is here only.
-    this.#logger.warn({ ...jobFields(job), err: ended.thrown }, "an attempt failed");
+    this.#logger.warn({ ...attempt.logFields, err: ended.thrown }, "an attempt failed");
   }
 
-  #settle(attempt: PoolAttempt, outcome: AttemptOutcome): void {
+  /** `thrown`: what the handler of a failed attempt threw, for its span. */
+  #settle(attempt: PoolAttempt, outcome: AttemptOutcome, thrown?: unknown): void {
     if (!this.#close(attempt)) return;
+    attempt.span?.end(endOf(attempt, outcome), thrown ?? (outcome.kind === "fail" ? outcome.error : undefined));
     this.#settler.add(attempt, outcome);
   }
 
   #lose(attempt: PoolAttempt): void {
     if (!this.#close(attempt)) return;
+    attempt.span?.end("lost", LEASE_ENDED);
     // It is ended soon, and until then it takes up the room of another.
     if (this.#deps.runner.endsRuns) this.#stuckHandlers.add(attempt);
     attempt.abort("LEASE_LOST");
-    this.#logger.warn(jobFields(attempt.lease.job), "the lease of a running job ended; its handler was told to stop");
+    this.#logger.warn(attempt.logFields, "the lease of a running job ended; its handler was told to stop");
   }
 
   /** Closes an attempt and frees its slot. Returns whether it was open. */
@@ -286,7 +293,7 @@ export class WorkerPool {
     } catch (error) {
       attempt.putBackProgress(progress);
       this.#logger.warn(
-        { ...jobFields(job), err: error },
+        { ...attempt.logFields, err: error },
         "progress could not be written; it is kept for the next write",
       );
     }
@@ -320,4 +327,13 @@ function outcomeOf(attempt: PoolAttempt, ended: RunOutcome): AttemptOutcome {
 function timeoutOf(attempt: PoolAttempt, isForced: boolean): AttemptOutcome {
   const error = `timed out after ${attempt.lease.job.timeoutMs} ms`;
   return { kind: "fail", error: isForced ? `ended by force: ${error}` : error, retry: "DEFAULT", reason: "timeout" };
+}
+
+/** What the span of an attempt is told when its lease is lost. */
+const LEASE_ENDED = "the lease ended while the handler ran";
+
+function endOf({ aborted }: PoolAttempt, { kind }: AttemptOutcome): AttemptEnd {
+  if (kind === "complete") return "completed";
+  if (kind === "release") return "released";
+  return aborted === "CANCELED" ? "canceled" : "failed";
 }

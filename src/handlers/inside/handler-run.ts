@@ -2,6 +2,7 @@ import type { RunContext, RunJob, RunOutcome } from "../../core/handler-runner.j
 import { runHandler } from "../../core/pool/in-process-runner.js";
 import { describeError, errorText } from "../../model/describe-error.js";
 import { type AbortReason, attemptAborted, type Handlers } from "../../model/handler.js";
+import { runWithin } from "../../telemetry/run-within.js";
 import type { FromRun, SentOutcome, ToRun } from "../messages.js";
 import { LogSender } from "./log-sender.js";
 import { ProgressSender } from "./progress-sender.js";
@@ -34,7 +35,8 @@ export class HandlerRun {
 
   /** Runs the handler, and tells the outcome. Never rejects. */
   async run(handlers: Handlers): Promise<void> {
-    this.#end({ kind: "outcome", outcome: toSent(await runHandler(handlers, this.job, this.#context())) });
+    const run = () => runHandler(handlers, this.job, this.#context());
+    this.#end({ kind: "outcome", outcome: toSent(await runWithin(this.job.traceContext, run)) });
   }
 
   /** Tells that the handlers cannot be loaded. */

@@ -4,6 +4,7 @@ import type { Admitted } from "../../access/caller.js";
 import { tokenInvalid } from "../../model/errors.js";
 import { setLongTimer, type Timer } from "../../model/long-timer.js";
 import { readTraceHeaders, type TraceContext } from "../../model/trace-context.js";
+import type { RpcSpan } from "../../model/tracer.js";
 import { type Spelling, toConnectError } from "../errors.js";
 import type { ProtocolName, RpcCall } from "../rpc-call.js";
 import type { Exchange } from "./exchange.js";
@@ -31,6 +32,7 @@ export class CallContext implements RpcCall {
   /** The URL of a GET, which has the message in it. */
   readonly url: string | undefined;
   readonly caller: Admitted;
+  span: RpcSpan | undefined;
   readonly #exchange: Exchange;
   readonly #protocol: WireProtocol;
   readonly #deadline: number | undefined;
@@ -95,8 +97,8 @@ export class CallContext implements RpcCall {
     return this.#requestHeader;
   }
 
-  /** The trace that the call belongs to, by its headers; undefined when they tell none. */
   get traceContext(): TraceContext | undefined {
+    if (this.span !== undefined) return this.span.context;
     const { headers } = this.#exchange;
     return readTraceHeaders((name) => headers[name]?.toString());
   }

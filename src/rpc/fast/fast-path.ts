@@ -65,6 +65,7 @@ export function serveFastPath(
   const isRefused = caller instanceof TaskQueueError;
   const known = isRefused ? ANYBODY : caller;
   const context = new CallContext(exchange, method.name, protocol, known, timeout.timeoutMs, get?.url);
+  context.span = recorder.trace(context);
   const codec = protocol.isBinary ? method.binary : method.json;
   const settle: OpenCall["settle"] = (answered) => {
     answered?.catch((error) => {

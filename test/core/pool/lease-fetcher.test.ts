@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { createJobLog } from "../../../src/core/job-log.js";
 import { createLeasing, type Leasing } from "../../../src/core/leasing.js";
 import { silentObserver } from "../../../src/core/observer.js";
 import { LeaseFetcher } from "../../../src/core/pool/lease-fetcher.js";
 import { ReadyWork } from "../../../src/core/ready-work.js";
+import { silentLogger } from "../../../src/model/logger.js";
+import { noTracer } from "../../../src/model/tracer.js";
 import { settle } from "../../support/fake-clock.js";
 import { recordingLogger } from "../../support/logger.js";
 import { type Deferred, deferred } from "../support/async.js";
@@ -15,7 +18,13 @@ async function pool(size: number, jobs: number, holds = true) {
   work.update([{ name: "default", weight: 1 }]);
   const calls: number[] = [];
   const gates: Deferred<void>[] = [];
-  const real = createLeasing(fixture.backend, silentObserver, () => 0);
+  const real = createLeasing({
+    backend: fixture.backend,
+    observer: silentObserver,
+    random: () => 0,
+    log: createJobLog(silentLogger),
+    tracer: noTracer,
+  });
   const leasing: Leasing = {
     ...real,
     async lease(request) {
