@@ -3,16 +3,13 @@ import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
 import { connect as http2Connect } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createSystemClock } from "../../../src/core/clock.js";
-import { readConfig } from "../../../src/server/config/config.js";
-import { createListener } from "../../../src/server/http/listener.js";
-import { createTlsTerminator } from "../../../src/server/tls/tls-terminator.js";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type Authority, type CertificateFiles, createAuthority } from "../../support/certificates.js";
 import { type LogLine, recordingLogger } from "../../support/logger.js";
 import { createClients, startTestServer, type TestServer } from "../../support/server.js";
 import { eventually, within } from "../../support/wait.js";
 import { clientFiles, dial, exchange, HEALTH } from "./dial.js";
+import { atEnd, identity, listenSecurely } from "./secure-listener.js";
 
 let authority: Authority;
 let files: CertificateFiles;
@@ -82,23 +79,10 @@ describe("a port where certificates of clients are optional", () => {
 });
 
 describe("the certificate of a client", () => {
-  const closing: (() => unknown)[] = [];
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close();
-  });
-
   test("can be read from the sockets of requests and streams", async () => {
-    const { tls: config } = readConfig({ TLS_CERT: files.cert, TLS_KEY: files.key, TLS_CLIENT_CA: authority.ca });
-    if (config === undefined) throw new Error("there is no TLS");
-    const tls = createTlsTerminator(config, {
-      clock: createSystemClock(),
-      logger: recordingLogger(),
-      handshakeMs: 10_000,
-    });
-    closing.push(() => tls.stop());
     const nameOf = (socket: unknown) => (socket as TLSSocket).getPeerCertificate().subject.CN;
     const seen: string[] = [];
-    const listener = createListener(
+    const port = await listenSecurely(
       {
         request(request: IncomingMessage | Http2ServerRequest, response) {
           seen.push(`request ${nameOf(request.socket)}`);
@@ -111,13 +95,14 @@ describe("the certificate of a client", () => {
           return true;
         },
       },
-      { requestTimeoutMs: 10_000, tls },
+      { requestTimeoutMs: 10_000 },
+      10_000,
+      authority.ca,
     );
-    closing.push(() => listener.close());
-    const { port } = await listener.listen(0, "127.0.0.1");
-    expect(await ask(port, known)).toMatch(/^HTTP\/1\.1 200/);
-    const session = http2Connect(`https://localhost:${port}`, { ca, ...known });
-    closing.push(() => session.destroy());
+    const own = { ...known, ca: identity().authority.caText };
+    expect(await ask(port, own)).toMatch(/^HTTP\/1\.1 200/);
+    const session = http2Connect(`https://localhost:${port}`, own);
+    atEnd(() => session.destroy());
     for (const path of ["/", "/stream"]) {
       const stream = session.request({ ":path": path });
       await within(new Promise((resolve) => stream.on("close", resolve).resume()), "the answer");

@@ -1,45 +1,24 @@
 import { connect as http2Connect } from "node:http2";
 import type { Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import { afterEach, beforeAll, expect, test } from "vitest";
-import { createSystemClock } from "../../../src/core/clock.js";
-import { readConfig } from "../../../src/server/config/config.js";
+import { expect, test } from "vitest";
 import { CONNECTION_TIMES, type ConnectionTimes } from "../../../src/server/http/connection-times.js";
-import { createListener } from "../../../src/server/http/listener.js";
-import { createTlsTerminator } from "../../../src/server/tls/tls-terminator.js";
-import { type Authority, type CertificateFiles, createAuthority } from "../../support/certificates.js";
 import { GREETING, head, mute, PREFACE } from "../../support/http2-frames.js";
-import { recordingLogger } from "../../support/logger.js";
 import { within } from "../../support/wait.js";
 import { open } from "../../support/wire.js";
 import { dial } from "./dial.js";
+import { atEnd, identity, listenSecurely } from "./secure-listener.js";
 
 /** Short enough for a test that waits for it, ms. */
 const SHORT_MS = 200;
 
-let authority: Authority;
-let files: CertificateFiles;
-let ca: string;
-const closing: (() => unknown)[] = [];
-
-beforeAll(() => {
-  authority = createAuthority();
-  files = authority.issue("server");
-  ca = authority.caText;
-});
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+const { authority } = identity();
+const ca = authority.caText;
 
 /** A listener whose clocks are long but for those given. It answers `/`, and begins an answer on all other streams of HTTP/2. */
 async function listen(short: Partial<ConnectionTimes>, requestTimeoutMs = 60_000): Promise<number> {
   const times = { ...CONNECTION_TIMES, checkMs: 20, closeGraceMs: 20, ...short };
-  const { tls: config } = readConfig({ TLS_CERT: files.cert, TLS_KEY: files.key });
-  if (config === undefined) throw new Error("there is no TLS");
-  const { handshakeMs } = times;
-  const tls = createTlsTerminator(config, { clock: createSystemClock(), logger: recordingLogger(), handshakeMs });
-  closing.push(() => tls.stop());
-  const listener = createListener(
+  return listenSecurely(
     {
       request: (_request, response) => void response.end("answer"),
       stream(stream, headers) {
@@ -50,11 +29,9 @@ async function listen(short: Partial<ConnectionTimes>, requestTimeoutMs = 60_000
         return true;
       },
     },
-    { requestTimeoutMs, times, tls },
+    { requestTimeoutMs, times },
+    times.handshakeMs,
   );
-  closing.push(() => listener.close());
-  const { port } = await listener.listen(0, "127.0.0.1");
-  return port;
 }
 
 /** Resolves when the server has closed a connection, or said that it will. */
@@ -79,7 +56,7 @@ test("a connection that sends its handshake byte by byte is closed after the tim
   const bytes = Buffer.from("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "latin1");
   let at = 0;
   const timer = setInterval(() => socket.write(bytes.subarray(at, ++at)), 20);
-  closing.push(() => clearInterval(timer));
+  atEnd(() => clearInterval(timer));
   await ended(socket);
 });
 
@@ -104,7 +81,7 @@ test.each([
 test("an idle connection of HTTP/2 is told to end, in order", async () => {
   const port = await listen({ keepAliveMs: SHORT_MS });
   const session = http2Connect(`https://localhost:${port}`, { ca });
-  closing.push(() => session.destroy());
+  atEnd(() => session.destroy());
   const code = new Promise<number>((resolve) => session.on("goaway", resolve));
   const closed = new Promise<void>((resolve) => session.on("close", resolve));
   expect(await within(code, "the notice of the end")).toBe(0);
@@ -118,13 +95,29 @@ test("a connection whose client answers no ping while a stream is open is closed
   await ended(socket);
 });
 
+test("a connection whose client answers pings is kept, although it says nothing else", async () => {
+  const port = await listen({ pingAfterMs: 50, goneAfterMs: 2000, keepAliveMs: 50 });
+  const session = http2Connect(`https://localhost:${port}`, { ca });
+  atEnd(() => session.destroy());
+  let pings = 0;
+  const pinged = new Promise<void>((resolve) => {
+    session.on("ping", () => {
+      if (++pings === 5) resolve();
+    });
+  });
+  const stream = session.request({ ":path": "/stream" });
+  stream.on("error", () => {}).resume();
+  await within(pinged, "the pings");
+  expect(stream.closed).toBe(false);
+});
+
 test("a connection in plain text whose client keeps its side open is closed as a whole", async () => {
   const port = await listen({ goneAfterMs: SHORT_MS });
   const { socket, closed } = await mute(port, "GET / HTTP/1.1\r\n\r\n");
   await closed;
   const broken = new Promise<void>((resolve) => socket.on("close", () => resolve()));
   const writing = setInterval(() => socket.write("x"), 10);
-  closing.push(() => clearInterval(writing));
+  atEnd(() => clearInterval(writing));
   await within(broken, "the end of the connection as a whole");
 });
 
@@ -133,7 +126,7 @@ test("500 half-open handshakes keep nobody from being served", async () => {
   const half = Buffer.from("\x16\x03\x01\x02\x00\x01", "latin1");
   const clients = await Promise.all(Array.from({ length: 500 }, () => mute(port, half)));
   const socket: TLSSocket = connect({ port, host: "127.0.0.1", servername: "localhost", ca });
-  closing.push(() => socket.destroy());
+  atEnd(() => socket.destroy());
   const answer = within(new Promise((resolve) => socket.on("data", resolve)), "an answer");
   socket.write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
   expect(String(await answer)).toMatch(/^HTTP\/1\.1 200/);
