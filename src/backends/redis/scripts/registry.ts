@@ -163,5 +163,5 @@ return 1
 /** Ends that. KEYS[1] as above. ARGV[1] its name. */
 export const LEAVE_FIGURES = lua`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+return redis.call('UNLINK', KEYS[1])
 `;
