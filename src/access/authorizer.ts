@@ -33,7 +33,9 @@ export function toAuthorizerRequest(method: string, { headers, socket }: CallSou
 }
 
 function certificateOf(socket: CallSource["socket"]): PeerCertificate | undefined {
-  if (socket === undefined || !("getPeerCertificate" in socket) || !socket.authorized) return undefined;
-  const certificate = socket.getPeerCertificate();
+  const secure = socket as Partial<TLSSocket> | undefined;
+  // Not by `in`: what Node shows as the socket of an HTTP/2 connection answers that for its session.
+  if (secure?.getPeerCertificate === undefined || secure.authorized !== true) return undefined;
+  const certificate = secure.getPeerCertificate();
   return Object.keys(certificate).length > 0 ? certificate : undefined;
 }

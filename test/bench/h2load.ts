@@ -15,6 +15,8 @@ export interface Load {
   readonly requests: number;
   /** Default 64 callers: as many connections over HTTP/1.1, or 4 over HTTP/2. */
   readonly callers?: number;
+  /** The token that each request sends. Default: none. */
+  readonly token?: string;
 }
 
 const run = promisify(execFile);
@@ -25,7 +27,15 @@ export function installH2load(): void {
 }
 
 /** Sends a load and returns requests per second. Fails unless every request is answered with 200. */
-export async function h2load({ url, contentType, body, isHttp2, requests, callers = 64 }: Load): Promise<number> {
+export async function h2load({
+  url,
+  contentType,
+  body,
+  isHttp2,
+  requests,
+  callers = 64,
+  token,
+}: Load): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "gotaskq-bench-"));
   try {
     const file = join(folder, "body");
@@ -44,6 +54,7 @@ export async function h2load({ url, contentType, body, isHttp2, requests, caller
       file,
     ];
     if (!isHttp2) args.push("--h1");
+    if (token !== undefined) args.push("-H", `authorization: Bearer ${token}`);
     args.push("-H", `content-type: ${contentType}`, "-H", "te: trailers", url);
     const { stdout } = await run("h2load", args);
     const done = Number(/status codes: (\d+) 2xx/.exec(stdout)?.[1]);

@@ -91,6 +91,23 @@ describe("the README", () => {
     await server.end();
   });
 
+  test("has an authorizer that a server loads and asks, and a way to make a token", async () => {
+    const [code = ""] = blocks("Access", "ts");
+    const { stdout } = await run("npm", ["run", "--silent", "token"], { cwd: root });
+    const { token, sha256 } = JSON.parse(stdout) as { token: string; sha256: string };
+    const AUTH_TOKENS = `name=shop sha256=${sha256} scopes=produce`;
+    const server = await startServerProcess({ AUTHORIZER: write("authorizer.ts", code), AUTH_TOKENS });
+    const list = async (authorization: string) => {
+      const headers = { "content-type": "application/json", authorization };
+      const url = `${server.url}/gotaskq.v1.QueueService/ListQueues`;
+      return (await fetch(url, { method: "POST", headers, body: "{}" })).status;
+    };
+    expect([await list("Bearer demo"), await list("Bearer other"), await list(`Bearer ${token}`)]).toEqual([
+      200, 401, 403,
+    ]);
+    await server.end();
+  });
+
   test("has a library program that runs", async () => {
     const [code = ""] = blocks("As a library", "ts");
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("library.mts", code)], { cwd: root });
