@@ -45,6 +45,7 @@ export default defineConfig({
       project("contract", ["test/backends/{contract,file}/**/*.test.ts"], 60_000, [REDIS]),
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
+      project("attacks", ["test/attacks/**/*.test.ts"], 90_000),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
       project("telemetry", ["test/telemetry/**/*.test.ts"], 30_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
