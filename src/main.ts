@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { parseEnv } from "node:util";
+import { calmLogger } from "./core/calm-logger.js";
+import { createSystemClock } from "./core/clock.js";
 import type { Environment } from "./server/config/env-reader.js";
 import { guessLogSettings } from "./server/config/logging.js";
 import { configure } from "./server/configure.js";
@@ -64,8 +66,9 @@ function endOnSignals(server: Server, timeoutMs: number, log: ProcessLog): void 
 
 /** Logs rejections that nobody handled, and goes on: the stray error of one handler must not end all other jobs. */
 function surviveHandlers(server: Server, log: ProcessLog): void {
+  const logger = calmLogger(log.logger, createSystemClock());
   process.on("unhandledRejection", (error) => {
-    log.logger.error({ err: error }, "a promise was rejected and nobody handled it");
+    logger.error({ err: error }, "a promise was rejected and nobody handled it");
   });
   // After an uncaught exception the state of the process cannot be trusted: it ends, but stops the server in order.
   let isEnding = false;

@@ -146,7 +146,7 @@ export class Gate {
 
   #failed(address: string | undefined): void {
     if (!this.#attempts.failed(address)) return;
-    this.#deps.logger.warn({ address }, "many calls of this address have no valid token");
+    this.#deps.logger.warn({ remote: address }, "many calls of this address have no valid token");
   }
 
   /** Asks the authorizer, unless too many calls of this address failed: it may be costly. */

@@ -84,7 +84,9 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const version = readVersion();
   const node = () => nodeId() ?? config.nodeId;
   const { handshakeMs } = CONNECTION_TIMES;
-  const tls = config.tls && createTlsTerminator(config.tls, { clock, logger, handshakeMs });
+  // A flood of bad calls or connections must not be one of lines.
+  const callLogger = calmLogger(logger, clock);
+  const tls = config.tls && createTlsTerminator(config.tls, { clock, logger: callLogger, handshakeMs });
   const redisTls = config.redis?.tls && watchRedisTls(config.redis.tls, clock, logger);
   const metrics = createMetrics({
     isAvailable: () => engine.isAvailable,
@@ -104,8 +106,6 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();
-  // A flood of bad calls must not be one of lines.
-  const callLogger = calmLogger(logger, clock);
   const access = createAccess(config.access, { clock, logger, callLogger, meter: metrics.meter }, deps.authorizer);
   const requestIds = new RequestIds();
   const metricsGate = config.access.areMetricsOpen ? undefined : access.gate;

@@ -111,7 +111,7 @@ export function createFileBackend(
       if (stopped !== undefined) return;
       if (refusal === undefined) {
         logger.error(
-          { folder, cause: message },
+          { folder, error: message },
           "the file that keeps the jobs cannot be written; trying again each second",
         );
         listener?.available(false);

@@ -48,14 +48,14 @@ export async function loadStore(
       );
     }
     if (Math.floor(before / PROGRESS_JOBS) < Math.floor(read / PROGRESS_JOBS)) {
-      logger.info({ read, of: opened.jobs }, "jobs read");
+      logger.info({ folder: place.folder, jobs: read, of: opened.jobs }, "jobs read");
     }
   }
   // Answers to what was asked ahead.
   for (let ahead = 1; ahead <= AHEAD - 1; ahead++) await replies();
   restorer.end();
   const ms = Math.round(store.clock.monotonic() - startedAt);
-  if (read > 0) logger.info({ folder: place.folder, jobs: read, ms }, "all jobs are read");
+  if (read > 0) logger.info({ folder: place.folder, jobs: read, duration_ms: ms }, "all jobs are read");
   return restorer;
 }
 

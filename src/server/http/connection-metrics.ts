@@ -19,7 +19,7 @@ export function createConnectionMetrics(meter: Meter, logger: Logger): Connectio
     },
     refused(reason, address) {
       count(reason);
-      logger.warn({ reason, address }, TEXTS[reason]);
+      logger.warn({ reason, remote: address }, TEXTS[reason]);
     },
     acceptFailed(error) {
       count("accept_failed");

@@ -69,7 +69,7 @@ export function createTlsTerminator(config: TlsConfig, deps: TlsTerminatorDeps):
 
   function refuse(socket: TLSSocket, err: Error): void {
     failed++;
-    logger.warn({ err, address: socket.remoteAddress }, "a TLS handshake failed");
+    logger.warn({ err, remote: socket.remoteAddress }, "a TLS handshake failed");
     socket.destroy();
   }
 

@@ -66,7 +66,7 @@ describe("a port that requires certificates of clients", () => {
       "a line of the log",
     );
     expect(String(line.fields.err)).toMatch(why);
-    expect(line.fields.address).toBe("127.0.0.1");
+    expect(line.fields.remote).toBe("127.0.0.1");
   });
 });
 
