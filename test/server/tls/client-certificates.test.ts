@@ -2,8 +2,10 @@ import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
 import { connect as http2Connect } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Authorizer } from "../../../src/access/authorizer.js";
 import { type Authority, type CertificateFiles, createAuthority } from "../../support/certificates.js";
 import { type LogLine, recordingLogger } from "../../support/logger.js";
 import { createClients, startTestServer, type TestServer } from "../../support/server.js";
@@ -79,6 +81,25 @@ describe("a port where certificates of clients are optional", () => {
 });
 
 describe("the certificate of a client", () => {
+  test.each([
+    ["gRPC over HTTP/2", createGrpcTransport],
+    ["Connect over HTTP/1.1", (given: { baseUrl: string }) => createConnectTransport({ ...given, httpVersion: "1.1" })],
+  ])("says who calls, to an authorizer, over %s", async (name, transport) => {
+    const authorizer: Authorizer = ({ certificate }) =>
+      certificate?.subject.CN === "mailer" ? { name: "mailer", scopes: ["produce"] } : undefined;
+    const env = { TLS_CERT: files.cert, TLS_KEY: files.key, TLS_CLIENT_CA: authority.ca, TLS_CLIENT_AUTH: "optional" };
+    const server = await startTestServer({ ...env, NUM_WORKERS: "0" }, { authorizer });
+    const clients = (shown: object) => {
+      const create = (baseUrl: string) => transport({ baseUrl, nodeOptions: { ca, ...shown } });
+      return createClients({ name, create }, server.url);
+    };
+    const { job } = await within(clients(known).jobs.createJob({ type: "nobody" }), "the create");
+    expect(job?.type).toBe("nobody");
+    await expect(within(clients({}).jobs.createJob({ type: "nobody" }), "the refusal")).rejects.toMatchObject({
+      code: Code.Unauthenticated,
+    });
+  });
+
   test("can be read from the sockets of requests and streams", async () => {
     const nameOf = (socket: unknown) => (socket as TLSSocket).getPeerCertificate().subject.CN;
     const seen: string[] = [];
