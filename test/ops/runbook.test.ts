@@ -43,7 +43,7 @@ test("the commands of the runbook do what it says", async () => {
     .replaceAll("http://127.0.0.1:8000", server.url)
     .replaceAll("redis-cli -u redis://127.0.0.1:6379", cli);
   const steps = shellSteps(text);
-  expect(steps.length).toBeGreaterThan(20);
+  expect(steps.length).toBeGreaterThan(15);
   const folder = mkdtempSync(join(tmpdir(), "gotaskq-runbook-"));
   try {
     const outputs = await runShellSteps(steps, folder, process.cwd());
