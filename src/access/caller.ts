@@ -54,8 +54,12 @@ export class Admitted {
     );
   }
 
-  /** Calls `ended` once when its rights end, until the returned function is called. Not for rights that have ended before. */
+  /** Calls `ended` once when its rights end, at once if they have, until the returned function is called. */
   whenEnded(ended: () => void): () => void {
+    if (this.hasEnded) {
+      ended();
+      return () => {};
+    }
     this.#listeners.add(ended);
     this.#wait();
     return () => {

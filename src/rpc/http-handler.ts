@@ -30,7 +30,7 @@ import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
 import { guardServices } from "./services/guarded-services.js";
 import type { HealthSource } from "./services/health-service.js";
 import type { ServerInfo } from "./services/server-service.js";
-import { createServices, type ServiceImplSpec } from "./services/services.js";
+import { createOwnServices, createStandardServices, type ServiceImplSpec } from "./services/services.js";
 import type { WireOptions } from "./wire-options.js";
 
 /** Most calls that run beside the open streams. */
@@ -87,8 +87,9 @@ export interface RpcHandler {
 /** Serves all RPCs of this server. */
 export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): RpcHandler {
   const { health, info, maxStreams, gate } = options;
-  const create = (view: EngineView) => createServices(view, health, { ...info, maxStreams });
-  return createServiceHandler(gate === undefined ? create(engine) : guardServices(engine, gate, create), options);
+  const create = (view: EngineView) => createOwnServices(view, health, { ...info, maxStreams });
+  const own = gate === undefined ? create(engine) : guardServices(engine, gate, create);
+  return createServiceHandler([...own, ...createStandardServices(health)], options);
 }
 
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */

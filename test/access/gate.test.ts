@@ -88,6 +88,8 @@ describe("a token", () => {
     await clock.advance(1);
     expect([ended, await outcome(`Bearer ${TOKEN}`)]).toEqual([1, "TOKEN_INVALID"]);
     expect(clock.timers).toBe(0);
+    admitted.whenEnded(() => ended++);
+    expect(ended).toBe(2);
   });
 
   test("ends for calls under way when the wall clock is set beyond its end date, within a minute", async () => {

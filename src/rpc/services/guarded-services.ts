@@ -5,6 +5,7 @@ import { RIGHTS, type Right } from "../../access/rights.js";
 import type { Engine } from "../../core/engine.js";
 import type { EngineView } from "../../core/engine-view.js";
 import { callerOf } from "../caller-of.js";
+import { rightsEnded } from "../fast/call-context.js";
 import type { ServiceImplSpec } from "./services.js";
 
 /** Most sets of queues whose services are kept; those used longest ago are made anew. */
@@ -37,6 +38,8 @@ export function guardServices(engine: Engine, gate: Gate, create: (view: EngineV
       const right = RIGHTS.get(`${desc.typeName}/${desc.method[name]?.name}`);
       const run: Method = (input, context) => {
         const caller = callerOf(context);
+        // Its request may have taken a while to come in.
+        if (caller.hasEnded) throw rightsEnded();
         if (caller.queues !== undefined) refuseForeign(gate, caller, right, input);
         const chosen = servicesOf(caller, services)[index]?.impl as unknown as Record<string, Method>;
         const output = (chosen[name] as Method)(input, context);

@@ -28,17 +28,30 @@ export interface ServiceImplSpec<S extends DescService = DescService> {
 /** Bytes of a request of reflection: a name. */
 const REFLECTION_BYTES = 16 * 1024;
 
-/** Every service of this server. */
-export function createServices(engine: EngineView, health: HealthSource, info: ServerInfo): readonly ServiceImplSpec[] {
-  const descs = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
-  const all = [...descs, ServerReflection, ServerReflectionAlpha];
-  const reflection = createReflectionServices(all);
+/** The services of our own, and those that others have defined. */
+const OWN = [JobService, QueueService, DlqService, WorkerService, ServerService];
+const STANDARD = [Health, ServerReflection, ServerReflectionAlpha];
+
+/** The services of our own, on a view of the engine. */
+export function createOwnServices(
+  engine: EngineView,
+  health: HealthSource,
+  info: ServerInfo,
+): readonly ServiceImplSpec[] {
   return [
     spec(JobService, createJobService(engine)),
     spec(QueueService, createQueueService(engine)),
     spec(DlqService, createDlqService(engine)),
     spec(WorkerService, createWorkerService(engine)),
     spec(ServerService, createServerService(engine, health, info)),
+  ];
+}
+
+/** Health and reflection, which tell of all services. */
+export function createStandardServices(health: HealthSource): readonly ServiceImplSpec[] {
+  const all = [...OWN, ...STANDARD];
+  const reflection = createReflectionServices(all);
+  return [
     spec(Health, createHealthService(health, new Set(all.map(({ typeName }) => typeName)))),
     { ...spec(ServerReflection, reflection.v1), readMaxBytes: REFLECTION_BYTES },
     { ...spec(ServerReflectionAlpha, reflection.v1alpha), readMaxBytes: REFLECTION_BYTES },

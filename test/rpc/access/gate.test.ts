@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -8,12 +10,14 @@ import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { Scope, ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import type { Authorizer } from "../../../src/access/authorizer.js";
 import { hashToken } from "../../../src/access/hash-token.js";
 import { PROTOCOLS, transportAs } from "../../support/access.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { recordingLogger } from "../../support/logger.js";
 import { jsonOf, payload, refusal } from "../../support/rpc.js";
 import { startTestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";
 
 const TOKEN = "a-token-of-20-letters";
@@ -209,6 +213,30 @@ describe.each([
     expect((await as(server.url, `${TOKEN}c`).queues.listQueues({})).queues).toHaveLength(1);
   });
 });
+
+test.each([true, false])(
+  "a request that comes in slowly has the rights of its end, not of its beginning: %s",
+  async (isFastPathOn) => {
+    const clock = new FakeClock();
+    const asked = signal();
+    const authorizer: Authorizer = () => {
+      asked.fire();
+      return { name: "slow", scopes: ["admin"], endsAt: clock.now() + 1000 };
+    };
+    const server = await startTestServer({}, { clock, authorizer, isFastPathOn });
+    const headers = { "content-type": "application/json", "content-length": 12 };
+    const request = httpRequest(`${server.url}/gotaskq.v1.JobService/CreateJob`, { method: "POST", headers });
+    const answered = once(request, "response") as Promise<[IncomingMessage]>;
+    request.write('{"type"');
+    await within(asked.fired, "the authorizer");
+    await clock.advance(1000);
+    request.end(':"t"}');
+    const [response] = await within(answered, "the answer");
+    response.resume();
+    expect(response.statusCode).toBe(401);
+    expect((await server.engine.jobs.list({})).jobs).toEqual([]);
+  },
+);
 
 test("a stream ends when the end date of its token passes", async () => {
   const clock = new FakeClock();
