@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { TRACE } from "../support/job.js";
 import { created, finished, payload } from "../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../support/server.js";
 import { eventually } from "../support/wait.js";
@@ -54,6 +55,12 @@ describe("what a job says", () => {
     await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
     await page.getByRole("button", { name: "Copy the payload" }).click();
     await page.getByText("The browser does not let this page copy.").waitFor();
+  });
+
+  test("tells the trace that it belongs to", async () => {
+    const id = await created(server, { type: "nobody-runs-this", traceContext: TRACE });
+    const page = await openConsole(server.url, `/jobs/${id}`);
+    await page.locator(".facts div", { hasText: "Trace" }).getByText("4bf92f3577b34da6a3ce929d0e0e4736").waitFor();
   });
 
   test("as bytes is shown in hexadecimal", async () => {
