@@ -42,6 +42,14 @@ export interface RunContext extends HandlerContext {
   began(): void;
 }
 
+/** Handlers that ran lately. */
+export interface RecentRuns {
+  /** The job whose handler took the longest from its call until it returned, the wait for its promise not included. */
+  readonly longest: { readonly job: RunJob; readonly ms: number } | undefined;
+  /** Those that ended, and those that go on: some of them, when there are many. */
+  readonly jobs: readonly RunJob[];
+}
+
 /** Runs the handlers of a worker pool: in this process, or somewhere else. */
 export interface HandlerRunner {
   /** The job types there are handlers for. */
@@ -53,6 +61,8 @@ export interface HandlerRunner {
   readonly endsRuns: boolean;
   /** Runs the handler of a job. Never rejects. */
   run(job: RunJob, context: RunContext): Promise<RunOutcome>;
+  /** The handlers that ran in this thread since the last call. Undefined: that is not known, or none run here. */
+  recent?(): RecentRuns;
   /** Ends what still runs, if it can. Resolves, within seconds, when nothing is left of it. Idempotent. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { Authorizer } from "../access/authorizer.js";
+import { createSystemClock } from "../core/clock.js";
 import type { HandlerRunner } from "../core/handler-runner.js";
 import { createInProcessRunner } from "../core/pool/in-process-runner.js";
 import { errorText } from "../model/describe-error.js";
@@ -46,7 +47,7 @@ export async function configure(environment: Environment, logger: Logger, given:
     .then(() => readConfig(environment, { hasAuthorizer }))
     .catch(keep);
   const runner = given.handlers
-    ? createInProcessRunner(given.handlers)
+    ? createInProcessRunner(given.handlers, createSystemClock())
     : await load("HANDLERS", (path) => loadRunner(path, environment, logger));
   const authorizer = given.authorizer ?? (await load("AUTHORIZER", loadAuthorizer));
   if (given.handlers !== undefined && config?.isolation !== undefined) {

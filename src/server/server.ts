@@ -16,6 +16,7 @@ import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
 import { isLoopback } from "./config/loopback.js";
 import { createBuiltinHandlers } from "./handlers/builtin-handlers.js";
+import { watchEventLoop } from "./health/event-loop-watch.js";
 import { HealthState } from "./health/health.js";
 import { createMemoryGuard } from "./health/memory-guard.js";
 import { createConnectionMetrics } from "./http/connection-metrics.js";
@@ -77,7 +78,7 @@ function settingsOf(config: Config, runner: HandlerRunner, redisTls: RedisTls | 
 /** Starts a server. Rejects when it cannot listen there, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
   const { logger, clock = createSystemClock() } = deps;
-  const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock));
+  const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock), clock);
   const health = new HealthState();
   const tracer = createTracer();
   const guard = createMemoryGuard();
@@ -106,6 +107,8 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
   );
   const startedAt = clock.monotonic();
+  const loopWatch = { clock, logger: callLogger, meter: metrics.meter, recent: runner.recent };
+  const stopLoopWatch = config.eventLoopWarnMs > 0 ? watchEventLoop(loopWatch, config.eventLoopWarnMs) : () => {};
   const access = createAccess(config.access, { clock, logger, callLogger, meter: metrics.meter }, deps.authorizer);
   const requestIds = new RequestIds();
   const metricsGate = config.access.areMetricsOpen ? undefined : access.gate;
@@ -151,6 +154,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     });
   } catch (error) {
     await runner.stop();
+    stopLoopWatch();
     access.stop();
     guard.stop();
     metrics.stop();
@@ -171,6 +175,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
         await engine.stop(config.shutdownTimeoutMs);
         health.close();
         await listener.close();
+        stopLoopWatch();
         access.stop();
         guard.stop();
         metrics.stop();

@@ -5,8 +5,12 @@ import type { Leasing } from "../leasing.js";
 import type { Lane } from "../work-lane.js";
 import { yieldToEventLoop } from "../yield-to-event-loop.js";
 
-/** Jobs leased before yielding to the event loop: handlers that never wait would otherwise let nothing else run. */
+/**
+ * Jobs leased, and how long that went on, ms, before yielding to the event loop: handlers that never wait would otherwise let nothing
+ * else run.
+ */
 const TURN = 250;
+const TURN_MS = 20;
 
 /** Bytes of jobs after which one lease call takes no more. */
 const CALL_BYTES = 4 * 2 ** 20;
@@ -120,19 +124,22 @@ export class LeaseFetcher {
 
   /** Leases until there is no free slot or no ready job left. */
   async #fetch(): Promise<void> {
+    const { lane, clock } = this.#deps;
     let leased = 0;
+    let began = clock.monotonic();
     for (;;) {
       const max = this.#room();
       if (this.#state === "CLOSED" || max === 0 || this.#retry !== undefined) break;
-      const queue = this.#deps.lane.next();
+      const queue = lane.next();
       if (queue === undefined) break;
       const got = await this.#lease(queue, max);
       // Another call has gone on meanwhile.
       if (got === undefined) break;
       leased += got;
-      if (leased >= TURN) {
+      if (leased >= TURN || clock.monotonic() - began >= TURN_MS) {
         leased = 0;
         await yieldToEventLoop();
+        began = clock.monotonic();
       }
     }
   }

@@ -39,6 +39,8 @@ export interface Config extends LogSettings {
   readonly handlers: string | undefined;
   /** Where they run. Undefined: in the server's own thread. */
   readonly isolation: IsolationConfig | undefined;
+  /** How long the event loop may be blocked before that is logged. 0: it is not watched. */
+  readonly eventLoopWarnMs: number;
   readonly nodeId: number;
   /** The folder that keeps the jobs in a file. Undefined: no file keeps them. */
   readonly dataDir: string | undefined;
@@ -125,6 +127,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
     shutdownTimeoutMs: env.duration("SHUTDOWN_TIMEOUT", 10_000, 0, 3_600_000),
     handlers: env.text("HANDLERS"),
     isolation: readIsolation(env),
+    eventLoopWarnMs: env.duration("EVENT_LOOP_WARN", 1000, 0, 3_600_000),
     ...readLogSettings(env),
     nodeId: env.integer("NODE_ID", 0, 0, MAX_NODE_ID),
     dataDir,

@@ -1,3 +1,4 @@
+import { createSystemClock } from "../../core/clock.js";
 import type { HandlerRunner } from "../../core/handler-runner.js";
 import { createInProcessRunner } from "../../core/pool/in-process-runner.js";
 import { isolateHandlers } from "../../handlers/isolate-handlers.js";
@@ -19,6 +20,6 @@ export async function loadRunner(
   const isolation = readIsolation(env);
   // That is told by whoever reads the configuration.
   if (env.problems.length > 0) return undefined;
-  if (isolation === undefined) return createInProcessRunner(await loadHandlers(path));
+  if (isolation === undefined) return createInProcessRunner(await loadHandlers(path), createSystemClock());
   return isolateHandlers(path, { ...isolation, size: readHandlerSlots(env), logger });
 }

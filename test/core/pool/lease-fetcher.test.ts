@@ -165,6 +165,29 @@ describe("a pool that fetches jobs", () => {
     expect(turns).toEqual([250, 500, 750, 1000]);
   });
 
+  test("lets other things happen when its jobs take their time", async () => {
+    const { fixture, fetcher, state } = await pool(2, 1000, false);
+    // Handlers that compute for 5 ms, and end at once.
+    let run = 0;
+    const stands = fixture.clock.monotonic();
+    fixture.clock.monotonic = () => stands + run * 5;
+    Object.defineProperty(state, "free", { get: () => 2, set: () => {} });
+    Object.defineProperty(state, "run", { get: () => run, set: (value) => (run = value) });
+    fetcher.open();
+    let most = 0;
+    for (let turn = 0; turn < 10; turn++) {
+      const before = run;
+      for (let count = 0; count < 1000; count++) await Promise.resolve();
+      most = Math.max(most, run - before);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    fetcher.close();
+    await fetcher.idle();
+    expect(run).toBeGreaterThan(10);
+    // Not more than 50 ms.
+    expect(most).toBeLessThanOrEqual(10);
+  });
+
   test("runs the jobs of a call that was under way when it was closed, and asks for no more", async () => {
     const { fetcher, state, asked, answer } = await pool(10, 1000);
     fetcher.open();
