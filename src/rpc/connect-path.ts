@@ -37,7 +37,7 @@ export function createConnectHandlers(
   services: readonly ServiceImplSpec[],
   recorder: RpcRecorder,
   logger: Logger,
-  { readMaxBytes = LIMITS.messageBytes, registry, hasFaultDetails = true }: WireOptions,
+  { readMaxBytes = LIMITS.messageBytes, registry, hasFaultDetails = true, hasRequestInfo = true }: WireOptions,
 ): ReadonlyMap<string, ConnectHandler> {
   const router = createConnectRouter({
     interceptors: [createInterceptor(recorder)],
@@ -52,7 +52,7 @@ export function createConnectHandlers(
   }
   return new Map(
     router.handlers.map((plain) => {
-      const handler = withParseErrors(plain, hasFaultDetails);
+      const handler = withParseErrors(plain, { hasFaultDetails, hasRequestInfo });
       const serveOne: ConnectHandler["serve"] = (request, response, requestId, caller) => {
         const origin = { requestId, remoteAddress: request.socket.remoteAddress, caller };
         void serve(handler, request, response, origin, logger);

@@ -15,6 +15,7 @@ import { fieldInvalid, messageTooLarge } from "../model/errors.js";
 import { addRequestInfo, toConnectError } from "./errors.js";
 import { encodeGrpcMessage, setGrpcStatus } from "./grpc-status.js";
 import { CALL_ORIGIN } from "./rpc-call.js";
+import type { WireOptions } from "./wire-options.js";
 
 const JSON_ERROR = "application/json";
 const ENVELOPE_HEADER_BYTES = 5;
@@ -34,16 +35,17 @@ type Translate = (error: ConnectError | undefined) => ConnectError | undefined;
  * runs, answers a bad binary message with INTERNAL, and knows nothing of our details: without them, a message that is too
  * large looks as if it could be sent again later. Each error gets the id of the request. Only answers that failed are looked at.
  */
-export function withParseErrors(handler: UniversalHandler, hasDetails: boolean): UniversalHandler {
+export function withParseErrors(
+  handler: UniversalHandler,
+  { hasFaultDetails, hasRequestInfo }: Required<Pick<WireOptions, "hasFaultDetails" | "hasRequestInfo">>,
+): UniversalHandler {
   const invoke = async (...request: Parameters<UniversalHandler>) => {
     const [{ method, url, contextValues }] = request;
     const requestId = contextValues?.get(CALL_ORIGIN).requestId ?? "";
     const translate: Translate = (error) => {
       const better = parseError(error);
-      if (!hasDetails) {
-        better?.details.splice(0);
-        return better;
-      }
+      if (!hasFaultDetails) better?.details.splice(0);
+      if (!hasRequestInfo) return better;
       const told = better ?? error;
       // What the interceptor has seen has it already, and stays.
       return told !== undefined && addRequestInfo(told, requestId) ? told : undefined;

@@ -24,8 +24,8 @@ export interface RpcRecorderOptions {
   readonly maxStreams: number;
   /** The same for each caller that has a name. Default: no limit of its own. */
   readonly maxStreamsPerToken?: number | undefined;
-  /** Whether errors get the details that this server adds; see `WireOptions`. */
-  readonly hasFaultDetails?: boolean | undefined;
+  /** Whether errors say the id of the request; see `WireOptions`. */
+  readonly hasRequestInfo?: boolean | undefined;
 }
 
 /** Records the end of a stream with "ok" or the name of a code, and its error. Only the first call counts. */
@@ -62,7 +62,7 @@ export interface RpcRecorder {
 
 /** Creates the recorder of a server; both paths share it. */
 export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
-  const { observer, logger, tracer = noTracer, hasFaultDetails = true } = options;
+  const { observer, logger, tracer = noTracer, hasRequestInfo = true } = options;
   const { maxStreams, maxStreamsPerToken = maxStreams } = options;
   const logsCalls = isLogged(logger, "debug");
   let openStreams = 0;
@@ -71,7 +71,7 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
 
   function translate(error: unknown, call: RpcCall): ConnectError {
     const translated = toClientError(error, call);
-    if (hasFaultDetails) addRequestInfo(translated, call.requestId);
+    if (hasRequestInfo) addRequestInfo(translated, call.requestId);
     return translated;
   }
 

@@ -29,4 +29,6 @@ export interface WireOptions {
    * true; Connect's conformance suite allows none.
    */
   readonly hasFaultDetails?: boolean | undefined;
+  /** Whether errors say the id of the request. Default true; the suite allows no details but those of the methods. */
+  readonly hasRequestInfo?: boolean | undefined;
 }

@@ -26,6 +26,7 @@ const handler = createServiceHandler([createConformanceService(types)], {
   isFastPathOn: process.argv[2] === "fast",
   registry: types,
   hasFaultDetails: process.argv[3] !== "bare",
+  hasRequestInfo: false,
   readMaxBytes: request.messageReceiveLimit || undefined,
   otherwise: (_request, response) => {
     response.statusCode = 404;
