@@ -74,6 +74,7 @@ describe("curl", () => {
         details: [
           { type: "google.rpc.ErrorInfo", debug: { reason: "FIELD_INVALID", domain: "gotaskq" } },
           { type: "google.rpc.BadRequest", debug: { fieldViolations: [{ field: "priority" }] } },
+          { type: "google.rpc.RequestInfo", debug: { requestId: expect.any(String) } },
         ],
       },
     });
