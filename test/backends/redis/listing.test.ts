@@ -79,3 +79,17 @@ test("jobs and deaths of many queues are listed as one sort of all of them, on a
       .map(({ id }) => id),
   );
 });
+
+test("an ordinary call is not behind all the scans that were asked for before it", async () => {
+  const { backend, jobs } = await openEngine({ url: redis.url, prefix: newPrefix() }, { numWorkers: 0 });
+  const made = await jobs.createBatch(Array.from({ length: 240 }, () => ({ type: "kept" })));
+  let counted = 0;
+  const scans = Array.from({ length: 20 }, async () => {
+    const { count } = await backend.count({ queue: "default", isDead: false, metadata: { none: "such" } });
+    expect(count).toBe(0);
+    counted++;
+  });
+  await backend.get([made[0]?.id ?? ""]);
+  expect(counted).toBeLessThan(10);
+  await Promise.all(scans);
+});

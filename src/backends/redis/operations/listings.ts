@@ -131,7 +131,9 @@ export class Listings {
       const part = Math.min(most, scan - examined);
       const common = [filter, order[0] ?? "N", part, limit, maxBytes - bytes, count, form.flag];
       const bounds = isDead ? deadBounds(query, last) : placeBounds(query, last);
-      const { rest } = await this.#calls.call(isDead ? "listDead" : "list", queue, [...common, ...bounds]);
+      const { rest } = await this.#calls.call(isDead ? "listDead" : "list", queue, [...common, ...bounds], {
+        examines: part,
+      });
       const [end, seen, key, size, matching, ...values] = rest;
       if (typeof end !== "number") throw queueNotFound(queue);
       for (let at = 0; at < values.length; at += form.parts) {

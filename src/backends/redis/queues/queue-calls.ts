@@ -73,6 +73,9 @@ const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["purge", "create", "beginDelete"] as const),
 ]);
 
+/** A job that is examined counts as so many bytes: what Redis does not take longer for. */
+const BYTES_OF_EXAMINED = 8 << 10;
+
 /** Scripts whose caller goes on by itself, so that what they say is due is due for the other servers only. */
 const OWN_PACE: ReadonlySet<string> = new Set(["sweep", "beginDelete", "continueDelete"]);
 
@@ -128,6 +131,8 @@ export class QueueCalls {
   changed: ((queue: string, position: number) => void) | undefined;
   readonly memos = new MemoSlots();
   readonly #gates: ByteGates;
+  /** For scripts that examine many jobs: an ordinary call is not behind more than about two of the longest. */
+  readonly #scans: ByteGates;
   readonly #self: string;
   readonly #clock: Clock;
   readonly #observer: StoreObserver;
@@ -141,6 +146,7 @@ export class QueueCalls {
     this.#storeTimes = storeTimes;
     this.#connection = connection;
     this.#gates = new ByteGates(connection.hasNodes);
+    this.#scans = new ByteGates(connection.hasNodes);
     this.#keys = keys;
     this.#ready = ready;
     this.#dueTimes = dueTimes;
@@ -163,12 +169,17 @@ export class QueueCalls {
   /**
    * Runs a script. `memo`: where Redis is to remember its answer, also from one call to the next; the caller releases it. Default:
    * a place for this call, if the script has an answer to remember. `callers`: how many operations share the call; default: one.
+   * `examines`: jobs that a script looks at, if they are what it takes its time for; it waits until it is its turn among these.
    * UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
   async call(
     name: ScriptName,
     queue: string,
     args: readonly Arg[],
-    { memo: own, callers = 1 }: { readonly memo?: Memo | undefined; readonly callers?: number } = {},
+    {
+      memo: own,
+      callers = 1,
+      examines,
+    }: { readonly memo?: Memo | undefined; readonly callers?: number; readonly examines?: number } = {},
   ): Promise<Answer> {
     const memo = own ?? (REMEMBERED.has(name) ? this.memos.take(queue) : undefined);
     let isAgain = own !== undefined;
@@ -180,7 +191,9 @@ export class QueueCalls {
     const sentAt = this.#clock.monotonic();
     this.#pending++;
     try {
-      reply = await this.#gates.pass(queue, bytesOf(args), () =>
+      const [gates, bytes] =
+        examines === undefined ? [this.#gates, bytesOf(args)] : [this.#scans, examines * BYTES_OF_EXAMINED];
+      reply = await gates.pass(queue, bytes, () =>
         this.#storeTimes.ask(queue, (tell) => {
           const all = (isRepeat: boolean) => [whom(isRepeat), ...this.#common, tell(), ...args];
           return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
