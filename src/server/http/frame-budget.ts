@@ -33,7 +33,9 @@ export class FrameBudget {
     const { bytes, bodyBytes, streams } = this.#before;
     const useful = received.bodyBytes - bodyBytes + (received.streams - streams) * HEAD_BYTES;
     const forgotten = ((now - this.#lookedAt) / 1000) * FORGOTTEN_A_SECOND;
-    this.#spent = Math.max(0, this.#spent - forgotten) + Math.max(0, received.bytes - bytes - useful);
+    // Below 0 where what came before is only read now as the body of a request: that was counted, and is taken back.
+    const beside = received.bytes - bytes - useful;
+    this.#spent = Math.max(0, this.#spent - forgotten + beside);
     this.#before = received;
     this.#lookedAt = now;
     return this.#spent > BURST_BYTES;
