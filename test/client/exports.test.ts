@@ -38,6 +38,8 @@ describe("gotaskq/client/web", () => {
       specifiers.filter((each) => each.startsWith("node:") || BUILTINS.has(each)).map((each) => `${file}: ${each}`),
     );
     expect(ofNode).toEqual([]);
+    // Browsers need no OpenTelemetry of ours: what instruments `fetch` there sends the headers.
+    expect([...files.values()].flat()).not.toContain("@opentelemetry/api");
     // The search did look at the files of the client, at gen, and into packages.
     for (const part of ["/src/client/calls.ts", "/gen/gotaskq/v1/job_pb.ts", "/connect-web/", "/protobuf/"]) {
       expect([...files.keys()].some((file) => file.includes(part))).toBe(true);
