@@ -15,6 +15,8 @@ export type BodyOutcome =
   | { readonly kind: "TOO_LARGE" }
   /** Its end did not come in time. */
   | { readonly kind: "LATE" }
+  /** It comes in more and smaller pieces than a body may. */
+  | { readonly kind: "SCATTERED" }
   /** All bodies under way together are too many, or too large, and its connection has most of them. */
   | { readonly kind: "CROWDED" };
 
@@ -74,6 +76,7 @@ export class BodyReader {
       countBody(connection, chunk.byteLength);
       this.#bytes += chunk.byteLength;
       if (pieces.size > limit) pending.end({ kind: "TOO_LARGE" });
+      else if (pieces.areTooMany) pending.end({ kind: "SCATTERED" });
       else if (this.#bytes > this.#options.maxBytes) this.#makeRoom("bytes", this.#options.maxBytes);
     };
     source.on("data", take);
@@ -83,10 +86,16 @@ export class BodyReader {
 
   /**
    * Throws away, as it comes, the body of a request that is refused already; left where it is, it would keep the next ones of
-   * its connection waiting. Calls `late` if its end does not come in time.
+   * its connection waiting. Calls `late` if its end does not come in time, or it comes in too many pieces.
    */
   discard(source: Readable, connection: ClientConnection, late: () => void): void {
+    const seen = new Pieces();
     const ended = () => this.#forget(pending);
+    const skip = (chunk: Uint8Array) => {
+      seen.skip(chunk);
+      countBody(connection, chunk.byteLength);
+      if (seen.areTooMany) pending.end({ kind: "SCATTERED" });
+    };
     const pending: Pending = {
       source,
       connection,
@@ -94,11 +103,11 @@ export class BodyReader {
       pieces: new Pieces(),
       end: () => {
         this.#forget(pending);
-        source.off("end", ended);
+        source.off("data", skip).off("end", ended);
         late();
       },
     };
-    source.on("data", (chunk: Uint8Array) => countBody(connection, chunk.byteLength));
+    source.on("data", skip);
     source.on("end", ended);
     this.#add(pending);
   }

@@ -230,6 +230,9 @@ function badDeadline({ rawMessage }: ConnectError): TaskQueueError {
 function bodyError(kind: Exclude<BodyOutcome["kind"], "WHOLE">, maxBytes: number): TaskQueueError | ConnectError {
   if (kind === "TOO_LARGE") return messageTooLarge(maxBytes);
   if (kind === "LATE") return new ConnectError("the request did not arrive in time", Code.DeadlineExceeded);
+  if (kind === "SCATTERED") {
+    return fieldInvalid([{ field: "request", description: "came in too many small pieces: send it in larger ones" }]);
+  }
   return new TaskQueueError("TOO_MANY_STREAMS", "this server is receiving too much at a time", { retryAfterMs: 1000 });
 }
 

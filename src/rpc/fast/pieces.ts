@@ -1,6 +1,10 @@
 /** A piece below this size is copied: kept as it came, it would hold many times its size. */
 const SMALL_BYTES = 1024;
 
+/** How many pieces a body may have, and how small they may be on average beyond that. */
+const MAX_PIECES = 512;
+const SMALLEST_BYTES = 64;
+
 /** What is gathered of small pieces before they are copied together. */
 const FIRST_BYTES = 4096;
 
@@ -10,9 +14,16 @@ export class Pieces {
   /** Small pieces that came in a row, and how many bytes of this are filled. */
   #small: Uint8Array | undefined;
   #filled = 0;
+  #count = 0;
   size = 0;
 
+  /** Whether they are so many and so small that taking them costs more than a request may: each is a turn of the parser. */
+  get areTooMany(): boolean {
+    return this.#count > MAX_PIECES + this.size / SMALLEST_BYTES;
+  }
+
   add(piece: Uint8Array): void {
+    this.#count++;
     this.size += piece.byteLength;
     // Nearly all bodies are one piece, which is taken as it is.
     if (piece.byteLength >= SMALL_BYTES || this.#whole.length === 0) {
@@ -26,6 +37,12 @@ export class Pieces {
     this.#flush();
     const [first] = this.#whole;
     return first !== undefined && this.#whole.length === 1 ? first : Buffer.concat(this.#whole, this.size);
+  }
+
+  /** Counts a piece that is not kept. */
+  skip(piece: Uint8Array): void {
+    this.#count++;
+    this.size += piece.byteLength;
   }
 
   /** Lets go of them. */

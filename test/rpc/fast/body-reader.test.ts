@@ -66,6 +66,40 @@ test("a body of its limit is whole, one of a byte more is too large, and gives i
   await expectEmpty();
 });
 
+describe("a body in many pieces", () => {
+  const wide = () => new BodyReader({ timeoutMs: TIMEOUT_MS, maxBodies: MAX_BODIES, maxBytes: 1e9 });
+
+  test.each([
+    [500, 1, "WHOLE"],
+    [600, 1, "SCATTERED"],
+    [5000, 100, "WHOLE"],
+    [5000, 40, "SCATTERED"],
+  ])("of which %i have %i bytes is %s", async (count, bytes, kind) => {
+    const source = new PassThrough();
+    const kinds: string[] = [];
+    wide().read(source, connectionOf({}), 1e9, (outcome) => kinds.push(outcome.kind));
+    for (let index = 0; index < count; index++) {
+      source.write(Buffer.alloc(bytes));
+      await Promise.resolve();
+    }
+    source.end();
+    await settle();
+    expect(kinds).toEqual([kind]);
+  });
+
+  test("that is discarded is given up", async () => {
+    const source = new PassThrough();
+    const late = vi.fn();
+    wide().discard(source, connectionOf({}), late);
+    for (let index = 0; index < 600; index++) {
+      source.write(Buffer.alloc(1));
+      await Promise.resolve();
+    }
+    await settle();
+    expect(late).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe("of bodies that are too many bytes together", () => {
   test("the oldest is given up, and the others go on", async () => {
     const [oldest, older] = [await begun(50), await begun(40)];
