@@ -162,6 +162,7 @@ test("a child in an endless loop ends when the process of its supervisor is kill
   onTestFinished(() => void parent.kill("SIGKILL"));
   const [chunk] = await within(once(parent.stdout, "data"), "the child's process id");
   const pid = Number(chunk);
+  onTestFinished(() => void (isAlive(pid) && process.kill(pid, "SIGKILL")));
   expect(isAlive(pid)).toBe(true);
   parent.kill("SIGKILL");
   await eventually(async () => !isAlive(pid) || undefined, "the end of the child");
