@@ -5,7 +5,7 @@ import { growthOf, isGrowing, percentile } from "../soak/trend.js";
 test("a server that everybody uses well and badly at once serves a good client, and nothing is left of them", async () => {
   const lines: string[] = [];
   const log = (line: string) => void lines.push(line);
-  const report = await runSoak({ store: "memory", durationMs: 5000, seed: 1, floorMs: 5000, slack: 10, log });
+  const report = await runSoak({ store: "file", durationMs: 5000, seed: 1, floorMs: 5000, slack: 10, log });
   expect(report.violations, formatSoak(report)).toEqual([]);
   const idle = [...report.done].filter(([, { times, failed }]) => times === 0 || failed === times);
   expect(idle.map(([name]) => name)).toEqual(["calls with a wrong token"]);
