@@ -3,6 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { parseEnv } from "node:util";
 import { calmLogger } from "./core/calm-logger.js";
 import { createSystemClock } from "./core/clock.js";
+import { onStopSignals } from "./model/stop-signals.js";
 import type { Environment } from "./server/config/env-reader.js";
 import { guessLogSettings } from "./server/config/logging.js";
 import { configure } from "./server/configure.js";
@@ -39,29 +40,26 @@ async function end(log: ProcessLog, code: number): Promise<never> {
 
 /** Stops the server in order on the first signal, and ends the process at once on the second. */
 function endOnSignals(server: Server, timeoutMs: number, log: ProcessLog): void {
-  let isStopping = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (isStopping) {
+  onStopSignals(process, () => performance.now(), {
+    stop(signal) {
+      const text = `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`;
+      log.life.info({ signal, timeout_ms: timeoutMs }, text);
+      stop(server).then(
+        () => {
+          log.life.info("stopped");
+          void end(log, 0);
+        },
+        (error) => {
+          log.life.fatal({ err: error }, "stopping failed");
+          void end(log, EXIT_FAULT);
+        },
+      );
+    },
+    again(signal) {
       log.life.warn({ signal }, `${signal} again: ending at once`);
       void end(log, EXIT_FAULT);
-      return;
-    }
-    isStopping = true;
-    const text = `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`;
-    log.life.info({ signal, timeout_ms: timeoutMs }, text);
-    stop(server).then(
-      () => {
-        log.life.info("stopped");
-        void end(log, 0);
-      },
-      (error) => {
-        log.life.fatal({ err: error }, "stopping failed");
-        void end(log, EXIT_FAULT);
-      },
-    );
-  };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+    },
+  });
 }
 
 /** Logs rejections that nobody handled, and goes on: the stray error of one handler must not end all other jobs. */

@@ -11,6 +11,7 @@ import {
 } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
+import { onStopSignals } from "../../model/stop-signals.js";
 import type { AttemptEnd } from "../../model/tracer.js";
 import { createTracer } from "../../telemetry/tracer.js";
 import type { ClientTls } from "../node-transport.js";
@@ -111,7 +112,7 @@ class StreamWorker implements Worker {
   #stopping: Promise<void> | undefined;
   #resolveStopped = () => {};
   #whenIdle: (() => void) | undefined;
-  readonly #onSignal = () => void this.stop();
+  #forgetSignals = () => {};
 
   constructor(options: WorkerOptions) {
     const { url, queues = [], handlers, headers, leaseMs = 30_000, concurrency = 10, prefetch = 0 } = options;
@@ -163,7 +164,7 @@ class StreamWorker implements Worker {
 
   async #start(): Promise<void> {
     if (this.#stopping !== undefined) return;
-    if (this.#options.stopOnSignals) for (const name of SIGNALS) process.once(name, this.#onSignal);
+    if (this.#options.stopOnSignals) this.#stopOnSignals();
     this.#keeper.start();
     try {
       await this.#streams.start();
@@ -171,6 +172,17 @@ class StreamWorker implements Worker {
       await this.stop(0);
       throw error;
     }
+  }
+
+  #stopOnSignals(): void {
+    this.#forgetSignals = onStopSignals(process, () => performance.now(), {
+      stop: () => void this.stop(),
+      again: (signal) => {
+        // Without a listener it has the effect that it has by itself.
+        this.#forgetSignals();
+        process.kill(process.pid, signal);
+      },
+    });
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -186,7 +198,7 @@ class StreamWorker implements Worker {
     await this.#settler.idle();
     this.#keeper.stop();
     this.#servers.close();
-    for (const name of SIGNALS) process.off(name, this.#onSignal);
+    this.#forgetSignals();
     this.#resolveStopped();
   }
 
@@ -330,8 +342,6 @@ class StreamWorker implements Worker {
     });
   }
 }
-
-const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 function endOf({ aborted }: WorkerAttempt, { kind }: AttemptOutcome): AttemptEnd {
   if (kind === "complete") return "completed";
