@@ -8,7 +8,7 @@ import type { BulkAction, CountPage } from "../listing.js";
 import { ownTurn } from "../own-turn.js";
 import { type CheckedFilter, filterDigest, isEmpty, queuesOf } from "./filters.js";
 import { createMergedKeys } from "./merged-keys.js";
-import { readPageToken, writePageToken } from "./page-token.js";
+import { readPagePosition, writePageToken } from "./page-token.js";
 import { fitting, keysOf } from "./paging.js";
 import { walkQueues } from "./walk-queues.js";
 
@@ -98,9 +98,11 @@ async function change(
 }
 
 function readPosition(digest: string, token: string): Position {
-  const position = JSON.parse(readPageToken(digest, token)) as Position;
-  if (typeof position?.[0] !== "string" || !Number.isFinite(position[1])) throw pageTokenInvalid();
-  return position;
+  const position = readPagePosition(digest, token);
+  if (!Array.isArray(position) || typeof position[0] !== "string" || !Number.isFinite(position[1])) {
+    throw pageTokenInvalid();
+  }
+  return position as unknown as Position;
 }
 
 /** Counts the jobs that match; examines a bounded number of jobs. PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */

@@ -5,6 +5,16 @@ export function writePageToken(filter: string, position: string): string {
   return Buffer.from(JSON.stringify([filter, position])).toString("base64url");
 }
 
+/** Reads the position of a token that is a value of JSON, of any form. PAGE_TOKEN_INVALID: anybody can make a token. */
+export function readPagePosition(filter: string, token: string): unknown {
+  const position = readPageToken(filter, token);
+  try {
+    return JSON.parse(position);
+  } catch {
+    throw pageTokenInvalid();
+  }
+}
+
 /** Reads the position of a token; PAGE_TOKEN_INVALID when it is not one of this filter. */
 export function readPageToken(filter: string, token: string): string {
   let parts: unknown;

@@ -3,7 +3,7 @@ import { LIMITS } from "../../model/limits.js";
 import type { CountPage } from "../listing.js";
 import { ownTurn } from "../own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
-import { readPageToken, writePageToken } from "./page-token.js";
+import { readPagePosition, writePageToken } from "./page-token.js";
 
 /** Queues that are read at the same time. */
 const AT_ONCE = 16;
@@ -50,7 +50,13 @@ export async function walkQueues(
 }
 
 function readPosition(digest: string, token: string): Position {
-  const position = JSON.parse(readPageToken(digest, token)) as Position;
-  if (!Array.isArray(position?.open) || position.open.length > AT_ONCE) throw pageTokenInvalid();
-  return position;
+  const position = readPagePosition(digest, token) as Partial<Position> | null;
+  const { open, from } = position ?? {};
+  const isFrom = from === undefined || typeof from === "string";
+  if (!Array.isArray(open) || open.length > AT_ONCE || !open.every(isOpen) || !isFrom) throw pageTokenInvalid();
+  return { open, from };
+}
+
+function isOpen(entry: unknown): boolean {
+  return Array.isArray(entry) && typeof entry[0] === "string" && (entry[1] === null || typeof entry[1] === "string");
 }

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { checkDeadFilter, checkFilter, filterDigest } from "../../../src/core/operations/filters.js";
+import { writePageToken } from "../../../src/core/operations/page-token.js";
 import type { BulkResult, DeadSummary } from "../../../src/model/job-filter.js";
 import { LIMITS } from "../../../src/model/limits.js";
+import { Violations } from "../../../src/model/violations.js";
 import { rejection } from "../support/async.js";
 import { Fixture } from "../support/fixture.js";
 
@@ -116,6 +119,32 @@ describe("count", () => {
     for (const bad of ["x", Buffer.from("null").toString("base64url")]) {
       expect(await rejection(jobs.count({}, bad))).toEqual(reason("PAGE_TOKEN_INVALID"));
     }
+  });
+
+  test.each([
+    "",
+    "x",
+    "null",
+    "1",
+    '"ab"',
+    "{}",
+    "[]",
+    "[1,2]",
+    '["a"]',
+    '{"open":1}',
+    '{"open":[null]}',
+    '{"open":[["a",1]]}',
+    '{"open":[[1,null]]}',
+    '{"open":[],"from":1}',
+  ])("refuses a page token that was made up: %s", async (position) => {
+    const { engine } = new Fixture();
+    const filter = { types: ["t"] };
+    const madeUp = (digest: string) => ({ pageToken: writePageToken(digest, position) });
+    const count = filterDigest("count", checkFilter(new Violations(), filter, ""));
+    expect(await rejection(engine.jobs.count(filter, madeUp(count).pageToken))).toEqual(reason("PAGE_TOKEN_INVALID"));
+    const dead = checkDeadFilter(new Violations(), filter, "");
+    const replay = engine.dlq.replayMatching(filter, madeUp(filterDigest("replay", dead)));
+    expect(await rejection(replay)).toEqual(reason("PAGE_TOKEN_INVALID"));
   });
 
   test("passes over a queue that is deleted meanwhile", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readPageToken, writePageToken } from "../../../src/core/operations/page-token.js";
+import { readPagePosition, readPageToken, writePageToken } from "../../../src/core/operations/page-token.js";
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -34,5 +34,14 @@ describe("a page token", () => {
     ["a part that is no text", encode(["filter", 1])],
   ])("is refused when it is %s", (_what, token) => {
     expect(() => readPageToken("filter", token)).toThrow(expect.objectContaining({ reason: "PAGE_TOKEN_INVALID" }));
+  });
+
+  test("may have a value of JSON as its position, and is refused when that is none", () => {
+    expect(readPagePosition("filter", writePageToken("filter", '{"open":[]}'))).toEqual({ open: [] });
+    for (const position of ["", "x", '{"open"', "undefined"]) {
+      expect(() => readPagePosition("filter", writePageToken("filter", position))).toThrow(
+        expect.objectContaining({ reason: "PAGE_TOKEN_INVALID" }),
+      );
+    }
   });
 });
