@@ -93,3 +93,6 @@ export class Admitted {
 
 /** Whoever calls a server that asks for no token: everything is allowed. */
 export const ANYBODY = new Admitted({ name: "", scopes: ["admin"] });
+
+/** Whoever calls what is open, of a server that asks for tokens. All of them are one caller, as far as limits go. */
+export const STRANGER = new Admitted({ name: "", scopes: [] });

@@ -1,8 +1,8 @@
 import type { Clock } from "../core/clock.js";
 import { scopeMissing, TaskQueueError, tokenInvalid } from "../model/errors.js";
 import type { Logger } from "../model/logger.js";
-import { type Authorizer, type CallSource, toAuthorizerRequest } from "./authorizer.js";
-import { Admitted, ANYBODY, type Caller } from "./caller.js";
+import { type Authorizer, type AuthorizerRequest, type CallSource, toAuthorizerRequest } from "./authorizer.js";
+import { Admitted, type Caller, STRANGER } from "./caller.js";
 import { FailedAttempts } from "./failed-attempts.js";
 import { hashToken, TOKEN_LENGTHS } from "./hash-token.js";
 import type { Need } from "./rights.js";
@@ -10,6 +10,9 @@ import { checkCaller, isSameRight, type TokenRecord } from "./token-record.js";
 
 /** Most headers whose callers are known without hashing: a token may come in more than one spelling. */
 const MAX_KNOWN = 10_000;
+
+/** Most credentials that an authorizer let in, which are remembered; the one let in longest ago is forgotten first. */
+const MAX_WELCOME = 10_000;
 
 /** How long an authorizer may take, ms, and how many answers of it may be awaited at the same time. */
 const AUTHORIZER_MS = 10_000;
@@ -59,6 +62,8 @@ export class Gate {
   readonly #admitted = new Map<string, Admitted>();
   /** The same by the header that they sent. */
   readonly #known = new Map<string, Admitted>();
+  /** Digests of the credentials that the authorizer let in last. */
+  readonly #welcome = new Set<string>();
   #asked = 0;
 
   constructor(deps: GateDeps, options: GateOptions) {
@@ -86,7 +91,7 @@ export class Gate {
    * AUTHORIZER_UNAVAILABLE. `need` undefined: nobody may. Throws, or rejects, with the error.
    */
   admit(need: Need | undefined, method: string, source: CallSource): Admitted | Promise<Admitted> {
-    if (need === "open" || (need === "reflection" && this.#options.isReflectionClosed !== true)) return ANYBODY;
+    if (need === "open" || (need === "reflection" && this.#options.isReflectionClosed !== true)) return STRANGER;
     const { authorization } = source.headers;
     const known = authorization === undefined ? undefined : this.#known.get(authorization);
     if (known !== undefined && !known.hasEnded) return this.#check(known, need);
@@ -126,8 +131,11 @@ export class Gate {
       this.#admitted.set(digest, admitted);
     }
     if (admitted.hasEnded) return "token_ended";
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(authorization, admitted);
+    // As all but a few send it: with any number of blanks in it, each header would be kept as another one.
+    if (authorization.length === "Bearer ".length + token.length) {
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      this.#known.set(authorization, admitted);
+    }
     return admitted;
   }
 
@@ -149,11 +157,17 @@ export class Gate {
     this.#deps.logger.warn({ remote: address }, "many calls of this address have no valid token");
   }
 
-  /** Asks the authorizer, unless too many calls of this address failed: it may be costly. */
+  /**
+   * Asks the authorizer, unless too many calls of this address failed: it may be costly. For credentials that it let in before it is
+   * asked all the same: behind a proxy, who fails has the address of all others.
+   */
   async #ask(authorizer: Authorizer, method: string, source: CallSource): Promise<Admitted> {
     const { clock, logger, refused } = this.#deps;
     const address = source.socket?.remoteAddress;
-    const waitMs = this.#attempts.waitMs(address);
+    const request = toAuthorizerRequest(method, source);
+    const credentials = credentialsOf(request);
+    const isWelcome = credentials !== undefined && this.#welcome.has(credentials);
+    const waitMs = isWelcome ? 0 : this.#attempts.waitMs(address);
     if (waitMs > 0 || this.#asked >= MAX_ASKED) {
       refused("limited");
       const message = waitMs > 0 ? "too many calls of this address were refused" : "too many calls wait to be let in";
@@ -162,7 +176,7 @@ export class Gate {
     let caller: Caller | undefined;
     this.#asked++;
     try {
-      caller = checked(await inTime(clock, async () => authorizer(toAuthorizerRequest(method, source))));
+      caller = checked(await inTime(clock, async () => authorizer(request)));
     } catch (error) {
       refused("authorizer");
       logger.error({ err: error, method }, "the authorizer failed; the call is refused");
@@ -171,13 +185,25 @@ export class Gate {
       this.#asked--;
     }
     const admitted = caller && new Admitted(caller, clock);
+    if (credentials !== undefined) this.#welcome.delete(credentials);
     if (admitted === undefined || admitted.hasEnded) {
       refused(admitted === undefined ? "token_unknown" : "token_ended");
       this.#failed(address);
       throw tokenInvalid("this server does not know who calls, or does not let it in");
     }
+    if (credentials !== undefined) this.#welcome.add(credentials);
+    for (const oldest of this.#welcome) {
+      if (this.#welcome.size <= MAX_WELCOME) break;
+      this.#welcome.delete(oldest);
+    }
     return admitted;
   }
+}
+
+/** A digest of how a caller says who it is: by its `authorization`, its certificate, or both. Undefined: in another way, or not at all. */
+function credentialsOf({ headers: { authorization }, certificate }: AuthorizerRequest): string | undefined {
+  if (authorization === undefined && certificate === undefined) return undefined;
+  return hashToken(`${certificate?.fingerprint256 ?? ""} ${authorization ?? ""}`);
 }
 
 /** What an authorizer answered, when that is a caller or nobody. */

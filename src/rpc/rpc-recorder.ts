@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { ANYBODY, STRANGER } from "../access/caller.js";
 import { TaskQueueError } from "../model/errors.js";
 import { isLogged, type Logger } from "../model/logger.js";
 import { noTracer, type RpcSpan, type TracedCall, type Tracer } from "../model/tracer.js";
@@ -22,7 +23,7 @@ export interface RpcRecorderOptions {
   readonly tracer?: Tracer | undefined;
   /** Most server streams open at the same time; one more is refused with TOO_MANY_STREAMS. */
   readonly maxStreams: number;
-  /** The same for each caller that has a name. Default: no limit of its own. */
+  /** The same for each caller with a token, and for all without one together, who have half of `maxStreams` at most. Default: no limit of its own. */
   readonly maxStreamsPerToken?: number | undefined;
   /** Whether errors say the id of the request; see `WireOptions`. */
   readonly hasRequestInfo?: boolean | undefined;
@@ -65,8 +66,10 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
   const { observer, logger, tracer = noTracer, hasRequestInfo = true } = options;
   const { maxStreams, maxStreamsPerToken = maxStreams } = options;
   const logsCalls = isLogged(logger, "debug");
+  /** Who has no token must not take the streams of those who have. */
+  const maxStreamsOfStrangers = Math.min(maxStreamsPerToken, Math.ceil(maxStreams / 2));
   let openStreams = 0;
-  /** Of callers that have a name and a stream. */
+  /** Of callers that have a stream, by name; strangers have none. Not of servers that ask for no token. */
   const byCaller = new Map<string, number>();
 
   function translate(error: unknown, call: RpcCall): ConnectError {
@@ -130,19 +133,22 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
 
     open(call) {
       const startedAt = performance.now();
-      const { name } = call.caller;
-      const own = name === "" ? 0 : (byCaller.get(name) ?? 0);
-      if (own >= maxStreamsPerToken) throw failed(tooManyOf(name, maxStreamsPerToken), call, startedAt);
+      const { caller } = call;
+      const { name } = caller;
+      const isCounted = caller !== ANYBODY;
+      const own = isCounted ? (byCaller.get(name) ?? 0) : 0;
+      const max = caller === STRANGER ? maxStreamsOfStrangers : maxStreamsPerToken;
+      if (isCounted && own >= max) throw failed(tooManyOf(name, max), call, startedAt);
       if (openStreams >= maxStreams) throw failed(tooMany(maxStreams), call, startedAt);
       openStreams++;
-      if (name !== "") byCaller.set(name, own + 1);
+      if (isCounted) byCaller.set(name, own + 1);
       observer.streams(call.method, 1);
       let isOpen = true;
       return (code, error) => {
         if (!isOpen) return;
         isOpen = false;
         openStreams--;
-        leave(name);
+        if (isCounted) leave(name);
         observer.streams(call.method, -1);
         ended(call, code, startedAt, error);
       };
@@ -183,7 +189,8 @@ function tooMany(maxStreams: number): TaskQueueError {
 }
 
 function tooManyOf(caller: string, maxStreams: number): TaskQueueError {
-  return new TaskQueueError("TOO_MANY_STREAMS", `the token "${caller}" has its limit of ${maxStreams} streams open`, {
+  const who = caller === "" ? "callers without a token have their" : `the token "${caller}" has its`;
+  return new TaskQueueError("TOO_MANY_STREAMS", `${who} limit of ${maxStreams} streams open`, {
     metadata: { max_streams: String(maxStreams), caller },
     retryAfterMs: 5000,
   });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import type { Authorizer } from "../../src/access/authorizer.js";
 import type { Admitted } from "../../src/access/caller.js";
@@ -10,6 +12,13 @@ import { FakeClock } from "../support/fake-clock.js";
 import { recordingLogger } from "../support/logger.js";
 
 const TOKEN = "a-token-of-20-letters";
+
+/** What is in use of the heap, bytes, after all else was thrown away. */
+function heapUsed(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().heapUsed;
+}
 
 function record(token: string, more: Partial<TokenRecord> = {}): TokenRecord {
   return { name: "shop", sha256: hashToken(token), scopes: ["read"], queues: undefined, endsAt: undefined, ...more };
@@ -55,6 +64,17 @@ describe("a token", () => {
     for (const each of bad) expect(await outcome(each)).toBe("TOKEN_INVALID");
     expect(await outcome(`Bearer ${"x".repeat(100_000)}`)).toBe("TOKEN_INVALID");
     expect(failures.length).toBe(bad.length + 1);
+  });
+
+  test("is not kept in as many spellings as blanks allow", async () => {
+    const { outcome } = setUp([record(TOKEN)]);
+    const before = heapUsed();
+    for (let blanks = 6000; blanks < 10_000; blanks++) {
+      // Written anew, as it would be by a parser: not a text that only points to others.
+      expect(await outcome(Buffer.from(`Bearer${" ".repeat(blanks)}${TOKEN}`).toString("latin1"))).toBe("shop");
+    }
+    expect(heapUsed() - before).toBeLessThan(10 << 20);
+    expect(await outcome(`Bearer ${TOKEN}`)).toBe("shop");
   });
 
   test("gives its scopes only; admin gives all", async () => {
@@ -212,6 +232,28 @@ describe("an authorizer", () => {
     expect(await outcome("Bearer x")).toBe("TOO_MANY_ATTEMPTS");
     expect(failures.at(-1)).toBe("limited");
     expect(await outcome(`Bearer ${TOKEN}`)).toBe("shop");
+  });
+
+  test("is asked for those whom it knows, whoever fails at their address", async () => {
+    let known = ["Bearer good", "Bearer late"];
+    const { outcome } = setUp([], ({ headers: { authorization = "" } }) =>
+      known.includes(authorization) ? { name: authorization.slice(7), scopes: ["read"] } : undefined,
+    );
+    expect(await outcome("Bearer good")).toBe("good");
+    for (let tries = 0; tries < 30; tries++) await outcome(`Bearer wrong-${tries}`);
+    expect(await outcome("Bearer good")).toBe("good");
+    expect(await outcome("Bearer good")).toBe("good");
+    // Nothing tells these from the others.
+    expect([await outcome("Bearer late"), await outcome(undefined)]).toEqual([
+      "TOO_MANY_ATTEMPTS",
+      "TOO_MANY_ATTEMPTS",
+    ]);
+    // Who is not known any more is one of the others.
+    known = [];
+    expect([await outcome("Bearer good"), await outcome("Bearer good")]).toEqual([
+      "TOKEN_INVALID",
+      "TOO_MANY_ATTEMPTS",
+    ]);
   });
 
   test("may say that the rights end", async () => {

@@ -38,6 +38,11 @@ export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof 
       const waitMs = beforeDeadline(toMs(violations, "wait", request.wait), context.timeoutMs());
       const poll = { ...request, leaseMs, waitMs };
       const leases = await remote.poll(poll, context.signal, violations);
+      if (context.signal.aborted) {
+        // The client may be there still: its deadline has passed, or its rights have ended.
+        if (leases.length > 0) remote.answering(leases, poll).failed();
+        throw context.signal.reason;
+      }
       const answer = { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
       return leases.length === 0 ? answer : whenWritten(answer, remote.answering(leases, poll));
     },

@@ -10,6 +10,7 @@ import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { Scope, ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { Health } from "../../../gen/health/v1/health_pb.js";
 import type { Authorizer } from "../../../src/access/authorizer.js";
 import { hashToken } from "../../../src/access/hash-token.js";
 import { PROTOCOLS, transportAs } from "../../support/access.js";
@@ -111,6 +112,29 @@ test("a token has at most MAX_STREAMS_PER_TOKEN streams, and others have theirs"
   again.abort();
 });
 
+test("callers without a token have half of all streams at most, and where no token is asked for all", async () => {
+  const AUTH_TOKENS = `name=a token=${TOKEN} scopes=read`;
+  const watch = async (url: string, token?: string) => {
+    const leave = new AbortController();
+    const client = createClient(Health, transportAs(url, token, "grpc"));
+    const stream = client.watch({}, { signal: leave.signal })[Symbol.asyncIterator]();
+    await within(stream.next(), "the first message");
+    return leave;
+  };
+  const server = await startTestServer({ AUTH_TOKENS, MAX_STREAMS: "4" });
+  const [first] = [await watch(server.url), await watch(server.url, TOKEN)];
+  const refused = await refusal(watch(server.url));
+  expect(refused).toMatchObject({ reason: "TOO_MANY_STREAMS", metadata: { max_streams: "2" } });
+  const stream = as(server.url, TOKEN).queues.watchQueues({})[Symbol.asyncIterator]();
+  await within(stream.next(), "the first message of who has a token");
+  first.abort();
+  await eventually(() => watch(server.url).catch(() => undefined), "room for another stream");
+
+  const open = await startTestServer({ MAX_STREAMS: "4" });
+  for (let count = 0; count < 4; count++) await watch(open.url);
+  expect(await refusal(watch(open.url))).toMatchObject({ reason: "TOO_MANY_STREAMS", metadata: { max_streams: "4" } });
+});
+
 test("an authorizer of the operator's is asked, with what the call is", async () => {
   const server = await startTestServer(
     {},
@@ -162,7 +186,7 @@ describe.each([
     for (const stream of streams) await within(stream.next(), "the first message");
     const jobs = a.workers.streamJobs({ worker: "w", types: ["t"] })[Symbol.asyncIterator]();
     await within(jobs.next(), "the session");
-    const poll = a.workers.leaseJobs({ worker: "p", types: ["t"], wait: { seconds: 60n, nanos: 0 } });
+    const poll = refusal(a.workers.leaseJobs({ worker: "p", types: ["t"], wait: { seconds: 60n, nanos: 0 } }));
     await eventually(
       async () => ((await b.info.listWorkers({})).workers.some(({ name }) => name === "p") ? true : undefined),
       "the poll",
@@ -193,14 +217,7 @@ describe.each([
       reason: "TOKEN_INVALID",
     });
     expect(await refusal(ended(jobs))).toMatchObject({ code: "UNAUTHENTICATED", reason: "TOKEN_INVALID" });
-    expect(
-      (
-        await within(
-          poll.catch(() => ({ leases: [] })),
-          "the end of the poll",
-        )
-      ).leases,
-    ).toEqual([]);
+    expect(await within(poll, "the end of the poll")).toMatchObject({ reason: "TOKEN_INVALID" });
     expect(await refusal(a.queues.listQueues({}))).toMatchObject({ reason: "TOKEN_INVALID" });
     expect((await b.queues.listQueues({})).queues).toHaveLength(1);
     expect((await as(server.url, `${TOKEN}c`).queues.listQueues({})).queues).toHaveLength(1);
