@@ -29,6 +29,9 @@ export interface TokenFile {
   readonly tokens: readonly TokenRecord[];
 }
 
+/** What says who may call. */
+const VARIABLES = ["AUTH_TOKENS", "AUTH_TOKENS_FILE", "AUTHORIZER"] as const;
+
 /**
  * Reads who may call. A server that others can reach must say so: without tokens it is refused unless AUTH=none.
  * `hasAuthorizer`: whether one is given in another way than by AUTHORIZER.
@@ -41,19 +44,14 @@ export function readAccess(env: EnvReader, host: string, hasAuthorizer: boolean)
   for (const problem of checkTogether([...tokens, ...(file?.tokens ?? [])], () => "with AUTH_TOKENS")) {
     if (file !== undefined) env.problem("AUTH_TOKENS_FILE", problem);
   }
-  const isGiven = ["AUTH_TOKENS", "AUTH_TOKENS_FILE", "AUTHORIZER"].filter((name) => env.isSet(name));
+  const isGiven = VARIABLES.filter((name) => env.isSet(name));
   if (auth === "none" && (isGiven.length > 0 || hasAuthorizer)) {
     env.problem(
       "AUTH",
       `none asks for no token, and ${isGiven.join(", ") || "an authorizer"} is given: unset one of them`,
     );
   }
-  if (auth !== "none" && isGiven.length === 0 && !hasAuthorizer && !isLoopback(host)) {
-    env.problem(
-      "HOST",
-      `"${host}" can be reached by others, and nothing says who may call: set AUTH_TOKENS, AUTH_TOKENS_FILE or AUTHORIZER, or AUTH=none to let everybody`,
-    );
-  }
+  if (auth !== "none" && isGiven.length === 0 && !hasAuthorizer) checkOpen(env, host);
   return {
     tokens,
     file,
@@ -61,6 +59,19 @@ export function readAccess(env: EnvReader, host: string, hasAuthorizer: boolean)
     isReflectionClosed: env.choice("AUTH_REFLECTION", "none", ["none", "token"]) === "token",
     areMetricsOpen: env.choice("AUTH_METRICS", "read", ["read", "none"]) === "none",
   };
+}
+
+/** Checks that a server where nothing says who may call may let everybody in: that somebody meant it to ask is a problem anywhere. */
+function checkOpen(env: EnvReader, host: string): void {
+  const blank = VARIABLES.filter((name) => env.isBlank(name));
+  for (const name of blank)
+    env.problem(name, "is empty, and nothing else says who may call: unset it to let everybody");
+  if (blank.length > 0) return;
+  const how = "set AUTH_TOKENS, AUTH_TOKENS_FILE or AUTHORIZER, or AUTH=none to let everybody";
+  if (!isLoopback(host)) {
+    env.problem("HOST", `"${host}" can be reached by others, and nothing says who may call: ${how}`);
+  } else if (env.text("AUTH") === "tokens")
+    env.problem("AUTH", `tokens are to be asked for, and none is known: ${how}`);
 }
 
 function readTokens(env: EnvReader): readonly TokenRecord[] {

@@ -25,6 +25,11 @@ export class EnvReader {
     return this.text(name) !== undefined;
   }
 
+  /** Whether a variable is there, and empty. */
+  isBlank(name: string): boolean {
+    return this.#env[name] !== undefined && !this.isSet(name);
+  }
+
   /** `wanted` is what the value must be, or says of a text what is wrong with it. */
   read<T>(
     name: string,

@@ -1,5 +1,6 @@
 import { asksForToken } from "../access/access-config.js";
 import type { Config } from "../config/config.js";
+import { isLoopback } from "../config/loopback.js";
 import { readVersion } from "../version.js";
 import type { ProcessLog } from "./process-log.js";
 
@@ -14,6 +15,8 @@ export interface Started {
 
 /** Tells that the server listens: in a line of the log, or at a terminal with a command to try it with. */
 export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, config: Config): void {
+  const isOpen = !asksForToken(config.access) && !isLoopback(config.host);
+  if (isOpen) log.life.warn({ host: config.host }, "AUTH=none: everybody who reaches this server may do everything");
   if (log.format === "json") {
     const isolation = config.isolation?.isolation ?? "none";
     const versions = { version: readVersion(), node: process.version };

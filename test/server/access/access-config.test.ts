@@ -49,6 +49,27 @@ describe("a server that others can reach", () => {
 });
 
 describe("the variables of access", () => {
+  test.each(["AUTH_TOKENS", "AUTH_TOKENS_FILE", "AUTHORIZER"])(
+    "are missed when %s is there and empty: whoever sets it means to ask",
+    (name) => {
+      for (const HOST of ["127.0.0.1", "0.0.0.0"]) {
+        expect(problems({ HOST, [name]: " " })).toEqual([
+          `${name}: is empty, and nothing else says who may call: unset it to let everybody`,
+        ]);
+      }
+      expect(problems({ [name]: "", AUTH: "none" })).toEqual([]);
+      expect(problems({ [name]: "" }, { hasAuthorizer: true })).toEqual([]);
+      expect(problems({ AUTH_TOKENS, ...(name !== "AUTH_TOKENS" && { [name]: "" }) })).toEqual([]);
+    },
+  );
+
+  test("are missed with AUTH=tokens, on this machine too", () => {
+    expect(problems({ AUTH: "tokens" })).toEqual([
+      "AUTH: tokens are to be asked for, and none is known: set AUTH_TOKENS, AUTH_TOKENS_FILE or AUTHORIZER, or AUTH=none to let everybody",
+    ]);
+    expect(problems({ AUTH: "tokens", AUTH_TOKENS })).toEqual([]);
+  });
+
   test("contradict AUTH=none", () => {
     expect(problems({ AUTH: "none", AUTH_TOKENS })).toEqual([
       "AUTH: none asks for no token, and AUTH_TOKENS is given: unset one of them",

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { readConfig } from "../../../src/server/config/config.js";
+import type { ProcessLog } from "../../../src/server/log/process-log.js";
+import { tellStart } from "../../../src/server/log/tell-start.js";
+import { recordingLogger } from "../../support/logger.js";
+
+const AUTH_TOKENS = "name=a token=a-token-of-20-letters scopes=read";
+
+test.each([
+  [{ HOST: "0.0.0.0", AUTH: "none" }, 1],
+  [{ HOST: "0.0.0.0", AUTH_TOKENS }, 0],
+  [{ HOST: "127.0.0.1" }, 0],
+  [{ HOST: "127.0.0.1", AUTH: "none" }, 0],
+])("a server of %j warns that everybody may do everything: %i", (env, count) => {
+  const life = recordingLogger();
+  const log = { format: "json", life } as unknown as ProcessLog;
+  tellStart(log, { url: "http://192.0.2.1:8000", backend: "memory", handlers: undefined }, readConfig(env));
+  const warnings = life.lines.filter(({ level }) => level === "warn");
+  expect(warnings.map(({ message }) => message)).toEqual(
+    Array(count).fill("AUTH=none: everybody who reaches this server may do everything"),
+  );
+});
