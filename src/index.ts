@@ -19,6 +19,7 @@ export {
   type JsonValue,
   PermanentError,
   RetryAfterError,
+  SnoozeError,
 } from "./model/handler.js";
 export type { AttemptError, Backoff, Job, JobStatus, Progress } from "./model/job.js";
 export type {

@@ -70,6 +70,11 @@ export interface TaskQueue {
    */
   cancel(id: string): Promise<Job>;
   /**
+   * Makes a PENDING job ready now that is scheduled or waits for its retry; one that is ready stays as it is. JOB_NOT_FOUND,
+   * JOB_STATE_CONFLICT.
+   */
+  run(id: string): Promise<Job>;
+  /**
    * Cancels up to 10,000 jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without `all`;
    * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    */
@@ -120,6 +125,7 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     list: (query = {}) => jobs.list(query),
     count: (filter, pageToken) => jobs.count(filter, pageToken),
     cancel: (id) => jobs.cancel(id),
+    run: (id) => jobs.run(id),
     cancelMatching: (filter, options) => jobs.cancelMatching(filter, options),
     remove: (id) => jobs.remove(id),
     removeMatching: (filter, options) => jobs.removeMatching(filter, options),

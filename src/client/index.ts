@@ -12,6 +12,7 @@ export {
   type Handlers,
   PermanentError,
   RetryAfterError,
+  SnoozeError,
 } from "../model/handler.js";
 export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */

@@ -52,6 +52,11 @@ export interface TaskQueueClient {
    */
   cancel(id: string, call?: CallSettings): Promise<Job>;
   /**
+   * Makes a PENDING job ready now that is scheduled or waits for its retry; one that is ready stays as it is. JOB_NOT_FOUND,
+   * JOB_STATE_CONFLICT.
+   */
+  run(id: string, call?: CallSettings): Promise<Job>;
+  /**
    * Cancels up to 10,000 PENDING and RUNNING jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without
    * `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    */
@@ -149,6 +154,10 @@ export function createTransportClient(
     async deleteMatching(filter, options = {}) {
       const request = { filter: toJobFilter(filter), ...toBulk(options) };
       return fromBulk(await caller.once((call) => rpc.deleteJobs(request, call), options));
+    },
+    async run(id, call) {
+      // Not repeatable: by then the job may be RUNNING.
+      return presentJob((await caller.once((options) => rpc.runJob({ id }, options), call)).job);
     },
     async cancel(id, call) {
       return presentJob((await caller.repeatable((options) => rpc.cancelJob({ id }, options), call)).job);

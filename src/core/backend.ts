@@ -64,8 +64,8 @@ export interface Backend {
   /** RUNNING through FAILED to PENDING or DEAD, with the current token; to CANCELED if a cancel was requested. */
   fail(items: readonly Failure[]): Promise<readonly Settlement[]>;
   /**
-   * RUNNING to PENDING in its old place, with the current token; to CANCELED if a cancel was requested; one that `isLost` to DEAD
-   * when it was lost too often.
+   * RUNNING to PENDING in its old place, or after a delay, with the current token; to CANCELED if a cancel was requested; one that
+   * `isLost` to DEAD when it was lost too often.
    */
   release(items: readonly Release[]): Promise<readonly Settlement[]>;
   /** Extends leases and stores progress, with the current token. */
@@ -76,6 +76,11 @@ export interface Backend {
    * it is CANCELED or its cancel was requested already. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD.
    */
   cancel(id: string): Promise<Job>;
+  /**
+   * Makes a PENDING job ready now, whatever it waits for: its `runAfter` is the time now. Changes nothing if it is ready already.
+   * Resolves to the job after that. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status.
+   */
+  run(id: string): Promise<Job>;
   /** Reads jobs, in the order of `ids`; undefined where there is none. `view`: default FULL. */
   get(ids: readonly string[], view?: JobView): Promise<readonly (Job | undefined)[]>;
   /** Reads a page of a queue's jobs by createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
@@ -272,6 +277,8 @@ export interface LeaseRef {
 export interface Release extends LeaseRef {
   /** Whether the worker that had the job is gone: it counts as a lost lease, like one that ran out. Default: false. */
   readonly isLost?: boolean | undefined;
+  /** The job is ready again after this many ms, a whole number, and its `runAfter` is then. Default: at once, in its old place. */
+  readonly delayMs?: number | undefined;
 }
 
 /** Reports that an attempt succeeded. */

@@ -21,6 +21,8 @@ export type RunJob = Pick<
 /** How the run of a handler ended. */
 export type RunOutcome =
   | { readonly kind: "complete"; readonly result: Payload | undefined }
+  /** The job is to run again after so many ms. */
+  | { readonly kind: "snooze"; readonly delayMs: number }
   | {
       readonly kind: "fail";
       /** As it is kept with the job. */

@@ -13,7 +13,7 @@ const ERROR_LENGTH = 1024;
  *
  * | level | lines |
  * |---|---|
- * | debug | created, leased, settled, a cancel |
+ * | debug | created, leased, settled, a cancel, told to run now |
  * | warn | an attempt failed, a lease was lost, a job is dead, an outcome came too late |
  */
 export interface JobLog {
@@ -26,6 +26,8 @@ export interface JobLog {
   /** A lease ran out, or its worker is gone. */
   lost(lease: Omit<LostLease, "deliveries" | "worker"> & Partial<LostLease>): void;
   cancelled(job: JobFacts & { readonly status: string }): void;
+  /** A waiting job was told to run now. */
+  hurried(job: JobFacts): void;
 }
 
 /** The error texts of some attempts. */
@@ -91,6 +93,11 @@ export function createJobLog(given: Logger): JobLog {
       if (!isDebug) return;
       const fields = jobFields({ id: job.id, queue: job.queue, type: job.type });
       logger.debug({ ...fields, status: job.status }, "a cancel was asked for");
+    },
+
+    hurried(job) {
+      if (!isDebug) return;
+      logger.debug(jobFields({ id: job.id, queue: job.queue, type: job.type }), "a job was told to run now");
     },
   };
 }

@@ -158,7 +158,7 @@ class IsolatedRun {
   #outcome(end: PlaceEnd | undefined): RunOutcome {
     const last = this.#last;
     if (last?.kind === "outcome") {
-      if (last.outcome.kind === "complete") return last.outcome;
+      if (last.outcome.kind !== "fail") return last.outcome;
       return { ...last.outcome, thrown: receivedDescription(last.outcome.thrown), how: "thrown" };
     }
     if (this.#forced !== undefined) return failed(`ended by force: ${this.#forced}`, "forced");

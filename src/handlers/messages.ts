@@ -45,6 +45,7 @@ export type FromRun =
 /** `RunOutcome`, with a description of what was thrown. */
 export type SentOutcome =
   | { readonly kind: "complete"; readonly result: Payload | undefined }
+  | { readonly kind: "snooze"; readonly delayMs: number }
   | {
       readonly kind: "fail";
       readonly error: string;

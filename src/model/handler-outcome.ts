@@ -59,8 +59,25 @@ function decide(error: unknown): RetryDecision {
   const name = error instanceof Error ? error.name : "";
   if (name === "PermanentError") return "NEVER";
   if (name === "RetryAfterError") {
-    const afterMs = Number((error as { readonly retryAfterMs?: unknown }).retryAfterMs);
-    if (afterMs >= 0) return { afterMs: Math.min(Math.ceil(afterMs), LIMITS.delayMs) };
+    const afterMs = toDelay((error as { readonly retryAfterMs?: unknown }).retryAfterMs);
+    if (afterMs !== undefined) return { afterMs };
   }
   return "DEFAULT";
+}
+
+/**
+ * For how long a job is to be given back after what its handler threw, ms; undefined: the attempt has failed. The name of the
+ * error decides, as for `retryDecision`. Never throws.
+ */
+export function snoozeDelay(error: unknown): number | undefined {
+  return guarded(() => {
+    if (!(error instanceof Error) || error.name !== "SnoozeError") return undefined;
+    return toDelay((error as { readonly delayMs?: unknown }).delayMs);
+  }, undefined);
+}
+
+/** Whole ms, a year at the most; undefined for what is no delay. */
+function toDelay(value: unknown): number | undefined {
+  const ms = Number(value);
+  return ms >= 0 ? Math.min(Math.ceil(ms), LIMITS.delayMs) : undefined;
 }

@@ -116,6 +116,21 @@ export class RetryAfterError extends Error {
 }
 
 /**
+ * Thrown by a handler to have the job run again after `delayMs` (0 to 1 year), as if this attempt had not been made: uses no
+ * retry, and leaves no error.
+ */
+export class SnoozeError extends Error {
+  override readonly name = "SnoozeError";
+
+  constructor(
+    message: string,
+    readonly delayMs: number,
+  ) {
+    super(message);
+  }
+}
+
+/**
  * How long a handler that keeps running after its timeout still occupies its slot, ms. It occupies the slot so that no
  * more handlers run than there are slots, but not forever, so that a handler that hangs does not cost a slot for good.
  * After a lost lease the slot is free at once: the server no longer counts the job as this worker's and hands out the

@@ -63,6 +63,7 @@ test("the library and the client share one error class and one set of handler ty
   expect(client.TaskQueueError).toBe(library.TaskQueueError);
   expect(client.PermanentError).toBe(library.PermanentError);
   expect(client.RetryAfterError).toBe(library.RetryAfterError);
+  expect(client.SnoozeError).toBe(library.SnoozeError);
   expect(client.AttemptAborted).toBe(library.AttemptAborted);
   expectTypeOf<client.Handlers>().toEqualTypeOf<library.Handlers>();
   expectTypeOf<client.Logger>().toEqualTypeOf<library.Logger>();

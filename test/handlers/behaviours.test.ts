@@ -38,7 +38,7 @@ async function show({ queue, lines }: Place, task: NewTask, meanwhile?: (id: str
       await doOnce?.(job.id);
       doOnce = undefined;
     }
-    if (next.retryCount > 0) break;
+    if (next.status === "PENDING" && next.deliveries > 0) break;
   }
   if (last.status === "PENDING") await queue.cancel(job.id);
   const { status, result, error, progress, retryCount, deliveries } = last;
@@ -103,6 +103,7 @@ const CASES: readonly [string, NewTask][] = [
     "rejects",
     "never",
     "later",
+    "snoozes",
     "reports",
     "reportsNonsense",
     "logs",

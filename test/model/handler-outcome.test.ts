@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { PermanentError, RetryAfterError } from "../../src/model/handler.js";
-import { retryDecision, toResult, writeResult } from "../../src/model/handler-outcome.js";
+import { PermanentError, RetryAfterError, SnoozeError } from "../../src/model/handler.js";
+import { retryDecision, snoozeDelay, toResult, writeResult } from "../../src/model/handler-outcome.js";
 import { STRANGE_ERRORS } from "../support/strange-values.js";
 
 const YEAR_MS = 366 * 24 * 3600 * 1000;
@@ -138,5 +138,23 @@ describe("retryDecision", () => {
 
   test.each([-1, Number.NaN])("takes the backoff when a RetryAfterError says %d", (ms) => {
     expect(retryDecision(new RetryAfterError("x", ms))).toBe("DEFAULT");
+  });
+});
+
+describe("a snooze", () => {
+  test("lasts as long as a SnoozeError says, ours or one of that name: whole ms, and at most a year", () => {
+    expect(snoozeDelay(new SnoozeError("x", 1500.1))).toBe(1501);
+    expect(snoozeDelay(new SnoozeError("x", 0))).toBe(0);
+    expect(snoozeDelay(new SnoozeError("x", Number.POSITIVE_INFINITY))).toBe(YEAR_MS);
+    expect(snoozeDelay(Object.assign(new Error("x"), { name: "SnoozeError", delayMs: 20 }))).toBe(20);
+  });
+
+  test.each(Object.entries(STRANGE_ERRORS))("is not what %s means", (_what, make) => {
+    expect(snoozeDelay(make())).toBeUndefined();
+  });
+
+  test.each([-1, Number.NaN])("of %d ms is a failure, which has the backoff", (ms) => {
+    expect(snoozeDelay(new SnoozeError("x", ms))).toBeUndefined();
+    expect(retryDecision(new SnoozeError("x", ms))).toBe("DEFAULT");
   });
 });

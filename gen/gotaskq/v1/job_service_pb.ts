@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job_service.proto.
  */
 export const file_gotaskq_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIq4EChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxwYXlsb2FkX2tpbmRCCgoIc2NoZWR1bGVCDgoMX21heF9yZXRyaWVzIkcKEUNyZWF0ZUpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iEhQKDGRlZHVwbGljYXRlZBgCIAEoCCJIChZCYXRjaENyZWF0ZUpvYnNSZXF1ZXN0Ei4KCHJlcXVlc3RzGAEgAygLMhwuZ290YXNrcS52MS5DcmVhdGVKb2JSZXF1ZXN0Ik0KF0JhdGNoQ3JlYXRlSm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyIS5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1Jlc3VsdCI9ChVCYXRjaENyZWF0ZUpvYnNSZXN1bHQSDgoGam9iX2lkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCIqCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJIi4KDkdldEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIu4BCg9MaXN0Sm9ic1JlcXVlc3QSDQoFcXVldWUYASABKAkSJwoIc3RhdHVzZXMYAiADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIMCgR0eXBlGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEiUKBmZpbHRlchgGIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEiQKBW9yZGVyGAcgASgOMhUuZ290YXNrcS52MS5MaXN0T3JkZXISIQoEdmlldxgIIAEoDjITLmdvdGFza3EudjEuSm9iVmlldyJKChBMaXN0Sm9ic1Jlc3BvbnNlEh0KBGpvYnMYASADKAsyDy5nb3Rhc2txLnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIxChFDYW5jZWxKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiJNChBDb3VudEpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEhIKCnBhZ2VfdG9rZW4YAiABKAkiTQoRQ291bnRKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEUNhbmNlbEpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkNhbmNlbEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkieQoRRGVsZXRlSm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISCwoDbWF4GAIgASgFEg8KB2RyeV9ydW4YAyABKAgSCwoDYWxsGAQgASgIEhIKCnBhZ2VfdG9rZW4YBSABKAkiTgoSRGVsZXRlSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSIeChBEZWxldGVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIh0KD1dhdGNoSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSJnChBXYXRjaEpvYlJlc3BvbnNlEh4KA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIAEIHCgVldmVudCJqChBXYXRjaEpvYnNSZXF1ZXN0Eg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEg4KBmN1cnNvchgEIAEoCSKBAQoRV2F0Y2hKb2JzUmVzcG9uc2USJwoGY2hhbmdlGAEgASgLMhUuZ290YXNrcS52MS5Kb2JDaGFuZ2VIABIqCgloZWFydGJlYXQYAiABKAsyFS5nb3Rhc2txLnYxLkhlYXJ0YmVhdEgAEg4KBmN1cnNvchgDIAEoCUIHCgVldmVudCLtAwoJSm9iQ2hhbmdlEg4KBmpvYl9pZBgBIAEoCRINCgVxdWV1ZRgCIAEoCRIMCgR0eXBlGAMgASgJEiUKBnN0YXR1cxgEIAEoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEhAKCHJldmlzaW9uGAUgASgFEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2RlbGV0ZWQYByABKAgSEAoIcHJpb3JpdHkYCCABKAUSEwoLcmV0cnlfY291bnQYCSABKAUSEgoKZGVsaXZlcmllcxgKIAEoBRITCgtsb3N0X2xlYXNlcxgLIAEoBRINCgVlcnJvchgMIAEoCRImCghwcm9ncmVzcxgNIAEoCzIULmdvdGFza3EudjEuUHJvZ3Jlc3MSGAoQY2FuY2VsX3JlcXVlc3RlZBgOIAEoCBIOCgZ3b3JrZXIYDyABKAkSLQoJcnVuX2FmdGVyGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAy2wYKCkpvYlNlcnZpY2USSAoJQ3JlYXRlSm9iEhwuZ290YXNrcS52MS5DcmVhdGVKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5DcmVhdGVKb2JSZXNwb25zZRJaCg9CYXRjaENyZWF0ZUpvYnMSIi5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QaIy5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1Jlc3BvbnNlEkQKBkdldEpvYhIZLmdvdGFza3EudjEuR2V0Sm9iUmVxdWVzdBoaLmdvdGFza3EudjEuR2V0Sm9iUmVzcG9uc2UiA5ACARJKCghMaXN0Sm9icxIbLmdvdGFza3EudjEuTGlzdEpvYnNSZXF1ZXN0GhwuZ290YXNrcS52MS5MaXN0Sm9ic1Jlc3BvbnNlIgOQAgESTQoJQ2FuY2VsSm9iEhwuZ290YXNrcS52MS5DYW5jZWxKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5DYW5jZWxKb2JSZXNwb25zZSIDkAICEk0KCUNvdW50Sm9icxIcLmdvdGFza3EudjEuQ291bnRKb2JzUmVxdWVzdBodLmdvdGFza3EudjEuQ291bnRKb2JzUmVzcG9uc2UiA5ACARJLCgpDYW5jZWxKb2JzEh0uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVxdWVzdBoeLmdvdGFza3EudjEuQ2FuY2VsSm9ic1Jlc3BvbnNlEksKCkRlbGV0ZUpvYnMSHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5EZWxldGVKb2JzUmVzcG9uc2USSAoJRGVsZXRlSm9iEhwuZ290YXNrcS52MS5EZWxldGVKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5EZWxldGVKb2JSZXNwb25zZRJHCghXYXRjaEpvYhIbLmdvdGFza3EudjEuV2F0Y2hKb2JSZXF1ZXN0GhwuZ290YXNrcS52MS5XYXRjaEpvYlJlc3BvbnNlMAESSgoJV2F0Y2hKb2JzEhwuZ290YXNrcS52MS5XYXRjaEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5XYXRjaEpvYnNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIq4EChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxwYXlsb2FkX2tpbmRCCgoIc2NoZWR1bGVCDgoMX21heF9yZXRyaWVzIkcKEUNyZWF0ZUpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iEhQKDGRlZHVwbGljYXRlZBgCIAEoCCJIChZCYXRjaENyZWF0ZUpvYnNSZXF1ZXN0Ei4KCHJlcXVlc3RzGAEgAygLMhwuZ290YXNrcS52MS5DcmVhdGVKb2JSZXF1ZXN0Ik0KF0JhdGNoQ3JlYXRlSm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyIS5nb3Rhc2txLnYxLkJhdGNoQ3JlYXRlSm9ic1Jlc3VsdCI9ChVCYXRjaENyZWF0ZUpvYnNSZXN1bHQSDgoGam9iX2lkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCIqCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJIi4KDkdldEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIu4BCg9MaXN0Sm9ic1JlcXVlc3QSDQoFcXVldWUYASABKAkSJwoIc3RhdHVzZXMYAiADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIMCgR0eXBlGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEiUKBmZpbHRlchgGIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEiQKBW9yZGVyGAcgASgOMhUuZ290YXNrcS52MS5MaXN0T3JkZXISIQoEdmlldxgIIAEoDjITLmdvdGFza3EudjEuSm9iVmlldyJKChBMaXN0Sm9ic1Jlc3BvbnNlEh0KBGpvYnMYASADKAsyDy5nb3Rhc2txLnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIxChFDYW5jZWxKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiIbCg1SdW5Kb2JSZXF1ZXN0EgoKAmlkGAEgASgJIi4KDlJ1bkpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIk0KEENvdW50Sm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISEgoKcGFnZV90b2tlbhgCIAEoCSJNChFDb3VudEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkieQoRQ2FuY2VsSm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISCwoDbWF4GAIgASgFEg8KB2RyeV9ydW4YAyABKAgSCwoDYWxsGAQgASgIEhIKCnBhZ2VfdG9rZW4YBSABKAkiTgoSQ2FuY2VsSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFEZWxldGVKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJEZWxldGVKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIh4KEERlbGV0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiEwoRRGVsZXRlSm9iUmVzcG9uc2UiHQoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJImcKEFdhdGNoSm9iUmVzcG9uc2USHgoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2JIABIqCgloZWFydGJlYXQYAiABKAsyFS5nb3Rhc2txLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50ImoKEFdhdGNoSm9ic1JlcXVlc3QSDgoGcXVldWVzGAEgAygJEg0KBXR5cGVzGAIgAygJEicKCHN0YXR1c2VzGAMgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSDgoGY3Vyc29yGAQgASgJIoEBChFXYXRjaEpvYnNSZXNwb25zZRInCgZjaGFuZ2UYASABKAsyFS5nb3Rhc2txLnYxLkpvYkNoYW5nZUgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SAASDgoGY3Vyc29yGAMgASgJQgcKBWV2ZW50Iu0DCglKb2JDaGFuZ2USDgoGam9iX2lkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSJQoGc3RhdHVzGAQgASgOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSEAoIcmV2aXNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZGVsZXRlZBgHIAEoCBIQCghwcmlvcml0eRgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEiYKCHByb2dyZXNzGA0gASgLMhQuZ290YXNrcS52MS5Qcm9ncmVzcxIYChBjYW5jZWxfcmVxdWVzdGVkGA4gASgIEg4KBndvcmtlchgPIAEoCRItCglydW5fYWZ0ZXIYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDKcBwoKSm9iU2VydmljZRJICglDcmVhdGVKb2ISHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlc3BvbnNlEloKD0JhdGNoQ3JlYXRlSm9icxIiLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVxdWVzdBojLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USRAoGR2V0Sm9iEhkuZ290YXNrcS52MS5HZXRKb2JSZXF1ZXN0GhouZ290YXNrcS52MS5HZXRKb2JSZXNwb25zZSIDkAIBEkoKCExpc3RKb2JzEhsuZ290YXNrcS52MS5MaXN0Sm9ic1JlcXVlc3QaHC5nb3Rhc2txLnYxLkxpc3RKb2JzUmVzcG9uc2UiA5ACARJNCglDYW5jZWxKb2ISHC5nb3Rhc2txLnYxLkNhbmNlbEpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkNhbmNlbEpvYlJlc3BvbnNlIgOQAgISPwoGUnVuSm9iEhkuZ290YXNrcS52MS5SdW5Kb2JSZXF1ZXN0GhouZ290YXNrcS52MS5SdW5Kb2JSZXNwb25zZRJNCglDb3VudEpvYnMSHC5nb3Rhc2txLnYxLkNvdW50Sm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLkNvdW50Sm9ic1Jlc3BvbnNlIgOQAgESSwoKQ2FuY2VsSm9icxIdLmdvdGFza3EudjEuQ2FuY2VsSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXNwb25zZRJLCgpEZWxldGVKb2JzEh0uZ290YXNrcS52MS5EZWxldGVKb2JzUmVxdWVzdBoeLmdvdGFza3EudjEuRGVsZXRlSm9ic1Jlc3BvbnNlEkgKCURlbGV0ZUpvYhIcLmdvdGFza3EudjEuRGVsZXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuRGVsZXRlSm9iUmVzcG9uc2USRwoIV2F0Y2hKb2ISGy5nb3Rhc2txLnYxLldhdGNoSm9iUmVxdWVzdBocLmdvdGFza3EudjEuV2F0Y2hKb2JSZXNwb25zZTABEkoKCVdhdGNoSm9icxIcLmdvdGFza3EudjEuV2F0Y2hKb2JzUmVxdWVzdBodLmdvdGFza3EudjEuV2F0Y2hKb2JzUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
  * What to run, where, and when.
@@ -435,6 +435,48 @@ export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE_
   messageDesc(file_gotaskq_v1_job_service, 10);
 
 /**
+ * Which job to run now.
+ *
+ * @generated from message gotaskq.v1.RunJobRequest
+ */
+export type RunJobRequest = Message<"gotaskq.v1.RunJobRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message gotaskq.v1.RunJobRequest.
+ * Use `create(RunJobRequestSchema)` to create a new message.
+ */
+export const RunJobRequestSchema: GenMessage<RunJobRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 11);
+
+/**
+ * The job after that.
+ *
+ * @generated from message gotaskq.v1.RunJobResponse
+ */
+export type RunJobResponse = Message<"gotaskq.v1.RunJobResponse"> & {
+  /**
+   * PENDING, and ready.
+   *
+   * @generated from field: gotaskq.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Describes the message gotaskq.v1.RunJobResponse.
+ * Use `create(RunJobResponseSchema)` to create a new message.
+ */
+export const RunJobResponseSchema: GenMessage<RunJobResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 12);
+
+/**
  * Which jobs to count.
  *
  * @generated from message gotaskq.v1.CountJobsRequest
@@ -460,7 +502,7 @@ export type CountJobsRequest = Message<"gotaskq.v1.CountJobsRequest"> & {
  * Use `create(CountJobsRequestSchema)` to create a new message.
  */
 export const CountJobsRequestSchema: GenMessage<CountJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 11);
+  messageDesc(file_gotaskq_v1_job_service, 13);
 
 /**
  * How many there are.
@@ -495,7 +537,7 @@ export type CountJobsResponse = Message<"gotaskq.v1.CountJobsResponse"> & {
  * Use `create(CountJobsResponseSchema)` to create a new message.
  */
 export const CountJobsResponseSchema: GenMessage<CountJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 12);
+  messageDesc(file_gotaskq_v1_job_service, 14);
 
 /**
  * Which jobs to cancel.
@@ -544,7 +586,7 @@ export type CancelJobsRequest = Message<"gotaskq.v1.CancelJobsRequest"> & {
  * Use `create(CancelJobsRequestSchema)` to create a new message.
  */
 export const CancelJobsRequestSchema: GenMessage<CancelJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 13);
+  messageDesc(file_gotaskq_v1_job_service, 15);
 
 /**
  * What was canceled.
@@ -579,7 +621,7 @@ export type CancelJobsResponse = Message<"gotaskq.v1.CancelJobsResponse"> & {
  * Use `create(CancelJobsResponseSchema)` to create a new message.
  */
 export const CancelJobsResponseSchema: GenMessage<CancelJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 14);
+  messageDesc(file_gotaskq_v1_job_service, 16);
 
 /**
  * Which jobs to delete.
@@ -628,7 +670,7 @@ export type DeleteJobsRequest = Message<"gotaskq.v1.DeleteJobsRequest"> & {
  * Use `create(DeleteJobsRequestSchema)` to create a new message.
  */
 export const DeleteJobsRequestSchema: GenMessage<DeleteJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 15);
+  messageDesc(file_gotaskq_v1_job_service, 17);
 
 /**
  * What was deleted.
@@ -663,7 +705,7 @@ export type DeleteJobsResponse = Message<"gotaskq.v1.DeleteJobsResponse"> & {
  * Use `create(DeleteJobsResponseSchema)` to create a new message.
  */
 export const DeleteJobsResponseSchema: GenMessage<DeleteJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 16);
+  messageDesc(file_gotaskq_v1_job_service, 18);
 
 /**
  * Which job to delete.
@@ -684,7 +726,7 @@ export type DeleteJobRequest = Message<"gotaskq.v1.DeleteJobRequest"> & {
  * Use `create(DeleteJobRequestSchema)` to create a new message.
  */
 export const DeleteJobRequestSchema: GenMessage<DeleteJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 17);
+  messageDesc(file_gotaskq_v1_job_service, 19);
 
 /**
  * The job is deleted.
@@ -699,7 +741,7 @@ export type DeleteJobResponse = Message<"gotaskq.v1.DeleteJobResponse"> & {
  * Use `create(DeleteJobResponseSchema)` to create a new message.
  */
 export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 18);
+  messageDesc(file_gotaskq_v1_job_service, 20);
 
 /**
  * Which job to watch.
@@ -720,7 +762,7 @@ export type WatchJobRequest = Message<"gotaskq.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 19);
+  messageDesc(file_gotaskq_v1_job_service, 21);
 
 /**
  * One message of WatchJob.
@@ -757,7 +799,7 @@ export type WatchJobResponse = Message<"gotaskq.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 20);
+  messageDesc(file_gotaskq_v1_job_service, 22);
 
 /**
  * Which changes to watch.
@@ -799,7 +841,7 @@ export type WatchJobsRequest = Message<"gotaskq.v1.WatchJobsRequest"> & {
  * Use `create(WatchJobsRequestSchema)` to create a new message.
  */
 export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 21);
+  messageDesc(file_gotaskq_v1_job_service, 23);
 
 /**
  * One message of WatchJobs.
@@ -843,7 +885,7 @@ export type WatchJobsResponse = Message<"gotaskq.v1.WatchJobsResponse"> & {
  * Use `create(WatchJobsResponseSchema)` to create a new message.
  */
 export const WatchJobsResponseSchema: GenMessage<WatchJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 22);
+  messageDesc(file_gotaskq_v1_job_service, 24);
 
 /**
  * One change of one job: everything that can change, without payload and result (read these with GetJob).
@@ -983,7 +1025,7 @@ export type JobChange = Message<"gotaskq.v1.JobChange"> & {
  * Use `create(JobChangeSchema)` to create a new message.
  */
 export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 23);
+  messageDesc(file_gotaskq_v1_job_service, 25);
 
 /**
  * Submits, reads, cancels and watches jobs.
@@ -1047,6 +1089,17 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof CancelJobRequestSchema;
     output: typeof CancelJobResponseSchema;
+  },
+  /**
+   * Makes a PENDING job ready now that is scheduled, or waits for its retry: its `run_after` is the time now. One that is
+   * ready already stays as it is. Errors: JOB_NOT_FOUND, JOB_STATE_CONFLICT (it is not PENDING).
+   *
+   * @generated from rpc gotaskq.v1.JobService.RunJob
+   */
+  runJob: {
+    methodKind: "unary";
+    input: typeof RunJobRequestSchema;
+    output: typeof RunJobResponseSchema;
   },
   /**
    * Counts the jobs that match, of about 100,000 that one call examines. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,

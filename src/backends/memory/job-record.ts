@@ -100,6 +100,10 @@ export class JobRecord<Queue = unknown> {
     return this.shared.label.priority;
   }
 
+  get revision(): number {
+    return this.run?.revision ?? 1;
+  }
+
   get createdAt(): number {
     return this.times.createdAt;
   }

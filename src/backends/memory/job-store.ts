@@ -158,6 +158,19 @@ export class JobStore {
     } else this.ready(record);
   }
 
+  /** Makes a PENDING job ready now whose time has not come. Returns false, and changes nothing, when it has. */
+  hurry(record: QueuedJob): boolean {
+    const moment = this.moment();
+    this.promote(record.queue, moment);
+    const { place, queue } = record;
+    if (place !== "SCHEDULED" && place !== "WAITING") return false;
+    record.runAfter = moment.now;
+    this.touch(record, moment.now);
+    queue.forget(record, place);
+    this.ready(record);
+    return true;
+  }
+
   /** Both clocks now. */
   moment(): Moment {
     return { now: this.clock.now(), monotonic: this.clock.monotonic() };

@@ -320,6 +320,7 @@ export function createRedisBackend(
     release: (items) => settles.release(items),
     extend: (items) => settles.extend(items),
     cancel: (id) => jobs.cancel(id),
+    run: (id) => jobs.run(id),
     get: (wanted, view) => jobs.get(wanted, view),
     list: (query) => listings.list(query),
     listDead: (query) => listings.listDead(query),

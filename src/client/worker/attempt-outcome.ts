@@ -1,7 +1,7 @@
-import { durationFromMs, type Value } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, type Value } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { errorText } from "../../model/describe-error.js";
-import { retryDecision, writeResult } from "../../model/handler-outcome.js";
+import { retryDecision, snoozeDelay, writeResult } from "../../model/handler-outcome.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import { parseValue } from "../json.js";
 
@@ -9,7 +9,8 @@ import { parseValue } from "../json.js";
 export type AttemptOutcome =
   | { readonly kind: "complete"; readonly resultKind: JobCompletion["resultKind"]; readonly bytes: number }
   | { readonly kind: "fail"; readonly error: string; readonly retryKind: JobFailure["retryKind"] }
-  | { readonly kind: "release" };
+  /** With a delay the job waits for that long. */
+  | { readonly kind: "release"; readonly delay?: Duration };
 
 const NOTHING: AttemptOutcome = { kind: "complete", resultKind: { case: undefined }, bytes: 0 };
 
@@ -34,6 +35,8 @@ function toValue(json: string): Value {
 
 /** The outcome of an attempt whose handler threw `error`. */
 export function failed(error: unknown): AttemptOutcome {
+  const delayMs = snoozeDelay(error);
+  if (delayMs !== undefined) return { kind: "release", delay: durationFromMs(delayMs) };
   return { kind: "fail", error: errorText(error), retryKind: toRetryKind(retryDecision(error)) };
 }
 

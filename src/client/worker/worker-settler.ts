@@ -126,6 +126,7 @@ export class WorkerSettler {
       leaseToken: attempt.token,
       ...(outcome.kind === "complete" && { resultKind: outcome.resultKind }),
       ...(outcome.kind === "fail" && { error: outcome.error, retryKind: outcome.retryKind }),
+      ...(outcome.kind === "release" && outcome.delay !== undefined && { delay: outcome.delay }),
     }));
     if (kind === "complete") return (await servers.current.completeJobs({ completions: refs }, options)).outcomes;
     if (kind === "fail") return (await servers.current.failJobs({ failures: refs }, options)).outcomes;

@@ -345,6 +345,7 @@ class StreamWorker implements Worker {
 
 function endOf({ aborted }: WorkerAttempt, { kind }: AttemptOutcome): AttemptEnd {
   if (kind === "complete") return "completed";
-  if (kind === "release") return "released";
-  return aborted === "CANCELED" ? "canceled" : "failed";
+  // A release acknowledges a cancel too.
+  if (aborted === "CANCELED") return "canceled";
+  return kind === "release" ? "released" : "failed";
 }

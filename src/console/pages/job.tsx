@@ -185,6 +185,9 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
     if (!(await confirm({ title: "Cancel this job?", text, agree: "Cancel the job", isDanger: true }))) return;
     await attempt("The cancel was asked for.", () => api.jobs.cancelJob({ id }));
   };
+  const runNow = async () => {
+    await attempt("The job is ready now.", () => api.jobs.runJob({ id }));
+  };
   const remove = async () => {
     const text = `Job ${id}, its payload and result are gone after this.`;
     if (!(await confirm({ title: "Delete this job?", text, agree: "Delete the job", isDanger: true }))) return;
@@ -210,6 +213,11 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
         <a class="button" href={href("/jobs/new", { from: id })}>
           Create another
         </a>
+        {isScheduled(status, job.runAfter, Date.now()) && (
+          <button type="button" onClick={runNow}>
+            Run now
+          </button>
+        )}
         {isOpen(status) && (
           <button type="button" class="danger" disabled={job.cancelRequested} onClick={cancel}>
             Cancel

@@ -71,6 +71,11 @@ export interface JobOperations {
   removeMatching(filter: JobFilter, options?: BulkOptions, violations?: Violations): Promise<BulkResult>;
   /** Cancels a job, or requests the cancel of a RUNNING one. JOB_NOT_FOUND; JOB_STATE_CONFLICT if DONE or DEAD. */
   cancel(id: string): Promise<Job>;
+  /**
+   * Makes a PENDING job ready now that is scheduled or waits for its retry; one that is ready stays as it is. JOB_NOT_FOUND;
+   * JOB_STATE_CONFLICT in any other status.
+   */
+  run(id: string): Promise<Job>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status. */
   remove(id: string): Promise<void>;
   /** From now on, creates are refused with SERVER_DRAINING. */
@@ -255,6 +260,13 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       checkId(id);
       const job = await backend.cancel(id);
       log.cancelled(job);
+      return job;
+    },
+
+    async run(id) {
+      checkId(id);
+      const job = await backend.run(id);
+      log.hurried(job);
       return job;
     },
 

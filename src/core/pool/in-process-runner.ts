@@ -1,6 +1,6 @@
 import { errorText } from "../../model/describe-error.js";
 import { callHandler, type Handlers, handlerTypes } from "../../model/handler.js";
-import { retryDecision, toResult } from "../../model/handler-outcome.js";
+import { retryDecision, snoozeDelay, toResult } from "../../model/handler-outcome.js";
 import type { Clock } from "../clock.js";
 import type { HandlerRunner, RunContext, RunJob, RunOutcome } from "../handler-runner.js";
 import { LeasedJob } from "./leased-job.js";
@@ -33,6 +33,8 @@ export async function runHandler(
     const value = call(handlers, job, context, trace);
     return { kind: "complete", result: toResult(await value) };
   } catch (thrown) {
+    const delayMs = snoozeDelay(thrown);
+    if (delayMs !== undefined) return { kind: "snooze", delayMs };
     return { kind: "fail", error: errorText(thrown), retry: retryDecision(thrown), thrown, how: "thrown" };
   } finally {
     trace?.ended(job);

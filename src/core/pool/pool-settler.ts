@@ -17,7 +17,8 @@ export type AttemptOutcome =
       /** Default: what `retry` tells. */
       readonly reason?: FailureReason;
     }
-  | { readonly kind: "release" };
+  /** With a delay the job waits for that long, ms. */
+  | { readonly kind: "release"; readonly delayMs?: number };
 
 interface Pending {
   readonly attempt: PoolAttempt;
@@ -137,7 +138,7 @@ function sort(batch: readonly Pending[]) {
     else if (outcome.kind === "fail") {
       const { error, retry, reason } = outcome;
       fail.push({ jobId, token, error, retry, reason });
-    } else release.push({ jobId, token });
+    } else release.push({ jobId, token, delayMs: outcome.delayMs });
   }
   return { complete, fail, release, progress };
 }

@@ -319,6 +319,7 @@ export class WorkerPool {
 function outcomeOf(attempt: PoolAttempt, ended: RunOutcome): AttemptOutcome {
   if (attempt.aborted === "TIMEOUT") return timeoutOf(attempt, ended.kind === "fail" && ended.how === "forced");
   if (ended.kind === "complete") return ended;
+  if (ended.kind === "snooze") return { kind: "release", delayMs: ended.delayMs };
   if (attempt.aborted === "SHUTDOWN") return { kind: "release" };
   const { error, retry, how } = ended;
   return { kind: "fail", error, retry, ...(how === "crashed" && { reason: "crashed" }) };
@@ -334,6 +335,7 @@ const LEASE_ENDED = "the lease ended while the handler ran";
 
 function endOf({ aborted }: PoolAttempt, { kind }: AttemptOutcome): AttemptEnd {
   if (kind === "complete") return "completed";
-  if (kind === "release") return "released";
-  return aborted === "CANCELED" ? "canceled" : "failed";
+  // A release acknowledges a cancel too.
+  if (aborted === "CANCELED") return "canceled";
+  return kind === "release" ? "released" : "failed";
 }

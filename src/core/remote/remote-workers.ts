@@ -26,6 +26,7 @@ import {
   checkStream,
   type FailureReport,
   type PollRequest,
+  type ReleaseReport,
   type StreamRequest,
 } from "./worker-requests.js";
 import { WorkerStream, type WorkerStreamEvent } from "./worker-stream.js";
@@ -185,7 +186,7 @@ export class RemoteWorkers {
   }
 
   /** Releases jobs. Resolves to one settlement for each item, in order. FIELD_INVALID. */
-  async release(items: readonly LeaseRef[], violations = new Violations()): Promise<readonly Settlement[]> {
+  async release(items: readonly ReleaseReport[], violations = new Violations()): Promise<readonly Settlement[]> {
     checkReleases(violations, items);
     return this.#settled(items, await this.#deps.leasing.release(items));
   }

@@ -2,7 +2,7 @@ import { LIMITS } from "../../model/limits.js";
 import { cutText } from "../../model/text.js";
 import { checkPayload } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
-import type { Completion, Extension, Failure, LeaseRef } from "../backend.js";
+import type { Completion, Extension, Failure, LeaseRef, Release } from "../backend.js";
 import type { JobSelector } from "./dispatcher.js";
 
 /** What streams and polls have in common. Durations in ms. */
@@ -31,6 +31,9 @@ export interface PollRequest extends WorkerRequest {
 
 /** A failure as a worker reports it; `Leasing` adds the jitter. */
 export type FailureReport = Omit<Failure, "jitter">;
+
+/** A release as a worker reports it. */
+export type ReleaseReport = Omit<Release, "isLost">;
 
 /** Checks what streams and polls have in common, then throws FIELD_INVALID if anything was wrong. */
 function checkWorker(violations: Violations, { worker, queues, types, leaseMs }: WorkerRequest): void {
@@ -126,7 +129,12 @@ export function checkExtensions(violations: Violations, items: readonly Extensio
 }
 
 /** Checks releases. Throws FIELD_INVALID. */
-export function checkReleases(violations: Violations, items: readonly LeaseRef[]): void {
+export function checkReleases(violations: Violations, items: readonly ReleaseReport[]): void {
   checkRefs(violations, "releases", items);
+  items.forEach(({ delayMs }, index) => {
+    violations.enter("releases", index);
+    violations.duration("delay", delayMs);
+  });
+  violations.leave();
   violations.throwIfAny();
 }

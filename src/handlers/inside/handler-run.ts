@@ -75,7 +75,7 @@ export class HandlerRun {
 }
 
 function toSent(outcome: RunOutcome): SentOutcome {
-  if (outcome.kind === "complete") return outcome;
+  if (outcome.kind !== "fail") return outcome;
   const { kind, error, retry, thrown } = outcome;
   return { kind, error, retry, thrown: describeError(thrown) };
 }

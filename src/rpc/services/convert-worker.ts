@@ -50,11 +50,6 @@ export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
   };
 }
 
-/** Converts the job id and lease token that a worker sends. */
-export function toRef({ jobId, leaseToken }: { readonly jobId: string; readonly leaseToken: string }): LeaseRef {
-  return { jobId, token: leaseToken };
-}
-
 /** Converts the outcomes of settling leases, in the order of `refs`. */
 export function fromSettlements(refs: readonly LeaseRef[], settlements: readonly Settlement[]): SettleOutcome[] {
   return settlements.map(({ outcome }, index) => ({

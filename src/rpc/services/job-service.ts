@@ -80,6 +80,10 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       return { job: fromJob(await jobs.cancel(id)) };
     },
 
+    async runJob({ id }) {
+      return { job: fromJob(await jobs.run(id)) };
+    },
+
     async deleteJob({ id }) {
       await jobs.remove(id);
       return {};

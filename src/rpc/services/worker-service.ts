@@ -19,7 +19,7 @@ import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { whenWritten } from "../when-written.js";
 import { fromHeartbeat, toMs, toPayload } from "./convert.js";
-import { fromExtensions, fromLease, fromSettlements, toProgress, toRef, toRetry } from "./convert-worker.js";
+import { fromExtensions, fromLease, fromSettlements, toProgress, toRetry } from "./convert-worker.js";
 
 /** Implements WorkerService on the core. */
 export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof WorkerService> {
@@ -92,9 +92,16 @@ export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof 
     },
 
     async releaseJobs({ releases }) {
-      const refs = releases.map(toRef);
-      const settlements = await remote.release(refs);
-      return { $typeName: ReleaseJobsResponseSchema.typeName, outcomes: fromSettlements(refs, settlements) };
+      const violations = new Violations();
+      violations.count("releases", releases, 1, LIMITS.batch);
+      violations.throwIfAny();
+      const items = releases.map(({ jobId, leaseToken, delay }, index) => {
+        violations.enter("releases", index);
+        return { jobId, token: leaseToken, delayMs: toMs(violations, "delay", delay) };
+      });
+      violations.leave();
+      const settlements = await remote.release(items, violations);
+      return { $typeName: ReleaseJobsResponseSchema.typeName, outcomes: fromSettlements(items, settlements) };
     },
   };
 }

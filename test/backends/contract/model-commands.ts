@@ -57,7 +57,7 @@ export type Command =
       readonly worker: string;
     }
   | { readonly kind: "complete"; readonly items: readonly LeaseChoice[] }
-  | { readonly kind: "release"; readonly items: readonly (LeaseChoice & Pick<Release, "isLost">)[] }
+  | { readonly kind: "release"; readonly items: readonly (LeaseChoice & Pick<Release, "isLost" | "delayMs">)[] }
   | {
       readonly kind: "fail";
       readonly items: readonly (LeaseChoice & { readonly retry: RetryDecision; readonly jitter: number })[];
@@ -70,6 +70,7 @@ export type Command =
       })[];
     }
   | { readonly kind: "cancel"; readonly job: JobChoice }
+  | { readonly kind: "run"; readonly job: JobChoice }
   | { readonly kind: "replay"; readonly jobs: readonly JobChoice[] }
   | { readonly kind: "remove"; readonly jobs: readonly JobChoice[]; readonly statuses: readonly JobStatus[] }
   | {
@@ -134,7 +135,8 @@ const leaseChoice = fc.record({
 const releaseChoice = fc.record({
   from: leaseChoice.map(({ from }) => from),
   nth: fc.nat(8),
-  isLost: fc.constantFrom(undefined, false, true),
+  isLost: fc.constantFrom(undefined, false, true, true),
+  delayMs: fc.constantFrom(undefined, undefined, undefined, undefined, 0, 2 * SECOND),
 });
 
 const failure = fc.record({
@@ -183,6 +185,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("cancel"),
       job: inState("PENDING", "RUNNING", "RUNNING", "RUNNING", "DONE", "DEAD", undefined),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("run"),
+      job: inState("PENDING", "PENDING", "PENDING", "PENDING", "RUNNING", "DONE", undefined),
     }),
   },
   {

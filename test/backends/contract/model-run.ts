@@ -30,6 +30,7 @@ export class ModelRun {
     fail: (command) => this.#fail(command),
     extend: (command) => this.#extend(command),
     cancel: (command) => this.#cancel(command),
+    run: (command) => this.#runNow(command),
     replay: (command) => this.#replay(command),
     remove: (command) => this.#remove(command),
     act: (command) => this.#act(command),
@@ -100,7 +101,9 @@ export class ModelRun {
   }
 
   async #release({ items: choices }: CommandOf<"release">): Promise<void> {
-    const items = this.#chosen(choices, (ref, { isLost }) => ({ ...ref, isLost }));
+    const items = this.#chosen(choices, (ref, { isLost, delayMs }) =>
+      isLost ? { ...ref, isLost } : { ...ref, delayMs },
+    );
     const answers = await this.#opened.backend.release(items);
     this.#compareSettled("release", items, answers, (item) => this.#model.release(item));
   }
@@ -130,6 +133,15 @@ export class ModelRun {
     const reason = this.#model.cancel(id);
     if (reason !== undefined) return this.#expectRefused(this.#opened.backend.cancel(id), [reason]);
     compareJob(this.#opened, await this.#opened.backend.cancel(id), this.#model.find(id));
+  }
+
+  async #runNow({ job }: CommandOf<"run">): Promise<void> {
+    const [id = "4711"] = this.#ids([job]);
+    const before = this.#model.find(id)?.job.revision;
+    const reason = this.#model.run(id);
+    if (reason !== undefined) return this.#expectRefused(this.#opened.backend.run(id), [reason]);
+    compareJob(this.#opened, await this.#opened.backend.run(id), this.#model.find(id));
+    this.#reached.add(this.#model.find(id)?.job.revision === before ? "run a ready job" : "run a waiting job");
   }
 
   async #replay({ jobs }: CommandOf<"replay">): Promise<void> {

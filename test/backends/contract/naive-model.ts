@@ -172,8 +172,15 @@ export class NaiveModel {
     });
   }
 
-  release({ isLost, ...ref }: Release): Settlement {
-    return this.#settle("release", ref, (found) => (isLost ? this.#lose(found) : this.#requeue(found)));
+  release({ isLost, delayMs, ...ref }: Release): Settlement {
+    return this.#settle("release", ref, (found) => {
+      if (isLost) return this.#lose(found);
+      if (delayMs !== undefined && !found.job.cancelRequested) {
+        found.job.runAfter = this.now + delayMs;
+        found.readyAt = this.time + delayMs;
+      }
+      this.#requeue(found);
+    });
   }
 
   fail({ error, retry, jitter, ...ref }: Failure): Settlement {
@@ -214,6 +221,17 @@ export class NaiveModel {
     if (status === "DONE" || status === "DEAD") return "JOB_STATE_CONFLICT";
     if (status === "PENDING") this.#finish(found, "CANCELED");
     if (status === "RUNNING" && !cancelRequested) this.#step(found, { cancelRequested: true });
+    return undefined;
+  }
+
+  /** Returns the reason if it is refused. */
+  run(id: string): ErrorReason | undefined {
+    const found = this.find(id);
+    if (found === undefined) return "JOB_NOT_FOUND";
+    if (found.job.status !== "PENDING") return "JOB_STATE_CONFLICT";
+    if (this.isReady(found)) return undefined;
+    found.readyAt = this.time;
+    this.#step(found, { runAfter: this.now });
     return undefined;
   }
 

@@ -19,6 +19,7 @@ import { describeOrdering } from "./ordering.js";
 import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
+import { describeRunNow, describeSnooze } from "./run-now.js";
 import { describeWallClock } from "./wall-clock.js";
 
 /** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
@@ -35,6 +36,8 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeLeaseExpiry(open);
     describeFailing(open);
     describeCancel(open);
+    describeRunNow(open);
+    describeSnooze(open);
     describeDeadLetter(open);
     describeListing(open);
     describeFilters(open, harness);

@@ -6,6 +6,7 @@ import {
   type HandlerJob,
   PermanentError,
   RetryAfterError,
+  SnoozeError,
 } from "gotaskq/client";
 import { pino } from "pino";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -104,6 +105,10 @@ describe("a worker", () => {
           if (job.retryCount === 0) throw new RetryAfterError("busy", 10);
           return job.retryCount;
         },
+        snoozed(job) {
+          if (job.deliveries === 1) throw new SnoozeError("not yet", 10);
+          return job.deliveries;
+        },
         circular() {
           const value: { self?: unknown } = {};
           value.self = value;
@@ -121,6 +126,12 @@ describe("a worker", () => {
     });
     expect(await client.createAndWait({ queue, type: "permanent" })).toMatchObject({ status: "DEAD", retryCount: 0 });
     expect(await client.createAndWait({ queue, type: "later" })).toMatchObject({ status: "DONE", result: 1 });
+    expect(await client.createAndWait({ queue, type: "snoozed", maxRetries: 0 })).toMatchObject({
+      status: "DONE",
+      result: 2,
+      retryCount: 0,
+      error: "",
+    });
     const circular = await client.createAndWait({ queue, type: "circular", maxRetries: 0 });
     expect(circular.error).toMatch(/cannot be written as JSON/);
     const [large, ...fine] = await Promise.all([

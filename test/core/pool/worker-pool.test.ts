@@ -6,6 +6,7 @@ import {
   type Handlers,
   PermanentError,
   RetryAfterError,
+  SnoozeError,
 } from "../../../src/model/handler.js";
 import { settle } from "../../support/fake-clock.js";
 import { STRANGE_ERRORS, STRANGE_VALUES } from "../../support/strange-values.js";
@@ -240,6 +241,20 @@ describe("failures", () => {
     expect(job.runAfter).toBe(fixture.clock.now() + 7000);
     await fixture.clock.advance(7000);
     expect(await fixture.get(id)).toMatchObject({ status: "DEAD", error: "busy", deliveries: 2 });
+  });
+
+  test("have the job wait when they snooze it, which uses no retry and leaves no error", async () => {
+    const fixture = await running((job) => {
+      if (job.deliveries === 1) throw new SnoozeError("not yet", 7000);
+    });
+    const id = await fixture.create({ maxRetries: 0 });
+    const job = await fixture.get(id);
+    expect(job).toMatchObject({ status: "PENDING", retryCount: 0, error: "", deliveries: 1 });
+    expect(job.runAfter).toBe(fixture.clock.now() + 7000);
+    await fixture.clock.advance(6999);
+    expect(await fixture.status(id)).toBe("PENDING");
+    await fixture.clock.advance(1);
+    expect(await fixture.get(id)).toMatchObject({ status: "DONE", deliveries: 2 });
   });
 
   test("of a payload that is no JSON are the job's own", async () => {

@@ -1,4 +1,4 @@
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { ExtendResult, type Lease, Retry, SettleResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
@@ -90,6 +90,23 @@ describe.each(TRANSPORTS)("WorkerService over $name", (kind) => {
     expect(await refusal(stream.rest())).toMatchObject({ code: "CANCELED" });
   });
 
+  test("has a job that is released with a delay wait for that long, unless it is run before", async () => {
+    await fresh();
+    const id = await created(clients, { queue, type: "work", maxRetries: 0 });
+    const request = { ...WORKER, queues: [queue], maxJobs: 1, wait: durationFromMs(1000) };
+    const [lease] = (await clients.workers.leaseJobs(request)).leases;
+    const releases = [{ ...refOf(present(lease)), delay: durationFromMs(3_600_000) }];
+    const released = await clients.workers.releaseJobs({ releases });
+    expect(released.outcomes).toMatchObject([{ jobId: id, result: SettleResult.APPLIED }]);
+    const waiting = present((await clients.jobs.getJob({ id })).job);
+    expect(waiting).toMatchObject({ status: JobStatus.PENDING, retryCount: 0, error: "" });
+    expect(timestampMs(present(waiting.runAfter)) - timestampMs(present(waiting.updatedAt))).toBe(3_600_000);
+    const { job } = await clients.jobs.runJob({ id });
+    expect(job).toMatchObject({ id, status: JobStatus.PENDING, revision: waiting.revision + 1 });
+    expect(leasedIds((await clients.workers.leaseJobs(request)).leases)).toEqual([id]);
+    expect(await refusal(clients.jobs.runJob({ id }))).toMatchObject({ reason: "JOB_STATE_CONFLICT" });
+  });
+
   test("leases by polls, the same again for a repeated request, and carries bytes both ways", async () => {
     await fresh();
     const bytes = Uint8Array.from({ length: 256 }, (_, at) => at);
@@ -178,5 +195,9 @@ describe.each(TRANSPORTS)("WorkerService over $name", (kind) => {
     expect(await refusal(workers.completeJobs({ completions }))).toMatchObject({ fields: ["completions[0].result"] });
     const releases = Array.from({ length: 1001 }, () => ({ jobId: "1", leaseToken: "t" }));
     expect(await refusal(workers.releaseJobs({ releases }))).toMatchObject({ fields: ["releases"] });
+    const badDelays = [-1, 367 * 86_400_000].map((ms) => ({ jobId: "1", leaseToken: "t", delay: durationFromMs(ms) }));
+    expect(await refusal(workers.releaseJobs({ releases: badDelays }))).toMatchObject({
+      fields: ["releases[0].delay", "releases[1].delay"],
+    });
   });
 });

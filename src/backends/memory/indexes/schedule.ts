@@ -1,4 +1,3 @@
-import { compareRunAfter } from "../../../model/order.js";
 import type { JobRecord } from "../job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
@@ -8,10 +7,11 @@ export interface Moment {
   readonly monotonic: number;
 }
 
-/** A job that waits for a time that is measured: a delay or a backoff. */
+/** A job that waits, from one of its revisions on: it leaves with the next one, and may come back with a later one. */
 interface Wait<R> {
   readonly record: R;
-  /** When it is over, ms on the monotonic clock. */
+  readonly revision: number;
+  /** When it is over, ms on the clock that it is kept by. */
   readonly until: number;
 }
 
@@ -20,15 +20,17 @@ interface Wait<R> {
  * clock, whatever it does; a wait lasts as long as was said, whatever the wall clock does.
  */
 export class Schedule<R extends JobRecord> {
-  readonly #byTime: OrderedQueue<R>;
+  readonly #byTime: OrderedQueue<Wait<R>>;
   readonly #waits: OrderedQueue<Wait<R>>;
 
   constructor(isPending: (record: R) => boolean) {
-    this.#byTime = new OrderedQueue(compareRunAfter, isPending);
-    this.#waits = new OrderedQueue(
-      (a, b) => a.until - b.until,
-      ({ record }) => isPending(record),
-    );
+    const create = () =>
+      new OrderedQueue<Wait<R>>(
+        (a, b) => a.until - b.until,
+        ({ record, revision }) => record.revision === revision && isPending(record),
+      );
+    this.#byTime = create();
+    this.#waits = create();
   }
 
   get size(): number {
@@ -38,16 +40,16 @@ export class Schedule<R extends JobRecord> {
   /** Keeps a job until its `runAfter` by the wall clock. */
   addTimed(record: R): void {
     record.place = "SCHEDULED";
-    this.#byTime.push(record);
+    this.#byTime.push({ record, revision: record.revision, until: record.runAfter });
   }
 
   /** Keeps a job until `until`, ms on the monotonic clock. */
   addWaiting(record: R, until: number): void {
     record.place = "WAITING";
-    this.#waits.push({ record, until });
+    this.#waits.push({ record, revision: record.revision, until });
   }
 
-  /** Reports that a job that was in this place is no longer PENDING. */
+  /** Reports that a job that was in this place has changed: it waits there no more. */
   discard(place: "SCHEDULED" | "WAITING"): void {
     if (place === "SCHEDULED") this.#byTime.discard();
     else this.#waits.discard();
@@ -55,14 +57,14 @@ export class Schedule<R extends JobRecord> {
 
   /** Removes a job that is due and returns it; undefined when none is. */
   popDue({ now, monotonic }: Moment): R | undefined {
-    if ((this.#byTime.peek()?.runAfter ?? Number.POSITIVE_INFINITY) <= now) return this.#byTime.pop();
+    if ((this.#byTime.peek()?.until ?? Number.POSITIVE_INFINITY) <= now) return this.#byTime.pop()?.record;
     if ((this.#waits.peek()?.until ?? Number.POSITIVE_INFINITY) <= monotonic) return this.#waits.pop()?.record;
     return undefined;
   }
 
   /** Removes any job and returns it; undefined when there is none. */
   pop(): R | undefined {
-    return this.#byTime.pop() ?? this.#waits.pop()?.record;
+    return (this.#byTime.pop() ?? this.#waits.pop())?.record;
   }
 
   /** Ms until the next job is due as the clocks go now; infinity when there is none. */
@@ -70,7 +72,7 @@ export class Schedule<R extends JobRecord> {
     const timed = this.#byTime.peek();
     const wait = this.#waits.peek();
     return Math.min(
-      timed === undefined ? Number.POSITIVE_INFINITY : timed.runAfter - now,
+      timed === undefined ? Number.POSITIVE_INFINITY : timed.until - now,
       wait === undefined ? Number.POSITIVE_INFINITY : wait.until - monotonic,
     );
   }

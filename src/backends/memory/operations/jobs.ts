@@ -28,6 +28,15 @@ export function cancel(store: JobStore, id: string): Job {
   return toJob(record);
 }
 
+/** Makes a PENDING job ready now; changes nothing when it is ready. */
+export function run(store: JobStore, id: string): Job {
+  const record = store.job(id);
+  if (record === undefined) throw jobNotFound(id);
+  if (record.status !== "PENDING") throw jobStateConflict(id, record.status, "PENDING");
+  store.hurry(record);
+  return toJob(record);
+}
+
 /** Returns whether it changed anything. */
 function cancelOne(store: JobStore, record: QueuedJob, now: number): boolean {
   if (record.status === "PENDING") {

@@ -34,6 +34,7 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     release: (items) => change(() => release(store, items)),
     extend: (items) => change(() => extend(store, items)),
     cancel: (id) => change(() => jobs.cancel(store, id)),
+    run: (id) => change(() => jobs.run(store, id)),
     get: (ids, view) => read(() => jobs.get(store, ids, view)),
     list: (query) => read(() => list(store, query)),
     listDead: (query) => read(() => listDead(store, query)),

@@ -26,7 +26,10 @@ export function fail(store: JobStore, items: readonly Failure[]): Settlement[] {
   );
 }
 
-/** RUNNING to PENDING without using a retry, or to DEAD when it was lost too often; to CANCELED when a cancel was requested. */
+/**
+ * RUNNING to PENDING without using a retry, at once or after a delay, or to DEAD when it was lost too often; to CANCELED when a
+ * cancel was requested.
+ */
 export function release(store: JobStore, items: readonly Release[]): Settlement[] {
   const now = store.clock.now();
   return items.map((item) =>
@@ -34,6 +37,7 @@ export function release(store: JobStore, items: readonly Release[]): Settlement[
       const isPoison = item.isLost === true && countLost(store, record, now);
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else if (isPoison) store.die(record, now);
+      else if (item.delayMs !== undefined) waitFor(store, record, item.delayMs, now);
       else requeue(store, record, now);
     }),
   );
@@ -78,6 +82,11 @@ function retryOrDie(store: JobStore, record: QueuedJob, item: Failure, now: numb
   run.retryCount++;
   const waitMs =
     item.retry === "DEFAULT" ? backoffDelay(record.shared.backoff, run.retryCount, item.jitter) : item.retry.afterMs;
+  waitFor(store, record, waitMs, now);
+}
+
+/** RUNNING or FAILED to PENDING, ready after `waitMs`. */
+function waitFor(store: JobStore, record: QueuedJob, waitMs: number, now: number): void {
   record.runAfter = now + waitMs;
   store.step(record, "PENDING", now);
   store.wait(record, waitMs);

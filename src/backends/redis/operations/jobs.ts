@@ -51,14 +51,23 @@ export class Jobs {
     return ids.map((id) => found.get(id));
   }
 
-  async cancel(id: string): Promise<Job> {
+  cancel(id: string): Promise<Job> {
+    return this.#one("cancel", id, "PENDING or RUNNING");
+  }
+
+  run(id: string): Promise<Job> {
+    return this.#one("run", id, "PENDING");
+  }
+
+  /** Calls a script that answers one job, or the status that does not allow what it does. */
+  async #one(name: "cancel" | "run", id: string, allowed: string): Promise<Job> {
     let job: Job | undefined;
     let status: JobStatus | undefined;
-    await this.#ask("cancel", [id], [], (queue, _asked, [code, ...rest]) => {
+    await this.#ask(name, [id], [], (queue, _asked, [code, ...rest]) => {
       if (typeof code === "number") status = statusOf(code);
       else if (text(code) === "A") job = read(queue, rest);
     });
-    if (status !== undefined) throw jobStateConflict(id, status, "PENDING or RUNNING");
+    if (status !== undefined) throw jobStateConflict(id, status, allowed);
     if (job === undefined) throw jobNotFound(id);
     return job;
   }

@@ -64,7 +64,9 @@ export class Settles {
   }
 
   release(items: readonly Release[]): Promise<Settlement[]> {
-    return this.#settle("release", items, (args, { isLost }) => args.push(isLost === true ? this.#maxLostLeases : ""));
+    return this.#settle("release", items, (args, { isLost, delayMs = "" }) =>
+      args.push(isLost === true ? this.#maxLostLeases : "", delayMs),
+    );
   }
 
   async extend(items: readonly Extension[]): Promise<ExtendResult[]> {

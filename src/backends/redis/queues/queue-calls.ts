@@ -5,7 +5,7 @@ import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
-import { ACT, CANCEL, GET, REMOVE, REPLAY } from "../scripts/jobs.js";
+import { ACT, CANCEL, GET, REMOVE, REPLAY, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
@@ -46,6 +46,7 @@ const BODIES = {
   list: ["read", LIST],
   listDead: ["read", LIST_DEAD],
   cancel: ["end", CANCEL],
+  run: ["end", RUN],
   replay: ["end", REPLAY],
   remove: ["end", REMOVE],
   act: ["end", ACT],
@@ -69,7 +70,7 @@ const BODIES = {
  * change nothing when they are repeated.
  */
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
-  ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "replay", "remove", "act"] as const),
+  ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete"] as const),
 ]);
 

@@ -104,6 +104,42 @@ return finish(remember(reply))
 `;
 
 /**
+ * Makes a PENDING job ready now. ARGV[7] id. Returns `N` (no such job), `A` and the job, or the status that does not allow it, as
+ * a number.
+ */
+export const RUN = lua`
+-- Takes a job out of the line of those that wait. Returns whether its time had not come; if it had, it stays there.
+local function unschedule(id, s)
+  local standing = place(s.created_at, id)
+  for turn = 1, 2 do
+    local key, upTo = scheduleOf(turn == 2)
+    local member = turn == 2 and delayedMember(s.run_after, s.tail.type, s.priority, standing)
+      or scheduledMember(s.tail.type, s.priority, standing)
+    local score = call('ZSCORE', key, member)
+    if score then
+      if tonumber(score) <= upTo then return false end
+      call('ZREM', key, member)
+      return true
+    end
+  end
+  return false
+end
+
+if again then return repeated(again) end
+local id = ARGV[7]
+local s = exists and stateOf(id)
+if not s then return finish({'N'}) end
+if s.status ~= PENDING then return finish({s.status}) end
+if unschedule(id, s) then
+  s.run_after = now
+  requeue(id, s)
+end
+local reply = {'A'}
+answerJob(reply, id)
+return finish(remember(reply))
+`;
+
+/**
  * DEAD to PENDING, ready now. ARGV[7..] ids.
  * Returns for each: `N` (no such job), `A` and the job (with an empty spec when it is gone again), or the status that does
  * not allow it, as a number.

@@ -186,16 +186,17 @@ return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
 /**
- * RUNNING to PENDING for the current token, at the job's old place in line; to CANCELED when a cancel was requested. A lease
- * that counts as lost may be one too many: then to DEAD.
+ * RUNNING to PENDING for the current token, at the job's old place in line or after a delay; to CANCELED when a cancel was
+ * requested. A lease that counts as lost may be one too many: then to DEAD.
  *
- * ARGV[7..] for each job: id, token, MAX_LOST_LEASES when it counts as lost (empty: it does not). Returns what COMPLETE does.
+ * ARGV[7..] for each job: id, token, MAX_LOST_LEASES when it counts as lost (empty: it does not), ms until it is ready again (empty:
+ * at once, in its old place). Returns what COMPLETE does.
  */
 export const RELEASE = lua`
 if again then return repeated(again) end
 local outcomes = {}
-for at = 7, #ARGV, 3 do
-  local id, token, maxLost = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+for at = 7, #ARGV, 4 do
+  local id, token, maxLost, wait = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local s, why = held(id, token, ${code("settled_by", "release")})
   if s then
     local isPoison = maxLost and countLost(id, s, maxLost)
@@ -203,7 +204,10 @@ for at = 7, #ARGV, 3 do
     endLease(id, s, token, ${code("settled_by", "release")})
     if s.cancel_requested == 1 then endCanceled(id, s)
     elseif isPoison then bury(id, s)
-    else requeue(id, s) end
+    else
+      if wait then s.run_after = now + wait end
+      requeue(id, s, wait)
+    end
     outcomes[#outcomes + 1] = settled(s)
   else
     outcomes[#outcomes + 1] = why
