@@ -1,32 +1,57 @@
-/** What waits for its turn. */
+/** Slices share a turn of the event loop until it has gone on for so long, ms: most of them take far less. */
+const SHARED_MS = 0.25;
+
+/** What waits for its turn, after what has it now. */
 const waiting: (() => void)[] = [];
 
-/** Whether something waits for a turn of its own, or has it now. */
+/** Whether a turn is to come: what is put off until the next one would come after its slices. */
+let isDue = false;
+
+/** When the turn began. */
+let begunAt = 0;
+
+/** Whether something waits for a turn that has not begun. */
 export function hasOwnTurns(): boolean {
-  return waiting.length > 0;
+  return isDue;
 }
 
 /**
- * Runs each function in a turn of the event loop of its own, in order. Long work is cut into slices that are run so, whoever it is for:
- * however many are under way, what else comes in waits for one slice, not for one of each. What a slice sends is written before
- * the next begins.
+ * Runs each function in a turn of the event loop of its own, in order; those that are short share one. Long work is cut into slices
+ * that are run so, whoever it is for: however many are under way, what else comes in waits for about one slice, not for one of each.
  */
 export function inOwnTurn(run: () => void): void {
   waiting.push(run);
-  if (waiting.length === 1) setImmediate(next);
+  if (waiting.length === 1) wait();
 }
 
-/** Resolves in a turn of the event loop of its own; see `inOwnTurn`. Long work for callers awaits it between its slices. */
+/** Resolves in such a turn; see `inOwnTurn`. Long work for callers awaits it between its slices. */
 export function ownTurn(): Promise<void> {
   return new Promise(inOwnTurn);
 }
 
+function wait(): void {
+  isDue = true;
+  setImmediate(begin);
+}
+
+function begin(): void {
+  isDue = false;
+  begunAt = performance.now();
+  next();
+}
+
 function next(): void {
-  const [run] = waiting;
   try {
-    run?.();
+    waiting[0]?.();
   } finally {
-    waiting.shift();
-    if (waiting.length > 0) setImmediate(next);
+    // What awaited its turn goes on in microtasks: a tick that is asked for from there comes after all of them.
+    queueMicrotask(() => process.nextTick(goOn));
   }
+}
+
+function goOn(): void {
+  waiting.shift();
+  if (waiting.length === 0) return;
+  if (performance.now() - begunAt < SHARED_MS) next();
+  else wait();
 }

@@ -114,7 +114,7 @@ export function serveFastPath(
 
   const largeCall = (bytes: Uint8Array): LargeCall => {
     let input: Message | undefined;
-    let fault: unknown = deadlineExceeded();
+    let fault: unknown;
     function* prepare(): Generator<void, void> {
       if (exchange.isClosed || context.isLate) return;
       try {
@@ -128,7 +128,8 @@ export function serveFastPath(
       run() {
         if (exchange.isClosed) return;
         if (input !== undefined) return run(input);
-        refuse(fault);
+        // It was not read if it is late.
+        refuse(fault ?? deadlineExceeded());
       },
     };
   };

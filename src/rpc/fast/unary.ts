@@ -19,8 +19,8 @@ export async function serveUnary(call: FastCall): Promise<void> {
   }
   context.done();
   recorder.succeeded(context, startedAt);
-  // The answers of many calls may come together, and those of scans are large.
-  if (method.isScan) await ownTurn();
+  // The answers of many calls may come together, and those of scans may be large.
+  if (method.isScan && hasMany(output)) await ownTurn();
   else if (turns.isLong()) await turns.turn(call.exchange.connection);
   const listener = writtenListenerOf(output);
   if (listener !== undefined) tellWhenWritten(call.exchange, listener);
@@ -31,6 +31,13 @@ export async function serveUnary(call: FastCall): Promise<void> {
     listener?.failed();
     await answerError(call, recorder.translate(error, context));
   }
+}
+
+/** Items of an answer from which on it is written in a turn of its own. */
+const MANY = 16;
+
+function hasMany(output: Message): boolean {
+  return Object.values(output).some((value) => Array.isArray(value) && value.length >= MANY);
 }
 
 /** Tells a listener whether the answer that follows was written. */
