@@ -8,6 +8,7 @@ export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/queue-turns.js";
 export { type Isolation, type IsolationOptions, isolateHandlers } from "./handlers/isolate-handlers.js";
+export type { BackoffRequest } from "./model/backoff.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";
 export {
   type AbortReason,
@@ -21,7 +22,7 @@ export {
   RetryAfterError,
   SnoozeError,
 } from "./model/handler.js";
-export type { AttemptError, Backoff, Job, JobStatus, Progress } from "./model/job.js";
+export type { AttemptError, Backoff, GrowingBackoff, Job, JobStatus, ListedBackoff, Progress } from "./model/job.js";
 export type {
   BulkOptions,
   BulkResult,

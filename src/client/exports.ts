@@ -1,7 +1,8 @@
 /** What both entry points, for Node and for browsers, export. */
+export type { BackoffRequest } from "../model/backoff.js";
 export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
 export type { JsonValue } from "../model/handler.js";
-export type { AttemptError, Backoff, JobStatus, Progress } from "../model/job.js";
+export type { AttemptError, Backoff, GrowingBackoff, JobStatus, ListedBackoff, Progress } from "../model/job.js";
 export type {
   BulkOptions,
   BulkResult,

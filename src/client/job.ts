@@ -4,6 +4,7 @@ import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_
 import type { JsonValue } from "../model/handler.js";
 import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
 import { type TraceContext, toTraceContext } from "../model/trace-context.js";
+import { fromBackoff } from "./backoff.js";
 import { fromPayloadKind } from "./json.js";
 
 /** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
@@ -84,10 +85,7 @@ export function fromJob(job: JobPb): Job {
     result: fromPayloadKind(job.resultKind),
     resultDropped: job.resultDropped,
     maxRetries: job.maxRetries,
-    backoff: {
-      baseDelayMs: job.backoff?.baseDelay ? durationMs(job.backoff.baseDelay) : 0,
-      maxDelayMs: job.backoff?.maxDelay ? durationMs(job.backoff.maxDelay) : 0,
-    },
+    backoff: fromBackoff(job.backoff),
     timeoutMs: job.timeout ? durationMs(job.timeout) : 0,
     metadata: job.metadata,
     traceContext: job.traceContext && toTraceContext(job.traceContext),

@@ -1,13 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { BackoffSchema, TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import type { BackoffRequest } from "../model/backoff.js";
 import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
-import type { Backoff } from "../model/job.js";
 import { LIMITS } from "../model/limits.js";
 import type { TraceContext } from "../model/trace-context.js";
 import { copyMetadata } from "../model/validate.js";
+import { toBackoff } from "./backoff.js";
 import { toPayloadKind } from "./json.js";
 
 /** A job to create. Durations in ms. */
@@ -26,8 +27,8 @@ export interface NewJob {
   readonly runAfter?: Date | number | undefined;
   /** Retries after a failed attempt. Default: the server's. */
   readonly maxRetries?: number | undefined;
-  /** The waits between retries. Default: the server's. */
-  readonly backoff?: Partial<Backoff> | undefined;
+  /** The waits between retries, that grow or stand in a list. Default: the server's. */
+  readonly backoff?: BackoffRequest | undefined;
   /** Longest run of one attempt. Default: no limit. */
   readonly timeoutMs?: number | undefined;
   /** Labels kept with the job. */
@@ -84,12 +85,6 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
   if (job.traceContext !== undefined) request.traceContext = create(TraceContextSchema, job.traceContext);
-  if (backoff !== undefined) {
-    const { baseDelayMs, maxDelayMs } = backoff;
-    request.backoff = create(BackoffSchema, {
-      baseDelay: baseDelayMs === undefined ? undefined : duration("backoff.baseDelayMs", baseDelayMs),
-      maxDelay: maxDelayMs === undefined ? undefined : duration("backoff.maxDelayMs", maxDelayMs),
-    });
-  }
+  if (backoff !== undefined) request.backoff = toBackoff(backoff, duration);
   return request;
 }

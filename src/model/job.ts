@@ -62,12 +62,27 @@ export interface Progress {
   readonly message: string;
 }
 
-/** The delays before retries; see `backoffDelay`. */
-export interface Backoff {
-  /** Delay before the first retry, ms; it doubles with each further one. */
+/** The delays before retries; see `backoffDelay`. They grow, or stand in a list. */
+export type Backoff = GrowingBackoff | ListedBackoff;
+
+/** Delays that grow with each retry. */
+export interface GrowingBackoff {
+  /** Delay before the first retry, ms. */
   readonly baseDelayMs: number;
   /** Largest delay without jitter, ms. */
   readonly maxDelayMs: number;
+  /** By how much each delay is longer than the one before, 1 (all are the same) to 10. Default 2. */
+  readonly multiplier?: number | undefined;
+  readonly delaysMs?: undefined;
+}
+
+/** Delays one by one. */
+export interface ListedBackoff {
+  /** Delay before each retry, ms, 1 to 20 of them; the last one counts for all further retries. */
+  readonly delaysMs: readonly number[];
+  readonly baseDelayMs?: undefined;
+  readonly maxDelayMs?: undefined;
+  readonly multiplier?: undefined;
 }
 
 /** The fields of a job that never change. */

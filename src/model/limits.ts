@@ -30,6 +30,10 @@ export const LIMITS = {
   priority: 10,
   /** Most retries of a job. */
   maxRetries: 100,
+  /** By how much each wait between retries may be longer than the one before. */
+  multiplier: 10,
+  /** Most entries of a list of waits between retries. */
+  backoffDelays: 20,
   /** Most entries in a job's metadata. */
   metadataEntries: 64,
   /** Most characters of a metadata key. */

@@ -1,6 +1,7 @@
+import type { BackoffRequest } from "./backoff.js";
 import { errorText } from "./describe-error.js";
 import { fieldInvalid } from "./errors.js";
-import { type Backoff, type Payload, payloadBytes } from "./job.js";
+import { type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import type { QueueSettings } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
@@ -20,7 +21,7 @@ export interface JobRequest {
   /** When the job becomes ready, ms since 1970; not together with `delayMs`. */
   readonly runAfter?: number | undefined;
   readonly maxRetries?: number | undefined;
-  readonly backoff?: Partial<Backoff> | undefined;
+  readonly backoff?: BackoffRequest | undefined;
   readonly timeoutMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
@@ -37,8 +38,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   violations.integer("maxRetries", job.maxRetries, 0, LIMITS.maxRetries);
   violations.duration("delay", job.delayMs);
   violations.duration("timeout", job.timeoutMs);
-  violations.duration("backoff.baseDelay", job.backoff?.baseDelayMs);
-  violations.duration("backoff.maxDelay", job.backoff?.maxDelayMs);
+  if (job.backoff) checkBackoff(violations, "backoff", job.backoff);
   violations.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
   violations.time("runAfter", job.runAfter, now + LIMITS.delayMs);
   if (job.delayMs !== undefined && job.runAfter !== undefined) {
@@ -46,6 +46,25 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   }
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
   if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
+}
+
+/** Checks the waits between retries: growing ones, or a list. */
+export function checkBackoff(violations: Violations, field: string, backoff: BackoffRequest): void {
+  const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
+  violations.duration(`${field}.baseDelay`, baseDelayMs);
+  violations.duration(`${field}.maxDelay`, maxDelayMs);
+  if (multiplier !== undefined && !(multiplier >= 1 && multiplier <= LIMITS.multiplier)) {
+    violations.add(`${field}.multiplier`, `must be from 1 to ${LIMITS.multiplier}, got ${multiplier}`);
+  }
+  if (delaysMs === undefined) return;
+  violations.count(`${field}.delays`, delaysMs, 1, LIMITS.backoffDelays);
+  if (delaysMs.length <= LIMITS.backoffDelays) {
+    for (const [at, ms] of delaysMs.entries()) violations.duration(`${field}.delays[${at}]`, ms);
+  }
+  const others = { baseDelay: baseDelayMs, maxDelay: maxDelayMs, multiplier };
+  for (const [name, value] of Object.entries(others)) {
+    if (value !== undefined) violations.add(`${field}.${name}`, `must not be set together with ${field}.delays`);
+  }
 }
 
 /** Checks the number of entries, and the length of their keys and values. */

@@ -36,6 +36,11 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
       },
     });
     expect(await client.get(job.id)).toEqual(job);
+    for (const backoff of [{ baseDelayMs: 20, maxDelayMs: 200, multiplier: 1.5 }, { delaysMs: [10, 1500] }]) {
+      const { job: other } = await client.create({ queue, type: "echo", delayMs: 60_000, backoff });
+      expect(other.backoff).toEqual(backoff);
+      await client.cancel(other.id);
+    }
     const made = await client.createBatch([
       { queue, type: "echo", delayMs: 60_000, payload: Uint8Array.of(0, 255) },
       { queue, type: "other", delayMs: 60_000, requestId: "mine" },

@@ -1,4 +1,5 @@
 import type { NewJob } from "../../core/backend.js";
+import { isSameBackoff } from "../../model/backoff.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
@@ -222,7 +223,6 @@ function isSharedBy(job: NewJob, shared: QueuedJobSpec): boolean {
     job.maxRetries === shared.maxRetries &&
     job.timeoutMs === shared.timeoutMs &&
     job.metadata === shared.metadata &&
-    job.backoff.baseDelayMs === shared.backoff.baseDelayMs &&
-    job.backoff.maxDelayMs === shared.backoff.maxDelayMs
+    isSameBackoff(job.backoff, shared.backoff)
   );
 }

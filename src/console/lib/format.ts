@@ -1,4 +1,5 @@
 import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Backoff } from "../../../gen/gotaskq/v1/job_pb.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -51,6 +52,16 @@ export function span(ms: number): string {
 /** Formats a duration that may be missing. */
 export function spanOf(duration: Duration | undefined): string {
   return duration === undefined ? "–" : span(durationMs(duration));
+}
+
+/** The waits between retries, as in "100 ms, then 2 times as long, up to 5 s" or "1 s, 1 min, then 1 h each". */
+export function backoffText(backoff: Backoff | undefined): string {
+  const { baseDelay, maxDelay, multiplier = 2, delays = [] } = backoff ?? {};
+  const first = delays.slice(0, -1).map(spanOf);
+  if (delays.length > 0)
+    return [...first, `${first.length > 0 ? "then " : ""}${spanOf(delays.at(-1))} each`].join(", ");
+  if (multiplier === 1) return `${spanOf(baseDelay)} each`;
+  return `${spanOf(baseDelay)}, then ${RATE.format(multiplier)} times as long each, up to ${spanOf(maxDelay)}`;
 }
 
 /** A time in the time zone of the user, as in `2026-05-01 12:00:00`. */

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { parseTraceparent } from "../../model/trace-context.js";
 import { now } from "../lib/clock.js";
-import { moment, span, spanOf } from "../lib/format.js";
+import { backoffText, moment, span, spanOf } from "../lib/format.js";
 import { statusName } from "../lib/status.js";
 import { Ago } from "./ago.js";
 
@@ -42,7 +42,7 @@ export function Facts({ job }: { readonly job: Job }) {
         <Fact name="Priority" value={String(job.priority)} />
         <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
         <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />
-        <Fact name="Backoff" value={`${spanOf(job.backoff?.baseDelay)}, up to ${spanOf(job.backoff?.maxDelay)}`} />
+        <Fact name="Backoff" value={backoffText(job.backoff)} />
         <Fact name="Timeout" value={job.timeout === undefined ? "none" : spanOf(job.timeout)} />
         {traceId !== undefined && <Fact name="Trace" value={traceId} />}
         {job.worker && <Fact name="Worker" value={job.worker} />}

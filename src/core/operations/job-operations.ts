@@ -1,3 +1,4 @@
+import { DEFAULT_BACKOFF, toBackoff } from "../../model/backoff.js";
 import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
 import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
 import { type Backoff, type Job, type JobStatus, payloadBytes } from "../../model/job.js";
@@ -31,7 +32,7 @@ export interface JobDefaults {
 /** The defaults of `JobDefaults`. */
 export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
   maxRetries: 5,
-  backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
+  backoff: DEFAULT_BACKOFF,
 };
 
 /**
@@ -115,7 +116,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       payload: request.payload,
       priority: request.priority ?? 0,
       maxRetries: request.maxRetries ?? defaults.maxRetries,
-      backoff: backoff === undefined ? defaults.backoff : withDefaults(backoff, defaults.backoff),
+      backoff: backoff === undefined ? defaults.backoff : toBackoff(backoff, defaults.backoff),
       timeoutMs: Math.ceil(request.timeoutMs ?? 0),
       metadata: request.metadata ?? NO_METADATA,
       traceContext,
@@ -290,17 +291,13 @@ export function checkId(id: string): void {
   violations.throwIfAny();
 }
 
-function withDefaults(backoff: Partial<Backoff>, defaults: Backoff): Backoff {
-  return {
-    baseDelayMs: wholeMs(backoff.baseDelayMs) ?? defaults.baseDelayMs,
-    maxDelayMs: wholeMs(backoff.maxDelayMs) ?? defaults.maxDelayMs,
-  };
-}
-
 /** As the request says it, without what this server adds: another one may have other defaults. */
 function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
-  const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff } = request;
-  const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, backoff?.baseDelayMs, backoff?.maxDelayMs];
+  const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff = {} } = request;
+  const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
+  const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, baseDelayMs, maxDelayMs];
+  // Only when there are any: digests of older versions are kept in stores.
+  if (multiplier !== undefined || delaysMs !== undefined) numbers.push(multiplier, ...(delaysMs ?? []));
   return contentDigest({ type, payload, metadata, numbers });
 }
 

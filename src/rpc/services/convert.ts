@@ -21,6 +21,7 @@ import {
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/backend.js";
+import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
@@ -75,14 +76,26 @@ export function toJobRequest(
     delayMs: schedule.case === "delay" ? toMs(violations, "delay", schedule.value) : undefined,
     runAfter: schedule.case === "runAfter" ? toTime(violations, "runAfter", schedule.value) : undefined,
     maxRetries: request.maxRetries,
-    backoff: backoff && {
-      baseDelayMs: toMs(violations, "backoff.baseDelay", backoff.baseDelay),
-      maxDelayMs: toMs(violations, "backoff.maxDelay", backoff.maxDelay),
-    },
+    backoff: backoff && toBackoffRequest(violations, "backoff", backoff),
     timeoutMs: toMs(violations, "timeout", request.timeout),
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
     traceContext: own === undefined ? traceContext : toTraceContext(own),
+  };
+}
+
+/** Converts a backoff that is asked for. `field`: its name. */
+export function toBackoffRequest(violations: Violations, field: string, backoff: BackoffPb): BackoffRequest {
+  const { baseDelay, maxDelay, multiplier, delays } = backoff;
+  return {
+    baseDelayMs: toMs(violations, `${field}.baseDelay`, baseDelay),
+    maxDelayMs: toMs(violations, `${field}.maxDelay`, maxDelay),
+    multiplier,
+    // An entry that is no duration is in the violations.
+    delaysMs:
+      delays.length === 0
+        ? undefined
+        : delays.map((delay, at) => toMs(violations, `${field}.delays[${at}]`, delay) ?? 0),
   };
 }
 
@@ -195,13 +208,13 @@ let lastBackoffPb: BackoffPb | undefined;
 
 function fromBackoff(backoff: Backoff): BackoffPb {
   if (backoff !== lastBackoff || lastBackoffPb === undefined) {
-    const { baseDelayMs, maxDelayMs } = backoff;
+    const { baseDelayMs, maxDelayMs, multiplier, delaysMs = [] } = backoff;
+    const made: BackoffPb = { $typeName: "gotaskq.v1.Backoff", delays: delaysMs.map(fromDuration) };
+    if (baseDelayMs !== undefined) made.baseDelay = fromDuration(baseDelayMs);
+    if (maxDelayMs !== undefined) made.maxDelay = fromDuration(maxDelayMs);
+    if (multiplier !== undefined) made.multiplier = multiplier;
     lastBackoff = backoff;
-    lastBackoffPb = {
-      $typeName: "gotaskq.v1.Backoff",
-      baseDelay: fromDuration(baseDelayMs),
-      maxDelay: fromDuration(maxDelayMs),
-    };
+    lastBackoffPb = made;
   }
   return lastBackoffPb;
 }

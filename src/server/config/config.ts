@@ -5,6 +5,7 @@ import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../../bac
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../../core/operations/job-operations.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../../core/queue-turns.js";
+import { DEFAULT_BACKOFF } from "../../model/backoff.js";
 import { MAX_NODE_ID } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
@@ -105,8 +106,8 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
     host,
     numWorkers: readHandlerSlots(env),
     maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
-    baseDelayMs: env.duration("BASE_DELAY", DEFAULT_JOB_DEFAULTS.backoff.baseDelayMs, 0, LIMITS.delayMs),
-    maxDelayMs: env.duration("MAX_DELAY", DEFAULT_JOB_DEFAULTS.backoff.maxDelayMs, 0, LIMITS.delayMs),
+    baseDelayMs: env.duration("BASE_DELAY", DEFAULT_BACKOFF.baseDelayMs, 0, LIMITS.delayMs),
+    maxDelayMs: env.duration("MAX_DELAY", DEFAULT_BACKOFF.maxDelayMs, 0, LIMITS.delayMs),
     completeJobTtlMs: env.duration("COMPLETE_JOB_TTL", DEFAULT_BACKEND_OPTIONS.completeJobTtlMs, 0, LIMITS.delayMs),
     maxCompletedJobs: env.integer("MAX_COMPLETED_JOBS", DEFAULT_BACKEND_OPTIONS.maxCompletedJobs, 0, 10_000_000),
     maxCompletedBytes: env.read(

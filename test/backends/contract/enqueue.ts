@@ -181,6 +181,9 @@ export function describeEnqueue(open: Open): void {
       const own: readonly Partial<NewJob>[] = [
         { maxRetries: 9 },
         { backoff: { baseDelayMs: 1, maxDelayMs: 2 } },
+        { backoff: { baseDelayMs: 1, maxDelayMs: 2, multiplier: 1 } },
+        { backoff: { delaysMs: [1, 2] } },
+        { backoff: { delaysMs: [1, 1, 2] } },
         { timeoutMs: 77 },
         { traceContext: TRACE },
         { traceContext: { traceparent: "", tracestate: "", baggage: "a=b" } },
@@ -199,7 +202,7 @@ export function describeEnqueue(open: Open): void {
       jobs.forEach(({ requestId: _, ...spec }, at) => {
         expect(kept[at]).toMatchObject(spec);
       });
-      expect(await addOne(backend, { requestId: "r" })).toBe(jobs[13]?.id);
+      expect(await addOne(backend, { requestId: "r" })).toBe(jobs[19]?.id);
     });
 
     test("an unknown queue refuses the whole batch, wherever it stands in it", async () => {

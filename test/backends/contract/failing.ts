@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Failure } from "../../../src/core/backend.js";
+import type { Backoff } from "../../../src/model/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   addOne,
@@ -70,6 +71,24 @@ export function describeFailing(open: Open): void {
         await passTime(opened, 1000);
       }
       expect(waits).toEqual(expected);
+    });
+
+    test.each<[string, Backoff, readonly number[]]>([
+      ["of a fixed wait", { baseDelayMs: 300, maxDelayMs: 5000, multiplier: 1 }, [300, 300, 300]],
+      ["of another multiplier", { baseDelayMs: 100, maxDelayMs: 500, multiplier: 1.5 }, [100, 150, 225, 337, 500, 500]],
+      ["of a list", { delaysMs: [500, 0, 700] }, [500, 0, 700, 700]],
+    ])("a backoff %s is kept, and waited out", async (_what, backoff, expected) => {
+      const opened = await open();
+      // With and without other fields that only some jobs have.
+      for (const metadata of [{}, { a: "b" }] as Record<string, string>[]) {
+        const id = await addOne(opened.backend, { backoff, metadata, maxRetries: expected.length });
+        expect(only(await opened.backend.get([id]))?.backoff).toEqual(backoff);
+        for (const waitMs of expected) {
+          expect((await failNext(opened, { jitter: 0 })).waitMs).toBe(waitMs);
+          await passTime(opened, 1000);
+        }
+        expect((await failNext(opened)).job).toMatchObject({ status: "DEAD", backoff, metadata });
+      }
     });
 
     test("a backoff of 0 and the largest number of retries do not break it", async () => {

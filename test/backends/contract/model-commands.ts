@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Release } from "../../../src/core/backend.js";
 import type { BulkAction } from "../../../src/core/listing.js";
-import type { JobStatus, Progress } from "../../../src/model/job.js";
+import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering } from "../../../src/model/queue.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
@@ -25,6 +25,7 @@ export interface JobPlan {
   /** Of its content, as far as request ids are concerned. */
   readonly digest: string;
   readonly traceContext: TraceContext | undefined;
+  readonly backoff: Backoff;
 }
 
 /**
@@ -125,6 +126,11 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
   ),
   digest: fc.constantFrom("x", "x", "x", "x", "x", "x", "y"),
   traceContext: fc.constantFrom(undefined, undefined, TRACE, { ...TRACE, tracestate: "", baggage: "" }),
+  backoff: fc.constantFrom<Backoff>(
+    { baseDelayMs: 1000, maxDelayMs: 2000 },
+    { baseDelayMs: 1000, maxDelayMs: 9000, multiplier: 3 },
+    { delaysMs: [2000, 1000] },
+  ),
 });
 
 const leaseChoice = fc.record({

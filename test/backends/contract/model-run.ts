@@ -65,7 +65,7 @@ export class ModelRun {
     const jobs = plans.map(({ inMs, ...plan }, at): NewJob => {
       const id = String(idsBackwards ? this.#lastId - BigInt(at) : first + BigInt(at));
       const time = inMs < 0 ? { runAfter: this.#model.now + inMs } : { delayMs: inMs };
-      return newJob({ ...plan, ...time, id, backoff: { baseDelayMs: 1000, maxDelayMs: 2000 } });
+      return newJob({ ...plan, ...time, id });
     });
     const reasons = this.#model.refuses(jobs);
     if (reasons.length > 0) return this.#expectRefused(this.#opened.backend.enqueue(jobs), reasons);

@@ -193,9 +193,9 @@ export class NaiveModel {
         return this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
       }
       job.retryCount++;
-      let waitMs = job.backoff.baseDelayMs;
-      for (let retries = 1; retries < job.retryCount; retries++) waitMs *= 2;
-      waitMs = Math.min(waitMs, job.backoff.maxDelayMs);
+      const { delaysMs, baseDelayMs = 0, maxDelayMs = 0, multiplier = 2 } = job.backoff;
+      let waitMs = Math.min(baseDelayMs * multiplier ** (job.retryCount - 1), maxDelayMs);
+      if (delaysMs !== undefined) waitMs = delaysMs[job.retryCount - 1] ?? delaysMs.at(-1) ?? 0;
       waitMs += Math.round((waitMs * jitter * 40) / 100);
       if (retry !== "DEFAULT") waitMs = retry.afterMs;
       job.runAfter = this.now + waitMs;

@@ -71,6 +71,18 @@ describe("CreateJob", () => {
     expect(job?.backoff).toMatchObject({ baseDelay: { nanos: 1_000_000 }, maxDelay: { seconds: 5n } });
   });
 
+  test("keeps a backoff that grows otherwise, or stands in a list, and tells it so that it can be sent again", async () => {
+    const listed = { delays: [1, 60_000, 1500].map(durationFromMs) };
+    for (const backoff of [{ multiplier: 1.5 }, listed]) {
+      const { job } = await jobs.createJob({ type: "x", backoff });
+      expect(job?.backoff).toMatchObject(backoff);
+      expect((await jobs.createJob({ type: "x", backoff: present(job).backoff })).job?.backoff).toEqual(job?.backoff);
+      expect((await jobs.getJob({ id: present(job).id })).job).toEqual(job);
+    }
+    const { job } = await jobs.createJob({ type: "x", backoff: { multiplier: 2 } });
+    expect(job?.backoff?.multiplier).toBeUndefined();
+  });
+
   test.each([
     ["null", null],
     ["false", false],

@@ -2,6 +2,7 @@ import type { Change, NewJob } from "../../../core/backend.js";
 import { jobIdOf } from "../../../model/ids.js";
 import {
   type AttemptError,
+  type Backoff,
   createdState,
   type Job,
   type JobState,
@@ -70,7 +71,9 @@ let lastNumbers: readonly [number, number, number, number, number] = [Number.NaN
 
 function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string {
   const [p, r, b, m, t] = lastNumbers;
-  const { baseDelayMs, maxDelayMs } = backoff;
+  const { delaysMs } = backoff;
+  const baseDelayMs = delaysMs === undefined ? backoff.baseDelayMs : (delaysMs[0] ?? 0);
+  const maxDelayMs = delaysMs === undefined ? backoff.maxDelayMs : Math.max(...delaysMs);
   if (p !== priority || r !== maxRetries || b !== baseDelayMs || m !== maxDelayMs || t !== timeoutMs) {
     lastNumbers = [priority, maxRetries, baseDelayMs, maxDelayMs, timeoutMs];
     lastLimits =
@@ -109,16 +112,36 @@ export function writeSpec(job: NewJob): string | Buffer {
 }
 
 /** The fields of a spec that most jobs do not have; empty when they are. */
-function writeExtras({ metadata, traceContext }: NewJob): string {
+function writeExtras({ metadata, traceContext, backoff: { multiplier, delaysMs } }: NewJob): string {
   const trace = traceContext && savedTraceContext(traceContext);
-  for (const _ in metadata) return JSON.stringify({ metadata, trace } satisfies Extras);
-  return trace === undefined ? "" : JSON.stringify({ trace } satisfies Extras);
+  const backoff = multiplier === undefined && delaysMs === undefined ? undefined : savedBackoff(multiplier, delaysMs);
+  for (const _ in metadata) return JSON.stringify({ metadata, trace, backoff } satisfies Extras);
+  return trace === undefined && backoff === undefined ? "" : JSON.stringify({ trace, backoff } satisfies Extras);
+}
+
+/** What the numbers of a spec do not tell of a backoff. A text, as Redis would round a number when it writes it again. */
+interface SavedBackoff {
+  readonly multiplier?: string | undefined;
+  readonly delays?: readonly number[] | undefined;
+}
+
+function savedBackoff(multiplier: number | undefined, delays: readonly number[] | undefined): SavedBackoff {
+  return { multiplier: multiplier === undefined ? undefined : String(multiplier), delays };
+}
+
+function readBackoff(numbers: string, saved: SavedBackoff | undefined): Backoff {
+  if (saved?.delays !== undefined) return { delaysMs: saved.delays };
+  const baseDelayMs = numberIn(numbers, 0, SPEC.base_delay);
+  const maxDelayMs = numberIn(numbers, 0, SPEC.max_delay);
+  if (saved?.multiplier === undefined) return { baseDelayMs, maxDelayMs };
+  return { baseDelayMs, maxDelayMs, multiplier: Number(saved.multiplier) };
 }
 
 /** The named parts of records; more fields than these may be there. */
 interface Extras {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly trace?: Partial<TraceContext> | undefined;
+  readonly backoff?: SavedBackoff | undefined;
 }
 
 interface Errors {
@@ -191,10 +214,7 @@ function toJob(
     payload: readPayload(numberIn(numbers, 0, SPEC.payload_kind), spec, endOfExtras + 1),
     priority: numberIn(numbers, 0, SPEC.priority),
     maxRetries: numberIn(numbers, 0, SPEC.max_retries),
-    backoff: {
-      baseDelayMs: numberIn(numbers, 0, SPEC.base_delay),
-      maxDelayMs: numberIn(numbers, 0, SPEC.max_delay),
-    },
+    backoff: readBackoff(numbers, extras.backoff),
     timeoutMs: numberIn(numbers, 0, SPEC.timeout),
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),

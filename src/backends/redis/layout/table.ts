@@ -73,8 +73,8 @@ export const RECORDS = {
       field("run_after", LONG_TIME, "when it was to be ready"),
       field("priority", 2, "0 to 10"),
       field("max_retries", 3, "0 to 100"),
-      field("base_delay", 11, "of the backoff, ms"),
-      field("max_delay", 11, "of the backoff, ms"),
+      field("base_delay", 11, "of the backoff, ms; of a list the first wait"),
+      field("max_delay", 11, "of the backoff, ms; of a list the longest wait"),
       field("timeout", 11, "of an attempt, ms; 0: none"),
       field("payload_kind", 1, "0 none, 1 JSON text, 2 bytes"),
       field("type_length", 3, "bytes of the type"),
@@ -171,6 +171,10 @@ export const OBJECTS = {
   extras: [
     named("metadata", "object of texts"),
     named("trace", "the trace it belongs to, an object of texts: `traceparent`, `tracestate`, `baggage`"),
+    named(
+      "backoff",
+      "unless it doubles: `multiplier`, a text, or `delays`, a list of ms; servers that do not know it double from base_delay to max_delay",
+    ),
   ],
   tail: [
     named("type", "type of the job"),

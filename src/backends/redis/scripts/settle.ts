@@ -1,4 +1,4 @@
-import { MAX_JITTER } from "../../../model/backoff.js";
+import { DEFAULT_MULTIPLIER, MAX_JITTER } from "../../../model/backoff.js";
 import { code, compose, key, metaName, number, rest, text, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
@@ -145,6 +145,22 @@ export const COMPLETE_FULL = completeScript(true);
  * Returns what COMPLETE does.
  */
 export const FAIL = lua`
+-- Same as backoffDelay of the model: only the script knows the retry count.
+local function delayOf(spec, retry)
+  local delay, max, multiplier = ${number("spec", "base_delay", "spec")}, ${number("spec", "max_delay", "spec")}, ${DEFAULT_MULTIPLIER}
+  local extras = ${rest("spec")} + ${number("spec", "type_length", "spec")}
+  if sub(spec, extras, extras) ~= '\n' then
+    local backoff = cjson.decode(sub(spec, extras, find(spec, '\n', extras, true) - 1)).backoff
+    local delays = backoff and backoff.delays
+    if delays then return delays[math.min(retry, #delays)] end
+    multiplier = backoff and tonumber(backoff.multiplier) or multiplier
+  end
+  for _ = 2, retry do
+    if delay >= max then break end
+    delay = delay * multiplier
+  end
+  return math.min(delay, max)
+end
 if again then return repeated(again) end
 local outcomes = {}
 for at = 7, #ARGV, 6 do
@@ -167,9 +183,7 @@ for at = 7, #ARGV, 6 do
         s.retry_count = s.retry_count + 1
         local wait = value
         if mode == 'b' then
-          -- Same as backoffDelay of the model: only the script knows the retry count.
-          wait = ${number("spec", "base_delay", "spec")} * 2 ^ (s.retry_count - 1)
-          wait = math.min(wait, ${number("spec", "max_delay", "spec")})
+          wait = delayOf(spec, s.retry_count)
           wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
         s.run_after = now + wait

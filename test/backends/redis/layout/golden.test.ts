@@ -98,6 +98,8 @@ async function act(runner: ScriptRunner): Promise<void> {
   await run("lease", 1, 9000, "worker-2", "token-g", "", "", "lost");
   await run("complete", idOf(8), "token-g", writeResult(new Uint8Array([1, 2, 3])));
   await add(12, { type: "traced", traceContext: TRACE });
+  await add(13, { type: "slower", backoff: { baseDelayMs: 100, maxDelayMs: 5000, multiplier: 1.1 } });
+  await add(14, { type: "slower", backoff: { delaysMs: [1000, 90_000, 5000] }, metadata: { tenant: "a" } });
 }
 
 async function dump(client: Redis, base: string): Promise<Golden[]> {
