@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 
-// npm start builds only where it can and has to: not in an unpacked package, which has no sources, and not without the
-// development dependencies, as after `npm ci --omit=dev`. What is built then is started.
+// npm start, and the commands for operators, build only where they can and have to: not in an unpacked package, which has no
+// sources, and not without the development dependencies, as after `npm ci --omit=dev`. What is built then is run.
 
 const SOURCES = [
   "src",
@@ -37,6 +37,6 @@ if (canBuild && (!isBuilt || isStale)) {
   process.exitCode = 1;
 } else if (isStale) {
   process.stderr.write(
-    "starting what is built, which is older than the sources: development dependencies are missing\n",
+    "running what is built, which is older than the sources: development dependencies are missing\n",
   );
 }

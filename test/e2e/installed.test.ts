@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hashToken } from "../../src/access/hash-token.js";
 import { LISTENS } from "../support/listens.js";
 import { within } from "../support/wait.js";
 
@@ -64,11 +65,18 @@ describe("npm start", () => {
     expect(await starts(unpacked)).toMatchObject({ code: 0 });
   });
 
+  test("has the commands for operators there too", () => {
+    const made = JSON.parse(run(unpacked, "npm", "run", "--silent", "token")) as Record<string, string>;
+    expect(hashToken(made.token ?? "")).toBe(made.sha256);
+    expect(run(unpacked, "npm", "run", "--silent", "redis:scripts")).toMatch(/^[0-9a-f]{40} enqueue$/m);
+    expect(() => run(unpacked, "npm", "run", "--silent", "redis:show")).toThrow("give a URL of Redis, a queue");
+  });
+
   test("starts a built tree with production dependencies only, and says when its sources are newer", async () => {
     mkdirSync(join(unpacked, "src"), { recursive: true });
     writeFileSync(join(unpacked, "src/main.ts"), "");
     const { said, code } = await starts(unpacked);
-    expect(said).toContain("starting what is built, which is older than the sources");
+    expect(said).toContain("running what is built, which is older than the sources");
     expect(code).toBe(0);
   });
 
