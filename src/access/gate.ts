@@ -14,9 +14,13 @@ const MAX_KNOWN = 10_000;
 /** Most credentials that an authorizer let in, which are remembered; the one let in longest ago is forgotten first. */
 const MAX_WELCOME = 10_000;
 
-/** How long an authorizer may take, ms, and how many answers of it may be awaited at the same time. */
+/**
+ * How long an authorizer may take, ms, and how many answers of it may be awaited at the same time: in all, and while it has not let in
+ * the credentials before, so that strangers do not keep it from being asked for those whom it knows.
+ */
 const AUTHORIZER_MS = 10_000;
 const MAX_ASKED = 1000;
+const MAX_ASKED_FOR_STRANGERS = MAX_ASKED / 2;
 
 /** Why calls are refused, as counted. */
 export type AuthFailure = "no_token" | "token_unknown" | "token_ended" | "scope" | "queue" | "limited" | "authorizer";
@@ -168,7 +172,7 @@ export class Gate {
     const credentials = credentialsOf(request);
     const isWelcome = credentials !== undefined && this.#welcome.has(credentials);
     const waitMs = isWelcome ? 0 : this.#attempts.waitMs(address);
-    if (waitMs > 0 || this.#asked >= MAX_ASKED) {
+    if (waitMs > 0 || this.#asked >= (isWelcome ? MAX_ASKED : MAX_ASKED_FOR_STRANGERS)) {
       refused("limited");
       const message = waitMs > 0 ? "too many calls of this address were refused" : "too many calls wait to be let in";
       throw new TaskQueueError("TOO_MANY_ATTEMPTS", message, { retryAfterMs: waitMs || 1000 });

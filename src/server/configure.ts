@@ -42,7 +42,9 @@ export async function configure(environment: Environment, logger: Logger, given:
       return undefined;
     }
   };
-  const hasAuthorizer = given.authorizer !== undefined;
+  // Something else, as in a program without types, must not count as one that is then not asked.
+  const hasAuthorizer = typeof given.authorizer === "function";
+  if (given.authorizer !== undefined && !hasAuthorizer) problems.push("authorizer: must be a function");
   const config = await Promise.resolve()
     .then(() => readConfig(environment, { hasAuthorizer }))
     .catch(keep);

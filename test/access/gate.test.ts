@@ -256,6 +256,19 @@ describe("an authorizer", () => {
     ]);
   });
 
+  test("that is slow is asked for those whom it knows, however many strangers wait for it", async () => {
+    const { outcome, clock } = setUp([], ({ headers: { authorization } }) =>
+      authorization === "Bearer good" ? { name: "good", scopes: ["read"] } : new Promise(() => {}),
+    );
+    expect(await outcome("Bearer good")).toBe("good");
+    const strangers = Array.from({ length: 1000 }, (_, index) => outcome("Bearer x", "read", `192.0.2.${index % 250}`));
+    expect(await outcome("Bearer good")).toBe("good");
+    await clock.advance(10_000);
+    const outcomes = await Promise.all(strangers);
+    expect(outcomes.filter((each) => each === "TOO_MANY_ATTEMPTS").length).toBe(500);
+    expect(clock.timers).toBe(0);
+  });
+
   test("may say that the rights end", async () => {
     const endsAt = new FakeClock().now() + 90_000;
     const { outcome, call, clock } = setUp([], () => ({ name: "x", scopes: ["read"], endsAt: new Date(endsAt) }));

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../../src/access/hash-token.js";
+import { silentLogger } from "../../../src/model/logger.js";
 import { ConfigError, readConfig } from "../../../src/server/config/config.js";
+import { configure } from "../../../src/server/configure.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gotaskq-access-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,6 +47,13 @@ describe("a server that others can reach", () => {
 
   test.each(["127.0.0.1", "localhost", "::1", "127.1.2.3"])("is not one at %s", (HOST) => {
     expect(problems({ HOST })).toEqual([]);
+  });
+});
+
+test.each([null, {}, "./authorizer.ts"])("an authorizer that is handed in and is %j opens nothing", async (given) => {
+  const refused = configure({ HOST: "0.0.0.0" }, silentLogger, { authorizer: given as never });
+  await expect(refused).rejects.toMatchObject({
+    problems: ["authorizer: must be a function", expect.stringMatching(/^HOST: /)],
   });
 });
 
