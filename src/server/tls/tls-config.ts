@@ -19,6 +19,10 @@ const CLIENT_AUTH = ["required", "optional"] as const;
 /** Reads the variables of TLS, and the files they name. Undefined: the port speaks plain text, or there are problems. */
 export function readTls(env: EnvReader): TlsConfig | undefined {
   const [cert, key, clientCa] = IDENTITY_FILES.map((name) => env.text(name));
+  // Of a secret that is missing, not of somebody who wants plain text, or clients without certificates.
+  const blank = IDENTITY_FILES.filter((name) => env.isBlank(name));
+  for (const name of blank) env.problem(name, "is empty: name a file, or unset it");
+  if (blank.length > 0) return undefined;
   const clientAuth = env.choice("TLS_CLIENT_AUTH", "required", CLIENT_AUTH);
   if (clientCa === undefined && env.isSet("TLS_CLIENT_AUTH")) {
     env.problem("TLS_CLIENT_AUTH", "says what clients must show, and TLS_CLIENT_CA names nobody who vouches for them");

@@ -61,6 +61,15 @@ describe("the configuration of TLS", () => {
     );
   });
 
+  test.each(["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"])(
+    "is not left out, nor are certificates of clients, as %s is empty",
+    (name) => {
+      expect(problems({ [name]: "" })).toBe(`${name}: is empty: name a file, or unset it`);
+      const env = { TLS_CERT: good.cert, TLS_KEY: good.key, TLS_CLIENT_CA: authority.ca };
+      expect(problems({ ...env, [name]: " " })).toBe(`${name}: is empty: name a file, or unset it`);
+    },
+  );
+
   test("takes a certificate that has ended: that is told in the log, and is no reason not to start", () => {
     const ended = authority.issue("ended", { days: -1 });
     expect(problems({ TLS_CERT: ended.cert, TLS_KEY: ended.key })).toBe("");
