@@ -152,7 +152,7 @@ function whyNot(file: string, what: string): string {
   if (/locked|busy/i.test(what)) return `${file}: another program has it locked: ${what}. End that one.`;
   return (
     `${file}: is damaged: ${what}. Nothing was changed. Put back a backup of the folder, or move the file and its -wal and -shm away to ` +
-    'begin without jobs; `sqlite3 gotaskq.db ".recover"` may save what is readable.'
+    'begin without jobs; `sqlite3 gotaskq.db ".recover"` may save what is readable (not with the sqlite3 of Debian).'
   );
 }
 

@@ -62,7 +62,7 @@ export function createTlsTerminator(config: TlsConfig, deps: TlsTerminatorDeps):
   });
   server.on("secureConnection", (socket) => {
     if (isGood(socket, clientAuth)) secured(socket, socket.alpnProtocol === "h2");
-    else refuse(socket, new Error(`no good certificate of the client: ${socket.authorizationError}`));
+    else refuse(socket, new Error(whyBad(socket)));
   });
   // Node leaves the connection open, also when its time is over.
   server.on("tlsClientError", (error, socket) => refuse(socket, error));
@@ -120,5 +120,16 @@ export function createTlsTerminator(config: TlsConfig, deps: TlsTerminatorDeps):
 /** Whether a client shows what it must: where it need not show a certificate, one that it shows has to be good all the same. */
 function isGood(socket: TLSSocket, clientAuth: ClientAuth): boolean {
   if (clientAuth === "none" || socket.authorized) return true;
-  return clientAuth === "optional" && socket.getPeerX509Certificate() === undefined;
+  return clientAuth === "optional" && !showsOne(socket);
+}
+
+function showsOne(socket: TLSSocket): boolean {
+  return socket.getPeerX509Certificate() !== undefined;
+}
+
+/** Node speaks of an issuer that it does not have also where there is no certificate at all. */
+function whyBad(socket: TLSSocket): string {
+  return showsOne(socket)
+    ? `no good certificate of the client: ${socket.authorizationError}`
+    : "the client showed no certificate";
 }

@@ -57,7 +57,7 @@ describe("a port that requires certificates of clients", () => {
   });
 
   test.each([
-    ["none", () => ({}), /UNABLE|PEER_DID_NOT|UNSPECIFIED|certificate/i],
+    ["none", () => ({}), /the client showed no certificate/],
     ["one of another authority", () => foreign, /UNABLE_TO|SELF_SIGNED/],
     ["one that has ended", () => ended, /CERT_HAS_EXPIRED/],
   ])("refuses %s, in both versions of TLS, and logs why", async (_what, shown, why) => {
