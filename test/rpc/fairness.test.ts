@@ -1,11 +1,16 @@
+import { connect } from "node:http2";
+import { createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { isScan } from "../../src/rpc/fast/call-size.js";
+import { transportAs } from "../support/access.js";
 import { created } from "../support/rpc.js";
 import { startTestServer } from "../support/server.js";
 import { GRPC } from "../support/transports.js";
+import { within } from "../support/wait.js";
 
 const CALLS = 24;
 
@@ -34,6 +39,36 @@ test.each([
   expect(atOrdinary).toBeLessThan(CALLS / 2);
   expect(atScan).toBeLessThan(CALLS / 2 + 4);
   expect(answered).toBe(CALLS);
+});
+
+test("who is refused a thousand times at once does not have others wait for all of that", async () => {
+  const token = "a-token-of-20-letters";
+  const server = await startTestServer({ AUTH_TOKENS: `name=a token=${token} scopes=read`, NUM_WORKERS: "0" });
+  const { getServerInfo } = createClient(ServerService, transportAs(server.url, token, "grpc"));
+  const greedy = connect(server.url);
+  const path = "/gotaskq.v1.JobService/CreateJob";
+  const headers = { ":method": "POST", ":path": path, "content-type": "application/json", authorization: "Bearer bad" };
+  let refused = 0;
+  const call = () =>
+    new Promise<void>((resolve, reject) => {
+      greedy
+        .request(headers)
+        .once("response", () => refused++)
+        .once("error", reject)
+        .once("close", resolve)
+        .resume()
+        .end();
+    });
+  // Both connections are there before it begins.
+  await Promise.all([getServerInfo({}), call()]);
+  refused = 0;
+  const all = Promise.all(Array.from({ length: 1000 }, call));
+  await getServerInfo({});
+  const before = refused;
+  await within(all, "all refusals");
+  greedy.destroy();
+  expect(before).toBeLessThan(500);
+  expect(refused).toBe(1000);
 });
 
 test("methods that look through the store are known by names that exist", () => {

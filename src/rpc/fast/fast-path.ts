@@ -182,19 +182,23 @@ export function serveFastPath(
 
   const discard = (): void => bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
 
-  if (isRefused) {
+  /** Answers an error without reading the request, in its turn: a refusal costs as much as a small call. */
+  const refuseUnread = (error: unknown): void => {
     discard();
-    refuse(caller);
+    if (turns.isYoung()) refuse(error);
+    else turns.soon(exchange.connection, () => refuse(error));
+  };
+
+  if (isRefused) {
+    refuseUnread(caller);
     return;
   }
   if (timeout.error !== undefined || compression.error !== undefined) {
-    discard();
-    refuse(timeout.error === undefined ? badCompression(compression.error) : badDeadline(timeout.error));
+    refuseUnread(timeout.error === undefined ? badCompression(compression.error) : badDeadline(timeout.error));
     return;
   }
   if (context.isLate) {
-    discard();
-    refuse(deadlineExceeded());
+    refuseUnread(deadlineExceeded());
     return;
   }
   if (get === undefined) {
