@@ -59,7 +59,7 @@ export class EnvReader {
       const ms = parseDuration(text);
       return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
     };
-    const wanted = `a duration from ${minMs}ms to ${maxMs / 3_600_000}h, like 500ms, 30s, 5m, 24h`;
+    const wanted = `a duration from ${minMs / 1000}s to ${maxMs / 3_600_000}h, like 30s or 5m`;
     return this.read(name, fallbackMs, parse, wanted);
   }
 

@@ -30,6 +30,8 @@ export function readIsolation(env: EnvReader): IsolationConfig | undefined {
   );
   const graceMs = env.duration("HANDLERS_GRACE", DEFAULT_GRACE_MS, 0, 3_600_000);
   if (isolation === "none") {
+    // What was meant by one that is not valid, nobody knows.
+    if (!["none", undefined].includes(env.text("HANDLERS_ISOLATION"))) return undefined;
     for (const name of ["HANDLERS_MEMORY", "HANDLERS_GRACE"]) {
       if (env.isSet(name)) env.problem(name, "is for handlers in threads or processes; set HANDLERS_ISOLATION too");
     }

@@ -145,6 +145,8 @@ describe("readConfig", () => {
     expect(problems({ ...given, HANDLERS_ISOLATION: "thread" })).toEqual([
       'HANDLERS_ISOLATION: must be one of none, threads, processes, got "thread"',
     ]);
+    // Whether the other one has a meaning is not known.
+    expect(problems({ ...given, HANDLERS_ISOLATION: "thread", HANDLERS_MEMORY: "64MiB" })).toHaveLength(1);
     expect(problems({ ...given, HANDLERS_MEMORY: "15MiB" })).toEqual([
       expect.stringMatching(/^HANDLERS_MEMORY: must be/),
     ]);
@@ -211,6 +213,7 @@ describe("readConfig", () => {
     for (const [name, value] of Object.entries(env).filter(([name]) => name !== "QUEUES")) {
       expect(told.find((line) => line.startsWith(`${name}: must be `))).toContain(`got "${value}"`);
     }
+    expect(told).toContain('WRITE_TIMEOUT: must be a duration from 1s to 1h, like 30s or 5m, got "2h"');
     expect(told.filter((line) => line.startsWith("QUEUES"))).toEqual([
       expect.stringContaining('"No Queue" must have 1 to 64 characters'),
       expect.stringContaining('"" must have 1 to 64 characters'),
