@@ -244,12 +244,18 @@ export function tokenInvalid(message: string, retryAfterMs?: number): TaskQueueE
   return new TaskQueueError("TOKEN_INVALID", message, { retryAfterMs });
 }
 
-/** SCOPE_MISSING: a caller that is known may not do this; with `queue`, not in this queue. */
+/** SCOPE_MISSING: a caller that is known may not do this; with `queue`, not in this queue, and with `*`, not in all of them. */
 export function scopeMissing(scope: string, caller: string, queue?: string): TaskQueueError {
-  const message =
-    queue === undefined
-      ? `the token "${caller}" lacks the scope "${scope}"`
-      : `the token "${caller}" may not reach the queue "${queue.slice(0, LIMITS.violationLength)}"`;
-  const metadata = { scope, caller, ...(queue !== undefined && { queue: queue.slice(0, LIMITS.violationLength) }) };
-  return new TaskQueueError("SCOPE_MISSING", message, { metadata });
+  const named = queue?.slice(0, LIMITS.violationLength);
+  const message = `the token "${caller}" ${whyNot(scope, named)}`;
+  return new TaskQueueError("SCOPE_MISSING", message, {
+    metadata: { scope, caller, ...(named !== undefined && { queue: named }) },
+  });
+}
+
+function whyNot(scope: string, queue: string | undefined): string {
+  if (queue === undefined) return `lacks the scope "${scope}"`;
+  return queue === "*"
+    ? "is for some queues only, and this is about all of them"
+    : `may not reach the queue "${queue}"`;
 }

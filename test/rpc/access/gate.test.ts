@@ -74,9 +74,11 @@ test("/metrics needs read of all queues, unless AUTH_METRICS=none; failures are 
   const refused = await get();
   expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
   expect(await refused.json()).toMatchObject({ code: "unauthenticated" });
-  expect([(await get(`${TOKEN}b`)).status, (await get(`${TOKEN}c`)).status, (await get("wrong")).status]).toEqual([
-    403, 403, 401,
-  ]);
+  const ofSome = await get(`${TOKEN}b`);
+  expect([ofSome.status, (await get(`${TOKEN}c`)).status, (await get("wrong")).status]).toEqual([403, 403, 401]);
+  expect(await ofSome.json()).toMatchObject({
+    message: 'the token "b" is for some queues only, and this is about all of them',
+  });
   const page = await (await get(`${TOKEN}a`)).text();
   for (const [reason, count] of Object.entries({ no_token: 1, token_unknown: 1, scope: 1, queue: 1 })) {
     expect(page).toContain(`gotaskq_auth_failures_total{reason="${reason}"} ${count}\n`);
