@@ -102,7 +102,8 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
   const calls: CallRoomOptions = { max, maxPerConnection: options.maxCallsPerConnection ?? max };
   const room = createCallRoom(calls);
   const connectRoom = createCallRoom(isFastPathOn ? CONNECT_CALLS : calls);
-  const deps = { recorder, logger, bodies, room, turns: new Turns(), hasFaultDetails };
+  const turns = new Turns();
+  const deps = { recorder, logger, bodies, room, turns, hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
   const handlers = createConnectHandlers(services, recorder, logger, options);
   const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();
@@ -154,20 +155,29 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
     refuse(toConnectError(error, "snake_case"), request, response, requestId);
   }
 
+  /** Answers what is no RPC. */
+  function serveOther(path: string, request: HttpRequest, response: HttpResponse): void {
+    const requestId = requestIds.give(request, response);
+    if (!names.has(path.split("/")[1] ?? "")) {
+      options.otherwise(request, response);
+      return;
+    }
+    const error = new ConnectError(shorten(`there is no method ${path}`), Code.Unimplemented);
+    refuse(error, request, response, requestId);
+  }
+
   return {
     request(request, response) {
       const path = pathOf(request);
       const handler = handlers.get(path);
       if (handler === undefined) {
-        const requestId = requestIds.give(request, response);
-        if (names.has(path.split("/")[1] ?? ""))
-          refuse(
-            new ConnectError(shorten(`there is no method ${path}`), Code.Unimplemented),
-            request,
-            response,
-            requestId,
-          );
-        else options.otherwise(request, response);
+        // Nobody is asked for a token here.
+        if (turns.isYoung()) serveOther(path, request, response);
+        else {
+          turns.soon(connectionOf(carrierOf(request)), () => {
+            if (!response.closed && !response.destroyed) serveOther(path, request, response);
+          });
+        }
         return;
       }
       if (!handler.allowedMethods.includes(request.method ?? "")) {
