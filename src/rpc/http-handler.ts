@@ -155,6 +155,16 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
     refuse(toConnectError(error, "snake_case"), request, response, requestId);
   }
 
+  /** Serves what does not take the fast path, where calls take turns by themselves. */
+  function inTurn(request: HttpRequest, response: HttpResponse, serve: () => void): void {
+    if (turns.isYoung()) serve();
+    else {
+      turns.soon(connectionOf(carrierOf(request)), () => {
+        if (!response.closed && !response.destroyed) serve();
+      });
+    }
+  }
+
   /** Answers what is no RPC. */
   function serveOther(path: string, request: HttpRequest, response: HttpResponse): void {
     const requestId = requestIds.give(request, response);
@@ -171,13 +181,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const path = pathOf(request);
       const handler = handlers.get(path);
       if (handler === undefined) {
-        // Nobody is asked for a token here.
-        if (turns.isYoung()) serveOther(path, request, response);
-        else {
-          turns.soon(connectionOf(carrierOf(request)), () => {
-            if (!response.closed && !response.destroyed) serveOther(path, request, response);
-          });
-        }
+        inTurn(request, response, () => serveOther(path, request, response));
         return;
       }
       if (!handler.allowedMethods.includes(request.method ?? "")) {
@@ -200,7 +204,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
         const get = isGet && isHost(host) ? readGetRequest(request.url ?? "", host, contentType) : undefined;
         const protocol = isGet ? get?.protocol : wireProtocolOf(contentType, method?.isStream === true);
         if (method === undefined || protocol === undefined) {
-          serveByConnect(handler, caller, request, response);
+          inTurn(request, response, () => serveByConnect(handler, caller, request, response));
           return;
         }
         const exchange = new Http1Exchange(request, response, requestIds.find(request, response));
