@@ -1,7 +1,12 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import {
+  createAsyncIterable,
+  type UniversalHandler,
+  type UniversalServerRequest,
+  type UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionGzip,
@@ -83,7 +88,8 @@ async function serve(
     return;
   }
   try {
-    await universalResponseToNodeResponse(await handler(universalRequest), response as ServerResponse);
+    const answer = withHint(await handler(universalRequest), handler.method.methodKind === "unary");
+    await universalResponseToNodeResponse(answer, response as ServerResponse);
   } catch (error) {
     const { code } = ConnectError.from(error);
     if (code !== Code.Aborted && code !== Code.Canceled) {
@@ -95,6 +101,16 @@ async function serve(
     // Nothing more will be written: without this the client would wait for ever.
     if (!response.writableEnded) response.destroy();
   }
+}
+
+/** Connect refuses a type of content without a word: whoever forgot it is told. */
+function withHint(answer: UniversalServerResponse, isUnary: boolean): UniversalServerResponse {
+  if (answer.status !== 415 || answer.body !== undefined) return answer;
+  const type = isUnary ? "application/json" : "application/connect+json";
+  const text = `the content-type must be ${type}, or another one of Connect, gRPC or gRPC-Web\n`;
+  const header = new Headers(answer.header);
+  header.set("content-type", "text/plain; charset=utf-8");
+  return { ...answer, header, body: createAsyncIterable([new TextEncoder().encode(text)]) };
 }
 
 /** A signal that is aborted when the rights of a caller end before its call does. */

@@ -231,8 +231,10 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
 function refuseMethod(allowed: readonly string[], request: HttpRequest, response: HttpResponse): void {
   request.resume();
   makeSafe(response);
-  (response as ServerResponse).writeHead(405, { allow: allowed.join(", "), "content-length": 0 });
-  response.end();
+  const text = request.method === "HEAD" ? "" : `use ${allowed.join(" or ")}\n`;
+  const headers = { "content-type": "text/plain; charset=utf-8", "content-length": text.length };
+  (response as ServerResponse).writeHead(405, { allow: allowed.join(", "), ...headers });
+  response.end(text);
 }
 
 /** Refuses a request that does not say which host it is for, or names one that is none. */

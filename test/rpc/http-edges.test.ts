@@ -33,8 +33,22 @@ describe.each(VERSIONS)("another method of HTTP over $name", ({ send }) => {
     ["OPTIONS", "JobService/GetJob", "POST, GET"],
     ["HEAD", "JobService/WatchJob", "POST"],
   ])("%s is refused on %s, with what is allowed", async (method, rpc, allow) => {
-    const { status, headers } = await send(server.url, { method, path: path(rpc) });
+    const { status, headers, body } = await send(server.url, { method, path: path(rpc) });
     expect([status, headers.allow]).toEqual([405, allow]);
+    expect(String(body)).toBe(method === "HEAD" ? "" : `use ${allow.replace(", ", " or ")}\n`);
+  });
+});
+
+describe.each(VERSIONS)("another type of content over $name", ({ send }) => {
+  test.each([
+    ["JobService/CreateJob", "application/json"],
+    ["JobService/WatchJob", "application/connect+json"],
+  ])("is refused on %s, with one that is taken", async (rpc, type) => {
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    for (const headers of [form, {}]) {
+      const { status, body } = await send(server.url, { path: path(rpc), headers, body: "{}" });
+      expect([status, String(body)]).toEqual([415, expect.stringContaining(`must be ${type},`)]);
+    }
   });
 });
 
