@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs, FieldMaskSchema, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, durationMs, FieldMaskSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import {
   QueueOrdering as QueueOrderingPb,
@@ -7,6 +7,7 @@ import {
   QueueService,
   QueueSettingsSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { fieldInvalid } from "../model/errors.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
 import type { Caller, CallSettings } from "./calls.js";
 
@@ -18,7 +19,7 @@ export interface QueueClient {
   get(name: string, call?: CallSettings): Promise<Queue>;
   /** Resolves to all queues, ordered by name. */
   list(call?: CallSettings): Promise<readonly Queue[]>;
-  /** Changes the given settings only. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
+  /** Changes the given settings only; null puts one back to the server's default. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
   update(name: string, settings: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
   /** Deletes a queue, with `force` also its jobs. QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY; FIELD_INVALID for `default`. */
   delete(name: string, options?: CallSettings & { readonly force?: boolean }): Promise<void>;
@@ -43,6 +44,10 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   weight: "settings.weight",
   maxConcurrency: "settings.max_concurrency",
   maxDepth: "settings.max_depth",
+  completedTtlMs: "settings.completed_ttl",
+  maxCompleted: "settings.max_completed",
+  deadTtlMs: "settings.dead_ttl",
+  maxDead: "settings.max_dead",
 };
 
 /** Creates the client of QueueService. */
@@ -83,11 +88,25 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
   };
 }
 
-function toSettings({ ordering, ...settings }: Partial<QueueSettings>) {
-  return create(QueueSettingsSchema, {
-    ...settings,
-    ...(ordering !== undefined && { ordering: QueueOrderingPb[ordering] }),
-  });
+/** Null and what is not given are left out: an update says by its mask which of them it means. */
+function toSettings(settings: Partial<QueueSettings>) {
+  const { ordering, weight, maxConcurrency, maxDepth, completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
+  const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxDepth });
+  if (ordering !== undefined) message.ordering = QueueOrderingPb[ordering];
+  if (isNumber(completedTtlMs)) message.completedTtl = toDuration("completedTtlMs", completedTtlMs);
+  if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;
+  if (isNumber(deadTtlMs)) message.deadTtl = toDuration("deadTtlMs", deadTtlMs);
+  if (isNumber(maxDead)) message.maxDead = maxDead;
+  return message;
+}
+
+function isNumber(value: number | null | undefined): value is number {
+  return value !== null && value !== undefined;
+}
+
+function toDuration(field: string, ms: number): Duration {
+  if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
+  throw fieldInvalid([{ field: `settings.${field}`, description: `must be a number of ms, got ${ms}` }]);
 }
 
 function fromQueue(queue: QueuePb | undefined): Queue {
@@ -99,6 +118,10 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       weight: settings?.weight ?? 1,
       maxConcurrency: settings?.maxConcurrency ?? 0,
       maxDepth: settings?.maxDepth ?? 0,
+      completedTtlMs: settings?.completedTtl ? durationMs(settings.completedTtl) : null,
+      maxCompleted: settings?.maxCompleted ?? null,
+      deadTtlMs: settings?.deadTtl ? durationMs(settings.deadTtl) : null,
+      maxDead: settings?.maxDead ?? null,
     },
     paused: queue?.paused ?? false,
     createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,

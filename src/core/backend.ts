@@ -143,7 +143,7 @@ export interface Backend {
   purge(name: string, limit?: number): Promise<number>;
 
   /**
-   * Does the work that is due: ends expired leases, makes scheduled jobs ready, forgets finished jobs. One call does a
+   * Does the work that is due: ends expired leases, makes scheduled jobs ready, forgets finished jobs, deletes dead ones as their queues say. One call does a
    * bounded amount; `nextInMs` is 0 if there is more.
    */
   tick(): Promise<TickResult>;
@@ -387,9 +387,9 @@ export interface ChangePage {
 export interface BackendOptions {
   /** Leases a job may lose; when it loses one more, it goes to the dead-letter queue. Default 5. */
   readonly maxLostLeases: number;
-  /** How long DONE and CANCELED jobs are kept, ms. Default 300,000. */
+  /** How long DONE and CANCELED jobs are kept, ms, unless their queue says it. Default 300,000. */
   readonly completeJobTtlMs: number;
-  /** Most DONE and CANCELED jobs kept in a queue. Default 100,000. */
+  /** Most DONE and CANCELED jobs kept in a queue, unless it says it. Default 100,000. */
   readonly maxCompletedJobs: number;
   /**
    * Most bytes, by `jobBytes`, of the DONE and CANCELED jobs kept in all queues; the oldest go first. Default: a quarter of the heap

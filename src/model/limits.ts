@@ -104,4 +104,6 @@ export const LIMITS = {
   maxConcurrency: 1_000_000,
   /** Largest max_depth of a queue; 0, for no limit, is allowed too. */
   maxDepth: 1_000_000_000,
+  /** Largest max_completed and max_dead of a queue. */
+  maxKept: 10_000_000,
 } as const;

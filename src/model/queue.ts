@@ -10,6 +10,14 @@ export interface QueueSettings {
   readonly maxConcurrency: number;
   /** Most jobs PENDING at once; 0: no limit. Only creates are refused: retried, released, replayed jobs always fit. */
   readonly maxDepth: number;
+  /** How long DONE and CANCELED jobs are kept, ms, also those that are kept already; 0: not at all; null: as the server says. */
+  readonly completedTtlMs: number | null;
+  /** Most DONE and CANCELED jobs that are kept; 0: none; null: as the server says. */
+  readonly maxCompleted: number | null;
+  /** How long DEAD jobs are kept, ms, from 1, also those that are kept already; null: until somebody deletes or replays them. */
+  readonly deadTtlMs: number | null;
+  /** Most DEAD jobs that are kept, from 1; those that died first are deleted; null: no limit. */
+  readonly maxDead: number | null;
 }
 
 /** The settings of a queue created without any. */
@@ -18,6 +26,10 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   weight: 1,
   maxConcurrency: 0,
   maxDepth: 0,
+  completedTtlMs: null,
+  maxCompleted: null,
+  deadTtlMs: null,
+  maxDead: null,
 };
 
 /** The queue that always exists. */

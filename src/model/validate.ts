@@ -138,6 +138,11 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
   violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
   violations.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
+  violations.duration(`${path}completedTtl`, settings.completedTtlMs ?? undefined);
+  violations.integer(`${path}maxCompleted`, settings.maxCompleted ?? undefined, 0, LIMITS.maxKept);
+  // 0 would delete each at once, and stands for "no limit" elsewhere: who wants no limit leaves it out.
+  violations.duration(`${path}deadTtl`, settings.deadTtlMs ?? undefined, 1);
+  violations.integer(`${path}maxDead`, settings.maxDead ?? undefined, 1, LIMITS.maxKept);
   if (settings.ordering !== undefined && settings.ordering !== "PRIORITY" && settings.ordering !== "RUN_AFTER") {
     violations.add(`${path}ordering`, "must be PRIORITY or RUN_AFTER");
   }

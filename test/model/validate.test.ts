@@ -231,6 +231,10 @@ describe("checkQueueSettings", () => {
     const bad = { weight: 0, maxConcurrency: -1, maxDepth: 0.5, ordering: "FIFO" as unknown as "PRIORITY" };
     const path = (name: string) => `settings.${name}`;
     expect(settingsFields(bad)).toEqual(["weight", "maxConcurrency", "maxDepth", "ordering"].map(path));
+    const unkept = { completedTtlMs: -1, maxCompleted: 0.5, deadTtlMs: 0, maxDead: 0 };
+    expect(settingsFields(unkept)).toEqual(["completedTtl", "maxCompleted", "deadTtl", "maxDead"].map(path));
+    expect(settingsFields({ completedTtlMs: 0, maxCompleted: 0, deadTtlMs: 1, maxDead: 1 })).toEqual([]);
+    expect(settingsFields({ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null })).toEqual([]);
     expect(settingsFields({ weight: 1001, maxConcurrency: 1_000_001, maxDepth: 1_000_000_001 })).toEqual(
       ["weight", "maxConcurrency", "maxDepth"].map(path),
     );

@@ -300,8 +300,12 @@ describe("filters", () => {
 });
 
 describe("a queue", () => {
-  const settings = { ordering: 9 as QueueOrdering, weight: 1001, maxConcurrency: -1, maxDepth: 1_000_000_001 };
-  const fields = ["ordering", "weight", "max_concurrency", "max_depth"];
+  const settings = {
+    ...{ ordering: 9 as QueueOrdering, weight: 1001, maxConcurrency: -1, maxDepth: 1_000_000_001 },
+    ...{ completedTtl: durationFromMs(-1), maxCompleted: -1, deadTtl: durationFromMs(0), maxDead: 0 },
+  };
+  const limits = ["ordering", "weight", "max_concurrency", "max_depth"];
+  const fields = [...limits, "completed_ttl", "max_completed", "dead_ttl", "max_dead"];
 
   test("is not created with bad settings; every one is named", async () => {
     const seen = await refusal(queues.createQueue({ name: "No", settings }));

@@ -13,7 +13,7 @@ export class RunRecord {
   /** The token that settled the job last, and how: a repeat of that write is then ALREADY_APPLIED. */
   settledToken: string | undefined;
   settledBy: SettleKind | undefined;
-  /** When the attempt began, and when the lease or, once the job is finished, its retention ends: ms on the monotonic clock. */
+  /** When the attempt began, and when the lease ends or, once the job is DONE or CANCELED, when it finished: ms on the monotonic clock. */
   since = 0;
   until = 0;
   /** What the job counts as by `jobBytes` among the finished ones. */

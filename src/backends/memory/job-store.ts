@@ -231,7 +231,7 @@ export class JobStore {
     } else run.resultDropped = true;
     run.finishedAt = record.stamp(now);
     run.cancelRequested = false;
-    run.until = this.clock.monotonic() + this.options.completeJobTtlMs;
+    run.until = this.clock.monotonic();
     this.step(record, status, now);
     if (status === "DONE") {
       record.queue.done++;
@@ -242,7 +242,7 @@ export class JobStore {
     this.trim(record.queue, TRIM_WORK);
     // Each job is forgotten once, so all that it takes is as much work as was done to keep them.
     while (this.finished.bytes > this.options.maxCompletedBytes && this.#forgetOldest() > 0);
-    this.notices.due(this.options.completeJobTtlMs);
+    this.notices.due(this.completedTtlMs(record.queue));
   }
 
   /** RUNNING or FAILED to DEAD. */
@@ -250,7 +250,10 @@ export class JobStore {
     const at = record.stamp(now);
     record.changing.finishedAt = at;
     this.step(record, "DEAD", now);
-    record.queue.bury(record, at);
+    record.queue.bury(record, at, this.clock.monotonic());
+    const { deadTtlMs } = record.queue.settings;
+    if (deadTtlMs !== null) this.notices.due(deadTtlMs);
+    this.trimDead(record.queue, TRIM_WORK);
   }
 
   /** Stores the error text of a failed attempt or a lost lease. */
@@ -270,15 +273,37 @@ export class JobStore {
 
   /** Deletes up to `max` finished jobs that are too old or too many; returns how many. Not logged as a change. */
   trim(queue: QueueState, max: number): number {
-    const { maxCompletedJobs } = this.options;
-    const monotonic = this.clock.monotonic();
+    const maxCompleted = queue.settings.maxCompleted ?? this.options.maxCompletedJobs;
+    const since = this.clock.monotonic() - this.completedTtlMs(queue);
     let count = 0;
     while (count < max) {
       const oldest = queue.finished.peek();
       if (oldest === undefined) break;
-      const tooOld = (oldest.run?.until ?? 0) <= monotonic;
-      if (!tooOld && queue.finished.size <= maxCompletedJobs) break;
+      const tooOld = (oldest.run?.until ?? 0) <= since;
+      if (!tooOld && queue.finished.size <= maxCompleted) break;
       this.#drop(oldest);
+      count++;
+    }
+    return count;
+  }
+
+  /** How long finished jobs of a queue are kept, ms. */
+  completedTtlMs(queue: QueueState): number {
+    return queue.settings.completedTtlMs ?? this.options.completeJobTtlMs;
+  }
+
+  /** Deletes up to `max` DEAD jobs that are too old or too many, those that died first; returns how many. */
+  trimDead(queue: QueueState, max: number): number {
+    const { deadTtlMs, maxDead } = queue.settings;
+    if (deadTtlMs === null && maxDead === null) return 0;
+    const { now, monotonic } = this.moment();
+    let count = 0;
+    while (count < max) {
+      const oldest = queue.oldestDead();
+      if (oldest === undefined) break;
+      const tooOld = deadTtlMs !== null && oldest.since + deadTtlMs <= monotonic;
+      if (!tooOld && (maxDead === null || queue.dead <= maxDead)) break;
+      this.delete(oldest.record, now);
       count++;
     }
     return count;

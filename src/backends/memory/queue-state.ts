@@ -4,6 +4,7 @@ import { compareNumbers } from "../../model/ids.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { JobTable } from "./indexes/job-table.js";
+import { OrderedQueue } from "./indexes/ordered-queue.js";
 import { ReadyLines } from "./indexes/ready-lines.js";
 import { type Moment, Schedule } from "./indexes/schedule.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
@@ -28,6 +29,8 @@ export interface CreationKey {
 export interface DeadEntry {
   readonly record: QueuedJob;
   readonly at: number;
+  /** The same on the monotonic clock, ms. */
+  readonly since: number;
   live: boolean;
 }
 
@@ -57,6 +60,8 @@ export class QueueState {
   finished = new FinishedOrder<QueuedJob>();
   #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   #deadEntries = new JobTable<DeadEntry>();
+  /** The same in the order in which they are deleted. */
+  #deaths = new OrderedQueue<DeadEntry>(compareDead, (entry) => entry.live);
   #ready = new ReadyLines<QueueState>(isWaiting);
   #schedule = new Schedule<QueuedJob>(isWaiting);
 
@@ -78,6 +83,7 @@ export class QueueState {
     this.finished = empty.finished;
     this.#deadIndex = empty.#deadIndex;
     this.#deadEntries = empty.#deadEntries;
+    this.#deaths = empty.#deaths;
     this.#ready = empty.#ready;
     this.#schedule = empty.#schedule;
     return (function* () {
@@ -169,8 +175,10 @@ export class QueueState {
     return records;
   }
 
-  bury(record: QueuedJob, at: number): void {
-    const entry = { record, at, live: true };
+  /** A job died at `at`, ms since 1970; that is `since` on the monotonic clock. */
+  bury(record: QueuedJob, at: number, since: number): void {
+    const entry = { record, at, since, live: true };
+    this.#deaths.push(entry);
     this.#deadEntries.add(record.number, entry);
     this.#deadIndex.insert(entry);
   }
@@ -181,6 +189,12 @@ export class QueueState {
     entry.live = false;
     this.#deadEntries.delete(record.number);
     this.#deadIndex.discard();
+    this.#deaths.discard();
+  }
+
+  /** The DEAD job that died first. */
+  oldestDead(): DeadEntry | undefined {
+    return this.#deaths.peek();
   }
 
   /** Deaths by time, those that are over too; with `after`, those that follow it in this order. */

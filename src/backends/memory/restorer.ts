@@ -170,9 +170,9 @@ export class Restorer {
       run.until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + run.leaseMs;
       this.#store.leases.push({ record, token: run.token ?? "", until: run.until });
     } else if (run !== undefined && status === "DEAD") {
-      queue.bury(record, run.finishedAt ?? now);
+      queue.bury(record, run.finishedAt ?? now, this.#since(run.finishedAt ?? now));
     } else if (run !== undefined) {
-      run.until = this.#since(run.finishedAt ?? now) + this.#store.options.completeJobTtlMs;
+      run.until = this.#since(run.finishedAt ?? now);
       if (status === "DONE") queue.done++;
       this.#store.finished.push(record);
     }

@@ -64,6 +64,21 @@ export function backoffText(backoff: Backoff | undefined): string {
   return `${spanOf(baseDelay)}, then ${RATE.format(multiplier)} times as long each, up to ${spanOf(maxDelay)}`;
 }
 
+/** A span as `parseSpan` reads it, as in `90s`: in the largest unit of which it is a whole number. */
+export function spanText(duration: Duration | undefined): string {
+  if (duration === undefined) return "";
+  const ms = durationMs(duration);
+  const [unit, size] = SPAN_UNITS.find(([, each]) => ms % each === 0) ?? ["ms", 1];
+  return `${ms / size}${unit}`;
+}
+
+const SPAN_UNITS = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+] as const;
+
 /** A time in the time zone of the user, as in `2026-05-01 12:00:00`. */
 export function moment(time: Timestamp): string {
   return MOMENT.format(timestampMs(time));

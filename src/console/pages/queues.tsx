@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
-import { count, countOf, span, waiting } from "../lib/format.js";
+import { count, countOf, span, spanOf, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
@@ -74,6 +74,10 @@ function describeSettings({ settings }: Queue): string {
     settings.weight > 1 && `weight ${count(settings.weight)}`,
     settings.maxConcurrency > 0 && `${count(settings.maxConcurrency)} at once`,
     settings.maxDepth > 0 && `${count(settings.maxDepth)} may wait`,
+    settings.completedTtl && `finished ones kept ${spanOf(settings.completedTtl)}`,
+    settings.maxCompleted !== undefined && `${count(settings.maxCompleted)} finished ones kept`,
+    settings.deadTtl && `dead ones kept ${spanOf(settings.deadTtl)}`,
+    settings.maxDead !== undefined && `${count(settings.maxDead)} dead ones kept`,
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -1,7 +1,9 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "preact/hooks";
 import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
 import { badFields, explain } from "../lib/errors.js";
+import { parseSpan, spanText } from "../lib/format.js";
 import { tell } from "../lib/notices.js";
 import { takeQueue } from "../lib/queues.js";
 import { Dialog } from "./dialog.js";
@@ -19,6 +21,14 @@ function textOf(value: number | undefined): string {
   return value ? String(value) : "";
 }
 
+const NUMBERS = ["weight", "maxConcurrency", "maxDepth", "maxCompleted", "maxDead"] as const;
+const SPANS = ["completedTtl", "deadTtl"] as const;
+
+/** The name of a field as the code has it, from that of the protos. */
+function camelCase(field: string): string {
+  return field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** A form that creates a queue or changes its settings. */
 export function QueueForm({ queue, onClose }: QueueFormProps) {
   const settings = queue?.settings;
@@ -28,6 +38,10 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     weight: textOf(settings?.weight),
     maxConcurrency: textOf(settings?.maxConcurrency),
     maxDepth: textOf(settings?.maxDepth),
+    completedTtl: spanText(settings?.completedTtl),
+    maxCompleted: String(settings?.maxCompleted ?? ""),
+    deadTtl: spanText(settings?.deadTtl),
+    maxDead: String(settings?.maxDead ?? ""),
   });
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
   const [failure, setFailure] = useState("");
@@ -38,15 +52,27 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
 
   const submit = async (event: Event) => {
     event.preventDefault();
-    const numbers = ["weight", "maxConcurrency", "maxDepth"] as const;
-    const bad = numbers.filter((name) => !/^\d{0,9}$/.test(draft[name].trim()));
-    setProblems(new Map(bad.map((name) => [name, "Write a whole number, or nothing."])));
-    if (bad.length > 0) return;
+    const found = new Map<string, string>();
+    for (const name of NUMBERS)
+      if (!/^\d{0,9}$/.test(draft[name].trim())) found.set(name, "Write a whole number, or nothing.");
+    for (const name of SPANS) {
+      const text = draft[name].trim();
+      if (text !== "" && parseSpan(text) === undefined)
+        found.set(name, "Write a time like 90s, 5m, 2h or 7d, or nothing.");
+    }
+    setProblems(found);
+    if (found.size > 0) return;
+    const spanIn = (text: string) => (text.trim() === "" ? undefined : durationFromMs(parseSpan(text) ?? 0));
+    const countIn = (text: string) => (text.trim() === "" ? undefined : Number(text));
     const news = {
       ordering: Number(draft.ordering) as QueueOrdering,
       weight: Number(draft.weight),
       maxConcurrency: Number(draft.maxConcurrency),
       maxDepth: Number(draft.maxDepth),
+      completedTtl: spanIn(draft.completedTtl),
+      maxCompleted: countIn(draft.maxCompleted),
+      deadTtl: spanIn(draft.deadTtl),
+      maxDead: countIn(draft.maxDead),
     };
     const name = draft.name.trim();
     try {
@@ -59,8 +85,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       onClose();
     } catch (error) {
       const fields = [...badFields(error)].map(([field, text]) => [field.split(".").at(-1) ?? field, text] as const);
-      const names: Readonly<Record<string, string>> = { max_concurrency: "maxConcurrency", max_depth: "maxDepth" };
-      setProblems(new Map(fields.map(([field, text]) => [names[field] ?? field, text])));
+      setProblems(new Map(fields.map(([field, text]) => [camelCase(field), text])));
       setFailure(explain(error));
     }
   };
@@ -91,6 +116,18 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
         </Field>
         <Field label="Most jobs that wait" problem={problems.get("maxDepth")} hint="More are refused with QUEUE_FULL.">
           <input inputMode="numeric" placeholder="no limit" {...bind("maxDepth")} />
+        </Field>
+        <Field label="Keep finished jobs for" problem={problems.get("completedTtl")} hint="As in 90s, 5m, 2h or 7d.">
+          <input placeholder="as the server says" {...bind("completedTtl")} />
+        </Field>
+        <Field label="Most finished jobs kept" problem={problems.get("maxCompleted")} hint="The oldest go first.">
+          <input inputMode="numeric" placeholder="as the server says" {...bind("maxCompleted")} />
+        </Field>
+        <Field label="Keep dead jobs for" problem={problems.get("deadTtl")} hint="Then they are deleted for good.">
+          <input placeholder="until somebody deletes them" {...bind("deadTtl")} />
+        </Field>
+        <Field label="Most dead jobs kept" problem={problems.get("maxDead")} hint="Those that died first are deleted.">
+          <input inputMode="numeric" placeholder="no limit" {...bind("maxDead")} />
         </Field>
         {failure !== "" && (
           <p class="problem" role="alert">

@@ -53,7 +53,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       violations.queueName("name", name);
       checkQueueSettings(violations, "settings.", settings);
       violations.throwIfAny();
-      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...defined(settings) });
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...wholeMs(defined(settings)) });
     },
 
     async get(name) {
@@ -69,7 +69,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       violations.queueName("queue.name", name);
       checkQueueSettings(violations, "queue.settings.", settings);
       violations.throwIfAny();
-      return backend.updateQueue(name, defined(settings));
+      return backend.updateQueue(name, wholeMs(defined(settings)));
     },
 
     async remove(name, force) {
@@ -94,6 +94,16 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       checkName(name);
       return purge(name);
     },
+  };
+}
+
+/** Times are stored in whole ms; fractions are rounded up. */
+function wholeMs(settings: Partial<QueueSettings>): Partial<QueueSettings> {
+  const { completedTtlMs, deadTtlMs } = settings;
+  return {
+    ...settings,
+    ...(completedTtlMs && { completedTtlMs: Math.ceil(completedTtlMs) }),
+    ...(deadTtlMs && { deadTtlMs: Math.ceil(deadTtlMs) }),
   };
 }
 

@@ -11,19 +11,10 @@ import {
   type TraceContext as TraceContextPb,
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobChange } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import {
-  QueueOrdering as QueueOrderingPb,
-  type Queue as QueuePb,
-  QueueSchema,
-  type QueueSettings as QueueSettingsPb,
-  QueueSettingsSchema,
-  QueueStatsSchema,
-} from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/backend.js";
 import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
-import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import type { JobRequest } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
@@ -261,44 +252,4 @@ export function fromChange(change: Change): JobChange {
 /** Returns a heartbeat message. `at`: ms since 1970. */
 export function fromHeartbeat(at: number): Heartbeat {
   return create(HeartbeatSchema, { time: fromMs(at) });
-}
-
-const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
-  PRIORITY: QueueOrderingPb.PRIORITY,
-  RUN_AFTER: QueueOrderingPb.RUN_AFTER,
-};
-
-/** Converts the settings of a queue. `path`: what the names of bad fields begin with. */
-export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
-  return {
-    ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
-    weight: settings.weight || 1,
-    maxConcurrency: settings.maxConcurrency,
-    maxDepth: settings.maxDepth,
-  };
-}
-
-function toOrdering(violations: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
-  if (ordering === QueueOrderingPb.RUN_AFTER) return "RUN_AFTER";
-  if (ordering !== QueueOrderingPb.PRIORITY && ordering !== QueueOrderingPb.UNSPECIFIED) {
-    violations.add(field, `is not an ordering: ${ordering}`);
-  }
-  return "PRIORITY";
-}
-
-/** Converts a queue to its message. */
-export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
-  const { oldestReadyAgeMs, completed, readyTypes, ...counts } = stats;
-  return create(QueueSchema, {
-    name,
-    settings: create(QueueSettingsSchema, { ...settings, ordering: ORDERING_TO_PB[settings.ordering] }),
-    paused,
-    createdAt: fromMs(createdAt),
-    stats: create(QueueStatsSchema, {
-      ...counts,
-      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
-      completed: BigInt(completed),
-      readyTypes: [...readyTypes],
-    }),
-  });
 }

@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type QueueService,
+  type QueueSettings as QueueSettingsPb,
   QueueSettingsSchema,
   QueuesSnapshotSchema,
   type UpdateQueueRequest,
@@ -12,10 +13,11 @@ import {
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
 import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
-import type { QueueSettings } from "../../model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
-import { fromHeartbeat, fromQueue, toMs, toQueueSettings } from "./convert.js";
+import { fromHeartbeat, toMs } from "./convert.js";
+import { fromQueue, toQueueSettings } from "./convert-queue.js";
 
 /** Bounds and default of `min_interval` in WatchQueues, ms. */
 const MIN_INTERVAL_MS = 100;
@@ -97,7 +99,7 @@ function masked(violations: Violations, { queue, updateMask }: UpdateQueueReques
   if (paths.includes("settings")) return settings;
   const chosen: Partial<Record<keyof QueueSettings, unknown>> = {};
   if (paths.length === 0) {
-    for (const field of Object.values(MASK_PATHS)) if (given[field] !== 0) chosen[field] = settings[field];
+    for (const field of Object.values(MASK_PATHS)) if (isGiven(given, settings, field)) chosen[field] = settings[field];
   }
   paths.forEach((path, index) => {
     const field = MASK_PATHS[path];
@@ -107,11 +109,21 @@ function masked(violations: Violations, { queue, updateMask }: UpdateQueueReques
   return chosen as Partial<QueueSettings>;
 }
 
+/** Whether a setting is in the message. One that is never null is not when it is zero: zero has no presence there. */
+function isGiven(given: QueueSettingsPb, settings: QueueSettings, field: keyof QueueSettings): boolean {
+  if (DEFAULT_QUEUE_SETTINGS[field] === null) return settings[field] !== null;
+  return given[field as keyof QueueSettingsPb] !== 0;
+}
+
 const MASK_PATHS: Readonly<Record<string, keyof QueueSettings>> = {
   "settings.ordering": "ordering",
   "settings.weight": "weight",
   "settings.max_concurrency": "maxConcurrency",
   "settings.max_depth": "maxDepth",
+  "settings.completed_ttl": "completedTtlMs",
+  "settings.max_completed": "maxCompleted",
+  "settings.dead_ttl": "deadTtlMs",
+  "settings.max_dead": "maxDead",
 };
 
 const KNOWN_PATHS = ["settings", ...Object.keys(MASK_PATHS)].join(", ");

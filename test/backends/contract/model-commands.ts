@@ -3,7 +3,7 @@ import type { Release } from "../../../src/core/backend.js";
 import type { BulkAction } from "../../../src/core/listing.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
-import type { QueueOrdering } from "../../../src/model/queue.js";
+import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
 import { TRACE } from "../../support/job.js";
 
@@ -27,6 +27,9 @@ export interface JobPlan {
   readonly traceContext: TraceContext | undefined;
   readonly backoff: Backoff;
 }
+
+/** What a queue keeps of its finished and dead jobs. */
+export type RetentionPlan = Pick<QueueSettings, "completedTtlMs" | "maxCompleted" | "deadTtlMs" | "maxDead">;
 
 /**
  * Which lease a settlement names: the n-th from the latest, modulo their number, of the current leases, or of all
@@ -84,6 +87,7 @@ export type Command =
   | { readonly kind: "purge"; readonly queue: string }
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
   | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
+  | { readonly kind: "retain"; readonly queue: string; readonly limits: RetentionPlan }
   | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "setClock"; readonly ms: number };
@@ -231,6 +235,19 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       queue,
       maxConcurrency: fc.constantFrom(0, 0, 1, 3),
       maxDepth: fc.constantFrom(0, 0, 4, 8),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("retain"),
+      queue,
+      limits: fc.record({
+        completedTtlMs: fc.constantFrom(null, null, 5 * SECOND),
+        maxCompleted: fc.constantFrom(null, null, 0, 1),
+        deadTtlMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND),
+        maxDead: fc.constantFrom(null, 1, 1, 3),
+      }),
     }),
   },
   {

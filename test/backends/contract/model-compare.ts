@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import type { Change } from "../../../src/core/backend.js";
 import { numberOf } from "../../../src/model/ids.js";
-import type { AttemptError, Job } from "../../../src/model/job.js";
+import type { AttemptError, Job, JobStatus } from "../../../src/model/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { LOST, type ModelJob, type NaiveModel } from "./naive-model.js";
 import { pages, readAll } from "./support.js";
@@ -25,17 +25,21 @@ export function compareJob({ slackMs }: OpenedBackend, actual: Job, expected: Mo
   same(actual, expected?.job);
 }
 
-/** Compares all jobs there ever were. The model forgets the finished ones that the backend has forgotten, if it may. */
-export async function compareJobs(opened: OpenedBackend, model: NaiveModel): Promise<void> {
+/**
+ * Compares all jobs there ever were. The model forgets the finished and dead ones that the backend has forgotten, if it may.
+ * Returns the statuses of those.
+ */
+export async function compareJobs(opened: OpenedBackend, model: NaiveModel): Promise<readonly JobStatus[]> {
   const jobs = await opened.backend.get(model.all.map(({ job }) => job.id));
   const forgotten = model.all.filter((expected, at) => !expected.gone && jobs[at] === undefined);
   for (const expected of forgotten) if (!model.mayForget(expected)) same(undefined, expected.job);
-  for (const expected of forgotten) expected.gone = true;
+  for (const expected of forgotten) model.forget(expected);
   model.all.forEach((expected, at) => {
     const actual = jobs[at];
     if (expected.gone) same(actual, undefined);
     else if (actual !== undefined) compareJob(opened, actual, expected);
   });
+  return forgotten.map(({ job }) => job.status);
 }
 
 /** Compares the settings and figures of the queues. */

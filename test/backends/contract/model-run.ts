@@ -36,6 +36,7 @@ export class ModelRun {
     act: (command) => this.#act(command),
     purge: (command) => this.#purge(command),
     pause: (command) => this.#pause(command),
+    retain: ({ queue, limits }) => this.#update(queue, limits),
     limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
     pass: (command) => this.#pass(command),
@@ -54,7 +55,7 @@ export class ModelRun {
     this.#model.now = await this.#opened.now();
     const { kind } = command as { kind: K };
     await this.#steps[kind](command);
-    await compareJobs(this.#opened, this.#model);
+    for (const status of await compareJobs(this.#opened, this.#model)) this.#reached.add(`forgotten ${status}`);
     if (kind !== "pass") return;
     for (const queue of this.#model.queues.keys()) same(this.#model.keepsTooMuch(queue), false);
   }

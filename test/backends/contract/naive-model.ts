@@ -190,7 +190,7 @@ export class NaiveModel {
       if (job.cancelRequested) return this.#finish(found, "CANCELED");
       this.#step(found, { status: "FAILED" });
       if (retry === "NEVER" || job.retryCount === job.maxRetries) {
-        return this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
+        return this.#die(found);
       }
       job.retryCount++;
       const { delaysMs, baseDelayMs = 0, maxDelayMs = 0, multiplier = 2 } = job.backoff;
@@ -287,27 +287,58 @@ export class NaiveModel {
    * Whether a finished job is too old, or not among the latest of its queue. Of jobs that finished at the same time,
    * any may count as the latest.
    */
-  mayForget({ job, gone, finishedAt }: ModelJob): boolean {
+  mayForget(found: ModelJob): boolean {
+    const { job, gone, finishedAt } = found;
+    if (!gone && job.status === "DEAD") return this.#mayDeleteDead(found);
     if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
     const later = this.#finished().filter((each) => each.finishedAt >= finishedAt);
-    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#options;
+    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#limitsOf(job.queue);
     return (
       finishedAt + completeJobTtlMs <= this.time ||
       later.filter((each) => each.job.queue === job.queue).length - 1 >= maxCompletedJobs ||
-      // A backend makes a sixteenth of the bytes free, and may be a tenth off.
-      bytesOf(later) > maxCompletedBytes * 0.8
+      // A backend makes a sixteenth of the bytes free, and may be a tenth off, or more where jobs are as small as here.
+      bytesOf(later) > maxCompletedBytes * 0.7
     );
   }
 
   /** Whether a tick has kept finished jobs that it should have forgotten. */
   keepsTooMuch(queue: string): boolean {
     const finished = this.inQueue(queue, "DONE", "CANCELED");
-    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#options;
+    const dead = this.inQueue(queue, "DEAD");
+    const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes, maxDead, deadTtlMs } = this.#limitsOf(queue);
+    const first = dead.toSorted(compareDeath)[0];
     return (
+      dead.length > maxDead ||
+      (first !== undefined && first.finishedAt + deadTtlMs <= this.time) ||
       finished.length > maxCompletedJobs ||
       bytesOf(finished) > maxCompletedBytes * 1.2 ||
       finished.some(({ finishedAt }) => finishedAt + completeJobTtlMs <= this.time)
     );
+  }
+
+  /** Forgets a job that may be forgotten; the deletion of a DEAD one is a change. */
+  forget(found: ModelJob): void {
+    if (found.job.status === "DEAD") this.#delete(found);
+    else found.gone = true;
+  }
+
+  /** Of those that died at the same time by the wall clock, any may count as the later. */
+  #mayDeleteDead({ job, finishedAt }: ModelJob): boolean {
+    const { maxDead, deadTtlMs } = this.#limitsOf(job.queue);
+    const died = job.finishedAt ?? 0;
+    const later = this.inQueue(job.queue, "DEAD").filter((each) => (each.job.finishedAt ?? 0) >= died);
+    return later.length > maxDead || finishedAt + deadTtlMs <= this.time;
+  }
+
+  #limitsOf(queue: string) {
+    const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = this.queues.get(queue)?.settings ?? {};
+    return {
+      completeJobTtlMs: completedTtlMs ?? this.#options.completeJobTtlMs,
+      maxCompletedJobs: maxCompleted ?? this.#options.maxCompletedJobs,
+      maxCompletedBytes: this.#options.maxCompletedBytes,
+      deadTtlMs: deadTtlMs ?? Number.POSITIVE_INFINITY,
+      maxDead: maxDead ?? Number.POSITIVE_INFINITY,
+    };
   }
 
   stats(queue: string): QueueStats {
@@ -364,7 +395,7 @@ export class NaiveModel {
     job.lostLeases++;
     this.#noteError(found, LOST);
     if (!job.cancelRequested && job.lostLeases > this.#options.maxLostLeases) {
-      this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
+      this.#die(found);
     } else this.#requeue(found);
   }
 
@@ -376,6 +407,11 @@ export class NaiveModel {
   #finish(found: ModelJob, status: "DONE" | "CANCELED"): void {
     found.finishedAt = this.time;
     this.#step(found, { status, finishedAt: this.#stamp(found), cancelRequested: false });
+  }
+
+  #die(found: ModelJob): void {
+    found.finishedAt = this.time;
+    this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
   }
 
   #noteError(found: ModelJob, error: string): void {
@@ -400,6 +436,11 @@ export class NaiveModel {
     Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.#stamp(found) });
     found.history.push(changeOf(found.job));
   }
+}
+
+function compareDeath(a: ModelJob, b: ModelJob): number {
+  const [x, y] = [BigInt(numberOf(a.job.id)), BigInt(numberOf(b.job.id))];
+  return (a.job.finishedAt ?? 0) - (b.job.finishedAt ?? 0) || (x < y ? -1 : 1);
 }
 
 function bytesOf(jobs: readonly ModelJob[]): number {

@@ -61,7 +61,10 @@ export function describeQueues(open: Open): void {
       const opened = await open();
       const { backend } = opened;
       const now = await opened.now();
-      const settings = { ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 1000 } as const;
+      const settings = {
+        ...({ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 1000 } as const),
+        ...{ completedTtlMs: 0, maxCompleted: 10, deadTtlMs: 86_400_000, maxDead: 1 },
+      };
       const queue = await backend.createQueue("mail.out", settings);
       expectAbout(queue.createdAt, now, opened);
       expect(queue).toEqual({ name: "mail.out", settings, paused: false, createdAt: queue.createdAt, stats: EMPTY });
@@ -92,6 +95,14 @@ export function describeQueues(open: Open): void {
       expect(after).toEqual({ ...before, settings: { ...before.settings, weight: 9, maxConcurrency: 4 } });
       expect(await queueOf(backend, "q")).toEqual(after);
       expect(await backend.updateQueue("q", {})).toEqual(after);
+      const kept = { completedTtlMs: 1000, maxCompleted: 0, deadTtlMs: 5000, maxDead: 7 };
+      await backend.updateQueue("q", kept);
+      expect((await queueOf(backend, "q")).settings).toEqual({ ...after.settings, ...kept });
+      await backend.updateQueue("q", { completedTtlMs: null, maxDead: null });
+      expect((await queueOf(backend, "q")).settings).toEqual({
+        ...after.settings,
+        ...{ ...kept, completedTtlMs: null, maxDead: null },
+      });
     });
 
     test("the ordering is changed only while no job waits", async () => {

@@ -8,6 +8,8 @@ import {
   addOne,
   createQueue,
   done,
+  fatal,
+  jobOf,
   lease,
   leaseOne,
   passTime,
@@ -218,6 +220,152 @@ export function describeRetention(open: Open): void {
       await passTime(opened, 24 * 3600 * 1000);
       expect(await statuses(backend, ids)).toEqual(["DEAD", "DEAD", "PENDING"]);
       expect(await statsOf(backend)).toMatchObject({ ready: 1, dead: 2, done: 0 });
+    });
+
+    test("a queue may say how long its finished jobs are kept, of those that are kept already too", async () => {
+      const opened = await open({ completeJobTtlMs: 60_000 });
+      const { backend } = opened;
+      await createQueue(backend, "brief", { completedTtlMs: 20_000 });
+      const ids = [...(await finishSome(opened, 2, "brief")), ...(await finishSome(opened, 2))];
+      await passTime(opened, 17_000);
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "DONE", "CANCELED"]);
+      await backend.updateQueue("default", { completedTtlMs: 10_000 });
+      await tickAll(backend);
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "-", "-"]);
+      // Longer than the server's, and by that again.
+      await backend.updateQueue("brief", { completedTtlMs: 600_000 });
+      const kept = await finishSome(opened, 1, "brief");
+      await passTime(opened, 120_000);
+      expect(await statuses(backend, kept)).toEqual(["DONE"]);
+      await backend.updateQueue("brief", { completedTtlMs: null });
+      await tickAll(backend);
+      expect(await statuses(backend, kept)).toEqual(["-"]);
+    });
+
+    test("a queue may say how many of its finished jobs are kept", async () => {
+      const opened = await open({ maxCompletedJobs: 4 });
+      const { backend } = opened;
+      await createQueue(backend, "few", { maxCompleted: 2 });
+      await createQueue(backend, "none", { maxCompleted: 0 });
+      const ids = await finishSome(opened, 4, "few");
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "DONE", "CANCELED"]);
+      expect(await statuses(backend, await finishSome(opened, 2, "none"))).toEqual(["-", "-"]);
+      const others = await finishSome(opened, 4);
+      expect(await statuses(backend, others)).toEqual(["DONE", "CANCELED", "DONE", "CANCELED"]);
+      await backend.updateQueue("default", { maxCompleted: 1 });
+      await tickAll(backend);
+      expect(await statuses(backend, others)).toEqual(["-", "-", "-", "CANCELED"]);
+      await backend.updateQueue("few", { maxCompleted: null });
+      const more = await finishSome(opened, 3, "few");
+      expect(await statuses(backend, [...ids, ...more])).toEqual([
+        "-",
+        "-",
+        "-",
+        "CANCELED",
+        "DONE",
+        "CANCELED",
+        "DONE",
+      ]);
+    });
+
+    test("a queue may say how long its DEAD jobs are kept; each deletion is logged", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await createQueue(backend, "brief", { deadTtlMs: 60_000 });
+      const ids = [await addDead(backend, { queue: "brief" })];
+      await passTime(opened, 30_000);
+      ids.push(await addDead(backend, { queue: "brief" }), await addDead(backend));
+      const cursor = await backend.head();
+      await passTime(opened, 29_999 - opened.slackMs);
+      expect(await statuses(backend, ids)).toEqual(["DEAD", "DEAD", "DEAD"]);
+      const { revision } = await jobOf(backend, ids[0] ?? "");
+      await passTime(opened, 1 + opened.slackMs);
+      expect(await statuses(backend, ids)).toEqual(["-", "DEAD", "DEAD"]);
+      expect((await readAll(backend, cursor)).changes).toMatchObject([
+        { jobId: ids[0], status: "DEAD", deleted: true, revision: revision + 1 },
+      ]);
+      expect(await statsOf(backend, "brief")).toMatchObject({ dead: 1 });
+      expect((await backend.listDead({ queue: "brief", statuses: [], limit: 9, order: "OLDEST" })).jobs).toHaveLength(
+        1,
+      );
+      await passTime(opened, 30_000);
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "DEAD"]);
+    });
+
+    test("a time for DEAD jobs counts from their death, also when it is given later; a replay ends it", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const ids = [await addDead(backend), await addDead(backend)];
+      await passTime(opened, 50_000);
+      await backend.replay(ids.slice(1));
+      await backend.fail([fatal(await leaseOne(backend, { types: ["doomed"] }))]);
+      ids.push(await addDead(backend));
+      await backend.updateQueue("default", { deadTtlMs: 40_000 });
+      await tickAll(backend);
+      expect(await statuses(backend, ids)).toEqual(["-", "DEAD", "DEAD"]);
+      await backend.updateQueue("default", { deadTtlMs: null });
+      await passTime(opened, 100_000);
+      expect(await statuses(backend, ids)).toEqual(["-", "DEAD", "DEAD"]);
+      await backend.updateQueue("default", { deadTtlMs: 1 });
+      await tickAll(backend);
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "-"]);
+    });
+
+    test("the backend asks for the tick that deletes DEAD jobs", async () => {
+      const opened = await open();
+      const { backend, heard, settled } = opened;
+      await backend.updateQueue("default", { deadTtlMs: 20_000 });
+      await tickAll(backend);
+      await addOne(backend);
+      const leased = await leaseOne(backend);
+      await settled();
+      heard.clear();
+      await backend.fail([fatal(leased)]);
+      await settled();
+      expect(Math.min(...heard.dueHeard)).toBeLessThanOrEqual(20_000);
+      await opened.advance(10_000);
+      expect((await backend.tick()).nextInMs).toBeLessThanOrEqual(11_000);
+    });
+
+    test("no more DEAD jobs than a queue says are kept, tick or no tick; those that died first go", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await backend.updateQueue("default", { maxDead: 2 });
+      const cursor = await backend.head();
+      const ids: string[] = [];
+      for (let at = 0; at < 4; at++) {
+        ids.push(await addDead(backend));
+        await opened.advance(1000);
+      }
+      expect(await statuses(backend, ids)).toEqual(["-", "-", "DEAD", "DEAD"]);
+      const deleted = (await readAll(backend, cursor)).changes.filter((change) => change.deleted);
+      expect(deleted.map(({ jobId }) => jobId)).toEqual(ids.slice(0, 2));
+      await backend.updateQueue("default", { maxDead: 1 });
+      await tickAll(backend);
+      expect(await statuses(backend, ids.slice(2))).toEqual(["-", "DEAD"]);
+      // Who died of a lost lease counts too.
+      const poison = await addOne(backend);
+      for (let lost = 0; lost < 6; lost++) {
+        await leaseOne(backend);
+        await passTime(opened, 60_000);
+      }
+      expect(await statuses(backend, [...ids, poison])).toEqual(["-", "-", "-", "-", "DEAD"]);
+    });
+
+    test("very many DEAD jobs that are too many at once are deleted in bounded steps, all of them", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      for (let batch = 0; batch < 2; batch++) {
+        await add(backend, ...Array.from({ length: 1000 }, () => ({})));
+        await backend.fail((await lease(backend)).map((leased) => fatal(leased)));
+      }
+      expect(await statsOf(backend)).toMatchObject({ dead: 2000 });
+      await backend.updateQueue("default", { maxDead: 3 });
+      await tickAll(backend);
+      expect(await statsOf(backend)).toMatchObject({ dead: 3 });
+      expect((await backend.listDead({ queue: "default", statuses: [], limit: 9, order: "OLDEST" })).jobs).toHaveLength(
+        3,
+      );
     });
 
     test("very many that are due at once are forgotten in bounded steps, all of them", async () => {

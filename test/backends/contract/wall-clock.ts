@@ -106,6 +106,21 @@ export function describeWallClock(open: Open): void {
       expect((await leaseOne(backend)).job).toMatchObject({ id: leased.job.id, runAfter });
     });
 
+    test.each(STEPS)("by %i ms deletes no DEAD job before its time", async (ms) => {
+      const opened = await open();
+      const { backend } = opened;
+      await backend.updateQueue("default", { deadTtlMs: 50_000 });
+      await tickAll(backend);
+      const ids = [await addDead(backend)];
+      await passTime(opened, 1000);
+      await step(opened, ms);
+      ids.push(await addDead(backend));
+      await passTime(opened, 48_999);
+      expect(await statuses(backend, ids)).toEqual(["DEAD", "DEAD"]);
+      await passTime(opened, 1001);
+      expect(await statuses(backend, ids)).toEqual(["-", "-"]);
+    });
+
     test.each(STEPS)("by %i ms moves no delay", async (ms) => {
       const opened = await open();
       const { backend } = opened;

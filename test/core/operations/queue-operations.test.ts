@@ -9,7 +9,10 @@ const badFields = (...fields: string[]) =>
     violations: fields.map((field) => expect.objectContaining({ field })),
   });
 
-const DEFAULTS = { ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxDepth: 0 };
+const DEFAULTS = {
+  ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxDepth: 0 },
+  ...{ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null },
+};
 
 describe("create", () => {
   test("makes a queue with the settings given and defaults for the rest", async () => {
@@ -38,6 +41,12 @@ describe("create", () => {
     const { engine } = new Fixture();
     const queue = await engine.queues.create("mail", { weight: undefined, maxDepth: 3 });
     expect(queue.settings).toEqual({ ...DEFAULTS, maxDepth: 3 });
+  });
+
+  test("rounds times up to whole ms, and keeps 0", async () => {
+    const { engine } = new Fixture();
+    const queue = await engine.queues.create("mail", { completedTtlMs: 0, deadTtlMs: 1000.5 });
+    expect(queue.settings).toEqual({ ...DEFAULTS, completedTtlMs: 0, deadTtlMs: 1001 });
   });
 
   test("names every bad field", async () => {

@@ -159,6 +159,30 @@ describe("UpdateQueue", () => {
     },
   );
 
+  test.each([CONNECT_JSON, GRPC])(
+    "keeps what is to be kept of its jobs, a zero too, until it is put back, over $name",
+    async (kind) => {
+      const clients = server.connect(kind);
+      const name = await newQueue(server, `update-kept-${kind === GRPC ? "grpc" : "json"}`);
+      const update = async (settings: MessageInitShape<typeof QueueSettingsSchema>, paths?: string[]) => {
+        const request = { queue: { name, settings }, ...(paths && { updateMask: { paths } }) };
+        return (await clients.queues.updateQueue(request)).queue?.settings;
+      };
+      const kept = { completedTtl: durationFromMs(0), maxCompleted: 0, deadTtl: durationFromMs(1500), maxDead: 7 };
+      expect(await update(kept)).toMatchObject(kept);
+      expect(await update({ weight: 3 })).toMatchObject({ ...kept, weight: 3 });
+      const two = await update({}, ["settings.completed_ttl", "settings.max_dead"]);
+      expect(two).toMatchObject({ maxCompleted: 0, deadTtl: kept.deadTtl, weight: 3 });
+      expect([two?.completedTtl, two?.maxDead]).toEqual([undefined, undefined]);
+      const none = await update({ weight: 3 }, ["settings"]);
+      expect([none?.maxCompleted, none?.deadTtl]).toEqual([undefined, undefined]);
+      await clients.queues.deleteQueue({ name });
+      const { queue } = await clients.queues.createQueue({ name, settings: kept });
+      expect(queue?.settings).toMatchObject(kept);
+      expect((await clients.queues.getQueue({ name })).queue?.settings).toEqual(queue?.settings);
+    },
+  );
+
   test("does not look at the other fields of the queue", async () => {
     const name = await newQueue(server, "update-others");
     const { queue } = await queues.updateQueue({ queue: { name, paused: true, stats: { ready: 7 } } });

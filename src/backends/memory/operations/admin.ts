@@ -37,6 +37,8 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
   queue.settings = { ...queue.settings, ...settings };
   store.markChanged(queue);
   store.notices.ready(queue);
+  // What is kept may be too much now.
+  store.notices.due(0);
   return snapshot(store, queue);
 }
 

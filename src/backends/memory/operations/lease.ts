@@ -96,7 +96,7 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
   });
 }
 
-/** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished jobs. */
+/** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished and dead jobs. */
 export function tick(store: JobStore): TickResult {
   const moment = store.moment();
   const { lost, isMore } = expire(store, moment);
@@ -109,8 +109,12 @@ export function tick(store: JobStore): TickResult {
     promotions -= store.promote(queue, moment, promotions);
     at(queue.nextDueInMs(moment), 0);
     trims -= store.trim(queue, trims);
-    const keptUntil = queue.finished.peek()?.run?.until;
-    if (keptUntil !== undefined) at(keptUntil - moment.monotonic, TRIM_GRAIN_MS);
+    const finished = queue.finished.peek()?.run?.until;
+    if (finished !== undefined) at(finished + store.completedTtlMs(queue) - moment.monotonic, TRIM_GRAIN_MS);
+    const { deadTtlMs } = queue.settings;
+    trims -= store.trimDead(queue, trims);
+    const died = deadTtlMs === null ? undefined : queue.oldestDead();
+    if (deadTtlMs !== null && died !== undefined) at(died.since + deadTtlMs - moment.monotonic, TRIM_GRAIN_MS);
   }
   const lease = store.leases.peek();
   if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);

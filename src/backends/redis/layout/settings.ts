@@ -1,4 +1,5 @@
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
+import { RETENTION } from "./features.js";
 
 /** How a setting of a queue lies in its meta. */
 export interface Setting<T> {
@@ -17,6 +18,12 @@ export interface Setting<T> {
 export type SettingsTable<S> = { readonly [N in keyof S]-?: Setting<S[N]> };
 
 const number = { read: Number, write: String };
+/** A number, or null: the field is not there. */
+const limit = {
+  read: (text: string) => (text === "" ? null : Number(text)),
+  write: (value: number | null) => (value === null ? "" : String(value)),
+  feature: RETENTION,
+};
 const choice = <T extends string>() => ({ read: (text: string) => text as T, write: String });
 
 /** The settings of a queue. A new one is a line here, and its use. */
@@ -35,9 +42,15 @@ export const SETTINGS: SettingsTable<QueueSettings> = {
     ...number,
   },
   maxDepth: { field: "max_depth", meaning: "most PENDING jobs; 0: no limit", isRead: true, ...number },
+  completedTtlMs: { field: "completed_ttl", meaning: "ms that finished jobs are kept", ...limit },
+  maxCompleted: { field: "max_completed", meaning: "most finished jobs that are kept", ...limit },
+  deadTtlMs: { field: "dead_ttl", meaning: "ms that DEAD jobs are kept", ...limit },
+  maxDead: { field: "max_dead", meaning: "most DEAD jobs that are kept", ...limit },
 };
 
-/** Settings as the fields of meta that they are kept in; those that are not given are left out. */
+/**
+ * Settings as the fields of meta that they are kept in; those that are not given are left out. One that is empty is to be removed.
+ */
 export function writeSettings(given: Partial<QueueSettings>, table = SETTINGS): string[] {
   return entriesOf(table).flatMap(([name, { field, write }]) => {
     const value = given[name];
@@ -64,5 +77,5 @@ export function featuresOf(given: Partial<QueueSettings>, table = SETTINGS): str
 }
 
 function entriesOf(table: SettingsTable<QueueSettings>) {
-  return Object.entries(table) as [keyof QueueSettings, Setting<string | number>][];
+  return Object.entries(table) as [keyof QueueSettings, Setting<QueueSettings[keyof QueueSettings]>][];
 }

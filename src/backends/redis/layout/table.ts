@@ -184,6 +184,7 @@ export const OBJECTS = {
     named("message", "of the progress"),
     named("size", "of a CANCELED job that is kept: a letter of `SIZES`"),
     named("dropped", "true: its result was left out"),
+    named("died", "of a DEAD job: when, in steady time"),
   ],
   errors: [
     named("error", "the last error, whole"),

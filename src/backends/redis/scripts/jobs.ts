@@ -61,7 +61,7 @@ end
 -- DEAD to PENDING, ready now.
 local function replayOne(id, s)
   call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
-  s.retry_count, s.lost_leases, s.run_after, s.finished_at = 0, 0, now, 0
+  s.retry_count, s.lost_leases, s.run_after, s.finished_at, s.tail.died = 0, 0, now, 0, nil
   requeue(id, s)
 end
 

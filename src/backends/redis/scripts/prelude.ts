@@ -1,8 +1,10 @@
+import { RETENTION } from "../layout/features.js";
 import {
   compose,
   idLetter,
   key,
   meta,
+  metaName,
   number,
   QUEUE_BASE,
   READ_META,
@@ -55,6 +57,8 @@ if string.find(queue, ' ', 1, true) then
 end
 -- Numbers as texts: only those that a call reckons with are converted.
 local kept, ttl, maxCompleted = ARGV[3], ARGV[4], ARGV[5]
+-- Of DEAD jobs, as texts; false: there is no limit.
+local deadTtl, maxDead = false, false
 local call, sub, find, format, floor = redis.call, string.sub, string.find, string.format, math.floor
 ${STATUS_LOCALS}
 -- Width of a priority level in scores: it holds every ms from the year 1 on. EPOCH is the start of 1970 in it.
@@ -69,6 +73,11 @@ if ${meta("requires")} then
   local known = @FEATURES@
   for feature in string.gmatch(${meta("requires")}, '[^,]+') do
     if not known[feature] then return redis.error_reply('${UPGRADE_REQUIRED}' .. feature) end
+  end
+  if find(${meta("requires")}, '${RETENTION}', 1, true) then
+    local own = call('HMGET', KEYS[1], ${metaName("completed_ttl")}, ${metaName("max_completed")}, ${metaName("dead_ttl")}, ${metaName("max_dead")})
+    ttl, deadTtl, maxDead = own[1] or ttl, own[3], own[4]
+    if own[2] then maxCompleted = own[2] .. string.match(maxCompleted, ' .*') end
   end
 end
 local exists = ${meta("ordering")} and not ${meta("deleting")}

@@ -72,9 +72,18 @@ end
 
 /** Shared start of the scripts that are given settings. */
 const SETTINGS = lua`
--- Writes settings, given as names and values from ARGV[8] on, and features that they need from now on, from ARGV[7].
+-- Writes settings, given as names and values from ARGV[8] on (empty: it is removed), and features that they need from now on, from ARGV[7].
 local function writeSettings()
-  if #ARGV > 7 then call('HSET', KEYS[1], unpack(ARGV, 8)) end
+  local set, removed = {}, {}
+  for at = 8, #ARGV, 2 do
+    if ARGV[at + 1] == '' then removed[#removed + 1] = ARGV[at]
+    else
+      set[#set + 1] = ARGV[at]
+      set[#set + 1] = ARGV[at + 1]
+    end
+  end
+  callMany('HSET', KEYS[1], set)
+  callMany('HDEL', KEYS[1], removed)
   local known = ${meta("requires")} or ''
   local required = known
   for feature in string.gmatch(ARGV[7], '[^,]+') do
@@ -157,6 +166,8 @@ local ordering = settingOf(${metaName("ordering")})
 if ordering and ordering ~= ${meta("ordering")} and waiting() > 0 then return finish({'W'}) end
 writeSettings()
 isReady = true
+-- What is kept may be too much now.
+due(now)
 return finish(snapshot())
 `;
 
@@ -298,6 +309,11 @@ if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
+if deadTtl or maxDead then
+  local oldest = oldestDead(0)
+  if oldest and deadTtl then dueLater(diedAt(oldest.state) + setAhead + deadTtl, 1000) end
+  if oldest and deadOver() > 0 then dueLater(now, 0) end
+end
 `;
 
 /**
@@ -326,7 +342,7 @@ return finish({exists and archive.bytes or 0, archive.oldest or ''})
 
 /**
  * Does a bounded part of what is due in a queue: ends expired leases, makes scheduled jobs ready, deletes old finished
- * jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
+ * and dead jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); and for each
@@ -350,9 +366,10 @@ for _, id in ipairs(lost) do
 end
 isWorkers = #lost > 0
 local promoted, trimmed = promote(max), trim(max)
+local dead = trimDead(max)
 forgetRequests(max)
 
-${NEXT_DUE}if #lost == max or promoted == max or trimmed >= max then due(now) end
+${NEXT_DUE}if #lost == max or promoted == max or trimmed >= max or dead == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = allReady()

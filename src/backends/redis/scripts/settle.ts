@@ -196,6 +196,7 @@ for at = 7, #ARGV, 6 do
   end
 end
 trim(64)
+trimDead(64)
 return finish(remember({table.concat(outcomes, '\n')}))
 `;
 
@@ -228,6 +229,7 @@ for at = 7, #ARGV, 4 do
   end
 end
 trim(64)
+trimDead(64)
 return finish(remember({table.concat(outcomes, '\n')}))
 `;
 

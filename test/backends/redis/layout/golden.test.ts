@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { writeResult, writeSpec } from "../../../../src/backends/redis/layout/codec.js";
 import { type Decoded, decode, type HeldName } from "../../../../src/backends/redis/layout/decode.js";
 import type { KeyTable } from "../../../../src/backends/redis/layout/describe.js";
-import { writeSettings } from "../../../../src/backends/redis/layout/settings.js";
+import { FEATURES } from "../../../../src/backends/redis/layout/features.js";
+import { featuresOf, writeSettings } from "../../../../src/backends/redis/layout/settings.js";
 import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/backends/redis/layout/table.js";
 import { readKey } from "../../../../src/backends/redis/tools/dump.js";
 import type { NewJob } from "../../../../src/core/backend.js";
@@ -31,7 +32,7 @@ let golden: readonly Golden[];
 
 beforeAll(async () => {
   const client = (await startRedis()).client();
-  const runner = createRunner(client, "golden", "mail");
+  const runner = createRunner(client, "golden", "mail", FEATURES);
   await act(runner);
   written = await dump(client, runner.base);
   if (process.env.GOTASKQ_TEST_GOLDEN === "write")
@@ -45,8 +46,11 @@ const idOf = (n: number) => String(119_173_640_645_246_976n + BigInt(n));
 /** Uses every script that writes, so that there is every record in every state. */
 async function act(runner: ScriptRunner): Promise<void> {
   const { run } = runner;
-  const settings = { ordering: "PRIORITY", weight: 3, maxConcurrency: 50, maxDepth: 1000 } as const;
-  await run("create", "", ...writeSettings(settings));
+  const settings = {
+    ...({ ordering: "PRIORITY", weight: 3, maxConcurrency: 50, maxDepth: 1000 } as const),
+    ...{ completedTtlMs: 90_000, maxCompleted: 500, deadTtlMs: 86_400_000, maxDead: 1000 },
+  };
+  await run("create", featuresOf(settings).join(","), ...writeSettings(settings));
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
     return run("enqueue", 1, "cr", 1, idOf(n) + when, writeSpec(job));

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { featuresOf, readSettings, SETTINGS, writeSettings } from "../../../../src/backends/redis/layout/settings.js";
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/model/queue.js";
 
-const settings: QueueSettings = { ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 12 };
+const settings: QueueSettings = {
+  ...{ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 12 },
+  ...{ completedTtlMs: 0, maxCompleted: 5, deadTtlMs: 60_000, maxDead: 9 },
+};
 
 /** The fields as a meta has them. */
 function metaOf(pairs: readonly string[]): Map<string, string> {
@@ -12,6 +15,7 @@ function metaOf(pairs: readonly string[]): Map<string, string> {
 describe("settings of a queue", () => {
   test("are read as they were written", () => {
     expect(readSettings(metaOf(writeSettings(settings)))).toEqual(settings);
+    expect(readSettings(metaOf(writeSettings(DEFAULT_QUEUE_SETTINGS)))).toEqual(DEFAULT_QUEUE_SETTINGS);
   });
 
   test("that are not given are not written", () => {
@@ -27,5 +31,7 @@ describe("settings of a queue", () => {
     expect(featuresOf({ weight: 2, maxDepth: 1 }, table)).toEqual(["later"]);
     expect(featuresOf(DEFAULT_QUEUE_SETTINGS, table)).toEqual([]);
     expect(featuresOf({ maxDepth: 1 }, table)).toEqual([]);
+    expect(featuresOf({ maxDead: 1, completedTtlMs: 0 })).toEqual(["retention"]);
+    expect(featuresOf({ maxDead: null, completedTtlMs: null })).toEqual([]);
   });
 });

@@ -1,0 +1,67 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  QueueOrdering as QueueOrderingPb,
+  type Queue as QueuePb,
+  QueueSchema,
+  type QueueSettings as QueueSettingsPb,
+  QueueSettingsSchema,
+  QueueStatsSchema,
+} from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
+import type { Violations } from "../../model/violations.js";
+import { toMs } from "./convert.js";
+import { fromDuration, fromMs } from "./times.js";
+
+const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
+  PRIORITY: QueueOrderingPb.PRIORITY,
+  RUN_AFTER: QueueOrderingPb.RUN_AFTER,
+};
+
+/** Converts the settings of a queue. `path`: what the names of bad fields begin with. */
+export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
+  return {
+    ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
+    weight: settings.weight || 1,
+    maxConcurrency: settings.maxConcurrency,
+    maxDepth: settings.maxDepth,
+    completedTtlMs: toMs(violations, `${path}completedTtl`, settings.completedTtl) ?? null,
+    maxCompleted: settings.maxCompleted ?? null,
+    deadTtlMs: toMs(violations, `${path}deadTtl`, settings.deadTtl) ?? null,
+    maxDead: settings.maxDead ?? null,
+  };
+}
+
+function toOrdering(violations: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
+  if (ordering === QueueOrderingPb.RUN_AFTER) return "RUN_AFTER";
+  if (ordering !== QueueOrderingPb.PRIORITY && ordering !== QueueOrderingPb.UNSPECIFIED) {
+    violations.add(field, `is not an ordering: ${ordering}`);
+  }
+  return "PRIORITY";
+}
+
+function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
+  const { ordering, weight, maxConcurrency, maxDepth, completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
+  const message = create(QueueSettingsSchema, { ordering: ORDERING_TO_PB[ordering], weight, maxConcurrency, maxDepth });
+  if (completedTtlMs !== null) message.completedTtl = fromDuration(completedTtlMs);
+  if (maxCompleted !== null) message.maxCompleted = maxCompleted;
+  if (deadTtlMs !== null) message.deadTtl = fromDuration(deadTtlMs);
+  if (maxDead !== null) message.maxDead = maxDead;
+  return message;
+}
+
+/** Converts a queue to its message. */
+export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
+  const { oldestReadyAgeMs, completed, readyTypes, ...counts } = stats;
+  return create(QueueSchema, {
+    name,
+    settings: fromQueueSettings(settings),
+    paused,
+    createdAt: fromMs(createdAt),
+    stats: create(QueueStatsSchema, {
+      ...counts,
+      oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),
+      completed: BigInt(completed),
+      readyTypes: [...readyTypes],
+    }),
+  });
+}
