@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { connectionOptions, type RedisTls } from "./tls.js";
 import type { HostPort, RedisTarget } from "./url.js";
@@ -55,13 +56,45 @@ function optionsOf({ username, password, tls }: RedisTarget, name: string, secur
   };
 }
 
+/** How the library makes sockets; its types leave this out. */
+interface Connector {
+  stream?: Socket;
+  connect: (...args: unknown[]) => Promise<Socket>;
+  /** Makes a connection to a Sentinel, which connects at once. */
+  connectToSentinel?: (...args: unknown[]) => Redis;
+}
+
+const connectorOf = (client: Redis) => (client as unknown as { readonly connector: Connector }).connector;
+
+/**
+ * The library listens to the first error of a socket only. With TLS there may be a second one: after a certificate was refused on this
+ * side, Node tells what the other end says of that. With nobody to hear it, it would end this process.
+ */
+function withLateErrors(client: Redis): Redis {
+  const connector = connectorOf(client);
+  const ignore = () => {};
+  const connect = connector.connect.bind(connector);
+  connector.connect = async (...args) => (await connect(...args)).on("error", ignore);
+  const ask = connector.connectToSentinel?.bind(connector);
+  if (ask === undefined) return client;
+  connector.connectToSentinel = (...args) => {
+    const asking = ask(...args);
+    // Its socket is made in the tick that was asked for just now.
+    process.nextTick(() => connectorOf(asking).stream?.on("error", ignore));
+    return asking;
+  };
+  return client;
+}
+
 type InfoCallback = (error: Error | null | undefined, text?: string) => void;
 
 /**
+ * A connection to one server, made ready for use.
+ *
  * The library asks at each connect, by INFO with a callback, whether Redis has loaded its data. For a user who may not, it
  * goes on, but not without advice of its own on stderr: so here that user is told nothing. `checkServer` warns, once.
  */
-function withQuietCheck(client: Redis): Redis {
+function prepared(client: Redis): Redis {
   const info = client.info.bind(client) as (...args: unknown[]) => Promise<string>;
   const quiet = (...args: unknown[]) => {
     const [answer] = args as [InfoCallback?];
@@ -73,7 +106,7 @@ function withQuietCheck(client: Redis): Redis {
     return info(answered);
   };
   client.info = quiet as Redis["info"];
-  return client;
+  return withLateErrors(client);
 }
 
 /**
@@ -93,6 +126,7 @@ export function createClient(target: RedisTarget, name: string, secure: RedisTls
       slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
       slotsRefreshInterval: 5000,
     });
+    cluster.on("+node", withLateErrors);
     return cluster as unknown as Client;
   }
   const client = createSingle(target, options);
@@ -105,10 +139,10 @@ export function createClient(target: RedisTarget, name: string, secure: RedisTls
 
 function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>, options: RedisOptions): Redis {
   const single = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay };
-  if (target.kind === "socket") return withQuietCheck(new Redis({ ...single, path: target.path, db: target.db }));
+  if (target.kind === "socket") return prepared(new Redis({ ...single, path: target.path, db: target.db }));
   if (target.kind === "server")
-    return withQuietCheck(new Redis({ ...single, host: target.host, port: target.port, db: target.db }));
-  return withQuietCheck(
+    return prepared(new Redis({ ...single, host: target.host, port: target.port, db: target.db }));
+  return prepared(
     new Redis({
       ...single,
       sentinels: [...target.nodes],
@@ -159,5 +193,5 @@ export function createSubscriber(target: RedisTarget, name: string, client: Clie
       return reconnectDelay(times);
     },
   });
-  return withQuietCheck(subscriber);
+  return prepared(subscriber);
 }
