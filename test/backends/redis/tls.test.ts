@@ -91,11 +91,16 @@ describe("over TLS, with certificates on both sides, jobs run", () => {
 
 describe("a server does not start, and says why", () => {
   test.each([
-    ["without the authority", () => ({ ...variables, REDIS_TLS_CA: "" }), /certificate/],
+    ["without the authority", () => ({ ...variables, REDIS_TLS_CA: "" }), /certificate.*; REDIS_TLS_CA names/],
     [
       "without a certificate of its own",
       () => ({ ...variables, REDIS_TLS_CERT: "", REDIS_TLS_KEY: "" }),
-      /certificate/,
+      /certificate.*; REDIS_TLS_CERT and/,
+    ],
+    [
+      "with another name than that of the certificate",
+      () => ({ ...variables, REDIS_TLS_SERVER_NAME: "other.example" }),
+      /altnames.*; REDIS_TLS_SERVER_NAME says/,
     ],
   ])("%s", async (_what, env, why) => {
     const redis = await startRedis({ tls: files });

@@ -117,10 +117,10 @@ export class Session {
   /** The error that says why this Redis cannot be used. */
   unusable(why = this.#trouble): RedisUnusable {
     const denied = deniedCommand(why);
-    const reason = denied === undefined ? why || "it does not answer" : lacksRights([denied]);
+    // Errors of OpenSSL end their line.
+    const reason = denied === undefined ? why.trim() || "it does not answer" : lacksRights([denied]);
     const { url } = this.#deps;
-    // A Redis without TLS says nothing to who begins with it.
-    const hint = url.startsWith("rediss") && why.includes("ETIMEDOUT") ? "; does it speak TLS at this port?" : "";
+    const hint = url.startsWith("rediss") ? hintOfTls(why) : "";
     return new RedisUnusable(`cannot use Redis at ${hidePassword(url)}: ${reason}${hint}`);
   }
 
@@ -200,4 +200,14 @@ export class Session {
     this.#complainedAt = now;
     logger.warn({ err: error }, text);
   }
+}
+
+/** What may be wrong with TLS when that says why it failed; "" when that says enough. */
+function hintOfTls(why: string): string {
+  // A Redis without TLS says nothing to who begins with it.
+  if (why.includes("ETIMEDOUT")) return "; does it speak TLS at this port?";
+  if (/self-signed|issuer certificate|verify the first/.test(why))
+    return "; REDIS_TLS_CA names the authorities to trust";
+  if (/altnames/.test(why)) return "; REDIS_TLS_SERVER_NAME says the name in it";
+  return /alert certificate required/.test(why) ? "; REDIS_TLS_CERT and REDIS_TLS_KEY are shown to it" : "";
 }
