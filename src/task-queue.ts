@@ -22,11 +22,13 @@ import { copyMetadata, type JobRequest } from "./model/validate.js";
 import { createTracer } from "./telemetry/tracer.js";
 
 /** A job to create. Durations in ms. */
-export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "traceContext"> {
+export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "expiresAt" | "traceContext"> {
   /** Any JSON value, or bytes. */
   readonly payload?: JsonValue | Uint8Array | undefined;
   /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
+  /** When it is CANCELED if it has not begun: a Date, or ms since 1970. Not together with `ttlMs`. Default: never. */
+  readonly expiresAt?: Date | number | undefined;
   /**
    * The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`.
    * Default: where the program is in a trace when it creates the job, if it traces with OpenTelemetry.
@@ -143,13 +145,14 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
 }
 
 function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
-  const { payload, runAfter, metadata, traceContext } = task;
+  const { payload, runAfter, expiresAt, metadata, traceContext } = task;
   return {
     ...task,
     payload: payload === undefined || isBytes(payload) ? payload : toText(payload, path),
     metadata: metadata && copyMetadata(metadata, path),
     traceContext: traceContext ? toTraceContext(traceContext) : tracer.active(),
     runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
+    expiresAt: expiresAt instanceof Date ? expiresAt.getTime() : expiresAt,
   };
 }
 

@@ -49,6 +49,8 @@ export interface Job extends JobState {
   readonly metadata: Readonly<Record<string, string>>;
   /** The trace that it belongs to; undefined: it was created without one. */
   readonly traceContext: TraceContext | undefined;
+  /** When it is CANCELED if no worker was given it by then; undefined: never. */
+  readonly expiresAt: number | undefined;
   /** The last 10 failed attempts, oldest first. */
   readonly attemptErrors: readonly AttemptError[];
   readonly createdAt: number;
@@ -89,6 +91,7 @@ export function fromJob(job: JobPb): Job {
     timeoutMs: job.timeout ? durationMs(job.timeout) : 0,
     metadata: job.metadata,
     traceContext: job.traceContext && toTraceContext(job.traceContext),
+    expiresAt: toMs(job.expiresAt),
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,
       error,

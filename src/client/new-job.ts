@@ -31,6 +31,12 @@ export interface NewJob {
   readonly backoff?: BackoffRequest | undefined;
   /** Longest run of one attempt. Default: no limit. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * How long it may wait to be given to a worker; after that it is CANCELED. Not together with `expiresAt`. Default: for ever.
+   */
+  readonly ttlMs?: number | undefined;
+  /** The same as a time: a Date, or ms since 1970. */
+  readonly expiresAt?: Date | number | undefined;
   /** Labels kept with the job. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
@@ -66,11 +72,11 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
     throw fieldInvalid([{ field: `${path}${field}`, description: `must be a number of ms, got ${ms}` }]);
   };
-  const time = (at: Date | number) => {
+  const time = (field: string, at: Date | number) => {
     const ms = Math.ceil(Number(at));
     // Those that a Timestamp can tell.
     if (ms >= LIMITS.minTime && ms <= LIMITS.maxTime) return timestampFromMs(ms);
-    throw fieldInvalid([{ field: `${path}runAfter`, description: `must be a time in the years 1 to 9999, got ${at}` }]);
+    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a time in the years 1 to 9999, got ${at}` }]);
   };
   const request = create(CreateJobRequestSchema, {
     queue,
@@ -81,7 +87,9 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     requestId: job.requestId ?? requestId,
   });
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };
-  if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time(runAfter) };
+  if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };
+  if (job.ttlMs !== undefined) request.ttl = duration("ttlMs", job.ttlMs);
+  if (job.expiresAt !== undefined) request.expiresAt = time("expiresAt", job.expiresAt);
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
   if (job.traceContext !== undefined) request.traceContext = create(TraceContextSchema, job.traceContext);

@@ -27,7 +27,7 @@ import type { StoreSizes } from "./store-observer.js";
  *
  * Points in time come from the backend's own clock (with Redis, that of Redis), so callers mostly pass and receive
  * durations. Leases, delays, backoffs and retention last as long as was said, whatever that clock does: it only stamps,
- * and decides when a `runAfter` has passed. The stamps of one job never fall. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
+ * and decides when a `runAfter` or an `expiresAt` has passed; a `ttlMs` is measured. The stamps of one job never fall. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
  */
 export interface Backend {
   /** The name of this kind of store, for people. */
@@ -55,7 +55,7 @@ export interface Backend {
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
   /**
    * Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. It may
-   * end before it has asked all of them. A queue that fails takes nothing from the others: the call fails only when no
+   * end before it has asked all of them. A job that has expired is not among them. A queue that fails takes nothing from the others: the call fails only when no
    * queue gave a job. `expiresInMs` of a lease is what is left of it at the end of the call, or less.
    */
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
@@ -143,8 +143,8 @@ export interface Backend {
   purge(name: string, limit?: number): Promise<number>;
 
   /**
-   * Does the work that is due: ends expired leases, makes scheduled jobs ready, forgets finished jobs, deletes dead ones as their queues say. One call does a
-   * bounded amount; `nextInMs` is 0 if there is more.
+   * Does the work that is due: ends expired leases, cancels jobs that have expired, makes scheduled jobs ready, forgets
+   * finished jobs, deletes dead ones as their queues say. One call does a bounded amount; `nextInMs` is 0 if there is more.
    */
   tick(): Promise<TickResult>;
 
@@ -211,6 +211,8 @@ export interface NewJob extends JobSpec {
   readonly delayMs?: number | undefined;
   /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
   readonly runAfter?: number | undefined;
+  /** Measured from its creation, ms: it expires then, instead of at an `expiresAt`. */
+  readonly ttlMs?: number | undefined;
   /**
    * Deduplicates creates: the queue remembers it with its job, and for `REQUEST_ID_TTL_MS` at the least; an automatic one for
    * just that time; `MAX_REQUEST_IDS` of them. Undefined: no deduplication.
@@ -344,10 +346,19 @@ export interface LostLease {
   readonly status: JobStatus;
 }
 
+/** A job that expired: it is CANCELED with the error `EXPIRED`. */
+export interface ExpiredJob {
+  readonly jobId: string;
+  readonly queue: string;
+  readonly type: string;
+}
+
 /** The result of a tick. */
 export interface TickResult {
   /** Jobs whose leases this tick ended. */
   readonly lost: readonly LostLease[];
+  /** Jobs that this process ended since the tick before, as they had expired. */
+  readonly expired: readonly ExpiredJob[];
   /** Ms until `tick` should be called again; undefined: nothing is scheduled. */
   readonly nextInMs: number | undefined;
 }

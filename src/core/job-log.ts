@@ -1,7 +1,7 @@
 import { type JobFacts, jobFields } from "../model/job-fields.js";
 import { guardedLogger, isLogged, type Logger } from "../model/logger.js";
 import { cutText } from "../model/text.js";
-import type { EnqueueResult, Lease, LeaseRef, LostLease, NewJob, Settlement } from "./backend.js";
+import type { EnqueueResult, ExpiredJob, Lease, LeaseRef, LostLease, NewJob, Settlement } from "./backend.js";
 import type { SettleKind } from "./observer.js";
 
 /** Most characters of the error of an attempt in a line: the job keeps the whole of it. */
@@ -13,7 +13,7 @@ const ERROR_LENGTH = 1024;
  *
  * | level | lines |
  * |---|---|
- * | debug | created, leased, settled, a cancel, told to run now |
+ * | debug | created, leased, settled, a cancel, told to run now, expired |
  * | warn | an attempt failed, a lease was lost, a job is dead, an outcome came too late |
  */
 export interface JobLog {
@@ -26,6 +26,8 @@ export interface JobLog {
   /** A lease ran out, or its worker is gone. */
   lost(lease: Omit<LostLease, "deliveries" | "worker"> & Partial<LostLease>): void;
   cancelled(job: JobFacts & { readonly status: string }): void;
+  /** A job expired before it ran. */
+  expired(job: ExpiredJob): void;
   /** A waiting job was told to run now. */
   hurried(job: JobFacts): void;
 }
@@ -93,6 +95,10 @@ export function createJobLog(given: Logger): JobLog {
       if (!isDebug) return;
       const fields = jobFields({ id: job.id, queue: job.queue, type: job.type });
       logger.debug({ ...fields, status: job.status }, "a cancel was asked for");
+    },
+
+    expired({ jobId, queue, type }) {
+      if (isDebug) logger.debug(jobFields({ id: jobId, queue, type }), "a job expired before it ran");
     },
 
     hurried(job) {

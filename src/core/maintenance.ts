@@ -75,6 +75,10 @@ export class Maintenance {
         this.#observer.leaseLost(lease.queue, lease.type, lease.status);
         this.#log.lost(lease);
       }
+      for (const job of result.expired) {
+        this.#observer.expired(job.queue, job.type);
+        this.#log.expired(job);
+      }
       nextInMs = this.#isDueAgain ? 0 : (result.nextInMs ?? MAX_WAIT_MS);
     } catch (error) {
       this.#logger.warn({ err: error }, "maintenance failed; trying again");

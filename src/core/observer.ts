@@ -20,6 +20,8 @@ export interface Observer {
   ): void;
   /** A lease was lost, as this process found: it ran out, or its worker is gone. `status` is the job's after that: PENDING, DEAD or CANCELED. */
   leaseLost(queue: string, type: string, status: JobStatus): void;
+  /** A job expired before it ran, as this process found. */
+  expired(queue: string, type: string): void;
   /** A settle with a lease token that is not current was refused. */
   staleWrite(kind: SettleKind): void;
 }
@@ -43,5 +45,6 @@ export const silentObserver: Observer = {
   leased() {},
   settled() {},
   leaseLost() {},
+  expired() {},
   staleWrite() {},
 };

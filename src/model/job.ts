@@ -9,7 +9,7 @@ import { type TraceContext, traceContextBytes } from "./trace-context.js";
  * |---------|----------|--------------------------------------------------------------------------|
  * | (new)   | PENDING  | created                                                                  |
  * | PENDING | RUNNING  | leased                                                                   |
- * | PENDING | CANCELED | cancelled before it ran                                                  |
+ * | PENDING | CANCELED | cancelled before it ran, or expired before its first lease               |
  * | RUNNING | DONE     | completed with the current lease token                                   |
  * | RUNNING | FAILED   | the handler failed, timed out, or its worker reported failure            |
  * | FAILED  | PENDING  | retries left; same operation as RUNNING to FAILED, logged as two changes |
@@ -101,6 +101,8 @@ export interface JobSpec {
   readonly metadata: Readonly<Record<string, string>>;
   /** The trace that it belongs to; undefined: it was created without one. */
   readonly traceContext?: TraceContext | undefined;
+  /** When it is CANCELED if it was never handed out by then, ms since 1970; undefined: never. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** The fields of a job that change, without result and attempt errors: what a change log entry contains. */
@@ -182,6 +184,9 @@ export function payloadBytes(payload: Payload | undefined): number {
   if (payload === undefined) return 0;
   return typeof payload === "string" ? utf8Length(payload) : payload.byteLength;
 }
+
+/** The error of a job that was CANCELED because its time to begin was over. */
+export const EXPIRED = "expired before it ran";
 
 /** The error recorded when a lease expires before the job was settled. */
 export const LEASE_RAN_OUT = "the lease ran out: worker gone or stuck";

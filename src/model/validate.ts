@@ -23,6 +23,10 @@ export interface JobRequest {
   readonly maxRetries?: number | undefined;
   readonly backoff?: BackoffRequest | undefined;
   readonly timeoutMs?: number | undefined;
+  /** How long from now it may wait for its first lease; then it is CANCELED. Not together with `expiresAt`. Default: for ever. */
+  readonly ttlMs?: number | undefined;
+  /** When it is CANCELED if it has not begun, ms since 1970; one that is over counts as now. Not together with `ttlMs`. */
+  readonly expiresAt?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
   /** The trace that the job belongs to. It does not count as content for `requestId`. */
@@ -44,6 +48,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   if (job.delayMs !== undefined && job.runAfter !== undefined) {
     violations.add("runAfter", "must not be set together with a delay");
   }
+  if (job.ttlMs !== undefined || job.expiresAt !== undefined) checkExpiry(violations, job, now);
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
   if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
 }
@@ -64,6 +69,24 @@ export function checkBackoff(violations: Violations, field: string, backoff: Bac
   const others = { baseDelay: baseDelayMs, maxDelay: maxDelayMs, multiplier };
   for (const [name, value] of Object.entries(others)) {
     if (value !== undefined) violations.add(`${field}.${name}`, `must not be set together with ${field}.delays`);
+  }
+}
+
+/**
+ * Checks by when a job has to begin: not before it may, as far as that can be told without a clock. A time in the past is no
+ * mistake: a create that is repeated late must not be refused.
+ */
+function checkExpiry(violations: Violations, job: JobRequest, now: number): void {
+  const { ttlMs, expiresAt, delayMs, runAfter } = job;
+  violations.duration("ttl", ttlMs, 1);
+  violations.time("expiresAt", expiresAt, now + LIMITS.delayMs);
+  if (ttlMs !== undefined && expiresAt !== undefined) {
+    violations.add("ttl", "must not be set together with a time to expire");
+    violations.add("expiresAt", "must not be set together with a ttl");
+  } else if (ttlMs !== undefined && delayMs !== undefined && ttlMs <= delayMs) {
+    violations.add("ttl", "must be longer than the delay: the job would expire before it may run");
+  } else if (expiresAt !== undefined && runAfter !== undefined && expiresAt <= runAfter) {
+    violations.add("expiresAt", "must be after the time that the job may run");
   }
 }
 

@@ -41,6 +41,17 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
       expect(other.backoff).toEqual(backoff);
       await client.cancel(other.id);
     }
+    const expiresAt = Date.now() + 3_600_000;
+    for (const given of [
+      { ttlMs: 3_600_000, expiresAt: undefined },
+      { expiresAt },
+      { expiresAt: new Date(expiresAt) },
+    ]) {
+      const { job: other } = await client.create({ queue, type: "echo", delayMs: 60_000, ...given });
+      expect(other.expiresAt).toBe(given.expiresAt === undefined ? other.createdAt + 3_600_000 : expiresAt);
+      expect((await client.run(other.id)).runAfter).toBeLessThan(other.runAfter);
+      expect(await client.wait(other.id)).toMatchObject({ status: "DONE", expiresAt: other.expiresAt });
+    }
     const made = await client.createBatch([
       { queue, type: "echo", delayMs: 60_000, payload: Uint8Array.of(0, 255) },
       { queue, type: "other", delayMs: 60_000, requestId: "mine" },

@@ -16,6 +16,7 @@ function observed() {
     leased: note("leased"),
     settled: note("settled"),
     leaseLost: note("leaseLost"),
+    expired: note("expired"),
     staleWrite: note("staleWrite"),
   };
   const fixture = new Fixture({ observer });

@@ -3,6 +3,7 @@ import type { SettleKind } from "../../core/observer.js";
 import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { TraceContext } from "../../model/trace-context.js";
+import type { Expiry } from "./indexes/expiries.js";
 
 const NO_ERRORS: readonly AttemptError[] = [];
 
@@ -129,6 +130,21 @@ export class JobRecord<Queue = unknown> {
     return undefined;
   }
 
+  /** When it expires unless it has begun, ms since 1970; undefined: never. */
+  get expiresAt(): number | undefined {
+    return undefined;
+  }
+
+  /** Whether that is measured from its creation, whatever the wall clock does. */
+  get hasTtl(): boolean {
+    return false;
+  }
+
+  /** Its entry among those that expire; undefined when there never was one. */
+  get expiry(): Expiry<JobRecord<Queue>> | undefined {
+    return undefined;
+  }
+
   get error(): string {
     return this.run?.error ?? "";
   }
@@ -177,31 +193,55 @@ export class JobRecord<Queue = unknown> {
   }
 }
 
-/** A job that belongs to a trace. A class of its own, so that the others do not have the field. */
-class TracedJobRecord<Queue = unknown> extends JobRecord<Queue> {
-  #traceContext: TraceContext | undefined;
+/** What most jobs do not have. */
+export interface RareFields {
+  readonly traceContext?: TraceContext | undefined;
+  readonly expiresAt?: number | undefined;
+  readonly hasTtl?: boolean | undefined;
+}
 
-  constructor(traceContext: TraceContext, ...job: ConstructorParameters<typeof JobRecord<Queue>>) {
+/** A job with some of the fields that most do not have. A class of its own, so that the others do not take the room for them. */
+export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
+  #rare: RareFields;
+  #expiry: Expiry<JobRecord<Queue>> | undefined;
+
+  constructor(rare: RareFields, ...job: ConstructorParameters<typeof JobRecord<Queue>>) {
     super(...job);
-    this.#traceContext = traceContext;
+    this.#rare = rare;
   }
 
   override get traceContext(): TraceContext | undefined {
-    return this.#traceContext;
+    return this.#rare.traceContext;
+  }
+
+  override get expiresAt(): number | undefined {
+    return this.#rare.expiresAt;
+  }
+
+  override get hasTtl(): boolean {
+    return this.#rare.hasTtl === true;
+  }
+
+  override get expiry(): Expiry<JobRecord<Queue>> | undefined {
+    return this.#expiry;
+  }
+
+  override set expiry(expiry: Expiry<JobRecord<Queue>>) {
+    this.#expiry = expiry;
   }
 
   override release(): void {
     super.release();
-    this.#traceContext = undefined;
+    this.#rare = {};
   }
 }
 
-/** Makes the record of a job, whether it belongs to a trace or not. */
+/** Makes the record of a job, whether it has any of the rare fields or not. */
 export function newRecord<Queue>(
-  traceContext: TraceContext | undefined,
+  rare: RareFields | undefined,
   ...job: ConstructorParameters<typeof JobRecord<Queue>>
 ): JobRecord<Queue> {
-  return traceContext === undefined ? new JobRecord(...job) : new TracedJobRecord(traceContext, ...job);
+  return rare === undefined ? new JobRecord(...job) : new RareJobRecord(rare, ...job);
 }
 
 /** A copy of the job, as the core sees it. */
@@ -219,6 +259,7 @@ export function toJob(record: JobRecord): Job {
     timeoutMs: shared.timeoutMs,
     metadata: shared.metadata,
     traceContext: record.traceContext,
+    expiresAt: record.expiresAt,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,

@@ -1,16 +1,17 @@
-import type { BackendListener, BackendOptions, QueueName } from "../../core/backend.js";
+import type { BackendListener, BackendOptions, ExpiredJob, QueueName } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
 import { queueNotFound } from "../../model/errors.js";
 import { numberOf, queueOf } from "../../model/ids.js";
-import { type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job.js";
+import { EXPIRED, type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { FinishedJobs } from "./finished-jobs.js";
+import { Expiries } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import type { Moment } from "./indexes/schedule.js";
-import { type JobTimes, type RunRecord, toChange } from "./job-record.js";
+import { type JobTimes, RareJobRecord, type RunRecord, toChange } from "./job-record.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
@@ -27,8 +28,8 @@ export interface LeaseEntry {
 /** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
 
-/** Most scheduled jobs of a queue that are made ready before it is asked for jobs or figures. */
-const PROMOTE_WORK = 1000;
+/** Most scheduled jobs of a queue that are made ready, and most that are cancelled as they expired, before it is asked for jobs or figures. */
+export const DUE_WORK = 1000;
 
 /** Dependencies of the memory backend. */
 export interface MemoryBackendDeps {
@@ -71,6 +72,8 @@ export class JobStore {
   tokenPrefix: string;
   #tokens = 0;
   #lastTimes: JobTimes | undefined;
+  /** Jobs that have expired, for the next tick to tell. */
+  #expired: ExpiredJob[] = [];
   /** Deleted by the operation under way, whose answer may still need them. */
   #dropped: QueuedJob[] = [];
   #queueNames: readonly QueueName[] | undefined;
@@ -127,6 +130,76 @@ export class JobStore {
     }
   }
 
+  /** Lets a job expire, unless it begins before that, `ttlMs` from now or, without one, at its `expiresAt`. */
+  expireLater(record: QueuedJob, ttlMs: number | undefined): void {
+    const { expiresAt } = record;
+    if (expiresAt === undefined) return;
+    const isTimed = ttlMs === undefined;
+    this.#expireAt(record, isTimed, isTimed ? expiresAt : this.clock.monotonic() + ttlMs);
+  }
+
+  #expireAt(record: QueuedJob, isTimed: boolean, until: number): void {
+    const { queue } = record;
+    if (!(record instanceof RareJobRecord) || queue.isGone) return;
+    const expiry = { record, isTimed, until, live: true };
+    record.expiry = expiry;
+    queue.expiries ??= new Expiries();
+    queue.expiries.add(expiry);
+    this.notices.due(until - (isTimed ? this.clock.now() : this.clock.monotonic()));
+  }
+
+  /** A job that was restored, or went back to its beginning, expires as it did before, unless it has begun or ended. */
+  expireAgain(record: QueuedJob): void {
+    const { expiresAt, status, run, hasTtl } = record;
+    if (expiresAt === undefined || status !== "PENDING" || (run !== undefined && run.deliveries > 0)) return;
+    const before = record.expiry;
+    if (before?.live) return;
+    if (before !== undefined) this.#expireAt(record, before.isTimed, before.until);
+    else this.expireLater(record, hasTtl ? expiresAt - this.clock.now() : undefined);
+  }
+
+  /** A job begins or ends: it expires no more. */
+  #outlive(record: QueuedJob): void {
+    const { expiry, queue } = record;
+    if (expiry === undefined || !expiry.live) return;
+    expiry.live = false;
+    queue.expiries?.discard(expiry);
+  }
+
+  /** Cancels up to `max` jobs of a queue that have expired; returns how many. */
+  expire(queue: QueueState, moment: Moment, max = DUE_WORK): number {
+    if (queue.expiries === undefined) return 0;
+    let count = 0;
+    for (; count < max; count++) {
+      const record = queue.expiries.due(moment);
+      if (record === undefined) break;
+      const { place } = record;
+      this.#noteExpiry(record);
+      this.finish(record, "CANCELED", moment.now);
+      queue.forget(record, place);
+      this.#expired.push({ jobId: record.id, queue: queue.name, type: record.type });
+    }
+    // The tick tells them; it does the rest too.
+    if (count > 0) this.notices.due(0);
+    return count;
+  }
+
+  /** The jobs that have expired since the last call. */
+  takeExpired(): readonly ExpiredJob[] {
+    if (this.#expired.length === 0) return [];
+    const expired = this.#expired;
+    this.#expired = [];
+    return expired;
+  }
+
+  #noteExpiry(record: QueuedJob): void {
+    const run = record.changing;
+    run.errorStart = EXPIRED;
+    this.kept.changeErrors(run, () => {
+      run.error = EXPIRED;
+    });
+  }
+
   /** Changes the status, counts up the revision and logs it. Throws when the state table does not allow it. */
   step(record: QueuedJob, status: JobStatus, now: number): void {
     if (!TRANSITIONS[record.status].includes(status)) {
@@ -177,7 +250,7 @@ export class JobStore {
   }
 
   /** Makes up to `max` scheduled jobs ready that are due; returns how many. Those that are left become so in ticks. */
-  promote(queue: QueueState, moment: Moment, max = PROMOTE_WORK): number {
+  promote(queue: QueueState, moment: Moment, max = DUE_WORK): number {
     const count = queue.promote(moment, max);
     if (count > 0) this.notices.ready(queue);
     if (count === max) this.notices.due(0);
@@ -186,6 +259,7 @@ export class JobStore {
 
   /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
+    if (record.expiry !== undefined) this.#outlive(record);
     const run = record.changing;
     run.token = this.tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
@@ -224,6 +298,7 @@ export class JobStore {
 
   /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
   finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number, result?: Payload): void {
+    if (record.expiry !== undefined) this.#outlive(record);
     const run = record.changing;
     if (result === undefined || this.#makeRoom(payloadBytes(result))) {
       run.result = result;
@@ -403,6 +478,7 @@ export class JobStore {
 
   #drop(record: QueuedJob): void {
     const { queue, status } = record;
+    if (record.expiry !== undefined) this.#outlive(record);
     record.place = "GONE";
     const isFinished = status === "DONE" || status === "CANCELED";
     this.kept.drop(record, isFinished ? record.run?.finishedBytes : undefined);

@@ -2,6 +2,7 @@ import type { NewJob } from "../../core/backend.js";
 import { isSameBackoff } from "../../model/backoff.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
+import type { Expiries } from "./indexes/expiries.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { JobTable } from "./indexes/job-table.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
@@ -58,6 +59,8 @@ export class QueueState {
   all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
   /** DONE and CANCELED jobs in the order they finished. */
   finished = new FinishedOrder<QueuedJob>();
+  /** The jobs that expire unless they begin; undefined before the first. */
+  expiries: Expiries<QueuedJob> | undefined;
   #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   #deadEntries = new JobTable<DeadEntry>();
   /** The same in the order in which they are deleted. */
@@ -86,6 +89,7 @@ export class QueueState {
     this.#deaths = empty.#deaths;
     this.#ready = empty.#ready;
     this.#schedule = empty.#schedule;
+    this.expiries = undefined;
     return (function* () {
       yield* running;
       yield* all.drain();

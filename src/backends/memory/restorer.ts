@@ -62,18 +62,21 @@ export class Restorer {
     const { id } = saved;
     const number = numberOf(id);
     const own: OwnFields = JSON.parse(saved.own);
-    const { createdAt, generation = 0, requestId, digest = "" } = own;
+    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl } = own;
     const queue = this.#queueOf(queueOf(id), generation);
     const times = this.#store.times(createdAt, own.runAfter);
     const traceContext = own.traceContext && toTraceContext(own.traceContext);
+    const rare =
+      traceContext === undefined && expiresAt === undefined ? undefined : { traceContext, expiresAt, hasTtl };
     const spec = this.#spec(queue, saved.spec);
-    const record: QueuedJob = newRecord(traceContext, number, spec, saved.payload, requestId, times);
+    const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
     const place = saved.state === undefined ? own.place : this.#state(record, saved.state, saved.result);
     this.#store.kept.add(record);
     queue.jobs.add(number, record);
     queue.all.insert(record);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, this.#since(createdAt));
     this.#place(record, place ?? "READY");
+    this.#store.expireAgain(record);
     this.#met(number);
   }
 

@@ -44,6 +44,8 @@ export interface OwnFields {
   /** Tells the content of the request; see `contentDigest`. */
   readonly digest?: string;
   readonly traceContext?: Partial<TraceContext>;
+  readonly expiresAt?: number;
+  readonly hasTtl?: boolean;
 }
 
 /** The fields of `SavedState.state`, beside those of `RunRecord`. */
@@ -97,7 +99,8 @@ function specText(shared: SharedJobSpec): string {
   return text;
 }
 
-function ownText({ createdAt, runAfter, place, requestId, queue, traceContext }: QueuedJob): string {
+function ownText(record: QueuedJob): string {
+  const { createdAt, runAfter, place, requestId, queue, traceContext, expiresAt } = record;
   let text = `{"createdAt":${createdAt},"runAfter":${runAfter}`;
   if (queue.generation > 0) text += `,"generation":${queue.generation}`;
   if (place !== "READY") text += `,"place":"${place}"`;
@@ -106,6 +109,7 @@ function ownText({ createdAt, runAfter, place, requestId, queue, traceContext }:
     text += `,"requestId":${JSON.stringify(requestId)},"digest":${JSON.stringify(digest)}`;
   }
   if (traceContext !== undefined) text += `,"traceContext":${JSON.stringify(savedTraceContext(traceContext))}`;
+  if (expiresAt !== undefined) text += `,"expiresAt":${expiresAt},"hasTtl":${record.hasTtl}`;
   return `${text}}`;
 }
 

@@ -140,9 +140,13 @@ export function createRedisBackend(
   const calls = new QueueCalls({
     ...{ connection, keys, clock, observer, ready, dueTimes, storeTimes, settings, scripts, refused, self },
   });
-  const creates = new Creates(calls);
+  const needFeatures = (queue: string, needed: readonly string[]) => checkFeatures(connection, keys, queue, needed);
+  const creates = new Creates(calls, needFeatures);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
-  const leases = new Leases({ calls, refused, polls, clock, nonce: self });
+  const leases = new Leases({
+    ...{ calls, refused, polls, clock, nonce: self },
+    expired: (jobs) => sweeps.noteExpired(jobs),
+  });
   const completed = new CompletedBytes(
     settings.maxCompletedBytes,
     async (queue, keepBytes) => {
@@ -158,7 +162,7 @@ export function createRedisBackend(
   const admin = new QueueAdmin({
     calls,
     registry,
-    checkFeatures: (queue, needed) => checkFeatures(connection, keys, queue, needed),
+    checkFeatures: needFeatures,
     lookAfter: (queue) => notifier.lookAfter(queue),
     self,
   });
@@ -187,7 +191,7 @@ export function createRedisBackend(
   let listener: BackendListener | undefined;
   /** The name of the store that was found last. Another one has other data. */
   let store: string | undefined;
-  const sweeps = new Sweeps({
+  const sweeps: Sweeps = new Sweeps({
     ...{ calls, registry, admin, dueTimes, checks, refused, ready, completed, self },
     maxLostLeases: settings.maxLostLeases,
     listener: () => listener,

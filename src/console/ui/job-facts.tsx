@@ -18,6 +18,7 @@ export function Facts({ job }: { readonly job: Job }) {
   const times = [
     ["Created", job.createdAt],
     ["Run after", job.runAfter],
+    ["Expires unless begun", job.expiresAt],
     ["Started", startedAt],
     ["Finished", finishedAt],
   ] as const;

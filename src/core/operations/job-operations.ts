@@ -122,6 +122,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       traceContext,
       delayMs: wholeMs(request.delayMs),
       runAfter: wholeMs(request.runAfter),
+      ttlMs: wholeMs(request.ttlMs),
+      expiresAt: wholeMs(request.expiresAt),
       requestId: request.requestId || undefined,
       digest: request.requestId ? digestOf(request) : undefined,
     };
@@ -298,6 +300,8 @@ function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
   const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, baseDelayMs, maxDelayMs];
   // Only when there are any: digests of older versions are kept in stores.
   if (multiplier !== undefined || delaysMs !== undefined) numbers.push(multiplier, ...(delaysMs ?? []));
+  const { ttlMs, expiresAt } = request;
+  if (ttlMs !== undefined || expiresAt !== undefined) numbers.push(undefined, undefined, ttlMs, expiresAt);
   return contentDigest({ type, payload, metadata, numbers });
 }
 
@@ -326,6 +330,7 @@ function newlyCreated(spec: NewJob, { id, createdAt, runAfter }: EnqueueResult):
     timeoutMs: spec.timeoutMs,
     metadata: spec.metadata,
     traceContext: spec.traceContext,
+    expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,
     status: "PENDING",
     revision: 1,
     retryCount: 0,

@@ -69,6 +69,8 @@ export function toJobRequest(
     maxRetries: request.maxRetries,
     backoff: backoff && toBackoffRequest(violations, "backoff", backoff),
     timeoutMs: toMs(violations, "timeout", request.timeout),
+    ttlMs: toMs(violations, "ttl", request.ttl),
+    expiresAt: request.expiresAt && toTime(violations, "expiresAt", request.expiresAt),
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
     traceContext: own === undefined ? traceContext : toTraceContext(own),
@@ -182,6 +184,7 @@ export function fromJob(job: Job): JobPb {
     finishedAt: fromTime(job.finishedAt),
     resultDropped: job.resultDropped,
     traceContext: job.traceContext && fromTraceContext(job.traceContext),
+    expiresAt: fromTime(job.expiresAt),
   };
 }
 

@@ -32,6 +32,7 @@ interface PairSeries {
   readonly dead: CountSeries;
   readonly redelivered: CountSeries;
   readonly leasesLost: CountSeries;
+  readonly expired: CountSeries;
   /** Attempts that ended, by how. */
   readonly ended: Map<string, CountSeries>;
   /** Those that failed, by reason and outcome. */
@@ -48,6 +49,11 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
     leasesLost: meter.counter(
       "gotaskq_leases_lost_total",
       "Leases that ran out before their job was settled.",
+      TELLS_ZEROS,
+    ),
+    expired: meter.counter(
+      "gotaskq_jobs_expired_total",
+      "Jobs canceled because they had not begun in time.",
       TELLS_ZEROS,
     ),
   };
@@ -88,6 +94,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
       dead: counters.dead.series(labels),
       redelivered: counters.redelivered.series(labels),
       leasesLost: counters.leasesLost.series(labels),
+      expired: counters.expired.series(labels),
       ended: new Map(),
       failures: new Map(),
     };
@@ -141,7 +148,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
   function drop(queue: string): void {
     const ofQueue = pairs.get(queue) ?? new Map<string, PairSeries>();
     for (const pair of ofQueue.values()) {
-      for (const name of ["enqueued", "retried", "dead", "redelivered", "leasesLost"] as const) {
+      for (const name of Object.keys(counters) as (keyof typeof counters)[]) {
         counters[name].drop(pair[name]);
       }
       for (const name of ["duration", "pickup"] as const) histograms[name].drop(pair[name]);
@@ -177,6 +184,9 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
         pair.leasesLost.value++;
         if (status === "DEAD") pair.dead.value++;
         failed(pair, "lease_lost", status);
+      },
+      expired(queue, type) {
+        pairOf(queue, type).expired.value++;
       },
       staleWrite(kind) {
         staleWrites[kind].value++;

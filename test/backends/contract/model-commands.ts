@@ -21,6 +21,7 @@ export interface JobPlan {
   readonly maxRetries: number;
   /** When it is ready, ms from now. A time in the past is passed on as such. */
   readonly inMs: number;
+  readonly ttlMs: number | undefined;
   readonly requestId: string | undefined;
   /** Of its content, as far as request ids are concerned. */
   readonly digest: string;
@@ -124,6 +125,7 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
   priority: fc.constantFrom(0, 0, 1, 5, 10),
   maxRetries: fc.integer({ min: 0, max: 2 }),
   inMs: fc.constantFrom(0, 0, 0, 0, -5 * SECOND, -SECOND, SECOND, 3 * SECOND, 8 * SECOND),
+  ttlMs: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, undefined, SECOND, 5 * SECOND),
   requestId: fc.oneof(
     { weight: 3, arbitrary: fc.constant(undefined) },
     { weight: 1, arbitrary: fc.constantFrom("r1", "r2", "auto:1") },

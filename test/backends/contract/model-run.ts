@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement } from "../../../src/core/backend.js";
+import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement, TickResult } from "../../../src/core/backend.js";
 import { createMatcher } from "../../../src/core/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
@@ -183,6 +183,7 @@ export class ModelRun {
     await this.#opened.advance(ms);
     this.#model.now = await this.#opened.now();
     const ticks = await tickAll(this.#opened.backend);
+    this.#compareExpired(ticks);
     const key = ({ jobId, queue, type, status, deliveries, worker }: LostLease) =>
       JSON.stringify([jobId, queue, type, status, deliveries, worker]);
     const expected = this.#model.tick();
@@ -196,14 +197,24 @@ export class ModelRun {
     this.#model.now += ms;
     this.#model.setAhead += ms;
     // Nothing is due sooner for it.
-    same((await tickAll(this.#opened.backend)).flatMap(({ lost }) => lost).length, this.#model.tick().length);
+    const ticks = await tickAll(this.#opened.backend);
+    same(ticks.flatMap(({ lost }) => lost).length, this.#model.tick().length);
+    this.#compareExpired(ticks);
     this.#reached.add(ms < 0 ? "clock set back" : "clock set ahead");
+  }
+
+  #compareExpired(ticks: readonly TickResult[]): void {
+    const expected = this.#model.expire().map(({ job }) => job.id);
+    same(ticks.flatMap(({ expired }) => expired.map(({ jobId }) => jobId)).toSorted(), expected.toSorted());
+    if (expected.length > 0) this.#reached.add("expired");
   }
 
   /** The ms until the next tick must happen, at the latest. */
   #latestTickMs(): number {
     const { all, time } = this.#model;
-    const dues = all.map(({ job, gone, leaseUntil, readyAt }) => {
+    const dues = all.map(({ job, gone, leaseUntil, readyAt, expiresAt }) => {
+      const waits = !gone && job.status === "PENDING";
+      if (waits && job.deliveries === 0 && expiresAt < readyAt) return expiresAt - time;
       if (!gone && job.status === "PENDING" && readyAt > time) return readyAt - time;
       return !gone && job.status === "RUNNING" ? leaseUntil - time + LATE_MS : Number.POSITIVE_INFINITY;
     });

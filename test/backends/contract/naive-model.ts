@@ -40,6 +40,8 @@ export interface ModelJob {
   readonly createdAt: number;
   leaseUntil: number;
   readyAt: number;
+  /** When it expires unless it begins; infinity: never. */
+  readonly expiresAt: number;
   startedAt: number;
   /** `setAhead` when it started; undefined when its stamp does not tell when that was. */
   startedAhead: number | undefined;
@@ -106,13 +108,14 @@ export class NaiveModel {
   }
 
   enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
-    return jobs.map(({ delayMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
+    return jobs.map(({ delayMs, ttlMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
       const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
       if (known !== undefined) {
         return { id: known.job.id, deduplicated: true };
       }
       const job: Job = {
         ...spec,
+        expiresAt: ttlMs === undefined ? undefined : this.now + ttlMs,
         ...{ status: "PENDING", revision: 1, retryCount: 0, deliveries: 0, lostLeases: 0, error: "", worker: "" },
         ...{
           attemptErrors: [],
@@ -130,6 +133,7 @@ export class NaiveModel {
         createdAt: this.time,
         leaseUntil: 0,
         readyAt: this.time + (delayMs ?? 0),
+        expiresAt: ttlMs === undefined ? Number.POSITIVE_INFINITY : this.time + ttlMs,
         startedAt: 0,
         startedAhead: 0,
         finishedAt: 0,
@@ -270,6 +274,18 @@ export class NaiveModel {
     return waiting.length;
   }
 
+  /** Cancels the jobs that have expired; returns them. */
+  expire(): ModelJob[] {
+    const late = this.all.filter(({ job, gone, expiresAt }) => {
+      return !gone && job.status === "PENDING" && job.deliveries === 0 && expiresAt <= this.time;
+    });
+    for (const found of late) {
+      found.job.error = "expired before it ran";
+      this.#finish(found, "CANCELED");
+    }
+    return late;
+  }
+
   /** Ends the leases that have expired. */
   tick(): LostLease[] {
     const late = this.all.filter(({ job, gone, leaseUntil }) => {
@@ -296,8 +312,9 @@ export class NaiveModel {
     return (
       finishedAt + completeJobTtlMs <= this.time ||
       later.filter((each) => each.job.queue === job.queue).length - 1 >= maxCompletedJobs ||
-      // A backend makes a sixteenth of the bytes free, and may be a tenth off, or more where jobs are as small as here.
-      bytesOf(later) > maxCompletedBytes * 0.7
+      // A backend makes a sixteenth of the bytes free, may be a fifth off, and may take what is too much of several that finished at
+      // once from one queue.
+      bytesOf(later) > maxCompletedBytes * 0.5
     );
   }
 

@@ -4,6 +4,7 @@ import { describeCancel } from "./cancel.js";
 import { describeChangeLog } from "./change-log.js";
 import { describeDeadLetter } from "./dead-letter.js";
 import { describeEnqueue } from "./enqueue.js";
+import { describeExpiry } from "./expiry.js";
 import { describeFailing } from "./failing.js";
 import { describeFencing } from "./fencing.js";
 import { describeFilters } from "./filters.js";
@@ -36,6 +37,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeLeaseExpiry(open);
     describeFailing(open);
     describeCancel(open);
+    describeExpiry(open);
     describeRunNow(open);
     describeSnooze(open);
     describeDeadLetter(open);

@@ -167,6 +167,7 @@ export function changeOf(job: Job): Change {
     timeoutMs,
     metadata,
     traceContext,
+    expiresAt,
     attemptErrors,
     result,
     resultDropped,

@@ -74,6 +74,35 @@ async function onFolder(options: Parameters<typeof openFile>[0] = { folder: fold
 }
 
 describe("a store in a file that is started again", () => {
+  test("jobs expire when they were to, or at once when that was while it was away", async () => {
+    const place = await onFolder();
+    const now = place.clock.now();
+    const ids = await add(
+      place.backend,
+      { ttlMs: 5000 },
+      { expiresAt: now + 5000 },
+      { ttlMs: 60_000, traceContext: TRACE },
+      { expiresAt: now + 60_000 },
+      { ttlMs: 60_000 },
+    );
+    await place.backend.release([ref(await leaseOne(place.backend, { types: ["echo"] }))]);
+    const before = await place.backend.get(ids);
+    await place.crash(10_000);
+    expect(await place.backend.get(ids)).toEqual(before);
+    const ticks = await tickAll(place.backend);
+    // The first has begun.
+    expect(ticks.flatMap(({ expired }) => expired.map(({ jobId }) => jobId))).toEqual([ids[1]]);
+    await passTime(place.opened, 49_000);
+    expect((await place.backend.get(ids)).map((job) => job?.status)).toEqual([
+      ...["PENDING", "CANCELED", "PENDING", "PENDING", "PENDING"],
+    ]);
+    await passTime(place.opened, 1000);
+    expect((await place.backend.get(ids)).map((job) => job?.status)).toEqual([
+      ...["PENDING", "CANCELED", "CANCELED", "CANCELED", "CANCELED"],
+    ]);
+    expect((await place.backend.get(ids))[2]?.traceContext).toEqual(TRACE);
+  });
+
   test("has all that it had, after any sequence of operations", async () => {
     await fc.assert(
       fc.asyncProperty(runPlan, fc.boolean(), async ({ commands, maxCompletedJobs }, isCrash) => {

@@ -113,7 +113,7 @@ describe("create", () => {
   });
 });
 
-const quiet = { leased() {}, settled() {}, leaseLost() {}, staleWrite() {} };
+const quiet = { leased() {}, settled() {}, leaseLost() {}, expired() {}, staleWrite() {} };
 
 describe("createBatch", () => {
   test("of more than 64 MiB of payloads is refused, and names the field", async () => {

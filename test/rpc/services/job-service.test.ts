@@ -71,6 +71,26 @@ describe("CreateJob", () => {
     expect(job?.backoff).toMatchObject({ baseDelay: { nanos: 1_000_000 }, maxDelay: { seconds: 5n } });
   });
 
+  test("cancels a job that did not begin within its ttl, or by the time to expire, as watchers see", async () => {
+    const ways = [{ ttl: durationFromMs(30) }, { expiresAt: timestampFromMs(Date.now() - 1000) }];
+    for (const way of ways) {
+      const request = { type: "unknown-to-all", requestId: `expires ${Object.keys(way)}`, ...way };
+      const job = present((await jobs.createJob(request)).job);
+      expect(job.status).toBe(PENDING);
+      const lasts = timestampMs(present(job.expiresAt)) - timestampMs(present(job.createdAt));
+      if (way.ttl !== undefined) expect(lasts).toBe(30);
+      const ended = await finished(server, job.id);
+      expect(ended).toMatchObject({ status: JobStatus.CANCELED, error: "expired before it ran", deliveries: 0 });
+      expect(ended.expiresAt).toEqual(job.expiresAt);
+      expect((await jobs.createJob(request)).job).toEqual(ended);
+      expect(await refusal(jobs.createJob({ ...request, type: "another" }))).toMatchObject({
+        reason: "REQUEST_ID_REUSED",
+      });
+    }
+    const other = { type: "unknown-to-all", requestId: "expires ttl", ttl: durationFromMs(31) };
+    expect(await refusal(jobs.createJob(other))).toMatchObject({ reason: "REQUEST_ID_REUSED" });
+  });
+
   test("keeps a backoff that grows otherwise, or stands in a list, and tells it so that it can be sent again", async () => {
     const listed = { delays: [1, 60_000, 1500].map(durationFromMs) };
     for (const backoff of [{ multiplier: 1.5 }, listed]) {

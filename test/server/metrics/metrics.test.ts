@@ -54,6 +54,8 @@ describe("the page at /metrics", () => {
     const late = { queue, type: "sleep", payloadKind: payload({ ms: 3_600_000 }), maxRetries: 0 };
     await reaches(server, await created(server, { ...late, timeout: { nanos: 1_000_000 } }), JobStatus.DEAD);
     await reaches(server, await created(server, { queue, type: "permanent" }), JobStatus.DEAD);
+    const expires = await created(server, { queue, type: "unknown-to-all", ttl: { nanos: 1_000_000 } });
+    await reaches(server, expires, JobStatus.CANCELED);
     const runs = await created(server, { queue, type: "held" });
     await reaches(server, runs, JobStatus.RUNNING);
     await refusal(server.jobs.getJob({ id: "1" }));
@@ -82,6 +84,7 @@ describe("the page at /metrics", () => {
     expect(value("gotaskq_jobs_processed_total", { queue, type: "sleep", status: "canceled" })).toBe(1);
     expect(value("gotaskq_jobs_retried_total", { queue, type: "fail" })).toBe(2);
     expect(value("gotaskq_jobs_dead_total", { queue, type: "fail" })).toBe(1);
+    expect(value("gotaskq_jobs_expired_total", { queue, type: "unknown-to-all" })).toBe(1);
     expect(value("gotaskq_redeliveries_total", { queue, type: "fail" })).toBe(2);
   });
 
@@ -136,7 +139,7 @@ describe("the page at /metrics", () => {
     expect(value("gotaskq_open_streams", { method: `${RPC}.JobService/WatchJob` })).toBe(0);
     const count = (method: string, code: string) =>
       value("gotaskq_rpc_duration_seconds_count", { method: `${RPC}.${method}`, code });
-    expect(count("JobService/CreateJob", "ok")).toBe(9);
+    expect(count("JobService/CreateJob", "ok")).toBe(10);
     expect(count("JobService/GetJob", "not_found")).toBe(1);
     expect(count("QueueService/CreateQueue", "ok")).toBe(2);
     expect(count("JobService/WatchJob", "ok")).toBeGreaterThan(0);

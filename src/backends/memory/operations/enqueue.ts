@@ -1,7 +1,7 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
-import { newRecord, toJob } from "../job-record.js";
+import { newRecord, type RareFields, toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import type { QueueState } from "../queue-state.js";
 
@@ -27,9 +27,17 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
-    store.add(newRecord(job.traceContext, number, queue.sharedSpecOf(job), job.payload, requestId, times), waitMs);
+    const record = newRecord(rareOf(job, now), number, queue.sharedSpecOf(job), job.payload, requestId, times);
+    store.add(record, waitMs);
+    if (record.expiresAt !== undefined) store.expireLater(record, job.ttlMs);
     return { id: job.id, deduplicated: false, ...times };
   });
+}
+
+/** The fields that most jobs do not have; undefined when this one does not either. */
+function rareOf({ traceContext, ttlMs, expiresAt }: NewJob, now: number): RareFields | undefined {
+  if (ttlMs !== undefined) return { traceContext, expiresAt: now + ttlMs, hasTtl: true };
+  return traceContext === undefined && expiresAt === undefined ? undefined : { traceContext, expiresAt };
 }
 
 /** Throws for what cannot be created: an unknown queue, a request id with another content, jobs that do not fit. */

@@ -10,7 +10,7 @@ import type {
 import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/schedule.js";
 import { type RunRecord, toJob } from "../job-record.js";
-import type { JobStore } from "../job-store.js";
+import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
 
 /** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
@@ -45,6 +45,12 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
   for (const name of request.queues) {
     const queue = store.queues.get(name);
     if (queue === undefined || queue.paused) {
+      request.emptied?.(name);
+      continue;
+    }
+    // Of too many that have expired, the rest goes first: none of them may be handed out.
+    if (store.expire(queue, moment) === DUE_WORK) {
+      store.notices.ready(queue);
       request.emptied?.(name);
       continue;
     }
@@ -104,8 +110,10 @@ export function tick(store: JobStore): TickResult {
   const at = (inMs: number, grainMs: number) => {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
-  let [promotions, trims] = [TICK_WORK, TICK_WORK];
+  let [promotions, trims, expiries] = [TICK_WORK, TICK_WORK, TICK_WORK];
   for (const queue of store.queues.values()) {
+    expiries -= store.expire(queue, moment, expiries);
+    if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
     promotions -= store.promote(queue, moment, promotions);
     at(queue.nextDueInMs(moment), 0);
     trims -= store.trim(queue, trims);
@@ -118,8 +126,8 @@ export function tick(store: JobStore): TickResult {
   }
   const lease = store.leases.peek();
   if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
-  if (store.forget(TICK_WORK) || isMore || promotions === 0 || trims === 0) at(0, 0);
-  return { lost, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
+  if (store.forget(TICK_WORK) || isMore || promotions === 0 || trims === 0 || expiries === 0) at(0, 0);
+  return { lost, expired: store.takeExpired(), nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
 
 /** Ends expired leases. Returns which, and whether there may be more. */
@@ -176,6 +184,7 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
     store.endLease(record, undefined);
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);
+    store.expireAgain(record);
   }
 }
 

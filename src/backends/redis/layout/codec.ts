@@ -112,11 +112,15 @@ export function writeSpec(job: NewJob): string | Buffer {
 }
 
 /** The fields of a spec that most jobs do not have; empty when they are. */
-function writeExtras({ metadata, traceContext, backoff: { multiplier, delaysMs } }: NewJob): string {
+function writeExtras(job: NewJob): string {
+  const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at } = job;
+  const { multiplier, delaysMs } = job.backoff;
   const trace = traceContext && savedTraceContext(traceContext);
   const backoff = multiplier === undefined && delaysMs === undefined ? undefined : savedBackoff(multiplier, delaysMs);
-  for (const _ in metadata) return JSON.stringify({ metadata, trace, backoff } satisfies Extras);
-  return trace === undefined && backoff === undefined ? "" : JSON.stringify({ trace, backoff } satisfies Extras);
+  const hasExpiry = ttl !== undefined || expires_at !== undefined;
+  for (const _ in metadata) return JSON.stringify({ metadata, trace, backoff, ttl, expires_at } satisfies Extras);
+  if (trace === undefined && backoff === undefined && !hasExpiry) return "";
+  return JSON.stringify({ trace, backoff, ttl, expires_at } satisfies Extras);
 }
 
 /** What the numbers of a spec do not tell of a backoff. A text, as Redis would round a number when it writes it again. */
@@ -142,6 +146,8 @@ interface Extras {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly trace?: Partial<TraceContext> | undefined;
   readonly backoff?: SavedBackoff | undefined;
+  readonly ttl?: number | undefined;
+  readonly expires_at?: number | undefined;
 }
 
 interface Errors {
@@ -218,13 +224,14 @@ function toJob(
     timeoutMs: numberIn(numbers, 0, SPEC.timeout),
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),
+    expiresAt: extras.ttl === undefined ? extras.expires_at : createdAt + extras.ttl,
     status: state.status,
     revision: state.revision,
     retryCount: state.retryCount,
     deliveries: state.deliveries,
     lostLeases: state.lostLeases,
-    // The whole error: the state has only its start.
-    error: written?.error ?? "",
+    // The whole error: the state has only its start. One that is short may stand there alone.
+    error: written?.error ?? state.error,
     progress: state.progress,
     cancelRequested: state.cancelRequested,
     worker: state.worker,

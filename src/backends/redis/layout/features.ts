@@ -1,3 +1,6 @@
+/** Needed by a queue since its first job that expires: older servers hand such jobs out late, and do not see when they are due. */
+export const EXPIRY = "expiry";
+
 /** The queue says how long finished and dead jobs are kept: others would delete some too early, and none that is dead. */
 export const RETENTION = "retention";
 
@@ -6,4 +9,4 @@ export const RETENTION = "retention";
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY];

@@ -48,6 +48,16 @@ export const QUEUE_KEYS = {
     holds: "delayed_member",
     lifetime: "while there are any",
   },
+  expiring: {
+    type: "zset",
+    meaning: "ids of jobs that were given an expires_at and did not begin yet, by that",
+    lifetime: "while there are any",
+  },
+  expiring_after: {
+    type: "zset",
+    meaning: "ids of jobs that were given a ttl and did not begin yet, by its end in steady time",
+    lifetime: "while there are any",
+  },
   leases: {
     type: "zset",
     meaning: "ids of RUNNING jobs by the end of their lease in steady time",

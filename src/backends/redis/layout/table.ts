@@ -175,6 +175,8 @@ export const OBJECTS = {
       "backoff",
       "unless it doubles: `multiplier`, a text, or `delays`, a list of ms; servers that do not know it double from base_delay to max_delay",
     ),
+    named("ttl", "ms from its creation after which it expires unless it began"),
+    named("expires_at", "when it expires unless it began"),
   ],
   tail: [
     named("type", "type of the job"),

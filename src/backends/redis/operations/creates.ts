@@ -2,6 +2,7 @@ import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { readCreated, readJob, writeSpec } from "../layout/codec.js";
+import { EXPIRY } from "../layout/features.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -20,6 +21,8 @@ type Mode = "create" | "force" | "check";
 
 interface Group {
   readonly mode: Mode;
+  /** Whether the queue may need features from now on. */
+  readonly mayNeed: boolean;
   readonly jobs: readonly NewJob[];
 }
 
@@ -34,8 +37,12 @@ export class Creates {
   readonly #calls: QueueCalls;
   readonly #queues = new Coalescers<Group, GroupAnswer>({ size: BATCH, bytes: BATCH_BYTES });
 
-  constructor(calls: QueueCalls) {
+  readonly #checkFeatures: (queue: string, needed: readonly string[]) => Promise<void>;
+
+  /** `checkFeatures` throws UPGRADE_REQUIRED when a live server lacks one of the features. */
+  constructor(calls: QueueCalls, checkFeatures: (queue: string, needed: readonly string[]) => Promise<void>) {
     this.#calls = calls;
+    this.#checkFeatures = checkFeatures;
   }
 
   /** Creates all of the jobs or none; resolves to results in their order. QUEUE_NOT_FOUND, QUEUE_FULL. */
@@ -73,11 +80,16 @@ export class Creates {
     jobs: readonly NewJob[],
     mode: Mode,
     places?: readonly number[],
+    mayNeed = false,
   ): Promise<EnqueueResult[]> {
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
-    const { now, answer } = await this.#queues.add(queue, send, { mode, jobs }, jobs.length, bytesOf(jobs));
+    const { now, answer } = await this.#queues.add(queue, send, { mode, mayNeed, jobs }, jobs.length, bytesOf(jobs));
     if (typeof answer === "string") {
       if (answer === "N") throw queueNotFound(queue);
+      if (answer === "U") {
+        await this.#checkFeatures(queue, [EXPIRY]);
+        return this.#create(queue, jobs, mode, places, true);
+      }
       const number = Number(answer.slice(1));
       throw answer.startsWith("R") ? requestIdReused(places?.[number] ?? number) : queueFull(queue, number);
     }
@@ -95,9 +107,10 @@ export class Creates {
 
   async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
-    for (const { mode, jobs } of groups) {
+    for (const { mode, mayNeed, jobs } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
-      args.push(MODES[mode] + (hasRequests ? "r" : ""), jobs.length);
+      const hasExpiries = jobs.some(isExpiring);
+      args.push(MODES[mode] + (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : ""), jobs.length);
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
       }
@@ -119,9 +132,19 @@ function bytesOf(jobs: readonly NewJob[]): number {
 
 const MODES: Readonly<Record<Mode, string>> = { create: "c", force: "f", check: "d" };
 
+function isExpiring({ ttlMs, expiresAt }: NewJob): boolean {
+  return ttlMs !== undefined || expiresAt !== undefined;
+}
+
 /** What ENQUEUE reads first of a job. */
-function headOf({ id, delayMs, runAfter, requestId = "", digest = "" }: NewJob): string {
+function headOf(job: NewJob): string {
+  const { id, delayMs, runAfter, requestId = "", digest = "" } = job;
   const number = numberOf(id);
+  if (isExpiring(job)) {
+    const when = runAfter === undefined ? `+${delayMs ?? 0}` : `=${runAfter}`;
+    const ends = job.ttlMs === undefined ? `=${job.expiresAt}` : `+${job.ttlMs}`;
+    return `${number}|${when},${ends}|${digest}|${requestId}`;
+  }
   if (runAfter !== undefined) return `${number}|=${runAfter}|${digest}|${requestId}`;
   return !delayMs && requestId === "" ? number : `${number}|+${delayMs ?? 0}|${digest}|${requestId}`;
 }

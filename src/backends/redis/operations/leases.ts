@@ -1,9 +1,9 @@
-import type { Lease, LeaseRequest } from "../../../core/backend.js";
+import type { ExpiredJob, Lease, LeaseRequest } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import { isUnavailable } from "../../../model/errors.js";
 import { numberOf } from "../../../model/ids.js";
 import { type Job, jobBytes } from "../../../model/job.js";
-import { linesOf, readJob, readLeased } from "../layout/codec.js";
+import { linesOf, readChanges, readJob, readLeased } from "../layout/codec.js";
 import type { Reply } from "../link/connection.js";
 import type { Memo } from "../queues/memo-slots.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -36,6 +36,8 @@ export interface LeasesDeps {
   readonly clock: Clock;
   /** Start of every token; unique among all servers. */
   readonly nonce: string;
+  /** Told the jobs that a lease call found expired. */
+  readonly expired: (jobs: readonly ExpiredJob[]) => void;
 }
 
 /** What one lease call got. */
@@ -188,8 +190,11 @@ export class Leases {
     const { rest } = await this.#deps.calls.call("lease", queue, args, { memo });
     const [message, ...parts] = rest as Buffer[];
     if (message?.[0] === REPEAT) return { leases: readRecalled(queue, rest), isFull: false, isRepeat: true };
-    if (message === undefined || parts.length === 0) return { leases: [], isFull: false, isRepeat: false };
-    const [, ...records] = linesOf(message.toString());
+    if (message === undefined) return { leases: [], isFull: false, isRepeat: false };
+    const [, ...all] = linesOf(message.toString());
+    const expired = all.length - Math.floor(parts.length / 2);
+    if (expired > 0) this.#deps.expired(readExpired(queue, all.slice(0, expired)));
+    const records = expired > 0 ? all.slice(expired) : all;
     const leases = records.map((record, at): Lease => {
       const job = readLeased(queue, record, parts[at * 2] as Buffer, parts[at * 2 + 1] as Buffer);
       return { job, token: tokenFor(job, token), expiresInMs: leaseMs };
@@ -215,6 +220,11 @@ export class Leases {
       }
     });
   }
+}
+
+/** The jobs that a lease call found expired. */
+function readExpired(queue: string, records: readonly string[]): ExpiredJob[] {
+  return readChanges(queue, 0, `${records.join("\n")}\n`).map(({ jobId, type }) => ({ jobId, queue, type }));
 }
 
 /** A lease so many ms after its call was sent: it began no sooner, so what is left of it is rather told too short. */

@@ -1,4 +1,4 @@
-import type { BackendListener, LostLease, TickResult } from "../../../core/backend.js";
+import type { BackendListener, ExpiredJob, LostLease, TickResult } from "../../../core/backend.js";
 import { jobIdOf } from "../../../model/ids.js";
 import { statusOf } from "../layout/codec.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
@@ -42,9 +42,17 @@ export class Sweeps {
   readonly #failed = new Set<string>();
   /** What sweeps that no tick waited for have found, for the next tick. */
   readonly #lostAside: LostLease[] = [];
+  /** Jobs found expired since the last tick. */
+  readonly #expired: ExpiredJob[] = [];
 
   constructor(deps: SweepsDeps) {
     this.#deps = deps;
+  }
+
+  /** These jobs were found expired by others than a sweep: the next tick tells them. */
+  noteExpired(jobs: readonly ExpiredJob[]): void {
+    this.#expired.push(...jobs);
+    this.#deps.listener()?.due(0);
   }
 
   /**
@@ -64,6 +72,7 @@ export class Sweeps {
     const [next, check] = [dueTimes.nextInMs(), checks.nextInMs()];
     return {
       lost: [...this.#lostAside.splice(0), ...lost],
+      expired: this.#expired.splice(0),
       nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check),
     };
   }
@@ -110,6 +119,11 @@ export class Sweeps {
     const leases: LostLease[] = [];
     for (let at = 0; at < lost.length; at += 5) {
       const [status, type, number, deliveries, worker] = lost.slice(at, at + 5);
+      // Of a job that has expired.
+      if (Number(deliveries) === 0) {
+        this.#expired.push({ jobId: jobIdOf(queue, text(number)), queue, type: text(type) });
+        continue;
+      }
       leases.push({
         jobId: jobIdOf(queue, text(number)),
         queue,

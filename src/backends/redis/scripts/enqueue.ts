@@ -1,4 +1,5 @@
 import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
+import { EXPIRY } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
@@ -6,11 +7,12 @@ import { lua } from "./lua.js";
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
- * check, with an `r` behind it when some job has a request id; number of jobs; and for each job two arguments. The first is the id alone, for a job that is ready now and has no
- * request id, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970. The second is
- * the spec from its priority on.
+ * check, with an `r` behind it when some job has a request id, an `x` when some job expires, and an `s` when the queue may need the
+ * feature for that from now on; number of jobs; and for each job two arguments. The first is the id alone, for a job that is ready now,
+ * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
+ * and, if it expires, a comma and the same of that. The second is the spec from its priority on.
  *
- * Returns for each group: `N` (no such queue), `F` and max_depth (full), `R` and the position of a job whose request id was
+ * Returns for each group: `N` (no such queue), `U` (the queue would need the feature), `F` and max_depth (full), `R` and the position of a job whose request id was
  * used for another content, or a list of what was created before: of each the position in the group, `created`, and the job
  * (`answerJob`; with an empty spec when it is gone).
  */
@@ -37,6 +39,7 @@ local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
+local expiring, expiringAfter = {}, {}
 local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local nowText = ${write("head", "updated_at", "now")}
 local nowLong = ${write("spec", "run_after", "now")}
@@ -113,7 +116,16 @@ local function create(id, when, digest, request, spec)
   local runAfter, times, score, record = now, nowTimes, begin.score, begin.record
   local isDelayed, runAfterText
   if when then
-    local ms = tonumber(sub(when, 2))
+    local comma = find(when, ',', 1, true)
+    local ms = tonumber(sub(when, 2, comma and comma - 1))
+    if comma then
+      local ends = tonumber(sub(when, comma + 2))
+      local isTimed = sub(when, comma + 1, comma + 1) == '='
+      local list = isTimed and expiring or expiringAfter
+      list[#list + 1] = format('%d', isTimed and ends or steady + ends)
+      list[#list + 1] = id
+      due(isTimed and ends or now + ends)
+    end
     isDelayed = sub(when, 1, 1) == '+'
     runAfter = isDelayed and now + ms or ms
     runAfterText = ${write("spec", "run_after", "runAfter")}
@@ -160,11 +172,15 @@ end
 
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
-  local mode, hasRequests, jobs = sub(ARGV[at], 1, 1), #ARGV[at] > 1, tonumber(ARGV[at + 1])
+  local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
+  local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
+  local lacks = find(flags, 'x', 2, true) and not needs('${EXPIRY}')
   local first, last = at + 2, at + 2 + (jobs - 1) * 2
   at = last + 2
   if not exists then
     reply[group] = 'N'
+  elseif lacks and not find(flags, 's', 2, true) then
+    reply[group] = 'U'
   else
     local fresh, seen, reused = 0, {}, nil
     if mode ~= 'f' and (maxDepth > 0 or hasRequests) then
@@ -187,6 +203,7 @@ for group = 1, tonumber(ARGV[7]) do
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
+        if lacks then need('${EXPIRY}') end
         for job = first, last, 2 do
           local id, when, digest, request = partsOf(ARGV[job])
           local made = request and createdWith(request)
@@ -205,6 +222,8 @@ callMany('HSET', ${key("specs")}, added)
 callMany('ZADD', ${key("index")}, indexed)
 callMany('ZADD', ${key("scheduled")}, scheduled)
 callMany('ZADD', ${key("delayed")}, delayed)
+callMany('ZADD', ${key("expiring")}, expiring)
+callMany('ZADD', ${key("expiring_after")}, expiringAfter)
 for type, line in pairs(lines) do
   if #line.ready > 0 then
     callMany('ZADD', ${key("ready")} .. type, line.ready)

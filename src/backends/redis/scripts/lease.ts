@@ -12,6 +12,9 @@ const VOID_MS = 600_000;
 const FIRST_PART = 4;
 const PART = 16;
 
+/** Most jobs that have expired and are cancelled before others are leased. */
+const MAX_EXPIRED = 100;
+
 /** Shared start of the scripts that know the leases of an earlier call. */
 const RECALL = lua`
 -- The leases of these jobs with a token that are still held: '=', then of each the job (answerJob), token and ms left.
@@ -72,6 +75,7 @@ for _, id in ipairs(again or {}) do
     s.deliveries = s.deliveries - 1
     endLease(id, s, '', ${code("settled_by", "nothing")})
     if s.cancel_requested == 1 then endCanceled(id, s) else requeue(id, s) end
+    if s.deliveries == 0 and s.status == PENDING then expireAgain(id, s) end
     count = count + 1
   end
 end
@@ -85,7 +89,7 @@ return finish({count})
  * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of all of these leases, [11] bytes after which no more are
  * leased (empty: no limit), [12] 1 to remember them by their token, for polls with a request id, else empty, [13..] types.
  * With a memo, the jobs are remembered there.
- * Returns the message, which holds the records of the jobs; for each job its spec and its errors (or empty); and a last
+ * Returns the message, which holds the records of jobs that it found expired, then those of the jobs; for each job its spec and its errors (or empty); and a last
  * 1 when the byte limit was reached. For a repeat instead: `=`, and for each lease still held seven values: five of the
  * job, as `answerJob` gives them, the token, and ms left.
  */
@@ -97,7 +101,21 @@ local isPoll = ARGV[12] == '1'
 if isPoll and exists then again = leasedBy(token) end
 if again then return finish(recall(again, token)) end
 if not exists or ${meta("paused")} == '1' then return finish(reply) end
-if promote(1000) == 1000 then due(now) end
+-- Mostly there is nothing that waits for a time: one look is enough then.
+local hasTimes = call('EXISTS', ${key("scheduled")}, ${key("delayed")}, ${key("expiring")}, ${key("expiring_after")}) > 0
+if hasTimes then
+  local expired = expire(${MAX_EXPIRED}, {})
+  if expired > 0 then
+    trim(64)
+    due(now)
+  end
+  -- Of too many the rest goes first: none of them may be handed out.
+  if expired == ${MAX_EXPIRED} then
+    isReady = true
+    return finish(reply)
+  end
+  if promote(1000) == 1000 then due(now) end
+end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', ${key("leases")})) end
 if max <= 0 then return finish(reply) end
 
@@ -202,6 +220,7 @@ else
 end
 if isFull then reply[#chosen * 2 + 2] = 1 end
 if #chosen == 0 then return finish(reply) end
+if hasTimes then outlive(chosen) end
 if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
 local changed, leases, begins, tails = {}, {}, {}, {}

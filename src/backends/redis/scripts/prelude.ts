@@ -126,6 +126,17 @@ local function readyWord()
   return typesWord(types)
 end
 
+-- Whether the queue needs a feature, and: it needs it from now on.
+local function needs(feature)
+  return find(',' .. (${meta("requires")} or '') .. ',', ',' .. feature .. ',', 1, true) ~= nil
+end
+local function need(feature)
+  if needs(feature) then return end
+  local required = ${meta("requires")} or ''
+  ${meta("requires")} = (required == '' and '' or required .. ',') .. feature
+  call('HSET', KEYS[1], ${metaName("requires")}, ${meta("requires")})
+end
+
 -- Something becomes due at this time, ms since 1970.
 local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
@@ -299,8 +310,16 @@ local function forgetEmptyType(type)
   end
 end
 
+-- These jobs begin or end: they expire no more.
+local function outlive(ids)
+  if call('EXISTS', ${key("expiring")}, ${key("expiring_after")}) == 0 then return end
+  callMany('ZREM', ${key("expiring")}, ids)
+  callMany('ZREM', ${key("expiring_after")}, ids)
+end
+
 -- Removes a PENDING job from its line.
 local function unput(type, priority, createdAt, id, runAfter)
+  outlive({id})
   local standing = place(createdAt, id)
   if call('ZREM', ${key("scheduled")}, scheduledMember(type, priority, standing)) == 1 then return end
   if call('ZREM', ${key("delayed")}, delayedMember(runAfter, type, priority, standing)) == 1 then return end

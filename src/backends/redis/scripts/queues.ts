@@ -84,14 +84,7 @@ local function writeSettings()
   end
   callMany('HSET', KEYS[1], set)
   callMany('HDEL', KEYS[1], removed)
-  local known = ${meta("requires")} or ''
-  local required = known
-  for feature in string.gmatch(ARGV[7], '[^,]+') do
-    if not find(',' .. required .. ',', ',' .. feature .. ',', 1, true) then
-      required = (required == '' and '' or required .. ',') .. feature
-    end
-  end
-  if required ~= known then call('HSET', KEYS[1], ${metaName("requires")}, required) end
+  for feature in string.gmatch(ARGV[7], '[^,]+') do need(feature) end
 end
 
 local function settingOf(name)
@@ -194,6 +187,7 @@ end
 local function deleteWaiting(found)
   local list = {}
   for at, job in ipairs(found) do list[at] = job.id end
+  outlive(list)
   local states = readMany(${key("states")}, list)
   for at, job in ipairs(found) do
     delete(job.id, states[at] and readState(states[at])
@@ -306,6 +300,10 @@ local scheduled = call('ZRANGE', ${key("scheduled")}, 0, 0, 'WITHSCORES')
 if #scheduled > 0 then dueLater(tonumber(scheduled[2]), 0) end
 local delayed = call('ZRANGE', ${key("delayed")}, 0, 0, 'WITHSCORES')
 if #delayed > 0 then dueLater(tonumber(delayed[2]) + setAhead, 0) end
+local expiring = call('ZRANGE', ${key("expiring")}, 0, 0, 'WITHSCORES')
+if #expiring > 0 then dueLater(tonumber(expiring[2]), 0) end
+local expiringAfter = call('ZRANGE', ${key("expiring_after")}, 0, 0, 'WITHSCORES')
+if #expiringAfter > 0 then dueLater(tonumber(expiringAfter[2]) + setAhead, 0) end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
@@ -341,12 +339,13 @@ return finish({exists and archive.bytes or 0, archive.oldest or ''})
 `;
 
 /**
- * Does a bounded part of what is due in a queue: ends expired leases, makes scheduled jobs ready, deletes old finished
- * and dead jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
+ * Does a bounded part of what is due in a queue: ends expired leases, cancels jobs that have expired, makes scheduled jobs
+ * ready, deletes old finished and dead jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); and for each
- * expired lease the status after it, the type, the number in the job's id, the number of the delivery and who had it.
+ * expired lease the status after it, the type, the number in the job's id, the number of the delivery and who had it; the same for
+ * each expired job, with 0 deliveries.
  */
 export const SWEEP = lua`
 local max, maxLost = tonumber(ARGV[7]), tonumber(ARGV[9])
@@ -365,11 +364,12 @@ for _, id in ipairs(lost) do
   for _, each in ipairs({s.status, s.tail.type, id, s.deliveries, worker}) do reply[#reply + 1] = each end
 end
 isWorkers = #lost > 0
+local expired = expire(max, reply)
 local promoted, trimmed = promote(max), trim(max)
 local dead = trimDead(max)
 forgetRequests(max)
 
-${NEXT_DUE}if #lost == max or promoted == max or trimmed >= max or dead == max then due(now) end
+${NEXT_DUE}if #lost == max or expired == max or promoted == max or trimmed >= max or dead == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = allReady()

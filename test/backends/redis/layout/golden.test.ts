@@ -53,7 +53,8 @@ async function act(runner: ScriptRunner): Promise<void> {
   await run("create", featuresOf(settings).join(","), ...writeSettings(settings));
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
-    return run("enqueue", 1, "cr", 1, idOf(n) + when, writeSpec(job));
+    const flags = job.ttlMs === undefined && job.expiresAt === undefined ? "cr" : "crxs";
+    return run("enqueue", 1, flags, 1, idOf(n) + when, writeSpec(job));
   };
   const lease = (types: readonly string[], max: number, token: string, isPoll: 1 | "" = "") =>
     run("lease", max, 30_000, "worker-1", token, "", isPoll, ...types);
@@ -104,6 +105,8 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(12, { type: "traced", traceContext: TRACE });
   await add(13, { type: "slower", backoff: { baseDelayMs: 100, maxDelayMs: 5000, multiplier: 1.1 } });
   await add(14, { type: "slower", backoff: { delaysMs: [1000, 90_000, 5000] }, metadata: { tenant: "a" } });
+  await add(15, { type: "late", ttlMs: 5000 }, "|+0,+5000||");
+  await add(16, { type: "late", expiresAt: runner.now + 9000 }, `|+0,=${runner.now + 9000}||`);
 }
 
 async function dump(client: Redis, base: string): Promise<Golden[]> {
