@@ -2,7 +2,7 @@
  * What a token may be allowed.
  *
  * - `read`: read and watch jobs, queues, dead letters and workers, and `/metrics`.
- * - `produce`: create jobs, and cancel one of them.
+ * - `produce`: create jobs, cancel one of them, and run one now.
  * - `work`: take jobs and report what became of them.
  * - `admin`: everything, the three others too: queues, replays, deletions, and what acts on many jobs.
  */

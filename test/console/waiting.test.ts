@@ -41,6 +41,20 @@ describe("waiting jobs", () => {
     await page.getByRole("dialog").getByText("2 ready, 1 scheduled, 0 running, 0 dead").waitFor();
   });
 
+  test("that are scheduled run now by a button on their page, which goes when they are ready; it tells when they expire", async () => {
+    const name = await newQueue(server, "hurried");
+    await server.queues.pauseQueue({ name });
+    const schedule = { case: "delay", value: { seconds: 3600n } } as const;
+    const id = await created(server, { queue: name, type: "echo", schedule, ttl: { seconds: 7200n } });
+    const page = await openConsole(server.url, `/jobs/${id}`);
+    await page.getByText("Expires unless begun", { exact: true }).waitFor();
+    const button = page.getByRole("button", { name: "Run now" });
+    await button.click();
+    await page.getByText("The job is ready now.").waitFor();
+    await button.waitFor({ state: "detached" });
+    expect((await server.queues.getQueue({ name })).queue?.stats).toMatchObject({ ready: 1, scheduled: 0 });
+  });
+
   test("whose type nobody takes say so on their page, in the row of their queue and at a glance", async () => {
     const name = await newQueue(server, "untaken");
     const id = await created(server, { queue: name, type: "nobody-runs-this" });

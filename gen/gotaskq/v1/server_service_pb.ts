@@ -429,7 +429,7 @@ export enum Scope {
   READ = 1,
 
   /**
-   * Create jobs, and cancel one.
+   * Create jobs, cancel one, and run one now.
    *
    * @generated from enum value: SCOPE_PRODUCE = 2;
    */
