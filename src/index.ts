@@ -35,6 +35,6 @@ export type {
   SummaryOptions,
 } from "./model/job-filter.js";
 export { type Logger, silentLogger } from "./model/logger.js";
-export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "./model/queue.js";
+export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "./model/queue.js";
 export type { TraceContext } from "./model/trace-context.js";
 export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions } from "./task-queue.js";

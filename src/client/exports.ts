@@ -14,7 +14,7 @@ export type {
   JobQuery,
   SummaryOptions,
 } from "../model/job-filter.js";
-export type { Queue, QueueOrdering, QueueSettings, QueueStats } from "../model/queue.js";
+export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
 export type { TraceContext } from "../model/trace-context.js";
 export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";

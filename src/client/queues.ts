@@ -8,19 +8,20 @@ import {
   QueueSettingsSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
-import type { Queue, QueueSettings } from "../model/queue.js";
+import type { Queue, QueueSettings, QueueSettingsRequest } from "../model/queue.js";
+import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
 
 /** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
 export interface QueueClient {
   /** Creates a queue. FIELD_INVALID, QUEUE_EXISTS. */
-  create(name: string, settings?: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
+  create(name: string, settings?: QueueSettingsRequest, call?: CallSettings): Promise<Queue>;
   /** Resolves to a queue with its statistics. QUEUE_NOT_FOUND. */
   get(name: string, call?: CallSettings): Promise<Queue>;
   /** Resolves to all queues, ordered by name. */
   list(call?: CallSettings): Promise<readonly Queue[]>;
   /** Changes the given settings only; null puts one back to the server's default. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
-  update(name: string, settings: Partial<QueueSettings>, call?: CallSettings): Promise<Queue>;
+  update(name: string, settings: QueueSettingsRequest, call?: CallSettings): Promise<Queue>;
   /** Deletes a queue, with `force` also its jobs. QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY; FIELD_INVALID for `default`. */
   delete(name: string, options?: CallSettings & { readonly force?: boolean }): Promise<void>;
   /** Lets no more jobs of the queue be leased. QUEUE_NOT_FOUND. */
@@ -48,6 +49,9 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   maxCompleted: "settings.max_completed",
   deadTtlMs: "settings.dead_ttl",
   maxDead: "settings.max_dead",
+  defaultMaxRetries: "settings.default_max_retries",
+  defaultBackoff: "settings.default_backoff",
+  defaultTimeoutMs: "settings.default_timeout",
 };
 
 /** Creates the client of QueueService. */
@@ -89,7 +93,7 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
 }
 
 /** Null and what is not given are left out: an update says by its mask which of them it means. */
-function toSettings(settings: Partial<QueueSettings>) {
+function toSettings(settings: QueueSettingsRequest) {
   const { ordering, weight, maxConcurrency, maxDepth, completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
   const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxDepth });
   if (ordering !== undefined) message.ordering = QueueOrderingPb[ordering];
@@ -97,6 +101,10 @@ function toSettings(settings: Partial<QueueSettings>) {
   if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;
   if (isNumber(deadTtlMs)) message.deadTtl = toDuration("deadTtlMs", deadTtlMs);
   if (isNumber(maxDead)) message.maxDead = maxDead;
+  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs } = settings;
+  if (isNumber(defaultMaxRetries)) message.defaultMaxRetries = defaultMaxRetries;
+  if (defaultBackoff) message.defaultBackoff = toBackoff(defaultBackoff, toDuration);
+  if (isNumber(defaultTimeoutMs)) message.defaultTimeout = toDuration("defaultTimeoutMs", defaultTimeoutMs);
   return message;
 }
 
@@ -122,6 +130,9 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       maxCompleted: settings?.maxCompleted ?? null,
       deadTtlMs: settings?.deadTtl ? durationMs(settings.deadTtl) : null,
       maxDead: settings?.maxDead ?? null,
+      defaultMaxRetries: settings?.defaultMaxRetries ?? null,
+      defaultBackoff: settings?.defaultBackoff ? fromBackoff(settings.defaultBackoff) : null,
+      defaultTimeoutMs: settings?.defaultTimeout ? durationMs(settings.defaultTimeout) : null,
     },
     paused: queue?.paused ?? false,
     createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,

@@ -17,6 +17,7 @@ import type {
   ListPage,
   ListQuery,
 } from "./listing.js";
+import type { GivenFields } from "./queue-defaults.js";
 import type { StoreSizes } from "./store-observer.js";
 
 /**
@@ -220,6 +221,8 @@ export interface NewJob extends JobSpec {
   readonly requestId?: string | undefined;
   /** Tells the content of the request; see `contentDigest`. Set with a requestId. */
   readonly digest?: string | undefined;
+  /** Which fields the request leaves open, bits of `OPEN`: its queue may give them others. Default: none. */
+  readonly open?: number | undefined;
 }
 
 /** The result of creating one job. */
@@ -231,6 +234,8 @@ export interface EnqueueResult {
   readonly existing?: Job | undefined;
   readonly createdAt: number;
   readonly runAfter: number;
+  /** What its queue gave the job that was created just now, in place of what it was to have. */
+  readonly given?: GivenFields | undefined;
 }
 
 /** A queue and its weight, for the order in which queues are asked. */

@@ -104,7 +104,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   // A process that was stalled extends its own leases before a tick ends expired ones.
   const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
   const jobs = createJobOperations(deps, options.jobDefaults);
-  const queues = createQueueOperations(backend);
+  const queues = createQueueOperations(backend, options.jobDefaults.backoff);
   let startedAt = 0;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;

@@ -1,3 +1,6 @@
+import type { BackoffRequest } from "./backoff.js";
+import type { Backoff } from "./job.js";
+
 /** The order in which the ready jobs of a queue are leased; see `compareReady`. */
 export type QueueOrdering = "PRIORITY" | "RUN_AFTER";
 
@@ -18,7 +21,21 @@ export interface QueueSettings {
   readonly deadTtlMs: number | null;
   /** Most DEAD jobs that are kept, from 1; those that died first are deleted; null: no limit. */
   readonly maxDead: number | null;
+  /** Retries of jobs created without a number of their own; null: as the server says. */
+  readonly defaultMaxRetries: number | null;
+  /** Waits between retries of jobs created without a backoff of their own; null: as the server says. */
+  readonly defaultBackoff: Backoff | null;
+  /** Longest run of one attempt of jobs created without a timeout of their own, ms; 0 and null: no limit. */
+  readonly defaultTimeoutMs: number | null;
 }
+
+/** Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's. */
+export type QueueSettingsRequest = {
+  readonly [Name in keyof QueueSettings]?:
+    | QueueSettings[Name]
+    | (Name extends "defaultBackoff" ? BackoffRequest : never)
+    | undefined;
+};
 
 /** The settings of a queue created without any. */
 export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
@@ -30,6 +47,9 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   maxCompleted: null,
   deadTtlMs: null,
   maxDead: null,
+  defaultMaxRetries: null,
+  defaultBackoff: null,
+  defaultTimeoutMs: null,
 };
 
 /** The queue that always exists. */

@@ -3,7 +3,7 @@ import { errorText } from "./describe-error.js";
 import { fieldInvalid } from "./errors.js";
 import { type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
-import type { QueueSettings } from "./queue.js";
+import type { QueueSettingsRequest } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
 import type { Violations } from "./violations.js";
@@ -157,7 +157,7 @@ export function checkPayload(violations: Violations, field: string, payload: Pay
 }
 
 /** Adds a violation for each invalid queue setting. `path` is the prefix of their names, for example `settings.`. */
-export function checkQueueSettings(violations: Violations, path: string, settings: Partial<QueueSettings>): void {
+export function checkQueueSettings(violations: Violations, path: string, settings: QueueSettingsRequest): void {
   violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
   violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
   violations.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
@@ -166,6 +166,9 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   // 0 would delete each at once, and stands for "no limit" elsewhere: who wants no limit leaves it out.
   violations.duration(`${path}deadTtl`, settings.deadTtlMs ?? undefined, 1);
   violations.integer(`${path}maxDead`, settings.maxDead ?? undefined, 1, LIMITS.maxKept);
+  violations.integer(`${path}defaultMaxRetries`, settings.defaultMaxRetries ?? undefined, 0, LIMITS.maxRetries);
+  if (settings.defaultBackoff) checkBackoff(violations, `${path}defaultBackoff`, settings.defaultBackoff);
+  violations.duration(`${path}defaultTimeout`, settings.defaultTimeoutMs ?? undefined);
   if (settings.ordering !== undefined && settings.ordering !== "PRIORITY" && settings.ordering !== "RUN_AFTER") {
     violations.add(`${path}ordering`, "must be PRIORITY or RUN_AFTER");
   }

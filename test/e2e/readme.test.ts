@@ -41,7 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the README", () => {
   test.each([
     ["A tour in five minutes", 11],
-    ["Settings of a queue", 3],
+    ["Settings of a queue", 5],
     ["Workers in any language", 5],
     ["Clients in other languages", 1],
   ])("has commands in %s that answer what it says", async (title, atLeast) => {

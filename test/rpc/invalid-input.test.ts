@@ -343,6 +343,17 @@ describe("a queue", () => {
     expect(seen.fields.toSorted()).toEqual(["queue.name", ...fields.map((field) => `queue.settings.${field}`)].sort());
   });
 
+  test("is not given bad defaults of its jobs", async () => {
+    const defaultBackoff = { multiplier: 0.5, delays: [durationFromMs(-1)] };
+    const settings = { defaultMaxRetries: 101, defaultTimeout: durationFromMs(-1), defaultBackoff };
+    expect(await refusal(queues.createQueue({ name: "q", settings }))).toMatchObject(
+      bad(
+        ...["settings.default_max_retries", "settings.default_backoff.multiplier"],
+        ...["settings.default_backoff.delays[0]", "settings.default_backoff.multiplier", "settings.default_timeout"],
+      ),
+    );
+  });
+
   test("is not changed without being named", async () => {
     expect(await refusal(queues.updateQueue({}))).toMatchObject(bad("queue.name"));
   });

@@ -1,5 +1,6 @@
-import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Backoff } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Backoff, BackoffSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -62,6 +63,23 @@ export function backoffText(backoff: Backoff | undefined): string {
     return [...first, `${first.length > 0 ? "then " : ""}${spanOf(delays.at(-1))} each`].join(", ");
   if (multiplier === 1) return `${spanOf(baseDelay)} each`;
   return `${spanOf(baseDelay)}, then ${RATE.format(multiplier)} times as long each, up to ${spanOf(maxDelay)}`;
+}
+
+/** A backoff as `parseBackoff` reads it: `100ms x 2 up to 5s`, or a list like `1s, 1m, 1h`. */
+export function backoffInput(backoff: Backoff | undefined): string {
+  if (backoff === undefined) return "";
+  const { baseDelay, maxDelay, multiplier = 2, delays } = backoff;
+  if (delays.length > 0) return delays.map(spanText).join(", ");
+  return `${spanText(baseDelay)} x ${multiplier} up to ${spanText(maxDelay)}`;
+}
+
+/** Parses a backoff as people type it, see above; undefined when it is none. */
+export function parseBackoff(text: string): MessageInitShape<typeof BackoffSchema> | undefined {
+  const growing = /^(.+?)\s*[x*]\s*([\d.]+)\s+up to\s+(.+)$/.exec(text.trim());
+  const spans = (growing ? [growing[1], growing[3]] : text.split(",")).map((each = "") => parseSpan(each));
+  const delays = spans.flatMap((ms) => (ms === undefined ? [] : durationFromMs(ms)));
+  if (delays.length < spans.length) return undefined;
+  return growing ? { baseDelay: delays[0], maxDelay: delays[1], multiplier: Number(growing[2]) } : { delays };
 }
 
 /** A span as `parseSpan` reads it, as in `90s`: in the largest unit of which it is a whole number. */

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
-import { count, countOf, span, spanOf, waiting } from "../lib/format.js";
+import { backoffText, count, countOf, span, spanOf, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
@@ -78,6 +78,9 @@ function describeSettings({ settings }: Queue): string {
     settings.maxCompleted !== undefined && `${count(settings.maxCompleted)} finished ones kept`,
     settings.deadTtl && `dead ones kept ${spanOf(settings.deadTtl)}`,
     settings.maxDead !== undefined && `${count(settings.maxDead)} dead ones kept`,
+    settings.defaultMaxRetries !== undefined && `${count(settings.defaultMaxRetries)} retries`,
+    settings.defaultBackoff && `retries wait ${backoffText(settings.defaultBackoff)}`,
+    settings.defaultTimeout && `timeout ${spanOf(settings.defaultTimeout)}`,
   ];
   return parts.filter(Boolean).join(", ");
 }

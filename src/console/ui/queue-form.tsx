@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
 import { badFields, explain } from "../lib/errors.js";
-import { parseSpan, spanText } from "../lib/format.js";
+import { backoffInput, parseBackoff, parseSpan, spanText } from "../lib/format.js";
 import { tell } from "../lib/notices.js";
 import { takeQueue } from "../lib/queues.js";
 import { Dialog } from "./dialog.js";
@@ -21,8 +21,8 @@ function textOf(value: number | undefined): string {
   return value ? String(value) : "";
 }
 
-const NUMBERS = ["weight", "maxConcurrency", "maxDepth", "maxCompleted", "maxDead"] as const;
-const SPANS = ["completedTtl", "deadTtl"] as const;
+const NUMBERS = ["weight", "maxConcurrency", "maxDepth", "maxCompleted", "maxDead", "defaultMaxRetries"] as const;
+const SPANS = ["completedTtl", "deadTtl", "defaultTimeout"] as const;
 
 /** The name of a field as the code has it, from that of the protos. */
 function camelCase(field: string): string {
@@ -42,6 +42,9 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     maxCompleted: String(settings?.maxCompleted ?? ""),
     deadTtl: spanText(settings?.deadTtl),
     maxDead: String(settings?.maxDead ?? ""),
+    defaultMaxRetries: String(settings?.defaultMaxRetries ?? ""),
+    defaultBackoff: backoffInput(settings?.defaultBackoff),
+    defaultTimeout: spanText(settings?.defaultTimeout),
   });
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
   const [failure, setFailure] = useState("");
@@ -60,6 +63,10 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       if (text !== "" && parseSpan(text) === undefined)
         found.set(name, "Write a time like 90s, 5m, 2h or 7d, or nothing.");
     }
+    const backoff = draft.defaultBackoff.trim() === "" ? undefined : parseBackoff(draft.defaultBackoff);
+    if (draft.defaultBackoff.trim() !== "" && backoff === undefined) {
+      found.set("defaultBackoff", "Write 100ms x 2 up to 5s, or a list like 1s, 1m, 1h, or nothing.");
+    }
     setProblems(found);
     if (found.size > 0) return;
     const spanIn = (text: string) => (text.trim() === "" ? undefined : durationFromMs(parseSpan(text) ?? 0));
@@ -73,6 +80,9 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       maxCompleted: countIn(draft.maxCompleted),
       deadTtl: spanIn(draft.deadTtl),
       maxDead: countIn(draft.maxDead),
+      defaultMaxRetries: countIn(draft.defaultMaxRetries),
+      defaultBackoff: backoff,
+      defaultTimeout: spanIn(draft.defaultTimeout),
     };
     const name = draft.name.trim();
     try {
@@ -84,7 +94,10 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       tell(queue === undefined ? `Queue ${name} is there.` : `The settings of ${name} are changed.`);
       onClose();
     } catch (error) {
-      const fields = [...badFields(error)].map(([field, text]) => [field.split(".").at(-1) ?? field, text] as const);
+      // The last part of a name is that of the field, but for a backoff, which has parts of its own.
+      const nameOf = (field: string) =>
+        field.includes("default_backoff") ? "default_backoff" : (field.split(".").at(-1) ?? field);
+      const fields = [...badFields(error)].map(([field, text]) => [nameOf(field), text] as const);
       setProblems(new Map(fields.map(([field, text]) => [camelCase(field), text])));
       setFailure(explain(error));
     }
@@ -128,6 +141,19 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
         </Field>
         <Field label="Most dead jobs kept" problem={problems.get("maxDead")} hint="Those that died first are deleted.">
           <input inputMode="numeric" placeholder="no limit" {...bind("maxDead")} />
+        </Field>
+        <Field label="Retries" problem={problems.get("defaultMaxRetries")} hint="Of jobs that say nothing of it.">
+          <input inputMode="numeric" placeholder="as the server says" {...bind("defaultMaxRetries")} />
+        </Field>
+        <Field
+          label="Waits between retries"
+          problem={problems.get("defaultBackoff")}
+          hint="100ms x 2 up to 5s, or a list: 1s, 1m, 1h."
+        >
+          <input placeholder="as the server says" {...bind("defaultBackoff")} />
+        </Field>
+        <Field label="Timeout" problem={problems.get("defaultTimeout")} hint="Of one attempt, as in 30s.">
+          <input placeholder="none" {...bind("defaultTimeout")} />
         </Field>
         {failure !== "" && (
           <p class="problem" role="alert">

@@ -16,6 +16,7 @@ import type { Clock } from "../clock.js";
 import { createJobLog } from "../job-log.js";
 import { createMatcher } from "../job-matcher.js";
 import type { Observer } from "../observer.js";
+import { OPEN } from "../queue-defaults.js";
 import { countMatching, runBulk } from "./bulk.js";
 import { checkFilter, checkPage, filterDigest, queuesOf } from "./filters.js";
 import { type JobPage, listPages } from "./paging.js";
@@ -126,6 +127,10 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       expiresAt: wholeMs(request.expiresAt),
       requestId: request.requestId || undefined,
       digest: request.requestId ? digestOf(request) : undefined,
+      open:
+        (request.maxRetries === undefined ? OPEN.maxRetries : 0) |
+        (backoff === undefined ? OPEN.backoff : 0) |
+        (request.timeoutMs === undefined ? OPEN.timeoutMs : 0),
     };
   }
 
@@ -318,16 +323,16 @@ function wholeMs(ms: number | undefined): number | undefined {
  * Returns a job as it is right after its creation, which saves reading it back. The fields are listed one by one
  * because spreads here cost six times as much as the whole create.
  */
-function newlyCreated(spec: NewJob, { id, createdAt, runAfter }: EnqueueResult): Job {
+function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: EnqueueResult): Job {
   return {
     id,
     queue: spec.queue,
     type: spec.type,
     payload: spec.payload,
     priority: spec.priority,
-    maxRetries: spec.maxRetries,
-    backoff: spec.backoff,
-    timeoutMs: spec.timeoutMs,
+    maxRetries: given?.maxRetries ?? spec.maxRetries,
+    backoff: given?.backoff ?? spec.backoff,
+    timeoutMs: given?.timeoutMs ?? spec.timeoutMs,
     metadata: spec.metadata,
     traceContext: spec.traceContext,
     expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,

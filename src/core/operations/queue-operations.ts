@@ -1,6 +1,14 @@
+import { toBackoff } from "../../model/backoff.js";
 import { defined } from "../../model/defined.js";
 import { fieldInvalid, queueNotFound } from "../../model/errors.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings } from "../../model/queue.js";
+import type { Backoff } from "../../model/job.js";
+import {
+  DEFAULT_QUEUE,
+  DEFAULT_QUEUE_SETTINGS,
+  type Queue,
+  type QueueSettings,
+  type QueueSettingsRequest,
+} from "../../model/queue.js";
 import { checkQueueSettings } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
@@ -10,13 +18,13 @@ import { createListQueues } from "./list-queues.js";
 /** Creates, reads, changes, pauses, purges and deletes queues. */
 export interface QueueOperations {
   /** Missing settings get their defaults. FIELD_INVALID, QUEUE_EXISTS. */
-  create(name: string, settings?: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
+  create(name: string, settings?: QueueSettingsRequest, violations?: Violations): Promise<Queue>;
   /** QUEUE_NOT_FOUND. */
   get(name: string): Promise<Queue>;
   /** All queues, sorted by name. */
   list(): Promise<readonly Queue[]>;
   /** Changes the given settings. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY if the ordering changes while jobs are PENDING. */
-  update(name: string, settings: Partial<QueueSettings>, violations?: Violations): Promise<Queue>;
+  update(name: string, settings: QueueSettingsRequest, violations?: Violations): Promise<Queue>;
   /**
    * Deletes a queue; with `force` its jobs too. FIELD_INVALID for `default`, QUEUE_NOT_FOUND; without `force`,
    * QUEUE_NOT_EMPTY if it has PENDING, RUNNING or DEAD jobs.
@@ -33,8 +41,23 @@ export interface QueueOperations {
 /** Jobs purged in one call, so that purging a queue of a million jobs does not block the server for seconds. */
 const PURGE_BATCH = 2000;
 
-/** Creates the queue operations on a backend. */
-export function createQueueOperations(backend: Backend): QueueOperations {
+/**
+ * Creates the queue operations on a backend.
+ *
+ * @param defaults complete a backoff that is given in part
+ */
+export function createQueueOperations(backend: Backend, defaults: Backoff): QueueOperations {
+  /** Times are stored in whole ms: fractions are rounded up. */
+  function toSettings({ defaultBackoff, ...settings }: QueueSettingsRequest): Partial<QueueSettings> {
+    const whole: { -readonly [Name in keyof QueueSettings]?: QueueSettings[Name] | undefined } = settings;
+    for (const name of ["completedTtlMs", "deadTtlMs", "defaultTimeoutMs"] as const) {
+      const ms = settings[name];
+      if (typeof ms === "number") whole[name] = Math.ceil(ms);
+    }
+    if (defaultBackoff !== undefined) whole.defaultBackoff = defaultBackoff && toBackoff(defaultBackoff, defaults);
+    return defined(whole) as Partial<QueueSettings>;
+  }
+
   /** Purges, part by part, as many jobs as were PENDING at the start; jobs created meanwhile may be among them. */
   async function purge(name: string): Promise<number> {
     const [queue] = await backend.queues([name]);
@@ -53,7 +76,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       violations.queueName("name", name);
       checkQueueSettings(violations, "settings.", settings);
       violations.throwIfAny();
-      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...wholeMs(defined(settings)) });
+      return backend.createQueue(name, { ...DEFAULT_QUEUE_SETTINGS, ...toSettings(settings) });
     },
 
     async get(name) {
@@ -69,7 +92,7 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       violations.queueName("queue.name", name);
       checkQueueSettings(violations, "queue.settings.", settings);
       violations.throwIfAny();
-      return backend.updateQueue(name, wholeMs(defined(settings)));
+      return backend.updateQueue(name, toSettings(settings));
     },
 
     async remove(name, force) {
@@ -94,16 +117,6 @@ export function createQueueOperations(backend: Backend): QueueOperations {
       checkName(name);
       return purge(name);
     },
-  };
-}
-
-/** Times are stored in whole ms; fractions are rounded up. */
-function wholeMs(settings: Partial<QueueSettings>): Partial<QueueSettings> {
-  const { completedTtlMs, deadTtlMs } = settings;
-  return {
-    ...settings,
-    ...(completedTtlMs && { completedTtlMs: Math.ceil(completedTtlMs) }),
-    ...(deadTtlMs && { deadTtlMs: Math.ceil(deadTtlMs) }),
   };
 }
 

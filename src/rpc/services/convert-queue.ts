@@ -7,9 +7,9 @@ import {
   QueueSettingsSchema,
   QueueStatsSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { Queue, QueueOrdering, QueueSettings } from "../../model/queue.js";
+import type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest } from "../../model/queue.js";
 import type { Violations } from "../../model/violations.js";
-import { toMs } from "./convert.js";
+import { fromBackoff, toBackoffRequest, toMs } from "./convert.js";
 import { fromDuration, fromMs } from "./times.js";
 
 const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
@@ -17,8 +17,14 @@ const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
   RUN_AFTER: QueueOrderingPb.RUN_AFTER,
 };
 
+/** All settings, as a message says them. */
+export type QueueSettingsFound = {
+  readonly [Name in keyof QueueSettings]-?: Exclude<QueueSettingsRequest[Name], undefined>;
+};
+
 /** Converts the settings of a queue. `path`: what the names of bad fields begin with. */
-export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettings {
+export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettingsFound {
+  const { defaultBackoff } = settings;
   return {
     ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
     weight: settings.weight || 1,
@@ -28,6 +34,9 @@ export function toQueueSettings(violations: Violations, path: string, settings: 
     maxCompleted: settings.maxCompleted ?? null,
     deadTtlMs: toMs(violations, `${path}deadTtl`, settings.deadTtl) ?? null,
     maxDead: settings.maxDead ?? null,
+    defaultMaxRetries: settings.defaultMaxRetries ?? null,
+    defaultBackoff: defaultBackoff ? toBackoffRequest(violations, `${path}defaultBackoff`, defaultBackoff) : null,
+    defaultTimeoutMs: toMs(violations, `${path}defaultTimeout`, settings.defaultTimeout) ?? null,
   };
 }
 
@@ -46,6 +55,10 @@ function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
   if (maxCompleted !== null) message.maxCompleted = maxCompleted;
   if (deadTtlMs !== null) message.deadTtl = fromDuration(deadTtlMs);
   if (maxDead !== null) message.maxDead = maxDead;
+  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs } = settings;
+  if (defaultMaxRetries !== null) message.defaultMaxRetries = defaultMaxRetries;
+  if (defaultBackoff !== null) message.defaultBackoff = fromBackoff(defaultBackoff);
+  if (defaultTimeoutMs !== null) message.defaultTimeout = fromDuration(defaultTimeoutMs);
   return message;
 }
 

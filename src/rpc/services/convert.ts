@@ -200,7 +200,8 @@ function fromAttemptError({ at, error, delivery, worker }: AttemptError): Attemp
 let lastBackoff: Backoff | undefined;
 let lastBackoffPb: BackoffPb | undefined;
 
-function fromBackoff(backoff: Backoff): BackoffPb {
+/** Converts a backoff to its message. */
+export function fromBackoff(backoff: Backoff): BackoffPb {
   if (backoff !== lastBackoff || lastBackoffPb === undefined) {
     const { baseDelayMs, maxDelayMs, multiplier, delaysMs = [] } = backoff;
     const made: BackoffPb = { $typeName: "gotaskq.v1.Backoff", delays: delaysMs.map(fromDuration) };

@@ -13,11 +13,11 @@ import {
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
 import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings, type QueueSettingsRequest } from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromHeartbeat, toMs } from "./convert.js";
-import { fromQueue, toQueueSettings } from "./convert-queue.js";
+import { fromQueue, type QueueSettingsFound, toQueueSettings } from "./convert-queue.js";
 
 /** Bounds and default of `min_interval` in WatchQueues, ms. */
 const MIN_INTERVAL_MS = 100;
@@ -92,7 +92,7 @@ function toMessage(event: QueuesWatchEvent): WatchQueuesResponse {
 }
 
 /** The settings that the update mask names; without one, those that are set: a zero is put in by a mask only. */
-function masked(violations: Violations, { queue, updateMask }: UpdateQueueRequest): Partial<QueueSettings> {
+function masked(violations: Violations, { queue, updateMask }: UpdateQueueRequest): QueueSettingsRequest {
   const given = queue?.settings ?? create(QueueSettingsSchema);
   const settings = toQueueSettings(violations, "queue.settings.", given);
   const paths = updateMask?.paths ?? [];
@@ -106,11 +106,11 @@ function masked(violations: Violations, { queue, updateMask }: UpdateQueueReques
     if (field !== undefined) chosen[field] = settings[field];
     else violations.add(`updateMask.paths[${index}]`, `cannot be changed: "${path}"; choose among ${KNOWN_PATHS}`);
   });
-  return chosen as Partial<QueueSettings>;
+  return chosen as QueueSettingsRequest;
 }
 
 /** Whether a setting is in the message. One that is never null is not when it is zero: zero has no presence there. */
-function isGiven(given: QueueSettingsPb, settings: QueueSettings, field: keyof QueueSettings): boolean {
+function isGiven(given: QueueSettingsPb, settings: QueueSettingsFound, field: keyof QueueSettings): boolean {
   if (DEFAULT_QUEUE_SETTINGS[field] === null) return settings[field] !== null;
   return given[field as keyof QueueSettingsPb] !== 0;
 }
@@ -124,6 +124,9 @@ const MASK_PATHS: Readonly<Record<string, keyof QueueSettings>> = {
   "settings.max_completed": "maxCompleted",
   "settings.dead_ttl": "deadTtlMs",
   "settings.max_dead": "maxDead",
+  "settings.default_max_retries": "defaultMaxRetries",
+  "settings.default_backoff": "defaultBackoff",
+  "settings.default_timeout": "defaultTimeoutMs",
 };
 
 const KNOWN_PATHS = ["settings", ...Object.keys(MASK_PATHS)].join(", ");

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { EnqueueResult, NewJob } from "../../../src/core/backend.js";
+import type { Backoff } from "../../../src/model/job.js";
+import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob, TRACE } from "../../support/job.js";
 import type { Open } from "./harness.js";
 import {
@@ -173,6 +175,69 @@ export function describeEnqueue(open: Open): void {
       const jobs = await backend.get(results.map(({ id }) => id));
       expect(jobs.map((job) => job?.runAfter)).toEqual(results.map(({ runAfter }) => runAfter));
       expect(await statsOf(backend)).toMatchObject({ ready: 2, scheduled: 2 });
+    });
+
+    test.each<[string, Partial<QueueSettings>, Partial<NewJob>]>([
+      ["retries, 0 too", { defaultMaxRetries: 0 }, { maxRetries: 0 }],
+      ["a timeout", { defaultTimeoutMs: 60_000 }, { timeoutMs: 60_000 }],
+      [
+        "a backoff",
+        { defaultBackoff: { baseDelayMs: 7, maxDelayMs: 8 } },
+        { backoff: { baseDelayMs: 7, maxDelayMs: 8 } },
+      ],
+      ["a list of waits", { defaultBackoff: { delaysMs: [3, 9, 5] } }, { backoff: { delaysMs: [3, 9, 5] } }],
+      [
+        "all of them",
+        {
+          ...{ defaultMaxRetries: 100, defaultTimeoutMs: 1 },
+          defaultBackoff: { baseDelayMs: 1, maxDelayMs: 31_622_400_000, multiplier: 1.1 },
+        },
+        {
+          ...{ maxRetries: 100, timeoutMs: 1 },
+          backoff: { baseDelayMs: 1, maxDelayMs: 31_622_400_000, multiplier: 1.1 },
+        },
+      ],
+    ])("a queue gives its jobs %s where they leave it open", async (_what, settings, given) => {
+      const { backend } = await open();
+      await createQueue(backend, "q", settings);
+      // With and without other fields that only some jobs have, and a backoff of the server that is no plain one.
+      const own: Partial<NewJob>[] = [{}, { metadata: { a: "ü\n" } }, { traceContext: TRACE, payload: undefined }];
+      const backoffs: Backoff[] = [newJob().backoff, { delaysMs: [1] }];
+      const jobs = own.flatMap((each) =>
+        backoffs.flatMap((backoff) =>
+          [0, 1, 2, 4, 7].map((bits) => newJob({ ...each, queue: "q", backoff, open: bits })),
+        ),
+      );
+      const results = await backend.enqueue(jobs);
+      const kept = await backend.get(results.map(({ id }) => id));
+      jobs.forEach(({ open: bits = 0, ...spec }, at) => {
+        const expected = {
+          ...spec,
+          ...(bits & 1 && given.maxRetries !== undefined && { maxRetries: given.maxRetries }),
+          ...(bits & 2 && given.backoff !== undefined && { backoff: given.backoff }),
+          ...(bits & 4 && given.timeoutMs !== undefined && { timeoutMs: given.timeoutMs }),
+        };
+        expect(kept[at]).toMatchObject(expected);
+        // Who creates a job is told what it got.
+        expect({ ...spec, ...results[at]?.given, id: spec.id }).toEqual(expected);
+      });
+    });
+
+    test("what a queue gives is decided when a job is created, and in that step", async () => {
+      const { backend } = await open();
+      const settings = { defaultMaxRetries: 9 };
+      await backend.updateQueue("default", settings);
+      const first = await addOne(backend, { open: 7, requestId: "r" });
+      await Promise.all([backend.updateQueue("default", { defaultMaxRetries: 1 }), backend.queues()]);
+      const second = await addOne(backend, { open: 7 });
+      await backend.updateQueue("default", { defaultMaxRetries: null });
+      const third = await addOne(backend, { open: 7 });
+      const jobs = await backend.get([first, second, third]);
+      expect(jobs.map((job) => job?.maxRetries)).toEqual([9, 1, 5]);
+      // A repeat answers the job that is there.
+      expect(only(await backend.enqueue([newJob({ open: 7, requestId: "r" })]))).toMatchObject({
+        ...{ id: first, deduplicated: true, existing: { maxRetries: 9 } },
+      });
     });
 
     test("each job of a batch keeps its own settings, whatever it shares with its neighbours", async () => {

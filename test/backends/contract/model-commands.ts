@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Release } from "../../../src/core/backend.js";
 import type { BulkAction } from "../../../src/core/listing.js";
+import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
@@ -27,6 +28,7 @@ export interface JobPlan {
   readonly digest: string;
   readonly traceContext: TraceContext | undefined;
   readonly backoff: Backoff;
+  readonly open: number;
 }
 
 /** What a queue keeps of its finished and dead jobs. */
@@ -89,6 +91,7 @@ export type Command =
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
   | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
   | { readonly kind: "retain"; readonly queue: string; readonly limits: RetentionPlan }
+  | { readonly kind: "preset"; readonly queue: string; readonly defaults: QueueDefaults }
   | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "setClock"; readonly ms: number };
@@ -137,6 +140,7 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
     { baseDelayMs: 1000, maxDelayMs: 9000, multiplier: 3 },
     { delaysMs: [2000, 1000] },
   ),
+  open: fc.nat(7),
 });
 
 const leaseChoice = fc.record({
@@ -249,6 +253,23 @@ const command: fc.Arbitrary<Command> = fc.oneof(
         maxCompleted: fc.constantFrom(null, null, 0, 1),
         deadTtlMs: fc.constantFrom(null, 2 * SECOND, 10 * SECOND),
         maxDead: fc.constantFrom(null, 1, 1, 3),
+      }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("preset"),
+      queue,
+      defaults: fc.record({
+        defaultMaxRetries: fc.constantFrom(null, 0, 1),
+        defaultBackoff: fc.constantFrom<Backoff | null>(
+          null,
+          { baseDelayMs: 1000, maxDelayMs: 1000 },
+          { baseDelayMs: 1000, maxDelayMs: 4000, multiplier: 1 },
+          { delaysMs: [1000] },
+        ),
+        defaultTimeoutMs: fc.constantFrom(null, 0, 60 * SECOND),
       }),
     }),
   },

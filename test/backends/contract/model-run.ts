@@ -36,6 +36,7 @@ export class ModelRun {
     act: (command) => this.#act(command),
     purge: (command) => this.#purge(command),
     pause: (command) => this.#pause(command),
+    preset: ({ queue, defaults }) => this.#update(queue, defaults),
     retain: ({ queue, limits }) => this.#update(queue, limits),
     limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),

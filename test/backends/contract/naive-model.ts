@@ -108,39 +108,42 @@ export class NaiveModel {
   }
 
   enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
-    return jobs.map(({ delayMs, ttlMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), ...spec }) => {
-      const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
-      if (known !== undefined) {
-        return { id: known.job.id, deduplicated: true };
-      }
-      const job: Job = {
-        ...spec,
-        expiresAt: ttlMs === undefined ? undefined : this.now + ttlMs,
-        ...{ status: "PENDING", revision: 1, retryCount: 0, deliveries: 0, lostLeases: 0, error: "", worker: "" },
-        ...{
-          attemptErrors: [],
-          result: undefined,
-          resultDropped: false,
-          progress: undefined,
-          cancelRequested: false,
-          runAfter,
-        },
-        ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
-      };
-      const lease = { token: undefined, settledToken: undefined, settledBy: undefined };
-      // Runs give a time of their own only if it has passed: whether another is due depends on when one looks.
-      const measured = {
-        createdAt: this.time,
-        leaseUntil: 0,
-        readyAt: this.time + (delayMs ?? 0),
-        expiresAt: ttlMs === undefined ? Number.POSITIVE_INFINITY : this.time + ttlMs,
-        startedAt: 0,
-        startedAhead: 0,
-        finishedAt: 0,
-      };
-      this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, ...measured, gone: false });
-      return { id: job.id, deduplicated: false };
-    });
+    return jobs.map(
+      ({ delayMs, ttlMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), open = 0, ...spec }) => {
+        const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
+        if (known !== undefined) {
+          return { id: known.job.id, deduplicated: true };
+        }
+        const job: Job = {
+          ...spec,
+          ...this.#given(spec.queue, open),
+          expiresAt: ttlMs === undefined ? undefined : this.now + ttlMs,
+          ...{ status: "PENDING", revision: 1, retryCount: 0, deliveries: 0, lostLeases: 0, error: "", worker: "" },
+          ...{
+            attemptErrors: [],
+            result: undefined,
+            resultDropped: false,
+            progress: undefined,
+            cancelRequested: false,
+            runAfter,
+          },
+          ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
+        };
+        const lease = { token: undefined, settledToken: undefined, settledBy: undefined };
+        // Runs give a time of their own only if it has passed: whether another is due depends on when one looks.
+        const measured = {
+          createdAt: this.time,
+          leaseUntil: 0,
+          readyAt: this.time + (delayMs ?? 0),
+          expiresAt: ttlMs === undefined ? Number.POSITIVE_INFINITY : this.time + ttlMs,
+          startedAt: 0,
+          startedAhead: 0,
+          finishedAt: 0,
+        };
+        this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, ...measured, gone: false });
+        return { id: job.id, deduplicated: false };
+      },
+    );
   }
 
   /** The jobs that should be leased; they get these tokens. */
@@ -345,6 +348,16 @@ export class NaiveModel {
     const died = job.finishedAt ?? 0;
     const later = this.inQueue(job.queue, "DEAD").filter((each) => (each.job.finishedAt ?? 0) >= died);
     return later.length > maxDead || finishedAt + deadTtlMs <= this.time;
+  }
+
+  #given(queue: string, open: number): Partial<Job> {
+    const settings = this.queues.get(queue)?.settings;
+    const given: { -readonly [K in keyof Job]?: Job[K] } = {};
+    if (open % 2 === 1 && typeof settings?.defaultMaxRetries === "number")
+      given.maxRetries = settings.defaultMaxRetries;
+    if (open % 4 > 1 && settings?.defaultBackoff) given.backoff = settings.defaultBackoff;
+    if (open > 3 && typeof settings?.defaultTimeoutMs === "number") given.timeoutMs = settings.defaultTimeoutMs;
+    return given;
   }
 
   #limitsOf(queue: string) {

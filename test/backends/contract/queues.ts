@@ -64,6 +64,7 @@ export function describeQueues(open: Open): void {
       const settings = {
         ...({ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 1000 } as const),
         ...{ completedTtlMs: 0, maxCompleted: 10, deadTtlMs: 86_400_000, maxDead: 1 },
+        ...{ defaultMaxRetries: 0, defaultBackoff: { delaysMs: [1, 5000] }, defaultTimeoutMs: 0 },
       };
       const queue = await backend.createQueue("mail.out", settings);
       expectAbout(queue.createdAt, now, opened);

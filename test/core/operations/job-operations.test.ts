@@ -39,6 +39,19 @@ describe("create", () => {
     expect(job).not.toHaveProperty("requestId");
   });
 
+  test("takes what its queue gives for what a request leaves open, and answers it", async () => {
+    const { engine } = new Fixture();
+    const given = { defaultMaxRetries: 1, defaultBackoff: { delaysMs: [1, 2] }, defaultTimeoutMs: 9000 };
+    await engine.queues.create("q", given);
+    const { job } = await engine.jobs.create({ queue: "q", type: "work" });
+    expect(job).toMatchObject({ maxRetries: 1, backoff: { delaysMs: [1, 2] }, timeoutMs: 9000 });
+    expect(await engine.jobs.get(job.id)).toEqual(job);
+    const said = { maxRetries: 0, backoff: { baseDelayMs: 5 }, timeoutMs: 0 };
+    const { job: other } = await engine.jobs.create({ queue: "q", type: "work", ...said });
+    expect(other).toMatchObject({ maxRetries: 0, backoff: { baseDelayMs: 5, maxDelayMs: 5000 }, timeoutMs: 0 });
+    expect(await engine.jobs.get(other.id)).toEqual(other);
+  });
+
   test("fills in the defaults, also of a backoff that is half set", async () => {
     const jobDefaults = { maxRetries: 3, backoff: { baseDelayMs: 10, maxDelayMs: 20 } };
     const { engine } = new Fixture({ jobDefaults });

@@ -12,6 +12,7 @@ const badFields = (...fields: string[]) =>
 const DEFAULTS = {
   ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxDepth: 0 },
   ...{ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null },
+  ...{ defaultMaxRetries: null, defaultBackoff: null, defaultTimeoutMs: null },
 };
 
 describe("create", () => {
@@ -47,6 +48,14 @@ describe("create", () => {
     const { engine } = new Fixture();
     const queue = await engine.queues.create("mail", { completedTtlMs: 0, deadTtlMs: 1000.5 });
     expect(queue.settings).toEqual({ ...DEFAULTS, completedTtlMs: 0, deadTtlMs: 1001 });
+  });
+
+  test("completes a backoff that is given in part with the server's", async () => {
+    const jobDefaults = { maxRetries: 3, backoff: { baseDelayMs: 10, maxDelayMs: 20 } };
+    const { engine } = new Fixture({ jobDefaults });
+    const queue = await engine.queues.create("mail", { defaultBackoff: { multiplier: 3 } });
+    expect(queue.settings.defaultBackoff).toEqual({ ...jobDefaults.backoff, multiplier: 3 });
+    expect((await engine.queues.update("mail", { defaultBackoff: null })).settings.defaultBackoff).toBeNull();
   });
 
   test("names every bad field", async () => {

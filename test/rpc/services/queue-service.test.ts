@@ -168,7 +168,11 @@ describe("UpdateQueue", () => {
         const request = { queue: { name, settings }, ...(paths && { updateMask: { paths } }) };
         return (await clients.queues.updateQueue(request)).queue?.settings;
       };
-      const kept = { completedTtl: durationFromMs(0), maxCompleted: 0, deadTtl: durationFromMs(1500), maxDead: 7 };
+      const kept = {
+        ...{ completedTtl: durationFromMs(0), maxCompleted: 0, deadTtl: durationFromMs(1500), maxDead: 7 },
+        ...{ defaultMaxRetries: 0, defaultTimeout: durationFromMs(0) },
+        defaultBackoff: { delays: [durationFromMs(1), durationFromMs(60_000)] },
+      };
       expect(await update(kept)).toMatchObject(kept);
       expect(await update({ weight: 3 })).toMatchObject({ ...kept, weight: 3 });
       const two = await update({}, ["settings.completed_ttl", "settings.max_dead"]);
@@ -180,6 +184,10 @@ describe("UpdateQueue", () => {
       const { queue } = await clients.queues.createQueue({ name, settings: kept });
       expect(queue?.settings).toMatchObject(kept);
       expect((await clients.queues.getQueue({ name })).queue?.settings).toEqual(queue?.settings);
+      const { job } = await clients.jobs.createJob({ queue: name, type: "unknown-to-all" });
+      expect(job).toMatchObject({ maxRetries: 0, backoff: kept.defaultBackoff });
+      const own = { maxRetries: 4, backoff: { multiplier: 1 }, timeout: durationFromMs(5) };
+      expect((await clients.jobs.createJob({ queue: name, type: "unknown-to-all", ...own })).job).toMatchObject(own);
     },
   );
 

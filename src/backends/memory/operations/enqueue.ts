@@ -1,4 +1,5 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
+import { givenByQueue } from "../../../core/queue-defaults.js";
 import { memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { newRecord, type RareFields, toJob } from "../job-record.js";
@@ -27,10 +28,13 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
-    const record = newRecord(rareOf(job, now), number, queue.sharedSpecOf(job), job.payload, requestId, times);
+    const given = job.open ? givenByQueue(job.open, queue.settings) : undefined;
+    const spec = queue.sharedSpecOf(given === undefined ? job : { ...job, ...given });
+    const record = newRecord(rareOf(job, now), number, spec, job.payload, requestId, times);
     store.add(record, waitMs);
     if (record.expiresAt !== undefined) store.expireLater(record, job.ttlMs);
-    return { id: job.id, deduplicated: false, ...times };
+    const result = { id: job.id, deduplicated: false, ...times };
+    return given === undefined ? result : { ...result, given };
   });
 }
 

@@ -2,7 +2,6 @@ import type { Change, NewJob } from "../../../core/backend.js";
 import { jobIdOf } from "../../../model/ids.js";
 import {
   type AttemptError,
-  type Backoff,
   createdState,
   type Job,
   type JobState,
@@ -11,6 +10,7 @@ import {
 } from "../../../model/job.js";
 import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/trace-context.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
+import { numbersOf, type SavedBackoff, savedBackoff, toBackoff } from "./saved-backoff.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
 
 // Reads and writes the records of table.ts outside of Redis.
@@ -71,9 +71,7 @@ let lastNumbers: readonly [number, number, number, number, number] = [Number.NaN
 
 function limitsOf({ priority, maxRetries, backoff, timeoutMs }: NewJob): string {
   const [p, r, b, m, t] = lastNumbers;
-  const { delaysMs } = backoff;
-  const baseDelayMs = delaysMs === undefined ? backoff.baseDelayMs : (delaysMs[0] ?? 0);
-  const maxDelayMs = delaysMs === undefined ? backoff.maxDelayMs : Math.max(...delaysMs);
+  const [baseDelayMs, maxDelayMs] = numbersOf(backoff);
   if (p !== priority || r !== maxRetries || b !== baseDelayMs || m !== maxDelayMs || t !== timeoutMs) {
     lastNumbers = [priority, maxRetries, baseDelayMs, maxDelayMs, timeoutMs];
     lastLimits =
@@ -114,31 +112,12 @@ export function writeSpec(job: NewJob): string | Buffer {
 /** The fields of a spec that most jobs do not have; empty when they are. */
 function writeExtras(job: NewJob): string {
   const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at } = job;
-  const { multiplier, delaysMs } = job.backoff;
   const trace = traceContext && savedTraceContext(traceContext);
-  const backoff = multiplier === undefined && delaysMs === undefined ? undefined : savedBackoff(multiplier, delaysMs);
+  const backoff = savedBackoff(job.backoff);
   const hasExpiry = ttl !== undefined || expires_at !== undefined;
   for (const _ in metadata) return JSON.stringify({ metadata, trace, backoff, ttl, expires_at } satisfies Extras);
   if (trace === undefined && backoff === undefined && !hasExpiry) return "";
   return JSON.stringify({ trace, backoff, ttl, expires_at } satisfies Extras);
-}
-
-/** What the numbers of a spec do not tell of a backoff. A text, as Redis would round a number when it writes it again. */
-interface SavedBackoff {
-  readonly multiplier?: string | undefined;
-  readonly delays?: readonly number[] | undefined;
-}
-
-function savedBackoff(multiplier: number | undefined, delays: readonly number[] | undefined): SavedBackoff {
-  return { multiplier: multiplier === undefined ? undefined : String(multiplier), delays };
-}
-
-function readBackoff(numbers: string, saved: SavedBackoff | undefined): Backoff {
-  if (saved?.delays !== undefined) return { delaysMs: saved.delays };
-  const baseDelayMs = numberIn(numbers, 0, SPEC.base_delay);
-  const maxDelayMs = numberIn(numbers, 0, SPEC.max_delay);
-  if (saved?.multiplier === undefined) return { baseDelayMs, maxDelayMs };
-  return { baseDelayMs, maxDelayMs, multiplier: Number(saved.multiplier) };
 }
 
 /** The named parts of records; more fields than these may be there. */
@@ -220,7 +199,7 @@ function toJob(
     payload: readPayload(numberIn(numbers, 0, SPEC.payload_kind), spec, endOfExtras + 1),
     priority: numberIn(numbers, 0, SPEC.priority),
     maxRetries: numberIn(numbers, 0, SPEC.max_retries),
-    backoff: readBackoff(numbers, extras.backoff),
+    backoff: toBackoff(numberIn(numbers, 0, SPEC.base_delay), numberIn(numbers, 0, SPEC.max_delay), extras.backoff),
     timeoutMs: numberIn(numbers, 0, SPEC.timeout),
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),

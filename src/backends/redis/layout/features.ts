@@ -4,9 +4,12 @@ export const EXPIRY = "expiry";
 /** The queue says how long finished and dead jobs are kept: others would delete some too early, and none that is dead. */
 export const RETENTION = "retention";
 
+/** The queue gives its jobs what their requests leave open: others would create them without it. */
+export const DEFAULTS = "defaults";
+
 /**
  * The features that this version knows, beyond those that every version with this check has. A queue that uses one names
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION, EXPIRY];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS];

@@ -1,5 +1,6 @@
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
-import { RETENTION } from "./features.js";
+import { DEFAULTS, RETENTION } from "./features.js";
+import { readDefaultBackoff, writeDefaultBackoff } from "./saved-backoff.js";
 
 /** How a setting of a queue lies in its meta. */
 export interface Setting<T> {
@@ -46,6 +47,26 @@ export const SETTINGS: SettingsTable<QueueSettings> = {
   maxCompleted: { field: "max_completed", meaning: "most finished jobs that are kept", ...limit },
   deadTtlMs: { field: "dead_ttl", meaning: "ms that DEAD jobs are kept", ...limit },
   maxDead: { field: "max_dead", meaning: "most DEAD jobs that are kept", ...limit },
+  defaultMaxRetries: {
+    field: "default_max_retries",
+    meaning: "`max_retries` of jobs that say none",
+    ...limit,
+    feature: DEFAULTS,
+  },
+  defaultBackoff: {
+    field: "default_backoff",
+    meaning:
+      "backoff of jobs that say none, an object: `base` and `max`, ms, and as `more` what `extras` has of a backoff",
+    feature: DEFAULTS,
+    read: readDefaultBackoff,
+    write: (value) => (value === null ? "" : writeDefaultBackoff(value)),
+  },
+  defaultTimeoutMs: {
+    field: "default_timeout",
+    meaning: "timeout of jobs that say none, ms",
+    ...limit,
+    feature: DEFAULTS,
+  },
 };
 
 /**

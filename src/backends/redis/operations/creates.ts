@@ -1,8 +1,10 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
+import { givenByQueue, type QueueDefaults } from "../../../core/queue-defaults.js";
 import { queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { readCreated, readJob, writeSpec } from "../layout/codec.js";
 import { EXPIRY } from "../layout/features.js";
+import { readDefaultBackoff } from "../layout/saved-backoff.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -30,6 +32,8 @@ interface GroupAnswer {
   readonly now: number;
   /** What ENQUEUE answers of the group. */
   readonly answer: string | readonly Reply[];
+  /** What the queue gave its jobs, if anything. */
+  readonly defaults: QueueDefaults | undefined;
 }
 
 /** Creates jobs. Concurrent creates in one queue share a script call. */
@@ -83,7 +87,8 @@ export class Creates {
     mayNeed = false,
   ): Promise<EnqueueResult[]> {
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
-    const { now, answer } = await this.#queues.add(queue, send, { mode, mayNeed, jobs }, jobs.length, bytesOf(jobs));
+    const group = { mode, mayNeed, jobs };
+    const { now, answer, defaults } = await this.#queues.add(queue, send, group, jobs.length, bytesOf(jobs));
     if (typeof answer === "string") {
       if (answer === "N") throw queueNotFound(queue);
       if (answer === "U") {
@@ -94,7 +99,9 @@ export class Creates {
       throw answer.startsWith("R") ? requestIdReused(places?.[number] ?? number) : queueFull(queue, number);
     }
     const results = jobs.map((job): EnqueueResult => {
-      return { id: job.id, deduplicated: false, createdAt: now, runAfter: job.runAfter ?? now + (job.delayMs ?? 0) };
+      const runAfter = job.runAfter ?? now + (job.delayMs ?? 0);
+      const given = defaults && givenByQueue(job.open ?? 0, defaults);
+      return { id: job.id, deduplicated: false, createdAt: now, runAfter, given };
     });
     for (let at = 0; at < answer.length; at += OLD_PARTS) {
       const [place, created, ...parts] = answer.slice(at, at + OLD_PARTS) as Buffer[];
@@ -110,18 +117,38 @@ export class Creates {
     for (const { mode, mayNeed, jobs } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
       const hasExpiries = jobs.some(isExpiring);
-      args.push(MODES[mode] + (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : ""), jobs.length);
+      const flags = (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : "");
+      args.push(MODES[mode] + flags + openText(jobs), jobs.length);
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
       }
     }
     const callers = groups.length;
     const { now, rest } = await this.#calls.call("enqueue", queue, [callers, ...args], { callers });
-    return rest.map((reply) => ({
+    const defaults = rest.length > callers ? readDefaults(text(rest[callers])) : undefined;
+    return rest.slice(0, callers).map((reply) => ({
       now,
+      defaults,
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
     }));
   }
+}
+
+/** What these jobs leave open, as ENQUEUE reads it. */
+function openText(jobs: readonly NewJob[]): string {
+  const open = jobs[0]?.open ?? 0;
+  if (jobs.every((job) => (job.open ?? 0) === open)) return open === 0 ? "" : `|${open}`;
+  return `|${jobs.map((job) => job.open ?? 0).join("")}`;
+}
+
+/** Reads what ENQUEUE tells of the defaults of its queue. */
+function readDefaults(text: string): QueueDefaults {
+  const [, retries = "", timeout = "", backoff = ""] = /^(\d*) (\d*) (.*)$/.exec(text) ?? [];
+  return {
+    defaultMaxRetries: retries === "" ? null : Number(retries),
+    defaultTimeoutMs: timeout === "" ? null : Number(timeout),
+    defaultBackoff: readDefaultBackoff(backoff),
+  };
 }
 
 function bytesOf(jobs: readonly NewJob[]): number {

@@ -1,22 +1,63 @@
 import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
-import { EXPIRY } from "../layout/features.js";
-import { code, compose, idLetter, key, meta, number, rest, text, width, write } from "../layout/lua.js";
+import { DEFAULTS, EXPIRY } from "../layout/features.js";
+import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
- * check, with an `r` behind it when some job has a request id, an `x` when some job expires, and an `s` when the queue may need the
- * feature for that from now on; number of jobs; and for each job two arguments. The first is the id alone, for a job that is ready now,
+ * check, with an `r` behind it when some job has a request id, an `x` when some job expires, an `s` when the queue may need the
+ * feature for that from now on, and a bar and what its jobs leave open, bits of `OPEN`, a digit for each or one for all; number of
+ * jobs; and for each job two arguments. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
  * and, if it expires, a comma and the same of that. The second is the spec from its priority on.
  *
  * Returns for each group: `N` (no such queue), `U` (the queue would need the feature), `F` and max_depth (full), `R` and the position of a job whose request id was
  * used for another content, or a list of what was created before: of each the position in the group, `created`, and the job
- * (`answerJob`; with an empty spec when it is gone).
+ * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
+ * blank, `default_timeout`, a blank, and `default_backoff`, each empty when it is not set.
  */
 export const ENQUEUE = lua`
+-- What the queue gives jobs that leave it open; nil: nothing.
+local defaults
+if needs('${DEFAULTS}') then
+  local own = call('HMGET', KEYS[1], ${metaName("default_max_retries")}, ${metaName("default_timeout")}, ${metaName("default_backoff")})
+  if own[1] or own[2] or own[3] then
+    defaults = {
+      text = (own[1] or '') .. ' ' .. (own[2] or '') .. ' ' .. (own[3] or ''),
+      retries = own[1] and ${write("spec", "max_retries", "own[1]")}, timeout = own[2] and ${write("spec", "timeout", "own[2]")},
+    }
+    if own[3] then
+      local backoff = cjson.decode(own[3])
+      defaults.backoff = ${write("spec", "base_delay", "backoff.base")} .. ${write("spec", "max_delay", "backoff.max")}
+      defaults.more = backoff.more
+    end
+  end
+end
+
+-- A spec with what the queue gives it in place of what it leaves open.
+local function withDefaults(spec, open)
+  local retries, backoff = ${text("spec", "max_retries", "spec", "priority")},
+    ${text("spec", "base_delay", "spec", "priority")} .. ${text("spec", "max_delay", "spec", "priority")}
+  local timeout = ${text("spec", "timeout", "spec", "priority")}
+  local from = ${rest("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")}
+  local newline = find(spec, '\n', from, true)
+  local extras = sub(spec, from, newline - 1)
+  if open % 2 == 1 then retries = defaults.retries or retries end
+  if open >= 4 then timeout = defaults.timeout or timeout end
+  if open % 4 >= 2 and defaults.backoff then
+    backoff = defaults.backoff
+    if extras ~= '' or defaults.more then
+      local all = extras == '' and {} or cjson.decode(extras)
+      all.backoff = defaults.more
+      extras = next(all) and cjson.encode(all) or ''
+    end
+  end
+  return ${text("spec", "priority", "spec", "priority")} .. retries .. backoff .. timeout
+    .. sub(spec, ${width("spec", "priority") - width("spec", "payload_kind") + 1}, from - 1) .. extras .. sub(spec, newline)
+end
+
 -- What was created before is read last, as some may have been created by this very call.
 local function withJobs(reply)
   for group, old in ipairs(reply) do
@@ -175,6 +216,7 @@ for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
   local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
   local lacks = find(flags, 'x', 2, true) and not needs('${EXPIRY}')
+  local open = defaults and string.match(flags, '|(%d+)$')
   local first, last = at + 2, at + 2 + (jobs - 1) * 2
   at = last + 2
   if not exists then
@@ -210,7 +252,12 @@ for group = 1, tonumber(ARGV[7]) do
           if made then
             old[#old + 1] = {(job - first) / 2, made.record, made.id}
           else
-            create(id, when, digest, request, ARGV[job + 1])
+            local spec = ARGV[job + 1]
+            if open then
+              local digit = #open == 1 and 1 or (job - first) / 2 + 1
+              spec = withDefaults(spec, tonumber(sub(open, digit, digit)))
+            end
+            create(id, when, digest, request, spec)
           end
         end
       end
@@ -237,5 +284,6 @@ if #requests > 0 then
   callMany('HSET', ${key("requests_of_jobs")}, owners)
   forgetRequests(#requests)
 end
+reply[#reply + 1] = defaults and defaults.text
 return finish(withJobs(remember(reply)))
 `;
