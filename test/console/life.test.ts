@@ -201,6 +201,31 @@ describe("queues in the console", () => {
     await row.waitFor({ state: "detached" });
   });
 
+  test("say what they keep and what their jobs get, and a later change of another setting leaves that", async () => {
+    const page = await openConsole(server.url, "/queues");
+    await page.getByRole("button", { name: "New queue" }).click();
+    await page.getByLabel("Name").fill("kept");
+    await page.getByLabel("Keep dead jobs for").fill("a week");
+    await page.getByRole("button", { name: "Create the queue" }).click();
+    await page.getByText("Write a time like 90s").waitFor();
+    await page.getByLabel("Keep dead jobs for").fill("7d");
+    await page.getByLabel("Waits between retries").fill("1s, 90s");
+    await page.getByRole("button", { name: "Create the queue" }).click();
+    const row = page.getByRole("row", { name: "kept" });
+    await row.getByText("dead ones kept 7 d, retries wait 1 s, then 1 min 30 s each").waitFor();
+    await page.getByRole("button", { name: "Settings of kept" }).click();
+    expect(await page.getByLabel("Waits between retries").inputValue()).toBe("1s, 90s");
+    await page.getByLabel("Waits between retries").fill("100ms x 1.5 up to 5s");
+    await page.getByRole("button", { name: "Change the settings" }).click();
+    await row.getByText("dead ones kept 7 d, retries wait 100 ms, then 1.5 times as long each").waitFor();
+    const { queue } = await server.queues.getQueue({ name: "kept" });
+    expect(queue?.settings).toMatchObject({
+      deadTtl: { seconds: 604_800n },
+      defaultBackoff: { multiplier: 1.5, baseDelay: { nanos: 100_000_000 } },
+    });
+    await server.queues.deleteQueue({ name: "kept" });
+  });
+
   test("are seen at a glance, with server and workers", async () => {
     const page = await openConsole(server.url);
     const card = page.getByRole("article", { name: "Queue default" });
