@@ -12,8 +12,8 @@ import { createEngine, type Engine, type EngineOptions } from "./core/engine.js"
 import type { HandlerRunner } from "./core/handler-runner.js";
 import type { Observer } from "./core/observer.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/operations/job-operations.js";
-import type { QueuePolicy } from "./core/queue-turns.js";
 import type { StoreObserver } from "./core/store-observer.js";
+import type { QueuePolicy } from "./core/work/queue-turns.js";
 import { defined } from "./model/defined.js";
 import type { Handlers } from "./model/handler.js";
 import { createIdGenerator, type IdGenerator } from "./model/ids.js";

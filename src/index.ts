@@ -6,7 +6,7 @@ export type { DlqOperations } from "./core/operations/dlq-operations.js";
 export type { CreatedJob } from "./core/operations/job-operations.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
-export type { QueuePolicy } from "./core/queue-turns.js";
+export type { QueuePolicy } from "./core/work/queue-turns.js";
 export { type Isolation, type IsolationOptions, isolateHandlers } from "./handlers/isolate-handlers.js";
 export type { BackoffRequest } from "./model/backoff.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";

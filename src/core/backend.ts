@@ -5,8 +5,6 @@ import type { Queue, QueueSettings } from "../model/queue.js";
 
 import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Taken } from "../model/taken.js";
-
-import type { StoreMatch } from "./job-matcher.js";
 import type {
   BulkAction,
   CountPage,
@@ -19,6 +17,7 @@ import type {
 } from "./listing.js";
 import type { GivenFields } from "./queue-defaults.js";
 import type { StoreSizes } from "./store-observer.js";
+import type { StoreMatch } from "./stores/job-matcher.js";
 
 /**
  * The interface between the core and a store of jobs. Every operation is atomic; an operation on a batch is atomic for

@@ -8,8 +8,6 @@ import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
 import type { HandlerRunner } from "./handler-runner.js";
-import { createJobLog } from "./job-log.js";
-import { createLeasing, type Leasing } from "./leasing.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
 import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
@@ -17,12 +15,14 @@ import { createJobOperations, type JobDefaults, type JobOperations } from "./ope
 import { createQueueOperations, type QueueOperations } from "./operations/queue-operations.js";
 import { createInProcessRunner } from "./pool/in-process-runner.js";
 import { WorkerPool } from "./pool/worker-pool.js";
-import type { QueuePolicy } from "./queue-turns.js";
-import { ReadyWork } from "./ready-work.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
 import { takenHere } from "./untaken.js";
 import { WatchHub } from "./watch/watch-hub.js";
+import { createJobLog } from "./work/job-log.js";
+import { createLeasing, type Leasing } from "./work/leasing.js";
+import type { QueuePolicy } from "./work/queue-turns.js";
+import { ReadyWork } from "./work/ready-work.js";
 
 /** Delay before the queues are read again after that failed, ms. */
 const RETRY_MS = 1000;

@@ -1,8 +1,8 @@
 import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
-import { createJobLog, type JobLog } from "./job-log.js";
 import type { Observer } from "./observer.js";
+import { createJobLog, type JobLog } from "./work/job-log.js";
 
 /** Longest delay between two ticks, ms, so that a wall clock that jumps ahead is noticed within that time. */
 const MAX_WAIT_MS = 30_000;

@@ -3,9 +3,9 @@ import type { BulkOptions, BulkResult, JobFilter } from "../../model/job-filter.
 import { LIMITS } from "../../model/limits.js";
 import type { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import type { StoreMatch } from "../job-matcher.js";
 import type { BulkAction, CountPage } from "../listing.js";
-import { ownTurn } from "../own-turn.js";
+import type { StoreMatch } from "../stores/job-matcher.js";
+import { ownTurn } from "../turns/own-turn.js";
 import { type CheckedFilter, filterDigest, isEmpty, queuesOf } from "./filters.js";
 import { createMergedKeys } from "./merged-keys.js";
 import { readPagePosition, writePageToken } from "./page-token.js";

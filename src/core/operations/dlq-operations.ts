@@ -12,7 +12,7 @@ import type {
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, RowOutcome } from "../backend.js";
-import { createMatcher } from "../job-matcher.js";
+import { createMatcher } from "../stores/job-matcher.js";
 import { runBulk } from "./bulk.js";
 import { summarize } from "./dead-summary.js";
 import { checkDeadFilter, checkPage, filterDigest, queuesOf } from "./filters.js";

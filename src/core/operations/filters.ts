@@ -7,8 +7,8 @@ import { LIMITS } from "../../model/limits.js";
 import { checkMetadata } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import type { StoreMatch } from "../job-matcher.js";
-import { placeOfQueue } from "../place-of-queue.js";
+import type { StoreMatch } from "../stores/job-matcher.js";
+import { placeOfQueue } from "../stores/place-of-queue.js";
 
 /** A filter that was checked. */
 export interface CheckedFilter {

@@ -1,4 +1,4 @@
-import { ownTurn } from "../own-turn.js";
+import { ownTurn } from "../turns/own-turn.js";
 
 /** Items after which each of those that work at the same time lets the event loop go on. */
 const TURN = 8;

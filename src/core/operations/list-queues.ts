@@ -1,7 +1,7 @@
 import type { Queue } from "../../model/queue.js";
 import type { Backend } from "../backend.js";
-import { ownTurn } from "../own-turn.js";
-import { shareNext } from "../share-next.js";
+import { ownTurn } from "../turns/own-turn.js";
+import { shareNext } from "../turns/share-next.js";
 
 /** Queues read in one call, with other work in between. */
 const PART = 200;

@@ -12,7 +12,7 @@ import {
 import { checkQueueSettings } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import { ownTurn } from "../own-turn.js";
+import { ownTurn } from "../turns/own-turn.js";
 import { createListQueues } from "./list-queues.js";
 
 /** Creates, reads, changes, pauses, purges and deletes queues. */

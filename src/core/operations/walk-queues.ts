@@ -1,7 +1,7 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
 import type { CountPage } from "../listing.js";
-import { ownTurn } from "../own-turn.js";
+import { ownTurn } from "../turns/own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPagePosition, writePageToken } from "./page-token.js";
 

@@ -1,9 +1,9 @@
 import type { Logger } from "../../model/logger.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
-import type { Leasing } from "../leasing.js";
-import type { Lane } from "../work-lane.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
+import type { Leasing } from "../work/leasing.js";
+import type { Lane } from "../work/work-lane.js";
 
 /**
  * Jobs leased, and how long that went on, ms, before yielding to the event loop: handlers that never wait would otherwise let nothing

@@ -3,8 +3,8 @@ import { jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { RetryDecision } from "../../model/outcome.js";
 import type { Clock } from "../clock.js";
-import type { Leasing } from "../leasing.js";
 import type { FailureReason } from "../observer.js";
+import type { Leasing } from "../work/leasing.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
 /** How an attempt ended, and so how its job is to be settled. */

@@ -1,6 +1,6 @@
 import type { Logger } from "../../model/logger.js";
 import type { LeaseRef } from "../backend.js";
-import type { Leasing } from "../leasing.js";
+import type { Leasing } from "../work/leasing.js";
 
 /** Releases leases in the background: the caller does not wait for the write. */
 export interface BackgroundRelease {

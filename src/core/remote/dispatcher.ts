@@ -2,8 +2,8 @@ import type { Logger } from "../../model/logger.js";
 import type { QueuePatterns } from "../../model/queue-patterns.js";
 import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
-import type { Leasing } from "../leasing.js";
-import type { ReadyWork } from "../ready-work.js";
+import type { Leasing } from "../work/leasing.js";
+import type { ReadyWork } from "../work/ready-work.js";
 import { type Waiter, WaitList, type WaitListEntry } from "./wait-list.js";
 
 /** Lease calls in flight at the same time, over all wait lists. */

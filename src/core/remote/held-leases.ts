@@ -1,8 +1,8 @@
 import type { Logger } from "../../model/logger.js";
 import type { Change, ExtendResult, Extension, Lease, LeaseRef } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
-import { extendByQueue } from "../extend-by-queue.js";
-import type { Leasing } from "../leasing.js";
+import { extendByQueue } from "../stores/extend-by-queue.js";
+import type { Leasing } from "../work/leasing.js";
 
 /** How often the backend is asked about leases that should have expired by the local clock, ms. */
 const CHECK_MS = 15_000;

@@ -1,6 +1,6 @@
 import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
-import { isToExtend } from "../leasing.js";
+import { isToExtend } from "../work/leasing.js";
 import type { HeldLease, HeldLeases } from "./held-leases.js";
 
 /** How often outboxes are looked after, ms: several times in the shortest lease. */

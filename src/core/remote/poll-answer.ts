@@ -1,6 +1,6 @@
 import type { Logger } from "../../model/logger.js";
 import type { Clock } from "../clock.js";
-import type { Leasing } from "../leasing.js";
+import type { Leasing } from "../work/leasing.js";
 import type { BackgroundRelease } from "./background-release.js";
 import type { HeldLease, HeldLeases } from "./held-leases.js";
 import { OUTBOX_CHECK_MS, type Outbox, type Outboxes } from "./outboxes.js";

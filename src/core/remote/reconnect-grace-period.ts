@@ -1,7 +1,7 @@
 import type { Logger } from "../../model/logger.js";
 import type { Clock, Timer } from "../clock.js";
-import { extendByQueue } from "../extend-by-queue.js";
-import type { Leasing } from "../leasing.js";
+import { extendByQueue } from "../stores/extend-by-queue.js";
+import type { Leasing } from "../work/leasing.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 
 /** How long after the end of a stream its leases are kept for a worker that may reconnect, ms. */

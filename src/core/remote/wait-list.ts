@@ -1,5 +1,5 @@
 import type { Lease } from "../backend.js";
-import type { Lane } from "../work-lane.js";
+import type { Lane } from "../work/work-lane.js";
 
 /** Most lease calls in flight for one list. */
 const MAX_CALLS = 8;

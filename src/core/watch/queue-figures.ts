@@ -2,7 +2,7 @@ import type { Queue } from "../../model/queue.js";
 import type { QueuePatterns } from "../../model/queue-patterns.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
-import { yieldToEventLoop } from "../yield-to-event-loop.js";
+import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import type { QueuesEvent } from "./watch-events.js";
 
 /** Queues read in one call, with other work in between, and told in one message of changes. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { hasOwnTurns } from "../../core/own-turn.js";
+import { hasOwnTurns } from "../../core/turns/own-turn.js";
 import { type ClientConnection, connectionOf } from "../connection.js";
 import { carrierOf, endWithClient, type HttpRequest, type HttpResponse } from "../http.js";
 import { REQUEST_ID_HEADER } from "../request-ids.js";

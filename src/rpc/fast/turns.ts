@@ -1,4 +1,4 @@
-import { inOwnTurn } from "../../core/own-turn.js";
+import { inOwnTurn } from "../../core/turns/own-turn.js";
 import { FairQueue } from "./fair-queue.js";
 
 /** Ordinary calls are served as they come in for so long in one turn of the event loop, ms; those that come later in it wait. */

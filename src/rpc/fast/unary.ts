@@ -1,5 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import { ownTurn } from "../../core/own-turn.js";
+import { ownTurn } from "../../core/turns/own-turn.js";
 import { type WrittenListener, writtenListenerOf } from "../when-written.js";
 import { answerError, answerUnary } from "./answer.js";
 import type { Exchange } from "./exchange.js";

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../../core/yield-to-event-loop.js";
+import { yieldToEventLoop } from "../../core/turns/yield-to-event-loop.js";
 import { headOf, type Labels, type Metric, ReadMetric, type Sample, SeriesCounter, SeriesHistogram } from "./series.js";
 
 /** Upper bounds of the buckets of all histograms, s. */

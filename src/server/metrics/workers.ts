@@ -1,5 +1,5 @@
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
-import { yieldToEventLoop } from "../../core/yield-to-event-loop.js";
+import { yieldToEventLoop } from "../../core/turns/yield-to-event-loop.js";
 import type { Meter } from "./meter.js";
 
 /** Most job types that get a series of their own: the first that are found; workers of the others count as "other". */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
-import { createMatcher, errorGroupOf, type StoreMatch } from "../../../src/core/job-matcher.js";
+import { createMatcher, errorGroupOf, type StoreMatch } from "../../../src/core/stores/job-matcher.js";
 import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { JOB_STATUSES, type Job } from "../../../src/model/job.js";
 import { TRACE } from "../../support/job.js";

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement, TickResult } from "../../../src/core/backend.js";
-import { createMatcher } from "../../../src/core/job-matcher.js";
+import { createMatcher } from "../../../src/core/stores/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";

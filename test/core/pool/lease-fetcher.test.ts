@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { createJobLog } from "../../../src/core/job-log.js";
-import { createLeasing, type Leasing } from "../../../src/core/leasing.js";
 import { silentObserver } from "../../../src/core/observer.js";
 import { LeaseFetcher } from "../../../src/core/pool/lease-fetcher.js";
-import { ReadyWork } from "../../../src/core/ready-work.js";
+import { createJobLog } from "../../../src/core/work/job-log.js";
+import { createLeasing, type Leasing } from "../../../src/core/work/leasing.js";
+import { ReadyWork } from "../../../src/core/work/ready-work.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { noTracer } from "../../../src/model/tracer.js";
 import { settle } from "../../support/fake-clock.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { QueuePolicy } from "../../../src/core/queue-turns.js";
+import type { QueuePolicy } from "../../../src/core/work/queue-turns.js";
 import type { HandlerJob } from "../../../src/model/handler.js";
 import { settle } from "../../support/fake-clock.js";
 import { started } from "../support/fixture.js";

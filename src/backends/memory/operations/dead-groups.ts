@@ -1,5 +1,5 @@
-import { errorGroupOf } from "../../../core/job-matcher.js";
 import type { GroupPage } from "../../../core/listing.js";
+import { errorGroupOf } from "../../../core/stores/job-matcher.js";
 import type { QueuedJob } from "../queue-state.js";
 
 /** A dead job, and when it died, ms since 1970. */

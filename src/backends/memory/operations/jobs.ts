@@ -1,6 +1,6 @@
 import type { RowOutcome } from "../../../core/backend.js";
-import { createMatcher, type StoreMatch } from "../../../core/job-matcher.js";
 import type { BulkAction } from "../../../core/listing.js";
+import { createMatcher, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";

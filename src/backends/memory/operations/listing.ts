@@ -1,4 +1,3 @@
-import { createMatcher, isCostly, type StoreMatch } from "../../../core/job-matcher.js";
 import type {
   CountPage,
   CountQuery,
@@ -9,6 +8,7 @@ import type {
   ListPage,
   ListQuery,
 } from "../../../core/listing.js";
+import { createMatcher, isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { pageTokenInvalid } from "../../../model/errors.js";
 import { compareNumbers, numberOf, queueOf } from "../../../model/ids.js";
 import { type Job, jobBytes } from "../../../model/job.js";

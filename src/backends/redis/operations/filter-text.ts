@@ -1,4 +1,4 @@
-import type { StoreMatch } from "../../../core/job-matcher.js";
+import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { statusDigits } from "../layout/codec.js";
 

@@ -1,7 +1,7 @@
 import type { RowOutcome } from "../../../core/backend.js";
-import { byQueue } from "../../../core/by-queue.js";
-import type { StoreMatch } from "../../../core/job-matcher.js";
 import type { BulkAction } from "../../../core/listing.js";
+import { byQueue } from "../../../core/stores/by-queue.js";
+import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
 import { numberOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";

@@ -1,4 +1,3 @@
-import { isCostly, type StoreMatch } from "../../../core/job-matcher.js";
 import type {
   CountPage,
   CountQuery,
@@ -9,6 +8,7 @@ import type {
   ListPage,
   ListQuery,
 } from "../../../core/listing.js";
+import { isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
 import { jobIdOf } from "../../../model/ids.js";
 import type { Job } from "../../../model/job.js";

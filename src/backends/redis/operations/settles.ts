@@ -7,7 +7,7 @@ import type {
   Release,
   Settlement,
 } from "../../../core/backend.js";
-import { byQueue } from "../../../core/by-queue.js";
+import { byQueue } from "../../../core/stores/by-queue.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Outcome } from "../../../model/outcome.js";

@@ -1,6 +1,6 @@
 import type { QueueName } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
-import { placeOfQueue } from "../../../core/place-of-queue.js";
+import { placeOfQueue } from "../../../core/stores/place-of-queue.js";
 import type { Connection, Reply } from "../link/connection.js";
 import type { Keys } from "../scripts/keys.js";
 import { ANNOUNCE_QUEUE, ENTER_QUEUE, LEAVE_QUEUE, READ_LIST } from "../scripts/registry.js";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Settlement } from "../../src/core/backend.js";
-import { createJobLog } from "../../src/core/job-log.js";
-import { recordingLogger } from "../support/logger.js";
-import { running } from "./support/fixture.js";
-import { ManualHandler } from "./support/manual-handler.js";
+import type { Settlement } from "../../../src/core/backend.js";
+import { createJobLog } from "../../../src/core/work/job-log.js";
+import { recordingLogger } from "../../support/logger.js";
+import { running } from "../support/fixture.js";
+import { ManualHandler } from "../support/manual-handler.js";
 
 const APPLIED = { queue: "mail", type: "send", durationMs: 7 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { yieldToEventLoop } from "../../src/core/yield-to-event-loop.js";
+import { yieldToEventLoop } from "../../../src/core/turns/yield-to-event-loop.js";
 
 test("what waits in the event loop goes first, promises and earlier turns alike", async () => {
   const order: string[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Lease } from "../../src/core/backend.js";
-import type { Observer } from "../../src/core/observer.js";
-import { Fixture } from "./support/fixture.js";
+import type { Lease } from "../../../src/core/backend.js";
+import type { Observer } from "../../../src/core/observer.js";
+import { Fixture } from "../support/fixture.js";
 
 /** An engine whose observer records its calls. */
 function observed() {

@@ -1,4 +1,4 @@
-import type { Tracer } from "../model/tracer.js";
+import type { Tracer } from "../../model/tracer.js";
 import type {
   Backend,
   Completion,
@@ -10,9 +10,9 @@ import type {
   LeaseRequest,
   Release,
   Settlement,
-} from "./backend.js";
+} from "../backend.js";
+import type { FailureReason, Observer, SettleKind } from "../observer.js";
 import type { JobLog } from "./job-log.js";
-import type { FailureReason, Observer, SettleKind } from "./observer.js";
 
 /** A failure, and why. Default: what its `retry` tells. */
 export interface FailedAttempt extends Omit<Failure, "jitter"> {

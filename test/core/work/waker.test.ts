@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Waker } from "../../src/core/waker.js";
-import { FakeClock, settle } from "../support/fake-clock.js";
+import { Waker } from "../../../src/core/work/waker.js";
+import { FakeClock, settle } from "../../support/fake-clock.js";
 
 const never = new AbortController().signal;
 

@@ -1,6 +1,6 @@
-import type { QueuePatterns } from "../model/queue-patterns.js";
-import type { Clock, Timer } from "./clock.js";
-import { isMarked, type KnownQueue, type Pair, unknownQueue } from "./known-queue.js";
+import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { Clock, Timer } from "../clock.js";
+import { isMarked, type KnownQueue, type Pair, unknownQueue } from "../stores/known-queue.js";
 import { type QueuePolicy, QueueTurns } from "./queue-turns.js";
 import { type Lane, type LaneWork, type WorkCall, WorkLane, type WorkResult } from "./work-lane.js";
 

@@ -1,6 +1,6 @@
-import type { ExtendResult, Extension } from "./backend.js";
+import type { ExtendResult, Extension } from "../backend.js";
+import type { Leasing } from "../work/leasing.js";
 import { byQueue } from "./by-queue.js";
-import type { Leasing } from "./leasing.js";
 
 /** Most leases that one call asks after. */
 const BATCH = 1000;

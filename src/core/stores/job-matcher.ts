@@ -1,7 +1,7 @@
-import type { Job, JobStatus } from "../model/job.js";
-import type { JobMatch } from "../model/job-filter.js";
-import { LIMITS } from "../model/limits.js";
-import { cutText } from "../model/text.js";
+import type { Job, JobStatus } from "../../model/job.js";
+import type { JobMatch } from "../../model/job-filter.js";
+import { LIMITS } from "../../model/limits.js";
+import { cutText } from "../../model/text.js";
 
 /** What a filter looks at. */
 export type Matchable = Pick<

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.js";
+import type { Clock } from "../clock.js";
 
 /** Lets one reader sleep until it is woken. A `wake` between two waits is not lost. */
 export class Waker {

@@ -1,4 +1,4 @@
-import type { Timer } from "./clock.js";
+import type { Timer } from "../clock.js";
 
 /** What is known of the jobs of one type in a queue. */
 export interface Pair {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { ReadyWork } from "../../src/core/ready-work.js";
-import type { Lane } from "../../src/core/work-lane.js";
-import { FakeClock } from "../support/fake-clock.js";
+import { ReadyWork } from "../../../src/core/work/ready-work.js";
+import type { Lane } from "../../../src/core/work/work-lane.js";
+import { FakeClock } from "../../support/fake-clock.js";
 
 function setUp() {
   const clock = new FakeClock();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { QUEUE_POLICIES, type QueuePolicy, QueueTurns } from "../../src/core/queue-turns.js";
+import { QUEUE_POLICIES, type QueuePolicy, QueueTurns } from "../../../src/core/work/queue-turns.js";
 
 function turnsOf(policy: QueuePolicy, weights: Readonly<Record<string, number>>): QueueTurns {
   const turns = new QueueTurns(policy);

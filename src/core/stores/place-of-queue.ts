@@ -1,4 +1,4 @@
-import type { QueueName } from "./backend.js";
+import type { QueueName } from "../backend.js";
 
 /** Where a queue stands, or would stand, in a list that is sorted by name: there may be thousands. */
 export function placeOfQueue(sorted: readonly QueueName[], name: string): number {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { shareNext } from "../../src/core/share-next.js";
-import { signal } from "../support/signal.js";
+import { shareNext } from "../../../src/core/turns/share-next.js";
+import { signal } from "../../support/signal.js";
 
 test("calls that come while one runs share the next run, which begins after all of them", async () => {
   const gates = [signal(), signal(), signal()];

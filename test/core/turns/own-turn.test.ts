@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hasOwnTurns, inOwnTurn, ownTurn } from "../../src/core/own-turn.js";
+import { hasOwnTurns, inOwnTurn, ownTurn } from "../../../src/core/turns/own-turn.js";
 
 /** Takes so long that no other slice shares the turn. */
 function work(): void {

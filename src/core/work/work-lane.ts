@@ -1,5 +1,5 @@
-import type { QueuePatterns } from "../model/queue-patterns.js";
-import type { Pair } from "./known-queue.js";
+import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { Pair } from "../stores/known-queue.js";
 import type { QueueTurns } from "./queue-turns.js";
 
 /** One lease call on a queue, from its begin to its end. */
