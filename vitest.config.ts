@@ -51,13 +51,13 @@ export default defineConfig({
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS]),
       // Connect's own suite; `npm test` leaves it out.
-      project("conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
+      project("long:conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
       // Servers of an older commit beside those of this one; `npm test` leaves it out.
-      project("upgrade", ["test/upgrade/**/*.test.ts"], 240_000, ["test/upgrade/install.ts", REDIS]),
+      project("long:upgrade", ["test/upgrade/**/*.test.ts"], 240_000, ["test/upgrade/install.ts", REDIS]),
       // What is in .ops: rules and dashboards against the metrics of real servers, the unit, the manifests.
       project("ops", ["test/ops/**/*.test.ts"], 60_000, ["test/ops/install.ts", REDIS]),
       // The image recipe, step by step; `npm test` leaves it out.
-      project("image", ["test/image/**/*.test.ts"], 300_000),
+      project("long:image", ["test/image/**/*.test.ts"], 300_000),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS]),
     ],

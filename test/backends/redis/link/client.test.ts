@@ -30,6 +30,7 @@ test("so are those to the nodes of a cluster, and that of a subscriber", async (
   const client = createClient(targetOf(url), "many");
   await client.connect();
   const subscriber = createSubscriber(targetOf(url), "subscriber", client);
+  subscriber.on("error", () => {});
   await subscriber.connect();
   breakTwice(subscriber);
   const ready = () => (client as unknown as { nodes(): Redis[] }).nodes().filter(({ status }) => status === "ready");
