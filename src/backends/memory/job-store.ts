@@ -10,7 +10,7 @@ import { ChangeLog } from "./change-log.js";
 import { FinishedJobs } from "./finished-jobs.js";
 import { Expiries } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
-import type { Moment } from "./indexes/schedule.js";
+import type { Moment } from "./indexes/two-clocks.js";
 import { type JobTimes, RareJobRecord, type RunRecord, toChange } from "./job-record.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";

@@ -7,8 +7,9 @@ import { FinishedOrder } from "./indexes/finished-order.js";
 import { JobTable } from "./indexes/job-table.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import { ReadyLines } from "./indexes/ready-lines.js";
-import { type Moment, Schedule } from "./indexes/schedule.js";
+import { Schedule } from "./indexes/schedule.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
+import type { Moment } from "./indexes/two-clocks.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
 import { RequestIds } from "./request-ids.js";
 

@@ -5,7 +5,7 @@ import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { toTraceContext } from "../../model/trace-context.js";
-import type { Moment } from "./indexes/schedule.js";
+import type { Moment } from "./indexes/two-clocks.js";
 import { type JobLabel, newRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { AnsweredLeaseRequest } from "./journal.js";

@@ -1,5 +1,5 @@
-import { OrderedQueue } from "./ordered-queue.js";
-import type { Moment } from "./schedule.js";
+import type { OrderedQueue } from "./ordered-queue.js";
+import { type Moment, TwoClocks } from "./two-clocks.js";
 
 /** By when a PENDING job has to begin. Live until the job begins or ends; one that goes back to its beginning has another. */
 export interface Expiry<R> {
@@ -13,8 +13,7 @@ export interface Expiry<R> {
 
 /** The jobs of a queue that expire unless they begin. */
 export class Expiries<R> {
-  readonly #byTime = create<R>();
-  readonly #measured = create<R>();
+  readonly #all = new TwoClocks<Expiry<R>>(({ live }) => live);
 
   add(expiry: Expiry<R>): void {
     this.#of(expiry).push(expiry);
@@ -26,31 +25,16 @@ export class Expiries<R> {
   }
 
   /** The job of one that is due; undefined when none is. It stays there until it is discarded. */
-  due({ now, monotonic }: Moment): R | undefined {
-    const timed = this.#byTime.peek();
-    if (timed !== undefined && timed.until <= now) return timed.record;
-    const measured = this.#measured.peek();
-    return measured !== undefined && measured.until <= monotonic ? measured.record : undefined;
+  due(moment: Moment): R | undefined {
+    return this.#all.due(moment)?.peek()?.record;
   }
 
   /** Ms until the next is due as the clocks go now; infinity when there is none. */
-  nextInMs({ now, monotonic }: Moment): number {
-    const timed = this.#byTime.peek();
-    const measured = this.#measured.peek();
-    return Math.min(
-      timed === undefined ? Number.POSITIVE_INFINITY : timed.until - now,
-      measured === undefined ? Number.POSITIVE_INFINITY : measured.until - monotonic,
-    );
+  nextInMs(moment: Moment): number {
+    return this.#all.nextInMs(moment);
   }
 
   #of({ isTimed }: Expiry<R>): OrderedQueue<Expiry<R>> {
-    return isTimed ? this.#byTime : this.#measured;
+    return isTimed ? this.#all.timed : this.#all.measured;
   }
-}
-
-function create<R>(): OrderedQueue<Expiry<R>> {
-  return new OrderedQueue(
-    (a, b) => a.until - b.until,
-    ({ live }) => live,
-  );
 }

@@ -1,11 +1,5 @@
 import type { JobRecord } from "../job-record.js";
-import { OrderedQueue } from "./ordered-queue.js";
-
-/** Both clocks at one moment, ms: the wall clock since 1970, and the monotonic clock. */
-export interface Moment {
-  readonly now: number;
-  readonly monotonic: number;
-}
+import { type Moment, TwoClocks } from "./two-clocks.js";
 
 /** A job that waits, from one of its revisions on: it leaves with the next one, and may come back with a later one. */
 interface Wait<R> {
@@ -20,60 +14,46 @@ interface Wait<R> {
  * clock, whatever it does; a wait lasts as long as was said, whatever the wall clock does.
  */
 export class Schedule<R extends JobRecord> {
-  readonly #byTime: OrderedQueue<Wait<R>>;
-  readonly #waits: OrderedQueue<Wait<R>>;
+  readonly #waits: TwoClocks<Wait<R>>;
 
   constructor(isPending: (record: R) => boolean) {
-    const create = () =>
-      new OrderedQueue<Wait<R>>(
-        (a, b) => a.until - b.until,
-        ({ record, revision }) => record.revision === revision && isPending(record),
-      );
-    this.#byTime = create();
-    this.#waits = create();
+    this.#waits = new TwoClocks(({ record, revision }) => record.revision === revision && isPending(record));
   }
 
   get size(): number {
-    return this.#byTime.size + this.#waits.size;
+    return this.#waits.size;
   }
 
   /** Keeps a job until its `runAfter` by the wall clock. */
   addTimed(record: R): void {
     record.place = "SCHEDULED";
-    this.#byTime.push({ record, revision: record.revision, until: record.runAfter });
+    this.#waits.timed.push({ record, revision: record.revision, until: record.runAfter });
   }
 
   /** Keeps a job until `until`, ms on the monotonic clock. */
   addWaiting(record: R, until: number): void {
     record.place = "WAITING";
-    this.#waits.push({ record, revision: record.revision, until });
+    this.#waits.measured.push({ record, revision: record.revision, until });
   }
 
   /** Reports that a job that was in this place has changed: it waits there no more. */
   discard(place: "SCHEDULED" | "WAITING"): void {
-    if (place === "SCHEDULED") this.#byTime.discard();
-    else this.#waits.discard();
+    const { timed, measured } = this.#waits;
+    (place === "SCHEDULED" ? timed : measured).discard();
   }
 
   /** Removes a job that is due and returns it; undefined when none is. */
-  popDue({ now, monotonic }: Moment): R | undefined {
-    if ((this.#byTime.peek()?.until ?? Number.POSITIVE_INFINITY) <= now) return this.#byTime.pop()?.record;
-    if ((this.#waits.peek()?.until ?? Number.POSITIVE_INFINITY) <= monotonic) return this.#waits.pop()?.record;
-    return undefined;
+  popDue(moment: Moment): R | undefined {
+    return this.#waits.due(moment)?.pop()?.record;
   }
 
   /** Removes any job and returns it; undefined when there is none. */
   pop(): R | undefined {
-    return (this.#byTime.pop() ?? this.#waits.pop())?.record;
+    return (this.#waits.timed.pop() ?? this.#waits.measured.pop())?.record;
   }
 
   /** Ms until the next job is due as the clocks go now; infinity when there is none. */
-  nextInMs({ now, monotonic }: Moment): number {
-    const timed = this.#byTime.peek();
-    const wait = this.#waits.peek();
-    return Math.min(
-      timed === undefined ? Number.POSITIVE_INFINITY : timed.until - now,
-      wait === undefined ? Number.POSITIVE_INFINITY : wait.until - monotonic,
-    );
+  nextInMs(moment: Moment): number {
+    return this.#waits.nextInMs(moment);
   }
 }

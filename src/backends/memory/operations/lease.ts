@@ -8,7 +8,7 @@ import type {
   TickResult,
 } from "../../../core/backend.js";
 import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
-import type { Moment } from "../indexes/schedule.js";
+import type { Moment } from "../indexes/two-clocks.js";
 import { type RunRecord, toJob } from "../job-record.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
