@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.js";
+import { clientOf } from "./client-address.js";
 
 /** Failed attempts of an address that are for nothing, and how many more each second brings. */
 const BURST = 20;
@@ -23,7 +24,7 @@ export class FailedAttempts {
 
   /** Counts one. Returns whether it was the first that is over the limit. */
   failed(address: string | undefined): boolean {
-    const key = keyOf(address);
+    const key = clientOf(address ?? "");
     const now = this.#clock.monotonic();
     const left = this.#left(key, now);
     this.#buckets.delete(key);
@@ -39,7 +40,7 @@ export class FailedAttempts {
 
   /** How long an address should wait before it tries again, ms; 0: it is within the limit. */
   waitMs(address: string | undefined): number {
-    const left = this.#left(keyOf(address), this.#clock.monotonic());
+    const left = this.#left(clientOf(address ?? ""), this.#clock.monotonic());
     return left >= 1 ? 0 : Math.ceil(((1 - left) * 1000) / PER_SECOND);
   }
 
@@ -47,18 +48,4 @@ export class FailedAttempts {
     const bucket = this.#buckets.get(key);
     return bucket === undefined ? BURST : Math.min(BURST, bucket.left + ((now - bucket.at) * PER_SECOND) / 1000);
   }
-}
-
-/** One key for the addresses that one host has at will: a network of 64 bits in IPv6. */
-function keyOf(address = ""): string {
-  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (v4 !== undefined || !address.includes(":")) return v4 ?? address;
-  const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const rest = tail === "" ? [] : tail.split(":");
-    while (groups.length + rest.length < 8) groups.push("0");
-    groups.push(...rest);
-  }
-  return groups.slice(0, 4).join(":");
 }

@@ -1,4 +1,4 @@
-import { isIPv6 } from "node:net";
+import { clientOf } from "../../access/client-address.js";
 import { isLoopback } from "../config/loopback.js";
 
 /** Connections that a port takes. */
@@ -28,7 +28,7 @@ export function createConnectionRoom({ maxConnections, maxConnectionsPerAddress 
   return {
     enter(address) {
       if (all >= maxConnections) return "server_full";
-      const client = clientOf(address);
+      const client = countedFor(address);
       if (client !== undefined) {
         const open = byClient.get(client) ?? 0;
         if (open >= maxConnectionsPerAddress) return "address_full";
@@ -40,7 +40,7 @@ export function createConnectionRoom({ maxConnections, maxConnectionsPerAddress 
 
     leave(address) {
       all--;
-      const client = clientOf(address);
+      const client = countedFor(address);
       if (client === undefined) return;
       const open = (byClient.get(client) ?? 1) - 1;
       if (open === 0) byClient.delete(client);
@@ -49,21 +49,7 @@ export function createConnectionRoom({ maxConnections, maxConnectionsPerAddress 
   };
 }
 
-/**
- * Whom an address belongs to: of version 6 one client has a whole network of 64 bits. Undefined for this machine, and for
- * connections that are closed already.
- */
-function clientOf(address: string | undefined): string | undefined {
-  if (address === undefined || isLoopback(address)) return undefined;
-  const version4 = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
-  return version4 ?? (isIPv6(address) ? networkOf(address) : address);
-}
-
-/** The first four groups of an address of version 6. */
-function networkOf(address: string): string {
-  const [head = "", tail] = address.split("%")[0]?.split("::") ?? [];
-  const groups = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const left = tail === undefined ? 0 : 8 - groups.length - after.length;
-  return [...groups, ...Array<string>(Math.max(0, left)).fill("0"), ...after].slice(0, 4).join(":");
+/** Whom a connection is counted for. Undefined for this machine, and for connections that are closed already. */
+function countedFor(address: string | undefined): string | undefined {
+  return address === undefined || isLoopback(address) ? undefined : clientOf(address);
 }
