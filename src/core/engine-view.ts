@@ -1,18 +1,26 @@
 import { queueOf } from "../model/ids.js";
 import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Backend, ChangeFilter } from "./backend.js";
-import type { Engine } from "./engine.js";
 import { narrowBackend } from "./narrow-backend.js";
-import { createDlqOperations } from "./operations/dlq-operations.js";
+import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
 import type { JobOperations } from "./operations/job-operations.js";
 import { createListQueues } from "./operations/list-queues.js";
+import type { QueueOperations } from "./operations/queue-operations.js";
+import type { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
+import type { WatchHub } from "./watch/watch-hub.js";
 
 /** What is served of an engine: all of it, or what a caller may reach. */
-export interface EngineView extends Pick<Engine, "jobs" | "queues" | "dlq" | "workers"> {
+export interface EngineView {
   readonly backend: Pick<Backend, "kind" | "durable">;
-  readonly watches: Pick<Engine["watches"], "watchJob" | "watchJobs" | "watchQueues">;
-  readonly remote: Pick<Engine["remote"], "stream" | "poll" | "answering" | "complete" | "fail" | "extend" | "release">;
+  readonly jobs: JobOperations;
+  readonly queues: QueueOperations;
+  readonly dlq: DlqOperations;
+  readonly watches: Pick<WatchHub, "watchJob" | "watchJobs" | "watchQueues">;
+  /** Workers outside this process. */
+  readonly remote: Pick<RemoteWorkers, "stream" | "poll" | "answering" | "complete" | "fail" | "extend" | "release">;
+  /** All workers known to this server: the built-in pool as one, with the id "0", and the remote ones. */
+  workers(): readonly WorkerInfo[];
 }
 
 /**
@@ -21,7 +29,7 @@ export interface EngineView extends Pick<Engine, "jobs" | "queues" | "dlq" | "wo
  * the others first. `createJobs` makes the operations on a narrowed backend.
  */
 export function narrowEngine(
-  engine: Engine,
+  engine: EngineView & { readonly backend: Backend },
   queues: QueuePatterns,
   createJobs: (backend: Backend) => JobOperations,
 ): EngineView {

@@ -10,9 +10,9 @@ import { type EngineView, narrowEngine } from "./engine-view.js";
 import type { HandlerRunner } from "./handler-runner.js";
 import { Maintenance } from "./maintenance.js";
 import type { Observer } from "./observer.js";
-import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
-import { createJobOperations, type JobDefaults, type JobOperations } from "./operations/job-operations.js";
-import { createQueueOperations, type QueueOperations } from "./operations/queue-operations.js";
+import { createDlqOperations } from "./operations/dlq-operations.js";
+import { createJobOperations, type JobDefaults } from "./operations/job-operations.js";
+import { createQueueOperations } from "./operations/queue-operations.js";
 import { createInProcessRunner } from "./pool/in-process-runner.js";
 import { WorkerPool } from "./pool/worker-pool.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
@@ -61,17 +61,11 @@ export interface EngineOptions {
 }
 
 /** The whole core, as the services of the server and the library use it. */
-export interface Engine {
+export interface Engine extends EngineView {
   readonly backend: Backend;
-  readonly jobs: JobOperations;
-  readonly queues: QueueOperations;
-  readonly dlq: DlqOperations;
   readonly watches: WatchHub;
   readonly leasing: Leasing;
-  /** Workers outside this process. */
   readonly remote: RemoteWorkers;
-  /** All workers known to this server: the built-in pool as one, with the id "0", and the remote ones. */
-  workers(): readonly WorkerInfo[];
   /** Slots of the built-in pool that are in use. */
   readonly activeWorkers: number;
   /** Whether the backend is reachable. */

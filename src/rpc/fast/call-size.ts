@@ -1,5 +1,3 @@
-import type { FastMethod } from "./fast-method.js";
-
 /** A message from this size on asks for much. */
 const LARGE_BYTES = 1 << 14;
 
@@ -26,7 +24,7 @@ export function isScan(method: string): boolean {
 }
 
 /** How many bytes a call counts as among those that ask for much; undefined for an ordinary call. */
-export function largeBytesOf({ isScan }: Pick<FastMethod, "isScan">, messageBytes: number): number | undefined {
-  if (isScan) return SCAN_BYTES + messageBytes;
+export function largeBytesOf(method: { readonly isScan: boolean }, messageBytes: number): number | undefined {
+  if (method.isScan) return SCAN_BYTES + messageBytes;
   return messageBytes < LARGE_BYTES ? undefined : messageBytes;
 }
