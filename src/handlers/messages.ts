@@ -1,10 +1,9 @@
-import type { RunJob } from "../core/handler-runner.js";
+import type { RunJob, RunOutcome } from "../core/handler-runner.js";
 import type { ErrorDescription } from "../model/describe-error.js";
 import type { AbortReason } from "../model/handler.js";
-import type { Payload, Progress } from "../model/job.js";
+import type { Progress } from "../model/job.js";
 import type { JobFields } from "../model/job-fields.js";
 import type { LogLevel } from "../model/logger.js";
-import type { RetryDecision } from "../model/outcome.js";
 
 // What the server and a thread or child process tell each other about one run of a handler. All of it can be cloned.
 
@@ -42,16 +41,12 @@ export type FromRun =
   /** An error that nobody caught ends the thread or process. */
   | { readonly kind: "uncaught"; readonly error: ErrorDescription };
 
+type FailOutcome = Extract<RunOutcome, { readonly kind: "fail" }>;
+
 /** `RunOutcome`, with a description of what was thrown. */
 export type SentOutcome =
-  | { readonly kind: "complete"; readonly result: Payload | undefined }
-  | { readonly kind: "snooze"; readonly delayMs: number }
-  | {
-      readonly kind: "fail";
-      readonly error: string;
-      readonly retry: RetryDecision;
-      readonly thrown: ErrorDescription;
-    };
+  | Exclude<RunOutcome, FailOutcome>
+  | (Omit<FailOutcome, "thrown" | "how"> & { readonly thrown: ErrorDescription });
 
 /** A stray error of a thread or process: a promise was rejected and nobody handled it. */
 export interface Stray {

@@ -55,29 +55,18 @@ export interface WatchedRedisTls extends RedisTls {
 /** Watches the files: connections to come are made with what is in them. Files that cannot be used are logged, and change nothing. */
 export function watchRedisTls(config: RedisTlsConfig, clock: Clock, logger: Logger): WatchedRedisTls {
   const { paths, uses, serverName } = config;
-  let current = toTls(uses, config.contents);
+  // Its fields are read at each new connection.
+  const tls = { ...toTls(uses, config.contents), serverName };
   const files: WatchedFiles = watchFiles(paths, config.contents, clock, {
     changed(contents) {
-      current = toTls(uses, contents);
+      Object.assign(tls, toTls(uses, contents));
       logger.info({ files: paths }, "the files of TLS to Redis were read again");
     },
     failed(err) {
       logger.error({ err, files: paths }, "the files of TLS to Redis cannot be used: the old ones stay in use");
     },
   });
-  return {
-    get ca() {
-      return current.ca;
-    },
-    get cert() {
-      return current.cert;
-    },
-    get key() {
-      return current.key;
-    },
-    serverName,
-    stop: () => files.stop(),
-  };
+  return Object.assign(tls, { stop: () => files.stop() });
 }
 
 /** Throws a `PemError` for files that cannot be used. */
