@@ -1,9 +1,6 @@
-import type { ServerResponse } from "node:http";
-import type { ServerHttp2Stream } from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
-import type { ConnectionObserver } from "../../../src/server/http/connection-observer.js";
-import { CONNECTION_TIMES } from "../../../src/server/http/connection-times.js";
 import { createListener, type ListenerOptions } from "../../../src/server/http/listener.js";
+import { endlessAnswers, QUICK_TIMES, sip, untilClosed } from "../../support/endless-answers.js";
 import { frame, GREETING, head, initialWindow, mute, TYPE, uint32, windowUpdate } from "../../support/http2-frames.js";
 import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";
@@ -13,9 +10,6 @@ import { http1, http2, open } from "../../support/wire.js";
 const SHORT_MS = 200;
 /** Long enough for a client that takes something again and again to be seen to, also on a busy machine. */
 const LONGER_MS = 1500;
-/** Clocks that are looked at often. */
-const TIMES = { ...CONNECTION_TIMES, checkMs: 20, floodCheckMs: 20, closeGraceMs: 20 };
-const PART = Buffer.alloc(1000, "x");
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -24,45 +18,16 @@ afterEach(async () => {
 
 /** A listener that answers `/`, and writes without end to any other request. It keeps what its observer was told. */
 async function listen(stallMs: number, limits: Partial<ListenerOptions> = {}) {
-  const told: string[] = [];
-  const observer: ConnectionObserver = {
-    connections: (change) => void told.push(change > 0 ? "opened" : "closed"),
-    refused: (reason) => void told.push(reason),
-    acceptFailed: (error) => void told.push(error.message),
-  };
-  let written = 0;
-  function write(to: ServerResponse | ServerHttp2Stream): void {
-    to.on("error", () => {});
-    const fill = () => {
-      do written += PART.length;
-      while (to.write(PART));
-    };
-    to.on("drain", fill);
-    fill();
-  }
-  const listener = createListener(
-    {
-      request(request, response) {
-        if (request.url === "/") response.end("answer");
-        else write(response as ServerResponse);
-      },
-      stream(stream, headers) {
-        if (headers[":path"] === "/") return false;
-        stream.respond({ ":status": 200 });
-        write(stream);
-        return true;
-      },
-    },
-    {
-      requestTimeoutMs: 60_000,
-      times: { ...TIMES, stallMs },
-      observer,
-      ...limits,
-    },
-  );
+  const { handler, observer, told, written } = endlessAnswers();
+  const listener = createListener(handler, {
+    requestTimeoutMs: 60_000,
+    times: { ...QUICK_TIMES, stallMs },
+    observer,
+    ...limits,
+  });
   closing.push(() => listener.close());
   const { port } = await listener.listen(0, "127.0.0.1");
-  return { told, port, url: `http://127.0.0.1:${port}`, written: () => written };
+  return { told, port, url: `http://127.0.0.1:${port}`, written };
 }
 
 describe("connections beyond MAX_CONNECTIONS", () => {
@@ -106,7 +71,7 @@ describe("a client that takes nothing of what is written to it", () => {
 
   test("loses its connection, when it reads nothing at all, over HTTP/2", async () => {
     const { port, told } = await listen(SHORT_MS, {
-      times: { ...TIMES, stallMs: SHORT_MS, goneAfterMs: SHORT_MS },
+      times: { ...QUICK_TIMES, stallMs: SHORT_MS, goneAfterMs: SHORT_MS },
     });
     const socket = await open(port);
     closing.push(() => socket.destroy());
@@ -119,7 +84,7 @@ describe("a client that takes nothing of what is written to it", () => {
       50,
     );
     closing.push(() => clearInterval(talking));
-    await eventually(async () => (told.includes("closed") ? true : undefined), "the end of the connection");
+    await untilClosed(told);
     expect(told).toEqual(["opened", "stalled", "closed"]);
   });
 
@@ -129,7 +94,7 @@ describe("a client that takes nothing of what is written to it", () => {
     closing.push(() => socket.destroy());
     socket.pause();
     socket.write("GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    await eventually(async () => (told.includes("closed") ? true : undefined), "the end of the connection");
+    await untilClosed(told);
     expect(told).toEqual(["opened", "stalled", "closed"]);
     expect(written()).toBeGreaterThan(0);
   });
@@ -140,14 +105,7 @@ describe("a client that takes nothing of what is written to it", () => {
     closing.push(() => socket.destroy());
     socket.pause();
     socket.write("GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    const end = performance.now() + 2 * LONGER_MS;
-    while (performance.now() < end) {
-      await new Promise<void>((resolve) => setTimeout(resolve, SHORT_MS / 4));
-      const before = socket.bytesRead;
-      socket.resume();
-      await eventually(async () => (socket.bytesRead > before + (2 << 20) ? true : undefined), "two megabytes");
-      socket.pause();
-    }
+    await sip(socket, 2 * LONGER_MS, SHORT_MS / 4);
     expect(told).toEqual(["opened"]);
     expect(written()).toBeGreaterThan(0);
   });
@@ -167,7 +125,9 @@ describe("a flood", () => {
   ];
 
   test.each(FLOODS)("of %s ends its connection, and no other", async (_what, first, one) => {
-    const { port, url } = await listen(60_000, { times: { ...TIMES, goneAfterMs: SHORT_MS, keepAliveMs: SHORT_MS } });
+    const { port, url } = await listen(60_000, {
+      times: { ...QUICK_TIMES, goneAfterMs: SHORT_MS, keepAliveMs: SHORT_MS },
+    });
     const { socket, closed } = await mute(port, Buffer.concat([GREETING, first]));
     const many = repeat(one, 2000);
     const more = () => {

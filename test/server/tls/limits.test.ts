@@ -1,62 +1,27 @@
-import type { ServerResponse } from "node:http";
-import type { ServerHttp2Stream } from "node:http2";
 import { createClient } from "gotaskq/client";
 import { describe, expect, test } from "vitest";
-import type { ConnectionObserver } from "../../../src/server/http/connection-observer.js";
-import { CONNECTION_TIMES } from "../../../src/server/http/connection-times.js";
 import type { ListenerOptions } from "../../../src/server/http/listener.js";
+import { endlessAnswers, QUICK_TIMES, sip, untilClosed } from "../../support/endless-answers.js";
 import { frame, GREETING, head, initialWindow, mute, windowUpdate } from "../../support/http2-frames.js";
 import { startTestServer } from "../../support/server.js";
-import { eventually, within } from "../../support/wait.js";
+import { within } from "../../support/wait.js";
 import { dial } from "./dial.js";
 import { atEnd, identity, listenSecurely } from "./secure-listener.js";
 
 /** Short enough for a test that waits for it, ms. */
 const SHORT_MS = 200;
-const TIMES = { ...CONNECTION_TIMES, checkMs: 20, floodCheckMs: 20, closeGraceMs: 20 };
-const PART = Buffer.alloc(1000, "x");
 const ca = identity().authority.caText;
 
 /** A listener that answers `/`, and writes without end to any other request. */
 async function listen(options: Partial<ListenerOptions> = {}) {
-  const told: string[] = [];
-  const observer: ConnectionObserver = {
-    connections: (change) => void told.push(change > 0 ? "opened" : "closed"),
-    refused: (reason) => void told.push(reason),
-    acceptFailed: (error) => void told.push(error.message),
-  };
-  function write(to: ServerResponse | ServerHttp2Stream): void {
-    to.on("error", () => {});
-    const fill = () => {
-      while (to.write(PART));
-    };
-    to.on("drain", fill);
-    fill();
-  }
-  const port = await listenSecurely(
-    {
-      request(request, response) {
-        if (request.url === "/") response.end("answer");
-        else write(response as ServerResponse);
-      },
-      stream(stream, headers) {
-        if (headers[":path"] === "/") return false;
-        stream.respond({ ":status": 200 });
-        write(stream);
-        return true;
-      },
-    },
-    { requestTimeoutMs: 60_000, times: TIMES, observer, ...options },
-  );
+  const { handler, observer, told } = endlessAnswers();
+  const port = await listenSecurely(handler, { requestTimeoutMs: 60_000, times: QUICK_TIMES, observer, ...options });
   return { told, port };
 }
 
-const untilClosed = (told: readonly string[]) =>
-  eventually(async () => (told.includes("closed") ? true : undefined), "the end of the connection");
-
 describe("over TLS, a client that takes nothing", () => {
   test("loses its connection over HTTP/1.1", async () => {
-    const { port, told } = await listen({ times: { ...TIMES, stallMs: SHORT_MS } });
+    const { port, told } = await listen({ times: { ...QUICK_TIMES, stallMs: SHORT_MS } });
     const socket = await dial(port, { ca });
     socket.pause();
     socket.write("GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
@@ -65,7 +30,7 @@ describe("over TLS, a client that takes nothing", () => {
   });
 
   test("loses its connection over HTTP/2", async () => {
-    const { port, told } = await listen({ times: { ...TIMES, stallMs: SHORT_MS, goneAfterMs: SHORT_MS } });
+    const { port, told } = await listen({ times: { ...QUICK_TIMES, stallMs: SHORT_MS, goneAfterMs: SHORT_MS } });
     const socket = await dial(port, { ca, ALPNProtocols: ["h2"] });
     socket.pause();
     const wide = windowUpdate(0, 2 ** 31 - 1 - 65_535);
@@ -76,18 +41,11 @@ describe("over TLS, a client that takes nothing", () => {
 
   test("keeps it as long as it takes something", async () => {
     const stallMs = 1500;
-    const { port, told } = await listen({ times: { ...TIMES, stallMs } });
+    const { port, told } = await listen({ times: { ...QUICK_TIMES, stallMs } });
     const socket = await dial(port, { ca });
     socket.pause();
     socket.write("GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    const end = performance.now() + 1.5 * stallMs;
-    while (performance.now() < end) {
-      await new Promise<void>((resolve) => setTimeout(resolve, SHORT_MS / 4));
-      const before = socket.bytesRead;
-      socket.resume();
-      await eventually(async () => (socket.bytesRead > before + (2 << 20) ? true : undefined), "two megabytes");
-      socket.pause();
-    }
+    await sip(socket, 1.5 * stallMs, SHORT_MS / 4);
     expect(told).toEqual(["opened"]);
   });
 });
