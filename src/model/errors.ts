@@ -6,7 +6,9 @@ export type ErrorReason =
   | "REQUEST_ID_REUSED"
   | "QUEUE_NOT_FOUND"
   | "JOB_NOT_FOUND"
+  | "SCHEDULE_NOT_FOUND"
   | "QUEUE_EXISTS"
+  | "SCHEDULE_EXISTS"
   | "QUEUE_NOT_EMPTY"
   | "JOB_STATE_CONFLICT"
   | "LEASE_LOST"
@@ -41,7 +43,9 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   REQUEST_ID_REUSED: "INVALID_ARGUMENT",
   QUEUE_NOT_FOUND: "NOT_FOUND",
   JOB_NOT_FOUND: "NOT_FOUND",
+  SCHEDULE_NOT_FOUND: "NOT_FOUND",
   QUEUE_EXISTS: "ALREADY_EXISTS",
+  SCHEDULE_EXISTS: "ALREADY_EXISTS",
   QUEUE_NOT_EMPTY: "FAILED_PRECONDITION",
   JOB_STATE_CONFLICT: "FAILED_PRECONDITION",
   LEASE_LOST: "FAILED_PRECONDITION",
@@ -163,6 +167,18 @@ export function queueNotFound(queue: string): TaskQueueError {
 /** QUEUE_EXISTS: a queue has this name already. */
 export function queueExists(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_EXISTS", `queue "${queue}" exists already`, { metadata: { queue } });
+}
+
+/** SCHEDULE_NOT_FOUND: its queue has no schedule of this name. */
+export function scheduleNotFound(queue: string, name: string): TaskQueueError {
+  const message = `queue "${queue}" has no schedule "${name}"`;
+  return new TaskQueueError("SCHEDULE_NOT_FOUND", message, { metadata: { queue, schedule: name } });
+}
+
+/** SCHEDULE_EXISTS: its queue has a schedule of this name already. */
+export function scheduleExists(queue: string, name: string): TaskQueueError {
+  const message = `queue "${queue}" has a schedule "${name}" already`;
+  return new TaskQueueError("SCHEDULE_EXISTS", message, { metadata: { queue, schedule: name } });
 }
 
 /** QUEUE_NOT_EMPTY: the queue holds jobs that prevent the operation. */

@@ -103,6 +103,10 @@ export interface JobSpec {
   readonly traceContext?: TraceContext | undefined;
   /** When it is CANCELED if it was never handed out by then, ms since 1970; undefined: never. */
   readonly expiresAt?: number | undefined;
+  /** The name of the schedule of its queue that created it; undefined: a caller did. */
+  readonly schedule?: string | undefined;
+  /** The time of the schedule that it was created for, ms since 1970; `runAfter` may be later by jitter. Set with `schedule`. */
+  readonly scheduledFor?: number | undefined;
 }
 
 /** The fields of a job that change, without result and attempt errors: what a change log entry contains. */
