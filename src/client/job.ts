@@ -51,6 +51,8 @@ export interface Job extends JobState {
   readonly traceContext: TraceContext | undefined;
   /** When it is CANCELED if no worker was given it by then; undefined: never. */
   readonly expiresAt: number | undefined;
+  /** Whose it is: what its queue bounds and gives turns by; "": it has none. */
+  readonly key: string;
   /** The last 10 failed attempts, oldest first. */
   readonly attemptErrors: readonly AttemptError[];
   readonly createdAt: number;
@@ -92,6 +94,7 @@ export function fromJob(job: JobPb): Job {
     metadata: job.metadata,
     traceContext: job.traceContext && toTraceContext(job.traceContext),
     expiresAt: toMs(job.expiresAt),
+    key: job.key,
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,
       error,

@@ -37,6 +37,11 @@ export interface NewJob {
   readonly ttlMs?: number | undefined;
   /** The same as a time: a Date, or ms since 1970. */
   readonly expiresAt?: Date | number | undefined;
+  /**
+   * Whose it is, such as a tenant or an account: what the queue bounds (`maxConcurrencyPerKey`) and gives turns by (`FAIR`).
+   * Default: none.
+   */
+  readonly key?: string | undefined;
   /** Labels kept with the job. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
@@ -90,6 +95,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };
   if (job.ttlMs !== undefined) request.ttl = duration("ttlMs", job.ttlMs);
   if (job.expiresAt !== undefined) request.expiresAt = time("expiresAt", job.expiresAt);
+  if (job.key !== undefined) request.key = job.key;
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
   if (job.traceContext !== undefined) request.traceContext = create(TraceContextSchema, job.traceContext);

@@ -8,7 +8,7 @@ import {
   QueueSettingsSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
-import type { Queue, QueueSettings, QueueSettingsRequest } from "../model/queue.js";
+import { QUEUE_ORDERINGS, type Queue, type QueueSettings, type QueueSettingsRequest } from "../model/queue.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
 
@@ -44,6 +44,7 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   ordering: "settings.ordering",
   weight: "settings.weight",
   maxConcurrency: "settings.max_concurrency",
+  maxConcurrencyPerKey: "settings.max_concurrency_per_key",
   maxDepth: "settings.max_depth",
   completedTtlMs: "settings.completed_ttl",
   maxCompleted: "settings.max_completed",
@@ -94,8 +95,9 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
 
 /** Null and what is not given are left out: an update says by its mask which of them it means. */
 function toSettings(settings: QueueSettingsRequest) {
-  const { ordering, weight, maxConcurrency, maxDepth, completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
-  const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxDepth });
+  const { ordering, weight, maxConcurrency, maxConcurrencyPerKey, maxDepth } = settings;
+  const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
+  const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxConcurrencyPerKey, maxDepth });
   if (ordering !== undefined) message.ordering = QueueOrderingPb[ordering];
   if (isNumber(completedTtlMs)) message.completedTtl = toDuration("completedTtlMs", completedTtlMs);
   if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;
@@ -122,9 +124,10 @@ function fromQueue(queue: QueuePb | undefined): Queue {
   return {
     name: queue?.name ?? "",
     settings: {
-      ordering: settings?.ordering === QueueOrderingPb.RUN_AFTER ? "RUN_AFTER" : "PRIORITY",
+      ordering: QUEUE_ORDERINGS[(settings?.ordering ?? 0) - 1] ?? "PRIORITY",
       weight: settings?.weight ?? 1,
       maxConcurrency: settings?.maxConcurrency ?? 0,
+      maxConcurrencyPerKey: settings?.maxConcurrencyPerKey ?? 0,
       maxDepth: settings?.maxDepth ?? 0,
       completedTtlMs: settings?.completedTtl ? durationMs(settings.completedTtl) : null,
       maxCompleted: settings?.maxCompleted ?? null,

@@ -107,6 +107,8 @@ export interface JobSpec {
   readonly schedule?: string | undefined;
   /** The time of the schedule that it was created for, ms since 1970; `runAfter` may be later by jitter. Set with `schedule`. */
   readonly scheduledFor?: number | undefined;
+  /** Whose it is, such as a tenant or an account: 1 to 128 characters; undefined: it has none. */
+  readonly key?: string | undefined;
 }
 
 /** The fields of a job that change, without result and attempt errors: what a change log entry contains. */
@@ -164,11 +166,12 @@ export interface Job extends JobSpec, JobState {
  * wherever the bytes of jobs count: leases, pages, what is kept. The scripts of Redis estimate it with `bytesOf`.
  */
 export function jobBytes(
-  job: Pick<Job, "payload" | "result" | "metadata" | "traceContext" | "error" | "attemptErrors">,
+  job: Pick<Job, "payload" | "result" | "metadata" | "traceContext" | "key" | "error" | "attemptErrors">,
 ): number {
-  const { payload, result, metadata, traceContext } = job;
+  const { payload, result, metadata, traceContext, key: own } = job;
   let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + errorBytes(job);
   if (traceContext !== undefined) bytes += traceContextBytes(traceContext);
+  if (own !== undefined) bytes += own.length;
   for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
   return bytes;
 }

@@ -47,6 +47,8 @@ export const LIMITS = {
   baggageBytes: 8192,
   /** Most characters of a request id. */
   requestIdLength: 128,
+  /** Most characters of the key of a job. */
+  keyLength: 128,
   /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */
   delayMs: 366 * 24 * 3600 * 1000,
   /** Earliest and latest time, ms since 1970: the years 1 to 9999, as in a Timestamp. */
@@ -100,7 +102,7 @@ export const LIMITS = {
   readyTypes: 20,
   /** Largest weight of a queue. */
   weight: 1000,
-  /** Largest max_concurrency of a queue; 0, for no limit, is allowed too. */
+  /** Largest max_concurrency and max_concurrency_per_key of a queue; 0, for no limit, is allowed too. */
   maxConcurrency: 1_000_000,
   /** Largest max_depth of a queue; 0, for no limit, is allowed too. */
   maxDepth: 1_000_000_000,

@@ -6,13 +6,14 @@ import type { QueueOrdering, ReadyKey } from "./queue.js";
  *
  * - PRIORITY: highest priority, then earliest runAfter, createdAt, number.
  * - RUN_AFTER: earliest runAfter, then highest priority, createdAt, number.
+ * - FAIR: jobs of one key as under PRIORITY. Which key's turn it is, its jobs do not tell.
  */
 export function compareReady(ordering: QueueOrdering, a: ReadyKey, b: ReadyKey): number {
-  if (ordering === "PRIORITY" && a.priority !== b.priority) return b.priority - a.priority;
+  if (ordering !== "RUN_AFTER" && a.priority !== b.priority) return b.priority - a.priority;
   return compareRunAfter(a, b);
 }
 
-/** Compares by RUN_AFTER; under PRIORITY this orders the jobs of the same priority. */
+/** Compares by RUN_AFTER; under PRIORITY and FAIR this orders the jobs of the same priority. */
 export function compareRunAfter(a: ReadyKey, b: ReadyKey): number {
   return (
     a.runAfter - b.runAfter ||

@@ -2,7 +2,10 @@ import type { BackoffRequest } from "./backoff.js";
 import type { Backoff } from "./job.js";
 
 /** The order in which the ready jobs of a queue are leased; see `compareReady`. */
-export type QueueOrdering = "PRIORITY" | "RUN_AFTER";
+export type QueueOrdering = "PRIORITY" | "RUN_AFTER" | "FAIR";
+
+/** All orderings, in the order of the protos. */
+export const QUEUE_ORDERINGS: readonly QueueOrdering[] = ["PRIORITY", "RUN_AFTER", "FAIR"];
 
 /** The settings of a queue; all can be changed later. */
 export interface QueueSettings {
@@ -11,6 +14,8 @@ export interface QueueSettings {
   readonly weight: number;
   /** Most jobs RUNNING at once, on all servers together; 0: no limit. */
   readonly maxConcurrency: number;
+  /** Most jobs of one key RUNNING at once, on all servers together; 0: no limit. Jobs without a key are not bounded by it. */
+  readonly maxConcurrencyPerKey: number;
   /** Most jobs PENDING at once; 0: no limit. Only creates are refused: retried, released, replayed jobs always fit. */
   readonly maxDepth: number;
   /** How long DONE and CANCELED jobs are kept, ms, also those that are kept already; 0: not at all; null: as the server says. */
@@ -42,6 +47,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   ordering: "PRIORITY",
   weight: 1,
   maxConcurrency: 0,
+  maxConcurrencyPerKey: 0,
   maxDepth: 0,
   completedTtlMs: null,
   maxCompleted: null,

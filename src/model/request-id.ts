@@ -24,16 +24,20 @@ export interface Content {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** The numbers of the request in a fixed order; undefined where it says nothing. */
   readonly numbers: readonly (number | undefined)[];
+  /** The `key` of the job; undefined and "": it has none. */
+  readonly key?: string | undefined;
 }
 
 /**
  * A short text that tells the content of a create from another one. The order of the members of JSON objects and of the metadata
  * does not count: many languages write them in another order each time.
  */
-export function contentDigest({ type, payload, metadata = {}, numbers }: Content): string {
+export function contentDigest({ type, payload, metadata = {}, numbers, key }: Content): string {
   const digest = new Digest();
   digest.text(type);
   digest.text(JSON.stringify(numbers.map((number) => number ?? null)));
+  // Only when there is one: digests of older versions are kept in stores.
+  if (key) digest.text("key").text(key);
   const members = new Digest();
   for (const [key, value] of Object.entries(metadata)) members.add(new Digest().text(key).text(value));
   digest.mix(members);

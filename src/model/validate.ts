@@ -3,7 +3,7 @@ import { errorText } from "./describe-error.js";
 import { fieldInvalid } from "./errors.js";
 import { type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
-import type { QueueSettingsRequest } from "./queue.js";
+import { QUEUE_ORDERINGS, type QueueSettingsRequest } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
 import type { Violations } from "./violations.js";
@@ -27,6 +27,8 @@ export interface JobRequest {
   readonly ttlMs?: number | undefined;
   /** When it is CANCELED if it has not begun, ms since 1970; one that is over counts as now. Not together with `ttlMs`. */
   readonly expiresAt?: number | undefined;
+  /** Whose it is, such as a tenant or an account: what the queue bounds and gives turns by. Up to 128 characters; default and "": none. */
+  readonly key?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
   /** The trace that the job belongs to. It does not count as content for `requestId`. */
@@ -43,6 +45,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   violations.duration("delay", job.delayMs);
   violations.duration("timeout", job.timeoutMs);
   if (job.backoff) checkBackoff(violations, "backoff", job.backoff);
+  violations.text("key", job.key, 0, LIMITS.keyLength);
   violations.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
   violations.time("runAfter", job.runAfter, now + LIMITS.delayMs);
   if (job.delayMs !== undefined && job.runAfter !== undefined) {
@@ -160,6 +163,7 @@ export function checkPayload(violations: Violations, field: string, payload: Pay
 export function checkQueueSettings(violations: Violations, path: string, settings: QueueSettingsRequest): void {
   violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
   violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
+  violations.integer(`${path}maxConcurrencyPerKey`, settings.maxConcurrencyPerKey, 0, LIMITS.maxConcurrency);
   violations.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
   violations.duration(`${path}completedTtl`, settings.completedTtlMs ?? undefined);
   violations.integer(`${path}maxCompleted`, settings.maxCompleted ?? undefined, 0, LIMITS.maxKept);
@@ -169,7 +173,7 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   violations.integer(`${path}defaultMaxRetries`, settings.defaultMaxRetries ?? undefined, 0, LIMITS.maxRetries);
   if (settings.defaultBackoff) checkBackoff(violations, `${path}defaultBackoff`, settings.defaultBackoff);
   violations.duration(`${path}defaultTimeout`, settings.defaultTimeoutMs ?? undefined);
-  if (settings.ordering !== undefined && settings.ordering !== "PRIORITY" && settings.ordering !== "RUN_AFTER") {
-    violations.add(`${path}ordering`, "must be PRIORITY or RUN_AFTER");
+  if (settings.ordering !== undefined && !QUEUE_ORDERINGS.includes(settings.ordering)) {
+    violations.add(`${path}ordering`, "must be PRIORITY, RUN_AFTER or FAIR");
   }
 }

@@ -66,13 +66,19 @@ export function QueuesPage() {
   );
 }
 
+const ORDER_TEXTS = new Map([
+  [QueueOrdering.RUN_AFTER, "earliest first"],
+  [QueueOrdering.FAIR, "keys take turns"],
+]);
+
 /** Describes the settings that differ from the defaults. */
 function describeSettings({ settings }: Queue): string {
   if (settings === undefined) return "";
   const parts = [
-    settings.ordering === QueueOrdering.RUN_AFTER ? "earliest first" : "by priority",
+    ORDER_TEXTS.get(settings.ordering) ?? "by priority",
     settings.weight > 1 && `weight ${count(settings.weight)}`,
     settings.maxConcurrency > 0 && `${count(settings.maxConcurrency)} at once`,
+    settings.maxConcurrencyPerKey > 0 && `${count(settings.maxConcurrencyPerKey)} of a key at once`,
     settings.maxDepth > 0 && `${count(settings.maxDepth)} may wait`,
     settings.completedTtl && `finished ones kept ${spanOf(settings.completedTtl)}`,
     settings.maxCompleted !== undefined && `${count(settings.maxCompleted)} finished ones kept`,

@@ -40,6 +40,7 @@ export function Facts({ job }: { readonly job: Job }) {
           ),
         )}
         {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
+        {job.key && <Fact name="Key" value={job.key} />}
         <Fact name="Priority" value={String(job.priority)} />
         <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
         <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />

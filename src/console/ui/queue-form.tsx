@@ -21,7 +21,10 @@ function textOf(value: number | undefined): string {
   return value ? String(value) : "";
 }
 
-const NUMBERS = ["weight", "maxConcurrency", "maxDepth", "maxCompleted", "maxDead", "defaultMaxRetries"] as const;
+const NUMBERS = [
+  ...(["weight", "maxConcurrency", "maxConcurrencyPerKey", "maxDepth"] as const),
+  ...(["maxCompleted", "maxDead", "defaultMaxRetries"] as const),
+];
 const SPANS = ["completedTtl", "deadTtl", "defaultTimeout"] as const;
 
 /** The name of a field as the code has it, from that of the protos. */
@@ -37,6 +40,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     ordering: String(settings?.ordering ?? QueueOrdering.PRIORITY),
     weight: textOf(settings?.weight),
     maxConcurrency: textOf(settings?.maxConcurrency),
+    maxConcurrencyPerKey: textOf(settings?.maxConcurrencyPerKey),
     maxDepth: textOf(settings?.maxDepth),
     completedTtl: spanText(settings?.completedTtl),
     maxCompleted: String(settings?.maxCompleted ?? ""),
@@ -75,6 +79,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       ordering: Number(draft.ordering) as QueueOrdering,
       weight: Number(draft.weight),
       maxConcurrency: Number(draft.maxConcurrency),
+      maxConcurrencyPerKey: Number(draft.maxConcurrencyPerKey),
       maxDepth: Number(draft.maxDepth),
       completedTtl: spanIn(draft.completedTtl),
       maxCompleted: countIn(draft.maxCompleted),
@@ -115,6 +120,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
           <select {...bind("ordering")}>
             <option value={String(QueueOrdering.PRIORITY)}>highest priority first</option>
             <option value={String(QueueOrdering.RUN_AFTER)}>earliest first</option>
+            <option value={String(QueueOrdering.FAIR)}>keys take turns</option>
           </select>
         </Field>
         <Field
@@ -126,6 +132,13 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
         </Field>
         <Field label="Most jobs at once" problem={problems.get("maxConcurrency")} hint="On all servers together.">
           <input inputMode="numeric" placeholder="no limit" {...bind("maxConcurrency")} />
+        </Field>
+        <Field
+          label="Most jobs of one key at once"
+          problem={problems.get("maxConcurrencyPerKey")}
+          hint="On all servers together; jobs without a key are not bounded by it."
+        >
+          <input inputMode="numeric" placeholder="no limit" {...bind("maxConcurrencyPerKey")} />
         </Field>
         <Field label="Most jobs that wait" problem={problems.get("maxDepth")} hint="More are refused with QUEUE_FULL.">
           <input inputMode="numeric" placeholder="no limit" {...bind("maxDepth")} />

@@ -125,6 +125,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       runAfter: wholeMs(request.runAfter),
       ttlMs: wholeMs(request.ttlMs),
       expiresAt: wholeMs(request.expiresAt),
+      key: request.key || undefined,
       requestId: request.requestId || undefined,
       digest: request.requestId ? digestOf(request) : undefined,
       open:
@@ -299,7 +300,7 @@ export function checkId(id: string): void {
 }
 
 /** As the request says it, without what this server adds: another one may have other defaults. */
-function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
+function digestOf({ type, payload, metadata, key, ...request }: JobRequest): string {
   const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff = {} } = request;
   const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
   const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, baseDelayMs, maxDelayMs];
@@ -307,7 +308,7 @@ function digestOf({ type, payload, metadata, ...request }: JobRequest): string {
   if (multiplier !== undefined || delaysMs !== undefined) numbers.push(multiplier, ...(delaysMs ?? []));
   const { ttlMs, expiresAt } = request;
   if (ttlMs !== undefined || expiresAt !== undefined) numbers.push(undefined, undefined, ttlMs, expiresAt);
-  return contentDigest({ type, payload, metadata, numbers });
+  return contentDigest({ type, payload, metadata, numbers, key });
 }
 
 function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
@@ -336,6 +337,7 @@ function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: EnqueueR
     metadata: spec.metadata,
     traceContext: spec.traceContext,
     expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,
+    key: spec.key,
     status: "PENDING",
     revision: 1,
     retryCount: 0,

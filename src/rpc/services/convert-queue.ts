@@ -15,6 +15,7 @@ import { fromDuration, fromMs } from "./times.js";
 const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
   PRIORITY: QueueOrderingPb.PRIORITY,
   RUN_AFTER: QueueOrderingPb.RUN_AFTER,
+  FAIR: QueueOrderingPb.FAIR,
 };
 
 /** All settings, as a message says them. */
@@ -29,6 +30,7 @@ export function toQueueSettings(violations: Violations, path: string, settings: 
     ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
     weight: settings.weight || 1,
     maxConcurrency: settings.maxConcurrency,
+    maxConcurrencyPerKey: settings.maxConcurrencyPerKey,
     maxDepth: settings.maxDepth,
     completedTtlMs: toMs(violations, `${path}completedTtl`, settings.completedTtl) ?? null,
     maxCompleted: settings.maxCompleted ?? null,
@@ -42,6 +44,7 @@ export function toQueueSettings(violations: Violations, path: string, settings: 
 
 function toOrdering(violations: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
   if (ordering === QueueOrderingPb.RUN_AFTER) return "RUN_AFTER";
+  if (ordering === QueueOrderingPb.FAIR) return "FAIR";
   if (ordering !== QueueOrderingPb.PRIORITY && ordering !== QueueOrderingPb.UNSPECIFIED) {
     violations.add(field, `is not an ordering: ${ordering}`);
   }
@@ -49,8 +52,10 @@ function toOrdering(violations: Violations, field: string, ordering: QueueOrderi
 }
 
 function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
-  const { ordering, weight, maxConcurrency, maxDepth, completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
-  const message = create(QueueSettingsSchema, { ordering: ORDERING_TO_PB[ordering], weight, maxConcurrency, maxDepth });
+  const { weight, maxConcurrency, maxConcurrencyPerKey, maxDepth } = settings;
+  const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
+  const ordering = ORDERING_TO_PB[settings.ordering];
+  const message = create(QueueSettingsSchema, { ordering, weight, maxConcurrency, maxConcurrencyPerKey, maxDepth });
   if (completedTtlMs !== null) message.completedTtl = fromDuration(completedTtlMs);
   if (maxCompleted !== null) message.maxCompleted = maxCompleted;
   if (deadTtlMs !== null) message.deadTtl = fromDuration(deadTtlMs);

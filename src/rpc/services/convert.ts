@@ -71,6 +71,7 @@ export function toJobRequest(
     timeoutMs: toMs(violations, "timeout", request.timeout),
     ttlMs: toMs(violations, "ttl", request.ttl),
     expiresAt: request.expiresAt && toTime(violations, "expiresAt", request.expiresAt),
+    key: request.key,
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
     traceContext: own === undefined ? traceContext : toTraceContext(own),
@@ -185,6 +186,7 @@ export function fromJob(job: Job): JobPb {
     resultDropped: job.resultDropped,
     traceContext: job.traceContext && fromTraceContext(job.traceContext),
     expiresAt: fromTime(job.expiresAt),
+    key: job.key ?? "",
   };
 }
 

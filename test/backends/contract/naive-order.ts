@@ -2,6 +2,7 @@ import type { QueueOrdering, ReadyKey } from "../../../src/model/queue.js";
 
 const KEYS: Readonly<Record<QueueOrdering, readonly (keyof ReadyKey)[]>> = {
   PRIORITY: ["priority", "runAfter", "createdAt", "number"],
+  FAIR: ["priority", "runAfter", "createdAt", "number"],
   RUN_AFTER: ["runAfter", "priority", "createdAt", "number"],
 };
 

@@ -10,7 +10,7 @@ const badFields = (...fields: string[]) =>
   });
 
 const DEFAULTS = {
-  ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxDepth: 0 },
+  ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxConcurrencyPerKey: 0, maxDepth: 0 },
   ...{ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null },
   ...{ defaultMaxRetries: null, defaultBackoff: null, defaultTimeoutMs: null },
 };

@@ -7,9 +7,12 @@ export const RETENTION = "retention";
 /** The queue gives its jobs what their requests leave open: others would create them without it. */
 export const DEFAULTS = "defaults";
 
+/** The queue bounds jobs by their keys, or gives keys turns: others would hand out too many, and in another order. */
+export const KEYS = "keys";
+
 /**
  * The features that this version knows, beyond those that every version with this check has. A queue that uses one names
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS];

@@ -1,5 +1,5 @@
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
-import { DEFAULTS, RETENTION } from "./features.js";
+import { DEFAULTS, KEYS, RETENTION } from "./features.js";
 import { readDefaultBackoff, writeDefaultBackoff } from "./saved-backoff.js";
 
 /** How a setting of a queue lies in its meta. */
@@ -9,8 +9,10 @@ export interface Setting<T> {
   readonly meaning: string;
   /** Whether every script reads it. */
   readonly isRead?: boolean;
-  /** What a server must know so that it may serve a queue whose setting is not the default; see features.ts. */
+  /** What a server must know so that it may serve a queue whose setting is not one of `plain`; see features.ts. */
   readonly feature?: string;
+  /** Values that every server knows. Default: that of a queue without settings. */
+  readonly plain?: readonly T[];
   readonly read: (text: string) => T;
   readonly write: (value: T) => string;
 }
@@ -31,8 +33,10 @@ const choice = <T extends string>() => ({ read: (text: string) => text as T, wri
 export const SETTINGS: SettingsTable<QueueSettings> = {
   ordering: {
     field: "ordering",
-    meaning: "`PRIORITY` or `RUN_AFTER`",
+    meaning: "`PRIORITY`, `RUN_AFTER` or `FAIR`",
     isRead: true,
+    feature: KEYS,
+    plain: ["PRIORITY", "RUN_AFTER"],
     ...choice<QueueSettings["ordering"]>(),
   },
   weight: { field: "weight", meaning: "as in `Queue.weight`", ...number },
@@ -40,6 +44,12 @@ export const SETTINGS: SettingsTable<QueueSettings> = {
     field: "max_concurrency",
     meaning: "most RUNNING jobs; 0: no limit",
     isRead: true,
+    ...number,
+  },
+  maxConcurrencyPerKey: {
+    field: "max_concurrency_per_key",
+    meaning: "most RUNNING jobs of one key; 0: no limit",
+    feature: KEYS,
     ...number,
   },
   maxDepth: { field: "max_depth", meaning: "most PENDING jobs; 0: no limit", isRead: true, ...number },
@@ -90,8 +100,9 @@ export function readSettings(meta: ReadonlyMap<string, string>, table = SETTINGS
 
 /** The features that a server must know for these settings. */
 export function featuresOf(given: Partial<QueueSettings>, table = SETTINGS): string[] {
-  const needed = entriesOf(table).flatMap(([name, { feature }]) => {
-    const isPlain = given[name] === undefined || given[name] === DEFAULT_QUEUE_SETTINGS[name];
+  const needed = entriesOf(table).flatMap(([name, { feature, plain = [DEFAULT_QUEUE_SETTINGS[name]] }]) => {
+    const value = given[name];
+    const isPlain = value === undefined || plain.includes(value);
     return feature === undefined || isPlain ? [] : [feature];
   });
   return [...new Set(needed)];

@@ -3,7 +3,7 @@ import { featuresOf, readSettings, SETTINGS, writeSettings } from "../../../../s
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/model/queue.js";
 
 const settings: QueueSettings = {
-  ...{ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxDepth: 12 },
+  ...{ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxConcurrencyPerKey: 2, maxDepth: 12 },
   ...{ completedTtlMs: 0, maxCompleted: 5, deadTtlMs: 60_000, maxDead: 9 },
   ...{ defaultMaxRetries: 0, defaultBackoff: { baseDelayMs: 1, maxDelayMs: 2, multiplier: 1.1 }, defaultTimeoutMs: 7 },
 };
@@ -34,6 +34,8 @@ describe("settings of a queue", () => {
     expect(featuresOf({ maxDepth: 1 }, table)).toEqual([]);
     expect(featuresOf({ maxDead: 1, completedTtlMs: 0 })).toEqual(["retention"]);
     expect(featuresOf({ maxDead: null, completedTtlMs: null })).toEqual([]);
+    expect(featuresOf({ ordering: "RUN_AFTER", maxConcurrencyPerKey: 0 })).toEqual([]);
+    expect(featuresOf({ ordering: "FAIR", maxConcurrencyPerKey: 2 })).toEqual(["keys"]);
     expect(featuresOf({ defaultMaxRetries: 0, maxDead: 1 }).sort()).toEqual(["defaults", "retention"]);
   });
 });
