@@ -1,8 +1,8 @@
 import type { Backend } from "../../src/core/backend.js";
 import { type Clock, createSystemClock } from "../../src/core/clock.js";
 import { createEngine, type Engine } from "../../src/core/engine.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../src/core/new-job.js";
 import { type Observer, silentObserver } from "../../src/core/observer.js";
-import { DEFAULT_JOB_DEFAULTS } from "../../src/core/operations/job-operations.js";
 import type { Handlers } from "../../src/model/handler.js";
 import { createIdGenerator, type IdGenerator } from "../../src/model/ids.js";
 import { type Logger, silentLogger } from "../../src/model/logger.js";

@@ -1,40 +1,22 @@
-import { DEFAULT_BACKOFF, toBackoff } from "../../model/backoff.js";
 import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
-import { type IdGenerator, jobIdOf, numberOf } from "../../model/ids.js";
-import { type Backoff, type Job, type JobStatus, payloadBytes } from "../../model/job.js";
+import { type IdGenerator, numberOf } from "../../model/ids.js";
+import { type Job, type JobStatus, payloadBytes } from "../../model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
-import { contentDigest } from "../../model/request-id.js";
-import type { TraceContext } from "../../model/trace-context.js";
 import { noTracer, type Tracer } from "../../model/tracer.js";
 import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
 import type { Clock } from "../clock.js";
+import { createNewJobs, type JobDefaults, newlyCreated } from "../new-job.js";
 import type { Observer } from "../observer.js";
-import { OPEN } from "../queue-defaults.js";
 import { createMatcher } from "../stores/job-matcher.js";
 import { createJobLog } from "../work/job-log.js";
 import { countMatching, runBulk } from "./bulk.js";
 import { checkFilter, checkPage, filterDigest, queuesOf } from "./filters.js";
 import { type JobPage, listPages } from "./paging.js";
 import { traceCreate } from "./traced-create.js";
-
-/** Values for jobs that do not set their own. */
-export interface JobDefaults {
-  /** Default 5. */
-  readonly maxRetries: number;
-  /** Default 100 ms, growing to at most 5000 ms. */
-  readonly backoff: Backoff;
-}
-
-/** The defaults of `JobDefaults`. */
-export const DEFAULT_JOB_DEFAULTS: JobDefaults = {
-  maxRetries: 5,
-  backoff: DEFAULT_BACKOFF,
-};
 
 /**
  * The created job; with `deduplicated`, the job that the same request id had created before: as it is now, or as it was created
@@ -88,8 +70,6 @@ export interface JobOperations {
 const CANCELABLE: readonly JobStatus[] = ["PENDING", "RUNNING"];
 const DELETABLE: readonly JobStatus[] = ["DONE", "CANCELED", "DEAD"];
 
-const NO_METADATA: Readonly<Record<string, string>> = {};
-
 /** Dependencies of the job operations. */
 export interface JobOperationsDeps {
   readonly backend: Backend;
@@ -105,35 +85,8 @@ export interface JobOperationsDeps {
 export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaults): JobOperations {
   const { backend, clock, ids, observer, tracer = noTracer } = deps;
   const log = createJobLog(deps.logger);
+  const toNewJob = createNewJobs(ids, defaults);
   let isClosed = false;
-
-  function toNewJob(request: JobRequest, traceContext: TraceContext | undefined): NewJob {
-    const { backoff } = request;
-    const queue = request.queue || DEFAULT_QUEUE;
-    return {
-      id: jobIdOf(queue, ids.next()),
-      queue,
-      type: request.type,
-      payload: request.payload,
-      priority: request.priority ?? 0,
-      maxRetries: request.maxRetries ?? defaults.maxRetries,
-      backoff: backoff === undefined ? defaults.backoff : toBackoff(backoff, defaults.backoff),
-      timeoutMs: Math.ceil(request.timeoutMs ?? 0),
-      metadata: request.metadata ?? NO_METADATA,
-      traceContext,
-      delayMs: wholeMs(request.delayMs),
-      runAfter: wholeMs(request.runAfter),
-      ttlMs: wholeMs(request.ttlMs),
-      expiresAt: wholeMs(request.expiresAt),
-      key: request.key || undefined,
-      requestId: request.requestId || undefined,
-      digest: request.requestId ? digestOf(request) : undefined,
-      open:
-        (request.maxRetries === undefined ? OPEN.maxRetries : 0) |
-        (backoff === undefined ? OPEN.backoff : 0) |
-        (request.timeoutMs === undefined ? OPEN.timeoutMs : 0),
-    };
-  }
 
   /** Reports created jobs to the observer, in one call for consecutive jobs of the same queue and type. */
   function count(jobs: readonly NewJob[], results: readonly EnqueueResult[]): void {
@@ -299,61 +252,6 @@ export function checkId(id: string): void {
   violations.throwIfAny();
 }
 
-/** As the request says it, without what this server adds: another one may have other defaults. */
-function digestOf({ type, payload, metadata, key, ...request }: JobRequest): string {
-  const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff = {} } = request;
-  const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
-  const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, baseDelayMs, maxDelayMs];
-  // Only when there are any: digests of older versions are kept in stores.
-  if (multiplier !== undefined || delaysMs !== undefined) numbers.push(multiplier, ...(delaysMs ?? []));
-  const { ttlMs, expiresAt } = request;
-  if (ttlMs !== undefined || expiresAt !== undefined) numbers.push(undefined, undefined, ttlMs, expiresAt);
-  return contentDigest({ type, payload, metadata, numbers, key });
-}
-
 function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
   return list === undefined || list.length === 0 ? undefined : list;
-}
-
-/** Times are stored in whole ms; fractions are rounded up. */
-function wholeMs(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : Math.ceil(ms);
-}
-
-/**
- * Returns a job as it is right after its creation, which saves reading it back. The fields are listed one by one
- * because spreads here cost six times as much as the whole create.
- */
-function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: EnqueueResult): Job {
-  return {
-    id,
-    queue: spec.queue,
-    type: spec.type,
-    payload: spec.payload,
-    priority: spec.priority,
-    maxRetries: given?.maxRetries ?? spec.maxRetries,
-    backoff: given?.backoff ?? spec.backoff,
-    timeoutMs: given?.timeoutMs ?? spec.timeoutMs,
-    metadata: spec.metadata,
-    traceContext: spec.traceContext,
-    expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,
-    key: spec.key,
-    status: "PENDING",
-    revision: 1,
-    retryCount: 0,
-    deliveries: 0,
-    lostLeases: 0,
-    error: "",
-    attemptErrors: [],
-    resultDropped: false,
-    result: undefined,
-    progress: undefined,
-    cancelRequested: false,
-    worker: "",
-    createdAt,
-    updatedAt: createdAt,
-    runAfter,
-    startedAt: undefined,
-    finishedAt: undefined,
-  };
 }

@@ -3,7 +3,7 @@ import { DEFAULT_CHANGE_LOG_SIZE, DEFAULT_COMPLETED_BYTES } from "../../backends
 import { isPrefix, PREFIX_FORM, parseRedisUrl, whyNotRead } from "../../backends/redis/link/url.js";
 import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../../backends/redis/redis-backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
-import { DEFAULT_JOB_DEFAULTS } from "../../core/operations/job-operations.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../core/new-job.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../../core/work/queue-turns.js";
 import { DEFAULT_BACKOFF } from "../../model/backoff.js";
 import { MAX_NODE_ID } from "../../model/ids.js";

@@ -7,8 +7,8 @@ import {
 } from "../../../../src/backends/redis/redis-backend.js";
 import { createSystemClock } from "../../../../src/core/clock.js";
 import { createEngine, type Engine } from "../../../../src/core/engine.js";
+import { DEFAULT_JOB_DEFAULTS } from "../../../../src/core/new-job.js";
 import { type Observer, silentObserver } from "../../../../src/core/observer.js";
-import { DEFAULT_JOB_DEFAULTS } from "../../../../src/core/operations/job-operations.js";
 import type { Handlers } from "../../../../src/model/handler.js";
 import { type Logger, silentLogger } from "../../../../src/model/logger.js";
 import { Recorder } from "../../contract/harness.js";
