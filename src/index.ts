@@ -3,7 +3,7 @@
 export type { HandlerRunner } from "./core/handler-runner.js";
 export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";
-export type { CreatedJob } from "./core/operations/job-operations.js";
+export type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/work/queue-turns.js";
@@ -37,4 +37,5 @@ export type {
 export { type Logger, silentLogger } from "./model/logger.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "./model/queue.js";
 export type { TraceContext } from "./model/trace-context.js";
+export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
 export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions } from "./task-queue.js";

@@ -3,7 +3,7 @@ import type { ChangeFilter } from "./core/backend.js";
 import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import type { DlqOperations } from "./core/operations/dlq-operations.js";
-import type { CreatedJob } from "./core/operations/job-operations.js";
+import type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
 import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
 import type { JobsEvent } from "./core/watch/watch-events.js";
@@ -56,10 +56,10 @@ export interface TaskQueue {
    * their jobs. Idempotent.
    */
   stop(timeoutMs?: number): Promise<void>;
-  /** Creates a job. FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL. */
+  /** Creates a job. FIELD_INVALID, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL. */
   create(task: NewTask): Promise<CreatedJob>;
   /** Creates 1 to 1000 jobs, all or none. Resolves to one result for each, in order. Errors as of `create`. */
-  createBatch(tasks: readonly NewTask[]): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  createBatch(tasks: readonly NewTask[]): Promise<readonly ({ readonly id: string } & CreateOutcome)[]>;
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
   /** Resolves to one page, the newest job of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */

@@ -16,10 +16,17 @@ export type {
 } from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
 export type { TraceContext } from "../model/trace-context.js";
+export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
 export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";
 export type { Job, JobChange, JobPage, JobState } from "./job.js";
 export type { NewJob } from "./new-job.js";
 export type { QueueClient } from "./queues.js";
-export { type ChangeFilter, createTransportClient, type JobsEvent, type TaskQueueClient } from "./task-queue-client.js";
+export {
+  type ChangeFilter,
+  type CreateOutcome,
+  createTransportClient,
+  type JobsEvent,
+  type TaskQueueClient,
+} from "./task-queue-client.js";
 export type { TokenSource } from "./token.js";

@@ -4,8 +4,10 @@ import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_
 import type { JsonValue } from "../model/handler.js";
 import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
 import { type TraceContext, toTraceContext } from "../model/trace-context.js";
+import type { Unique } from "../model/unique.js";
 import { fromBackoff } from "./backoff.js";
 import { fromPayloadKind } from "./json.js";
+import { fromUnique } from "./unique.js";
 
 /** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
 export interface JobState {
@@ -51,6 +53,8 @@ export interface Job extends JobState {
   readonly traceContext: TraceContext | undefined;
   /** When it is CANCELED if no worker was given it by then; undefined: never. */
   readonly expiresAt: number | undefined;
+  /** The unique key that it holds or held in its queue, and until when; undefined: it was created without one. */
+  readonly unique: Unique | undefined;
   /** Whose it is: what its queue bounds and gives turns by; "": it has none. */
   readonly key: string;
   /** The last 10 failed attempts, oldest first. */
@@ -94,6 +98,7 @@ export function fromJob(job: JobPb): Job {
     metadata: job.metadata,
     traceContext: job.traceContext && toTraceContext(job.traceContext),
     expiresAt: toMs(job.expiresAt),
+    unique: job.unique && fromUnique(job.unique),
     key: job.key,
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,

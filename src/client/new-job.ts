@@ -7,9 +7,11 @@ import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
 import { LIMITS } from "../model/limits.js";
 import type { TraceContext } from "../model/trace-context.js";
+import type { UniqueRequest } from "../model/unique.js";
 import { copyMetadata } from "../model/validate.js";
 import { toBackoff } from "./backoff.js";
 import { toPayloadKind } from "./json.js";
+import { toUnique } from "./unique.js";
 
 /** A job to create. Durations in ms. */
 export interface NewJob {
@@ -37,6 +39,12 @@ export interface NewJob {
   readonly ttlMs?: number | undefined;
   /** The same as a time: a Date, or ms since 1970. */
   readonly expiresAt?: Date | number | undefined;
+  /**
+   * Of which there is to be one at a time in the queue: by its `key`, until it is FINISHED (default) or STARTED, for `holdMs` at the
+   * least. `onConflict` says what happens while another job holds the key: KEEP (default) answers that job, REPLACE gives it this
+   * payload, priority and time while it waits, REFUSE throws JOB_EXISTS. Default: any number.
+   */
+  readonly unique?: UniqueRequest | undefined;
   /**
    * Whose it is, such as a tenant or an account: what the queue bounds (`maxConcurrencyPerKey`) and gives turns by (`FAIR`).
    * Default: none.
@@ -95,6 +103,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };
   if (job.ttlMs !== undefined) request.ttl = duration("ttlMs", job.ttlMs);
   if (job.expiresAt !== undefined) request.expiresAt = time("expiresAt", job.expiresAt);
+  if (job.unique !== undefined) request.unique = toUnique(job.unique, duration, `${path}unique.`);
   if (job.key !== undefined) request.key = job.key;
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);

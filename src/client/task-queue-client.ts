@@ -19,6 +19,14 @@ export interface ChangeFilter {
   readonly statuses?: Iterable<JobStatus> | undefined;
 }
 
+/** What a create came to. */
+export interface CreateOutcome {
+  /** Whether no job was created, as there was one: with this request id, or with the unique key. */
+  readonly deduplicated: boolean;
+  /** Whether the job that held the unique key was given the payload, priority and time of this create. */
+  readonly replaced: boolean;
+}
+
 /** An event of `watchJobs`. `cursor` is the position after it: a watch that begins there misses no change. */
 export type JobsEvent =
   | { readonly kind: "event"; readonly change: JobChange; readonly cursor: string }
@@ -27,15 +35,16 @@ export type JobsEvent =
 /** Client of a GoTaskQ server. Durations in ms, times in ms since 1970. Errors are `TaskQueueError`s. */
 export interface TaskQueueClient {
   /**
-   * Creates a job. `deduplicated`: a job with the given `requestId` existed; it is `job`, and none was created.
-   * FIELD_INVALID, QUEUE_NOT_FOUND, QUEUE_FULL.
+   * Creates a job. `deduplicated`: a job with the given `requestId` existed, or one that holds the unique key; it is `job`, and none
+   * was created. `replaced`: that one was given the payload, priority and time of this one.
+   * FIELD_INVALID, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL.
    */
-  create(job: NewJob, call?: CallSettings): Promise<{ readonly job: Job; readonly deduplicated: boolean }>;
+  create(job: NewJob, call?: CallSettings): Promise<{ readonly job: Job } & CreateOutcome>;
   /** Creates 1 to 1000 jobs, all or none. Resolves to one result for each, in order. Errors as of `create`. */
   createBatch(
     jobs: readonly NewJob[],
     call?: CallSettings,
-  ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  ): Promise<readonly ({ readonly id: string } & CreateOutcome)[]>;
   /** Creates a job, and resolves to it once it is DONE, DEAD or CANCELED. An abort of the signal leaves the job. */
   createAndWait(job: NewJob, call?: CallSettings): Promise<Job>;
   /** Resolves to a job once it is DONE, DEAD or CANCELED. JOB_NOT_FOUND, also when it is deleted before that. */
@@ -92,9 +101,8 @@ export function createTransportClient(
 
   async function create(job: NewJob, call?: CallSettings) {
     const request = toCreateRequest(job, nextRequestId());
-    const { job: created, deduplicated } = await caller.repeatable((options) => rpc.createJob(request, options), call);
-    // A request id of our own is only known when an earlier try of this same call got through: the job is new.
-    return { job: presentJob(created), deduplicated: deduplicated && job.requestId !== undefined };
+    const created = await caller.repeatable((options) => rpc.createJob(request, options), call);
+    return { job: presentJob(created.job), ...outcomeOf(job, created) };
   }
 
   async function* watchJob(id: string, { signal }: CallSettings = {}): AsyncGenerator<Job> {
@@ -126,10 +134,7 @@ export function createTransportClient(
     async createBatch(jobs, call) {
       const requests = jobs.map((job, index) => toCreateRequest(job, nextRequestId(), `requests[${index}].`));
       const { results } = await caller.repeatable((options) => rpc.batchCreateJobs({ requests }, options), call);
-      return results.map(({ jobId, deduplicated }, index) => ({
-        id: jobId,
-        deduplicated: deduplicated && jobs[index]?.requestId !== undefined,
-      }));
+      return results.map((result, index) => ({ id: result.jobId, ...outcomeOf(jobs[index] as NewJob, result) }));
     },
     async createAndWait(job, call) {
       return waitFor((await create(job, call)).job.id, call);
@@ -181,6 +186,14 @@ export function createTransportClient(
     queues: createQueueClient(transport, caller),
     dlq: createDlqClient(transport, caller),
   };
+}
+
+/**
+ * What a create came to. A request id of our own is only known when an earlier try of this same call got through: of a job without a
+ * unique key that says that it is new. Of one with a key the server tells it.
+ */
+function outcomeOf({ requestId, unique }: NewJob, { deduplicated, replaced }: CreateOutcome): CreateOutcome {
+  return { deduplicated: deduplicated && (requestId !== undefined || unique !== undefined), replaced };
 }
 
 /** Returns a source of request ids that no other client makes: random bytes, and a count. */

@@ -5,6 +5,7 @@ import type { Queue, QueueSettings } from "../model/queue.js";
 
 import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Taken } from "../model/taken.js";
+import type { UniqueConflict } from "../model/unique.js";
 import type {
   BulkAction,
   CountPage,
@@ -51,6 +52,15 @@ export interface Backend {
    * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step. A requestId
    * known to the queue, or used earlier in the batch, creates nothing: the result is the job that was created with it.
    * REQUEST_ID_REUSED refuses the whole batch when that was for another content; see `requestIdReused`.
+   *
+   * Only then a `unique` key is looked at: while another job of the queue, or an earlier one of the batch, holds it, `onConflict` says
+   * what happens. JOB_EXISTS refuses the whole batch; see `jobExists`. A create that meets a holder is remembered with its
+   * requestId for `REQUEST_ID_TTL_MS`. A key that was taken between the check of several queues and the creates is answered as KEEP.
+   *
+   * A job holds its key from its creation until it is DONE, CANCELED, DEAD or deleted, or, with `until` STARTED, leased; with a
+   * `holdMs`, until it was created that long ago, unless it is CANCELED, DEAD or deleted sooner. While it holds it, a DONE job is not
+   * forgotten for its age or their number, only for their bytes when no others are left; after that it counts as finished then. A lease that is
+   * taken back, as it never reached anybody, takes the key back if it is free.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
   /**
@@ -100,7 +110,7 @@ export interface Backend {
    * one queue are changed in one step, or in several when they are many.
    */
   act(action: BulkAction, ids: readonly string[], match: StoreMatch): Promise<number>;
-  /** DEAD to PENDING, ready now. */
+  /** DEAD to PENDING, ready now. A job that was created with a unique key takes it again; while another holds it, it stays DEAD. */
   replay(ids: readonly string[]): Promise<readonly RowOutcome[]>;
   /** Deletes jobs that have one of these statuses. Callers never name PENDING or RUNNING. */
   remove(ids: readonly string[], statuses: readonly JobStatus[]): Promise<readonly RowOutcome[]>;
@@ -220,6 +230,8 @@ export interface NewJob extends JobSpec {
   readonly requestId?: string | undefined;
   /** Tells the content of the request; see `contentDigest`. Set with a requestId. */
   readonly digest?: string | undefined;
+  /** What happens when another job holds its unique key. Set with a `unique`; default: KEEP. */
+  readonly onConflict?: UniqueConflict | undefined;
   /** Which fields the request leaves open, bits of `OPEN`: its queue may give them others. Default: none. */
   readonly open?: number | undefined;
 }
@@ -227,8 +239,10 @@ export interface NewJob extends JobSpec {
 /** The result of creating one job. */
 export interface EnqueueResult {
   readonly id: string;
-  /** Whether it was created by an earlier request with this requestId. */
+  /** Whether it is the job of an earlier create: one with this requestId, or one that holds its unique key. */
   readonly deduplicated: boolean;
+  /** What this create, or the one that it repeats, did to the job whose key it met; undefined: it met none. */
+  readonly met?: "KEPT" | "REPLACED" | undefined;
   /** That job as it is now; undefined if it was created just now, or is gone already. */
   readonly existing?: Job | undefined;
   readonly createdAt: number;
@@ -329,12 +343,14 @@ export interface ExtendResult {
 }
 
 /**
- * The result for one job of a batch. NOT_FOUND: no such job. CONFLICT: its status does not allow the operation. `job`: a replayed
+ * The result for one job of a batch. NOT_FOUND: no such job. CONFLICT: its status does not allow the operation. KEY_HELD: its unique
+ * key is held by another job. `job`: a replayed
  * job as it is then; undefined if it is gone already.
  */
 export type RowOutcome =
   | { readonly outcome: "APPLIED"; readonly job?: Job | undefined }
   | { readonly outcome: "CONFLICT"; readonly status: JobStatus }
+  | { readonly outcome: "KEY_HELD"; readonly by: string }
   | { readonly outcome: "NOT_FOUND" };
 
 /** A job whose lease expired. */

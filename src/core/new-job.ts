@@ -4,6 +4,7 @@ import type { Backoff, Job } from "../model/job.js";
 import { DEFAULT_QUEUE } from "../model/queue.js";
 import { contentDigest } from "../model/request-id.js";
 import type { TraceContext } from "../model/trace-context.js";
+import { toUnique } from "../model/unique.js";
 import type { JobRequest } from "../model/validate.js";
 import type { EnqueueResult, NewJob } from "./backend.js";
 import { OPEN } from "./queue-defaults.js";
@@ -31,6 +32,7 @@ export type NewJobs = (request: JobRequest, traceContext: TraceContext | undefin
 export function createNewJobs(ids: IdGenerator, defaults: JobDefaults): NewJobs {
   return (request, traceContext) => {
     const { backoff } = request;
+    const unique = request.unique && toUnique(request.unique);
     const queue = request.queue || DEFAULT_QUEUE;
     return {
       id: jobIdOf(queue, ids.next()),
@@ -48,6 +50,8 @@ export function createNewJobs(ids: IdGenerator, defaults: JobDefaults): NewJobs 
       ttlMs: wholeMs(request.ttlMs),
       expiresAt: wholeMs(request.expiresAt),
       key: request.key || undefined,
+      unique: unique?.unique,
+      onConflict: unique?.onConflict,
       requestId: request.requestId || undefined,
       digest: request.requestId ? digestOf(request) : undefined,
       open:
@@ -59,7 +63,7 @@ export function createNewJobs(ids: IdGenerator, defaults: JobDefaults): NewJobs 
 }
 
 /** As the request says it, without what this server adds: another one may have other defaults. */
-function digestOf({ type, payload, metadata, key, ...request }: JobRequest): string {
+function digestOf({ type, payload, metadata, key, unique, ...request }: JobRequest): string {
   const { priority = 0, maxRetries, delayMs, runAfter, timeoutMs = 0, backoff = {} } = request;
   const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
   const numbers = [priority, maxRetries, delayMs, runAfter, timeoutMs, baseDelayMs, maxDelayMs];
@@ -67,7 +71,7 @@ function digestOf({ type, payload, metadata, key, ...request }: JobRequest): str
   if (multiplier !== undefined || delaysMs !== undefined) numbers.push(multiplier, ...(delaysMs ?? []));
   const { ttlMs, expiresAt } = request;
   if (ttlMs !== undefined || expiresAt !== undefined) numbers.push(undefined, undefined, ttlMs, expiresAt);
-  return contentDigest({ type, payload, metadata, numbers, key });
+  return contentDigest({ type, payload, metadata, numbers, key, unique });
 }
 
 /** Times are stored in whole ms; fractions are rounded up. */
@@ -92,6 +96,7 @@ export function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: E
     metadata: spec.metadata,
     traceContext: spec.traceContext,
     expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,
+    unique: spec.unique,
     key: spec.key,
     schedule: spec.schedule,
     scheduledFor: spec.scheduledFor,

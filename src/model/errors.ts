@@ -8,6 +8,7 @@ export type ErrorReason =
   | "JOB_NOT_FOUND"
   | "SCHEDULE_NOT_FOUND"
   | "QUEUE_EXISTS"
+  | "JOB_EXISTS"
   | "SCHEDULE_EXISTS"
   | "QUEUE_NOT_EMPTY"
   | "JOB_STATE_CONFLICT"
@@ -45,6 +46,7 @@ export const CODE_OF_REASON: Readonly<Record<ErrorReason, ErrorCode>> = {
   JOB_NOT_FOUND: "NOT_FOUND",
   SCHEDULE_NOT_FOUND: "NOT_FOUND",
   QUEUE_EXISTS: "ALREADY_EXISTS",
+  JOB_EXISTS: "ALREADY_EXISTS",
   SCHEDULE_EXISTS: "ALREADY_EXISTS",
   QUEUE_NOT_EMPTY: "FAILED_PRECONDITION",
   JOB_STATE_CONFLICT: "FAILED_PRECONDITION",
@@ -159,6 +161,18 @@ export function requestIdReused(index?: number): TaskQueueError {
   return new TaskQueueError("REQUEST_ID_REUSED", `${field}: ${description}`, { violations: [{ field, description }] });
 }
 
+/**
+ * JOB_EXISTS: another job holds the unique key of this create. `id`: that job; undefined: an earlier one of the same batch.
+ * `index`: of a batch.
+ */
+export function jobExists(key: string, id: string | undefined, index?: number): TaskQueueError {
+  const field = index === undefined ? "unique" : `requests[${index}].unique`;
+  const holder = id === undefined ? "an earlier job of this batch" : `job ${id}`;
+  return new TaskQueueError("JOB_EXISTS", `${field}: ${holder} holds the key ${JSON.stringify(key)}`, {
+    metadata: { ...(id !== undefined && { job_id: id }), ...(index !== undefined && { index: String(index) }) },
+  });
+}
+
 /** QUEUE_NOT_FOUND: no queue has this name. */
 export function queueNotFound(queue: string): TaskQueueError {
   return new TaskQueueError("QUEUE_NOT_FOUND", `queue "${queue}" does not exist`, { metadata: { queue } });
@@ -221,6 +235,13 @@ export function isUnavailable(error: unknown): boolean {
 export function jobStateConflict(id: string, status: string, wanted: string): TaskQueueError {
   return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is ${status}, not ${wanted}`, {
     metadata: { job_id: id, status },
+  });
+}
+
+/** JOB_STATE_CONFLICT: a DEAD job cannot be replayed while another holds its unique key. */
+export function uniqueKeyHeld(id: string, holder: string): TaskQueueError {
+  return new TaskQueueError("JOB_STATE_CONFLICT", `job ${id} is DEAD, and job ${holder} holds its unique key now`, {
+    metadata: { job_id: id, status: "DEAD", held_by: holder },
   });
 }
 

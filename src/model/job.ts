@@ -1,5 +1,6 @@
 import { utf8Length } from "./text.js";
 import { type TraceContext, traceContextBytes } from "./trace-context.js";
+import type { Unique } from "./unique.js";
 
 /**
  * The states of a job and the transitions between them. No other transition is legal; a backend makes each in one
@@ -107,6 +108,8 @@ export interface JobSpec {
   readonly schedule?: string | undefined;
   /** The time of the schedule that it was created for, ms since 1970; `runAfter` may be later by jitter. Set with `schedule`. */
   readonly scheduledFor?: number | undefined;
+  /** The key that it holds or held in its queue, and until when; undefined: it was created without one. */
+  readonly unique?: Unique | undefined;
   /** Whose it is, such as a tenant or an account: 1 to 128 characters; undefined: it has none. */
   readonly key?: string | undefined;
 }
@@ -166,12 +169,13 @@ export interface Job extends JobSpec, JobState {
  * wherever the bytes of jobs count: leases, pages, what is kept. The scripts of Redis estimate it with `bytesOf`.
  */
 export function jobBytes(
-  job: Pick<Job, "payload" | "result" | "metadata" | "traceContext" | "key" | "error" | "attemptErrors">,
+  job: Pick<Job, "payload" | "result" | "metadata" | "traceContext" | "unique" | "key" | "error" | "attemptErrors">,
 ): number {
-  const { payload, result, metadata, traceContext, key: own } = job;
+  const { payload, result, metadata, traceContext, unique, key: own } = job;
   let bytes = JOB_OVERHEAD_BYTES + payloadBytes(payload) + payloadBytes(result) + errorBytes(job);
   if (traceContext !== undefined) bytes += traceContextBytes(traceContext);
   if (own !== undefined) bytes += own.length;
+  if (unique !== undefined) bytes += unique.key.length;
   for (const key in metadata) bytes += key.length + (metadata[key]?.length ?? 0);
   return bytes;
 }

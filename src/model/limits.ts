@@ -47,7 +47,7 @@ export const LIMITS = {
   baggageBytes: 8192,
   /** Most characters of a request id. */
   requestIdLength: 128,
-  /** Most characters of the key of a job. */
+  /** Most characters of the key of a job, and of its unique key. */
   keyLength: 128,
   /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */
   delayMs: 366 * 24 * 3600 * 1000,

@@ -1,4 +1,5 @@
 import type { Payload } from "./job.js";
+import { toUnique, type UniqueRequest } from "./unique.js";
 
 /** How long a store remembers the request id of a create at the least, ms. */
 export const REQUEST_ID_TTL_MS = 600_000;
@@ -26,18 +27,23 @@ export interface Content {
   readonly numbers: readonly (number | undefined)[];
   /** The `key` of the job; undefined and "": it has none. */
   readonly key?: string | undefined;
+  readonly unique?: UniqueRequest | undefined;
 }
 
 /**
  * A short text that tells the content of a create from another one. The order of the members of JSON objects and of the metadata
  * does not count: many languages write them in another order each time.
  */
-export function contentDigest({ type, payload, metadata = {}, numbers, key }: Content): string {
+export function contentDigest({ type, payload, metadata = {}, numbers, key, unique: given }: Content): string {
   const digest = new Digest();
   digest.text(type);
   digest.text(JSON.stringify(numbers.map((number) => number ?? null)));
   // Only when there is one: digests of older versions are kept in stores.
   if (key) digest.text("key").text(key);
+  if (given) {
+    const { unique, onConflict } = toUnique(given);
+    digest.text("unique").text(JSON.stringify([unique.key, unique.until, unique.holdMs, onConflict]));
+  }
   const members = new Digest();
   for (const [key, value] of Object.entries(metadata)) members.add(new Digest().text(key).text(value));
   digest.mix(members);

@@ -6,6 +6,7 @@ import { LIMITS } from "./limits.js";
 import { QUEUE_ORDERINGS, type QueueSettingsRequest } from "./queue.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
+import { checkUnique, type UniqueRequest } from "./unique.js";
 import type { Violations } from "./violations.js";
 
 /** A request to create a job. Times and durations in ms; defaults for missing fields are set by the core. */
@@ -29,6 +30,8 @@ export interface JobRequest {
   readonly expiresAt?: number | undefined;
   /** Whose it is, such as a tenant or an account: what the queue bounds and gives turns by. Up to 128 characters; default and "": none. */
   readonly key?: string | undefined;
+  /** Of which there is to be one at a time. Default: any number. */
+  readonly unique?: UniqueRequest | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
   /** The trace that the job belongs to. It does not count as content for `requestId`. */
@@ -52,6 +55,7 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
     violations.add("runAfter", "must not be set together with a delay");
   }
   if (job.ttlMs !== undefined || job.expiresAt !== undefined) checkExpiry(violations, job, now);
+  if (job.unique) checkUnique(violations, job.unique);
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
   if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
 }

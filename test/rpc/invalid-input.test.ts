@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, type Timestamp, timestampFromMs, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import type { JobStatus, UniqueConflict, UniqueUntil } from "../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { QueueOrdering } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { payload, reading, refusal } from "../support/rpc.js";
@@ -56,6 +56,10 @@ describe("a new job", () => {
     [
       "a ttl longer than its delay",
       { schedule: { case: "delay", value: durationFromMs(999) }, ttl: durationFromMs(1000) },
+    ],
+    [
+      "a unique key as long as may be, held for a year",
+      { unique: { key: "k".repeat(128), until: 2, hold: durationFromMs(YEAR_MS), onConflict: 3 } },
     ],
     ["waits of one length", { backoff: { multiplier: 1 } }],
     ["waits that grow tenfold", { backoff: { multiplier: 10 } }],
@@ -112,6 +116,21 @@ describe("a new job", () => {
       { schedule: { case: "runAfter", value: timestampFromMs(5000) }, expiresAt: timestampFromMs(5000) },
       ["expires_at"],
     ],
+    ["a unique job without a key", { unique: {} }, ["unique.key"]],
+    [
+      "bad values of uniqueness",
+      {
+        unique: {
+          key: "k".repeat(129),
+          until: 3 as UniqueUntil,
+          hold: durationFromMs(YEAR_MS + 1),
+          onConflict: 4 as UniqueConflict,
+        },
+      },
+      ["unique.until", "unique.on_conflict", "unique.key", "unique.hold"],
+    ],
+    ["a hold below 0", { unique: { key: "k", hold: durationFromMs(-1) } }, ["unique.hold"]],
+    ["a hold that is no duration", { unique: { key: "k", hold: { nanos: -2e9 } } }, ["unique.hold"]],
     ["waits that shrink", { backoff: { multiplier: 0.99 } }, ["backoff.multiplier"]],
     ["waits that grow more than tenfold", { backoff: { multiplier: 10.1 } }, ["backoff.multiplier"]],
     ["a multiplier that is no number", { backoff: { multiplier: Number.NaN } }, ["backoff.multiplier"]],

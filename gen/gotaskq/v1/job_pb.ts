@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job.proto.
  */
 export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKuCAoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgSLwoNdHJhY2VfY29udGV4dBgdIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Ei4KCmV4cGlyZXNfYXQYHiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA2tleRggIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDgoMcGF5bG9hZF9raW5kQg0KC3Jlc3VsdF9raW5kIkgKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJEg8KB2JhZ2dhZ2UYAyABKAkiaQoMQXR0ZW1wdEVycm9yEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAIgASgJEhAKCGRlbGl2ZXJ5GAMgASgFEg4KBndvcmtlchgEIAEoCSIsCghQcm9ncmVzcxIPCgdwZXJjZW50GAEgASgBEg8KB21lc3NhZ2UYAiABKAkiuQEKB0JhY2tvZmYSLQoKYmFzZV9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltYXhfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgDIAEoAUgAiAEBEikKBmRlbGF5cxgEIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINCgtfbXVsdGlwbGllciI1CglIZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilgQKCUpvYkZpbHRlchIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxILCgNpZHMYBCADKAkSNQoIbWV0YWRhdGEYBSADKAsyIy5nb3Rhc2txLnYxLkpvYkZpbHRlci5NZXRhZGF0YUVudHJ5EhYKDmVycm9yX2NvbnRhaW5zGAYgASgJEhkKDGVycm9yX2VxdWFscxgHIAEoCUgAiAEBEhgKC2Vycm9yX2dyb3VwGAggASgJSAGIAQESDgoGd29ya2VyGAkgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5maW5pc2hlZF9hZnRlchgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZmluaXNoZWRfYmVmb3JlGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2Vycm9yX2VxdWFsc0IOCgxfZXJyb3JfZ3JvdXAqsQEKCUpvYlN0YXR1cxIaChZKT0JfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSSk9CX1NUQVRVU19QRU5ESU5HEAESFgoSSk9CX1NUQVRVU19SVU5OSU5HEAISEwoPSk9CX1NUQVRVU19ET05FEAMSFQoRSk9CX1NUQVRVU19GQUlMRUQQBBITCg9KT0JfU1RBVFVTX0RFQUQQBRIXChNKT0JfU1RBVFVTX0NBTkNFTEVEEAYqVQoJTGlzdE9yZGVyEhoKFkxJU1RfT1JERVJfVU5TUEVDSUZJRUQQABIVChFMSVNUX09SREVSX05FV0VTVBABEhUKEUxJU1RfT1JERVJfT0xERVNUEAIqSgoHSm9iVmlldxIYChRKT0JfVklFV19VTlNQRUNJRklFRBAAEhEKDUpPQl9WSUVXX0ZVTEwQARISCg5KT0JfVklFV19CQVNJQxACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSLSCAoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgSLwoNdHJhY2VfY29udGV4dBgdIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Ei4KCmV4cGlyZXNfYXQYHiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBnVuaXF1ZRgfIAEoCzISLmdvdGFza3EudjEuVW5pcXVlEgsKA2tleRggIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDgoMcGF5bG9hZF9raW5kQg0KC3Jlc3VsdF9raW5kIpcBCgZVbmlxdWUSCwoDa2V5GAEgASgJEiYKBXVudGlsGAIgASgOMhcuZ290YXNrcS52MS5VbmlxdWVVbnRpbBInCgRob2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KC29uX2NvbmZsaWN0GAQgASgOMhouZ290YXNrcS52MS5VbmlxdWVDb25mbGljdCJICgxUcmFjZUNvbnRleHQSEwoLdHJhY2VwYXJlbnQYASABKAkSEgoKdHJhY2VzdGF0ZRgCIAEoCRIPCgdiYWdnYWdlGAMgASgJImkKDEF0dGVtcHRFcnJvchIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVlcnJvchgCIAEoCRIQCghkZWxpdmVyeRgDIAEoBRIOCgZ3b3JrZXIYBCABKAkiLAoIUHJvZ3Jlc3MSDwoHcGVyY2VudBgBIAEoARIPCgdtZXNzYWdlGAIgASgJIrkBCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKCm11bHRpcGxpZXIYAyABKAFIAIgBARIpCgZkZWxheXMYBCADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDQoLX211bHRpcGxpZXIiNQoJSGVhcnRiZWF0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpYECglKb2JGaWx0ZXISDgoGcXVldWVzGAEgAygJEg0KBXR5cGVzGAIgAygJEicKCHN0YXR1c2VzGAMgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSCwoDaWRzGAQgAygJEjUKCG1ldGFkYXRhGAUgAygLMiMuZ290YXNrcS52MS5Kb2JGaWx0ZXIuTWV0YWRhdGFFbnRyeRIWCg5lcnJvcl9jb250YWlucxgGIAEoCRIZCgxlcnJvcl9lcXVhbHMYByABKAlIAIgBARIYCgtlcnJvcl9ncm91cBgIIAEoCUgBiAEBEg4KBndvcmtlchgJIAEoCRIxCg1jcmVhdGVkX2FmdGVyGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOZmluaXNoZWRfYWZ0ZXIYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2ZpbmlzaGVkX2JlZm9yZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg8KDV9lcnJvcl9lcXVhbHNCDgoMX2Vycm9yX2dyb3VwKrEBCglKb2JTdGF0dXMSGgoWSk9CX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKEkpPQl9TVEFUVVNfUEVORElORxABEhYKEkpPQl9TVEFUVVNfUlVOTklORxACEhMKD0pPQl9TVEFUVVNfRE9ORRADEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAQSEwoPSk9CX1NUQVRVU19ERUFEEAUSFwoTSk9CX1NUQVRVU19DQU5DRUxFRBAGKmAKC1VuaXF1ZVVudGlsEhwKGFVOSVFVRV9VTlRJTF9VTlNQRUNJRklFRBAAEhkKFVVOSVFVRV9VTlRJTF9GSU5JU0hFRBABEhgKFFVOSVFVRV9VTlRJTF9TVEFSVEVEEAIqhAEKDlVuaXF1ZUNvbmZsaWN0Eh8KG1VOSVFVRV9DT05GTElDVF9VTlNQRUNJRklFRBAAEhgKFFVOSVFVRV9DT05GTElDVF9LRUVQEAESGwoXVU5JUVVFX0NPTkZMSUNUX1JFUExBQ0UQAhIaChZVTklRVUVfQ09ORkxJQ1RfUkVGVVNFEAMqVQoJTGlzdE9yZGVyEhoKFkxJU1RfT1JERVJfVU5TUEVDSUZJRUQQABIVChFMSVNUX09SREVSX05FV0VTVBABEhUKEUxJU1RfT1JERVJfT0xERVNUEAIqSgoHSm9iVmlldxIYChRKT0JfVklFV19VTlNQRUNJRklFRBAAEhEKDUpPQl9WSUVXX0ZVTEwQARISCg5KT0JfVklFV19CQVNJQxACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One piece of work: what to do, where it waits, and what became of it.
@@ -253,6 +253,14 @@ export type Job = Message<"gotaskq.v1.Job"> & {
   expiresAt?: Timestamp | undefined;
 
   /**
+   * The key of which one job of the queue at a time is the only one, and until when this one holds it; without `on_conflict`. It is
+   * told of a job that holds its key no more too. Not set: it was created without one.
+   *
+   * @generated from field: gotaskq.v1.Unique unique = 31;
+   */
+  unique?: Unique | undefined;
+
+  /**
    * Whose it is: what the queue bounds (`max_concurrency_per_key`) and gives turns by (`QUEUE_ORDERING_FAIR`). Empty: it has none.
    *
    * @generated from field: string key = 32;
@@ -266,6 +274,52 @@ export type Job = Message<"gotaskq.v1.Job"> & {
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job, 0);
+
+/**
+ * Makes a job the only one of its kind in its queue, as long as it holds its key. The key is let go in the same step that ends the
+ * reason to hold it; a job that is CANCELED, DEAD or deleted never holds one. One that comes back for a retry, or after its
+ * lease was lost, and had let go of its key runs without it; a replay of a dead job takes the key again, or is refused.
+ *
+ * @generated from message gotaskq.v1.Unique
+ */
+export type Unique = Message<"gotaskq.v1.Unique"> & {
+  /**
+   * Tells this piece of work from others of the queue, whatever their type, as in `report-42`: 1 to 128 characters.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Until when it holds the key. Not set: UNIQUE_UNTIL_FINISHED; with UNIQUE_CONFLICT_REPLACE, UNIQUE_UNTIL_STARTED.
+   *
+   * @generated from field: gotaskq.v1.UniqueUntil until = 2;
+   */
+  until: UniqueUntil;
+
+  /**
+   * Holds the key for so long from the job's creation at the least, up to 1 year: no second job for an hour, however soon the first
+   * is DONE. A DONE job is kept as long, though it be too old or one too many; only when finished jobs take more than
+   * `MAX_COMPLETED_BYTES`, and no others are left, it goes, and its key with it. Not set: 0.
+   *
+   * @generated from field: google.protobuf.Duration hold = 3;
+   */
+  hold?: Duration | undefined;
+
+  /**
+   * What a create does whose key is held. Not set: UNIQUE_CONFLICT_KEEP.
+   *
+   * @generated from field: gotaskq.v1.UniqueConflict on_conflict = 4;
+   */
+  onConflict: UniqueConflict;
+};
+
+/**
+ * Describes the message gotaskq.v1.Unique.
+ * Use `create(UniqueSchema)` to create a new message.
+ */
+export const UniqueSchema: GenMessage<Unique> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job, 1);
 
 /**
  * Where work belongs in a distributed trace, as W3C Trace Context and W3C Baggage write it in headers of HTTP.
@@ -301,7 +355,7 @@ export type TraceContext = Message<"gotaskq.v1.TraceContext"> & {
  * Use `create(TraceContextSchema)` to create a new message.
  */
 export const TraceContextSchema: GenMessage<TraceContext> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 1);
+  messageDesc(file_gotaskq_v1_job, 2);
 
 /**
  * One failed attempt of a job.
@@ -343,7 +397,7 @@ export type AttemptError = Message<"gotaskq.v1.AttemptError"> & {
  * Use `create(AttemptErrorSchema)` to create a new message.
  */
 export const AttemptErrorSchema: GenMessage<AttemptError> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 2);
+  messageDesc(file_gotaskq_v1_job, 3);
 
 /**
  * How far a running job has come, in its handler's own words.
@@ -371,7 +425,7 @@ export type Progress = Message<"gotaskq.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 3);
+  messageDesc(file_gotaskq_v1_job, 4);
 
 /**
  * The waits between retries: min(base_delay * multiplier^(retry - 1), max_delay), or those of a list; plus a random 0 to 40 % of
@@ -414,7 +468,7 @@ export type Backoff = Message<"gotaskq.v1.Backoff"> & {
  * Use `create(BackoffSchema)` to create a new message.
  */
 export const BackoffSchema: GenMessage<Backoff> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 4);
+  messageDesc(file_gotaskq_v1_job, 5);
 
 /**
  * Sent by a watch at its start and then when nothing else was sent for 15 s, so that proxies and browsers keep the
@@ -436,7 +490,7 @@ export type Heartbeat = Message<"gotaskq.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 5);
+  messageDesc(file_gotaskq_v1_job, 6);
 
 /**
  * Chooses jobs. Every field that is set must match; what is empty or not set matches all. Up to 100 entries a list.
@@ -542,7 +596,7 @@ export type JobFilter = Message<"gotaskq.v1.JobFilter"> & {
  * Use `create(JobFilterSchema)` to create a new message.
  */
 export const JobFilterSchema: GenMessage<JobFilter> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 6);
+  messageDesc(file_gotaskq_v1_job, 7);
 
 /**
  * The states of a job.
@@ -610,6 +664,84 @@ export const JobStatusSchema: GenEnum<JobStatus> = /*@__PURE__*/
   enumDesc(file_gotaskq_v1_job, 0);
 
 /**
+ * Until when a job holds its unique key.
+ *
+ * @generated from enum gotaskq.v1.UniqueUntil
+ */
+export enum UniqueUntil {
+  /**
+   * As the comment of the field says.
+   *
+   * @generated from enum value: UNIQUE_UNTIL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Until it is DONE, CANCELED or DEAD.
+   *
+   * @generated from enum value: UNIQUE_UNTIL_FINISHED = 1;
+   */
+  FINISHED = 1,
+
+  /**
+   * Until it is given to a worker: from then on another may wait.
+   *
+   * @generated from enum value: UNIQUE_UNTIL_STARTED = 2;
+   */
+  STARTED = 2,
+}
+
+/**
+ * Describes the enum gotaskq.v1.UniqueUntil.
+ */
+export const UniqueUntilSchema: GenEnum<UniqueUntil> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 1);
+
+/**
+ * What a create does whose unique key is held.
+ *
+ * @generated from enum gotaskq.v1.UniqueConflict
+ */
+export enum UniqueConflict {
+  /**
+   * As KEEP.
+   *
+   * @generated from enum value: UNIQUE_CONFLICT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Creates nothing, and answers the job that holds the key, `deduplicated`.
+   *
+   * @generated from enum value: UNIQUE_CONFLICT_KEEP = 1;
+   */
+  KEEP = 1,
+
+  /**
+   * Gives the job that holds the key the payload, priority and time of this request, and all of its retries back, if it is PENDING
+   * and of the same type; nothing else of it changes. The answer is that job, `deduplicated` and `replaced`. One that is RUNNING, or
+   * DONE and still holds it, is answered as KEEP does. One of another type: as REFUSE.
+   *
+   * @generated from enum value: UNIQUE_CONFLICT_REPLACE = 2;
+   */
+  REPLACE = 2,
+
+  /**
+   * Is refused with JOB_EXISTS; `job_id` of the error is the job that holds the key. A batch is refused as a whole, with the `index` of
+   * the request.
+   *
+   * @generated from enum value: UNIQUE_CONFLICT_REFUSE = 3;
+   */
+  REFUSE = 3,
+}
+
+/**
+ * Describes the enum gotaskq.v1.UniqueConflict.
+ */
+export const UniqueConflictSchema: GenEnum<UniqueConflict> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 2);
+
+/**
  * In which order jobs are listed.
  *
  * @generated from enum gotaskq.v1.ListOrder
@@ -641,7 +773,7 @@ export enum ListOrder {
  * Describes the enum gotaskq.v1.ListOrder.
  */
 export const ListOrderSchema: GenEnum<ListOrder> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 1);
+  enumDesc(file_gotaskq_v1_job, 3);
 
 /**
  * How much of each job is answered.
@@ -675,5 +807,5 @@ export enum JobView {
  * Describes the enum gotaskq.v1.JobView.
  */
 export const JobViewSchema: GenEnum<JobView> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 2);
+  enumDesc(file_gotaskq_v1_job, 4);
 

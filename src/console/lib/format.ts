@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Backoff, BackoffSchema } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type Backoff, type BackoffSchema, type Unique, UniqueUntil } from "../../../gen/gotaskq/v1/job_pb.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -63,6 +63,12 @@ export function backoffText(backoff: Backoff | undefined): string {
     return [...first, `${first.length > 0 ? "then " : ""}${spanOf(delays.at(-1))} each`].join(", ");
   if (multiplier === 1) return `${spanOf(baseDelay)} each`;
   return `${spanOf(baseDelay)}, then ${RATE.format(multiplier)} times as long each, up to ${spanOf(maxDelay)}`;
+}
+
+/** A unique key and until when it is held, as in "report-42, until it starts, for 1 h at the least". */
+export function uniqueText({ key, until, hold }: Unique): string {
+  const held = hold === undefined ? "" : `, for ${spanOf(hold)} at the least`;
+  return `${key}, until it ${until === UniqueUntil.STARTED ? "starts" : "ends"}${held}`;
 }
 
 /** A backoff as `parseBackoff` reads it: `100ms x 2 up to 5s`, or a list like `1s, 1m, 1h`. */

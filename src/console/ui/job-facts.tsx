@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { parseTraceparent } from "../../model/trace-context.js";
 import { now } from "../lib/clock.js";
-import { backoffText, moment, span, spanOf } from "../lib/format.js";
+import { backoffText, moment, span, spanOf, uniqueText } from "../lib/format.js";
 import { statusName } from "../lib/status.js";
 import { Ago } from "./ago.js";
 
@@ -41,6 +41,7 @@ export function Facts({ job }: { readonly job: Job }) {
         )}
         {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
         {job.key && <Fact name="Key" value={job.key} />}
+        {job.unique && <Fact name="Unique key" value={uniqueText(job.unique)} />}
         <Fact name="Priority" value={String(job.priority)} />
         <Fact name="Retries used" value={`${job.retryCount} of ${job.maxRetries}`} />
         <Fact name="Deliveries" value={`${job.deliveries}, ${job.lostLeases} leases lost`} />

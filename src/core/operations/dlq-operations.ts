@@ -1,4 +1,4 @@
-import { jobNotFound, jobStateConflict } from "../../model/errors.js";
+import { jobNotFound, jobStateConflict, uniqueKeyHeld } from "../../model/errors.js";
 import { numberOf } from "../../model/ids.js";
 import type { Job } from "../../model/job.js";
 import type {
@@ -30,10 +30,10 @@ export interface DlqOperations {
   summarize(filter?: DeadJobFilter, options?: SummaryOptions, violations?: Violations): Promise<DeadSummary>;
   /** JOB_NOT_FOUND; JOB_STATE_CONFLICT if the job is not DEAD. */
   get(id: string): Promise<Job>;
-  /** Makes a dead job ready again. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */
+  /** Makes a dead job ready again. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD, or another job holds its unique key. */
   replay(id: string): Promise<Job>;
   /**
-   * The oldest death first, up to 10,000 jobs. Jobs that die after the call began are not touched. FIELD_INVALID, also for an
+   * The oldest death first, up to 10,000 jobs. Those whose unique key another job holds stay DEAD, and are not counted. Jobs that die after the call began are not touched. FIELD_INVALID, also for an
    * empty filter without `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    */
   replayMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<BulkResult>;
@@ -113,6 +113,7 @@ function deadKey({ id, status, finishedAt }: Job): string | undefined {
 
 function applied(id: string, row: RowOutcome | undefined): Job | undefined {
   if (row?.outcome === "CONFLICT") throw jobStateConflict(id, row.status, "DEAD");
+  if (row?.outcome === "KEY_HELD") throw uniqueKeyHeld(id, row.by);
   if (row?.outcome !== "APPLIED") throw jobNotFound(id);
   return row.job;
 }

@@ -1,9 +1,17 @@
-import { jobNotFound, jobStateConflict, requestIdReused, serverDraining, TaskQueueError } from "../../model/errors.js";
+import {
+  jobExists,
+  jobNotFound,
+  jobStateConflict,
+  requestIdReused,
+  serverDraining,
+  TaskQueueError,
+} from "../../model/errors.js";
 import { type IdGenerator, numberOf } from "../../model/ids.js";
 import { type Job, type JobStatus, payloadBytes } from "../../model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
+import { isAutomatic } from "../../model/request-id.js";
 import { noTracer, type Tracer } from "../../model/tracer.js";
 import { checkJob, type JobRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
@@ -19,18 +27,25 @@ import { type JobPage, listPages } from "./paging.js";
 import { traceCreate } from "./traced-create.js";
 
 /**
- * The created job; with `deduplicated`, the job that the same request id had created before: as it is now, or as it was created
- * if it is gone already.
+ * The created job; with `deduplicated`, the job that the same request id had created before, or that holds the unique key: as it
+ * is now, or as it was created if it is gone already.
  */
-export interface CreatedJob {
+export interface CreatedJob extends CreateOutcome {
   readonly job: Job;
+}
+
+/** What a create came to. */
+export interface CreateOutcome {
+  /** Whether no job was created. With a request id that a client made by itself: whether the call that it repeats created none. */
   readonly deduplicated: boolean;
+  /** Whether the job that held the unique key was given the payload, priority and time of this create. */
+  readonly replaced: boolean;
 }
 
 /** Creates, reads, lists, cancels and deletes jobs. */
 export interface JobOperations {
   /**
-   * Creates one job. FIELD_INVALID, REQUEST_ID_REUSED, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
+   * Creates one job. FIELD_INVALID, REQUEST_ID_REUSED, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
    * fields found earlier, for instance while decoding the request: they are reported together.
    */
   create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
@@ -38,7 +53,7 @@ export interface JobOperations {
   createBatch(
     requests: readonly JobRequest[],
     violations?: Violations,
-  ): Promise<readonly { readonly id: string; readonly deduplicated: boolean }[]>;
+  ): Promise<readonly ({ readonly id: string } & CreateOutcome)[]>;
   /** JOB_NOT_FOUND. */
   get(id: string): Promise<Job>;
   /** By creation, over all queues. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. `path`: prefix of the fields of the filter. */
@@ -120,7 +135,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
         results = await backend.enqueue([spec]);
       } catch (error) {
         trace?.fail(error);
-        throw error instanceof TaskQueueError && error.reason === "REQUEST_ID_REUSED" ? requestIdReused() : error;
+        throw alone(error, request);
       }
       const specs = [spec];
       trace?.end(results);
@@ -128,9 +143,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       log.created(specs, results);
       const [result] = results;
       if (result === undefined) throw new Error("the backend did not answer for the job");
-      const { deduplicated } = result;
       // Of a job that is gone already, the answer of its create is told again.
-      return { job: result.existing ?? newlyCreated(spec, result), deduplicated };
+      return { job: result.existing ?? newlyCreated(spec, result), ...outcomeOf(spec, result) };
     },
 
     async createBatch(requests, violations = new Violations()) {
@@ -165,7 +179,7 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       trace?.end(results);
       count(jobs, results);
       log.created(jobs, results);
-      return results.map(({ id, deduplicated }) => ({ id, deduplicated }));
+      return results.map((result, at) => ({ id: result.id, ...outcomeOf(jobs[at] as NewJob, result) }));
     },
 
     async get(id) {
@@ -243,6 +257,19 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       isClosed = true;
     },
   };
+}
+
+function outcomeOf({ requestId = "" }: NewJob, { deduplicated, met }: EnqueueResult): CreateOutcome {
+  const isNew = !deduplicated || (met === undefined && isAutomatic(requestId));
+  return { deduplicated: !isNew, replaced: met === "REPLACED" };
+}
+
+/** The error of a create of one job, which names no place in a batch. */
+function alone(error: unknown, { unique }: JobRequest): unknown {
+  if (!(error instanceof TaskQueueError)) return error;
+  if (error.reason === "REQUEST_ID_REUSED") return requestIdReused();
+  if (error.reason === "JOB_EXISTS") return jobExists(unique?.key ?? "", error.metadata.job_id);
+  return error;
 }
 
 /** Throws FIELD_INVALID if a text cannot be a job id. */

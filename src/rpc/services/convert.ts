@@ -9,6 +9,8 @@ import {
   JobStatus as JobStatusPb,
   type Progress as ProgressPb,
   type TraceContext as TraceContextPb,
+  UniqueConflict as UniqueConflictPb,
+  type Unique as UniquePb,
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobChange } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
@@ -16,6 +18,7 @@ import type { Change } from "../../core/backend.js";
 import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
+import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
 import type { JobRequest } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
@@ -71,11 +74,36 @@ export function toJobRequest(
     timeoutMs: toMs(violations, "timeout", request.timeout),
     ttlMs: toMs(violations, "ttl", request.ttl),
     expiresAt: request.expiresAt && toTime(violations, "expiresAt", request.expiresAt),
+    unique: request.unique && toUniqueRequest(violations, request.unique),
     key: request.key,
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
     traceContext: own === undefined ? traceContext : toTraceContext(own),
   };
+}
+
+function toUniqueRequest(violations: Violations, { key, until, hold, onConflict }: UniquePb): UniqueRequest {
+  const oneOf = <T>(field: string, values: readonly T[], pb: number) => {
+    if (pb < 0 || pb > values.length) violations.add(field, `must be one of ${values.join(", ")}, got ${pb}`);
+    return values[pb - 1];
+  };
+  return {
+    key,
+    until: oneOf("unique.until", UNIQUE_UNTIL, until),
+    holdMs: toMs(violations, "unique.hold", hold),
+    onConflict: oneOf("unique.onConflict", UNIQUE_CONFLICTS, onConflict),
+  };
+}
+
+function fromUnique({ key, until, holdMs }: Unique): UniquePb {
+  const made: UniquePb = {
+    $typeName: "gotaskq.v1.Unique",
+    key,
+    until: UNIQUE_UNTIL.indexOf(until) + 1,
+    onConflict: UniqueConflictPb.UNSPECIFIED,
+  };
+  if (holdMs > 0) made.hold = fromDuration(holdMs);
+  return made;
 }
 
 /** Converts a backoff that is asked for. `field`: its name. */
@@ -186,6 +214,7 @@ export function fromJob(job: Job): JobPb {
     resultDropped: job.resultDropped,
     traceContext: job.traceContext && fromTraceContext(job.traceContext),
     expiresAt: fromTime(job.expiresAt),
+    unique: job.unique && fromUnique(job.unique),
     key: job.key ?? "",
   };
 }

@@ -14,7 +14,7 @@ import {
   WatchJobsResponseSchema,
 } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
-import { checkId } from "../../core/operations/job-operations.js";
+import { type CreateOutcome, checkId } from "../../core/operations/job-operations.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
@@ -30,8 +30,8 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
     async createJob(request, context) {
       const violations = new Violations();
       const created = await jobs.create(toJobRequest(violations, request, traceContextOf(context)), violations);
-      const { job, deduplicated } = created;
-      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated };
+      const { job, deduplicated, replaced } = created;
+      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated, replaced };
     },
 
     async batchCreateJobs({ requests }, context) {
@@ -118,14 +118,8 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
   };
 }
 
-function toResult({
-  id,
-  deduplicated,
-}: {
-  readonly id: string;
-  readonly deduplicated: boolean;
-}): BatchCreateJobsResult {
-  return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated };
+function toResult({ id, deduplicated, replaced }: { readonly id: string } & CreateOutcome): BatchCreateJobsResult {
+  return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated, replaced };
 }
 
 function toWatchJobResponse(event: JobEvent): WatchJobResponse {

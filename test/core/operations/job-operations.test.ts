@@ -78,7 +78,7 @@ describe("create", () => {
     const first = await engine.jobs.create({ type: "work", requestId: "r1" });
     await fixture.lease();
     const again = await engine.jobs.create({ type: "work", requestId: "r1" });
-    expect(again).toEqual({ job: await engine.jobs.get(first.job.id), deduplicated: true });
+    expect(again).toEqual({ job: await engine.jobs.get(first.job.id), deduplicated: true, replaced: false });
     expect(again.job.status).toBe("RUNNING");
     await engine.queues.create("other");
     expect((await engine.jobs.create({ type: "work", queue: "other", requestId: "r1" })).deduplicated).toBe(false);
