@@ -36,6 +36,7 @@ export type {
 } from "./model/job-filter.js";
 export { type Logger, silentLogger } from "./model/logger.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "./model/queue.js";
+export type { RateLimit, RateLimitRequest } from "./model/rate-limit.js";
 export type { TraceContext } from "./model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
 export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions } from "./task-queue.js";

@@ -15,6 +15,7 @@ export type {
   SummaryOptions,
 } from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
+export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 export type { TraceContext } from "../model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
 export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";

@@ -6,9 +6,12 @@ import {
   type Queue as QueuePb,
   QueueService,
   QueueSettingsSchema,
+  type RateLimit as RateLimitPb,
+  RateLimitSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
 import { QUEUE_ORDERINGS, type Queue, type QueueSettings, type QueueSettingsRequest } from "../model/queue.js";
+import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
 
@@ -45,6 +48,7 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   weight: "settings.weight",
   maxConcurrency: "settings.max_concurrency",
   maxConcurrencyPerKey: "settings.max_concurrency_per_key",
+  rateLimit: "settings.rate_limit",
   maxDepth: "settings.max_depth",
   completedTtlMs: "settings.completed_ttl",
   maxCompleted: "settings.max_completed",
@@ -99,6 +103,7 @@ function toSettings(settings: QueueSettingsRequest) {
   const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
   const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxConcurrencyPerKey, maxDepth });
   if (ordering !== undefined) message.ordering = QueueOrderingPb[ordering];
+  if (settings.rateLimit) message.rateLimit = toRateLimit(settings.rateLimit);
   if (isNumber(completedTtlMs)) message.completedTtl = toDuration("completedTtlMs", completedTtlMs);
   if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;
   if (isNumber(deadTtlMs)) message.deadTtl = toDuration("deadTtlMs", deadTtlMs);
@@ -110,6 +115,10 @@ function toSettings(settings: QueueSettingsRequest) {
   return message;
 }
 
+function toRateLimit({ count, periodMs, burst }: RateLimitRequest) {
+  return create(RateLimitSchema, { count, period: toDuration("rateLimit.periodMs", periodMs), burst });
+}
+
 function isNumber(value: number | null | undefined): value is number {
   return value !== null && value !== undefined;
 }
@@ -117,6 +126,10 @@ function isNumber(value: number | null | undefined): value is number {
 function toDuration(field: string, ms: number): Duration {
   if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
   throw fieldInvalid([{ field: `settings.${field}`, description: `must be a number of ms, got ${ms}` }]);
+}
+
+function fromRateLimit({ count, period, burst }: RateLimitPb): RateLimit {
+  return { count, periodMs: period ? durationMs(period) : 0, burst };
 }
 
 function fromQueue(queue: QueuePb | undefined): Queue {
@@ -128,6 +141,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       weight: settings?.weight ?? 1,
       maxConcurrency: settings?.maxConcurrency ?? 0,
       maxConcurrencyPerKey: settings?.maxConcurrencyPerKey ?? 0,
+      rateLimit: settings?.rateLimit ? fromRateLimit(settings.rateLimit) : null,
       maxDepth: settings?.maxDepth ?? 0,
       completedTtlMs: settings?.completedTtl ? durationMs(settings.completedTtl) : null,
       maxCompleted: settings?.maxCompleted ?? null,
@@ -139,6 +153,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
     },
     paused: queue?.paused ?? false,
     createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,
+    nextSlotAt: queue?.nextSlotAt && timestampMs(queue.nextSlotAt),
     stats: {
       ready: stats?.ready ?? 0,
       scheduled: stats?.scheduled ?? 0,

@@ -106,6 +106,10 @@ export const LIMITS = {
   maxConcurrency: 1_000_000,
   /** Largest max_depth of a queue; 0, for no limit, is allowed too. */
   maxDepth: 1_000_000_000,
+  /** Most jobs of a rate_limit, and its largest burst; and most jobs for each ms of its period. */
+  rateCount: 1_000_000,
+  rateBurst: 1_000_000,
+  ratePerMs: 1000,
   /** Largest max_completed and max_dead of a queue. */
   maxKept: 10_000_000,
 } as const;

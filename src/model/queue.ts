@@ -1,5 +1,6 @@
 import type { BackoffRequest } from "./backoff.js";
 import type { Backoff } from "./job.js";
+import type { RateLimit, RateLimitRequest } from "./rate-limit.js";
 
 /** The order in which the ready jobs of a queue are leased; see `compareReady`. */
 export type QueueOrdering = "PRIORITY" | "RUN_AFTER" | "FAIR";
@@ -16,6 +17,8 @@ export interface QueueSettings {
   readonly maxConcurrency: number;
   /** Most jobs of one key RUNNING at once, on all servers together; 0: no limit. Jobs without a key are not bounded by it. */
   readonly maxConcurrencyPerKey: number;
+  /** How many jobs are handed out in a time, on all servers together; null: no limit. */
+  readonly rateLimit: RateLimit | null;
   /** Most jobs PENDING at once; 0: no limit. Only creates are refused: retried, released, replayed jobs always fit. */
   readonly maxDepth: number;
   /** How long DONE and CANCELED jobs are kept, ms, also those that are kept already; 0: not at all; null: as the server says. */
@@ -34,11 +37,12 @@ export interface QueueSettings {
   readonly defaultTimeoutMs: number | null;
 }
 
-/** Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's. */
+/** Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's, of a rate they follow from it. */
 export type QueueSettingsRequest = {
   readonly [Name in keyof QueueSettings]?:
     | QueueSettings[Name]
     | (Name extends "defaultBackoff" ? BackoffRequest : never)
+    | (Name extends "rateLimit" ? RateLimitRequest : never)
     | undefined;
 };
 
@@ -48,6 +52,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   weight: 1,
   maxConcurrency: 0,
   maxConcurrencyPerKey: 0,
+  rateLimit: null,
   maxDepth: 0,
   completedTtlMs: null,
   maxCompleted: null,
@@ -88,6 +93,8 @@ export interface Queue {
   readonly paused: boolean;
   /** Ms since 1970. */
   readonly createdAt: number;
+  /** When `rateLimit` next lets jobs go that it holds back now, ms since 1970; undefined: it holds back none. */
+  readonly nextSlotAt?: number | undefined;
   readonly stats: QueueStats;
 }
 

@@ -4,6 +4,7 @@ import { fieldInvalid } from "./errors.js";
 import { type Payload, payloadBytes } from "./job.js";
 import { LIMITS } from "./limits.js";
 import { QUEUE_ORDERINGS, type QueueSettingsRequest } from "./queue.js";
+import type { RateLimitRequest } from "./rate-limit.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
 import { checkUnique, type UniqueRequest } from "./unique.js";
@@ -168,6 +169,7 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   violations.integer(`${path}weight`, settings.weight, 1, LIMITS.weight);
   violations.integer(`${path}maxConcurrency`, settings.maxConcurrency, 0, LIMITS.maxConcurrency);
   violations.integer(`${path}maxConcurrencyPerKey`, settings.maxConcurrencyPerKey, 0, LIMITS.maxConcurrency);
+  if (settings.rateLimit) checkRateLimit(violations, `${path}rateLimit`, settings.rateLimit);
   violations.integer(`${path}maxDepth`, settings.maxDepth, 0, LIMITS.maxDepth);
   violations.duration(`${path}completedTtl`, settings.completedTtlMs ?? undefined);
   violations.integer(`${path}maxCompleted`, settings.maxCompleted ?? undefined, 0, LIMITS.maxKept);
@@ -179,5 +181,15 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   violations.duration(`${path}defaultTimeout`, settings.defaultTimeoutMs ?? undefined);
   if (settings.ordering !== undefined && !QUEUE_ORDERINGS.includes(settings.ordering)) {
     violations.add(`${path}ordering`, "must be PRIORITY, RUN_AFTER or FAIR");
+  }
+}
+
+function checkRateLimit(violations: Violations, field: string, { count, periodMs, burst }: RateLimitRequest): void {
+  violations.integer(`${field}.count`, count ?? 0, 1, LIMITS.rateCount);
+  if (periodMs === undefined || Number.isNaN(periodMs)) violations.add(`${field}.period`, "must be set");
+  else violations.duration(`${field}.period`, periodMs, 1);
+  violations.integer(`${field}.burst`, burst, 1, LIMITS.rateBurst);
+  if (count <= LIMITS.rateCount && count > periodMs * LIMITS.ratePerMs) {
+    violations.add(`${field}.count`, `must be at most ${LIMITS.ratePerMs} for each ms of the period, got ${count}`);
   }
 }

@@ -235,6 +235,14 @@ describe("checkQueueSettings", () => {
     expect(settingsFields(unkept)).toEqual(["completedTtl", "maxCompleted", "deadTtl", "maxDead"].map(path));
     expect(settingsFields({ completedTtlMs: 0, maxCompleted: 0, deadTtlMs: 1, maxDead: 1 })).toEqual([]);
     expect(settingsFields({ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null })).toEqual([]);
+    const rate = { count: 0, periodMs: 0, burst: 0.5 };
+    const rateParts = ["count", "period", "burst"].map((part) => path(`rateLimit.${part}`));
+    expect(settingsFields({ rateLimit: rate })).toEqual(rateParts);
+    expect(settingsFields({ rateLimit: { count: 1_000_001, periodMs: 1e15, burst: 1_000_001 } })).toEqual(rateParts);
+    expect(settingsFields({ rateLimit: {} as typeof rate })).toEqual(rateParts.slice(0, 2));
+    expect(settingsFields({ rateLimit: { count: 1001, periodMs: 1 } })).toEqual(rateParts.slice(0, 1));
+    expect(settingsFields({ rateLimit: { count: 1000, periodMs: 1, burst: 1_000_000 } })).toEqual([]);
+    expect(settingsFields({ rateLimit: null })).toEqual([]);
     expect(settingsFields({ weight: 1001, maxConcurrency: 1_000_001, maxDepth: 1_000_000_001 })).toEqual(
       ["weight", "maxConcurrency", "maxDepth"].map(path),
     );

@@ -362,6 +362,15 @@ describe("a queue", () => {
     expect(seen.fields.toSorted()).toEqual(["queue.name", ...fields.map((field) => `queue.settings.${field}`)].sort());
   });
 
+  test("is not given a bad rate; every part is named", async () => {
+    const rateLimit = { count: -1, period: durationFromMs(0), burst: -1 };
+    const parts = ["count", "period", "burst"].map((part) => `settings.rate_limit.${part}`);
+    expect(await refusal(queues.createQueue({ name: "q", settings: { rateLimit } }))).toMatchObject(bad(...parts));
+    const empty = { queue: { name: "q", settings: { rateLimit: {} } } };
+    const missing = parts.slice(0, 2).map((part) => `queue.${part}`);
+    expect(await refusal(queues.updateQueue(empty))).toMatchObject(bad(...missing));
+  });
+
   test("is not given bad defaults of its jobs", async () => {
     const defaultBackoff = { multiplier: 0.5, delays: [durationFromMs(-1)] };
     const settings = { defaultMaxRetries: 101, defaultTimeout: durationFromMs(-1), defaultBackoff };

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/queue_service.proto.
  */
 export const file_gotaskq_v1_queue_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5nb3Rhc2txL3YxL3F1ZXVlX3NlcnZpY2UucHJvdG8SCmdvdGFza3EudjEiqQEKBVF1ZXVlEgwKBG5hbWUYASABKAkSKwoIc2V0dGluZ3MYAiABKAsyGS5nb3Rhc2txLnYxLlF1ZXVlU2V0dGluZ3MSDgoGcGF1c2VkGAMgASgIEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBXN0YXRzGAUgASgLMhYuZ290YXNrcS52MS5RdWV1ZVN0YXRzIuYDCg1RdWV1ZVNldHRpbmdzEisKCG9yZGVyaW5nGAEgASgOMhkuZ290YXNrcS52MS5RdWV1ZU9yZGVyaW5nEg4KBndlaWdodBgCIAEoBRIXCg9tYXhfY29uY3VycmVuY3kYAyABKAUSEQoJbWF4X2RlcHRoGAQgASgFEjAKDWNvbXBsZXRlZF90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGgoNbWF4X2NvbXBsZXRlZBgGIAEoBUgAiAEBEisKCGRlYWRfdHRsGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKCG1heF9kZWFkGAggASgFSAGIAQESIAoTZGVmYXVsdF9tYXhfcmV0cmllcxgJIAEoBUgCiAEBEiwKD2RlZmF1bHRfYmFja29mZhgKIAEoCzITLmdvdGFza3EudjEuQmFja29mZhIyCg9kZWZhdWx0X3RpbWVvdXQYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHwoXbWF4X2NvbmN1cnJlbmN5X3Blcl9rZXkYDCABKAVCEAoOX21heF9jb21wbGV0ZWRCCwoJX21heF9kZWFkQhYKFF9kZWZhdWx0X21heF9yZXRyaWVzIrgBCgpRdWV1ZVN0YXRzEg0KBXJlYWR5GAEgASgFEhEKCXNjaGVkdWxlZBgCIAEoBRIPCgdydW5uaW5nGAMgASgFEgwKBGRlYWQYBCABKAUSDAoEZG9uZRgFIAEoBRIzChBvbGRlc3RfcmVhZHlfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWNvbXBsZXRlZBgHIAEoAxITCgtyZWFkeV90eXBlcxgIIAMoCSJPChJDcmVhdGVRdWV1ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIrCghzZXR0aW5ncxgCIAEoCzIZLmdvdGFza3EudjEuUXVldWVTZXR0aW5ncyI3ChNDcmVhdGVRdWV1ZVJlc3BvbnNlEiAKBXF1ZXVlGAEgASgLMhEuZ290YXNrcS52MS5RdWV1ZSIfCg9HZXRRdWV1ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI0ChBHZXRRdWV1ZVJlc3BvbnNlEiAKBXF1ZXVlGAEgASgLMhEuZ290YXNrcS52MS5RdWV1ZSITChFMaXN0UXVldWVzUmVxdWVzdCI3ChJMaXN0UXVldWVzUmVzcG9uc2USIQoGcXVldWVzGAEgAygLMhEuZ290YXNrcS52MS5RdWV1ZSJnChJVcGRhdGVRdWV1ZVJlcXVlc3QSIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI3ChNVcGRhdGVRdWV1ZVJlc3BvbnNlEiAKBXF1ZXVlGAEgASgLMhEuZ290YXNrcS52MS5RdWV1ZSIxChJEZWxldGVRdWV1ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgVmb3JjZRgCIAEoCCIVChNEZWxldGVRdWV1ZVJlc3BvbnNlIiEKEVBhdXNlUXVldWVSZXF1ZXN0EgwKBG5hbWUYASABKAkiNgoSUGF1c2VRdWV1ZVJlc3BvbnNlEiAKBXF1ZXVlGAEgASgLMhEuZ290YXNrcS52MS5RdWV1ZSIiChJSZXN1bWVRdWV1ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI3ChNSZXN1bWVRdWV1ZVJlc3BvbnNlEiAKBXF1ZXVlGAEgASgLMhEuZ290YXNrcS52MS5RdWV1ZSIhChFQdXJnZVF1ZXVlUmVxdWVzdBIMCgRuYW1lGAEgASgJIiMKElB1cmdlUXVldWVSZXNwb25zZRINCgVjb3VudBgBIAEoBSJqChJXYXRjaFF1ZXVlc1JlcXVlc3QSDQoFbmFtZXMYASADKAkSLwoMbWluX2ludGVydmFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDGNoYW5nZXNfb25seRgDIAEoCCJ6ChNXYXRjaFF1ZXVlc1Jlc3BvbnNlEi4KCHNuYXBzaG90GAEgASgLMhouZ290YXNrcS52MS5RdWV1ZXNTbmFwc2hvdEgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQifQoOUXVldWVzU25hcHNob3QSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoGcXVldWVzGAIgAygLMhEuZ290YXNrcS52MS5RdWV1ZRIMCgRnb25lGAMgAygJEhAKCGhhc19tb3JlGAQgASgIKoMBCg1RdWV1ZU9yZGVyaW5nEh4KGlFVRVVFX09SREVSSU5HX1VOU1BFQ0lGSUVEEAASGwoXUVVFVUVfT1JERVJJTkdfUFJJT1JJVFkQARIcChhRVUVVRV9PUkRFUklOR19SVU5fQUZURVIQAhIXChNRVUVVRV9PUkRFUklOR19GQUlSEAMy5wUKDFF1ZXVlU2VydmljZRJOCgtDcmVhdGVRdWV1ZRIeLmdvdGFza3EudjEuQ3JlYXRlUXVldWVSZXF1ZXN0Gh8uZ290YXNrcS52MS5DcmVhdGVRdWV1ZVJlc3BvbnNlEkoKCEdldFF1ZXVlEhsuZ290YXNrcS52MS5HZXRRdWV1ZVJlcXVlc3QaHC5nb3Rhc2txLnYxLkdldFF1ZXVlUmVzcG9uc2UiA5ACARJQCgpMaXN0UXVldWVzEh0uZ290YXNrcS52MS5MaXN0UXVldWVzUmVxdWVzdBoeLmdvdGFza3EudjEuTGlzdFF1ZXVlc1Jlc3BvbnNlIgOQAgESUwoLVXBkYXRlUXVldWUSHi5nb3Rhc2txLnYxLlVwZGF0ZVF1ZXVlUmVxdWVzdBofLmdvdGFza3EudjEuVXBkYXRlUXVldWVSZXNwb25zZSIDkAICEk4KC0RlbGV0ZVF1ZXVlEh4uZ290YXNrcS52MS5EZWxldGVRdWV1ZVJlcXVlc3QaHy5nb3Rhc2txLnYxLkRlbGV0ZVF1ZXVlUmVzcG9uc2USUAoKUGF1c2VRdWV1ZRIdLmdvdGFza3EudjEuUGF1c2VRdWV1ZVJlcXVlc3QaHi5nb3Rhc2txLnYxLlBhdXNlUXVldWVSZXNwb25zZSIDkAICElMKC1Jlc3VtZVF1ZXVlEh4uZ290YXNrcS52MS5SZXN1bWVRdWV1ZVJlcXVlc3QaHy5nb3Rhc2txLnYxLlJlc3VtZVF1ZXVlUmVzcG9uc2UiA5ACAhJLCgpQdXJnZVF1ZXVlEh0uZ290YXNrcS52MS5QdXJnZVF1ZXVlUmVxdWVzdBoeLmdvdGFza3EudjEuUHVyZ2VRdWV1ZVJlc3BvbnNlElAKC1dhdGNoUXVldWVzEh4uZ290YXNrcS52MS5XYXRjaFF1ZXVlc1JlcXVlc3QaHy5nb3Rhc2txLnYxLldhdGNoUXVldWVzUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Ch5nb3Rhc2txL3YxL3F1ZXVlX3NlcnZpY2UucHJvdG8SCmdvdGFza3EudjEi2wEKBVF1ZXVlEgwKBG5hbWUYASABKAkSKwoIc2V0dGluZ3MYAiABKAsyGS5nb3Rhc2txLnYxLlF1ZXVlU2V0dGluZ3MSDgoGcGF1c2VkGAMgASgIEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBXN0YXRzGAUgASgLMhYuZ290YXNrcS52MS5RdWV1ZVN0YXRzEjAKDG5leHRfc2xvdF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikQQKDVF1ZXVlU2V0dGluZ3MSKwoIb3JkZXJpbmcYASABKA4yGS5nb3Rhc2txLnYxLlF1ZXVlT3JkZXJpbmcSDgoGd2VpZ2h0GAIgASgFEhcKD21heF9jb25jdXJyZW5jeRgDIAEoBRIRCgltYXhfZGVwdGgYBCABKAUSMAoNY29tcGxldGVkX3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1tYXhfY29tcGxldGVkGAYgASgFSACIAQESKwoIZGVhZF90dGwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoIbWF4X2RlYWQYCCABKAVIAYgBARIgChNkZWZhdWx0X21heF9yZXRyaWVzGAkgASgFSAKIAQESLAoPZGVmYXVsdF9iYWNrb2ZmGAogASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEjIKD2RlZmF1bHRfdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIfChdtYXhfY29uY3VycmVuY3lfcGVyX2tleRgMIAEoBRIpCgpyYXRlX2xpbWl0GA0gASgLMhUuZ290YXNrcS52MS5SYXRlTGltaXRCEAoOX21heF9jb21wbGV0ZWRCCwoJX21heF9kZWFkQhYKFF9kZWZhdWx0X21heF9yZXRyaWVzIlQKCVJhdGVMaW1pdBINCgVjb3VudBgBIAEoBRIpCgZwZXJpb2QYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFYnVyc3QYAyABKAUiuAEKClF1ZXVlU3RhdHMSDQoFcmVhZHkYASABKAUSEQoJc2NoZWR1bGVkGAIgASgFEg8KB3J1bm5pbmcYAyABKAUSDAoEZGVhZBgEIAEoBRIMCgRkb25lGAUgASgFEjMKEG9sZGVzdF9yZWFkeV9hZ2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJY29tcGxldGVkGAcgASgDEhMKC3JlYWR5X3R5cGVzGAggAygJIk8KEkNyZWF0ZVF1ZXVlUmVxdWVzdBIMCgRuYW1lGAEgASgJEisKCHNldHRpbmdzGAIgASgLMhkuZ290YXNrcS52MS5RdWV1ZVNldHRpbmdzIjcKE0NyZWF0ZVF1ZXVlUmVzcG9uc2USIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlIh8KD0dldFF1ZXVlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjQKEEdldFF1ZXVlUmVzcG9uc2USIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlIhMKEUxpc3RRdWV1ZXNSZXF1ZXN0IjcKEkxpc3RRdWV1ZXNSZXNwb25zZRIhCgZxdWV1ZXMYASADKAsyES5nb3Rhc2txLnYxLlF1ZXVlImcKElVwZGF0ZVF1ZXVlUmVxdWVzdBIgCgVxdWV1ZRgBIAEoCzIRLmdvdGFza3EudjEuUXVldWUSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjcKE1VwZGF0ZVF1ZXVlUmVzcG9uc2USIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlIjEKEkRlbGV0ZVF1ZXVlUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBWZvcmNlGAIgASgIIhUKE0RlbGV0ZVF1ZXVlUmVzcG9uc2UiIQoRUGF1c2VRdWV1ZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI2ChJQYXVzZVF1ZXVlUmVzcG9uc2USIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlIiIKElJlc3VtZVF1ZXVlUmVxdWVzdBIMCgRuYW1lGAEgASgJIjcKE1Jlc3VtZVF1ZXVlUmVzcG9uc2USIAoFcXVldWUYASABKAsyES5nb3Rhc2txLnYxLlF1ZXVlIiEKEVB1cmdlUXVldWVSZXF1ZXN0EgwKBG5hbWUYASABKAkiIwoSUHVyZ2VRdWV1ZVJlc3BvbnNlEg0KBWNvdW50GAEgASgFImoKEldhdGNoUXVldWVzUmVxdWVzdBINCgVuYW1lcxgBIAMoCRIvCgxtaW5faW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMY2hhbmdlc19vbmx5GAMgASgIInoKE1dhdGNoUXVldWVzUmVzcG9uc2USLgoIc25hcHNob3QYASABKAsyGi5nb3Rhc2txLnYxLlF1ZXVlc1NuYXBzaG90SAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIAEIHCgVldmVudCJ9Cg5RdWV1ZXNTbmFwc2hvdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIhCgZxdWV1ZXMYAiADKAsyES5nb3Rhc2txLnYxLlF1ZXVlEgwKBGdvbmUYAyADKAkSEAoIaGFzX21vcmUYBCABKAgqgwEKDVF1ZXVlT3JkZXJpbmcSHgoaUVVFVUVfT1JERVJJTkdfVU5TUEVDSUZJRUQQABIbChdRVUVVRV9PUkRFUklOR19QUklPUklUWRABEhwKGFFVRVVFX09SREVSSU5HX1JVTl9BRlRFUhACEhcKE1FVRVVFX09SREVSSU5HX0ZBSVIQAzLnBQoMUXVldWVTZXJ2aWNlEk4KC0NyZWF0ZVF1ZXVlEh4uZ290YXNrcS52MS5DcmVhdGVRdWV1ZVJlcXVlc3QaHy5nb3Rhc2txLnYxLkNyZWF0ZVF1ZXVlUmVzcG9uc2USSgoIR2V0UXVldWUSGy5nb3Rhc2txLnYxLkdldFF1ZXVlUmVxdWVzdBocLmdvdGFza3EudjEuR2V0UXVldWVSZXNwb25zZSIDkAIBElAKCkxpc3RRdWV1ZXMSHS5nb3Rhc2txLnYxLkxpc3RRdWV1ZXNSZXF1ZXN0Gh4uZ290YXNrcS52MS5MaXN0UXVldWVzUmVzcG9uc2UiA5ACARJTCgtVcGRhdGVRdWV1ZRIeLmdvdGFza3EudjEuVXBkYXRlUXVldWVSZXF1ZXN0Gh8uZ290YXNrcS52MS5VcGRhdGVRdWV1ZVJlc3BvbnNlIgOQAgISTgoLRGVsZXRlUXVldWUSHi5nb3Rhc2txLnYxLkRlbGV0ZVF1ZXVlUmVxdWVzdBofLmdvdGFza3EudjEuRGVsZXRlUXVldWVSZXNwb25zZRJQCgpQYXVzZVF1ZXVlEh0uZ290YXNrcS52MS5QYXVzZVF1ZXVlUmVxdWVzdBoeLmdvdGFza3EudjEuUGF1c2VRdWV1ZVJlc3BvbnNlIgOQAgISUwoLUmVzdW1lUXVldWUSHi5nb3Rhc2txLnYxLlJlc3VtZVF1ZXVlUmVxdWVzdBofLmdvdGFza3EudjEuUmVzdW1lUXVldWVSZXNwb25zZSIDkAICEksKClB1cmdlUXVldWUSHS5nb3Rhc2txLnYxLlB1cmdlUXVldWVSZXF1ZXN0Gh4uZ290YXNrcS52MS5QdXJnZVF1ZXVlUmVzcG9uc2USUAoLV2F0Y2hRdWV1ZXMSHi5nb3Rhc2txLnYxLldhdGNoUXVldWVzUmVxdWVzdBofLmdvdGFza3EudjEuV2F0Y2hRdWV1ZXNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
  * A named line of jobs.
@@ -56,6 +56,13 @@ export type Queue = Message<"gotaskq.v1.Queue"> & {
    * @generated from field: gotaskq.v1.QueueStats stats = 5;
    */
   stats?: QueueStats | undefined;
+
+  /**
+   * When `rate_limit` next lets jobs go that it holds back now. Not set: it holds back none.
+   *
+   * @generated from field: google.protobuf.Timestamp next_slot_at = 6;
+   */
+  nextSlotAt?: Timestamp | undefined;
 };
 
 /**
@@ -159,6 +166,13 @@ export type QueueSettings = Message<"gotaskq.v1.QueueSettings"> & {
    * @generated from field: int32 max_concurrency_per_key = 12;
    */
   maxConcurrencyPerKey: number;
+
+  /**
+   * How many jobs are handed out in a time. Not set: no limit. A new one counts at once, from what the one before had used.
+   *
+   * @generated from field: gotaskq.v1.RateLimit rate_limit = 13;
+   */
+  rateLimit?: RateLimit | undefined;
 };
 
 /**
@@ -167,6 +181,43 @@ export type QueueSettings = Message<"gotaskq.v1.QueueSettings"> & {
  */
 export const QueueSettingsSchema: GenMessage<QueueSettings> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_queue_service, 1);
+
+/**
+ * How many jobs of a queue are handed out in a time, on all servers together. Slots come evenly, one each `period` / `count`, and
+ * every hand-out takes one, of a retry too. A job that is given back does not return its slot; one that no worker got does.
+ *
+ * @generated from message gotaskq.v1.RateLimit
+ */
+export type RateLimit = Message<"gotaskq.v1.RateLimit"> & {
+  /**
+   * So many jobs: 1 to 1000000, at most 1000 for each ms of the period.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * In so long: 1 ms to 1 year.
+   *
+   * @generated from field: google.protobuf.Duration period = 2;
+   */
+  period?: Duration | undefined;
+
+  /**
+   * The most jobs at once, after a time without any, as slots that nobody takes add up: 1 to 1000000. 0: what comes in 100 ms, at least
+   * 1. While jobs wait, slots of the last 100 ms that were taken late are made up for on top of that.
+   *
+   * @generated from field: int32 burst = 3;
+   */
+  burst: number;
+};
+
+/**
+ * Describes the message gotaskq.v1.RateLimit.
+ * Use `create(RateLimitSchema)` to create a new message.
+ */
+export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_queue_service, 2);
 
 /**
  * The figures of a queue at one moment.
@@ -239,7 +290,7 @@ export type QueueStats = Message<"gotaskq.v1.QueueStats"> & {
  * Use `create(QueueStatsSchema)` to create a new message.
  */
 export const QueueStatsSchema: GenMessage<QueueStats> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 2);
+  messageDesc(file_gotaskq_v1_queue_service, 3);
 
 /**
  * The queue to create.
@@ -267,7 +318,7 @@ export type CreateQueueRequest = Message<"gotaskq.v1.CreateQueueRequest"> & {
  * Use `create(CreateQueueRequestSchema)` to create a new message.
  */
 export const CreateQueueRequestSchema: GenMessage<CreateQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 3);
+  messageDesc(file_gotaskq_v1_queue_service, 4);
 
 /**
  * The queue as created.
@@ -288,7 +339,7 @@ export type CreateQueueResponse = Message<"gotaskq.v1.CreateQueueResponse"> & {
  * Use `create(CreateQueueResponseSchema)` to create a new message.
  */
 export const CreateQueueResponseSchema: GenMessage<CreateQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 4);
+  messageDesc(file_gotaskq_v1_queue_service, 5);
 
 /**
  * Which queue to read.
@@ -309,7 +360,7 @@ export type GetQueueRequest = Message<"gotaskq.v1.GetQueueRequest"> & {
  * Use `create(GetQueueRequestSchema)` to create a new message.
  */
 export const GetQueueRequestSchema: GenMessage<GetQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 5);
+  messageDesc(file_gotaskq_v1_queue_service, 6);
 
 /**
  * The queue.
@@ -330,7 +381,7 @@ export type GetQueueResponse = Message<"gotaskq.v1.GetQueueResponse"> & {
  * Use `create(GetQueueResponseSchema)` to create a new message.
  */
 export const GetQueueResponseSchema: GenMessage<GetQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 6);
+  messageDesc(file_gotaskq_v1_queue_service, 7);
 
 /**
  * Lists all queues.
@@ -345,7 +396,7 @@ export type ListQueuesRequest = Message<"gotaskq.v1.ListQueuesRequest"> & {
  * Use `create(ListQueuesRequestSchema)` to create a new message.
  */
 export const ListQueuesRequestSchema: GenMessage<ListQueuesRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 7);
+  messageDesc(file_gotaskq_v1_queue_service, 8);
 
 /**
  * All queues.
@@ -366,7 +417,7 @@ export type ListQueuesResponse = Message<"gotaskq.v1.ListQueuesResponse"> & {
  * Use `create(ListQueuesResponseSchema)` to create a new message.
  */
 export const ListQueuesResponseSchema: GenMessage<ListQueuesResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 8);
+  messageDesc(file_gotaskq_v1_queue_service, 9);
 
 /**
  * What to change on a queue.
@@ -395,7 +446,7 @@ export type UpdateQueueRequest = Message<"gotaskq.v1.UpdateQueueRequest"> & {
  * Use `create(UpdateQueueRequestSchema)` to create a new message.
  */
 export const UpdateQueueRequestSchema: GenMessage<UpdateQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 9);
+  messageDesc(file_gotaskq_v1_queue_service, 10);
 
 /**
  * The queue after the change.
@@ -416,7 +467,7 @@ export type UpdateQueueResponse = Message<"gotaskq.v1.UpdateQueueResponse"> & {
  * Use `create(UpdateQueueResponseSchema)` to create a new message.
  */
 export const UpdateQueueResponseSchema: GenMessage<UpdateQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 10);
+  messageDesc(file_gotaskq_v1_queue_service, 11);
 
 /**
  * Which queue to delete.
@@ -444,7 +495,7 @@ export type DeleteQueueRequest = Message<"gotaskq.v1.DeleteQueueRequest"> & {
  * Use `create(DeleteQueueRequestSchema)` to create a new message.
  */
 export const DeleteQueueRequestSchema: GenMessage<DeleteQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 11);
+  messageDesc(file_gotaskq_v1_queue_service, 12);
 
 /**
  * The queue is deleted.
@@ -459,7 +510,7 @@ export type DeleteQueueResponse = Message<"gotaskq.v1.DeleteQueueResponse"> & {
  * Use `create(DeleteQueueResponseSchema)` to create a new message.
  */
 export const DeleteQueueResponseSchema: GenMessage<DeleteQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 12);
+  messageDesc(file_gotaskq_v1_queue_service, 13);
 
 /**
  * Which queue to pause.
@@ -480,7 +531,7 @@ export type PauseQueueRequest = Message<"gotaskq.v1.PauseQueueRequest"> & {
  * Use `create(PauseQueueRequestSchema)` to create a new message.
  */
 export const PauseQueueRequestSchema: GenMessage<PauseQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 13);
+  messageDesc(file_gotaskq_v1_queue_service, 14);
 
 /**
  * The queue after the pause.
@@ -501,7 +552,7 @@ export type PauseQueueResponse = Message<"gotaskq.v1.PauseQueueResponse"> & {
  * Use `create(PauseQueueResponseSchema)` to create a new message.
  */
 export const PauseQueueResponseSchema: GenMessage<PauseQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 14);
+  messageDesc(file_gotaskq_v1_queue_service, 15);
 
 /**
  * Which queue to resume.
@@ -522,7 +573,7 @@ export type ResumeQueueRequest = Message<"gotaskq.v1.ResumeQueueRequest"> & {
  * Use `create(ResumeQueueRequestSchema)` to create a new message.
  */
 export const ResumeQueueRequestSchema: GenMessage<ResumeQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 15);
+  messageDesc(file_gotaskq_v1_queue_service, 16);
 
 /**
  * The queue after it was resumed.
@@ -543,7 +594,7 @@ export type ResumeQueueResponse = Message<"gotaskq.v1.ResumeQueueResponse"> & {
  * Use `create(ResumeQueueResponseSchema)` to create a new message.
  */
 export const ResumeQueueResponseSchema: GenMessage<ResumeQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 16);
+  messageDesc(file_gotaskq_v1_queue_service, 17);
 
 /**
  * Which queue to purge.
@@ -564,7 +615,7 @@ export type PurgeQueueRequest = Message<"gotaskq.v1.PurgeQueueRequest"> & {
  * Use `create(PurgeQueueRequestSchema)` to create a new message.
  */
 export const PurgeQueueRequestSchema: GenMessage<PurgeQueueRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 17);
+  messageDesc(file_gotaskq_v1_queue_service, 18);
 
 /**
  * What was purged.
@@ -585,7 +636,7 @@ export type PurgeQueueResponse = Message<"gotaskq.v1.PurgeQueueResponse"> & {
  * Use `create(PurgeQueueResponseSchema)` to create a new message.
  */
 export const PurgeQueueResponseSchema: GenMessage<PurgeQueueResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 18);
+  messageDesc(file_gotaskq_v1_queue_service, 19);
 
 /**
  * Which queues to watch.
@@ -621,7 +672,7 @@ export type WatchQueuesRequest = Message<"gotaskq.v1.WatchQueuesRequest"> & {
  * Use `create(WatchQueuesRequestSchema)` to create a new message.
  */
 export const WatchQueuesRequestSchema: GenMessage<WatchQueuesRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 19);
+  messageDesc(file_gotaskq_v1_queue_service, 20);
 
 /**
  * One message of WatchQueues.
@@ -658,7 +709,7 @@ export type WatchQueuesResponse = Message<"gotaskq.v1.WatchQueuesResponse"> & {
  * Use `create(WatchQueuesResponseSchema)` to create a new message.
  */
 export const WatchQueuesResponseSchema: GenMessage<WatchQueuesResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 20);
+  messageDesc(file_gotaskq_v1_queue_service, 21);
 
 /**
  * All watched queues at one moment; with `changes_only` those that changed.
@@ -700,7 +751,7 @@ export type QueuesSnapshot = Message<"gotaskq.v1.QueuesSnapshot"> & {
  * Use `create(QueuesSnapshotSchema)` to create a new message.
  */
 export const QueuesSnapshotSchema: GenMessage<QueuesSnapshot> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_queue_service, 21);
+  messageDesc(file_gotaskq_v1_queue_service, 22);
 
 /**
  * In which order the ready jobs of a queue are handed out.

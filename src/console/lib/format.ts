@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Backoff, type BackoffSchema, type Unique, UniqueUntil } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { RateLimit, RateLimitSchema } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -86,6 +87,19 @@ export function parseBackoff(text: string): MessageInitShape<typeof BackoffSchem
   const delays = spans.flatMap((ms) => (ms === undefined ? [] : durationFromMs(ms)));
   if (delays.length < spans.length) return undefined;
   return growing ? { baseDelay: delays[0], maxDelay: delays[1], multiplier: Number(growing[2]) } : { delays };
+}
+
+/** A rate as `parseRate` reads it. */
+export function rateInput(rate: RateLimit | undefined): string {
+  return rate === undefined ? "" : `${rate.count} per ${spanText(rate.period)}, burst ${rate.burst}`;
+}
+
+/** Parses a rate as people type it: `100 per 1m`, or `100 per 1m, burst 5`; undefined when it is none. */
+export function parseRate(text: string): MessageInitShape<typeof RateLimitSchema> | undefined {
+  const found = /^(\d{1,9})\s*(?:per|in|\/)\s*(.+?)(?:,?\s*burst\s+(\d{1,9}))?$/.exec(text.trim());
+  const period = found?.[2] === undefined ? undefined : parseSpan(/^\d/.test(found[2]) ? found[2] : `1${found[2]}`);
+  if (found === null || period === undefined) return undefined;
+  return { count: Number(found[1]), period: durationFromMs(period), burst: Number(found[3] ?? 0) };
 }
 
 /** A span as `parseSpan` reads it, as in `90s`: in the largest unit of which it is a whole number. */

@@ -8,6 +8,7 @@ import { attempt, complain, tell } from "../lib/notices.js";
 import { queues, takeQueue, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
 import { type Untaken, useUntaken } from "../lib/untaken.js";
+import { Ago } from "../ui/ago.js";
 import { ForAdmins } from "../ui/allowed.js";
 import { confirm } from "../ui/dialog.js";
 import { QueueForm } from "../ui/queue-form.js";
@@ -79,6 +80,8 @@ function describeSettings({ settings }: Queue): string {
     settings.weight > 1 && `weight ${count(settings.weight)}`,
     settings.maxConcurrency > 0 && `${count(settings.maxConcurrency)} at once`,
     settings.maxConcurrencyPerKey > 0 && `${count(settings.maxConcurrencyPerKey)} of a key at once`,
+    settings.rateLimit &&
+      `${count(settings.rateLimit.count)} per ${spanOf(settings.rateLimit.period)}, bursts of ${count(settings.rateLimit.burst)}`,
     settings.maxDepth > 0 && `${count(settings.maxDepth)} may wait`,
     settings.completedTtl && `finished ones kept ${spanOf(settings.completedTtl)}`,
     settings.maxCompleted !== undefined && `${count(settings.maxCompleted)} finished ones kept`,
@@ -98,7 +101,7 @@ interface QueueRowProps {
 }
 
 function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
-  const { name, stats, paused } = queue;
+  const { name, stats, paused, nextSlotAt } = queue;
   if (stats === undefined) return null;
   const toggle = () =>
     paused
@@ -114,6 +117,11 @@ function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
           {paused && <span class="badge paused">PAUSED</span>}
         </span>
         {stats.ready > 0 && <UntakenNote found={untaken} />}
+        {nextSlotAt && (
+          <p class="faint">
+            Its rate holds jobs back; next slot <Ago time={nextSlotAt} />.
+          </p>
+        )}
       </td>
       <td data-label="Ready" class="number">
         {count(stats.ready)}

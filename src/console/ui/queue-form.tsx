@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { type Queue, QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { api } from "../lib/api.js";
 import { badFields, explain } from "../lib/errors.js";
-import { backoffInput, parseBackoff, parseSpan, spanText } from "../lib/format.js";
+import { backoffInput, parseBackoff, parseRate, parseSpan, rateInput, spanText } from "../lib/format.js";
 import { tell } from "../lib/notices.js";
 import { takeQueue } from "../lib/queues.js";
 import { Dialog } from "./dialog.js";
@@ -41,6 +41,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     weight: textOf(settings?.weight),
     maxConcurrency: textOf(settings?.maxConcurrency),
     maxConcurrencyPerKey: textOf(settings?.maxConcurrencyPerKey),
+    rateLimit: rateInput(settings?.rateLimit),
     maxDepth: textOf(settings?.maxDepth),
     completedTtl: spanText(settings?.completedTtl),
     maxCompleted: String(settings?.maxCompleted ?? ""),
@@ -71,6 +72,10 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     if (draft.defaultBackoff.trim() !== "" && backoff === undefined) {
       found.set("defaultBackoff", "Write 100ms x 2 up to 5s, or a list like 1s, 1m, 1h, or nothing.");
     }
+    const rateLimit = draft.rateLimit.trim() === "" ? undefined : parseRate(draft.rateLimit);
+    if (draft.rateLimit.trim() !== "" && rateLimit === undefined) {
+      found.set("rateLimit", "Write 100 per 1m, or 100 per 1m, burst 5, or nothing.");
+    }
     setProblems(found);
     if (found.size > 0) return;
     const spanIn = (text: string) => (text.trim() === "" ? undefined : durationFromMs(parseSpan(text) ?? 0));
@@ -80,6 +85,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       weight: Number(draft.weight),
       maxConcurrency: Number(draft.maxConcurrency),
       maxConcurrencyPerKey: Number(draft.maxConcurrencyPerKey),
+      rateLimit,
       maxDepth: Number(draft.maxDepth),
       completedTtl: spanIn(draft.completedTtl),
       maxCompleted: countIn(draft.maxCompleted),
@@ -99,9 +105,9 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       tell(queue === undefined ? `Queue ${name} is there.` : `The settings of ${name} are changed.`);
       onClose();
     } catch (error) {
-      // The last part of a name is that of the field, but for a backoff, which has parts of its own.
+      // The last part of a name is that of the field, but for those that have parts of their own.
       const nameOf = (field: string) =>
-        field.includes("default_backoff") ? "default_backoff" : (field.split(".").at(-1) ?? field);
+        ["default_backoff", "rate_limit"].find((name) => field.includes(name)) ?? field.split(".").at(-1) ?? field;
       const fields = [...badFields(error)].map(([field, text]) => [nameOf(field), text] as const);
       setProblems(new Map(fields.map(([field, text]) => [camelCase(field), text])));
       setFailure(explain(error));
@@ -139,6 +145,13 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
           hint="On all servers together; jobs without a key are not bounded by it."
         >
           <input inputMode="numeric" placeholder="no limit" {...bind("maxConcurrencyPerKey")} />
+        </Field>
+        <Field
+          label="Rate"
+          problem={problems.get("rateLimit")}
+          hint="Jobs handed out in a time, on all servers together: 100 per 1m, or 100 per 1m, burst 5."
+        >
+          <input placeholder="no limit" {...bind("rateLimit")} />
         </Field>
         <Field label="Most jobs that wait" problem={problems.get("maxDepth")} hint="More are refused with QUEUE_FULL.">
           <input inputMode="numeric" placeholder="no limit" {...bind("maxDepth")} />

@@ -9,6 +9,7 @@ import {
   type QueueSettings,
   type QueueSettingsRequest,
 } from "../../model/queue.js";
+import { toRateLimit } from "../../model/rate-limit.js";
 import { checkQueueSettings } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
@@ -48,13 +49,14 @@ const PURGE_BATCH = 2000;
  */
 export function createQueueOperations(backend: Backend, defaults: Backoff): QueueOperations {
   /** Times are stored in whole ms: fractions are rounded up. */
-  function toSettings({ defaultBackoff, ...settings }: QueueSettingsRequest): Partial<QueueSettings> {
+  function toSettings({ defaultBackoff, rateLimit, ...settings }: QueueSettingsRequest): Partial<QueueSettings> {
     const whole: { -readonly [Name in keyof QueueSettings]?: QueueSettings[Name] | undefined } = settings;
     for (const name of ["completedTtlMs", "deadTtlMs", "defaultTimeoutMs"] as const) {
       const ms = settings[name];
       if (typeof ms === "number") whole[name] = Math.ceil(ms);
     }
     if (defaultBackoff !== undefined) whole.defaultBackoff = defaultBackoff && toBackoff(defaultBackoff, defaults);
+    if (rateLimit !== undefined) whole.rateLimit = rateLimit && toRateLimit(rateLimit);
     return defined(whole) as Partial<QueueSettings>;
   }
 

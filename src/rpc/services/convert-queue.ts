@@ -6,11 +6,14 @@ import {
   type QueueSettings as QueueSettingsPb,
   QueueSettingsSchema,
   QueueStatsSchema,
+  type RateLimit as RateLimitPb,
+  RateLimitSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest } from "../../model/queue.js";
+import type { RateLimit, RateLimitRequest } from "../../model/rate-limit.js";
 import type { Violations } from "../../model/violations.js";
 import { fromBackoff, toBackoffRequest, toMs } from "./convert.js";
-import { fromDuration, fromMs } from "./times.js";
+import { fromDuration, fromMs, fromTime } from "./times.js";
 
 const ORDERING_TO_PB: Readonly<Record<QueueOrdering, QueueOrderingPb>> = {
   PRIORITY: QueueOrderingPb.PRIORITY,
@@ -25,12 +28,13 @@ export type QueueSettingsFound = {
 
 /** Converts the settings of a queue. `path`: what the names of bad fields begin with. */
 export function toQueueSettings(violations: Violations, path: string, settings: QueueSettingsPb): QueueSettingsFound {
-  const { defaultBackoff } = settings;
+  const { defaultBackoff, rateLimit } = settings;
   return {
     ordering: toOrdering(violations, `${path}ordering`, settings.ordering),
     weight: settings.weight || 1,
     maxConcurrency: settings.maxConcurrency,
     maxConcurrencyPerKey: settings.maxConcurrencyPerKey,
+    rateLimit: rateLimit ? toRateLimitRequest(violations, `${path}rateLimit`, rateLimit) : null,
     maxDepth: settings.maxDepth,
     completedTtlMs: toMs(violations, `${path}completedTtl`, settings.completedTtl) ?? null,
     maxCompleted: settings.maxCompleted ?? null,
@@ -40,6 +44,16 @@ export function toQueueSettings(violations: Violations, path: string, settings: 
     defaultBackoff: defaultBackoff ? toBackoffRequest(violations, `${path}defaultBackoff`, defaultBackoff) : null,
     defaultTimeoutMs: toMs(violations, `${path}defaultTimeout`, settings.defaultTimeout) ?? null,
   };
+}
+
+function toRateLimitRequest(
+  violations: Violations,
+  field: string,
+  { count, period, burst }: RateLimitPb,
+): RateLimitRequest {
+  // What is not set is refused with the rest of the settings.
+  const periodMs = toMs(violations, `${field}.period`, period) ?? Number.NaN;
+  return { count, periodMs, burst: burst === 0 ? undefined : burst };
 }
 
 function toOrdering(violations: Violations, field: string, ordering: QueueOrderingPb): QueueOrdering {
@@ -56,6 +70,8 @@ function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
   const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
   const ordering = ORDERING_TO_PB[settings.ordering];
   const message = create(QueueSettingsSchema, { ordering, weight, maxConcurrency, maxConcurrencyPerKey, maxDepth });
+  const { rateLimit } = settings;
+  if (rateLimit !== null) message.rateLimit = fromRateLimit(rateLimit);
   if (completedTtlMs !== null) message.completedTtl = fromDuration(completedTtlMs);
   if (maxCompleted !== null) message.maxCompleted = maxCompleted;
   if (deadTtlMs !== null) message.deadTtl = fromDuration(deadTtlMs);
@@ -67,14 +83,19 @@ function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
   return message;
 }
 
+function fromRateLimit({ count, periodMs, burst }: RateLimit): RateLimitPb {
+  return create(RateLimitSchema, { count, period: fromDuration(periodMs), burst });
+}
+
 /** Converts a queue to its message. */
-export function fromQueue({ name, settings, paused, createdAt, stats }: Queue): QueuePb {
+export function fromQueue({ name, settings, paused, createdAt, nextSlotAt, stats }: Queue): QueuePb {
   const { oldestReadyAgeMs, completed, readyTypes, ...counts } = stats;
   return create(QueueSchema, {
     name,
     settings: fromQueueSettings(settings),
     paused,
     createdAt: fromMs(createdAt),
+    nextSlotAt: fromTime(nextSlotAt),
     stats: create(QueueStatsSchema, {
       ...counts,
       oldestReadyAge: oldestReadyAgeMs === undefined ? undefined : fromDuration(oldestReadyAgeMs),

@@ -119,6 +119,7 @@ const MASK_PATHS: Readonly<Record<string, keyof QueueSettings>> = {
   "settings.ordering": "ordering",
   "settings.weight": "weight",
   "settings.max_concurrency": "maxConcurrency",
+  "settings.rate_limit": "rateLimit",
   "settings.max_depth": "maxDepth",
   "settings.completed_ttl": "completedTtlMs",
   "settings.max_completed": "maxCompleted",

@@ -10,12 +10,27 @@ const badFields = (...fields: string[]) =>
   });
 
 const DEFAULTS = {
-  ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxConcurrencyPerKey: 0, maxDepth: 0 },
+  ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxConcurrencyPerKey: 0, rateLimit: null, maxDepth: 0 },
   ...{ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null },
   ...{ defaultMaxRetries: null, defaultBackoff: null, defaultTimeoutMs: null },
 };
 
 describe("create", () => {
+  test("completes a rate: its burst is what comes in 100 ms, at least 1", async () => {
+    const { engine } = new Fixture();
+    const burstOf = async (name: string, count: number, periodMs: number) => {
+      const { settings } = await engine.queues.create(name, { rateLimit: { count, periodMs } });
+      expect(settings.rateLimit).toMatchObject({ count, periodMs: Math.ceil(periodMs) });
+      return settings.rateLimit?.burst;
+    };
+    expect(await burstOf("a", 1000, 1000)).toBe(100);
+    expect(await burstOf("b", 19, 1000)).toBe(1);
+    expect(await burstOf("c", 20, 999.5)).toBe(2);
+    expect(await burstOf("d", 1, 86_400_000)).toBe(1);
+    const { settings } = await engine.queues.create("e", { rateLimit: { count: 5, periodMs: 1000, burst: 3 } });
+    expect(settings.rateLimit).toEqual({ count: 5, periodMs: 1000, burst: 3 });
+  });
+
   test("makes a queue with the settings given and defaults for the rest", async () => {
     const { engine, clock } = new Fixture();
     const queue = await engine.queues.create("mail", { weight: 5, ordering: "RUN_AFTER" });

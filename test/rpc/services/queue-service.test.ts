@@ -2,7 +2,12 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { type Queue, QueueOrdering, type QueueSettingsSchema } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import {
+  type Queue,
+  QueueOrdering,
+  type QueueSettingsSchema,
+  type RateLimitSchema,
+} from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { PermanentError } from "../../../src/model/handler.js";
 import { created, finished, present, reaches, reading, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
@@ -78,6 +83,21 @@ describe("CreateQueue", () => {
   test("makes a queue that workers serve at once", async () => {
     const queue = await newQueue(server, "served");
     expect(await finished(server, await created(server, { queue, type: "echo" }))).toMatchObject({ status: DONE });
+  });
+
+  test("takes a rate, and answers the burst that follows from it", async () => {
+    const rateOf = async (rateLimit: MessageInitShape<typeof RateLimitSchema> | undefined) => {
+      const request = { queue: { name, settings: { rateLimit } }, updateMask: { paths: ["settings.rate_limit"] } };
+      return (await queues.updateQueue(request)).queue?.settings?.rateLimit;
+    };
+    const name = await newQueue(server, "rated");
+    expect((await read(name)).settings?.rateLimit).toBeUndefined();
+    const period = durationFromMs(60_000);
+    expect(await rateOf({ count: 100, period })).toMatchObject({ count: 100, period, burst: 1 });
+    expect(await rateOf({ count: 100, period, burst: 9 })).toMatchObject({ count: 100, period, burst: 9 });
+    expect(await rateOf({ count: 1000, period: durationFromMs(1000) })).toMatchObject({ count: 1000, burst: 100 });
+    expect((await read(name)).settings?.rateLimit).toMatchObject({ count: 1000, burst: 100 });
+    expect(await rateOf(undefined)).toBeUndefined();
   });
 
   test("takes names of 64 characters", async () => {

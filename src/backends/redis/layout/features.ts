@@ -10,9 +10,12 @@ export const DEFAULTS = "defaults";
 /** The queue bounds jobs by their keys, or gives keys turns: others would hand out too many, and in another order. */
 export const KEYS = "keys";
 
+/** The queue hands out so many jobs in a time: others would hand out more. */
+export const RATE = "rate";
+
 /**
  * The features that this version knows, beyond those that every version with this check has. A queue that uses one names
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS, RATE];

@@ -1,5 +1,6 @@
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
-import { DEFAULTS, KEYS, RETENTION } from "./features.js";
+import { DEFAULTS, KEYS, RATE, RETENTION } from "./features.js";
+import { readRateLimit, writeRateLimit } from "./rate-limit.js";
 import { readDefaultBackoff, writeDefaultBackoff } from "./saved-backoff.js";
 
 /** How a setting of a queue lies in its meta. */
@@ -51,6 +52,13 @@ export const SETTINGS: SettingsTable<QueueSettings> = {
     meaning: "most RUNNING jobs of one key; 0: no limit",
     feature: KEYS,
     ...number,
+  },
+  rateLimit: {
+    field: "rate_limit",
+    meaning: "most jobs that are handed out in a time, a blank, that time, ms, a blank, and most of them at once",
+    feature: RATE,
+    read: readRateLimit,
+    write: (value) => (value === null ? "" : writeRateLimit(value)),
   },
   maxDepth: { field: "max_depth", meaning: "most PENDING jobs; 0: no limit", isRead: true, ...number },
   completedTtlMs: { field: "completed_ttl", meaning: "ms that finished jobs are kept", ...limit },

@@ -4,6 +4,7 @@ import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/mode
 
 const settings: QueueSettings = {
   ...{ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxConcurrencyPerKey: 2, maxDepth: 12 },
+  rateLimit: { count: 100, periodMs: 60_000, burst: 7 },
   ...{ completedTtlMs: 0, maxCompleted: 5, deadTtlMs: 60_000, maxDead: 9 },
   ...{ defaultMaxRetries: 0, defaultBackoff: { baseDelayMs: 1, maxDelayMs: 2, multiplier: 1.1 }, defaultTimeoutMs: 7 },
 };
@@ -33,6 +34,8 @@ describe("settings of a queue", () => {
     expect(featuresOf(DEFAULT_QUEUE_SETTINGS, table)).toEqual([]);
     expect(featuresOf({ maxDepth: 1 }, table)).toEqual([]);
     expect(featuresOf({ maxDead: 1, completedTtlMs: 0 })).toEqual(["retention"]);
+    expect(featuresOf({ rateLimit: { count: 1, periodMs: 1000, burst: 1 } })).toEqual(["rate"]);
+    expect(featuresOf({ rateLimit: null })).toEqual([]);
     expect(featuresOf({ maxDead: null, completedTtlMs: null })).toEqual([]);
     expect(featuresOf({ ordering: "RUN_AFTER", maxConcurrencyPerKey: 0 })).toEqual([]);
     expect(featuresOf({ ordering: "FAIR", maxConcurrencyPerKey: 2 })).toEqual(["keys"]);
