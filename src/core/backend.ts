@@ -17,6 +17,7 @@ import type {
   ListQuery,
 } from "./listing.js";
 import type { GivenFields } from "./queue-defaults.js";
+import type { DueSchedule, ScheduleStore } from "./schedule-store.js";
 import type { StoreSizes } from "./store-observer.js";
 import type { StoreMatch } from "./stores/job-matcher.js";
 
@@ -30,7 +31,7 @@ import type { StoreMatch } from "./stores/job-matcher.js";
  * durations. Leases, delays, backoffs and retention last as long as was said, whatever that clock does: it only stamps,
  * and decides when a `runAfter` or an `expiresAt` has passed; a `ttlMs` is measured. The stamps of one job never fall. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
  */
-export interface Backend {
+export interface Backend extends ScheduleStore {
   /** The name of this kind of store, for people. */
   readonly kind: string;
   /** Whether jobs outlive this process. */
@@ -154,7 +155,7 @@ export interface Backend {
 
   /**
    * Does the work that is due: ends expired leases, cancels jobs that have expired, makes scheduled jobs ready, forgets
-   * finished jobs, deletes dead ones as their queues say. One call does a bounded amount; `nextInMs` is 0 if there is more.
+   * finished jobs, deletes dead ones as their queues say; tells the schedules that are due. One call does a bounded amount; `nextInMs` is 0 if there is more.
    */
   tick(): Promise<TickResult>;
 
@@ -379,6 +380,11 @@ export interface TickResult {
   readonly lost: readonly LostLease[];
   /** Jobs that this process ended since the tick before, as they had expired. */
   readonly expired: readonly ExpiredJob[];
+  /**
+   * Schedules whose next time has come, up to `DUE_SCHEDULES` of a queue: the caller is to fire them. One that did not move on is told
+   * again after `RETRY_DUE_MS`, to this process or another.
+   */
+  readonly schedules: readonly DueSchedule[];
   /** Ms until `tick` should be called again; undefined: nothing is scheduled. */
   readonly nextInMs: number | undefined;
 }

@@ -13,6 +13,9 @@ export interface Batch {
   readonly states: readonly (Payload | null)[];
   readonly requestIds: readonly (string | number)[];
   readonly leaseRequests: readonly (string | number)[];
+  /** Schedules that are gone, as queue and name; they go before others are written. */
+  readonly goneSchedules: readonly string[];
+  readonly schedules: readonly string[];
   /** Entries of the change log, as JSON texts; `firstChange` is the position of the first. */
   readonly changes: readonly string[];
   readonly firstChange: number;
@@ -64,7 +67,7 @@ export interface Opened {
 /** Rows of a table, flat. */
 export interface Chunk {
   readonly kind: "chunk";
-  readonly table: "queues" | "jobs" | "requestIds" | "leaseRequests" | "changes" | "end";
+  readonly table: "queues" | "jobs" | "schedules" | "requestIds" | "leaseRequests" | "changes" | "end";
   readonly values: readonly (Payload | number | null)[];
 }
 

@@ -10,6 +10,7 @@ import {
   savedLeaseRequest,
   savedQueue,
   savedRequestId,
+  savedSchedule,
   savedState,
 } from "../memory/saved.js";
 import type { Batch } from "./batch.js";
@@ -22,6 +23,7 @@ export class Journal implements StoreJournal {
   readonly #added = new Set<QueuedJob>();
   readonly #changed = new Set<QueuedJob>();
   readonly #queues = new Set<QueueState>();
+  readonly #schedules = new Map<QueueState, Set<string>>();
   #gone: { readonly id: string; readonly queue: QueueState; readonly requestId: SavedRequestId | undefined }[] = [];
   #changes: Change[] = [];
   #leaseRequests: AnsweredLeaseRequest[] = [];
@@ -45,13 +47,20 @@ export class Journal implements StoreJournal {
     this.#queues.add(queue);
   }
 
+  scheduleChanged(queue: QueueState, name: string): void {
+    const names = this.#schedules.get(queue);
+    if (names === undefined) this.#schedules.set(queue, new Set([name]));
+    else names.add(name);
+  }
+
   leaseRequest(request: AnsweredLeaseRequest): void {
     this.#leaseRequests.push(request);
   }
 
   /** Whether there is something to write. */
   get isDirty(): boolean {
-    return this.#changed.size > 0 || this.#gone.length > 0 || this.#queues.size > 0 || this.#leaseRequests.length > 0;
+    const isQuiet = this.#changed.size === 0 && this.#gone.length === 0 && this.#queues.size === 0;
+    return !isQuiet || this.#leaseRequests.length > 0 || this.#schedules.size > 0;
   }
 
   /** Returns what to write, and begins anew. */
@@ -63,6 +72,17 @@ export class Journal implements StoreJournal {
       const current = store.queues.get(queue.name);
       if (current !== queue) goneQueues.push(queue.name);
       if (current !== undefined) queues.push(current.name, savedQueue(current));
+    }
+    const goneSchedules: string[] = [];
+    const schedules: string[] = [];
+    for (const [queue, names] of this.#schedules) {
+      // Those of a queue that is deleted go with it.
+      if (store.queues.get(queue.name) !== queue) continue;
+      for (const name of names) {
+        const schedule = queue.schedules?.get(name);
+        if (schedule === undefined) goneSchedules.push(queue.name, name);
+        else schedules.push(queue.name, name, savedSchedule(schedule));
+      }
     }
     const goneJobs: string[] = [];
     const jobs: (Payload | null)[] = [];
@@ -90,11 +110,24 @@ export class Journal implements StoreJournal {
     this.#added.clear();
     this.#changed.clear();
     this.#queues.clear();
+    this.#schedules.clear();
     this.#gone = [];
     this.#changes = [];
     this.#leaseRequests = [];
     return {
-      ...{ number, now, goneQueues, queues, goneJobs, jobs, states, requestIds, leaseRequests },
+      ...{
+        number,
+        now,
+        goneQueues,
+        queues,
+        goneSchedules,
+        schedules,
+        goneJobs,
+        jobs,
+        states,
+        requestIds,
+        leaseRequests,
+      },
       ...{ changes, firstChange, oldestChange: store.log.oldest },
     };
   }

@@ -63,7 +63,9 @@ export async function loadStore(
 function restore(store: JobStore, restorer: Restorer, { table, values }: Chunk): void {
   if (table === "queues")
     for (const [name, record] of rows(values, 2)) restorer.queue(name as string, record as string);
-  else if (table === "jobs") {
+  else if (table === "schedules") {
+    for (const [queue, record] of rows(values, 2)) restorer.schedule(queue as string, record as string);
+  } else if (table === "jobs") {
     for (let at = 0; at < values.length; at += 6) {
       restorer.job({
         id: values[at] as string,

@@ -2,7 +2,7 @@
 export const APPLICATION_ID = 0x476f5451;
 
 /** The newest version of the tables that this code knows. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /**
  * What turns a file of the version before into one of this version, from version 1 (an empty file) on. One way only: an older
@@ -51,5 +51,22 @@ export const MIGRATIONS: readonly string[] = [
     s.result
   FROM jobs j LEFT JOIN states s ON s.id = j.id;
   CREATE VIEW change_list AS SELECT c.first + e.key AS position, e.value AS change FROM changes c, json_each(c.entries) e;
+  `,
+  `
+  -- Schedules. record: JSON with what it was asked to be (cron, job, …) and how it stands (nextRunAt, runs, …).
+  CREATE TABLE schedules (queue TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (queue, name)) WITHOUT ROWID;
+
+  -- For people.
+  CREATE VIEW schedule_list AS SELECT
+    queue,
+    name,
+    coalesce(record ->> 'cron', 'every ' || (record ->> 'everyMs') || ' ms') AS times,
+    record ->> '$.job.type' AS type,
+    record ->> 'paused' AS paused,
+    datetime((record ->> 'nextRunAt') / 1000, 'unixepoch') AS next_run_at,
+    datetime((record ->> 'lastRunAt') / 1000, 'unixepoch') AS last_run_at,
+    record ->> 'lastJobId' AS last_job_id,
+    record ->> 'runs' AS runs
+  FROM schedules;
   `,
 ];

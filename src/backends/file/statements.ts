@@ -37,6 +37,9 @@ const inserting = (table: string, columns: number) => (rows: number) =>
 const deleting = (table: string, key: string) => (rows: number) =>
   `DELETE FROM ${table} WHERE ${key} IN (${Array(rows).fill("?").join(",")})`;
 
+const deletingPairs = (table: string, first: string, second: string) => (rows: number) =>
+  `DELETE FROM ${table} WHERE (${first}, ${second}) IN (VALUES ${Array(rows).fill("(?,?)").join(",")})`;
+
 /**
  * Returns what writes a batch in one transaction. A batch may be written again: each row is written as it is to be, or
  * deleted. Throws what SQLite says; nothing of the batch is written then.
@@ -48,11 +51,14 @@ export function batchWriter(database: Database): (batch: Batch) => void {
   const deleteRequestIds = rowsWriter(database, 1, deleting("request_ids", "queue"));
   const deleteJobs = rowsWriter(database, 1, deleting("jobs", "id"));
   const deleteStates = rowsWriter(database, 1, deleting("states", "id"));
+  const deleteSchedulesOf = rowsWriter(database, 1, deleting("schedules", "queue"));
+  const deleteSchedules = rowsWriter(database, 2, deletingPairs("schedules", "queue", "name"));
   const writeQueues = rowsWriter(database, 2, inserting("queues", 2));
   const writeJobs = rowsWriter(database, 4, inserting("jobs", 4));
   const writeStates = rowsWriter(database, 3, inserting("states", 3));
   const writeRequestIds = rowsWriter(database, 4, inserting("request_ids", 4));
   const writeLeaseRequests = rowsWriter(database, 3, inserting("lease_requests", 3));
+  const writeSchedules = rowsWriter(database, 3, inserting("schedules", 3));
   const writeChanges = database.prepare("INSERT OR REPLACE INTO changes VALUES (?,?,?)");
   const trimChanges = database.prepare(
     "DELETE FROM changes WHERE first < (SELECT max(first) FROM changes WHERE first <= ?)",
@@ -68,6 +74,8 @@ export function batchWriter(database: Database): (batch: Batch) => void {
     const { goneQueues, goneJobs, changes, firstChange, oldestChange, now } = batch;
     deleteQueues(goneQueues);
     deleteRequestIds(goneQueues);
+    deleteSchedulesOf(goneQueues);
+    deleteSchedules(batch.goneSchedules);
     deleteJobs(goneJobs);
     deleteStates(goneJobs);
     writeQueues(batch.queues);
@@ -75,6 +83,7 @@ export function batchWriter(database: Database): (batch: Batch) => void {
     writeStates(batch.states);
     writeRequestIds(batch.requestIds);
     writeLeaseRequests(batch.leaseRequests);
+    writeSchedules(batch.schedules);
     if (changes.length > 0) writeChanges.run([firstChange, changes.length, `[${changes.join(",")}]`]);
     if (oldestChange - trimmed >= TRIM_EVERY) {
       trimChanges.run([oldestChange]);

@@ -7,6 +7,7 @@ const CHUNK = 2000;
 /** The tables to read, in the order in which a `Restorer` wants them. */
 const TABLES: readonly { readonly table: Exclude<Chunk["table"], "end">; readonly sql: string }[] = [
   { table: "queues", sql: "SELECT name, record FROM queues ORDER BY name" },
+  { table: "schedules", sql: "SELECT queue, record FROM schedules ORDER BY queue, name" },
   {
     table: "jobs",
     sql: "SELECT j.id, j.spec, j.own, j.payload, s.state, s.result FROM jobs j LEFT JOIN states s ON s.id = j.id ORDER BY j.id",

@@ -145,6 +145,15 @@ export class JobRecord<Queue = unknown> {
     return undefined;
   }
 
+  /** The schedule that created it, and the time of that, ms since 1970; undefined: none did. */
+  get schedule(): string | undefined {
+    return undefined;
+  }
+
+  get scheduledFor(): number | undefined {
+    return undefined;
+  }
+
   get error(): string {
     return this.run?.error ?? "";
   }
@@ -198,6 +207,8 @@ export interface RareFields {
   readonly traceContext?: TraceContext | undefined;
   readonly expiresAt?: number | undefined;
   readonly hasTtl?: boolean | undefined;
+  readonly schedule?: string | undefined;
+  readonly scheduledFor?: number | undefined;
 }
 
 /** A job with some of the fields that most do not have. A class of its own, so that the others do not take the room for them. */
@@ -220,6 +231,14 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
 
   override get hasTtl(): boolean {
     return this.#rare.hasTtl === true;
+  }
+
+  override get schedule(): string | undefined {
+    return this.#rare.schedule;
+  }
+
+  override get scheduledFor(): number | undefined {
+    return this.#rare.scheduledFor;
   }
 
   override get expiry(): Expiry<JobRecord<Queue>> | undefined {
@@ -260,6 +279,8 @@ export function toJob(record: JobRecord): Job {
     metadata: shared.metadata,
     traceContext: record.traceContext,
     expiresAt: record.expiresAt,
+    schedule: record.schedule,
+    scheduledFor: record.scheduledFor,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,

@@ -22,6 +22,8 @@ export interface StoreJournal {
   gone(record: QueuedJob): void;
   /** A queue was created, changed or deleted (no longer in `JobStore.queues`), or one of its counters went up. */
   queueChanged(queue: QueueState): void;
+  /** A schedule of a queue was created, changed or deleted (no longer in `QueueState.schedules`). */
+  scheduleChanged(queue: QueueState, name: string): void;
   /** A lease call with a request id got leases. */
   leaseRequest(request: AnsweredLeaseRequest): void;
 }

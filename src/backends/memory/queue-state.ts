@@ -8,6 +8,7 @@ import { JobTable } from "./indexes/job-table.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import { ReadyLines } from "./indexes/ready-lines.js";
 import { Schedule } from "./indexes/schedule.js";
+import type { ScheduleTable } from "./indexes/schedule-table.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
@@ -62,6 +63,8 @@ export class QueueState {
   finished = new FinishedOrder<QueuedJob>();
   /** The jobs that expire unless they begin; undefined before the first. */
   expiries: Expiries<QueuedJob> | undefined;
+  /** Undefined before the first. */
+  schedules: ScheduleTable | undefined;
   #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   #deadEntries = new JobTable<DeadEntry>();
   /** The same in the order in which they are deleted. */
@@ -91,6 +94,7 @@ export class QueueState {
     this.#ready = empty.#ready;
     this.#schedule = empty.#schedule;
     this.expiries = undefined;
+    this.schedules = undefined;
     return (function* () {
       yield* running;
       yield* all.drain();

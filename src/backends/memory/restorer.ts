@@ -1,10 +1,13 @@
 import type { Change } from "../../core/backend.js";
+import { readSchedule } from "../../core/stores/saved-schedule.js";
 import { numberOf, queueOf } from "../../model/ids.js";
 import type { JobStatus, Payload } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import type { Schedule } from "../../model/schedule.js";
 import { cutText } from "../../model/text.js";
 import { toTraceContext } from "../../model/trace-context.js";
+import { ScheduleTable } from "./indexes/schedule-table.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import { type JobLabel, newRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
@@ -57,17 +60,25 @@ export class Restorer {
     this.#store.queues.set(name, queue);
   }
 
+  /** One of a queue that does not exist is none. */
+  schedule(queueName: string, text: string): void {
+    const queue = this.#store.queues.get(queueName);
+    if (queue === undefined) return;
+    queue.schedules ??= new ScheduleTable();
+    queue.schedules.put(readSchedule<Schedule>(text));
+  }
+
   /** A job of a queue that does not exist belongs to one that was deleted. */
   job(saved: RestoredJob): void {
     const { id } = saved;
     const number = numberOf(id);
     const own: OwnFields = JSON.parse(saved.own);
-    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl } = own;
+    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl, schedule, scheduledFor } = own;
     const queue = this.#queueOf(queueOf(id), generation);
     const times = this.#store.times(createdAt, own.runAfter);
     const traceContext = own.traceContext && toTraceContext(own.traceContext);
-    const rare =
-      traceContext === undefined && expiresAt === undefined ? undefined : { traceContext, expiresAt, hasTtl };
+    const hasNone = traceContext === undefined && expiresAt === undefined && schedule === undefined;
+    const rare = hasNone ? undefined : { traceContext, expiresAt, hasTtl, schedule, scheduledFor };
     const spec = this.#spec(queue, saved.spec);
     const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
     const place = saved.state === undefined ? own.place : this.#state(record, saved.state, saved.result);

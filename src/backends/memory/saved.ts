@@ -1,6 +1,8 @@
 import type { Change } from "../../core/backend.js";
+import { writeSchedule } from "../../core/stores/saved-schedule.js";
 import { createdState, type JobStatus, type Payload } from "../../model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
+import type { Schedule } from "../../model/schedule.js";
 import { savedTraceContext, type TraceContext } from "../../model/trace-context.js";
 import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
@@ -46,6 +48,8 @@ export interface OwnFields {
   readonly traceContext?: Partial<TraceContext>;
   readonly expiresAt?: number;
   readonly hasTtl?: boolean;
+  readonly schedule?: string;
+  readonly scheduledFor?: number;
 }
 
 /** The fields of `SavedState.state`, beside those of `RunRecord`. */
@@ -100,7 +104,7 @@ function specText(shared: SharedJobSpec): string {
 }
 
 function ownText(record: QueuedJob): string {
-  const { createdAt, runAfter, place, requestId, queue, traceContext, expiresAt } = record;
+  const { createdAt, runAfter, place, requestId, queue, traceContext, expiresAt, schedule } = record;
   let text = `{"createdAt":${createdAt},"runAfter":${runAfter}`;
   if (queue.generation > 0) text += `,"generation":${queue.generation}`;
   if (place !== "READY") text += `,"place":"${place}"`;
@@ -110,6 +114,9 @@ function ownText(record: QueuedJob): string {
   }
   if (traceContext !== undefined) text += `,"traceContext":${JSON.stringify(savedTraceContext(traceContext))}`;
   if (expiresAt !== undefined) text += `,"expiresAt":${expiresAt},"hasTtl":${record.hasTtl}`;
+  if (schedule !== undefined) {
+    text += `,"schedule":${JSON.stringify(schedule)},"scheduledFor":${JSON.stringify(record.scheduledFor)}`;
+  }
   return `${text}}`;
 }
 
@@ -125,6 +132,11 @@ export function savedState(record: QueuedJob): SavedState | undefined {
 /** A queue, without its jobs. */
 export function savedQueue({ settings, paused, createdAt, completed, generation }: QueueState): string {
   return JSON.stringify({ settings, paused, createdAt, completed, generation });
+}
+
+/** A schedule. When a tick told it as due is forgotten: the next one tells it again. */
+export function savedSchedule(schedule: Schedule): string {
+  return writeSchedule(schedule);
 }
 
 /** An entry of the change log. */

@@ -260,6 +260,10 @@ export function createRedisBackend(
     });
   }
 
+  async function noSchedules(): Promise<never> {
+    throw new Error("Redis keeps no schedules yet");
+  }
+
   let isStopped = false;
 
   async function start(given: BackendListener): Promise<void> {
@@ -346,6 +350,12 @@ export function createRedisBackend(
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),
     purge: (name, limit = LIMITS.maxDepth) => admin.purge(name, limit),
+    createSchedule: noSchedules,
+    getSchedule: noSchedules,
+    listSchedules: noSchedules,
+    updateSchedule: noSchedules,
+    deleteSchedule: noSchedules,
+    fireSchedule: noSchedules,
     tick: () => sweeps.tick(),
     head: () => notifier.reader.head(),
     read: (cursor, limit, filter) => notifier.reader.read(cursor, limit, filter),

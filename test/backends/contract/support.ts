@@ -168,6 +168,8 @@ export function changeOf(job: Job): Change {
     metadata,
     traceContext,
     expiresAt,
+    schedule,
+    scheduledFor,
     attemptErrors,
     result,
     resultDropped,

@@ -108,8 +108,8 @@ describe("no operation of the memory backend takes long", () => {
     for (let left = 3; left > 0; left--) held.push(...(await lease(backend, { queues: ["mail"], leaseMs: 1000 })));
     await backend.extend(held.map(({ job, token }) => ({ jobId: job.id, token, leaseMs: 60_000 })));
     await advance(2000);
-    expect(await backend.tick()).toEqual({ lost: [], expired: [], nextInMs: 0 });
-    expect(await backend.tick()).toEqual({ lost: [], expired: [], nextInMs: 0 });
+    expect(await backend.tick()).toEqual({ lost: [], expired: [], schedules: [], nextInMs: 0 });
+    expect(await backend.tick()).toEqual({ lost: [], expired: [], schedules: [], nextInMs: 0 });
     expect((await backend.tick()).nextInMs).toBeGreaterThan(0);
     expect((await backend.queues(["mail"]))[0]?.stats.running).toBe(2500);
   });

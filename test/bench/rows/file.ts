@@ -106,6 +106,8 @@ async function ceiling(jobs: number): Promise<{ rate: number; syncP99: number }>
     states: [],
     requestIds: [],
     leaseRequests: [],
+    goneSchedules: [],
+    schedules: [],
     oldestChange: 0,
   };
   const batch = (number: number): Batch => {

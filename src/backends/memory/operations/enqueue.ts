@@ -39,9 +39,15 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
 }
 
 /** The fields that most jobs do not have; undefined when this one does not either. */
-function rareOf({ traceContext, ttlMs, expiresAt }: NewJob, now: number): RareFields | undefined {
-  if (ttlMs !== undefined) return { traceContext, expiresAt: now + ttlMs, hasTtl: true };
-  return traceContext === undefined && expiresAt === undefined ? undefined : { traceContext, expiresAt };
+function rareOf(
+  { traceContext, ttlMs, expiresAt, schedule, scheduledFor }: NewJob,
+  now: number,
+): RareFields | undefined {
+  const hasNone =
+    traceContext === undefined && expiresAt === undefined && ttlMs === undefined && schedule === undefined;
+  if (hasNone) return undefined;
+  const hasTtl = ttlMs !== undefined;
+  return { traceContext, expiresAt: hasTtl ? now + ttlMs : expiresAt, hasTtl, schedule, scheduledFor };
 }
 
 /** Throws for what cannot be created: an unknown queue, a request id with another content, jobs that do not fit. */

@@ -7,11 +7,13 @@ import type {
   LostLease,
   TickResult,
 } from "../../../core/backend.js";
+import { DUE_SCHEDULES, type DueSchedule } from "../../../core/schedule-store.js";
 import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import { type RunRecord, toJob } from "../job-record.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
+import { dueSchedules } from "./schedules.js";
 
 /** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
 const TICK_WORK = 1000;
@@ -111,7 +113,12 @@ export function tick(store: JobStore): TickResult {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
   let [promotions, trims, expiries] = [TICK_WORK, TICK_WORK, TICK_WORK];
+  const schedules: DueSchedule[] = [];
   for (const queue of store.queues.values()) {
+    if (queue.schedules !== undefined) {
+      schedules.push(...dueSchedules(queue, moment.now, DUE_SCHEDULES - schedules.length));
+      at(queue.schedules.nextInMs(moment.now), 0);
+    }
     expiries -= store.expire(queue, moment, expiries);
     if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
     promotions -= store.promote(queue, moment, promotions);
@@ -127,7 +134,8 @@ export function tick(store: JobStore): TickResult {
   const lease = store.leases.peek();
   if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
   if (store.forget(TICK_WORK) || isMore || promotions === 0 || trims === 0 || expiries === 0) at(0, 0);
-  return { lost, expired: store.takeExpired(), nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
+  const expired = store.takeExpired();
+  return { lost, expired, schedules, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
 
 /** Ends expired leases. Returns which, and whether there may be more. */

@@ -5,6 +5,7 @@ import { enqueue } from "./enqueue.js";
 import * as jobs from "./jobs.js";
 import { extend, lease, tick } from "./lease.js";
 import { count, groupDead, list, listDead, listDeadKeys, listKeys } from "./listing.js";
+import * as schedules from "./schedules.js";
 import { complete, fail, release } from "./settle.js";
 
 /** Runs an operation on a store and answers what it returns or throws. */
@@ -56,6 +57,12 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     setPaused: (name, paused) => change(() => admin.setPaused(store, name, paused)),
     deleteQueue: (name, force) => change(() => admin.deleteQueue(store, name, force)),
     purge: (name, limit = Number.POSITIVE_INFINITY) => change(() => admin.purge(store, name, limit)),
+    createSchedule: (created) => change(() => schedules.createSchedule(store, created)),
+    getSchedule: (queue, name) => read(() => schedules.getSchedule(store, queue, name)),
+    listSchedules: (query) => read(() => schedules.listSchedules(store, query)),
+    updateSchedule: (changed) => change(() => schedules.updateSchedule(store, changed)),
+    deleteSchedule: (queue, name) => change(() => schedules.deleteSchedule(store, queue, name)),
+    fireSchedule: (firing) => change(() => schedules.fireSchedule(store, firing)),
     tick: () => change(() => tick(store)),
     head: () => read(() => store.log.head()),
     read: (cursor, limit, filter) => read(() => store.log.read(cursor, limit, filter)),

@@ -73,6 +73,7 @@ export class Sweeps {
     return {
       lost: [...this.#lostAside.splice(0), ...lost],
       expired: this.#expired.splice(0),
+      schedules: [],
       nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check),
     };
   }
