@@ -92,6 +92,12 @@ export interface Backend extends ScheduleStore {
    * Resolves to the job after that. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status.
    */
   run(id: string): Promise<Job>;
+  /**
+   * Changes a PENDING job: its priority, when it may run, its payload, in one step that counts its revision up once; what is not
+   * given stays, a wait under way too. Resolves to the job after that. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status;
+   * FIELD_INVALID for a time at which it has expired; QUEUE_FULL for a payload that there is no room for.
+   */
+  update(id: string, changes: JobUpdate): Promise<Job>;
   /** Reads jobs, in the order of `ids`; undefined where there is none. `view`: default FULL. */
   get(ids: readonly string[], view?: JobView): Promise<readonly (Job | undefined)[]>;
   /** Reads a page of a queue's jobs by createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
@@ -235,6 +241,17 @@ export interface NewJob extends JobSpec {
   readonly onConflict?: UniqueConflict | undefined;
   /** Which fields the request leaves open, bits of `OPEN`: its queue may give them others. Default: none. */
   readonly open?: number | undefined;
+}
+
+/** What changes of a PENDING job; at least one of these. */
+export interface JobUpdate {
+  readonly priority?: number | undefined;
+  /** It is ready so many ms from now, whatever the wall clock does; 0: now. */
+  readonly delayMs?: number | undefined;
+  /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
+  readonly runAfter?: number | undefined;
+  /** Null: it has none from now on. */
+  readonly payload?: Payload | null | undefined;
 }
 
 /** The result of creating one job. */

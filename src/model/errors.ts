@@ -245,6 +245,11 @@ export function uniqueKeyHeld(id: string, holder: string): TaskQueueError {
   });
 }
 
+/** FIELD_INVALID: the time that a job is given, by this field, is one at which it has expired. */
+export function runsTooLate(field: "delay" | "runAfter"): TaskQueueError {
+  return fieldInvalid([{ field, description: "must be before the job expires: it would not run at all" }]);
+}
+
 /** UPGRADE_REQUIRED: a queue needs a feature that this server, or another of the same store, is too old for. */
 export function upgradeRequired(
   queue: string,

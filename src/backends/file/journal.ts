@@ -20,6 +20,7 @@ import type { Batch } from "./batch.js";
  * written.
  */
 export class Journal implements StoreJournal {
+  /** Those that are new, or were revised: all of them is written. */
   readonly #added = new Set<QueuedJob>();
   readonly #changed = new Set<QueuedJob>();
   readonly #queues = new Set<QueueState>();
@@ -29,6 +30,14 @@ export class Journal implements StoreJournal {
   #leaseRequests: AnsweredLeaseRequest[] = [];
 
   added(record: QueuedJob): void {
+    this.#added.add(record);
+  }
+
+  revised(record: QueuedJob, before?: QueuedJob): void {
+    if (before !== undefined) {
+      this.#added.delete(before);
+      this.#changed.delete(before);
+    }
     this.#added.add(record);
   }
 

@@ -17,11 +17,11 @@ export const MIGRATIONS: readonly string[] = [
   -- Queues. record: JSON with settings, paused, createdAt, completed.
   CREATE TABLE queues (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 
-  -- Jobs as they were created; such a row never changes. spec: JSON of what jobs of a kind share (type, priority, …).
+  -- Jobs as they were created, or revised while they waited. spec: JSON of what jobs of a kind share (type, priority, …).
   -- own: JSON of what it alone has (createdAt, runAfter, …). payload: JSON text, or a blob.
   CREATE TABLE jobs (id TEXT PRIMARY KEY, spec TEXT NOT NULL, own TEXT NOT NULL, payload) WITHOUT ROWID;
 
-  -- What became of jobs; a job that never ran has none. state: JSON (status, revision, token, error, …).
+  -- What became of jobs; a job that never changed has none. state: JSON (status, revision, token, error, …).
   CREATE TABLE states (id TEXT PRIMARY KEY, state TEXT NOT NULL, result) WITHOUT ROWID;
 
   -- The change log: the changes of one commit in one row. entries: a JSON array, the first has the position "first".

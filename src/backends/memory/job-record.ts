@@ -65,7 +65,7 @@ export interface JobTimes {
 
 /**
  * Which line of its queue holds a job while it is PENDING (SCHEDULED: until a time, WAITING: for a time), a stale value
- * otherwise; `GONE` once it is deleted.
+ * otherwise; `GONE` once it is deleted, or another record stands for it (`JobStore.replace`).
  */
 export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "WAITING" | "GONE";
 
@@ -124,6 +124,11 @@ export class JobRecord<Queue = unknown> {
 
   get metadata(): Readonly<Record<string, string>> {
     return this.shared.metadata;
+  }
+
+  /** The fields that most jobs do not have; undefined when this one does not either. */
+  get rare(): RareFields | undefined {
+    return undefined;
   }
 
   get traceContext(): TraceContext | undefined {
@@ -219,6 +224,10 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
   constructor(rare: RareFields, ...job: ConstructorParameters<typeof JobRecord<Queue>>) {
     super(...job);
     this.#rare = rare;
+  }
+
+  override get rare(): RareFields {
+    return this.#rare;
   }
 
   override get traceContext(): TraceContext | undefined {

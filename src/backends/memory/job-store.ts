@@ -8,7 +8,7 @@ import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../..
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { FinishedJobs } from "./finished-jobs.js";
-import { Expiries } from "./indexes/expiries.js";
+import { Expiries, type Expiry } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import { type JobTimes, RareJobRecord, type RunRecord, toChange } from "./job-record.js";
@@ -122,12 +122,7 @@ export class JobStore {
     record.queue.all.insert(record);
     this.journal?.added(record);
     this.#log(record);
-    if (waitMs !== undefined) this.wait(record, waitMs);
-    else if (record.runAfter <= record.createdAt) this.ready(record);
-    else {
-      record.queue.schedule(record);
-      this.notices.due(record.runAfter - record.createdAt);
-    }
+    this.line(record, waitMs, record.createdAt);
   }
 
   /** Lets a job expire, unless it begins before that, `ttlMs` from now or, without one, at its `expiresAt`. */
@@ -139,13 +134,18 @@ export class JobStore {
   }
 
   #expireAt(record: QueuedJob, isTimed: boolean, until: number): void {
-    const { queue } = record;
-    if (!(record instanceof RareJobRecord) || queue.isGone) return;
-    const expiry = { record, isTimed, until, live: true };
+    if (record.queue.isGone) return;
+    this.#addExpiry(record, { record, isTimed, until, live: true });
+    this.notices.due(until - (isTimed ? this.clock.now() : this.clock.monotonic()));
+  }
+
+  #addExpiry(record: QueuedJob, expiry: Expiry<QueuedJob>): void {
+    if (!(record instanceof RareJobRecord)) return;
     record.expiry = expiry;
+    if (!expiry.live) return;
+    const { queue } = record;
     queue.expiries ??= new Expiries();
     queue.expiries.add(expiry);
-    this.notices.due(until - (isTimed ? this.clock.now() : this.clock.monotonic()));
   }
 
   /** A job that was restored, or went back to its beginning, expires as it did before, unless it has begun or ended. */
@@ -231,17 +231,36 @@ export class JobStore {
     } else this.ready(record);
   }
 
-  /** Makes a PENDING job ready now whose time has not come. Returns false, and changes nothing, when it has. */
-  hurry(record: QueuedJob): boolean {
-    const moment = this.moment();
-    this.promote(record.queue, moment);
-    const { place, queue } = record;
-    if (place !== "SCHEDULED" && place !== "WAITING") return false;
-    record.runAfter = moment.now;
-    this.touch(record, moment.now);
+  /** Puts a PENDING job in a line: ready or, until its `runAfter` or for `waitMs` if that is given, among those that wait. */
+  line(record: QueuedJob, waitMs: number | undefined, now: number): void {
+    if (waitMs !== undefined) this.wait(record, waitMs);
+    else if (record.runAfter <= now) this.ready(record);
+    else {
+      record.queue.schedule(record);
+      this.notices.due(record.runAfter - now);
+    }
+  }
+
+  /**
+   * Another record, which has no state yet, stands for a PENDING job from now on; `keepsExpiry`: it expires as before. The caller
+   * logs the change and puts it in a line.
+   */
+  replace(record: QueuedJob, next: QueuedJob, keepsExpiry: boolean): void {
+    const { place, expiry, queue } = record;
+    this.kept.drop(record);
+    next.run = record.changing;
+    record.run = undefined;
+    this.kept.add(next);
+    if (expiry !== undefined) {
+      const { live } = expiry;
+      this.#outlive(record);
+      if (keepsExpiry) this.#addExpiry(next, { ...expiry, record: next, live });
+    }
+    record.place = "GONE";
     queue.forget(record, place);
-    this.ready(record);
-    return true;
+    queue.replace(next);
+    this.#dropped.push(record);
+    this.journal?.revised(next, record);
   }
 
   /** Both clocks now. */

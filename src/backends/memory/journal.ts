@@ -16,6 +16,11 @@ export interface AnsweredLeaseRequest {
 export interface StoreJournal {
   /** A new job; `changed` follows. */
   added(record: QueuedJob): void;
+  /**
+   * What a job was created with has changed; `changed` follows. `before`: its record until now, if it has another now; it is
+   * told of no more.
+   */
+  revised(record: QueuedJob, before?: QueuedJob): void;
   /** A job changed; `change` is what the change log says of it, if anything. A job that is gone changes once more at the most. */
   changed(record: QueuedJob, change?: Change): void;
   /** A job is gone: its record is empty when the operation has ended. */

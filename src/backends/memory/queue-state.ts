@@ -1,6 +1,6 @@
-import type { NewJob } from "../../core/backend.js";
 import { isSameBackoff } from "../../model/backoff.js";
 import { compareNumbers } from "../../model/ids.js";
+import type { JobSpec } from "../../model/job.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { Expiries } from "./indexes/expiries.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
@@ -19,6 +19,9 @@ export type QueuedJob = JobRecord<QueueState>;
 
 /** The shared part of its spec. */
 export type QueuedJobSpec = SharedJobSpec<QueueState>;
+
+/** The fields of a job that its shared spec has. */
+export type ShareableSpec = Pick<JobSpec, "type" | "priority" | "maxRetries" | "backoff" | "timeoutMs" | "metadata">;
 
 const isWaiting = (record: QueuedJob): boolean => record.status === "PENDING" && !record.isGone;
 
@@ -110,8 +113,8 @@ export class QueueState {
     return this.#deadEntries.size;
   }
 
-  /** The shared spec for a new job: that of the previous job of its type when they are equal, else a new one. */
-  sharedSpecOf(job: NewJob): QueuedJobSpec {
+  /** The shared spec for a job: that of the previous job of its type when they are equal, else a new one. */
+  sharedSpecOf(job: ShareableSpec): QueuedJobSpec {
     const line = this.#ready.line(job.type);
     if (line.shared === undefined || !isSharedBy(job, line.shared)) {
       const { priority, maxRetries, backoff, timeoutMs, metadata } = job;
@@ -144,7 +147,15 @@ export class QueueState {
     this.#ready.put(record, this.settings.ordering);
   }
 
-  /** Removes a job that was PENDING in this place from its line; its status must have changed already. */
+  /** Another record stands for a job from now on; the one before must be gone already. */
+  replace(record: QueuedJob): void {
+    this.jobs.delete(record.number);
+    this.jobs.add(record.number, record);
+    this.all.discard();
+    this.all.insert(record);
+  }
+
+  /** Removes a job that was PENDING in this place from its line; it must no longer be PENDING, or be gone. */
   forget(record: QueuedJob, place: JobPlace): void {
     if (place === "SCHEDULED" || place === "WAITING") {
       this.#schedule.discard(place);
@@ -240,7 +251,7 @@ export class QueueState {
   }
 }
 
-function isSharedBy(job: NewJob, shared: QueuedJobSpec): boolean {
+function isSharedBy(job: ShareableSpec, shared: QueuedJobSpec): boolean {
   return (
     job.priority === shared.label.priority &&
     job.maxRetries === shared.maxRetries &&

@@ -16,7 +16,7 @@ import type { QueuedJob, QueueState } from "./queue-state.js";
  * stamps of the wall clock stand in for them.
  */
 
-/** A job as it was created: what never changes. */
+/** A job as it was created: what changes only when it is revised. */
 export interface SavedJob {
   readonly id: string;
   /** What it has in common with other jobs of its queue. */
@@ -88,7 +88,7 @@ const FIRST_CHANGE = firstChange();
 
 const specTexts = new WeakMap<SharedJobSpec, string>();
 
-/** The new job. */
+/** What the job was created with, or revised to. */
 export function savedJob(record: QueuedJob): SavedJob {
   return { id: record.id, spec: specText(record.shared), own: ownText(record), payload: record.payload };
 }
@@ -104,13 +104,15 @@ function specText(shared: SharedJobSpec): string {
 }
 
 function ownText(record: QueuedJob): string {
-  const { createdAt, runAfter, place, requestId, queue, traceContext, expiresAt, schedule } = record;
+  const { createdAt, place, requestId, queue, traceContext, expiresAt, schedule } = record;
+  // That of its creation is told to repeats of the request. A job that was revised has a state, with the one that holds.
+  const known = requestId === undefined ? undefined : queue.requestIds.get(requestId);
+  const { runAfter } = known?.number === record.number ? known.times : record;
   let text = `{"createdAt":${createdAt},"runAfter":${runAfter}`;
   if (queue.generation > 0) text += `,"generation":${queue.generation}`;
   if (place !== "READY") text += `,"place":"${place}"`;
   if (requestId !== undefined) {
-    const digest = queue.requestIds.get(requestId)?.digest ?? "";
-    text += `,"requestId":${JSON.stringify(requestId)},"digest":${JSON.stringify(digest)}`;
+    text += `,"requestId":${JSON.stringify(requestId)},"digest":${JSON.stringify(known?.digest ?? "")}`;
   }
   if (traceContext !== undefined) text += `,"traceContext":${JSON.stringify(savedTraceContext(traceContext))}`;
   if (expiresAt !== undefined) text += `,"expiresAt":${expiresAt},"hasTtl":${record.hasTtl}`;

@@ -329,6 +329,7 @@ export function createRedisBackend(
     extend: (items) => settles.extend(items),
     cancel: (id) => jobs.cancel(id),
     run: (id) => jobs.run(id),
+    update: (id, changes) => jobs.update(id, changes),
     get: (wanted, view) => jobs.get(wanted, view),
     list: (query) => listings.list(query),
     listDead: (query) => listings.listDead(query),

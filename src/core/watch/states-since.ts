@@ -56,11 +56,11 @@ export function* statesSince(seen: Job, changes: readonly Change[], now: Job | u
   for (const change of changes) {
     if (change.deleted || (now !== undefined && change.revision >= now.revision)) continue;
     const { status, revision, retryCount, deliveries, lostLeases, progress, cancelRequested, worker } = change;
-    const { updatedAt, runAfter, startedAt, finishedAt } = change;
+    const { priority, updatedAt, runAfter, startedAt, finishedAt } = change;
     yield {
       ...base,
       ...{ status, revision, retryCount, deliveries, lostLeases, progress, cancelRequested, worker },
-      ...{ updatedAt, runAfter, startedAt, finishedAt },
+      ...{ priority, updatedAt, runAfter, startedAt, finishedAt },
       // The error of an attempt exists only once the attempt has ended.
       attemptErrors: base.attemptErrors.filter(
         (entry) => entry.delivery < deliveries || (entry.delivery === deliveries && status !== "RUNNING"),

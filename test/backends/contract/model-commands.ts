@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Release } from "../../../src/core/backend.js";
+import type { JobUpdate, Release } from "../../../src/core/backend.js";
 import type { BulkAction } from "../../../src/core/listing.js";
 import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
@@ -78,6 +78,13 @@ export type Command =
     }
   | { readonly kind: "cancel"; readonly job: JobChoice }
   | { readonly kind: "run"; readonly job: JobChoice }
+  | {
+      readonly kind: "update";
+      readonly job: JobChoice;
+      readonly changes: Pick<JobUpdate, "priority" | "payload">;
+      /** When it is ready, as in `JobPlan`; undefined: as before. */
+      readonly inMs: number | undefined;
+    }
   | { readonly kind: "replay"; readonly jobs: readonly JobChoice[] }
   | { readonly kind: "remove"; readonly jobs: readonly JobChoice[]; readonly statuses: readonly JobStatus[] }
   | {
@@ -208,6 +215,18 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("run"),
       job: inState("PENDING", "PENDING", "PENDING", "PENDING", "RUNNING", "DONE", undefined),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("update"),
+      job: inState("PENDING", "PENDING", "PENDING", "PENDING", "PENDING", "RUNNING", "DEAD", undefined),
+      changes: fc.record({
+        priority: fc.constantFrom(undefined, undefined, 0, 5, 10),
+        payload: fc.constantFrom(undefined, undefined, null, '"other"', new Uint8Array([0, 10, 255])),
+      }),
+      inMs: fc.constantFrom(undefined, undefined, undefined, 0, -2 * SECOND, SECOND, 4 * SECOND),
     }),
   },
   {

@@ -31,6 +31,7 @@ export class ModelRun {
     extend: (command) => this.#extend(command),
     cancel: (command) => this.#cancel(command),
     run: (command) => this.#runNow(command),
+    update: (command) => this.#updateJob(command),
     replay: (command) => this.#replay(command),
     remove: (command) => this.#remove(command),
     act: (command) => this.#act(command),
@@ -144,6 +145,16 @@ export class ModelRun {
     if (reason !== undefined) return this.#expectRefused(this.#opened.backend.run(id), [reason]);
     compareJob(this.#opened, await this.#opened.backend.run(id), this.#model.find(id));
     this.#reached.add(this.#model.find(id)?.job.revision === before ? "run a ready job" : "run a waiting job");
+  }
+
+  async #updateJob({ job, changes: given, inMs }: CommandOf<"update">): Promise<void> {
+    const [id = "4711"] = this.#ids([job]);
+    const when = inMs !== undefined && inMs < 0 ? { runAfter: this.#model.now + inMs } : { delayMs: inMs };
+    const changes = { ...given, ...when };
+    const reason = this.#model.update(id, changes);
+    if (reason !== undefined) return this.#expectRefused(this.#opened.backend.update(id, changes), [reason]);
+    compareJob(this.#opened, await this.#opened.backend.update(id, changes), this.#model.find(id));
+    this.#reached.add(`updated ${inMs === undefined ? "in its place" : "to another time"}`);
   }
 
   async #replay({ jobs }: CommandOf<"replay">): Promise<void> {

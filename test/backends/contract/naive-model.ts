@@ -5,6 +5,7 @@ import type {
   ExtendResult,
   Extension,
   Failure,
+  JobUpdate,
   LeaseRef,
   LeaseRequest,
   LostLease,
@@ -239,6 +240,25 @@ export class NaiveModel {
     if (this.isReady(found)) return undefined;
     found.readyAt = this.time;
     this.#step(found, { runAfter: this.now });
+    return undefined;
+  }
+
+  /** Returns the reason if it is refused. */
+  update(id: string, { priority, delayMs, runAfter, payload }: JobUpdate): ErrorReason | undefined {
+    const found = this.find(id);
+    if (found === undefined) return "JOB_NOT_FOUND";
+    const { job } = found;
+    if (job.status !== "PENDING") return "JOB_STATE_CONFLICT";
+    const inMs = runAfter === undefined ? delayMs : runAfter - this.now;
+    const left = job.deliveries === 0 ? found.expiresAt - this.time : Number.POSITIVE_INFINITY;
+    if (inMs !== undefined && inMs > 0 && inMs >= left) return "FIELD_INVALID";
+    if (inMs !== undefined) {
+      found.readyAt = this.time + Math.max(0, inMs);
+      job.runAfter = this.now + inMs;
+    }
+    if (priority !== undefined) job.priority = priority;
+    if (payload !== undefined) job.payload = payload ?? undefined;
+    this.#step(found, {});
     return undefined;
   }
 

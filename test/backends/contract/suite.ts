@@ -21,6 +21,7 @@ import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
 import { describeRunNow, describeSnooze } from "./run-now.js";
+import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
 /** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
@@ -40,6 +41,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeExpiry(open);
     describeRunNow(open);
     describeSnooze(open);
+    describeUpdate(open);
     describeDeadLetter(open);
     describeListing(open);
     describeFilters(open, harness);

@@ -43,6 +43,8 @@ async function loadScripts(server: RedisBackend): Promise<void> {
   const token = "x.1";
   await Promise.allSettled([
     server.cancel("1"),
+    server.update("1", { priority: 1 }),
+    server.update("1", { payload: "1" }),
     server.replay(["1"]),
     server.remove(["1"], ["DEAD"]),
     server.fail([{ jobId: "1", token, error: "", retry: "NEVER", jitter: 0 }]),
@@ -126,6 +128,28 @@ describe("what Redis did before the connection broke is done once:", () => {
     void proxy.loseNextAnswer();
     expect(await backend.cancel(id)).toMatchObject({ id, status: "CANCELED" });
     expect(await witness.get([id])).toEqual([undefined]);
+  });
+
+  test("an update, and is told as what it was", async () => {
+    const id = await addOne(witness);
+    const updated = backend.update(id, { delayMs: 60_000, priority: 3, payload: '"new"' });
+    // The repeat comes when the job runs, and finds it so.
+    await proxy.loseNextAnswer(async () => {
+      await witness.update(id, { delayMs: 0, priority: 4 });
+      await leaseOne(witness);
+    });
+    expect(await updated).toMatchObject({ id, status: "PENDING", revision: 2, priority: 3, payload: '"new"' });
+    expect(only(await witness.get([id]))).toMatchObject({ status: "RUNNING", revision: 4, priority: 4 });
+  });
+
+  test("an update whose answer is too large to be kept, and the job is told as it is by then", async () => {
+    const id = await addOne(witness);
+    const payload = JSON.stringify("x".repeat(200_000));
+    const updated = backend.update(id, { payload });
+    await proxy.loseNextAnswer(async () => {
+      await leaseOne(witness);
+    });
+    expect(await updated).toMatchObject({ id, status: "RUNNING", revision: 3, payload });
   });
 
   test("a replay, also of a job that is gone again", async () => {

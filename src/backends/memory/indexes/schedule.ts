@@ -1,10 +1,9 @@
 import type { JobRecord } from "../job-record.js";
 import { type Moment, TwoClocks } from "./two-clocks.js";
 
-/** A job that waits, from one of its revisions on: it leaves with the next one, and may come back with a later one. */
+/** A job that waits. One that leaves before its time is over comes back with another record, if at all (`JobStore.replace`). */
 interface Wait<R> {
   readonly record: R;
-  readonly revision: number;
   /** When it is over, ms on the clock that it is kept by. */
   readonly until: number;
 }
@@ -17,7 +16,7 @@ export class Schedule<R extends JobRecord> {
   readonly #waits: TwoClocks<Wait<R>>;
 
   constructor(isPending: (record: R) => boolean) {
-    this.#waits = new TwoClocks(({ record, revision }) => record.revision === revision && isPending(record));
+    this.#waits = new TwoClocks(({ record }) => isPending(record));
   }
 
   get size(): number {
@@ -27,16 +26,16 @@ export class Schedule<R extends JobRecord> {
   /** Keeps a job until its `runAfter` by the wall clock. */
   addTimed(record: R): void {
     record.place = "SCHEDULED";
-    this.#waits.timed.push({ record, revision: record.revision, until: record.runAfter });
+    this.#waits.timed.push({ record, until: record.runAfter });
   }
 
   /** Keeps a job until `until`, ms on the monotonic clock. */
   addWaiting(record: R, until: number): void {
     record.place = "WAITING";
-    this.#waits.measured.push({ record, revision: record.revision, until });
+    this.#waits.measured.push({ record, until });
   }
 
-  /** Reports that a job that was in this place has changed: it waits there no more. */
+  /** Reports that a job that was in this place waits there no more: it is no longer PENDING, or its record is gone. */
   discard(place: "SCHEDULED" | "WAITING"): void {
     const { timed, measured } = this.#waits;
     (place === "SCHEDULED" ? timed : measured).discard();

@@ -1,12 +1,14 @@
-import type { RowOutcome } from "../../../core/backend.js";
+import type { JobUpdate, RowOutcome } from "../../../core/backend.js";
 import type { BulkAction } from "../../../core/listing.js";
 import { createMatcher, type StoreMatch } from "../../../core/stores/job-matcher.js";
-import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
+import { jobNotFound, jobStateConflict, memoryFull, runsTooLate } from "../../../model/errors.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
+import type { Moment } from "../indexes/two-clocks.js";
 import { toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
+import { hurry, revise } from "../revise.js";
 import { basic } from "./listing.js";
 
 /** Reads jobs; undefined where there is none. */
@@ -33,8 +35,34 @@ export function run(store: JobStore, id: string): Job {
   const record = store.job(id);
   if (record === undefined) throw jobNotFound(id);
   if (record.status !== "PENDING") throw jobStateConflict(id, record.status, "PENDING");
-  store.hurry(record);
-  return toJob(record);
+  return toJob(hurry(store, record));
+}
+
+/** Changes priority, time or payload of a PENDING job. */
+export function update(store: JobStore, id: string, changes: JobUpdate): Job {
+  const record = store.job(id);
+  if (record === undefined) throw jobNotFound(id);
+  if (record.status !== "PENDING") throw jobStateConflict(id, record.status, "PENDING");
+  const moment = store.moment();
+  store.promote(record.queue, moment);
+  const { priority = record.priority, payload = record.payload, delayMs } = changes;
+  const runAfter = changes.runAfter ?? (delayMs === undefined ? undefined : moment.now + delayMs);
+  if (runAfter !== undefined && runAfter - moment.now >= Math.max(1, expiresInMs(record, moment))) {
+    throw runsTooLate(changes.runAfter === undefined ? "delay" : "runAfter");
+  }
+  if (changes.payload !== undefined && store.isFull()) throw memoryFull();
+  const { label, ...spec } = record.shared;
+  const isSame = priority === label.priority;
+  const shared = isSame ? record.shared : record.queue.sharedSpecOf({ ...spec, type: label.type, priority });
+  const when =
+    runAfter === undefined ? undefined : { runAfter, waitMs: changes.runAfter === undefined ? delayMs : undefined };
+  return toJob(revise(store, record, { shared, payload: payload ?? undefined, when }, moment.now));
+}
+
+/** Ms until a job expires; infinity: it does not. */
+function expiresInMs({ expiry }: QueuedJob, { now, monotonic }: Moment): number {
+  if (!expiry?.live) return Number.POSITIVE_INFINITY;
+  return expiry.until - (expiry.isTimed ? now : monotonic);
 }
 
 /** Returns whether it changed anything. */

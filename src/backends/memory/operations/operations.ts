@@ -36,6 +36,7 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     extend: (items) => change(() => extend(store, items)),
     cancel: (id) => change(() => jobs.cancel(store, id)),
     run: (id) => change(() => jobs.run(store, id)),
+    update: (id, changes) => change(() => jobs.update(store, id, changes)),
     get: (ids, view) => read(() => jobs.get(store, ids, view)),
     list: (query) => read(() => list(store, query)),
     listDead: (query) => read(() => listDead(store, query)),

@@ -100,11 +100,22 @@ function pad(value: number, { from, to }: Place): string {
   return String(value).padStart(to - from, "0");
 }
 
+/** The digit that says in a spec what its payload is. */
+export function payloadKind(payload: Payload | undefined): number {
+  if (payload === undefined) return NO_PAYLOAD;
+  return typeof payload === "string" ? TEXT : BYTES;
+}
+
+/** Writes a payload alone, as it stands at the end of a spec. */
+export function writePayload(payload: Payload | undefined): string | Buffer {
+  if (payload === undefined || typeof payload === "string") return payload ?? "";
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
 /** Writes a spec without its times, which the script adds. */
 export function writeSpec(job: NewJob): string | Buffer {
   const { type, payload } = job;
-  const kind = payload === undefined ? NO_PAYLOAD : typeof payload === "string" ? TEXT : BYTES;
-  const head = `${limitsOf(job)}${kind}${typeText(type)}${writeExtras(job)}\n`;
+  const head = `${limitsOf(job)}${payloadKind(payload)}${typeText(type)}${writeExtras(job)}\n`;
   if (payload === undefined) return head;
   return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
 }

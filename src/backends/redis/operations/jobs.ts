@@ -1,12 +1,12 @@
-import type { RowOutcome } from "../../../core/backend.js";
+import type { JobUpdate, RowOutcome } from "../../../core/backend.js";
 import type { BulkAction } from "../../../core/listing.js";
 import { byQueue } from "../../../core/stores/by-queue.js";
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
-import { jobNotFound, jobStateConflict } from "../../../model/errors.js";
-import { numberOf } from "../../../model/ids.js";
+import { jobNotFound, jobStateConflict, runsTooLate } from "../../../model/errors.js";
+import { numberOf, queueOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
-import { readJob, statusDigits, statusOf } from "../layout/codec.js";
+import { payloadKind, readJob, statusDigits, statusOf, writePayload } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
 import { filterText, numbersIn } from "./filter-text.js";
@@ -59,15 +59,27 @@ export class Jobs {
     return this.#one("run", id, "PENDING");
   }
 
+  update(id: string, changes: JobUpdate): Promise<Job> {
+    const { priority = "", runAfter, delayMs, payload } = changes;
+    const when = runAfter !== undefined ? `=${runAfter}` : delayMs === undefined ? "" : `+${delayMs}`;
+    if (payload === undefined) return this.#one("revise", id, "PENDING", [priority, when, ""]);
+    const given = payload ?? undefined;
+    return this.#one("revisePayload", id, "PENDING", [priority, when, payloadKind(given), writePayload(given)]);
+  }
+
   /** Calls a script that answers one job, or the status that does not allow what it does. */
-  async #one(name: "cancel" | "run", id: string, allowed: string): Promise<Job> {
-    let job: Job | undefined;
-    let status: JobStatus | undefined;
-    await this.#ask(name, [id], [], (queue, _asked, [code, ...rest]) => {
-      if (typeof code === "number") status = statusOf(code);
-      else if (text(code) === "A") job = read(queue, rest);
-    });
-    if (status !== undefined) throw jobStateConflict(id, status, allowed);
+  async #one(
+    name: "cancel" | "run" | "revise" | "revisePayload",
+    id: string,
+    allowed: string,
+    args: readonly Arg[] = [],
+  ): Promise<Job> {
+    const queue = queueOf(id);
+    const { rest } = await this.#calls.call(name, queue, [numberOf(id), ...args]);
+    const [code, ...parts] = rest;
+    if (typeof code === "number") throw jobStateConflict(id, statusOf(code), allowed);
+    if (text(code) === "X") throw runsTooLate(String(args[1]).startsWith("=") ? "runAfter" : "delay");
+    const job = text(code) === "A" ? readKept(queue, parts) : undefined;
     if (job === undefined) throw jobNotFound(id);
     return job;
   }

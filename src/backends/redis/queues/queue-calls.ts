@@ -5,7 +5,7 @@ import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE } from "../scripts/enqueue.js";
-import { ACT, CANCEL, GET, REMOVE, REPLAY, RUN } from "../scripts/jobs.js";
+import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
@@ -47,6 +47,8 @@ const BODIES = {
   listDead: ["read", LIST_DEAD],
   cancel: ["end", CANCEL],
   run: ["end", RUN],
+  revise: ["end", REVISE],
+  revisePayload: ["grow", REVISE],
   replay: ["end", REPLAY],
   remove: ["end", REMOVE],
   act: ["end", ACT],
@@ -71,7 +73,7 @@ const BODIES = {
  */
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
-  ...(["purge", "create", "beginDelete"] as const),
+  ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */

@@ -1,4 +1,5 @@
-import { compose, key, number, rest } from "../layout/lua.js";
+import { EXPIRY } from "../layout/features.js";
+import { compose, key, number, rest, text, width, write } from "../layout/lua.js";
 import { FILTER } from "./filter.js";
 import { lua } from "./lua.js";
 
@@ -137,6 +138,53 @@ end
 local reply = {'A'}
 answerJob(reply, id)
 return finish(remember(reply))
+`;
+
+/**
+ * Changes a PENDING job. ARGV[7] id, [8] priority, [9] when it may run (`=ms` since 1970, `+ms` from now), [10] payload kind; each empty:
+ * as before. [11] payload. Returns `N` (no such job), `X` (it would have expired by then), `A` and the job (with an empty spec
+ * when it is gone by a repeat), or the status that does not allow it, as a number.
+ */
+export const REVISE = lua`
+local id = ARGV[7]
+local function withJob(reply)
+  if reply[1] == 'A' and #reply == 1 then answerJob(reply, id) end
+  return reply
+end
+
+-- Ms until a job expires; nil: it does not.
+local function expiresIn(id)
+  if not needs('${EXPIRY}') then return nil end
+  local at, after = call('ZSCORE', ${key("expiring")}, id), call('ZSCORE', ${key("expiring_after")}, id)
+  return at and at - now or after and after - steady or nil
+end
+
+if again then return repeated(withJob(again)) end
+local s = exists and stateOf(id)
+if not s then return finish({'N'}) end
+if s.status ~= PENDING then return finish({s.status}) end
+local priority, when, kind = ARGV[8], ARGV[9] ~= '' and ARGV[9] or nil, ARGV[10]
+if when then
+  local wait, left = tonumber(sub(when, 2)) - (sub(when, 1, 1) == '=' and now or 0), expiresIn(id)
+  if wait > 0 and left and wait >= left then return finish({'X'}) end
+end
+local spec
+if priority ~= '' or kind ~= '' then
+  local before = call('HGET', ${key("specs")}, id)
+  local payload = find(before, '\n', ${rest("spec")} + ${number("spec", "type_length", "before")}, true) + 1
+  priority = priority ~= '' and ${write("spec", "priority", "priority")} or ${text("spec", "priority", "before")}
+  local fields = ${compose(
+    "spec",
+    { priority: "priority", payload_kind: `(kind ~= '' and kind or ${text("spec", "payload_kind", "before")})` },
+    { raw: "before" },
+  )}
+  spec = sub(fields, ${width("spec") - width("spec", "priority") + 1}) .. sub(before, ${rest("spec")}, payload - 1)
+    .. (kind ~= '' and ARGV[11] or sub(before, payload))
+end
+revise(id, s, spec, when)
+local reply = {'A'}
+answerJob(reply, id)
+return finish(remember(reply, {'A'}))
 `;
 
 /**

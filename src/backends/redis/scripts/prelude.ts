@@ -196,10 +196,12 @@ if isRepeat == '1' then
   end
 end
 
--- Remembers the answer until the next call with this memo: the server then has this one. None that is large.
-local function remember(reply)
+-- Remembers the answer until the next call with this memo: the server then has this one. None that is large, but what is to be
+-- told in its place, if anything.
+local function remember(reply, short)
   if memo then
     local text = cmsgpack.pack({now, reply})
+    if #text > ${MAX_ANSWER_BYTES} and short then text = cmsgpack.pack({now, short}) end
     if #text <= ${MAX_ANSWER_BYTES} then
       call('SET', ${key("answers")} .. memo, callNumber .. ' ' .. text, 'PX', ${ANSWER_TTL_MS})
     end
@@ -291,11 +293,23 @@ local function readMany(key, ids)
   return call('HMGET', key, unpack(ids))
 end
 
+-- The member of a PENDING job among those that wait out a delay, or for a time.
+local function waitingMember(isDelayed, type, priority, standing, runAfter)
+  if isDelayed then return delayedMember(runAfter, type, priority, standing) end
+  return scheduledMember(type, priority, standing)
+end
+
+-- Puts a PENDING job among those that wait: until a time or, if that is a delay, until a time that is steady.
+local function putWaiting(isDelayed, ends, type, priority, createdAt, id, runAfter)
+  local key = scheduleOf(isDelayed)
+  call('ZADD', key, format('%d', ends), waitingMember(isDelayed, type, priority, place(createdAt, id), runAfter))
+  due(isDelayed and ends + setAhead or ends)
+end
+
 -- Puts a PENDING job in the ready line of its type or, for so many ms, among those that wait.
 local function put(type, priority, createdAt, id, runAfter, wait)
   if wait > 0 then
-    call('ZADD', ${key("delayed")}, format('%d', steady + wait), delayedMember(runAfter, type, priority, place(createdAt, id)))
-    due(now + wait)
+    putWaiting(true, steady + wait, type, priority, createdAt, id, runAfter)
   else
     call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
     call('SADD', ${key("ready_types")}, type)
@@ -317,14 +331,26 @@ local function outlive(ids)
   callMany('ZREM', ${key("expiring_after")}, ids)
 end
 
--- Removes a PENDING job from its line.
+-- Takes a PENDING job out of its line. Returns until when it waited there, and whether that is a delay; nil: it was ready.
+local function leaveLine(type, priority, createdAt, id, runAfter)
+  local standing = place(createdAt, id)
+  for turn = 1, 2 do
+    local isDelayed = turn == 2
+    local key, member = scheduleOf(isDelayed), waitingMember(isDelayed, type, priority, standing, runAfter)
+    local ends = call('ZSCORE', key, member)
+    if ends then
+      call('ZREM', key, member)
+      return tonumber(ends), isDelayed
+    end
+  end
+  call('ZREM', ${key("ready")} .. type, standing)
+  return nil
+end
+
+-- Removes a PENDING job from its line: it begins or ends.
 local function unput(type, priority, createdAt, id, runAfter)
   outlive({id})
-  local standing = place(createdAt, id)
-  if call('ZREM', ${key("scheduled")}, scheduledMember(type, priority, standing)) == 1 then return end
-  if call('ZREM', ${key("delayed")}, delayedMember(runAfter, type, priority, standing)) == 1 then return end
-  call('ZREM', ${key("ready")} .. type, standing)
-  forgetEmptyType(type)
+  if not leaveLine(type, priority, createdAt, id, runAfter) then forgetEmptyType(type) end
 end
 
 -- Makes up to max scheduled jobs ready that are due. Returns how many.
