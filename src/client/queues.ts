@@ -157,6 +157,8 @@ function fromQueue(queue: QueuePb | undefined): Queue {
     stats: {
       ready: stats?.ready ?? 0,
       scheduled: stats?.scheduled ?? 0,
+      retrying: stats?.retrying ?? 0,
+      limited: stats?.limited ?? 0,
       running: stats?.running ?? 0,
       dead: stats?.dead ?? 0,
       done: stats?.done ?? 0,

@@ -1,5 +1,6 @@
 import type { BackoffRequest } from "./backoff.js";
 import type { Backoff } from "./job.js";
+import type { PendingCounts } from "./pending-counts.js";
 import type { RateLimit, RateLimitRequest } from "./rate-limit.js";
 
 /** The order in which the ready jobs of a queue are leased; see `compareReady`. */
@@ -72,17 +73,15 @@ export function isQueueName(text: string): boolean {
 }
 
 /** Job counts of a queue at one moment. */
-export interface QueueStats {
-  readonly ready: number;
-  readonly scheduled: number;
+export interface QueueStats extends PendingCounts {
   readonly running: number;
   readonly dead: number;
   readonly done: number;
-  /** Ms since the oldest ready job became ready; undefined when none is ready. */
+  /** Ms since the time came of the oldest job that is ready or limited; undefined when none is. */
   readonly oldestReadyAgeMs: number | undefined;
   /** Jobs that became DONE since the queue was created; unlike `done`, it never shrinks when jobs are forgotten. */
   readonly completed: number;
-  /** The types of its ready jobs, in order, up to 20 of them. */
+  /** The types of its ready and limited jobs, in order, up to 20 of them. */
   readonly readyTypes: readonly string[];
 }
 

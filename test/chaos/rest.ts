@@ -1,5 +1,6 @@
 import { type Job, JobView } from "../../gen/gotaskq/v1/job_pb.js";
 import type { Queue } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { pendingCount } from "../../src/model/pending-counts.js";
 import { eventually } from "../support/wait.js";
 import type { Fleet } from "./fleet.js";
 import type { Member } from "./member.js";
@@ -30,7 +31,7 @@ export async function untilQuiet(fleet: Fleet, random: Random, signal: AbortSign
     signal.throwIfAborted();
     const queues = await readQueues(fleet, random);
     const left = queues.reduce((sum, { stats }) => {
-      return sum + (stats?.ready ?? 0) + (stats?.scheduled ?? 0) + (stats?.running ?? 0);
+      return sum + (stats === undefined ? 0 : pendingCount(stats) + stats.running);
     }, 0);
     if (left === 0) return queues;
     await new Promise((resolve) => setTimeout(resolve, 100));

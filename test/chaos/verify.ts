@@ -95,11 +95,11 @@ function compare(job: Job, planned: PlannedJob, story: Story | undefined): strin
 }
 
 function checkQueues(queues: readonly Queue[], counts: { readonly done: number; readonly dead: number }): string[] {
-  const sum = { ready: 0, scheduled: 0, running: 0, dead: 0, done: 0 };
+  const sum = { ready: 0, scheduled: 0, retrying: 0, limited: 0, running: 0, dead: 0, done: 0 };
   for (const { stats } of queues) {
     for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += stats?.[key] ?? 0;
   }
-  const wanted = { ready: 0, scheduled: 0, running: 0, dead: counts.dead, done: counts.done };
+  const wanted = { ready: 0, scheduled: 0, retrying: 0, limited: 0, running: 0, dead: counts.dead, done: counts.done };
   return (Object.keys(sum) as (keyof typeof sum)[])
     .filter((key) => sum[key] !== wanted[key])
     .map((key) => `the queues count ${sum[key]} jobs as ${key}, and there are ${wanted[key]}`);

@@ -1,9 +1,11 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, test } from "vitest";
+import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { GetServerInfoResponseSchema } from "../../gen/gotaskq/v1/server_service_pb.js";
-import { created } from "../support/rpc.js";
+import { created, payload, reaches } from "../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../support/server.js";
+import { eventually } from "../support/wait.js";
 import { isLive, openConsole } from "./support/browser.js";
 
 let server: TestServer;
@@ -39,6 +41,26 @@ describe("waiting jobs", () => {
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Delete apart" }).click();
     await page.getByRole("dialog").getByText("2 ready, 1 scheduled, 0 running, 0 dead").waitFor();
+  });
+
+  test("are told apart further where some wait for a retry, and where a limit holds some back", async () => {
+    const name = "held-back";
+    await server.queues.createQueue({ name, settings: { maxConcurrency: 1 } });
+    const backoff = { delays: [{ seconds: 3600n }] };
+    const fails = await created(server, { queue: name, type: "fail", backoff });
+    const hasFailed = async () => ((await server.jobs.getJob({ id: fails })).job?.retryCount === 1 ? true : undefined);
+    await eventually(hasFailed, "the first failure");
+    const sleep = { queue: name, type: "sleep", payloadKind: payload({ ms: 600_000 }) };
+    const runs = await created(server, sleep);
+    await reaches(server, runs, JobStatus.RUNNING);
+    await server.jobs.batchCreateJobs({ requests: [sleep, sleep] });
+    const page = await openConsole(server.url);
+    await page.getByRole("img", { name: "now 0 ready, 0 scheduled, 1 retrying, 2 limited, 1 running" }).waitFor();
+    await page.goto(`${server.url}/#/queues`);
+    const row = page.getByRole("row", { name });
+    for (const text of ["1 retrying", "2 limited"]) await row.getByText(text, { exact: true }).waitFor();
+    await server.jobs.cancelJob({ id: runs });
+    await server.queues.deleteQueue({ name, force: true });
   });
 
   test("that are scheduled run now by a button on their page, which goes when they are ready; it tells when they expire", async () => {

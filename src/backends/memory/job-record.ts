@@ -64,10 +64,18 @@ export interface JobTimes {
 }
 
 /**
- * Which line of its queue holds a job while it is PENDING (SCHEDULED: until a time, WAITING: for a time), a stale value
- * otherwise; `GONE` once it is deleted, or another record stands for it (`JobStore.replace`).
+ * Which line of its queue holds a job while it is PENDING, a stale value otherwise; `GONE` once it is deleted, or another record
+ * stands for it (`JobStore.replace`).
  */
-export type JobPlace = "NONE" | "READY" | "SCHEDULED" | "WAITING" | "GONE";
+export type JobPlace = "NONE" | "READY" | WaitingPlace | "GONE";
+
+/** Where a job waits before it is due. SCHEDULED: until a time, WAITING: for a time, RETRYING: for the time of a backoff. */
+export type WaitingPlace = "SCHEDULED" | "WAITING" | "RETRYING";
+
+/** Whether a job in this place waits for its time. */
+export function isWaitingPlace(place: JobPlace | undefined): place is WaitingPlace {
+  return place === "SCHEDULED" || place === "WAITING" || place === "RETRYING";
+}
 
 /** A job in memory. One million of them must fit: run `npm run bench -- memory` after adding a field. */
 export class JobRecord<Queue = unknown> {

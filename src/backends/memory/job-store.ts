@@ -223,10 +223,10 @@ export class JobStore {
     this.notices.ready(record.queue, record.type);
   }
 
-  /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile. */
-  wait(record: QueuedJob, ms: number): void {
+  /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile; until then it waits in this place. */
+  wait(record: QueuedJob, ms: number, place: "WAITING" | "RETRYING" = "WAITING"): void {
     if (ms > 0) {
-      record.queue.schedule(record, this.clock.monotonic() + ms);
+      record.queue.schedule(record, this.clock.monotonic() + ms, place);
       this.notices.due(ms);
     } else this.ready(record);
   }

@@ -11,7 +11,7 @@ import { Schedule } from "./indexes/schedule.js";
 import type { ScheduleTable } from "./indexes/schedule-table.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import type { JobPlace, JobRecord, SharedJobSpec } from "./job-record.js";
+import { isWaitingPlace, type JobPlace, type JobRecord, type SharedJobSpec } from "./job-record.js";
 import { RequestIds } from "./request-ids.js";
 
 /** A job of a queue in memory. */
@@ -104,7 +104,7 @@ export class QueueState {
     })();
   }
 
-  /** Number of PENDING jobs, ready and scheduled. */
+  /** Number of PENDING jobs, those that wait for their time too. */
   get depth(): number {
     return this.#ready.count + this.#schedule.size;
   }
@@ -135,10 +135,10 @@ export class QueueState {
     return this.#ready.countOf(type);
   }
 
-  /** Keeps a PENDING job until its `runAfter` by the wall clock or, if given, `until` on the monotonic clock, ms. */
-  schedule(record: QueuedJob, until?: number): void {
+  /** Keeps a PENDING job until its `runAfter` by the wall clock or, if given, `until` on the monotonic clock, ms, in a place. */
+  schedule(record: QueuedJob, until?: number, place: "WAITING" | "RETRYING" = "WAITING"): void {
     if (until === undefined) this.#schedule.addTimed(record);
-    else this.#schedule.addWaiting(record, until);
+    else this.#schedule.addWaiting(record, until, place);
   }
 
   /** Puts a PENDING job in the ready line of its type. */
@@ -157,9 +157,8 @@ export class QueueState {
 
   /** Removes a job that was PENDING in this place from its line; it must no longer be PENDING, or be gone. */
   forget(record: QueuedJob, place: JobPlace): void {
-    if (place === "SCHEDULED" || place === "WAITING") {
-      this.#schedule.discard(place);
-    } else this.#ready.discard(record, this.settings.ordering);
+    if (isWaitingPlace(place)) this.#schedule.discard(place);
+    else this.#ready.discard(record, this.settings.ordering);
   }
 
   /** Makes up to `max` scheduled jobs ready that are due. Returns how many. */
@@ -229,17 +228,26 @@ export class QueueState {
     for (const { record, live } of this.#deadIndex.ascending()) if (live) yield record;
   }
 
+  /** How many of the jobs that are due are held back by limits now. A limit that is new adds what it holds back here. */
+  #heldBack(): number {
+    const { maxConcurrency } = this.settings;
+    return maxConcurrency > 0 && this.running.size >= maxConcurrency ? this.#ready.count : 0;
+  }
+
   /** The queue with its figures now. Call `promote` first: due jobs would count as scheduled. */
   snapshot(now: number): Queue {
     const oldest = this.#ready.oldest();
+    const limited = this.#heldBack();
     return {
       name: this.name,
       settings: this.settings,
       paused: this.paused,
       createdAt: this.createdAt,
       stats: {
-        ready: this.#ready.count,
-        scheduled: this.#schedule.size,
+        ready: this.#ready.count - limited,
+        scheduled: this.#schedule.size - this.#schedule.retrying,
+        retrying: this.#schedule.retrying,
+        limited,
         running: this.running.size,
         dead: this.dead,
         done: this.done,

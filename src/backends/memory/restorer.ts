@@ -9,7 +9,7 @@ import { cutText } from "../../model/text.js";
 import { toTraceContext } from "../../model/trace-context.js";
 import { ScheduleTable } from "./indexes/schedule-table.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import { type JobLabel, newRecord, RunRecord } from "./job-record.js";
+import { isWaitingPlace, type JobLabel, newRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
@@ -176,7 +176,7 @@ export class Restorer {
     const { now, monotonic } = this.#moment;
     if (status === "PENDING") {
       if (place === "SCHEDULED") queue.schedule(record);
-      else if (place === "WAITING") queue.schedule(record, monotonic + Math.max(0, record.runAfter - now));
+      else if (isWaitingPlace(place)) queue.schedule(record, monotonic + Math.max(0, record.runAfter - now), place);
       else queue.put(record);
     } else if (run !== undefined && status === "RUNNING") {
       queue.running.add(record);

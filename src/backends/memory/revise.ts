@@ -1,5 +1,5 @@
 import type { Payload } from "../../model/job.js";
-import { newRecord, type RareFields } from "./job-record.js";
+import { isWaitingPlace, newRecord, type RareFields } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueuedJob, QueuedJobSpec } from "./queue-state.js";
 
@@ -45,6 +45,6 @@ export function hurry(store: JobStore, record: QueuedJob): QueuedJob {
   const moment = store.moment();
   store.promote(record.queue, moment);
   const { place, shared, payload } = record;
-  if (place !== "SCHEDULED" && place !== "WAITING") return record;
+  if (!isWaitingPlace(place)) return record;
   return revise(store, record, { shared, payload, when: { runAfter: moment.now } }, moment.now);
 }

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Backoff, type BackoffSchema, type Unique, UniqueUntil } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { RateLimit, RateLimitSchema } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import type { PendingCounts } from "../../model/pending-counts.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -17,9 +18,21 @@ export function countOf(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
-/** The jobs that wait, those that could run now and those that may not yet apart: "12 ready, 3 scheduled". */
-export function waiting({ ready, scheduled }: { readonly ready: number; readonly scheduled: number }): string {
-  return `${count(ready)} ready, ${count(scheduled)} scheduled`;
+/**
+ * The jobs that wait, those that could run now and those that may not yet apart: "12 ready, 3 scheduled". Those that wait for a retry
+ * and those that a limit holds back are told where there are any.
+ */
+export function waiting(counts: PendingCounts): string {
+  return [`${count(counts.ready)} ready`, ...notReady(counts)].join(", ");
+}
+
+/** The jobs that wait and are not ready: "3 scheduled, 2 retrying". */
+export function notReady({ scheduled, retrying, limited }: PendingCounts): string[] {
+  return [
+    `${count(scheduled)} scheduled`,
+    ...(retrying > 0 ? [`${count(retrying)} retrying`] : []),
+    ...(limited > 0 ? [`${count(limited)} limited`] : []),
+  ];
 }
 
 /** So many a second. */

@@ -2,6 +2,7 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Queue, QueuesSnapshot, WatchQueuesResponse } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { pendingCount } from "../../model/pending-counts.js";
 import { live } from "./api.js";
 import { link, useLive } from "./live.js";
 
@@ -49,7 +50,7 @@ function addSample({ name, stats }: Queue, time: number): void {
   const isNew = before === undefined || completed < before.completed;
   const first = past.findLast((each) => each.time <= time - RATE_S) ?? past[0];
   const perSecond = isNew || first === undefined ? 0 : (completed - first.completed) / (time - first.time);
-  const sample = { time, waiting: stats.ready + stats.scheduled, running: stats.running, completed, perSecond };
+  const sample = { time, waiting: pendingCount(stats), running: stats.running, completed, perSecond };
   histories.set(name, [...(isNew ? [] : past.filter((each) => each.time > time - HISTORY_S)), sample]);
 }
 

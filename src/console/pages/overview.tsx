@@ -2,10 +2,11 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { useEffect } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { HealthCheckResponse_ServingStatus as Serving } from "../../../gen/health/v1/health_pb.js";
+import { pendingCount } from "../../model/pending-counts.js";
 import { api } from "../lib/api.js";
 import { now } from "../lib/clock.js";
 import { explain } from "../lib/errors.js";
-import { count, rate, span, spanOf, waiting } from "../lib/format.js";
+import { count, notReady, rate, span, spanOf, waiting } from "../lib/format.js";
 import { fillQuiet, historyOf, queues, throughputOf, useQueues } from "../lib/queues.js";
 import { href } from "../lib/router.js";
 import { isShared, useServerInfo } from "../lib/server-info.js";
@@ -40,7 +41,7 @@ export function OverviewPage() {
           <h2>Queues</h2>
           <p class="legend" aria-hidden="true">
             <span>
-              <span class="key depth" /> ready, scheduled and running
+              <span class="key depth" /> waiting and running
             </span>
             <span>
               <span class="key rate" /> done a second
@@ -78,8 +79,8 @@ export function OverviewPage() {
 
 function isUnused({ stats }: Queue): boolean {
   if (stats === undefined) return true;
-  const { ready, scheduled, running, dead, completed } = stats;
-  return ready + scheduled + running + dead === 0 && completed === 0n;
+  const { running, dead, completed } = stats;
+  return pendingCount(stats) + running + dead === 0 && completed === 0n;
 }
 
 function Totals() {
@@ -101,8 +102,13 @@ function Totals() {
     <section class="tiles" aria-label="At a glance">
       <Tile
         name="Waiting"
-        value={`${count(sum((stats) => stats.ready))} ready,`}
-        more={`${count(sum((stats) => stats.scheduled))} scheduled`}
+        value={`${count(sum(({ ready }) => ready))} ready,`}
+        more={notReady({
+          ready: 0,
+          scheduled: sum(({ scheduled }) => scheduled),
+          retrying: sum(({ retrying }) => retrying),
+          limited: sum(({ limited }) => limited),
+        }).join(", ")}
         note=""
       />
       <Tile name="Running" value={count(sum((stats) => stats.running))} note={isOneOfMany ? "on all servers" : "now"} />
@@ -183,6 +189,8 @@ function QueueCard({ queue, hasChart, untaken }: QueueCardProps) {
       <dl class="figures">
         <Figure name="Ready" value={count(stats.ready)} />
         <Figure name="Scheduled" value={count(stats.scheduled)} />
+        {stats.retrying > 0 && <Figure name="Retrying" value={count(stats.retrying)} />}
+        {stats.limited > 0 && <Figure name="Limited" value={count(stats.limited)} />}
         <Figure name="Running" value={count(stats.running)} />
         <Figure
           name="Dead"

@@ -2,6 +2,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { pendingCount } from "../../model/pending-counts.js";
 import { api } from "../lib/api.js";
 import { backoffText, count, countOf, span, spanOf, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";
@@ -125,9 +126,11 @@ function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
       </td>
       <td data-label="Ready" class="number">
         {count(stats.ready)}
+        {stats.limited > 0 && <div class="hint">{count(stats.limited)} limited</div>}
       </td>
       <td data-label="Scheduled" class="number">
         {count(stats.scheduled)}
+        {stats.retrying > 0 && <div class="hint">{count(stats.retrying)} retrying</div>}
       </td>
       <td data-label="Running" class="number">
         {count(stats.running)}
@@ -180,7 +183,7 @@ async function purge({ name, stats }: Queue): Promise<void> {
 }
 
 async function remove({ name, stats }: Queue): Promise<void> {
-  const inside = stats === undefined ? 0 : stats.ready + stats.scheduled + stats.running + stats.dead;
+  const inside = stats === undefined ? 0 : pendingCount(stats) + stats.running + stats.dead;
   const agreed = await confirm({
     title: `Delete queue ${name}?`,
     text:

@@ -2,6 +2,7 @@ import { toBackoff } from "../../model/backoff.js";
 import { defined } from "../../model/defined.js";
 import { fieldInvalid, queueNotFound } from "../../model/errors.js";
 import type { Backoff } from "../../model/job.js";
+import { pendingCount } from "../../model/pending-counts.js";
 import {
   DEFAULT_QUEUE,
   DEFAULT_QUEUE_SETTINGS,
@@ -63,7 +64,7 @@ export function createQueueOperations(backend: Backend, defaults: Backoff): Queu
   /** Purges, part by part, as many jobs as were PENDING at the start; jobs created meanwhile may be among them. */
   async function purge(name: string): Promise<number> {
     const [queue] = await backend.queues([name]);
-    const waiting = queue === undefined ? 0 : queue.stats.ready + queue.stats.scheduled;
+    const waiting = queue === undefined ? 0 : pendingCount(queue.stats);
     let count = 0;
     for (;;) {
       const purged = await backend.purge(name, PURGE_BATCH);

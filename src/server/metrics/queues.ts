@@ -1,4 +1,5 @@
 import type { UntakenJobs } from "../../core/untaken.js";
+import { pendingCount } from "../../model/pending-counts.js";
 import type { Queue, QueueStats } from "../../model/queue.js";
 import type { Meter } from "./meter.js";
 
@@ -29,9 +30,11 @@ export function createQueueMetrics(meter: Meter): QueueMetrics {
       shown.map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) })),
     );
   };
-  gauge("gotaskq_queue_depth", "Jobs waiting: ready and scheduled.", ({ ready, scheduled }) => ready + scheduled);
+  gauge("gotaskq_queue_depth", "Jobs waiting: ready, scheduled, retrying and limited.", pendingCount);
   gauge("gotaskq_queue_ready", "Jobs that could run now.", ({ ready }) => ready);
-  gauge("gotaskq_queue_scheduled", "Jobs that wait for their time: delayed, or for a retry.", (s) => s.scheduled);
+  gauge("gotaskq_queue_scheduled", "Jobs that wait for their time.", ({ scheduled }) => scheduled);
+  gauge("gotaskq_queue_retrying", "Jobs that wait out a backoff.", ({ retrying }) => retrying);
+  gauge("gotaskq_queue_limited", "Jobs whose time has come and that a limit holds back.", ({ limited }) => limited);
   gauge("gotaskq_queue_running", "Jobs leased to workers.", ({ running }) => running);
   gauge("gotaskq_queue_dead", "Jobs in the dead-letter queue now.", ({ dead }) => dead);
   gauge("gotaskq_queue_paused", "Whether the queue is paused: 1 or 0.", (_stats, { paused }) => (paused ? 1 : 0));

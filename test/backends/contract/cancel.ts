@@ -23,6 +23,8 @@ import {
 const NO_STATS = {
   ready: 0,
   scheduled: 0,
+  retrying: 0,
+  limited: 0,
   running: 0,
   dead: 0,
   done: 0,

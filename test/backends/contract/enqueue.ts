@@ -321,7 +321,7 @@ export function describeEnqueue(open: Open): void {
       expect(only(await backend.release([{ jobId: second.job.id, token: second.token }])).outcome).toBe("APPLIED");
       await backend.fail([{ ...failed(third), retry: "NEVER" }]);
       expect(only(await backend.replay([third.job.id])).outcome).toBe("APPLIED");
-      expect(await statsOf(backend, "small")).toMatchObject({ ready: 2, scheduled: 1 });
+      expect(await statsOf(backend, "small")).toMatchObject({ ready: 2, scheduled: 0, retrying: 1 });
       await expectRefused(addOne(backend, { queue: "small" }), "QUEUE_FULL");
     });
 

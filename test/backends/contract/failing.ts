@@ -51,7 +51,7 @@ export function describeFailing(open: Open): void {
         finishedAt: undefined,
       });
       expect(job.runAfter - job.updatedAt).toBe(2000);
-      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 1, running: 0 });
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0, retrying: 1, running: 0 });
       await passTime(opened, 1999 - opened.slackMs);
       expect(await leasedIds(backend)).toEqual([]);
       await passTime(opened, 1 + opened.slackMs);

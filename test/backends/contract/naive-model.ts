@@ -41,6 +41,8 @@ export interface ModelJob {
   readonly createdAt: number;
   leaseUntil: number;
   readyAt: number;
+  /** What it counts as until then. */
+  waits: "SCHEDULED" | "RETRYING";
   /** When it expires unless it begins; infinity: never. */
   readonly expiresAt: number;
   startedAt: number;
@@ -130,7 +132,7 @@ export class NaiveModel {
           },
           ...{ createdAt: this.now, updatedAt: this.now, startedAt: undefined, finishedAt: undefined },
         };
-        const lease = { token: undefined, settledToken: undefined, settledBy: undefined };
+        const lease = { token: undefined, settledToken: undefined, settledBy: undefined, waits: "SCHEDULED" as const };
         // Runs give a time of their own only if it has passed: whether another is due depends on when one looks.
         const measured = {
           createdAt: this.time,
@@ -186,6 +188,7 @@ export class NaiveModel {
       if (delayMs !== undefined && !found.job.cancelRequested) {
         found.job.runAfter = this.now + delayMs;
         found.readyAt = this.time + delayMs;
+        found.waits = "SCHEDULED";
       }
       this.#requeue(found);
     });
@@ -208,6 +211,7 @@ export class NaiveModel {
       if (retry !== "DEFAULT") waitMs = retry.afterMs;
       job.runAfter = this.now + waitMs;
       found.readyAt = this.time + waitMs;
+      found.waits = "RETRYING";
       this.#step(found, { status: "PENDING" });
     });
   }
@@ -255,6 +259,7 @@ export class NaiveModel {
     if (inMs !== undefined) {
       found.readyAt = this.time + Math.max(0, inMs);
       job.runAfter = this.now + inMs;
+      found.waits = "SCHEDULED";
     }
     if (priority !== undefined) job.priority = priority;
     if (payload !== undefined) job.payload = payload ?? undefined;
@@ -392,12 +397,16 @@ export class NaiveModel {
   }
 
   stats(queue: string): QueueStats {
-    const waiting = this.inQueue(queue, "PENDING");
-    const ready = waiting.filter((each) => this.isReady(each));
+    const pending = this.inQueue(queue, "PENDING");
+    const ready = pending.filter((each) => this.isReady(each));
+    const waiting = pending.filter((each) => !this.isReady(each));
+    const limited = ready.filter((each) => this.isLimited(each));
     const oldest = Math.min(...ready.map(({ job }) => job.runAfter));
     return {
-      ready: ready.length,
-      scheduled: waiting.length - ready.length,
+      ready: ready.length - limited.length,
+      scheduled: waiting.filter(({ waits }) => waits === "SCHEDULED").length,
+      retrying: waiting.filter(({ waits }) => waits === "RETRYING").length,
+      limited: limited.length,
       running: this.inQueue(queue, "RUNNING").length,
       dead: this.inQueue(queue, "DEAD").length,
       done: this.inQueue(queue, "DONE").length,
@@ -413,6 +422,12 @@ export class NaiveModel {
 
   isReady({ readyAt }: ModelJob): boolean {
     return readyAt <= this.time;
+  }
+
+  /** Whether a limit holds it back once it is ready. */
+  isLimited({ job }: ModelJob): boolean {
+    const { maxConcurrency = 0 } = this.queues.get(job.queue)?.settings ?? {};
+    return maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
   }
 
   #requested(queue: string, requestId: string): ModelJob | undefined {

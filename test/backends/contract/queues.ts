@@ -25,6 +25,8 @@ import {
 const EMPTY = {
   ready: 0,
   scheduled: 0,
+  retrying: 0,
+  limited: 0,
   running: 0,
   dead: 0,
   done: 0,
@@ -242,12 +244,12 @@ export function describeQueues(open: Open): void {
       expect((await statsOf(backend)).readyTypes).toEqual([]);
     });
 
-    test("count retries as scheduled, then ready", async () => {
+    test("count retries apart, then as ready", async () => {
       const opened = await open();
       const { backend } = opened;
       await addOne(backend);
       await backend.fail([failed(await leaseOne(backend))]);
-      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 1, running: 0 });
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0, retrying: 1, running: 0 });
       await passTime(opened, 1000);
       expect(await statsOf(backend)).toMatchObject({ ready: 1, scheduled: 0, running: 0 });
     });

@@ -57,7 +57,7 @@ export function describeRunNow(open: Open): void {
       await backend.fail([failed(await leaseOne(backend))]);
       // The time of the first wait is not that of the second.
       await passTime(opened, 30_000);
-      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 1 });
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, retrying: 1 });
       expect(await backend.run(id)).toMatchObject({ retryCount: 2 });
       await backend.fail([failed(await leaseOne(backend))]);
       await passTime(opened, 59_000);

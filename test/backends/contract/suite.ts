@@ -17,6 +17,7 @@ import { describeListing } from "./listing.js";
 import { describeModel } from "./model.js";
 import { describeNotices } from "./notices.js";
 import { describeOrdering } from "./ordering.js";
+import { describePendingStates } from "./pending-states.js";
 import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
@@ -47,6 +48,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeFilters(open, harness);
     describeBulk(open);
     describeQueues(open);
+    describePendingStates(open);
     describeRetention(open);
     describeWallClock(open);
     describeChangeLog(open);

@@ -98,7 +98,7 @@ export function describeWallClock(open: Open): void {
       const { runAfter } = await jobOf(backend, leased.job.id);
       await passTime(opened, 1000);
       await step(opened, ms);
-      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 1 });
+      expect(await statsOf(backend)).toMatchObject({ ready: 0, scheduled: 0, retrying: 1 });
       await passTime(opened, 3999);
       expect(await leasedIds(backend)).toEqual([]);
       await passTime(opened, 1);

@@ -42,6 +42,8 @@ describe("create", () => {
       stats: {
         ready: 0,
         scheduled: 0,
+        retrying: 0,
+        limited: 0,
         running: 0,
         dead: 0,
         done: 0,
@@ -106,6 +108,8 @@ describe("list and get", () => {
     expect((await fixture.engine.queues.get("default")).stats).toEqual({
       ready: 1,
       scheduled: 1,
+      retrying: 0,
+      limited: 0,
       running: 1,
       dead: 1,
       done: 1,

@@ -250,7 +250,7 @@ describe("UpdateQueue", () => {
     const first = await created(server, { queue: name, type: "held" });
     const second = await created(server, { queue: name, type: "held" });
     await reaches(server, first, RUNNING);
-    expect((await read(name)).stats).toMatchObject({ running: 1, ready: 1 });
+    expect((await read(name)).stats).toMatchObject({ running: 1, ready: 0, limited: 1 });
     await queues.updateQueue({ queue: { name, settings: { maxConcurrency: 2 } } });
     await reaches(server, second, RUNNING);
     expect((await read(name)).stats).toMatchObject({ running: 2, ready: 0 });

@@ -1,4 +1,4 @@
-import type { JobRecord } from "../job-record.js";
+import type { JobRecord, WaitingPlace } from "../job-record.js";
 import { type Moment, TwoClocks } from "./two-clocks.js";
 
 /** A job that waits. One that leaves before its time is over comes back with another record, if at all (`JobStore.replace`). */
@@ -14,6 +14,7 @@ interface Wait<R> {
  */
 export class Schedule<R extends JobRecord> {
   readonly #waits: TwoClocks<Wait<R>>;
+  #retrying = 0;
 
   constructor(isPending: (record: R) => boolean) {
     this.#waits = new TwoClocks(({ record }) => isPending(record));
@@ -23,6 +24,11 @@ export class Schedule<R extends JobRecord> {
     return this.#waits.size;
   }
 
+  /** How many of them wait out a backoff. */
+  get retrying(): number {
+    return this.#retrying;
+  }
+
   /** Keeps a job until its `runAfter` by the wall clock. */
   addTimed(record: R): void {
     record.place = "SCHEDULED";
@@ -30,25 +36,32 @@ export class Schedule<R extends JobRecord> {
   }
 
   /** Keeps a job until `until`, ms on the monotonic clock. */
-  addWaiting(record: R, until: number): void {
-    record.place = "WAITING";
+  addWaiting(record: R, until: number, place: "WAITING" | "RETRYING"): void {
+    record.place = place;
+    if (place === "RETRYING") this.#retrying++;
     this.#waits.measured.push({ record, until });
   }
 
   /** Reports that a job that was in this place waits there no more: it is no longer PENDING, or its record is gone. */
-  discard(place: "SCHEDULED" | "WAITING"): void {
+  discard(place: WaitingPlace): void {
     const { timed, measured } = this.#waits;
+    if (place === "RETRYING") this.#retrying--;
     (place === "SCHEDULED" ? timed : measured).discard();
   }
 
   /** Removes a job that is due and returns it; undefined when none is. */
   popDue(moment: Moment): R | undefined {
-    return this.#waits.due(moment)?.pop()?.record;
+    return this.#taken(this.#waits.due(moment)?.pop());
   }
 
   /** Removes any job and returns it; undefined when there is none. */
   pop(): R | undefined {
-    return (this.#waits.timed.pop() ?? this.#waits.measured.pop())?.record;
+    return this.#taken(this.#waits.timed.pop() ?? this.#waits.measured.pop());
+  }
+
+  #taken(wait: Wait<R> | undefined): R | undefined {
+    if (wait?.record.place === "RETRYING") this.#retrying--;
+    return wait?.record;
   }
 
   /** Ms until the next job is due as the clocks go now; infinity when there is none. */

@@ -37,7 +37,7 @@ export function release(store: JobStore, items: readonly Release[]): Settlement[
       const isPoison = item.isLost === true && countLost(store, record, now);
       if (run.cancelRequested) store.finish(record, "CANCELED", now);
       else if (isPoison) store.die(record, now);
-      else if (item.delayMs !== undefined) waitFor(store, record, item.delayMs, now);
+      else if (item.delayMs !== undefined) waitFor(store, record, item.delayMs, "WAITING", now);
       else requeue(store, record, now);
     }),
   );
@@ -82,12 +82,12 @@ function retryOrDie(store: JobStore, record: QueuedJob, item: Failure, now: numb
   run.retryCount++;
   const waitMs =
     item.retry === "DEFAULT" ? backoffDelay(record.shared.backoff, run.retryCount, item.jitter) : item.retry.afterMs;
-  waitFor(store, record, waitMs, now);
+  waitFor(store, record, waitMs, "RETRYING", now);
 }
 
 /** RUNNING or FAILED to PENDING, ready after `waitMs`. */
-function waitFor(store: JobStore, record: QueuedJob, waitMs: number, now: number): void {
+function waitFor(store: JobStore, record: QueuedJob, waitMs: number, place: "WAITING" | "RETRYING", now: number): void {
   record.runAfter = now + waitMs;
   store.step(record, "PENDING", now);
-  store.wait(record, waitMs);
+  store.wait(record, waitMs, place);
 }

@@ -48,6 +48,12 @@ export const QUEUE_KEYS = {
     holds: "delayed_member",
     lifetime: "while there are any",
   },
+  retrying: {
+    type: "zset",
+    meaning:
+      "ids of those in `delayed` that wait out a backoff, by its end in steady time; older servers leave some here until then, which count for nothing",
+    lifetime: "while there are any",
+  },
   expiring: {
     type: "zset",
     meaning: "ids of jobs that were given an expires_at and did not begin yet, by that",

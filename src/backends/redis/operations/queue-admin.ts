@@ -205,6 +205,8 @@ function readQueue(name: string, rest: readonly Reply[]): { queue: Queue; hasMan
     stats: {
       ready: number("ready"),
       scheduled: number("scheduled"),
+      retrying: number("retrying"),
+      limited: number("limited"),
       running: number("running"),
       dead: number("dead"),
       done: number("done"),

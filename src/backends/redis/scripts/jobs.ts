@@ -120,6 +120,7 @@ local function unschedule(id, s)
     if score then
       if tonumber(score) <= upTo then return false end
       call('ZREM', key, member)
+      if turn == 2 then call('ZREM', ${key("retrying")}, id) end
       return true
     end
   end

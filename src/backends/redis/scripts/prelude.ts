@@ -299,17 +299,18 @@ local function waitingMember(isDelayed, type, priority, standing, runAfter)
   return scheduledMember(type, priority, standing)
 end
 
--- Puts a PENDING job among those that wait: until a time or, if that is a delay, until a time that is steady.
-local function putWaiting(isDelayed, ends, type, priority, createdAt, id, runAfter)
-  local key = scheduleOf(isDelayed)
-  call('ZADD', key, format('%d', ends), waitingMember(isDelayed, type, priority, place(createdAt, id), runAfter))
+-- Puts a PENDING job among those that wait: until a time or, if that is a delay, until a time that is steady, as a retry or not.
+local function putWaiting(isDelayed, ends, type, priority, createdAt, id, runAfter, isRetry)
+  local key, score = scheduleOf(isDelayed), format('%d', ends)
+  call('ZADD', key, score, waitingMember(isDelayed, type, priority, place(createdAt, id), runAfter))
+  if isRetry then call('ZADD', ${key("retrying")}, score, id) end
   due(isDelayed and ends + setAhead or ends)
 end
 
--- Puts a PENDING job in the ready line of its type or, for so many ms, among those that wait.
-local function put(type, priority, createdAt, id, runAfter, wait)
+-- Puts a PENDING job in the ready line of its type or, for so many ms, among those that wait: as a retry, or not.
+local function put(type, priority, createdAt, id, runAfter, wait, isRetry)
   if wait > 0 then
-    putWaiting(true, steady + wait, type, priority, createdAt, id, runAfter)
+    putWaiting(true, steady + wait, type, priority, createdAt, id, runAfter, isRetry)
   else
     call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
     call('SADD', ${key("ready_types")}, type)
@@ -331,7 +332,8 @@ local function outlive(ids)
   callMany('ZREM', ${key("expiring_after")}, ids)
 end
 
--- Takes a PENDING job out of its line. Returns until when it waited there, and whether that is a delay; nil: it was ready.
+-- Takes a PENDING job out of its line. Returns until when it waited there, whether that is a delay, and whether that is one before a
+-- retry; nil: it was ready.
 local function leaveLine(type, priority, createdAt, id, runAfter)
   local standing = place(createdAt, id)
   for turn = 1, 2 do
@@ -340,7 +342,7 @@ local function leaveLine(type, priority, createdAt, id, runAfter)
     local ends = call('ZSCORE', key, member)
     if ends then
       call('ZREM', key, member)
-      return tonumber(ends), isDelayed
+      return tonumber(ends), isDelayed, isDelayed and call('ZREM', ${key("retrying")}, id) == 1
     end
   end
   call('ZREM', ${key("ready")} .. type, standing)
@@ -375,6 +377,7 @@ local function promote(max)
       members[#members + 1] = found[at]
     end
     callMany('ZREM', key, members)
+    if isDelayed and #members > 0 then call('ZREMRANGEBYSCORE', ${key("retrying")}, '-inf', steady) end
     count = count + #members
   end
   if count == 0 then return 0 end

@@ -1,6 +1,7 @@
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { UNCOUNTED_MS } from "../queues/queue-registry.js";
+import { LIMITS_OF_QUEUE } from "./limits.js";
 import { lua } from "./lua.js";
 
 /** The keys that end with the queue; the log stays for a while. */
@@ -37,6 +38,7 @@ end
 /** Shared start of the scripts that return a queue with its settings and figures. Reads only. */
 const SNAPSHOT = lua`
 ${OLDEST_READY}
+${LIMITS_OF_QUEUE}
 -- How long the oldest ready job of these types, or of those that are due and not ready yet, has been ready; -1: there is none.
 local function oldestAge(types)
   local oldest = oldestReady(types)
@@ -54,15 +56,20 @@ end
 -- The queue: its meta and its figures, both as names and values, and the first types that have ready jobs. Of many types none is
 -- looked at: READY_TYPES and OLDEST tell the rest.
 local function snapshot()
-  local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf')
-    + call('ZCOUNT', ${key("delayed")}, '(' .. format('%.0f', steady), '+inf')
+  local steadily = '(' .. format('%.0f', steady)
+  local delayed = call('ZCOUNT', ${key("delayed")}, steadily, '+inf')
+  -- Never more than are delayed: an older server may have taken some of these away.
+  local retrying = delayed > 0 and math.min(delayed, call('ZCOUNT', ${key("retrying")}, steadily, '+inf')) or 0
+  local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf') + delayed - retrying
+  local due = waiting() - scheduled - retrying
+  local limited = heldBack(due)
   local many = call('SCARD', ${key("ready_types")})
   local types = {}
   if many <= ${FEW_TYPES} then
     many, types = 0, call('SMEMBERS', ${key("ready_types")})
   end
   local figures = {
-    'ready', waiting() - scheduled, 'scheduled', scheduled, 'running', call('ZCARD', ${key("leases")}),
+    'ready', due - limited, 'scheduled', scheduled, 'retrying', retrying, 'limited', limited, 'running', call('ZCARD', ${key("leases")}),
     'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestAge(types), 'many_types', many,
   }
   table.sort(types)
@@ -140,6 +147,8 @@ if left ~= -1 and left < ${UNCOUNTED_MS} then
 end
 call('PERSIST', ${key("log_position")})
 call('PERSIST', ${key("log")})
+-- Left by an older server that deleted the queue before.
+call('UNLINK', ${key("retrying")})
 ${meta("epoch")} = call('HGET', ${key("log_position")}, 'epoch')
 call('HSET', KEYS[1], ${metaName("paused")}, 0, ${metaName("created_at")}, now, ${metaName("epoch")}, ${meta("epoch")})
 writeSettings()
@@ -188,6 +197,7 @@ local function deleteWaiting(found)
   local list = {}
   for at, job in ipairs(found) do list[at] = job.id end
   outlive(list)
+  callMany('ZREM', ${key("retrying")}, list)
   local states = readMany(${key("states")}, list)
   for at, job in ipairs(found) do
     delete(job.id, states[at] and readState(states[at])

@@ -187,7 +187,7 @@ for at = 7, #ARGV, 6 do
           wait = floor(wait + wait * ${MAX_JITTER} * value)
         end
         s.run_after = now + wait
-        requeue(id, s, wait)
+        requeue(id, s, wait, true)
       end
     end
     outcomes[#outcomes + 1] = settled(s)

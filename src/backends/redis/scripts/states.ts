@@ -388,12 +388,12 @@ local function endLease(id, s, settled, kind)
   if maxConcurrency > 0 then isReady = true end
 end
 
--- RUNNING, FAILED or DEAD to PENDING; the lease must be over. Ready at once, or after so many ms. A job that was ready
--- before is so again, though TIME may have stepped back behind its run_after.
-local function requeue(id, s, wait)
+-- RUNNING, FAILED or DEAD to PENDING; the lease must be over. Ready at once, or after so many ms, which it waits as a retry or not. A
+-- job that was ready before is so again, though TIME may have stepped back behind its run_after.
+local function requeue(id, s, wait, isRetry)
   step(id, s, PENDING)
   save(id, s)
-  put(s.tail.type, s.priority, s.created_at, id, s.run_after, wait or 0)
+  put(s.tail.type, s.priority, s.created_at, id, s.run_after, wait or 0, isRetry)
 end
 
 -- A job expires at a time ("=ms" since 1970, "+ms" from now; empty: never), and no longer as before.
@@ -419,7 +419,7 @@ end
 -- and its request id. The caller changes in s what else is to be different, retry_count for instance, before.
 local function revise(id, s, spec, when, ends)
   local before = s.tail.type
-  local waits, isDelayed = leaveLine(before, s.priority, s.created_at, id, s.run_after)
+  local waits, isDelayed, isRetry = leaveLine(before, s.priority, s.created_at, id, s.run_after)
   if spec then
     local type = sub(spec, ${rest("spec", "priority")}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
     if ends and sub(ends, 1, 1) == '+' then spec = withTtlSince(spec, math.max(0, now - s.created_at)) end
@@ -433,14 +433,14 @@ local function revise(id, s, spec, when, ends)
   end
   if when then
     local ms = tonumber(sub(when, 2))
-    isDelayed = sub(when, 1, 1) == '+'
+    isDelayed, isRetry = sub(when, 1, 1) == '+', false
     s.run_after = isDelayed and now + ms or ms
     waits = s.run_after > now and (isDelayed and steady + ms or ms)
   end
   if ends then expireAt(id, ends) end
   step(id, s, PENDING)
   save(id, s)
-  if waits then putWaiting(isDelayed, waits, s.tail.type, s.priority, s.created_at, id, s.run_after)
+  if waits then putWaiting(isDelayed, waits, s.tail.type, s.priority, s.created_at, id, s.run_after, isRetry)
   else put(s.tail.type, s.priority, s.created_at, id, s.run_after, 0) end
   -- Only now: a type that is gone for a moment would be told as taken.
   forgetEmptyType(before)

@@ -60,6 +60,7 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
     [`ready:${type}`, place],
     ["scheduled", `${scheduled}${place}:${type}`],
     ["delayed", `${delayed}${place}:${type}`],
+    ["retrying", id],
     ["leases", id],
     ["dead", member],
   ];

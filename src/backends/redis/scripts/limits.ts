@@ -1,0 +1,13 @@
+import { key } from "../layout/lua.js";
+import { lua } from "./lua.js";
+
+/**
+ * Lua: what holds back jobs of the queue whose time has come. `heldBack(due)` tells how many of its so many due jobs limits hold back
+ * now. A limit that is new adds what it holds back here.
+ */
+export const LIMITS_OF_QUEUE = lua`
+local function heldBack(due)
+  if due > 0 and maxConcurrency > 0 and call('ZCARD', ${key("leases")}) >= maxConcurrency then return due end
+  return 0
+end
+`;
