@@ -39,4 +39,4 @@ export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueSt
 export type { RateLimit, RateLimitRequest } from "./model/rate-limit.js";
 export type { TraceContext } from "./model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
-export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions } from "./task-queue.js";
+export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions, type TaskUpdate } from "./task-queue.js";

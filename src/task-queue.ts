@@ -12,7 +12,7 @@ import { errorText } from "./model/describe-error.js";
 import { fieldInvalid } from "./model/errors.js";
 import { isBytes } from "./model/guarded.js";
 import type { JsonValue } from "./model/handler.js";
-import type { Job } from "./model/job.js";
+import type { Job, Payload } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import type { Logger } from "./model/logger.js";
 import { createTextLogger } from "./model/text-logger.js";
@@ -34,6 +34,18 @@ export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "expi
    * Default: where the program is in a trace when it creates the job, if it traces with OpenTelemetry.
    */
   readonly traceContext?: Partial<TraceContext> | undefined;
+}
+
+/** What is to change of a job; at least one thing. What is not given stays as it is. */
+export interface TaskUpdate {
+  /** 0 to 10, higher first. */
+  readonly priority?: number | undefined;
+  /** It is ready so long from now, ms; 0: at once. Not together with `runAfter`. */
+  readonly delayMs?: number | undefined;
+  /** When it is ready: a Date, or ms since 1970. */
+  readonly runAfter?: Date | number | undefined;
+  /** Any JSON value, or bytes. */
+  readonly payload?: JsonValue | Uint8Array | undefined;
 }
 
 /** Settings of a task queue. All have defaults. Durations in ms. */
@@ -76,6 +88,11 @@ export interface TaskQueue {
    * JOB_STATE_CONFLICT.
    */
   run(id: string): Promise<Job>;
+  /**
+   * Changes priority, time or payload of a PENDING job, in one step. FIELD_INVALID, also for a time at which it has expired;
+   * JOB_NOT_FOUND, JOB_STATE_CONFLICT, QUEUE_FULL.
+   */
+  update(id: string, changes: TaskUpdate): Promise<Job>;
   /**
    * Cancels up to 10,000 jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without `all`;
    * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
@@ -128,6 +145,8 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     count: (filter, pageToken) => jobs.count(filter, pageToken),
     cancel: (id) => jobs.cancel(id),
     run: (id) => jobs.run(id),
+    update: async (id, { priority, delayMs, runAfter, payload }) =>
+      jobs.update(id, { priority, delayMs, runAfter: toTime(runAfter), payload: toPayload(payload, "") }),
     cancelMatching: (filter, options) => jobs.cancelMatching(filter, options),
     remove: (id) => jobs.remove(id),
     removeMatching: (filter, options) => jobs.removeMatching(filter, options),
@@ -148,12 +167,20 @@ function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
   const { payload, runAfter, expiresAt, metadata, traceContext } = task;
   return {
     ...task,
-    payload: payload === undefined || isBytes(payload) ? payload : toText(payload, path),
+    payload: toPayload(payload, path),
     metadata: metadata && copyMetadata(metadata, path),
     traceContext: traceContext ? toTraceContext(traceContext) : tracer.active(),
-    runAfter: runAfter instanceof Date ? runAfter.getTime() : runAfter,
-    expiresAt: expiresAt instanceof Date ? expiresAt.getTime() : expiresAt,
+    runAfter: toTime(runAfter),
+    expiresAt: toTime(expiresAt),
   };
+}
+
+function toTime(at: Date | number | undefined): number | undefined {
+  return at instanceof Date ? at.getTime() : at;
+}
+
+function toPayload(payload: JsonValue | Uint8Array | undefined, path: string): Payload | undefined {
+  return payload === undefined || isBytes(payload) ? payload : toText(payload, path);
 }
 
 function toText(payload: JsonValue, path: string): string {

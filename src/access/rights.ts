@@ -75,6 +75,12 @@ const JOB: RightsOf<typeof JobService> = {
     withoutRead: (response) => ({ ...response, job: idAndStatus(response.job) }),
     about: REFUSED,
   },
+  updateJob: {
+    need: "produce",
+    queues: ({ id }) => ofId(id),
+    withoutRead: (response) => ({ ...response, job: idAndStatus(response.job) }),
+    about: REFUSED,
+  },
   cancelJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
   deleteJob: { need: "admin", queues: ({ id }) => ofId(id), about: REFUSED },
   deleteJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },

@@ -21,6 +21,7 @@ export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../mode
 export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";
 export type { BulkCall, DlqClient } from "./dlq.js";
 export type { Job, JobChange, JobPage, JobState } from "./job.js";
+export type { JobUpdate } from "./job-update.js";
 export type { NewJob } from "./new-job.js";
 export type { QueueClient } from "./queues.js";
 export {

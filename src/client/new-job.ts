@@ -1,15 +1,14 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { BackoffRequest } from "../model/backoff.js";
 import { fieldInvalid } from "../model/errors.js";
 import type { JsonValue } from "../model/handler.js";
-import { LIMITS } from "../model/limits.js";
 import type { TraceContext } from "../model/trace-context.js";
 import type { UniqueRequest } from "../model/unique.js";
 import { copyMetadata } from "../model/validate.js";
 import { toBackoff } from "./backoff.js";
+import { converters } from "./converters.js";
 import { toPayloadKind } from "./json.js";
 import { toUnique } from "./unique.js";
 
@@ -77,20 +76,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   if (delayMs !== undefined && runAfter !== undefined) {
     throw fieldInvalid([{ field: `${path}delayMs`, description: "cannot be set together with runAfter" }]);
   }
-  const int = (field: string, value: number) => {
-    if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) return value;
-    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a whole number, got ${value}` }]);
-  };
-  const duration = (field: string, ms: number) => {
-    if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
-    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a number of ms, got ${ms}` }]);
-  };
-  const time = (field: string, at: Date | number) => {
-    const ms = Math.ceil(Number(at));
-    // Those that a Timestamp can tell.
-    if (ms >= LIMITS.minTime && ms <= LIMITS.maxTime) return timestampFromMs(ms);
-    throw fieldInvalid([{ field: `${path}${field}`, description: `must be a time in the years 1 to 9999, got ${at}` }]);
-  };
+  const { int, duration, time } = converters(path);
   const request = create(CreateJobRequestSchema, {
     queue,
     type,

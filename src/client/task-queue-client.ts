@@ -8,6 +8,7 @@ import { type ActiveTrace, type CallerOptions, type CallSettings, createCaller }
 import { type BulkCall, createDlqClient, type DlqClient } from "./dlq.js";
 import { fromBulk, toBulk, toJobFilter, toPage } from "./filters.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
+import { type JobUpdate, toUpdateRequest } from "./job-update.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
 import { createQueueClient, type QueueClient } from "./queues.js";
@@ -65,6 +66,11 @@ export interface TaskQueueClient {
    * JOB_STATE_CONFLICT.
    */
   run(id: string, call?: CallSettings): Promise<Job>;
+  /**
+   * Changes priority, time or payload of a PENDING job, in one step; what is not given stays as it is. FIELD_INVALID, also for a time
+   * at which it has expired; JOB_NOT_FOUND, JOB_STATE_CONFLICT, QUEUE_FULL.
+   */
+  update(id: string, changes: JobUpdate, call?: CallSettings): Promise<Job>;
   /**
    * Cancels up to 10,000 PENDING and RUNNING jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without
    * `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
@@ -163,6 +169,11 @@ export function createTransportClient(
     async run(id, call) {
       // Not repeatable: by then the job may be RUNNING.
       return presentJob((await caller.once((options) => rpc.runJob({ id }, options), call)).job);
+    },
+    async update(id, changes, call) {
+      const request = toUpdateRequest(id, changes);
+      // Not repeatable: a delay would begin anew, and by then the job may be RUNNING.
+      return presentJob((await caller.once((options) => rpc.updateJob(request, options), call)).job);
     },
     async cancel(id, call) {
       return presentJob((await caller.repeatable((options) => rpc.cancelJob({ id }, options), call)).job);

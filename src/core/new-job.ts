@@ -75,7 +75,7 @@ function digestOf({ type, payload, metadata, key, unique, ...request }: JobReque
 }
 
 /** Times are stored in whole ms; fractions are rounded up. */
-function wholeMs(ms: number | undefined): number | undefined {
+export function wholeMs(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.ceil(ms);
 }
 

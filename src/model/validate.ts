@@ -46,19 +46,45 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   checkPayload(violations, "payload", job.payload);
   violations.integer("priority", job.priority, 0, LIMITS.priority);
   violations.integer("maxRetries", job.maxRetries, 0, LIMITS.maxRetries);
-  violations.duration("delay", job.delayMs);
+  checkWhen(violations, job, now);
   violations.duration("timeout", job.timeoutMs);
   if (job.backoff) checkBackoff(violations, "backoff", job.backoff);
   violations.text("key", job.key, 0, LIMITS.keyLength);
   violations.text("requestId", job.requestId, 0, LIMITS.requestIdLength);
-  violations.time("runAfter", job.runAfter, now + LIMITS.delayMs);
-  if (job.delayMs !== undefined && job.runAfter !== undefined) {
-    violations.add("runAfter", "must not be set together with a delay");
-  }
   if (job.ttlMs !== undefined || job.expiresAt !== undefined) checkExpiry(violations, job, now);
   if (job.unique) checkUnique(violations, job.unique);
   if (job.metadata) checkMetadata(violations, "metadata", job.metadata);
   if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
+}
+
+/** What is to change of a PENDING job. Times and durations in ms. */
+export interface UpdateRequest {
+  readonly priority?: number | undefined;
+  /** Ready so long from now; not together with `runAfter`. */
+  readonly delayMs?: number | undefined;
+  /** When it becomes ready, ms since 1970; not together with `delayMs`. */
+  readonly runAfter?: number | undefined;
+  /** JSON text, or bytes; null: none from now on. */
+  readonly payload?: Payload | null | undefined;
+}
+
+/** Adds a violation for each invalid field of a change of a job, and one when it changes nothing. `now` is in ms since 1970. */
+export function checkUpdate(violations: Violations, update: UpdateRequest, now: number): void {
+  const { priority, delayMs, runAfter, payload } = update;
+  violations.integer("priority", priority, 0, LIMITS.priority);
+  checkWhen(violations, update, now);
+  checkPayload(violations, "payload", payload ?? undefined);
+  if ([priority, delayMs, runAfter, payload].every((each) => each === undefined)) {
+    violations.add("update", "must set a priority, a delay, a time to run after or a payload");
+  }
+}
+
+function checkWhen(violations: Violations, { delayMs, runAfter }: UpdateRequest, now: number): void {
+  violations.duration("delay", delayMs);
+  violations.time("runAfter", runAfter, now + LIMITS.delayMs);
+  if (delayMs !== undefined && runAfter !== undefined) {
+    violations.add("runAfter", "must not be set together with a delay");
+  }
 }
 
 /** Checks the waits between retries: growing ones, or a list. */

@@ -41,6 +41,19 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
       expect(other.backoff).toEqual(backoff);
       await client.cancel(other.id);
     }
+    const runLater = new Date(runAfter + 60_000);
+    const changed = await client.update(job.id, { priority: 5, runAfter: runLater, payload: null });
+    expect(changed).toEqual({
+      ...job,
+      ...{ priority: 5, runAfter: runLater.getTime(), payload: null, revision: 2, updatedAt: changed.updatedAt },
+    });
+    expect(await client.update(job.id, { delayMs: 60_000, payload: Uint8Array.of(7) })).toMatchObject({
+      ...{ revision: 3, priority: 5, payload: Uint8Array.of(7) },
+    });
+    expect(await failure(client.update(job.id, {}))).toMatchObject({ reason: "FIELD_INVALID" });
+    expect(await failure(client.update(job.id, { delayMs: Number.NaN }))).toMatchObject({
+      violations: [{ field: "delayMs" }],
+    });
     const expiresAt = Date.now() + 3_600_000;
     for (const given of [
       { ttlMs: 3_600_000, expiresAt: undefined },

@@ -68,3 +68,16 @@ test("the library and the client share one error class and one set of handler ty
   expectTypeOf<client.Handlers>().toEqualTypeOf<library.Handlers>();
   expectTypeOf<client.Logger>().toEqualTypeOf<library.Logger>();
 });
+
+test("the library changes a waiting job as the client does", async () => {
+  const queue = library.createTaskQueue({ logger: library.silentLogger });
+  const { job } = await queue.create({ type: "work", payload: { n: 1 }, delayMs: 1000 });
+  const runAfter = new Date(job.createdAt + 5000);
+  expect(await queue.update(job.id, { priority: 2, runAfter, payload: null })).toMatchObject({
+    ...{ priority: 2, runAfter: runAfter.getTime(), payload: "null", revision: 2 },
+  });
+  await expect(queue.update(job.id, { payload: (() => undefined) as never })).rejects.toMatchObject({
+    violations: [{ field: "payload" }],
+  });
+  await queue.stop();
+});

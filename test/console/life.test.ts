@@ -1,3 +1,4 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { created, finished, jsonOf, payload, present, refusal } from "../support/rpc.js";
@@ -88,6 +89,25 @@ describe("jobs in the console", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Delete the job" }).click();
     await page.getByRole("heading", { name: "Jobs" }).waitFor();
     expect(await refusal(server.jobs.getJob({ id }))).toMatchObject({ reason: "JOB_NOT_FOUND" });
+  });
+
+  test("get another priority and time while they wait", async () => {
+    const id = await created(server, { type: "echo", schedule: { case: "delay", value: durationFromMs(3_600_000) } });
+    const page = await openConsole(server.url, `/jobs/${id}`);
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    const form = page.getByRole("dialog", { name: "Change this job" });
+    await form.getByLabel("Priority").fill("11");
+    await form.getByRole("button", { name: "Change the job" }).click();
+    await form.locator(".field", { hasText: "Priority" }).locator(".problem").waitFor();
+    await form.getByLabel("Priority").fill("9");
+    await form.getByRole("button", { name: "Change the job" }).click();
+    await page.getByText("The job is changed.").waitFor();
+    const { job } = await server.jobs.getJob({ id });
+    expect(job).toMatchObject({ priority: 9, revision: 2, status: JobStatus.PENDING });
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await form.getByLabel("Run in").fill("0s");
+    await form.getByRole("button", { name: "Change the job" }).click();
+    await page.locator("main .badge", { hasText: "DONE" }).first().waitFor();
   });
 
   test("are paged, 50 at a time", async () => {

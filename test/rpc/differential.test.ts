@@ -216,6 +216,7 @@ const path = fc.constantFrom(
     "DeleteJob",
     "CancelJob",
     "RunJob",
+    "UpdateJob",
   ].map((name) => `/gotaskq.v1.JobService/${name}`),
   "/gotaskq.v1.JobService/GetJob?connect=v1&encoding=json&message=%7B%22id%22%3A%221%22%7D",
   "/gotaskq.v1.JobService/NoSuchMethod",

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job_service.proto.
  */
 export const file_gotaskq_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIrcFChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ik8KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIioKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii7gEKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIhsKDVJ1bkpvYlJlcXVlc3QSCgoCaWQYASABKAkiLgoOUnVuSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiTQoQQ291bnRKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchISCgpwYWdlX3Rva2VuGAIgASgJIk0KEUNvdW50Sm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFDYW5jZWxKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJDYW5jZWxKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEURlbGV0ZUpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkRlbGV0ZUpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiHgoQRGVsZXRlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiZwoQV2F0Y2hKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYkgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiagoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIOCgZjdXJzb3IYBCABKAkigQEKEVdhdGNoSm9ic1Jlc3BvbnNlEicKBmNoYW5nZRgBIAEoCzIVLmdvdGFza3EudjEuSm9iQ2hhbmdlSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIABIOCgZjdXJzb3IYAyABKAlCBwoFZXZlbnQi7QMKCUpvYkNoYW5nZRIOCgZqb2JfaWQYASABKAkSDQoFcXVldWUYAiABKAkSDAoEdHlwZRgDIAEoCRIlCgZzdGF0dXMYBCABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghyZXZpc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGAcgASgIEhAKCHByaW9yaXR5GAggASgFEhMKC3JldHJ5X2NvdW50GAkgASgFEhIKCmRlbGl2ZXJpZXMYCiABKAUSEwoLbG9zdF9sZWFzZXMYCyABKAUSDQoFZXJyb3IYDCABKAkSJgoIcHJvZ3Jlc3MYDSABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYDiABKAgSDgoGd29ya2VyGA8gASgJEi0KCXJ1bl9hZnRlchgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMpwHCgpKb2JTZXJ2aWNlEkgKCUNyZWF0ZUpvYhIcLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVzcG9uc2USWgoPQmF0Y2hDcmVhdGVKb2JzEiIuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXF1ZXN0GiMuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXNwb25zZRJECgZHZXRKb2ISGS5nb3Rhc2txLnYxLkdldEpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLkdldEpvYlJlc3BvbnNlIgOQAgESSgoITGlzdEpvYnMSGy5nb3Rhc2txLnYxLkxpc3RKb2JzUmVxdWVzdBocLmdvdGFza3EudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEk0KCUNhbmNlbEpvYhIcLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEk0KCUNvdW50Sm9icxIcLmdvdGFza3EudjEuQ291bnRKb2JzUmVxdWVzdBodLmdvdGFza3EudjEuQ291bnRKb2JzUmVzcG9uc2UiA5ACARJLCgpDYW5jZWxKb2JzEh0uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVxdWVzdBoeLmdvdGFza3EudjEuQ2FuY2VsSm9ic1Jlc3BvbnNlEksKCkRlbGV0ZUpvYnMSHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5EZWxldGVKb2JzUmVzcG9uc2USSAoJRGVsZXRlSm9iEhwuZ290YXNrcS52MS5EZWxldGVKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5EZWxldGVKb2JSZXNwb25zZRJHCghXYXRjaEpvYhIbLmdvdGFza3EudjEuV2F0Y2hKb2JSZXF1ZXN0GhwuZ290YXNrcS52MS5XYXRjaEpvYlJlc3BvbnNlMAESSgoJV2F0Y2hKb2JzEhwuZ290YXNrcS52MS5XYXRjaEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5XYXRjaEpvYnNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIrcFChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ik8KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIioKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii7gEKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIhsKDVJ1bkpvYlJlcXVlc3QSCgoCaWQYASABKAkiLgoOUnVuSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii/wEKEFVwZGF0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkSFQoIcHJpb3JpdHkYAiABKAVIAogBARIqCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgAEi8KCXJ1bl9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABIpCgdwYXlsb2FkGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFwoNcGF5bG9hZF9ieXRlcxgGIAEoDEgBQgoKCHNjaGVkdWxlQg4KDHBheWxvYWRfa2luZEILCglfcHJpb3JpdHkiMQoRVXBkYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiTQoQQ291bnRKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchISCgpwYWdlX3Rva2VuGAIgASgJIk0KEUNvdW50Sm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFDYW5jZWxKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJDYW5jZWxKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEURlbGV0ZUpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkRlbGV0ZUpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiHgoQRGVsZXRlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiZwoQV2F0Y2hKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYkgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiagoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIOCgZjdXJzb3IYBCABKAkigQEKEVdhdGNoSm9ic1Jlc3BvbnNlEicKBmNoYW5nZRgBIAEoCzIVLmdvdGFza3EudjEuSm9iQ2hhbmdlSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIABIOCgZjdXJzb3IYAyABKAlCBwoFZXZlbnQi7QMKCUpvYkNoYW5nZRIOCgZqb2JfaWQYASABKAkSDQoFcXVldWUYAiABKAkSDAoEdHlwZRgDIAEoCRIlCgZzdGF0dXMYBCABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghyZXZpc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGAcgASgIEhAKCHByaW9yaXR5GAggASgFEhMKC3JldHJ5X2NvdW50GAkgASgFEhIKCmRlbGl2ZXJpZXMYCiABKAUSEwoLbG9zdF9sZWFzZXMYCyABKAUSDQoFZXJyb3IYDCABKAkSJgoIcHJvZ3Jlc3MYDSABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYDiABKAgSDgoGd29ya2VyGA8gASgJEi0KCXJ1bl9hZnRlchgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMuYHCgpKb2JTZXJ2aWNlEkgKCUNyZWF0ZUpvYhIcLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVzcG9uc2USWgoPQmF0Y2hDcmVhdGVKb2JzEiIuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXF1ZXN0GiMuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXNwb25zZRJECgZHZXRKb2ISGS5nb3Rhc2txLnYxLkdldEpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLkdldEpvYlJlc3BvbnNlIgOQAgESSgoITGlzdEpvYnMSGy5nb3Rhc2txLnYxLkxpc3RKb2JzUmVxdWVzdBocLmdvdGFza3EudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEk0KCUNhbmNlbEpvYhIcLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEkgKCVVwZGF0ZUpvYhIcLmdvdGFza3EudjEuVXBkYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuVXBkYXRlSm9iUmVzcG9uc2USTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
  * What to run, where, and when.
@@ -526,6 +526,101 @@ export const RunJobResponseSchema: GenMessage<RunJobResponse> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job_service, 12);
 
 /**
+ * Which job to change, and what; at least one thing.
+ *
+ * @generated from message gotaskq.v1.UpdateJobRequest
+ */
+export type UpdateJobRequest = Message<"gotaskq.v1.UpdateJobRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * 0 (lowest) to 10 (highest). Not set: as before.
+   *
+   * @generated from field: optional int32 priority = 2;
+   */
+  priority?: number | undefined;
+
+  /**
+   * When it may run. Not set: as before.
+   *
+   * @generated from oneof gotaskq.v1.UpdateJobRequest.schedule
+   */
+  schedule: {
+    /**
+     * So long from now: 0 (at once) to 1 year.
+     *
+     * @generated from field: google.protobuf.Duration delay = 3;
+     */
+    value: Duration;
+    case: "delay";
+  } | {
+    /**
+     * Not before this time, at most 1 year from now. A time in the past: at once.
+     *
+     * @generated from field: google.protobuf.Timestamp run_after = 4;
+     */
+    value: Timestamp;
+    case: "runAfter";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The input of the handler, as of CreateJob. Not set: as before.
+   *
+   * @generated from oneof gotaskq.v1.UpdateJobRequest.payload_kind
+   */
+  payloadKind: {
+    /**
+     * Any JSON value.
+     *
+     * @generated from field: google.protobuf.Value payload = 5;
+     */
+    value: Value;
+    case: "payload";
+  } | {
+    /**
+     * Opaque bytes.
+     *
+     * @generated from field: bytes payload_bytes = 6;
+     */
+    value: Uint8Array;
+    case: "payloadBytes";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message gotaskq.v1.UpdateJobRequest.
+ * Use `create(UpdateJobRequestSchema)` to create a new message.
+ */
+export const UpdateJobRequestSchema: GenMessage<UpdateJobRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 13);
+
+/**
+ * The job after that.
+ *
+ * @generated from message gotaskq.v1.UpdateJobResponse
+ */
+export type UpdateJobResponse = Message<"gotaskq.v1.UpdateJobResponse"> & {
+  /**
+   * PENDING.
+   *
+   * @generated from field: gotaskq.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Describes the message gotaskq.v1.UpdateJobResponse.
+ * Use `create(UpdateJobResponseSchema)` to create a new message.
+ */
+export const UpdateJobResponseSchema: GenMessage<UpdateJobResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 14);
+
+/**
  * Which jobs to count.
  *
  * @generated from message gotaskq.v1.CountJobsRequest
@@ -551,7 +646,7 @@ export type CountJobsRequest = Message<"gotaskq.v1.CountJobsRequest"> & {
  * Use `create(CountJobsRequestSchema)` to create a new message.
  */
 export const CountJobsRequestSchema: GenMessage<CountJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 13);
+  messageDesc(file_gotaskq_v1_job_service, 15);
 
 /**
  * How many there are.
@@ -586,7 +681,7 @@ export type CountJobsResponse = Message<"gotaskq.v1.CountJobsResponse"> & {
  * Use `create(CountJobsResponseSchema)` to create a new message.
  */
 export const CountJobsResponseSchema: GenMessage<CountJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 14);
+  messageDesc(file_gotaskq_v1_job_service, 16);
 
 /**
  * Which jobs to cancel.
@@ -635,7 +730,7 @@ export type CancelJobsRequest = Message<"gotaskq.v1.CancelJobsRequest"> & {
  * Use `create(CancelJobsRequestSchema)` to create a new message.
  */
 export const CancelJobsRequestSchema: GenMessage<CancelJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 15);
+  messageDesc(file_gotaskq_v1_job_service, 17);
 
 /**
  * What was canceled.
@@ -670,7 +765,7 @@ export type CancelJobsResponse = Message<"gotaskq.v1.CancelJobsResponse"> & {
  * Use `create(CancelJobsResponseSchema)` to create a new message.
  */
 export const CancelJobsResponseSchema: GenMessage<CancelJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 16);
+  messageDesc(file_gotaskq_v1_job_service, 18);
 
 /**
  * Which jobs to delete.
@@ -719,7 +814,7 @@ export type DeleteJobsRequest = Message<"gotaskq.v1.DeleteJobsRequest"> & {
  * Use `create(DeleteJobsRequestSchema)` to create a new message.
  */
 export const DeleteJobsRequestSchema: GenMessage<DeleteJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 17);
+  messageDesc(file_gotaskq_v1_job_service, 19);
 
 /**
  * What was deleted.
@@ -754,7 +849,7 @@ export type DeleteJobsResponse = Message<"gotaskq.v1.DeleteJobsResponse"> & {
  * Use `create(DeleteJobsResponseSchema)` to create a new message.
  */
 export const DeleteJobsResponseSchema: GenMessage<DeleteJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 18);
+  messageDesc(file_gotaskq_v1_job_service, 20);
 
 /**
  * Which job to delete.
@@ -775,7 +870,7 @@ export type DeleteJobRequest = Message<"gotaskq.v1.DeleteJobRequest"> & {
  * Use `create(DeleteJobRequestSchema)` to create a new message.
  */
 export const DeleteJobRequestSchema: GenMessage<DeleteJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 19);
+  messageDesc(file_gotaskq_v1_job_service, 21);
 
 /**
  * The job is deleted.
@@ -790,7 +885,7 @@ export type DeleteJobResponse = Message<"gotaskq.v1.DeleteJobResponse"> & {
  * Use `create(DeleteJobResponseSchema)` to create a new message.
  */
 export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 20);
+  messageDesc(file_gotaskq_v1_job_service, 22);
 
 /**
  * Which job to watch.
@@ -811,7 +906,7 @@ export type WatchJobRequest = Message<"gotaskq.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 21);
+  messageDesc(file_gotaskq_v1_job_service, 23);
 
 /**
  * One message of WatchJob.
@@ -848,7 +943,7 @@ export type WatchJobResponse = Message<"gotaskq.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 22);
+  messageDesc(file_gotaskq_v1_job_service, 24);
 
 /**
  * Which changes to watch.
@@ -890,7 +985,7 @@ export type WatchJobsRequest = Message<"gotaskq.v1.WatchJobsRequest"> & {
  * Use `create(WatchJobsRequestSchema)` to create a new message.
  */
 export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 23);
+  messageDesc(file_gotaskq_v1_job_service, 25);
 
 /**
  * One message of WatchJobs.
@@ -934,7 +1029,7 @@ export type WatchJobsResponse = Message<"gotaskq.v1.WatchJobsResponse"> & {
  * Use `create(WatchJobsResponseSchema)` to create a new message.
  */
 export const WatchJobsResponseSchema: GenMessage<WatchJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 24);
+  messageDesc(file_gotaskq_v1_job_service, 26);
 
 /**
  * One change of one job: everything that can change, without payload and result (read these with GetJob).
@@ -1074,7 +1169,7 @@ export type JobChange = Message<"gotaskq.v1.JobChange"> & {
  * Use `create(JobChangeSchema)` to create a new message.
  */
 export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 25);
+  messageDesc(file_gotaskq_v1_job_service, 27);
 
 /**
  * Submits, reads, cancels and watches jobs.
@@ -1149,6 +1244,18 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof RunJobRequestSchema;
     output: typeof RunJobResponseSchema;
+  },
+  /**
+   * Changes a PENDING job (ready, scheduled, or waiting for its retry): its priority, when it may run, its payload, in one step.
+   * What the request does not set stays as it is, a wait under way too. Errors: JOB_NOT_FOUND, JOB_STATE_CONFLICT (it is not
+   * PENDING), FIELD_INVALID (nothing is set; or the job expires before that time), QUEUE_FULL (no memory for the payload).
+   *
+   * @generated from rpc gotaskq.v1.JobService.UpdateJob
+   */
+  updateJob: {
+    methodKind: "unary";
+    input: typeof UpdateJobRequestSchema;
+    output: typeof UpdateJobResponseSchema;
   },
   /**
    * Counts the jobs that match, of about 100,000 that one call examines. Errors: FIELD_INVALID, PAGE_TOKEN_INVALID,

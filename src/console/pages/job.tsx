@@ -13,6 +13,7 @@ import { ForAdmins, ForProducers } from "../ui/allowed.js";
 import { StatusBadge } from "../ui/badge.js";
 import { confirm } from "../ui/dialog.js";
 import { Attempts, Facts } from "../ui/job-facts.js";
+import { JobForm } from "../ui/job-form.js";
 import { Payload } from "../ui/payload.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
@@ -44,8 +45,9 @@ export function JobPage({ id }: { readonly id: string }) {
   const take = (news: Job) => {
     const before = last.current;
     if (before !== undefined && news.revision <= before.revision) return;
-    // A payload never changes: the one on the page is kept so that it is not rendered again.
-    const next = before === undefined ? news : { ...news, payloadKind: before.payloadKind };
+    // Payloads change only while a job waits: the one on the page is kept so that it is not rendered again.
+    const isKept = before?.revision === news.revision - 1 && before.status !== JobStatus.PENDING;
+    const next = isKept ? { ...news, payloadKind: before.payloadKind } : news;
     last.current = next;
     setJob(next);
     const change = { revision: news.revision, at: timeOf(news), status: news.status, text: describe(news) };
@@ -180,6 +182,7 @@ function describe(job: Job): string {
 
 function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: (job: Job) => void }) {
   const { id, status } = job;
+  const [isChanging, setChanging] = useState(false);
   const cancel = async () => {
     const text = "A waiting job is cancelled at once; a running one is asked to stop.";
     if (!(await confirm({ title: "Cancel this job?", text, agree: "Cancel the job", isDanger: true }))) return;
@@ -218,12 +221,18 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
             Run now
           </button>
         )}
+        {status === JobStatus.PENDING && (
+          <button type="button" onClick={() => setChanging(true)}>
+            Change
+          </button>
+        )}
         {isOpen(status) && (
           <button type="button" class="danger" disabled={job.cancelRequested} onClick={cancel}>
             Cancel
           </button>
         )}
       </ForProducers>
+      {isChanging && <JobForm job={job} onClose={() => setChanging(false)} />}
       {isFinal(status) && (
         <ForAdmins>
           <button type="button" class="danger" onClick={remove}>

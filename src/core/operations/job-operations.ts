@@ -13,11 +13,11 @@ import { LIMITS } from "../../model/limits.js";
 import type { Logger } from "../../model/logger.js";
 import { isAutomatic } from "../../model/request-id.js";
 import { noTracer, type Tracer } from "../../model/tracer.js";
-import { checkJob, type JobRequest } from "../../model/validate.js";
+import { checkJob, checkUpdate, type JobRequest, type UpdateRequest } from "../../model/validate.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend, EnqueueResult, NewJob } from "../backend.js";
 import type { Clock } from "../clock.js";
-import { createNewJobs, type JobDefaults, newlyCreated } from "../new-job.js";
+import { createNewJobs, type JobDefaults, newlyCreated, wholeMs } from "../new-job.js";
 import type { Observer } from "../observer.js";
 import { createMatcher } from "../stores/job-matcher.js";
 import { createJobLog } from "../work/job-log.js";
@@ -75,6 +75,11 @@ export interface JobOperations {
    * JOB_STATE_CONFLICT in any other status.
    */
   run(id: string): Promise<Job>;
+  /**
+   * Changes priority, time or payload of a PENDING job. FIELD_INVALID, also when nothing is to change, or the job expires before
+   * that time; JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status; QUEUE_FULL. `violations`: as of `create`.
+   */
+  update(id: string, changes: UpdateRequest, violations?: Violations): Promise<Job>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND; JOB_STATE_CONFLICT in any other status. */
   remove(id: string): Promise<void>;
   /** From now on, creates are refused with SERVER_DRAINING. */
@@ -243,6 +248,16 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
       checkId(id);
       const job = await backend.run(id);
       log.hurried(job);
+      return job;
+    },
+
+    async update(id, { priority, delayMs, runAfter, payload }, violations = new Violations()) {
+      violations.jobId("id", id);
+      checkUpdate(violations, { priority, delayMs, runAfter, payload }, clock.now());
+      violations.throwIfAny();
+      const when = { delayMs: wholeMs(delayMs), runAfter: wholeMs(runAfter) };
+      const job = await backend.update(id, { priority, ...when, payload });
+      log.updated(job);
       return job;
     },
 

@@ -8,7 +8,8 @@ import type { Change } from "../backend.js";
  */
 export function afterChange(seen: Job, change: Change): Job | undefined {
   if (change.status !== "RUNNING" || change.deleted || change.revision !== seen.revision + 1) return undefined;
-  return {
+  // All fields, those that most jobs do not have too.
+  const next: { readonly [F in keyof Required<Job>]: Job[F] } = {
     id: seen.id,
     queue: seen.queue,
     type: seen.type,
@@ -18,6 +19,12 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
     backoff: seen.backoff,
     timeoutMs: seen.timeoutMs,
     metadata: seen.metadata,
+    traceContext: seen.traceContext,
+    expiresAt: seen.expiresAt,
+    unique: seen.unique,
+    key: seen.key,
+    schedule: seen.schedule,
+    scheduledFor: seen.scheduledFor,
     status: change.status,
     revision: change.revision,
     retryCount: change.retryCount,
@@ -36,6 +43,7 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
     result: undefined,
     resultDropped: false,
   };
+  return next;
 }
 
 /**

@@ -13,7 +13,7 @@ const ERROR_LENGTH = 1024;
  *
  * | level | lines |
  * |---|---|
- * | debug | created, leased, settled, a cancel, told to run now, expired |
+ * | debug | created, leased, settled, a cancel, told to run now, changed, expired |
  * | warn | an attempt failed, a lease was lost, a job is dead, an outcome came too late |
  */
 export interface JobLog {
@@ -30,6 +30,8 @@ export interface JobLog {
   expired(job: ExpiredJob): void;
   /** A waiting job was told to run now. */
   hurried(job: JobFacts): void;
+  /** A waiting job was given another priority, time or payload. */
+  updated(job: JobFacts): void;
 }
 
 /** The error texts of some attempts. */
@@ -104,6 +106,10 @@ export function createJobLog(given: Logger): JobLog {
     hurried(job) {
       if (!isDebug) return;
       logger.debug(jobFields({ id: job.id, queue: job.queue, type: job.type }), "a job was told to run now");
+    },
+
+    updated(job) {
+      if (isDebug) logger.debug(jobFields({ id: job.id, queue: job.queue, type: job.type }), "a job was changed");
     },
   };
 }

@@ -12,14 +12,14 @@ import {
   UniqueConflict as UniqueConflictPb,
   type Unique as UniquePb,
 } from "../../../gen/gotaskq/v1/job_pb.js";
-import type { CreateJobRequest, JobChange } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import type { CreateJobRequest, JobChange, UpdateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/backend.js";
 import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
-import type { JobRequest } from "../../model/validate.js";
+import type { JobRequest, UpdateRequest } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
 import { BadValue, JsonText } from "../../wire/json-text.js";
@@ -79,6 +79,17 @@ export function toJobRequest(
     metadata: hasEntries(request.metadata) ? request.metadata : undefined,
     requestId: request.requestId,
     traceContext: own === undefined ? traceContext : toTraceContext(own),
+  };
+}
+
+/** Converts what is to change of a job; what cannot be converted is added to `violations`. */
+export function toUpdateRequest(violations: Violations, request: UpdateJobRequest): UpdateRequest {
+  const { schedule } = request;
+  return {
+    priority: request.priority,
+    delayMs: schedule.case === "delay" ? toMs(violations, "delay", schedule.value) : undefined,
+    runAfter: schedule.case === "runAfter" ? toTime(violations, "runAfter", schedule.value) : undefined,
+    payload: toPayload(violations, "payload", request.payloadKind),
   };
 }
 

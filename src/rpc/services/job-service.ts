@@ -21,7 +21,7 @@ import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { traceContextOf } from "../trace-context-of.js";
-import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses } from "./convert.js";
+import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses, toUpdateRequest } from "./convert.js";
 import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
 
 /** Implements JobService on the core. */
@@ -82,6 +82,11 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
 
     async runJob({ id }) {
       return { job: fromJob(await jobs.run(id)) };
+    },
+
+    async updateJob(request) {
+      const violations = new Violations();
+      return { job: fromJob(await jobs.update(request.id, toUpdateRequest(violations, request), violations)) };
     },
 
     async deleteJob({ id }) {

@@ -239,6 +239,29 @@ describe("get, cancel and remove", () => {
   });
 });
 
+describe("update", () => {
+  test("changes what it says, in whole ms, rounded up", async () => {
+    const { engine, clock } = new Fixture();
+    const { job } = await engine.jobs.create({ type: "work", payload: "1" });
+    const changed = await engine.jobs.update(job.id, { priority: 4, delayMs: 1.2 });
+    expect(changed).toEqual({ ...job, priority: 4, revision: 2, runAfter: clock.now() + 2, updatedAt: clock.now() });
+    expect(await engine.jobs.update(job.id, { payload: "2", runAfter: 5.5 })).toMatchObject({
+      ...{ payload: "2", priority: 4, runAfter: 6, revision: 3 },
+    });
+    expect(await engine.jobs.get(job.id)).toMatchObject({ payload: "2", runAfter: 6 });
+  });
+
+  test("names every bad field, an id that is none too, and refuses to change nothing", async () => {
+    const { engine } = new Fixture();
+    const runAfter = Number.MAX_VALUE;
+    await expect(
+      engine.jobs.update("x", { priority: 11, delayMs: -1, runAfter, payload: "[".repeat(40) }),
+    ).rejects.toEqual(badFields("id", "priority", "delay", "runAfter", "runAfter", "payload"));
+    await expect(engine.jobs.update("1", {})).rejects.toEqual(badFields("update"));
+    await expect(engine.jobs.update("1", { priority: 1 })).rejects.toEqual(reason("JOB_NOT_FOUND"));
+  });
+});
+
 describe("list", () => {
   /** Three jobs in each of two queues: one of another type, one cancelled. */
   async function filled() {

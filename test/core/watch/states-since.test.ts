@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Change } from "../../../src/core/backend.js";
 import { afterChange, statesSince } from "../../../src/core/watch/states-since.js";
 import type { Job } from "../../../src/model/job.js";
+import { TRACE } from "../../support/job.js";
 
 const JOB: Job = {
   id: "1",
@@ -13,6 +14,9 @@ const JOB: Job = {
   backoff: { baseDelayMs: 100, maxDelayMs: 5000 },
   timeoutMs: 1000,
   metadata: { a: "b" },
+  traceContext: TRACE,
+  expiresAt: 99,
+  key: "acme",
   status: "RUNNING",
   revision: 5,
   retryCount: 1,

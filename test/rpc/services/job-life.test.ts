@@ -1,4 +1,4 @@
-import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { createSystemClock } from "../../../src/core/clock.js";
@@ -42,6 +42,9 @@ beforeAll(async () => {
   );
   jobs = server.jobs;
 });
+
+/** A delay in a request. */
+const delayed = (ms: number) => ({ case: "delay", value: durationFromMs(ms) }) as const;
 
 /** Creates a job and resolves when a handler runs it. */
 async function running(type: string, request: object = {}): Promise<string> {
@@ -198,6 +201,50 @@ describe("CancelJob", () => {
         metadata: { job_id: id, status },
       });
     }
+  });
+});
+
+describe("UpdateJob", () => {
+  test("gives a waiting job another priority, time and payload, and watchers see it", async () => {
+    const id = await created(server, { type: "echo", payloadKind: payload(1), schedule: delayed(3_600_000) });
+    const watch = server.jobs.watchJob({ id })[Symbol.asyncIterator]();
+    const next = async () => {
+      for (;;) {
+        const { event } = present((await watch.next()).value);
+        if (event.case === "job") return event.value;
+      }
+    };
+    expect(await next()).toMatchObject({ revision: 1 });
+    const { job } = await server.jobs.updateJob({ id, priority: 8, payloadKind: payload({ n: 2 }) });
+    expect(job).toMatchObject({ id, priority: 8, revision: 2, status: PENDING });
+    expect(jsonOf(present(job).payloadKind)).toEqual({ n: 2 });
+    expect(await next()).toEqual(job);
+    await server.jobs.updateJob({ id, schedule: delayed(0) });
+    await finished(server, id);
+    const { job: done } = await server.jobs.getJob({ id });
+    expect(done).toMatchObject({ status: DONE, priority: 8 });
+    expect(jsonOf(present(done).resultKind)).toEqual({ n: 2 });
+    expect(await refusal(server.jobs.updateJob({ id, priority: 1 }))).toMatchObject({
+      ...{ reason: "JOB_STATE_CONFLICT", code: "FAILED_PRECONDITION" },
+    });
+    await watch.return?.();
+  });
+
+  test("names what is wrong, and what is not there", async () => {
+    const id = await created(server, { type: "echo", schedule: delayed(1000), ttl: durationFromMs(60_000) });
+    const { jobs } = server;
+    const fields = async (request: Parameters<typeof jobs.updateJob>[0]) =>
+      (await refusal(jobs.updateJob(request))).fields;
+    expect(await fields({ id })).toEqual(["update"]);
+    expect(await fields({ id: "-1", priority: 11, schedule: delayed(-1) })).toEqual(["id", "priority", "delay"]);
+    expect(await fields({ id, schedule: delayed(60_000) })).toEqual(["delay"]);
+    const late = timestampFromMs(Date.now() + 61_000);
+    expect(await fields({ id, schedule: { case: "runAfter", value: late } })).toEqual(["run_after"]);
+    expect(await fields({ id, payloadKind: { case: "payloadBytes", value: new Uint8Array(2 ** 20 + 1) } })).toEqual([
+      "payload_bytes",
+    ]);
+    await jobs.cancelJob({ id });
+    expect(await refusal(jobs.updateJob({ id: "1", priority: 1 }))).toMatchObject({ reason: "JOB_NOT_FOUND" });
   });
 });
 
