@@ -31,6 +31,7 @@ import { Leases } from "./operations/leases.js";
 import { Listings } from "./operations/listings.js";
 import { Polls } from "./operations/polls.js";
 import { QueueAdmin } from "./operations/queue-admin.js";
+import { Schedules } from "./operations/schedules.js";
 import { Settles } from "./operations/settles.js";
 import { Sweeps } from "./operations/sweeps.js";
 import { CompletedBytes } from "./queues/completed-bytes.js";
@@ -142,6 +143,7 @@ export function createRedisBackend(
   });
   const needFeatures = (queue: string, needed: readonly string[]) => checkFeatures(connection, keys, queue, needed);
   const creates = new Creates(calls, needFeatures);
+  const schedules = new Schedules(calls, needFeatures);
   const polls = new Polls(connection, keys, storeTimes, luaClock);
   const leases = new Leases({
     ...{ calls, refused, polls, clock, nonce: self },
@@ -260,10 +262,6 @@ export function createRedisBackend(
     });
   }
 
-  async function noSchedules(): Promise<never> {
-    throw new Error("Redis keeps no schedules yet");
-  }
-
   let isStopped = false;
 
   async function start(given: BackendListener): Promise<void> {
@@ -351,12 +349,12 @@ export function createRedisBackend(
     setPaused: (name, paused) => admin.setPaused(name, paused),
     deleteQueue: (name, force) => admin.delete(name, force),
     purge: (name, limit = LIMITS.maxDepth) => admin.purge(name, limit),
-    createSchedule: noSchedules,
-    getSchedule: noSchedules,
-    listSchedules: noSchedules,
-    updateSchedule: noSchedules,
-    deleteSchedule: noSchedules,
-    fireSchedule: noSchedules,
+    createSchedule: (created) => schedules.create(created),
+    getSchedule: (queue, name) => schedules.get(queue, name),
+    listSchedules: (query) => schedules.list(query),
+    updateSchedule: (change) => schedules.update(change),
+    deleteSchedule: (queue, name) => schedules.delete(queue, name),
+    fireSchedule: (firing) => creates.fire(firing),
     tick: () => sweeps.tick(),
     head: () => notifier.reader.head(),
     read: (cursor, limit, filter) => notifier.reader.read(cursor, limit, filter),

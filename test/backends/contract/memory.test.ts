@@ -2,14 +2,11 @@ import { describe, expect, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
-import { openWith } from "./harness.js";
 import { memoryHarness } from "./memory-harness.js";
-import { describeSchedules } from "./schedules.js";
 import { backendContract } from "./suite.js";
 import { expectRefused } from "./support.js";
 
 backendContract("memory", memoryHarness, 500);
-describeSchedules(openWith(memoryHarness));
 
 describe("the cursors of the memory backend", () => {
   test("of an earlier process are too old", async () => {

@@ -22,6 +22,7 @@ import { describeQueues } from "./queues.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
 import { describeRunNow, describeSnooze } from "./run-now.js";
+import { describeSchedules } from "./schedules.js";
 import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
@@ -43,6 +44,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeRunNow(open);
     describeSnooze(open);
     describeUpdate(open);
+    describeSchedules(open);
     describeDeadLetter(open);
     describeListing(open);
     describeFilters(open, harness);

@@ -73,7 +73,7 @@ describe("a lease that reached nobody", () => {
     runner.memo = "";
     runner.now += 5000;
     const swept = await run("sweep", 10, "server", 1);
-    expect(swept.slice(4).map(String)).toEqual(["5", "send", id, "0", ""]);
+    expect(swept.slice(5).map(String)).toEqual(["5", "send", id, "0", ""]);
     expect(await admin.exists(`${base}expiring`, `${base}expiring_after`, `${base}ready:send`)).toBe(0);
   });
 });

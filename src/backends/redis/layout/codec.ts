@@ -122,13 +122,14 @@ export function writeSpec(job: NewJob): string | Buffer {
 
 /** The fields of a spec that most jobs do not have; empty when they are. */
 function writeExtras(job: NewJob): string {
-  const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at } = job;
+  const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at, schedule, scheduledFor: scheduled_for } = job;
   const trace = traceContext && savedTraceContext(traceContext);
   const backoff = savedBackoff(job.backoff);
   const hasExpiry = ttl !== undefined || expires_at !== undefined;
-  for (const _ in metadata) return JSON.stringify({ metadata, trace, backoff, ttl, expires_at } satisfies Extras);
-  if (trace === undefined && backoff === undefined && !hasExpiry) return "";
-  return JSON.stringify({ trace, backoff, ttl, expires_at } satisfies Extras);
+  const rest = { trace, backoff, ttl, expires_at, schedule, scheduled_for } satisfies Extras;
+  for (const _ in metadata) return JSON.stringify({ metadata, ...rest } satisfies Extras);
+  if (trace === undefined && backoff === undefined && !hasExpiry && schedule === undefined) return "";
+  return JSON.stringify(rest);
 }
 
 /** The named parts of records; more fields than these may be there. */
@@ -138,6 +139,8 @@ interface Extras {
   readonly backoff?: SavedBackoff | undefined;
   readonly ttl?: number | undefined;
   readonly expires_at?: number | undefined;
+  readonly schedule?: string | undefined;
+  readonly scheduled_for?: number | undefined;
 }
 
 interface Errors {
@@ -215,6 +218,8 @@ function toJob(
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),
     expiresAt: extras.ttl === undefined ? extras.expires_at : createdAt + extras.ttl,
+    schedule: extras.schedule,
+    scheduledFor: extras.scheduled_for,
     status: state.status,
     revision: state.revision,
     retryCount: state.retryCount,

@@ -13,9 +13,12 @@ export const KEYS = "keys";
 /** The queue hands out so many jobs in a time: others would hand out more. */
 export const RATE = "rate";
 
+/** Needed by a queue since its first schedule: older servers would not see when one is due, nor delete it with the queue. */
+export const SCHEDULES = "schedules";
+
 /**
  * The features that this version knows, beyond those that every version with this check has. A queue that uses one names
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS, RATE];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS, RATE, SCHEDULES];

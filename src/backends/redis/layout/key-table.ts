@@ -102,6 +102,29 @@ export const QUEUE_KEYS = {
     meaning: "the same tokens by when they are forgotten, in steady time",
     lifetime: "while there are any",
   },
+  schedules: {
+    type: "hash",
+    meaning: "name to how a schedule stands",
+    holds: "schedule",
+    lifetime: "until the schedule is deleted",
+  },
+  schedule_specs: {
+    type: "hash",
+    meaning:
+      "name to what a schedule was asked to be, JSON: `ScheduleSpec` in schedule.ts, a payload of bytes as base64",
+    lifetime: "until the schedule is deleted",
+  },
+  schedule_names: {
+    type: "zset",
+    meaning: "names of schedules, with score 0, for listings",
+    lifetime: "while there are any",
+  },
+  schedule_times: {
+    type: "zset",
+    meaning:
+      "names of schedules that have a next time, by that; one that a sweep told as due by when it is told again unless it moves on",
+    lifetime: "while there are any",
+  },
   answers: {
     type: "string",
     each: "memo",

@@ -177,6 +177,8 @@ export const OBJECTS = {
     ),
     named("ttl", "ms from its creation after which it expires unless it began"),
     named("expires_at", "when it expires unless it began"),
+    named("schedule", "name of the schedule that created it"),
+    named("scheduled_for", "the time of the schedule that it was created for"),
   ],
   tail: [
     named("type", "type of the job"),
@@ -187,6 +189,18 @@ export const OBJECTS = {
     named("size", "of a CANCELED job that is kept: a letter of `SIZES`"),
     named("dropped", "true: its result was left out"),
     named("died", "of a DEAD job: when, in steady time"),
+  ],
+  schedule: [
+    named("created_at", "when it was created"),
+    named("updated_at", "when somebody changed it last"),
+    named("revision", "number of changes by somebody, the creation included"),
+    named("paused", "true: it is"),
+    named("next_run_at", "its next time, a text"),
+    named("last_run_at", "its time that made a job last, a text"),
+    named("last_job", "number in the id of that job"),
+    named("runs", "jobs that its times made"),
+    named("skipped_at", "its last time that made no job, a text"),
+    named("skip_reason", "why that made none: `OVERLAP`, `MISFIRE`, or `QUEUE_FULL`"),
   ],
   errors: [
     named("error", "the last error, whole"),

@@ -1,8 +1,10 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { givenByQueue, type QueueDefaults } from "../../../core/queue-defaults.js";
+import type { Firing, FiringResult } from "../../../core/schedule-store.js";
 import { queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { readCreated, readJob, writeSpec } from "../layout/codec.js";
+import { firingText } from "../layout/codec-schedule.js";
 import { EXPIRY } from "../layout/features.js";
 import { readDefaultBackoff } from "../layout/saved-backoff.js";
 import { Coalescers } from "../link/coalescer.js";
@@ -26,6 +28,8 @@ interface Group {
   /** Whether the queue may need features from now on. */
   readonly mayNeed: boolean;
   readonly jobs: readonly NewJob[];
+  /** What the schedule does that makes them; undefined: a caller does. */
+  readonly firing?: Firing | undefined;
 }
 
 interface GroupAnswer {
@@ -78,22 +82,49 @@ export class Creates {
     return results;
   }
 
+  /** Creates the jobs of a schedule, if it is as it was read, and moves it on, in one step. */
+  async fire(firing: Firing): Promise<FiringResult> {
+    const results = await this.#ask(firing.queue, firing.jobs, "create", { firing });
+    return typeof results === "string" ? { outcome: results } : { outcome: "FIRED", results };
+  }
+
   /** `places`: where the jobs stand in the batch, if not just so. */
   async #create(
     queue: string,
     jobs: readonly NewJob[],
     mode: Mode,
     places?: readonly number[],
-    mayNeed = false,
   ): Promise<EnqueueResult[]> {
+    const results = await this.#ask(queue, jobs, mode, { places });
+    if (typeof results === "string") throw new Error("a script refused jobs of no schedule as such");
+    return results;
+  }
+
+  /** Resolves to what came of the jobs, or why a schedule makes none. */
+  async #ask(
+    queue: string,
+    jobs: readonly NewJob[],
+    mode: Mode,
+    {
+      places,
+      mayNeed = false,
+      firing,
+    }: {
+      readonly places?: readonly number[] | undefined;
+      readonly mayNeed?: boolean;
+      readonly firing?: Firing | undefined;
+    },
+  ): Promise<EnqueueResult[] | "STALE" | "SKIPPED"> {
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
-    const group = { mode, mayNeed, jobs };
+    const group = { mode, mayNeed, jobs, firing };
     const { now, answer, defaults } = await this.#queues.add(queue, send, group, jobs.length, bytesOf(jobs));
     if (typeof answer === "string") {
+      if (answer === "M") return "STALE";
+      if (answer === "K") return "SKIPPED";
       if (answer === "N") throw queueNotFound(queue);
       if (answer === "U") {
         await this.#checkFeatures(queue, [EXPIRY]);
-        return this.#create(queue, jobs, mode, places, true);
+        return this.#ask(queue, jobs, mode, { places, mayNeed: true, firing });
       }
       const number = Number(answer.slice(1));
       throw answer.startsWith("R") ? requestIdReused(places?.[number] ?? number) : queueFull(queue, number);
@@ -114,11 +145,12 @@ export class Creates {
 
   async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
-    for (const { mode, mayNeed, jobs } of groups) {
+    for (const { mode, mayNeed, jobs, firing } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
       const hasExpiries = jobs.some(isExpiring);
-      const flags = (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : "");
+      const flags = (firing ? "g" : "") + (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : "");
       args.push(MODES[mode] + flags + openText(jobs), jobs.length);
+      if (firing !== undefined) args.push(firingText(firing));
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
       }

@@ -1,6 +1,8 @@
 import type { BackendListener, ExpiredJob, LostLease, TickResult } from "../../../core/backend.js";
+import type { DueSchedule } from "../../../core/schedule-store.js";
 import { jobIdOf } from "../../../model/ids.js";
 import { statusOf } from "../layout/codec.js";
+import type { Reply } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
@@ -8,6 +10,7 @@ import type { QueueRegistry } from "../queues/queue-registry.js";
 import type { ReadyNotices } from "../queues/ready-notices.js";
 import { isRefusal, type RefusedQueues } from "../queues/refused-queues.js";
 import type { QueueAdmin } from "./queue-admin.js";
+import { readAll } from "./schedules.js";
 
 /** Most jobs that one script call processes for each kind of work. */
 const SWEEP_PART = 200;
@@ -42,6 +45,8 @@ export class Sweeps {
   readonly #failed = new Set<string>();
   /** What sweeps that no tick waited for have found, for the next tick. */
   readonly #lostAside: LostLease[] = [];
+  /** Schedules found due since the last tick. */
+  readonly #schedules: DueSchedule[] = [];
   /** Jobs found expired since the last tick. */
   readonly #expired: ExpiredJob[] = [];
 
@@ -73,7 +78,7 @@ export class Sweeps {
     return {
       lost: [...this.#lostAside.splice(0), ...lost],
       expired: this.#expired.splice(0),
-      schedules: [],
+      schedules: this.#schedules.splice(0),
       nextInMs: next === undefined || check === undefined ? (next ?? check) : Math.min(next, check),
     };
   }
@@ -110,8 +115,9 @@ export class Sweeps {
 
   async #sweepNow(queue: string): Promise<LostLease[]> {
     const { calls, dueTimes, registry, admin, self, maxLostLeases } = this.#deps;
-    const { rest } = await calls.call("sweep", queue, [SWEEP_PART, self, maxLostLeases]);
-    const [nextInMs, isDeleting, ready, exactInMs, ...lost] = rest;
+    const { rest, now } = await calls.call("sweep", queue, [SWEEP_PART, self, maxLostLeases]);
+    const [nextInMs, isDeleting, ready, exactInMs, schedules, ...lost] = rest;
+    for (const schedule of readAll(schedules as readonly Reply[])) this.#schedules.push({ schedule, now });
     if (Number(nextInMs) >= 0) dueTimes.end(queue, Number(nextInMs), Number(exactInMs));
     if (Number(nextInMs) === NO_QUEUE) await this.#finish(queue, Number(isDeleting) === 1);
     else if (!registry.has(queue)) await admin.relist(queue);

@@ -24,6 +24,13 @@ import {
   TRIM,
   UPDATE_QUEUE,
 } from "../scripts/queues.js";
+import {
+  CREATE_SCHEDULE,
+  DELETE_SCHEDULE,
+  GET_SCHEDULE,
+  LIST_SCHEDULES,
+  UPDATE_SCHEDULE,
+} from "../scripts/schedules.js";
 import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, COMPLETE_FULL, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import type { DueTimes } from "./due-times.js";
@@ -58,6 +65,11 @@ const BODIES = {
   oldest: ["read", OLDEST],
   countReady: ["read", COUNT_READY],
   create: ["grow", CREATE_QUEUE],
+  createSchedule: ["grow", CREATE_SCHEDULE],
+  updateSchedule: ["end", UPDATE_SCHEDULE],
+  deleteSchedule: ["end", DELETE_SCHEDULE],
+  getSchedule: ["read", GET_SCHEDULE],
+  listSchedules: ["read", LIST_SCHEDULES],
   update: ["end", UPDATE_QUEUE],
   pause: ["end", PAUSE_QUEUE],
   purge: ["end", PURGE],
@@ -74,6 +86,7 @@ const BODIES = {
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
+  ...(["createSchedule", "updateSchedule", "deleteSchedule"] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */

@@ -2,19 +2,20 @@ import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { DEFAULTS, EXPIRY } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
+import { FIRING } from "./schedules.js";
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
- * check, with an `r` behind it when some job has a request id, an `x` when some job expires, an `s` when the queue may need the
+ * check, with a `g` behind it when the group is what a schedule makes, an `r` when some job has a request id, an `x` when some job expires, an `s` when the queue may need the
  * feature for that from now on, and a bar and what its jobs leave open, bits of `OPEN`, a digit for each or one for all; number of
- * jobs; and for each job two arguments. The first is the id alone, for a job that is ready now,
+ * jobs; what the schedule does, with a `g` (see FIRING); and for each job two arguments. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
  * and, if it expires, a comma and the same of that. The second is the spec from its priority on.
  *
  * Returns for each group: `N` (no such queue), `U` (the queue would need the feature), `F` and max_depth (full), `R` and the position of a job whose request id was
- * used for another content, or a list of what was created before: of each the position in the group, `created`, and the job
+ * used for another content, `M` (the schedule is not as it was read), `K` (it moved on without its jobs, as they overlap), or a list of what was created before: of each the position in the group, `created`, and the job
  * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
  * blank, `default_timeout`, a blank, and `default_backoff`, each empty when it is not set.
  */
@@ -211,16 +212,25 @@ local function create(id, when, digest, request, spec)
   depth = depth + 1
 end
 
+${FIRING}
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
   local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
   local lacks = find(flags, 'x', 2, true) and not needs('${EXPIRY}')
   local open = defaults and string.match(flags, '|(%d+)$')
-  local first, last = at + 2, at + 2 + (jobs - 1) * 2
+  local firing = find(flags, 'g', 2, true) and cjson.decode(ARGV[at + 2])
+  local schedule = firing and exists and readSchedule(firing.name)
+  local first = at + (firing and 3 or 2)
+  local last = first + (jobs - 1) * 2
   at = last + 2
   if not exists then
     reply[group] = 'N'
+  elseif firing and not (schedule and versionOf(schedule) == firing.was) then
+    reply[group] = 'M'
+  elseif firing and firing.skips_overlap and jobs > 0 and isUnfinished(schedule.last_job) then
+    moveOn(schedule, firing, jobs)
+    reply[group] = 'K'
   elseif lacks and not find(flags, 's', 2, true) then
     reply[group] = 'U'
   else
@@ -241,16 +251,19 @@ for group = 1, tonumber(ARGV[7]) do
       reply[group] = 'R' .. reused
     elseif maxDepth > 0 and fresh > 0 and depth + fresh > maxDepth then
       reply[group] = 'F' .. maxDepth
+      if firing then foundNoRoom(schedule, firing) end
     else
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
         if lacks then need('${EXPIRY}') end
+        local lastId
         for job = first, last, 2 do
           local id, when, digest, request = partsOf(ARGV[job])
           local made = request and createdWith(request)
           if made then
             old[#old + 1] = {(job - first) / 2, made.record, made.id}
+            lastId = made.id
           else
             local spec = ARGV[job + 1]
             if open then
@@ -258,8 +271,10 @@ for group = 1, tonumber(ARGV[7]) do
               spec = withDefaults(spec, tonumber(sub(open, digit, digit)))
             end
             create(id, when, digest, request, spec)
+            lastId = id
           end
         end
+        if firing then moveOn(schedule, firing, jobs, lastId) end
       end
     end
   end

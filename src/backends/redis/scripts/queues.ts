@@ -1,8 +1,11 @@
+import { DUE_SCHEDULES, RETRY_DUE_MS } from "../../../core/schedule-store.js";
+import { SCHEDULES } from "../layout/features.js";
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { UNCOUNTED_MS } from "../queues/queue-registry.js";
 import { LIMITS_OF_QUEUE } from "./limits.js";
 import { lua } from "./lua.js";
+import { DUE } from "./schedules.js";
 
 /** The keys that end with the queue; the log stays for a while. */
 const OWN_KEYS = (Object.keys(QUEUE_KEYS) as QueueKey[]).filter((name) => {
@@ -11,6 +14,9 @@ const OWN_KEYS = (Object.keys(QUEUE_KEYS) as QueueKey[]).filter((name) => {
 
 /** Most types of which a snapshot looks for the oldest ready job: each takes some 30 us. */
 const FEW_TYPES = 16;
+
+/** Bytes of schedules after which a sweep tells no more as due. */
+const DUE_BYTES = 2 ** 20;
 
 /** Most types that are known of a queue; of more, some at random. */
 const MAX_READY_TYPES = 1000;
@@ -314,6 +320,10 @@ local expiring = call('ZRANGE', ${key("expiring")}, 0, 0, 'WITHSCORES')
 if #expiring > 0 then dueLater(tonumber(expiring[2]), 0) end
 local expiringAfter = call('ZRANGE', ${key("expiring_after")}, 0, 0, 'WITHSCORES')
 if #expiringAfter > 0 then dueLater(tonumber(expiringAfter[2]) + setAhead, 0) end
+if needs('${SCHEDULES}') then
+  local planned = call('ZRANGE', ${key("schedule_times")}, 0, 0, 'WITHSCORES')
+  if #planned > 0 then dueLater(tonumber(planned[2]), 0) end
+end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
@@ -350,18 +360,20 @@ return finish({exists and archive.bytes or 0, archive.oldest or ''})
 
 /**
  * Does a bounded part of what is due in a queue: ends expired leases, cancels jobs that have expired, makes scheduled jobs
- * ready, deletes old finished and dead jobs. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
+ * ready, deletes old finished and dead jobs; tells the schedules that are due. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
- * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); and for each
+ * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); a list of schedules
+ * that are due, of each how it stands, and its spec; and for each
  * expired lease the status after it, the type, the number in the job's id, the number of the delivery and who had it; the same for
  * each expired job, with 0 deliveries.
  */
 export const SWEEP = lua`
+${DUE}
 local max, maxLost = tonumber(ARGV[7]), tonumber(ARGV[9])
 sweeper = ARGV[8]
-if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, '-', -1}) end
-local reply = {-1, 0, '-', -1}
+if not exists then return answer({-2, ${meta("deleting")} and 1 or 0, '-', -1, {}}) end
+local reply = {-1, 0, '-', -1, {}}
 local lost = call('ZRANGEBYSCORE', ${key("leases")}, '-inf', steady, 'LIMIT', 0, max)
 for _, id in ipairs(lost) do
   local s = stateOf(id)
@@ -378,8 +390,10 @@ local expired = expire(max, reply)
 local promoted, trimmed = promote(max), trim(max)
 local dead = trimDead(max)
 forgetRequests(max)
+local isMore
+reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES}, ${RETRY_DUE_MS})
 
-${NEXT_DUE}if #lost == max or expired == max or promoted == max or trimmed >= max or dead == max then due(now) end
+${NEXT_DUE}if isMore or #lost == max or expired == max or promoted == max or trimmed >= max or dead == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = allReady()

@@ -2,6 +2,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { Redis } from "ioredis";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeResult, writeSpec } from "../../../../src/backends/redis/layout/codec.js";
+import {
+  firingText,
+  versionText,
+  writeScheduleSpec,
+  writeStanding,
+} from "../../../../src/backends/redis/layout/codec-schedule.js";
 import { type Decoded, decode, type HeldName } from "../../../../src/backends/redis/layout/decode.js";
 import type { KeyTable } from "../../../../src/backends/redis/layout/describe.js";
 import { FEATURES } from "../../../../src/backends/redis/layout/features.js";
@@ -9,8 +15,10 @@ import { featuresOf, writeSettings } from "../../../../src/backends/redis/layout
 import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/backends/redis/layout/table.js";
 import { readKey } from "../../../../src/backends/redis/tools/dump.js";
 import type { NewJob } from "../../../../src/core/backend.js";
+import { createdSchedule } from "../../../../src/core/schedule-store.js";
 import { newJob, TRACE } from "../../../support/job.js";
 import { startRedis } from "../../../support/redis.js";
+import { firing, newSchedule } from "../../../support/schedule.js";
 import { createRunner, type ScriptRunner } from "../support/scripts.js";
 
 // What the scripts write, held against what they wrote when golden.json was made. A layout that changes by accident fails
@@ -109,7 +117,28 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(15, { type: "late", ttlMs: 5000 }, "|+0,+5000||");
   await add(16, { type: "late", expiresAt: runner.now + 9000 }, `|+0,=${runner.now + 9000}||`);
   await add(17, { type: "preset", open: 7 });
+  await schedules(runner);
 }
+
+/** One schedule that has run and skipped a time, and one that is paused. */
+async function schedules({ run, now }: ScriptRunner): Promise<void> {
+  const given = (name: string) =>
+    newSchedule(now, { queue: "mail", name, job: { type: "nightly", payload: '{"n":1}' }, maxRuns: 7 });
+  for (const name of ["nightly", "paused"]) {
+    const schedule = createdSchedule(given(name));
+    await run("createSchedule", name, writeStanding(schedule), writeScheduleSpec(given(name).spec), 1);
+  }
+  const { spec } = given("paused");
+  await run("updateSchedule", "paused", versionText(createdSchedule(given("paused"))), writeScheduleSpec(spec), "", 1);
+  const skip = { at: now, reason: "MISFIRE" as const };
+  const fired = firing(createdSchedule(given("nightly")), {
+    jobs: [newJob({ id: idOf(90), queue: "mail", ...FIRED })],
+    skip,
+  });
+  await run("enqueue", 1, "cg|0", 1, firingText(fired), idOf(90), writeSpec(fired.jobs[0] as NewJob));
+}
+
+const FIRED = { type: "nightly", payload: '{"n":1}', schedule: "nightly", scheduledFor: Date.UTC(2026, 10, 1, 3) };
 
 async function dump(client: Redis, base: string): Promise<Golden[]> {
   const keys = (await client.keys(`${base}*`)).filter((key) => key !== `${base}time`).sort();
