@@ -106,6 +106,12 @@ export function nextSlotAt(limit: RateLimit, state: RateState | undefined, now: 
   return told > now ? told : undefined;
 }
 
+/** The state as a clock has it that stepped back, or a process that did not see it go on: never more than a burst ahead. */
+export function clampedRate(limit: RateLimit, state: RateState, now: number): RateState {
+  const most = now + limit.burst * spacing(limit);
+  return state.tat > most ? { ...state, tat: most } : state;
+}
+
 /** Ms from one slot to the next. */
 function spacing({ count, periodMs }: RateLimit): number {
   return periodMs / count;

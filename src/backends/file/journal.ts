@@ -74,13 +74,14 @@ export class Journal implements StoreJournal {
 
   /** Returns what to write, and begins anew. */
   take(store: JobStore, number: number): Batch {
-    const now = store.clock.now();
+    const moment = store.moment();
+    const { now } = moment;
     const goneQueues: string[] = [];
     const queues: string[] = [];
     for (const queue of this.#queues) {
       const current = store.queues.get(queue.name);
       if (current !== queue) goneQueues.push(queue.name);
-      if (current !== undefined) queues.push(current.name, savedQueue(current));
+      if (current !== undefined) queues.push(current.name, savedQueue(current, moment));
     }
     const goneSchedules: string[] = [];
     const schedules: string[] = [];

@@ -17,6 +17,7 @@ import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
+import { hold } from "./rates.js";
 
 /** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
 export interface LeaseEntry {
@@ -485,7 +486,14 @@ export class JobStore {
       for (const record of this.#dropped) record.release();
       this.#dropped = [];
     }
+    if (this.notices.hasRated) this.#holdBack();
     this.notices.tell(this.listener, this.log);
+  }
+
+  /** Nobody is told of jobs that the rate of their queue holds back: they are told when their slot comes. */
+  #holdBack(): void {
+    const monotonic = this.clock.monotonic();
+    this.notices.leaveOut((queue) => hold(this, queue, monotonic));
   }
 
   #log(record: QueuedJob): void {

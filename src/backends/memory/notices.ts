@@ -8,6 +8,7 @@ export class Notices {
   #readyQueues: QueueState[] = [];
   #dueInMs = Number.POSITIVE_INFINITY;
   #queue: string | undefined;
+  #hasRated = false;
 
   /** A change was appended to the log. */
   changed(change: Change): void {
@@ -16,9 +17,25 @@ export class Notices {
 
   /** Jobs of this type may be ready; of all types when none is named. */
   ready(queue: QueueState, type?: string): void {
+    if (queue.settings.rateLimit !== null) this.#hasRated = true;
     if (queue.marked === undefined) this.#readyQueues.push(queue);
     if (type === undefined || queue.marked === "all") queue.marked = "all";
     else queue.marked = (queue.marked ?? new Set()).add(type);
+  }
+
+  /** Whether jobs may be ready of a queue that has a rate. */
+  get hasRated(): boolean {
+    return this.#hasRated;
+  }
+
+  /** Does not tell that jobs of these queues are ready. */
+  leaveOut(isHeld: (queue: QueueState) => boolean): void {
+    this.#hasRated = false;
+    this.#readyQueues = this.#readyQueues.filter((queue) => {
+      if (!isHeld(queue)) return true;
+      queue.marked = undefined;
+      return false;
+    });
   }
 
   /** A tick has work to do `inMs` from now. */

@@ -2,6 +2,7 @@ import { isSameBackoff } from "../../model/backoff.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { JobSpec } from "../../model/job.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
+import type { RateState } from "../../model/rate-limit.js";
 import type { Expiries } from "./indexes/expiries.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { JobTable } from "./indexes/job-table.js";
@@ -55,6 +56,10 @@ export class QueueState {
   /** The types of which `JobStore.announce` will report ready jobs; "all": of all that have some. */
   marked: Set<string> | "all" | undefined;
   readonly running = new Set<QueuedJob>();
+  /** What its rate has used; undefined: nothing yet. */
+  rateState: RateState | undefined;
+  /** Whether its rate holds back ready jobs of which nobody is told before a tick does. */
+  isHeld = false;
   done = 0;
   completed = 0;
   readonly requestIds = new RequestIds();
@@ -123,6 +128,11 @@ export class QueueState {
       line.shared = { label, queue: this, maxRetries, backoff, timeoutMs, metadata };
     }
     return line.shared;
+  }
+
+  /** Number of ready jobs, held back by the rate or not. */
+  get ready(): number {
+    return this.#ready.count;
   }
 
   /** The types that have ready jobs; undefined when there are many lines. */
@@ -229,20 +239,26 @@ export class QueueState {
   }
 
   /** How many of the jobs that are due are held back by limits now. A limit that is new adds what it holds back here. */
-  #heldBack(): number {
+  #heldBack(isRateHolding: boolean): number {
     const { maxConcurrency } = this.settings;
-    return maxConcurrency > 0 && this.running.size >= maxConcurrency ? this.#ready.count : 0;
+    const isFull = maxConcurrency > 0 && this.running.size >= maxConcurrency;
+    return isFull || isRateHolding ? this.#ready.count : 0;
   }
 
-  /** The queue with its figures now. Call `promote` first: due jobs would count as scheduled. */
-  snapshot(now: number): Queue {
+  /**
+   * The queue with its figures now. Call `promote` first: due jobs would count as scheduled. `heldForMs`: how long its rate holds
+   * back what is ready; undefined: it does not.
+   */
+  snapshot(now: number, heldForMs: number | undefined): Queue {
     const oldest = this.#ready.oldest();
-    const limited = this.#heldBack();
+    const isHeld = heldForMs !== undefined && this.#ready.count > 0;
+    const limited = this.#heldBack(isHeld);
     return {
       name: this.name,
       settings: this.settings,
       paused: this.paused,
       createdAt: this.createdAt,
+      nextSlotAt: isHeld ? now + Math.ceil(heldForMs) : undefined,
       stats: {
         ready: this.#ready.count - limited,
         scheduled: this.#schedule.size - this.#schedule.retrying,

@@ -13,6 +13,7 @@ import { isWaitingPlace, type JobLabel, newRecord, RunRecord } from "./job-recor
 import type { JobStore } from "./job-store.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
+import { restoredRate } from "./rates.js";
 import { firstChange, type OwnFields, type StateFields } from "./saved.js";
 
 /** Different specs whose objects are shared by the jobs that have them. */
@@ -53,10 +54,11 @@ export class Restorer {
   }
 
   queue(name: string, record: string): void {
-    const { settings, paused, createdAt, completed, generation } = JSON.parse(record);
+    const { settings, paused, createdAt, completed, generation, rate } = JSON.parse(record);
     const queue = new QueueState(name, { ...DEFAULT_QUEUE_SETTINGS, ...settings }, createdAt, generation);
     queue.paused = paused;
     queue.completed = completed;
+    queue.rateState = restoredRate(queue.settings.rateLimit, rate, this.#moment);
     this.#store.queues.set(name, queue);
   }
 

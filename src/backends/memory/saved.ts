@@ -4,10 +4,12 @@ import { createdState, type JobStatus, type Payload } from "../../model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
 import type { Schedule } from "../../model/schedule.js";
 import { savedTraceContext, type TraceContext } from "../../model/trace-context.js";
+import type { Moment } from "./indexes/two-clocks.js";
 import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { keyOf } from "./lease-requests.js";
 import type { QueuedJob, QueueState } from "./queue-state.js";
+import { savedRate } from "./rates.js";
 
 /*
  * The records of a store as JSON texts with named fields, as a journal keeps them and `Restorer` reads them back. All fields
@@ -132,8 +134,9 @@ export function savedState(record: QueuedJob): SavedState | undefined {
 }
 
 /** A queue, without its jobs. */
-export function savedQueue({ settings, paused, createdAt, completed, generation }: QueueState): string {
-  return JSON.stringify({ settings, paused, createdAt, completed, generation });
+export function savedQueue(queue: QueueState, moment: Moment): string {
+  const { settings, paused, createdAt, completed, generation } = queue;
+  return JSON.stringify({ settings, paused, createdAt, completed, generation, rate: savedRate(queue, moment) });
 }
 
 /** A schedule. When a tick told it as due is forgotten: the next one tells it again. */

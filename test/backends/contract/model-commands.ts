@@ -5,6 +5,7 @@ import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
+import type { RateLimit } from "../../../src/model/rate-limit.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
 import { TRACE } from "../../support/job.js";
 
@@ -97,6 +98,7 @@ export type Command =
   | { readonly kind: "purge"; readonly queue: string }
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
   | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
+  | { readonly kind: "rate"; readonly queue: string; readonly rateLimit: RateLimit | null }
   | { readonly kind: "retain"; readonly queue: string; readonly limits: RetentionPlan }
   | { readonly kind: "preset"; readonly queue: string; readonly defaults: QueueDefaults }
   | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
@@ -263,6 +265,22 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("rate"),
+      queue: fc.constantFrom("narrow", "timed"),
+      // Slots lie a power of two of seconds apart, so that nothing is rounded, and no backend is a slot ahead.
+      rateLimit: fc.option(
+        fc.record({
+          count: fc.constantFrom(1, 2),
+          periodMs: fc.constantFrom(SECOND, 4 * SECOND, 8 * SECOND),
+          burst: fc.constantFrom(1, 1, 3),
+        }),
+        { nil: null, freq: 2 },
+      ),
+    }),
+  },
+  {
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant("retain"),
@@ -311,10 +329,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 ) as fc.Arbitrary<Command>;
 
-/** Any run of up to 60 commands. */
+/** Any run of up to 120 commands: long enough for what takes several steps. */
 export const runPlan: fc.Arbitrary<RunPlan> = fc.record({
   // Not biased towards short runs; a run that fails is shrunk as far as possible.
-  commands: fc.noBias(fc.array(command, { maxLength: 60, size: "max" })),
+  commands: fc.noBias(fc.array(command, { maxLength: 120, size: "max" })),
   maxCompletedJobs: fc.constantFrom(2, 1000),
   maxCompletedBytes: fc.constantFrom(1500, 1e9),
   watchFigures: fc.boolean(),

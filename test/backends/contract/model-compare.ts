@@ -51,7 +51,9 @@ export async function compareQueues(opened: OpenedBackend, model: NaiveModel): P
     queues.map(({ name }) => name),
     [...model.queues.keys()].toSorted(),
   );
-  for (const { name, settings, paused, stats } of queues) {
+  for (const { name, settings, paused, stats, nextSlotAt } of queues) {
+    const slotAt = model.slotAt(name);
+    same(nextSlotAt, slotAt && Math.ceil(slotAt + model.setAhead));
     const { oldestReadyAgeMs, ...expected } = model.stats(name);
     same({ settings, paused }, model.queues.get(name));
     same(stats, { ...expected, oldestReadyAgeMs: stats.oldestReadyAgeMs, readyTypes: stats.readyTypes });

@@ -39,6 +39,7 @@ export class ModelRun {
     pause: (command) => this.#pause(command),
     preset: ({ queue, defaults }) => this.#update(queue, defaults),
     retain: ({ queue, limits }) => this.#update(queue, limits),
+    rate: ({ queue, rateLimit }) => this.#update(queue, { rateLimit }),
     limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
     pass: (command) => this.#pass(command),
@@ -82,6 +83,7 @@ export class ModelRun {
   }
 
   async #lease({ kind: _, ...request }: CommandOf<"lease">): Promise<void> {
+    const held = request.queues.some((name) => this.#model.slotAt(name) !== undefined);
     const leases = await this.#opened.backend.lease(request);
     const tokens = leases.map(({ token }) => token);
     const expected = this.#model.lease(request, tokens);
@@ -89,6 +91,8 @@ export class ModelRun {
       leases.map(({ job }) => job.id),
       expected.map(({ job }) => job.id),
     );
+    if (held) this.#reached.add("held back by a rate");
+    if (request.queues.some((name) => this.#model.rates.get(name)?.isBehind)) this.#reached.add("behind a rate");
     for (const [at, { job, token, expiresInMs }] of leases.entries()) {
       compareJob(this.#opened, job, expected[at]);
       same(expiresInMs, request.leaseMs);
@@ -174,8 +178,7 @@ export class ModelRun {
 
   async #pause({ queue: name, paused }: CommandOf<"pause">): Promise<void> {
     same((await this.#opened.backend.setPaused(name, paused)).paused, paused);
-    const queue = this.#model.queues.get(name);
-    if (queue !== undefined) queue.paused = paused;
+    this.#model.setPaused(name, paused);
   }
 
   async #update(name: string, settings: Partial<QueueSettings>): Promise<void> {
@@ -186,7 +189,7 @@ export class ModelRun {
     if (isNewOrder && this.#model.inQueue(name, "PENDING").length > 0) {
       return this.#expectRefused(call, ["QUEUE_NOT_EMPTY"]);
     }
-    queue.settings = { ...queue.settings, ...settings };
+    this.#model.updateQueue(name, settings);
     same((await call).settings, queue.settings);
     if (isNewOrder) this.#reached.add("reordered");
   }
@@ -230,7 +233,11 @@ export class ModelRun {
       if (!gone && job.status === "PENDING" && readyAt > time) return readyAt - time;
       return !gone && job.status === "RUNNING" ? leaseUntil - time + LATE_MS : Number.POSITIVE_INFINITY;
     });
-    return Math.min(...dues);
+    const slots = [...this.#model.queues.keys()].flatMap((name) => {
+      const at = this.#model.slotAt(name);
+      return at === undefined ? [] : Math.ceil(at - time);
+    });
+    return Math.min(...dues, ...slots);
   }
 
   #compareSettled<T extends LeaseRef>(

@@ -18,6 +18,7 @@ const MUST_REACH = [
   ...["replay APPLIED", "replay CONFLICT", "replay NOT_FOUND"],
   ...["remove APPLIED", "remove CONFLICT", "remove NOT_FOUND"],
   ...["forgotten DONE", "forgotten CANCELED", "forgotten DEAD"],
+  ...["held back by a rate", "behind a rate"],
   ...["expired", "run a ready job", "run a waiting job", "updated in its place", "updated to another time"],
   ...["act CANCEL 0", "act CANCEL 1", "act DELETE 0", "act DELETE 1", "act REPLAY 0", "act REPLAY 1"],
   ...["QUEUE_FULL", "REQUEST_ID_REUSED", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],

@@ -19,6 +19,14 @@ import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";
 import type { QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
+import {
+  afterChange,
+  afterHandOut,
+  afterPause,
+  freeSlots,
+  nextSlotAt,
+  type RateState,
+} from "../../../src/model/rate-limit.js";
 import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { naiveOrder } from "./naive-order.js";
 import { changeOf } from "./support.js";
@@ -64,6 +72,8 @@ export class NaiveModel {
   /** All jobs there ever were, in the order of creation. */
   readonly all: ModelJob[] = [];
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
+  /** What the rates of queues have used. */
+  readonly rates = new Map<string, RateState | undefined>();
   /** How many jobs of each queue have ever become DONE. */
   readonly completed = new Map<string, number>();
   readonly #options: BackendOptions;
@@ -160,7 +170,9 @@ export class NaiveModel {
         .filter((each) => this.isReady(each) && request.types.includes(each.job.type))
         .sort((a, b) => naiveOrder(ordering, readyKey(a.job), readyKey(b.job)));
       const places = maxConcurrency === 0 ? ready.length : maxConcurrency - this.inQueue(name, "RUNNING").length;
-      for (const found of ready.slice(0, Math.max(0, Math.min(places, request.max - taken.length)))) {
+      const most = Math.min(places, request.max - taken.length, this.#slots(name));
+      const before = taken.length;
+      for (const found of ready.slice(0, Math.max(0, most))) {
         found.token = tokens[taken.length] ?? "(missing)";
         found.startedAt = this.time;
         found.startedAhead = this.#stamp(found) === this.now ? this.setAhead : undefined;
@@ -170,8 +182,44 @@ export class NaiveModel {
         this.#step(found, { status: "RUNNING", ...fresh });
         taken.push(found);
       }
+      this.#noteHandOut(name, taken.length - before);
     }
     return taken;
+  }
+
+  #slots(name: string): number {
+    const rate = this.queues.get(name)?.settings.rateLimit;
+    return rate ? freeSlots(rate, this.rates.get(name), this.time) : Number.POSITIVE_INFINITY;
+  }
+
+  #noteHandOut(name: string, count: number): void {
+    const rate = this.queues.get(name)?.settings.rateLimit;
+    if (!rate || count === 0) return;
+    const isMoreReady = this.inQueue(name, "PENDING").some((each) => this.isReady(each));
+    this.rates.set(name, afterHandOut(rate, this.rates.get(name), this.time, count, isMoreReady));
+  }
+
+  /** When the rate of a queue lets jobs go that it holds back now, as `time` goes; undefined: it holds back none. */
+  slotAt(name: string): number | undefined {
+    const rate = this.queues.get(name)?.settings.rateLimit;
+    const isAnyReady = this.inQueue(name, "PENDING").some((each) => this.isReady(each));
+    return rate && isAnyReady ? nextSlotAt(rate, this.rates.get(name), this.time) : undefined;
+  }
+
+  setPaused(name: string, paused: boolean): void {
+    const queue = this.queues.get(name);
+    if (queue === undefined) return;
+    queue.paused = paused;
+    this.rates.set(name, afterPause(this.rates.get(name)));
+  }
+
+  updateQueue(name: string, settings: Partial<QueueSettings>): void {
+    const queue = this.queues.get(name);
+    if (queue === undefined) return;
+    const [before, { rateLimit: after = before }] = [queue.settings.rateLimit, settings];
+    const state = this.rates.get(name);
+    this.rates.set(name, before && after ? afterChange(before, after, state, this.time) : undefined);
+    queue.settings = { ...queue.settings, ...settings };
   }
 
   complete({ result, ...ref }: Completion): Settlement {
@@ -427,7 +475,8 @@ export class NaiveModel {
   /** Whether a limit holds it back once it is ready. */
   isLimited({ job }: ModelJob): boolean {
     const { maxConcurrency = 0 } = this.queues.get(job.queue)?.settings ?? {};
-    return maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
+    const isFull = maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
+    return isFull || this.slotAt(job.queue) !== undefined;
   }
 
   #requested(queue: string, requestId: string): ModelJob | undefined {

@@ -19,6 +19,7 @@ import { describeNotices } from "./notices.js";
 import { describeOrdering } from "./ordering.js";
 import { describePendingStates } from "./pending-states.js";
 import { describeQueues } from "./queues.js";
+import { describeRates } from "./rates.js";
 import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
 import { describeRunNow, describeSnooze } from "./run-now.js";
@@ -51,6 +52,7 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeBulk(open);
     describeQueues(open);
     describePendingStates(open);
+    describeRates(open);
     describeRetention(open);
     describeWallClock(open);
     describeChangeLog(open);

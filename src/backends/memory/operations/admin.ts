@@ -2,6 +2,7 @@ import { queueExists, queueNotEmpty } from "../../../model/errors.js";
 import type { Queue, QueueSettings } from "../../../model/queue.js";
 import type { JobStore } from "../job-store.js";
 import type { QueueState } from "../queue-state.js";
+import { changeRate, heldForMs, noteRatePause } from "../rates.js";
 
 /** Jobs of a deleted queue that are forgotten at once; ticks forget the others. */
 const FORGET_WORK = 1000;
@@ -26,7 +27,7 @@ export function countReady(store: JobStore, name: string, types: readonly string
 function snapshot(store: JobStore, queue: QueueState): Queue {
   const moment = store.moment();
   store.promote(queue, moment);
-  return queue.snapshot(moment.now);
+  return queue.snapshot(moment.now, heldForMs(queue, moment.monotonic));
 }
 
 export function updateQueue(store: JobStore, name: string, settings: Partial<QueueSettings>): Queue {
@@ -34,6 +35,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
   if (settings.ordering !== undefined && settings.ordering !== queue.settings.ordering && queue.depth > 0) {
     throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
   }
+  if (settings.rateLimit !== undefined) changeRate(queue, settings.rateLimit, store.clock.monotonic());
   queue.settings = { ...queue.settings, ...settings };
   store.markChanged(queue);
   store.notices.ready(queue);
@@ -45,6 +47,7 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
 export function setPaused(store: JobStore, name: string, paused: boolean): Queue {
   const queue = store.queue(name);
   queue.paused = paused;
+  noteRatePause(queue);
   store.markChanged(queue);
   if (!paused) store.notices.ready(queue);
   return snapshot(store, queue);

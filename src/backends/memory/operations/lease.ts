@@ -13,6 +13,7 @@ import type { Moment } from "../indexes/two-clocks.js";
 import { type RunRecord, toJob } from "../job-record.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
+import { letGo, noteHandOut, refund, slotsOf } from "../rates.js";
 import { dueSchedules } from "./schedules.js";
 
 /** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
@@ -58,7 +59,13 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
     }
     store.promote(queue, moment);
     const { maxConcurrency } = queue.settings;
-    while (!isEnough() && (maxConcurrency === 0 || queue.running.size < maxConcurrency)) {
+    const slots = slotsOf(queue, moment.monotonic);
+    const before = leases.length;
+    while (
+      !isEnough() &&
+      leases.length - before < slots &&
+      (maxConcurrency === 0 || queue.running.size < maxConcurrency)
+    ) {
       const record = queue.take(request.types);
       if (record === undefined) break;
       const token = store.lease(record, leaseMs, worker, moment.now);
@@ -66,6 +73,7 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
       if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(job);
       leases.push({ job, token, expiresInMs: leaseMs });
     }
+    noteHandOut(store, queue, moment.monotonic, leases.length - before);
     if (isEnough()) break;
     request.emptied?.(name);
   }
@@ -123,6 +131,7 @@ export function tick(store: JobStore): TickResult {
     if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
     promotions -= store.promote(queue, moment, promotions);
     at(queue.nextDueInMs(moment), 0);
+    at(letGo(store, queue, moment), 0);
     trims -= store.trim(queue, trims);
     const finished = queue.finished.peek()?.run?.until;
     if (finished !== undefined) at(finished + store.completedTtlMs(queue) - moment.monotonic, TRIM_GRAIN_MS);
@@ -189,6 +198,7 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
     const record = store.job(job.id);
     if (record?.run === undefined || record.run.token !== token) continue;
     record.run.deliveries--;
+    refund(store, record.queue, 1);
     store.endLease(record, undefined);
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);

@@ -31,6 +31,10 @@ const READ_META = [
 const OTHER_META = [
   named("created_at", "when the queue was created"),
   named("completed", "jobs that became DONE since then"),
+  named(
+    "rate_state",
+    "what `rate_limit` has let go: its theoretical arrival time, in steady ms with fractions, a blank, and 1 while jobs wait for a slot",
+  ),
 ] as const;
 
 const settings = Object.values(SETTINGS);

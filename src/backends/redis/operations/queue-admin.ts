@@ -202,6 +202,7 @@ function readQueue(name: string, rest: readonly Reply[]): { queue: Queue; hasMan
     settings: readSettings(fields),
     paused: fields.get("paused") === "1",
     createdAt: number("created_at"),
+    nextSlotAt: number("next_slot_at") || undefined,
     stats: {
       ready: number("ready"),
       scheduled: number("scheduled"),

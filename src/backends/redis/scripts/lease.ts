@@ -79,6 +79,7 @@ for _, id in ipairs(again or {}) do
     count = count + 1
   end
 end
+if rate then rate.refund(count) end
 remember({})
 return finish({count})
 `;
@@ -117,6 +118,7 @@ if hasTimes then
   if promote(1000) == 1000 then due(now) end
 end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', ${key("leases")})) end
+if rate then max = math.min(max, rate.free()) end
 if max <= 0 then return finish(reply) end
 
 local lines, chosen = {}, {}
@@ -221,6 +223,10 @@ end
 if isFull then reply[#chosen * 2 + 2] = 1 end
 if #chosen == 0 then return finish(reply) end
 if hasTimes then outlive(chosen) end
+-- What is left waits for a slot: no more of these types is ready.
+if rate and rate.took(#chosen) then
+  for _, line in ipairs(lines) do gone[#gone + 1] = line.type end
+end
 if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
 local changed, leases, begins, tails = {}, {}, {}, {}

@@ -8,6 +8,7 @@ import { lua } from "./lua.js";
 export const LIMITS_OF_QUEUE = lua`
 local function heldBack(due)
   if due > 0 and maxConcurrency > 0 and call('ZCARD', ${key("leases")}) >= maxConcurrency then return due end
+  if due > 0 and rate and rate.nextSlot() then return due end
   return 0
 end
 `;

@@ -14,6 +14,7 @@ import {
   write,
 } from "../layout/lua.js";
 import { lua } from "./lua.js";
+import { RATES } from "./rates.js";
 import { STATES } from "./states.js";
 
 /** How long the answer of a call is remembered for its repeat, ms. */
@@ -142,6 +143,7 @@ local function due(at)
   if not dueAt or at < dueAt then dueAt = at end
 end
 
+${RATES}
 -- Appends so many changes to the log. Returns its position and its stamp after that: the microseconds of TIME, but always
 -- more than the one before, so that the stamps of a log rise though TIME may step back. A text: see readyScore.
 local function append(count)
@@ -156,8 +158,9 @@ end
 
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
-  local dueIn = dueAt and math.max(0, dueAt - now) or -1
   local message, ready, stamp = '', readyWord(), '-'
+  if rate and ready ~= '-' and rate.holds() then ready = '-' end
+  local dueIn = dueAt and math.max(0, dueAt - now) or -1
   if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' or completed ~= '-' then
     if count > 0 then position, stamp = append(count) end
     local flags = (ready ~= '-' and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'

@@ -74,9 +74,11 @@ local function snapshot()
   if many <= ${FEW_TYPES} then
     many, types = 0, call('SMEMBERS', ${key("ready_types")})
   end
+  local slot = rate and due > 0 and rate.nextSlotAt()
   local figures = {
     'ready', due - limited, 'scheduled', scheduled, 'retrying', retrying, 'limited', limited, 'running', call('ZCARD', ${key("leases")}),
     'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestAge(types), 'many_types', many,
+    'next_slot_at', slot or 0,
   }
   table.sort(types)
   return {call('HGETALL', KEYS[1]), figures, types}
@@ -172,6 +174,8 @@ ${SETTINGS}
 if not exists then return finish({'N'}) end
 local ordering = settingOf(${metaName("ordering")})
 if ordering and ordering ~= ${meta("ordering")} and waiting() > 0 then return finish({'W'}) end
+local limit = settingOf(${metaName("rate_limit")})
+if rate and limit then rate.change(limit) end
 writeSettings()
 isReady = true
 -- What is kept may be too much now.
@@ -184,6 +188,7 @@ export const PAUSE_QUEUE = lua`
 ${SNAPSHOT}
 if not exists then return finish({'N'}) end
 call('HSET', KEYS[1], ${metaName("paused")}, ARGV[7])
+if rate then rate.pause() end
 isReady, isQueue = ARGV[7] == '0', true
 return finish(snapshot())
 `;
@@ -326,6 +331,8 @@ if needs('${SCHEDULES}') then
 end
 local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
+local slot = rate and call('EXISTS', ${key("ready_types")}) == 1 and rate.nextSlotAt()
+if slot then dueLater(slot, 0) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
 if deadTtl or maxDead then
   local oldest = oldestDead(0)
@@ -344,7 +351,7 @@ ${NEXT_DUE}
 tellCompleted()
 local log = call('HMGET', ${key("log_position")}, 'epoch', 'changes', 'stamp')
 return answer({
-  exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, allReady(), completed,
+  exists and 1 or 0, dueAt and math.max(0, dueAt - now) or -1, exactAt and math.max(0, exactAt - now) or -1, slot and '-' or allReady(), completed,
   log[1] or '', log[2] or '', log[3] or '',
 })
 `;
@@ -392,11 +399,16 @@ local dead = trimDead(max)
 forgetRequests(max)
 local isMore
 reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES}, ${RETRY_DUE_MS})
+if rate then
+  rate.clamp()
+  -- The slot may have come that they were held back for.
+  isReady = true
+end
 
 ${NEXT_DUE}if isMore or #lost == max or expired == max or promoted == max or trimmed >= max or dead == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
-reply[3] = allReady()
+reply[3] = slot and '-' or allReady()
 tellCompleted()
 -- Published even if there was nothing to do: other servers learn when to sweep if this one is gone by then.
 return finish(reply)

@@ -56,6 +56,7 @@ async function act(runner: ScriptRunner): Promise<void> {
   const { run } = runner;
   const settings = {
     ...({ ordering: "PRIORITY", weight: 3, maxConcurrency: 50, maxDepth: 1000 } as const),
+    rateLimit: { count: 3000, periodMs: 1000, burst: 300 },
     ...{ completedTtlMs: 90_000, maxCompleted: 500, deadTtlMs: 86_400_000, maxDead: 1000 },
     ...{ defaultMaxRetries: 3, defaultBackoff: { delaysMs: [1000, 90_000] }, defaultTimeoutMs: 60_000 },
   };

@@ -7,7 +7,7 @@ type Arg = string | number | Buffer;
 
 /** Runs scripts on one queue, with arguments, times and tokens that the test chooses. */
 export interface ScriptRunner {
-  /** The time of the scripts, ms since 1970. */
+  /** The time of the scripts, ms since 1970; may have a fraction. */
   now: number;
   /** Name of the memo, number of the call, and 1 when it is repeated; empty: its answer is not remembered. */
   memo: string;
@@ -19,6 +19,11 @@ export interface ScriptRunner {
   run(name: ScriptName, ...args: readonly Arg[]): Promise<readonly unknown[]>;
 }
 
+/** Lua that reads the time from a key of the queue. */
+const LUA_CLOCK = `
+  local time = tonumber(redis.call('GET', base .. 'time'))
+  return math.floor(time), time % 1 * 1000`;
+
 /** Creates a runner. `features`: those that the scripts know. */
 export function createRunner(
   client: Redis,
@@ -28,7 +33,7 @@ export function createRunner(
 ): ScriptRunner {
   const keys = createKeys(prefix);
   const base = keys.queue(queue).slice(0, -"meta".length);
-  const scripts = createScripts("return tonumber(redis.call('GET', base .. 'time'))", features);
+  const scripts = createScripts(LUA_CLOCK, features);
   const runner: ScriptRunner = {
     now: Date.UTC(2026, 10, 1),
     memo: "",
