@@ -57,6 +57,7 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
   defaultMaxRetries: "settings.default_max_retries",
   defaultBackoff: "settings.default_backoff",
   defaultTimeoutMs: "settings.default_timeout",
+  defaultTtlMs: "settings.default_ttl",
 };
 
 /** Creates the client of QueueService. */
@@ -108,10 +109,11 @@ function toSettings(settings: QueueSettingsRequest) {
   if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;
   if (isNumber(deadTtlMs)) message.deadTtl = toDuration("deadTtlMs", deadTtlMs);
   if (isNumber(maxDead)) message.maxDead = maxDead;
-  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs } = settings;
+  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs, defaultTtlMs } = settings;
   if (isNumber(defaultMaxRetries)) message.defaultMaxRetries = defaultMaxRetries;
   if (defaultBackoff) message.defaultBackoff = toBackoff(defaultBackoff, toDuration);
   if (isNumber(defaultTimeoutMs)) message.defaultTimeout = toDuration("defaultTimeoutMs", defaultTimeoutMs);
+  if (isNumber(defaultTtlMs)) message.defaultTtl = toDuration("defaultTtlMs", defaultTtlMs);
   return message;
 }
 
@@ -150,6 +152,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       defaultMaxRetries: settings?.defaultMaxRetries ?? null,
       defaultBackoff: settings?.defaultBackoff ? fromBackoff(settings.defaultBackoff) : null,
       defaultTimeoutMs: settings?.defaultTimeout ? durationMs(settings.defaultTimeout) : null,
+      defaultTtlMs: settings?.defaultTtl ? durationMs(settings.defaultTtl) : null,
     },
     paused: queue?.paused ?? false,
     createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,

@@ -57,7 +57,8 @@ export function createNewJobs(ids: IdGenerator, defaults: JobDefaults): NewJobs 
       open:
         (request.maxRetries === undefined ? OPEN.maxRetries : 0) |
         (backoff === undefined ? OPEN.backoff : 0) |
-        (request.timeoutMs === undefined ? OPEN.timeoutMs : 0),
+        (request.timeoutMs === undefined ? OPEN.timeoutMs : 0) |
+        (request.ttlMs === undefined && request.expiresAt === undefined ? OPEN.expiry : 0),
     };
   };
 }
@@ -84,6 +85,7 @@ export function wholeMs(ms: number | undefined): number | undefined {
  * because spreads here cost six times as much as the whole create.
  */
 export function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: EnqueueResult): Job {
+  const ttlMs = given?.ttlMs ?? spec.ttlMs;
   return {
     id,
     queue: spec.queue,
@@ -95,7 +97,7 @@ export function newlyCreated(spec: NewJob, { id, createdAt, runAfter, given }: E
     timeoutMs: given?.timeoutMs ?? spec.timeoutMs,
     metadata: spec.metadata,
     traceContext: spec.traceContext,
-    expiresAt: spec.ttlMs === undefined ? spec.expiresAt : createdAt + spec.ttlMs,
+    expiresAt: ttlMs === undefined ? (given?.expiresAt ?? spec.expiresAt) : createdAt + ttlMs,
     unique: spec.unique,
     key: spec.key,
     schedule: spec.schedule,

@@ -1,22 +1,43 @@
 import type { JobSpec } from "../model/job.js";
 import type { QueueSettings } from "../model/queue.js";
+import type { NewJob } from "./backend.js";
 
 /** What a job gets from its queue when its request does not say it. */
-export type QueueDefaults = Pick<QueueSettings, "defaultMaxRetries" | "defaultBackoff" | "defaultTimeoutMs">;
+export type QueueDefaults = Pick<
+  QueueSettings,
+  "defaultMaxRetries" | "defaultBackoff" | "defaultTimeoutMs" | "defaultTtlMs"
+>;
 
 /** The fields of a job that its queue may give it. */
-export type GivenFields = Partial<Pick<JobSpec, "maxRetries" | "backoff" | "timeoutMs">>;
+export type GivenFields = Partial<Pick<JobSpec, "maxRetries" | "backoff" | "timeoutMs" | "expiresAt">> &
+  Pick<NewJob, "ttlMs">;
 
-/** What a request leaves open, as bits of `NewJob.open`. */
-export const OPEN = { maxRetries: 1, backoff: 2, timeoutMs: 4 } as const;
+/** What a request leaves open, as bits of `NewJob.open`; `expiry`: it says neither a ttl nor a time to expire. */
+export const OPEN = { maxRetries: 1, backoff: 2, timeoutMs: 4, expiry: 8 } as const;
 
-/** What a queue with these settings gives a job that leaves these fields open; undefined: nothing. */
-export function givenByQueue(open: number, defaults: QueueDefaults): GivenFields | undefined {
-  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs } = defaults;
-  if (defaultMaxRetries === null && defaultBackoff === null && defaultTimeoutMs === null) return undefined;
+/**
+ * What a queue with these settings gives a job that leaves fields open; undefined: nothing. `now`: when it is created. The ttl of a
+ * queue counts from the time at which the job may run: one with a longer delay would never run.
+ */
+export function givenByQueue(
+  { open = 0, delayMs = 0, runAfter }: Pick<NewJob, "open" | "delayMs" | "runAfter">,
+  defaults: QueueDefaults,
+  now: number,
+): GivenFields | undefined {
+  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs, defaultTtlMs } = defaults;
+  if (open === 0) return undefined;
+  if (defaultMaxRetries === null && defaultBackoff === null && defaultTimeoutMs === null && defaultTtlMs === null) {
+    return undefined;
+  }
+  const isTimed = runAfter !== undefined && runAfter > now;
   return {
     ...(open & OPEN.maxRetries && defaultMaxRetries !== null && { maxRetries: defaultMaxRetries }),
     ...(open & OPEN.backoff && defaultBackoff !== null && { backoff: defaultBackoff }),
     ...(open & OPEN.timeoutMs && defaultTimeoutMs !== null && { timeoutMs: defaultTimeoutMs }),
+    ...(open & OPEN.expiry &&
+      defaultTtlMs !== null &&
+      (isTimed
+        ? { expiresAt: runAfter + defaultTtlMs }
+        : { ttlMs: (runAfter === undefined ? delayMs : 0) + defaultTtlMs })),
   };
 }

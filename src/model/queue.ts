@@ -36,6 +36,11 @@ export interface QueueSettings {
   readonly defaultBackoff: Backoff | null;
   /** Longest run of one attempt of jobs created without a timeout of their own, ms; 0 and null: no limit. */
   readonly defaultTimeoutMs: number | null;
+  /**
+   * How long jobs created without a ttl or a time to expire may wait for their first lease once they may run, ms, from 1; null: for
+   * ever.
+   */
+  readonly defaultTtlMs: number | null;
 }
 
 /** Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's, of a rate they follow from it. */
@@ -62,6 +67,7 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   defaultMaxRetries: null,
   defaultBackoff: null,
   defaultTimeoutMs: null,
+  defaultTtlMs: null,
 };
 
 /** The queue that always exists. */

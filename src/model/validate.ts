@@ -205,6 +205,7 @@ export function checkQueueSettings(violations: Violations, path: string, setting
   violations.integer(`${path}defaultMaxRetries`, settings.defaultMaxRetries ?? undefined, 0, LIMITS.maxRetries);
   if (settings.defaultBackoff) checkBackoff(violations, `${path}defaultBackoff`, settings.defaultBackoff);
   violations.duration(`${path}defaultTimeout`, settings.defaultTimeoutMs ?? undefined);
+  violations.duration(`${path}defaultTtl`, settings.defaultTtlMs ?? undefined, 1);
   if (settings.ordering !== undefined && !QUEUE_ORDERINGS.includes(settings.ordering)) {
     violations.add(`${path}ordering`, "must be PRIORITY, RUN_AFTER or FAIR");
   }

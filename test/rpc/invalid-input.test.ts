@@ -373,11 +373,13 @@ describe("a queue", () => {
 
   test("is not given bad defaults of its jobs", async () => {
     const defaultBackoff = { multiplier: 0.5, delays: [durationFromMs(-1)] };
-    const settings = { defaultMaxRetries: 101, defaultTimeout: durationFromMs(-1), defaultBackoff };
+    const defaultTtl = durationFromMs(0);
+    const settings = { defaultMaxRetries: 101, defaultTimeout: durationFromMs(-1), defaultBackoff, defaultTtl };
     expect(await refusal(queues.createQueue({ name: "q", settings }))).toMatchObject(
       bad(
         ...["settings.default_max_retries", "settings.default_backoff.multiplier"],
         ...["settings.default_backoff.delays[0]", "settings.default_backoff.multiplier", "settings.default_timeout"],
+        "settings.default_ttl",
       ),
     );
   });

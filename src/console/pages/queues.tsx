@@ -91,6 +91,7 @@ function describeSettings({ settings }: Queue): string {
     settings.defaultMaxRetries !== undefined && `${count(settings.defaultMaxRetries)} retries`,
     settings.defaultBackoff && `retries wait ${backoffText(settings.defaultBackoff)}`,
     settings.defaultTimeout && `timeout ${spanOf(settings.defaultTimeout)}`,
+    settings.defaultTtl && `jobs expire after ${spanOf(settings.defaultTtl)}`,
   ];
   return parts.filter(Boolean).join(", ");
 }

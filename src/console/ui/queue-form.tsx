@@ -25,7 +25,7 @@ const NUMBERS = [
   ...(["weight", "maxConcurrency", "maxConcurrencyPerKey", "maxDepth"] as const),
   ...(["maxCompleted", "maxDead", "defaultMaxRetries"] as const),
 ];
-const SPANS = ["completedTtl", "deadTtl", "defaultTimeout"] as const;
+const SPANS = ["completedTtl", "deadTtl", "defaultTimeout", "defaultTtl"] as const;
 
 /** The name of a field as the code has it, from that of the protos. */
 function camelCase(field: string): string {
@@ -50,6 +50,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
     defaultMaxRetries: String(settings?.defaultMaxRetries ?? ""),
     defaultBackoff: backoffInput(settings?.defaultBackoff),
     defaultTimeout: spanText(settings?.defaultTimeout),
+    defaultTtl: spanText(settings?.defaultTtl),
   });
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
   const [failure, setFailure] = useState("");
@@ -94,6 +95,7 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
       defaultMaxRetries: countIn(draft.defaultMaxRetries),
       defaultBackoff: backoff,
       defaultTimeout: spanIn(draft.defaultTimeout),
+      defaultTtl: spanIn(draft.defaultTtl),
     };
     const name = draft.name.trim();
     try {
@@ -180,6 +182,9 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
         </Field>
         <Field label="Timeout" problem={problems.get("defaultTimeout")} hint="Of one attempt, as in 30s.">
           <input placeholder="none" {...bind("defaultTimeout")} />
+        </Field>
+        <Field label="Jobs expire after" problem={problems.get("defaultTtl")} hint="If they have not begun by then.">
+          <input placeholder="never" {...bind("defaultTtl")} />
         </Field>
         {failure !== "" && (
           <p class="problem" role="alert">

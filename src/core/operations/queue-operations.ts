@@ -52,7 +52,7 @@ export function createQueueOperations(backend: Backend, defaults: Backoff): Queu
   /** Times are stored in whole ms: fractions are rounded up. */
   function toSettings({ defaultBackoff, rateLimit, ...settings }: QueueSettingsRequest): Partial<QueueSettings> {
     const whole: { -readonly [Name in keyof QueueSettings]?: QueueSettings[Name] | undefined } = settings;
-    for (const name of ["completedTtlMs", "deadTtlMs", "defaultTimeoutMs"] as const) {
+    for (const name of ["completedTtlMs", "deadTtlMs", "defaultTimeoutMs", "defaultTtlMs"] as const) {
       const ms = settings[name];
       if (typeof ms === "number") whole[name] = Math.ceil(ms);
     }

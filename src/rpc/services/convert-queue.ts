@@ -43,6 +43,7 @@ export function toQueueSettings(violations: Violations, path: string, settings: 
     defaultMaxRetries: settings.defaultMaxRetries ?? null,
     defaultBackoff: defaultBackoff ? toBackoffRequest(violations, `${path}defaultBackoff`, defaultBackoff) : null,
     defaultTimeoutMs: toMs(violations, `${path}defaultTimeout`, settings.defaultTimeout) ?? null,
+    defaultTtlMs: toMs(violations, `${path}defaultTtl`, settings.defaultTtl) ?? null,
   };
 }
 
@@ -76,10 +77,11 @@ function fromQueueSettings(settings: QueueSettings): QueueSettingsPb {
   if (maxCompleted !== null) message.maxCompleted = maxCompleted;
   if (deadTtlMs !== null) message.deadTtl = fromDuration(deadTtlMs);
   if (maxDead !== null) message.maxDead = maxDead;
-  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs } = settings;
+  const { defaultMaxRetries, defaultBackoff, defaultTimeoutMs, defaultTtlMs } = settings;
   if (defaultMaxRetries !== null) message.defaultMaxRetries = defaultMaxRetries;
   if (defaultBackoff !== null) message.defaultBackoff = fromBackoff(defaultBackoff);
   if (defaultTimeoutMs !== null) message.defaultTimeout = fromDuration(defaultTimeoutMs);
+  if (defaultTtlMs !== null) message.defaultTtl = fromDuration(defaultTtlMs);
   return message;
 }
 

@@ -128,6 +128,7 @@ const MASK_PATHS: Readonly<Record<string, keyof QueueSettings>> = {
   "settings.default_max_retries": "defaultMaxRetries",
   "settings.default_backoff": "defaultBackoff",
   "settings.default_timeout": "defaultTimeoutMs",
+  "settings.default_ttl": "defaultTtlMs",
 };
 
 const KNOWN_PATHS = ["settings", ...Object.keys(MASK_PATHS)].join(", ");

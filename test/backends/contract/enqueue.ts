@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { EnqueueResult, NewJob } from "../../../src/core/backend.js";
-import type { Backoff } from "../../../src/model/job.js";
+import type { Backoff, Job } from "../../../src/model/job.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob, TRACE } from "../../support/job.js";
 import type { Open } from "./harness.js";
@@ -175,6 +175,47 @@ export function describeEnqueue(open: Open): void {
       const jobs = await backend.get(results.map(({ id }) => id));
       expect(jobs.map((job) => job?.runAfter)).toEqual(results.map(({ runAfter }) => runAfter));
       expect(await statsOf(backend)).toMatchObject({ ready: 2, scheduled: 2 });
+    });
+
+    test("a queue gives its jobs a ttl where they leave it open, from when they may run", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await createQueue(backend, "q", { defaultTtlMs: 5000, defaultMaxRetries: 9 });
+      const now = await opened.now();
+      const plans: [Partial<NewJob>, number | undefined][] = [
+        [{}, 5000],
+        [{ metadata: { a: "b" }, requestId: "r", digest: "d" }, 5000],
+        [{ delayMs: 2000, traceContext: TRACE }, 7000],
+        [{ runAfter: now - 60_000 }, 5000],
+        [{ runAfter: now + 60_000 }, 65_000],
+        [{ open: 7 }, undefined],
+        [{ open: 0 }, undefined],
+        [{ open: 7, ttlMs: 9000 }, 9000],
+        [{ open: 7, expiresAt: now + 9000 }, 9000],
+      ];
+      const results = await backend.enqueue(plans.map(([given]) => newJob({ open: 15, ...given, queue: "q" })));
+      const jobs = await backend.get(results.map(({ id }) => id));
+      for (const [at, [given, ms]] of plans.entries()) {
+        const { createdAt, expiresAt, maxRetries } = jobs[at] as Job;
+        expect(maxRetries).toBe(given.open === 0 ? newJob().maxRetries : 9);
+        if (ms === undefined) expect(expiresAt).toBeUndefined();
+        else if (given.expiresAt ?? (given.runAfter ?? 0) > now) expect(expiresAt).toBe(now + ms);
+        else expect(expiresAt).toBe(createdAt + ms);
+        const { ttlMs, expiresAt: told } = results[at]?.given ?? {};
+        const isGiven = (given.open ?? 15) > 7;
+        expect(told ?? (ttlMs === undefined ? undefined : createdAt + ttlMs)).toBe(isGiven ? expiresAt : undefined);
+      }
+      // What is set later changes no job that is there.
+      await backend.updateQueue("q", { defaultTtlMs: null });
+      await add(backend, { queue: "q", open: 15 });
+      await passTime(opened, 4900 - opened.slackMs);
+      expect(await statsOf(backend, "q")).toMatchObject({ ready: 9, scheduled: 1 });
+      await passTime(opened, 100 + opened.slackMs);
+      expect(await statsOf(backend, "q")).toMatchObject({ ready: 6, scheduled: 1 });
+      await passTime(opened, 4000);
+      expect(await statsOf(backend, "q")).toMatchObject({ ready: 3, scheduled: 1 });
+      await passTime(opened, 56_100);
+      expect(await statsOf(backend, "q")).toMatchObject({ ready: 3, scheduled: 0 });
     });
 
     test.each<[string, Partial<QueueSettings>, Partial<NewJob>]>([

@@ -149,7 +149,7 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
     { baseDelayMs: 1000, maxDelayMs: 9000, multiplier: 3 },
     { delaysMs: [2000, 1000] },
   ),
-  open: fc.nat(7),
+  open: fc.nat(15),
 });
 
 const leaseChoice = fc.record({
@@ -307,6 +307,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
           { delaysMs: [1000] },
         ),
         defaultTimeoutMs: fc.constantFrom(null, 0, 60 * SECOND),
+        defaultTtlMs: fc.constantFrom(null, null, 2 * SECOND, 60 * SECOND),
       }),
     }),
   },

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement, TickResult } from "../../../src/core/backend.js";
+import { OPEN } from "../../../src/core/queue-defaults.js";
 import { createMatcher } from "../../../src/core/stores/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
@@ -66,10 +67,10 @@ export class ModelRun {
   async #enqueue({ jobs: plans, idsBackwards }: CommandOf<"enqueue">): Promise<void> {
     const first = this.#lastId + 1n;
     this.#lastId += BigInt(plans.length);
-    const jobs = plans.map(({ inMs, ...plan }, at): NewJob => {
+    const jobs = plans.map(({ inMs, open, ...plan }, at): NewJob => {
       const id = String(idsBackwards ? this.#lastId - BigInt(at) : first + BigInt(at));
       const time = inMs < 0 ? { runAfter: this.#model.now + inMs } : { delayMs: inMs };
-      return newJob({ ...plan, ...time, id });
+      return newJob({ ...plan, ...time, id, open: plan.ttlMs === undefined ? open : open & ~OPEN.expiry });
     });
     const reasons = this.#model.refuses(jobs);
     if (reasons.length > 0) return this.#expectRefused(this.#opened.backend.enqueue(jobs), reasons);

@@ -122,7 +122,10 @@ export class NaiveModel {
 
   enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
     return jobs.map(
-      ({ delayMs, ttlMs, requestId, digest, runAfter = this.now + (delayMs ?? 0), open = 0, ...spec }) => {
+      ({ delayMs, ttlMs: own, requestId, digest, runAfter = this.now + (delayMs ?? 0), open = 0, ...spec }) => {
+        const { defaultTtlMs = null } = this.queues.get(spec.queue)?.settings ?? {};
+        const given = open > 7 && defaultTtlMs !== null ? (delayMs ?? 0) + defaultTtlMs : undefined;
+        const ttlMs = own ?? given;
         const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
         if (known !== undefined) {
           return { id: known.job.id, deduplicated: true };
@@ -429,7 +432,7 @@ export class NaiveModel {
     if (open % 2 === 1 && typeof settings?.defaultMaxRetries === "number")
       given.maxRetries = settings.defaultMaxRetries;
     if (open % 4 > 1 && settings?.defaultBackoff) given.backoff = settings.defaultBackoff;
-    if (open > 3 && typeof settings?.defaultTimeoutMs === "number") given.timeoutMs = settings.defaultTimeoutMs;
+    if (open % 8 > 3 && typeof settings?.defaultTimeoutMs === "number") given.timeoutMs = settings.defaultTimeoutMs;
     return given;
   }
 

@@ -67,7 +67,7 @@ export function describeQueues(open: Open): void {
         ...({ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxConcurrencyPerKey: 2, maxDepth: 1000 } as const),
         rateLimit: { count: 7, periodMs: 60_000, burst: 2 },
         ...{ completedTtlMs: 0, maxCompleted: 10, deadTtlMs: 86_400_000, maxDead: 1 },
-        ...{ defaultMaxRetries: 0, defaultBackoff: { delaysMs: [1, 5000] }, defaultTimeoutMs: 0 },
+        ...{ defaultMaxRetries: 0, defaultBackoff: { delaysMs: [1, 5000] }, defaultTimeoutMs: 0, defaultTtlMs: 1 },
       };
       const queue = await backend.createQueue("mail.out", settings);
       expectAbout(queue.createdAt, now, opened);

@@ -12,7 +12,7 @@ const badFields = (...fields: string[]) =>
 const DEFAULTS = {
   ...{ ordering: "PRIORITY", weight: 1, maxConcurrency: 0, maxConcurrencyPerKey: 0, rateLimit: null, maxDepth: 0 },
   ...{ completedTtlMs: null, maxCompleted: null, deadTtlMs: null, maxDead: null },
-  ...{ defaultMaxRetries: null, defaultBackoff: null, defaultTimeoutMs: null },
+  ...{ defaultMaxRetries: null, defaultBackoff: null, defaultTimeoutMs: null, defaultTtlMs: null },
 };
 
 describe("create", () => {

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
@@ -190,7 +190,7 @@ describe("UpdateQueue", () => {
       };
       const kept = {
         ...{ completedTtl: durationFromMs(0), maxCompleted: 0, deadTtl: durationFromMs(1500), maxDead: 7 },
-        ...{ defaultMaxRetries: 0, defaultTimeout: durationFromMs(0) },
+        ...{ defaultMaxRetries: 0, defaultTimeout: durationFromMs(0), defaultTtl: durationFromMs(90_000) },
         defaultBackoff: { delays: [durationFromMs(1), durationFromMs(60_000)] },
       };
       expect(await update(kept)).toMatchObject(kept);
@@ -206,6 +206,8 @@ describe("UpdateQueue", () => {
       expect((await clients.queues.getQueue({ name })).queue?.settings).toEqual(queue?.settings);
       const { job } = await clients.jobs.createJob({ queue: name, type: "unknown-to-all" });
       expect(job).toMatchObject({ maxRetries: 0, backoff: kept.defaultBackoff });
+      expect(timestampMs(present(job?.expiresAt)) - timestampMs(present(job?.createdAt))).toBe(90_000);
+      expect((await clients.jobs.getJob({ id: job?.id ?? "" })).job).toEqual(job);
       const own = { maxRetries: 4, backoff: { multiplier: 1 }, timeout: durationFromMs(5) };
       expect((await clients.jobs.createJob({ queue: name, type: "unknown-to-all", ...own })).job).toMatchObject(own);
     },

@@ -28,11 +28,12 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
-    const given = job.open ? givenByQueue(job.open, queue.settings) : undefined;
-    const spec = queue.sharedSpecOf(given === undefined ? job : { ...job, ...given });
-    const record = newRecord(rareOf(job, now), number, spec, job.payload, requestId, times);
+    const given = givenByQueue(job, queue.settings, now);
+    const whole = given === undefined ? job : { ...job, ...given };
+    const spec = queue.sharedSpecOf(whole);
+    const record = newRecord(rareOf(whole, now), number, spec, job.payload, requestId, times);
     store.add(record, waitMs);
-    if (record.expiresAt !== undefined) store.expireLater(record, job.ttlMs);
+    if (record.expiresAt !== undefined) store.expireLater(record, whole.ttlMs);
     const result = { id: job.id, deduplicated: false, ...times };
     return given === undefined ? result : { ...result, given };
   });

@@ -1,5 +1,5 @@
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
-import { DEFAULTS, KEYS, RATE, RETENTION } from "./features.js";
+import { DEFAULTS, EXPIRY, KEYS, RATE, RETENTION } from "./features.js";
 import { readRateLimit, writeRateLimit } from "./rate-limit.js";
 import { readDefaultBackoff, writeDefaultBackoff } from "./saved-backoff.js";
 
@@ -11,7 +11,7 @@ export interface Setting<T> {
   /** Whether every script reads it. */
   readonly isRead?: boolean;
   /** What a server must know so that it may serve a queue whose setting is not one of `plain`; see features.ts. */
-  readonly feature?: string;
+  readonly feature?: string | readonly string[];
   /** Values that every server knows. Default: that of a queue without settings. */
   readonly plain?: readonly T[];
   readonly read: (text: string) => T;
@@ -85,6 +85,12 @@ export const SETTINGS: SettingsTable<QueueSettings> = {
     ...limit,
     feature: DEFAULTS,
   },
+  defaultTtlMs: {
+    field: "default_ttl",
+    meaning: "ms that jobs that say none may wait for their first lease once they may run",
+    ...limit,
+    feature: [DEFAULTS, EXPIRY],
+  },
 };
 
 /**
@@ -111,7 +117,7 @@ export function featuresOf(given: Partial<QueueSettings>, table = SETTINGS): str
   const needed = entriesOf(table).flatMap(([name, { feature, plain = [DEFAULT_QUEUE_SETTINGS[name]] }]) => {
     const value = given[name];
     const isPlain = value === undefined || plain.includes(value);
-    return feature === undefined || isPlain ? [] : [feature];
+    return feature === undefined || isPlain ? [] : feature;
   });
   return [...new Set(needed)];
 }

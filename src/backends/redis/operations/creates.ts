@@ -131,7 +131,7 @@ export class Creates {
     }
     const results = jobs.map((job): EnqueueResult => {
       const runAfter = job.runAfter ?? now + (job.delayMs ?? 0);
-      const given = defaults && givenByQueue(job.open ?? 0, defaults);
+      const given = defaults && givenByQueue(job, defaults, now);
       return { id: job.id, deduplicated: false, createdAt: now, runAfter, given };
     });
     for (let at = 0; at < answer.length; at += OLD_PARTS) {
@@ -169,16 +169,17 @@ export class Creates {
 /** What these jobs leave open, as ENQUEUE reads it. */
 function openText(jobs: readonly NewJob[]): string {
   const open = jobs[0]?.open ?? 0;
-  if (jobs.every((job) => (job.open ?? 0) === open)) return open === 0 ? "" : `|${open}`;
-  return `|${jobs.map((job) => job.open ?? 0).join("")}`;
+  if (jobs.every((job) => (job.open ?? 0) === open)) return open === 0 ? "" : `|${open.toString(16)}`;
+  return `|${jobs.map((job) => (job.open ?? 0).toString(16)).join("")}`;
 }
 
 /** Reads what ENQUEUE tells of the defaults of its queue. */
 function readDefaults(text: string): QueueDefaults {
-  const [, retries = "", timeout = "", backoff = ""] = /^(\d*) (\d*) (.*)$/.exec(text) ?? [];
+  const [, retries = "", timeout = "", ttl = "", backoff = ""] = /^(\d*) (\d*) (\d*) (.*)$/.exec(text) ?? [];
   return {
     defaultMaxRetries: retries === "" ? null : Number(retries),
     defaultTimeoutMs: timeout === "" ? null : Number(timeout),
+    defaultTtlMs: ttl === "" ? null : Number(ttl),
     defaultBackoff: readDefaultBackoff(backoff),
   };
 }

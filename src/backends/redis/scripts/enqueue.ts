@@ -9,7 +9,7 @@ import { FIRING } from "./schedules.js";
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
  * check, with a `g` behind it when the group is what a schedule makes, an `r` when some job has a request id, an `x` when some job expires, an `s` when the queue may need the
- * feature for that from now on, and a bar and what its jobs leave open, bits of `OPEN`, a digit for each or one for all; number of
+ * feature for that from now on, and a bar and what its jobs leave open, bits of `OPEN`, a hex digit for each or one for all; number of
  * jobs; what the schedule does, with a `g` (see FIRING); and for each job two arguments. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
  * and, if it expires, a comma and the same of that. The second is the spec from its priority on.
@@ -17,16 +17,18 @@ import { FIRING } from "./schedules.js";
  * Returns for each group: `N` (no such queue), `U` (the queue would need the feature), `F` and max_depth (full), `R` and the position of a job whose request id was
  * used for another content, `M` (the schedule is not as it was read), `K` (it moved on without its jobs, as they overlap), or a list of what was created before: of each the position in the group, `created`, and the job
  * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
- * blank, `default_timeout`, a blank, and `default_backoff`, each empty when it is not set.
+ * blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not set.
  */
 export const ENQUEUE = lua`
 -- What the queue gives jobs that leave it open; nil: nothing.
 local defaults
 if needs('${DEFAULTS}') then
-  local own = call('HMGET', KEYS[1], ${metaName("default_max_retries")}, ${metaName("default_timeout")}, ${metaName("default_backoff")})
-  if own[1] or own[2] or own[3] then
+  local own = call('HMGET', KEYS[1], ${metaName("default_max_retries")}, ${metaName("default_timeout")}, ${metaName("default_backoff")},
+    ${metaName("default_ttl")})
+  if own[1] or own[2] or own[3] or own[4] then
     defaults = {
-      text = (own[1] or '') .. ' ' .. (own[2] or '') .. ' ' .. (own[3] or ''),
+      text = (own[1] or '') .. ' ' .. (own[2] or '') .. ' ' .. (own[4] or '') .. ' ' .. (own[3] or ''),
+      ttl = own[4],
       retries = own[1] and ${write("spec", "max_retries", "own[1]")}, timeout = own[2] and ${write("spec", "timeout", "own[2]")},
     }
     if own[3] then
@@ -37,8 +39,17 @@ if needs('${DEFAULTS}') then
   end
 end
 
--- A spec with what the queue gives it in place of what it leaves open.
-local function withDefaults(spec, open)
+-- When a job may run, with what is said of its expiry then; and that, as extras name it. As givenByQueue of the core.
+local function withDefaultTtl(when)
+  when = when or '+0'
+  local isTimed, ms = sub(when, 1, 1) == '=', tonumber(sub(when, 2))
+  if isTimed and ms > now then return format('%s,=%d', when, ms + defaults.ttl), 'expires_at', ms + defaults.ttl end
+  local ttl = (isTimed and 0 or ms) + defaults.ttl
+  return format('%s,+%d', when, ttl), 'ttl', ttl
+end
+
+-- A spec with what the queue gives it in place of what it leaves open, and when its job may run and expires.
+local function withDefaults(spec, open, when)
   local retries, backoff = ${text("spec", "max_retries", "spec", "priority")},
     ${text("spec", "base_delay", "spec", "priority")} .. ${text("spec", "max_delay", "spec", "priority")}
   local timeout = ${text("spec", "timeout", "spec", "priority")}
@@ -46,17 +57,21 @@ local function withDefaults(spec, open)
   local newline = find(spec, '\n', from, true)
   local extras = sub(spec, from, newline - 1)
   if open % 2 == 1 then retries = defaults.retries or retries end
-  if open >= 4 then timeout = defaults.timeout or timeout end
-  if open % 4 >= 2 and defaults.backoff then
-    backoff = defaults.backoff
-    if extras ~= '' or defaults.more then
-      local all = extras == '' and {} or cjson.decode(extras)
-      all.backoff = defaults.more
-      extras = next(all) and cjson.encode(all) or ''
+  if open % 8 >= 4 then timeout = defaults.timeout or timeout end
+  local hasBackoff, hasTtl = open % 4 >= 2 and defaults.backoff, open >= 8 and defaults.ttl
+  if hasBackoff then backoff = defaults.backoff end
+  if hasTtl or hasBackoff and (extras ~= '' or defaults.more) then
+    local all = extras == '' and {} or cjson.decode(extras)
+    if hasBackoff then all.backoff = defaults.more end
+    if hasTtl then
+      local name, ends
+      when, name, ends = withDefaultTtl(when)
+      all[name] = ends
     end
+    extras = next(all) and cjson.encode(all) or ''
   end
   return ${text("spec", "priority", "spec", "priority")} .. retries .. backoff .. timeout
-    .. sub(spec, ${width("spec", "priority") - width("spec", "payload_kind") + 1}, from - 1) .. extras .. sub(spec, newline)
+    .. sub(spec, ${width("spec", "priority") - width("spec", "payload_kind") + 1}, from - 1) .. extras .. sub(spec, newline), when
 end
 
 -- What was created before is read last, as some may have been created by this very call.
@@ -218,7 +233,7 @@ for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
   local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
   local lacks = find(flags, 'x', 2, true) and not needs('${EXPIRY}')
-  local open = defaults and string.match(flags, '|(%d+)$')
+  local open = defaults and string.match(flags, '|(%x+)$')
   local firing = find(flags, 'g', 2, true) and cjson.decode(ARGV[at + 2])
   local schedule = firing and exists and readSchedule(firing.name)
   local first = at + (firing and 3 or 2)
@@ -268,7 +283,7 @@ for group = 1, tonumber(ARGV[7]) do
             local spec = ARGV[job + 1]
             if open then
               local digit = #open == 1 and 1 or (job - first) / 2 + 1
-              spec = withDefaults(spec, tonumber(sub(open, digit, digit)))
+              spec, when = withDefaults(spec, tonumber(sub(open, digit, digit), 16), when)
             end
             create(id, when, digest, request, spec)
             lastId = id

@@ -58,13 +58,18 @@ async function act(runner: ScriptRunner): Promise<void> {
     ...({ ordering: "PRIORITY", weight: 3, maxConcurrency: 50, maxDepth: 1000 } as const),
     rateLimit: { count: 3000, periodMs: 1000, burst: 300 },
     ...{ completedTtlMs: 90_000, maxCompleted: 500, deadTtlMs: 86_400_000, maxDead: 1000 },
-    ...{ defaultMaxRetries: 3, defaultBackoff: { delaysMs: [1000, 90_000] }, defaultTimeoutMs: 60_000 },
+    ...{
+      defaultMaxRetries: 3,
+      defaultBackoff: { delaysMs: [1000, 90_000] },
+      defaultTimeoutMs: 60_000,
+      defaultTtlMs: 7_200_000,
+    },
   };
   await run("create", featuresOf(settings).join(","), ...writeSettings(settings));
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
     const flags = job.ttlMs === undefined && job.expiresAt === undefined ? "cr" : "crxs";
-    return run("enqueue", 1, `${flags}|${job.open ?? 0}`, 1, idOf(n) + when, writeSpec(job));
+    return run("enqueue", 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job));
   };
   const lease = (types: readonly string[], max: number, token: string, isPoll: 1 | "" = "") =>
     run("lease", max, 30_000, "worker-1", token, "", isPoll, ...types);
@@ -117,7 +122,7 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(14, { type: "slower", backoff: { delaysMs: [1000, 90_000, 5000] }, metadata: { tenant: "a" } });
   await add(15, { type: "late", ttlMs: 5000 }, "|+0,+5000||");
   await add(16, { type: "late", expiresAt: runner.now + 9000 }, `|+0,=${runner.now + 9000}||`);
-  await add(17, { type: "preset", open: 7 });
+  await add(17, { type: "preset", open: 15 });
   await schedules(runner);
 }
 

@@ -7,6 +7,7 @@ const settings: QueueSettings = {
   rateLimit: { count: 100, periodMs: 60_000, burst: 7 },
   ...{ completedTtlMs: 0, maxCompleted: 5, deadTtlMs: 60_000, maxDead: 9 },
   ...{ defaultMaxRetries: 0, defaultBackoff: { baseDelayMs: 1, maxDelayMs: 2, multiplier: 1.1 }, defaultTimeoutMs: 7 },
+  defaultTtlMs: 3_600_000,
 };
 
 /** The fields as a meta has them. */
