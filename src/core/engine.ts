@@ -9,7 +9,7 @@ import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
 import type { HandlerRunner } from "./handler-runner.js";
 import { Maintenance } from "./maintenance.js";
-import type { JobDefaults } from "./new-job.js";
+import { createNewJobs, type JobDefaults } from "./new-job.js";
 import type { Observer } from "./observer.js";
 import { createDlqOperations } from "./operations/dlq-operations.js";
 import { createJobOperations } from "./operations/job-operations.js";
@@ -18,6 +18,7 @@ import { createInProcessRunner } from "./pool/in-process-runner.js";
 import { WorkerPool } from "./pool/worker-pool.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
+import { ScheduleFirer } from "./schedules/schedule-firer.js";
 import { takenHere } from "./untaken.js";
 import { WatchHub } from "./watch/watch-hub.js";
 import { createJobLog } from "./work/job-log.js";
@@ -97,7 +98,10 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);
   const watches = new WatchHub(backend, clock);
   // A process that was stalled extends its own leases before a tick ends expired ones.
-  const maintenance = new Maintenance(backend, clock, observer, logger, () => pool.keepAlive());
+  const before = () => pool.keepAlive();
+  const newJobs = createNewJobs(deps.ids, options.jobDefaults);
+  const firer = new ScheduleFirer({ backend, newJobs, random: deps.random, observer, logger });
+  const maintenance = new Maintenance(backend, clock, observer, logger, before, (due) => firer.fire(due));
   const jobs = createJobOperations(deps, options.jobDefaults);
   const queues = createQueueOperations(backend, options.jobDefaults.backoff);
   let startedAt = 0;
@@ -188,8 +192,9 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
 
   async function stop(timeoutMs: number): Promise<void> {
     jobs.close();
+    const fired = firer.stop();
     remote.drain(timeoutMs);
-    await Promise.all([pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
+    await Promise.all([fired, pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
     await remote.stop();
     work.close();
     watches.stop();

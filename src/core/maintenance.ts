@@ -2,6 +2,7 @@ import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Observer } from "./observer.js";
+import type { DueSchedule } from "./schedule-store.js";
 import { createJobLog, type JobLog } from "./work/job-log.js";
 
 /** Longest delay between two ticks, ms, so that a wall clock that jumps ahead is noticed within that time. */
@@ -18,6 +19,7 @@ export class Maintenance {
   readonly #logger: Logger;
   readonly #log: JobLog;
   readonly #before: () => Promise<void>;
+  readonly #fire: (due: readonly DueSchedule[]) => void;
   #timer: Timer | undefined;
   /** When the timer fires, on the monotonic clock, ms; infinity: none is set. */
   #at = Number.POSITIVE_INFINITY;
@@ -26,14 +28,22 @@ export class Maintenance {
   #isDueAgain = false;
   #isStopped = true;
 
-  /** `before` is called, and awaited, before each tick. */
-  constructor(backend: Backend, clock: Clock, observer: Observer, logger: Logger, before: () => Promise<void>) {
+  /** `before` is called, and awaited, before each tick; `fire` with the schedules that it tells as due. */
+  constructor(
+    backend: Backend,
+    clock: Clock,
+    observer: Observer,
+    logger: Logger,
+    before: () => Promise<void>,
+    fire: (due: readonly DueSchedule[]) => void,
+  ) {
     this.#backend = backend;
     this.#clock = clock;
     this.#observer = observer;
     this.#logger = logger;
     this.#log = createJobLog(logger);
     this.#before = before;
+    this.#fire = fire;
   }
 
   start(): void {
@@ -79,6 +89,7 @@ export class Maintenance {
         this.#observer.expired(job.queue, job.type);
         this.#log.expired(job);
       }
+      this.#fire(result.schedules);
       nextInMs = this.#isDueAgain ? 0 : (result.nextInMs ?? MAX_WAIT_MS);
     } catch (error) {
       this.#logger.warn({ err: error }, "maintenance failed; trying again");
