@@ -143,6 +143,11 @@ export class JobRecord<Queue = unknown> {
     return undefined;
   }
 
+  /** Whose it is; undefined: it has none. */
+  get key(): string | undefined {
+    return undefined;
+  }
+
   /** When it expires unless it has begun, ms since 1970; undefined: never. */
   get expiresAt(): number | undefined {
     return undefined;
@@ -222,6 +227,7 @@ export interface RareFields {
   readonly hasTtl?: boolean | undefined;
   readonly schedule?: string | undefined;
   readonly scheduledFor?: number | undefined;
+  readonly key?: string | undefined;
 }
 
 /** A job with some of the fields that most do not have. A class of its own, so that the others do not take the room for them. */
@@ -236,6 +242,10 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
 
   override get rare(): RareFields {
     return this.#rare;
+  }
+
+  override get key(): string | undefined {
+    return this.#rare.key;
   }
 
   override get traceContext(): TraceContext | undefined {
@@ -272,6 +282,11 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
   }
 }
 
+/** Whether a job stands in a line or waits for its time. */
+export function isWaiting({ status, isGone }: JobRecord): boolean {
+  return status === "PENDING" && !isGone;
+}
+
 /** Makes the record of a job, whether it has any of the rare fields or not. */
 export function newRecord<Queue>(
   rare: RareFields | undefined,
@@ -298,6 +313,7 @@ export function toJob(record: JobRecord): Job {
     expiresAt: record.expiresAt,
     schedule: record.schedule,
     scheduledFor: record.scheduledFor,
+    key: record.key,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,

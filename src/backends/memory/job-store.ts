@@ -220,8 +220,7 @@ export class JobStore {
 
   /** Puts a PENDING job in the ready line. */
   ready(record: QueuedJob): void {
-    record.queue.put(record);
-    this.notices.ready(record.queue, record.type);
+    if (record.queue.put(record)) this.notices.ready(record.queue, record.type);
   }
 
   /** Makes a PENDING job ready after `ms`, whatever the wall clock does meanwhile; until then it waits in this place. */
@@ -244,10 +243,10 @@ export class JobStore {
 
   /**
    * Another record, which has no state yet, stands for a PENDING job from now on; `keepsExpiry`: it expires as before. The caller
-   * logs the change and puts it in a line.
+   * logs the change, puts it in a line and takes the one before out of its own.
    */
   replace(record: QueuedJob, next: QueuedJob, keepsExpiry: boolean): void {
-    const { place, expiry, queue } = record;
+    const { expiry, queue } = record;
     this.kept.drop(record);
     next.run = record.changing;
     record.run = undefined;
@@ -258,7 +257,6 @@ export class JobStore {
       if (keepsExpiry) this.#addExpiry(next, { ...expiry, record: next, live });
     }
     record.place = "GONE";
-    queue.forget(record, place);
     queue.replace(next);
     this.#dropped.push(record);
     this.journal?.revised(next, record);
@@ -277,7 +275,14 @@ export class JobStore {
     return count;
   }
 
-  /** PENDING to RUNNING; returns the lease token. The job must be out of its line already. */
+  /** Obeys a new limit of keys for up to `max` of them; returns for how many. Those that are left are seen to in ticks. */
+  reviewKeys(queue: QueueState, max = DUE_WORK): number {
+    const count = queue.reviewKeys(max, (type) => this.notices.ready(queue, type));
+    if (count === max) this.notices.due(0);
+    return count;
+  }
+
+  /** PENDING to RUNNING; returns the lease token. It must have been taken from its queue (`QueueState.take`). */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
     if (record.expiry !== undefined) this.#outlive(record);
     const run = record.changing;
@@ -286,7 +291,6 @@ export class JobStore {
     run.startedAt = record.stamp(now);
     run.progress = undefined;
     run.deliveries++;
-    record.queue.running.add(record);
     this.step(record, "RUNNING", now);
     run.since = this.clock.monotonic();
     run.until = run.since + leaseMs;
@@ -311,7 +315,7 @@ export class JobStore {
     if (run?.token === undefined) return;
     run.token = undefined;
     run.settledToken = settledBy;
-    queue.running.delete(record);
+    queue.ended(record, (type) => this.notices.ready(queue, type));
     if (!entryTaken) this.leases.discard();
     if (queue.settings.maxConcurrency > 0 && !queue.isGone) this.notices.ready(queue);
   }

@@ -12,7 +12,14 @@ import { Schedule } from "./indexes/schedule.js";
 import type { ScheduleTable } from "./indexes/schedule-table.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import { isWaitingPlace, type JobPlace, type JobRecord, type SharedJobSpec } from "./job-record.js";
+import {
+  isWaiting,
+  isWaitingPlace,
+  type JobPlace,
+  type JobRecord,
+  type RareFields,
+  type SharedJobSpec,
+} from "./job-record.js";
 import { RequestIds } from "./request-ids.js";
 
 /** A job of a queue in memory. */
@@ -23,8 +30,6 @@ export type QueuedJobSpec = SharedJobSpec<QueueState>;
 
 /** The fields of a job that its shared spec has. */
 export type ShareableSpec = Pick<JobSpec, "type" | "priority" | "maxRetries" | "backoff" | "timeoutMs" | "metadata">;
-
-const isWaiting = (record: QueuedJob): boolean => record.status === "PENDING" && !record.isGone;
 
 /** When a job was created, and its number. */
 export interface CreationKey {
@@ -55,7 +60,7 @@ export class QueueState {
   isGone = false;
   /** The types of which `JobStore.announce` will report ready jobs; "all": of all that have some. */
   marked: Set<string> | "all" | undefined;
-  readonly running = new Set<QueuedJob>();
+  readonly #running = new Set<QueuedJob>();
   /** What its rate has used; undefined: nothing yet. */
   rateState: RateState | undefined;
   /** Whether its rate holds back ready jobs of which nobody is told before a tick does. */
@@ -77,7 +82,7 @@ export class QueueState {
   #deadEntries = new JobTable<DeadEntry>();
   /** The same in the order in which they are deleted. */
   #deaths = new OrderedQueue<DeadEntry>(compareDead, (entry) => entry.live);
-  #ready = new ReadyLines<QueueState>(isWaiting);
+  #ready = new ReadyLines<QueueState>();
   #schedule = new Schedule<QueuedJob>(isWaiting);
 
   constructor(
@@ -90,7 +95,8 @@ export class QueueState {
 
   /** The queue is deleted. Lets go of its jobs, and returns them one by one, those that somebody runs first. */
   abandon(): Iterator<QueuedJob, void> {
-    const { running, all } = this;
+    const all = this.all;
+    const running = this.#running;
     const empty = new QueueState(this.name, this.settings, this.createdAt);
     this.isGone = true;
     this.jobs = empty.jobs;
@@ -107,6 +113,11 @@ export class QueueState {
       yield* running;
       yield* all.drain();
     })();
+  }
+
+  /** The RUNNING jobs. */
+  get running(): ReadonlySet<QueuedJob> {
+    return this.#running;
   }
 
   /** Number of PENDING jobs, those that wait for their time too. */
@@ -130,9 +141,9 @@ export class QueueState {
     return line.shared;
   }
 
-  /** Number of ready jobs, held back by the rate or not. */
+  /** Number of ready jobs, held back by the rate or not, without those that their keys hold back. */
   get ready(): number {
-    return this.#ready.count;
+    return this.#ready.count - this.#ready.held;
   }
 
   /** The types that have ready jobs; undefined when there are many lines. */
@@ -140,7 +151,12 @@ export class QueueState {
     return this.#ready.types;
   }
 
-  /** Number of ready jobs of a type. */
+  /** The fields for a job that has this key and nothing else that is rare. */
+  rareOf(key: string): RareFields {
+    return this.#ready.rareOf(key);
+  }
+
+  /** Number of jobs of a type that would be leased now, but for `maxConcurrency`. */
   countReady(type: string): number {
     return this.#ready.countOf(type);
   }
@@ -151,10 +167,10 @@ export class QueueState {
     else this.#schedule.addWaiting(record, until, place);
   }
 
-  /** Puts a PENDING job in the ready line of its type. */
-  put(record: QueuedJob): void {
+  /** Puts a PENDING job in the ready line of its type. Returns whether its key does not hold it back. */
+  put(record: QueuedJob): boolean {
     record.place = "READY";
-    this.#ready.put(record, this.settings.ordering);
+    return this.#ready.put(record, this.settings);
   }
 
   /** Another record stands for a job from now on; the one before must be gone already. */
@@ -168,7 +184,7 @@ export class QueueState {
   /** Removes a job that was PENDING in this place from its line; it must no longer be PENDING, or be gone. */
   forget(record: QueuedJob, place: JobPlace): void {
     if (isWaitingPlace(place)) this.#schedule.discard(place);
-    else this.#ready.discard(record, this.settings.ordering);
+    else this.#ready.discard(record, this.settings);
   }
 
   /** Makes up to `max` scheduled jobs ready that are due. Returns how many. */
@@ -187,9 +203,40 @@ export class QueueState {
     return this.#schedule.nextInMs(moment);
   }
 
-  /** Removes the first ready job of these types from its line and returns it. */
+  /** Removes the first ready job of these types from its line, which runs from now on, and returns it. */
   take(types: readonly string[]): QueuedJob | undefined {
-    return this.#ready.take(types, this.settings.ordering);
+    const record = this.#ready.take(types, this.settings);
+    if (record !== undefined) this.#running.add(record);
+    return record;
+  }
+
+  /** A job runs that was in no line. */
+  began(record: QueuedJob): void {
+    this.#running.add(record);
+    this.#ready.began(record, this.settings);
+  }
+
+  /** A job runs no more. `back`: called with each type of which jobs were held back and are no longer. */
+  ended(record: QueuedJob, back: (type: string) => void): void {
+    this.#running.delete(record);
+    if (record.key !== undefined) this.#ready.ended(record, this.settings, back);
+  }
+
+  /** A job that was leased came to nobody, and is about to end: the turn of its key is given back. */
+  giveBack(record: QueuedJob): void {
+    this.#ready.giveBack(record, this.settings);
+  }
+
+  /** Looks at up to `max` keys that a new limit may concern, and returns at how many. `back`: as in `ended`. */
+  reviewKeys(max: number, back: (type: string) => void): number {
+    return this.#ready.review(this.settings, max, back);
+  }
+
+  /** Changes settings. A new limit of keys is obeyed by `reviewKeys`. */
+  change(settings: Partial<QueueSettings>): void {
+    const before = this.settings.maxConcurrencyPerKey;
+    this.settings = { ...this.settings, ...settings };
+    if (this.settings.maxConcurrencyPerKey !== before) this.#ready.reviewLater();
   }
 
   /** Removes up to `limit` PENDING jobs from their lines, scheduled ones first, and returns them. */
@@ -242,7 +289,7 @@ export class QueueState {
   #heldBack(isRateHolding: boolean): number {
     const { maxConcurrency } = this.settings;
     const isFull = maxConcurrency > 0 && this.running.size >= maxConcurrency;
-    return isFull || isRateHolding ? this.#ready.count : 0;
+    return isFull || isRateHolding ? this.#ready.count : this.#ready.held;
   }
 
   /**
@@ -251,7 +298,7 @@ export class QueueState {
    */
   snapshot(now: number, heldForMs: number | undefined): Queue {
     const oldest = this.#ready.oldest();
-    const isHeld = heldForMs !== undefined && this.#ready.count > 0;
+    const isHeld = heldForMs !== undefined && this.ready > 0;
     const limited = this.#heldBack(isHeld);
     return {
       name: this.name,

@@ -75,12 +75,13 @@ export class Restorer {
     const { id } = saved;
     const number = numberOf(id);
     const own: OwnFields = JSON.parse(saved.own);
-    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl, schedule, scheduledFor } = own;
+    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl, schedule, scheduledFor, key } = own;
     const queue = this.#queueOf(queueOf(id), generation);
     const times = this.#store.times(createdAt, own.runAfter);
     const traceContext = own.traceContext && toTraceContext(own.traceContext);
-    const hasNone = traceContext === undefined && expiresAt === undefined && schedule === undefined;
-    const rare = hasNone ? undefined : { traceContext, expiresAt, hasTtl, schedule, scheduledFor };
+    const isPlain = traceContext === undefined && expiresAt === undefined && schedule === undefined;
+    const ofKey = key === undefined ? undefined : queue.rareOf(key);
+    const rare = isPlain ? ofKey : { traceContext, expiresAt, hasTtl, schedule, scheduledFor, key };
     const spec = this.#spec(queue, saved.spec);
     const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
     const place = saved.state === undefined ? own.place : this.#state(record, saved.state, saved.result);
@@ -181,7 +182,7 @@ export class Restorer {
       else if (isWaitingPlace(place)) queue.schedule(record, monotonic + Math.max(0, record.runAfter - now), place);
       else queue.put(record);
     } else if (run !== undefined && status === "RUNNING") {
-      queue.running.add(record);
+      queue.began(record);
       run.since = this.#since(run.startedAt ?? now);
       run.until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + run.leaseMs;
       this.#store.leases.push({ record, token: run.token ?? "", until: run.until });

@@ -33,10 +33,13 @@ export function revise(store: JobStore, record: QueuedJob, to: Revision, now: nu
   }
   const times = when === undefined ? record.times : store.times(record.createdAt, when.runAfter);
   const next = newRecord(rare ?? record.rare, record.number, shared, payload, record.requestId, times);
+  const { place, queue } = record;
   store.replace(record, next, rare === undefined);
   store.touch(next, now);
   if (when === undefined) store.ready(next);
   else store.line(next, when.waitMs, now);
+  // Last, so that its key has a job that is ready all the time when the job stays so.
+  queue.forget(record, place);
   return next;
 }
 

@@ -52,6 +52,7 @@ export interface OwnFields {
   readonly hasTtl?: boolean;
   readonly schedule?: string;
   readonly scheduledFor?: number;
+  readonly key?: string;
 }
 
 /** The fields of `SavedState.state`, beside those of `RunRecord`. */
@@ -106,7 +107,7 @@ function specText(shared: SharedJobSpec): string {
 }
 
 function ownText(record: QueuedJob): string {
-  const { createdAt, place, requestId, queue, traceContext, expiresAt, schedule } = record;
+  const { createdAt, place, requestId, queue, traceContext, expiresAt, schedule, key } = record;
   // That of its creation is told to repeats of the request. A job that was revised has a state, with the one that holds.
   const known = requestId === undefined ? undefined : queue.requestIds.get(requestId);
   const { runAfter } = known?.number === record.number ? known.times : record;
@@ -121,6 +122,7 @@ function ownText(record: QueuedJob): string {
   if (schedule !== undefined) {
     text += `,"schedule":${JSON.stringify(schedule)},"scheduledFor":${JSON.stringify(record.scheduledFor)}`;
   }
+  if (key !== undefined) text += `,"key":${JSON.stringify(key)}`;
   return `${text}}`;
 }
 

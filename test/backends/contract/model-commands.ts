@@ -4,13 +4,13 @@ import type { BulkAction } from "../../../src/core/listing.js";
 import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
-import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
+import { QUEUE_ORDERINGS, type QueueOrdering, type QueueSettings } from "../../../src/model/queue.js";
 import type { RateLimit } from "../../../src/model/rate-limit.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
 import { TRACE } from "../../support/job.js";
 
 /** The queues of a model run: one with each ordering, and one with limits. */
-export const QUEUES = ["default", "timed", "narrow"] as const;
+export const QUEUES = ["default", "timed", "fair", "narrow"] as const;
 
 /** The types of its jobs. */
 export const TYPES = ["mail", "image", "report"] as const;
@@ -30,10 +30,14 @@ export interface JobPlan {
   readonly traceContext: TraceContext | undefined;
   readonly backoff: Backoff;
   readonly open: number;
+  readonly key: string | undefined;
 }
 
 /** What a queue keeps of its finished and dead jobs. */
 export type RetentionPlan = Pick<QueueSettings, "completedTtlMs" | "maxCompleted" | "deadTtlMs" | "maxDead">;
+
+/** How many jobs of a queue may run and wait. */
+export type LimitPlan = Pick<QueueSettings, "maxConcurrency" | "maxConcurrencyPerKey" | "maxDepth">;
 
 /**
  * Which lease a settlement names: the n-th from the latest, modulo their number, of the current leases, or of all
@@ -97,7 +101,7 @@ export type Command =
     }
   | { readonly kind: "purge"; readonly queue: string }
   | { readonly kind: "pause"; readonly queue: string; readonly paused: boolean }
-  | { readonly kind: "limit"; readonly queue: string; readonly maxConcurrency: number; readonly maxDepth: number }
+  | { readonly kind: "limit"; readonly queue: string; readonly limits: LimitPlan }
   | { readonly kind: "rate"; readonly queue: string; readonly rateLimit: RateLimit | null }
   | { readonly kind: "retain"; readonly queue: string; readonly limits: RetentionPlan }
   | { readonly kind: "preset"; readonly queue: string; readonly defaults: QueueDefaults }
@@ -150,6 +154,7 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
     { delaysMs: [2000, 1000] },
   ),
   open: fc.nat(15),
+  key: fc.constantFrom(undefined, undefined, "a", "a", "b", "ü:|c"),
 });
 
 const leaseChoice = fc.record({
@@ -260,8 +265,11 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("limit"),
       queue,
-      maxConcurrency: fc.constantFrom(0, 0, 1, 3),
-      maxDepth: fc.constantFrom(0, 0, 4, 8),
+      limits: fc.record({
+        maxConcurrency: fc.constantFrom(0, 0, 1, 3),
+        maxConcurrencyPerKey: fc.constantFrom(0, 1, 1, 2),
+        maxDepth: fc.constantFrom(0, 0, 4, 8),
+      }),
     }),
   },
   {
@@ -316,7 +324,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("reorder"),
       queue,
-      ordering: fc.constantFrom<QueueOrdering>("PRIORITY", "RUN_AFTER"),
+      ordering: fc.constantFrom<QueueOrdering>(...QUEUE_ORDERINGS),
     }),
   },
   { weight: 20, arbitrary: fc.record({ kind: fc.constant("pass"), ms: passed }) },

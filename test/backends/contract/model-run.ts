@@ -3,16 +3,34 @@ import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement, TickResult } 
 import { OPEN } from "../../../src/core/queue-defaults.js";
 import { createMatcher } from "../../../src/core/stores/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
-import type { QueueSettings } from "../../../src/model/queue.js";
+import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
-import type { Command, CommandOf, JobChoice, LeaseChoice } from "./model-commands.js";
+import { type Command, type CommandOf, type JobChoice, type LeaseChoice, QUEUES } from "./model-commands.js";
 import { compareJob, compareJobs, near, same } from "./model-compare.js";
-import type { NaiveModel } from "./naive-model.js";
-import { tickAll } from "./support.js";
+import type { ModelJob, NaiveModel } from "./naive-model.js";
+import { createQueue, queueOf, tickAll } from "./support.js";
 
 /** How late the end of a lease may be noticed, ms. */
 const LATE_MS = 1000;
+
+/** Creates the queues of a run, one of them with the ordering `fair`, and returns the run. */
+export async function startRun(
+  opened: OpenedBackend,
+  model: NaiveModel,
+  reached: Set<string>,
+  fair: QueueOrdering = "FAIR",
+): Promise<ModelRun> {
+  const { backend } = opened;
+  await createQueue(backend, "timed", { ordering: "RUN_AFTER" });
+  await createQueue(backend, "fair", { ordering: fair, maxConcurrencyPerKey: fair === "FAIR" ? 1 : 0 });
+  await createQueue(backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
+  for (const name of QUEUES) {
+    const { settings, paused } = await queueOf(backend, name);
+    model.queues.set(name, { settings, paused });
+  }
+  return new ModelRun(opened, model, reached);
+}
 
 /** One run: gives each command to a backend and to the model, and compares their answers and the state afterwards. */
 export class ModelRun {
@@ -41,7 +59,7 @@ export class ModelRun {
     preset: ({ queue, defaults }) => this.#update(queue, defaults),
     retain: ({ queue, limits }) => this.#update(queue, limits),
     rate: ({ queue, rateLimit }) => this.#update(queue, { rateLimit }),
-    limit: ({ queue, maxConcurrency, maxDepth }) => this.#update(queue, { maxConcurrency, maxDepth }),
+    limit: ({ queue, limits }) => this.#update(queue, limits),
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
     pass: (command) => this.#pass(command),
     setClock: (command) => this.#setClock(command),
@@ -87,9 +105,12 @@ export class ModelRun {
     const held = request.queues.some((name) => this.#model.slotAt(name) !== undefined);
     const leases = await this.#opened.backend.lease(request);
     const tokens = leases.map(({ token }) => token);
-    const expected = this.#model.lease(request, tokens);
+    const ids = leases.map(({ job }) => job.id);
+    if (request.queues.some((name) => this.#model.fullKeys(name).size > 0))
+      this.#reached.add("leased beside a full key");
+    const expected = this.#model.lease(request, tokens, ids);
     same(
-      leases.map(({ job }) => job.id),
+      ids,
       expected.map(({ job }) => job.id),
     );
     if (held) this.#reached.add("held back by a rate");
@@ -99,6 +120,9 @@ export class ModelRun {
       same(expiresInMs, request.leaseMs);
       expect(this.#leases.some((earlier) => earlier.token === token)).toBe(false);
       this.#leases.push({ jobId: job.id, token });
+      const isUrgent = (other: ModelJob | undefined) =>
+        other?.job.queue === "fair" && other.job.priority > job.priority;
+      if (job.queue === "fair" && isUrgent(expected[at + 1])) this.#reached.add("turns before priority");
     }
   }
 
@@ -190,8 +214,10 @@ export class ModelRun {
     if (isNewOrder && this.#model.inQueue(name, "PENDING").length > 0) {
       return this.#expectRefused(call, ["QUEUE_NOT_EMPTY"]);
     }
-    this.#model.updateQueue(name, settings);
+    this.#model.together(() => this.#model.updateQueue(name, settings));
     same((await call).settings, queue.settings);
+    // Keys that a new limit concerns may be seen to in ticks.
+    if (settings.maxConcurrencyPerKey !== undefined) await tickAll(this.#opened.backend);
     if (isNewOrder) this.#reached.add("reordered");
   }
 
@@ -199,10 +225,13 @@ export class ModelRun {
     await this.#opened.advance(ms);
     this.#model.now = await this.#opened.now();
     const ticks = await tickAll(this.#opened.backend);
-    this.#compareExpired(ticks);
+    const { late, expected } = this.#model.together(() => ({
+      late: this.#model.expire(),
+      expected: this.#model.tick(),
+    }));
+    this.#compareExpired(ticks, late);
     const key = ({ jobId, queue, type, status, deliveries, worker }: LostLease) =>
       JSON.stringify([jobId, queue, type, status, deliveries, worker]);
-    const expected = this.#model.tick();
     same(ticks.flatMap(({ lost }) => lost.map(key)).toSorted(), expected.map(key).toSorted());
     for (const { status } of expected) this.#reached.add(`lost ${status}`);
     expect(ticks.at(-1)?.nextInMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(this.#latestTickMs());
@@ -215,12 +244,12 @@ export class ModelRun {
     // Nothing is due sooner for it.
     const ticks = await tickAll(this.#opened.backend);
     same(ticks.flatMap(({ lost }) => lost).length, this.#model.tick().length);
-    this.#compareExpired(ticks);
+    this.#compareExpired(ticks, this.#model.expire());
     this.#reached.add(ms < 0 ? "clock set back" : "clock set ahead");
   }
 
-  #compareExpired(ticks: readonly TickResult[]): void {
-    const expected = this.#model.expire().map(({ job }) => job.id);
+  #compareExpired(ticks: readonly TickResult[], late: readonly ModelJob[]): void {
+    const expected = late.map(({ job }) => job.id);
     same(ticks.flatMap(({ expired }) => expired.map(({ jobId }) => jobId)).toSorted(), expected.toSorted());
     if (expected.length > 0) this.#reached.add("expired");
   }

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { QueueOrdering } from "../../../src/model/queue.js";
 import type { BackendHarness, ContractOptions } from "./harness.js";
-import { type Command, QUEUES, runPlan } from "./model-commands.js";
+import { type Command, runPlan } from "./model-commands.js";
 import { compareListings, compareLog, compareQueues } from "./model-compare.js";
-import { ModelRun } from "./model-run.js";
+import { startRun } from "./model-run.js";
 import { NaiveModel } from "./naive-model.js";
-import { createQueue, queueOf } from "./support.js";
 
 /** Situations that must occur in the runs, all together, for the comparison to mean anything. */
 const MUST_REACH = [
@@ -24,8 +24,11 @@ const MUST_REACH = [
   ...["QUEUE_FULL", "REQUEST_ID_REUSED", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
 ];
 
+/** The same of keys. */
+const OF_KEYS = ["leased beside a full key", "turns before priority"];
+
 /** Compares random sequences of operations with the naive model step by step. A failure prints its seed. */
-export function describeModel(harness: BackendHarness, numRuns: number): void {
+export function describeModel(harness: BackendHarness, numRuns: number, lacks: readonly Lacking[] = []): void {
   describe("any sequence of operations", () => {
     test("answers and leaves behind what the naive model does", async () => {
       const reached = new Set<string>();
@@ -38,13 +41,25 @@ export function describeModel(harness: BackendHarness, numRuns: number): void {
             changeLogSize: 10_000,
             maxCompletedBytes,
           };
-          await compareRun(harness, options, commands, watchFigures, reached);
+          const lacksKeys = lacks.includes("keys");
+          const known = lacksKeys ? commands.map(withoutKeys) : commands;
+          await compareRun(harness, options, known, watchFigures, reached, lacksKeys ? "PRIORITY" : "FAIR");
         }),
         { numRuns },
       );
-      expect(MUST_REACH.filter((each) => !reached.has(each))).toEqual([]);
+      const all = lacks.includes("keys") ? MUST_REACH : [...MUST_REACH, ...OF_KEYS];
+      expect(all.filter((each) => !reached.has(each))).toEqual([]);
     });
   });
+}
+
+/** What a backend under test does not have yet. */
+export type Lacking = "keys";
+
+function withoutKeys(command: Command): Command {
+  if (command.kind === "enqueue") return { ...command, jobs: command.jobs.map((job) => ({ ...job, key: undefined })) };
+  if (command.kind === "limit") return { ...command, limits: { ...command.limits, maxConcurrencyPerKey: 0 } };
+  return command.kind === "reorder" && command.ordering === "FAIR" ? { ...command, ordering: "PRIORITY" } : command;
 }
 
 async function compareRun(
@@ -53,19 +68,14 @@ async function compareRun(
   commands: readonly Command[],
   watchFigures: boolean,
   reached: Set<string>,
+  fair: QueueOrdering,
 ): Promise<void> {
   const opened = await harness.open(options);
   try {
     const { backend } = opened;
     const model = new NaiveModel(options);
-    await createQueue(backend, "timed", { ordering: "RUN_AFTER" });
-    await createQueue(backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
-    for (const name of QUEUES) {
-      const { settings, paused } = await queueOf(backend, name);
-      model.queues.set(name, { settings, paused });
-    }
     const start = await backend.head();
-    const run = new ModelRun(opened, model, reached);
+    const run = await startRun(opened, model, reached, fair);
     for (const command of commands) {
       await run.step(command);
       if (watchFigures) await compareQueues(opened, model);

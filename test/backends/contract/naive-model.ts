@@ -18,7 +18,7 @@ import type { BulkAction } from "../../../src/core/listing.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";
-import type { QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
+import type { QueueOrdering, QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
 import {
   afterChange,
   afterHandOut,
@@ -29,6 +29,7 @@ import {
 } from "../../../src/model/rate-limit.js";
 import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { naiveOrder } from "./naive-order.js";
+import { NaiveTurns } from "./naive-turns.js";
 import { changeOf } from "./support.js";
 
 /** Stands for the error text of a lost lease, which each backend words in its own way. */
@@ -74,6 +75,8 @@ export class NaiveModel {
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
   /** What the rates of queues have used. */
   readonly rates = new Map<string, RateState | undefined>();
+  readonly #turns = new Map<string, NaiveTurns>();
+  #isTogether = false;
   /** How many jobs of each queue have ever become DONE. */
   readonly completed = new Map<string, number>();
   readonly #options: BackendOptions;
@@ -85,6 +88,48 @@ export class NaiveModel {
   /** Ms that have passed, whatever the wall clock did. */
   get time(): number {
     return this.now - this.setAhead;
+  }
+
+  /** All that happens in `act` happens at the same time: in which order keys come, is not said. */
+  together<T>(act: () => T): T {
+    this.#isTogether = true;
+    try {
+      return act();
+    } finally {
+      this.#isTogether = false;
+      this.#see();
+    }
+  }
+
+  /** Notes which keys have come to have jobs that may run. */
+  #see(): void {
+    if (this.#isTogether) return;
+    for (const [name, { settings }] of this.queues) {
+      if (settings.ordering !== "FAIR") continue;
+      const ready = this.#mayRun(name);
+      this.#turnsOf(name).see(new Set(ready.map(({ job }) => job.key ?? "")));
+    }
+  }
+
+  #turnsOf(queue: string): NaiveTurns {
+    const turns = this.#turns.get(queue) ?? new NaiveTurns();
+    this.#turns.set(queue, turns);
+    return turns;
+  }
+
+  /** The PENDING jobs whose time has come, and whose keys do not run as many jobs as they may. */
+  #mayRun(queue: string): ModelJob[] {
+    const ready = this.inQueue(queue, "PENDING").filter((each) => this.isReady(each));
+    const full = this.fullKeys(queue);
+    return ready.filter(({ job }) => !full.has(job.key));
+  }
+
+  /** The keys of a queue that run as many jobs as they may. */
+  fullKeys(queue: string): ReadonlySet<string | undefined> {
+    const { maxConcurrencyPerKey = 0 } = this.queues.get(queue)?.settings ?? {};
+    if (maxConcurrencyPerKey === 0) return new Set();
+    const running = this.inQueue(queue, "RUNNING").flatMap(({ job }) => job.key ?? []);
+    return new Set(running.filter((key) => running.filter((each) => each === key).length >= maxConcurrencyPerKey));
   }
 
   find(id: string): ModelJob | undefined {
@@ -157,31 +202,32 @@ export class NaiveModel {
           finishedAt: 0,
         };
         this.all.push({ job, requestId, digest, history: [changeOf(job)], ...lease, ...measured, gone: false });
+        this.#see();
         return { id: job.id, deduplicated: false };
       },
     );
   }
 
-  /** The jobs that should be leased; they get these tokens. */
-  lease(request: LeaseRequest, tokens: readonly string[]): ModelJob[] {
+  /** The jobs that should be leased; they get these tokens. `ids`: what was leased, which decides where more than one order is right. */
+  lease(request: LeaseRequest, tokens: readonly string[], ids: readonly string[]): ModelJob[] {
     const taken: ModelJob[] = [];
     for (const name of request.queues) {
       const queue = this.queues.get(name);
       if (queue === undefined || queue.paused) continue;
       const { ordering, maxConcurrency } = queue.settings;
-      const ready = this.inQueue(name, "PENDING")
-        .filter((each) => this.isReady(each) && request.types.includes(each.job.type))
-        .sort((a, b) => naiveOrder(ordering, readyKey(a.job), readyKey(b.job)));
-      const places = maxConcurrency === 0 ? ready.length : maxConcurrency - this.inQueue(name, "RUNNING").length;
-      const most = Math.min(places, request.max - taken.length, this.#slots(name));
+      const most = taken.length + this.#slots(name);
       const before = taken.length;
-      for (const found of ready.slice(0, Math.max(0, most))) {
+      while (taken.length < Math.min(request.max, most)) {
+        if (maxConcurrency > 0 && this.inQueue(name, "RUNNING").length >= maxConcurrency) break;
+        const found = this.#next(name, ordering, request.types, ids[taken.length]);
+        if (found === undefined) break;
         found.token = tokens[taken.length] ?? "(missing)";
         found.startedAt = this.time;
         found.startedAhead = this.#stamp(found) === this.now ? this.setAhead : undefined;
         found.leaseUntil = this.time + request.leaseMs;
         found.job.deliveries++;
         const fresh = { progress: undefined, startedAt: this.#stamp(found), worker: request.worker };
+        if (ordering === "FAIR") this.#turnsOf(name).serve(found.job.key ?? "");
         this.#step(found, { status: "RUNNING", ...fresh });
         taken.push(found);
       }
@@ -198,14 +244,14 @@ export class NaiveModel {
   #noteHandOut(name: string, count: number): void {
     const rate = this.queues.get(name)?.settings.rateLimit;
     if (!rate || count === 0) return;
-    const isMoreReady = this.inQueue(name, "PENDING").some((each) => this.isReady(each));
+    const isMoreReady = this.#mayRun(name).length > 0;
     this.rates.set(name, afterHandOut(rate, this.rates.get(name), this.time, count, isMoreReady));
   }
 
   /** When the rate of a queue lets jobs go that it holds back now, as `time` goes; undefined: it holds back none. */
   slotAt(name: string): number | undefined {
     const rate = this.queues.get(name)?.settings.rateLimit;
-    const isAnyReady = this.inQueue(name, "PENDING").some((each) => this.isReady(each));
+    const isAnyReady = this.#mayRun(name).length > 0;
     return rate && isAnyReady ? nextSlotAt(rate, this.rates.get(name), this.time) : undefined;
   }
 
@@ -223,6 +269,17 @@ export class NaiveModel {
     const state = this.rates.get(name);
     this.rates.set(name, before && after ? afterChange(before, after, state, this.time) : undefined);
     queue.settings = { ...queue.settings, ...settings };
+  }
+
+  /** The job that is leased next. */
+  #next(queue: string, ordering: QueueOrdering, types: readonly string[], id: string | undefined) {
+    const ready = this.#mayRun(queue)
+      .filter(({ job }) => types.includes(job.type))
+      .sort((a, b) => naiveOrder(ordering, readyKey(a.job), readyKey(b.job)));
+    if (ordering !== "FAIR") return ready[0];
+    const keys = this.#turnsOf(queue).next([...new Set(ready.map(({ job }) => job.key ?? ""))]);
+    const first = keys.map((key) => ready.find(({ job }) => (job.key ?? "") === key));
+    return first.find((each) => each?.job.id === id) ?? first[0];
   }
 
   complete({ result, ...ref }: Completion): Settlement {
@@ -479,7 +536,7 @@ export class NaiveModel {
   isLimited({ job }: ModelJob): boolean {
     const { maxConcurrency = 0 } = this.queues.get(job.queue)?.settings ?? {};
     const isFull = maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
-    return isFull || this.slotAt(job.queue) !== undefined;
+    return isFull || this.fullKeys(job.queue).has(job.key) || this.slotAt(job.queue) !== undefined;
   }
 
   #requested(queue: string, requestId: string): ModelJob | undefined {
@@ -552,6 +609,7 @@ export class NaiveModel {
   #step(found: ModelJob, changed: Partial<Job>): void {
     Object.assign(found.job, changed, { revision: found.job.revision + 1, updatedAt: this.#stamp(found) });
     found.history.push(changeOf(found.job));
+    this.#see();
   }
 }
 

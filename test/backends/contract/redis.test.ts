@@ -12,4 +12,5 @@ backendContract(
   "Redis",
   createRedisHarness(() => redis),
   60,
+  ["keys"],
 );

@@ -6,15 +6,17 @@ import { describeDeadLetter } from "./dead-letter.js";
 import { describeEnqueue } from "./enqueue.js";
 import { describeExpiry } from "./expiry.js";
 import { describeFailing } from "./failing.js";
+import { describeFair } from "./fair.js";
 import { describeFencing } from "./fencing.js";
 import { describeFilters } from "./filters.js";
 import { type BackendHarness, openWith } from "./harness.js";
 import { describeIds } from "./ids.js";
+import { describeKeys } from "./keys.js";
 import { describeLeaseExpiry } from "./lease-expiry.js";
 import { describeLeaseRequests } from "./lease-requests.js";
 import { describeLeasing } from "./leasing.js";
 import { describeListing } from "./listing.js";
-import { describeModel } from "./model.js";
+import { describeModel, type Lacking } from "./model.js";
 import { describeNotices } from "./notices.js";
 import { describeOrdering } from "./ordering.js";
 import { describePendingStates } from "./pending-states.js";
@@ -28,7 +30,12 @@ import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
 /** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
-export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
+export function backendContract(
+  name: string,
+  harness: BackendHarness,
+  modelRuns = 200,
+  lacks: readonly Lacking[] = [],
+): void {
   const open = openWith(harness);
   describe(`the ${name} backend`, () => {
     describeEnqueue(open);
@@ -57,6 +64,10 @@ export function backendContract(name: string, harness: BackendHarness, modelRuns
     describeWallClock(open);
     describeChangeLog(open);
     describeNotices(open);
-    describeModel(harness, modelRuns);
+    if (!lacks.includes("keys")) {
+      describeKeys(open);
+      describeFair(open);
+    }
+    describeModel(harness, modelRuns, lacks);
   });
 }

@@ -168,6 +168,7 @@ export function changeOf(job: Job): Change {
     metadata,
     traceContext,
     expiresAt,
+    key,
     schedule,
     scheduledFor,
     attemptErrors,

@@ -7,7 +7,7 @@ import { FakeClock } from "../../support/fake-clock.js";
 import { TRACE } from "../../support/job.js";
 import { folderOfTest, openFile } from "../contract/file-harness.js";
 import { runPlan } from "../contract/model-commands.js";
-import { ModelRun } from "../contract/model-run.js";
+import { startRun } from "../contract/model-run.js";
 import { NaiveModel } from "../contract/naive-model.js";
 import {
   add,
@@ -22,7 +22,6 @@ import {
   leasedIds,
   leaseOne,
   passTime,
-  queueOf,
   readAll,
   ref,
   statsOf,
@@ -113,13 +112,7 @@ describe("a store in a file that is started again", () => {
         const store = await onFolder({ ...options, folder: folderOfTest() });
         const model = new NaiveModel(options);
         const start = await store.backend.head();
-        await createQueue(store.backend, "timed", { ordering: "RUN_AFTER" });
-        await createQueue(store.backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
-        for (const name of ["default", "timed", "narrow"]) {
-          const { settings, paused } = await queueOf(store.backend, name);
-          model.queues.set(name, { settings, paused });
-        }
-        const run = new ModelRun(store.opened, model, new Set());
+        const run = await startRun(store.opened, model, new Set());
         // Waits of a process that is gone are measured by the wall clock: they go by it when it is set.
         for (const command of commands) if (command.kind !== "setClock") await run.step(command);
         const before = await everything(store.backend, start);
@@ -163,6 +156,19 @@ describe("after a restart", () => {
     expect(await store.backend.complete([done(leases[0] as never)])).toMatchObject([{ outcome: "ALREADY_APPLIED" }]);
     await passTime(store.opened, 1);
     expect(await jobOf(store.backend, leases[1]?.job.id as string)).toMatchObject({ status: "PENDING", lostLeases: 1 });
+  });
+
+  test("keys run as many jobs as before, and take turns", async () => {
+    const store = await onFolder();
+    await createQueue(store.backend, "fair", { ordering: "FAIR", maxConcurrencyPerKey: 1 });
+    const of = { queues: ["fair"], worker: "remote" };
+    await add(store.backend, ...[..."aaabbc"].map((key) => ({ queue: "fair", key })));
+    const [first] = await lease(store.backend, { ...of, max: 1 });
+    await store.crash();
+    expect(await statsOf(store.backend, "fair")).toMatchObject({ ready: 3, running: 1 });
+    expect((await lease(store.backend, of)).map(({ job }) => job.key)).toEqual(["b", "c"]);
+    await store.backend.complete([done(first as never)]);
+    expect((await lease(store.backend, of)).map(({ job }) => job.key)).toEqual(["a"]);
   });
 
   test("a lease that was extended by more than it had has as much again", async () => {

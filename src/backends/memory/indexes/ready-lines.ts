@@ -1,54 +1,52 @@
 import { LIMITS } from "../../../model/limits.js";
-import { compareReady, compareRunAfter } from "../../../model/order.js";
-import type { QueueOrdering } from "../../../model/queue.js";
-import type { JobRecord, SharedJobSpec } from "../job-record.js";
+import { compareReady } from "../../../model/order.js";
+import type { QueueSettings } from "../../../model/queue.js";
+import type { JobRecord, RareFields, SharedJobSpec } from "../job-record.js";
+import { compareTurns, type KeyedLine, KeyedLines } from "./keyed-lines.js";
+import { Keys } from "./keys.js";
 import { OrderedQueue } from "./ordered-queue.js";
+import { type Aged, ReadyLine } from "./ready-line.js";
 
 /** Empty lines are dropped when there are this many lines, and again each time their number has doubled. */
 const MANY_LINES = 256;
 
-/** The ready jobs of one type: one level for each priority under PRIORITY, a single level under RUN_AFTER. */
-export class ReadyLine<Queue> {
-  count = 0;
+/** What the settings of a queue say of its lines. */
+export type LineRules = Pick<QueueSettings, "ordering" | "maxConcurrencyPerKey">;
+
+/**
+ * The jobs of one type that stand in line: those without a key in the line itself, those with one, and under FAIR all of them, in a
+ * line for each key.
+ */
+export class TypeLine<Queue> extends ReadyLine<Queue> {
   /** Shared spec of the last job of this type; the next one reuses it when it is equal. */
   shared: SharedJobSpec<Queue> | undefined;
-  /** Its entry among the lines by age. */
-  aged: Aged<Queue> | undefined;
-  readonly levels: (OrderedQueue<JobRecord<Queue>> | undefined)[] = [];
+  keyed: KeyedLines<Queue> | undefined;
+  /** Number of all of its jobs, with those that are held back. */
+  all = 0;
 
-  constructor(readonly type: string) {}
-
-  peek(): JobRecord<Queue> | undefined {
-    if (this.count === 0) return undefined;
-    for (let at = this.levels.length - 1; at >= 0; at--) {
-      const head = this.levels[at]?.peek();
-      if (head !== undefined) return head;
-    }
-    return undefined;
-  }
-
-  /** The earliest runAfter of all: each level is in that order, so the heads are enough. Infinity when empty. */
-  oldest(): number {
-    let oldest = Number.POSITIVE_INFINITY;
-    for (const level of this.levels) oldest = Math.min(oldest, level?.peek()?.runAfter ?? oldest);
-    return oldest;
+  /** Number of those that may run now. */
+  get ready(): number {
+    return this.count + (this.keyed?.ready ?? 0);
   }
 }
 
-/** A line among those by age. None of its ready jobs has an earlier runAfter than `since`. */
-interface Aged<Queue> {
-  readonly line: ReadyLine<Queue>;
-  readonly since: number;
+/** The first job of a type, and the line that it stands in. */
+interface Head<Queue> {
+  readonly record: JobRecord<Queue>;
+  readonly type: TypeLine<Queue>;
+  readonly keyed: KeyedLine<Queue> | undefined;
 }
 
 /**
- * The ready jobs of a queue, in a line for each type. Figures over all types cost no more for many types than for one: which
- * job is the oldest is found again only where jobs have left, and the first types are sorted anew only when one of them has
- * come or gone.
+ * The jobs of a queue whose time has come, in lines by type and key. A key that runs as many jobs as it may is held back: its lines
+ * are where no lease looks, and come back in the step in which one of its jobs ends.
+ *
+ * Figures over all types cost no more for many types than for one: the lines are kept by their oldest job, and the first types
+ * are sorted anew only when one of them has come or gone.
  */
 export class ReadyLines<Queue> {
-  readonly #isWaiting: (record: JobRecord<Queue>) => boolean;
-  readonly #lines = new Map<string, ReadyLine<Queue>>();
+  readonly #types = new Map<string, TypeLine<Queue>>();
+  readonly #keys = new Keys<Queue>();
   readonly #byAge = new OrderedQueue<Aged<Queue>>(
     (a, b) => a.since - b.since,
     (aged) => aged.line.aged === aged,
@@ -57,40 +55,46 @@ export class ReadyLines<Queue> {
   #count = 0;
   #manyLines = MANY_LINES;
 
-  constructor(isWaiting: (record: JobRecord<Queue>) => boolean) {
-    this.#isWaiting = isWaiting;
-  }
-
-  /** Number of ready jobs. */
+  /** Number of jobs, with those that are held back. */
   get count(): number {
     return this.#count;
   }
 
-  /** Number of ready jobs of a type. */
+  /** Number of jobs that are held back as their keys run as many as they may. */
+  get held(): number {
+    return this.#keys.held;
+  }
+
+  /** Number of jobs of a type that may run now. */
   countOf(type: string): number {
-    return this.#lines.get(type)?.count ?? 0;
+    return this.#types.get(type)?.ready ?? 0;
   }
 
-  /** The types that have ready jobs; undefined when there are many lines. */
+  /** Whether a job that stands in line is held back. */
+  isHeld({ key }: JobRecord<Queue>): boolean {
+    return key !== undefined && this.#keys.find(key)?.isFull === true;
+  }
+
+  /** The types that have jobs that may run now; undefined when there are many lines. */
   get types(): readonly string[] | undefined {
-    if (this.#lines.size > MANY_LINES) return undefined;
-    return [...this.#lines.values()].filter(({ count }) => count > 0).map(({ type }) => type);
+    if (this.#types.size > MANY_LINES) return undefined;
+    return [...this.#types.values()].filter(({ ready }) => ready > 0).map(({ type }) => type);
   }
 
-  /** The first types that have ready jobs, in order: `LIMITS.readyTypes` of them. */
+  /** The first types that have jobs in line, in order: `LIMITS.readyTypes` of them. */
   get firstTypes(): readonly string[] {
     if (this.#firstTypes !== undefined) return this.#firstTypes;
     let types: string[] = [];
     const sort = () => types.sort().slice(0, LIMITS.readyTypes);
-    for (const line of this.#lines.values()) {
+    for (const { all, type } of this.#types.values()) {
       // Sorted now and then: there may be very many, and only the first are wanted.
-      if (line.count > 0 && types.push(line.type) === 500) types = sort();
+      if (all > 0 && types.push(type) === 500) types = sort();
     }
     this.#firstTypes = sort();
     return this.#firstTypes;
   }
 
-  /** The earliest runAfter of a ready job; infinity when there is none. */
+  /** The earliest runAfter of a job in line, held back or not; infinity when there is none. */
   oldest(): number {
     for (let first = this.#byAge.peek(); first !== undefined; first = this.#byAge.peek()) {
       const { line, since } = first;
@@ -104,86 +108,198 @@ export class ReadyLines<Queue> {
   }
 
   /** The line of a type, made if there is none. */
-  line(type: string): ReadyLine<Queue> {
-    let line = this.#lines.get(type);
+  line(type: string): TypeLine<Queue> {
+    let line = this.#types.get(type);
     if (line === undefined) {
-      if (this.#lines.size >= this.#manyLines) this.#dropIdleLines();
-      line = new ReadyLine<Queue>(type);
-      this.#lines.set(type, line);
+      if (this.#types.size >= this.#manyLines) this.#dropIdleLines();
+      line = new TypeLine<Queue>(type);
+      this.#types.set(type, line);
     }
     return line;
   }
 
-  put(record: JobRecord<Queue>, ordering: QueueOrdering): void {
-    const line = this.line(record.type);
-    this.#level(line, record, ordering).push(record);
+  /** The fields for a job that has this key and nothing else that is rare. */
+  rareOf(key: string): RareFields {
+    return this.#keys.rareOf(key);
+  }
+
+  /** Puts a job in line. Returns whether it may run now: it is not held back. */
+  put(record: JobRecord<Queue>, rules: LineRules): boolean {
+    const { ordering } = rules;
+    const type = this.line(record.type);
     this.#count++;
-    if (line.count++ === 0) this.#typeCame(line.type);
-    if (line.aged === undefined || record.runAfter < line.aged.since) this.#noteAge(line, record.runAfter);
-  }
-
-  /** Removes a job that was ready; its status must have changed already. */
-  discard(record: JobRecord<Queue>, ordering: QueueOrdering): void {
-    const line = this.#lines.get(record.type);
-    if (line === undefined) return;
-    this.#left(line, 1);
-    this.#level(line, record, ordering).discard();
-  }
-
-  /** Removes the first job of these types and returns it. */
-  take(types: readonly string[], ordering: QueueOrdering): JobRecord<Queue> | undefined {
-    if (this.#count === 0) return undefined;
-    let best: JobRecord<Queue> | undefined;
-    let from: ReadyLine<Queue> | undefined;
-    for (const type of types) {
-      const line = this.#lines.get(type);
-      const head = line?.peek();
-      if (head !== undefined && (best === undefined || compareReady(ordering, head, best) < 0)) {
-        best = head;
-        from = line;
-      }
+    if (type.all++ === 0) this.#typeCame(type.type);
+    if (!isKeyed(record, rules)) {
+      type.push(record, ordering);
+      this.#aged(type, record.runAfter);
+      return true;
     }
-    if (best === undefined || from === undefined) return undefined;
-    this.#level(from, best, ordering).pop();
-    this.#left(from, 1);
-    return best;
+    if (type.keyed?.ordering !== ordering) type.keyed = new KeyedLines(ordering);
+    const key = this.#keys.of(record);
+    const line = type.keyed.lineOf(type.type, key);
+    line.push(record, ordering);
+    this.#aged(line, record.runAfter);
+    if (line.count === 1) {
+      line.head = record;
+      this.#keys.lineCame(line);
+    } else {
+      if (!key.isFull) type.keyed.ready++;
+      if (compareReady(ordering, record, line.head as JobRecord<Queue>) < 0) this.#headChanged(line);
+    }
+    if (key.isFull) this.#keys.held++;
+    return !key.isFull;
+  }
+
+  /** Removes a job that stood in line, and is no longer waiting. */
+  discard(record: JobRecord<Queue>, rules: LineRules): void {
+    const type = this.#types.get(record.type);
+    if (type === undefined) return;
+    const line = isKeyed(record, rules) ? type.keyed?.byKey.get(record.key ?? "") : type;
+    if (line === undefined) return;
+    line.discard(record, rules.ordering);
+    if (line !== type) this.#leftKeyed(line as KeyedLine<Queue>, 1);
+    this.#left(type, 1);
+  }
+
+  /** Removes the first job of these types, which runs from now on, and returns it. */
+  take(types: readonly string[], rules: LineRules): JobRecord<Queue> | undefined {
+    if (this.#count === this.#keys.held) return undefined;
+    const { ordering, maxConcurrencyPerKey } = rules;
+    let best: Head<Queue> | undefined;
+    for (const name of types) {
+      const type = this.#types.get(name);
+      if (type === undefined || type.all === 0) continue;
+      const plain = type.peek();
+      if (plain !== undefined && (best === undefined || compareReady(ordering, plain, best.record) < 0)) {
+        best = { record: plain, type, keyed: undefined };
+      }
+      if (type.keyed === undefined) continue;
+      const keyed = this.#firstOf(type.keyed, maxConcurrencyPerKey);
+      if (keyed === undefined) continue;
+      const head = { record: keyed.head as JobRecord<Queue>, type, keyed };
+      if (best === undefined || compareHeads(ordering, head, best) < 0) best = head;
+    }
+    if (best === undefined) return undefined;
+    const { record, type, keyed } = best;
+    if (keyed === undefined) type.pop(record, ordering);
+    else {
+      keyed.pop(record, ordering);
+      const { key } = keyed;
+      if (ordering === "FAIR") this.#keys.countTurn(key);
+      if (record.key !== undefined) this.#keys.began(key);
+      this.#leftKeyed(keyed, 1);
+      this.#keys.obey(key, maxConcurrencyPerKey);
+    }
+    this.#left(type, 1);
+    return record;
   }
 
   /** Removes up to `limit` jobs and returns them. */
   takeAny(limit: number): JobRecord<Queue>[] {
     const records: JobRecord<Queue>[] = [];
-    for (const line of this.#lines.values()) {
+    for (const type of this.#types.values()) {
       if (records.length >= limit) break;
       const before = records.length;
-      for (const level of line.levels) {
-        while (level !== undefined && records.length < limit) {
-          const record = level.pop();
-          if (record === undefined) break;
-          records.push(record);
-        }
+      for (const record of type.popAny(limit - records.length)) records.push(record);
+      for (const line of type.keyed?.byKey.values() ?? []) {
+        if (records.length >= limit) break;
+        const popped = line.popAny(limit - records.length);
+        for (const record of popped) records.push(record);
+        this.#leftKeyed(line, popped.length);
       }
-      if (records.length > before) this.#left(line, records.length - before);
+      if (records.length > before) this.#left(type, records.length - before);
     }
     return records;
   }
 
-  #level(line: ReadyLine<Queue>, record: JobRecord<Queue>, ordering: QueueOrdering): OrderedQueue<JobRecord<Queue>> {
-    const at = ordering === "PRIORITY" ? record.priority : 0;
-    line.levels[at] ??= new OrderedQueue(compareRunAfter, this.#isWaiting);
-    return line.levels[at];
+  /** A job runs that was in no line. */
+  began(record: JobRecord<Queue>, { maxConcurrencyPerKey }: LineRules): void {
+    if (record.key === undefined) return;
+    const key = this.#keys.of(record);
+    this.#keys.began(key);
+    this.#keys.obey(key, maxConcurrencyPerKey);
   }
 
-  #left(line: ReadyLine<Queue>, jobs: number): void {
+  /** A job runs no more. `back`: called with each type of which jobs are held back no longer. */
+  ended({ key: name }: JobRecord<Queue>, { maxConcurrencyPerKey }: LineRules, back: (type: string) => void): void {
+    const key = name === undefined ? undefined : this.#keys.find(name);
+    // When the queue was deleted, its keys are forgotten.
+    if (key === undefined || key.running === 0) return;
+    if (this.#keys.ended(key, maxConcurrencyPerKey)) for (const { type } of key.lines) back(type);
+  }
+
+  /** A job that was handed out came to nobody, and is about to end: the turn of its key is given back. */
+  giveBack({ key: name = "" }: JobRecord<Queue>, { ordering }: LineRules): void {
+    const key = ordering === "FAIR" ? this.#keys.find(name) : undefined;
+    if (key !== undefined) this.#keys.giveBack(key);
+  }
+
+  /** The limit of keys has changed; `review` sees to those that it concerns. */
+  reviewLater(): void {
+    this.#keys.reviewLater();
+  }
+
+  /** Looks at up to `max` of these keys, and returns at how many. `back`: as in `ended`. */
+  review({ maxConcurrencyPerKey }: LineRules, max: number, back: (type: string) => void): number {
+    return this.#keys.review(maxConcurrencyPerKey, max, ({ lines }) => {
+      for (const { type } of lines) back(type);
+    });
+  }
+
+  /** The line whose turn it is, of a key that may run a job. */
+  #firstOf({ heap }: KeyedLines<Queue>, limit: number): KeyedLine<Queue> | undefined {
+    for (let first = heap.peek(); first !== undefined; first = heap.peek()) {
+      const { key } = first;
+      // The limit may be a new one, that `review` has not come to.
+      this.#keys.obey(key, limit);
+      if (key.isFull) continue;
+      if (first.turn === key.turn) return first;
+      // The key was given jobs of other types.
+      first.turn = key.turn;
+      heap.moved(first);
+    }
+    return undefined;
+  }
+
+  /** Jobs have left the line of a key. */
+  #leftKeyed(line: KeyedLine<Queue>, jobs: number): void {
+    const { key, of } = line;
+    if (key.isFull) this.#keys.held -= jobs;
+    else of.ready -= jobs;
+    if (line.count > 0) {
+      this.#headChanged(line);
+      return;
+    }
+    this.#forgetAge(line);
+    of.drop(line);
+    this.#keys.settle(key);
+  }
+
+  /** The first job of a line may be another. */
+  #headChanged(line: KeyedLine<Queue>): void {
+    line.head = line.peek();
+    line.turn = line.key.turn;
+    if (line.heapAt >= 0) line.of.heap.moved(line);
+    const oldest = line.oldest();
+    if (oldest !== line.aged?.since) this.#noteAge(line, oldest);
+  }
+
+  #left(type: TypeLine<Queue>, jobs: number): void {
     this.#count -= jobs;
-    line.count -= jobs;
+    type.all -= jobs;
     const last = this.#firstTypes?.at(-1);
-    if (line.count === 0 && last !== undefined && line.type <= last) this.#firstTypes = undefined;
+    if (type.all === 0 && last !== undefined && type.type <= last) this.#firstTypes = undefined;
   }
 
   #typeCame(type: string): void {
     const first = this.#firstTypes;
     if (first === undefined) return;
     if (first.length < LIMITS.readyTypes || type < (first.at(-1) as string)) this.#firstTypes = undefined;
+  }
+
+  /** A job of this age has come to a line. */
+  #aged(line: ReadyLine<Queue>, runAfter: number): void {
+    if (line.aged === undefined || runAfter < line.aged.since) this.#noteAge(line, runAfter);
   }
 
   #noteAge(line: ReadyLine<Queue>, since: number): void {
@@ -199,11 +315,24 @@ export class ReadyLines<Queue> {
   }
 
   #dropIdleLines(): void {
-    for (const line of this.#lines.values()) {
-      if (line.count > 0) continue;
+    for (const line of this.#types.values()) {
+      if (line.all > 0) continue;
       this.#forgetAge(line);
-      this.#lines.delete(line.type);
+      this.#types.delete(line.type);
     }
-    this.#manyLines = Math.max(MANY_LINES, this.#lines.size * 2);
+    this.#manyLines = Math.max(MANY_LINES, this.#types.size * 2);
   }
+}
+
+/** Whether a job stands in the line of its key. */
+function isKeyed({ key }: JobRecord, { ordering }: LineRules): boolean {
+  return key !== undefined || ordering === "FAIR";
+}
+
+/** Negative if `a` runs first. Under FAIR both stand in lines of keys. */
+function compareHeads<Queue>(ordering: LineRules["ordering"], a: Head<Queue>, b: Head<Queue>): number {
+  if (ordering === "FAIR" && a.keyed !== undefined && b.keyed !== undefined && a.keyed.key !== b.keyed.key) {
+    return compareTurns(a.keyed, b.keyed);
+  }
+  return compareReady(ordering, a.record, b.record);
 }

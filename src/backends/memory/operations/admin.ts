@@ -36,7 +36,8 @@ export function updateQueue(store: JobStore, name: string, settings: Partial<Que
     throw queueNotEmpty(name, "has waiting jobs: its ordering can be changed only when none waits");
   }
   if (settings.rateLimit !== undefined) changeRate(queue, settings.rateLimit, store.clock.monotonic());
-  queue.settings = { ...queue.settings, ...settings };
+  queue.change(settings);
+  store.reviewKeys(queue);
   store.markChanged(queue);
   store.notices.ready(queue);
   // What is kept may be too much now.

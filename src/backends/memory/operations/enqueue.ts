@@ -31,7 +31,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const given = givenByQueue(job, queue.settings, now);
     const whole = given === undefined ? job : { ...job, ...given };
     const spec = queue.sharedSpecOf(whole);
-    const record = newRecord(rareOf(whole, now), number, spec, job.payload, requestId, times);
+    const record = newRecord(rareOf(whole, now, queue), number, spec, job.payload, requestId, times);
     store.add(record, waitMs);
     if (record.expiresAt !== undefined) store.expireLater(record, whole.ttlMs);
     const result = { id: job.id, deduplicated: false, ...times };
@@ -40,15 +40,12 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
 }
 
 /** The fields that most jobs do not have; undefined when this one does not either. */
-function rareOf(
-  { traceContext, ttlMs, expiresAt, schedule, scheduledFor }: NewJob,
-  now: number,
-): RareFields | undefined {
-  const hasNone =
-    traceContext === undefined && expiresAt === undefined && ttlMs === undefined && schedule === undefined;
-  if (hasNone) return undefined;
+function rareOf(job: NewJob, now: number, queue: QueueState): RareFields | undefined {
+  const { traceContext, ttlMs, expiresAt, schedule, scheduledFor, key } = job;
   const hasTtl = ttlMs !== undefined;
-  return { traceContext, expiresAt: hasTtl ? now + ttlMs : expiresAt, hasTtl, schedule, scheduledFor };
+  const isPlain = traceContext === undefined && expiresAt === undefined && !hasTtl && schedule === undefined;
+  if (isPlain) return key === undefined ? undefined : queue.rareOf(key);
+  return { traceContext, expiresAt: hasTtl ? now + ttlMs : expiresAt, hasTtl, schedule, scheduledFor, key };
 }
 
 /** Throws for what cannot be created: an unknown queue, a request id with another content, jobs that do not fit. */

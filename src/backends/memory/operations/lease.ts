@@ -120,7 +120,7 @@ export function tick(store: JobStore): TickResult {
   const at = (inMs: number, grainMs: number) => {
     nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
   };
-  let [promotions, trims, expiries] = [TICK_WORK, TICK_WORK, TICK_WORK];
+  let [promotions, trims, expiries, reviews] = [TICK_WORK, TICK_WORK, TICK_WORK, TICK_WORK];
   const schedules: DueSchedule[] = [];
   for (const queue of store.queues.values()) {
     if (queue.schedules !== undefined) {
@@ -130,6 +130,7 @@ export function tick(store: JobStore): TickResult {
     expiries -= store.expire(queue, moment, expiries);
     if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
     promotions -= store.promote(queue, moment, promotions);
+    reviews -= store.reviewKeys(queue, reviews);
     at(queue.nextDueInMs(moment), 0);
     at(letGo(store, queue, moment), 0);
     trims -= store.trim(queue, trims);
@@ -142,7 +143,8 @@ export function tick(store: JobStore): TickResult {
   }
   const lease = store.leases.peek();
   if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
-  if (store.forget(TICK_WORK) || isMore || promotions === 0 || trims === 0 || expiries === 0) at(0, 0);
+  const isSpent = promotions === 0 || trims === 0 || expiries === 0 || reviews === 0;
+  if (store.forget(TICK_WORK) || isMore || isSpent) at(0, 0);
   const expired = store.takeExpired();
   return { lost, expired, schedules, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
 }
@@ -199,6 +201,7 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
     if (record?.run === undefined || record.run.token !== token) continue;
     record.run.deliveries--;
     refund(store, record.queue, 1);
+    record.queue.giveBack(record);
     store.endLease(record, undefined);
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);

@@ -1,64 +1,105 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ReadyLines } from "../../../../src/backends/memory/indexes/ready-lines.js";
-import { JobRecord, type SharedJobSpec } from "../../../../src/backends/memory/job-record.js";
+import { type LineRules, ReadyLines } from "../../../../src/backends/memory/indexes/ready-lines.js";
+import { newRecord, type SharedJobSpec } from "../../../../src/backends/memory/job-record.js";
 import type { QueuedJob, QueueState } from "../../../../src/backends/memory/queue-state.js";
+import type { QueueOrdering } from "../../../../src/model/queue.js";
 
-function recordOf(number: number, type: string, priority: number, runAfter: number): QueuedJob {
+function recordOf(number: number, type: string, priority: number, runAfter: number, key?: string): QueuedJob {
   const label = { queue: "default", type, priority };
   const shared = { label, queue: undefined, maxRetries: 0, backoff: { baseDelayMs: 0, maxDelayMs: 0 } };
   const spec = { ...shared, timeoutMs: 0, metadata: {} } as unknown as SharedJobSpec<QueueState>;
-  return new JobRecord<QueueState>(String(number), spec, undefined, undefined, { createdAt: 0, runAfter });
+  const rare = key === undefined ? undefined : { key };
+  return newRecord<QueueState>(rare, String(number), spec, undefined, undefined, { createdAt: 0, runAfter });
 }
 
+const nameOf = (type: number) => `type-${String(type).padStart(2, "0")}`;
+
 const step = fc.record({
-  kind: fc.constantFrom("put", "put", "put", "take", "discard", "read", "takeAny"),
+  kind: fc.constantFrom("put", "put", "put", "take", "take", "discard", "read", "takeAny", "end", "back", "limit"),
   type: fc.nat(40),
   priority: fc.nat(2),
   runAfter: fc.nat(50),
+  key: fc.constantFrom(undefined, "a", "a", "b", "c"),
 });
 
 test("figures over all lines are those of a plain scan, whatever came and went", () => {
+  const orderings = fc.constantFrom<QueueOrdering>("PRIORITY", "RUN_AFTER", "FAIR");
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 150, size: "max" }), fc.boolean(), (steps, isPriority) => {
-      const ordering = isPriority ? "PRIORITY" : "RUN_AFTER";
-      const lines = new ReadyLines<QueueState>((record) => record.status === "PENDING" && !record.isGone);
+    fc.property(fc.array(step, { maxLength: 150, size: "max" }), orderings, (steps, ordering) => {
+      let rules: LineRules = { ordering, maxConcurrencyPerKey: 2 };
+      const lines = new ReadyLines<QueueState>();
       let plain: QueuedJob[] = [];
+      let running: QueuedJob[] = [];
       const without = (gone: readonly (QueuedJob | undefined)[]) => {
         plain = plain.filter((record) => !gone.includes(record));
       };
-      for (const [at, { kind, type, priority, runAfter }] of steps.entries()) {
+      const runs = (key: string | undefined) => running.filter((record) => record.key === key).length;
+      const isHeld = ({ key }: QueuedJob) => {
+        return key !== undefined && rules.maxConcurrencyPerKey > 0 && runs(key) >= rules.maxConcurrencyPerKey;
+      };
+      for (const [at, { kind, type, priority, runAfter, key }] of steps.entries()) {
         if (kind === "put") {
-          const record = recordOf(at, `type-${String(type).padStart(2, "0")}`, priority, runAfter);
-          lines.put(record, ordering);
+          const record = recordOf(at, nameOf(type), priority, runAfter, key);
+          expect(lines.put(record, rules)).toBe(!isHeld(record));
           plain.push(record);
-        } else if (kind === "take") without([lines.take([`type-${String(type).padStart(2, "0")}`], ordering)]);
-        else if (kind === "takeAny") without(lines.takeAny(type % 5));
+        } else if (kind === "take") {
+          const taken = lines.take([nameOf(type), nameOf(type + 1)], rules);
+          expect(taken === undefined).toBe(
+            !plain.some((each) => [nameOf(type), nameOf(type + 1)].includes(each.type) && !isHeld(each)),
+          );
+          if (taken === undefined) continue;
+          expect(isHeld(taken)).toBe(false);
+          without([taken]);
+          running.push(taken);
+        } else if (kind === "takeAny") without(lines.takeAny(type % 5));
         else if (kind === "discard") {
           const record = plain[type % Math.max(1, plain.length)];
           if (record === undefined) continue;
           record.status = "CANCELED";
-          lines.discard(record, ordering);
+          lines.discard(record, rules);
           without([record]);
+        } else if (kind === "end" || kind === "back") {
+          const record = running[type % Math.max(1, running.length)];
+          if (record === undefined) continue;
+          const held = plain.filter((each) => each.key === record.key && isHeld(each)).map((each) => each.type);
+          running = running.filter((each) => each !== record);
+          const back = new Set<string>();
+          if (kind === "back") lines.giveBack(record, rules);
+          lines.ended(record, rules, (each) => back.add(each));
+          expect(back).toEqual(new Set(isHeld(record) ? [] : held));
+          if (kind === "end") continue;
+          lines.put(record, rules);
+          plain.push(record);
+        } else if (kind === "limit") {
+          rules = { ordering, maxConcurrencyPerKey: type % 4 };
+          lines.reviewLater();
+          while (lines.review(rules, 2, () => {}) > 0);
         } else {
           const types = [...new Set(plain.map((record) => record.type))].sort();
           expect(lines.firstTypes).toEqual(types.slice(0, 20));
           expect(lines.oldest()).toBe(Math.min(...plain.map((record) => record.runAfter)));
+          const free = plain.filter((record) => !isHeld(record));
+          expect(lines.types?.toSorted()).toEqual([...new Set(free.map((record) => record.type))].sort());
+          expect(lines.countOf(nameOf(type))).toBe(free.filter((record) => record.type === nameOf(type)).length);
+          expect(plain.map((record) => lines.isHeld(record))).toEqual(plain.map(isHeld));
         }
         expect(lines.count).toBe(plain.length);
+        expect(lines.held).toBe(plain.filter(isHeld).length);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 400 },
   );
 });
 
 test("lines that are dropped as nobody uses them are no longer among those by age", () => {
-  const lines = new ReadyLines<QueueState>((record) => record.status === "PENDING");
+  const rules = { ordering: "PRIORITY", maxConcurrencyPerKey: 0 } as const;
+  const lines = new ReadyLines<QueueState>();
   for (let at = 0; at < 2000; at++) {
-    lines.put(recordOf(at, `type-${at}`, 0, at), "PRIORITY");
-    lines.take([`type-${at}`], "PRIORITY");
+    lines.put(recordOf(at, `type-${at}`, 0, at), rules);
+    lines.take([`type-${at}`], rules);
   }
-  lines.put(recordOf(2000, "last", 0, 5000), "PRIORITY");
+  lines.put(recordOf(2000, "last", 0, 5000), rules);
   expect(lines.oldest()).toBe(5000);
   expect(lines.firstTypes).toEqual(["last"]);
 });

@@ -1,0 +1,85 @@
+import { compareReady } from "../../../model/order.js";
+import type { QueueOrdering } from "../../../model/queue.js";
+import type { JobRecord } from "../job-record.js";
+import type { KeyState } from "./keys.js";
+import { type Placed, PlacedHeap } from "./placed-heap.js";
+import { ReadyLine } from "./ready-line.js";
+
+/** The jobs of one type and one key. There is none without jobs. */
+export class KeyedLine<Queue> extends ReadyLine<Queue> implements Placed {
+  heapAt = -1;
+  /** Its first job. */
+  head: JobRecord<Queue> | undefined;
+  /** The turn of its key when it was last looked at: the key's own may be later, and is never earlier. */
+  turn = 0;
+  /** Its place among the lines of its key. */
+  at = 0;
+
+  constructor(
+    type: string,
+    readonly key: KeyState<Queue>,
+    /** The lines of its type. */
+    readonly of: KeyedLines<Queue>,
+  ) {
+    super(type);
+  }
+}
+
+/** Compares two keys whose turn it is: by the turn, then by which of them came first. */
+export function compareTurns<Queue>(a: KeyedLine<Queue>, b: KeyedLine<Queue>): number {
+  return a.turn - b.turn || a.key.arrival - b.key.arrival;
+}
+
+/**
+ * The jobs of one type that stand in lines of their keys. Those of the keys that may run a job now are in a heap, by what the
+ * ordering says; those of the others are out of it, so that nobody comes across them.
+ */
+export class KeyedLines<Queue> {
+  readonly byKey = new Map<string, KeyedLine<Queue>>();
+  readonly heap: PlacedHeap<KeyedLine<Queue>>;
+  /** Number of jobs in the lines of the heap. */
+  ready = 0;
+
+  constructor(readonly ordering: QueueOrdering) {
+    this.heap = new PlacedHeap(
+      ordering === "FAIR"
+        ? compareTurns
+        : (a, b) => compareReady(ordering, a.head as JobRecord<Queue>, b.head as JobRecord<Queue>),
+    );
+  }
+
+  /** The line of a key, made if there is none. */
+  lineOf(type: string, key: KeyState<Queue>): KeyedLine<Queue> {
+    let line = this.byKey.get(key.name);
+    if (line === undefined) {
+      line = new KeyedLine(type, key, this);
+      this.byKey.set(key.name, line);
+      line.at = key.lines.push(line) - 1;
+    }
+    return line;
+  }
+
+  /** Lets the key of a line have its turns. */
+  enter(line: KeyedLine<Queue>): void {
+    line.turn = line.key.turn;
+    this.ready += line.count;
+    this.heap.push(line);
+  }
+
+  /** Takes a line out, whose key may run no job now. */
+  leave(line: KeyedLine<Queue>): void {
+    this.ready -= line.count;
+    this.heap.remove(line);
+  }
+
+  /** Forgets an empty line. */
+  drop(line: KeyedLine<Queue>): void {
+    const { key } = line;
+    if (line.heapAt >= 0) this.heap.remove(line);
+    this.byKey.delete(key.name);
+    const last = key.lines.pop() as KeyedLine<Queue>;
+    if (last === line) return;
+    last.at = line.at;
+    key.lines[line.at] = last;
+  }
+}

@@ -1,0 +1,193 @@
+import type { JobRecord, RareFields } from "../job-record.js";
+import type { KeyedLine } from "./keyed-lines.js";
+import { OrderedQueue } from "./ordered-queue.js";
+
+/** Most keys without jobs whose turn is remembered; beyond that, those go first whose turn comes first. */
+const MAX_IDLE = 100_000;
+
+/** Idle keys that are forgotten, if their time has come, for each job that is handed out. */
+const FORGET_WORK = 2;
+
+/** A key whose turn is remembered though it has no jobs, until the queue has come to it. */
+interface IdleKey<Queue> {
+  readonly key: KeyState<Queue>;
+  readonly turn: number;
+  live: boolean;
+}
+
+/** A key of a queue that has jobs that stand in line or run, or whose turn is remembered. */
+export class KeyState<Queue> {
+  /** Number of its RUNNING jobs. */
+  running = 0;
+  /** Whether it runs as many as it may: its lines are held back. */
+  isFull = false;
+  /** Its virtual time: when it comes next, counted in jobs that each key was given. */
+  turn = 0;
+  /** When it came to have jobs that are ready: decides between keys of the same turn. */
+  arrival = 0;
+  /** One for each type of which it has jobs in line. */
+  readonly lines: KeyedLine<Queue>[] = [];
+  idle: IdleKey<Queue> | undefined;
+
+  constructor(
+    readonly name: string,
+    /** Shared by its jobs that have a key and nothing else that is rare. */
+    readonly rare: RareFields,
+  ) {}
+}
+
+/**
+ * The keys of the jobs of a queue: how many jobs each runs, which of them run as many as they may, and whose turn it is.
+ *
+ * A key is active while it has jobs in line and is not full. Turns are virtual time: each hand-out of a job adds 1 to that of
+ * its key. The time of the queue is that of the key that was given a job last, as it was before that, and never falls. A key
+ * that becomes active begins at the time of the queue, or at its own if that is later: nobody saves up turns, and nobody gets
+ * ahead by having no jobs for a moment. Its own is kept while it is later than that of the queue.
+ *
+ * What a change of a key costs grows with the number of types of which that key has jobs in line, and with nothing else.
+ * `limit`, wherever it is asked for: the most jobs of a key that may run, 0: no limit.
+ */
+export class Keys<Queue> {
+  readonly #states = new Map<string, KeyState<Queue>>();
+  /** Those that run jobs. */
+  readonly #running = new Set<KeyState<Queue>>();
+  readonly #idle = new OrderedQueue<IdleKey<Queue>>(
+    (a, b) => a.turn - b.turn,
+    ({ live }) => live,
+  );
+  /** The virtual time of the queue. */
+  #turn = 0;
+  #arrivals = 0;
+  /** Those that a new limit may concern and that `review` has not come to. */
+  #toReview: Iterator<KeyState<Queue>> | undefined;
+  /** Number of jobs in line that are held back. */
+  held = 0;
+
+  /** The fields for a job that has this key and nothing else that is rare. */
+  rareOf(name: string): RareFields {
+    return this.#states.get(name)?.rare ?? { key: name };
+  }
+
+  /** The key of this name that is known; undefined: it has no jobs in line, runs none, and begins at the time of the queue. */
+  find(name: string): KeyState<Queue> | undefined {
+    return this.#states.get(name);
+  }
+
+  /** The key of a job that is about to stand in line or run. */
+  of({ key: name = "", rare }: JobRecord<Queue>): KeyState<Queue> {
+    const known = this.#states.get(name);
+    if (known !== undefined) return known;
+    const isShared = rare !== undefined && rare.key === name && Object.keys(rare).length === 1;
+    const key = new KeyState<Queue>(name, isShared ? rare : { key: name });
+    this.#states.set(name, key);
+    return key;
+  }
+
+  /** A line of a key has its first job. */
+  lineCame(line: KeyedLine<Queue>): void {
+    const { key } = line;
+    if (key.isFull) return;
+    if (key.lines.length === 1) this.#activate(key);
+    line.of.enter(line);
+  }
+
+  /** The last line of a key may be gone, or its last running job. */
+  settle(key: KeyState<Queue>): void {
+    if (key.lines.length > 0 || key.running > 0 || key.idle !== undefined) return;
+    if (key.turn <= this.#turn) {
+      this.#states.delete(key.name);
+      return;
+    }
+    key.idle = { key, turn: key.turn, live: true };
+    this.#idle.push(key.idle);
+    if (this.#idle.size > MAX_IDLE) this.#forgetFirst();
+  }
+
+  /** A job of this key is handed out: it was the key's turn. */
+  countTurn(key: KeyState<Queue>): void {
+    this.#turn = Math.max(this.#turn, key.turn);
+    key.turn++;
+    for (let left = FORGET_WORK; left > 0; left--) {
+      const first = this.#idle.peek();
+      if (first === undefined || first.turn > this.#turn) return;
+      this.#forgetFirst();
+    }
+  }
+
+  /** A job that was handed out came to nobody: its turn is given back. Call it before the job has ended. */
+  giveBack(key: KeyState<Queue>): void {
+    key.turn--;
+    for (const line of key.lines) {
+      if (line.heapAt < 0 || line.turn <= key.turn) continue;
+      line.turn = key.turn;
+      line.of.heap.moved(line);
+    }
+  }
+
+  /** A job of this key runs; `obey` has to follow. */
+  began(key: KeyState<Queue>): void {
+    this.#wake(key);
+    if (key.running++ === 0) this.#running.add(key);
+  }
+
+  /** A job of this key runs no more. Returns whether its jobs in line are held back no longer. */
+  ended(key: KeyState<Queue>, limit: number): boolean {
+    if (--key.running === 0) this.#running.delete(key);
+    const isBack = this.obey(key, limit);
+    this.settle(key);
+    return isBack;
+  }
+
+  /** The limit has changed: `review` is to look at the keys that run jobs. */
+  reviewLater(): void {
+    this.#toReview = this.#running.values();
+  }
+
+  /** Looks at up to `max` keys that a new limit may concern. Returns how many. `back`: called with each that is not held back any more. */
+  review(limit: number, max: number, back: (key: KeyState<Queue>) => void): number {
+    let count = 0;
+    for (; this.#toReview !== undefined && count < max; count++) {
+      const key = this.#toReview.next().value;
+      if (key === undefined) this.#toReview = undefined;
+      else if (this.obey(key, limit)) back(key);
+    }
+    return count;
+  }
+
+  /** Holds the lines of a key back or lets them come, as the limit says. Returns whether they came back. */
+  obey(key: KeyState<Queue>, limit: number): boolean {
+    const isFull = limit > 0 && key.running >= limit;
+    if (isFull === key.isFull) return false;
+    key.isFull = isFull;
+    if (key.lines.length === 0) return false;
+    if (!isFull) this.#activate(key);
+    for (const line of key.lines) {
+      if (isFull) line.of.leave(line);
+      else line.of.enter(line);
+      this.held += isFull ? line.count : -line.count;
+    }
+    return !isFull;
+  }
+
+  #activate(key: KeyState<Queue>): void {
+    this.#wake(key);
+    key.turn = Math.max(key.turn, this.#turn);
+    key.arrival = ++this.#arrivals;
+  }
+
+  /** A key is idle no more. */
+  #wake(key: KeyState<Queue>): void {
+    if (key.idle === undefined) return;
+    key.idle.live = false;
+    key.idle = undefined;
+    this.#idle.discard();
+  }
+
+  #forgetFirst(): void {
+    const first = this.#idle.pop();
+    if (first === undefined) return;
+    first.live = false;
+    first.key.idle = undefined;
+    this.#states.delete(first.key.name);
+  }
+}
