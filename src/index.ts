@@ -4,6 +4,7 @@ export type { HandlerRunner } from "./core/handler-runner.js";
 export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";
 export type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
+export type { ScheduleListPage, ScheduleListQuery } from "./core/operations/list-schedules.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/work/queue-turns.js";
@@ -37,6 +38,14 @@ export type {
 export { type Logger, silentLogger } from "./model/logger.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "./model/queue.js";
 export type { RateLimit, RateLimitRequest } from "./model/rate-limit.js";
+export type {
+  MisfirePolicy,
+  OverlapPolicy,
+  ScheduleSkip,
+  ScheduleState,
+  ScheduleView,
+} from "./model/schedule.js";
 export type { TraceContext } from "./model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
 export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions, type TaskUpdate } from "./task-queue.js";
+export type { NewTaskSchedule, ScheduledTask, TaskScheduleChanges, TaskSchedules } from "./task-schedules.js";

@@ -8,17 +8,16 @@ import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
 import type { JobsEvent } from "./core/watch/watch-events.js";
 import { type EngineSettings, setUpEngine } from "./engine-setup.js";
-import { errorText } from "./model/describe-error.js";
-import { fieldInvalid } from "./model/errors.js";
-import { isBytes } from "./model/guarded.js";
 import type { JsonValue } from "./model/handler.js";
-import type { Job, Payload } from "./model/job.js";
+import type { Job } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import type { Logger } from "./model/logger.js";
 import { createTextLogger } from "./model/text-logger.js";
 import { type TraceContext, toTraceContext } from "./model/trace-context.js";
 import type { Tracer } from "./model/tracer.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
+import { toPayload } from "./task-payload.js";
+import { createTaskSchedules, type TaskSchedules } from "./task-schedules.js";
 import { createTracer } from "./telemetry/tracer.js";
 
 /** A job to create. Durations in ms. */
@@ -116,6 +115,7 @@ export interface TaskQueue {
   wait(id: string, signal?: AbortSignal): Promise<Job>;
   readonly queues: QueueOperations;
   readonly dlq: DlqOperations;
+  readonly schedules: TaskSchedules;
 }
 
 /** Writes to stderr. A Console, as it ignores that nobody reads the other end any more. */
@@ -129,6 +129,7 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   const tracer = createTracer();
   const { engine } = setUpEngine(options, { clock: createSystemClock(), logger, observer, tracer });
   const { jobs, queues, dlq, watches } = engine;
+  const schedules = createTaskSchedules(engine.schedules);
 
   async function* watchJob(id: string, signal = new AbortController().signal): AsyncGenerator<Job> {
     for await (const event of watches.watchJob(id, signal)) if (event.kind === "event") yield event.job;
@@ -146,7 +147,7 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     cancel: (id) => jobs.cancel(id),
     run: (id) => jobs.run(id),
     update: async (id, { priority, delayMs, runAfter, payload }) =>
-      jobs.update(id, { priority, delayMs, runAfter: toTime(runAfter), payload: toPayload(payload, "") }),
+      jobs.update(id, { priority, delayMs, runAfter: toTime(runAfter), payload: toPayload(payload, "payload") }),
     cancelMatching: (filter, options) => jobs.cancelMatching(filter, options),
     remove: (id) => jobs.remove(id),
     removeMatching: (filter, options) => jobs.removeMatching(filter, options),
@@ -160,6 +161,7 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     },
     queues,
     dlq,
+    schedules,
   };
 }
 
@@ -167,7 +169,7 @@ function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
   const { payload, runAfter, expiresAt, metadata, traceContext } = task;
   return {
     ...task,
-    payload: toPayload(payload, path),
+    payload: toPayload(payload, `${path}payload`),
     metadata: metadata && copyMetadata(metadata, path),
     traceContext: traceContext ? toTraceContext(traceContext) : tracer.active(),
     runAfter: toTime(runAfter),
@@ -177,20 +179,4 @@ function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
 
 function toTime(at: Date | number | undefined): number | undefined {
   return at instanceof Date ? at.getTime() : at;
-}
-
-function toPayload(payload: JsonValue | Uint8Array | undefined, path: string): Payload | undefined {
-  return payload === undefined || isBytes(payload) ? payload : toText(payload, path);
-}
-
-function toText(payload: JsonValue, path: string): string {
-  let text: string | undefined;
-  let problem = "it has none";
-  try {
-    text = JSON.stringify(payload);
-  } catch (error) {
-    problem = errorText(error);
-  }
-  if (text !== undefined) return text;
-  throw fieldInvalid([{ field: `${path}payload`, description: `cannot be written as JSON: ${problem}` }]);
 }

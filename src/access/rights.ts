@@ -3,6 +3,7 @@ import { type DeadJobFilter, DlqService } from "../../gen/gotaskq/v1/dlq_service
 import { type Job, type JobFilter, JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { type Schedule, ScheduleSchema, ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
@@ -114,6 +115,28 @@ const DLQ: RightsOf<typeof DlqService> = {
   purgeDeadJobs: { need: "admin", queues: ({ filter }) => ofFilter(filter), about: NARROWED },
 };
 
+const SCHEDULE: RightsOf<typeof ScheduleService> = {
+  // Who may create jobs may have them created; what is answered may be another one's.
+  createSchedule: { need: "produce", queues: ofSchedule, withoutRead: scheduleWithoutRead, about: REFUSED },
+  getSchedule: { need: "read", queues: ofNamed, about: REFUSED },
+  listSchedules: { need: "read", queues: ({ queue }) => named(queue), about: NARROWED },
+  updateSchedule: { need: "produce", queues: ofSchedule, withoutRead: scheduleWithoutRead, about: REFUSED },
+  deleteSchedule: { need: "produce", queues: ofNamed, about: REFUSED },
+  pauseSchedule: { need: "produce", queues: ofNamed, withoutRead: scheduleWithoutRead, about: REFUSED },
+  resumeSchedule: { need: "produce", queues: ofNamed, withoutRead: scheduleWithoutRead, about: REFUSED },
+  triggerSchedule: {
+    need: "produce",
+    queues: ofNamed,
+    withoutRead: (response) => ({ ...response, job: idAndStatus(response.job) }),
+    about: REFUSED,
+  },
+  previewSchedule: {
+    need: "token",
+    queues: ({ schedule }) => named(schedule?.queue),
+    about: REFUSED,
+  },
+};
+
 const WORKER: RightsOf<typeof WorkerService> = {
   streamJobs: { need: "work", queues: ({ queues }) => queues, about: NARROWED },
   leaseJobs: { need: "work", queues: ({ queues }) => queues, about: NARROWED },
@@ -132,6 +155,7 @@ const TABLES: readonly (readonly [DescService, Readonly<Record<string, Right>>])
   [JobService, JOB],
   [QueueService, QUEUE],
   [DlqService, DLQ],
+  [ScheduleService, SCHEDULE],
   [WorkerService, WORKER],
   [ServerService, SERVER],
   [Health, { check: HEALTH, list: HEALTH, watch: HEALTH } satisfies RightsOf<typeof Health>],
@@ -169,6 +193,22 @@ function ofFilter(filter: JobFilter | DeadJobFilter | undefined): string[] {
 
 function ofJobs(items: readonly { readonly jobId: string }[]): string[] {
   return items.flatMap(({ jobId }) => ofId(jobId));
+}
+
+function ofNamed({ queue }: { readonly queue: string }): string[] {
+  return [queue || DEFAULT_QUEUE];
+}
+
+function ofSchedule({ schedule }: { readonly schedule?: Schedule | undefined }): string[] {
+  return [schedule?.queue || DEFAULT_QUEUE];
+}
+
+/** What tells which schedule it is, and when it runs: not its payload. */
+function scheduleWithoutRead<T extends { readonly schedule?: Schedule | undefined }>(response: T): T {
+  const { schedule } = response;
+  if (schedule === undefined) return response;
+  const { queue, name, revision, nextRunAt, state } = schedule;
+  return { ...response, schedule: create(ScheduleSchema, { queue, name, revision, nextRunAt, state }) };
 }
 
 function idAndStatus(job: Job | undefined): Job | undefined {

@@ -16,6 +16,7 @@ export type {
 } from "../model/job-filter.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
 export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
+export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
 export type { TraceContext } from "../model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
 export type { ActiveTrace, CallerOptions, CallSettings } from "./calls.js";
@@ -24,6 +25,15 @@ export type { Job, JobChange, JobPage, JobState } from "./job.js";
 export type { JobUpdate } from "./job-update.js";
 export type { NewJob } from "./new-job.js";
 export type { QueueClient } from "./queues.js";
+export type {
+  NewSchedule,
+  Schedule,
+  ScheduleChanges,
+  ScheduledJob,
+  ScheduleName,
+  ScheduleTimes,
+} from "./schedule.js";
+export type { ScheduleClient, SchedulePage } from "./schedules.js";
 export {
   type ChangeFilter,
   type CreateOutcome,

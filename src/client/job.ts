@@ -57,6 +57,10 @@ export interface Job extends JobState {
   readonly unique: Unique | undefined;
   /** Whose it is: what its queue bounds and gives turns by; "": it has none. */
   readonly key: string;
+  /** The name of the schedule of its queue that made it; "": somebody created it. */
+  readonly schedule: string;
+  /** The time of that schedule that it was made for; undefined: no schedule made it. */
+  readonly scheduledFor: number | undefined;
   /** The last 10 failed attempts, oldest first. */
   readonly attemptErrors: readonly AttemptError[];
   readonly createdAt: number;
@@ -100,6 +104,8 @@ export function fromJob(job: JobPb): Job {
     expiresAt: toMs(job.expiresAt),
     unique: job.unique && fromUnique(job.unique),
     key: job.key,
+    schedule: job.schedule,
+    scheduledFor: toMs(job.scheduledFor),
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,
       error,

@@ -72,7 +72,7 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
       const { queues } = await caller.repeatable((options) => rpc.listQueues({}, options), call);
       return queues.map(fromQueue);
     },
-    update(name, settings, call) {
+    async update(name, settings, call) {
       const given = (Object.keys(PATHS) as (keyof QueueSettings)[]).filter((key) => settings[key] !== undefined);
       const updateMask = create(FieldMaskSchema, { paths: given.map((key) => PATHS[key]) });
       const queue = { name, settings: toSettings(settings) };

@@ -12,6 +12,7 @@ import { type JobUpdate, toUpdateRequest } from "./job-update.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
 import { createQueueClient, type QueueClient } from "./queues.js";
+import { createScheduleClient, type ScheduleClient } from "./schedules.js";
 
 /** Which changes to watch. What is empty or not set matches all. */
 export interface ChangeFilter {
@@ -93,6 +94,7 @@ export interface TaskQueueClient {
   watchJobs(filter?: ChangeFilter, call?: CallSettings & { readonly cursor?: string }): AsyncIterable<JobsEvent>;
   readonly queues: QueueClient;
   readonly dlq: DlqClient;
+  readonly schedules: ScheduleClient;
 }
 
 /** Creates a client on any Connect transport. `activeTrace`: what its calls carry on. Default: nothing. */
@@ -196,6 +198,7 @@ export function createTransportClient(
     },
     queues: createQueueClient(transport, caller),
     dlq: createDlqClient(transport, caller),
+    schedules: createScheduleClient(transport, caller),
   };
 }
 

@@ -5,7 +5,9 @@ import { narrowBackend } from "./narrow-backend.js";
 import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
 import type { JobOperations } from "./operations/job-operations.js";
 import { createListQueues } from "./operations/list-queues.js";
+import { createListSchedules } from "./operations/list-schedules.js";
 import type { QueueOperations } from "./operations/queue-operations.js";
+import type { ScheduleOperations } from "./operations/schedule-operations.js";
 import type { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
 import type { WatchHub } from "./watch/watch-hub.js";
@@ -16,6 +18,7 @@ export interface EngineView {
   readonly jobs: JobOperations;
   readonly queues: QueueOperations;
   readonly dlq: DlqOperations;
+  readonly schedules: ScheduleOperations;
   readonly watches: Pick<WatchHub, "watchJob" | "watchJobs" | "watchQueues">;
   /** Workers outside this process. */
   readonly remote: Pick<RemoteWorkers, "stream" | "poll" | "answering" | "complete" | "fail" | "extend" | "release">;
@@ -47,6 +50,7 @@ export function narrowEngine(
       removeMatching: jobs.removeMatching,
     },
     queues: { ...engine.queues, list: createListQueues(narrow) },
+    schedules: { ...engine.schedules, list: createListSchedules(narrow) },
     dlq: { ...engine.dlq, list, summarize, replayMatching, purgeMatching },
     workers: () => engine.workers().flatMap((worker) => narrowWorker(worker, queues)),
     watches: {

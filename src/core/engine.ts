@@ -14,6 +14,7 @@ import type { Observer } from "./observer.js";
 import { createDlqOperations } from "./operations/dlq-operations.js";
 import { createJobOperations } from "./operations/job-operations.js";
 import { createQueueOperations } from "./operations/queue-operations.js";
+import { createScheduleOperations } from "./operations/schedule-operations.js";
 import { createInProcessRunner } from "./pool/in-process-runner.js";
 import { WorkerPool } from "./pool/worker-pool.js";
 import { RemoteWorkers } from "./remote/remote-workers.js";
@@ -103,6 +104,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const firer = new ScheduleFirer({ backend, newJobs, random: deps.random, observer, logger });
   const maintenance = new Maintenance(backend, clock, observer, logger, before, (due) => firer.fire(due));
   const jobs = createJobOperations(deps, options.jobDefaults);
+  const schedules = createScheduleOperations({ backend, observer, newJobs });
   const queues = createQueueOperations(backend, options.jobDefaults.backoff);
   let startedAt = 0;
   let started: Promise<void> | undefined;
@@ -192,6 +194,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
 
   async function stop(timeoutMs: number): Promise<void> {
     jobs.close();
+    schedules.close();
     const fired = firer.stop();
     remote.drain(timeoutMs);
     await Promise.all([fired, pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
@@ -220,6 +223,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     backend,
     jobs,
     queues,
+    schedules,
     dlq: createDlqOperations(backend),
     watches,
     leasing,

@@ -47,6 +47,18 @@ export const LIMITS = {
   baggageBytes: 8192,
   /** Most characters of a request id. */
   requestIdLength: 128,
+  /** Most characters of a cron expression, and of the name of a time zone. */
+  cronLength: 256,
+  timeZoneLength: 64,
+  /** Shortest time between two runs of a schedule, ms; the longest is `delayMs`. */
+  minEveryMs: 1000,
+  /** Longest jitter of a schedule, ms. */
+  jitterMs: 24 * 3600 * 1000,
+  /** Largest max_runs of a schedule. */
+  maxRuns: 2 ** 31 - 1,
+  /** Most times of a preview, and how many when the request sets no number. */
+  previewTimes: 100,
+  defaultPreviewTimes: 5,
   /** Most characters of the key of a job, and of its unique key. */
   keyLength: 128,
   /** Longest delay, backoff or timeout, ms: 366 days, so that any date within a year fits, even across a leap day. */

@@ -77,6 +77,35 @@ export type ScheduleSpec = ScheduleTimes & {
   readonly jitterMs: number;
 };
 
+/** A schedule to create. What is not given gets its default; see `ScheduleSpec`. */
+export interface ScheduleRequest extends ScheduleTimesRequest {
+  /** Default: the queue `default`. */
+  readonly queue?: string | undefined;
+  readonly name: string;
+  readonly job: ScheduledJob;
+  readonly overlap?: OverlapPolicy | undefined;
+  readonly misfire?: MisfirePolicy | undefined;
+  readonly jitterMs?: number | undefined;
+  /** Whether it begins paused. Default: false. */
+  readonly paused?: boolean | undefined;
+}
+
+/** What decides the times of a schedule: `cron` or `everyMs`, and what bounds them. */
+export interface ScheduleTimesRequest {
+  /** As in `ScheduleTimes`; `@every 1h30m` is short for `everyMs`. */
+  readonly cron?: string | undefined;
+  readonly everyMs?: number | undefined;
+  readonly timeZone?: string | undefined;
+  readonly startsAt?: number | undefined;
+  readonly endsAt?: number | undefined;
+  readonly maxRuns?: number | undefined;
+}
+
+/** What to change of a schedule; null: back to the default. One of `cron` and `everyMs` takes the place of the other. */
+export type ScheduleChanges = {
+  readonly [Name in Exclude<keyof ScheduleRequest, "queue" | "name" | "paused">]?: ScheduleRequest[Name] | null;
+};
+
 /** A schedule as it was at one moment. Times in ms since 1970. */
 export type Schedule = ScheduleSpec & {
   /** A paused one makes no jobs but those asked for by hand. What it would have made meanwhile is not made up for. */
@@ -119,3 +148,10 @@ export function scheduleState(schedule: Pick<Schedule, "paused" | "nextRunAt" | 
   if (paused) return "PAUSED";
   return nextRunAt === undefined ? "ENDED" : "ACTIVE";
 }
+
+/** A schedule, and why it makes jobs or does not. */
+export type ScheduleView = Schedule & {
+  readonly state: ScheduleState;
+  /** Whether its queue is paused: it makes jobs all the same, which wait. */
+  readonly queuePaused: boolean;
+};

@@ -33,6 +33,12 @@ export class Violations {
     this.#list.push({ field: name, description });
   }
 
+  /** Adds those of a part of the input, whose fields it names as if the part were all of it. `path`: what their names begin with. */
+  addPart(path: string, part: Violations): void {
+    for (const { field, description } of part.list) this.add(`${path}${field}`, description);
+    this.#more += part.#more;
+  }
+
   /** The violations so far, at most `LIMITS.violations`. */
   get list(): readonly FieldViolation[] {
     return this.#list;

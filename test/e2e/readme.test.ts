@@ -42,6 +42,7 @@ describe("the README", () => {
   test.each([
     ["A tour in five minutes", 11],
     ["Settings of a queue", 5],
+    ["Schedules", 7],
     ["Workers in any language", 5],
     ["Clients in other languages", 1],
   ])("has commands in %s that answer what it says", async (title, atLeast) => {
@@ -114,6 +115,12 @@ describe("the README", () => {
     const [code = ""] = blocks("As a library", "ts");
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("library.mts", code)], { cwd: root });
     expect(stdout.trim()).toBe("DONE 42");
+  });
+
+  test("has a program with a schedule that runs", async () => {
+    const [code = ""] = blocks("Schedules", "ts");
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("schedule.mts", code)], { cwd: root });
+    expect(stdout.trim()).toBe('1\n"last"');
   });
 
   test("has a TypeScript client that runs", async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { CreateJobRequestSchema, JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
@@ -15,7 +16,7 @@ import { startTestServer, type TestServer } from "../support/server.js";
 import { CONNECT_JSON } from "../support/transports.js";
 import { type Answer, http1, http2, poke } from "../support/wire.js";
 
-const SERVICES = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
+const SERVICES = [JobService, QueueService, DlqService, ScheduleService, WorkerService, ServerService, Health];
 const METHODS: readonly DescMethod[] = SERVICES.flatMap(({ methods }) => methods);
 const RUNS = { numRuns: 250 };
 

@@ -12,11 +12,12 @@ import fc from "fast-check";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
 
-const SERVICES = [JobService, QueueService, DlqService, WorkerService, ServerService, Health];
+const SERVICES = [JobService, QueueService, DlqService, ScheduleService, WorkerService, ServerService, Health];
 
 /** Every message type that a method of ours takes or returns. */
 export const MESSAGES = SERVICES.flatMap(({ methods }) => methods.flatMap(({ input, output }) => [input, output]));

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeEach } from "vitest";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
@@ -19,6 +20,7 @@ export interface Clients {
   readonly jobs: Client<typeof JobService>;
   readonly queues: Client<typeof QueueService>;
   readonly dlq: Client<typeof DlqService>;
+  readonly schedules: Client<typeof ScheduleService>;
   readonly workers: Client<typeof WorkerService>;
   readonly info: Client<typeof ServerService>;
   readonly healthy: Client<typeof Health>;
@@ -90,6 +92,7 @@ export function createClients(kind: TransportKind, url: string): Clients {
     jobs: createClient(JobService, transport),
     queues: createClient(QueueService, transport),
     dlq: createClient(DlqService, transport),
+    schedules: createClient(ScheduleService, transport),
     workers: createClient(WorkerService, transport),
     info: createClient(ServerService, transport),
     healthy: createClient(Health, transport),

@@ -16,6 +16,7 @@ const SCANS: ReadonlySet<string> = new Set([
   "gotaskq.v1.DlqService/PurgeDeadJobs",
   "gotaskq.v1.QueueService/ListQueues",
   "gotaskq.v1.QueueService/PurgeQueue",
+  "gotaskq.v1.ScheduleService/ListSchedules",
 ]);
 
 /** Whether the calls of a method, by its full name, ask for much whatever the size of their messages. */

@@ -16,7 +16,7 @@ import type { CreateJobRequest, JobChange, UpdateJobRequest } from "../../../gen
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/backend.js";
 import type { BackoffRequest } from "../../model/backoff.js";
-import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
+import type { AttemptError, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
 import type { JobRequest, UpdateRequest } from "../../model/validate.js";
@@ -227,6 +227,8 @@ export function fromJob(job: Job): JobPb {
     expiresAt: fromTime(job.expiresAt),
     unique: job.unique && fromUnique(job.unique),
     key: job.key ?? "",
+    schedule: job.schedule ?? "",
+    scheduledFor: fromTime(job.scheduledFor),
   };
 }
 
@@ -239,11 +241,11 @@ function fromAttemptError({ at, error, delivery, worker }: AttemptError): Attemp
 }
 
 /** The last backoff and its message: nearly all jobs have the default, and neither object is ever changed. */
-let lastBackoff: Backoff | undefined;
+let lastBackoff: BackoffRequest | undefined;
 let lastBackoffPb: BackoffPb | undefined;
 
 /** Converts a backoff to its message. */
-export function fromBackoff(backoff: Backoff): BackoffPb {
+export function fromBackoff(backoff: BackoffRequest): BackoffPb {
   if (backoff !== lastBackoff || lastBackoffPb === undefined) {
     const { baseDelayMs, maxDelayMs, multiplier, delaysMs = [] } = backoff;
     const made: BackoffPb = { $typeName: "gotaskq.v1.Backoff", delays: delaysMs.map(fromDuration) };
@@ -256,7 +258,8 @@ export function fromBackoff(backoff: Backoff): BackoffPb {
   return lastBackoffPb;
 }
 
-function fromPayload<A extends string, B extends string>(
+/** Converts a payload or a result to its field of a message. */
+export function fromPayload<A extends string, B extends string>(
   payload: Payload | undefined,
   text: A,
   bytes: B,

@@ -3,6 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
@@ -14,6 +15,7 @@ import { createHealthService, type HealthSource } from "./health-service.js";
 import { createJobService } from "./job-service.js";
 import { createQueueService } from "./queue-service.js";
 import { createReflectionServices } from "./reflection-service.js";
+import { createScheduleService } from "./schedule-service.js";
 import { createServerService, type ServerInfo } from "./server-service.js";
 import { createWorkerService } from "./worker-service.js";
 
@@ -29,7 +31,7 @@ export interface ServiceImplSpec<S extends DescService = DescService> {
 const REFLECTION_BYTES = 16 * 1024;
 
 /** The services of our own, and those that others have defined. */
-const OWN = [JobService, QueueService, DlqService, WorkerService, ServerService];
+const OWN = [JobService, QueueService, DlqService, ScheduleService, WorkerService, ServerService];
 const STANDARD = [Health, ServerReflection, ServerReflectionAlpha];
 
 /** The services of our own, on a view of the engine. */
@@ -42,6 +44,7 @@ export function createOwnServices(
     spec(JobService, createJobService(engine)),
     spec(QueueService, createQueueService(engine)),
     spec(DlqService, createDlqService(engine)),
+    spec(ScheduleService, createScheduleService(engine)),
     spec(WorkerService, createWorkerService(engine)),
     spec(ServerService, createServerService(engine, health, info)),
   ];

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
@@ -14,7 +15,7 @@ import { SCOPES } from "../../../src/access/scopes.js";
 import { isOfAccess, PROTOCOLS, refusalOf, transportAs } from "../../support/access.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
 
-const OURS = [JobService, QueueService, DlqService, WorkerService, ServerService];
+const OURS = [JobService, QueueService, DlqService, ScheduleService, WorkerService, ServerService];
 const ALL = [...OURS, Health, ServerReflection, ServerReflectionAlpha];
 const METHODS: readonly DescMethod[] = ALL.flatMap(({ methods }) => methods);
 const nameOf = (method: DescMethod) => `${method.parent.typeName}/${method.name}`;

@@ -1,0 +1,230 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type Duration,
+  durationFromMs,
+  durationMs,
+  type Timestamp,
+  timestampFromMs,
+  timestampMs,
+} from "@bufbuild/protobuf/wkt";
+import { UniqueConflict as UniqueConflictPb, UniqueUntil as UniqueUntilPb } from "../../gen/gotaskq/v1/job_pb.js";
+import {
+  MisfirePolicy as MisfirePolicyPb,
+  OverlapPolicy as OverlapPolicyPb,
+  type ScheduledJob as ScheduledJobPb,
+  ScheduledJobSchema,
+  type Schedule as SchedulePb,
+  ScheduleSchema,
+  ScheduleState as ScheduleStatePb,
+  SkipReason as SkipReasonPb,
+} from "../../gen/gotaskq/v1/schedule_service_pb.js";
+import { fieldInvalid } from "../model/errors.js";
+import { LIMITS } from "../model/limits.js";
+import type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
+import type { UniqueConflict, UniqueUntil } from "../model/unique.js";
+import { fromBackoff } from "./backoff.js";
+import { fromPayloadKind } from "./json.js";
+import { type NewJob, toCreateRequest } from "./new-job.js";
+
+/** What the jobs of a schedule are made of. */
+export type ScheduledJob = Omit<NewJob, "queue" | "delayMs" | "runAfter" | "expiresAt" | "requestId" | "traceContext">;
+
+/** What decides the times of a schedule: `cron` or `everyMs`, and what bounds them. */
+export interface ScheduleTimes {
+  /**
+   * A cron expression of five fields, of six with seconds before them, or a nickname such as `@daily`; `@every 90m` is short for
+   * `everyMs`.
+   */
+  readonly cron?: string | undefined;
+  /** Time between two runs in ms, from 1000, counted from `startsAt`, or from its creation. */
+  readonly everyMs?: number | undefined;
+  /** The IANA time zone in which `cron` is meant. Default: UTC. */
+  readonly timeZone?: string | undefined;
+  /** No time before this: a Date, or ms since 1970. Default: its creation. */
+  readonly startsAt?: Date | number | undefined;
+  /** No time at this or after it. Default: it never ends. */
+  readonly endsAt?: Date | number | undefined;
+  /** It ends after so many jobs. Default: no limit. */
+  readonly maxRuns?: number | undefined;
+}
+
+/** A schedule to create. */
+export interface NewSchedule extends ScheduleTimes {
+  /** The queue that it belongs to and its jobs go to. Default: `default`. */
+  readonly queue?: string | undefined;
+  /** Its name in the queue. */
+  readonly name: string;
+  readonly job: ScheduledJob;
+  /** Whether it makes a job while its last one is not finished. Default: ALLOW. */
+  readonly overlap?: OverlapPolicy | undefined;
+  /** What becomes of times that were missed. Default: RUN_ONCE. */
+  readonly misfire?: MisfirePolicy | undefined;
+  /** Each job may run up to this much later than its time, by chance. Default: 0. */
+  readonly jitterMs?: number | undefined;
+  /** Whether it begins paused. Default: false. */
+  readonly paused?: boolean | undefined;
+}
+
+/** What to change of a schedule; null: back to the default. One of `cron` and `everyMs` takes the place of the other. */
+export type ScheduleChanges = {
+  readonly [Name in Exclude<keyof NewSchedule, "queue" | "name" | "paused">]?: NewSchedule[Name] | null;
+};
+
+/** A schedule as it was at one moment. Times in ms since 1970. */
+export interface Schedule {
+  readonly queue: string;
+  readonly name: string;
+  /** Undefined: it has `everyMs`. */
+  readonly cron: string | undefined;
+  /** Undefined: it has `cron`. */
+  readonly everyMs: number | undefined;
+  readonly timeZone: string;
+  readonly job: ScheduledJob;
+  readonly overlap: OverlapPolicy;
+  readonly misfire: MisfirePolicy;
+  readonly startsAt: number | undefined;
+  readonly endsAt: number | undefined;
+  readonly maxRuns: number | undefined;
+  readonly jitterMs: number;
+  readonly paused: boolean;
+  /** +1 with each change that somebody asked for, from 1. */
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Its next time, before jitter; undefined: there is none, and `state` says why. */
+  readonly nextRunAt: number | undefined;
+  /** Its last time that made a job, or when somebody triggered it after that. */
+  readonly lastRunAt: number | undefined;
+  /** The job that was made then, which may be gone by now. */
+  readonly lastJobId: string | undefined;
+  /** How many jobs its times have made. */
+  readonly runs: number;
+  readonly state: ScheduleState;
+  /** Its last time that made no job, and why. */
+  readonly lastSkip: ScheduleSkip | undefined;
+  /** Whether its queue is paused: it makes jobs all the same, which wait. */
+  readonly queuePaused: boolean;
+}
+
+/** Where a schedule is; `queue` defaults to `default`. */
+export interface ScheduleName {
+  readonly queue?: string | undefined;
+  readonly name: string;
+}
+
+/** Converts a schedule, or changes of one. Null and what is not given are left out: an update says by its mask which of them it means. */
+export function toSchedule({ queue = "", name }: ScheduleName, given: ScheduleChanges, paused = false): SchedulePb {
+  const { cron, everyMs, timeZone, job, overlap, misfire, startsAt, endsAt, maxRuns, jitterMs } = given;
+  const message = create(ScheduleSchema, { queue, name, paused });
+  if (isGiven(cron) && isGiven(everyMs)) {
+    throw fieldInvalid([{ field: "everyMs", description: "cannot be set together with cron" }]);
+  }
+  if (isGiven(cron)) message.spec = { case: "cron", value: cron };
+  if (isGiven(everyMs)) message.spec = { case: "every", value: toDuration("everyMs", everyMs) };
+  if (isGiven(timeZone)) message.timeZone = timeZone;
+  if (isGiven(job)) message.job = toTemplate(job);
+  if (isGiven(overlap)) message.overlap = numberOf("overlap", OverlapPolicyPb, overlap);
+  if (isGiven(misfire)) message.misfire = numberOf("misfire", MisfirePolicyPb, misfire);
+  if (isGiven(startsAt)) message.startsAt = toTime("startsAt", startsAt);
+  if (isGiven(endsAt)) message.endsAt = toTime("endsAt", endsAt);
+  if (isGiven(maxRuns)) message.maxRuns = toCount("maxRuns", maxRuns);
+  if (isGiven(jitterMs)) message.jitter = toDuration("jitterMs", jitterMs);
+  return message;
+}
+
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined;
+}
+
+function numberOf<T extends number>(field: string, names: Readonly<Record<string, string | T>>, name: string): T {
+  const number = names[name];
+  if (typeof number === "number" && number > 0) return number;
+  const known = Object.keys(names).filter((key) => Number(names[key]) > 0);
+  throw fieldInvalid([{ field, description: `must be one of ${known.join(", ")}` }]);
+}
+
+/** 0 would stand for no limit. */
+function toCount(field: string, count: number): number {
+  if (Number.isInteger(count) && count > 0 && count < 2 ** 31) return count;
+  throw fieldInvalid([{ field, description: `must be a whole number from 1, got ${count}` }]);
+}
+
+function toDuration(field: string, ms: number): Duration {
+  if (Number.isFinite(ms)) return durationFromMs(Math.ceil(ms));
+  throw fieldInvalid([{ field, description: `must be a number of ms, got ${ms}` }]);
+}
+
+/** Converts a time. Throws FIELD_INVALID for what a Timestamp cannot tell. */
+export function toTime(field: string, at: Date | number): Timestamp {
+  const ms = Math.ceil(Number(at));
+  if (ms >= LIMITS.minTime && ms <= LIMITS.maxTime) return timestampFromMs(ms);
+  throw fieldInvalid([{ field, description: `must be a time in the years 1 to 9999, got ${at}` }]);
+}
+
+/** Converts a schedule from its message. */
+export function fromSchedule(schedule: SchedulePb | undefined): Schedule {
+  const { queue, name, spec, timeZone, job, paused, revision, maxRuns, lastJobId, lastSkip, queuePaused } =
+    schedule ?? create(ScheduleSchema);
+  return {
+    queue,
+    name,
+    cron: spec.case === "cron" ? spec.value : undefined,
+    everyMs: spec.case === "every" ? durationMs(spec.value) : undefined,
+    timeZone,
+    job: job === undefined ? { type: "" } : fromTemplate(job),
+    overlap: (OverlapPolicyPb[schedule?.overlap || 1] ?? "ALLOW") as OverlapPolicy,
+    misfire: (MisfirePolicyPb[schedule?.misfire || 1] ?? "RUN_ONCE") as MisfirePolicy,
+    startsAt: fromTime(schedule?.startsAt),
+    endsAt: fromTime(schedule?.endsAt),
+    maxRuns: maxRuns === 0 ? undefined : maxRuns,
+    jitterMs: schedule?.jitter ? durationMs(schedule.jitter) : 0,
+    paused,
+    revision,
+    createdAt: fromTime(schedule?.createdAt) ?? 0,
+    updatedAt: fromTime(schedule?.updatedAt) ?? 0,
+    nextRunAt: fromTime(schedule?.nextRunAt),
+    lastRunAt: fromTime(schedule?.lastRunAt),
+    lastJobId: lastJobId || undefined,
+    runs: Number(schedule?.runs ?? 0),
+    state: (ScheduleStatePb[schedule?.state || 1] ?? "ACTIVE") as ScheduleState,
+    lastSkip: lastSkip && {
+      at: fromTime(lastSkip.time) ?? 0,
+      reason: (SkipReasonPb[lastSkip.reason] ?? "MISFIRE") as ScheduleSkip["reason"],
+    },
+    queuePaused,
+  };
+}
+
+function fromTime(time: Timestamp | undefined): number | undefined {
+  return time && timestampMs(time);
+}
+
+function toTemplate(job: ScheduledJob): ScheduledJobPb {
+  const { queue, requestId, schedule, expiresAt, traceContext, ...template } = toCreateRequest(job, "", "job.");
+  return create(ScheduledJobSchema, { ...template, $typeName: "gotaskq.v1.ScheduledJob" });
+}
+
+/** What is not said is left out, so that it can be used for another schedule. */
+function fromTemplate(job: ScheduledJobPb): ScheduledJob {
+  const { type, priority, maxRetries, backoff, timeout, ttl, key, unique, metadata } = job;
+  const payload = fromPayloadKind(job.payloadKind);
+  return {
+    type,
+    ...(payload !== undefined && { payload }),
+    ...(priority !== 0 && { priority }),
+    ...(maxRetries !== undefined && { maxRetries }),
+    ...(backoff && { backoff: fromBackoff(backoff) }),
+    ...(timeout && { timeoutMs: durationMs(timeout) }),
+    ...(ttl && { ttlMs: durationMs(ttl) }),
+    ...(key !== "" && { key }),
+    ...(unique && {
+      unique: {
+        key: unique.key,
+        ...(unique.until > 0 && { until: UniqueUntilPb[unique.until] as UniqueUntil }),
+        ...(unique.hold && { holdMs: durationMs(unique.hold) }),
+        ...(unique.onConflict > 0 && { onConflict: UniqueConflictPb[unique.onConflict] as UniqueConflict }),
+      },
+    }),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+  };
+}

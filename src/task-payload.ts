@@ -1,0 +1,22 @@
+import { errorText } from "./model/describe-error.js";
+import { fieldInvalid } from "./model/errors.js";
+import { isBytes } from "./model/guarded.js";
+import type { JsonValue } from "./model/handler.js";
+import type { Payload } from "./model/job.js";
+
+/** Converts what a program gives as a payload. Throws FIELD_INVALID, naming the field, for what has no JSON. */
+export function toPayload(payload: JsonValue | Uint8Array | undefined, field: string): Payload | undefined {
+  return payload === undefined || isBytes(payload) ? payload : toText(payload, field);
+}
+
+function toText(payload: JsonValue, field: string): string {
+  let text: string | undefined;
+  let problem = "it has none";
+  try {
+    text = JSON.stringify(payload);
+  } catch (error) {
+    problem = errorText(error);
+  }
+  if (text !== undefined) return text;
+  throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
+}
