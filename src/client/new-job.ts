@@ -41,7 +41,7 @@ export interface NewJob {
   /**
    * Of which there is to be one at a time in the queue: by its `key`, until it is FINISHED (default) or STARTED, for `holdMs` at the
    * least. `onConflict` says what happens while another job holds the key: KEEP (default) answers that job, REPLACE gives it this
-   * payload, priority and time while it waits, REFUSE throws JOB_EXISTS. Default: any number.
+   * content and time while it waits, REFUSE throws JOB_EXISTS. Default: any number.
    */
   readonly unique?: UniqueRequest | undefined;
   /**

@@ -25,7 +25,7 @@ export interface ChangeFilter {
 export interface CreateOutcome {
   /** Whether no job was created, as there was one: with this request id, or with the unique key. */
   readonly deduplicated: boolean;
-  /** Whether the job that held the unique key was given the payload, priority and time of this create. */
+  /** Whether the job that held the unique key became what this create asks for. */
   readonly replaced: boolean;
 }
 
@@ -38,7 +38,7 @@ export type JobsEvent =
 export interface TaskQueueClient {
   /**
    * Creates a job. `deduplicated`: a job with the given `requestId` existed, or one that holds the unique key; it is `job`, and none
-   * was created. `replaced`: that one was given the payload, priority and time of this one.
+   * was created. `replaced`: that one became what this one asks for.
    * FIELD_INVALID, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL.
    */
   create(job: NewJob, call?: CallSettings): Promise<{ readonly job: Job } & CreateOutcome>;

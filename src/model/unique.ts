@@ -10,7 +10,7 @@ export type UniqueUntil = "FINISHED" | "STARTED";
  * | value   | what it does                                                                                           |
  * |---------|--------------------------------------------------------------------------------------------------------|
  * | KEEP    | creates nothing, and answers the job that holds the key                                                |
- * | REPLACE | gives a PENDING holder its payload, priority and time, and all retries back; a RUNNING or DONE one is kept |
+ * | REPLACE | makes a PENDING holder what it asks for, with all retries; one that is RUNNING or DONE is kept       |
  * | REFUSE  | is refused with JOB_EXISTS, which names the holder                                                     |
  */
 export type UniqueConflict = "KEEP" | "REPLACE" | "REFUSE";

@@ -733,9 +733,9 @@ export enum UniqueConflict {
   KEEP = 1,
 
   /**
-   * Gives the job that holds the key the payload, priority and time of this request, and all of its retries back, if it is PENDING
-   * and of the same type; nothing else of it changes. The answer is that job, `deduplicated` and `replaced`. One that is RUNNING, or
-   * DONE and still holds it, is answered as KEEP does. One of another type: as REFUSE.
+   * Makes the job that holds the key what this request asks for, if it is PENDING: its payload, priority, time and the rest; it has
+   * all of its retries again. It keeps its id, its `created_at`, its request_id, and its `unique` as it is. The answer is that job,
+   * `deduplicated` and `replaced`. One that is RUNNING, or DONE and still holds the key, is answered as KEEP does.
    *
    * @generated from enum value: UNIQUE_CONFLICT_REPLACE = 2;
    */

@@ -202,7 +202,7 @@ export type CreateJobResponse = Message<"gotaskq.v1.CreateJobResponse"> & {
   deduplicated: boolean;
 
   /**
-   * Whether the job that held the unique key was given the payload, priority and time of this request.
+   * Whether the job that held the unique key became what this request asks for: UNIQUE_CONFLICT_REPLACE.
    *
    * @generated from field: bool replaced = 3;
    */
@@ -279,7 +279,7 @@ export type BatchCreateJobsResult = Message<"gotaskq.v1.BatchCreateJobsResult"> 
   deduplicated: boolean;
 
   /**
-   * Whether the job that held the unique key was given the payload, priority and time of this request.
+   * Whether the job that held the unique key became what this request asks for: UNIQUE_CONFLICT_REPLACE.
    *
    * @generated from field: bool replaced = 3;
    */

@@ -8,6 +8,7 @@ import {
   savedChange,
   savedJob,
   savedLeaseRequest,
+  savedMeeting,
   savedQueue,
   savedRequestId,
   savedSchedule,
@@ -26,6 +27,7 @@ export class Journal implements StoreJournal {
   readonly #queues = new Set<QueueState>();
   readonly #schedules = new Map<QueueState, Set<string>>();
   #gone: { readonly id: string; readonly queue: QueueState; readonly requestId: SavedRequestId | undefined }[] = [];
+  #meetings: { readonly queue: QueueState; readonly requestId: string }[] = [];
   #changes: Change[] = [];
   #leaseRequests: AnsweredLeaseRequest[] = [];
 
@@ -62,14 +64,18 @@ export class Journal implements StoreJournal {
     else names.add(name);
   }
 
+  met(queue: QueueState, requestId: string): void {
+    this.#meetings.push({ queue, requestId });
+  }
+
   leaseRequest(request: AnsweredLeaseRequest): void {
     this.#leaseRequests.push(request);
   }
 
   /** Whether there is something to write. */
   get isDirty(): boolean {
-    const isQuiet = this.#changed.size === 0 && this.#gone.length === 0 && this.#queues.size === 0;
-    return !isQuiet || this.#leaseRequests.length > 0 || this.#schedules.size > 0;
+    if (this.#changed.size > 0 || this.#gone.length > 0 || this.#queues.size > 0) return true;
+    return this.#leaseRequests.length > 0 || this.#schedules.size > 0 || this.#meetings.length > 0;
   }
 
   /** Returns what to write, and begins anew. */
@@ -98,11 +104,15 @@ export class Journal implements StoreJournal {
     const jobs: (Payload | null)[] = [];
     const states: (Payload | null)[] = [];
     const requestIds: (string | number)[] = [];
+    const remember = (queue: QueueState, saved: SavedRequestId | undefined) => {
+      if (saved === undefined || saved.until <= now || store.queues.get(queue.name) !== queue) return;
+      requestIds.push(saved.queue, saved.key, saved.record, saved.until);
+    };
     for (const { id, queue, requestId } of this.#gone) {
       goneJobs.push(id);
-      if (requestId === undefined || requestId.until <= now || store.queues.get(queue.name) !== queue) continue;
-      requestIds.push(requestId.queue, requestId.key, requestId.record, requestId.until);
+      remember(queue, requestId);
     }
+    for (const { queue, requestId } of this.#meetings) remember(queue, savedMeeting(queue, requestId, now));
     for (const record of this.#changed) {
       if (this.#added.has(record)) {
         const job = savedJob(record);
@@ -122,6 +132,7 @@ export class Journal implements StoreJournal {
     this.#queues.clear();
     this.#schedules.clear();
     this.#gone = [];
+    this.#meetings = [];
     this.#changes = [];
     this.#leaseRequests = [];
     return {

@@ -3,7 +3,9 @@ import type { SettleKind } from "../../core/observer.js";
 import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { TraceContext } from "../../model/trace-context.js";
+import type { Unique } from "../../model/unique.js";
 import type { Expiry } from "./indexes/expiries.js";
+import type { Claim } from "./unique-keys.js";
 
 const NO_ERRORS: readonly AttemptError[] = [];
 
@@ -172,6 +174,16 @@ export class JobRecord<Queue = unknown> {
     return undefined;
   }
 
+  /** What it is the only one of; undefined: it was created without a unique key. */
+  get unique(): Unique | undefined {
+    return undefined;
+  }
+
+  /** What it has, or last had, of its unique key; undefined when it has none. */
+  get claim(): Claim<JobRecord<Queue>> | undefined {
+    return undefined;
+  }
+
   get error(): string {
     return this.run?.error ?? "";
   }
@@ -228,12 +240,14 @@ export interface RareFields {
   readonly schedule?: string | undefined;
   readonly scheduledFor?: number | undefined;
   readonly key?: string | undefined;
+  readonly unique?: Unique | undefined;
 }
 
 /** A job with some of the fields that most do not have. A class of its own, so that the others do not take the room for them. */
 export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
   #rare: RareFields;
   #expiry: Expiry<JobRecord<Queue>> | undefined;
+  #claim: Claim<JobRecord<Queue>> | undefined;
 
   constructor(rare: RareFields, ...job: ConstructorParameters<typeof JobRecord<Queue>>) {
     super(...job);
@@ -276,6 +290,18 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
     this.#expiry = expiry;
   }
 
+  override get unique(): Unique | undefined {
+    return this.#rare.unique;
+  }
+
+  override get claim(): Claim<JobRecord<Queue>> | undefined {
+    return this.#claim;
+  }
+
+  override set claim(claim: Claim<JobRecord<Queue>>) {
+    this.#claim = claim;
+  }
+
   override release(): void {
     super.release();
     this.#rare = {};
@@ -314,6 +340,7 @@ export function toJob(record: JobRecord): Job {
     schedule: record.schedule,
     scheduledFor: record.scheduledFor,
     key: record.key,
+    unique: record.unique,
     status: record.status,
     revision: run?.revision ?? 1,
     retryCount: run?.retryCount ?? 0,

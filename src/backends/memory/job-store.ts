@@ -7,6 +7,7 @@ import { LIMITS } from "../../model/limits.js";
 import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
+import { Claims } from "./claims.js";
 import { FinishedJobs } from "./finished-jobs.js";
 import { Expiries, type Expiry } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
@@ -58,6 +59,7 @@ export class JobStore {
   );
   readonly leaseRequests = new LeaseRequests();
   readonly finished = new FinishedJobs();
+  readonly claims: Claims;
   /** What all jobs take. */
   readonly kept = new KeptCount();
   readonly log: ChangeLog;
@@ -83,6 +85,7 @@ export class JobStore {
 
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
+    this.claims = new Claims(deps.clock, this.finished);
     this.options = options;
     const { isFull } = deps;
     this.isFull = isFull === undefined ? () => false : () => isFull(this.kept);
@@ -256,6 +259,7 @@ export class JobStore {
       this.#outlive(record);
       if (keepsExpiry) this.#addExpiry(next, { ...expiry, record: next, live });
     }
+    this.claims.move(record, next);
     record.place = "GONE";
     queue.replace(next);
     this.#dropped.push(record);
@@ -285,6 +289,7 @@ export class JobStore {
   /** PENDING to RUNNING; returns the lease token. It must have been taken from its queue (`QueueState.take`). */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
     if (record.expiry !== undefined) this.#outlive(record);
+    if (record.claim !== undefined) this.claims.begun(record);
     const run = record.changing;
     run.token = this.tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
@@ -323,6 +328,9 @@ export class JobStore {
   /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
   finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number, result?: Payload): void {
     if (record.expiry !== undefined) this.#outlive(record);
+    const { claim } = record;
+    if (claim !== undefined && status === "DONE") this.claims.done(record);
+    else if (claim !== undefined) this.claims.letGo(record);
     const run = record.changing;
     if (result === undefined || this.#makeRoom(payloadBytes(result))) {
       run.result = result;
@@ -341,11 +349,12 @@ export class JobStore {
     this.trim(record.queue, TRIM_WORK);
     // Each job is forgotten once, so all that it takes is as much work as was done to keep them.
     while (this.finished.bytes > this.options.maxCompletedBytes && this.#forgetOldest() > 0);
-    this.notices.due(this.completedTtlMs(record.queue));
+    this.notices.due(claim?.live ? claim.until - run.until : this.completedTtlMs(record.queue));
   }
 
   /** RUNNING or FAILED to DEAD. */
   die(record: QueuedJob, now: number): void {
+    if (record.claim !== undefined) this.claims.letGo(record);
     const at = record.stamp(now);
     record.changing.finishedAt = at;
     this.step(record, "DEAD", now);
@@ -510,11 +519,12 @@ export class JobStore {
   #drop(record: QueuedJob): void {
     const { queue, status } = record;
     if (record.expiry !== undefined) this.#outlive(record);
+    const wasHeld = record.claim !== undefined && this.claims.letGo(record);
     record.place = "GONE";
     const isFinished = status === "DONE" || status === "CANCELED";
     this.kept.drop(record, isFinished ? record.run?.finishedBytes : undefined);
     this.#dropped.push(record);
-    if (isFinished) this.finished.discard(record);
+    if (isFinished) this.finished.discard(record, wasHeld);
     queue.jobs.delete(record.number);
     const { requestId } = record;
     if (requestId !== undefined) queue.requestIds.jobGone(requestId, record.number, this.clock.monotonic());

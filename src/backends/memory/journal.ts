@@ -29,6 +29,8 @@ export interface StoreJournal {
   queueChanged(queue: QueueState): void;
   /** A schedule of a queue was created, changed or deleted (no longer in `QueueState.schedules`). */
   scheduleChanged(queue: QueueState, name: string): void;
+  /** A create with a request id met the job that holds its unique key, and is remembered. */
+  met(queue: QueueState, requestId: string): void;
   /** A lease call with a request id got leases. */
   leaseRequest(request: AnsweredLeaseRequest): void;
 }

@@ -21,6 +21,7 @@ import {
   type SharedJobSpec,
 } from "./job-record.js";
 import { RequestIds } from "./request-ids.js";
+import type { UniqueKeys } from "./unique-keys.js";
 
 /** A job of a queue in memory. */
 export type QueuedJob = JobRecord<QueueState>;
@@ -72,12 +73,14 @@ export class QueueState {
   jobs = new JobTable<QueuedJob>();
   /** Every job, in the order of creation: by time, then number. */
   all = new SortedIndex<QueuedJob>(compareCreation, (record) => !record.isGone);
-  /** DONE and CANCELED jobs in the order they finished. */
+  /** DONE and CANCELED jobs in the order they finished, but for those that a hold keeps. */
   finished = new FinishedOrder<QueuedJob>();
   /** The jobs that expire unless they begin; undefined before the first. */
   expiries: Expiries<QueuedJob> | undefined;
   /** Undefined before the first. */
   schedules: ScheduleTable | undefined;
+  /** The unique keys that are held; undefined before the first. */
+  uniqueKeys: UniqueKeys<QueuedJob> | undefined;
   #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
   #deadEntries = new JobTable<DeadEntry>();
   /** The same in the order in which they are deleted. */
@@ -109,6 +112,7 @@ export class QueueState {
     this.#schedule = empty.#schedule;
     this.expiries = undefined;
     this.schedules = undefined;
+    this.uniqueKeys = undefined;
     return (function* () {
       yield* running;
       yield* all.drain();

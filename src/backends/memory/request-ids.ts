@@ -9,6 +9,8 @@ export interface RememberedCreate {
   /** Tells the content of the request; see `contentDigest`. */
   readonly digest: string;
   readonly times: JobTimes;
+  /** What it did instead to the job whose unique key it met: that is the one of this number. */
+  readonly met?: "KEPT" | "REPLACED" | undefined;
 }
 
 interface Entry extends RememberedCreate {
@@ -20,8 +22,8 @@ interface Entry extends RememberedCreate {
 }
 
 /**
- * The request ids that a queue remembers: with their jobs, and for `REQUEST_ID_TTL_MS` at the least; automatic ones for just that
- * time. No more than `MAX_REQUEST_IDS`. Times are ms on the monotonic clock.
+ * The request ids that a queue remembers: with their jobs, and for `REQUEST_ID_TTL_MS` at the least; automatic ones, and those
+ * of creates that met a job, for just that time. No more than `MAX_REQUEST_IDS`. Times are ms on the monotonic clock.
  */
 export class RequestIds {
   readonly #byId = new Map<string, Entry>();
@@ -42,16 +44,16 @@ export class RequestIds {
   }
 
   add(requestId: string, create: RememberedCreate, now: number): void {
-    const { number, digest, times } = create;
-    const kept = isAutomatic(requestId) ? 0 : WITH_JOB_MS;
-    this.#put({ requestId, number, digest, times, since: now, end: now + REQUEST_ID_TTL_MS + kept });
+    const { number, digest, times, met } = create;
+    const kept = isAutomatic(requestId) || met !== undefined ? 0 : WITH_JOB_MS;
+    this.#put({ requestId, number, digest, times, met, since: now, end: now + REQUEST_ID_TTL_MS + kept });
     if (this.#byId.size > MAX_REQUEST_IDS) this.#drop();
   }
 
   /** The job that was created with this request id is gone. */
   jobGone(requestId: string, number: string, now: number): void {
     const entry = this.#byId.get(requestId);
-    if (entry?.number !== number || isAutomatic(requestId)) return;
+    if (entry?.number !== number || entry.met !== undefined || isAutomatic(requestId)) return;
     this.#byId.delete(requestId);
     this.#byEnd.discard();
     const end = entry.since + REQUEST_ID_TTL_MS;

@@ -75,16 +75,21 @@ export class Restorer {
     const { id } = saved;
     const number = numberOf(id);
     const own: OwnFields = JSON.parse(saved.own);
-    const { createdAt, generation = 0, requestId, digest = "", expiresAt, hasTtl, schedule, scheduledFor, key } = own;
+    const { createdAt, generation = 0, requestId, digest = "", key, unique } = own;
+    const { expiresAt, hasTtl, schedule, scheduledFor } = own;
     const queue = this.#queueOf(queueOf(id), generation);
     const times = this.#store.times(createdAt, own.runAfter);
     const traceContext = own.traceContext && toTraceContext(own.traceContext);
-    const isPlain = traceContext === undefined && expiresAt === undefined && schedule === undefined;
+    const isTimeless = expiresAt === undefined && schedule === undefined;
+    const isPlain = traceContext === undefined && isTimeless && unique === undefined;
     const ofKey = key === undefined ? undefined : queue.rareOf(key);
-    const rare = isPlain ? ofKey : { traceContext, expiresAt, hasTtl, schedule, scheduledFor, key };
+    const rare = isPlain ? ofKey : { traceContext, expiresAt, hasTtl, schedule, scheduledFor, key, unique };
     const spec = this.#spec(queue, saved.spec);
     const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
-    const place = saved.state === undefined ? own.place : this.#state(record, saved.state, saved.result);
+    const { place, claim = "HELD" }: Pick<StateFields, "place" | "claim"> =
+      saved.state === undefined ? own : this.#state(record, saved.state, saved.result);
+    const holdMs = unique?.holdMs ?? 0;
+    this.#store.claims.restore(record, claim, holdMs > 0 ? this.#since(createdAt) + holdMs : 0);
     this.#store.kept.add(record);
     queue.jobs.add(number, record);
     queue.all.insert(record);
@@ -95,10 +100,10 @@ export class Restorer {
   }
 
   requestId(queueName: string, text: string): void {
-    const { requestId, number, digest, createdAt, runAfter } = JSON.parse(text);
+    const { requestId, number, digest, createdAt, runAfter, met, at = createdAt } = JSON.parse(text);
     const queue = this.#store.queues.get(queueName);
     if (queue === undefined || queue.requestIds.get(requestId) !== undefined) return;
-    queue.requestIds.add(requestId, { number, digest, times: { createdAt, runAfter } }, this.#since(createdAt));
+    queue.requestIds.add(requestId, { number, digest, times: { createdAt, runAfter }, met }, this.#since(at));
     queue.requestIds.jobGone(requestId, number, this.#moment.monotonic);
     this.#met(number);
   }
@@ -162,15 +167,21 @@ export class Restorer {
     return label;
   }
 
-  #state(record: QueuedJob, text: string, result: Payload | undefined): StateFields["place"] {
-    const { status = "PENDING", place, runAfter, ...fields }: StateFields & { status?: JobStatus } = JSON.parse(text);
+  #state(record: QueuedJob, text: string, result: Payload | undefined): StateFields {
+    const {
+      status = "PENDING",
+      place,
+      claim,
+      runAfter,
+      ...fields
+    }: StateFields & { status?: JobStatus } = JSON.parse(text);
     const run = Object.assign(new RunRecord(record.createdAt), fields);
     run.errorStart = cutText(run.error, LIMITS.changeErrorLength);
     run.result = result;
     record.run = run;
     record.status = status;
     if (runAfter !== record.runAfter) record.runAfter = runAfter;
-    return place;
+    return { place, claim, runAfter };
   }
 
   /** Puts a job where its status says. */

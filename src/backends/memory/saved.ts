@@ -4,6 +4,8 @@ import { createdState, type JobStatus, type Payload } from "../../model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
 import type { Schedule } from "../../model/schedule.js";
 import { savedTraceContext, type TraceContext } from "../../model/trace-context.js";
+import type { Unique } from "../../model/unique.js";
+import { type ClaimState, claimState } from "./claims.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
@@ -53,6 +55,7 @@ export interface OwnFields {
   readonly schedule?: string;
   readonly scheduledFor?: number;
   readonly key?: string;
+  readonly unique?: Unique;
 }
 
 /** The fields of `SavedState.state`, beside those of `RunRecord`. */
@@ -60,9 +63,11 @@ export interface StateFields {
   readonly status?: JobStatus;
   readonly place?: JobPlace;
   readonly runAfter: number;
+  /** What it has of its unique key; left out when it was created without one. */
+  readonly claim?: ClaimState;
 }
 
-/** A request id that is remembered without its job, as that is gone. */
+/** A request id that is remembered without a job of its own: that is gone, or its create met another one. */
 export interface SavedRequestId {
   readonly queue: string;
   readonly key: string;
@@ -107,7 +112,7 @@ function specText(shared: SharedJobSpec): string {
 }
 
 function ownText(record: QueuedJob): string {
-  const { createdAt, place, requestId, queue, traceContext, expiresAt, schedule, key } = record;
+  const { createdAt, place, requestId, queue, traceContext, expiresAt, schedule, key, unique } = record;
   // That of its creation is told to repeats of the request. A job that was revised has a state, with the one that holds.
   const known = requestId === undefined ? undefined : queue.requestIds.get(requestId);
   const { runAfter } = known?.number === record.number ? known.times : record;
@@ -123,6 +128,7 @@ function ownText(record: QueuedJob): string {
     text += `,"schedule":${JSON.stringify(schedule)},"scheduledFor":${JSON.stringify(record.scheduledFor)}`;
   }
   if (key !== undefined) text += `,"key":${JSON.stringify(key)}`;
+  if (unique !== undefined) text += `,"unique":${JSON.stringify(unique)}`;
   return `${text}}`;
 }
 
@@ -132,6 +138,8 @@ export function savedState(record: QueuedJob): SavedState | undefined {
   if (run === undefined) return undefined;
   let text = `{"status":"${status}","runAfter":${runAfter}`;
   if (status === "PENDING") text += `,"place":"${place}"`;
+  const claim = claimState(record);
+  if (claim !== undefined) text += `,"claim":"${claim}"`;
   return { id: record.id, state: `${text}${fieldsText(run, NO_RUN, NOT_SAVED)}}`, result: run.result };
 }
 
@@ -158,12 +166,19 @@ export function savedRequestId({ requestId, number, queue }: QueuedJob): SavedRe
   const known = requestId === undefined ? undefined : queue.requestIds.get(requestId);
   if (known?.number !== number) return undefined;
   const { digest, times } = known;
-  return {
-    queue: queue.name,
-    key: JSON.stringify([queue.name, requestId]),
-    record: JSON.stringify({ requestId, number, digest, ...times }),
-    until: times.createdAt + REQUEST_ID_TTL_MS,
-  };
+  const key = JSON.stringify([queue.name, requestId]);
+  const record = JSON.stringify({ requestId, number, digest, ...times });
+  return { queue: queue.name, key, record, until: times.createdAt + REQUEST_ID_TTL_MS };
+}
+
+/** A request id of a create that met a job at `at`, ms since 1970; undefined when it is forgotten by now. */
+export function savedMeeting(queue: QueueState, requestId: string, at: number): SavedRequestId | undefined {
+  const known = queue.requestIds.get(requestId);
+  if (known?.met === undefined) return undefined;
+  const { number, digest, times, met } = known;
+  const key = JSON.stringify([queue.name, requestId]);
+  const record = JSON.stringify({ requestId, number, digest, ...times, met, at });
+  return { queue: queue.name, key, record, until: at + REQUEST_ID_TTL_MS };
 }
 
 /** A lease call that was answered at `now`, ms since 1970. */

@@ -38,7 +38,7 @@ export interface CreatedJob extends CreateOutcome {
 export interface CreateOutcome {
   /** Whether no job was created. With a request id that a client made by itself: whether the call that it repeats created none. */
   readonly deduplicated: boolean;
-  /** Whether the job that held the unique key was given the payload, priority and time of this create. */
+  /** Whether the job that held the unique key became what this create asks for. */
   readonly replaced: boolean;
 }
 

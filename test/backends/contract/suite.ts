@@ -26,6 +26,7 @@ import { describeRequestIds } from "./request-ids.js";
 import { describeRetention } from "./retention.js";
 import { describeRunNow, describeSnooze } from "./run-now.js";
 import { describeSchedules } from "./schedules.js";
+import { describeUnique } from "./unique.js";
 import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
@@ -49,6 +50,7 @@ export function backendContract(
     describeFailing(open);
     describeCancel(open);
     describeExpiry(open);
+    describeUnique(open);
     describeRunNow(open);
     describeSnooze(open);
     describeUpdate(open);

@@ -171,6 +171,7 @@ export function changeOf(job: Job): Change {
     key,
     schedule,
     scheduledFor,
+    unique,
     attemptErrors,
     result,
     resultDropped,

@@ -1,8 +1,9 @@
 import { cpSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Backend } from "../../../src/core/backend.js";
+import type { Backend, NewJob } from "../../../src/core/backend.js";
 import { contentDigest } from "../../../src/model/request-id.js";
+import type { Unique } from "../../../src/model/unique.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { TRACE } from "../../support/job.js";
 import { folderOfTest, openFile } from "../contract/file-harness.js";
@@ -16,6 +17,7 @@ import {
   createQueue,
   done,
   failed,
+  fatal,
   jobOf,
   LEASE_MS,
   lease,
@@ -239,6 +241,55 @@ describe("after a restart", () => {
     expect(await repeat("auto:gone")).toBe(gone);
     await store.restart(600_000);
     expect(await repeat("auto:gone")).not.toBe(gone);
+  });
+
+  test("jobs hold the unique keys that they held, for the rest of their holds too", async () => {
+    const store = await onFolder({ folder: folderOfTest(), completeJobTtlMs: 1000 });
+    const digest = contentDigest({ type: "echo", numbers: [] });
+    /** Creates a job whose key is its type. */
+    const make = (type: string, given: Partial<Unique> = {}, more: Partial<NewJob> = {}) =>
+      addOne(store.backend, { type, unique: { key: type, until: "FINISHED", holdMs: 0, ...given }, ...more });
+    const begin = (type: string) => leaseOne(store.backend, { types: [type], leaseMs: 600_000 });
+    const started = { until: "STARTED" } as const;
+    const held = new Map([["waits", await make("waits")]]);
+    held.set("starts", await make("starts", started));
+    held.set("runs", await make("runs"));
+    await begin("runs");
+    held.set("done", await make("done", { holdMs: 60_000 }));
+    await store.backend.complete([done(await begin("done"))]);
+    held.set("begun", await make("begun", { ...started, holdMs: 60_000 }));
+    await begin("begun");
+    held.set("replayed", await make("replayed", started));
+    await store.backend.fail([fatal(await begin("replayed"))]);
+    await store.backend.replay([held.get("replayed") ?? ""]);
+    const free = ["left", "came back", "dead"];
+    await make("left", started);
+    await begin("left");
+    await make("came back", started);
+    await store.backend.fail([{ ...failed(await begin("came back")), retry: { afterMs: 600_000 } }]);
+    await make("dead", { holdMs: 60_000 });
+    await store.backend.fail([fatal(await begin("dead"))]);
+    expect(await make("waits", {}, { requestId: "met", digest })).toBe(held.get("waits"));
+    const before = await store.backend.get([...held.values()]);
+
+    await store.crash(10_000);
+    await tickAll(store.backend);
+    expect(await store.backend.get([...held.values()])).toEqual(before);
+    for (const [type, id] of held) expect([type, await make(type)]).toEqual([type, id]);
+    for (const type of free)
+      expect((await jobOf(store.backend, await make(type, {}, { delayMs: 1 }))).revision).toBe(1);
+    await store.restart(49_000);
+    expect(await make("done")).toBe(held.get("done"));
+    await passTime(store.opened, 1000);
+    for (const type of ["done", "begun"]) expect(await make(type, {}, { delayMs: 1 })).not.toBe(held.get(type));
+    await passTime(store.opened, 5000);
+    expect(await store.backend.get([held.get("done") ?? ""])).toEqual([undefined]);
+
+    // What a create met is remembered too.
+    await store.backend.cancel(held.get("waits") ?? "");
+    expect(await make("waits", {}, { requestId: "met", digest })).toBe(held.get("waits"));
+    await store.crash(600_000);
+    expect(await make("waits", {}, { requestId: "met", digest })).not.toBe(held.get("waits"));
   });
 
   test("jobs that wait are ready when they were to be, and finished ones go when they were to go", async () => {

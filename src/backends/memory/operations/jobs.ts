@@ -86,22 +86,27 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
   return ids.map((id) => {
     const record = store.job(id);
     if (record === undefined) return { outcome: "NOT_FOUND" };
-    if (!replayOne(store, record, now)) return { outcome: "CONFLICT", status: record.status };
+    const { status } = record;
+    if (status !== "DEAD") return { outcome: "CONFLICT", status };
+    const by = replayOne(store, record, now);
+    if (by !== undefined) return { outcome: "KEY_HELD", by: by.id };
     return { outcome: "APPLIED", job: toJob(record) };
   });
 }
 
-/** Returns whether it was DEAD. */
-function replayOne(store: JobStore, record: QueuedJob, now: number): boolean {
-  if (record.status !== "DEAD" || record.run === undefined) return false;
+/** Replays a DEAD job. Returns the job that holds its unique key, if one does: it changes nothing then. */
+function replayOne(store: JobStore, record: QueuedJob, now: number): QueuedJob | undefined {
+  const holder = store.claims.takeAgain(record);
+  if (holder !== undefined) return holder;
+  const run = record.changing;
   record.queue.unbury(record);
-  record.run.retryCount = 0;
-  record.run.lostLeases = 0;
+  run.retryCount = 0;
+  run.lostLeases = 0;
   record.runAfter = now;
-  record.run.finishedAt = undefined;
+  run.finishedAt = undefined;
   store.step(record, "PENDING", now);
   store.ready(record);
-  return true;
+  return undefined;
 }
 
 /** Deletes the jobs that are in one of these statuses (never PENDING or RUNNING: see `Backend.remove`). */
@@ -127,8 +132,9 @@ export function act(store: JobStore, action: BulkAction, ids: readonly string[],
     const record = store.job(id);
     if (record === undefined || !matches(record)) continue;
     if (action === "CANCEL") count += Number(cancelOne(store, record, now));
-    else if (action === "REPLAY") count += Number(replayOne(store, record, now));
-    else if (DELETABLE.includes(record.status)) {
+    else if (action === "REPLAY") {
+      if (record.status === "DEAD" && replayOne(store, record, now) === undefined) count++;
+    } else if (DELETABLE.includes(record.status)) {
       store.delete(record, now);
       count++;
     }

@@ -128,6 +128,9 @@ export function tick(store: JobStore): TickResult {
       at(queue.schedules.nextInMs(moment.now), 0);
     }
     expiries -= store.expire(queue, moment, expiries);
+    trims -= store.claims.endHolds(queue, trims);
+    const held = queue.uniqueKeys?.kept.peek();
+    if (held !== undefined) at(held.until - moment.monotonic, TRIM_GRAIN_MS);
     if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
     promotions -= store.promote(queue, moment, promotions);
     reviews -= store.reviewKeys(queue, reviews);
@@ -206,6 +209,7 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);
     store.expireAgain(record);
+    if (record.run.deliveries === 0 && record.status === "PENDING") store.claims.takeAgain(record);
   }
 }
 
