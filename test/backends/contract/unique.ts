@@ -46,21 +46,20 @@ async function create(backend: Backend, given: Partial<NewJob> = {}): Promise<En
   return only(await backend.enqueue([newJob({ ...only1(), ...given })]));
 }
 
-/** The job that holds the key "k"; undefined: nobody does. Changes nothing. */
+/** The job that holds the key "k", or the one of `given`; undefined: nobody does. Changes nothing. */
 async function holder(backend: Backend, given: Partial<NewJob> = {}): Promise<string | undefined> {
-  const probe = newJob({ ...only1(), onConflict: "REFUSE", ...given });
-  // A job in a queue that does not exist: nothing is created if the key is free.
-  const call = backend.enqueue([probe, newJob({ requestId: "probe", digest: "a" }), REUSED]);
-  const error = await call.then(
+  const refusing = { ...only1(), onConflict: "REFUSE" } as const;
+  // The last one is refused in any case.
+  const other = { ...refusing, unique: unique({ key: "probe" }) };
+  const error = await backend.enqueue([newJob({ ...refusing, ...given }), newJob(other), newJob(other)]).then(
     () => undefined,
     (thrown: { reason?: string; metadata?: Record<string, string> }) => thrown,
   );
-  if (error?.reason === "REQUEST_ID_REUSED") return undefined;
   expect(error?.reason).toBe("JOB_EXISTS");
-  return error?.metadata?.job_id;
+  const { job_id, index } = error?.metadata ?? {};
+  expect(index).toBe(job_id === undefined ? "2" : "0");
+  return job_id;
 }
-
-const REUSED = newJob({ requestId: "probe", digest: "b" });
 
 /** The ways in which a job with the key lets go of it, each from a job that was just created. */
 const ENDS: readonly (readonly [string, (opened: OpenedBackend, id: string) => Promise<unknown>])[] = [

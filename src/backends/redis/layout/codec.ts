@@ -1,4 +1,4 @@
-import type { Change, NewJob } from "../../../core/backend.js";
+import type { Change, EnqueueResult, NewJob } from "../../../core/backend.js";
 import { jobIdOf } from "../../../model/ids.js";
 import {
   type AttemptError,
@@ -9,6 +9,7 @@ import {
   type Payload,
 } from "../../../model/job.js";
 import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/trace-context.js";
+import type { Unique, UniqueConflict, UniqueUntil } from "../../../model/unique.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
 import { numbersOf, type SavedBackoff, savedBackoff, toBackoff } from "./saved-backoff.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
@@ -28,11 +29,13 @@ export function statusDigits(statuses: readonly JobStatus[]): string {
   return statuses.map((status) => STATUSES.indexOf(status)).join("");
 }
 
-/** Reads what a request id created. */
-export function readCreated(text: string): { readonly createdAt: number; readonly runAfter: number } {
+/** Reads what a request id created, or what its create met. */
+export function readCreated(text: string): Pick<EnqueueResult, "createdAt" | "runAfter" | "met"> {
+  const letter = /!([kr])$/.exec(text)?.[1];
   return {
     createdAt: numberIn(text, 0, CREATED.created_at),
     runAfter: numberIn(text, 0, CREATED.run_after),
+    met: letter === undefined ? undefined : letter === "k" ? "KEPT" : "REPLACED",
   };
 }
 
@@ -120,15 +123,24 @@ export function writeSpec(job: NewJob): string | Buffer {
   return typeof payload === "string" ? head + payload : Buffer.concat([Buffer.from(head), payload]);
 }
 
+const CONFLICTS: Readonly<Record<UniqueConflict, string>> = { KEEP: "k", REPLACE: "p", REFUSE: "r" };
+
+/** Writes what a job is the only one of, for the script that creates it; empty: nothing. */
+export function writeUnique({ unique, onConflict = "KEEP" }: NewJob): string {
+  if (unique === undefined) return "";
+  return `${CONFLICTS[onConflict]}${CODES.reason[unique.until]}${unique.holdMs} ${unique.key}`;
+}
+
 /** The fields of a spec that most jobs do not have; empty when they are. */
 function writeExtras(job: NewJob): string {
   const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at, schedule, scheduledFor: scheduled_for } = job;
+  const unique = job.unique && savedUnique(job.unique);
   const trace = traceContext && savedTraceContext(traceContext);
   const backoff = savedBackoff(job.backoff);
-  const hasExpiry = ttl !== undefined || expires_at !== undefined;
-  const rest = { trace, backoff, ttl, expires_at, schedule, scheduled_for } satisfies Extras;
+  const rest = { trace, backoff, ttl, expires_at, schedule, scheduled_for, unique } satisfies Extras;
   for (const _ in metadata) return JSON.stringify({ metadata, ...rest } satisfies Extras);
-  if (trace === undefined && backoff === undefined && !hasExpiry && schedule === undefined) return "";
+  const isTimeless = ttl === undefined && expires_at === undefined && schedule === undefined;
+  if (trace === undefined && backoff === undefined && isTimeless && unique === undefined) return "";
   return JSON.stringify(rest);
 }
 
@@ -141,6 +153,17 @@ interface Extras {
   readonly expires_at?: number | undefined;
   readonly schedule?: string | undefined;
   readonly scheduled_for?: number | undefined;
+  readonly unique?: SavedUnique | undefined;
+}
+
+interface SavedUnique {
+  readonly key: string;
+  readonly until: UniqueUntil;
+  readonly hold: number;
+}
+
+function savedUnique({ key, until, holdMs: hold }: Unique): SavedUnique {
+  return { key, until, hold };
 }
 
 interface Errors {
@@ -220,6 +243,7 @@ function toJob(
     expiresAt: extras.ttl === undefined ? extras.expires_at : createdAt + extras.ttl,
     schedule: extras.schedule,
     scheduledFor: extras.scheduled_for,
+    unique: extras.unique && toUnique(extras.unique),
     status: state.status,
     revision: state.revision,
     retryCount: state.retryCount,
@@ -240,6 +264,10 @@ function toJob(
     result,
     resultDropped: tail?.dropped === true,
   };
+}
+
+function toUnique({ key, until, hold: holdMs }: SavedUnique): Unique {
+  return { key, until, holdMs };
 }
 
 /** Writes a result as it is stored; "" for none. */

@@ -69,6 +69,10 @@ const REST: Readonly<Record<Exclude<RecordName, "head">, (raw: Buffer) => Decode
     const { fields, rest } = split("finished", raw);
     return { ...fields, ...REST.standing(rest) };
   },
+  claim(raw) {
+    const { fields, rest } = split("claim", raw);
+    return { ...fields, key: rest.toString() };
+  },
   created(raw) {
     const { fields, rest } = split("created", raw);
     const [id = "", digest = ""] = rest.toString().split(" ");

@@ -10,6 +10,9 @@ export const DEFAULTS = "defaults";
 /** The queue bounds jobs by their keys, or gives keys turns: others would hand out too many, and in another order. */
 export const KEYS = "keys";
 
+/** Needed by a queue since its first job with a unique key: others would create a second one, and let go of no key. */
+export const UNIQUE = "unique";
+
 /** The queue hands out so many jobs in a time: others would hand out more. */
 export const RATE = "rate";
 
@@ -21,4 +24,4 @@ export const SCHEDULES = "schedules";
  * it in `requires` of its meta: servers that do not know it leave the queue alone. A change that older servers can live
  * with, as they copy the fields that they do not know, needs no feature.
  */
-export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS, RATE, SCHEDULES];
+export const FEATURES: readonly string[] = [RETENTION, EXPIRY, DEFAULTS, KEYS, UNIQUE, RATE, SCHEDULES];

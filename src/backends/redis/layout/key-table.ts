@@ -64,6 +64,22 @@ export const QUEUE_KEYS = {
     meaning: "ids of jobs that were given a ttl and did not begin yet, by its end in steady time",
     lifetime: "while there are any",
   },
+  unique: {
+    type: "hash",
+    meaning: "unique key that is held to the id of the job that holds it",
+    lifetime: "while there are any",
+  },
+  unique_of: {
+    type: "hash",
+    meaning: "id of a job that holds its unique key to what it has of it",
+    holds: "claim",
+    lifetime: "while it holds the key",
+  },
+  unique_kept: {
+    type: "zset",
+    meaning: "ids of DONE jobs that are kept by a hold, and not in `finished`, by its end in steady time",
+    lifetime: "while there are any",
+  },
   leases: {
     type: "zset",
     meaning: "ids of RUNNING jobs by the end of their lease in steady time",

@@ -118,7 +118,7 @@ export const RECORDS = {
       field("created_at", TIME, "when the job was created"),
       field("run_after", LONG_TIME, "when it was to be ready"),
     ],
-    rest: "the id, a blank, the digest of the content",
+    rest: "the id, a blank, the digest of the content; of a create that met the job: `!k` it was kept, or `!r` replaced",
   },
   member: {
     meaning: "a job with its type",
@@ -137,6 +137,14 @@ export const RECORDS = {
       field("priority", 2, "0 to 10"),
     ],
     rest: "place, `:`, the type",
+  },
+  claim: {
+    meaning: "what a job has of its unique key",
+    fields: [
+      field("reason", 1, "`f` it is not finished, `s` it has not started, `h` nothing but its hold", "letter"),
+      field("until", TIME, "the end of its hold, in steady time; 0: none"),
+    ],
+    rest: "the key",
   },
   finished: {
     meaning: "a finished job",
@@ -183,6 +191,10 @@ export const OBJECTS = {
     named("expires_at", "when it expires unless it began"),
     named("schedule", "name of the schedule that created it"),
     named("scheduled_for", "the time of the schedule that it was created for"),
+    named(
+      "unique",
+      "its unique key: `key`, `until` (`FINISHED` or `STARTED`) and `hold`, ms from its creation; 0: none",
+    ),
   ],
   tail: [
     named("type", "type of the job"),
@@ -226,7 +238,10 @@ export const MESSAGE = [
   named("gone", "types of which no job is ready any more, as `ready`"),
   named("from", "random name of the server that called; `-`: it is not known"),
   named("stamp", "`stamp` of `log_position` after it; `-`: it brings no change"),
-  named("completed", "`completed_bytes`, a comma, and when the first of `finished` ended; `-`: as before"),
+  named(
+    "completed",
+    "`completed_bytes`, a comma, and when the first of `finished` ended, or the first of `unique_kept` will if there is none; `-`: as before",
+  ),
 ] as const;
 
 /**
@@ -246,6 +261,7 @@ export const CODES = {
   result_kind: { text: "j", bytes: "b" },
   settled_by: { nothing: 0, complete: 1, fail: 2, release: 3 },
   outcome: { DONE: "D", CANCELED: "C" },
+  reason: { FINISHED: "f", STARTED: "s", hold: "h" },
   kind: { changed: 0, deleted: 1, created: 2 },
 } as const;
 

@@ -1,15 +1,15 @@
 import type { EnqueueResult, NewJob } from "../../../core/backend.js";
 import { givenByQueue, type QueueDefaults } from "../../../core/queue-defaults.js";
 import type { Firing, FiringResult } from "../../../core/schedule-store.js";
-import { queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
+import { jobExists, queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
-import { readCreated, readJob, writeSpec } from "../layout/codec.js";
+import { readCreated, readJob, writeSpec, writeUnique } from "../layout/codec.js";
 import { firingText } from "../layout/codec-schedule.js";
-import { EXPIRY } from "../layout/features.js";
 import { readDefaultBackoff } from "../layout/saved-backoff.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
+import { NEEDED } from "../scripts/enqueue.js";
 
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
@@ -123,9 +123,13 @@ export class Creates {
       if (answer === "K") return "SKIPPED";
       if (answer === "N") throw queueNotFound(queue);
       if (answer === "U") {
-        await this.#checkFeatures(queue, [EXPIRY]);
+        await this.#checkFeatures(
+          queue,
+          neededBy(jobs).map((letter) => NEEDED[letter]),
+        );
         return this.#ask(queue, jobs, mode, { places, mayNeed: true, firing });
       }
+      if (answer.startsWith("E")) throw held(queue, jobs, answer, places);
       const number = Number(answer.slice(1));
       throw answer.startsWith("R") ? requestIdReused(places?.[number] ?? number) : queueFull(queue, number);
     }
@@ -147,12 +151,13 @@ export class Creates {
     const args: Arg[] = [];
     for (const { mode, mayNeed, jobs, firing } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
-      const hasExpiries = jobs.some(isExpiring);
-      const flags = (firing ? "g" : "") + (hasRequests ? "r" : "") + (hasExpiries ? "x" : "") + (mayNeed ? "s" : "");
+      const needed = neededBy(jobs);
+      const flags = (firing ? "g" : "") + (hasRequests ? "r" : "") + needed.join("") + (mayNeed ? "s" : "");
       args.push(MODES[mode] + flags + openText(jobs), jobs.length);
       if (firing !== undefined) args.push(firingText(firing));
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
+        if (needed.includes("u")) args.push(writeUnique(job));
       }
     }
     const callers = groups.length;
@@ -164,6 +169,21 @@ export class Creates {
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
     }));
   }
+}
+
+/** What these jobs need of their queue. */
+function neededBy(jobs: readonly NewJob[]): (keyof typeof NEEDED)[] {
+  const needed: (keyof typeof NEEDED)[] = [];
+  if (jobs.some(isExpiring)) needed.push("x");
+  if (jobs.some(({ unique }) => unique !== undefined)) needed.push("u");
+  return needed;
+}
+
+/** The error of a batch in which the unique key of a job is held. */
+function held(queue: string, jobs: readonly NewJob[], answer: string, places: readonly number[] | undefined) {
+  const [, at = "", holder = ""] = /^E(\d+) (.*)$/.exec(answer) ?? [];
+  const { key = "" } = jobs[Number(at)]?.unique ?? {};
+  return jobExists(key, holder === "" ? undefined : jobIdOf(queue, holder), places?.[Number(at)] ?? Number(at));
 }
 
 /** What these jobs leave open, as ENQUEUE reads it. */

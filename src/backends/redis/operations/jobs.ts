@@ -3,7 +3,7 @@ import type { BulkAction } from "../../../core/listing.js";
 import { byQueue } from "../../../core/stores/by-queue.js";
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict, runsTooLate } from "../../../model/errors.js";
-import { numberOf, queueOf } from "../../../model/ids.js";
+import { jobIdOf, numberOf, queueOf } from "../../../model/ids.js";
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
 import { payloadKind, readJob, statusDigits, statusOf, writePayload } from "../layout/codec.js";
@@ -117,12 +117,14 @@ export class Jobs {
       let at = 0;
       for (const id of asked) {
         const code = rest[at++];
-        const isApplied = code instanceof Buffer && text(code) === "A";
-        if (code instanceof Buffer && !isApplied) continue;
-        const row: RowOutcome = isApplied
-          ? { outcome: "APPLIED", job: readKept(queue, rest.slice(at, at + parts)) }
-          : { outcome: "CONFLICT", status: statusOf(Number(code)) };
-        if (isApplied) at += parts;
+        const answer = text(code);
+        if (answer === "N") continue;
+        let row: RowOutcome = { outcome: "CONFLICT", status: statusOf(answer) };
+        if (answer.startsWith("K")) row = { outcome: "KEY_HELD", by: jobIdOf(queue, answer.slice(1)) };
+        else if (answer === "A") {
+          row = { outcome: "APPLIED", job: readKept(queue, rest.slice(at, at + parts)) };
+          at += parts;
+        }
         found.set(id, [...(found.get(id) ?? []), row]);
       }
     });

@@ -1,21 +1,27 @@
 import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
-import { DEFAULTS, EXPIRY } from "../layout/features.js";
+import { DEFAULTS, EXPIRY, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { FIRING } from "./schedules.js";
+
+/** The letters by which a group of creates says what its jobs need. */
+export const NEEDED = { x: EXPIRY, u: UNIQUE } as const;
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
- * check, with a `g` behind it when the group is what a schedule makes, an `r` when some job has a request id, an `x` when some job expires, an `s` when the queue may need the
- * feature for that from now on, and a bar and what its jobs leave open, bits of `OPEN`, a hex digit for each or one for all; number of
- * jobs; what the schedule does, with a `g` (see FIRING); and for each job two arguments. The first is the id alone, for a job that is ready now,
+ * check, with a `g` behind it when the group is what a schedule makes, an `r` when some job has a request id, a letter of `NEEDED` for
+ * each feature that some job needs, an `s` when the queue may need these from now on, and a bar and what its jobs leave open, bits of
+ * `OPEN`, a hex digit for each or one for all; number of jobs; what the schedule does, with a `g` (see FIRING); and for each job two
+ * arguments, or three when there is a `u` among the letters. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
- * and, if it expires, a comma and the same of that. The second is the spec from its priority on.
+ * and, if it expires, a comma and the same of that. The second is the spec from its priority on. The third is empty, or what it is the only one of: `k` keep, `p` replace or `r` refuse, how
+ * its `claim` begins, ms of its hold, a blank, and the key.
  *
- * Returns for each group: `N` (no such queue), `U` (the queue would need the feature), `F` and max_depth (full), `R` and the position of a job whose request id was
- * used for another content, `M` (the schedule is not as it was read), `K` (it moved on without its jobs, as they overlap), or a list of what was created before: of each the position in the group, `created`, and the job
+ * Returns for each group: `N` (no such queue), `U` (the queue would need a feature), `F` and max_depth (full), `R` and the position of a job whose request id was
+ * used for another content, `E`, the position of a job whose unique key is held, a blank and the id of the job that holds it (none: it is
+ * one of the same group), `M` (the schedule is not as it was read), `K` (it moved on without its jobs, as they overlap), or a list of what was created before: of each the position in the group, `created`, and the job
  * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
  * blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not set.
  */
@@ -96,8 +102,10 @@ local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
-local expiring, expiringAfter = {}, {}
+local expiring, expiringAfter, uniques, claims = {}, {}, {}, {}
 local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
+-- Who holds unique keys since this call.
+local holders = {}
 local nowText = ${write("head", "updated_at", "now")}
 local nowLong = ${write("spec", "run_after", "now")}
 local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
@@ -112,12 +120,12 @@ local function createdWith(request)
     found = false
     if made then
       local blank = find(made, ' ', ${rest("created")}, true)
-      local id = sub(made, ${rest("created")}, blank - 1)
+      local id, digest, met = sub(made, ${rest("created")}, blank - 1), string.match(sub(made, blank + 1), '^([^!]*)(.*)$')
       local ends = tonumber(call('ZSCORE', ${key("request_ends")}, request) or 0)
       -- When its time is over it is known as long as its job only.
       local isKnown = ends % ${WITH_JOB_MS} > steady
-        or (not isAutomatic(request) and call('HEXISTS', ${key("specs")}, id) == 1)
-      if isKnown then found = {record = made, id = id, digest = sub(made, blank + 1)} end
+        or (met == '' and not isAutomatic(request) and call('HEXISTS', ${key("specs")}, id) == 1)
+      if isKnown then found = {record = made, id = id, digest = digest} end
     end
     known[request] = found
   end
@@ -162,7 +170,39 @@ local function beginOf(spec)
   return last
 end
 
-local function create(id, when, digest, request, spec)
+-- Writes the jobs that were created so far.
+local function write()
+  callMany('HSET', ${key("specs")}, added)
+  callMany('ZADD', ${key("index")}, indexed)
+  callMany('ZADD', ${key("scheduled")}, scheduled)
+  callMany('ZADD', ${key("delayed")}, delayed)
+  callMany('ZADD', ${key("expiring")}, expiring)
+  callMany('ZADD', ${key("expiring_after")}, expiringAfter)
+  callMany('HSET', ${key("unique")}, uniques)
+  callMany('HSET', ${key("unique_of")}, claims)
+  for type, line in pairs(lines) do
+    if #line.ready > 0 then
+      callMany('ZADD', ${key("ready")} .. type, line.ready)
+      call('SADD', ${key("ready_types")}, type)
+      markReady(type)
+    end
+  end
+end
+
+-- Remembers what a request id created, or what its create met.
+local function rememberRequest(request, id, made, digest, isWithJob)
+  requests[#requests + 1] = request
+  requests[#requests + 1] = made
+  ends[#ends + 1] = format('%d', steady + ${REQUEST_ID_TTL_MS} + (isWithJob and ${WITH_JOB_MS} or 0))
+  ends[#ends + 1] = request
+  if isWithJob then
+    owners[#owners + 1] = id
+    owners[#owners + 1] = request
+  end
+  known[request] = {record = made, id = id, digest = digest}
+end
+
+local function create(id, when, digest, request, spec, unique)
   local begin = beginOf(spec)
   local line = begin.line
   local letter = letters[#id]
@@ -213,32 +253,74 @@ local function create(id, when, digest, request, spec)
   count = count + 1
   if request then
     local made = nowText .. ${write("created", "run_after", "runAfter")} .. id .. ' ' .. digest
-    local isAuto = isAutomatic(request)
-    requests[#requests + 1] = request
-    requests[#requests + 1] = made
-    ends[#ends + 1] = format('%d', steady + ${REQUEST_ID_TTL_MS} + (isAuto and 0 or ${WITH_JOB_MS}))
-    ends[#ends + 1] = request
-    if not isAuto then
-      owners[#owners + 1] = id
-      owners[#owners + 1] = request
-    end
-    known[request] = {record = made, id = id, digest = digest}
+    rememberRequest(request, id, made, digest, not isAutomatic(request))
+  end
+  if unique then
+    holders[unique.key] = id
+    uniques[#uniques + 1] = unique.key
+    uniques[#uniques + 1] = id
+    claims[#claims + 1] = id
+    claims[#claims + 1] = unique.reason .. ${write("claim", "until", "unique.hold > 0 and steady + unique.hold or 0")} .. unique.key
   end
   depth = depth + 1
 end
 
 ${FIRING}
+-- What a job is the only one of; nil: nothing.
+local function uniqueOf(text)
+  if text == '' then return nil end
+  local conflict, reason, hold, key = string.match(text, '^(.)(.)(%d+) (.*)$')
+  return {conflict = conflict, reason = reason, hold = tonumber(hold), key = key}
+end
+
+-- Makes a waiting job what a create asks for; it stays what it is the only one of.
+local function replace(id, s, when, spec)
+  local own = extrasOf(call('HGET', ${key("specs")}, id)).unique
+  local from = ${rest("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")}
+  local newline = find(spec, '\n', from, true)
+  local extras = cjson.decode(sub(spec, from, newline - 1))
+  extras.unique = own
+  local comma = when and find(when, ',', 1, true)
+  s.retry_count = 0
+  revise(id, s, sub(spec, 1, from - 1) .. cjson.encode(extras) .. sub(spec, newline),
+    when and sub(when, 1, comma and comma - 1) or '+0', comma and sub(when, comma + 1) or '')
+end
+
+-- A create meets the job that holds its unique key.
+local function meet(id, unique, when, digest, request, spec)
+  if added[1] then
+    -- That job may be new itself.
+    write()
+    added, indexed, scheduled, delayed, expiring, expiringAfter, uniques, claims = {}, {}, {}, {}, {}, {}, {}, {}
+    entry = 0
+    for _, line in pairs(lines) do line.ready, line.size = {}, 0 end
+  end
+  local s = stateOf(id)
+  local isReplaced = unique.conflict == 'p' and s.status == PENDING
+  if isReplaced then replace(id, s, when, spec) end
+  local made = ${write("created", "created_at", "s.created_at")} .. ${write("created", "run_after", "s.run_after")}
+    .. id .. ' ' .. (digest or '') .. (isReplaced and '!r' or '!k')
+  if request then rememberRequest(request, id, made, digest, false) end
+  return made
+end
+
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
-  local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
-  local lacks = find(flags, 'x', 2, true) and not needs('${EXPIRY}')
+  local mode, hasRequests, hasUnique = sub(flags, 1, 1), find(flags, 'r', 2, true), find(flags, 'u', 2, true)
+  local lacks = {}
+  for letter, feature in pairs({${Object.entries(NEEDED)
+    .map(([letter, feature]) => `${letter} = '${feature}'`)
+    .join(", ")}}) do
+    if find(flags, letter, 2, true) and not needs(feature) then lacks[#lacks + 1] = feature end
+  end
   local open = defaults and string.match(flags, '|(%x+)$')
   local firing = find(flags, 'g', 2, true) and cjson.decode(ARGV[at + 2])
   local schedule = firing and exists and readSchedule(firing.name)
+  local stride = hasUnique and 3 or 2
   local first = at + (firing and 3 or 2)
-  local last = first + (jobs - 1) * 2
-  at = last + 2
+  local last = first + (jobs - 1) * stride
+  at = last + stride
   if not exists then
     reply[group] = 'N'
   elseif firing and not (schedule and versionOf(schedule) == firing.was) then
@@ -246,24 +328,31 @@ for group = 1, tonumber(ARGV[7]) do
   elseif firing and firing.skips_overlap and jobs > 0 and isUnfinished(schedule.last_job) then
     moveOn(schedule, firing, jobs)
     reply[group] = 'K'
-  elseif lacks and not find(flags, 's', 2, true) then
+  elseif #lacks > 0 and not find(flags, 's', 2, true) then
     reply[group] = 'U'
   else
-    local fresh, seen, reused = 0, {}, nil
-    if mode ~= 'f' and (maxDepth > 0 or hasRequests) then
-      for job = first, last, 2 do
+    local fresh, seen, keys, reused, refused = 0, {}, {}, nil, nil
+    if mode ~= 'f' and (maxDepth > 0 or hasRequests or hasUnique) then
+      for job = first, last, stride do
         local _, _, digest, request = partsOf(ARGV[job])
         local made = request and (createdWith(request) or seen[request])
-        if not made then
+        local unique = hasUnique and not made and uniqueOf(ARGV[job + 2])
+        local holder = unique and (holders[unique.key] or keys[unique.key] or holderOf(unique.key))
+        if holder then
+          if unique.conflict == 'r' then refused = refused or format('E%d ', (job - first) / stride) .. holder end
+        elseif not made then
           fresh = fresh + 1
+          if unique then keys[unique.key] = '' end
         elseif made.digest ~= digest then
-          reused = reused or (job - first) / 2
+          reused = reused or (job - first) / stride
         end
         if request and not made then seen[request] = {digest = digest} end
       end
     end
     if reused then
       reply[group] = 'R' .. reused
+    elseif refused then
+      reply[group] = refused
     elseif maxDepth > 0 and fresh > 0 and depth + fresh > maxDepth then
       reply[group] = 'F' .. maxDepth
       if firing then foundNoRoom(schedule, firing) end
@@ -271,22 +360,28 @@ for group = 1, tonumber(ARGV[7]) do
       local old = {}
       reply[group] = old
       if mode ~= 'd' then
-        if lacks then need('${EXPIRY}') end
+        for _, feature in ipairs(lacks) do need(feature) end
         local lastId
-        for job = first, last, 2 do
+        for job = first, last, stride do
           local id, when, digest, request = partsOf(ARGV[job])
           local made = request and createdWith(request)
           if made then
-            old[#old + 1] = {(job - first) / 2, made.record, made.id}
+            old[#old + 1] = {(job - first) / stride, made.record, made.id}
             lastId = made.id
           else
             local spec = ARGV[job + 1]
             if open then
-              local digit = #open == 1 and 1 or (job - first) / 2 + 1
+              local digit = #open == 1 and 1 or (job - first) / stride + 1
               spec, when = withDefaults(spec, tonumber(sub(open, digit, digit), 16), when)
             end
-            create(id, when, digest, request, spec)
-            lastId = id
+            local unique = hasUnique and uniqueOf(ARGV[job + 2]) or nil
+            local holder = unique and (holders[unique.key] or holderOf(unique.key))
+            if holder then
+              old[#old + 1] = {(job - first) / stride, meet(holder, unique, when, digest, request, spec), holder}
+            else
+              create(id, when, digest, request, spec, unique)
+            end
+            lastId = holder or id
           end
         end
         if firing then moveOn(schedule, firing, jobs, lastId) end
@@ -295,19 +390,7 @@ for group = 1, tonumber(ARGV[7]) do
   end
 end
 
-callMany('HSET', ${key("specs")}, added)
-callMany('ZADD', ${key("index")}, indexed)
-callMany('ZADD', ${key("scheduled")}, scheduled)
-callMany('ZADD', ${key("delayed")}, delayed)
-callMany('ZADD', ${key("expiring")}, expiring)
-callMany('ZADD', ${key("expiring_after")}, expiringAfter)
-for type, line in pairs(lines) do
-  if #line.ready > 0 then
-    callMany('ZADD', ${key("ready")} .. type, line.ready)
-    call('SADD', ${key("ready_types")}, type)
-    markReady(type)
-  end
-end
+write()
 if #requests > 0 then
   callMany('HSET', ${key("requests")}, requests)
   callMany('ZADD', ${key("request_ends")}, ends)

@@ -1,4 +1,4 @@
-import { EXPIRY } from "../layout/features.js";
+import { EXPIRY, UNIQUE } from "../layout/features.js";
 import { compose, key, number, rest, text, width, write } from "../layout/lua.js";
 import { FILTER } from "./filter.js";
 import { lua } from "./lua.js";
@@ -59,8 +59,10 @@ local function cancelOne(id, s)
   return true
 end
 
--- DEAD to PENDING, ready now.
+-- DEAD to PENDING, ready now. Returns the job that holds its unique key, if one does: it changes nothing then.
 local function replayOne(id, s)
+  local holder = takeAgain(id, s)
+  if holder then return holder end
   call('ZREM', ${key("dead")}, idKey(id) .. ':' .. s.tail.type)
   s.retry_count, s.lost_leases, s.run_after, s.finished_at, s.tail.died = 0, 0, now, 0, nil
   requeue(id, s)
@@ -75,7 +77,8 @@ local function removeOne(id, s)
   else
     local isDone = s.status == DONE
     countBytes(-sizeOfLetter(isDone and sizeLetter(bytesOf(id)) or s.tail.size), s.finished_at - setAhead)
-    countFinished(isDone and -1 or 0, isDone and 0 or -1, 1)
+    local wasKept = isDone and needs('${UNIQUE}') and call('ZSCORE', ${key("unique_kept")}, id)
+    countFinished(isDone and -1 or 0, isDone and 0 or -1, wasKept and 0 or 1)
   end
   deleted(id, s)
   dropped[#dropped + 1] = id
@@ -190,8 +193,8 @@ return finish(remember(reply, {'A'}))
 
 /**
  * DEAD to PENDING, ready now. ARGV[7..] ids.
- * Returns for each: `N` (no such job), `A` and the job (with an empty spec when it is gone again), or the status that does
- * not allow it, as a number.
+ * Returns for each: `N` (no such job), `A` and the job (with an empty spec when it is gone again), `K` and the id of the job that holds
+ * its unique key, or the status that does not allow it, as a number.
  */
 export const REPLAY = lua`
 ${STEPS}
@@ -211,8 +214,8 @@ for at = 7, #ARGV do
   if not s then reply[#reply + 1] = 'N'
   elseif s.status ~= DEAD then reply[#reply + 1] = s.status
   else
-    replayOne(id, s)
-    reply[#reply + 1] = 'A'
+    local holder = replayOne(id, s)
+    reply[#reply + 1] = holder and 'K' .. holder or 'A'
   end
 end
 return finish(withJobs(remember(reply)))
@@ -257,10 +260,7 @@ for at = 9, #ARGV do
     if action == 'C' then
       if cancelOne(id, s) then changed = changed + 1 end
     elseif action == 'R' then
-      if s.status == DEAD then
-        replayOne(id, s)
-        changed = changed + 1
-      end
+      if s.status == DEAD and not replayOne(id, s) then changed = changed + 1 end
     elseif s.status == DONE or s.status == CANCELED or s.status == DEAD then
       removeOne(id, s)
       changed = changed + 1

@@ -1,3 +1,4 @@
+import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
@@ -75,7 +76,10 @@ for _, id in ipairs(again or {}) do
     s.deliveries = s.deliveries - 1
     endLease(id, s, '', ${code("settled_by", "nothing")})
     if s.cancel_requested == 1 then endCanceled(id, s) else requeue(id, s) end
-    if s.deliveries == 0 and s.status == PENDING then expireAgain(id, s) end
+    if s.deliveries == 0 and s.status == PENDING then
+      expireAgain(id, s)
+      takeAgain(id, s)
+    end
     count = count + 1
   end
 end
@@ -120,6 +124,23 @@ end
 if maxConcurrency > 0 then max = math.min(max, maxConcurrency - call('ZCARD', ${key("leases")})) end
 if rate then max = math.min(max, rate.free()) end
 if max <= 0 then return finish(reply) end
+
+-- These jobs have started: what they have of their unique keys is their holds, if that was the end of their uniqueness.
+local function begun(ids)
+  local held, over = {}, {}
+  for at, claim in ipairs(readMany(${key("unique_of")}, ids)) do
+    if claim and ${text("claim", "reason", "claim")} == ${code("reason", "STARTED")} then
+      if ${number("claim", "until", "claim")} > steady then
+        held[#held + 1] = ids[at]
+        held[#held + 1] = restOf(claim)
+      else
+        over[#over + 1] = ids[at]
+      end
+    end
+  end
+  callMany('HSET', ${key("unique_of")}, held)
+  if #over > 0 then letGo(over) end
+end
 
 local lines, chosen = {}, {}
 
@@ -227,6 +248,7 @@ if hasTimes then outlive(chosen) end
 if rate and rate.took(#chosen) then
   for _, line in ipairs(lines) do gone[#gone + 1] = line.type end
 end
+if needs('${UNIQUE}') then begun(chosen) end
 if isPoll then rememberLeases(token, chosen, leaseMs) else remember(chosen) end
 
 local changed, leases, begins, tails = {}, {}, {}, {}

@@ -334,6 +334,8 @@ if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 local slot = rate and call('EXISTS', ${key("ready_types")}) == 1 and rate.nextSlotAt()
 if slot then dueLater(slot, 0) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
+local hold = firstHold()
+if hold then dueLater(hold + setAhead, 1000) end
 if deadTtl or maxDead then
   local oldest = oldestDead(0)
   if oldest and deadTtl then dueLater(diedAt(oldest.state) + setAhead + deadTtl, 1000) end
@@ -394,7 +396,7 @@ for _, id in ipairs(lost) do
 end
 isWorkers = #lost > 0
 local expired = expire(max, reply)
-local promoted, trimmed = promote(max), trim(max)
+local promoted, ended, trimmed = promote(max), endHolds(max), trim(max)
 local dead = trimDead(max)
 forgetRequests(max)
 local isMore
@@ -405,7 +407,7 @@ if rate then
   isReady = true
 end
 
-${NEXT_DUE}if isMore or #lost == max or expired == max or promoted == max or trimmed >= max or dead == max then due(now) end
+${NEXT_DUE}if isMore or #lost == max or expired == max or promoted == max or ended == max or trimmed >= max or dead == max then due(now) end
 if dueAt then reply[1] = math.max(0, dueAt - now) end
 if exactAt then reply[4] = math.max(0, exactAt - now) end
 reply[3] = slot and '-' or allReady()

@@ -1,4 +1,5 @@
 import { DEFAULT_MULTIPLIER, MAX_JITTER } from "../../../model/backoff.js";
+import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, metaName, number, rest, text, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
@@ -80,6 +81,9 @@ local function endOf(raw, token)
 end
 
 ${isFull ? MAKE_ROOM : ""}
+-- What these jobs have of their unique keys; those that hold them no more, and those that their holds keep.
+local claims = exists and needs('${UNIQUE}') and readMany(${key("unique_of")}, ids) or {}
+local over, rests, held, entries = {}, {}, {}, 0
 local letters, sizes, bytes = {}, {}, 0
 for at, id in ipairs(ids) do
   local token, result = ARGV[at * 3 + 5], ARGV[at * 3 + 6]
@@ -100,7 +104,17 @@ ${isFull ? LEAVE_OUT : ""}
       letters[size], sizes[letter] = letter, sizeOfLetter(letter)
     end
     bytes = bytes + sizes[letter]
-    finished[done] = letter .. known.middle .. idKey(id) .. known.member
+    local claim = claims[at]
+    local ends = claim and ${number("claim", "until", "claim")} or 0
+    if ends > steady then
+      rests[#rests + 1], rests[#rests + 2] = id, restOf(claim)
+      held[#held + 1], held[#held + 2] = format('%d', ends), id
+      due(ends + setAhead)
+    else
+      if claim then over[#over + 1] = id end
+      entries = entries + 1
+      finished[entries] = letter .. known.middle .. idKey(id) .. known.member
+    end
     record(known.first, id, last)
     if result ~= '' then
       results[#results + 1] = id
@@ -119,8 +133,11 @@ if #changed > 0 then
   callMany('ZREM', ${key("leases")}, leases)
   callMany('RPUSH', ${key("finished")}, finished)
   countBytes(bytes, steady)
-  countFinished(#finished, 0, 0)
-  call('HINCRBY', KEYS[1], ${metaName("completed")}, #finished)
+  countFinished(done, 0, 0)
+  call('HINCRBY', KEYS[1], ${metaName("completed")}, done)
+  if #over > 0 then letGo(over) end
+  callMany('HSET', ${key("unique_of")}, rests)
+  callMany('ZADD', ${key("unique_kept")}, held)
   if maxConcurrency > 0 then isReady = true end
   due(now + ttl)
   trim(math.max(64, #leases * 2))

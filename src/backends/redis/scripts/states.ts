@@ -1,6 +1,7 @@
 import { EXPIRED, JOB_OVERHEAD_BYTES, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import { LIMITS } from "../../../model/limits.js";
 import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, WITH_JOB_MS } from "../../../model/request-id.js";
+import { UNIQUE } from "../layout/features.js";
 import {
   code,
   compose,
@@ -107,9 +108,27 @@ local function deleted(id, s)
   record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
+-- These jobs hold their unique keys no more.
+local function letGo(ids)
+  if not needs('${UNIQUE}') then return end
+  local owners, keys = {}, {}
+  for from = 1, #ids, PART do
+    for at, claim in ipairs(call('HMGET', ${key("unique_of")}, unpack(ids, from, math.min(from + PART - 1, #ids)))) do
+      if claim then
+        owners[#owners + 1] = ids[from + at - 1]
+        keys[#keys + 1] = sub(claim, ${rest("claim")})
+      end
+    end
+  end
+  callMany('HDEL', ${key("unique")}, keys)
+  callMany('HDEL', ${key("unique_of")}, owners)
+  callMany('ZREM', ${key("unique_kept")}, owners)
+end
+
 -- Deletes the data of jobs, given as their ids and as their members of the index.
 local function drop(ids, members)
   if #ids == 0 then return end
+  letGo(ids)
   for _, key in ipairs(${keyNames("specs", "states", "errors", "results")}) do
     if call('EXISTS', base .. key) == 1 then callMany('HDEL', base .. key, ids) end
   end
@@ -151,7 +170,10 @@ local function forgetRequests(max)
   if #old == 0 then return end
   local jobs = {}
   for at, made in ipairs(readMany(${key("requests")}, old)) do
-    if made then jobs[#jobs + 1] = sub(made, ${rest("created")}, find(made, ' ', ${rest("created")}, true) - 1) end
+    -- The job that a create met has a request id of its own.
+    if made and not find(made, '![kr]$') then
+      jobs[#jobs + 1] = sub(made, ${rest("created")}, find(made, ' ', ${rest("created")}, true) - 1)
+    end
   end
   callMany('HDEL', ${key("requests")}, old)
   callMany('HDEL', ${key("requests_of_jobs")}, jobs)
@@ -221,26 +243,36 @@ local function sizeOfCanceled(id)
   return raw and sizeOfLetter(readState(raw).tail.size) or 0
 end
 
+-- When the first of the holds ends that keep DONE jobs; nil: none does.
+local function firstHold()
+  local ends = needs('${UNIQUE}') and call('ZRANGE', ${key("unique_kept")}, 0, 0, 'WITHSCORES')[2]
+  return ends and tonumber(ends)
+end
+
 -- Looks at the first of the finished jobs.
 local function lookAtFinished()
   local head = call('LINDEX', ${key("finished")}, 0)
-  archive.oldest = head and ${number("finished", "finished_at", "head")}
-  return archive.oldest
+  local oldest = head and ${number("finished", "finished_at", "head")}
+  archive.oldest = oldest or firstHold()
+  return oldest
 end
 
 -- Deletes up to max finished jobs that are too many or too old; and as many as it takes, within bounds, so that the others take no more
--- than keep bytes (nil: MAX_COMPLETED_BYTES). Not logged. Returns how many entries it examined.
+-- than keep bytes (nil: MAX_COMPLETED_BYTES): those that holds keep only for that, and when no others are left. Not logged. Returns how many entries it examined.
 local function trim(max, keep)
   local maxJobs, maxBytes = string.match(maxCompleted, '^(%d+) (%d+)$')
-  local over, overBytes = archive.done + archive.canceled - maxJobs, archive.bytes - (keep or maxBytes)
+  local held = needs('${UNIQUE}') and call('ZCARD', ${key("unique_kept")}) or 0
+  local over, overBytes = archive.done + archive.canceled - held - maxJobs, archive.bytes - (keep or maxBytes)
   local oldest = lookAtFinished()
   -- An older server deleted the last ones, and did not take them off the count.
-  if not oldest and archive.bytes > 0 then
+  if not oldest and held == 0 and archive.bytes > 0 then
     archive.bytes, archive.recent, archive.since = 0, 0, steady + 1
     countFinished(0, 0, 0)
   end
   if completed ~= '-' then tellCompleted() end
-  if not oldest or (over <= 0 and overBytes <= 0 and oldest + ttl > steady) then return 0 end
+  if overBytes <= 0 or held == 0 then
+    if not oldest or (over <= 0 and overBytes <= 0 and oldest + ttl > steady) then return 0 end
+  end
   if overBytes > 0 then max = math.max(max, ${MAX_TRIMMED}) end
   readRecent()
   local ids, members, done, canceled, gone, seen, isOver = {}, {}, 0, 0, 0, 0, false
@@ -275,11 +307,21 @@ local function trim(max, keep)
     end
     isOver = isOver or #entries < 64
   end
+  if seen > 0 then call('LTRIM', ${key("finished")}, seen, -1) end
+  if held > 0 and overBytes > 0 and seen < max and call('EXISTS', ${key("finished")}) == 0 then
+    for _, id in ipairs(call('ZRANGE', ${key("unique_kept")}, 0, max - seen - 1)) do
+      if overBytes <= 0 then break end
+      local s = stateOf(id)
+      local size = sizeOfLetter(sizeLetter(bytesOf(id)))
+      overBytes, freed, done, seen, held = overBytes - size, freed + size, done + 1, seen + 1, held - 1
+      if s.finished_at - setAhead >= archive.since then recent = recent + size end
+      ids[done + canceled], members[done + canceled] = id, standing(s.created_at, id, s.tail.type)
+    end
+  end
   if seen == 0 then return 0 end
-  call('LTRIM', ${key("finished")}, seen, -1)
   oldest = lookAtFinished()
   archive.bytes, archive.recent = math.max(0, archive.bytes - freed), math.max(0, archive.recent - recent)
-  if not oldest or oldest >= archive.since then
+  if held == 0 and (not oldest or oldest >= archive.since) then
     archive.bytes = oldest and archive.recent or 0
     archive.recent, archive.since = 0, steady + 1
   end
@@ -288,8 +330,68 @@ local function trim(max, keep)
   return seen
 end
 
+-- The hold of a job is over, and it was the only reason to hold its key. One that it kept counts as finished now.
+local function endHold(id)
+  local wasKept = call('ZREM', ${key("unique_kept")}, id) == 1
+  letGo({id})
+  if not wasKept then return end
+  local s = stateOf(id)
+  call('RPUSH', ${key("finished")}, sizeLetter(bytesOf(id))
+    .. ${write("finished", "finished_at", "steady")} .. standing(s.created_at, id, s.tail.type))
+  due(now + ttl)
+end
+
+-- Ends up to max holds of DONE jobs that are over. Returns how many.
+local function endHolds(max)
+  if not needs('${UNIQUE}') then return 0 end
+  local ids = call('ZRANGEBYSCORE', ${key("unique_kept")}, '-inf', steady, 'LIMIT', 0, max)
+  for _, id in ipairs(ids) do endHold(id) end
+  return #ids
+end
+
+-- The job that holds a unique key; nil when none does. A hold that is over ends here, whether or not a sweep has come.
+local function holderOf(key)
+  local id = call('HGET', ${key("unique")}, key)
+  local claim = id and call('HGET', ${key("unique_of")}, id)
+  if not claim then return nil end
+  if ${text("claim", "reason", "claim")} ~= ${code("reason", "hold")} or ${number("claim", "until", "claim")} > steady then return id end
+  endHold(id)
+  return nil
+end
+
+-- A claim of which only the hold is left.
+local function restOf(claim)
+  return ${compose("claim", { reason: code("reason", "hold") }, { raw: "claim" })} .. sub(claim, ${rest("claim")})
+end
+
+-- The extras of a spec; nil when it has none.
+local function extrasOf(spec)
+  local from = ${rest("spec")} + ${number("spec", "type_length", "spec")}
+  if sub(spec, from, from) == '\n' then return nil end
+  return cjson.decode(sub(spec, from, find(spec, '\n', from, true) - 1))
+end
+
+-- A job is as if it had not begun: it takes its unique key again. Returns the job that holds it meanwhile, if one does, and changes
+-- nothing then. What of its hold is left is told by the stamp of its creation.
+local function takeAgain(id, s)
+  if not needs('${UNIQUE}') then return nil end
+  local given = extrasOf(call('HGET', ${key("specs")}, id))
+  local unique = given and given.unique
+  if not unique then return nil end
+  local holder = holderOf(unique.key)
+  if holder and holder ~= id then return holder end
+  local claim = call('HGET', ${key("unique_of")}, id)
+  local ends = claim and ${number("claim", "until", "claim")}
+    or unique.hold > 0 and math.max(0, s.created_at - setAhead + unique.hold) or 0
+  call('HSET', ${key("unique")}, unique.key, id)
+  call('HSET', ${key("unique_of")}, id, (unique['until'] == 'STARTED' and ${code("reason", "STARTED")} or ${code("reason", "FINISHED")})
+    .. ${write("claim", "until", "ends")} .. unique.key)
+  return nil
+end
+
 -- RUNNING or PENDING to CANCELED.
 local function endCanceled(id, s)
+  letGo({id})
   s.finished_at, s.cancel_requested = math.max(now, s.updated_at), 0
   s.tail.size = sizeLetter(bytesOf(id))
   step(id, s, CANCELED)
@@ -361,10 +463,8 @@ end
 
 -- A job that went back to its beginning expires again. What of a ttl is left is told by the stamp of its creation.
 local function expireAgain(id, s)
-  local spec = call('HGET', ${key("specs")}, id)
-  local extras = ${rest("spec")} + ${number("spec", "type_length", "spec")}
-  if sub(spec, extras, extras) == '\n' then return end
-  local given = cjson.decode(sub(spec, extras, find(spec, '\n', extras, true) - 1))
+  local given = extrasOf(call('HGET', ${key("specs")}, id))
+  if not given then return end
   local ends = given.expires_at or (given.ttl and s.created_at + given.ttl)
   if not ends then return end
   if given.ttl then call('ZADD', ${key("expiring_after")}, format('%d', ends - setAhead), id)
@@ -374,6 +474,7 @@ end
 
 -- RUNNING or FAILED to DEAD.
 local function bury(id, s)
+  letGo({id})
   s.finished_at, s.tail.died = math.max(now, s.updated_at), steady
   if deadTtl then due(now + deadTtl) end
   step(id, s, DEAD)

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import type { Redis } from "ioredis";
 import { beforeAll, describe, expect, test } from "vitest";
-import { writeResult, writeSpec } from "../../../../src/backends/redis/layout/codec.js";
+import { writeResult, writeSpec, writeUnique } from "../../../../src/backends/redis/layout/codec.js";
 import {
   firingText,
   versionText,
@@ -68,8 +68,10 @@ async function act(runner: ScriptRunner): Promise<void> {
   await run("create", featuresOf(settings).join(","), ...writeSettings(settings));
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
-    const flags = job.ttlMs === undefined && job.expiresAt === undefined ? "cr" : "crxs";
-    return run("enqueue", 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job));
+    const expires = job.ttlMs !== undefined || job.expiresAt !== undefined;
+    const flags = `cr${expires ? "x" : ""}${job.unique ? "u" : ""}${expires || job.unique ? "s" : ""}`;
+    const unique = job.unique ? [writeUnique(job)] : [];
+    return run("enqueue", 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job), ...unique);
   };
   const lease = (types: readonly string[], max: number, token: string, isPoll: 1 | "" = "") =>
     run("lease", max, 30_000, "worker-1", token, "", isPoll, ...types);
@@ -123,6 +125,15 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(15, { type: "late", ttlMs: 5000 }, "|+0,+5000||");
   await add(16, { type: "late", expiresAt: runner.now + 9000 }, `|+0,=${runner.now + 9000}||`);
   await add(17, { type: "preset", open: 15 });
+  const unique = { key: "report | 42", until: "FINISHED", holdMs: 0 } as const;
+  await add(18, { type: "held", unique });
+  await add(19, { type: "held", unique, requestId: "request 2" }, "|+0|digest|request 2");
+  await add(20, { type: "begun", unique: { key: "b", until: "STARTED", holdMs: 5000 } });
+  await add(21, { type: "waits", unique: { key: "s", until: "STARTED", holdMs: 5000 } });
+  await add(22, { type: "kept", unique: { key: "k", until: "FINISHED", holdMs: 5000 } });
+  await lease(["begun"], 1, "token-i");
+  await lease(["kept"], 1, "token-j");
+  await run("complete", idOf(22), "token-j", writeResult(undefined));
   await schedules(runner);
 }
 
