@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
+import type { Backend } from "../../../src/core/backend.js";
 import type { Schedule } from "../../../src/model/schedule.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { firing, newSchedule } from "../../support/schedule.js";
 import { eventually } from "../../support/wait.js";
 import { createQueue, expectRefused, only, statsOf } from "../contract/support.js";
-import { newPrefix, type OpenOptions, openBackend } from "./support/open.js";
+import { newPrefix, type OpenOptions, openBackend, openEngine } from "./support/open.js";
 import { startProxy } from "./support/proxy.js";
 
 let redis: RedisServer;
@@ -174,5 +175,76 @@ describe("the first schedule of a queue", () => {
     const { backend: another } = await openBackend(at, { features: [] });
     await expectRefused(another.enqueue([newJob()]), "UPGRADE_REQUIRED");
     await another.enqueue([newJob({ queue: "mail" })]);
+  });
+});
+
+describe("servers that fire schedules by themselves", () => {
+  /** Engines on one Redis, which run no jobs. */
+  async function engines(count: number) {
+    const at = place();
+    const open = () => openEngine(at, { numWorkers: 0 });
+    return Promise.all(Array.from({ length: count }, open));
+  }
+
+  /** The times for which jobs were made, by schedule. */
+  async function madeFor(backend: Backend): Promise<Map<string, number[]>> {
+    const { jobs } = await backend.list({ queue: "default", limit: 1000, order: "OLDEST" });
+    const made = new Map<string, number[]>();
+    for (const { schedule: name = "", scheduledFor = 0 } of jobs)
+      made.set(name, [...(made.get(name) ?? []), scheduledFor]);
+    return made;
+  }
+
+  test("make one job for each time, also when the one that fires them ends", async () => {
+    const [first, second, third] = await engines(3);
+    if (first === undefined || second === undefined || third === undefined) throw new Error("there are three");
+    const now = await first.backend.now();
+    const names = Array.from({ length: 20 }, (_, at) => `s${at}`);
+    await Promise.all(
+      names.map((name, at) => {
+        const given = {
+          name,
+          everyMs: 1000,
+          startsAt: now + 200 + at * 20,
+          nextRunAt: now + 200 + at * 20,
+          maxRuns: 3,
+        };
+        return first.backend.createSchedule(newSchedule(now, given));
+      }),
+    );
+    const runs = async () => {
+      const { schedules } = await third.backend.listSchedules({ queue: "default", limit: 100 });
+      return schedules.reduce((sum, each) => sum + each.runs, 0);
+    };
+    await eventually(async () => ((await runs()) >= 20 ? true : undefined), "the first run of each", 5000);
+    // As if it had been killed: what it was told and has not done is left to the others.
+    await first.backend.stop();
+    await eventually(async () => ((await runs()) >= 40 ? true : undefined), "the second run of each", 10_000);
+    await second.backend.stop();
+    await eventually(async () => ((await runs()) >= 60 ? true : undefined), "the last run of each", 10_000);
+    const made = await madeFor(third.backend);
+    for (const [at, name] of names.entries()) {
+      const start = now + 200 + at * 20;
+      expect(made.get(name)?.toSorted(), name).toEqual([start, start + 1000, start + 2000]);
+    }
+  });
+
+  test("make none twice, and lose none, while Redis is away at their time", async () => {
+    const at = place();
+    const proxy = await startProxy(redis.port ?? 0);
+    const { backend: witness } = await openBackend(at);
+    const alone = await openEngine({ ...at, url: `redis://127.0.0.1:${proxy.port}` }, { numWorkers: 0 });
+    const now = await witness.now();
+    await alone.backend.createSchedule(newSchedule(now, { everyMs: 1000, startsAt: now + 500, nextRunAt: now + 500 }));
+    const speak = proxy.hush();
+    await eventually(async () => ((await witness.now()) > now + 600 ? true : undefined), "its time", 3000);
+    speak();
+    await eventually(
+      async () => ((await madeFor(witness)).get("nightly")?.length ?? 0) >= 3 || undefined,
+      "its jobs",
+      15_000,
+    );
+    const times = (await madeFor(witness)).get("nightly") ?? [];
+    expect(times.toSorted()).toEqual(times.map((_, index) => now + 500 + index * 1000));
   });
 });
