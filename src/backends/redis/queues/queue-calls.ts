@@ -229,7 +229,8 @@ export class QueueCalls {
     const [now, position, dueInMs, rest, , ready] = reply;
     if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > 0) this.changed?.(queue, position);
-    if (ready !== undefined) this.#ready.answered(queue, position, text(ready));
+    // A sweep tells all that is ready by itself.
+    if (ready !== undefined && name !== "sweep") this.#ready.answered(queue, position, text(ready));
     return { now, rest };
   }
 

@@ -18,6 +18,7 @@ export interface ReadyNotice {
   readonly ready: string | undefined;
   readonly gone: string;
   readonly from: string;
+  readonly sweeper: string | undefined;
   readonly entry: { readonly count: number } | undefined;
 }
 
@@ -75,7 +76,8 @@ export class ReadyNotices {
       if (answered?.size === 0) this.#answered.delete(queue);
       if (isTold) return;
     }
-    if (ready === undefined || ready === "-") return;
+    // What its own sweep found this server tells with the answer; see `swept`.
+    if (ready === undefined || ready === "-" || notice.sweeper === this.#self) return;
     const types = typesOf(ready);
     const turn = this.#turnOf(notice, types);
     // Whoever called here may look here at once.
@@ -111,13 +113,16 @@ export class ReadyNotices {
   }
 
   /** The servers whose turn it is to look; none: all look. All servers come to the same answer, or nearly so. */
-  #turnOf({ queue, position, at, entry, from }: ReadyNotice, types: readonly string[] | undefined): readonly string[] {
+  #turnOf(
+    { queue, position, at, entry, from, sweeper = from }: ReadyNotice,
+    types: readonly string[] | undefined,
+  ): readonly string[] {
     const count = Math.max(1, entry?.count ?? 1);
     const takers = this.#takers.get(queue);
     if (takers === undefined || types === undefined || count >= MANY) return [];
     const names = takers.of(types, this.#clock.monotonic());
     // It looks anyway, sooner than the others.
-    if (names.includes(from)) return [from];
+    if (names.includes(sweeper)) return [sweeper];
     if (names.length <= count) return names;
     return names.sort().filter((_, place) => (place + position + at) % names.length < count);
   }

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { type ReadyNotice, ReadyNotices } from "../../../../src/backends/redis/queues/ready-notices.js";
 import { FakeClock } from "../../../support/fake-clock.js";
 
-const QUIET: ReadyNotice = { queue: "a", position: 0, at: 0, ready: undefined, gone: "-", from: "-", entry: undefined };
+const QUIET: ReadyNotice = {
+  ...{ queue: "a", position: 0, at: 0, ready: undefined, gone: "-", from: "-" },
+  ...{ sweeper: undefined, entry: undefined },
+};
 
 function setUp(self = "me", clock = new FakeClock()) {
   const told: [string, readonly string[] | undefined][] = [];
@@ -30,6 +33,16 @@ describe("ready jobs are told once for each call", () => {
     notice({ position: 7, ready: "x" });
     notices.answered("a", 7, "x");
     expect(told).toEqual([["a", ["x"]]]);
+  });
+
+  test("with the answer of an own sweep, and not again when its notice comes, before or after", () => {
+    const { notices, told, notice } = setUp();
+    notice({ ready: "x", sweeper: "me" });
+    notices.swept("a", "x");
+    notice({ ready: "x", sweeper: "me" });
+    expect(told).toEqual([["a", ["x"]]]);
+    notice({ ready: "x", sweeper: "other" });
+    expect(told).toHaveLength(2);
   });
 
   test("though a call changed nothing", () => {
@@ -103,6 +116,16 @@ describe("of many servers", () => {
     const { notice, look } = fleet(3, 1);
     notice({ position: 1, ready: "x", from: "s2" });
     expect(look()).toEqual([1, 0, 1]);
+  });
+
+  test("whoever swept and takes jobs itself is left alone with what it found, for a moment", async () => {
+    const { clock, notice, look } = fleet(3, 2);
+    notice({ ready: "x", sweeper: "s1" });
+    expect(look()).toEqual([0, 0, 0]);
+    await clock.advance(10);
+    expect(look()).toEqual([1, 0, 1]);
+    notice({ ready: "x", sweeper: "s2" });
+    expect(look()).toEqual([1, 0, 0]);
   });
 
   test("whoever made a job ready and takes jobs itself is left alone with it, until it leaves one", async () => {
