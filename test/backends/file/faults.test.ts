@@ -15,6 +15,7 @@ import { Recorder } from "../contract/harness.js";
 import {
   add,
   addOne,
+  createQueue,
   done,
   expectRefused,
   jobOf,
@@ -141,6 +142,21 @@ describe.each(["write", "sync"] as const)("when a commit fails in its %s", (faul
     await store.mend();
     expect(await jobOf(store.backend, id)).toMatchObject({ status: "PENDING", deliveries: 0, lostLeases: 0 });
     expect((await leaseOne(store.backend)).job.id).toBe(id);
+    await store.close();
+  });
+
+  test("a lease whose call failed returns the slot that it took of a rate", async () => {
+    const store = await openFailing();
+    const FROM = { queues: ["rated"] };
+    await createQueue(store.backend, "rated", { rateLimit: { count: 1, periodMs: 3_600_000, burst: 1 } });
+    await add(store.backend, { queue: "rated" }, { queue: "rated" });
+    store.fail("write");
+    await expectRefused(lease(store.backend, FROM), "BACKEND_UNAVAILABLE");
+    store.fail(fault);
+    await store.clock.advance(RETRY_MS);
+    await store.mend();
+    expect(await lease(store.backend, FROM)).toHaveLength(1);
+    expect(await lease(store.backend, FROM)).toEqual([]);
     await store.close();
   });
 

@@ -24,6 +24,7 @@ import {
   leasedIds,
   leaseOne,
   passTime,
+  queueOf,
   readAll,
   ref,
   statsOf,
@@ -337,6 +338,30 @@ describe("after a restart", () => {
     expect([await store.backend.queues(), await store.backend.list({ queue: "default", limit: 10 })]).toEqual(before);
     expect((await jobOf(store.backend, dead)).payload).toEqual(new Uint8Array([0, 255, 7]));
     expect((await store.backend.queues()).map(({ name }) => name)).toEqual(["default", "mail"]);
+  });
+
+  test("a rate goes on as it was: no restart gives a burst, and a clock that was set back meanwhile blocks nothing", async () => {
+    const store = await onFolder();
+    const take = async () => (await lease(store.backend, { queues: ["rated"], leaseMs: 600_000 })).length;
+    await createQueue(store.backend, "rated", { rateLimit: { count: 1, periodMs: 10_000, burst: 2 } });
+    await add(store.backend, ...Array.from({ length: 9 }, () => ({ queue: "rated" })));
+    expect(await take()).toBe(2);
+    const { nextSlotAt } = await queueOf(store.backend, "rated");
+    expect(nextSlotAt).toBe(store.clock.now() + 10_000);
+    for (const end of ["crash", "restart", "crash"] as const) {
+      await store[end](100);
+      expect((await queueOf(store.backend, "rated")).nextSlotAt).toBe(nextSlotAt);
+      expect(await take()).toBe(0);
+    }
+    await store.restart(9700);
+    expect(await take()).toBe(1);
+    await store.restart(-86_400_000);
+    expect(await take()).toBe(0);
+    store.opened.heard.clear();
+    await passTime(store.opened, 10_000);
+    expect(store.opened.heard.readyHeard).toEqual(["rated"]);
+    expect(await take()).toBe(1);
+    await store.opened.close();
   });
 
   test("a queue that was deleted leaves nothing to a new one of its name, and all its deletions are told", async () => {
