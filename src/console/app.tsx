@@ -8,6 +8,7 @@ import { JobPage } from "./pages/job.js";
 import { JobsPage } from "./pages/jobs.js";
 import { OverviewPage } from "./pages/overview.js";
 import { QueuesPage } from "./pages/queues.js";
+import { SchedulesPage } from "./pages/schedules.js";
 import { WorkersPage } from "./pages/workers.js";
 import { Confirmation } from "./ui/dialog.js";
 import { LinkBanner, LinkState } from "./ui/link-state.js";
@@ -20,6 +21,7 @@ const NAVIGATION = [
   ["/jobs", "Jobs"],
   ["/dlq", "Dead letters"],
   ["/queues", "Queues"],
+  ["/schedules", "Schedules"],
   ["/workers", "Workers"],
 ] as const;
 
@@ -32,6 +34,7 @@ function pageOf(path: string): { title: string; page: JSX.Element } {
   if (id !== undefined) return { title: `Job ${id}`, page: <JobPage key={id} id={id} /> };
   if (path === "/dlq") return { title: "Dead letters", page: <DlqPage /> };
   if (path === "/queues") return { title: "Queues", page: <QueuesPage /> };
+  if (path === "/schedules") return { title: "Schedules", page: <SchedulesPage /> };
   if (path === "/workers") return { title: "Workers", page: <WorkersPage /> };
   return {
     title: "No such page",

@@ -49,6 +49,10 @@ beforeAll(async () => {
     { queue: "mail", type: "echo", schedule: { case: "delay", value: { seconds: 3600n } } } as const,
   ];
   await server.jobs.batchCreateJobs({ requests });
+  const spec = { case: "cron", value: "0 6 * * MON-FRI" } as const;
+  const schedule = { queue: "reports", name: "daily-report", spec, timeZone: "Europe/Berlin", job: { type: "echo" } };
+  await server.schedules.createSchedule({ schedule });
+  await server.schedules.triggerSchedule({ queue: "reports", name: "daily-report" });
 });
 
 /** The pages, each with what it shows when it is ready. */
@@ -60,6 +64,7 @@ const PAGES = [
   ["new-job", () => "/jobs/new", "Payload (JSON)"],
   ["dead-letters", () => "/dlq", "4 dead jobs: fail in mail"],
   ["queues", () => "/queues", "takes type resize-image"],
+  ["schedules", () => "/schedules", "0 6 * * MON-FRI, Europe/Berlin"],
   ["workers", () => "/workers", "built in"],
   ["nothing", () => "/no-such-page", "There is no such page."],
 ] as const;

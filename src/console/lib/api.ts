@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
 import { withExactMaps } from "../../client/exact-transport.js";
@@ -91,6 +92,7 @@ export const api = {
   jobs: createClient(JobService, calls),
   queues: createClient(QueueService, calls),
   dlq: createClient(DlqService, calls),
+  schedules: createClient(ScheduleService, calls),
   server: createClient(ServerService, calls),
   health: createClient(Health, calls),
 };

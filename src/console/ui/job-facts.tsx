@@ -3,6 +3,7 @@ import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { parseTraceparent } from "../../model/trace-context.js";
 import { now } from "../lib/clock.js";
 import { backoffText, moment, span, spanOf, uniqueText } from "../lib/format.js";
+import { href } from "../lib/router.js";
 import { statusName } from "../lib/status.js";
 import { Ago } from "./ago.js";
 
@@ -17,6 +18,7 @@ export function Facts({ job }: { readonly job: Job }) {
   const isTimed = job.status === JobStatus.RUNNING || finishedAt !== undefined;
   const times = [
     ["Created", job.createdAt],
+    ["Scheduled for", job.scheduledFor],
     ["Run after", job.runAfter],
     ["Expires unless begun", job.expiresAt],
     ["Started", startedAt],
@@ -40,6 +42,14 @@ export function Facts({ job }: { readonly job: Job }) {
           ),
         )}
         {runMs !== undefined && isTimed && <Fact name="Ran for" value={span(Math.max(0, runMs))} />}
+        {job.schedule && (
+          <div>
+            <dt>Schedule</dt>
+            <dd class="wrap">
+              <a href={href("/schedules", { queue: job.queue })}>{job.schedule}</a>
+            </dd>
+          </div>
+        )}
         {job.key && <Fact name="Key" value={job.key} />}
         {job.unique && <Fact name="Unique key" value={uniqueText(job.unique)} />}
         <Fact name="Priority" value={String(job.priority)} />
