@@ -3,7 +3,7 @@ import type { LeaseRef, LostLease, NewJob, RowOutcome, Settlement, TickResult } 
 import { OPEN } from "../../../src/core/queue-defaults.js";
 import { createMatcher } from "../../../src/core/stores/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
-import type { QueueOrdering, QueueSettings } from "../../../src/model/queue.js";
+import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { type Command, type CommandOf, type JobChoice, type LeaseChoice, QUEUES } from "./model-commands.js";
@@ -14,16 +14,11 @@ import { createQueue, queueOf, tickAll } from "./support.js";
 /** How late the end of a lease may be noticed, ms. */
 const LATE_MS = 1000;
 
-/** Creates the queues of a run, one of them with the ordering `fair`, and returns the run. */
-export async function startRun(
-  opened: OpenedBackend,
-  model: NaiveModel,
-  reached: Set<string>,
-  fair: QueueOrdering = "FAIR",
-): Promise<ModelRun> {
+/** Creates the queues of a run, one of them FAIR, and returns the run. */
+export async function startRun(opened: OpenedBackend, model: NaiveModel, reached: Set<string>): Promise<ModelRun> {
   const { backend } = opened;
   await createQueue(backend, "timed", { ordering: "RUN_AFTER" });
-  await createQueue(backend, "fair", { ordering: fair, maxConcurrencyPerKey: fair === "FAIR" ? 1 : 0 });
+  await createQueue(backend, "fair", { ordering: "FAIR", maxConcurrencyPerKey: 1 });
   await createQueue(backend, "narrow", { maxConcurrency: 2, maxDepth: 6 });
   for (const name of QUEUES) {
     const { settings, paused } = await queueOf(backend, name);

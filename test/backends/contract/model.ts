@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { QueueOrdering } from "../../../src/model/queue.js";
 import type { BackendHarness, ContractOptions } from "./harness.js";
 import { type Command, runPlan } from "./model-commands.js";
 import { compareListings, compareLog, compareQueues } from "./model-compare.js";
@@ -22,13 +21,11 @@ const MUST_REACH = [
   ...["expired", "run a ready job", "run a waiting job", "updated in its place", "updated to another time"],
   ...["act CANCEL 0", "act CANCEL 1", "act DELETE 0", "act DELETE 1", "act REPLAY 0", "act REPLAY 1"],
   ...["QUEUE_FULL", "REQUEST_ID_REUSED", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
+  ...["leased beside a full key", "turns before priority"],
 ];
 
-/** The same of keys. */
-const OF_KEYS = ["leased beside a full key", "turns before priority"];
-
 /** Compares random sequences of operations with the naive model step by step. A failure prints its seed. */
-export function describeModel(harness: BackendHarness, numRuns: number, lacks: readonly Lacking[] = []): void {
+export function describeModel(harness: BackendHarness, numRuns: number): void {
   describe("any sequence of operations", () => {
     test("answers and leaves behind what the naive model does", async () => {
       const reached = new Set<string>();
@@ -41,25 +38,13 @@ export function describeModel(harness: BackendHarness, numRuns: number, lacks: r
             changeLogSize: 10_000,
             maxCompletedBytes,
           };
-          const lacksKeys = lacks.includes("keys");
-          const known = lacksKeys ? commands.map(withoutKeys) : commands;
-          await compareRun(harness, options, known, watchFigures, reached, lacksKeys ? "PRIORITY" : "FAIR");
+          await compareRun(harness, options, commands, watchFigures, reached);
         }),
         { numRuns },
       );
-      const all = lacks.includes("keys") ? MUST_REACH : [...MUST_REACH, ...OF_KEYS];
-      expect(all.filter((each) => !reached.has(each))).toEqual([]);
+      expect(MUST_REACH.filter((each) => !reached.has(each))).toEqual([]);
     });
   });
-}
-
-/** What a backend under test does not have yet. */
-export type Lacking = "keys";
-
-function withoutKeys(command: Command): Command {
-  if (command.kind === "enqueue") return { ...command, jobs: command.jobs.map((job) => ({ ...job, key: undefined })) };
-  if (command.kind === "limit") return { ...command, limits: { ...command.limits, maxConcurrencyPerKey: 0 } };
-  return command.kind === "reorder" && command.ordering === "FAIR" ? { ...command, ordering: "PRIORITY" } : command;
 }
 
 async function compareRun(
@@ -68,14 +53,13 @@ async function compareRun(
   commands: readonly Command[],
   watchFigures: boolean,
   reached: Set<string>,
-  fair: QueueOrdering,
 ): Promise<void> {
   const opened = await harness.open(options);
   try {
     const { backend } = opened;
     const model = new NaiveModel(options);
     const start = await backend.head();
-    const run = await startRun(opened, model, reached, fair);
+    const run = await startRun(opened, model, reached);
     for (const command of commands) {
       await run.step(command);
       if (watchFigures) await compareQueues(opened, model);

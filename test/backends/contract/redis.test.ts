@@ -12,5 +12,4 @@ backendContract(
   "Redis",
   createRedisHarness(() => redis),
   60,
-  ["keys"],
 );

@@ -16,7 +16,7 @@ import { describeLeaseExpiry } from "./lease-expiry.js";
 import { describeLeaseRequests } from "./lease-requests.js";
 import { describeLeasing } from "./leasing.js";
 import { describeListing } from "./listing.js";
-import { describeModel, type Lacking } from "./model.js";
+import { describeModel } from "./model.js";
 import { describeNotices } from "./notices.js";
 import { describeOrdering } from "./ordering.js";
 import { describePendingStates } from "./pending-states.js";
@@ -31,12 +31,7 @@ import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
 /** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
-export function backendContract(
-  name: string,
-  harness: BackendHarness,
-  modelRuns = 200,
-  lacks: readonly Lacking[] = [],
-): void {
+export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
   const open = openWith(harness);
   describe(`the ${name} backend`, () => {
     describeEnqueue(open);
@@ -66,10 +61,8 @@ export function backendContract(
     describeWallClock(open);
     describeChangeLog(open);
     describeNotices(open);
-    if (!lacks.includes("keys")) {
-      describeKeys(open);
-      describeFair(open);
-    }
-    describeModel(harness, modelRuns, lacks);
+    describeKeys(open);
+    describeFair(open);
+    describeModel(harness, modelRuns);
   });
 }

@@ -133,19 +133,21 @@ export function writeUnique({ unique, onConflict = "KEEP" }: NewJob): string {
 
 /** The fields of a spec that most jobs do not have; empty when they are. */
 function writeExtras(job: NewJob): string {
-  const { metadata, traceContext, ttlMs: ttl, expiresAt: expires_at, schedule, scheduledFor: scheduled_for } = job;
+  const { key, metadata, traceContext, ttlMs: ttl, expiresAt: expires_at, schedule, scheduledFor: scheduled_for } = job;
   const unique = job.unique && savedUnique(job.unique);
   const trace = traceContext && savedTraceContext(traceContext);
   const backoff = savedBackoff(job.backoff);
   const rest = { trace, backoff, ttl, expires_at, schedule, scheduled_for, unique } satisfies Extras;
-  for (const _ in metadata) return JSON.stringify({ metadata, ...rest } satisfies Extras);
+  // The key comes first: ENQUEUE finds it there without reading the others.
+  for (const _ in metadata) return JSON.stringify({ key, metadata, ...rest } satisfies Extras);
   const isTimeless = ttl === undefined && expires_at === undefined && schedule === undefined;
-  if (trace === undefined && backoff === undefined && isTimeless && unique === undefined) return "";
-  return JSON.stringify(rest);
+  const isPlain = key === undefined && trace === undefined && backoff === undefined && unique === undefined;
+  return isTimeless && isPlain ? "" : JSON.stringify({ key, ...rest });
 }
 
 /** The named parts of records; more fields than these may be there. */
 interface Extras {
+  readonly key?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly trace?: Partial<TraceContext> | undefined;
   readonly backoff?: SavedBackoff | undefined;
@@ -240,6 +242,7 @@ function toJob(
     timeoutMs: numberIn(numbers, 0, SPEC.timeout),
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),
+    key: extras.key,
     expiresAt: extras.ttl === undefined ? extras.expires_at : createdAt + extras.ttl,
     schedule: extras.schedule,
     scheduledFor: extras.scheduled_for,

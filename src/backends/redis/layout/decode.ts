@@ -78,6 +78,10 @@ const REST: Readonly<Record<Exclude<RecordName, "head">, (raw: Buffer) => Decode
     const [id = "", digest = ""] = rest.toString().split(" ");
     return { ...fields, id, digest };
   },
+  turn_entry(raw) {
+    const { fields, rest } = split("turn_entry", raw);
+    return { ...fields, key: rest.toString() };
+  },
   scheduled_member: (raw) => withPlace("scheduled_member", raw),
   delayed_member: (raw) => withPlace("delayed_member", raw),
   change: (raw) => withTail("change", raw),

@@ -31,9 +31,56 @@ export const QUEUE_KEYS = {
   ready: {
     type: "zset",
     each: "type",
-    meaning: "ready jobs in the order they are leased",
+    meaning:
+      "ready jobs in the order they are leased; of those in a line of a key only the first, and none while the key is full",
     holds: "place",
     lifetime: "while there are any",
+  },
+  turns: {
+    type: "zset",
+    each: "type",
+    meaning: "instead of `ready` where keys take turns: those with a ready job of the type and not full, by turn",
+    holds: "turn_entry",
+    lifetime: "while there are any",
+  },
+  line: {
+    type: "zset",
+    each: "length, key, type",
+    meaning:
+      "jobs of one key and type whose time has come, in the order they are leased; the length is that of the key, in bytes, three digits",
+    holds: "place",
+    lifetime: "while there are any",
+  },
+  key_types: {
+    type: "hash",
+    meaning: "key to the types of these lines, a JSON list",
+    lifetime: "while there are any",
+  },
+  behind: {
+    type: "hash",
+    meaning: "type to how many jobs stand behind the first ones in lines of keys that are not full",
+    lifetime: "while there are any",
+  },
+  held_types: {
+    type: "hash",
+    meaning: "type to how many jobs stand in lines of full keys",
+    lifetime: "while there are any",
+  },
+  keys: { type: "hash", meaning: "id to key, of jobs that have one", lifetime: "until the job is deleted" },
+  running_keys: {
+    type: "zset",
+    meaning: "keys by how many of their jobs are RUNNING; 1e9 more for those that are full, as far as has been looked",
+    lifetime: "while any are RUNNING",
+  },
+  active_keys: {
+    type: "hash",
+    meaning: "key to its turn, a blank, and `arrival`, of those in `turns`",
+    lifetime: "while there are any",
+  },
+  idle_keys: {
+    type: "zset",
+    meaning: "other keys by the turn at which they go on, while that is after `turn` of the queue",
+    lifetime: "until the queue is as far",
   },
   ready_types: { type: "set", meaning: "the types that have ready jobs", lifetime: "while there are any" },
   scheduled: {

@@ -35,6 +35,9 @@ const OTHER_META = [
     "rate_state",
     "what `rate_limit` has let go: its theoretical arrival time, in steady ms with fractions, a blank, and 1 while jobs wait for a slot",
   ),
+  named("held", "jobs whose time has come in lines of full keys"),
+  named("turn", "time of the queue among keys that take turns: that of the one served last"),
+  named("arrivals", "how often a key got its turns"),
 ] as const;
 
 const settings = Object.values(SETTINGS);
@@ -125,6 +128,11 @@ export const RECORDS = {
     fields: [field("id_length", 1, "as in place", "letter")],
     rest: "the id, `:`, the type",
   },
+  turn_entry: {
+    meaning: "a key among those of the same turn",
+    fields: [field("arrival", 12, "`arrivals` when it got its turns", "hex")],
+    rest: "the key",
+  },
   scheduled_member: {
     meaning: "a scheduled job",
     fields: [field("priority", 2, "0 to 10")],
@@ -187,6 +195,7 @@ export const OBJECTS = {
       "backoff",
       "unless it doubles: `multiplier`, a text, or `delays`, a list of ms; servers that do not know it double from base_delay to max_delay",
     ),
+    named("key", "of the job, as in `keys`"),
     named("ttl", "ms from its creation after which it expires unless it began"),
     named("expires_at", "when it expires unless it began"),
     named("schedule", "name of the schedule that created it"),

@@ -175,6 +175,7 @@ export class Creates {
 function neededBy(jobs: readonly NewJob[]): (keyof typeof NEEDED)[] {
   const needed: (keyof typeof NEEDED)[] = [];
   if (jobs.some(isExpiring)) needed.push("x");
+  if (jobs.some(({ key }) => key !== undefined)) needed.push("k");
   if (jobs.some(({ unique }) => unique !== undefined)) needed.push("u");
   return needed;
 }

@@ -1,11 +1,11 @@
 import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
-import { DEFAULTS, EXPIRY, UNIQUE } from "../layout/features.js";
+import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { FIRING } from "./schedules.js";
 
 /** The letters by which a group of creates says what its jobs need. */
-export const NEEDED = { x: EXPIRY, u: UNIQUE } as const;
+export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
@@ -106,6 +106,8 @@ local expiring, expiringAfter, uniques, claims = {}, {}, {}, {}
 local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 -- Who holds unique keys since this call.
 local holders = {}
+-- The keys of jobs that have one, and whether some of the group have.
+local keysOfJobs, hasKeys = {}, false
 local nowText = ${write("head", "updated_at", "now")}
 local nowLong = ${write("spec", "run_after", "now")}
 local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })}
@@ -145,7 +147,7 @@ end
 local function lineOf(type)
   local line = lines[type]
   if not line then
-    line = {json = ' ' .. cjson.encode({type = type}) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
+    line = {type = type, json = ' ' .. cjson.encode({type = type}) .. '\n', suffix = ':' .. type, ready = {}, size = 0}
     lines[type] = line
   end
   return line
@@ -180,6 +182,8 @@ local function write()
   callMany('ZADD', ${key("expiring_after")}, expiringAfter)
   callMany('HSET', ${key("unique")}, uniques)
   callMany('HSET', ${key("unique_of")}, claims)
+  callMany('HSET', ${key("keys")}, keysOfJobs)
+  if keyed then keyed.addGathered() end
   for type, line in pairs(lines) do
     if #line.ready > 0 then
       callMany('ZADD', ${key("ready")} .. type, line.ready)
@@ -211,6 +215,11 @@ local function create(id, when, digest, request, spec, unique)
     letters[#id] = letter
   end
   local runAfter, times, score, record = now, nowTimes, begin.score, begin.record
+  local name = hasKeys and keyOfSpec(spec)
+  if name then
+    keysOfJobs[#keysOfJobs + 1] = id
+    keysOfJobs[#keysOfJobs + 1] = name
+  end
   local isDelayed, runAfterText
   if when then
     local comma = find(when, ',', 1, true)
@@ -243,6 +252,8 @@ local function create(id, when, digest, request, spec, unique)
       scheduled[#scheduled + 1] = ${compose("scheduled_member", { priority: "begin.priority" })} .. standing .. line.suffix
     end
     due(runAfter)
+  elseif name or (byTurns and keyLines()) then
+    keyed.gather(name or '', line.type, score, standing)
   else
     local ready, at = line.ready, line.size
     ready[at + 1], ready[at + 2] = score, standing
@@ -292,7 +303,7 @@ local function meet(id, unique, when, digest, request, spec)
     -- That job may be new itself.
     write()
     added, indexed, scheduled, delayed, expiring, expiringAfter, uniques, claims = {}, {}, {}, {}, {}, {}, {}, {}
-    entry = 0
+    entry, keysOfJobs = 0, {}
     for _, line in pairs(lines) do line.ready, line.size = {}, 0 end
   end
   local s = stateOf(id)
@@ -308,6 +319,7 @@ local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
   local mode, hasRequests, hasUnique = sub(flags, 1, 1), find(flags, 'r', 2, true), find(flags, 'u', 2, true)
+  hasKeys = find(flags, 'k', 2, true)
   local lacks = {}
   for letter, feature in pairs({${Object.entries(NEEDED)
     .map(([letter, feature]) => `${letter} = '${feature}'`)
@@ -361,6 +373,7 @@ for group = 1, tonumber(ARGV[7]) do
       reply[group] = old
       if mode ~= 'd' then
         for _, feature in ipairs(lacks) do need(feature) end
+        if hasKeys then keyLines() end
         local lastId
         for job = first, last, stride do
           local id, when, digest, request = partsOf(ARGV[job])

@@ -1,3 +1,4 @@
+import { LIMITS } from "../../../model/limits.js";
 import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
@@ -12,6 +13,13 @@ const VOID_MS = 600_000;
 /** Jobs that are read at first, and then at most, before their bytes are looked at: those that were read in vain cost time. */
 const FIRST_PART = 4;
 const PART = 16;
+
+/** Bytes of a job that is as large as jobs get, about. */
+const LARGE_JOB = LIMITS.payloadBytes * 1.25;
+
+/** Most that a call does to find jobs that have keys, in looks at the first jobs of types: some ms. A hand-out is as much as some. */
+const MOST_WORK = 20_000;
+const WORK_OF_HAND_OUT = 50;
 
 /** Most jobs that have expired and are cancelled before others are leased. */
 const MAX_EXPIRED = 100;
@@ -73,6 +81,7 @@ local count = 0
 for _, id in ipairs(again or {}) do
   local s = held(id, ARGV[7], '')
   if s then
+    if keyLines() then keyed.giveBack(id) end
     s.deliveries = s.deliveries - 1
     endLease(id, s, '', ${code("settled_by", "nothing")})
     if s.cancel_requested == 1 then endCanceled(id, s) else requeue(id, s) end
@@ -147,7 +156,7 @@ local lines, chosen = {}, {}
 -- Each line is read in parts; the best of the heads of all lines is taken until there are enough.
 local part = math.min(max, 32)
 local function fill(line)
-  line.found = call('ZRANGE', line.key, line.from, line.from + part - 1, 'WITHSCORES')
+  line.found = call('ZRANGE', line.ready, line.from, line.from + part - 1, 'WITHSCORES')
   line.from = line.from + part
   line.at = 1
 end
@@ -163,15 +172,16 @@ for at = 13, #ARGV do
   local type = ARGV[at]
   if not asked[type] then
     asked[type] = true
-    local key = ${key("ready")} .. type
+    local key = entries .. type
     local ready = #ARGV == 13 and 1 or call('ZCARD', key)
-    if ready > 0 then lines[#lines + 1] = {key = key, type = type, from = 0, members = {}} end
+    if ready > 0 then lines[#lines + 1] = {ready = key, type = type, from = 0, members = {}} end
   end
 end
 
--- Jobs are read in parts, and those are taken that are not too many bytes: of a part that is, the rest was read in vain.
+-- Jobs are read in parts, and those are taken that are not too many bytes: of a part that is, the rest was read in vain, unless all are to
+-- be taken.
 local specs, states, bytes, isFull = {}, {}, 0, false
-local function take(ids)
+local function take(ids, areAll)
   local someSpecs, someStates = readMany(${key("specs")}, ids), readMany(${key("states")}, ids)
   for at, id in ipairs(ids) do
     local taken = #chosen + 1
@@ -181,7 +191,7 @@ local function take(ids)
     if someStates[at] then bytes = bytes + call('HSTRLEN', ${key("errors")}, id) end
     if bytes >= maxBytes then
       isFull = true
-      return at
+      if not areAll then return at end
     end
   end
   return #ids
@@ -194,9 +204,59 @@ local function nextPart()
   return math.max(1, math.min(most, math.ceil((maxBytes - bytes) * #chosen / bytes)))
 end
 
-if #lines == 1 then
+-- Whether the first job that may be leased of a line goes before that of another.
+local function goesBefore(line, head, other, otherHead)
+  if head.score ~= otherHead.score then return head.score < otherHead.score end
+  if head.entry ~= otherHead.entry then return head.entry < otherHead.entry end
+  -- The turn of one key: of its first jobs of each type the best.
+  local first, score = keyed.first(head.name, line.type)
+  local otherFirst, otherScore = keyed.first(head.name, other.type)
+  score, otherScore = tonumber(score), tonumber(otherScore)
+  return score < otherScore or (score == otherScore and first < otherFirst)
+end
+
+-- Where jobs have keys each that is handed out brings another to the front: they are taken one by one.
+local function leaseByKeys()
+  local work, ids = 0, {}
+  -- What is handed out cannot stay behind: no more at once than would have been taken one by one if all were large.
+  local function takeAll()
+    take(ids, true)
+    ids = {}
+  end
+  while #chosen + #ids < max and not isFull do
+    if #ids > (maxBytes - bytes) / ${LARGE_JOB} then
+      takeAll()
+      if isFull then break end
+    end
+    local best, bestHead
+    for _, line in ipairs(lines) do
+      local head = keyed.headOf(line.type, part)
+      if head and (not best or goesBefore(line, head, best, bestHead)) then best, bestHead = line, head end
+    end
+    if not best then break end
+    work = work + ${WORK_OF_HAND_OUT} + #lines
+    -- The rest is for the next call.
+    if work > ${MOST_WORK} then
+      isFull, isReady = #chosen + #ids > 0, true
+      break
+    end
+    local place = bestHead.entry
+    if bestHead.name then
+      place = keyed.take(bestHead.name, best.type)
+    else
+      keyed.takePlain(best.type, place)
+    end
+    if place then ids[#ids + 1] = idOfPlace(place) end
+  end
+  takeAll()
+  keyed.flush()
+end
+
+if keyLines() then
+  leaseByKeys()
+elseif #lines == 1 then
   local line = lines[1]
-  local members = call('ZRANGE', line.key, 0, max - 1)
+  local members = call('ZRANGE', line.ready, 0, max - 1)
   local at = 0
   while at < #members and not isFull do
     local ids = {}
@@ -204,7 +264,7 @@ if #lines == 1 then
     at = at + take(ids)
   end
   if at > 0 then
-    call('ZPOPMIN', line.key, at)
+    call('ZPOPMIN', line.ready, at)
     forgetEmptyType(line.type)
   end
 else
@@ -236,7 +296,7 @@ else
   end
   for _, line in ipairs(lines) do
     if #line.members > 0 then
-      callMany('ZREM', line.key, line.members)
+      callMany('ZREM', line.ready, line.members)
       forgetEmptyType(line.type)
     end
   end

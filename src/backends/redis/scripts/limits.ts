@@ -1,4 +1,5 @@
-import { key } from "../layout/lua.js";
+import { KEYS } from "../layout/features.js";
+import { key, metaName } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
 /**
@@ -9,6 +10,6 @@ export const LIMITS_OF_QUEUE = lua`
 local function heldBack(due)
   if due > 0 and maxConcurrency > 0 and call('ZCARD', ${key("leases")}) >= maxConcurrency then return due end
   if due > 0 and rate and rate.nextSlot() then return due end
-  return 0
+  return due > 0 and needs('${KEYS}') and tonumber(call('HGET', KEYS[1], ${metaName("held")}) or 0) or 0
 end
 `;

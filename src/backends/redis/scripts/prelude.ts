@@ -13,6 +13,7 @@ import {
   words,
   write,
 } from "../layout/lua.js";
+import { KEY_LINES } from "./key-lines.js";
 import { lua } from "./lua.js";
 import { RATES } from "./rates.js";
 import { STATES } from "./states.js";
@@ -82,7 +83,9 @@ if ${meta("requires")} then
   end
 end
 local exists = ${meta("ordering")} and not ${meta("deleting")}
-local byPriority = ${meta("ordering")} == 'PRIORITY'
+local byPriority, byTurns = ${meta("ordering")} ~= 'RUN_AFTER', ${meta("ordering")} == 'FAIR'
+-- Start of the keys with what may be leased of a type.
+local entries = byTurns and ${key("turns")} or ${key("ready")}
 -- Leases, waits and retention end by a time that only passes: TIME less what servers found it was set ahead. The queue
 -- has counted some of that.
 local counted = ${meta("clock_ahead")} and tonumber(${meta("clock_ahead")}) or 0
@@ -127,6 +130,9 @@ local function readyWord()
   return typesWord(types)
 end
 
+-- What keyLines made, false when the queue has no use for it; nil: nobody has asked.
+local keyed
+
 -- Whether the queue needs a feature, and: it needs it from now on.
 local function needs(feature)
   return find(',' .. (${meta("requires")} or '') .. ',', ',' .. feature .. ',', 1, true) ~= nil
@@ -136,6 +142,7 @@ local function need(feature)
   local required = ${meta("requires")} or ''
   ${meta("requires")} = (required == '' and '' or required .. ',') .. feature
   call('HSET', KEYS[1], ${metaName("requires")}, ${meta("requires")})
+  keyed = keyed or nil
 end
 
 -- Something becomes due at this time, ms since 1970.
@@ -158,6 +165,7 @@ end
 
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
+  if keyed then keyed.flush() end
   local message, ready, stamp = '', readyWord(), '-'
   if rate and ready ~= '-' and rate.holds() then ready = '-' end
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
@@ -310,22 +318,28 @@ local function putWaiting(isDelayed, ends, type, priority, createdAt, id, runAft
   due(isDelayed and ends + setAhead or ends)
 end
 
+local function forgetEmptyType(type)
+  if call('EXISTS', entries .. type) == 0 and call('SREM', ${key("ready_types")}, type) == 1 then
+    gone[#gone + 1] = type
+  end
+end
+
+${KEY_LINES}
 -- Puts a PENDING job in the ready line of its type or, for so many ms, among those that wait: as a retry, or not.
 local function put(type, priority, createdAt, id, runAfter, wait, isRetry)
   if wait > 0 then
     putWaiting(true, steady + wait, type, priority, createdAt, id, runAfter, isRetry)
-  else
-    call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
-    call('SADD', ${key("ready_types")}, type)
-    markReady(type)
+    return
   end
-end
-
-local function forgetEmptyType(type)
-  if call('EXISTS', ${key("ready")} .. type) == 0 then
-    call('SREM', ${key("ready_types")}, type)
-    gone[#gone + 1] = type
+  local name = keyLines() and keyed.nameOf(id)
+  if name then
+    keyed.gather(name, type, readyScore(priority, runAfter), place(createdAt, id))
+    keyed.addGathered()
+    return
   end
+  call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
+  call('SADD', ${key("ready_types")}, type)
+  markReady(type)
 end
 
 -- These jobs begin or end: they expire no more.
@@ -348,14 +362,20 @@ local function leaveLine(type, priority, createdAt, id, runAfter)
       return tonumber(ends), isDelayed, isDelayed and call('ZREM', ${key("retrying")}, id) == 1
     end
   end
-  call('ZREM', ${key("ready")} .. type, standing)
+  local name = keyLines() and keyed.nameOf(id)
+  if name then keyed.remove(name, type, {standing}) else call('ZREM', ${key("ready")} .. type, standing) end
   return nil
+end
+
+-- A ready job left the line of its type: it may have been the last.
+local function afterLeaving(type)
+  if keyed then keyed.left(type) else forgetEmptyType(type) end
 end
 
 -- Removes a PENDING job from its line: it begins or ends.
 local function unput(type, priority, createdAt, id, runAfter)
   outlive({id})
-  if not leaveLine(type, priority, createdAt, id, runAfter) then forgetEmptyType(type) end
+  if not leaveLine(type, priority, createdAt, id, runAfter) then afterLeaving(type) end
 end
 
 -- Makes up to max scheduled jobs ready that are due. Returns how many.
@@ -367,17 +387,23 @@ local function promote(max)
     local isDelayed = turn == 2
     local key, upTo = scheduleOf(isDelayed)
     local found = call('ZRANGEBYSCORE', key, '-inf', upTo, 'WITHSCORES', 'LIMIT', 0, max - count)
-    local members = {}
+    local members, jobs, ids = {}, {}, {}
     for at = 1, #found, 2 do
       local runAfter, type, priority, standing = ofScheduled(isDelayed, found[at], found[at + 1])
-      local line = lines[type]
-      if not line then
-        line = {}
-        lines[type] = line
-      end
-      line[#line + 1] = readyScore(priority, runAfter)
-      line[#line + 1] = standing
       members[#members + 1] = found[at]
+      jobs[#members] = {type = type, score = readyScore(priority, runAfter), standing = standing}
+      ids[#members] = idOfPlace(standing)
+    end
+    local names = #ids > 0 and keyLines() and keyed.namesOf(ids) or {}
+    for at, job in ipairs(jobs) do
+      if names[at] then
+        keyed.gather(names[at], job.type, job.score, job.standing)
+      else
+        local line = lines[job.type] or {}
+        lines[job.type] = line
+        line[#line + 1] = job.score
+        line[#line + 1] = job.standing
+      end
     end
     callMany('ZREM', key, members)
     if isDelayed and #members > 0 then call('ZREMRANGEBYSCORE', ${key("retrying")}, '-inf', steady) end
@@ -389,6 +415,7 @@ local function promote(max)
     call('SADD', ${key("ready_types")}, type)
     markReady(type)
   end
+  if keyed then keyed.addGathered() end
   return count
 end
 

@@ -1,5 +1,5 @@
 import { DUE_SCHEDULES, RETRY_DUE_MS } from "../../../core/schedule-store.js";
-import { SCHEDULES } from "../layout/features.js";
+import { KEYS, SCHEDULES } from "../layout/features.js";
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { UNCOUNTED_MS } from "../queues/queue-registry.js";
@@ -17,27 +17,66 @@ const FEW_TYPES = 16;
 
 /** Bytes of schedules after which a sweep tells no more as due. */
 const DUE_BYTES = 2 ** 20;
+/** Lines of keys in which is looked for the oldest ready job: as many of any keys, and as many of those that come next, by type. */
+const FEW_LINES = 100;
+const FEW_TURNS = 10;
 
 /** Most types that are known of a queue; of more, some at random. */
 const MAX_READY_TYPES = 1000;
 
-/** Lua: `oldestReady(types)` is the earliest run_after of the jobs that are ready in the lines of these types; nil when there is none. */
+/**
+ * Lua: `oldestReady(types)` is the earliest run_after of the jobs in the lines of these types, those that are held back too; nil when there is
+ * none. Of more keys than a few it may miss one that is held back, or stands behind others of its key.
+ */
 const OLDEST_READY = lua`
+-- The earliest run_after of a line, or one that is known already.
+local function oldestOf(line, oldest)
+  local low = '-inf'
+  while true do
+    -- The first job of each priority level is its oldest.
+    local head = call('ZRANGEBYSCORE', line, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if #head == 0 then return oldest end
+    local priority, runAfter = ofScore(tonumber(head[2]))
+    if not oldest or runAfter < oldest then oldest = runAfter end
+    if not byPriority then return oldest end
+    low = format('%.0f', (11 - priority) * LEVEL)
+  end
+end
+
 local function oldestReady(types)
   local oldest
+  local looks = ${FEW_LINES}
   for _, type in ipairs(types) do
-    local low = '-inf'
-    while true do
-      -- The first job of each priority level is its oldest.
-      local head = call('ZRANGEBYSCORE', ${key("ready")} .. type, low, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-      if #head == 0 then break end
-      local priority, runAfter = ofScore(tonumber(head[2]))
-      if not oldest or runAfter < oldest then oldest = runAfter end
-      if not byPriority then break end
-      low = format('%.0f', (11 - priority) * LEVEL)
+    if not byTurns then oldest = oldestOf(${key("ready")} .. type, oldest) end
+    -- What a key has behind its first job may be older.
+    if keyLines() and byPriority and looks > 0 then
+      for _, entry in ipairs(call('ZRANGE', entries .. type, 0, math.min(looks, ${FEW_TURNS}) - 1)) do
+        local k = keyed.keyOfEntry(entry)
+        if k then oldest = oldestOf(keyed.lineOf(k, type), oldest) end
+        looks = looks - 1
+      end
     end
   end
+  for _, line in ipairs(keyLines() and keyed.someLines(${FEW_LINES}) or {}) do oldest = oldestOf(line, oldest) end
   return oldest
+end
+`;
+
+/** Lua: `typesInLine()` lists the types of which jobs have had their time come, those too of which all are held back. */
+const TYPES_IN_LINE = lua`
+local function heldTypes()
+  return needs('${KEYS}') and call('HLEN', ${key("held_types")}) or 0
+end
+
+local function typesInLine()
+  local types = call('SMEMBERS', ${key("ready_types")})
+  if heldTypes() == 0 then return types end
+  local known = {}
+  for _, type in ipairs(types) do known[type] = true end
+  for _, type in ipairs(call('HKEYS', ${key("held_types")})) do
+    if not known[type] then types[#types + 1] = type end
+  end
+  return types
 end
 `;
 
@@ -45,6 +84,7 @@ end
 const SNAPSHOT = lua`
 ${OLDEST_READY}
 ${LIMITS_OF_QUEUE}
+${TYPES_IN_LINE}
 -- How long the oldest ready job of these types, or of those that are due and not ready yet, has been ready; -1: there is none.
 local function oldestAge(types)
   local oldest = oldestReady(types)
@@ -69,11 +109,9 @@ local function snapshot()
   local scheduled = call('ZCOUNT', ${key("scheduled")}, '(' .. format('%.0f', now), '+inf') + delayed - retrying
   local due = waiting() - scheduled - retrying
   local limited = heldBack(due)
-  local many = call('SCARD', ${key("ready_types")})
+  local many = call('SCARD', ${key("ready_types")}) + heldTypes()
   local types = {}
-  if many <= ${FEW_TYPES} then
-    many, types = 0, call('SMEMBERS', ${key("ready_types")})
-  end
+  if many <= ${FEW_TYPES} then many, types = 0, typesInLine() end
   local slot = rate and due > 0 and rate.nextSlotAt()
   local figures = {
     'ready', due - limited, 'scheduled', scheduled, 'retrying', retrying, 'limited', limited, 'running', call('ZCARD', ${key("leases")}),
@@ -115,12 +153,13 @@ ${SNAPSHOT}
 return answer(exists and snapshot() or {})
 `;
 
-/** Returns the types that have ready jobs; of very many, some of them. */
+/** Returns the types that have jobs in line; of very many, some of them that have ready ones. */
 export const READY_TYPES = lua`
-if call('SCARD', ${key("ready_types")}) > ${MAX_READY_TYPES} then
+${TYPES_IN_LINE}
+if call('SCARD', ${key("ready_types")}) + heldTypes() > ${MAX_READY_TYPES} then
   return answer(call('SRANDMEMBER', ${key("ready_types")}, ${MAX_READY_TYPES}))
 end
-return answer(call('SMEMBERS', ${key("ready_types")}))
+return answer(typesInLine())
 `;
 
 /** Returns the earliest run_after of the ready jobs of these types, ARGV[7..]; an empty list when there is none. */
@@ -132,7 +171,10 @@ return answer({oldestReady({unpack(ARGV, 7)})})
 /** Returns how many ready jobs there are of each of these types, ARGV[7..]. */
 export const COUNT_READY = lua`
 local counts = {}
-for at = 7, #ARGV do counts[at - 6] = call('ZCARD', ${key("ready")} .. ARGV[at]) end
+for at = 7, #ARGV do
+  counts[at - 6] = call('ZCARD', entries .. ARGV[at])
+  if needs('${KEYS}') then counts[at - 6] = counts[at - 6] + (call('HGET', ${key("behind")}, ARGV[at]) or 0) end
+end
 return answer(counts)
 `;
 
@@ -173,7 +215,11 @@ ${SNAPSHOT}
 ${SETTINGS}
 if not exists then return finish({'N'}) end
 local ordering = settingOf(${metaName("ordering")})
-if ordering and ordering ~= ${meta("ordering")} and waiting() > 0 then return finish({'W'}) end
+if ordering and ordering ~= ${meta("ordering")} then
+  if waiting() > 0 then return finish({'W'}) end
+  call('UNLINK', ${key("active_keys")}, ${key("idle_keys")})
+  call('HDEL', KEYS[1], ${metaName("turn")}, ${metaName("arrivals")})
+end
 local limit = settingOf(${metaName("rate_limit")})
 if rate and limit then rate.change(limit) end
 writeSettings()
@@ -216,6 +262,12 @@ local function deleteWaiting(found)
   end
 end
 
+-- A ready job, from its place and score.
+local function readyJob(type, place, score)
+  local priority, runAfter = ofScore(tonumber(score))
+  return {id = idOfPlace(place), type = type, priority = priority, createdAt = createdAtOfPlace(place), runAfter = runAfter}
+end
+
 local function purge(max)
   local found, taken = {}, {}
   for turn = 1, 2 do
@@ -231,16 +283,25 @@ local function purge(max)
     end
     callMany('ZREM', key, taken)
   end
+  while #found < max and keyLines() do
+    local name, type, line = keyed.anyLine(max - #found)
+    if not name then break end
+    taken = {}
+    for at = 1, #line, 2 do
+      taken[#taken + 1] = line[at]
+      found[#found + 1] = readyJob(type, line[at], line[at + 1])
+    end
+    keyed.remove(name, type, taken)
+  end
+  if keyed then keyed.flush() end
   while #found < max do
     local type = call('SRANDMEMBER', ${key("ready_types")})
     if not type then break end
     local line = call('ZRANGE', ${key("ready")} .. type, 0, max - #found - 1, 'WITHSCORES')
     taken = {}
     for at = 1, #line, 2 do
-      local priority, runAfter = ofScore(tonumber(line[at + 1]))
       taken[#taken + 1] = line[at]
-      found[#found + 1] = {id = idOfPlace(line[at]), type = type, priority = priority,
-        createdAt = createdAtOfPlace(line[at]), runAfter = runAfter}
+      found[#found + 1] = readyJob(type, line[at], line[at + 1])
     end
     callMany('ZREM', ${key("ready")} .. type, taken)
     forgetEmptyType(type)
@@ -301,6 +362,7 @@ if purge(max) == 0 then
 end
 drop(ids, members)
 if call('ZCARD', ${key("index")}) > 0 then return finish({0}) end
+if keyed then keyed.flush() end
 for _, key in ipairs(${keyNames(...OWN_KEYS)}) do call('UNLINK', base .. key) end
 local reply = finish({1})
 call('PEXPIRE', ${key("log_position")}, ARGV[8])
@@ -333,6 +395,7 @@ local leased = call('ZRANGE', ${key("leases")}, 0, 0, 'WITHSCORES')
 if #leased > 0 then dueLater(tonumber(leased[2]) + setAhead, 100) end
 local slot = rate and call('EXISTS', ${key("ready_types")}) == 1 and rate.nextSlotAt()
 if slot then dueLater(slot, 0) end
+if keyLines() and keyed.hasMisfits() then dueLater(now, 0) end
 if lookAtFinished() then dueLater(archive.oldest + setAhead + ttl, 1000) end
 local hold = firstHold()
 if hold then dueLater(hold + setAhead, 1000) end
@@ -399,6 +462,7 @@ local expired = expire(max, reply)
 local promoted, ended, trimmed = promote(max), endHolds(max), trim(max)
 local dead = trimDead(max)
 forgetRequests(max)
+if keyLines() then keyed.refit(max) end
 local isMore
 reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES}, ${RETRY_DUE_MS})
 if rate then

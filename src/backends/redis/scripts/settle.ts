@@ -131,6 +131,7 @@ if #changed > 0 then
   callMany('HSET', ${key("states")}, changed)
   callMany('HSET', ${key("results")}, results)
   callMany('ZREM', ${key("leases")}, leases)
+  if keyLines() then keyed.ended(leases) end
   callMany('RPUSH', ${key("finished")}, finished)
   countBytes(bytes, steady)
   countFinished(done, 0, 0)

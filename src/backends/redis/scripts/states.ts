@@ -133,6 +133,7 @@ local function drop(ids, members)
     if call('EXISTS', base .. key) == 1 then callMany('HDEL', base .. key, ids) end
   end
   callMany('ZREM', ${key("index")}, members)
+  if keyLines() then callMany('HDEL', ${key("keys")}, ids) end
   if call('EXISTS', ${key("requests_of_jobs")}) == 0 then return end
   local ends = {}
   for from = 1, #ids, PART do
@@ -487,6 +488,7 @@ local function endLease(id, s, settled, kind)
   s.token, s.settled_token, s.settled_by = '', settled, kind
   call('ZREM', ${key("leases")}, id)
   if maxConcurrency > 0 then isReady = true end
+  if keyLines() then keyed.ended({id}) end
 end
 
 -- RUNNING, FAILED or DEAD to PENDING; the lease must be over. Ready at once, or after so many ms, which it waits as a retry or not. A
@@ -515,6 +517,14 @@ local function withTtlSince(spec, ms)
   return sub(spec, 1, from - 1) .. cjson.encode(extras) .. sub(spec, newline)
 end
 
+-- The key in a spec from its priority on; nil: it has none.
+local function keyOfSpec(spec)
+  local from = ${rest("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")}
+  if sub(spec, from, from) == '\n' then return nil end
+  local extras = sub(spec, from, find(spec, '\n', from, true) - 1)
+  return string.match(extras, '^{"key":"([^"\\]+)"') or cjson.decode(extras).key
+end
+
 -- Gives a PENDING job another spec (from its priority on; nil: as before), another time ("=ms" since 1970, "+ms" from now; nil: it
 -- goes on with what it waits for), and a time to expire (see expireAt; nil: as before), in one change. It keeps its id, its creation
 -- and its request id. The caller changes in s what else is to be different, retry_count for instance, before.
@@ -531,6 +541,7 @@ local function revise(id, s, spec, when, ends)
       call('ZADD', ${key("index")}, '0', standing(s.created_at, id, type))
     end
     s.priority, s.tail.type = ${number("spec", "priority", "spec", "priority")}, type
+    if keyLines() then keyed.setName(id, keyOfSpec(spec)) end
   end
   if when then
     local ms = tonumber(sub(when, 2))
@@ -544,7 +555,7 @@ local function revise(id, s, spec, when, ends)
   if waits then putWaiting(isDelayed, waits, s.tail.type, s.priority, s.created_at, id, s.run_after, isRetry)
   else put(s.tail.type, s.priority, s.created_at, id, s.run_after, 0) end
   -- Only now: a type that is gone for a moment would be told as taken.
-  forgetEmptyType(before)
+  afterLeaving(before)
 end
 
 -- Stores the error of a failed attempt or a lost lease: whole, cut for the list of attempts, and cut for the log.

@@ -24,9 +24,10 @@ export async function showQueue(client: Redis, prefix: string, queue: string): P
   if (Object.keys(meta).length === 0) return undefined;
   const keys: Record<string, unknown> = {};
   const types = await client.srandmember(`${base}ready_types`, FEW);
+  const lines = await linesOf(client, base);
   for (const name of Object.keys(QUEUE_KEYS) as QueueKey[]) {
     if (name === "meta" || name === "lease_calls") continue;
-    for (const key of name === "ready" ? types.map((type) => `ready:${type}`) : [name]) {
+    for (const key of keysOf(name, types, lines)) {
       const size = await sizeOf(client, base + key, name);
       const entries = await readKey(client, base + key, name, FEW);
       if (size > 0)
@@ -48,6 +49,7 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
   if (specs === undefined) return undefined;
   const spec = decode("spec", (await client.hgetBuffer(`${base}specs`, id)) as Buffer);
   const { created_at, type, priority } = spec;
+  const { key } = spec.extras as { readonly key?: string };
   const id_length = idKey(id).charAt(0);
   const member = `${encodeFields("member", { id_length })}${id}:${type}`;
   const place = encodeFields("place", { created_at: Number(created_at), id_length }) + id;
@@ -58,6 +60,7 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
   const places: readonly (readonly [string, string])[] = [
     ["index", `${place}:${type}`],
     [`ready:${type}`, place],
+    [lineOf(key ?? "", String(type)), place],
     ["scheduled", `${scheduled}${place}:${type}`],
     ["delayed", `${delayed}${place}:${type}`],
     ["retrying", id],
@@ -65,11 +68,32 @@ export async function showJob(client: Redis, prefix: string, queue: string, id: 
     ["dead", member],
   ];
   const lines: Record<string, string> = {};
-  for (const [key, text] of places) {
-    const score = await client.zscore(base + key, text);
-    if (score !== null) lines[key] = score;
+  for (const [name, text] of places) {
+    const score = await client.zscore(base + name, text);
+    if (score !== null) lines[name] = score;
   }
   return { ...records, lines, request_id: (await client.hget(`${base}requests_of_jobs`, id)) ?? undefined };
+}
+
+/** The keys of this name that are shown. */
+function keysOf(name: QueueKey, types: readonly string[], lines: readonly string[]): readonly string[] {
+  if (name === "line") return lines;
+  return name === "ready" || name === "turns" ? types.map((type) => `${name}:${type}`) : [name];
+}
+
+/** The line of the jobs of a key and type. */
+function lineOf(key: string, type: string): string {
+  return `line:${String(Buffer.byteLength(key)).padStart(3, "0")}${key}${type}`;
+}
+
+/** A few of the lines of keys. */
+async function linesOf(client: Redis, base: string): Promise<string[]> {
+  const [, found] = await client.hscan(`${base}key_types`, "0", "COUNT", FEW);
+  const lines: string[] = [];
+  for (let at = 0; at < found.length; at += 2) {
+    for (const type of JSON.parse(found[at + 1] as string) as string[]) lines.push(lineOf(found[at] as string, type));
+  }
+  return lines.slice(0, FEW);
 }
 
 const COUNTS = { hash: "hlen", list: "llen", set: "scard", stream: "xlen", string: "exists", zset: "zcard" } as const;

@@ -16,6 +16,7 @@ import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/bac
 import { readKey } from "../../../../src/backends/redis/tools/dump.js";
 import type { NewJob } from "../../../../src/core/backend.js";
 import { createdSchedule } from "../../../../src/core/schedule-store.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../../src/model/queue.js";
 import { newJob, TRACE } from "../../../support/job.js";
 import { startRedis } from "../../../support/redis.js";
 import { firing, newSchedule } from "../../../support/schedule.js";
@@ -42,7 +43,10 @@ beforeAll(async () => {
   const client = (await startRedis()).client();
   const runner = createRunner(client, "golden", "mail", FEATURES);
   await act(runner);
-  written = await dump(client, runner.base);
+  const fair = createRunner(client, "golden", "fair", FEATURES);
+  await takeTurns(fair);
+  const ofTurns = (await dump(client, fair.base)).filter(({ key }) => /^(turns:.*|active_keys|idle_keys)$/.test(key));
+  written = [...(await dump(client, runner.base)), ...ofTurns];
   if (process.env.GOTASKQ_TEST_GOLDEN === "write")
     await writeFile(GOLDEN, `${JSON.stringify(written, undefined, 2)}\n`);
   golden = JSON.parse(await readFile(GOLDEN, "utf8"));
@@ -69,7 +73,8 @@ async function act(runner: ScriptRunner): Promise<void> {
   const add = (n: number, given: Partial<NewJob> = {}, when = "") => {
     const job = newJob({ id: idOf(n), type: "send", payload: '{"n":1}', priority: 5, ...given });
     const expires = job.ttlMs !== undefined || job.expiresAt !== undefined;
-    const flags = `cr${expires ? "x" : ""}${job.unique ? "u" : ""}${expires || job.unique ? "s" : ""}`;
+    const needs = (expires ? "x" : "") + (job.unique ? "u" : "") + (job.key === undefined ? "" : "k");
+    const flags = `cr${needs}${needs === "" ? "" : "s"}`;
     const unique = job.unique ? [writeUnique(job)] : [];
     return run("enqueue", 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job), ...unique);
   };
@@ -134,7 +139,22 @@ async function act(runner: ScriptRunner): Promise<void> {
   await lease(["begun"], 1, "token-i");
   await lease(["kept"], 1, "token-j");
   await run("complete", idOf(22), "token-j", writeResult(undefined));
+  await run("update", "keys", ...writeSettings({ maxConcurrencyPerKey: 1 }));
+  for (const n of [23, 24]) await add(n, { type: "keyed", key: "käse:1", metadata: { tenant: "a" } });
+  await lease(["keyed"], 1, "token-k");
+  for (const n of [25, 26]) await add(n, { type: "keyed", key: "b" });
   await schedules(runner);
+}
+
+/** One key that waits for its turn, and one that has had more than others. */
+async function takeTurns({ run }: ScriptRunner): Promise<void> {
+  await run("create", "keys", ...writeSettings({ ...DEFAULT_QUEUE_SETTINGS, ordering: "FAIR" }));
+  const add = (n: number, key?: string) =>
+    run("enqueue", 1, "ck", 1, idOf(n), writeSpec(newJob({ type: "send", key })));
+  await add(0, "a");
+  await run("lease", 1, 30_000, "worker-1", "token-a", "", "", "send");
+  await add(1, "b");
+  await add(2);
 }
 
 /** One schedule that has run and skipped a time, and one that is paused. */

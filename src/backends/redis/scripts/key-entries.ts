@@ -1,0 +1,119 @@
+import { compose, rest, write } from "../layout/lua.js";
+import { lua } from "./lua.js";
+
+/**
+ * A part of createKeyLines (key-lines.ts): the entries of lines, where whoever leases looks for jobs of a type. They are changed here
+ * first: a lease that hands out many jobs reads them in parts and writes them once.
+ */
+export const KEY_ENTRIES = lua`
+  -- By type: entries to write with their scores, false: to remove; and the first ones as they will be, for who leases. An entry that is
+  -- told of has score, as a number, entry, and name of its key; false: a job without.
+  local pending, heads = {}, {}
+
+  local function goesBefore(a, b)
+    return a.score < b.score or (a.score == b.score and a.entry < b.entry)
+  end
+
+  -- Writes an entry; score nil: removes it.
+  local function setEntry(type, entry, score, name)
+    local changes = pending[type] or {}
+    pending[type], touched[type] = changes, true
+    changes[entry] = score or false
+    local head = heads[type]
+    if not head then return end
+    for at, each in ipairs(head.list) do
+      if each.entry == entry then
+        table.remove(head.list, at)
+        break
+      end
+    end
+    if not score then return end
+    local new = {score = tonumber(score), entry = entry, name = name}
+    -- What comes after those that were read is read later.
+    if head.last and not goesBefore(new, head.last) then return end
+    local at = 1
+    while head.list[at] and goesBefore(head.list[at], new) do at = at + 1 end
+    table.insert(head.list, at, new)
+  end
+
+  local function turnEntry(k)
+    k.entry = k.entry or ${compose("turn_entry", { arrival: write("turn_entry", "arrival", "k.arrival") })} .. k.name
+    return k.entry
+  end
+
+  -- Gives a line of a key its entry; first, score: its first job, where keys do not take turns.
+  local function show(k, type, first, score)
+    if byTurns then setEntry(type, turnEntry(k), format('%d', k.turn), k.name) else setEntry(type, first, score, k.name) end
+  end
+
+  -- Takes the entry of a line away; first: its first job.
+  local function hide(k, type, first)
+    setEntry(type, byTurns and turnEntry(k) or first)
+  end
+
+  -- A key has another turn now. Whoever leases looks at it at once; the entries of other types are moved at the end.
+  local function moveHeads(k)
+    for type in pairs(heads) do
+      if k.typeAt[type] then show(k, type) end
+    end
+  end
+
+  local function moveEntries()
+    for _, k in pairs(known) do
+      if k.hasTurned and k.arrival then
+        for _, type in ipairs(k.types) do show(k, type) end
+      end
+    end
+  end
+
+  local function flushEntries(type)
+    local set, removed = {}, {}
+    for entry, score in pairs(pending[type] or {}) do
+      if score then
+        set[#set + 1] = score
+        set[#set + 1] = entry
+      else
+        removed[#removed + 1] = entry
+      end
+    end
+    callMany('ZREM', entries .. type, removed)
+    callMany('ZADD', entries .. type, set)
+    pending[type] = nil
+  end
+
+  -- The first entry of a type; nil: there is none. Reads up to so many at once.
+  function self.headOf(type, part)
+    local head = heads[type]
+    if head and (#head.list > 0 or not head.last) then return head.list[1] end
+    flushEntries(type)
+    local found = call('ZRANGE', entries .. type, 0, part - 1, 'WITHSCORES')
+    head = {list = {}}
+    local ids, names = {}, {}
+    for at = 1, #found, 2 do
+      head.list[#head.list + 1] = {score = tonumber(found[at + 1]), entry = found[at]}
+      if byTurns then names[#names + 1] = sub(found[at], ${rest("turn_entry")}) else ids[#ids + 1] = idOfPlace(found[at]) end
+    end
+    if not byTurns then names = self.namesOf(ids) end
+    local own = {}
+    for at, each in ipairs(head.list) do
+      each.name = names[at]
+      if each.name then own[#own + 1] = each.name end
+    end
+    know(own)
+    if #head.list == part then head.last = head.list[part] end
+    heads[type] = head
+    return head.list[1]
+  end
+
+  -- A job without a key was handed out.
+  function self.takePlain(type, entry)
+    setEntry(type, entry)
+  end
+
+  -- The key that an entry stands for; nil: a job without.
+  function self.keyOfEntry(entry)
+    if byTurns then return keyOf(sub(entry, ${rest("turn_entry")})) end
+    local name = self.nameOf(idOfPlace(entry))
+    return name and keyOf(name)
+  end
+`;

@@ -1,0 +1,299 @@
+import { KEYS } from "../layout/features.js";
+import { key, metaName } from "../layout/lua.js";
+import { KEY_ENTRIES } from "./key-entries.js";
+import { KEY_TURNS } from "./key-turns.js";
+import { KNOWN_KEYS } from "./known-keys.js";
+import { lua } from "./lua.js";
+
+/**
+ * The part of the prelude for jobs with keys, and for queues whose keys take turns (FAIR), where all jobs have one: that of jobs without
+ * is empty. `keyLines()` returns what is made here, false in a queue that uses none of it: nothing is read then.
+ *
+ * The jobs of a key whose time has come stand in lines of their own, one for each type. For each of these lines there is one entry where
+ * whoever leases looks for jobs of the type: its first job among those without a key or, where keys take turns, the key in its turn. As
+ * many jobs of a key may run as `max_concurrency_per_key` says; a key that runs so many is full, and has no entries: no lease meets
+ * jobs that are held back. Its entries come back in the step in which a job of it ends. A limit that was changed is made up for
+ * in sweeps (`refit`), and by leases for the keys that they meet.
+ *
+ * Lines are written at once; entries and all that is counted by `flush`, at the end of the call.
+ */
+export const KEY_LINES = lua`
+local function createKeyLines()
+  local own = call('HMGET', KEYS[1], ${metaName("max_concurrency_per_key")}, ${metaName("turn")}, ${metaName("arrivals")}, ${metaName("held")})
+  local limit, held = tonumber(own[1] or 0), tonumber(own[4] or 0)
+  local lastHeld = held
+  -- By type: how many more jobs stand behind first ones, and are held back; which lost or got entries, of which jobs may be ready.
+  local behind, heldOf, touched, shown = {}, {}, {}, {}
+  -- Jobs to add, by line.
+  local gathered, gatheredOf = {}, {}
+  local self = {}
+${KNOWN_KEYS}
+${KEY_TURNS}
+${KEY_ENTRIES}
+  local function countBehind(type, jobs)
+    behind[type] = (behind[type] or 0) + jobs
+  end
+
+  local function countHeld(type, jobs)
+    held, heldOf[type] = held + jobs, (heldOf[type] or 0) + jobs
+  end
+
+  -- The first job of a line and its score.
+  local function firstOf(k, type)
+    local first = call('ZRANGE', lineOf(k, type), 0, 0, 'WITHSCORES')
+    return first[1], first[2]
+  end
+
+  local function hasRoom(k)
+    return limit == 0 or k.name == '' or k.running < limit
+  end
+
+  -- Holds the lines of a key back, or lets them come. One of them may have its entry gone already, and so many jobs.
+  local function setFull(k, isFull, gone, left)
+    k.isFull, k.hasChanged = isFull, true
+    if #k.types == 0 then return end
+    if byTurns and not isFull then enterTurns(k) end
+    for _, type in ipairs(k.types) do
+      local jobs = type == gone and left or call('ZCARD', lineOf(k, type))
+      countHeld(type, isFull and jobs or -jobs)
+      countBehind(type, isFull and 1 - jobs or jobs - 1)
+      local first, score
+      if not byTurns and type ~= gone then first, score = firstOf(k, type) end
+      if isFull then
+        if type ~= gone then hide(k, type, first) end
+      else
+        show(k, type, first, score)
+        shown[type] = true
+      end
+    end
+    if byTurns and isFull then leaveTurns(k) end
+  end
+
+  -- Adds jobs, given as scores and places, to a line.
+  local function add(k, type, list)
+    local jobs, isNew = #list / 2, not k.typeAt[type]
+    local before, beforeScore
+    if not isNew and not byTurns and not k.isFull then before, beforeScore = firstOf(k, type) end
+    callMany('ZADD', lineOf(k, type), list)
+    if isNew then beginLine(k, type) end
+    if k.isFull then
+      countHeld(type, jobs)
+      return
+    end
+    countBehind(type, isNew and jobs - 1 or jobs)
+    if byTurns and not k.arrival then enterTurns(k) end
+    if isNew or not byTurns then
+      local first, score, number = before, beforeScore, tonumber(beforeScore)
+      for at = 1, #list, 2 do
+        local other = tonumber(list[at])
+        if not first or other < number or (other == number and list[at + 1] < first) then
+          first, score, number = list[at + 1], list[at], other
+        end
+      end
+      if first ~= before then
+        if before then hide(k, type, before) end
+        show(k, type, first, score)
+      end
+    end
+    shown[type] = true
+  end
+
+  -- The key of a job that is kept by it: empty for one without where keys take turns, nil for one without elsewhere.
+  function self.nameOf(id)
+    return call('HGET', ${key("keys")}, id) or (byTurns and '' or nil)
+  end
+
+  -- The same of several jobs; false instead of nil.
+  function self.namesOf(ids)
+    local names = readMany(${key("keys")}, ids)
+    for at, name in ipairs(names) do names[at] = name or (byTurns and '') end
+    return names
+  end
+
+  -- Gives a job that stands in no line another key; nil: none.
+  function self.setName(id, name)
+    if name then call('HSET', ${key("keys")}, id, name) else call('HDEL', ${key("keys")}, id) end
+  end
+
+  -- Puts a job whose time has come in the line of its key with the next addGathered.
+  function self.gather(name, type, score, place)
+    local byType = gatheredOf[name] or {}
+    gatheredOf[name] = byType
+    local line = byType[type]
+    if not line then
+      line = {name = name, type = type, jobs = {}}
+      byType[type], gathered[#gathered + 1] = line, line
+    end
+    local jobs = line.jobs
+    jobs[#jobs + 1] = score
+    jobs[#jobs + 1] = place
+  end
+
+  function self.addGathered()
+    if #gathered == 0 then return end
+    local names = {}
+    for at, line in ipairs(gathered) do names[at] = line.name end
+    know(names)
+    -- In their order: it is that in which keys arrive.
+    for _, line in ipairs(gathered) do add(known[line.name], line.type, line.jobs) end
+    gathered, gatheredOf = {}, {}
+  end
+
+  -- Removes jobs from the line of their key.
+  function self.remove(name, type, places)
+    local k = keyOf(name)
+    local line = lineOf(k, type)
+    local first, before = firstOf(k, type), call('ZCARD', line)
+    callMany('ZREM', line, places)
+    local left = call('ZCARD', line)
+    if before == left then return end
+    if left == 0 then endLine(k, type) end
+    if k.isFull then
+      countHeld(type, left - before)
+      return
+    end
+    countBehind(type, left - before + (left == 0 and 1 or 0))
+    if left == 0 then
+      hide(k, type, first)
+    elseif not byTurns then
+      local next, score = firstOf(k, type)
+      if next ~= first then
+        hide(k, type, first)
+        show(k, type, next, score)
+      end
+    end
+  end
+
+  -- A line of a key, any one: key, type, and up to max of its jobs with scores; nil: there is none.
+  function self.anyLine(max)
+    self.flush()
+    local name = call('HRANDFIELD', ${key("key_types")})
+    if not name then return nil end
+    local k = keyOf(name)
+    return name, k.types[1], call('ZRANGE', lineOf(k, k.types[1]), 0, max - 1, 'WITHSCORES')
+  end
+
+  -- Some lines of keys, up to max, the same ones each time.
+  function self.someLines(max)
+    local found, lines = call('HSCAN', ${key("key_types")}, 0, 'COUNT', max)[2], {}
+    for at = 1, #found, 2 do
+      for _, type in ipairs(typesOf(found[at + 1])) do
+        if #lines == max then return lines end
+        lines[#lines + 1] = lineOf(keyOf(found[at]), type)
+      end
+    end
+    return lines
+  end
+
+  -- The first job of a key and type, and its score.
+  function self.first(name, type)
+    return firstOf(keyOf(name), type)
+  end
+
+  -- Hands out the first job of a key and type that has an entry. Returns its place, nil when a limit that was lowered holds it back.
+  function self.take(name, type)
+    local k = keyOf(name)
+    if not hasRoom(k) then
+      setFull(k, true)
+      return nil
+    end
+    if k.name ~= '' then k.running, k.hasChanged = k.running + 1, true end
+    local line = lineOf(k, type)
+    local place = call('ZPOPMIN', line)[1]
+    local left, isFull = call('ZCARD', line), not hasRoom(k)
+    if left == 0 then endLine(k, type) else countBehind(type, -1) end
+    if isFull or left == 0 or not byTurns then hide(k, type, place) end
+    if byTurns then countTurn(k) end
+    if isFull then
+      setFull(k, true, type, left)
+    elseif byTurns then
+      moveHeads(k)
+    elseif left > 0 then
+      show(k, type, firstOf(k, type))
+    end
+    if byTurns and #k.types == 0 then leaveTurns(k) end
+    return place
+  end
+
+  -- Leases of these jobs have ended.
+  function self.ended(ids)
+    local names, own = readMany(${key("keys")}, ids), {}
+    for _, name in ipairs(names) do
+      if name then own[#own + 1] = name end
+    end
+    know(own)
+    for _, name in ipairs(own) do
+      local k = known[name]
+      k.running, k.hasChanged = math.max(0, k.running - 1), true
+      if k.isFull and hasRoom(k) then setFull(k, false) end
+    end
+  end
+
+  -- The lease of this job never was: its key has its turn again.
+  function self.giveBack(id)
+    if not byTurns then return end
+    local k = keyOf(self.nameOf(id))
+    giveTurnBack(k)
+    if k.arrival then moveHeads(k) end
+  end
+
+  -- Jobs without a key may have been the last of a type.
+  function self.left(type)
+    touched[type] = true
+  end
+
+  -- Up to max keys that are full and need not be, and the other way round: after the limit was changed.
+  local function misfits(max)
+    local upTo = limit == 0 and '+inf' or '(' .. format('%d', FULL + limit)
+    local open = call('ZRANGEBYSCORE', ${key("running_keys")}, FULL, upTo, 'LIMIT', 0, max)
+    if limit == 0 or #open == max then return open, {} end
+    return open, call('ZRANGEBYSCORE', ${key("running_keys")}, limit, '(' .. FULL, 'LIMIT', 0, max - #open)
+  end
+
+  function self.hasMisfits()
+    local open, full = misfits(1)
+    return #open + #full > 0
+  end
+
+  function self.refit(max)
+    self.flush()
+    local open, full = misfits(max)
+    for _, name in ipairs(open) do setFull(keyOf(name), false) end
+    for _, name in ipairs(full) do setFull(keyOf(name), true) end
+    self.flush()
+  end
+
+  local function count(key, more)
+    for type, jobs in pairs(more) do
+      if jobs ~= 0 and call('HINCRBY', key, type, jobs) == 0 then call('HDEL', key, type) end
+    end
+  end
+
+  function self.flush()
+    leaveEmpty()
+    moveEntries()
+    flushKnown()
+    flushTurns()
+    for type in pairs(pending) do flushEntries(type) end
+    count(${key("behind")}, behind)
+    count(${key("held_types")}, heldOf)
+    for type in pairs(shown) do touched[type] = true end
+    for type in pairs(touched) do
+      if call('EXISTS', entries .. type) == 0 then
+        forgetEmptyType(type)
+      elseif shown[type] then
+        call('SADD', ${key("ready_types")}, type)
+        markReady(type)
+      end
+    end
+    if held ~= lastHeld then call('HSET', KEYS[1], ${metaName("held")}, format('%d', held)) end
+    behind, heldOf, touched, shown, lastHeld = {}, {}, {}, {}, held
+  end
+  return self
+end
+
+local function keyLines()
+  if keyed == nil then keyed = needs('${KEYS}') and createKeyLines() end
+  return keyed
+end
+`;
