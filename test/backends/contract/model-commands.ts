@@ -8,6 +8,7 @@ import { QUEUE_ORDERINGS, type QueueOrdering, type QueueSettings } from "../../.
 import type { RateLimit } from "../../../src/model/rate-limit.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
 import { TRACE } from "../../support/job.js";
+import { type ScheduleCommand, scheduleCommands } from "./model-schedules.js";
 
 /** The queues of a model run: one with each ordering, and one with limits. */
 export const QUEUES = ["default", "timed", "fair", "narrow"] as const;
@@ -107,7 +108,8 @@ export type Command =
   | { readonly kind: "preset"; readonly queue: string; readonly defaults: QueueDefaults }
   | { readonly kind: "reorder"; readonly queue: string; readonly ordering: QueueOrdering }
   | { readonly kind: "pass"; readonly ms: number }
-  | { readonly kind: "setClock"; readonly ms: number };
+  | { readonly kind: "setClock"; readonly ms: number }
+  | ScheduleCommand;
 
 /** The commands of one kind. */
 export type CommandOf<K extends Command["kind"]> = Extract<Command, { readonly kind: K }>;
@@ -191,6 +193,7 @@ const inState = (...statuses: (JobStatus | undefined)[]) =>
   fc.record({ status: fc.constantFrom(...statuses), nth: fc.nat(20) });
 
 const command: fc.Arbitrary<Command> = fc.oneof(
+  ...scheduleCommands(queue),
   {
     weight: 24,
     arbitrary: fc.record({ kind: fc.constant("enqueue"), jobs: few(jobPlan, 5), idsBackwards: fc.boolean() }),

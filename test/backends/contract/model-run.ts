@@ -8,6 +8,7 @@ import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { type Command, type CommandOf, type JobChoice, type LeaseChoice, QUEUES } from "./model-commands.js";
 import { compareJob, compareJobs, near, same } from "./model-compare.js";
+import { ScheduleSteps } from "./model-schedules.js";
 import type { ModelJob, NaiveModel } from "./naive-model.js";
 import { createQueue, queueOf, tickAll } from "./support.js";
 
@@ -36,6 +37,7 @@ export class ModelRun {
   readonly #leases: LeaseRef[] = [];
   // The ids get longer in the course of a run.
   #lastId = 99_999_999_999_999_960n;
+  readonly #schedules: ScheduleSteps;
   readonly #steps: { readonly [K in Command["kind"]]: (command: CommandOf<K>) => Promise<void> } = {
     enqueue: (command) => this.#enqueue(command),
     lease: (command) => this.#lease(command),
@@ -58,6 +60,10 @@ export class ModelRun {
     reorder: ({ queue, ordering }) => this.#update(queue, { ordering }),
     pass: (command) => this.#pass(command),
     setClock: (command) => this.#setClock(command),
+    plan: (command) => this.#schedules.plan(command),
+    replan: (command) => this.#schedules.replan(command),
+    unplan: (command) => this.#schedules.unplan(command),
+    fire: (command) => this.#schedules.fire(command),
   };
 
   /** `reached` collects the situations of the run, so that a test can check that all situations occur. */
@@ -65,6 +71,7 @@ export class ModelRun {
     this.#opened = opened;
     this.#model = model;
     this.#reached = reached;
+    this.#schedules = new ScheduleSteps(opened, model, reached, () => String(++this.#lastId));
   }
 
   /** Runs one command and compares its answer and all jobs. */
@@ -212,7 +219,9 @@ export class ModelRun {
     this.#model.together(() => this.#model.updateQueue(name, settings));
     same((await call).settings, queue.settings);
     // Keys that a new limit concerns may be seen to in ticks.
-    if (settings.maxConcurrencyPerKey !== undefined) await tickAll(this.#opened.backend);
+    if (settings.maxConcurrencyPerKey !== undefined) {
+      this.#schedules.compareTold(await tickAll(this.#opened.backend));
+    }
     if (isNewOrder) this.#reached.add("reordered");
   }
 
@@ -225,6 +234,7 @@ export class ModelRun {
       expected: this.#model.tick(),
     }));
     this.#compareExpired(ticks, late);
+    this.#schedules.compareTold(ticks);
     const key = ({ jobId, queue, type, status, deliveries, worker }: LostLease) =>
       JSON.stringify([jobId, queue, type, status, deliveries, worker]);
     same(ticks.flatMap(({ lost }) => lost.map(key)).toSorted(), expected.map(key).toSorted());
@@ -236,10 +246,12 @@ export class ModelRun {
     await this.#opened.stepWall(ms);
     this.#model.now += ms;
     this.#model.setAhead += ms;
-    // Nothing is due sooner for it.
+    // Whoever asks next learns of it: schedules may be due sooner or later for it, and nothing else.
+    await this.#opened.backend.queues([...QUEUES]);
     const ticks = await tickAll(this.#opened.backend);
     same(ticks.flatMap(({ lost }) => lost).length, this.#model.tick().length);
     this.#compareExpired(ticks, this.#model.expire());
+    this.#schedules.compareTold(ticks);
     this.#reached.add(ms < 0 ? "clock set back" : "clock set ahead");
   }
 
@@ -262,7 +274,7 @@ export class ModelRun {
       const at = this.#model.slotAt(name);
       return at === undefined ? [] : Math.ceil(at - time);
     });
-    return Math.min(...dues, ...slots);
+    return Math.min(...dues, ...slots, this.#model.schedules.nextAt - this.#model.now);
   }
 
   #compareSettled<T extends LeaseRef>(

@@ -4,6 +4,7 @@ import type { BackendHarness, ContractOptions } from "./harness.js";
 import { type Command, runPlan } from "./model-commands.js";
 import { compareListings, compareLog, compareQueues } from "./model-compare.js";
 import { startRun } from "./model-run.js";
+import { compareSchedules, SCHEDULE_SITUATIONS } from "./model-schedules.js";
 import { NaiveModel } from "./naive-model.js";
 
 /** Situations that must occur in the runs, all together, for the comparison to mean anything. */
@@ -20,6 +21,7 @@ const MUST_REACH = [
   ...["held back by a rate", "behind a rate"],
   ...["expired", "run a ready job", "run a waiting job", "updated in its place", "updated to another time"],
   ...["act CANCEL 0", "act CANCEL 1", "act DELETE 0", "act DELETE 1", "act REPLAY 0", "act REPLAY 1"],
+  ...SCHEDULE_SITUATIONS,
   ...["QUEUE_FULL", "REQUEST_ID_REUSED", "QUEUE_NOT_FOUND", "QUEUE_NOT_EMPTY", "JOB_NOT_FOUND", "JOB_STATE_CONFLICT"],
   ...["leased beside a full key", "turns before priority"],
 ];
@@ -66,6 +68,7 @@ async function compareRun(
     }
     await compareQueues(opened, model);
     await compareListings(opened, model);
+    await compareSchedules(opened, model);
     await compareLog(opened, model, start);
   } finally {
     await opened.close();

@@ -29,6 +29,7 @@ import {
 } from "../../../src/model/rate-limit.js";
 import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { naiveOrder } from "./naive-order.js";
+import { NaiveSchedules } from "./naive-schedules.js";
 import { NaiveTurns } from "./naive-turns.js";
 import { changeOf } from "./support.js";
 
@@ -73,6 +74,7 @@ export class NaiveModel {
   /** All jobs there ever were, in the order of creation. */
   readonly all: ModelJob[] = [];
   readonly queues = new Map<string, { settings: QueueSettings; paused: boolean }>();
+  readonly schedules = new NaiveSchedules();
   /** What the rates of queues have used. */
   readonly rates = new Map<string, RateState | undefined>();
   readonly #turns = new Map<string, NaiveTurns>();

@@ -36,12 +36,14 @@ async function everything(backend: Backend, cursor: string) {
   const queues = await backend.queues();
   const jobs = [];
   const dead = [];
+  const schedules = [];
   for (const { name } of queues) {
+    schedules.push((await backend.listSchedules({ queue: name, limit: 10_000 })).schedules);
     jobs.push((await backend.list({ queue: name, limit: 10_000 })).jobs);
     dead.push((await backend.listDead({ queue: name, limit: 10_000, order: "NEWEST" })).jobs.map(({ id }) => id));
   }
   const log = await backend.read(cursor, 10_000, {});
-  return { queues, jobs, dead, log: log.entries, next: log.next };
+  return { queues, jobs, dead, schedules, log: log.entries, next: log.next };
 }
 
 /** A folder with a backend that can be started again on it; time goes on. */
