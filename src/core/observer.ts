@@ -22,6 +22,10 @@ export interface Observer {
   leaseLost(queue: string, type: string, status: JobStatus): void;
   /** A job expired before it ran, as this process found. */
   expired(queue: string, type: string): void;
+  /** Times of a schedule made jobs, through this process; `enqueued` counts these jobs too. */
+  scheduleFired(queue: string, type: string, count: number): void;
+  /** Times of a schedule made no job, as this process found: see `ScheduleSkip`. */
+  scheduleSkipped(queue: string, type: string, reason: "OVERLAP" | "MISFIRE"): void;
   /** A settle with a lease token that is not current was refused. */
   staleWrite(kind: SettleKind): void;
 }
@@ -46,5 +50,7 @@ export const silentObserver: Observer = {
   settled() {},
   leaseLost() {},
   expired() {},
+  scheduleFired() {},
+  scheduleSkipped() {},
   staleWrite() {},
 };

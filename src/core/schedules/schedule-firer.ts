@@ -103,7 +103,11 @@ export class ScheduleFirer {
     const jobs = times.map((time) => this.#newJob(schedule, time, now));
     const skipsOverlap = overlap === "SKIP";
     const firing = { queue, name, was: schedule, jobs, skipsOverlap, nextRunAt, maxRuns, skip };
-    this.#created(schedule, jobs, await this.#deps.backend.fireSchedule(firing));
+    const result = await this.#deps.backend.fireSchedule(firing);
+    if (result.outcome === "STALE") return;
+    const left = result.outcome === "SKIPPED" ? "OVERLAP" : skip?.reason;
+    if (left === "OVERLAP" || left === "MISFIRE") this.#deps.observer.scheduleSkipped(queue, schedule.job.type, left);
+    this.#created(schedule, jobs, result);
   }
 
   #newJob({ queue, name, job, jitterMs }: Schedule, time: number, now: number): NewJob {
@@ -114,7 +118,10 @@ export class ScheduleFirer {
   #created({ queue, job }: Schedule, jobs: readonly NewJob[], result: FiringResult): void {
     if (result.outcome !== "FIRED" || jobs.length === 0) return;
     const count = result.results.filter(({ deduplicated }) => !deduplicated).length;
-    if (count > 0) this.#deps.observer.enqueued(queue, job.type, count);
+    if (count > 0) {
+      this.#deps.observer.enqueued(queue, job.type, count);
+      this.#deps.observer.scheduleFired(queue, job.type, count);
+    }
     this.#log.created(jobs, result.results);
   }
 }

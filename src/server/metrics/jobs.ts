@@ -33,6 +33,9 @@ interface PairSeries {
   readonly redelivered: CountSeries;
   readonly leasesLost: CountSeries;
   readonly expired: CountSeries;
+  readonly fired: CountSeries;
+  /** Times of schedules that made no job, by reason. */
+  readonly skipped: Map<string, CountSeries>;
   /** Attempts that ended, by how. */
   readonly ended: Map<string, CountSeries>;
   /** Those that failed, by reason and outcome. */
@@ -56,7 +59,12 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
       "Jobs canceled because they had not begun in time.",
       TELLS_ZEROS,
     ),
+    fired: meter.counter("gotaskq_schedules_fired_total", "Jobs made by the times of schedules."),
   };
+  const skipped = meter.counter(
+    "gotaskq_schedules_skipped_total",
+    "Firings of schedules that left out a time, by reason: overlap, misfire.",
+  );
   const processed = meter.counter(
     "gotaskq_jobs_processed_total",
     "Attempts ended, by how: done, failed, canceled, released.",
@@ -95,6 +103,8 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
       redelivered: counters.redelivered.series(labels),
       leasesLost: counters.leasesLost.series(labels),
       expired: counters.expired.series(labels),
+      fired: counters.fired.series(labels),
+      skipped: new Map(),
       ended: new Map(),
       failures: new Map(),
     };
@@ -154,6 +164,7 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
       for (const name of ["duration", "pickup"] as const) histograms[name].drop(pair[name]);
       for (const series of pair.ended.values()) processed.drop(series);
       for (const series of pair.failures.values()) failures.drop(series);
+      for (const series of pair.skipped.values()) skipped.drop(series);
       count--;
     }
     pairs.delete(queue);
@@ -187,6 +198,15 @@ export function createJobMetrics(meter: Meter, types: readonly string[]): JobMet
       },
       expired(queue, type) {
         pairOf(queue, type).expired.value++;
+      },
+      scheduleFired(queue, type, made) {
+        pairOf(queue, type).fired.value += made;
+      },
+      scheduleSkipped(queue, type, reason) {
+        const { skipped: series, labels } = pairOf(queue, type);
+        const found = series.get(reason) ?? skipped.series({ ...labels, reason: reason.toLowerCase() });
+        series.set(reason, found);
+        found.value++;
       },
       staleWrite(kind) {
         staleWrites[kind].value++;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { silentObserver } from "../../../src/core/observer.js";
 import { settle } from "../../support/fake-clock.js";
 import { rejection } from "../support/async.js";
 import { Fixture } from "../support/fixture.js";
@@ -106,7 +107,7 @@ describe("create", () => {
 
   test("tells the observer of new jobs only", async () => {
     const seen: unknown[] = [];
-    const observer = { enqueued: (...args: unknown[]) => seen.push(args), ...quiet };
+    const observer = { ...silentObserver, enqueued: (...args: unknown[]) => seen.push(args) };
     const { engine } = new Fixture({ observer });
     await engine.jobs.create({ type: "work", requestId: "r1" });
     await engine.jobs.create({ type: "work", requestId: "r1" });
@@ -125,8 +126,6 @@ describe("create", () => {
     ]);
   });
 });
-
-const quiet = { leased() {}, settled() {}, leaseLost() {}, expired() {}, staleWrite() {} };
 
 describe("createBatch", () => {
   test("of more than 64 MiB of payloads is refused, and names the field", async () => {

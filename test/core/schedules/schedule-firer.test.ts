@@ -39,6 +39,7 @@ describe("a server fires schedules", () => {
     const observer: Observer = {
       ...silentObserver,
       enqueued: (queue, type, count) => counted.push(`${queue} ${type} ${count}`),
+      scheduleFired: (queue, type, count) => counted.push(`fired ${queue} ${type} ${count}`),
     };
     const fixture = await scheduled({}, { observer });
     await pass(fixture, MINUTE - 1);
@@ -51,8 +52,26 @@ describe("a server fires schedules", () => {
     expect(fixture.clock.timers).toBe(timers);
     for (let minute = 0; minute < 3; minute++) await pass(fixture, MINUTE);
     expect(await madeFor(fixture)).toEqual([60, 120, 180, 240]);
-    expect(counted).toEqual(Array(4).fill("default echo 1"));
+    const each = ["default echo 1", "fired default echo 1"];
+    expect(counted).toEqual(Array(4).fill(each).flat());
     expect(await fixture.backend.getSchedule("default", "nightly")).toMatchObject({ runs: 4 });
+  });
+
+  test("and tells which made no job, and why", async () => {
+    const skipped: string[] = [];
+    const observer = {
+      ...silentObserver,
+      scheduleSkipped: (...args: string[]) => skipped.push(args.join(" ")),
+    };
+    const fixture = await scheduled({ overlap: "SKIP", misfire: "SKIP" }, { observer });
+    for (let minute = 0; minute < 3; minute++) await pass(fixture, MINUTE);
+    expect(skipped).toEqual(["default echo OVERLAP", "default echo OVERLAP"]);
+    fixture.faults.fail("fireSchedule");
+    await pass(fixture, 5 * MINUTE);
+    fixture.faults.clear("fireSchedule");
+    await fixture.backend.cancel((await jobsOf(fixture))[0]?.id ?? "");
+    await pass(fixture, 1000);
+    expect(skipped.slice(2)).toEqual(["default echo MISFIRE"]);
   });
 
   test("and lets a job wait up to the jitter after its time", async () => {

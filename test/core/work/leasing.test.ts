@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Lease } from "../../../src/core/backend.js";
-import type { Observer } from "../../../src/core/observer.js";
+import { type Observer, silentObserver } from "../../../src/core/observer.js";
 import { Fixture } from "../support/fixture.js";
 
 /** An engine whose observer records its calls. */
@@ -12,7 +12,7 @@ function observed() {
       seen.push([name, ...args]);
     };
   const observer: Observer = {
-    enqueued() {},
+    ...silentObserver,
     leased: note("leased"),
     settled: note("settled"),
     leaseLost: note("leaseLost"),

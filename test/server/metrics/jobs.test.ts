@@ -22,6 +22,8 @@ function busy({ observer }: ReturnType<typeof fixture>, queue: string, type: str
   observer.settled("fail", queue, type, "PENDING", 5, "timeout");
   observer.settled("fail", queue, type, "DEAD", 5, "permanent");
   observer.leaseLost(queue, type, "DEAD");
+  observer.scheduleFired(queue, type, 2);
+  observer.scheduleSkipped(queue, type, "OVERLAP");
 }
 
 test("series of a deleted queue go a while after it, whatever they count, and begin anew with a queue of its name", async () => {
@@ -78,4 +80,16 @@ test("a failure that acknowledges a cancel is none", async () => {
   made.observer.settled("fail", "default", "work", "CANCELED", 5, "error");
   made.observer.leaseLost("default", "work", "CANCELED");
   expect(await made.series("gotaskq_job_failures_total")).toEqual([]);
+});
+
+test("schedules are counted by what their times made", async () => {
+  const made = fixture();
+  busy(made, "mail", "work");
+  made.observer.scheduleSkipped("mail", "work", "MISFIRE");
+  const labels = { queue: "mail", type: "work" };
+  expect(await made.series("gotaskq_schedules_fired_total")).toMatchObject([{ labels, value: 2 }]);
+  expect(await made.series("gotaskq_schedules_skipped_total")).toMatchObject([
+    { labels: { ...labels, reason: "overlap" }, value: 1 },
+    { labels: { ...labels, reason: "misfire" }, value: 1 },
+  ]);
 });
