@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { JobChange } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { queueOf } from "../../src/model/ids.js";
 import { startRedis } from "../support/redis-server.js";
 import { eventually } from "../support/wait.js";
 import { createCrew } from "./crew.js";
@@ -8,13 +10,17 @@ import { createSaboteur, FAULTS, type Fault, planFaults } from "./faults.js";
 import { createFleet } from "./fleet.js";
 import { createGate } from "./gate.js";
 import { createHistory } from "./history.js";
+import { checkLimits, toLimitChange } from "./limits.js";
 import { createWorld, planJob } from "./plan.js";
 import { type Ledger, produce } from "./producer.js";
 import { createRandom } from "./random.js";
 import { readRecord, untilQuiet } from "./rest.js";
 import { beginRun, type ChaosReport, LEASE_MS, type RunOptions, serverEnvironment } from "./run.js";
 import { readRuns } from "./runs.js";
+import { createSchedules, pauseSchedules, SCHEDULED_QUEUE, verifySchedules } from "./schedules.js";
+import { setLimits } from "./set-limits.js";
 import { createTroubles } from "./troubles.js";
+import { createUnique, UNIQUE_QUEUE, verifyUnique } from "./unique.js";
 import { verify } from "./verify.js";
 
 /** Options of a run. */
@@ -50,7 +56,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   // With `always`, Redis answers after its file is written and synced, so that acknowledged writes survive SIGKILL.
   // With `everysec` a write may be delayed behind a running sync and be answered before the file has it.
   const redis = await startRedis({ aof: "always" });
-  const world = createWorld(options.queues, options.typeSets);
+  const world = createWorld(options.queues, options.typeSets, true);
+  const sideQueues = [SCHEDULED_QUEUE, UNIQUE_QUEUE];
   const folder = await mkdtemp(join(tmpdir(), "gotaskq-runs-"));
   const troubles = createTroubles(LEASE_MS);
   const { killed } = troubles;
@@ -58,7 +65,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     // MAX_LOST_LEASES is what it is by itself: each fault may cost a job one lease, and never so many that it is taken for
     // poison. So each job has exactly one right end.
     env: {
-      ...serverEnvironment(world.queues),
+      ...serverEnvironment([...world.queues, ...sideQueues]),
       ...{ USE_REDIS: "true", REDIS_URL: redis.url, RUNS_DIR: folder },
       ...options.env,
     },
@@ -70,7 +77,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     ...{ log, violation, killed, started: (victim) => troubles.started(victim, "worker") },
   });
   const saboteur = createSaboteur({ fleet, crew, redis, leaseMs: LEASE_MS, troubles, random: random.fork(), log });
-  const history = createHistory(fleet, random.fork(), violation);
+  /** The changes of the queues whose order matters, by queue. */
+  const changes = new Map<string, JobChange[]>([...world.limits.keys(), UNIQUE_QUEUE].map((name) => [name, []]));
+  const history = createHistory(fleet, random.fork(), violation, undefined, (change) =>
+    changes.get(change.queue)?.push(change),
+  );
   const gate = createGate(options.jobs);
   const ledger: Ledger = { accepted: new Map(), retries: new Map(), deduplicated: 0, violation };
   const struck: Record<string, number> = {};
@@ -96,6 +107,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const watching = history.run(run.signal);
     await bounded("the watch to be in place", history.inPlace);
 
+    const end = new AbortController();
+    const deps = { fleet, ledger: { violation }, end: end.signal, stop: run.signal };
+    await bounded("the limits to be set", setLimits(world.limits, fleet, random));
+    await bounded("the schedules to be made", createSchedules(deps, random));
+    const unique = new Set<string>();
+    const others = ["a", "b", "c"].map((name) => createUnique(deps, random.fork(), unique, name));
+
     const plan = (n: number) => planJob(world, n, createRandom(options.seed + n));
     const producers = Array.from({ length: options.producers }, () =>
       produce({ gate, fleet, ledger, plan }, random.fork(), run.signal),
@@ -103,15 +121,34 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await bounded("the jobs to be accepted", Promise.all([sabotage(), ...producers]));
     log(`${ledger.accepted.size} jobs are accepted; from now on nothing goes wrong`);
     await bounded("servers to come back", saboteur.mended());
+    end.abort();
+    await bounded("the other callers", Promise.all(others));
+    const schedules = await bounded("the schedules to be paused", pauseSchedules(deps, random));
     const queues = await bounded("the queues to become empty", untilQuiet(fleet, random, run.signal));
     log("no job waits or runs");
-    const isTold = async () => history.ended >= ledger.accepted.size || undefined;
-    await bounded("the change log", eventually(isTold, "the end of every job in the change log", 20_000)).catch(
+    const record = await bounded("the record of all jobs", readRecord(fleet, random));
+    const isTold = async () =>
+      record.every(({ id, revision }) => history.stories.get(id)?.revision === revision) || undefined;
+    await bounded("the change log", eventually(isTold, "the last change of every job in the change log", 20_000)).catch(
       (error) => violation(error.message),
     );
-    const record = await bounded("the record of all jobs", readRecord(fleet, random));
-    const verdict = verify({ accepted: ledger.accepted, record, queues, stories: history.stories });
+    const isSide = (id: string) => sideQueues.includes(queueOf(id));
+    const verdict = verify({
+      accepted: ledger.accepted,
+      record: record.filter(({ id }) => !isSide(id)),
+      queues: queues.filter(({ name }) => !sideQueues.includes(name)),
+      stories: new Map([...history.stories].filter(([id]) => !isSide(id))),
+    });
     for (const text of verdict.violations) violation(text);
+    const recordOf = (queue: string) => record.filter(({ id }) => queueOf(id) === queue);
+    const scheduled = recordOf(SCHEDULED_QUEUE);
+    for (const text of verifySchedules(schedules, scheduled)) violation(text);
+    for (const text of verifyUnique(changes.get(UNIQUE_QUEUE) ?? [], recordOf(UNIQUE_QUEUE), unique)) violation(text);
+    const keys = new Map(record.map(({ id, key }) => [id, key]));
+    const bounds = [...world.limits].map(([queue, limits]) =>
+      checkLimits(queue, limits, (changes.get(queue) ?? []).map(toLimitChange), (id) => keys.get(id) ?? ""),
+    );
+    for (const text of bounds.flatMap(({ violations }) => violations)) violation(text);
     const runs = await readRuns(folder);
     const twice = troubles.judge(runs);
     for (const text of twice.violations) violation(text);
@@ -123,7 +160,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       counts: {
         "jobs to create": options.jobs,
         "jobs accepted": ledger.accepted.size,
-        "jobs in the record": record.length,
+        "jobs in the record": record.length - scheduled.length - recordOf(UNIQUE_QUEUE).length,
         "of them DONE": verdict.counts.done,
         "of them DEAD": verdict.counts.dead,
         "of them neither": verdict.counts.unfinished,
@@ -137,6 +174,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         "leases lost": verdict.counts.lostLeases,
         "stale writes refused, as counted by servers that lived": staleWrites,
         "creates that an earlier call had done": ledger.deduplicated,
+        "jobs of schedules": scheduled.length,
+        "jobs that competed for unique keys": unique.size,
+        "hand-outs in queues with limits": bounds.reduce((sum, { handOuts }) => sum + handOuts, 0),
+        "most of one key at once": Math.max(0, ...bounds.map(({ mostOfKey }) => mostOfKey)),
         ...named("creates repeated after", Object.fromEntries(ledger.retries)),
         "changes in the log": verdict.counts.changes,
         "times the watch was resumed": history.resumes,

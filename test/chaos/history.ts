@@ -22,8 +22,6 @@ export interface History {
   readonly stories: ReadonlyMap<string, Story>;
   /** How often the watch was resumed. */
   readonly resumes: number;
-  /** Jobs that have ended so far. */
-  readonly ended: number;
   /** Resolves when the watch is established: it sees everything that happens from then on. */
   readonly inPlace: Promise<void>;
   /** Watches until the signal is aborted. */
@@ -35,17 +33,18 @@ const SILENCE_MS = 2500;
 
 /**
  * Creates a history. It calls `violation` for a gap, for a repeated change, and for a change after the end of a job, unless that
- * `mayReturn`.
+ * `mayReturn`; and `seen` with each change, those of one queue in the order of the log.
  */
 export function createHistory(
   fleet: Fleet,
   random: Random,
   violation: (text: string) => void,
   mayReturn: (jobId: string) => boolean = () => false,
+  seen: (change: JobChange) => void = () => undefined,
 ): History {
   const stories = new Map<string, Story>();
   const inPlace = signal();
-  let [cursor, resumes, ended] = ["", 0, 0];
+  let [cursor, resumes] = ["", 0];
 
   function add({ jobId, revision, status, deliveries }: JobChange): void {
     let story = stories.get(jobId);
@@ -70,7 +69,6 @@ export function createHistory(
     if (status === JobStatus.RUNNING) story.running++;
     if (status === JobStatus.DONE) story.done++;
     if (status === JobStatus.DEAD) story.dead++;
-    if (status === JobStatus.DONE || status === JobStatus.DEAD) ended++;
   }
 
   /** Reads one stream to its end. */
@@ -87,7 +85,10 @@ export function createHistory(
       const messages = jobs.watchJobs({ cursor }, { signal: AbortSignal.any([stop, silent.signal]) });
       for await (const message of messages) {
         listen();
-        if (message.event.case === "change") add(message.event.value);
+        if (message.event.case === "change") {
+          add(message.event.value);
+          seen(message.event.value);
+        }
         if (message.cursor !== "") cursor = message.cursor;
         inPlace.fire();
       }
@@ -101,9 +102,6 @@ export function createHistory(
     inPlace: inPlace.fired,
     get resumes() {
       return resumes;
-    },
-    get ended() {
-      return ended;
     },
     async run(stop) {
       while (!stop.aborted) {

@@ -3,6 +3,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { LISTENS } from "../support/listens.js";
 import { CONNECT_JSON } from "../support/transports.js";
@@ -17,6 +18,7 @@ export interface Member extends Victim {
   readonly queues: Client<typeof QueueService>;
   readonly dlq: Client<typeof DlqService>;
   readonly workers: Client<typeof WorkerService>;
+  readonly schedules: Client<typeof ScheduleService>;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function startMember(
     queues: createClient(QueueService, transport),
     dlq: createClient(DlqService, transport),
     workers: createClient(WorkerService, transport),
+    schedules: createClient(ScheduleService, transport),
   };
   // Not a copy: whether it is alive may change.
   const member: Member = Object.assign(server, clients);

@@ -3,19 +3,29 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { payload } from "../support/rpc.js";
+import { limitsOf, type QueueLimits } from "./limits.js";
 import type { Random } from "./random.js";
 
 /** What there is to choose from. */
 export interface World {
   readonly queues: readonly string[];
+  /** What those of them bound that bound anything, by name. */
+  readonly limits: ReadonlyMap<string, QueueLimits>;
   /** Types that only remote workers run. */
   readonly types: readonly string[];
 }
 
-/** Returns the names of so many queues and types. */
-export function createWorld(queues: number, types: number): World {
+/** Returns the names of so many queues and types, and what the queues bound if they are to have limits. */
+export function createWorld(queues: number, types: number, hasLimits = false): World {
+  const names = ["default", ...Array.from({ length: queues - 1 }, (_, at) => `chaos-${at}`)];
   return {
-    queues: ["default", ...Array.from({ length: queues - 1 }, (_, at) => `chaos-${at}`)],
+    queues: names,
+    limits: new Map(
+      names.flatMap((name, at) => {
+        const limits = hasLimits ? limitsOf(at) : undefined;
+        return limits === undefined ? [] : [[name, limits] as const];
+      }),
+    ),
     types: Array.from({ length: types }, (_, at) => `remote-${at}`),
   };
 }
@@ -40,10 +50,19 @@ function sizeOf(random: Random): number {
   return kind < 0.997 ? random.between(1, 64 * KILO) : random.between(64 * KILO, 1000 * KILO);
 }
 
+/** Keys of jobs, in queues that have limits. */
+const KEYS = 4;
+
 /** Plans the job with this number: most are quick, some run long enough to be hit by a fault, some fail, some are large. */
-export function planJob({ queues, types }: World, n: number, random: Random): PlannedJob {
+export function planJob({ queues, limits, types }: World, n: number, random: Random): PlannedJob {
+  const queue = random.pick(queues) ?? "default";
+  const bounds = limits.get(queue);
   const base = {
-    queue: random.pick(queues) ?? "default",
+    queue,
+    // One in five has no key.
+    ...(bounds && bounds.maxConcurrencyPerKey > 0 && { key: ["", "a", "b", "c", "d"][random.between(0, KEYS)] ?? "" }),
+    // Each of them is unique, and no two compete: see unique.ts for those that do.
+    ...(bounds && bounds.maxConcurrency > 0 && { unique: { key: `chaos-${n}` }, ttl: durationFromMs(3_600_000) }),
     priority: random.between(0, 10),
     requestId: `chaos-${n}`,
     maxRetries: 3,

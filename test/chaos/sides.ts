@@ -26,15 +26,20 @@ export interface SideLedger {
   violation(text: string): void;
 }
 
-/** What they share. */
+/** What all who do something beside the producers share. */
 export interface SideDeps {
   readonly fleet: Fleet;
-  readonly ledger: SideLedger;
-  readonly leaseMs: number;
+  readonly ledger: Pick<SideLedger, "violation">;
   /** Aborted when no new jobs are wanted. */
   readonly end: AbortSignal;
   /** Aborted when the run is over. */
   readonly stop: AbortSignal;
+}
+
+/** What those share who are told something that is checked. */
+export interface ToldDeps extends SideDeps {
+  readonly ledger: SideLedger;
+  readonly leaseMs: number;
 }
 
 /** How long a call may take before it is given up, ms. */
@@ -43,7 +48,7 @@ const CALL_MS = 2500;
 let numbers = 0;
 
 /** Repeats a call until it is answered. */
-async function repeat<T>(
+export async function repeat<T>(
   { fleet, ledger, stop }: SideDeps,
   random: Random,
   call: (member: Member, options: { timeoutMs: number }) => Promise<T>,
@@ -71,7 +76,7 @@ async function createJob(deps: SideDeps, random: Random, queue: string, type: st
 }
 
 /** Creates jobs that wait, and cancels them. */
-export async function cancelJobs(deps: SideDeps, random: Random): Promise<void> {
+export async function cancelJobs(deps: ToldDeps, random: Random): Promise<void> {
   while (!deps.end.aborted) {
     const id = await createJob(deps, random, "canceled", "noop", 3_600_000);
     await repeat(deps, random, ({ jobs }, options) => jobs.cancelJob({ id }, options));
@@ -81,7 +86,7 @@ export async function cancelJobs(deps: SideDeps, random: Random): Promise<void> 
 }
 
 /** Creates jobs that fail for good, and replays them once: they die twice. */
-export async function replayJobs(deps: SideDeps, random: Random): Promise<void> {
+export async function replayJobs(deps: ToldDeps, random: Random): Promise<void> {
   const status = async (id: string) =>
     (await repeat(deps, random, ({ jobs }, options) => jobs.getJob({ id }, options))).job?.status;
   while (!deps.end.aborted) {
@@ -107,7 +112,7 @@ async function revision(deps: SideDeps, random: Random, id: string): Promise<num
 }
 
 /** Creates jobs for workers outside the server, leases them, now and then holds them over a kill, and completes them. */
-export async function workRemotely(deps: SideDeps, random: Random, worker: string): Promise<void> {
+export async function workRemotely(deps: ToldDeps, random: Random, worker: string): Promise<void> {
   const { ledger, leaseMs } = deps;
   const mine = new Set<string>();
   while (!deps.end.aborted || [...mine].some((id) => !ledger.completed.has(id))) {
