@@ -137,6 +137,14 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect((await client.queues.update(name, { maxConcurrency: 0 })).settings).toMatchObject({
       ...{ weight: 2, maxConcurrency: 0 },
     });
+    const rateLimit = { count: 1, periodMs: 3_600_000 };
+    const rated = { ...rateLimit, burst: 1 };
+    expect((await client.queues.update(name, { rateLimit })).settings.rateLimit).toEqual(rated);
+    expect(await client.queues.get(name)).toMatchObject({ settings: { rateLimit: rated }, nextSlotAt: undefined });
+    expect((await client.queues.update(name, { rateLimit: null })).settings.rateLimit).toBeNull();
+    expect(await failure(client.queues.update(name, { rateLimit: { count: 1, periodMs: Number.NaN } }))).toMatchObject({
+      violations: [{ field: "settings.rateLimit.periodMs" }],
+    });
     expect(await client.queues.pause(name)).toMatchObject({ paused: true });
     await client.create({ queue: name, type: "echo" });
     expect(await failure(client.queues.delete(name))).toMatchObject({ reason: "QUEUE_NOT_EMPTY" });

@@ -118,6 +118,35 @@ describe("waiting jobs", () => {
   });
 });
 
+describe("the rate of a queue", () => {
+  test("is set in its form, which names what is wrong with it; the row tells when the next job goes", async () => {
+    const name = await newQueue(server, "metered");
+    const page = await openConsole(server.url, "/queues");
+    const row = page.getByRole("row", { name });
+    await page.getByRole("button", { name: `Settings of ${name}` }).click();
+    const change = page.getByRole("button", { name: "Change the settings" });
+    await page.getByLabel("Rate").fill("often");
+    await change.click();
+    await page.getByText("Write 100 per 1m, or 100 per 1m, burst 5, or nothing.").waitFor();
+    await page.getByLabel("Rate").fill("1 per 2h, burst 1000001");
+    await change.click();
+    await page.getByText("must be a whole number from 1 to 1000000, got 1000001").first().waitFor();
+    await page.getByLabel("Rate").fill("1 per 2h, burst 2");
+    await change.click();
+    await row.getByText("1 per 2 h, bursts of 2").waitFor();
+    expect(await row.getByText("Its rate holds jobs back").count()).toBe(0);
+    for (let nth = 0; nth < 3; nth++) await created(server, { queue: name, type: "echo" });
+    await row.getByText(/^Its rate holds jobs back; next slot in (2 h|1 h 59 min)/).waitFor();
+    await row.getByText("1 limited", { exact: true }).waitFor();
+    await page.getByRole("button", { name: `Settings of ${name}` }).click();
+    expect(await page.getByLabel("Rate").inputValue()).toBe("1 per 2h, burst 2");
+    await page.getByLabel("Rate").fill("");
+    await change.click();
+    await row.getByText("Its rate holds jobs back").waitFor({ state: "detached" });
+    expect((await server.queues.getQueue({ name })).queue?.settings?.rateLimit).toBeUndefined();
+  });
+});
+
 describe("the ready types of a queue", () => {
   /** Creates a queue with one ready job of each of so many types: `<name>-00`, `<name>-01` and so on. */
   async function withTypes(name: string, count: number): Promise<readonly string[]> {

@@ -42,6 +42,7 @@ describe("the README", () => {
   test.each([
     ["A tour in five minutes", 11],
     ["Settings of a queue", 5],
+    ["Rates", 3],
     ["Schedules", 7],
     ["Workers in any language", 5],
     ["Clients in other languages", 1],
