@@ -63,7 +63,7 @@ export function versionText({ createdAt, revision, nextRunAt }: ScheduleVersion)
   return `${createdAt} ${revision} ${timeText(nextRunAt) ?? ""}`;
 }
 
-/** Writes a firing without its jobs, as ENQUEUE reads it. */
+/** Writes a firing without its jobs, as FIRE reads it. */
 export function firingText(firing: Firing): string {
   const { name, was, jobs, nextRunAt, maxRuns, skipsOverlap, byHand, skip } = firing;
   return JSON.stringify({

@@ -44,6 +44,8 @@ interface GroupAnswer {
 export class Creates {
   readonly #calls: QueueCalls;
   readonly #queues = new Coalescers<Group, GroupAnswer>({ size: BATCH, bytes: BATCH_BYTES });
+  /** What schedules make. */
+  readonly #fires = new Coalescers<Group, GroupAnswer>({ size: BATCH, bytes: BATCH_BYTES });
 
   readonly #checkFeatures: (queue: string, needed: readonly string[]) => Promise<void>;
 
@@ -115,9 +117,11 @@ export class Creates {
       readonly firing?: Firing | undefined;
     },
   ): Promise<EnqueueResult[] | "STALE" | "SKIPPED"> {
-    const send = (groups: readonly Group[]) => this.#send(queue, groups);
+    const [script, queues] =
+      firing === undefined ? (["enqueue", this.#queues] as const) : (["fire", this.#fires] as const);
+    const send = (groups: readonly Group[]) => this.#send(script, queue, groups);
     const group = { mode, mayNeed, jobs, firing };
-    const { now, answer, defaults } = await this.#queues.add(queue, send, group, jobs.length, bytesOf(jobs));
+    const { now, answer, defaults } = await queues.add(queue, send, group, jobs.length, bytesOf(jobs));
     if (typeof answer === "string") {
       if (answer === "M") return "STALE";
       if (answer === "K") return "SKIPPED";
@@ -147,12 +151,12 @@ export class Creates {
     return results;
   }
 
-  async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
+  async #send(script: "enqueue" | "fire", queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
     for (const { mode, mayNeed, jobs, firing } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
       const needed = neededBy(jobs);
-      const flags = (firing ? "g" : "") + (hasRequests ? "r" : "") + needed.join("") + (mayNeed ? "s" : "");
+      const flags = (hasRequests ? "r" : "") + needed.join("") + (mayNeed ? "s" : "");
       args.push(MODES[mode] + flags + openText(jobs), jobs.length);
       if (firing !== undefined) args.push(firingText(firing));
       for (const job of jobs) {
@@ -161,7 +165,7 @@ export class Creates {
       }
     }
     const callers = groups.length;
-    const { now, rest } = await this.#calls.call("enqueue", queue, [callers, ...args], { callers });
+    const { now, rest } = await this.#calls.call(script, queue, [callers, ...args], { callers });
     const defaults = rest.length > callers ? readDefaults(text(rest[callers])) : undefined;
     return rest.slice(0, callers).map((reply) => ({
       now,

@@ -2,7 +2,7 @@ import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
-import { FIRING } from "./schedules.js";
+import { FIRING, STALE_OR_SKIPPED } from "./schedules.js";
 
 /** The letters by which a group of creates says what its jobs need. */
 export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
@@ -11,9 +11,9 @@ export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
  * Creates jobs in one queue, group by group; each group completely or not at all.
  *
  * ARGV[7] number of groups. Then for each group: `c` create, `f` create whatever the depth and the request ids, or `d` only
- * check, with a `g` behind it when the group is what a schedule makes, an `r` when some job has a request id, a letter of `NEEDED` for
+ * check, with an `r` behind it when some job has a request id, a letter of `NEEDED` for
  * each feature that some job needs, an `s` when the queue may need these from now on, and a bar and what its jobs leave open, bits of
- * `OPEN`, a hex digit for each or one for all; number of jobs; what the schedule does, with a `g` (see FIRING); and for each job two
+ * `OPEN`, a hex digit for each or one for all; number of jobs; and for each job two
  * arguments, or three when there is a `u` among the letters. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
  * and, if it expires, a comma and the same of that. The second is the spec from its priority on. The third is empty, or what it is the only one of: `k` keep, `p` replace or `r` refuse, how
@@ -21,11 +21,22 @@ export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
  *
  * Returns for each group: `N` (no such queue), `U` (the queue would need a feature), `F` and max_depth (full), `R` and the position of a job whose request id was
  * used for another content, `E`, the position of a job whose unique key is held, a blank and the id of the job that holds it (none: it is
- * one of the same group), `M` (the schedule is not as it was read), `K` (it moved on without its jobs, as they overlap), or a list of what was created before: of each the position in the group, `created`, and the job
+ * one of the same group), or a list of what was created before: of each the position in the group, `created`, and the job
  * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
  * blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not set.
  */
-export const ENQUEUE = lua`
+export const ENQUEUE = creation(false);
+
+/**
+ * The same for groups that schedules make: a script of its own, so that other creates do not pay for it. Behind the number of jobs
+ * of a group is what the schedule does (see FIRING). Such a group may be answered `M` (the schedule is not as it was read) or `K` (it
+ * moved on without its jobs, as they overlap), too.
+ */
+export const FIRE = creation(true);
+
+function creation(isFired: boolean): string {
+  const fired = (text: string) => (isFired ? text : "");
+  return lua`
 -- What the queue gives jobs that leave it open; nil: nothing.
 local defaults
 if needs('${DEFAULTS}') then
@@ -276,7 +287,6 @@ local function create(id, when, digest, request, spec, unique)
   depth = depth + 1
 end
 
-${FIRING}
 -- What a job is the only one of; nil: nothing.
 local function uniqueOf(text)
   if text == '' then return nil end
@@ -315,6 +325,7 @@ local function meet(id, unique, when, digest, request, spec)
   return made
 end
 
+${fired(FIRING)}
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
@@ -327,20 +338,15 @@ for group = 1, tonumber(ARGV[7]) do
     if find(flags, letter, 2, true) and not needs(feature) then lacks[#lacks + 1] = feature end
   end
   local open = defaults and string.match(flags, '|(%x+)$')
-  local firing = find(flags, 'g', 2, true) and cjson.decode(ARGV[at + 2])
-  local schedule = firing and exists and readSchedule(firing.name)
+  ${fired("local firing = cjson.decode(ARGV[at + 2])")}
+  ${fired("local schedule = exists and readSchedule(firing.name)")}
   local stride = hasUnique and 3 or 2
-  local first = at + (firing and 3 or 2)
+  local first = at + ${isFired ? 3 : 2}
   local last = first + (jobs - 1) * stride
   at = last + stride
   if not exists then
     reply[group] = 'N'
-  elseif firing and not (schedule and versionOf(schedule) == firing.was) then
-    reply[group] = 'M'
-  elseif firing and firing.skips_overlap and jobs > 0 and isUnfinished(schedule.last_job) then
-    moveOn(schedule, firing, jobs)
-    reply[group] = 'K'
-  elseif #lacks > 0 and not find(flags, 's', 2, true) then
+${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) then
     reply[group] = 'U'
   else
     local fresh, seen, keys, reused, refused = 0, {}, {}, nil, nil
@@ -367,7 +373,7 @@ for group = 1, tonumber(ARGV[7]) do
       reply[group] = refused
     elseif maxDepth > 0 and fresh > 0 and depth + fresh > maxDepth then
       reply[group] = 'F' .. maxDepth
-      if firing then foundNoRoom(schedule, firing) end
+      ${fired("foundNoRoom(schedule, firing)")}
     else
       local old = {}
       reply[group] = old
@@ -397,7 +403,7 @@ for group = 1, tonumber(ARGV[7]) do
             lastId = holder or id
           end
         end
-        if firing then moveOn(schedule, firing, jobs, lastId) end
+        ${fired("moveOn(schedule, firing, jobs, lastId)")}
       end
     end
   end
@@ -413,3 +419,4 @@ end
 reply[#reply + 1] = defaults and defaults.text
 return finish(withJobs(remember(reply)))
 `;
+}

@@ -27,8 +27,16 @@ local function versionOf(s)
 end
 `;
 
+/** Lua for FIRE: what becomes of a group that makes no jobs. */
+export const STALE_OR_SKIPPED = lua`  elseif not (schedule and versionOf(schedule) == firing.was) then
+    reply[group] = 'M'
+  elseif firing.skips_overlap and jobs > 0 and isUnfinished(schedule.last_job) then
+    moveOn(schedule, firing, jobs)
+    reply[group] = 'K'
+`;
+
 /**
- * Lua for ENQUEUE: what the jobs of a group do to the schedule that makes them. A firing is an object: `name`, `was` (see
+ * Lua for FIRE: what the jobs of a group do to the schedule that makes them. A firing is an object: `name`, `was` (see
  * versionOf), `at` (the time of its last job, a text), `next_run_at` (a text; none: it has no more), `max_runs`, `skips_overlap`,
  * `by_hand`, `skipped_at` and `skip_reason`; those that are not set are left out.
  */

@@ -172,7 +172,7 @@ async function schedules({ run, now }: ScriptRunner): Promise<void> {
     jobs: [newJob({ id: idOf(90), queue: "mail", ...FIRED })],
     skip,
   });
-  await run("enqueue", 1, "cg|0", 1, firingText(fired), idOf(90), writeSpec(fired.jobs[0] as NewJob));
+  await run("fire", 1, "c|0", 1, firingText(fired), idOf(90), writeSpec(fired.jobs[0] as NewJob));
 }
 
 const FIRED = { type: "nightly", payload: '{"n":1}', schedule: "nightly", scheduledFor: Date.UTC(2026, 10, 1, 3) };
