@@ -15,6 +15,8 @@ export type RunJob = Pick<
   | "retryCount"
   | "maxRetries"
   | "createdAt"
+  | "schedule"
+  | "scheduledFor"
   | "traceContext"
 >;
 

@@ -62,6 +62,10 @@ export interface HandlerJob {
   readonly retryCount: number;
   readonly maxRetries: number;
   readonly createdAt: Date;
+  /** The name of the schedule of its queue that made it; undefined: somebody created it. */
+  readonly schedule: string | undefined;
+  /** The time of that schedule that it is for, however late it runs; when somebody triggered it, the time of that. */
+  readonly scheduledFor: Date | undefined;
 }
 
 /** What a handler may use while it runs. */

@@ -12,11 +12,13 @@ const GRACE_MS = 1000;
 const JOB: RunJob = {
   ...{ id: "7", queue: "default", type: "work", payload: "1", priority: 0, metadata: {} },
   ...{ deliveries: 1, retryCount: 0, maxRetries: 3, createdAt: 0, traceContext: undefined },
+  ...{ schedule: "nightly", scheduledFor: 5 },
 };
 
 /** A run whose thread or process is played by the test. */
 function start(clock: FakeClock) {
   const sent: ToRun[] = [];
+  const given: RunJob[] = [];
   const abort = new AbortController();
   let kills = 0;
   let hear: (message: FromRun) => void = () => {};
@@ -31,7 +33,8 @@ function start(clock: FakeClock) {
   const host = {
     place: "thread",
     start: async () => ["work"],
-    run(_job: RunJob, listener: (message: FromRun) => void) {
+    run(job: RunJob, listener: (message: FromRun) => void) {
+      given.push(job);
       hear = listener;
       return hosted;
     },
@@ -50,7 +53,7 @@ function start(clock: FakeClock) {
     state.outcome = outcome;
   });
   return {
-    ...{ sent, state },
+    ...{ sent, given, state },
     kills: () => kills,
     begun: () => begun,
     hear: (message: FromRun) => hear(message),
@@ -72,6 +75,10 @@ describe("a run in a thread or process", () => {
   beforeEach(() => {
     clock = new FakeClock();
     run = start(clock);
+  });
+
+  test("is given all that a handler sees of its job", () => {
+    expect(run.given).toEqual([JOB]);
   });
 
   test("has its outcome, and leaves no timer behind", async () => {

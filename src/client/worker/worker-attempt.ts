@@ -154,4 +154,10 @@ export class RemoteJob implements HandlerJob {
   get createdAt(): Date {
     return this.#job.createdAt === undefined ? new Date(0) : timestampDate(this.#job.createdAt);
   }
+  get schedule(): string | undefined {
+    return this.#job.schedule || undefined;
+  }
+  get scheduledFor(): Date | undefined {
+    return this.#job.scheduledFor && timestampDate(this.#job.scheduledFor);
+  }
 }

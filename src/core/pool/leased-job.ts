@@ -44,4 +44,11 @@ export class LeasedJob implements HandlerJob {
   get createdAt(): Date {
     return new Date(this.#job.createdAt);
   }
+  get schedule(): string | undefined {
+    return this.#job.schedule;
+  }
+  get scheduledFor(): Date | undefined {
+    const { scheduledFor } = this.#job;
+    return scheduledFor === undefined ? undefined : new Date(scheduledFor);
+  }
 }

@@ -62,6 +62,7 @@ describe("a worker", () => {
           ...{ id, queue, type, priority, metadata, deliveries, retryCount, maxRetries },
           created: createdAt instanceof Date,
         }),
+        scheduled: ({ schedule, scheduledFor }) => [schedule ?? null, scheduledFor?.getTime() ?? null],
         nothing() {},
       },
     });
@@ -87,6 +88,10 @@ describe("a worker", () => {
       ...{ id: job.id, queue, type: "describe", priority: 7, metadata: { a: "b" }, deliveries: 1 },
       ...{ retryCount: 0, maxRetries: 2, created: true },
     });
+    expect((await client.createAndWait({ queue, type: "scheduled" })).result).toEqual([null, null]);
+    await client.schedules.create({ queue, name: "a", cron: "@yearly", job: { type: "scheduled" } });
+    const { id, scheduledFor } = await client.schedules.trigger({ queue, name: "a" });
+    expect((await client.wait(id)).result).toEqual(["a", scheduledFor]);
   });
 
   test("fails attempts: with the backoff, after a while, never again, or for a result that has no JSON", async () => {

@@ -4,7 +4,7 @@ import { AttemptAborted, type HandlerJob } from "../../../src/model/handler.js";
 import type { Job, Payload } from "../../../src/model/job.js";
 import { newJob } from "../../support/job.js";
 
-function handlerJob(payload: Payload | undefined): HandlerJob {
+function handlerJob(payload: Payload | undefined, more: Partial<Job> = {}): HandlerJob {
   const { delayMs: _delay, runAfter: _run, requestId: _request, ...spec } = newJob({ payload, metadata: { a: "b" } });
   const job: Job = {
     ...spec,
@@ -25,6 +25,7 @@ function handlerJob(payload: Payload | undefined): HandlerJob {
     runAfter: 1000,
     startedAt: 2000,
     finishedAt: undefined,
+    ...more,
   };
   return new LeasedJob(job);
 }
@@ -48,6 +49,12 @@ describe("HandlerJob", () => {
   test("gives bytes as bytes and nothing as nothing", () => {
     expect(handlerJob(new Uint8Array([1, 2])).payload).toEqual(new Uint8Array([1, 2]));
     expect(handlerJob(undefined).payload).toBeUndefined();
+  });
+
+  test("tells which schedule made it, and for when", () => {
+    const { schedule, scheduledFor } = handlerJob(undefined, { schedule: "nightly", scheduledFor: 5000 });
+    expect({ schedule, scheduledFor }).toEqual({ schedule: "nightly", scheduledFor: new Date(5000) });
+    expect(handlerJob(undefined)).toMatchObject({ schedule: undefined, scheduledFor: undefined });
   });
 
   test("tells which attempt it is", () => {

@@ -4,7 +4,7 @@ import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { OverlapPolicy, ScheduleState, SkipReason } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import type { Handlers } from "../../../src/model/handler.js";
 import { startRedis, type UsableRedis } from "../../support/redis.js";
-import { present } from "../../support/rpc.js";
+import { jsonOf, present } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";
 import { eventually } from "../../support/wait.js";
 
@@ -29,7 +29,7 @@ describe.each([
   let server: TestServer;
 
   beforeAll(async () => {
-    const handlers: Handlers = { echo: (job) => job.payload };
+    const handlers: Handlers = { echo: (job) => job.scheduledFor?.getTime() ?? null };
     const start = () => startTestServer(env() as TestEnvironment, { handlers });
     servers = await Promise.all(Array.from({ length: count }, start));
     server = present(servers[0]);
@@ -56,6 +56,7 @@ describe.each([
       { schedule: "tick" },
       { schedule: "tick" },
     ]);
+    expect(done.map(({ resultKind }) => jsonOf(resultKind))).toEqual([first + 2000, first + 1000, first]);
     const schedule = await read(servers.at(-1) ?? server, queue, "tick");
     expect(schedule).toMatchObject({ runs: 3n, state: ScheduleState.COMPLETED, lastJobId: done[0]?.id });
     expect(schedule.nextRunAt).toBeUndefined();
