@@ -136,6 +136,22 @@ export function describeRates(open: Open): void {
       expect(await take(opened)).toBe(0);
     });
 
+    test("holds together with keys: a job that waits for another of its key waits for no slot", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      await createQueue(backend, "rated", { rateLimit: SLOW, maxConcurrencyPerKey: 1 });
+      await add(backend, { queue: "rated", key: "a" }, { queue: "rated", key: "a" });
+      const leased = await leaseOne(backend, FROM);
+      expect((await queueOf(backend, "rated")).nextSlotAt).toBeUndefined();
+      expect(await statsOf(backend, "rated")).toMatchObject({ ready: 0, limited: 1 });
+      expect(await told(opened, () => passTime(opened, 400))).toEqual([]);
+      await backend.complete([done(leased)]);
+      expect((await queueOf(backend, "rated")).nextSlotAt).toBe((await opened.now()) + 600);
+      expect(await take(opened)).toBe(0);
+      expect(await told(opened, () => passTime(opened, 600))).toEqual(["echo"]);
+      expect(await take(opened)).toBe(1);
+    });
+
     test("gives the repeat of a request its leases and takes no slots for it", async () => {
       const opened = await open();
       const { backend } = opened;

@@ -112,7 +112,7 @@ local function snapshot()
   local many = call('SCARD', ${key("ready_types")}) + heldTypes()
   local types = {}
   if many <= ${FEW_TYPES} then many, types = 0, typesInLine() end
-  local slot = rate and due > 0 and rate.nextSlotAt()
+  local slot = rate and due > 0 and due > heldByKeys() and rate.nextSlotAt()
   local figures = {
     'ready', due - limited, 'scheduled', scheduled, 'retrying', retrying, 'limited', limited, 'running', call('ZCARD', ${key("leases")}),
     'dead', call('ZCARD', ${key("dead")}), 'done', archive.done, 'oldest_ready_age', oldestAge(types), 'many_types', many,
@@ -468,7 +468,7 @@ reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES}, ${RETRY_DUE_MS})
 if rate then
   rate.clamp()
   -- The slot may have come that they were held back for.
-  isReady = true
+  isReady = isReady or ${meta("paused")} ~= '1'
 end
 
 ${NEXT_DUE}if isMore or #lost == max or expired == max or promoted == max or ended == max or trimmed >= max or dead == max then due(now) end
