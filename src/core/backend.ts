@@ -399,7 +399,7 @@ export interface TickResult {
   readonly expired: readonly ExpiredJob[];
   /**
    * Schedules whose next time has come, up to `DUE_SCHEDULES` of a queue: the caller is to fire them. One that did not move on is told
-   * again after `RETRY_DUE_MS`, to this process or another.
+   * again after a while (`retryAfterMs`), to this process or another.
    */
   readonly schedules: readonly DueSchedule[];
   /** Ms until `tick` should be called again; undefined: nothing is scheduled. */

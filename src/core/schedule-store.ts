@@ -23,13 +23,22 @@ export interface ScheduleStore {
   deleteSchedule(queue: string, name: string): Promise<void>;
   /**
    * Creates the jobs of a schedule, all or none, and moves it on, in one step. QUEUE_FULL, QUEUE_NOT_FOUND and what else `enqueue`
-   * refuses jobs with: then it does not move on, and a tick tells it again after `RETRY_DUE_MS`.
+   * refuses jobs with: then it does not move on, and a tick tells it again; see `retryAfterMs`.
    */
   fireSchedule(firing: Firing): Promise<FiringResult>;
 }
 
-/** After how long a schedule that a tick told as due, and that did not move on, is told again, ms on the store's wall clock. */
-export const RETRY_DUE_MS = 1000;
+/** Shortest and longest wait before a schedule that a tick told as due, and that did not move on, is told again, ms. */
+export const MIN_RETRY_MS = 1000;
+export const MAX_RETRY_MS = 30_000;
+
+/**
+ * That wait, on the store's wall clock: a tenth of how late the schedule is. So another process soon takes over from one that
+ * ended, and thousands that find their queue full for long do not keep everybody busy.
+ */
+export function retryAfterMs(lateMs: number): number {
+  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.floor(lateMs / 10)));
+}
 
 /** The most schedules of a queue that one tick tells as due. */
 export const DUE_SCHEDULES = 100;

@@ -26,7 +26,7 @@ export interface ScheduleFirerDeps {
 /**
  * Fires the schedules that a tick tells as due: decides which of their times make a job, and has the store create those and move
  * the schedule on in one step. It keeps nothing: what fails, or is lost with this process, is due in the store still, and is told
- * again a second later, here or elsewhere. So a queue that is full, or a store that is away, delays a time and never loses or
+ * again a while later (`retryAfterMs`), here or elsewhere. So a queue that is full, or a store that is away, delays a time and never loses or
  * doubles it; once it is late enough it counts as missed.
  */
 export class ScheduleFirer {
@@ -76,7 +76,7 @@ export class ScheduleFirer {
       // It went with its queue, or the store is to be told of no more.
       if (reason === "QUEUE_NOT_FOUND" || (this.#isStopped && isUnavailable(error))) return;
       const why = reason === "QUEUE_FULL" ? "a schedule finds its queue full" : "a schedule could not be fired";
-      this.#deps.logger.warn({ err: error, queue, schedule: name }, `${why}; trying again each second`);
+      this.#deps.logger.warn({ err: error, queue, schedule: name }, `${why}; trying again`);
     }
   }
 

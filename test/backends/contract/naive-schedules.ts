@@ -96,7 +96,11 @@ export class NaiveSchedules {
   /** The names of those that a tick tells now, with their queues. */
   tell(now: number): string[] {
     const due = this.#all.filter(({ tellAt }) => tellAt <= now);
-    for (const each of due) each.tellAt = now + 1000;
+    // A tenth of how late it is, from one second to thirty.
+    for (const each of due) {
+      const lateMs = now - (each.schedule.nextRunAt ?? now);
+      each.tellAt = now + Math.max(1000, Math.min(30_000, Math.floor(lateMs / 10)));
+    }
     return due.map(({ schedule: { queue, name } }) => `${queue} ${name}`);
   }
 

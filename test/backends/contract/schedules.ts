@@ -170,6 +170,17 @@ export function describeSchedules(open: Open): void {
       expect(await namesDueAfter(opened, 1000)).toEqual(["nightly"]);
     });
 
+    test("is told again less often the later it is", async () => {
+      const opened = await open();
+      await schedule(opened);
+      expect(await namesDueAfter(opened, MINUTE + 100_000)).toEqual(["nightly"]);
+      expect(await namesDueAfter(opened, 9000)).toEqual([]);
+      expect(await namesDueAfter(opened, 1000)).toEqual(["nightly"]);
+      expect(await namesDueAfter(opened, 3_600_000)).toEqual(["nightly"]);
+      expect(await namesDueAfter(opened, 29_000)).toEqual([]);
+      expect(await namesDueAfter(opened, 1000)).toEqual(["nightly"]);
+    });
+
     test("is not told while it is paused, or once it is deleted or has another time", async () => {
       const opened = await open();
       const { backend } = opened;

@@ -1,4 +1,4 @@
-import type { SchedulePage } from "../../../core/schedule-store.js";
+import { retryAfterMs, type SchedulePage } from "../../../core/schedule-store.js";
 import { payloadBytes } from "../../../model/job.js";
 import type { Schedule } from "../../../model/schedule.js";
 import { OrderedQueue } from "./ordered-queue.js";
@@ -44,14 +44,15 @@ export class ScheduleTable {
     return isThere;
   }
 
-  /** Up to `max` schedules that are due by the wall clock. Each is due again at `retryAt`, unless it moves on. */
-  takeDue(now: number, max: number, retryAt: number): Schedule[] {
+  /** Up to `max` schedules that are due by the wall clock. Each is due again after a while, unless it moves on. */
+  takeDue(now: number, max: number): Schedule[] {
     const due: Schedule[] = [];
     while (due.length < max && this.nextInMs(now) <= 0) {
       const entry = this.#times.pop();
       if (entry === undefined) break;
       due.push(entry.schedule);
-      this.#add({ schedule: entry.schedule, until: retryAt });
+      const { schedule } = entry;
+      this.#add({ schedule, until: now + retryAfterMs(now - (schedule.nextRunAt ?? now)) });
     }
     return due;
   }

@@ -7,7 +7,6 @@ import {
   firedSchedule,
   isAsRead,
   type NewSchedule,
-  RETRY_DUE_MS,
   type ScheduleChange,
   type SchedulePage,
   type ScheduleQuery,
@@ -74,7 +73,7 @@ export function fireSchedule(store: JobStore, firing: Firing): FiringResult {
 
 /** Up to `max` schedules of a queue that are due; each is due again after a while, unless it moves on. */
 export function dueSchedules(queue: QueueState, now: number, max: number): DueSchedule[] {
-  const due = queue.schedules?.takeDue(now, max, now + RETRY_DUE_MS) ?? [];
+  const due = queue.schedules?.takeDue(now, max) ?? [];
   return due.map((schedule) => ({ schedule, now }));
 }
 

@@ -1,4 +1,4 @@
-import { DUE_SCHEDULES, RETRY_DUE_MS } from "../../../core/schedule-store.js";
+import { DUE_SCHEDULES } from "../../../core/schedule-store.js";
 import { KEYS, SCHEDULES } from "../layout/features.js";
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
@@ -464,7 +464,7 @@ local dead = trimDead(max)
 forgetRequests(max)
 if keyLines() then keyed.refit(max) end
 local isMore
-reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES}, ${RETRY_DUE_MS})
+reply[5], isMore = dueSchedules(${DUE_SCHEDULES}, ${DUE_BYTES})
 if rate then
   rate.clamp()
   -- The slot may have come that they were held back for.

@@ -1,15 +1,20 @@
+import { MAX_RETRY_MS, MIN_RETRY_MS } from "../../../core/schedule-store.js";
 import { SCHEDULES } from "../layout/features.js";
 import { code, key, text } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
-/** Lua: how a schedule stands, read and written. Its spec lies beside that and is never read here. */
-const STANDING = lua`
+/** Lua: `readSchedule(name)` is how a schedule stands. */
+const READ_SCHEDULE = lua`
 -- How a schedule stands; nil: there is none of this name.
 local function readSchedule(name)
   local raw = needs('${SCHEDULES}') and call('HGET', ${key("schedules")}, name)
   return raw and cjson.decode(raw) or nil
 end
+`;
 
+/** Lua: how a schedule stands, read and written. Its spec lies beside that and is never read here. */
+const STANDING = lua`
+${READ_SCHEDULE}
 -- Keeps it, and has it told as due at its next time.
 local function writeSchedule(name, s)
   call('HSET', ${key("schedules")}, name, cjson.encode(s))
@@ -169,17 +174,20 @@ names[ARGV[8] + 1] = nil
 return answer((answerSchedules({count}, names, tonumber(ARGV[9]))))
 `;
 
-/** Lua for SWEEP: `dueSchedules(max, maxBytes, retryMs)` returns some of the schedules that are due, as `answerSchedules`. */
+/** Lua for SWEEP: `dueSchedules(max, maxBytes)` returns some of the schedules that are due, as `answerSchedules`. */
 export const DUE = lua`
+${READ_SCHEDULE}
 ${ANSWER_SCHEDULES}
--- Each that is told is told again after so many ms, unless it moves on. Returns whether there may be more, too.
-local function dueSchedules(max, maxBytes, retryMs)
+-- Each that is told is told again after a while (see retryAfterMs), unless it moves on. Returns whether there may be more, too.
+local function dueSchedules(max, maxBytes)
   if not needs('${SCHEDULES}') then return {}, false end
   local names = call('ZRANGEBYSCORE', ${key("schedule_times")}, '-inf', now, 'LIMIT', 0, max)
   local reply, seen = answerSchedules({}, names, maxBytes)
   local retries = {}
   for at = 1, seen do
-    retries[#retries + 1] = format('%d', now + retryMs)
+    local s = readSchedule(names[at])
+    local wait = floor((now - (s and s.next_run_at or now)) / 10)
+    retries[#retries + 1] = format('%d', now + math.min(${MAX_RETRY_MS}, math.max(${MIN_RETRY_MS}, wait)))
     retries[#retries + 1] = names[at]
   end
   callMany('ZADD', ${key("schedule_times")}, retries)
