@@ -41,6 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the README", () => {
   test.each([
     ["A tour in five minutes", 11],
+    ["Keys", 4],
     ["Settings of a queue", 5],
     ["Rates", 3],
     ["Schedules", 7],
