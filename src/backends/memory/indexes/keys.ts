@@ -19,6 +19,8 @@ interface IdleKey<Queue> {
 export class KeyState<Queue> {
   /** Number of its RUNNING jobs. */
   running = 0;
+  /** Its place among the keys that run jobs. */
+  runningAt = 0;
   /** Whether it runs as many as it may: its lines are held back. */
   isFull = false;
   /** Its virtual time: when it comes next, counted in jobs that each key was given. */
@@ -49,8 +51,8 @@ export class KeyState<Queue> {
  */
 export class Keys<Queue> {
   readonly #states = new Map<string, KeyState<Queue>>();
-  /** Those that run jobs. */
-  readonly #running = new Set<KeyState<Queue>>();
+  /** Those that run jobs, in no order: a set of very many, of which some always come and go, takes much longer. */
+  readonly #running: KeyState<Queue>[] = [];
   readonly #idle = new OrderedQueue<IdleKey<Queue>>(
     (a, b) => a.turn - b.turn,
     ({ live }) => live,
@@ -58,8 +60,8 @@ export class Keys<Queue> {
   /** The virtual time of the queue. */
   #turn = 0;
   #arrivals = 0;
-  /** Those that a new limit may concern and that `review` has not come to. */
-  #toReview: Iterator<KeyState<Queue>> | undefined;
+  /** So many of those that run jobs, the first ones, may be concerned by a new limit: `review` has not come to them. */
+  #toReview = 0;
   /** Number of jobs in line that are held back. */
   held = 0;
 
@@ -116,7 +118,7 @@ export class Keys<Queue> {
 
   /** A job that was handed out came to nobody: its turn is given back. Call it before the job has ended. */
   giveBack(key: KeyState<Queue>): void {
-    key.turn--;
+    key.turn = Math.max(0, key.turn - 1);
     for (const line of key.lines) {
       if (line.heapAt < 0 || line.turn <= key.turn) continue;
       line.turn = key.turn;
@@ -127,12 +129,12 @@ export class Keys<Queue> {
   /** A job of this key runs; `obey` has to follow. */
   began(key: KeyState<Queue>): void {
     this.#wake(key);
-    if (key.running++ === 0) this.#running.add(key);
+    if (key.running++ === 0) key.runningAt = this.#running.push(key) - 1;
   }
 
   /** A job of this key runs no more. Returns whether its jobs in line are held back no longer. */
   ended(key: KeyState<Queue>, limit: number): boolean {
-    if (--key.running === 0) this.#running.delete(key);
+    if (--key.running === 0) this.#rests(key);
     const isBack = this.obey(key, limit);
     this.settle(key);
     return isBack;
@@ -140,16 +142,16 @@ export class Keys<Queue> {
 
   /** The limit has changed: `review` is to look at the keys that run jobs. */
   reviewLater(): void {
-    this.#toReview = this.#running.values();
+    this.#toReview = this.#running.length;
   }
 
   /** Looks at up to `max` keys that a new limit may concern. Returns how many. `back`: called with each that is not held back any more. */
   review(limit: number, max: number, back: (key: KeyState<Queue>) => void): number {
-    let count = 0;
-    for (; this.#toReview !== undefined && count < max; count++) {
-      const key = this.#toReview.next().value;
-      if (key === undefined) this.#toReview = undefined;
-      else if (this.obey(key, limit)) back(key);
+    this.#toReview = Math.min(this.#toReview, this.#running.length);
+    const count = Math.min(this.#toReview, max);
+    for (let left = count; left > 0; left--) {
+      const key = this.#running[--this.#toReview] as KeyState<Queue>;
+      if (this.obey(key, limit)) back(key);
     }
     return count;
   }
@@ -167,6 +169,14 @@ export class Keys<Queue> {
       this.held += isFull ? line.count : -line.count;
     }
     return !isFull;
+  }
+
+  /** The last job of a key has ended. One of those that `review` came to may take its place, and be looked at again. */
+  #rests(key: KeyState<Queue>): void {
+    const last = this.#running.pop() as KeyState<Queue>;
+    if (last === key) return;
+    last.runningAt = key.runningAt;
+    this.#running[key.runningAt] = last;
   }
 
   #activate(key: KeyState<Queue>): void {
