@@ -58,9 +58,10 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     for (const given of [
       { ttlMs: 3_600_000, expiresAt: undefined },
       { expiresAt },
-      { expiresAt: new Date(expiresAt) },
+      { expiresAt: new Date(expiresAt), key: "acme" },
     ]) {
       const { job: other } = await client.create({ queue, type: "echo", delayMs: 60_000, ...given });
+      expect(other.key).toBe(given.key ?? "");
       expect(other.expiresAt).toBe(given.expiresAt === undefined ? other.createdAt + 3_600_000 : expiresAt);
       expect((await client.run(other.id)).runAfter).toBeLessThan(other.runAfter);
       expect(await client.wait(other.id)).toMatchObject({ status: "DONE", expiresAt: other.expiresAt });
@@ -132,6 +133,9 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect(made).toMatchObject({ name, paused: false, settings: { ordering: "RUN_AFTER", weight: 2, maxDepth: 0 } });
     expect((await client.queues.update(name, { maxConcurrency: 3 })).settings).toMatchObject({
       ...{ ordering: "RUN_AFTER", weight: 2, maxConcurrency: 3 },
+    });
+    expect((await client.queues.update(name, { ordering: "FAIR", maxConcurrencyPerKey: 4 })).settings).toMatchObject({
+      ...{ ordering: "FAIR", maxConcurrencyPerKey: 4 },
     });
     expect((await client.queues.update(name, {})).settings).toMatchObject({ weight: 2, maxConcurrency: 3 });
     expect((await client.queues.update(name, { maxConcurrency: 0 })).settings).toMatchObject({

@@ -194,9 +194,10 @@ describe("queues in the console", () => {
     await page.getByRole("button", { name: "New queue" }).click();
     await page.getByLabel("Name").fill("web");
     await page.getByLabel("Most jobs at once").fill("2");
+    await page.getByLabel("Most jobs of one key at once").fill("1");
     await page.getByRole("button", { name: "Create the queue" }).click();
     const row = page.getByRole("row", { name: "web" });
-    await row.getByText("by priority, 2 at once").waitFor();
+    await row.getByText("by priority, 2 at once, 1 of a key at once").waitFor();
 
     await page.getByRole("button", { name: "Pause web" }).click();
     await row.getByText("PAUSED").waitFor();
@@ -209,10 +210,10 @@ describe("queues in the console", () => {
     await page.getByText("Deleted 1 waiting job of web.").waitFor();
 
     await page.getByRole("button", { name: "Settings of web" }).click();
-    await page.getByLabel("Order").selectOption("earliest first");
+    await page.getByLabel("Order").selectOption("keys take turns");
     await page.getByLabel("Weight").fill("5");
     await page.getByRole("button", { name: "Change the settings" }).click();
-    await row.getByText("earliest first, weight 5, 2 at once").waitFor();
+    await row.getByText("keys take turns, weight 5, 2 at once, 1 of a key at once").waitFor();
 
     await page.getByRole("button", { name: "Resume web" }).click();
     await finished(server, await created(server, { queue: "web", type: "echo" }));

@@ -222,6 +222,7 @@ describe("checkQueueSettings", () => {
   test.each([
     { weight: 1, maxConcurrency: 0, maxDepth: 0, ordering: "PRIORITY" as const },
     { weight: 1000, maxConcurrency: 1_000_000, maxDepth: 1_000_000_000, ordering: "RUN_AFTER" as const },
+    { weight: 1, maxConcurrency: 0, maxDepth: 0, maxConcurrencyPerKey: 1_000_000, ordering: "FAIR" as const },
     {},
   ])("takes $weight, $maxConcurrency, $maxDepth, $ordering", (settings) => {
     expect(settingsFields(settings)).toEqual([]);

@@ -50,6 +50,7 @@ describe("a new job", () => {
     ["a timeout of a year", { timeout: durationFromMs(YEAR_MS) }],
     ["a timeout of 0", { timeout: durationFromMs(0) }],
     ["a backoff of a year", { backoff: { baseDelay: durationFromMs(YEAR_MS), maxDelay: durationFromMs(YEAR_MS) } }],
+    ["a key of 128 characters", { key: "k".repeat(128) }],
     ["a ttl of 1 ms", { ttl: durationFromMs(1) }],
     ["a ttl of a year", { ttl: durationFromMs(YEAR_MS) }],
     ["a time to expire that is over", { expiresAt: timestampFromMs(0) }],
@@ -97,6 +98,7 @@ describe("a new job", () => {
       { backoff: { baseDelay: durationFromMs(-1), maxDelay: durationFromMs(YEAR_MS + 1) } },
       ["backoff.base_delay", "backoff.max_delay"],
     ],
+    ["a key of 129 characters", { key: "k".repeat(129) }, ["key"]],
     ["a ttl of 0", { ttl: durationFromMs(0) }, ["ttl"]],
     ["a ttl of more than a year", { ttl: durationFromMs(YEAR_MS + 1) }, ["ttl"]],
     ["a ttl that is no duration", { ttl: { nanos: -2e9 } }, ["ttl"]],
@@ -347,9 +349,10 @@ describe("filters", () => {
 describe("a queue", () => {
   const settings = {
     ...{ ordering: 9 as QueueOrdering, weight: 1001, maxConcurrency: -1, maxDepth: 1_000_000_001 },
+    maxConcurrencyPerKey: 1_000_001,
     ...{ completedTtl: durationFromMs(-1), maxCompleted: -1, deadTtl: durationFromMs(0), maxDead: 0 },
   };
-  const limits = ["ordering", "weight", "max_concurrency", "max_depth"];
+  const limits = ["ordering", "weight", "max_concurrency", "max_concurrency_per_key", "max_depth"];
   const fields = [...limits, "completed_ttl", "max_completed", "dead_ttl", "max_dead"];
 
   test("is not created with bad settings; every one is named", async () => {

@@ -40,6 +40,7 @@ describe("CreateJob", () => {
       resultDropped: false,
       resultKind: { case: undefined },
       metadata: {},
+      key: "",
       backoff: { baseDelay: { nanos: 100_000_000 }, maxDelay: { seconds: 5n } },
       cancelRequested: false,
       worker: "",
@@ -60,6 +61,7 @@ describe("CreateJob", () => {
       backoff: { baseDelay: durationFromMs(1), maxDelay: durationFromMs(1500) },
       timeout: durationFromMs(60_000),
       metadata: { tenant: "é", "a key with = and ": "" },
+      key: "an ünusual | tenant",
     };
     const { job } = await jobs.createJob(given);
     expect(job).toMatchObject(given);

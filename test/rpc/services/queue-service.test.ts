@@ -130,13 +130,14 @@ describe("the figures of a queue", () => {
 });
 
 describe("UpdateQueue", () => {
-  const before = { ordering: PRIORITY, weight: 2, maxConcurrency: 3, maxDepth: 4 };
-  const after = { ordering: RUN_AFTER, weight: 20, maxConcurrency: 30, maxDepth: 40 };
-  const defaults = { ordering: PRIORITY, weight: 1, maxConcurrency: 0, maxDepth: 0 };
+  const before = { ordering: PRIORITY, weight: 2, maxConcurrency: 3, maxConcurrencyPerKey: 1, maxDepth: 4 };
+  const after = { ordering: RUN_AFTER, weight: 20, maxConcurrency: 30, maxConcurrencyPerKey: 10, maxDepth: 40 };
+  const defaults = { ordering: PRIORITY, weight: 1, maxConcurrency: 0, maxConcurrencyPerKey: 0, maxDepth: 0 };
 
   test.each([
     [["settings.weight"], { ...before, weight: 20 }],
     [["settings.ordering"], { ...before, ordering: RUN_AFTER }],
+    [["settings.max_concurrency_per_key"], { ...before, maxConcurrencyPerKey: 10 }],
     [["settings.max_concurrency", "settings.max_depth"], { ...before, maxConcurrency: 30, maxDepth: 40 }],
     [["settings"], after],
     [["settings", "settings.weight"], after],
@@ -146,6 +147,15 @@ describe("UpdateQueue", () => {
     const { queue } = await queues.updateQueue({ queue: { name, settings: after }, updateMask: { paths } });
     expect(queue?.settings).toMatchObject(expected);
     expect((await read(name)).settings).toMatchObject(expected);
+  });
+
+  test("takes an ordering by keys, and puts it back", async () => {
+    const name = await newQueue(server, "update-fair");
+    const settings = { ordering: QueueOrdering.FAIR };
+    expect((await queues.updateQueue({ queue: { name, settings } })).queue?.settings).toMatchObject(settings);
+    const mask = { paths: ["settings.ordering"] };
+    await queues.updateQueue({ queue: { name }, updateMask: mask });
+    expect((await read(name)).settings?.ordering).toBe(PRIORITY);
   });
 
   test("puts back the default of a setting that the mask names and the request leaves out", async () => {
