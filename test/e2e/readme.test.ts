@@ -44,6 +44,7 @@ describe("the README", () => {
     ["Keys", 4],
     ["Settings of a queue", 5],
     ["Rates", 3],
+    ["Unique jobs", 4],
     ["Schedules", 7],
     ["Workers in any language", 5],
     ["Clients in other languages", 1],
@@ -123,6 +124,12 @@ describe("the README", () => {
     const [code = ""] = blocks("Schedules", "ts");
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("schedule.mts", code)], { cwd: root });
     expect(stdout.trim()).toBe('1\n"last"');
+  });
+
+  test("has a program with unique jobs that runs", async () => {
+    const [code = ""] = blocks("Unique jobs", "ts");
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("unique.mts", code)], { cwd: root });
+    expect(stdout.trim()).toBe("true true");
   });
 
   test("has a TypeScript client that runs", async () => {

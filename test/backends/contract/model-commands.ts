@@ -7,6 +7,7 @@ import type { RetryDecision } from "../../../src/model/outcome.js";
 import { QUEUE_ORDERINGS, type QueueOrdering, type QueueSettings } from "../../../src/model/queue.js";
 import type { RateLimit } from "../../../src/model/rate-limit.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
+import type { Unique, UniqueConflict, UniqueUntil } from "../../../src/model/unique.js";
 import { TRACE } from "../../support/job.js";
 import { type ScheduleCommand, scheduleCommands } from "./model-schedules.js";
 
@@ -32,6 +33,8 @@ export interface JobPlan {
   readonly backoff: Backoff;
   readonly open: number;
   readonly key: string | undefined;
+  readonly unique: Unique | undefined;
+  readonly onConflict: UniqueConflict;
 }
 
 /** What a queue keeps of its finished and dead jobs. */
@@ -157,6 +160,18 @@ const jobPlan: fc.Arbitrary<JobPlan> = fc.record({
   ),
   open: fc.nat(15),
   key: fc.constantFrom(undefined, undefined, "a", "a", "b", "ü:|c"),
+  unique: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        key: fc.constantFrom("one", "two | ü"),
+        until: fc.constantFrom<UniqueUntil>("FINISHED", "STARTED"),
+        holdMs: fc.constantFrom(0, 0, 4 * SECOND, 40 * SECOND),
+      }),
+    },
+  ),
+  onConflict: fc.constantFrom<UniqueConflict>("KEEP", "REPLACE", "REPLACE", "REFUSE"),
 });
 
 const leaseChoice = fc.record({

@@ -18,6 +18,7 @@ const MUST_REACH = [
   ...["replay APPLIED", "replay CONFLICT", "replay NOT_FOUND"],
   ...["remove APPLIED", "remove CONFLICT", "remove NOT_FOUND"],
   ...["forgotten DONE", "forgotten CANCELED", "forgotten DEAD"],
+  ...["KEPT", "REPLACED", "JOB_EXISTS", "replay KEY_HELD", "kept by a hold"],
   ...["held back by a rate", "behind a rate"],
   ...["expired", "run a ready job", "run a waiting job", "updated in its place", "updated to another time"],
   ...["act CANCEL 0", "act CANCEL 1", "act DELETE 0", "act DELETE 1", "act REPLAY 0", "act REPLAY 1"],

@@ -2,6 +2,7 @@ import type {
   BackendOptions,
   Change,
   Completion,
+  EnqueueResult,
   ExtendResult,
   Extension,
   Failure,
@@ -54,13 +55,23 @@ export interface ModelJob {
   /** What it counts as until then. */
   waits: "SCHEDULED" | "RETRYING";
   /** When it expires unless it begins; infinity: never. */
-  readonly expiresAt: number;
+  expiresAt: number;
+  /** Why it holds its unique key: for its own reason, for what is left of its hold, not at all. */
+  claim: "HELD" | "REST" | "NONE";
+  readonly holdUntil: number;
   startedAt: number;
   /** `setAhead` when it started; undefined when its stamp does not tell when that was. */
   startedAhead: number | undefined;
   finishedAt: number;
   /** Deleted, or forgotten after it was finished. */
   gone: boolean;
+}
+
+/** What a request id created, or what its create met. */
+interface Requested {
+  readonly id: string;
+  readonly digest: string | undefined;
+  readonly met?: EnqueueResult["met"];
 }
 
 /**
@@ -78,6 +89,9 @@ export class NaiveModel {
   /** What the rates of queues have used. */
   readonly rates = new Map<string, RateState | undefined>();
   readonly #turns = new Map<string, NaiveTurns>();
+  /** What creates with a request id met. */
+  readonly #meetings: (Requested & { readonly queue: string; readonly requestId: string; readonly until: number })[] =
+    [];
   #isTogether = false;
   /** How many jobs of each queue have ever become DONE. */
   readonly completed = new Map<string, number>();
@@ -148,12 +162,18 @@ export class NaiveModel {
     const reasons = new Set<ErrorReason>();
     for (const [name, { settings }] of this.queues) {
       const mine = jobs.filter(({ queue }) => queue === name);
-      const fresh = mine.filter(
-        ({ requestId }, at) =>
+      const keys = new Set<string>();
+      const fresh = mine.filter(({ requestId, unique, onConflict }, at) => {
+        const isNew =
           requestId === undefined ||
           (this.#requested(name, requestId) === undefined &&
-            mine.findIndex((other) => other.requestId === requestId) === at),
-      );
+            mine.findIndex((other) => other.requestId === requestId) === at);
+        if (!isNew || unique === undefined) return isNew;
+        const isHeld = this.holder(name, unique.key) !== undefined || keys.has(unique.key);
+        if (isHeld && onConflict === "REFUSE") reasons.add("JOB_EXISTS");
+        keys.add(unique.key);
+        return !isHeld;
+      });
       const isReused = mine.some(({ requestId, digest }) => {
         if (requestId === undefined) return false;
         const known = this.#requested(name, requestId) ?? mine.find((other) => other.requestId === requestId);
@@ -167,15 +187,48 @@ export class NaiveModel {
     return [...reasons];
   }
 
-  enqueue(jobs: readonly NewJob[]): { id: string; deduplicated: boolean }[] {
+  /** The job that holds a unique key. */
+  holder(queue: string, key: string): ModelJob | undefined {
+    return this.all.find(({ job, gone, claim, holdUntil }) => {
+      if (gone || job.queue !== queue || job.unique?.key !== key || claim === "NONE") return false;
+      return claim === "HELD" || holdUntil > this.time;
+    });
+  }
+
+  /** The holds that are over end: what they kept counts as finished now. */
+  endHolds(): void {
+    for (const found of this.all) {
+      if (found.claim !== "REST" || found.holdUntil > this.time) continue;
+      found.claim = "NONE";
+      if (found.job.status === "DONE") found.finishedAt = this.time;
+    }
+  }
+
+  enqueue(jobs: readonly NewJob[]): Pick<EnqueueResult, "id" | "deduplicated" | "met">[] {
     return jobs.map(
-      ({ delayMs, ttlMs: own, requestId, digest, runAfter = this.now + (delayMs ?? 0), open = 0, ...spec }) => {
+      ({ delayMs, ttlMs: own, requestId, digest, runAfter = this.now + (delayMs ?? 0), open = 0, ...asked }) => {
+        const { onConflict, ...spec } = asked;
         const { defaultTtlMs = null } = this.queues.get(spec.queue)?.settings ?? {};
         const given = open > 7 && defaultTtlMs !== null ? (delayMs ?? 0) + defaultTtlMs : undefined;
         const ttlMs = own ?? given;
         const known = requestId === undefined ? undefined : this.#requested(spec.queue, requestId);
-        if (known !== undefined) {
-          return { id: known.job.id, deduplicated: true };
+        if (known !== undefined) return { id: known.id, deduplicated: true, met: known.met };
+        const holder = spec.unique && this.holder(spec.queue, spec.unique.key);
+        if (holder !== undefined) {
+          const met = onConflict === "REPLACE" && holder.job.status === "PENDING" ? "REPLACED" : "KEPT";
+          if (met === "REPLACED") {
+            const { id, queue, unique, ...content } = spec;
+            Object.assign(holder.job, { traceContext: undefined, key: undefined }, content, this.#given(queue, open));
+            holder.job.expiresAt = ttlMs === undefined ? undefined : this.now + ttlMs;
+            holder.expiresAt = ttlMs === undefined ? Number.POSITIVE_INFINITY : this.time + ttlMs;
+            holder.readyAt = this.time + (delayMs ?? 0);
+            holder.waits = "SCHEDULED";
+            this.#step(holder, { retryCount: 0, runAfter });
+          }
+          const until = this.time + REQUEST_ID_TTL_MS;
+          const { id } = holder.job;
+          if (requestId !== undefined) this.#meetings.push({ queue: spec.queue, requestId, digest, id, met, until });
+          return { id, deduplicated: true, met };
         }
         const job: Job = {
           ...spec,
@@ -199,6 +252,8 @@ export class NaiveModel {
           leaseUntil: 0,
           readyAt: this.time + (delayMs ?? 0),
           expiresAt: ttlMs === undefined ? Number.POSITIVE_INFINITY : this.time + ttlMs,
+          claim: spec.unique === undefined ? ("NONE" as const) : ("HELD" as const),
+          holdUntil: this.time + (spec.unique?.holdMs ?? 0),
           startedAt: 0,
           startedAhead: 0,
           finishedAt: 0,
@@ -224,6 +279,7 @@ export class NaiveModel {
         const found = this.#next(name, ordering, request.types, ids[taken.length]);
         if (found === undefined) break;
         found.token = tokens[taken.length] ?? "(missing)";
+        if (found.job.unique?.until === "STARTED") this.#loosen(found);
         found.startedAt = this.time;
         found.startedAhead = this.#stamp(found) === this.now ? this.setAhead : undefined;
         found.leaseUntil = this.time + request.leaseMs;
@@ -381,6 +437,10 @@ export class NaiveModel {
     const found = this.find(id);
     if (found === undefined) return { outcome: "NOT_FOUND" };
     if (found.job.status !== "DEAD") return { outcome: "CONFLICT", status: found.job.status };
+    const { unique, queue } = found.job;
+    const holder = unique && this.holder(queue, unique.key);
+    if (holder !== undefined) return { outcome: "KEY_HELD", by: holder.job.id };
+    if (unique !== undefined) found.claim = "HELD";
     const chances = { retryCount: 0, lostLeases: 0, runAfter: this.now, finishedAt: undefined };
     found.readyAt = this.time;
     this.#step(found, { status: "PENDING", ...chances });
@@ -445,20 +505,24 @@ export class NaiveModel {
     const { job, gone, finishedAt } = found;
     if (!gone && job.status === "DEAD") return this.#mayDeleteDead(found);
     if (gone || (job.status !== "DONE" && job.status !== "CANCELED")) return false;
-    const later = this.#finished().filter((each) => each.finishedAt >= finishedAt);
+    const all = this.#finished();
+    // What a hold keeps goes for bytes only.
+    if (isKept(found)) return bytesOf(all) > this.#options.maxCompletedBytes * 0.5;
+    const later = all.filter((each) => !isKept(each) && each.finishedAt >= finishedAt);
     const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#limitsOf(job.queue);
     return (
       finishedAt + completeJobTtlMs <= this.time ||
       later.filter((each) => each.job.queue === job.queue).length - 1 >= maxCompletedJobs ||
       // A backend makes a sixteenth of the bytes free, may be a fifth off, and may take what is too much of several that finished at
       // once from one queue.
-      bytesOf(later) > maxCompletedBytes * 0.5
+      bytesOf([...later, ...all.filter(isKept)]) > maxCompletedBytes * 0.5
     );
   }
 
   /** Whether a tick has kept finished jobs that it should have forgotten. */
   keepsTooMuch(queue: string): boolean {
-    const finished = this.inQueue(queue, "DONE", "CANCELED");
+    const all = this.inQueue(queue, "DONE", "CANCELED");
+    const finished = all.filter((each) => !isKept(each));
     const dead = this.inQueue(queue, "DEAD");
     const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes, maxDead, deadTtlMs } = this.#limitsOf(queue);
     const first = dead.toSorted(compareDeath)[0];
@@ -466,7 +530,7 @@ export class NaiveModel {
       dead.length > maxDead ||
       (first !== undefined && first.finishedAt + deadTtlMs <= this.time) ||
       finished.length > maxCompletedJobs ||
-      bytesOf(finished) > maxCompletedBytes * 1.2 ||
+      bytesOf(all) > maxCompletedBytes * 1.2 ||
       finished.some(({ finishedAt }) => finishedAt + completeJobTtlMs <= this.time)
     );
   }
@@ -541,11 +605,16 @@ export class NaiveModel {
     return isFull || this.fullKeys(job.queue).has(job.key) || this.slotAt(job.queue) !== undefined;
   }
 
-  #requested(queue: string, requestId: string): ModelJob | undefined {
-    return this.all.find(({ job, gone, requestId: own, createdAt }) => {
+  #requested(queue: string, requestId: string): Requested | undefined {
+    const met = this.#meetings.find(
+      (each) => each.queue === queue && each.requestId === requestId && each.until > this.time,
+    );
+    if (met !== undefined) return met;
+    const found = this.all.find(({ job, gone, requestId: own, createdAt }) => {
       const isFresh = this.time < createdAt + REQUEST_ID_TTL_MS;
       return own === requestId && job.queue === queue && (isFresh || (!gone && !isAutomatic(requestId)));
     });
+    return found && { id: found.job.id, digest: found.digest };
   }
 
   #settle(kind: string, { jobId, token }: LeaseRef, apply: (found: ModelJob) => void): Settlement {
@@ -582,11 +651,14 @@ export class NaiveModel {
 
   #finish(found: ModelJob, status: "DONE" | "CANCELED"): void {
     found.finishedAt = this.time;
+    if (status === "DONE") this.#loosen(found);
+    else found.claim = "NONE";
     this.#step(found, { status, finishedAt: this.#stamp(found), cancelRequested: false });
   }
 
   #die(found: ModelJob): void {
     found.finishedAt = this.time;
+    found.claim = "NONE";
     this.#step(found, { status: "DEAD", finishedAt: this.#stamp(found) });
   }
 
@@ -595,6 +667,11 @@ export class NaiveModel {
     const entry = { at: this.#stamp(found), error, delivery: job.deliveries, worker: job.worker };
     job.error = error;
     job.attemptErrors = [...job.attemptErrors, entry].slice(-10);
+  }
+
+  /** Only its hold is a reason for it to hold its unique key from now on. */
+  #loosen(found: ModelJob): void {
+    if (found.claim !== "NONE") found.claim = found.holdUntil > this.time ? "REST" : "NONE";
   }
 
   #delete(found: ModelJob): void {
@@ -618,6 +695,11 @@ export class NaiveModel {
 function compareDeath(a: ModelJob, b: ModelJob): number {
   const [x, y] = [BigInt(numberOf(a.job.id)), BigInt(numberOf(b.job.id))];
   return (a.job.finishedAt ?? 0) - (b.job.finishedAt ?? 0) || (x < y ? -1 : 1);
+}
+
+/** Whether a hold keeps it, whatever its age and their number. */
+export function isKept({ job, claim }: ModelJob): boolean {
+  return job.status === "DONE" && claim === "REST";
 }
 
 function bytesOf(jobs: readonly ModelJob[]): number {

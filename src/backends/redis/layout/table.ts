@@ -214,6 +214,7 @@ export const OBJECTS = {
     named("size", "of a CANCELED job that is kept: a letter of `SIZES`"),
     named("dropped", "true: its result was left out"),
     named("died", "of a DEAD job: when, in steady time"),
+    named("hold", "of a DEAD job that had a unique key: the end of its hold, in steady time"),
   ],
   schedule: [
     named("created_at", "when it was created"),

@@ -372,8 +372,8 @@ local function extrasOf(spec)
   return cjson.decode(sub(spec, from, find(spec, '\n', from, true) - 1))
 end
 
--- A job is as if it had not begun: it takes its unique key again. Returns the job that holds it meanwhile, if one does, and changes
--- nothing then. What of its hold is left is told by the stamp of its creation.
+-- A job is as if it had not begun: it takes its unique key again, and the rest of its hold. Returns the job that holds it
+-- meanwhile, if one does, and changes nothing then.
 local function takeAgain(id, s)
   if not needs('${UNIQUE}') then return nil end
   local given = extrasOf(call('HGET', ${key("specs")}, id))
@@ -382,8 +382,8 @@ local function takeAgain(id, s)
   local holder = holderOf(unique.key)
   if holder and holder ~= id then return holder end
   local claim = call('HGET', ${key("unique_of")}, id)
-  local ends = claim and ${number("claim", "until", "claim")}
-    or unique.hold > 0 and math.max(0, s.created_at - setAhead + unique.hold) or 0
+  local ends = claim and ${number("claim", "until", "claim")} or s.tail.hold or 0
+  s.tail.hold = nil
   call('HSET', ${key("unique")}, unique.key, id)
   call('HSET', ${key("unique_of")}, id, (unique['until'] == 'STARTED' and ${code("reason", "STARTED")} or ${code("reason", "FINISHED")})
     .. ${write("claim", "until", "ends")} .. unique.key)
@@ -473,9 +473,14 @@ local function expireAgain(id, s)
   due(ends)
 end
 
--- RUNNING or FAILED to DEAD.
+-- RUNNING or FAILED to DEAD. What is left of the hold of its unique key is kept for a replay.
 local function bury(id, s)
-  letGo({id})
+  if needs('${UNIQUE}') then
+    local claim = call('HGET', ${key("unique_of")}, id)
+    local ends = claim and ${number("claim", "until", "claim")} or 0
+    s.tail.hold = ends > steady and ends or nil
+    letGo({id})
+  end
   s.finished_at, s.tail.died = math.max(now, s.updated_at), steady
   if deadTtl then due(now + deadTtl) end
   step(id, s, DEAD)
@@ -508,7 +513,7 @@ local function expireAt(id, ends)
   due(isTimed and ms or now + ms)
 end
 
--- A spec, from its priority on, whose ttl counts from a creation this many ms ago.
+-- A spec, from its priority on, whose ttl counts from a creation this many ms ago (below 0: TIME has stepped back behind it).
 local function withTtlSince(spec, ms)
   local from = ${rest("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")}
   local newline = find(spec, '\n', from, true)
@@ -533,7 +538,7 @@ local function revise(id, s, spec, when, ends)
   local waits, isDelayed, isRetry = leaveLine(before, s.priority, s.created_at, id, s.run_after)
   if spec then
     local type = sub(spec, ${rest("spec", "priority")}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
-    if ends and sub(ends, 1, 1) == '+' then spec = withTtlSince(spec, math.max(0, now - s.created_at)) end
+    if ends and sub(ends, 1, 1) == '+' then spec = withTtlSince(spec, now - s.created_at) end
     local old = call('HGET', ${key("specs")}, id)
     call('HSET', ${key("specs")}, id, sub(old, 1, ${width("spec") - width("spec", "priority")}) .. spec)
     if type ~= before then

@@ -136,6 +136,9 @@ async function act(runner: ScriptRunner): Promise<void> {
   await add(20, { type: "begun", unique: { key: "b", until: "STARTED", holdMs: 5000 } });
   await add(21, { type: "waits", unique: { key: "s", until: "STARTED", holdMs: 5000 } });
   await add(22, { type: "kept", unique: { key: "k", until: "FINISHED", holdMs: 5000 } });
+  await add(23, { type: "ends", unique: { key: "d", until: "FINISHED", holdMs: 5000 } });
+  await lease(["ends"], 1, "token-k");
+  await run("fail", idOf(23), "token-k", "no", "", "", "n");
   await lease(["begun"], 1, "token-i");
   await lease(["kept"], 1, "token-j");
   await run("complete", idOf(22), "token-j", writeResult(undefined));
