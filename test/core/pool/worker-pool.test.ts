@@ -131,6 +131,33 @@ describe("slots", () => {
   });
 });
 
+describe("jobs of a queue with a rate", () => {
+  test("run when their slots come, woken by a timer: nobody asks for them in between", async () => {
+    const ran: number[] = [];
+    const fixture = await running(() => void ran.push(fixture.clock.monotonic()), { numWorkers: 5 });
+    await fixture.engine.queues.create("rated", { rateLimit: { count: 1, periodMs: 1000, burst: 2 } });
+    const from = fixture.clock.monotonic();
+    for (let count = 0; count < 5; count++) await fixture.create({ queue: "rated" });
+    const leases = fixture.faults.calls("lease");
+    await fixture.clock.advance(999);
+    expect(fixture.faults.calls("lease")).toBe(leases);
+    await fixture.clock.advance(2001);
+    expect(ran.map((at) => at - from)).toEqual([0, 0, 1000, 2000, 3000]);
+    expect(fixture.faults.calls("lease") - leases).toBeLessThanOrEqual(3);
+  });
+
+  test("run at once when it is taken away", async () => {
+    let ran = 0;
+    const fixture = await running(() => void ran++, { numWorkers: 5 });
+    await fixture.engine.queues.create("rated", { rateLimit: { count: 1, periodMs: 3_600_000 } });
+    for (let count = 0; count < 5; count++) await fixture.create({ queue: "rated" });
+    expect(ran).toBe(1);
+    await fixture.engine.queues.update("rated", { rateLimit: null });
+    await settle();
+    expect(ran).toBe(5);
+  });
+});
+
 describe("results", () => {
   test.each([
     ["a JSON value", { a: [1, null] }, '{"a":[1,null]}'],

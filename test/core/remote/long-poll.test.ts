@@ -22,6 +22,18 @@ describe("a poll", () => {
     expect(idsOf(poll.answer)).toEqual([id]);
   });
 
+  test("waits for the slot of a job that the rate of its queue holds back", async () => {
+    const fixture = await started();
+    await fixture.engine.queues.create("rated", { rateLimit: { count: 1, periodMs: 20_000 } });
+    const ids = [await fixture.create({ queue: "rated" }), await fixture.create({ queue: "rated" })];
+    expect(idsOf((await openPoll(fixture, { maxJobs: 2 })).answer)).toEqual(ids.slice(0, 1));
+    const poll = await openPoll(fixture, { waitMs: 30_000 });
+    await fixture.clock.advance(19_999);
+    expect(poll.answer).toBeUndefined();
+    await fixture.clock.advance(1);
+    expect(idsOf(poll.answer)).toEqual(ids.slice(1));
+  });
+
   test("is answered nothing when its time is over, at once when it does not wait", async () => {
     const fixture = await started();
     const poll = await openPoll(fixture, { waitMs: 5000 });
