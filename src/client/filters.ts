@@ -48,12 +48,13 @@ export function fromBulk({ count, hasMore, nextPageToken }: BulkResult): BulkRes
 }
 
 function textsOf(filter: JobFilter | DeadJobFilter) {
-  const { queues = [], types = [], ids = [], metadata = {}, errorContains = "", worker = "" } = filter;
+  const { queues = [], types = [], ids = [], keys = [], metadata = {}, errorContains = "", worker = "" } = filter;
   const { errorEquals, errorGroup } = filter;
   return {
     queues: [...queues],
     types: [...types],
     ids: [...ids],
+    keys: [...keys],
     metadata: { ...metadata },
     errorContains,
     worker,

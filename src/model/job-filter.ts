@@ -11,6 +11,8 @@ export interface JobMatch {
   readonly ids?: readonly string[] | undefined;
   /** The job has all of these pairs. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Keys of jobs; "": jobs without one. */
+  readonly keys?: readonly string[] | undefined;
   /** A substring of the last error; case-sensitive. */
   readonly errorContains?: string | undefined;
   /** The whole last error. "": jobs that have none. */

@@ -13,9 +13,11 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     const client = connect(server.url);
     const queue = await newQueue(server.url);
     const made = await client.createBatch(
-      ["a", "b", "a"].map((tenant) => ({ queue, type: "none", payload: 1, metadata: { tenant } })),
+      ["a", "b", "a"].map((tenant) => ({ queue, type: "none", payload: 1, metadata: { tenant }, key: tenant })),
     );
     const filter = { queues: [queue], metadata: { tenant: "a" } };
+    expect((await client.list({ queue, keys: ["b", "none"] })).jobs.map(({ id }) => id)).toEqual([made[1]?.id]);
+    expect((await client.list({ queue, keys: [""] })).jobs).toEqual([]);
     const page = await client.list({ ...filter, order: "OLDEST", view: "BASIC", pageSize: 1 });
     const rest = await client.list({ ...filter, order: "OLDEST", pageToken: page.nextPageToken });
     expect([...page.jobs, ...rest.jobs].map(({ id, payload }) => [id, payload])).toEqual([

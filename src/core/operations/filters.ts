@@ -33,7 +33,7 @@ export function checkFilter(
     among = JOB_STATUSES,
   }: { readonly shortPath?: string; readonly among?: readonly JobStatus[] } = {},
 ): CheckedFilter {
-  const { queue, type, queues = [], types = [], statuses = [], ids = [], metadata = {} } = filter;
+  const { queue, type, queues = [], types = [], statuses = [], ids = [], keys = [], metadata = {} } = filter;
   const { errorContains, errorEquals, errorGroup, worker } = filter;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
   if (queue) violations.queueName(`${shortPath}queue`, queue);
@@ -46,6 +46,7 @@ export function checkFilter(
   };
   listed("queues", queues, (field, name) => violations.queueName(field, name));
   listed("types", types, (field, name) => violations.text(field, name, 1, LIMITS.typeLength));
+  listed("keys", keys, (field, key) => violations.text(field, key, 0, LIMITS.keyLength));
   listed("ids", ids, (field, id) => violations.jobId(field, id));
   listed("statuses", statuses, (field, status) => {
     if (!among.includes(status)) violations.add(field, `must be among ${among.join(", ")}`);
@@ -62,6 +63,7 @@ export function checkFilter(
       types: type ? [type] : types,
       statuses,
       ids,
+      keys,
       metadata,
       errorContains: errorContains || undefined,
       errorEquals,

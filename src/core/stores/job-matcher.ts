@@ -6,7 +6,7 @@ import { cutText } from "../../model/text.js";
 /** What a filter looks at. */
 export type Matchable = Pick<
   Job,
-  "id" | "type" | "status" | "metadata" | "error" | "worker" | "createdAt" | "finishedAt" | "cancelRequested"
+  "id" | "type" | "key" | "status" | "metadata" | "error" | "worker" | "createdAt" | "finishedAt" | "cancelRequested"
 >;
 
 /** A filter as stores know it. */
@@ -20,6 +20,7 @@ export function createMatcher(match: StoreMatch): (job: Matchable) => boolean {
   const types = setOf(match.types);
   const statuses = setOf<JobStatus>(match.statuses);
   const ids = setOf(match.ids);
+  const keys = setOf(match.keys);
   const metadata = Object.entries(match.metadata ?? {});
   const { errorContains = "", errorEquals, errorGroup, worker = "", cancelRequested } = match;
   const { createdAfter = Number.NEGATIVE_INFINITY, createdBefore = Number.POSITIVE_INFINITY } = match;
@@ -30,6 +31,7 @@ export function createMatcher(match: StoreMatch): (job: Matchable) => boolean {
   return (job) =>
     (types === undefined || types.has(job.type)) &&
     (statuses === undefined || statuses.has(job.status)) &&
+    (keys === undefined || keys.has(job.key ?? "")) &&
     job.createdAt >= createdAfter &&
     job.createdAt < createdBefore &&
     (!mustBeFinished || isFinishedWithin(job.finishedAt)) &&

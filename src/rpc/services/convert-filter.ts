@@ -78,8 +78,8 @@ export function toBulkOptions(
 }
 
 function textsOf(filter: JobFilterPb | DeadJobFilterPb) {
-  const { queues, types, ids, metadata, errorContains, errorEquals, errorGroup, worker } = filter;
-  return { queues, types, ids, metadata, errorContains, errorEquals, errorGroup, worker };
+  const { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker } = filter;
+  return { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker };
 }
 
 function timesOf<K extends string>(

@@ -27,6 +27,7 @@ const METADATA: readonly Record<string, string>[] = [
   { tenant: "b", __proto__x: "1" },
   { toString: "x" },
 ];
+const KEYS = ["a", undefined, "ü|:a", undefined, "b"];
 const TYPES = ["mail", "image", "ünïcode:1"];
 
 /** Jobs in every state, in two queues. Returns their ids. */
@@ -38,7 +39,7 @@ async function addMany({ backend, advance }: OpenedBackend): Promise<string[]> {
     const type = TYPES[at % TYPES.length] ?? "";
     const metadata = METADATA[at % METADATA.length] as Record<string, string>;
     const payload = at % 2 === 0 ? "1" : new Uint8Array(3);
-    const id = await addOne(backend, { queue, type, metadata, payload, priority: 1 });
+    const id = await addOne(backend, { queue, type, metadata, payload, priority: 1, key: KEYS[at % KEYS.length] });
     ids.push(id);
     const end = at % 7;
     if (end === 1) await backend.cancel(id);
@@ -66,6 +67,7 @@ function matchOf(jobs: readonly Job[]): fc.Arbitrary<StoreMatch> {
     types: some(fc.subarray([...TYPES, "none"])),
     statuses: some(fc.subarray([...JOB_STATUSES])),
     ids: some(fc.subarray([...jobs.map(({ id }) => id), "4711", "4711@nowhere"])),
+    keys: some(fc.subarray(["a", "ü|:a", "", "none"])),
     metadata: some(fc.constantFrom<Record<string, string>>(...METADATA, { tenant: "" }, { valueOf: "x" })),
     errorContains: some(fc.constantFrom("timeout", "5", "end", "é", "%d", "\\ \n😀", "none", "")),
     errorEquals: some(fc.constantFrom(...ERRORS, LONG)),

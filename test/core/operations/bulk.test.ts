@@ -78,12 +78,22 @@ describe("list", () => {
   test("names bad fields, of the filter too", async () => {
     const { engine } = new Fixture();
     const query = {
-      ...{ queue: "a", queues: ["?"], type: "x", types: [""], ids: ["1", "x"] },
+      ...{ queue: "a", queues: ["?"], type: "x", types: [""], ids: ["1", "x"], keys: ["", "k".repeat(129)] },
       ...{ errorContains: "x".repeat(5000), createdAfter: Number.NaN, metadata: { "": "" } },
     };
     expect(await rejection(engine.jobs.list({ ...query, order: "UP" as "NEWEST", view: "ALL" as "FULL" }))).toEqual(
       badFields(
-        ...["queue", "type", "queues[0]", "types[0]", "ids[1]", 'metadata key ""', "errorContains", "createdAfter"],
+        ...[
+          "queue",
+          "type",
+          "queues[0]",
+          "types[0]",
+          "keys[1]",
+          "ids[1]",
+          'metadata key ""',
+          "errorContains",
+          "createdAfter",
+        ],
         ...["order", "view"],
       ),
     );

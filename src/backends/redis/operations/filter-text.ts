@@ -4,13 +4,14 @@ import { statusDigits } from "../layout/codec.js";
 
 /** Writes a filter for the scripts of a queue: see scripts/filter.ts. What matches all is left out. */
 export function filterText(queue: string, match: StoreMatch): string {
-  const { types = [], statuses = [], ids = [], metadata = {}, errorContains, worker } = match;
+  const { types = [], statuses = [], ids = [], keys = [], metadata = {}, errorContains, worker } = match;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore, errorEquals, errorGroup, cancelRequested } =
     match;
   return JSON.stringify({
     types: filled(types),
     statuses: filled([...statusDigits(statuses)]),
     numbers: ids.length === 0 ? undefined : numbersIn(queue, ids),
+    keys: filled(keys),
     metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
     errorContains: errorContains || undefined,
     errorEquals,

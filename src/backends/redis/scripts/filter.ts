@@ -17,7 +17,7 @@ local function setOf(list)
   return set
 end
 
-local types, statuses, numbers = setOf(match.types), setOf(match.statuses), setOf(match.numbers)
+local types, statuses, numbers, keys = setOf(match.types), setOf(match.statuses), setOf(match.numbers), setOf(match.keys)
 local isTimed = match.finishedAfter or match.finishedBefore
 local looksAtTail = match.worker or match.errorContains or match.errorEquals or match.errorGroup
 local spent = 0
@@ -73,6 +73,7 @@ end
 local function matches(id, type, createdAt, raw)
   if types and not types[type] then return false end
   if numbers and not numbers[id] then return false end
+  if keys and not keys[call('HGET', ${key("keys")}, id) or ''] then return false end
   local hasRaw = raw ~= nil
   local function state()
     if not hasRaw then raw, hasRaw = call('HGET', ${key("states")}, id), true end
