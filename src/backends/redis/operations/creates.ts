@@ -121,7 +121,7 @@ export class Creates {
       firing === undefined ? (["enqueue", this.#queues] as const) : (["fire", this.#fires] as const);
     const send = (groups: readonly Group[]) => this.#send(script, queue, groups);
     const group = { mode, mayNeed, jobs, firing };
-    const { now, answer, defaults } = await queues.add(queue, send, group, jobs.length, bytesOf(jobs));
+    const { now, answer, defaults } = await queues.add(queue, send, group, workOf(jobs), bytesOf(jobs));
     if (typeof answer === "string") {
       if (answer === "M") return "STALE";
       if (answer === "K") return "SKIPPED";
@@ -207,6 +207,11 @@ function readDefaults(text: string): QueueDefaults {
     defaultTtlMs: ttl === "" ? null : Number(ttl),
     defaultBackoff: readDefaultBackoff(backoff),
   };
+}
+
+/** How many jobs without a key take a script as long as these. */
+function workOf(jobs: readonly NewJob[]): number {
+  return jobs.reduce((sum, { key }) => sum + (key === undefined ? 1 : 2), 0);
 }
 
 function bytesOf(jobs: readonly NewJob[]): number {

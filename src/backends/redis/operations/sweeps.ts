@@ -87,8 +87,7 @@ export class Sweeps {
     const { dueTimes, listener } = this.#deps;
     const lost = await this.#sweep(queue).catch(() => []);
     this.#lostAside.push(...lost);
-    // What it found due is told by the next tick.
-    listener()?.due(this.#schedules.length > 0 ? 0 : (dueTimes.nextInMs() ?? RETRY_MS));
+    listener()?.due(dueTimes.nextInMs() ?? RETRY_MS);
   }
 
   async #sweep(queue: string): Promise<LostLease[]> {

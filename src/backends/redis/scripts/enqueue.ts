@@ -403,7 +403,7 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
             lastId = holder or id
           end
         end
-        ${fired("moveOn(schedule, firing, jobs, lastId, jobs - #old)")}
+        ${fired("moveOn(schedule, firing, jobs, lastId)")}
       end
     end
   end

@@ -9,18 +9,15 @@ export const KEY_ENTRIES = lua`
   -- By type: entries to write with their scores, false: to remove; and the first ones as they will be, for who leases. An entry that is
   -- told of has score, as a number, entry, and name of its key; false: a job without.
   local pending, heads = {}, {}
+  -- Keys of which the entries are to have another turn than is written.
+  local moved = {}
 
   local function goesBefore(a, b)
     return a.score < b.score or (a.score == b.score and a.entry < b.entry)
   end
 
-  -- Writes an entry; score nil: removes it.
-  local function setEntry(type, entry, score, name)
-    local changes = pending[type] or {}
-    pending[type], touched[type] = changes, true
-    changes[entry] = score or false
-    local head = heads[type]
-    if not head then return end
+  -- Puts an entry among the first ones; score nil: removes it.
+  local function setHead(head, entry, score, name)
     for at, each in ipairs(head.list) do
       if each.entry == entry then
         table.remove(head.list, at)
@@ -28,12 +25,20 @@ export const KEY_ENTRIES = lua`
       end
     end
     if not score then return end
-    local new = {score = tonumber(score), entry = entry, name = name}
+    local new = {score = score, entry = entry, name = name}
     -- What comes after those that were read is read later.
     if head.last and not goesBefore(new, head.last) then return end
     local at = 1
     while head.list[at] and goesBefore(head.list[at], new) do at = at + 1 end
     table.insert(head.list, at, new)
+  end
+
+  -- Writes an entry; score nil: removes it.
+  local function setEntry(type, entry, score, name)
+    local changes = pending[type] or {}
+    pending[type], touched[type] = changes, true
+    changes[entry] = score or false
+    if heads[type] then setHead(heads[type], entry, tonumber(score), name) end
   end
 
   local function turnEntry(k)
@@ -51,19 +56,21 @@ export const KEY_ENTRIES = lua`
     setEntry(type, byTurns and turnEntry(k) or first)
   end
 
-  -- A key has another turn now. Whoever leases looks at it at once; the entries of other types are moved at the end.
-  local function moveHeads(k)
-    for type in pairs(heads) do
-      if k.typeAt[type] then show(k, type) end
+  -- A key has another turn now. Whoever leases sees it at once; it is written when entries are read, and at the end.
+  local function move(k)
+    moved[k] = true
+    for type, head in pairs(heads) do
+      if k.types[type] then setHead(head, turnEntry(k), k.turn, k.name) end
     end
   end
 
-  local function moveEntries()
-    for _, k in pairs(known) do
-      if k.hasTurned and k.arrival then
-        for _, type in ipairs(k.types) do show(k, type) end
+  local function writeMoved()
+    for k in pairs(moved) do
+      if k.arrival then
+        for type in pairs(k.types) do show(k, type) end
       end
     end
+    moved = {}
   end
 
   local function flushEntries(type)
@@ -85,6 +92,7 @@ export const KEY_ENTRIES = lua`
   function self.headOf(type, part)
     local head = heads[type]
     if head and (#head.list > 0 or not head.last) then return head.list[1] end
+    writeMoved()
     flushEntries(type)
     local found = call('ZRANGE', entries .. type, 0, part - 1, 'WITHSCORES')
     head = {list = {}}

@@ -51,9 +51,9 @@ ${KEY_ENTRIES}
   -- Holds the lines of a key back, or lets them come. One of them may have its entry gone already, and so many jobs.
   local function setFull(k, isFull, gone, left)
     k.isFull, k.hasChanged = isFull, true
-    if #k.types == 0 then return end
+    if k.lines == 0 then return end
     if byTurns and not isFull then enterTurns(k) end
-    for _, type in ipairs(k.types) do
+    for type in pairs(k.types) do
       local jobs = type == gone and left or call('ZCARD', lineOf(k, type))
       countHeld(type, isFull and jobs or -jobs)
       countBehind(type, isFull and 1 - jobs or jobs - 1)
@@ -71,7 +71,7 @@ ${KEY_ENTRIES}
 
   -- Adds jobs, given as scores and places, to a line.
   local function add(k, type, list)
-    local jobs, isNew = #list / 2, not k.typeAt[type]
+    local jobs, isNew = #list / 2, not k.types[type]
     local before, beforeScore
     if not isNew and not byTurns and not k.isFull then before, beforeScore = firstOf(k, type) end
     callMany('ZADD', lineOf(k, type), list)
@@ -117,16 +117,15 @@ ${KEY_ENTRIES}
 
   -- Puts a job whose time has come in the line of its key with the next addGathered.
   function self.gather(name, type, score, place)
-    local byType = gatheredOf[name] or {}
-    gatheredOf[name] = byType
-    local line = byType[type]
-    if not line then
-      line = {name = name, type = type, jobs = {}}
-      byType[type], gathered[#gathered + 1] = line, line
+    local whose = prefixOf(name) .. type
+    local line = gatheredOf[whose]
+    if line then
+      line.jobs[#line.jobs + 1] = score
+      line.jobs[#line.jobs + 1] = place
+      return
     end
-    local jobs = line.jobs
-    jobs[#jobs + 1] = score
-    jobs[#jobs + 1] = place
+    line = {name = name, type = type, jobs = {score, place}}
+    gatheredOf[whose], gathered[#gathered + 1] = line, line
   end
 
   function self.addGathered()
@@ -156,10 +155,10 @@ ${KEY_ENTRIES}
     if left == 0 then
       hide(k, type, first)
     elseif not byTurns then
-      local next, score = firstOf(k, type)
-      if next ~= first then
+      local second, score = firstOf(k, type)
+      if second ~= first then
         hide(k, type, first)
-        show(k, type, next, score)
+        show(k, type, second, score)
       end
     end
   end
@@ -170,14 +169,15 @@ ${KEY_ENTRIES}
     local name = call('HRANDFIELD', ${key("key_types")})
     if not name then return nil end
     local k = keyOf(name)
-    return name, k.types[1], call('ZRANGE', lineOf(k, k.types[1]), 0, max - 1, 'WITHSCORES')
+    local type = next(k.types)
+    return name, type, call('ZRANGE', lineOf(k, type), 0, max - 1, 'WITHSCORES')
   end
 
   -- Some lines of keys, up to max, the same ones each time.
   function self.someLines(max)
     local found, lines = call('HSCAN', ${key("key_types")}, 0, 'COUNT', max)[2], {}
     for at = 1, #found, 2 do
-      for _, type in ipairs(typesOf(found[at + 1])) do
+      for _, type in ipairs(listOf(found[at + 1])) do
         if #lines == max then return lines end
         lines[#lines + 1] = lineOf(keyOf(found[at]), type)
       end
@@ -207,11 +207,11 @@ ${KEY_ENTRIES}
     if isFull then
       setFull(k, true, type, left)
     elseif byTurns then
-      moveHeads(k)
+      move(k)
     elseif left > 0 then
       show(k, type, firstOf(k, type))
     end
-    if byTurns and #k.types == 0 then leaveTurns(k) end
+    if byTurns and k.lines == 0 and k.arrival then leaveTurns(k) end
     return place
   end
 
@@ -234,7 +234,7 @@ ${KEY_ENTRIES}
     if not byTurns then return end
     local k = keyOf(self.nameOf(id))
     giveTurnBack(k)
-    if k.arrival then moveHeads(k) end
+    if k.arrival then move(k) end
   end
 
   -- Jobs without a key may have been the last of a type.
@@ -271,7 +271,7 @@ ${KEY_ENTRIES}
 
   function self.flush()
     leaveEmpty()
-    moveEntries()
+    writeMoved()
     flushKnown()
     flushTurns()
     for type in pairs(pending) do flushEntries(type) end

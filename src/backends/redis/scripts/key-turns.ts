@@ -33,7 +33,7 @@ export const KEY_TURNS = lua`
   -- At the end only: a job that is put in line again has its key keep its place.
   local function leaveEmpty()
     for _, k in pairs(known) do
-      if k.arrival and #k.types == 0 then leaveTurns(k) end
+      if k.arrival and k.lines == 0 then leaveTurns(k) end
     end
   end
 

@@ -3,15 +3,25 @@ import { lua } from "./lua.js";
 
 /**
  * A part of createKeyLines (key-lines.ts): the keys that a call looked at. Of each: its `name`; the `prefix` of its lines, as it follows `line:`;
- * the `types` of which it has jobs in line, a list, and their places in that by type (`typeAt`); how many of its jobs are `running`;
- * whether it `isFull`; and its turn (key-turns.ts). What has changed is written by `flushKnown`.
+ * the `types` of which it has jobs in line, a set, and how many these `lines` are; how many of its jobs are `running`; whether it
+ * `isFull`; and its turn (key-turns.ts). What has changed is written by `flushKnown`.
  */
 export const KNOWN_KEYS = lua`
   -- Score of a full key in running_keys is this and the number of its RUNNING jobs: more than ever run.
   local FULL = 1000000000
   local known = {}
 
-  local function typesOf(text)
+  local prefixes = {}
+  local function prefixOf(name)
+    local prefix = prefixes[#name]
+    if not prefix then
+      prefix = format('%03d', #name)
+      prefixes[#name] = prefix
+    end
+    return prefix .. name
+  end
+
+  local function listOf(text)
     local only = string.match(text, '^%["([^"\\]+)"%]$')
     return only and {only} or cjson.decode(text)
   end
@@ -20,24 +30,26 @@ export const KNOWN_KEYS = lua`
   local function know(names)
     local unknown = {}
     for _, name in ipairs(names) do
-      if not known[name] then
-        unknown[#unknown + 1], known[name] = name, {name = name, prefix = format('%03d', #name) .. name, typeAt = {}}
-      end
+      if not known[name] then unknown[#unknown + 1], known[name] = name, true end
     end
     if #unknown == 0 then return end
     local running = call('ZMSCORE', ${key("running_keys")}, unpack(unknown))
-    local turns = byTurns and call('HMGET', ${key("active_keys")}, unpack(unknown)) or {}
-    local rested = byTurns and call('ZMSCORE', ${key("idle_keys")}, unpack(unknown)) or {}
+    local turns = byTurns and call('HMGET', ${key("active_keys")}, unpack(unknown))
+    local rested = byTurns and call('ZMSCORE', ${key("idle_keys")}, unpack(unknown))
     for at, text in ipairs(call('HMGET', ${key("key_types")}, unpack(unknown))) do
-      local k, score = known[unknown[at]], tonumber(running[at] or 0)
-      k.isFull, k.running, k.rested = score >= FULL, score % FULL, tonumber(rested[at] or 0)
-      k.isRested = k.rested > 0
-      k.types = text and typesOf(text) or {}
-      for place, type in ipairs(k.types) do k.typeAt[type] = place end
-      if turns[at] then
-        local blank = find(turns[at], ' ', 1, true)
-        k.turn, k.arrival = tonumber(sub(turns[at], 1, blank - 1)), tonumber(sub(turns[at], blank + 1))
+      local name, score, types, lines = unknown[at], tonumber(running[at] or 0), {}, 0
+      for place, type in ipairs(text and listOf(text) or {}) do types[type], lines = true, place end
+      local active, turn, arrival = turns and turns[at], nil, nil
+      if active then
+        local blank = find(active, ' ', 1, true)
+        turn, arrival = tonumber(sub(active, 1, blank - 1)), tonumber(sub(active, blank + 1))
       end
+      local idle = rested and rested[at]
+      known[name] = {
+        name = name, prefix = prefixOf(name), types = types, lines = lines, running = score % FULL, isFull = score >= FULL,
+        turn = turn, arrival = arrival, rested = tonumber(idle or 0), isRested = idle and true or false, entry = nil,
+        hasChanged = false, hasLines = false, hasTurned = false,
+      }
     end
   end
 
@@ -53,15 +65,12 @@ export const KNOWN_KEYS = lua`
   self.lineOf = lineOf
 
   local function beginLine(k, type)
-    k.types[#k.types + 1] = type
-    k.typeAt[type], k.hasLines = #k.types, true
+    k.types[type], k.lines, k.hasLines = true, k.lines + 1, true
   end
 
   -- A line is empty.
   local function endLine(k, type)
-    local place, last = k.typeAt[type], table.remove(k.types)
-    k.typeAt[type], k.hasLines = nil, true
-    if last ~= type then k.types[place], k.typeAt[last] = last, place end
+    k.types[type], k.lines, k.hasLines = nil, k.lines - 1, true
   end
 
   local function flushKnown()
@@ -77,11 +86,13 @@ export const KNOWN_KEYS = lua`
         end
       end
       if k.hasLines then
-        if #k.types == 0 then
+        if k.lines == 0 then
           unlined[#unlined + 1] = name
         else
+          local list = {}
+          for type in pairs(k.types) do list[#list + 1] = type end
           lined[#lined + 1] = name
-          lined[#lined + 1] = cjson.encode(k.types)
+          lined[#lined + 1] = cjson.encode(list)
         end
       end
       k.hasChanged, k.hasLines = false, false
