@@ -36,6 +36,7 @@ export type {
   SummaryOptions,
 } from "./model/job-filter.js";
 export { type Logger, silentLogger } from "./model/logger.js";
+export type { HeldBy, PendingState } from "./model/pending-state.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "./model/queue.js";
 export type { RateLimit, RateLimitRequest } from "./model/rate-limit.js";
 export type {

@@ -14,6 +14,7 @@ export type {
   JobQuery,
   SummaryOptions,
 } from "../model/job-filter.js";
+export type { HeldBy, PendingState } from "../model/pending-state.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
 export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";

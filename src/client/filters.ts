@@ -5,13 +5,14 @@ import { type JobFilterSchema, JobView as JobViewPb, ListOrder as ListOrderPb } 
 import { fieldInvalid } from "../model/errors.js";
 import type { BulkOptions, BulkResult, DeadJobFilter, JobFilter, PageOptions } from "../model/job-filter.js";
 import { LIMITS } from "../model/limits.js";
-import { toStatuses } from "./job.js";
+import { toPendingStates, toStatuses } from "./job.js";
 
 /** Converts a filter for a request. */
 export function toJobFilter(filter: JobFilter): MessageInitShape<typeof JobFilterSchema> {
   return {
     ...textsOf(filter),
     statuses: toStatuses(filter.statuses),
+    pendingStates: toPendingStates(filter.pendingStates),
     createdAfter: toTime("createdAfter", filter.createdAfter),
     createdBefore: toTime("createdBefore", filter.createdBefore),
     finishedAfter: toTime("finishedAfter", filter.finishedAfter),

@@ -1,8 +1,13 @@
 import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Job as JobPb, JobStatus as JobStatusPb } from "../../gen/gotaskq/v1/job_pb.js";
+import {
+  type Job as JobPb,
+  JobStatus as JobStatusPb,
+  PendingState as PendingStatePb,
+} from "../../gen/gotaskq/v1/job_pb.js";
 import type { JobChange as JobChangePb } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { JsonValue } from "../model/handler.js";
 import { type AttemptError, type Backoff, JOB_STATUSES, type JobStatus, type Progress } from "../model/job.js";
+import { HELD_BY, type HeldBy, PENDING_STATES, type PendingState } from "../model/pending-state.js";
 import { type TraceContext, toTraceContext } from "../model/trace-context.js";
 import type { Unique } from "../model/unique.js";
 import { fromBackoff } from "./backoff.js";
@@ -61,6 +66,10 @@ export interface Job extends JobState {
   readonly schedule: string;
   /** The time of that schedule that it was made for; undefined: no schedule made it. */
   readonly scheduledFor: number | undefined;
+  /** What it waits for, as of when it was read; undefined: it is not PENDING, or a create has answered it. */
+  readonly pendingState: PendingState | undefined;
+  /** Why no worker gets it though its time has come; undefined: nothing holds it back, and as above. */
+  readonly heldBy: HeldBy | undefined;
   /** The last 10 failed attempts, oldest first. */
   readonly attemptErrors: readonly AttemptError[];
   readonly createdAt: number;
@@ -88,6 +97,11 @@ export function toStatuses(statuses: Iterable<JobStatus> = []): JobStatusPb[] {
   return [...statuses].map((status) => JobStatusPb[status] ?? JobStatusPb.UNSPECIFIED);
 }
 
+/** Converts pending states for the filter of a request. */
+export function toPendingStates(states: Iterable<PendingState> = []): PendingStatePb[] {
+  return [...states].map((state) => PendingStatePb[state] ?? PendingStatePb.UNSPECIFIED);
+}
+
 /** Converts a job from its message. */
 export function fromJob(job: JobPb): Job {
   return {
@@ -106,6 +120,8 @@ export function fromJob(job: JobPb): Job {
     key: job.key,
     schedule: job.schedule,
     scheduledFor: toMs(job.scheduledFor),
+    pendingState: PENDING_STATES[job.pendingState - 1],
+    heldBy: HELD_BY[job.heldBy - 1],
     attemptErrors: job.attemptErrors.map(({ time, error, delivery, worker }) => ({
       at: toMs(time) ?? 0,
       error,

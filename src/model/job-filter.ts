@@ -1,4 +1,5 @@
 import type { JobStatus } from "./job.js";
+import type { PendingState } from "./pending-state.js";
 
 /**
  * Chooses jobs of a queue: all that is set must match. What is undefined, an empty list or an empty `metadata` matches all. Times in ms
@@ -7,6 +8,8 @@ import type { JobStatus } from "./job.js";
 export interface JobMatch {
   readonly types?: readonly string[] | undefined;
   readonly statuses?: readonly JobStatus[] | undefined;
+  /** PENDING jobs that wait for one of these. */
+  readonly pendingStates?: readonly PendingState[] | undefined;
   /** Ids with the names of their queues, as jobs have them. */
   readonly ids?: readonly string[] | undefined;
   /** The job has all of these pairs. */
@@ -38,7 +41,8 @@ export interface JobFilter extends JobMatch {
 }
 
 /** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
-export interface DeadJobFilter extends Omit<JobFilter, "statuses" | "finishedAfter" | "finishedBefore"> {
+export interface DeadJobFilter
+  extends Omit<JobFilter, "statuses" | "pendingStates" | "finishedAfter" | "finishedBefore"> {
   /** Like `queues` with this one; not together with it. */
   readonly queue?: string | undefined;
   /** Like `types` with this one; not together with it. */

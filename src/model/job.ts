@@ -1,3 +1,4 @@
+import type { HeldBy, PendingState } from "./pending-state.js";
 import { utf8Length } from "./text.js";
 import { type TraceContext, traceContextBytes } from "./trace-context.js";
 import type { Unique } from "./unique.js";
@@ -162,6 +163,10 @@ export interface Job extends JobSpec, JobState {
   readonly resultDropped: boolean;
   /** Ms since 1970. */
   readonly createdAt: number;
+  /** What it waits for; undefined unless it is PENDING and was read: the answer of a create does not tell it. */
+  readonly pendingState?: PendingState | undefined;
+  /** Why no worker gets it though its time has come; undefined when nothing holds it back, and as above. */
+  readonly heldBy?: HeldBy | undefined;
 }
 
 /**

@@ -35,7 +35,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
         revision: 1,
       },
     });
-    expect(await client.get(job.id)).toEqual(job);
+    expect(await client.get(job.id)).toEqual({ ...job, pendingState: "SCHEDULED" });
     for (const backoff of [{ baseDelayMs: 20, maxDelayMs: 200, multiplier: 1.5 }, { delaysMs: [10, 1500] }]) {
       const { job: other } = await client.create({ queue, type: "echo", delayMs: 60_000, backoff });
       expect(other.backoff).toEqual(backoff);
@@ -44,7 +44,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     const runLater = new Date(runAfter + 60_000);
     const changed = await client.update(job.id, { priority: 5, runAfter: runLater, payload: null });
     expect(changed).toEqual({
-      ...job,
+      ...{ ...job, pendingState: "SCHEDULED" },
       ...{ priority: 5, runAfter: runLater.getTime(), payload: null, revision: 2, updatedAt: changed.updatedAt },
     });
     expect(await client.update(job.id, { delayMs: 60_000, payload: Uint8Array.of(7) })).toMatchObject({

@@ -42,6 +42,7 @@ describe("the README", () => {
   test.each([
     ["A tour in five minutes", 11],
     ["Keys", 4],
+    ["Why a job does not run", 4],
     ["Settings of a queue", 5],
     ["Rates", 3],
     ["Unique jobs", 4],

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job.proto.
  */
 export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKXCQoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgSLwoNdHJhY2VfY29udGV4dBgdIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Ei4KCmV4cGlyZXNfYXQYHiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBnVuaXF1ZRgfIAEoCzISLmdvdGFza3EudjEuVW5pcXVlEgsKA2tleRggIAEoCRIQCghzY2hlZHVsZRghIAEoCRIxCg1zY2hlZHVsZWRfZm9yGCIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDgoMcGF5bG9hZF9raW5kQg0KC3Jlc3VsdF9raW5kIpcBCgZVbmlxdWUSCwoDa2V5GAEgASgJEiYKBXVudGlsGAIgASgOMhcuZ290YXNrcS52MS5VbmlxdWVVbnRpbBInCgRob2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KC29uX2NvbmZsaWN0GAQgASgOMhouZ290YXNrcS52MS5VbmlxdWVDb25mbGljdCJICgxUcmFjZUNvbnRleHQSEwoLdHJhY2VwYXJlbnQYASABKAkSEgoKdHJhY2VzdGF0ZRgCIAEoCRIPCgdiYWdnYWdlGAMgASgJImkKDEF0dGVtcHRFcnJvchIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVlcnJvchgCIAEoCRIQCghkZWxpdmVyeRgDIAEoBRIOCgZ3b3JrZXIYBCABKAkiLAoIUHJvZ3Jlc3MSDwoHcGVyY2VudBgBIAEoARIPCgdtZXNzYWdlGAIgASgJIrkBCgdCYWNrb2ZmEi0KCmJhc2VfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKCm11bHRpcGxpZXIYAyABKAFIAIgBARIpCgZkZWxheXMYBCADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDQoLX211bHRpcGxpZXIiNQoJSGVhcnRiZWF0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQECglKb2JGaWx0ZXISDgoGcXVldWVzGAEgAygJEg0KBXR5cGVzGAIgAygJEicKCHN0YXR1c2VzGAMgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSCwoDaWRzGAQgAygJEjUKCG1ldGFkYXRhGAUgAygLMiMuZ290YXNrcS52MS5Kb2JGaWx0ZXIuTWV0YWRhdGFFbnRyeRIWCg5lcnJvcl9jb250YWlucxgGIAEoCRIZCgxlcnJvcl9lcXVhbHMYByABKAlIAIgBARIYCgtlcnJvcl9ncm91cBgIIAEoCUgBiAEBEg4KBndvcmtlchgJIAEoCRIxCg1jcmVhdGVkX2FmdGVyGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOZmluaXNoZWRfYWZ0ZXIYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2ZpbmlzaGVkX2JlZm9yZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2V5cxgQIAMoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2Vycm9yX2VxdWFsc0IOCgxfZXJyb3JfZ3JvdXAqsQEKCUpvYlN0YXR1cxIaChZKT0JfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSSk9CX1NUQVRVU19QRU5ESU5HEAESFgoSSk9CX1NUQVRVU19SVU5OSU5HEAISEwoPSk9CX1NUQVRVU19ET05FEAMSFQoRSk9CX1NUQVRVU19GQUlMRUQQBBITCg9KT0JfU1RBVFVTX0RFQUQQBRIXChNKT0JfU1RBVFVTX0NBTkNFTEVEEAYqYAoLVW5pcXVlVW50aWwSHAoYVU5JUVVFX1VOVElMX1VOU1BFQ0lGSUVEEAASGQoVVU5JUVVFX1VOVElMX0ZJTklTSEVEEAESGAoUVU5JUVVFX1VOVElMX1NUQVJURUQQAiqEAQoOVW5pcXVlQ29uZmxpY3QSHwobVU5JUVVFX0NPTkZMSUNUX1VOU1BFQ0lGSUVEEAASGAoUVU5JUVVFX0NPTkZMSUNUX0tFRVAQARIbChdVTklRVUVfQ09ORkxJQ1RfUkVQTEFDRRACEhoKFlVOSVFVRV9DT05GTElDVF9SRUZVU0UQAypVCglMaXN0T3JkZXISGgoWTElTVF9PUkRFUl9VTlNQRUNJRklFRBAAEhUKEUxJU1RfT1JERVJfTkVXRVNUEAESFQoRTElTVF9PUkRFUl9PTERFU1QQAipKCgdKb2JWaWV3EhgKFEpPQl9WSUVXX1VOU1BFQ0lGSUVEEAASEQoNSk9CX1ZJRVdfRlVMTBABEhIKDkpPQl9WSUVXX0JBU0lDEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSLtCQoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESJgoIcHJvZ3Jlc3MYECABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEi8KCG1ldGFkYXRhGBEgAygLMh0uZ290YXNrcS52MS5Kb2IuTWV0YWRhdGFFbnRyeRIkCgdiYWNrb2ZmGBIgASgLMhMuZ290YXNrcS52MS5CYWNrb2ZmEioKB3RpbWVvdXQYEyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQY2FuY2VsX3JlcXVlc3RlZBgUIAEoCBIOCgZ3b3JrZXIYFSABKAkSEAoIcmV2aXNpb24YFiABKAUSLgoKY3JlYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJcnVuX2FmdGVyGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgbIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVzdWx0X2Ryb3BwZWQYHCABKAgSLwoNdHJhY2VfY29udGV4dBgdIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0Ei4KCmV4cGlyZXNfYXQYHiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBnVuaXF1ZRgfIAEoCzISLmdvdGFza3EudjEuVW5pcXVlEgsKA2tleRggIAEoCRIQCghzY2hlZHVsZRghIAEoCRIxCg1zY2hlZHVsZWRfZm9yGCIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCg1wZW5kaW5nX3N0YXRlGCMgASgOMhguZ290YXNrcS52MS5QZW5kaW5nU3RhdGUSIwoHaGVsZF9ieRgkIAEoDjISLmdvdGFza3EudjEuSGVsZEJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxwYXlsb2FkX2tpbmRCDQoLcmVzdWx0X2tpbmQilwEKBlVuaXF1ZRILCgNrZXkYASABKAkSJgoFdW50aWwYAiABKA4yFy5nb3Rhc2txLnYxLlVuaXF1ZVVudGlsEicKBGhvbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLb25fY29uZmxpY3QYBCABKA4yGi5nb3Rhc2txLnYxLlVuaXF1ZUNvbmZsaWN0IkgKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJEg8KB2JhZ2dhZ2UYAyABKAkiaQoMQXR0ZW1wdEVycm9yEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAIgASgJEhAKCGRlbGl2ZXJ5GAMgASgFEg4KBndvcmtlchgEIAEoCSIsCghQcm9ncmVzcxIPCgdwZXJjZW50GAEgASgBEg8KB21lc3NhZ2UYAiABKAkiuQEKB0JhY2tvZmYSLQoKYmFzZV9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltYXhfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgDIAEoAUgAiAEBEikKBmRlbGF5cxgEIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINCgtfbXVsdGlwbGllciI1CglIZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1gQKCUpvYkZpbHRlchIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxILCgNpZHMYBCADKAkSNQoIbWV0YWRhdGEYBSADKAsyIy5nb3Rhc2txLnYxLkpvYkZpbHRlci5NZXRhZGF0YUVudHJ5EhYKDmVycm9yX2NvbnRhaW5zGAYgASgJEhkKDGVycm9yX2VxdWFscxgHIAEoCUgAiAEBEhgKC2Vycm9yX2dyb3VwGAggASgJSAGIAQESDgoGd29ya2VyGAkgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5maW5pc2hlZF9hZnRlchgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZmluaXNoZWRfYmVmb3JlGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg5wZW5kaW5nX3N0YXRlcxgOIAMoDjIYLmdvdGFza3EudjEuUGVuZGluZ1N0YXRlEgwKBGtleXMYECADKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg8KDV9lcnJvcl9lcXVhbHNCDgoMX2Vycm9yX2dyb3VwKrEBCglKb2JTdGF0dXMSGgoWSk9CX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKEkpPQl9TVEFUVVNfUEVORElORxABEhYKEkpPQl9TVEFUVVNfUlVOTklORxACEhMKD0pPQl9TVEFUVVNfRE9ORRADEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAQSEwoPSk9CX1NUQVRVU19ERUFEEAUSFwoTSk9CX1NUQVRVU19DQU5DRUxFRBAGKpoBCgxQZW5kaW5nU3RhdGUSHQoZUEVORElOR19TVEFURV9VTlNQRUNJRklFRBAAEhcKE1BFTkRJTkdfU1RBVEVfUkVBRFkQARIbChdQRU5ESU5HX1NUQVRFX1NDSEVEVUxFRBACEhoKFlBFTkRJTkdfU1RBVEVfUkVUUllJTkcQAxIZChVQRU5ESU5HX1NUQVRFX0xJTUlURUQQBCqPAQoGSGVsZEJ5EhcKE0hFTERfQllfVU5TUEVDSUZJRUQQABISCg5IRUxEX0JZX1BBVVNFRBABEhYKEkhFTERfQllfUkFURV9MSU1JVBACEhsKF0hFTERfQllfTUFYX0NPTkNVUlJFTkNZEAMSIwofSEVMRF9CWV9NQVhfQ09OQ1VSUkVOQ1lfUEVSX0tFWRAEKmAKC1VuaXF1ZVVudGlsEhwKGFVOSVFVRV9VTlRJTF9VTlNQRUNJRklFRBAAEhkKFVVOSVFVRV9VTlRJTF9GSU5JU0hFRBABEhgKFFVOSVFVRV9VTlRJTF9TVEFSVEVEEAIqhAEKDlVuaXF1ZUNvbmZsaWN0Eh8KG1VOSVFVRV9DT05GTElDVF9VTlNQRUNJRklFRBAAEhgKFFVOSVFVRV9DT05GTElDVF9LRUVQEAESGwoXVU5JUVVFX0NPTkZMSUNUX1JFUExBQ0UQAhIaChZVTklRVUVfQ09ORkxJQ1RfUkVGVVNFEAMqVQoJTGlzdE9yZGVyEhoKFkxJU1RfT1JERVJfVU5TUEVDSUZJRUQQABIVChFMSVNUX09SREVSX05FV0VTVBABEhUKEUxJU1RfT1JERVJfT0xERVNUEAIqSgoHSm9iVmlldxIYChRKT0JfVklFV19VTlNQRUNJRklFRBAAEhEKDUpPQl9WSUVXX0ZVTEwQARISCg5KT0JfVklFV19CQVNJQxACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One piece of work: what to do, where it waits, and what became of it.
@@ -281,6 +281,20 @@ export type Job = Message<"gotaskq.v1.Job"> & {
    * @generated from field: google.protobuf.Timestamp scheduled_for = 34;
    */
   scheduledFor?: Timestamp | undefined;
+
+  /**
+   * What it waits for, if it is PENDING.
+   *
+   * @generated from field: gotaskq.v1.PendingState pending_state = 35;
+   */
+  pendingState: PendingState;
+
+  /**
+   * Why no worker gets it though its time has come, if something holds it back.
+   *
+   * @generated from field: gotaskq.v1.HeldBy held_by = 36;
+   */
+  heldBy: HeldBy;
 };
 
 /**
@@ -606,6 +620,13 @@ export type JobFilter = Message<"gotaskq.v1.JobFilter"> & {
   finishedBefore?: Timestamp | undefined;
 
   /**
+   * PENDING and waiting for one of these when it is looked at.
+   *
+   * @generated from field: repeated gotaskq.v1.PendingState pending_states = 14;
+   */
+  pendingStates: PendingState[];
+
+  /**
    * With one of these keys; "" is for jobs without one.
    *
    * @generated from field: repeated string keys = 16;
@@ -637,7 +658,7 @@ export enum JobStatus {
   UNSPECIFIED = 0,
 
   /**
-   * Waiting: ready to run, or scheduled while `run_after` lies in the future.
+   * Waiting; `pending_state` says for what.
    *
    * @generated from enum value: JOB_STATUS_PENDING = 1;
    */
@@ -686,6 +707,103 @@ export const JobStatusSchema: GenEnum<JobStatus> = /*@__PURE__*/
   enumDesc(file_gotaskq_v1_job, 0);
 
 /**
+ * What a PENDING job waits for, at the moment at which it was read: that its time comes is no change of the job.
+ *
+ * @generated from enum gotaskq.v1.PendingState
+ */
+export enum PendingState {
+  /**
+   * The job is not PENDING, or comes from the answer of a create, which does not tell it. In a filter: never valid.
+   *
+   * @generated from enum value: PENDING_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its time has come: a worker that asks gets it, unless its queue is paused.
+   *
+   * @generated from enum value: PENDING_STATE_READY = 1;
+   */
+  READY = 1,
+
+  /**
+   * It waits for its `run_after`: created with it or with a delay, released with a delay, or given another time.
+   *
+   * @generated from enum value: PENDING_STATE_SCHEDULED = 2;
+   */
+  SCHEDULED = 2,
+
+  /**
+   * It waits out a backoff after a failed attempt, or how long its worker said that the retry is to wait, until `run_after`.
+   *
+   * @generated from enum value: PENDING_STATE_RETRYING = 3;
+   */
+  RETRYING = 3,
+
+  /**
+   * Its time has come, and a limit of its queue holds it back: `held_by` says which.
+   *
+   * @generated from enum value: PENDING_STATE_LIMITED = 4;
+   */
+  LIMITED = 4,
+}
+
+/**
+ * Describes the enum gotaskq.v1.PendingState.
+ */
+export const PendingStateSchema: GenEnum<PendingState> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 1);
+
+/**
+ * Why no worker gets a job whose time has come. Of several reasons the first of these is told.
+ *
+ * @generated from enum gotaskq.v1.HeldBy
+ */
+export enum HeldBy {
+  /**
+   * Nothing holds it back, its time has not come, or it is not PENDING. It may still be that no worker takes its type: see
+   * QueueStats.ready_types.
+   *
+   * @generated from enum value: HELD_BY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its queue is paused.
+   *
+   * @generated from enum value: HELD_BY_PAUSED = 1;
+   */
+  PAUSED = 1,
+
+  /**
+   * Its queue has handed out as many jobs as its `rate_limit` allows; Queue.next_slot_at says when it goes on.
+   *
+   * @generated from enum value: HELD_BY_RATE_LIMIT = 2;
+   */
+  RATE_LIMIT = 2,
+
+  /**
+   * As many jobs of its queue run as its `max_concurrency` allows.
+   *
+   * @generated from enum value: HELD_BY_MAX_CONCURRENCY = 3;
+   */
+  MAX_CONCURRENCY = 3,
+
+  /**
+   * As many jobs of its key run as the `max_concurrency_per_key` of its queue allows.
+   *
+   * @generated from enum value: HELD_BY_MAX_CONCURRENCY_PER_KEY = 4;
+   */
+  MAX_CONCURRENCY_PER_KEY = 4,
+}
+
+/**
+ * Describes the enum gotaskq.v1.HeldBy.
+ */
+export const HeldBySchema: GenEnum<HeldBy> = /*@__PURE__*/
+  enumDesc(file_gotaskq_v1_job, 2);
+
+/**
  * Until when a job holds its unique key.
  *
  * @generated from enum gotaskq.v1.UniqueUntil
@@ -717,7 +835,7 @@ export enum UniqueUntil {
  * Describes the enum gotaskq.v1.UniqueUntil.
  */
 export const UniqueUntilSchema: GenEnum<UniqueUntil> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 1);
+  enumDesc(file_gotaskq_v1_job, 3);
 
 /**
  * What a create does whose unique key is held.
@@ -761,7 +879,7 @@ export enum UniqueConflict {
  * Describes the enum gotaskq.v1.UniqueConflict.
  */
 export const UniqueConflictSchema: GenEnum<UniqueConflict> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 2);
+  enumDesc(file_gotaskq_v1_job, 4);
 
 /**
  * In which order jobs are listed.
@@ -795,7 +913,7 @@ export enum ListOrder {
  * Describes the enum gotaskq.v1.ListOrder.
  */
 export const ListOrderSchema: GenEnum<ListOrder> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 3);
+  enumDesc(file_gotaskq_v1_job, 5);
 
 /**
  * How much of each job is answered.
@@ -829,5 +947,5 @@ export enum JobView {
  * Describes the enum gotaskq.v1.JobView.
  */
 export const JobViewSchema: GenEnum<JobView> = /*@__PURE__*/
-  enumDesc(file_gotaskq_v1_job, 4);
+  enumDesc(file_gotaskq_v1_job, 6);
 

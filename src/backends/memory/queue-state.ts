@@ -1,6 +1,7 @@
 import { isSameBackoff } from "../../model/backoff.js";
 import { compareNumbers } from "../../model/ids.js";
 import type { JobSpec } from "../../model/job.js";
+import type { HeldBy, Pending } from "../../model/pending-state.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { RateState } from "../../model/rate-limit.js";
 import type { Expiries } from "./indexes/expiries.js";
@@ -202,6 +203,11 @@ export class QueueState {
     return count;
   }
 
+  /** The jobs that wait for their time, in no particular order; undefined when they are more than so many. */
+  waitingUpTo(max: number): QueuedJob[] | undefined {
+    return this.#schedule.size > max ? undefined : [...this.#schedule];
+  }
+
   /** Ms until the next scheduled job is due; infinity when none is scheduled. */
   nextDueInMs(moment: Moment): number {
     return this.#schedule.nextInMs(moment);
@@ -291,9 +297,28 @@ export class QueueState {
 
   /** How many of the jobs that are due are held back by limits now. A limit that is new adds what it holds back here. */
   #heldBack(isRateHolding: boolean): number {
+    return this.#limit(isRateHolding) === undefined ? this.#ready.held : this.#ready.count;
+  }
+
+  /** The limit that holds back all jobs of the queue whose time has come, if one does now. */
+  #limit(isRateHolding: boolean): HeldBy | undefined {
+    if (isRateHolding) return "RATE_LIMIT";
     const { maxConcurrency } = this.settings;
-    const isFull = maxConcurrency > 0 && this.running.size >= maxConcurrency;
-    return isFull || isRateHolding ? this.#ready.count : this.#ready.held;
+    return maxConcurrency > 0 && this.running.size >= maxConcurrency ? "MAX_CONCURRENCY" : undefined;
+  }
+
+  /**
+   * What a PENDING job of the queue waits for. Call `promote` first: one that is due would count as scheduled. `heldForMs`: as of
+   * `snapshot`.
+   */
+  pendingOf(record: QueuedJob, heldForMs: number | undefined): Pending {
+    const { place } = record;
+    if (isWaitingPlace(place)) {
+      return { pendingState: place === "RETRYING" ? "RETRYING" : "SCHEDULED", heldBy: undefined };
+    }
+    const ofQueue = this.#limit(heldForMs !== undefined && this.ready > 0);
+    const limit = ofQueue ?? (this.#ready.isHeld(record) ? "MAX_CONCURRENCY_PER_KEY" : undefined);
+    return { pendingState: limit === undefined ? "READY" : "LIMITED", heldBy: this.paused ? "PAUSED" : limit };
   }
 
   /**

@@ -4,6 +4,7 @@ import { queueOf } from "../../model/ids.js";
 import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
 import type { DeadJobFilter, JobFilter, PageOptions } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
+import { PENDING_STATES } from "../../model/pending-state.js";
 import { checkMetadata } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
@@ -33,8 +34,8 @@ export function checkFilter(
     among = JOB_STATUSES,
   }: { readonly shortPath?: string; readonly among?: readonly JobStatus[] } = {},
 ): CheckedFilter {
-  const { queue, type, queues = [], types = [], statuses = [], ids = [], keys = [], metadata = {} } = filter;
-  const { errorContains, errorEquals, errorGroup, worker } = filter;
+  const { queue, type, queues = [], types = [], statuses = [], pendingStates = [], ids = [] } = filter;
+  const { keys = [], metadata = {}, errorContains, errorEquals, errorGroup, worker } = filter;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
   if (queue) violations.queueName(`${shortPath}queue`, queue);
   if (queue && queues.length > 0) violations.add(`${shortPath}queue`, "cannot be set together with `queues`");
@@ -51,6 +52,11 @@ export function checkFilter(
   listed("statuses", statuses, (field, status) => {
     if (!among.includes(status)) violations.add(field, `must be among ${among.join(", ")}`);
   });
+  listed("pendingStates", pendingStates, (field, state) => {
+    if (!PENDING_STATES.includes(state)) violations.add(field, `must be among ${PENDING_STATES.join(", ")}`);
+  });
+  if (pendingStates.length > 0 && !among.includes("PENDING"))
+    violations.add(`${path}pendingStates`, `chooses PENDING jobs, and this is for those that are ${among.join(", ")}`);
   checkMetadata(violations, `${path}metadata`, metadata);
   violations.text(`${path}errorContains`, errorContains, 0, LIMITS.errorLength);
   violations.text(`${path}errorEquals`, errorEquals, 0, LIMITS.errorLength);
@@ -62,6 +68,7 @@ export function checkFilter(
     match: {
       types: type ? [type] : types,
       statuses,
+      pendingStates,
       ids,
       keys,
       metadata,

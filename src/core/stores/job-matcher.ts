@@ -1,13 +1,14 @@
 import type { Job, JobStatus } from "../../model/job.js";
 import type { JobMatch } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
+import type { PendingState } from "../../model/pending-state.js";
 import { cutText } from "../../model/text.js";
 
 /** What a filter looks at. */
 export type Matchable = Pick<
   Job,
   "id" | "type" | "key" | "status" | "metadata" | "error" | "worker" | "createdAt" | "finishedAt" | "cancelRequested"
->;
+> & { readonly pendingState?: PendingState | undefined };
 
 /** A filter as stores know it. */
 export interface StoreMatch extends JobMatch {
@@ -15,10 +16,14 @@ export interface StoreMatch extends JobMatch {
   readonly cancelRequested?: boolean | undefined;
 }
 
-/** Returns a function that tells whether a job matches. */
-export function createMatcher(match: StoreMatch): (job: Matchable) => boolean {
+/** Returns a function that tells whether a job matches. `pendingStateOf`: what a job waits for; default: as it says. */
+export function createMatcher<T extends Matchable>(
+  match: StoreMatch,
+  pendingStateOf: (job: T) => PendingState | undefined = (job) => job.pendingState,
+): (job: T) => boolean {
   const types = setOf(match.types);
   const statuses = setOf<JobStatus>(match.statuses);
+  const pendingStates = setOf<PendingState | undefined>(match.pendingStates);
   const ids = setOf(match.ids);
   const keys = setOf(match.keys);
   const metadata = Object.entries(match.metadata ?? {});
@@ -32,6 +37,7 @@ export function createMatcher(match: StoreMatch): (job: Matchable) => boolean {
     (types === undefined || types.has(job.type)) &&
     (statuses === undefined || statuses.has(job.status)) &&
     (keys === undefined || keys.has(job.key ?? "")) &&
+    (pendingStates === undefined || pendingStates.has(pendingStateOf(job))) &&
     job.createdAt >= createdAfter &&
     job.createdAt < createdBefore &&
     (!mustBeFinished || isFinishedWithin(job.finishedAt)) &&

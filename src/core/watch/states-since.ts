@@ -42,6 +42,8 @@ export function afterChange(seen: Job, change: Change): Job | undefined {
     attemptErrors: seen.attemptErrors,
     result: undefined,
     resultDropped: false,
+    pendingState: undefined,
+    heldBy: undefined,
   };
   return next;
 }
@@ -76,6 +78,8 @@ export function* statesSince(seen: Job, changes: readonly Change[], now: Job | u
       error: errorAfter(base, change),
       result: undefined,
       resultDropped: false,
+      pendingState: undefined,
+      heldBy: undefined,
     };
   }
   if (now !== undefined && now.revision > seen.revision) yield now;

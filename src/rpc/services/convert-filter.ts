@@ -21,7 +21,7 @@ import type {
   ListOrder,
 } from "../../model/job-filter.js";
 import type { Violations } from "../../model/violations.js";
-import { toStatuses, toTime } from "./convert.js";
+import { toPendingStates, toStatuses, toTime } from "./convert.js";
 
 // Converts filters, whose fields are named as in `filter.queues[0]`; what cannot be converted is added to `violations`.
 
@@ -57,6 +57,7 @@ export function toJobFilter(violations: Violations, filter: JobFilterPb | undefi
   return {
     ...textsOf(filter),
     statuses: toStatuses(violations, "filter.statuses", filter.statuses),
+    pendingStates: toPendingStates(violations, "filter.pendingStates", filter.pendingStates),
     ...timesOf(violations, filter, "createdAfter", "createdBefore", "finishedAfter", "finishedBefore"),
   };
 }

@@ -7,6 +7,7 @@ import {
   HeartbeatSchema,
   type Job as JobPb,
   JobStatus as JobStatusPb,
+  type PendingState as PendingStatePb,
   type Progress as ProgressPb,
   type TraceContext as TraceContextPb,
   UniqueConflict as UniqueConflictPb,
@@ -17,6 +18,7 @@ import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js
 import type { Change } from "../../core/backend.js";
 import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Job, JobStatus, Payload, Progress } from "../../model/job.js";
+import { HELD_BY, PENDING_STATES, type PendingState } from "../../model/pending-state.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
 import type { JobRequest, UpdateRequest } from "../../model/validate.js";
@@ -49,6 +51,19 @@ export function toStatuses(violations: Violations, field: string, statuses: read
     const status = STATUS_FROM_PB.get(pb);
     if (status === undefined) violations.add(`${field}[${index}]`, `is not a job status: ${pb}`);
     return status ?? [];
+  });
+}
+
+/** Converts the pending states of a filter. Adds to `violations` those that do not exist. */
+export function toPendingStates(
+  violations: Violations,
+  field: string,
+  states: readonly PendingStatePb[],
+): PendingState[] {
+  return states.flatMap((pb, index) => {
+    const state = PENDING_STATES[pb - 1];
+    if (state === undefined) violations.add(`${field}[${index}]`, `is not a pending state: ${pb}`);
+    return state ?? [];
   });
 }
 
@@ -229,6 +244,8 @@ export function fromJob(job: Job): JobPb {
     key: job.key ?? "",
     schedule: job.schedule ?? "",
     scheduledFor: fromTime(job.scheduledFor),
+    pendingState: job.pendingState === undefined ? 0 : PENDING_STATES.indexOf(job.pendingState) + 1,
+    heldBy: job.heldBy === undefined ? 0 : HELD_BY.indexOf(job.heldBy) + 1,
   };
 }
 

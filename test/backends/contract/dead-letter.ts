@@ -187,6 +187,7 @@ export function describeDeadLetter(open: Open): void {
       expect(job).toEqual({
         ...dead,
         status: "PENDING",
+        pendingState: "READY",
         retryCount: 0,
         lostLeases: 0,
         revision: dead.revision + 1,

@@ -48,6 +48,7 @@ export function describeEnqueue(open: Open): void {
       expect(await jobOf(backend, spec.id)).toEqual({
         ...spec,
         status: "PENDING",
+        pendingState: "READY",
         revision: 1,
         retryCount: 0,
         deliveries: 0,

@@ -4,6 +4,7 @@ import type { Backend } from "../../../src/core/backend.js";
 import { createMatcher, errorGroupOf, type StoreMatch } from "../../../src/core/stores/job-matcher.js";
 import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { JOB_STATUSES, type Job } from "../../../src/model/job.js";
+import { PENDING_STATES } from "../../../src/model/pending-state.js";
 import { TRACE } from "../../support/job.js";
 import type { BackendHarness, Open, OpenedBackend } from "./harness.js";
 import { add, addDead, addDone, addOne, createQueue, expectRefused, fatal, jobOf, leaseOne, pages } from "./support.js";
@@ -66,6 +67,7 @@ function matchOf(jobs: readonly Job[]): fc.Arbitrary<StoreMatch> {
   return fc.record({
     types: some(fc.subarray([...TYPES, "none"])),
     statuses: some(fc.subarray([...JOB_STATUSES])),
+    pendingStates: some(fc.subarray([...PENDING_STATES])),
     ids: some(fc.subarray([...jobs.map(({ id }) => id), "4711", "4711@nowhere"])),
     keys: some(fc.subarray(["a", "ü|:a", "", "none"])),
     metadata: some(fc.constantFrom<Record<string, string>>(...METADATA, { tenant: "" }, { valueOf: "x" })),

@@ -32,6 +32,7 @@ export function describeLeasing(open: Open): void {
       expect(job).toEqual({
         ...before,
         status: "RUNNING",
+        pendingState: undefined,
         revision: 2,
         deliveries: 1,
         worker: "node-3/w",

@@ -4,6 +4,7 @@ import type { BulkAction } from "../../../src/core/listing.js";
 import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
+import type { PendingState } from "../../../src/model/pending-state.js";
 import { QUEUE_ORDERINGS, type QueueOrdering, type QueueSettings } from "../../../src/model/queue.js";
 import type { RateLimit } from "../../../src/model/rate-limit.js";
 import type { TraceContext } from "../../../src/model/trace-context.js";
@@ -101,6 +102,7 @@ export type Command =
       readonly action: BulkAction;
       readonly jobs: readonly JobChoice[];
       readonly types: readonly string[];
+      readonly pendingStates: readonly PendingState[];
       readonly statuses: readonly JobStatus[];
     }
   | { readonly kind: "purge"; readonly queue: string }
@@ -274,6 +276,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       jobs: few(inState("PENDING", "RUNNING", "DEAD", "DEAD", "DONE", "CANCELED", undefined), 6),
       types: fc.oneof(fc.constant([]), fc.subarray([...TYPES])),
       statuses: fc.oneof(fc.constant([]), fc.subarray<JobStatus>(["PENDING", "RUNNING", "DONE", "CANCELED", "DEAD"])),
+      pendingStates: fc.oneof(
+        { weight: 3, arbitrary: fc.constant([]) },
+        fc.subarray<PendingState>(["READY", "SCHEDULED", "RETRYING", "LIMITED"]),
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge"), queue }) },

@@ -20,9 +20,14 @@ export function near(actual: number | undefined, expected: number, slackMs: numb
 }
 
 /** Expects a job to be as in the model. The model takes over its times where they are within the slack. */
-export function compareJob({ slackMs }: OpenedBackend, actual: Job, expected: ModelJob | undefined): void {
+export function compareJob(
+  { slackMs }: OpenedBackend,
+  model: NaiveModel,
+  actual: Job,
+  expected: ModelJob | undefined,
+): void {
   if (expected !== undefined) align(expected.job, actual, slackMs);
-  same(actual, expected?.job);
+  same(actual, expected && model.read(expected));
 }
 
 /**
@@ -37,7 +42,7 @@ export async function compareJobs(opened: OpenedBackend, model: NaiveModel): Pro
   model.all.forEach((expected, at) => {
     const actual = jobs[at];
     if (expected.gone) same(actual, undefined);
-    else if (actual !== undefined) compareJob(opened, actual, expected);
+    else if (actual !== undefined) compareJob(opened, model, actual, expected);
   });
   return forgotten.map(({ job }) => job.status);
 }
@@ -78,6 +83,11 @@ export async function compareListings({ backend }: OpenedBackend, model: NaiveMo
       same(await pages((after) => backend.list({ queue, statuses, limit: 3, after })), idsOf(expected));
       const mails = expected.filter(({ type }) => type === "mail");
       same(await pages((after) => backend.list({ queue, statuses, types: ["mail"], limit: 2, after })), idsOf(mails));
+    }
+    const waits = newest.filter(({ status }) => status === "PENDING");
+    for (const pendingStates of [["READY"], ["SCHEDULED", "RETRYING"], ["LIMITED"]] as const) {
+      const expected = waits.filter(({ id }) => pendingStates.some((each) => each === model.pendingStateOf(id)));
+      same(await pages((after) => backend.list({ queue, pendingStates, limit: 3, after })), idsOf(expected));
     }
     const byDeath = byId
       .filter(({ status }) => status === "DEAD")

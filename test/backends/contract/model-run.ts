@@ -133,7 +133,7 @@ export class ModelRun {
     if (held) this.#reached.add("held back by a rate");
     if (request.queues.some((name) => this.#model.rates.get(name)?.isBehind)) this.#reached.add("behind a rate");
     for (const [at, { job, token, expiresInMs }] of leases.entries()) {
-      compareJob(this.#opened, job, expected[at]);
+      compareJob(this.#opened, this.#model, job, expected[at]);
       same(expiresInMs, request.leaseMs);
       expect(this.#leases.some((earlier) => earlier.token === token)).toBe(false);
       this.#leases.push({ jobId: job.id, token });
@@ -181,7 +181,7 @@ export class ModelRun {
     const [id = "4711"] = this.#ids([job]);
     const reason = this.#model.cancel(id);
     if (reason !== undefined) return this.#expectRefused(this.#opened.backend.cancel(id), [reason]);
-    compareJob(this.#opened, await this.#opened.backend.cancel(id), this.#model.find(id));
+    compareJob(this.#opened, this.#model, await this.#opened.backend.cancel(id), this.#model.find(id));
   }
 
   async #runNow({ job }: CommandOf<"run">): Promise<void> {
@@ -189,7 +189,7 @@ export class ModelRun {
     const before = this.#model.find(id)?.job.revision;
     const reason = this.#model.run(id);
     if (reason !== undefined) return this.#expectRefused(this.#opened.backend.run(id), [reason]);
-    compareJob(this.#opened, await this.#opened.backend.run(id), this.#model.find(id));
+    compareJob(this.#opened, this.#model, await this.#opened.backend.run(id), this.#model.find(id));
     this.#reached.add(this.#model.find(id)?.job.revision === before ? "run a ready job" : "run a waiting job");
   }
 
@@ -199,7 +199,7 @@ export class ModelRun {
     const changes = { ...given, ...when };
     const reason = this.#model.update(id, changes);
     if (reason !== undefined) return this.#expectRefused(this.#opened.backend.update(id, changes), [reason]);
-    compareJob(this.#opened, await this.#opened.backend.update(id, changes), this.#model.find(id));
+    compareJob(this.#opened, this.#model, await this.#opened.backend.update(id, changes), this.#model.find(id));
     this.#reached.add(`updated ${inMs === undefined ? "in its place" : "to another time"}`);
   }
 
@@ -320,14 +320,14 @@ export class ModelRun {
     }
   }
 
-  async #act({ action, jobs, types, statuses }: CommandOf<"act">): Promise<void> {
-    const match = { types, statuses };
+  async #act({ action, jobs, types, statuses, pendingStates }: CommandOf<"act">): Promise<void> {
+    const match = { types, statuses, pendingStates };
     const matches = createMatcher(match);
     const ids = [...new Set(this.#ids(jobs))];
     const count = await this.#opened.backend.act(action, ids, match);
     const changed = ids.filter((id) => {
       const found = this.#model.find(id);
-      return found !== undefined && matches(found.job) && this.#model.act(action, id);
+      return found !== undefined && matches(this.#model.read(found)) && this.#model.act(action, id);
     });
     same(count, changed.length);
     this.#reached.add(`act ${action} ${Math.min(count, 1)}`);
@@ -347,7 +347,8 @@ export class ModelRun {
       this.#reached.add(`${kind} ${expected.outcome}`);
       if (row?.outcome !== "APPLIED" || expected.outcome !== "APPLIED") same(row, expected);
       else if (expected.job === undefined || row.job === undefined) same(row.job, expected.job);
-      else if (found !== undefined) compareJob(this.#opened, row.job, { ...found, job: { ...expected.job } });
+      else if (found !== undefined)
+        compareJob(this.#opened, this.#model, row.job, { ...found, job: { ...expected.job } });
     }
   }
 

@@ -19,6 +19,7 @@ import type { BulkAction } from "../../../src/core/listing.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";
+import type { HeldBy, PendingState } from "../../../src/model/pending-state.js";
 import type { QueueOrdering, QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
 import {
   afterChange,
@@ -444,7 +445,7 @@ export class NaiveModel {
     const chances = { retryCount: 0, lostLeases: 0, runAfter: this.now, finishedAt: undefined };
     found.readyAt = this.time;
     this.#step(found, { status: "PENDING", ...chances });
-    return { outcome: "APPLIED", job: { ...found.job } };
+    return { outcome: "APPLIED", job: this.read(found) };
   }
 
   remove(id: string, statuses: readonly JobStatus[]): RowOutcome {
@@ -574,7 +575,7 @@ export class NaiveModel {
     const pending = this.inQueue(queue, "PENDING");
     const ready = pending.filter((each) => this.isReady(each));
     const waiting = pending.filter((each) => !this.isReady(each));
-    const limited = ready.filter((each) => this.isLimited(each));
+    const limited = ready.filter((each) => this.limitOf(each) !== undefined);
     const oldest = Math.min(...ready.map(({ job }) => job.runAfter));
     return {
       ready: ready.length - limited.length,
@@ -598,11 +599,28 @@ export class NaiveModel {
     return readyAt <= this.time;
   }
 
-  /** Whether a limit holds it back once it is ready. */
-  isLimited({ job }: ModelJob): boolean {
+  /** The limit that holds it back once it is ready. */
+  limitOf({ job }: ModelJob): HeldBy | undefined {
     const { maxConcurrency = 0 } = this.queues.get(job.queue)?.settings ?? {};
-    const isFull = maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
-    return isFull || this.fullKeys(job.queue).has(job.key) || this.slotAt(job.queue) !== undefined;
+    if (this.slotAt(job.queue) !== undefined) return "RATE_LIMIT";
+    const isUsedUp = maxConcurrency > 0 && this.inQueue(job.queue, "RUNNING").length >= maxConcurrency;
+    if (isUsedUp) return "MAX_CONCURRENCY";
+    return this.fullKeys(job.queue).has(job.key) ? "MAX_CONCURRENCY_PER_KEY" : undefined;
+  }
+
+  pendingStateOf(id: string): PendingState | undefined {
+    const found = this.find(id);
+    return found && this.read(found).pendingState;
+  }
+
+  /** The job as it is read now. */
+  read(found: ModelJob): Job {
+    const { job, waits } = found;
+    if (job.status !== "PENDING") return job;
+    if (!this.isReady(found)) return { ...job, pendingState: waits, heldBy: undefined };
+    const limit = this.limitOf(found);
+    const isPaused = this.queues.get(job.queue)?.paused;
+    return { ...job, pendingState: limit ? "LIMITED" : "READY", heldBy: isPaused ? "PAUSED" : limit };
   }
 
   #requested(queue: string, requestId: string): Requested | undefined {

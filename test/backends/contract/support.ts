@@ -176,9 +176,16 @@ export function changeOf(job: Job): Change {
     result,
     resultDropped,
     createdAt,
+    pendingState,
+    heldBy,
     ...shown
   } = job;
   return { ...shown, jobId: id, deleted: false };
+}
+
+/** A job as a create answers it: without what it waits for. */
+export function asCreated({ pendingState, heldBy, ...job }: Job): Job {
+  return job;
 }
 
 /** The key of a job in listings. */

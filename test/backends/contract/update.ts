@@ -49,6 +49,7 @@ export function describeUpdate(open: Open): void {
       expect(job).toEqual({
         ...before,
         ...{ priority: 9, payload: "[2]", revision: 6, updatedAt: job.updatedAt, runAfter: job.runAfter },
+        pendingState: "SCHEDULED",
       });
       expectAbout(job.runAfter, now + 60_000, opened);
       const changes = await changesOf(backend, id, cursor);
@@ -201,7 +202,8 @@ export function describeUpdate(open: Open): void {
     test("keeps its request id: a repeat of the create is answered with the job as it is", async () => {
       const { backend } = await open();
       const id = await addOne(backend, { requestId: "r" });
-      const job = await backend.update(id, { priority: 4, delayMs: 1000 });
+      const { pendingState, heldBy, ...job } = await backend.update(id, { priority: 4, delayMs: 1000 });
+      expect([pendingState, heldBy]).toEqual(["SCHEDULED", undefined]);
       const [result] = await backend.enqueue([
         { ...(await jobOf(backend, id)), id: "77", requestId: "r", digest: undefined },
       ]);

@@ -26,7 +26,7 @@ describe("create", () => {
       requestId: "r1",
     });
     expect(deduplicated).toBe(false);
-    expect(job).toEqual(await engine.jobs.get(job.id));
+    expect({ ...job, pendingState: "SCHEDULED" }).toEqual(await engine.jobs.get(job.id));
     expect(job).toMatchObject({
       queue: "default",
       type: "mail",
@@ -46,11 +46,11 @@ describe("create", () => {
     await engine.queues.create("q", given);
     const { job } = await engine.jobs.create({ queue: "q", type: "work" });
     expect(job).toMatchObject({ maxRetries: 1, backoff: { delaysMs: [1, 2] }, timeoutMs: 9000 });
-    expect(await engine.jobs.get(job.id)).toEqual(job);
+    expect(await engine.jobs.get(job.id)).toEqual({ ...job, pendingState: "READY" });
     const said = { maxRetries: 0, backoff: { baseDelayMs: 5 }, timeoutMs: 0 };
     const { job: other } = await engine.jobs.create({ queue: "q", type: "work", ...said });
     expect(other).toMatchObject({ maxRetries: 0, backoff: { baseDelayMs: 5, maxDelayMs: 5000 }, timeoutMs: 0 });
-    expect(await engine.jobs.get(other.id)).toEqual(other);
+    expect(await engine.jobs.get(other.id)).toEqual({ ...other, pendingState: "READY" });
   });
 
   test("fills in the defaults, also of a backoff that is half set", async () => {
@@ -243,7 +243,9 @@ describe("update", () => {
     const { engine, clock } = new Fixture();
     const { job } = await engine.jobs.create({ type: "work", payload: "1" });
     const changed = await engine.jobs.update(job.id, { priority: 4, delayMs: 1.2 });
-    expect(changed).toEqual({ ...job, priority: 4, revision: 2, runAfter: clock.now() + 2, updatedAt: clock.now() });
+    const pendingState = "SCHEDULED";
+    const times = { runAfter: clock.now() + 2, updatedAt: clock.now() };
+    expect(changed).toEqual({ ...job, ...times, priority: 4, revision: 2, pendingState });
     expect(await engine.jobs.update(job.id, { payload: "2", runAfter: 5.5 })).toMatchObject({
       ...{ payload: "2", priority: 4, runAfter: 6, revision: 3 },
     });

@@ -185,7 +185,7 @@ describe("trigger", () => {
     expect(first).toMatchObject({
       ...{ type: "work", payload: "[1]", priority: 3, schedule: "nightly", scheduledFor: fixture.clock.now() },
     });
-    expect(await fixture.get(first.id)).toEqual(first);
+    expect(await fixture.get(first.id)).toEqual({ ...first, pendingState: "READY" });
     const second = await schedules.trigger("", "nightly");
     const after = await schedules.get("", "nightly");
     expect(after).toMatchObject({ runs: 0, lastJobId: second.id, revision: 1, state: "PAUSED" });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus, type JobView, type ListOrder } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, type JobView, type ListOrder, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { created, finished, present, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
@@ -16,8 +16,11 @@ beforeAll(async () => {
 
 describe("GetJob", () => {
   test("takes the id, and the bare number with its queue", async () => {
-    const { job } = await jobs.createJob({ queue: "a", type: "x" });
-    const { id } = present(job);
+    const { job: made } = await jobs.createJob({ queue: "a", type: "x" });
+    const { id } = present(made);
+    // The answer of a create does not tell what the job waits for.
+    expect(made?.pendingState).toBe(PendingState.UNSPECIFIED);
+    const job = { ...made, pendingState: PendingState.READY };
     const number = numberOf(id);
     expect(id).toBe(`${number}@a`);
     for (const queue of ["", "a"]) expect((await jobs.getJob({ id, queue })).job).toEqual(job);

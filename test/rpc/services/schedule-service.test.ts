@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, FieldMaskSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
   MisfirePolicy,
   OverlapPolicy,
@@ -163,7 +163,8 @@ test("TriggerSchedule answers the job, which says where it comes from", async ()
   const { job } = await schedules.triggerSchedule({ name });
   expect(job).toMatchObject({ queue: "default", type: "work", status: JobStatus.PENDING, schedule: name });
   expect(job?.scheduledFor).toBeDefined();
-  expect((await server.jobs.getJob({ id: present(job).id })).job).toEqual(job);
+  const read = (await server.jobs.getJob({ id: present(job).id })).job;
+  expect(read).toEqual({ ...job, pendingState: PendingState.READY });
   expect((await schedules.getSchedule({ name })).schedule).toMatchObject({ lastJobId: job?.id, runs: 0n });
 });
 

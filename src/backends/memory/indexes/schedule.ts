@@ -64,6 +64,12 @@ export class Schedule<R extends JobRecord> {
     return wait?.record;
   }
 
+  /** Every job that waits, in no particular order. */
+  *[Symbol.iterator](): Generator<R> {
+    for (const { record } of this.#waits.timed) yield record;
+    for (const { record } of this.#waits.measured) yield record;
+  }
+
   /** Ms until the next job is due as the clocks go now; infinity when there is none. */
   nextInMs(moment: Moment): number {
     return this.#waits.nextInMs(moment);

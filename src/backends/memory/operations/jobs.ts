@@ -7,15 +7,18 @@ import type { JobView } from "../../../model/job-filter.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import { toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
+import { pendingStatesOf, toReadJob } from "../pending.js";
 import type { QueuedJob } from "../queue-state.js";
 import { hurry, revise } from "../revise.js";
 import { basic } from "./listing.js";
 
 /** Reads jobs; undefined where there is none. */
 export function get(store: JobStore, ids: readonly string[], view: JobView = "FULL"): (Job | undefined)[] {
+  const moment = store.moment();
   return ids.map((id) => {
     const record = store.job(id);
-    const job = record && toJob(record);
+    if (record?.status === "PENDING") store.promote(record.queue, moment);
+    const job = record && toReadJob(store, record);
     return job && view === "BASIC" ? basic(job) : job;
   });
 }
@@ -35,7 +38,7 @@ export function run(store: JobStore, id: string): Job {
   const record = store.job(id);
   if (record === undefined) throw jobNotFound(id);
   if (record.status !== "PENDING") throw jobStateConflict(id, record.status, "PENDING");
-  return toJob(hurry(store, record));
+  return toReadJob(store, hurry(store, record));
 }
 
 /** Changes priority, time or payload of a PENDING job. */
@@ -56,7 +59,7 @@ export function update(store: JobStore, id: string, changes: JobUpdate): Job {
   const shared = isSame ? record.shared : record.queue.sharedSpecOf({ ...spec, type: label.type, priority });
   const when =
     runAfter === undefined ? undefined : { runAfter, waitMs: changes.runAfter === undefined ? delayMs : undefined };
-  return toJob(revise(store, record, { shared, payload: payload ?? undefined, when }, moment.now));
+  return toReadJob(store, revise(store, record, { shared, payload: payload ?? undefined, when }, moment.now));
 }
 
 /** Ms until a job expires; infinity: it does not. */
@@ -90,7 +93,7 @@ export function replay(store: JobStore, ids: readonly string[]): RowOutcome[] {
     if (status !== "DEAD") return { outcome: "CONFLICT", status };
     const by = replayOne(store, record, now);
     if (by !== undefined) return { outcome: "KEY_HELD", by: by.id };
-    return { outcome: "APPLIED", job: toJob(record) };
+    return { outcome: "APPLIED", job: toReadJob(store, record) };
   });
 }
 
@@ -126,11 +129,14 @@ const DELETABLE: readonly JobStatus[] = ["DONE", "CANCELED", "DEAD"];
 /** Changes those of these jobs that match, and whose status allows it; returns how many. */
 export function act(store: JobStore, action: BulkAction, ids: readonly string[], match: StoreMatch): number {
   const now = store.clock.now();
-  const matches = createMatcher(match);
+  const matches = createMatcher(match, pendingStatesOf(store));
+  const moment = store.moment();
   let count = 0;
   for (const id of ids) {
     const record = store.job(id);
-    if (record === undefined || !matches(record)) continue;
+    if (record === undefined) continue;
+    if (match.pendingStates?.length && record.status === "PENDING") store.promote(record.queue, moment);
+    if (!matches(record)) continue;
     if (action === "CANCEL") count += Number(cancelOne(store, record, now));
     else if (action === "REPLAY") {
       if (record.status === "DEAD" && replayOne(store, record, now) === undefined) count++;

@@ -14,8 +14,8 @@ import { compareNumbers, numberOf, queueOf } from "../../../model/ids.js";
 import { type Job, jobBytes } from "../../../model/job.js";
 import type { ListOrder } from "../../../model/job-filter.js";
 import { LIMITS } from "../../../model/limits.js";
-import { toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
+import { pendingStatesOf, toReadJob } from "../pending.js";
 import { compareCreation, type QueuedJob, type QueueState } from "../queue-state.js";
 import { groupsOf } from "./dead-groups.js";
 
@@ -69,6 +69,7 @@ interface Entry {
 /** The jobs to examine, in order. */
 function* entries(store: JobStore, query: ListQuery, isDead: boolean): Generator<Entry> {
   const queue = store.queue(query.queue);
+  store.promote(queue, store.moment());
   const order = query.order ?? "NEWEST";
   const after = query.after === undefined ? undefined : parseKey(query.after);
   const ids = query.ids ?? [];
@@ -106,26 +107,28 @@ function startOf(query: StoreMatch, isDead: boolean, order: ListOrder, after: Ke
   return from === undefined ? undefined : { at: from, number: "" };
 }
 
-/** Jobs by creation: all, or only the RUNNING and DEAD ones when no other status is wanted and they are few. */
-function created(
-  queue: QueueState,
-  { statuses = [] }: StoreMatch,
-  order: ListOrder,
-  start: Key | undefined,
-): Iterable<QueuedJob> {
+/** Jobs by creation: all, or only those among which all are that are wanted, when they are few. */
+function created(queue: QueueState, match: StoreMatch, order: ListOrder, start: Key | undefined): Iterable<QueuedJob> {
   const last = start && { createdAt: start.at, number: start.number };
   const isBehind = (record: QueuedJob) => {
     if (last === undefined) return true;
     const compared = compareCreation(record, last);
     return order === "NEWEST" ? compared < 0 : compared > 0;
   };
-  const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
-  if (isFew && queue.running.size + queue.dead <= LIMITS.scan) {
-    const few = [...queue.running, ...queue.deadRecords()].filter(isBehind);
-    return few.sort((a, b) => (order === "NEWEST" ? -1 : 1) * compareCreation(a, b));
-  }
+  const few = fewOf(queue, match)?.filter(isBehind);
+  if (few !== undefined) return few.sort((a, b) => (order === "NEWEST" ? -1 : 1) * compareCreation(a, b));
   if (order === "NEWEST") return queue.all.descending(start === undefined ? undefined : isBehind);
   return queue.all.ascending(start === undefined ? undefined : (record) => !isBehind(record));
+}
+
+/** The RUNNING and DEAD jobs, or those that wait for their time, when no others are wanted and they are few. */
+function fewOf(queue: QueueState, { statuses = [], pendingStates = [] }: StoreMatch): QueuedJob[] | undefined {
+  if (pendingStates.length > 0 && pendingStates.every((state) => state === "SCHEDULED" || state === "RETRYING")) {
+    return queue.waitingUpTo(LIMITS.scan);
+  }
+  const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
+  if (!isFew || queue.running.size + queue.dead > LIMITS.scan) return undefined;
+  return [...queue.running, ...queue.deadRecords()];
 }
 
 /** Whether a job, and all behind it, are out of the times wanted. */
@@ -192,7 +195,7 @@ function* present(
 
 function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
   const { limit, maxBytes = Number.POSITIVE_INFINITY } = query;
-  const matches = createMatcher(query);
+  const matches = createMatcher(query, pendingStatesOf(store));
   const scan = scanOf(query);
   const found: (JobKey & { readonly job: Job })[] = [];
   let examined = 0;
@@ -203,7 +206,7 @@ function readPage(store: JobStore, query: ListQuery, isDead: boolean): Found {
     // The page is full, or enough was examined, and there is one more job: so there is a next page.
     if (found.length === limit || examined === scan) return { found, next };
     if (matches(record)) {
-      const job = toJob(record);
+      const job = toReadJob(store, record);
       const bytes = jobBytes(query.view === "BASIC" ? basic(job) : job);
       total += bytes;
       if (total > maxBytes && found.length > 0) return { found, next };
@@ -219,7 +222,7 @@ function examine(
   store: JobStore,
   query: CountQuery,
 ): { found: { record: QueuedJob; at: number }[]; examined: number; next: string | undefined } {
-  const matches = createMatcher(query);
+  const matches = createMatcher(query, pendingStatesOf(store));
   const listed = { ...query, limit: Number.POSITIVE_INFINITY };
   const scan = Math.min(scanOf(query), COUNT_SCAN);
   const found: { record: QueuedJob; at: number }[] = [];

@@ -11,6 +11,7 @@ import {
 import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/trace-context.js";
 import type { Unique, UniqueConflict, UniqueUntil } from "../../../model/unique.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
+import { readPending } from "./pending-codes.js";
 import { numbersOf, type SavedBackoff, savedBackoff, toBackoff } from "./saved-backoff.js";
 import { CODES, ID_LETTER, RECORDS } from "./table.js";
 
@@ -205,12 +206,17 @@ export function readLeased(queue: string, record: string, spec: Buffer, errors: 
   return toJob(record.slice(CHANGE_WIDTH, blank), queue, spec, head, tail, errors, undefined);
 }
 
-/** Reads a job from the five values of `answerJob`; its state, errors and result are empty when it has none. */
-export function readJob(queue: string, [id, spec, state, errors, result]: readonly Buffer[]): Job {
+/**
+ * Reads a job from the five values of `answerJob`, or the six of `answerRead`; its state, errors and result are empty when it has none,
+ * and the last is when it is not PENDING.
+ */
+export function readJob(queue: string, [id, spec, state, errors, result, pending]: readonly Buffer[]): Job {
   if (!id || !spec || !state || !errors || !result) throw new Error("a script answered half a job");
   const text = state.toString();
   const tail = text === "" ? undefined : readTail(text.slice(text.indexOf("\n", HEAD_WIDTH) + 1));
-  return toJob(id.toString(), queue, spec, text, tail, errors, readResult(result));
+  const job = toJob(id.toString(), queue, spec, text, tail, errors, readResult(result));
+  const waits = pending && readPending(pending.toString("latin1"));
+  return waits === undefined ? job : { ...job, ...waits };
 }
 
 /** `tail` is undefined when the job has no state yet. */

@@ -1,15 +1,18 @@
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { statusDigits } from "../layout/codec.js";
+import { PENDING_CODES } from "../layout/pending-codes.js";
 
 /** Writes a filter for the scripts of a queue: see scripts/filter.ts. What matches all is left out. */
 export function filterText(queue: string, match: StoreMatch): string {
-  const { types = [], statuses = [], ids = [], keys = [], metadata = {}, errorContains, worker } = match;
+  const { types = [], statuses = [], pendingStates = [], ids = [], keys = [], metadata = {} } = match;
+  const { errorContains, worker } = match;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore, errorEquals, errorGroup, cancelRequested } =
     match;
   return JSON.stringify({
     types: filled(types),
     statuses: filled([...statusDigits(statuses)]),
+    pendings: filled(pendingStates.map((state) => PENDING_CODES[state])),
     numbers: ids.length === 0 ? undefined : numbersIn(queue, ids),
     keys: filled(keys),
     metadata: Object.keys(metadata).length === 0 ? undefined : metadata,

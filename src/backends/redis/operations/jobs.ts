@@ -20,8 +20,8 @@ const BATCH_BYTES = 4 * 2 ** 20;
 /** The same where each is changed after it was looked at. */
 const ACT_BATCH = 150;
 
-/** Number of values that describe a job in an answer: id, spec, state, errors, result. */
-const JOB_PARTS = 5;
+/** Number of values that describe a job in an answer: id, spec, state, errors, result, what it waits for. */
+const JOB_PARTS = 6;
 
 /** Reads and changes jobs by their ids, each in the queue that its id names. */
 export class Jobs {

@@ -44,8 +44,8 @@ interface Form<T> {
 
 const read = (queue: string, parts: readonly Reply[]) => readJob(queue, parts as readonly Buffer[]);
 
-const JOBS: Form<Job> = { flag: "J", parts: 5, read };
-const BASIC: Form<Job> = { flag: "B", parts: 5, read };
+const JOBS: Form<Job> = { flag: "J", parts: 6, read };
+const BASIC: Form<Job> = { flag: "B", parts: 6, read };
 const KEYS: Form<JobKey> = {
   flag: "K",
   parts: 2,
@@ -121,7 +121,8 @@ export class Listings {
     const { queue, after, limit, scan = LIMITS.scan, maxBytes = Number.MAX_SAFE_INTEGER, order = "NEWEST" } = query;
     if (after !== undefined && !JOB_KEY.test(after)) throw pageTokenInvalid();
     const filter = filterText(queue, query);
-    const most = isCostly(query) || form.flag === "G" || form.flag === "B" ? COSTLY_PART : PART;
+    const isLooked = isCostly(query) || (query.pendingStates ?? []).length > 0;
+    const most = isLooked || form.flag === "G" || form.flag === "B" ? COSTLY_PART : PART;
     const found: T[] = [];
     let count = 0;
     let examined = 0;

@@ -7,7 +7,7 @@ const READ_BYTES = 524_288;
 
 /**
  * Lua: `matches(id, type, createdAt, raw)` tells whether a job is chosen by the filter in `match`, JSON as `filterText` of
- * filter-text.ts writes it. `isSpent()`: so much was read that this call should end. The matcher of the core does the same.
+ * filter-text.ts writes it. Needs `PENDING` of pending.ts. `isSpent()`: so much was read that this call should end. The matcher of the core does the same.
  */
 export const FILTER = lua`
 local function setOf(list)
@@ -18,6 +18,7 @@ local function setOf(list)
 end
 
 local types, statuses, numbers, keys = setOf(match.types), setOf(match.statuses), setOf(match.numbers), setOf(match.keys)
+local pendings = setOf(match.pendings)
 local isTimed = match.finishedAfter or match.finishedBefore
 local looksAtTail = match.worker or match.errorContains or match.errorEquals or match.errorGroup
 local spent = 0
@@ -99,6 +100,14 @@ local function matches(id, type, createdAt, raw)
     if match.finishedBefore and at >= match.finishedBefore then return false end
   end
   if looksAtTail and not isLike(id, state()) then return false end
+  if pendings then
+    -- createdAt is given but for dead jobs.
+    local function spec()
+      spent = spent + call('HSTRLEN', ${key("specs")}, id)
+      return call('HGET', ${key("specs")}, id)
+    end
+    if not pendings[sub(pendingOf(id, type, createdAt, spec, state()), 1, 1)] then return false end
+  end
   return not match.metadata or isLabelled(id)
 end
 `;

@@ -2,6 +2,7 @@ import { EXPIRY, UNIQUE } from "../layout/features.js";
 import { compose, key, number, rest, text, width, write } from "../layout/lua.js";
 import { FILTER } from "./filter.js";
 import { lua } from "./lua.js";
+import { PENDING } from "./pending.js";
 
 /** Lua: `answerBasic(reply, id)` is `answerJob` without payload and result. */
 export const ANSWER_BASIC = lua`
@@ -21,17 +22,18 @@ end
 
 /**
  * Reads jobs, until so many bytes were read. ARGV[7] `B` without payload and result, empty: with them; [8] these bytes, [9..] ids.
- * Returns how many ids it has looked at, and for each of these jobs that exists: id, spec, state, errors, result.
+ * Returns how many ids it has looked at, and for each of these jobs that exists: id, spec, state, errors, result, and what it waits for.
  */
 export const GET = lua`
 ${ANSWER_BASIC}
+${PENDING}
 local reply = {#ARGV - 8}
 if not exists then return answer(reply) end
 local give, bytes, maxBytes = ARGV[7] == 'B' and answerBasic or answerJob, 0, tonumber(ARGV[8])
 for at = 9, #ARGV do
   if call('HEXISTS', ${key("specs")}, ARGV[at]) == 1 then
     local from = #reply
-    give(reply, ARGV[at])
+    answerRead(give, reply, ARGV[at])
     for part = from + 2, from + 5 do bytes = bytes + #reply[part] end
     if bytes >= maxBytes then
       reply[1] = at - 8
@@ -112,6 +114,7 @@ return finish(remember(reply))
  * a number.
  */
 export const RUN = lua`
+${PENDING}
 -- Takes a job out of the line of those that wait. Returns whether its time had not come; if it had, it stays there.
 local function unschedule(id, s)
   local standing = place(s.created_at, id)
@@ -140,7 +143,7 @@ if unschedule(id, s) then
   requeue(id, s)
 end
 local reply = {'A'}
-answerJob(reply, id)
+answerRead(answerJob, reply, id)
 return finish(remember(reply))
 `;
 
@@ -150,9 +153,10 @@ return finish(remember(reply))
  * when it is gone by a repeat), or the status that does not allow it, as a number.
  */
 export const REVISE = lua`
+${PENDING}
 local id = ARGV[7]
 local function withJob(reply)
-  if reply[1] == 'A' and #reply == 1 then answerJob(reply, id) end
+  if reply[1] == 'A' and #reply == 1 then answerRead(answerJob, reply, id) end
   return reply
 end
 
@@ -187,7 +191,7 @@ if priority ~= '' or kind ~= '' then
 end
 revise(id, s, spec, when)
 local reply = {'A'}
-answerJob(reply, id)
+answerRead(answerJob, reply, id)
 return finish(remember(reply, {'A'}))
 `;
 
@@ -198,11 +202,12 @@ return finish(remember(reply, {'A'}))
  */
 export const REPLAY = lua`
 ${STEPS}
+${PENDING}
 local function withJobs(outcomes)
   local reply = {}
   for at, outcome in ipairs(outcomes) do
     reply[#reply + 1] = outcome
-    if outcome == 'A' then answerJob(reply, ARGV[at + 6]) end
+    if outcome == 'A' then answerRead(answerJob, reply, ARGV[at + 6]) end
   end
   return reply
 end
@@ -252,6 +257,7 @@ export const ACT = lua`
 ${STEPS}
 if again then return repeated(again) end
 local match, action, changed = cjson.decode(ARGV[7]), ARGV[8], 0
+${PENDING}
 ${FILTER}
 for at = 9, #ARGV do
   local id = ARGV[at]

@@ -1,14 +1,16 @@
 import { key } from "../layout/lua.js";
 import { lua } from "./lua.js";
 
+/** Score of a full key in `running_keys` is this and the number of its RUNNING jobs: more than ever run. */
+export const FULL_KEY = 1_000_000_000;
+
 /**
  * A part of createKeyLines (key-lines.ts): the keys that a call looked at. Of each: its `name`; the `prefix` of its lines, as it follows `line:`;
  * the `types` of which it has jobs in line, a set, and how many these `lines` are; how many of its jobs are `running`; whether it
  * `isFull`; and its turn (key-turns.ts). What has changed is written by `flushKnown`.
  */
 export const KNOWN_KEYS = lua`
-  -- Score of a full key in running_keys is this and the number of its RUNNING jobs: more than ever run.
-  local FULL = 1000000000
+  local FULL = ${FULL_KEY}
   local known = {}
 
   local prefixes = {}

@@ -1,8 +1,10 @@
 import { key, number, rest } from "../layout/lua.js";
+import { PENDING_CODES } from "../layout/pending-codes.js";
 import { CODES } from "../layout/table.js";
 import { FILTER } from "./filter.js";
 import { ANSWER_BASIC } from "./jobs.js";
 import { lua } from "./lua.js";
+import { PENDING } from "./pending.js";
 
 /**
  * Shared start of both listings.
@@ -12,7 +14,7 @@ import { lua } from "./lua.js";
  * bytes, `C` nothing: they are counted, `G` nothing: they are counted by group.
  *
  * Returns `X` (no such queue); or 1 (the page is full and there is another), 0 (this part ends) or -1 (the listing
- * ends), how many jobs were examined, the key of the last one, the bytes of the jobs, how many match, and the jobs (`answerJob`), or
+ * ends), how many jobs were examined, the key of the last one, the bytes of the jobs, how many match, and the jobs (`answerRead`), or
  * what else was asked for: key and bytes of each; or of each group type, error, count, and number and time of death of the first.
  */
 const PAGE = lua`
@@ -20,13 +22,14 @@ if not exists then return answer({'X'}) end
 local match = cjson.decode(ARGV[7])
 local isNewest, part, max, bytes = ARGV[8] == 'N', tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local before, form = tonumber(ARGV[12]), ARGV[13]
+${PENDING}
 ${FILTER}
 ${ANSWER_BASIC}
 -- A job without payload and result, and its bytes.
 local function basicJob(id)
   spent = spent + call('HSTRLEN', ${key("specs")}, id)
   local job = {}
-  answerBasic(job, id)
+  answerRead(answerBasic, job, id)
   return job, JOB_BYTES + #job[2] + #job[4]
 end
 
@@ -67,7 +70,7 @@ local function examine(id, type, createdAt, listedAt)
       end
       taken = taken + size
       if form == 'J' then
-        answerJob(reply, id)
+        answerRead(answerJob, reply, id)
       elseif form == 'K' then
         reply[#reply + 1] = key
         reply[#reply + 1] = size
@@ -110,24 +113,45 @@ local function createdAs(id)
   if spec then return ${number("spec", "created_at", "spec")}, typeOfSpec(spec) end
 end
 
--- A few jobs that are known by their ids, as the index would have them.
-local function standings(ids)
+-- Those of a few jobs, as the index has them, that are to be read, in order.
+local function inBounds(jobs)
   local lower, upper = sub(from, 2), sub(to, 2)
   local found = {}
-  for _, id in ipairs(ids) do
-    local createdAt, type = createdAs(id)
-    if createdAt then
-      local member = standing(createdAt, id, type)
-      -- No member equals a bound.
-      if (from == '-' or member > lower) and (to == '+' or member < upper) then found[#found + 1] = member end
-    end
+  for _, member in ipairs(jobs) do
+    -- No member equals a bound.
+    if (from == '-' or member > lower) and (to == '+' or member < upper) then found[#found + 1] = member end
   end
   table.sort(found, function(a, b) if isNewest then return a > b end return a < b end)
   return found
 end
 
+-- A few jobs that are known by their ids, as the index has them.
+local function standings(ids)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local createdAt, type = createdAs(id)
+    if createdAt then found[#found + 1] = standing(createdAt, id, type) end
+  end
+  return found
+end
+
+-- The jobs that wait for their time, as the index has them; nil: they are many.
+local function waitingOnes()
+  if call('ZCARD', ${key("scheduled")}) + call('ZCARD', ${key("delayed")}) > 1000 then return nil end
+  local found = {}
+  for turn = 1, 2 do
+    local from = turn == 2 and ${rest("delayed_member")} or ${rest("scheduled_member")}
+    for _, member in ipairs(call('ZRANGE', (scheduleOf(turn == 2)), 0, -1)) do found[#found + 1] = sub(member, from) end
+  end
+  return found
+end
+
+-- The jobs among which all are that are wanted, as the index has them; nil: they are many.
 local function few()
-  if match.numbers then return match.numbers end
+  if match.numbers then return standings(match.numbers) end
+  if match.pendings and not find(table.concat(match.pendings), '[^${PENDING_CODES.SCHEDULED}${PENDING_CODES.RETRYING}]') then
+    return waitingOnes()
+  end
   if not match.statuses then return nil end
   local digits = table.concat(match.statuses)
   local name, isDead
@@ -138,19 +162,19 @@ local function few()
   if isDead then
     for at, member in ipairs(members) do members[at] = sub(member, ${rest("member")}, find(member, ':', 1, true) - 1) end
   end
-  return members
+  return standings(members)
 end
 
-local ids = few()
+local ones = few()
 local members
-if ids then
-  members = standings(ids)
+if ones then
+  members = inBounds(ones)
 elseif isNewest then
   members = call('ZREVRANGEBYLEX', ${key("index")}, to, from, 'LIMIT', 0, part)
 else
   members = call('ZRANGEBYLEX', ${key("index")}, from, to, 'LIMIT', 0, part)
 end
-local isWhole = ids or #members < part
+local isWhole = ones or #members < part
 for at, member in ipairs(members) do
   if at > part then
     isWhole = false
