@@ -156,12 +156,17 @@ export function changedSchedule(schedule: Schedule, change: ScheduleChange, now:
   };
 }
 
-/** A schedule after it has moved on. `lastJobId`: of the jobs that it made; undefined: it made none. */
-export function firedSchedule(schedule: Schedule, firing: Firing, lastJobId: string | undefined): Schedule {
+/**
+ * A schedule after it has moved on. `results`: of its jobs, of which those with a unique key may have been there already; none: it
+ * skipped them.
+ */
+export function firedSchedule(schedule: Schedule, firing: Firing, results: readonly EnqueueResult[] = []): Schedule {
   const { jobs, byHand = false, maxRuns } = firing;
   const at = jobs.at(-1)?.scheduledFor;
+  const lastJobId = results.at(-1)?.id;
   const isOverlap = lastJobId === undefined && at !== undefined;
-  const runs = schedule.runs + (lastJobId === undefined || byHand ? 0 : jobs.length);
+  const made = results.filter(({ deduplicated }) => !deduplicated).length;
+  const runs = schedule.runs + (byHand ? 0 : made);
   const nextRunAt = byHand
     ? schedule.nextRunAt
     : maxRuns !== undefined && runs >= maxRuns

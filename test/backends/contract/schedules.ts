@@ -391,6 +391,28 @@ export function describeSchedules(open: Open): void {
       expect(fired.lastSkip).toBeUndefined();
     });
 
+    test("counts no job that was there already, as it has its unique key", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const created = await schedule(opened, { maxRuns: 2 });
+      const unique = { key: "report", until: "FINISHED" as const, holdMs: 0 };
+      const fire = async (onConflict: "KEEP" | "REFUSE" = "KEEP") => {
+        const plan = firing(await read(backend));
+        const jobs = plan.jobs.map((job) => ({ ...job, unique, onConflict }));
+        return backend.fireSchedule({ ...plan, jobs });
+      };
+      const id = only(made(await fire()));
+      expect(only(made(await fire()))).toBe(id);
+      const seen = await read(backend);
+      expect(seen).toMatchObject({ runs: 1, lastJobId: id, lastRunAt: (created.nextRunAt ?? 0) + MINUTE });
+      await expectRefused(fire("REFUSE"), "JOB_EXISTS");
+      expect(await read(backend)).toEqual(seen);
+      await backend.cancel(id);
+      await fire("REFUSE");
+      expect(await read(backend)).toMatchObject({ runs: 2 });
+      expect((await read(backend)).nextRunAt).toBeUndefined();
+    });
+
     test("of a paused queue makes jobs that wait", async () => {
       const opened = await open();
       const { backend } = opened;

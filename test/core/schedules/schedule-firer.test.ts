@@ -155,6 +155,19 @@ describe("a server fires schedules", () => {
     expect(await madeFor(fixture, "mail")).toEqual([420, 480, 540]);
   });
 
+  test("and skips a time whose job gives way to one that has its unique key", async () => {
+    const job = { type: "echo", unique: { key: "report", onConflict: "REFUSE" as const } };
+    const fixture = await scheduled({ job });
+    await pass(fixture, MINUTE);
+    await pass(fixture, MINUTE);
+    expect(await madeFor(fixture)).toEqual([60]);
+    const { nextRunAt = 0, createdAt, lastSkip } = await fixture.backend.getSchedule("default", "nightly");
+    expect([nextRunAt - createdAt, lastSkip]).toEqual([3 * MINUTE, { at: createdAt + 2 * MINUTE, reason: "OVERLAP" }]);
+    await fixture.backend.cancel((await jobsOf(fixture))[0]?.id ?? "");
+    await pass(fixture, MINUTE);
+    expect(await madeFor(fixture)).toEqual([60, 180]);
+  });
+
   test("in parts, where their payloads are large", async () => {
     const job = { type: "echo", payload: JSON.stringify("x".repeat(1_000_000)) };
     const fixture = await scheduled({ misfire: "RUN_ALL", job });

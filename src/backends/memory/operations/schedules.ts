@@ -55,12 +55,12 @@ export function fireSchedule(store: JobStore, firing: Firing): FiringResult {
   const schedule = queue.schedules?.get(firing.name);
   if (schedule === undefined || !isAsRead(schedule, firing.was)) return { outcome: "STALE" };
   if (firing.jobs.length > 0 && firing.skipsOverlap && isUnfinished(store, schedule.lastJobId)) {
-    put(store, queue, firedSchedule(schedule, firing, undefined));
+    put(store, queue, firedSchedule(schedule, firing));
     return { outcome: "SKIPPED" };
   }
   try {
     const results = enqueue(store, firing.jobs);
-    put(store, queue, firedSchedule(schedule, firing, results.at(-1)?.id));
+    put(store, queue, firedSchedule(schedule, firing, results));
     return { outcome: "FIRED", results };
   } catch (error) {
     const isFull = error instanceof TaskQueueError && error.reason === "QUEUE_FULL";

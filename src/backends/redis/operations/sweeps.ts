@@ -87,7 +87,8 @@ export class Sweeps {
     const { dueTimes, listener } = this.#deps;
     const lost = await this.#sweep(queue).catch(() => []);
     this.#lostAside.push(...lost);
-    listener()?.due(dueTimes.nextInMs() ?? RETRY_MS);
+    // What it found due is told by the next tick.
+    listener()?.due(this.#schedules.length > 0 ? 0 : (dueTimes.nextInMs() ?? RETRY_MS));
   }
 
   async #sweep(queue: string): Promise<LostLease[]> {

@@ -403,7 +403,7 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
             lastId = holder or id
           end
         end
-        ${fired("moveOn(schedule, firing, jobs, lastId)")}
+        ${fired("moveOn(schedule, firing, jobs, lastId, jobs - #old)")}
       end
     end
   end

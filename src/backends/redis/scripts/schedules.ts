@@ -59,12 +59,12 @@ local function isUnfinished(id)
   return status == ${code("status", "PENDING")} or status == ${code("status", "RUNNING")}
 end
 
--- The schedule has made so many jobs, the last with this id (nil: none, though it was to), and moves on.
-local function moveOn(s, firing, jobs, lastId)
+-- The schedule moves on: it was to make so many jobs, of which the last has this id (nil: it skipped them) and so many are new.
+local function moveOn(s, firing, jobs, lastId, made)
   if lastId then
     madeNow[lastId] = true
     if s.skipped_at == s.next_run_at then s.skipped_at, s.skip_reason = nil, nil end
-    if not firing.by_hand then s.runs = s.runs + jobs end
+    if not firing.by_hand then s.runs = s.runs + made end
     s.last_job, s.last_run_at = lastId, firing.at
   end
   if jobs > 0 and not lastId then s.skipped_at, s.skip_reason = firing.at, 'OVERLAP'
