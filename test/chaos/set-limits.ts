@@ -12,6 +12,11 @@ export async function setLimits(limits: ReadonlyMap<string, QueueLimits>, fleet:
       ...{ ordering: QueueOrdering[ordering], maxConcurrency, maxConcurrencyPerKey },
       ...(rateLimit && { rateLimit: { ...rateLimit, period: durationFromMs(rateLimit.periodMs) } }),
     };
-    await queues.updateQueue({ queue: { name, settings } });
+    const { queue } = await queues.updateQueue({ queue: { name, settings } });
+    const set = queue?.settings;
+    // Else the run would say nothing of it.
+    if (set?.maxConcurrencyPerKey !== maxConcurrencyPerKey || set.rateLimit?.count !== rateLimit?.count) {
+      throw new Error(`queue ${name} was not given its limits: ${JSON.stringify(set)}`);
+    }
   }
 }
