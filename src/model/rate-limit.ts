@@ -33,6 +33,9 @@ export interface RateState {
  */
 export const MAKE_UP_MS = 100;
 
+/** Whoever takes a slot so much after it came was not late by being woken, ms: then nothing is made up for, and no more than a burst goes. */
+export const LATEST_MS = 1000;
+
 /** Slots that come closer together are waited for several at a time, ms: somebody is woken this often at the most. */
 export const SLOT_GRAIN_MS = 10;
 
@@ -119,6 +122,8 @@ function spacing({ count, periodMs }: RateLimit): number {
 
 /** The theoretical arrival time as it counts now. It is never more than a burst ahead, though the clock may have stepped back. */
 function tatAt(limit: RateLimit, state: RateState | undefined, now: number): number {
-  const least = state?.isBehind === true ? now - MAKE_UP_MS : now;
-  return Math.min(Math.max(state?.tat ?? least, least), now + limit.burst * spacing(limit));
+  const each = spacing(limit);
+  if (state === undefined) return now;
+  const isLate = state.isBehind && now - (state.tat - (limit.burst - 1) * each) <= LATEST_MS;
+  return Math.min(Math.max(state.tat, isLate ? now - MAKE_UP_MS : now), now + limit.burst * each);
 }

@@ -213,7 +213,7 @@ export type RateLimit = Message<"gotaskq.v1.RateLimit"> & {
 
   /**
    * The most jobs at once, after a time without any, as slots that nobody takes add up: 1 to 1000000. 0: what comes in 100 ms, at least
-   * 1. While jobs wait, slots of the last 100 ms that were taken late are made up for on top of that.
+   * 1. While jobs wait and workers are there, slots of the last 100 ms that were taken late are made up for on top of that.
    *
    * @generated from field: int32 burst = 3;
    */

@@ -1,4 +1,4 @@
-import { EARLY_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../model/rate-limit.js";
+import { EARLY_MS, LATEST_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../model/rate-limit.js";
 import { RATE } from "../layout/features.js";
 import { key, meta, metaName } from "../layout/lua.js";
 import { lua } from "./lua.js";
@@ -30,8 +30,9 @@ if ${meta("requires")} and needs('${RATE}') then
     end
 
     local function tatAt(exact)
-      local least = rate.isBehind and exact - ${MAKE_UP_MS} or exact
-      return math.min(math.max(rate.tat or least, least), exact + rate.burst * rate.each)
+      if not rate.tat then return exact end
+      local isLate = rate.isBehind and exact - (rate.tat - (rate.burst - 1) * rate.each) <= ${LATEST_MS}
+      return math.min(math.max(rate.tat, isLate and exact - ${MAKE_UP_MS} or exact), exact + rate.burst * rate.each)
     end
 
     rate.free = function()
