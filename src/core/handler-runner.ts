@@ -15,6 +15,7 @@ export type RunJob = Pick<
   | "retryCount"
   | "maxRetries"
   | "createdAt"
+  | "key"
   | "schedule"
   | "scheduledFor"
   | "traceContext"

@@ -12,8 +12,8 @@ export function toRunJob(job: RunJob): RunJob {
   const { id, queue, type, payload, priority, metadata, deliveries, retryCount, maxRetries, createdAt } = job;
   // A copy of exactly these bytes: they may lie in a buffer that is larger, and is the store's.
   const own = payload instanceof Uint8Array ? new Uint8Array(payload) : payload;
-  const { schedule, scheduledFor, traceContext } = job;
-  const rest = { deliveries, retryCount, maxRetries, createdAt, schedule, scheduledFor, traceContext };
+  const { key, schedule, scheduledFor, traceContext } = job;
+  const rest = { deliveries, retryCount, maxRetries, createdAt, key, schedule, scheduledFor, traceContext };
   return { id, queue, type, payload: own, priority, metadata, ...rest };
 }
 

@@ -62,6 +62,8 @@ export interface HandlerJob {
   readonly retryCount: number;
   readonly maxRetries: number;
   readonly createdAt: Date;
+  /** Whose it is, as its creator said; undefined: nobody's. */
+  readonly key: string | undefined;
   /** The name of the schedule of its queue that made it; undefined: somebody created it. */
   readonly schedule: string | undefined;
   /** The time of that schedule that it is for, however late it runs; when somebody triggered it, the time of that. */

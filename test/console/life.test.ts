@@ -24,9 +24,11 @@ describe("jobs in the console", () => {
     await page.getByLabel("Priority").fill("7");
     await page.getByText("More", { exact: true }).click();
     await page.getByLabel("Metadata").fill("team=search");
+    await page.getByLabel("Key").fill("acme");
     await page.getByRole("button", { name: "Create the job" }).click();
 
     await page.getByRole("heading", { name: /^Job \d+$/ }).waitFor();
+    await page.getByText("acme", { exact: true }).waitFor();
     await isLive(page);
     await server.queues.resumeQueue({ name: "default" });
     const changes = page.getByRole("list").last().getByRole("listitem");
@@ -36,7 +38,8 @@ describe("jobs in the console", () => {
     );
     const id = page.url().split("/").at(-1) ?? "";
     const { job } = await server.jobs.getJob({ id });
-    expect(job).toMatchObject({ type: "sleep", priority: 7, metadata: { team: "search" }, status: JobStatus.DONE });
+    expect(job).toMatchObject({ type: "sleep", priority: 7, key: "acme", status: JobStatus.DONE });
+    expect(job?.metadata).toEqual({ team: "search" });
     expect(jsonOf(present(job).payloadKind)).toEqual({ ms: 300 });
   });
 

@@ -12,7 +12,7 @@ const GRACE_MS = 1000;
 const JOB: RunJob = {
   ...{ id: "7", queue: "default", type: "work", payload: "1", priority: 0, metadata: {} },
   ...{ deliveries: 1, retryCount: 0, maxRetries: 3, createdAt: 0, traceContext: undefined },
-  ...{ schedule: "nightly", scheduledFor: 5 },
+  ...{ key: "acme", schedule: "nightly", scheduledFor: 5 },
 };
 
 /** A run whose thread or process is played by the test. */

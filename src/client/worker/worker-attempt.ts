@@ -154,6 +154,9 @@ export class RemoteJob implements HandlerJob {
   get createdAt(): Date {
     return this.#job.createdAt === undefined ? new Date(0) : timestampDate(this.#job.createdAt);
   }
+  get key(): string | undefined {
+    return this.#job.key || undefined;
+  }
   get schedule(): string | undefined {
     return this.#job.schedule || undefined;
   }

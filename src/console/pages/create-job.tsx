@@ -23,6 +23,7 @@ interface Draft {
   readonly delay: string;
   readonly maxRetries: string;
   readonly timeout: string;
+  readonly key: string;
   readonly requestId: string;
   readonly metadata: string;
 }
@@ -35,6 +36,7 @@ const NOTHING: Draft = {
   delay: "",
   maxRetries: "",
   timeout: "",
+  key: "",
   requestId: "",
   metadata: "",
 };
@@ -77,6 +79,7 @@ function readDraft(draft: Draft): { request: Request; problems: Problems } {
   const request: Request = {
     type: draft.type.trim(),
     queue: draft.queue,
+    key: draft.key.trim(),
     requestId: draft.requestId.trim(),
     priority: wholeOf("priority") ?? 0,
     metadata,
@@ -116,6 +119,7 @@ export function CreateJobPage() {
         payload: payloadKind.case === "payload" ? pretty(payloadKind.value) : "",
         priority: String(job.priority),
         maxRetries: String(job.maxRetries),
+        key: job.key,
         metadata: Object.entries(job.metadata)
           .map(([name, value]) => `${name}=${value}`)
           .join("\n"),
@@ -200,6 +204,9 @@ export function CreateJobPage() {
           </Field>
           <Field label="Timeout of an attempt" problem={problems.get("timeout")} hint="Empty: none.">
             <input {...bind("timeout")} />
+          </Field>
+          <Field label="Key" problem={problems.get("key")} hint="Whose it is: a tenant, an account.">
+            <input autocomplete="off" spellcheck={false} {...bind("key")} />
           </Field>
           <Field label="Request id" problem={problems.get("requestId")} hint="The same id again creates no second job.">
             <input autocomplete="off" {...bind("requestId")} />

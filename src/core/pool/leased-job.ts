@@ -44,6 +44,9 @@ export class LeasedJob implements HandlerJob {
   get createdAt(): Date {
     return new Date(this.#job.createdAt);
   }
+  get key(): string | undefined {
+    return this.#job.key;
+  }
   get schedule(): string | undefined {
     return this.#job.schedule;
   }

@@ -62,6 +62,7 @@ describe("a worker", () => {
           ...{ id, queue, type, priority, metadata, deliveries, retryCount, maxRetries },
           created: createdAt instanceof Date,
         }),
+        keyed: ({ key }) => key ?? null,
         scheduled: ({ schedule, scheduledFor }) => [schedule ?? null, scheduledFor?.getTime() ?? null],
         nothing() {},
       },
@@ -88,6 +89,8 @@ describe("a worker", () => {
       ...{ id: job.id, queue, type: "describe", priority: 7, metadata: { a: "b" }, deliveries: 1 },
       ...{ retryCount: 0, maxRetries: 2, created: true },
     });
+    expect((await client.createAndWait({ queue, type: "keyed", key: "acme" })).result).toBe("acme");
+    expect((await client.createAndWait({ queue, type: "keyed" })).result).toBe(null);
     expect((await client.createAndWait({ queue, type: "scheduled" })).result).toEqual([null, null]);
     await client.schedules.create({ queue, name: "a", cron: "@yearly", job: { type: "scheduled" } });
     const { id, scheduledFor } = await client.schedules.trigger({ queue, name: "a" });

@@ -51,6 +51,11 @@ describe("HandlerJob", () => {
     expect(handlerJob(undefined).payload).toBeUndefined();
   });
 
+  test("tells whose it is", () => {
+    expect(handlerJob(undefined, { key: "acme" }).key).toBe("acme");
+    expect(handlerJob(undefined).key).toBeUndefined();
+  });
+
   test("tells which schedule made it, and for when", () => {
     const { schedule, scheduledFor } = handlerJob(undefined, { schedule: "nightly", scheduledFor: 5000 });
     expect({ schedule, scheduledFor }).toEqual({ schedule: "nightly", scheduledFor: new Date(5000) });

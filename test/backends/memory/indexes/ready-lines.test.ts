@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type LineRules, ReadyLines } from "../../../../src/backends/memory/indexes/ready-lines.js";
-import { newRecord, type SharedJobSpec } from "../../../../src/backends/memory/job-record.js";
+import { JobRecord, newRecord, type SharedJobSpec } from "../../../../src/backends/memory/job-record.js";
 import type { QueuedJob, QueueState } from "../../../../src/backends/memory/queue-state.js";
 import type { QueueOrdering } from "../../../../src/model/queue.js";
 
@@ -103,3 +103,44 @@ test("lines that are dropped as nobody uses them are no longer among those by ag
   expect(lines.oldest()).toBe(5000);
   expect(lines.firstTypes).toEqual(["last"]);
 });
+
+/** How often records are looked at by `act`: indexes ask them for their age and whether they are gone. */
+function looksOf(act: () => void): number {
+  const looks = (["runAfter", "isGone"] as const).map((name) => vi.spyOn(JobRecord.prototype, name, "get"));
+  act();
+  const count = looks.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  for (const look of looks) look.mockRestore();
+  return count;
+}
+
+test.each<QueueOrdering>(["PRIORITY", "RUN_AFTER", "FAIR"])(
+  "a lease and an end of a job under %s look at a few jobs, however many are held back",
+  (ordering) => {
+    const rules = { ordering, maxConcurrencyPerKey: 1 };
+    const lines = new ReadyLines<QueueState>();
+    for (let at = 0; at < 40_000; at++) lines.put(recordOf(at, "type", at % 3, at, `key-${at % 4000}`), rules);
+    for (let at = 0; at < 4000; at++) expect(lines.take(["type"], rules)).toBeDefined();
+    expect(lines.held).toBe(36_000);
+    let most = 0;
+    for (let at = 0; at < 200; at++) {
+      const job = recordOf(40_000 + at, "type", 0, at, `free-${at % 10}`);
+      let taken: readonly unknown[] = [];
+      const looks = looksOf(() => {
+        lines.put(job, rules);
+        taken = [lines.take(["type"], rules), lines.take(["type"], rules)];
+        lines.oldest();
+        lines.ended(job, rules, () => {});
+      });
+      expect(taken[0]).toBe(job);
+      expect(taken[1]).toBeUndefined();
+      most = Math.max(most, looks);
+    }
+    let back: QueuedJob | undefined;
+    const looks = looksOf(() => {
+      lines.ended(recordOf(0, "type", 0, 0, "key-0"), rules, () => {});
+      back = lines.take(["type"], rules);
+    });
+    expect(back?.key).toBe("key-0");
+    expect(Math.max(most, looks)).toBeLessThan(30);
+  },
+);
