@@ -7,7 +7,7 @@ import { type RedisServer, startRedis } from "../../support/redis.js";
 import { firing, newSchedule } from "../../support/schedule.js";
 import { eventually } from "../../support/wait.js";
 import { createQueue, expectRefused, only, statsOf } from "../contract/support.js";
-import { newPrefix, type OpenOptions, openBackend, openEngine } from "./support/open.js";
+import { commandCounts, newPrefix, type OpenOptions, openBackend, openEngine } from "./support/open.js";
 import { startProxy } from "./support/proxy.js";
 
 let redis: RedisServer;
@@ -103,6 +103,34 @@ describe("several servers that share schedules", () => {
       );
     }
   });
+});
+
+test("a time takes Redis the same, however many other schedules there are", async () => {
+  const { backend } = await openBackend(place());
+  const client = redis.client();
+  /** How often each command runs while one is told as due and fired. */
+  async function cost(name: string): Promise<Record<string, number>> {
+    await schedule(backend, 0, name);
+    await client.config("RESETSTAT");
+    const told = only(await due(backend));
+    await backend.fireSchedule(firing(told.schedule, { nextRunAt: told.now + 3_600_000 }));
+    const counts = await commandCounts(client);
+    const names = ["zrangebyscore", "zrange", "zadd", "hget", "hset", "hmget", "publish", "xadd"];
+    return Object.fromEntries(names.map((each) => [each, counts.get(each) ?? 0]));
+  }
+  /** The least of several: the server does other things now and then, too. */
+  async function least(name: string): Promise<Record<string, number>> {
+    const costs = [await cost(`${name}1`), await cost(`${name}2`), await cost(`${name}3`)];
+    const names = Object.keys(costs[0] ?? {});
+    return Object.fromEntries(names.map((each) => [each, Math.min(...costs.map((counts) => counts[each] ?? 0))]));
+  }
+  const alone = await least("before");
+  for (let from = 0; from < 1000; from += 100) {
+    const names = Array.from({ length: 100 }, (_, at) => `other${from + at}`);
+    await Promise.all(names.map((name) => schedule(backend, 3_600_000, name)));
+  }
+  expect(await least("after")).toEqual(alone);
+  expect(alone.hset).toBeGreaterThan(0);
 });
 
 describe("what Redis did to a schedule before the connection broke is done once:", () => {

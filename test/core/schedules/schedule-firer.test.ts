@@ -168,6 +168,21 @@ describe("a server fires schedules", () => {
     expect(await madeFor(fixture)).toEqual([60, 180]);
   });
 
+  test("and has nothing to do while none is due, however many there are", async () => {
+    const fixture = await started({ numWorkers: 0 });
+    const now = fixture.clock.now();
+    for (let count = 0; count < 2000; count++) {
+      await fixture.backend.createSchedule(newSchedule(now, { name: `s${count}`, nextRunAt: now + 3_600_000 + count }));
+    }
+    await pass(fixture, 0);
+    const [ticks, timers] = [fixture.faults.calls("tick"), fixture.clock.timers];
+    await pass(fixture, 10 * MINUTE);
+    // As without any.
+    expect(fixture.faults.calls("tick") - ticks).toBe(20);
+    expect(fixture.clock.timers).toBe(timers);
+    expect(fixture.faults.calls("fireSchedule")).toBe(0);
+  });
+
   test("in parts, where their payloads are large", async () => {
     const job = { type: "echo", payload: JSON.stringify("x".repeat(1_000_000)) };
     const fixture = await scheduled({ misfire: "RUN_ALL", job });
