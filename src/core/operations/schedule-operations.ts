@@ -17,6 +17,7 @@ import type { Observer } from "../observer.js";
 import type { FiringResult } from "../schedule-store.js";
 import { checkChanges, checkSchedule, checkTimes, toScheduleSpec, toTimes } from "../schedules/check-schedule.js";
 import { nextTimes, timesOf } from "../schedules/next-times.js";
+import { ownTurn } from "../turns/own-turn.js";
 import { createListSchedules, type ListSchedules, seen } from "./list-schedules.js";
 
 /** Creates, reads, changes, pauses, triggers and deletes schedules. `queue`: "" stands for `default`. */
@@ -69,6 +70,9 @@ export interface ScheduleOperationsDeps {
   readonly observer: Observer;
   readonly newJobs: NewJobs;
 }
+
+/** Times after which a preview lets the event loop go on. */
+const TURN = 10;
 
 /** How often a schedule that changes meanwhile is read again before a change of it is given up. */
 const MOST_TRIES = 20;
@@ -126,8 +130,10 @@ export function createScheduleOperations({ backend, observer, newJobs }: Schedul
       const spec = toScheduleSpec(request);
       const paused = request.paused ?? false;
       const nextRunAt = timesOf({ ...spec, createdAt: now }).after(now);
-      if (nextRunAt === undefined)
-        throw fieldInvalid([{ field: `${path}endsAt`, description: "comes before its first time" }]);
+      if (nextRunAt === undefined) {
+        const field = spec.endsAt === undefined ? "startsAt" : "endsAt";
+        throw fieldInvalid([{ field: path + field, description: "leaves the schedule no time to run" }]);
+      }
       const created = { spec, paused, createdAt: now, nextRunAt: paused ? undefined : nextRunAt };
       return view(await backend.createSchedule(created));
     },
@@ -181,7 +187,15 @@ export function createScheduleOperations({ backend, observer, newJobs }: Schedul
       const from = after ?? now;
       const found = toTimes(times);
       const created = { ...found, createdAt: Math.min(from, now) };
-      return nextTimes(created, from, Math.min(count, found.maxRuns ?? count));
+      const most = Math.min(count, found.maxRuns ?? count);
+      const list: number[] = [];
+      for (const at of nextTimes(created, from)) {
+        list.push(at);
+        if (list.length === most) break;
+        // Some lie decades apart, and take a while to find.
+        if (list.length % TURN === 0) await ownTurn();
+      }
+      return list;
     },
 
     close() {

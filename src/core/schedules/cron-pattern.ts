@@ -3,7 +3,7 @@ import { errorText } from "../../model/describe-error.js";
 
 /** The times that a cron expression means, on the clock on the wall, as `LocalTime` writes them. All of them are whole seconds. */
 export interface CronPattern {
-  /** Its first time after a local time; undefined: none before the year 10000. */
+  /** Its first time after a local time; undefined: none before the year 3000, where the library ends. */
   after(local: number): number | undefined;
   /** Its last time at a local time or before; undefined: none since the year 1. */
   upTo(local: number): number | undefined;

@@ -37,12 +37,10 @@ export function timesOf(schedule: Times): ScheduleClock {
   };
 }
 
-/** The next times of a schedule after an instant, up to `count` of them. */
-export function nextTimes(schedule: Times, instant: number, count: number): readonly number[] {
+/** The next times of a schedule after an instant, each found when it is asked for. */
+export function* nextTimes(schedule: Times, instant: number): Generator<number, void> {
   const times = timesOf(schedule);
-  const list: number[] = [];
-  for (let at = times.after(instant); at !== undefined && list.length < count; at = times.after(at)) list.push(at);
-  return list;
+  for (let at = times.after(instant); at !== undefined; at = times.after(at)) yield at;
 }
 
 /** The last times of a schedule from `from` to `to`, both included, up to `count` of them, the earliest first. */

@@ -86,6 +86,8 @@ describe("create", () => {
   test("refuses one whose every time would be after its end", async () => {
     const endsAt = fixture.clock.now() + 1000;
     expect(await rejection(create({ endsAt }))).toEqual(badFields("endsAt"));
+    const startsAt = Date.parse("9000-01-01T00:00Z");
+    expect(await rejection(create({ cron: "@daily", startsAt }))).toEqual(badFields("startsAt"));
   });
 
   test("refuses a unique job that refuses others: nobody is there to be told", async () => {

@@ -1,11 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lastTimes, nextTimes, type Times, timesOf } from "../../../src/core/schedules/next-times.js";
+import { lastTimes, type Times, nextTimes as timesAfter, timesOf } from "../../../src/core/schedules/next-times.js";
 
 const DAY = 86_400_000;
 
 function schedule(times: Partial<Times>, createdAt = 0): Times {
   return { timeZone: "UTC", startsAt: undefined, endsAt: undefined, createdAt, ...times } as Times;
+}
+
+/** The first of the next times. */
+function nextTimes(times: Times, instant: number, count: number): readonly number[] {
+  const list: number[] = [];
+  for (const at of timesAfter(times, instant)) if (list.push(at) === count) break;
+  return list;
 }
 
 /** The next times of a cron expression, as ISO texts. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { type Queue, QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
+import { ScheduleService } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { transportAs } from "../../support/access.js";
@@ -29,6 +30,7 @@ function as(server: TestServer, name: string) {
     jobs: createClient(JobService, transport),
     queues: createClient(QueueService, transport),
     dlq: createClient(DlqService, transport),
+    schedules: createClient(ScheduleService, transport),
     workers: createClient(WorkerService, transport),
     info: createClient(ServerService, transport),
   };
@@ -76,7 +78,12 @@ describe.each(STORES)("a token with queues, on %s", (_, environment) => {
   });
 
   test.each(["starts", "names"])("lists, counts and watches only these: %s", async (name) => {
-    const { jobs, queues, dlq } = as(server, name);
+    const { jobs, queues, dlq, schedules } = as(server, name);
+    const spec = { case: "cron", value: "@yearly" } as const;
+    for (const queue of QUEUES) {
+      await all.schedules.createSchedule({ schedule: { queue, name: "s", spec, job: { type: "t" } } });
+    }
+    expect((await schedules.listSchedules({})).schedules.map(({ queue }) => queue)).toEqual(OWN);
     expect((await queues.listQueues({})).queues.map((queue) => queue.name)).toEqual(OWN);
     expect(sorted((await jobs.listJobs({})).jobs.map(({ queue }) => queue))).toEqual(OWN);
     expect((await jobs.countJobs({})).count).toBe(4);
