@@ -49,7 +49,16 @@ export function fromBulk({ count, hasMore, nextPageToken }: BulkResult): BulkRes
 }
 
 function textsOf(filter: JobFilter | DeadJobFilter) {
-  const { queues = [], types = [], ids = [], keys = [], metadata = {}, errorContains = "", worker = "" } = filter;
+  const {
+    queues = [],
+    types = [],
+    ids = [],
+    keys = [],
+    metadata = {},
+    errorContains = "",
+    worker = "",
+    schedule = "",
+  } = filter;
   const { errorEquals, errorGroup } = filter;
   return {
     queues: [...queues],
@@ -59,6 +68,7 @@ function textsOf(filter: JobFilter | DeadJobFilter) {
     metadata: { ...metadata },
     errorContains,
     worker,
+    schedule,
     ...(errorEquals !== undefined && { errorEquals }),
     ...(errorGroup !== undefined && { errorGroup }),
   };

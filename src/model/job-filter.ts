@@ -22,6 +22,8 @@ export interface JobMatch {
   readonly errorEquals?: string | undefined;
   /** The last error with numbers and ids taken out, as `DeadGroup` has it. */
   readonly errorGroup?: string | undefined;
+  /** The name of the schedule that made it. */
+  readonly schedule?: string | undefined;
   /** Who runs the job, or ran it last. */
   readonly worker?: string | undefined;
   /** Created at this time or later. */

@@ -35,7 +35,7 @@ export function checkFilter(
   }: { readonly shortPath?: string; readonly among?: readonly JobStatus[] } = {},
 ): CheckedFilter {
   const { queue, type, queues = [], types = [], statuses = [], pendingStates = [], ids = [] } = filter;
-  const { keys = [], metadata = {}, errorContains, errorEquals, errorGroup, worker } = filter;
+  const { keys = [], metadata = {}, errorContains, errorEquals, errorGroup, worker, schedule } = filter;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore } = filter;
   if (queue) violations.queueName(`${shortPath}queue`, queue);
   if (queue && queues.length > 0) violations.add(`${shortPath}queue`, "cannot be set together with `queues`");
@@ -62,6 +62,7 @@ export function checkFilter(
   violations.text(`${path}errorEquals`, errorEquals, 0, LIMITS.errorLength);
   violations.text(`${path}errorGroup`, errorGroup, 0, LIMITS.changeErrorLength);
   violations.text(`${path}worker`, worker, 0, LIMITS.workerLength);
+  if (schedule) violations.queueName(`${path}schedule`, schedule);
   checkTimes(violations, path, { createdAfter, createdBefore, finishedAfter, finishedBefore });
   return {
     queues: queue ? [queue] : queues.length > 0 ? [...new Set(queues)].sort() : undefined,
@@ -76,6 +77,7 @@ export function checkFilter(
       errorEquals,
       errorGroup,
       worker: worker || undefined,
+      schedule: schedule || undefined,
       createdAfter,
       createdBefore,
       finishedAfter,

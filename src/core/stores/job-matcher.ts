@@ -7,7 +7,17 @@ import { cutText } from "../../model/text.js";
 /** What a filter looks at. */
 export type Matchable = Pick<
   Job,
-  "id" | "type" | "key" | "status" | "metadata" | "error" | "worker" | "createdAt" | "finishedAt" | "cancelRequested"
+  | "id"
+  | "type"
+  | "key"
+  | "status"
+  | "metadata"
+  | "error"
+  | "worker"
+  | "createdAt"
+  | "finishedAt"
+  | "cancelRequested"
+  | "schedule"
 > & { readonly pendingState?: PendingState | undefined };
 
 /** A filter as stores know it. */
@@ -27,7 +37,7 @@ export function createMatcher<T extends Matchable>(
   const ids = setOf(match.ids);
   const keys = setOf(match.keys);
   const metadata = Object.entries(match.metadata ?? {});
-  const { errorContains = "", errorEquals, errorGroup, worker = "", cancelRequested } = match;
+  const { errorContains = "", errorEquals, errorGroup, worker = "", schedule = "", cancelRequested } = match;
   const { createdAfter = Number.NEGATIVE_INFINITY, createdBefore = Number.POSITIVE_INFINITY } = match;
   const { finishedAfter = Number.NEGATIVE_INFINITY, finishedBefore = Number.POSITIVE_INFINITY } = match;
   const mustBeFinished = match.finishedAfter !== undefined || match.finishedBefore !== undefined;
@@ -42,6 +52,7 @@ export function createMatcher<T extends Matchable>(
     job.createdAt < createdBefore &&
     (!mustBeFinished || isFinishedWithin(job.finishedAt)) &&
     (cancelRequested === undefined || job.cancelRequested === cancelRequested) &&
+    (schedule === "" || job.schedule === schedule) &&
     (worker === "" || job.worker === worker) &&
     (errorContains === "" || job.error.includes(errorContains)) &&
     (errorEquals === undefined || job.error === errorEquals) &&

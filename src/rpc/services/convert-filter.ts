@@ -79,8 +79,8 @@ export function toBulkOptions(
 }
 
 function textsOf(filter: JobFilterPb | DeadJobFilterPb) {
-  const { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker } = filter;
-  return { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker };
+  const { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker, schedule } = filter;
+  return { queues, types, ids, keys, metadata, errorContains, errorEquals, errorGroup, worker, schedule };
 }
 
 function timesOf<K extends string>(

@@ -40,7 +40,10 @@ async function addMany({ backend, advance }: OpenedBackend): Promise<string[]> {
     const type = TYPES[at % TYPES.length] ?? "";
     const metadata = METADATA[at % METADATA.length] as Record<string, string>;
     const payload = at % 2 === 0 ? "1" : new Uint8Array(3);
-    const id = await addOne(backend, { queue, type, metadata, payload, priority: 1, key: KEYS[at % KEYS.length] });
+    const schedule = [undefined, "nightly", "other", undefined, "nightly"][at % 5];
+    const made = schedule === undefined ? {} : { schedule, scheduledFor: at };
+    const key = KEYS[at % KEYS.length];
+    const id = await addOne(backend, { queue, type, metadata, payload, priority: 1, key, ...made });
     ids.push(id);
     const end = at % 7;
     if (end === 1) await backend.cancel(id);
@@ -75,6 +78,7 @@ function matchOf(jobs: readonly Job[]): fc.Arbitrary<StoreMatch> {
     errorEquals: some(fc.constantFrom(...ERRORS, LONG)),
     errorGroup: some(fc.constantFrom(...ERRORS.map(errorGroupOf), "timeout after 5 s")),
     worker: some(fc.constantFrom("w0", "w1", "none")),
+    schedule: some(fc.constantFrom("nightly", "other", "none")),
     createdAfter: some(time),
     createdBefore: some(time),
     finishedAfter: some(time),

@@ -6,7 +6,7 @@ import { PENDING_CODES } from "../layout/pending-codes.js";
 /** Writes a filter for the scripts of a queue: see scripts/filter.ts. What matches all is left out. */
 export function filterText(queue: string, match: StoreMatch): string {
   const { types = [], statuses = [], pendingStates = [], ids = [], keys = [], metadata = {} } = match;
-  const { errorContains, worker } = match;
+  const { errorContains, worker, schedule } = match;
   const { createdAfter, createdBefore, finishedAfter, finishedBefore, errorEquals, errorGroup, cancelRequested } =
     match;
   return JSON.stringify({
@@ -19,6 +19,7 @@ export function filterText(queue: string, match: StoreMatch): string {
     errorContains: errorContains || undefined,
     errorEquals,
     errorGroup,
+    schedule,
     worker: worker || undefined,
     createdAfter,
     createdBefore,

@@ -56,15 +56,17 @@ local function isLike(id, raw)
   return not match.errorContains or find(wholeError(id, start), match.errorContains, 1, true) ~= nil
 end
 
-local function isLabelled(id)
+local function isMade(id)
   spent = spent + call('HSTRLEN', ${key("specs")}, id)
   local spec = call('HGET', ${key("specs")}, id)
   if not spec then return false end
   local from = ${rest("spec")} + ${number("spec", "type_length", "spec")}
   local newline = find(spec, '\n', from, true)
   if newline == from then return false end
-  local metadata = cjson.decode(sub(spec, from, newline - 1)).metadata or {}
-  for name, value in pairs(match.metadata) do
+  local extras = cjson.decode(sub(spec, from, newline - 1))
+  if match.schedule and extras.schedule ~= match.schedule then return false end
+  local metadata = extras.metadata or {}
+  for name, value in pairs(match.metadata or {}) do
     if metadata[name] ~= value then return false end
   end
   return true
@@ -108,6 +110,6 @@ local function matches(id, type, createdAt, raw)
     end
     if not pendings[sub(pendingOf(id, type, createdAt, spec, state()), 1, 1)] then return false end
   end
-  return not match.metadata or isLabelled(id)
+  return not (match.metadata or match.schedule) or isMade(id)
 end
 `;
