@@ -48,8 +48,12 @@ const JOB: RightsOf<typeof JobService> = {
   createJob: {
     need: "produce",
     queues: ({ queue }) => [queue || DEFAULT_QUEUE],
-    // With a request id of somebody else's job, its content would be told to whoever guesses that id.
-    withoutRead: (response) => (response.deduplicated ? { ...response, job: idAndStatus(response.job) } : response),
+    // With a request id or a unique key of somebody else's job, its content would be told to whoever guesses that. A new job has not
+    // changed yet: one that has is that of an earlier call.
+    withoutRead: (response) =>
+      response.deduplicated || response.job?.revision !== 1
+        ? { ...response, job: idAndStatus(response.job) }
+        : response,
     about: REFUSED,
   },
   batchCreateJobs: {

@@ -116,6 +116,35 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect(await failure(client.wait("1"))).toMatchObject({ reason: "JOB_NOT_FOUND" });
   });
 
+  test("creates unique jobs, and tells what became of those that were there", async () => {
+    const client = connect(server.url);
+    const queue = await newQueue(server.url);
+    const hold = { until: "FINISHED", holdMs: 60_000 } as const;
+    const { job } = await client.create({ queue, type: "nobody-takes", unique: { key: "k", ...hold } });
+    expect(job.unique).toEqual({ key: "k", ...hold });
+    const again = { queue, type: "nobody-takes", payload: 2, unique: { key: "k" } };
+    expect(await client.create(again)).toEqual({ job, deduplicated: true, replaced: false });
+    const replacing = { ...again, unique: { key: "k", onConflict: "REPLACE" } } as const;
+    expect(await client.create(replacing)).toMatchObject({
+      ...{ job: { id: job.id, payload: 2, unique: { key: "k", ...hold } }, deduplicated: true, replaced: true },
+    });
+    expect(await client.createBatch([{ queue, type: "echo" }, replacing])).toMatchObject([
+      { deduplicated: false, replaced: false },
+      { id: job.id, deduplicated: true, replaced: true },
+    ]);
+    const refusing = { ...again, unique: { key: "k", onConflict: "REFUSE" } } as const;
+    expect(await failure(client.create(refusing))).toMatchObject({
+      ...{ reason: "JOB_EXISTS", code: "ALREADY_EXISTS", metadata: { job_id: job.id } },
+    });
+    const bad = { key: "k", until: "LATER" as "STARTED", holdMs: Number.NaN };
+    expect(await failure(client.create({ ...again, unique: bad }))).toMatchObject({
+      violations: [{ field: "unique.until" }],
+    });
+    expect(await failure(client.createBatch([{ ...again, unique: { ...bad, until: "STARTED" } }]))).toMatchObject({
+      violations: [{ field: "requests[0].unique.holdMs" }],
+    });
+  });
+
   test("names payload or metadata that cannot be read, as the library does", async () => {
     const broken = { payload: revoked(), metadata: revoked() };
     for (const [field, value] of Object.entries(broken)) {

@@ -34,6 +34,12 @@ export interface JobLog {
   updated(job: JobFacts): void;
 }
 
+/** What became of a create whose unique key a job held; the line names that job. */
+const WHAT_WAS_MET = {
+  KEPT: "a create met the job that holds its unique key",
+  REPLACED: "a create replaced the job that holds its unique key",
+} as const;
+
 /** The error texts of some attempts. */
 type Errors = readonly { readonly error: string }[];
 
@@ -52,9 +58,10 @@ export function createJobLog(given: Logger): JobLog {
     created(jobs, results) {
       if (!isDebug) return;
       jobs.forEach((job, at) => {
-        const { id = job.id, deduplicated = false } = results[at] ?? {};
+        const { id = job.id, deduplicated = false, met } = results[at] ?? {};
         const fields = { ...jobFields({ ...job, id }), ...(deduplicated && { deduplicated }) };
-        logger.debug(fields, deduplicated ? "a job was created before" : "a job was created");
+        const found = met === undefined ? "a job was created before" : WHAT_WAS_MET[met];
+        logger.debug(fields, deduplicated ? found : "a job was created");
       });
     },
 

@@ -4,6 +4,7 @@ import { jobBytes } from "../../../src/model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import type { Unique } from "../../../src/model/unique.js";
 import { newJob, TRACE } from "../../support/job.js";
+import { firing, newSchedule } from "../../support/schedule.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,
@@ -625,6 +626,31 @@ export function describeUnique(open: Open): void {
       expect(await create(backend, own)).toMatchObject({ id: first.id, deduplicated: true, met: undefined });
       await backend.purge("default");
       expect(await create(backend, own)).toMatchObject({ deduplicated: false });
+    });
+
+    test("a schedule whose job meets another moves on, and that is its last job", async () => {
+      const opened = await open();
+      const { backend } = opened;
+      const schedule = await backend.createSchedule(newSchedule(await opened.now()));
+      const id = await addOne(backend, { ...only1({ until: "STARTED" }), payload: "1" });
+      const runs = [{ payload: "2" }, { payload: "3", onConflict: "REPLACE" as const }].map((given) => {
+        return newJob({ ...only1(), schedule: schedule.name, scheduledFor: 1, ...given });
+      });
+      const fired = await backend.fireSchedule(firing(schedule, { jobs: runs }));
+      expect(fired).toMatchObject({
+        outcome: "FIRED",
+        results: [
+          { id, met: "KEPT" },
+          { id, met: "REPLACED" },
+        ],
+      });
+      expect(await backend.getSchedule("default", schedule.name)).toMatchObject({ lastJobId: id, runs: 0 });
+      expect(await jobOf(backend, id)).toMatchObject({ payload: "3", schedule: schedule.name, scheduledFor: 1 });
+      await leaseOne(backend);
+      const next = await backend.getSchedule("default", schedule.name);
+      const again = await backend.fireSchedule(firing(next, { jobs: runs.slice(0, 1) }));
+      expect(again).toMatchObject({ results: [{ id: runs[0]?.id, deduplicated: false }] });
+      expect(await holder(backend)).toBe(runs[0]?.id);
     });
 
     test("two of a batch are told what their keys meet", async () => {

@@ -85,6 +85,38 @@ describe("create", () => {
     expect((await engine.jobs.create({ type: "work", queue: "other", requestId: "r1" })).deduplicated).toBe(false);
   });
 
+  test("tells of a request id that a client made by itself what the call did that it repeats", async () => {
+    const { engine } = new Fixture();
+    const create = (requestId: string) => engine.jobs.create({ type: "work", requestId, unique: { key: "k" } });
+    const first = await create("auto:1");
+    expect(await create("auto:1")).toEqual(first);
+    expect(await create("auto:2")).toEqual({ ...first, deduplicated: true });
+    await engine.jobs.cancel(first.job.id);
+    expect((await create("auto:2")).deduplicated).toBe(true);
+    expect((await create("auto:3")).deduplicated).toBe(false);
+    const batch = await engine.jobs.createBatch(
+      ["auto:1", "auto:2"].map((requestId) => ({ type: "work", requestId, unique: { key: "k" } })),
+    );
+    expect(batch.map(({ id, deduplicated }) => [id, deduplicated])).toEqual([
+      [first.job.id, false],
+      [first.job.id, true],
+    ]);
+  });
+
+  test("names the bad fields of uniqueness", async () => {
+    const { engine } = new Fixture();
+    const unique = { key: "", until: "ENDED" as "STARTED", holdMs: -1, onConflict: "FAIL" as "KEEP" };
+    expect(await rejection(engine.jobs.create({ type: "work", unique }))).toEqual(
+      badFields("unique.key", "unique.hold", "unique.until", "unique.onConflict"),
+    );
+    const first = await engine.jobs.create({ type: "work", unique: { key: "k" } });
+    const refusing = { type: "work", unique: { key: "k", onConflict: "REFUSE" } } as const;
+    const metadata = { job_id: first.job.id };
+    expect(await rejection(engine.jobs.create(refusing))).toMatchObject({ reason: "JOB_EXISTS", metadata });
+    const batch = rejection(engine.jobs.createBatch([{ type: "work" }, refusing]));
+    expect(await batch).toMatchObject({ reason: "JOB_EXISTS", metadata: { ...metadata, index: "1" } });
+  });
+
   test("takes an empty request id for none", async () => {
     const { engine } = new Fixture();
     await engine.jobs.create({ type: "work", requestId: "" });

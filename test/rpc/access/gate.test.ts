@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, UniqueConflict } from "../../../gen/gotaskq/v1/job_pb.js";
 import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { Scope, ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
@@ -53,6 +53,15 @@ describe("a caller without the scope read", () => {
     const canceled = (await b.jobs.cancelJob({ id: created?.id ?? "" })).job;
     expect([canceled?.id, canceled?.status, canceled?.type]).toEqual([created?.id, JobStatus.CANCELED, ""]);
     expect((await a.jobs.createJob(job)).job).toMatchObject({ type: "t", status: JobStatus.CANCELED });
+    const unique = { ...job, requestId: "auto:1", unique: { key: "k", onConflict: UniqueConflict.REPLACE } };
+    const first = await a.jobs.createJob(unique);
+    for (const onConflict of [UniqueConflict.KEEP, UniqueConflict.REPLACE]) {
+      const met = await b.jobs.createJob({ type: "u", metadata: { of: "b" }, unique: { key: "k", onConflict } });
+      expect([met.deduplicated, met.job?.id, met.job?.type, met.job?.metadata]).toEqual([true, first.job?.id, "", {}]);
+    }
+    // A repeat by a client's own request id is not told as one, and its job has changed meanwhile.
+    const repeat = await b.jobs.createJob(unique);
+    expect([repeat.deduplicated, repeat.job?.id, repeat.job?.metadata]).toEqual([false, first.job?.id, {}]);
   });
 });
 
