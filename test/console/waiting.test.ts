@@ -58,8 +58,33 @@ describe("waiting jobs", () => {
     await page.getByRole("img", { name: "now 0 ready, 0 scheduled, 1 retrying, 2 limited, 1 running" }).waitFor();
     await page.goto(`${server.url}/#/queues`);
     const row = page.getByRole("row", { name });
-    for (const text of ["1 retrying", "2 limited"]) await row.getByText(text, { exact: true }).waitFor();
-    await server.jobs.cancelJob({ id: runs });
+    for (const text of ["1 retrying", "As many of its jobs run as may."]) await row.getByText(text).waitFor();
+    await row.getByRole("link", { name: "2 limited" }).click();
+    await page.getByText("as many run as may").nth(1).waitFor();
+    expect(await page.getByRole("row").count()).toBe(3);
+    await page.getByLabel("Waits").selectOption("RETRYING");
+    await page.getByRole("link", { name: fails }).waitFor();
+    expect(await page.getByRole("row").count()).toBe(2);
+    // Once it is due it waits for that no more, though nothing has changed it.
+    await server.jobs.runJob({ id: fails });
+    await page.getByText("No job matches.").waitFor();
+    await server.queues.deleteQueue({ name, force: true });
+  });
+
+  test("say on their page why they do not run and when they will, as that changes", async () => {
+    const name = "explained";
+    await server.queues.createQueue({ name, settings: { maxConcurrency: 1 } });
+    const sleep = { queue: name, type: "sleep", payloadKind: payload({ ms: 600_000 }) };
+    const runs = await created(server, sleep);
+    await reaches(server, runs, JobStatus.RUNNING);
+    const schedule = { case: "delay", value: { seconds: 3600n } } as const;
+    const id = await created(server, { ...sleep, schedule });
+    const page = await openConsole(server.url, `/jobs/${id}`);
+    await page.getByText(/Waits for its time, in (1 h|59 min)/).waitFor();
+    await server.jobs.runJob({ id });
+    await page.getByText("as many jobs of its queue explained run as may").waitFor();
+    await server.queues.pauseQueue({ name });
+    await page.getByText("its queue explained is paused").waitFor();
     await server.queues.deleteQueue({ name, force: true });
   });
 

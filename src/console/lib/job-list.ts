@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Job, type JobStatus, JobView } from "../../../gen/gotaskq/v1/job_pb.js";
+import { HeldBy, type Job, JobStatus, JobView, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { JobChange, WatchJobsResponse } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { api, live } from "./api.js";
 import { useLive } from "./live.js";
@@ -14,6 +14,9 @@ export const PAGE_SIZE = 50;
 const DRAW_MS = 250;
 const RELOAD_MS = 1500;
 
+/** How often a list by what jobs wait for is read, ms: that their time comes is no change that a watch tells. */
+const WAITS_MS = 3000;
+
 /** Most calls for one page of the list: a page from the server may have few jobs or none although there are more. */
 const MAX_CALLS = 10;
 
@@ -22,6 +25,8 @@ export interface JobFilter {
   readonly queue: string;
   readonly type: string;
   readonly status: JobStatus | undefined;
+  /** What they wait for, of PENDING jobs. */
+  readonly waits: PendingState | undefined;
   readonly errorContains: string;
   /** The token of the page; empty for the first page. */
   readonly page: string;
@@ -39,8 +44,9 @@ export interface JobList {
 
 /** Reads one page of jobs. Returns it with the token of the next page, "" if it is the last. */
 async function readPage(filter: JobFilter, signal: AbortSignal): Promise<{ jobs: Job[]; nextPage: string }> {
-  const { queue, type, status, errorContains } = filter;
-  const chosen = { statuses: status === undefined ? [] : [status], errorContains };
+  const { queue, type, status, waits, errorContains } = filter;
+  const statuses = status === undefined ? [] : [status];
+  const chosen = { statuses, pendingStates: waits === undefined ? [] : [waits], errorContains };
   const jobs: Job[] = [];
   let pageToken = filter.page;
   for (let calls = 0; calls < MAX_CALLS; calls++) {
@@ -60,9 +66,12 @@ function changed(job: Job, change: JobChange): Job {
   const { status, revision, priority, retryCount, deliveries, error, progress, cancelRequested, worker } = change;
   const { runAfter, startedAt, finishedAt, time: updatedAt } = change;
   const news = { status, revision, priority, retryCount, deliveries, error, cancelRequested, worker };
+  // A change does not tell what the job waits for.
+  const waits = { pendingState: PendingState.UNSPECIFIED, heldBy: HeldBy.UNSPECIFIED };
   return {
     ...job,
     ...news,
+    ...waits,
     ...(progress && { progress }),
     ...(runAfter && { runAfter }),
     ...(startedAt && { startedAt }),
@@ -87,6 +96,13 @@ export function useJobList(filter: JobFilter, isHeld: boolean): JobList {
     keeper.show(JSON.parse(key) as JobFilter);
     return () => keeper.stop();
   }, [keeper, key]);
+
+  const isTimed = filter.waits !== undefined;
+  useEffect(() => {
+    if (!isTimed) return;
+    const timer = setInterval(() => keeper.reload(), WAITS_MS);
+    return () => clearInterval(timer);
+  }, [keeper, isTimed]);
 
   // The watch does not filter by status: a change to another status must take a job off the list.
   const { queue, type } = filter;
@@ -170,6 +186,7 @@ class ListKeeper {
   #apply(): void {
     const filter = this.#filter;
     if (this.#jobs === undefined || this.#changes.size === 0 || filter === undefined) return;
+    const status = filter.waits === undefined ? filter.status : JobStatus.PENDING;
     let isChanged = false;
     const jobs: Job[] = [];
     for (const job of this.#jobs) {
@@ -179,11 +196,12 @@ class ListKeeper {
       if (after !== job) isChanged = true;
       // Whether it still matches is for the server to say: a change has only the start of the error.
       if (filter.errorContains !== "" && after.error !== job.error) this.#isStale = true;
-      if (change?.deleted || (filter.status !== undefined && after.status !== filter.status)) this.#isStale = true;
+      if (filter.waits !== undefined && after !== job) this.#isStale = true;
+      if (change?.deleted || (status !== undefined && after.status !== status)) this.#isStale = true;
       else jobs.push(after);
     }
     // The remaining changes are about other jobs, which may belong on the first page.
-    const fits = (change: JobChange) => filter.status === undefined || change.status === filter.status;
+    const fits = (change: JobChange) => status === undefined || change.status === status;
     if (filter.page === "" && [...this.#changes.values()].some(fits)) this.#isStale = true;
     this.#changes.clear();
     if (!isChanged && jobs.length === this.#jobs.length) return;

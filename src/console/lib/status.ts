@@ -1,8 +1,17 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 
 /** The statuses that a stored job can have, in the order of its life. */
 export const STATUSES = ["PENDING", "RUNNING", "DONE", "DEAD", "CANCELED"] as const;
+
+/** What PENDING jobs may wait for. */
+export const WAITS = ["READY", "SCHEDULED", "RETRYING", "LIMITED"] as const;
+
+/** Returns what PENDING jobs wait for by its name; undefined when there is none. */
+export function pendingStateOf(name: string | null): PendingState | undefined {
+  const found = WAITS.find((each) => each === name);
+  return found && PendingState[found];
+}
 
 /** The name of a status as it is used everywhere in GoTaskQ, as in `PENDING`. */
 export function statusName(status: JobStatus): string {

@@ -8,7 +8,6 @@ import { useLive } from "../lib/live.js";
 import { attempt } from "../lib/notices.js";
 import { go, href } from "../lib/router.js";
 import { isFinal, isOpen, isScheduled } from "../lib/status.js";
-import { useUntakenType } from "../lib/untaken.js";
 import { ForAdmins, ForProducers } from "../ui/allowed.js";
 import { StatusBadge } from "../ui/badge.js";
 import { confirm } from "../ui/dialog.js";
@@ -18,7 +17,7 @@ import { Payload } from "../ui/payload.js";
 import { ProgressBar } from "../ui/progress.js";
 import { Empty, Failed, Loading } from "../ui/states.js";
 import { TextBlock } from "../ui/text-block.js";
-import { UntakenNote } from "../ui/untaken.js";
+import { Waits } from "../ui/waits.js";
 
 /** A dead job is read again after this, ms: its watch has ended, and someone else may replay it. */
 const DEAD_AGAIN_MS = 5000;
@@ -92,7 +91,7 @@ export function JobPage({ id }: { readonly id: string }) {
         />
       </div>
       {error !== undefined && <p class="hint">This job is not kept any more; below is what it was last.</p>}
-      {job.status === JobStatus.PENDING && <Taker job={job} />}
+      {job.status === JobStatus.PENDING && <Waits job={job} />}
       {job.status === JobStatus.RUNNING && job.progress && <ProgressBar progress={job.progress} />}
       {job.error && (
         <section>
@@ -137,11 +136,6 @@ export function JobPage({ id }: { readonly id: string }) {
       </section>
     </>
   );
-}
-
-/** Says it when a job waits that nobody takes. */
-function Taker({ job }: { readonly job: Job }) {
-  return <UntakenNote found={useUntakenType(job.queue, job.type)} />;
 }
 
 function NotThere({ error }: { readonly error: Error }) {

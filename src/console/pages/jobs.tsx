@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
-import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { HeldBy, type Job, JobStatus, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 import { now } from "../lib/clock.js";
 import { type JobFilter, useJobList } from "../lib/job-list.js";
 import { go, href, route } from "../lib/router.js";
-import { isScheduled, STATUSES, statusName, statusOf } from "../lib/status.js";
+import { isScheduled, pendingStateOf, STATUSES, statusName, statusOf, WAITS } from "../lib/status.js";
 import { Ago } from "../ui/ago.js";
 import { ForProducers } from "../ui/allowed.js";
 import { StatusBadge } from "../ui/badge.js";
@@ -18,15 +18,20 @@ export function JobsPage() {
     queue: params.get("queue") ?? "",
     type: params.get("type") ?? "",
     status: statusOf(params.get("status")),
+    waits: pendingStateOf(params.get("waits")),
     errorContains: params.get("error") ?? "",
     page: params.get("page") ?? "",
   };
   const [isHeld, setHeld] = useState(false);
   const { jobs, nextPage, error, reload } = useJobList(filter, isHeld);
-  const { queue, type, status, errorContains } = filter;
-  const parameters = { queue, type, status: status === undefined ? "" : statusName(status), error: errorContains };
+  const { queue, type, status, waits, errorContains } = filter;
+  const parameters = {
+    ...{ queue, type, error: errorContains },
+    status: status === undefined ? "" : statusName(status),
+    waits: waits === undefined ? "" : (PendingState[waits] ?? ""),
+  };
   const change = (news: Partial<typeof parameters>) => go(href("/jobs", { ...parameters, ...news }), { replace: true });
-  const isFiltered = queue !== "" || type !== "" || status !== undefined || errorContains !== "";
+  const isFiltered = Object.values(parameters).some((value) => value !== "");
 
   return (
     <>
@@ -38,7 +43,7 @@ export function JobsPage() {
             <select
               id="status"
               value={parameters.status}
-              onChange={(event) => change({ status: event.currentTarget.value })}
+              onChange={(event) => change({ status: event.currentTarget.value, waits: "" })}
             >
               <option value="">any</option>
               {STATUSES.map((name) => (
@@ -46,6 +51,21 @@ export function JobsPage() {
               ))}
             </select>
           </div>
+          {(status === undefined || status === JobStatus.PENDING) && (
+            <div class="field">
+              <label for="waits">Waits</label>
+              <select
+                id="waits"
+                value={parameters.waits}
+                onChange={(event) => change({ waits: event.currentTarget.value })}
+              >
+                <option value="">or not</option>
+                {WAITS.map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
+              </select>
+            </div>
+          )}
           <FilterText label="Type" value={type} placeholder="exact name" onChange={(text) => change({ type: text })} />
           <FilterText
             label="Error contains"
@@ -151,6 +171,15 @@ function JobTable({ jobs }: { readonly jobs: readonly Job[] }) {
   );
 }
 
+/** Why no worker gets a job whose time has come, in a few words. */
+const HELD: Readonly<Record<HeldBy, string>> = {
+  [HeldBy.UNSPECIFIED]: "",
+  [HeldBy.PAUSED]: "queue paused",
+  [HeldBy.RATE_LIMIT]: "held back by the rate",
+  [HeldBy.MAX_CONCURRENCY]: "as many run as may",
+  [HeldBy.MAX_CONCURRENCY_PER_KEY]: "as many of its key run as may",
+};
+
 /** Shows what matters most about a job in its status: its progress, when it is due, or its error. */
 function Says({ job }: { readonly job: Job }) {
   if (job.cancelRequested) return <>cancel asked</>;
@@ -163,6 +192,7 @@ function Says({ job }: { readonly job: Job }) {
       </>
     );
   }
+  if (job.status === JobStatus.PENDING && job.heldBy !== HeldBy.UNSPECIFIED) return <>{HELD[job.heldBy]}</>;
   if (job.error && job.status !== JobStatus.DONE) return <span title={job.error}>{job.error}</span>;
   return <span class="faint">–</span>;
 }

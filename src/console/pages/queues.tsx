@@ -103,8 +103,10 @@ interface QueueRowProps {
 }
 
 function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
-  const { name, stats, paused, nextSlotAt } = queue;
+  const { name, settings, stats, paused, nextSlotAt } = queue;
   if (stats === undefined) return null;
+  const most = settings?.maxConcurrency ?? 0;
+  const isFull = most > 0 && stats.running >= most;
   const toggle = () =>
     paused
       ? attempt(`Queue ${name} hands out jobs again.`, async () =>
@@ -124,14 +126,25 @@ function QueueRow({ queue, untaken, onEdit }: QueueRowProps) {
             Its rate holds jobs back; next slot <Ago time={nextSlotAt} />.
           </p>
         )}
+        {!nextSlotAt && stats.limited > 0 && (
+          <p class="faint">{isFull ? "As many of its jobs run as may." : "As many jobs of some keys run as may."}</p>
+        )}
       </td>
       <td data-label="Ready" class="number">
         {count(stats.ready)}
-        {stats.limited > 0 && <div class="hint">{count(stats.limited)} limited</div>}
+        {stats.limited > 0 && (
+          <a class="hint" href={href("/jobs", { queue: name, waits: "LIMITED" })}>
+            {count(stats.limited)} limited
+          </a>
+        )}
       </td>
       <td data-label="Scheduled" class="number">
         {count(stats.scheduled)}
-        {stats.retrying > 0 && <div class="hint">{count(stats.retrying)} retrying</div>}
+        {stats.retrying > 0 && (
+          <a class="hint" href={href("/jobs", { queue: name, waits: "RETRYING" })}>
+            {count(stats.retrying)} retrying
+          </a>
+        )}
       </td>
       <td data-label="Running" class="number">
         {count(stats.running)}
