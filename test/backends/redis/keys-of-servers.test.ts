@@ -211,6 +211,19 @@ describe("a limit of keys that was changed", () => {
     await auditKeys(admin, runner.base);
   });
 
+  test("holds for very many keys that a lease meets: it sees to some of them, and the next one to the others", async () => {
+    const runner = await filled({ maxConcurrencyPerKey: 0 }, 900, 450);
+    for (const token of ["first", "other"]) expect(await leased(runner, 225, token)).toHaveLength(225);
+    await limitTo(runner, 1);
+    const heldNow = async () => Number(await admin.hget(`${runner.base}meta`, "held"));
+    expect(await leased(runner, 10, "second")).toEqual([]);
+    expect(await heldNow()).toBeGreaterThan(0);
+    expect(await heldNow()).toBeLessThan(450);
+    expect(await leased(runner, 10, "third")).toEqual([]);
+    expect(await heldNow()).toBe(450);
+    await auditKeys(admin, runner.base);
+  });
+
   test.each([
     ["lifted", 0],
     ["raised", 2],

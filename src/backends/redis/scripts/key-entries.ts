@@ -118,10 +118,9 @@ export const KEY_ENTRIES = lua`
     setEntry(type, entry)
   end
 
-  -- The key that an entry stands for; nil: a job without.
-  function self.keyOfEntry(entry)
-    if byTurns then return keyOf(sub(entry, ${rest("turn_entry")})) end
-    local name = self.nameOf(idOfPlace(entry))
-    return name and keyOf(name)
+  -- The line that an entry stands for; nil: a job without a key.
+  function self.lineOfEntry(entry, type)
+    local name = byTurns and sub(entry, ${rest("turn_entry")}) or self.nameOf(idOfPlace(entry))
+    return name and lineOf(prefixOf(name), type)
   end
 `;

@@ -40,7 +40,7 @@ ${KEY_ENTRIES}
 
   -- The first job of a line and its score.
   local function firstOf(k, type)
-    local first = call('ZRANGE', lineOf(k, type), 0, 0, 'WITHSCORES')
+    local first = call('ZRANGE', lineOf(k.prefix, type), 0, 0, 'WITHSCORES')
     return first[1], first[2]
   end
 
@@ -54,7 +54,7 @@ ${KEY_ENTRIES}
     if k.lines == 0 then return end
     if byTurns and not isFull then enterTurns(k) end
     for type in pairs(k.types) do
-      local jobs = type == gone and left or call('ZCARD', lineOf(k, type))
+      local jobs = type == gone and left or call('ZCARD', lineOf(k.prefix, type))
       countHeld(type, isFull and jobs or -jobs)
       countBehind(type, isFull and 1 - jobs or jobs - 1)
       local first, score
@@ -74,7 +74,7 @@ ${KEY_ENTRIES}
     local jobs, isNew = #list / 2, not k.types[type]
     local before, beforeScore
     if not isNew and not byTurns and not k.isFull then before, beforeScore = firstOf(k, type) end
-    callMany('ZADD', lineOf(k, type), list)
+    callMany('ZADD', lineOf(k.prefix, type), list)
     if isNew then beginLine(k, type) end
     if k.isFull then
       countHeld(type, jobs)
@@ -141,7 +141,7 @@ ${KEY_ENTRIES}
   -- Removes jobs from the line of their key.
   function self.remove(name, type, places)
     local k = keyOf(name)
-    local line = lineOf(k, type)
+    local line = lineOf(k.prefix, type)
     local first, before = firstOf(k, type), call('ZCARD', line)
     callMany('ZREM', line, places)
     local left = call('ZCARD', line)
@@ -170,7 +170,7 @@ ${KEY_ENTRIES}
     if not name then return nil end
     local k = keyOf(name)
     local type = next(k.types)
-    return name, type, call('ZRANGE', lineOf(k, type), 0, max - 1, 'WITHSCORES')
+    return name, type, call('ZRANGE', lineOf(k.prefix, type), 0, max - 1, 'WITHSCORES')
   end
 
   -- Some lines of keys, up to max, the same ones each time.
@@ -179,7 +179,7 @@ ${KEY_ENTRIES}
     for at = 1, #found, 2 do
       for _, type in ipairs(listOf(found[at + 1])) do
         if #lines == max then return lines end
-        lines[#lines + 1] = lineOf(keyOf(found[at]), type)
+        lines[#lines + 1] = lineOf(prefixOf(found[at]), type)
       end
     end
     return lines
@@ -198,7 +198,7 @@ ${KEY_ENTRIES}
       return nil
     end
     if k.name ~= '' then k.running, k.hasChanged = k.running + 1, true end
-    local line = lineOf(k, type)
+    local line = lineOf(k.prefix, type)
     local place = call('ZPOPMIN', line)[1]
     local left, isFull = call('ZCARD', line), not hasRoom(k)
     if left == 0 then endLine(k, type) else countBehind(type, -1) end

@@ -60,11 +60,9 @@ export const KNOWN_KEYS = lua`
     return known[name]
   end
 
-  local function lineOf(k, type)
-    return ${key("line")} .. k.prefix .. type
+  local function lineOf(prefix, type)
+    return ${key("line")} .. prefix .. type
   end
-
-  self.lineOf = lineOf
 
   local function beginLine(k, type)
     k.types[type], k.lines, k.hasLines = true, k.lines + 1, true

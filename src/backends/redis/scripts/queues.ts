@@ -18,7 +18,7 @@ const FEW_TYPES = 16;
 /** Bytes of schedules after which a sweep tells no more as due. */
 const DUE_BYTES = 2 ** 20;
 /** Lines of keys in which is looked for the oldest ready job: as many of any keys, and as many of those that come next, by type. */
-const FEW_LINES = 100;
+const FEW_LINES = 50;
 const FEW_TURNS = 10;
 
 /** Most types that are known of a queue; of more, some at random. */
@@ -51,8 +51,8 @@ local function oldestReady(types)
     -- What a key has behind its first job may be older.
     if keyLines() and byPriority and looks > 0 then
       for _, entry in ipairs(call('ZRANGE', entries .. type, 0, math.min(looks, ${FEW_TURNS}) - 1)) do
-        local k = keyed.keyOfEntry(entry)
-        if k then oldest = oldestOf(keyed.lineOf(k, type), oldest) end
+        local line = keyed.lineOfEntry(entry, type)
+        if line then oldest = oldestOf(line, oldest) end
         looks = looks - 1
       end
     end
