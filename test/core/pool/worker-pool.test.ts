@@ -131,6 +131,27 @@ describe("slots", () => {
   });
 });
 
+describe("jobs with keys", () => {
+  test("run when one of their key has ended: nobody asks for them in between", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 5 });
+    const keys = () => manual.runs.map(({ job }) => job.key);
+    await fixture.engine.queues.create("keyed", { ordering: "FAIR", maxConcurrencyPerKey: 1 });
+    for (const key of ["a", "a", "a", "b", undefined]) await fixture.create({ queue: "keyed", key });
+    expect(keys()).toEqual(["a", "b", undefined]);
+    const leases = fixture.faults.calls("lease");
+    await fixture.clock.advance(10_000);
+    expect(fixture.faults.calls("lease")).toBe(leases);
+    await manual.run(1).returns();
+    expect(keys()).toHaveLength(3);
+    await manual.run(0).throws(new Error("no"));
+    expect(keys().slice(3)).toEqual(["a"]);
+    await fixture.engine.queues.update("keyed", { maxConcurrencyPerKey: 0 });
+    await settle();
+    expect(keys().slice(4)).toEqual(["a"]);
+  });
+});
+
 describe("jobs of a queue with a rate", () => {
   test("run when their slots come, woken by a timer: nobody asks for them in between", async () => {
     const ran: number[] = [];
