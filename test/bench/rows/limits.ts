@@ -130,25 +130,29 @@ const NAMES: Readonly<Record<keyof Costs, string>> = {
   complete100: `complete by ${BATCH}`,
 };
 
-function compare(what: string, works: readonly (keyof Costs)[], off: Costs, on: Costs): Figure[] {
+function compare(what: string, works: readonly (keyof Costs)[], off: Costs, on: Costs, how = "limited"): Figure[] {
   return works.flatMap((work) => [
     { name: `${what}, ${NAMES[work]}: no limit`, value: off[work], unit: "us/job" },
-    { name: `${what}, ${NAMES[work]}: limited`, value: on[work], unit: "us/job" },
-    { name: `${what}, ${NAMES[work]}: limited against not`, value: on[work] / off[work], unit: "x" },
+    { name: `${what}, ${NAMES[work]}: ${how}`, value: on[work], unit: "us/job" },
+    { name: `${what}, ${NAMES[work]}: ${how} against not`, value: on[work] / off[work], unit: "x" },
   ]);
 }
 
-/** Every limit on against all off, with some jobs waiting. */
+/** Every limit on against all off, with some jobs waiting; and a limit of each key on where no job has one. */
 async function everyLimit(store: Store): Promise<Figure[]> {
   const { engine, name } = store;
   await engine.queues.create("plain");
   await engine.queues.create("limited", LIMITED);
-  const queues = { plain, limited: (queue: string) => limited(queue) };
+  await engine.queues.create("keyless", { maxConcurrencyPerKey: 1 });
+  const queues = { plain, keyless: plain, limited: (queue: string) => limited(queue) };
   for (const [queue, job] of Object.entries(queues)) await fill(engine, WAITING, () => job(queue));
   await costs(store, queues);
   const of = await costs(store, queues);
   for (const queue of Object.keys(queues)) await engine.queues.remove(queue, true);
-  return compare(name, WORK, of("plain"), of("limited"));
+  return [
+    ...compare(name, WORK, of("plain"), of("limited")),
+    ...compare(name, ["lease", "lease100"], of("plain"), of("keyless"), "keys unused"),
+  ];
 }
 
 /** A lease where a backlog waits of which all is held back but for a few keys, against as large a backlog that is not. */

@@ -379,7 +379,7 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
       reply[group] = old
       if mode ~= 'd' then
         for _, feature in ipairs(lacks) do need(feature) end
-        if hasKeys then keyLines() end
+        if hasKeys then keyLines(true) end
         local lastId
         for job = first, last, stride do
           local id, when, digest, request = partsOf(ARGV[job])

@@ -7,7 +7,7 @@ import { lua } from "./lua.js";
 
 /**
  * The part of the prelude for jobs with keys, and for queues whose keys take turns (FAIR), where all jobs have one: that of jobs without
- * is empty. `keyLines()` returns what is made here, false in a queue that uses none of it: nothing is read then.
+ * is empty. `keyLines()` returns what is made here, false in a queue that uses none of it: nothing more is read then.
  *
  * The jobs of a key whose time has come stand in lines of their own, one for each type. For each of these lines there is one entry where
  * whoever leases looks for jobs of the type: its first job among those without a key or, where keys take turns, the key in its turn. As
@@ -292,8 +292,13 @@ ${KEY_ENTRIES}
   return self
 end
 
-local function keyLines()
-  if keyed == nil then keyed = needs('${KEYS}') and createKeyLines() end
+-- isSure: a job is to be kept by its key now, in a queue that needs the feature. Else no job may have one, and keys not take turns.
+local function keyLines(isSure)
+  if keyed == nil and not isSure then
+    isSure = needs('${KEYS}') and (byTurns or call('EXISTS', ${key("keys")}) == 1)
+    keyed = false
+  end
+  if isSure and not keyed then keyed = createKeyLines() end
   return keyed
 end
 `;

@@ -546,7 +546,8 @@ local function revise(id, s, spec, when, ends)
       call('ZADD', ${key("index")}, '0', standing(s.created_at, id, type))
     end
     s.priority, s.tail.type = ${number("spec", "priority", "spec", "priority")}, type
-    if keyLines() then keyed.setName(id, keyOfSpec(spec)) end
+    local name = keyOfSpec(spec)
+    if keyLines(name ~= nil) then keyed.setName(id, name) end
   end
   if when then
     local ms = tonumber(sub(when, 2))
