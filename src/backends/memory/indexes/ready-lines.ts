@@ -1,34 +1,17 @@
 import { LIMITS } from "../../../model/limits.js";
 import { compareReady } from "../../../model/order.js";
 import type { QueueSettings } from "../../../model/queue.js";
-import type { JobRecord, RareFields, SharedJobSpec } from "../job-record.js";
+import type { JobRecord, RareFields } from "../job-record.js";
 import { compareTurns, type KeyedLine, KeyedLines } from "./keyed-lines.js";
 import { Keys } from "./keys.js";
-import { OrderedQueue } from "./ordered-queue.js";
-import { type Aged, ReadyLine } from "./ready-line.js";
+import { LineAges } from "./line-ages.js";
+import { TypeLine } from "./type-line.js";
 
 /** Empty lines are dropped when there are this many lines, and again each time their number has doubled. */
 const MANY_LINES = 256;
 
 /** What the settings of a queue say of its lines. */
 export type LineRules = Pick<QueueSettings, "ordering" | "maxConcurrencyPerKey">;
-
-/**
- * The jobs of one type that stand in line: those without a key in the line itself, those with one, and under FAIR all of them, in a
- * line for each key.
- */
-export class TypeLine<Queue> extends ReadyLine<Queue> {
-  /** Shared spec of the last job of this type; the next one reuses it when it is equal. */
-  shared: SharedJobSpec<Queue> | undefined;
-  keyed: KeyedLines<Queue> | undefined;
-  /** Number of all of its jobs, with those that are held back. */
-  all = 0;
-
-  /** Number of those that may run now. */
-  get ready(): number {
-    return this.count + (this.keyed?.ready ?? 0);
-  }
-}
 
 /** The first job of a type, and the line that it stands in. */
 interface Head<Queue> {
@@ -47,10 +30,7 @@ interface Head<Queue> {
 export class ReadyLines<Queue> {
   readonly #types = new Map<string, TypeLine<Queue>>();
   readonly #keys = new Keys<Queue>();
-  readonly #byAge = new OrderedQueue<Aged<Queue>>(
-    (a, b) => a.since - b.since,
-    (aged) => aged.line.aged === aged,
-  );
+  readonly #ages = new LineAges<Queue>();
   #firstTypes: readonly string[] | undefined;
   #count = 0;
   #manyLines = MANY_LINES;
@@ -96,15 +76,7 @@ export class ReadyLines<Queue> {
 
   /** The earliest runAfter of a job in line, held back or not; infinity when there is none. */
   oldest(): number {
-    for (let first = this.#byAge.peek(); first !== undefined; first = this.#byAge.peek()) {
-      const { line, since } = first;
-      const oldest = line.oldest();
-      if (oldest === since) return since;
-      this.#byAge.pop();
-      line.aged = undefined;
-      if (oldest !== Number.POSITIVE_INFINITY) this.#noteAge(line, oldest);
-    }
-    return Number.POSITIVE_INFINITY;
+    return this.#ages.oldest();
   }
 
   /** The line of a type, made if there is none. */
@@ -131,14 +103,14 @@ export class ReadyLines<Queue> {
     if (type.all++ === 0) this.#typeCame(type.type);
     if (!isKeyed(record, rules)) {
       type.push(record, ordering);
-      this.#aged(type, record.runAfter);
+      this.#ages.came(type, record.runAfter);
       return true;
     }
     if (type.keyed?.ordering !== ordering) type.keyed = new KeyedLines(ordering);
     const key = this.#keys.of(record);
     const line = type.keyed.lineOf(type.type, key);
     line.push(record, ordering);
-    this.#aged(line, record.runAfter);
+    this.#ages.came(line, record.runAfter);
     if (line.count === 1) {
       line.head = record;
       this.#keys.lineCame(line);
@@ -270,7 +242,7 @@ export class ReadyLines<Queue> {
       this.#headChanged(line);
       return;
     }
-    this.#forgetAge(line);
+    this.#ages.forget(line);
     of.drop(line);
     this.#keys.settle(key);
   }
@@ -280,8 +252,7 @@ export class ReadyLines<Queue> {
     line.head = line.peek();
     line.turn = line.key.turn;
     if (line.heapAt >= 0) line.of.heap.moved(line);
-    const oldest = line.oldest();
-    if (oldest !== line.aged?.since) this.#noteAge(line, oldest);
+    this.#ages.left(line);
   }
 
   #left(type: TypeLine<Queue>, jobs: number): void {
@@ -297,27 +268,10 @@ export class ReadyLines<Queue> {
     if (first.length < LIMITS.readyTypes || type < (first.at(-1) as string)) this.#firstTypes = undefined;
   }
 
-  /** A job of this age has come to a line. */
-  #aged(line: ReadyLine<Queue>, runAfter: number): void {
-    if (line.aged === undefined || runAfter < line.aged.since) this.#noteAge(line, runAfter);
-  }
-
-  #noteAge(line: ReadyLine<Queue>, since: number): void {
-    this.#forgetAge(line);
-    line.aged = { line, since };
-    this.#byAge.push(line.aged);
-  }
-
-  #forgetAge(line: ReadyLine<Queue>): void {
-    if (line.aged === undefined) return;
-    line.aged = undefined;
-    this.#byAge.discard();
-  }
-
   #dropIdleLines(): void {
     for (const line of this.#types.values()) {
       if (line.all > 0) continue;
-      this.#forgetAge(line);
+      this.#ages.forget(line);
       this.#types.delete(line.type);
     }
     this.#manyLines = Math.max(MANY_LINES, this.#types.size * 2);
