@@ -50,13 +50,13 @@ export interface Backend extends ScheduleStore {
 
   /**
    * Creates jobs; results are in the order of `jobs`. All queues are checked before the first job is created, so
-   * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step. A requestId
+   * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step, but for many of which some are unique. A requestId
    * known to the queue, or used earlier in the batch, creates nothing: the result is the job that was created with it.
    * REQUEST_ID_REUSED refuses the whole batch when that was for another content; see `requestIdReused`.
    *
    * Only then a `unique` key is looked at: while another job of the queue, or an earlier one of the batch, holds it, `onConflict` says
    * what happens. JOB_EXISTS refuses the whole batch; see `jobExists`. A create that meets a holder is remembered with its
-   * requestId for `REQUEST_ID_TTL_MS`. A key that was taken between the check of several queues and the creates is answered as KEEP.
+   * requestId for `REQUEST_ID_TTL_MS`. A key that was taken between the check of several steps and the creates is answered as KEEP.
    *
    * A job holds its key from its creation until it is DONE, CANCELED, DEAD or deleted, or, with `until` STARTED, leased; with a
    * `holdMs`, until it was created that long ago, unless it is CANCELED, DEAD or deleted sooner. While it holds it, a DONE job is not

@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, UniqueUntil } from "../../gen/gotaskq/v1/job_pb.js";
 import { GetServerInfoResponseSchema } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { created, payload, reaches } from "../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../support/server.js";
@@ -88,13 +88,15 @@ describe("waiting jobs", () => {
     await server.queues.deleteQueue({ name, force: true });
   });
 
-  test("that are scheduled run now by a button on their page, which goes when they are ready; it tells when they expire", async () => {
+  test("that are scheduled run now by a button on their page, which goes when they are ready; it tells when they expire and their unique key", async () => {
     const name = await newQueue(server, "hurried");
     await server.queues.pauseQueue({ name });
     const schedule = { case: "delay", value: { seconds: 3600n } } as const;
-    const id = await created(server, { queue: name, type: "echo", schedule, ttl: { seconds: 7200n } });
+    const unique = { key: "report-42", until: UniqueUntil.STARTED, hold: { seconds: 60n } };
+    const id = await created(server, { queue: name, type: "echo", schedule, ttl: { seconds: 7200n }, unique });
     const page = await openConsole(server.url, `/jobs/${id}`);
     await page.getByText("Expires unless begun", { exact: true }).waitFor();
+    await page.getByText("report-42, until it starts, for 1 min at the least", { exact: true }).waitFor();
     const button = page.getByRole("button", { name: "Run now" });
     await button.click();
     await page.getByText("The job is ready now.").waitFor();

@@ -250,6 +250,25 @@ export function describeUnique(open: Open): void {
       expect(await statuses(backend, [refusing[0]?.id ?? ""])).toEqual(["-"]);
     });
 
+    test("counts in a large batch too, of which nothing is created when one is refused", async () => {
+      const { backend } = await open();
+      const keys = Array.from({ length: 250 }, (_, n) => `key ${n}`);
+      const make = (payload: string, onConflict: NewJob["onConflict"] = "REPLACE") =>
+        keys.map((key) => newJob({ ...only1({ key }), payload, onConflict }));
+      const refused = [...make("1"), ...make("2", "REFUSE")];
+      const error = { reason: "JOB_EXISTS", metadata: { index: "250" } };
+      await expect(backend.enqueue(refused)).rejects.toMatchObject(error);
+      expect(await statsOf(backend)).toMatchObject({ ready: 0 });
+      const results = await backend.enqueue([newJob(), ...make("1"), ...make("2")]);
+      expect(results.map(({ met }) => met ?? "NEW")).toEqual([
+        ...Array.from({ length: 251 }, () => "NEW"),
+        ...keys.map(() => "REPLACED"),
+      ]);
+      expect(results.slice(251).map(({ id }) => id)).toEqual(results.slice(1, 251).map(({ id }) => id));
+      expect(new Set((await lease(backend)).map(({ job }) => job.payload))).toEqual(new Set(['{"n":1}', "2"]));
+      expect(await statsOf(backend)).toMatchObject({ running: 251 });
+    });
+
     test("is held by the first of many creates at once", async () => {
       const { backend } = await open();
       const results = await Promise.all(Array.from({ length: 50 }, () => create(backend)));

@@ -14,6 +14,9 @@ import { NEEDED } from "../scripts/enqueue.js";
 /** Most jobs of one shared script call: with these it runs for some ms. */
 const BATCH = 1000;
 
+/** Most jobs with a unique key in one script call: each may have to replace another. */
+const UNIQUE_PART = 200;
+
 /** Most bytes of one that several creates share. */
 const BATCH_BYTES = 4 * 2 ** 20;
 
@@ -59,7 +62,8 @@ export class Creates {
   async enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
     const [first] = jobs;
     if (first === undefined) return [];
-    if (jobs.every(({ queue }) => queue === first.queue)) return this.#create(first.queue, jobs, "create");
+    const isOne = jobs.every(({ queue }) => queue === first.queue) && partsOf(jobs).length === 1;
+    if (isOne) return this.#create(first.queue, jobs, "create");
     const byQueue = new Map<string, { jobs: NewJob[]; places: number[] }>();
     jobs.forEach((job, place) => {
       const group = byQueue.get(job.queue);
@@ -69,13 +73,14 @@ export class Creates {
         group.places.push(place);
       }
     });
-    // A script touches one queue only, so all queues are checked before jobs are created in each. Another server may
-    // fill a queue in between: it then holds a little more than max_depth for a while.
+    // A script touches one queue only, and a bounded number of unique jobs, so all is checked before jobs are created in each.
+    // Another server may fill a queue in between: it then holds a little more than max_depth for a while.
     await Promise.all([...byQueue].map(([queue, { jobs, places }]) => this.#create(queue, jobs, "check", places)));
     const results: EnqueueResult[] = new Array(jobs.length);
     await Promise.all(
       [...byQueue].map(async ([queue, group]) => {
-        const created = await this.#create(queue, group.jobs, "force");
+        const created: EnqueueResult[] = [];
+        for (const part of partsOf(group.jobs)) created.push(...(await this.#create(queue, part, "force")));
         group.places.forEach((place, at) => {
           results[place] = created[at] as EnqueueResult;
         });
@@ -211,7 +216,17 @@ function readDefaults(text: string): QueueDefaults {
 
 /** How many jobs without a key take a script as long as these. */
 function workOf(jobs: readonly NewJob[]): number {
-  return jobs.reduce((sum, { key }) => sum + (key === undefined ? 1 : 2), 0);
+  return jobs.reduce((sum, { key, unique }) => {
+    return sum + (unique === undefined ? (key === undefined ? 1 : 2) : BATCH / UNIQUE_PART);
+  }, 0);
+}
+
+/** The jobs of one queue in parts, each for one script call. */
+function partsOf(jobs: readonly NewJob[]): readonly (readonly NewJob[])[] {
+  if (jobs.length <= UNIQUE_PART || jobs.every(({ unique }) => unique === undefined)) return [jobs];
+  const parts: (readonly NewJob[])[] = [];
+  for (let from = 0; from < jobs.length; from += UNIQUE_PART) parts.push(jobs.slice(from, from + UNIQUE_PART));
+  return parts;
 }
 
 function bytesOf(jobs: readonly NewJob[]): number {

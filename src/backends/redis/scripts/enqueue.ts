@@ -355,7 +355,11 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
         local _, _, digest, request = partsOf(ARGV[job])
         local made = request and (createdWith(request) or seen[request])
         local unique = hasUnique and not made and uniqueOf(ARGV[job + 2])
-        local holder = unique and (holders[unique.key] or keys[unique.key] or holderOf(unique.key))
+        local holder = unique and (holders[unique.key] or keys[unique.key])
+        if unique and not holder then
+          holder = holderOf(unique.key)
+          holders[unique.key] = holder
+        end
         if holder then
           if unique.conflict == 'r' then refused = refused or format('E%d ', (job - first) / stride) .. holder end
         elseif not made then
