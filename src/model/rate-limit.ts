@@ -106,7 +106,9 @@ export function nextSlotAt(limit: RateLimit, state: RateState | undefined, now: 
   const each = spacing(limit);
   const at = Math.min(state.tat, now + limit.burst * each) - (limit.burst - 1) * each - EARLY_MS;
   const told = each < SLOT_GRAIN_MS ? Math.ceil(at / SLOT_GRAIN_MS) * SLOT_GRAIN_MS : at;
-  return told > now ? told : undefined;
+  if (told > now) return told;
+  // What was rounded may decide at the very edge: a queue that is said to have a slot has one.
+  return freeSlots(limit, state, now) > 0 ? undefined : now + 1;
 }
 
 /** The state as a clock has it that stepped back, or a process that did not see it go on: never more than a burst ahead. */

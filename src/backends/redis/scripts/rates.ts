@@ -46,7 +46,8 @@ if ${meta("requires")} and needs('${RATE}') then
       local exact = exactly()
       local at = math.min(rate.tat, exact + rate.burst * rate.each) - (rate.burst - 1) * rate.each - ${EARLY_MS}
       if rate.each < ${SLOT_GRAIN_MS} then at = math.ceil(at / ${SLOT_GRAIN_MS}) * ${SLOT_GRAIN_MS} end
-      return at > exact and at or nil
+      if at > exact then return at end
+      if rate.free() < 1 then return exact + 1 end
     end
 
     -- The same as a time for the outside, in whole ms.
