@@ -180,6 +180,21 @@ describe("what a lease and a completion cost", () => {
     },
   );
 
+  test("and that of a purge grows with the jobs that it deletes only", async () => {
+    const purge = async (jobs: number, keys: number) => {
+      const runner = await filled({ ordering: "FAIR", maxConcurrencyPerKey: 1 }, jobs, keys);
+      await leased(runner, 100, "token");
+      await admin.call("CONFIG", "RESETSTAT");
+      expect(await runner.run("purge", 200)).toEqual([200]);
+      const calls = [...(await commandCounts(admin)).values()].reduce((sum, count) => sum + count, 0);
+      await auditKeys(admin, runner.base);
+      return calls;
+    };
+    expect(await purge(600, 600)).toBeLessThan(200 * 10);
+    expect(await purge(3000, 1000)).toBeLessThan(200 * 10);
+    expect(await purge(600, 3)).toBeLessThan(200);
+  });
+
   test("has no commands of keys in a queue that has none", async () => {
     const runner = await filled({}, 0, 1);
     const ids = Array.from({ length: 50 }, (_, n) => String(10_000 + n));

@@ -163,14 +163,21 @@ ${KEY_ENTRIES}
     end
   end
 
-  -- A line of a key, any one: key, type, and up to max of its jobs with scores; nil: there is none.
-  function self.anyLine(max)
-    self.flush()
-    local name = call('HRANDFIELD', ${key("key_types")})
-    if not name then return nil end
-    local k = keyOf(name)
-    local type = next(k.types)
-    return name, type, call('ZRANGE', lineOf(k.prefix, type), 0, max - 1, 'WITHSCORES')
+  -- Lines of keys, any: up to max, of each the name of the key and the type. They have as many jobs at least, or are all there are.
+  function self.anyLines(max)
+    local names, lines = call('HRANDFIELD', ${key("key_types")}, max), {}
+    know(names)
+    for _, name in ipairs(names) do
+      for type in pairs(known[name].types) do
+        if #lines < max then lines[#lines + 1] = {name = name, type = type} end
+      end
+    end
+    return lines
+  end
+
+  -- The first jobs of a line with their scores.
+  function self.jobsOf(line, max)
+    return call('ZRANGE', lineOf(known[line.name].prefix, line.type), 0, max - 1, 'WITHSCORES')
   end
 
   -- Some lines of keys, up to max, the same ones each time.

@@ -283,15 +283,15 @@ local function purge(max)
     end
     callMany('ZREM', key, taken)
   end
-  while #found < max and keyLines() do
-    local name, type, line = keyed.anyLine(max - #found)
-    if not name then break end
+  for _, line in ipairs(#found < max and keyLines() and keyed.anyLines(max - #found) or {}) do
+    if #found == max then break end
+    local jobs = keyed.jobsOf(line, max - #found)
     taken = {}
-    for at = 1, #line, 2 do
-      taken[#taken + 1] = line[at]
-      found[#found + 1] = readyJob(type, line[at], line[at + 1])
+    for at = 1, #jobs, 2 do
+      taken[#taken + 1] = jobs[at]
+      found[#found + 1] = readyJob(line.type, jobs[at], jobs[at + 1])
     end
-    keyed.remove(name, type, taken)
+    keyed.remove(line.name, line.type, taken)
   end
   if keyed then keyed.flush() end
   while #found < max do
