@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
-import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { JobStatus, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
   type Queue,
   QueueOrdering,
@@ -217,7 +217,8 @@ describe("UpdateQueue", () => {
       const { job } = await clients.jobs.createJob({ queue: name, type: "unknown-to-all" });
       expect(job).toMatchObject({ maxRetries: 0, backoff: kept.defaultBackoff });
       expect(timestampMs(present(job?.expiresAt)) - timestampMs(present(job?.createdAt))).toBe(90_000);
-      expect((await clients.jobs.getJob({ id: job?.id ?? "" })).job).toEqual(job);
+      const read = (await clients.jobs.getJob({ id: job?.id ?? "" })).job;
+      expect(read).toEqual({ ...job, pendingState: PendingState.READY });
       const own = { maxRetries: 4, backoff: { multiplier: 1 }, timeout: durationFromMs(5) };
       expect((await clients.jobs.createJob({ queue: name, type: "unknown-to-all", ...own })).job).toMatchObject(own);
     },
