@@ -3,6 +3,7 @@ import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { FIRING, STALE_OR_SKIPPED } from "./schedules.js";
+import { MEET } from "./unique.js";
 
 /** The letters by which a group of creates says what its jobs need. */
 export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
@@ -287,44 +288,7 @@ local function create(id, when, digest, request, spec, unique)
   depth = depth + 1
 end
 
--- What a job is the only one of; nil: nothing.
-local function uniqueOf(text)
-  if text == '' then return nil end
-  local conflict, reason, hold, key = string.match(text, '^(.)(.)(%d+) (.*)$')
-  return {conflict = conflict, reason = reason, hold = tonumber(hold), key = key}
-end
-
--- Makes a waiting job what a create asks for; it stays what it is the only one of.
-local function replace(id, s, when, spec)
-  local own = extrasOf(call('HGET', ${key("specs")}, id)).unique
-  local from = ${rest("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")}
-  local newline = find(spec, '\n', from, true)
-  local extras = cjson.decode(sub(spec, from, newline - 1))
-  extras.unique = own
-  local comma = when and find(when, ',', 1, true)
-  s.retry_count = 0
-  revise(id, s, sub(spec, 1, from - 1) .. cjson.encode(extras) .. sub(spec, newline),
-    when and sub(when, 1, comma and comma - 1) or '+0', comma and sub(when, comma + 1) or '')
-end
-
--- A create meets the job that holds its unique key.
-local function meet(id, unique, when, digest, request, spec)
-  if added[1] then
-    -- That job may be new itself.
-    write()
-    added, indexed, scheduled, delayed, expiring, expiringAfter, uniques, claims = {}, {}, {}, {}, {}, {}, {}, {}
-    entry, keysOfJobs = 0, {}
-    for _, line in pairs(lines) do line.ready, line.size = {}, 0 end
-  end
-  local s = stateOf(id)
-  local isReplaced = unique.conflict == 'p' and s.status == PENDING
-  if isReplaced then replace(id, s, when, spec) end
-  local made = ${write("created", "created_at", "s.created_at")} .. ${write("created", "run_after", "s.run_after")}
-    .. id .. ' ' .. (digest or '') .. (isReplaced and '!r' or '!k')
-  if request then rememberRequest(request, id, made, digest, false) end
-  return made
-end
-
+${MEET}
 ${fired(FIRING)}
 local at = 8
 for group = 1, tonumber(ARGV[7]) do

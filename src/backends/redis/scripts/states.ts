@@ -20,6 +20,7 @@ import {
 } from "../layout/lua.js";
 import { SIZES, SMALLEST_SIZE } from "../layout/table.js";
 import { lua } from "./lua.js";
+import { CLAIMS, LET_GO } from "./unique.js";
 
 /** Most finished jobs that one call deletes for their bytes. */
 const MAX_TRIMMED = 1000;
@@ -108,23 +109,7 @@ local function deleted(id, s)
   record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
--- These jobs hold their unique keys no more.
-local function letGo(ids)
-  if not needs('${UNIQUE}') then return end
-  local owners, keys = {}, {}
-  for from = 1, #ids, PART do
-    for at, claim in ipairs(call('HMGET', ${key("unique_of")}, unpack(ids, from, math.min(from + PART - 1, #ids)))) do
-      if claim then
-        owners[#owners + 1] = ids[from + at - 1]
-        keys[#keys + 1] = sub(claim, ${rest("claim")})
-      end
-    end
-  end
-  callMany('HDEL', ${key("unique")}, keys)
-  callMany('HDEL', ${key("unique_of")}, owners)
-  callMany('ZREM', ${key("unique_kept")}, owners)
-end
-
+${LET_GO}
 -- Deletes the data of jobs, given as their ids and as their members of the index.
 local function drop(ids, members)
   if #ids == 0 then return end
@@ -331,40 +316,6 @@ local function trim(max, keep)
   return seen
 end
 
--- The hold of a job is over, and it was the only reason to hold its key. One that it kept counts as finished now.
-local function endHold(id)
-  local wasKept = call('ZREM', ${key("unique_kept")}, id) == 1
-  letGo({id})
-  if not wasKept then return end
-  local s = stateOf(id)
-  call('RPUSH', ${key("finished")}, sizeLetter(bytesOf(id))
-    .. ${write("finished", "finished_at", "steady")} .. standing(s.created_at, id, s.tail.type))
-  due(now + ttl)
-end
-
--- Ends up to max holds of DONE jobs that are over. Returns how many.
-local function endHolds(max)
-  if not needs('${UNIQUE}') then return 0 end
-  local ids = call('ZRANGEBYSCORE', ${key("unique_kept")}, '-inf', steady, 'LIMIT', 0, max)
-  for _, id in ipairs(ids) do endHold(id) end
-  return #ids
-end
-
--- The job that holds a unique key; nil when none does. A hold that is over ends here, whether or not a sweep has come.
-local function holderOf(key)
-  local id = call('HGET', ${key("unique")}, key)
-  local claim = id and call('HGET', ${key("unique_of")}, id)
-  if not claim then return nil end
-  if ${text("claim", "reason", "claim")} ~= ${code("reason", "hold")} or ${number("claim", "until", "claim")} > steady then return id end
-  endHold(id)
-  return nil
-end
-
--- A claim of which only the hold is left.
-local function restOf(claim)
-  return ${compose("claim", { reason: code("reason", "hold") }, { raw: "claim" })} .. sub(claim, ${rest("claim")})
-end
-
 -- The extras of a spec; nil when it has none.
 local function extrasOf(spec)
   local from = ${rest("spec")} + ${number("spec", "type_length", "spec")}
@@ -372,24 +323,7 @@ local function extrasOf(spec)
   return cjson.decode(sub(spec, from, find(spec, '\n', from, true) - 1))
 end
 
--- A job is as if it had not begun: it takes its unique key again, and the rest of its hold. Returns the job that holds it
--- meanwhile, if one does, and changes nothing then.
-local function takeAgain(id, s)
-  if not needs('${UNIQUE}') then return nil end
-  local given = extrasOf(call('HGET', ${key("specs")}, id))
-  local unique = given and given.unique
-  if not unique then return nil end
-  local holder = holderOf(unique.key)
-  if holder and holder ~= id then return holder end
-  local claim = call('HGET', ${key("unique_of")}, id)
-  local ends = claim and ${number("claim", "until", "claim")} or s.tail.hold or 0
-  s.tail.hold = nil
-  call('HSET', ${key("unique")}, unique.key, id)
-  call('HSET', ${key("unique_of")}, id, (unique['until'] == 'STARTED' and ${code("reason", "STARTED")} or ${code("reason", "FINISHED")})
-    .. ${write("claim", "until", "ends")} .. unique.key)
-  return nil
-end
-
+${CLAIMS}
 -- RUNNING or PENDING to CANCELED.
 local function endCanceled(id, s)
   letGo({id})
