@@ -209,6 +209,29 @@ describe("what a lease and a completion cost", () => {
   });
 });
 
+describe("the bytes of a lease", () => {
+  test.each([
+    [700, 2500],
+    [1_000_000, 4 * 2 ** 20],
+    [1_000_000, 2_500_000],
+    [10_000, 1],
+  ])("end it in a FAIR queue where they do in any: jobs of %i bytes, most %i", async (size, most) => {
+    const taken = async (settings: Partial<QueueSettings>) => {
+      const runner = await filled(settings, 0, 1);
+      for (let n = 0; n < 8; n++) {
+        const id = String(10_000 + n);
+        const job = newJob({ id, type: "send", payload: `"${"x".repeat(size)}"` });
+        await runner.run("enqueue", 1, "c", 1, id, writeSpec(job));
+      }
+      const parts = await runner.run("lease", 8, 60_000, "worker", "token", most, "", "send");
+      return { count: Math.floor((parts.length - 1) / 2), isFull: parts.length % 2 === 0 };
+    };
+    const plain = await taken({});
+    expect(plain.isFull).toBe(true);
+    expect(await taken({ ordering: "FAIR" })).toEqual(plain);
+  });
+});
+
 describe("a limit of keys that was changed", () => {
   const limitTo = ({ run }: ScriptRunner, maxConcurrencyPerKey: number) =>
     run("update", "keys", ...writeSettings({ maxConcurrencyPerKey }));

@@ -1,7 +1,7 @@
-import { LIMITS } from "../../../model/limits.js";
 import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
+import { LEASE_BY_KEYS } from "./lease-by-keys.js";
 import { lua } from "./lua.js";
 
 /** Most polls that a queue remembers. */
@@ -13,13 +13,6 @@ const VOID_MS = 600_000;
 /** Jobs that are read at first, and then at most, before their bytes are looked at: those that were read in vain cost time. */
 const FIRST_PART = 4;
 const PART = 16;
-
-/** Bytes of a job that is as large as jobs get, about. */
-const LARGE_JOB = LIMITS.payloadBytes * 1.25;
-
-/** Most that a call does to find jobs that have keys, in looks at the first jobs of types: some ms. A hand-out is as much as some. */
-const MOST_WORK = 20_000;
-const WORK_OF_HAND_OUT = 50;
 
 /** Most jobs that have expired and are cancelled before others are leased. */
 const MAX_EXPIRED = 100;
@@ -204,54 +197,7 @@ local function nextPart()
   return math.max(1, math.min(most, math.ceil((maxBytes - bytes) * #chosen / bytes)))
 end
 
--- Whether the first job that may be leased of a line goes before that of another.
-local function goesBefore(line, head, other, otherHead)
-  if head.score ~= otherHead.score then return head.score < otherHead.score end
-  if head.entry ~= otherHead.entry then return head.entry < otherHead.entry end
-  -- The turn of one key: of its first jobs of each type the best.
-  local first, score = keyed.first(head.name, line.type)
-  local otherFirst, otherScore = keyed.first(head.name, other.type)
-  score, otherScore = tonumber(score), tonumber(otherScore)
-  return score < otherScore or (score == otherScore and first < otherFirst)
-end
-
--- Where jobs have keys each that is handed out brings another to the front: they are taken one by one.
-local function leaseByKeys()
-  local work, ids = 0, {}
-  -- What is handed out cannot stay behind: no more at once than would have been taken one by one if all were large.
-  local function takeAll()
-    take(ids, true)
-    ids = {}
-  end
-  while #chosen + #ids < max and not isFull do
-    if #ids > (maxBytes - bytes) / ${LARGE_JOB} then
-      takeAll()
-      if isFull then break end
-    end
-    local best, bestHead
-    for _, line in ipairs(lines) do
-      local head = keyed.headOf(line.type, part)
-      if head and (not best or goesBefore(line, head, best, bestHead)) then best, bestHead = line, head end
-    end
-    if not best then break end
-    work = work + ${WORK_OF_HAND_OUT} + #lines
-    -- The rest is for the next call.
-    if work > ${MOST_WORK} then
-      isFull, isReady = #chosen + #ids > 0, true
-      break
-    end
-    local place = bestHead.entry
-    if bestHead.name then
-      place = keyed.take(bestHead.name, best.type)
-    else
-      keyed.takePlain(best.type, place)
-    end
-    if place then ids[#ids + 1] = idOfPlace(place) end
-  end
-  takeAll()
-  keyed.flush()
-end
-
+${LEASE_BY_KEYS}
 if keyLines() then
   leaseByKeys()
 elseif #lines == 1 then
