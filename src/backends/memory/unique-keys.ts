@@ -12,7 +12,7 @@ export interface Claim<R> {
   live: boolean;
 }
 
-/** The jobs whose finished ones are kept by their holds, in the order in which these end. */
+/** The claims of DONE jobs that are kept by their holds, in the order in which these end. */
 export class HeldOrder<R> extends OrderedQueue<Claim<R>> {
   constructor() {
     super(
