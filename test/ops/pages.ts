@@ -5,6 +5,7 @@ import { type Exposition, readExposition, type Series } from "../support/exposit
 import { startRedis } from "../support/redis.js";
 import { created, finished, payload, reaches, reading, refusal } from "../support/rpc.js";
 import { newQueue, startTestServer } from "../support/server.js";
+import { eventually } from "../support/wait.js";
 
 /** The pages of real servers that have seen everything that metrics tell. */
 export interface Pages {
@@ -37,6 +38,14 @@ async function pageOfFile(): Promise<string> {
     ...{ TLS_CERT: cert, TLS_KEY: key, AUTH_TOKENS: `name=prometheus token=${TOKEN} scopes=read` },
   });
   await server.engine.jobs.create({ type: "echo" });
+  // A schedule that has fired, and left out a time as its last job is not finished.
+  await server.engine.schedules.create({ name: "s", everyMs: 1000, overlap: "SKIP", job: { type: "nobody" } });
+  const isSkipped = async () => {
+    return (
+      (await getOverTls(server.port, "/metrics", TOKEN)).body.includes("gotaskq_schedules_skipped_total{") || undefined
+    );
+  };
+  await eventually(isSkipped, "a time that is left out");
   const { status } = await getOverTls(server.port, "/metrics");
   if (status !== 401) throw new Error(`without a token the answer was ${status}`);
   return (await getOverTls(server.port, "/metrics", TOKEN)).body;
