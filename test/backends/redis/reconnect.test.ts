@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { newJob } from "../../support/job.js";
 import { recordingLogger } from "../../support/logger.js";
 import { startRedis } from "../../support/redis.js";
 import { reading } from "../../support/rpc.js";
 import { eventually, within } from "../../support/wait.js";
-import { commandCounts, newPrefix, openEngine } from "./support/open.js";
+import { commandCounts, newPrefix, openBackend, openEngine } from "./support/open.js";
+import { startProxy } from "./support/proxy.js";
 
 const QUEUES = Array.from({ length: 150 }, (_, n) => `queue-${n}`);
 
@@ -35,6 +37,24 @@ describe("after a break of all connections", () => {
     expect(counts.get("publish") ?? 0).toBeLessThan(10);
     expect(counts.get("srandmember") ?? 0).toBe(0);
     leave.abort();
+  });
+
+  test("there is no cursor of all logs before what was on its way has been heard", async () => {
+    const redis = await startRedis({ port: true });
+    const proxy = await startProxy(redis.port ?? 0);
+    const { backend, heard } = await openBackend({ url: `redis://127.0.0.1:${proxy.port}`, prefix: newPrefix() });
+    await backend.enqueue([newJob()]);
+    await eventually(async () => heard.changesHeard[0], "the change");
+    expect(backend.told(undefined)).toBeDefined();
+    heard.clear();
+    const goOn = proxy.lag();
+    await redis.client().call("CLIENT", "KILL", "TYPE", "pubsub");
+    // The queue has been looked at; later than that may be what the channel still brings.
+    await within(heard.heardReady("default"), "the look");
+    await backend.now();
+    expect(backend.told(undefined)).toBeUndefined();
+    goOn();
+    await eventually(async () => backend.told(undefined), "the cursor");
   });
 
   test("a job whose time came meanwhile runs, and so does one of a queue that was resumed", async () => {

@@ -41,6 +41,9 @@ export interface NotifierDeps {
   readonly logSize: number;
 }
 
+/** Wait before the channel is asked again that did not answer, ms. */
+const HEAR_AGAIN_MS = 500;
+
 /** How long after an announcement, or the creation of a queue that is not in the list, somebody looks after it, ms. */
 const CHECK_MS = 1000;
 
@@ -67,6 +70,8 @@ export class Notifier implements RegistryListener {
   /** Number of reads in flight that notices wait for. 1 until the first `resume`, which learns the log positions. */
   #holds = 1;
   #isResumed = false;
+  /** How often changes began to be missed, perhaps. */
+  #breaks = 0;
   /** The searches that readers wait for; they do not reject. */
   readonly #finding = new Set<Promise<void>>();
   /** The last read of the list of queues. */
@@ -126,10 +131,10 @@ export class Notifier implements RegistryListener {
       missing: (queue) => logs.noLog(queue),
     });
     this.#looks = new QueueLooks({ ...deps, follower: this.#follower, logs, listener: () => this.#listener });
-    this.#whole.begin();
+    this.#break();
     deps.masters.changed = () => this.#follower.remaster();
     // What others do is not heard any more, and what is read of one log alone may be later than that.
-    deps.subscriber.on("close", () => this.#whole.begin());
+    deps.subscriber.on("close", () => this.#break());
     deps.subscriber.on("message", (channel: string, message: string) => {
       const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
       if (notice !== undefined) this.#take(notice);
@@ -148,7 +153,7 @@ export class Notifier implements RegistryListener {
   async resume(): Promise<void> {
     const { subscription, keys, registry, dueTimes, ready } = this.#deps;
     this.#looks.begin();
-    this.#whole.begin();
+    const turn = this.#break();
     await subscription.call((client) => client.subscribe(keys.channel));
     await registry.refresh();
     ready.reset();
@@ -160,8 +165,14 @@ export class Notifier implements RegistryListener {
       this.#release();
     }
     this.#listener?.queues();
-    if (isWhole) this.#looked();
-    else void this.#looks.all(queues).then((isDone) => isDone && this.#looked());
+    if (isWhole) await this.#looked(turn);
+    else void this.#looks.all(queues).then((isDone) => (isDone ? this.#looked(turn) : undefined));
+  }
+
+  /** From now on changes may be missed, until all queues have been looked at again. Returns the number of this break. */
+  #break(): number {
+    this.#whole.begin();
+    return ++this.#breaks;
   }
 
   /** Looks at these queues at the start. Resolves to false when a node of a cluster is away: the others are served without it. */
@@ -176,10 +187,23 @@ export class Notifier implements RegistryListener {
     }
   }
 
-  /** All queues have been looked at. */
-  #looked(): void {
-    this.#whole.end();
-    this.#listener?.due(0);
+  /**
+   * All queues have been looked at since this break. What was found may be later than changes of other queues that are on their way:
+   * cursors would take those for read. So these are heard first.
+   */
+  async #looked(turn: number): Promise<void> {
+    while (turn === this.#breaks && this.#listener !== undefined) {
+      try {
+        await this.#hearAll(1);
+        if (turn !== this.#breaks) return;
+        this.#whole.end();
+        this.#listener?.due(0);
+        return;
+      } catch (error) {
+        this.#deps.logger.warn({ err: error }, "the channel does not answer yet; trying again");
+        await new Promise<void>((resolve) => this.#deps.clock.setTimer(HEAR_AGAIN_MS, resolve));
+      }
+    }
   }
 
   /** The queues whose logs may be read. */

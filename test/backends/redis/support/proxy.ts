@@ -9,6 +9,8 @@ export interface Proxy {
   deaden(which?: "the channel's" | "all"): void;
   /** As `deaden`, and new ones are accepted and stay silent too, until the returned function is called. */
   hush(): () => void;
+  /** Holds back what comes over the channel once it is subscribed to, until the returned function is called. */
+  lag(): () => void;
   /** Connections that were accepted so far. */
   readonly accepted: number;
   /**
@@ -21,9 +23,10 @@ export interface Proxy {
 /** Starts a proxy to a port of this machine; it ends with the test. */
 export async function startProxy(target: number): Promise<Proxy> {
   const open = new Set<Socket>();
-  let pairs: { near: Socket; far: Socket; isChannel: boolean }[] = [];
+  let pairs: { near: Socket; far: Socket; isChannel: boolean; isSubscribed: boolean }[] = [];
   let lose: (() => void) | undefined;
   let isHeld = false;
+  let lagging: (() => void)[] | undefined;
   let isHushed = false;
   let accepted = 0;
   const server = createServer((near) => {
@@ -37,7 +40,7 @@ export async function startProxy(target: number): Promise<Proxy> {
       return;
     }
     const far = connect(target, "127.0.0.1");
-    const pair = { near, far, isChannel: false };
+    const pair = { near, far, isChannel: false, isSubscribed: false };
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -45,7 +48,10 @@ export async function startProxy(target: number): Promise<Proxy> {
       open.add(socket);
       socket.on("data", (chunk: Buffer) => {
         pair.isChannel ||= socket === near && chunk.includes("subscribe");
-        if (lose !== undefined && socket === far && !pair.isChannel) lose();
+        const isNotice = socket === far && pair.isSubscribed;
+        pair.isSubscribed ||= socket === far && pair.isChannel && chunk.includes("subscribe");
+        if (isNotice && lagging !== undefined) lagging.push(() => other.write(chunk));
+        else if (lose !== undefined && socket === far && !pair.isChannel) lose();
         else other.write(chunk);
       });
       socket.on("error", () => {});
@@ -80,6 +86,13 @@ export async function startProxy(target: number): Promise<Proxy> {
       isHushed = true;
       return () => {
         isHushed = false;
+      };
+    },
+    lag() {
+      lagging = [];
+      return () => {
+        for (const pass of lagging ?? []) pass();
+        lagging = undefined;
       };
     },
     loseNextAnswer(meanwhile = async () => {}) {
