@@ -6,7 +6,7 @@ import { memoryHarness } from "./memory-harness.js";
 import { backendContract } from "./suite.js";
 import { expectRefused } from "./support.js";
 
-backendContract("memory", memoryHarness, 250);
+backendContract("memory", memoryHarness);
 
 describe("the cursors of the memory backend", () => {
   test("of an earlier process are too old", async () => {

@@ -30,8 +30,8 @@ import { describeUnique } from "./unique.js";
 import { describeUpdate } from "./update.js";
 import { describeWallClock } from "./wall-clock.js";
 
-/** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations. */
-export function backendContract(name: string, harness: BackendHarness, modelRuns = 200): void {
+/** Tests everything that a backend must do, topic by topic, and in `modelRuns` random sequences of operations, see `describeModel`. */
+export function backendContract(name: string, harness: BackendHarness, modelRuns?: number): void {
   const open = openWith(harness);
   describe(`the ${name} backend`, () => {
     describeEnqueue(open);
