@@ -15,6 +15,9 @@ const OPTIONS: CronOptions = { paused: true, utcOffset: 0 };
 /** Within these years each day of the year falls on each day of the week: what has no time in them has none ever. */
 const ALL_CALENDARS = "2001-2028";
 
+/** What may stand for the fields. */
+const NICKNAMES = new Set(["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"]);
+
 /** Expressions that are kept ready. */
 const MOST_PATTERNS = 256;
 
@@ -39,6 +42,11 @@ export function parseCron(cron: string): CronPattern {
 function createPattern(cron: string): CronPattern {
   const fields = cron.trim().split(/\s+/);
   const isNickname = cron.trim().startsWith("@");
+  if (isNickname && !NICKNAMES.has(cron.trim().toLowerCase())) {
+    throw new Error(
+      `must be one of ${[...NICKNAMES].join(", ")}, or @every and an interval in h, m, s or ms, as "@every 1h30m"`,
+    );
+  }
   // Anything else the library might take for a date.
   if (!isNickname && fields.length !== 5 && fields.length !== 6) {
     throw new Error(

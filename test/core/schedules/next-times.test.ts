@@ -87,8 +87,10 @@ describe("times by the calendar", () => {
     ["* * * * * * 2030", "must have five fields"],
     ["2030-01-01T00:00:00", "must have five fields"],
     ["", "must have five fields"],
-    ["@reboot", "not supported"],
-    ["@often", "@often"],
+    ["@reboot", "must be one of @yearly"],
+    ["@often", "must be one of @yearly"],
+    ["@every", "or @every and an interval"],
+    ["@every 90x", "or @every and an interval"],
   ])('refuses "%s": %s', (cron, why) => {
     expect(() => timesOf(schedule({ cron }))).toThrow(why);
   });
