@@ -104,7 +104,7 @@ function masked(violations: Violations, { queue, updateMask }: UpdateQueueReques
   paths.forEach((path, index) => {
     const field = MASK_PATHS.get(path);
     if (field !== undefined) chosen[field] = settings[field];
-    else violations.add(`updateMask.paths[${index}]`, `cannot be changed: "${path}"; choose among ${KNOWN_PATHS}`);
+    else violations.add(`updateMask.paths[${index}]`, `${CHOICE}; cannot be changed: "${path}"`);
   });
   return chosen as QueueSettingsRequest;
 }
@@ -135,4 +135,5 @@ const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
 
 const MASK_PATHS = new Map(Object.entries(PATHS).map(([field, path]) => [path, field as keyof QueueSettings]));
 
-const KNOWN_PATHS = ["settings", ...MASK_PATHS.keys()].join(", ");
+/** Said before the caller's path, which may be long. All names would not fit in a violation. */
+const CHOICE = 'must be "settings" or one of its fields as a whole, as "settings.weight"';

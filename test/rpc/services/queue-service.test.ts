@@ -241,6 +241,15 @@ describe("UpdateQueue", () => {
     expect((await read(name)).settings).toMatchObject({ ordering: PRIORITY, weight: 1 });
   });
 
+  test("says what a mask may name, however long what it names is", async () => {
+    const name = await newQueue(server, "update-names");
+    const paths = ["settings.rate_limit.count", `settings.${"x".repeat(500)}`];
+    const { fields, descriptions } = await refusal(queues.updateQueue({ queue: { name }, updateMask: { paths } }));
+    expect(fields).toEqual(["update_mask.paths[0]", "update_mask.paths[1]"]);
+    expect(descriptions[0]).toContain('"settings.rate_limit.count"');
+    for (const description of descriptions) expect(description).toContain('"settings" or one of its fields');
+  });
+
   test("changes the ordering only while no job waits", async () => {
     const name = await newQueue(server, "update-waiting");
     const id = await created(server, { queue: name, type: "unknown-to-all" });
