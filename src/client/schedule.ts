@@ -93,11 +93,11 @@ export interface Schedule {
   readonly updatedAt: number;
   /** Its next time, before jitter; undefined: there is none, and `state` says why. */
   readonly nextRunAt: number | undefined;
-  /** Its last time that made a job, or when somebody triggered it after that. */
+  /** Its last time that made a job, or met the one that has the unique key, or when somebody triggered it after that. */
   readonly lastRunAt: number | undefined;
-  /** The job that was made then, which may be gone by now. */
+  /** The job that was made, or met, then; it may be gone by now. */
   readonly lastJobId: string | undefined;
-  /** How many jobs its times have made. */
+  /** How many jobs its times have made; one that was there already does not count. */
   readonly runs: number;
   readonly state: ScheduleState;
   /** Its last time that made no job, and why. */

@@ -117,11 +117,11 @@ export type Schedule = ScheduleSpec & {
   readonly updatedAt: number;
   /** Its next time, without jitter. Undefined while it is paused, and when none is left: see `scheduleState`. */
   readonly nextRunAt: number | undefined;
-  /** Its time that made a job last, without jitter; runs by hand count too, at their own time. */
+  /** Its time that last made a job, or met the one with the unique key, without jitter; runs by hand count too, at their own time. */
   readonly lastRunAt: number | undefined;
-  /** The id of the job that was made then, which may be gone by now. */
+  /** The id of the job that was made, or met, then; it may be gone by now. */
   readonly lastJobId: string | undefined;
-  /** Jobs that its times made; runs by hand do not count. */
+  /** Jobs that its times made; runs by hand do not count, nor do jobs that were there already. */
   readonly runs: number;
   /** The last time that made no job, and why. Undefined: there was none. */
   readonly lastSkip: ScheduleSkip | undefined;

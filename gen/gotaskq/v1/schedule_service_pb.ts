@@ -157,21 +157,21 @@ export type Schedule = Message<"gotaskq.v1.Schedule"> & {
   nextRunAt?: Timestamp | undefined;
 
   /**
-   * Its last time that made a job, or when somebody triggered it after that. Not set: none did.
+   * Its last time that made a job, or met the one that has the unique key, or when somebody triggered it after that. Not set: none did.
    *
    * @generated from field: google.protobuf.Timestamp last_run_at = 18;
    */
   lastRunAt?: Timestamp | undefined;
 
   /**
-   * The job that was made then. It may be gone by now. Empty: none was made.
+   * The job that was made, or met, then. It may be gone by now. Empty: none was.
    *
    * @generated from field: string last_job_id = 19;
    */
   lastJobId: string;
 
   /**
-   * How many jobs its times have made.
+   * How many jobs its times have made. One that was there already, as it has the unique key, does not count.
    *
    * @generated from field: int64 runs = 20;
    */
@@ -717,7 +717,7 @@ export const TriggerScheduleRequestSchema: GenMessage<TriggerScheduleRequest> = 
  */
 export type TriggerScheduleResponse = Message<"gotaskq.v1.TriggerScheduleResponse"> & {
   /**
-   * The new job. A token without `read` is told its id and status.
+   * The new job, or the one that has the unique key. A token without `read` is told its id and status.
    *
    * @generated from field: gotaskq.v1.Job job = 1;
    */
