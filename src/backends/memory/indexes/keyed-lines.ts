@@ -1,8 +1,8 @@
+import { type Placed, PlacedHeap } from "../../../core/stores/placed-heap.js";
 import { compareReady } from "../../../model/order.js";
 import type { QueueOrdering } from "../../../model/queue.js";
 import type { JobRecord } from "../job-record.js";
 import type { KeyState } from "./keys.js";
-import { type Placed, PlacedHeap } from "./placed-heap.js";
 import { ReadyLine } from "./ready-line.js";
 
 /** The jobs of one type and one key. There is none without jobs. */

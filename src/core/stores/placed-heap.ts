@@ -26,6 +26,23 @@ export class PlacedHeap<T extends Placed> {
     return this.#items[0];
   }
 
+  /**
+   * The items for which `isFirst` holds, in no particular order. Where it holds for an item, it must for all that come before it: then
+   * no more than four others are looked at for each of them.
+   */
+  firstOnes(isFirst: (item: T) => boolean): T[] {
+    const items = this.#items;
+    const found: T[] = [];
+    const places = [0];
+    for (let at = places.pop(); at !== undefined; at = places.pop()) {
+      const item = items[at];
+      if (item === undefined || !isFirst(item)) continue;
+      found.push(item);
+      for (let child = at * 4 + 4; child > at * 4; child--) places.push(child);
+    }
+    return found;
+  }
+
   push(item: T): void {
     this.#items.push(item);
     this.#siftUp(this.#items.length - 1, item);
