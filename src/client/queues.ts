@@ -14,6 +14,7 @@ import { QUEUE_ORDERINGS, type Queue, type QueueSettings, type QueueSettingsRequ
 import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
+import { numberOf } from "./enum-number.js";
 
 /** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
 export interface QueueClient {
@@ -103,7 +104,8 @@ function toSettings(settings: QueueSettingsRequest) {
   const { ordering, weight, maxConcurrency, maxConcurrencyPerKey, maxDepth } = settings;
   const { completedTtlMs, maxCompleted, deadTtlMs, maxDead } = settings;
   const message = create(QueueSettingsSchema, { weight, maxConcurrency, maxConcurrencyPerKey, maxDepth });
-  if (ordering !== undefined) message.ordering = QueueOrderingPb[ordering];
+  if (ordering !== undefined && ordering !== null)
+    message.ordering = numberOf("settings.ordering", QueueOrderingPb, ordering);
   if (settings.rateLimit) message.rateLimit = toRateLimit(settings.rateLimit);
   if (isNumber(completedTtlMs)) message.completedTtl = toDuration("completedTtlMs", completedTtlMs);
   if (isNumber(maxCompleted)) message.maxCompleted = maxCompleted;

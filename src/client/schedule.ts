@@ -23,6 +23,7 @@ import { LIMITS } from "../model/limits.js";
 import type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
 import type { UniqueConflict, UniqueUntil } from "../model/unique.js";
 import { fromBackoff } from "./backoff.js";
+import { numberOf } from "./enum-number.js";
 import { fromPayloadKind } from "./json.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 
@@ -134,13 +135,6 @@ export function toSchedule({ queue = "", name }: ScheduleName, given: ScheduleCh
 
 function isGiven<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
-}
-
-function numberOf<T extends number>(field: string, names: Readonly<Record<string, string | T>>, name: string): T {
-  const number = names[name];
-  if (typeof number === "number" && number > 0) return number;
-  const known = Object.keys(names).filter((key) => Number(names[key]) > 0);
-  throw fieldInvalid([{ field, description: `must be one of ${known.join(", ")}` }]);
 }
 
 /** 0 would stand for no limit. */

@@ -175,6 +175,10 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect((await client.queues.update(name, { rateLimit })).settings.rateLimit).toEqual(rated);
     expect(await client.queues.get(name)).toMatchObject({ settings: { rateLimit: rated }, nextSlotAt: undefined });
     expect((await client.queues.update(name, { rateLimit: null })).settings.rateLimit).toBeNull();
+    const misspelt = { ordering: "FIAR" } as unknown as { ordering: "FAIR" };
+    const refused = { reason: "FIELD_INVALID", violations: [{ field: "settings.ordering" }] };
+    expect(await failure(client.queues.update(name, misspelt))).toMatchObject(refused);
+    expect(await failure(client.queues.create("misspelt", misspelt))).toMatchObject(refused);
     expect(await failure(client.queues.update(name, { rateLimit: { count: 1, periodMs: Number.NaN } }))).toMatchObject({
       violations: [{ field: "settings.rateLimit.periodMs" }],
     });
