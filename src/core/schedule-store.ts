@@ -1,3 +1,4 @@
+import { JOB_OVERHEAD_BYTES, payloadBytes } from "../model/job.js";
 import type { Schedule, ScheduleSkip, ScheduleSpec } from "../model/schedule.js";
 import type { EnqueueResult, NewJob } from "./backend.js";
 
@@ -8,7 +9,7 @@ import type { EnqueueResult, NewJob } from "./backend.js";
  * however many processes decide it, and none is lost when one of them ends in between.
  */
 export interface ScheduleStore {
-  /** QUEUE_NOT_FOUND, SCHEDULE_EXISTS. */
+  /** QUEUE_NOT_FOUND, SCHEDULE_EXISTS; QUEUE_FULL when the store has no memory left. */
   createSchedule(schedule: NewSchedule): Promise<Schedule>;
   /** QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND. */
   getSchedule(queue: string, name: string): Promise<Schedule>;
@@ -16,7 +17,7 @@ export interface ScheduleStore {
   listSchedules(query: ScheduleQuery): Promise<SchedulePage>;
   /**
    * Changes a schedule that still is as it was read; its revision goes up. Undefined, and nothing changed, when it is another by
-   * now: read it again. QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND.
+   * now: read it again. QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND; QUEUE_FULL when it gets larger and the store has no memory left.
    */
   updateSchedule(change: ScheduleChange): Promise<Schedule | undefined>;
   /** QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND. Jobs that it made stay. */
@@ -38,6 +39,13 @@ export const MAX_RETRY_MS = 30_000;
  */
 export function retryAfterMs(lateMs: number): number {
   return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.floor(lateMs / 10)));
+}
+
+/** About the size of a schedule, where it is kept and in an answer. */
+export function scheduleBytes({ job }: Pick<ScheduleSpec, "job">): number {
+  let bytes = JOB_OVERHEAD_BYTES + payloadBytes(job.payload);
+  for (const [key, value] of Object.entries(job.metadata ?? {})) bytes += key.length + value.length;
+  return bytes;
 }
 
 /** The most schedules of a queue that one tick tells as due. */
@@ -63,7 +71,7 @@ export interface ScheduleChange {
   readonly paused: boolean;
   readonly nextRunAt: number | undefined;
   /** What it was when that was decided. */
-  readonly was: ScheduleVersion;
+  readonly was: ScheduleVersion & Pick<ScheduleSpec, "job">;
 }
 
 /** Which schedules to read. */

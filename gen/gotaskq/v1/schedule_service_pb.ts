@@ -959,7 +959,7 @@ export const SkipReasonSchema: GenEnum<SkipReason> = /*@__PURE__*/
  */
 export const ScheduleService: GenService<{
   /**
-   * Creates a schedule. Errors: FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS.
+   * Creates a schedule. Errors: FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS, QUEUE_FULL (no memory is left).
    *
    * @generated from rpc gotaskq.v1.ScheduleService.CreateSchedule
    */
@@ -992,7 +992,7 @@ export const ScheduleService: GenService<{
   /**
    * Changes what `update_mask` names, or without one what is set. A change of its times (`cron`, `every`, `time_zone`,
    * `starts_at`, `ends_at`) begins with the first new time after now. Errors: FIELD_INVALID, QUEUE_NOT_FOUND,
-   * SCHEDULE_NOT_FOUND.
+   * SCHEDULE_NOT_FOUND, QUEUE_FULL (no memory is left for a larger one).
    *
    * @generated from rpc gotaskq.v1.ScheduleService.UpdateSchedule
    */

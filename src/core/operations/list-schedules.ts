@@ -1,10 +1,9 @@
 import { pageTokenInvalid, TaskQueueError } from "../../model/errors.js";
-import { JOB_OVERHEAD_BYTES, payloadBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
 import { type Schedule, type ScheduleView, scheduleState } from "../../model/schedule.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import type { SchedulePage as StorePage } from "../schedule-store.js";
+import { type SchedulePage as StorePage, scheduleBytes } from "../schedule-store.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPagePosition, writePageToken } from "./page-token.js";
 
@@ -126,11 +125,4 @@ function readPlace(position: unknown): Place {
   const { queue, name } = (position ?? {}) as Partial<Record<keyof Place, unknown>>;
   if (typeof queue !== "string" || !(name === undefined || typeof name === "string")) throw pageTokenInvalid();
   return { queue, name };
-}
-
-/** About the size of a schedule in an answer. */
-function scheduleBytes({ job }: Schedule): number {
-  let bytes = JOB_OVERHEAD_BYTES + payloadBytes(job.payload);
-  for (const [key, value] of Object.entries(job.metadata ?? {})) bytes += key.length + value.length;
-  return bytes;
 }

@@ -23,7 +23,7 @@ import { createListSchedules, type ListSchedules, seen } from "./list-schedules.
 /** Creates, reads, changes, pauses, triggers and deletes schedules. `queue`: "" stands for `default`. */
 export interface ScheduleOperations {
   /**
-   * Creates a schedule. FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS. `violations` may contain invalid fields found earlier; `path`:
+   * Creates a schedule. FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS, QUEUE_FULL. `violations` may contain invalid fields found earlier; `path`:
    * what the names of fields begin with.
    */
   create(request: ScheduleRequest, violations?: Violations, path?: string): Promise<ScheduleView>;
@@ -33,7 +33,7 @@ export interface ScheduleOperations {
   readonly list: ListSchedules;
   /**
    * Changes what is given; null puts back to the default. Changed times begin with the first after now. FIELD_INVALID,
-   * QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND.
+   * QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, QUEUE_FULL.
    */
   update(
     queue: string,

@@ -6,6 +6,7 @@ import { type Job, jobBytes, type Payload } from "../../../src/model/job.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
+import { newSchedule } from "../../support/schedule.js";
 
 const LEASE = { queues: ["default"], types: ["echo"], max: 1, leaseMs: 1000, worker: "w" };
 
@@ -40,6 +41,20 @@ test("a full memory takes no more jobs, and says so", async () => {
   await expect(backend.enqueue([newJob()])).rejects.toMatchObject({ reason: "QUEUE_FULL", retryAfterMs: 1000 });
   memory.isFull = false;
   expect(await backend.enqueue([newJob()])).toHaveLength(1);
+});
+
+test("a full memory takes no more schedules and no larger ones, and lets them be paused", async () => {
+  const { memory, backend } = open();
+  const now = await backend.now();
+  const first = newSchedule(now, { nextRunAt: now + 1000 });
+  const was = await backend.createSchedule(first);
+  memory.isFull = true;
+  const full = { reason: "QUEUE_FULL", retryAfterMs: 1000 };
+  await expect(backend.createSchedule(newSchedule(now, { name: "other" }))).rejects.toMatchObject(full);
+  const spec = { ...first.spec, job: { ...first.spec.job, payload: new Uint8Array(1000) } };
+  const larger = { spec, paused: false, nextRunAt: undefined, was };
+  await expect(backend.updateSchedule(larger)).rejects.toMatchObject(full);
+  expect(await backend.updateSchedule({ ...larger, spec: first.spec, paused: true })).toMatchObject({ paused: true });
 });
 
 test("a full memory keeps the beginning of the last error only, and the job goes on", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import { newJob } from "../../support/job.js";
 import { startRedis } from "../../support/redis.js";
+import { newSchedule } from "../../support/schedule.js";
 import { add, done, leaseOne } from "../contract/support.js";
 import { newPrefix, openBackend } from "./support/open.js";
 
@@ -51,5 +52,20 @@ describe("when the memory of Redis is full", () => {
       expect(job).toMatchObject({ id, status: "DONE", result: undefined, resultDropped: true });
     }
     expect(await used()).toBeLessThan(limit + MIB);
+  });
+
+  test("no schedule is created or gets larger, and one can be paused", async () => {
+    const redis = await startRedis();
+    const { backend } = await openBackend({ url: redis.url, prefix: newPrefix() });
+    const now = await backend.now();
+    const first = newSchedule(now, { nextRunAt: now + 60_000 });
+    const was = await backend.createSchedule(first);
+    await redis.client().config("SET", "maxmemory", 1);
+    const full = { reason: "QUEUE_FULL", retryAfterMs: 1000 };
+    await expect(backend.createSchedule(newSchedule(now, { name: "other" }))).rejects.toMatchObject(full);
+    const spec = { ...first.spec, job: { ...first.spec.job, payload: new Uint8Array(1000) } };
+    const larger = { spec, paused: false, nextRunAt: undefined, was };
+    await expect(backend.updateSchedule(larger)).rejects.toMatchObject(full);
+    expect(await backend.updateSchedule({ ...larger, spec: first.spec, paused: true })).toMatchObject({ paused: true });
   });
 });

@@ -10,8 +10,9 @@ import {
   type ScheduleChange,
   type SchedulePage,
   type ScheduleQuery,
+  scheduleBytes,
 } from "../../../core/schedule-store.js";
-import { scheduleExists, scheduleNotFound, TaskQueueError } from "../../../model/errors.js";
+import { memoryFull, scheduleExists, scheduleNotFound, TaskQueueError } from "../../../model/errors.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Schedule } from "../../../model/schedule.js";
 import { ScheduleTable } from "../indexes/schedule-table.js";
@@ -23,6 +24,7 @@ export function createSchedule(store: JobStore, created: NewSchedule): Schedule 
   const { queue: queueName, name } = created.spec;
   const queue = store.queue(queueName);
   if (queue.schedules?.get(name) !== undefined) throw scheduleExists(queueName, name);
+  if (store.isFull()) throw memoryFull();
   return put(store, queue, createdSchedule(created));
 }
 
@@ -40,6 +42,7 @@ export function updateSchedule(store: JobStore, change: ScheduleChange): Schedul
   const { queue, name } = change.spec;
   const schedule = getSchedule(store, queue, name);
   if (!isAsRead(schedule, change.was)) return undefined;
+  if (scheduleBytes(change.spec) > scheduleBytes(schedule) && store.isFull()) throw memoryFull();
   return put(store, store.queue(queue), changedSchedule(schedule, change, store.clock.now()));
 }
 

@@ -4,6 +4,7 @@ import {
   type ScheduleChange,
   type SchedulePage,
   type ScheduleQuery,
+  scheduleBytes,
 } from "../../../core/schedule-store.js";
 import { queueNotFound, scheduleExists, scheduleNotFound } from "../../../model/errors.js";
 import { LIMITS } from "../../../model/limits.js";
@@ -59,7 +60,9 @@ export class Schedules {
     const { queue, name } = spec;
     const written = writeScheduleSpec(spec);
     const args = [name, versionText(was), written, nextRunText(nextRunAt), paused ? 1 : 0];
-    const { rest } = await this.#calls.call("updateSchedule", queue, args);
+    // Pausing one, or making it smaller, needs no room.
+    const script = scheduleBytes(spec) > scheduleBytes(was) ? "enlargeSchedule" : "updateSchedule";
+    const { rest } = await this.#calls.call(script, queue, args);
     const [code, standing] = rest.map(text);
     if (code === "M") return undefined;
     refuse(code ?? "", queue, name);

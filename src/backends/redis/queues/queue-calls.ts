@@ -68,6 +68,7 @@ const BODIES = {
   create: ["grow", CREATE_QUEUE],
   createSchedule: ["grow", CREATE_SCHEDULE],
   updateSchedule: ["end", UPDATE_SCHEDULE],
+  enlargeSchedule: ["grow", UPDATE_SCHEDULE],
   deleteSchedule: ["end", DELETE_SCHEDULE],
   getSchedule: ["read", GET_SCHEDULE],
   listSchedules: ["read", LIST_SCHEDULES],
@@ -87,7 +88,7 @@ const BODIES = {
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
-  ...(["fire", "createSchedule", "updateSchedule", "deleteSchedule"] as const),
+  ...(["fire", "createSchedule", "updateSchedule", "enlargeSchedule", "deleteSchedule"] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */
