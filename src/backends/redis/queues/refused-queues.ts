@@ -1,7 +1,7 @@
 import type { Clock } from "../../../core/clock.js";
 import { TaskQueueError, upgradeRequired } from "../../../model/errors.js";
 import type { Logger } from "../../../model/logger.js";
-import { UPGRADE_REQUIRED } from "../scripts/prelude.js";
+import { UPGRADE_REQUIRED } from "../scripts/parts/prelude.js";
 
 /** How long a queue is left alone, ms. */
 const ALONE_MS = 30_000;

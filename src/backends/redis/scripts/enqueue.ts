@@ -2,8 +2,8 @@ import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
+import { MEET } from "./parts/unique.js";
 import { FIRING, STALE_OR_SKIPPED } from "./schedules.js";
-import { MEET } from "./unique.js";
 
 /** The letters by which a group of creates says what its jobs need. */
 export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;

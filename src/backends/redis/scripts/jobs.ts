@@ -1,8 +1,8 @@
 import { EXPIRY, UNIQUE } from "../layout/features.js";
 import { compose, key, number, rest, text, width, write } from "../layout/lua.js";
-import { FILTER } from "./filter.js";
 import { lua } from "./lua.js";
-import { PENDING } from "./pending.js";
+import { FILTER } from "./parts/filter.js";
+import { PENDING } from "./parts/pending.js";
 
 /** Lua: `answerBasic(reply, id)` is `answerJob` without payload and result. */
 export const ANSWER_BASIC = lua`

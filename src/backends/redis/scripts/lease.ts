@@ -1,7 +1,7 @@
 import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
-import { LEASE_BY_KEYS } from "./lease-by-keys.js";
+import { LEASE_BY_KEYS } from "./key-lines/lease-by-keys.js";
 import { lua } from "./lua.js";
 
 /** Most polls that a queue remembers. */

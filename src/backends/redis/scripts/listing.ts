@@ -1,10 +1,10 @@
 import { key, number, rest } from "../layout/lua.js";
 import { PENDING_CODES } from "../layout/pending-codes.js";
 import { CODES } from "../layout/table.js";
-import { FILTER } from "./filter.js";
 import { ANSWER_BASIC } from "./jobs.js";
 import { lua } from "./lua.js";
-import { PENDING } from "./pending.js";
+import { FILTER } from "./parts/filter.js";
+import { PENDING } from "./parts/pending.js";
 
 /**
  * Shared start of both listings.

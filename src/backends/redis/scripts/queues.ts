@@ -4,7 +4,7 @@ import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";
 import { UNCOUNTED_MS } from "../queues/queue-registry.js";
 import { lua } from "./lua.js";
-import { LIMITS_OF_QUEUE } from "./pending.js";
+import { LIMITS_OF_QUEUE } from "./parts/pending.js";
 import { DUE } from "./schedules.js";
 
 /** The keys that end with the queue; the log stays for a while. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { PRELUDE } from "./prelude.js";
+import { PRELUDE } from "./parts/prelude.js";
 import { COUNT_TIME, KEEP_TIME } from "./time.js";
 
 /** A Lua script as Redis knows it. */

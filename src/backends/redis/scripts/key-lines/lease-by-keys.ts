@@ -1,5 +1,5 @@
-import { LIMITS } from "../../../model/limits.js";
-import { lua } from "./lua.js";
+import { LIMITS } from "../../../../model/limits.js";
+import { lua } from "../lua.js";
 
 /** Bytes of a job that is as large as jobs get, about. */
 const LARGE_JOB = LIMITS.payloadBytes * 1.25;

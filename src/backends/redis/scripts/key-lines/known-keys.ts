@@ -1,5 +1,5 @@
-import { key } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { key } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 /** Score of a full key in `running_keys` is this and the number of its RUNNING jobs: more than ever run. */
 export const FULL_KEY = 1_000_000_000;

@@ -1,6 +1,6 @@
-import { LIMITS } from "../../../model/limits.js";
-import { code, key, number, rest, text } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { LIMITS } from "../../../../model/limits.js";
+import { code, key, number, rest, text } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 /** Bytes of jobs that one script call reads, about, to see whether they match: 1 MB takes Redis about 1 ms. */
 const READ_BYTES = 524_288;

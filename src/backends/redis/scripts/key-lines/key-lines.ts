@@ -1,9 +1,9 @@
-import { KEYS } from "../layout/features.js";
-import { key, metaName } from "../layout/lua.js";
+import { KEYS } from "../../layout/features.js";
+import { key, metaName } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 import { KEY_ENTRIES } from "./key-entries.js";
 import { KEY_TURNS } from "./key-turns.js";
 import { KNOWN_KEYS } from "./known-keys.js";
-import { lua } from "./lua.js";
 
 /**
  * The part of the prelude for jobs with keys, and for queues whose keys take turns (FAIR), where all jobs have one: that of jobs without

@@ -1,4 +1,4 @@
-import { RETENTION } from "../layout/features.js";
+import { RETENTION } from "../../layout/features.js";
 import {
   compose,
   idLetter,
@@ -12,9 +12,9 @@ import {
   STATUS_LOCALS,
   words,
   write,
-} from "../layout/lua.js";
-import { KEY_LINES } from "./key-lines.js";
-import { lua } from "./lua.js";
+} from "../../layout/lua.js";
+import { KEY_LINES } from "../key-lines/key-lines.js";
+import { lua } from "../lua.js";
 import { RATES } from "./rates.js";
 import { STATES } from "./states.js";
 

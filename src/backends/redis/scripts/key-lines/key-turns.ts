@@ -1,5 +1,5 @@
-import { key, metaName } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { key, metaName } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 /** Most keys without entries whose turns are remembered; of more, those go first whose turn comes first. */
 const MAX_IDLE = 100_000;

@@ -1,6 +1,6 @@
-import { UNIQUE } from "../layout/features.js";
-import { code, compose, key, number, rest, text, write } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { UNIQUE } from "../../layout/features.js";
+import { code, compose, key, number, rest, text, write } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 // Unique keys. `unique` says who holds which key, `unique_of` what each holder has of it (its claim), and `unique_kept` which DONE jobs
 // are kept by their holds. Nothing is asked for a queue that does not need the feature.

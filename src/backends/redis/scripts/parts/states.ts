@@ -1,7 +1,7 @@
-import { EXPIRED, JOB_OVERHEAD_BYTES, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
-import { LIMITS } from "../../../model/limits.js";
-import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, WITH_JOB_MS } from "../../../model/request-id.js";
-import { UNIQUE } from "../layout/features.js";
+import { EXPIRED, JOB_OVERHEAD_BYTES, LEASE_RAN_OUT, poisonJobError } from "../../../../model/job.js";
+import { LIMITS } from "../../../../model/limits.js";
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, WITH_JOB_MS } from "../../../../model/request-id.js";
+import { UNIQUE } from "../../layout/features.js";
 import {
   code,
   compose,
@@ -17,9 +17,9 @@ import {
   width,
   write,
   writeAll,
-} from "../layout/lua.js";
-import { SIZES, SMALLEST_SIZE } from "../layout/table.js";
-import { lua } from "./lua.js";
+} from "../../layout/lua.js";
+import { SIZES, SMALLEST_SIZE } from "../../layout/table.js";
+import { lua } from "../lua.js";
 import { CLAIMS, LET_GO } from "./unique.js";
 
 /** Most finished jobs that one call deletes for their bytes. */

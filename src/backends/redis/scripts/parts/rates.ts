@@ -1,7 +1,7 @@
-import { EARLY_MS, LATEST_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../model/rate-limit.js";
-import { RATE } from "../layout/features.js";
-import { key, meta, metaName } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { EARLY_MS, LATEST_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../../model/rate-limit.js";
+import { RATE } from "../../layout/features.js";
+import { key, meta, metaName } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 /**
  * The part of the prelude that knows the rate of the queue: `rate`, nil when it has none, with what the functions of the same names

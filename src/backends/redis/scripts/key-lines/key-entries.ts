@@ -1,5 +1,5 @@
-import { compose, rest, write } from "../layout/lua.js";
-import { lua } from "./lua.js";
+import { compose, rest, write } from "../../layout/lua.js";
+import { lua } from "../lua.js";
 
 /**
  * A part of createKeyLines (key-lines.ts): the entries of lines, where whoever leases looks for jobs of a type. They are changed here

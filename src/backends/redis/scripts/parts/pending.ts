@@ -1,8 +1,8 @@
-import { KEYS } from "../layout/features.js";
-import { code, key, meta, metaName, number, text } from "../layout/lua.js";
-import { HELD_CODES, PENDING_CODES } from "../layout/pending-codes.js";
-import { FULL_KEY } from "./known-keys.js";
-import { lua } from "./lua.js";
+import { KEYS } from "../../layout/features.js";
+import { code, key, meta, metaName, number, text } from "../../layout/lua.js";
+import { HELD_CODES, PENDING_CODES } from "../../layout/pending-codes.js";
+import { FULL_KEY } from "../key-lines/known-keys.js";
+import { lua } from "../lua.js";
 
 /**
  * Lua: what holds back jobs of the queue whose time has come. `heldByKeys()` tells how many stand in line whose keys run as many as they
