@@ -26,7 +26,7 @@ const LEAVE_OUT = lua`
  * RUNNING to DONE for the current token.
  *
  * ARGV[7..] for each job: id, token, result (as `writeResult` in codec.ts writes it; empty: none).
- * Returns one text with a line for each job: the letter of `whyNot` in states.ts when the token is not the current one,
+ * Returns one text with a line for each job: the letter of `whyNot` in settling.ts when the token is not the current one,
  * else what `settled` there returns.
  */
 const completeScript = (isFull: boolean): string => lua`

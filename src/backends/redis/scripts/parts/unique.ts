@@ -25,7 +25,7 @@ local function letGo(ids)
 end
 `;
 
-/** Lua: who holds unique keys, ends of holds, and jobs that take their keys again. A part of states.ts. */
+/** Lua: who holds unique keys, ends of holds, and jobs that take their keys again. A part of finished.ts. */
 export const CLAIMS = lua`
 -- The hold of a job is over, and it was the only reason to hold its key. One that it kept counts as finished now.
 local function endHold(id)
