@@ -50,7 +50,8 @@ export interface Backend extends ScheduleStore {
 
   /**
    * Creates jobs; results are in the order of `jobs`. All queues are checked before the first job is created, so
-   * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step, but for many of which some are unique. A requestId
+   * QUEUE_NOT_FOUND and QUEUE_FULL refuse the whole batch; the jobs of one queue are created in one step, but for many
+   * of which some have keys or are unique. A requestId
    * known to the queue, or used earlier in the batch, creates nothing: the result is the job that was created with it.
    * REQUEST_ID_REUSED refuses the whole batch when that was for another content; see `requestIdReused`.
    *

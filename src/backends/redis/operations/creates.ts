@@ -17,6 +17,9 @@ const BATCH = 1000;
 /** Most jobs with a unique key in one script call: each may have to replace another. */
 const UNIQUE_PART = 200;
 
+/** Most jobs with a key in one script call: each may begin a line. */
+const KEYED_PART = 400;
+
 /** Most bytes of one that several creates share. */
 const BATCH_BYTES = 4 * 2 ** 20;
 
@@ -73,7 +76,7 @@ export class Creates {
         group.places.push(place);
       }
     });
-    // A script touches one queue only, and a bounded number of unique jobs, so all is checked before jobs are created in each.
+    // A script touches one queue only, and a bounded number of jobs with keys or unique ones, so all is checked before jobs are created in each.
     // Another server may fill a queue in between: it then holds a little more than max_depth for a while.
     await Promise.all([...byQueue].map(([queue, { jobs, places }]) => this.#create(queue, jobs, "check", places)));
     const results: EnqueueResult[] = new Array(jobs.length);
@@ -214,18 +217,28 @@ function readDefaults(text: string): QueueDefaults {
   };
 }
 
-/** How many jobs without a key take a script as long as these. */
+/** How many plain jobs take a script as long as this one. */
+function workOfOne({ key, unique }: NewJob): number {
+  return (key === undefined ? 1 : BATCH / KEYED_PART) + (unique === undefined ? 0 : BATCH / UNIQUE_PART);
+}
+
+/** How many plain jobs take a script as long as these. */
 function workOf(jobs: readonly NewJob[]): number {
-  return jobs.reduce((sum, { key, unique }) => {
-    return sum + (unique === undefined ? (key === undefined ? 1 : 2) : BATCH / UNIQUE_PART);
-  }, 0);
+  return jobs.reduce((sum, job) => sum + workOfOne(job), 0);
 }
 
 /** The jobs of one queue in parts, each for one script call. */
 function partsOf(jobs: readonly NewJob[]): readonly (readonly NewJob[])[] {
-  if (jobs.length <= UNIQUE_PART || jobs.every(({ unique }) => unique === undefined)) return [jobs];
-  const parts: (readonly NewJob[])[] = [];
-  for (let from = 0; from < jobs.length; from += UNIQUE_PART) parts.push(jobs.slice(from, from + UNIQUE_PART));
+  const parts: NewJob[][] = [];
+  let work = Number.POSITIVE_INFINITY;
+  for (const job of jobs) {
+    work += workOfOne(job);
+    if (work > BATCH) {
+      parts.push([]);
+      work = workOfOne(job);
+    }
+    parts.at(-1)?.push(job);
+  }
   return parts;
 }
 
