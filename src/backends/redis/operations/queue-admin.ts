@@ -12,7 +12,7 @@ import { ManyTypes } from "./many-types.js";
 const DELETE_PART = 200;
 
 /** Most PENDING jobs that one script call purges. */
-const PURGE_PART = 500;
+const PURGE_PART = 250;
 
 /** Dependencies of the operations on queues. */
 export interface QueueAdminDeps {
