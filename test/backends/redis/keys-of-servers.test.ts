@@ -271,7 +271,7 @@ describe("a limit of keys that was changed", () => {
     await limitTo(runner, limit);
     const held: number[] = [];
     for (let dueInMs = 0; dueInMs === 0; ) {
-      [dueInMs] = (await runner.run("sweep", 2, "server", 1)) as [number];
+      [dueInMs] = (await runner.run("sweep", 4, "server", 1)) as [number];
       held.push(Number(await admin.hget(`${runner.base}meta`, "held")));
     }
     expect(held).toEqual([6, 2, 0]);
