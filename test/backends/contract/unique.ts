@@ -532,6 +532,21 @@ export function describeUnique(open: Open): void {
       await expectRefused(addOne(backend), "QUEUE_FULL");
     });
 
+    test.each([
+      ["with a key by one without", "tenant", undefined],
+      ["without a key by one with one", undefined, "tenant"],
+      ["by one with another key", "tenant", "other"],
+    ])("%s leaves it in line, in its own batch too", async (_name, before, after) => {
+      const { backend } = await open();
+      await create(backend, { key: before });
+      const { id } = await create(backend, { ...replacing, key: after });
+      expect(await leasedIds(backend)).toEqual([id]);
+      const given = { unique: unique({ key: "batch" }) };
+      const jobs = [newJob({ ...given, key: before }), newJob({ ...given, ...replacing, key: after })];
+      const [first] = await backend.enqueue(jobs);
+      expect(await leasedIds(backend)).toEqual([first?.id]);
+    });
+
     test("answers its repeat the same, whatever came of the job since", async () => {
       const { backend } = await open();
       const id = await addOne(backend, only1({ until: "STARTED" }));

@@ -113,6 +113,11 @@ export const KEY_ENTRIES = lua`
     return head.list[1]
   end
 
+  -- A job without a key stands here now, which may have had one before: its entry is written by itself.
+  function self.leaveEntry(type, entry)
+    if pending[type] then pending[type][entry] = nil end
+  end
+
   -- A job without a key was handed out.
   function self.takePlain(type, entry)
     setEntry(type, entry)

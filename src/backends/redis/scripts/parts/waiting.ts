@@ -111,7 +111,9 @@ local function put(type, priority, createdAt, id, runAfter, wait, isRetry)
     keyed.addGathered()
     return
   end
-  call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), place(createdAt, id))
+  local entry = place(createdAt, id)
+  if keyed then keyed.leaveEntry(type, entry) end
+  call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), entry)
   call('SADD', ${key("ready_types")}, type)
   markReady(type)
 end
