@@ -19,6 +19,7 @@ import { LeaseRequests } from "./lease-requests.js";
 import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { hold } from "./rates.js";
+import { Visits } from "./visits.js";
 
 /** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
 export interface LeaseEntry {
@@ -65,6 +66,8 @@ export class JobStore {
   readonly log: ChangeLog;
   /** What the operation under way is to be announced with. */
   readonly notices = new Notices();
+  /** Which queues the next tick has to look at. */
+  readonly visits = new Visits();
   readonly clock: Clock;
   readonly options: BackendOptions;
   readonly isFull: () => boolean;
@@ -96,7 +99,13 @@ export class JobStore {
         .padStart(8, "0");
     this.log = new ChangeLog(changeLogSize, name(), this.isFull);
     this.tokenPrefix = name();
-    this.queues.set(DEFAULT_QUEUE, new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
+    this.addQueue(new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
+  }
+
+  /** Adds a queue, or puts it in the place of the one of its name, which must be empty. */
+  addQueue(queue: QueueState): void {
+    this.queues.set(queue.name, queue);
+    this.visits.mark(queue);
   }
 
   /** The queue of this name. Throws QUEUE_NOT_FOUND. */
@@ -140,6 +149,7 @@ export class JobStore {
   #expireAt(record: QueuedJob, isTimed: boolean, until: number): void {
     if (record.queue.isGone) return;
     this.#addExpiry(record, { record, isTimed, until, live: true });
+    this.visits.mark(record.queue);
     this.notices.due(until - (isTimed ? this.clock.now() : this.clock.monotonic()));
   }
 
@@ -448,7 +458,7 @@ export class JobStore {
   createQueue(name: string, settings: QueueSettings): QueueState {
     const earlier = this.#leaving.filter(({ queue }) => queue.name === name).map(({ queue }) => queue.generation + 1);
     const queue = new QueueState(name, settings, this.clock.now(), Math.max(0, ...earlier));
-    this.queues.set(name, queue);
+    this.addQueue(queue);
     this.markChanged(queue);
     return queue;
   }
@@ -462,6 +472,7 @@ export class JobStore {
 
   /** Lets `forget` forget the jobs of a queue that is deleted. */
   leave(queue: QueueState): void {
+    this.visits.leave(queue);
     this.#leaving.push({ queue, records: queue.abandon() });
   }
 
@@ -481,6 +492,7 @@ export class JobStore {
   /** The queue was created, changed or deleted by this operation. */
   markChanged(queue: QueueState): void {
     this.notices.queue(queue.name);
+    this.visits.mark(queue);
     this.#queueNames = undefined;
     this.journal?.queueChanged(queue);
   }
@@ -512,6 +524,8 @@ export class JobStore {
   #log(record: QueuedJob): void {
     const change = toChange(record);
     this.log.append(change, record);
+    // Each step of a job is logged, and any may bring forward what is next due in its queue.
+    this.visits.mark(record.queue);
     this.notices.changed(change);
     this.journal?.changed(record, change);
   }

@@ -12,7 +12,7 @@ import { ReadyLines } from "./indexes/ready-lines.js";
 import { Schedule } from "./indexes/schedule.js";
 import type { ScheduleTable } from "./indexes/schedule-table.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
-import type { Moment } from "./indexes/two-clocks.js";
+import type { Moment, Next } from "./indexes/two-clocks.js";
 import {
   isWaiting,
   isWaitingPlace,
@@ -23,6 +23,7 @@ import {
 } from "./job-record.js";
 import { RequestIds } from "./request-ids.js";
 import type { UniqueKeys } from "./unique-keys.js";
+import { VisitPlace } from "./visits.js";
 
 /** A job of a queue in memory. */
 export type QueuedJob = JobRecord<QueueState>;
@@ -63,6 +64,8 @@ export class QueueState {
   /** The types of which `JobStore.announce` will report ready jobs; "all": of all that have some. */
   marked: Set<string> | "all" | undefined;
   readonly #running = new Set<QueuedJob>();
+  /** When ticks visit it. */
+  readonly visit = new VisitPlace();
   /** What its rate has used; undefined: nothing yet. */
   rateState: RateState | undefined;
   /** Whether its rate holds back ready jobs of which nobody is told before a tick does. */
@@ -208,9 +211,9 @@ export class QueueState {
     return this.#schedule.size > max ? undefined : [...this.#schedule];
   }
 
-  /** Ms until the next scheduled job is due; infinity when none is scheduled. */
-  nextDueInMs(moment: Moment): number {
-    return this.#schedule.nextInMs(moment);
+  /** When the next scheduled jobs are due. */
+  get nextDue(): Next {
+    return this.#schedule.next;
   }
 
   /** Removes the first ready job of these types from its line, which runs from now on, and returns it. */

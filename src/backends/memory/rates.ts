@@ -45,6 +45,7 @@ export function hold(store: JobStore, queue: QueueState, monotonic: number): boo
   const inMs = heldForMs(queue, monotonic);
   if (inMs === undefined) return false;
   queue.isHeld = true;
+  store.visits.mark(queue);
   store.notices.due(inMs);
   return true;
 }

@@ -59,7 +59,7 @@ export class Restorer {
     queue.paused = paused;
     queue.completed = completed;
     queue.rateState = restoredRate(queue.settings.rateLimit, rate, this.#moment);
-    this.#store.queues.set(name, queue);
+    this.#store.addQueue(queue);
   }
 
   /** One of a queue that does not exist is none. */

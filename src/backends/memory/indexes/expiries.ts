@@ -1,5 +1,5 @@
 import type { OrderedQueue } from "./ordered-queue.js";
-import { type Moment, TwoClocks } from "./two-clocks.js";
+import { type Moment, type Next, TwoClocks } from "./two-clocks.js";
 
 /** By when a PENDING job has to begin. Live until the job begins or ends; one that goes back to its beginning has another. */
 export interface Expiry<R> {
@@ -29,9 +29,9 @@ export class Expiries<R> {
     return this.#all.due(moment)?.peek()?.record;
   }
 
-  /** Ms until the next is due as the clocks go now; infinity when there is none. */
-  nextInMs(moment: Moment): number {
-    return this.#all.nextInMs(moment);
+  /** When the next are due. */
+  get next(): Next {
+    return this.#all.next;
   }
 
   #of({ isTimed }: Expiry<R>): OrderedQueue<Expiry<R>> {

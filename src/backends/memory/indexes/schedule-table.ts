@@ -47,7 +47,7 @@ export class ScheduleTable {
   /** Up to `max` schedules that are due by the wall clock. Each is due again after a while, unless it moves on. */
   takeDue(now: number, max: number): Schedule[] {
     const due: Schedule[] = [];
-    while (due.length < max && this.nextInMs(now) <= 0) {
+    while (due.length < max && this.nextAt <= now) {
       const entry = this.#times.pop();
       if (entry === undefined) break;
       due.push(entry.schedule);
@@ -57,10 +57,9 @@ export class ScheduleTable {
     return due;
   }
 
-  /** Ms until the next is due as the wall clock goes now; infinity when none is. */
-  nextInMs(now: number): number {
-    const first = this.#times.peek();
-    return first === undefined ? Number.POSITIVE_INFINITY : first.until - now;
+  /** When the next is due, ms since 1970; infinity: none is. */
+  get nextAt(): number {
+    return this.#times.peek()?.until ?? Number.POSITIVE_INFINITY;
   }
 
   /** Up to `limit` schedules behind a name, and about so many bytes of payloads; the first always fits. */

@@ -1,5 +1,5 @@
 import type { JobRecord, WaitingPlace } from "../job-record.js";
-import { type Moment, TwoClocks } from "./two-clocks.js";
+import { type Moment, type Next, TwoClocks } from "./two-clocks.js";
 
 /** A job that waits. One that leaves before its time is over comes back with another record, if at all (`JobStore.replace`). */
 interface Wait<R> {
@@ -70,8 +70,8 @@ export class Schedule<R extends JobRecord> {
     for (const { record } of this.#waits.measured) yield record;
   }
 
-  /** Ms until the next job is due as the clocks go now; infinity when there is none. */
-  nextInMs(moment: Moment): number {
-    return this.#waits.nextInMs(moment);
+  /** When the next jobs are due. */
+  get next(): Next {
+    return this.#waits.next;
   }
 }

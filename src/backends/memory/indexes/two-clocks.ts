@@ -6,6 +6,12 @@ export interface Moment {
   readonly monotonic: number;
 }
 
+/** When the next items are due, ms on the clock of each; infinity: there is none. */
+export interface Next {
+  readonly timed: number;
+  readonly measured: number;
+}
+
 /** Items that are due at `until`, ms on the clock that each is kept by. */
 export class TwoClocks<T extends { readonly until: number }> {
   /** Those that are due by the wall clock, whatever it does. */
@@ -30,9 +36,9 @@ export class TwoClocks<T extends { readonly until: number }> {
     return leftOf(this.measured, monotonic) <= 0 ? this.measured : undefined;
   }
 
-  /** Ms until the next is due as the clocks go now; infinity when there is none. */
-  nextInMs({ now, monotonic }: Moment): number {
-    return Math.min(leftOf(this.timed, now), leftOf(this.measured, monotonic));
+  /** When the first of each clock is due; infinity when there is none. */
+  get next(): Next {
+    return { timed: leftOf(this.timed, 0), measured: leftOf(this.measured, 0) };
   }
 }
 

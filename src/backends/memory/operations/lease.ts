@@ -12,7 +12,7 @@ import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import { type RunRecord, toJob } from "../job-record.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
-import type { QueuedJob } from "../queue-state.js";
+import type { QueuedJob, QueueState } from "../queue-state.js";
 import { letGo, noteHandOut, refund, slotsOf } from "../rates.js";
 import { dueSchedules } from "./schedules.js";
 
@@ -22,6 +22,8 @@ const TICK_WORK = 1000;
 /** Least wait before the next tick for the end of a lease and for finished jobs, ms: several are then done at once. */
 const LEASE_GRAIN_MS = 100;
 const TRIM_GRAIN_MS = 1000;
+
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** Leases ready jobs. A repeat of a request returns the leases it got before that are still held, and no others. */
 export function lease(store: JobStore, request: LeaseRequest): Lease[] {
@@ -112,44 +114,72 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
   });
 }
 
+/** What a tick may still do of each kind of work. */
+interface Budget {
+  promotions: number;
+  trims: number;
+  expiries: number;
+  reviews: number;
+}
+
 /** Does what is due: ends expired leases, makes scheduled jobs ready, deletes old finished and dead jobs. */
 export function tick(store: JobStore): TickResult {
   const moment = store.moment();
   const { lost, isMore } = expire(store, moment);
-  let nextInMs = Number.POSITIVE_INFINITY;
-  const at = (inMs: number, grainMs: number) => {
-    nextInMs = Math.min(nextInMs, Math.max(inMs, grainMs));
-  };
-  let [promotions, trims, expiries, reviews] = [TICK_WORK, TICK_WORK, TICK_WORK, TICK_WORK];
+  const budget: Budget = { promotions: TICK_WORK, trims: TICK_WORK, expiries: TICK_WORK, reviews: TICK_WORK };
   const schedules: DueSchedule[] = [];
-  for (const queue of store.queues.values()) {
-    if (queue.schedules !== undefined) {
-      schedules.push(...dueSchedules(queue, moment.now, DUE_SCHEDULES - schedules.length));
-      at(queue.schedules.nextInMs(moment.now), 0);
-    }
-    expiries -= store.expire(queue, moment, expiries);
-    trims -= store.claims.endHolds(queue, trims);
-    const held = queue.uniqueKeys?.kept.peek();
-    if (held !== undefined) at(held.until - moment.monotonic, TRIM_GRAIN_MS);
-    if (queue.expiries !== undefined) at(queue.expiries.nextInMs(moment), 0);
-    promotions -= store.promote(queue, moment, promotions);
-    reviews -= store.reviewKeys(queue, reviews);
-    at(queue.nextDueInMs(moment), 0);
-    at(letGo(store, queue, moment), 0);
-    trims -= store.trim(queue, trims);
-    const finished = queue.finished.peek()?.run?.until;
-    if (finished !== undefined) at(finished + store.completedTtlMs(queue) - moment.monotonic, TRIM_GRAIN_MS);
-    const { deadTtlMs } = queue.settings;
-    trims -= store.trimDead(queue, trims);
-    const died = deadTtlMs === null ? undefined : queue.oldestDead();
-    if (deadTtlMs !== null && died !== undefined) at(died.since + deadTtlMs - moment.monotonic, TRIM_GRAIN_MS);
+  const spent: QueueState[] = [];
+  const late: QueueState[] = [];
+  for (const queue of store.visits.take(moment)) {
+    const wasSpent = isSpent(budget);
+    visit(store, queue, moment, budget, schedules);
+    if (isSpent(budget)) (wasSpent ? late : spent).push(queue);
   }
+  // Something may be left in these. Those that came too late go first in the next tick: a busy queue keeps no other waiting.
+  for (const queue of [...late, ...spent]) store.visits.mark(queue);
+  let nextInMs = Math.max(0, store.visits.nextInMs(moment, TRIM_GRAIN_MS));
   const lease = store.leases.peek();
-  if (lease !== undefined) at(lease.until - moment.monotonic, LEASE_GRAIN_MS);
-  const isSpent = promotions === 0 || trims === 0 || expiries === 0 || reviews === 0;
-  if (store.forget(TICK_WORK) || isMore || isSpent) at(0, 0);
+  if (lease !== undefined) nextInMs = Math.min(nextInMs, Math.max(lease.until - moment.monotonic, LEASE_GRAIN_MS));
+  if (store.forget(TICK_WORK) || isMore || isSpent(budget)) nextInMs = 0;
   const expired = store.takeExpired();
   return { lost, expired, schedules, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
+}
+
+function isSpent({ promotions, trims, expiries, reviews }: Budget): boolean {
+  return promotions === 0 || trims === 0 || expiries === 0 || reviews === 0;
+}
+
+/** Does what is due in a queue, as far as the budget goes, and notes when it is next to be visited. */
+function visit(store: JobStore, queue: QueueState, moment: Moment, budget: Budget, schedules: DueSchedule[]): void {
+  if (queue.schedules !== undefined) {
+    schedules.push(...dueSchedules(queue, moment.now, DUE_SCHEDULES - schedules.length));
+  }
+  budget.expiries -= store.expire(queue, moment, budget.expiries);
+  budget.trims -= store.claims.endHolds(queue, budget.trims);
+  budget.promotions -= store.promote(queue, moment, budget.promotions);
+  budget.reviews -= store.reviewKeys(queue, budget.reviews);
+  const slotInMs = letGo(store, queue, moment);
+  budget.trims -= store.trim(queue, budget.trims);
+  budget.trims -= store.trimDead(queue, budget.trims);
+  const { nextDue, expiries } = queue;
+  const expiry = expiries?.next;
+  store.visits.set(queue, {
+    timed: Math.min(nextDue.timed, expiry?.timed ?? NEVER, queue.schedules?.nextAt ?? NEVER),
+    measured: Math.min(nextDue.measured, expiry?.measured ?? NEVER, moment.monotonic + slotInMs),
+    kept: keptUntil(store, queue),
+  });
+}
+
+/** When the next retention or hold of a queue ends, ms on the monotonic clock; infinity: none does. */
+function keptUntil(store: JobStore, queue: QueueState): number {
+  const { deadTtlMs } = queue.settings;
+  const finished = queue.finished.peek()?.run?.until;
+  const died = deadTtlMs === null ? undefined : queue.oldestDead();
+  return Math.min(
+    queue.uniqueKeys?.kept.peek()?.until ?? NEVER,
+    finished === undefined ? NEVER : finished + store.completedTtlMs(queue),
+    died === undefined ? NEVER : died.since + (deadTtlMs ?? NEVER),
+  );
 }
 
 /** Ends expired leases. Returns which, and whether there may be more. */

@@ -89,6 +89,7 @@ function isUnfinished(store: JobStore, id: string | undefined): boolean {
 function put(store: JobStore, queue: QueueState, schedule: Schedule): Schedule {
   queue.schedules ??= new ScheduleTable();
   queue.schedules.put(schedule);
+  store.visits.mark(queue);
   if (schedule.nextRunAt !== undefined) store.notices.due(schedule.nextRunAt - store.clock.now());
   store.journal?.scheduleChanged(queue, schedule.name);
   return schedule;
