@@ -48,7 +48,7 @@ export function describeModel(harness: BackendHarness, runs = ALL_RUNS): void {
           };
           await compareRun(harness, options, commands, watchFigures, reached);
         }),
-        { numRuns },
+        { numRuns, interruptAfterTimeLimit: 50_000 * MORE, markInterruptAsFailure: true },
       );
       if (numRuns >= ALL_RUNS) expect(MUST_REACH.filter((each) => !reached.has(each))).toEqual([]);
     });
