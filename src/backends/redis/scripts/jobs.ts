@@ -84,7 +84,7 @@ local function removeOne(id, s)
   end
   deleted(id, s)
   dropped[#dropped + 1] = id
-  droppedMembers[#droppedMembers + 1] = standing(s.created_at, id, s.tail.type)
+  droppedMembers[#droppedMembers + 1] = standingOf(s.created_at, id, s.tail.type)
 end
 
 local function dropAll()
@@ -117,7 +117,7 @@ export const RUN = lua`
 ${PENDING}
 -- Takes a job out of the line of those that wait. Returns whether its time had not come; if it had, it stays there.
 local function unschedule(id, s)
-  local standing = place(s.created_at, id)
+  local standing = placeOf(s.created_at, id)
   for turn = 1, 2 do
     local key, upTo = scheduleOf(turn == 2)
     local member = turn == 2 and delayedMember(s.run_after, s.tail.type, s.priority, standing)

@@ -72,7 +72,7 @@ return finish(reply)
 export const GIVE_BACK = lua`
 local count = 0
 for _, id in ipairs(again or {}) do
-  local s = held(id, ARGV[7], '')
+  local s = heldState(id, ARGV[7], '')
   if s then
     if keyLines() then keyed.giveBack(id) end
     s.deliveries = s.deliveries - 1
@@ -312,12 +312,12 @@ for at, id in ipairs(chosen) do
     s.token = token
     local tail = tailText(s)
     changed[at * 2] = stateText(s, tail)
-    record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tail))
+    addRecord(${code("kind", "changed")} .. headText(s), id, endOfRecord(tail))
     errors = s.tail.error and call('HGET', ${key("errors")}, id)
   else
     local begin = beginOf(spec)
     changed[at * 2] = begin.state
-    record(begin.first, id, begin.last)
+    addRecord(begin.first, id, begin.last)
   end
   changed[at * 2 - 1] = id
   leases[at * 2 - 1] = ends

@@ -130,7 +130,7 @@ local function standings(ids)
   local found = {}
   for _, id in ipairs(ids) do
     local createdAt, type = createdAs(id)
-    if createdAt then found[#found + 1] = standing(createdAt, id, type) end
+    if createdAt then found[#found + 1] = standingOf(createdAt, id, type) end
   end
   return found
 end

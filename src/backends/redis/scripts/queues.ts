@@ -246,7 +246,7 @@ local ids, members = {}, {}
 local function delete(id, s)
   deleted(id, s)
   ids[#ids + 1] = id
-  members[#members + 1] = standing(s.created_at, id, s.tail.type)
+  members[#members + 1] = standingOf(s.created_at, id, s.tail.type)
 end
 
 -- Jobs that never changed have no state: their place in line tells all that the log needs.

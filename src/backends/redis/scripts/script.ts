@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { PRELUDE } from "./parts/prelude.js";
+import { GROUND, PRELUDE } from "./parts/prelude.js";
 import { COUNT_TIME, KEEP_TIME } from "./time.js";
 
 /** A Lua script as Redis knows it. */
@@ -32,11 +32,15 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
 /**
  * Builds a script that runs on one queue, with the prelude. `clock`: Lua body of a function that returns the time.
  * `features`: those that this server knows.
+ *
+ * Every call makes all functions of its script anew. For each local that a function uses, Lua searches those that functions used
+ * before, unless it belongs to a function further out: so what most of them use is there, and they are in a function of their own.
  */
 export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
   const known = features.map((feature) => `['${feature}'] = true`).join(", ");
-  const start = PRELUDE.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`) + KEEP_TIME;
-  return plainScript(kind, withoutUnused(start + (kind === "read" ? "" : COUNT_TIME) + body));
+  const ground = GROUND.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`);
+  const inner = PRELUDE + KEEP_TIME + (kind === "read" ? "" : COUNT_TIME) + body;
+  return plainScript(kind, withoutUnused(`${ground}return (function()\n${inner}\nend)()\n`));
 }
 
 /** Leaves out comments, and functions that are not called: Lua would make each of them anew in every call of the script. */

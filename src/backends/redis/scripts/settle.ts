@@ -115,7 +115,7 @@ ${isFull ? LEAVE_OUT : ""}
       entries = entries + 1
       finished[entries] = letter .. known.middle .. idKey(id) .. known.member
     end
-    record(known.first, id, last)
+    addRecord(known.first, id, last)
     if result ~= '' then
       results[#results + 1] = id
       results[#results + 1] = result
@@ -185,7 +185,7 @@ for at = 7, #ARGV, 6 do
   local id, token, whole, retry = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 5]
   local entry = ARGV[at + 3] ~= '' and ARGV[at + 3] or whole
   local start = ARGV[at + 4] ~= '' and ARGV[at + 4] or entry
-  local s, why = held(id, token, ${code("settled_by", "fail")})
+  local s, why = heldState(id, token, ${code("settled_by", "fail")})
   if s then
     noteError(id, s, whole, entry, start)
     endLease(id, s, token, ${code("settled_by", "fail")})
@@ -230,7 +230,7 @@ if again then return repeated(again) end
 local outcomes = {}
 for at = 7, #ARGV, 4 do
   local id, token, maxLost, wait = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local s, why = held(id, token, ${code("settled_by", "release")})
+  local s, why = heldState(id, token, ${code("settled_by", "release")})
   if s then
     local isPoison = maxLost and countLost(id, s, maxLost)
     isWorkers = isWorkers or maxLost ~= nil

@@ -32,7 +32,7 @@ local function trimDead(max)
     local s = oldest.state
     if #ids >= over and not (deadTtl and diedAt(s) + deadTtl <= steady) then break end
     local at = #ids + 1
-    ids[at], members[at], dead[at] = oldest.id, standing(s.created_at, oldest.id, s.tail.type), oldest.member
+    ids[at], members[at], dead[at] = oldest.id, standingOf(s.created_at, oldest.id, s.tail.type), oldest.member
     deleted(oldest.id, s)
   end
   callMany('ZREM', ${key("dead")}, dead)

@@ -142,11 +142,12 @@ local function trim(max, keep)
   if held > 0 and overBytes > 0 and seen < max and call('EXISTS', ${key("finished")}) == 0 then
     for _, id in ipairs(call('ZRANGE', ${key("unique_kept")}, 0, max - seen - 1)) do
       if overBytes <= 0 then break end
-      local s = stateOf(id)
+      -- A job that is DONE has a state.
+      local s = readState(call('HGET', ${key("states")}, id))
       local size = sizeOfLetter(sizeLetter(bytesOf(id)))
       overBytes, freed, done, seen, held = overBytes - size, freed + size, done + 1, seen + 1, held - 1
       if s.finished_at - setAhead >= archive.since then recent = recent + size end
-      ids[done + canceled], members[done + canceled] = id, standing(s.created_at, id, s.tail.type)
+      ids[done + canceled], members[done + canceled] = id, standingOf(s.created_at, id, s.tail.type)
     end
   end
   if seen == 0 then return 0 end
@@ -170,7 +171,7 @@ local function endCanceled(id, s)
   step(id, s, CANCELED)
   save(id, s)
   call('RPUSH', ${key("finished")},
-    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: write("finished", "finished_at", "steady") })} .. standing(s.created_at, id, s.tail.type))
+    ${compose("finished", { outcome: code("outcome", "CANCELED"), finished_at: write("finished", "finished_at", "steady") })} .. standingOf(s.created_at, id, s.tail.type))
   countBytes(sizeOfLetter(s.tail.size), steady)
   countFinished(0, 1, 0)
   due(now + ttl)

@@ -65,7 +65,7 @@ end
 
 -- Whether a job waits for its time: the letter of how; nil: it is due.
 local function waitsFor(id, type, createdAt, spec, raw)
-  local standing = place(createdAt, id)
+  local standing = placeOf(createdAt, id)
   if isInLine(id, type, standing) then return nil end
   local priority, runAfter
   if raw then

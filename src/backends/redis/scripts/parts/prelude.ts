@@ -30,7 +30,8 @@ export const MAX_TYPES = 100;
 export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
 
 /**
- * The first part of every script that runs on a queue.
+ * The first part of every script that runs on a queue: what a call knows from the start. The rest of the script stands in a function
+ * within it (see queueScript).
  *
  * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
  * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, a blank and MAX_COMPLETED_BYTES, and what KEEP_TIME reads; the script's own arguments begin at ARGV[7]. A call
@@ -44,7 +45,7 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * Keys, fields and the texts that jobs are stored as are described in ../layout/table.ts, which also makes the Lua that
  * knows their places. Texts begin with numbers of fixed width, so that a step can replace some and copy the rest.
  */
-export const PRELUDE = lua`
+export const GROUND = lua`
 local base, queue, channel = ${QUEUE_BASE}, ARGV[1], ARGV[2]
 local memo, callNumber, isRepeat
 if string.find(queue, ' ', 1, true) then
@@ -84,7 +85,10 @@ local entries = byTurns and ${key("turns")} or ${key("ready")}
 local counted = ${meta("clock_ahead")} and tonumber(${meta("clock_ahead")}) or 0
 local setAhead, steady = counted, now - counted
 local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
+`;
 
+/** The second part: what the scripts have in common. */
+export const PRELUDE = lua`
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
 local records, size, count, position, isReady, isQueue, isWorkers, dueAt, sweeper = {'', '\n'}, 2, 0, 0, false, false, false, nil, '-'
 
@@ -128,7 +132,8 @@ local keyed
 
 -- Whether the queue needs a feature, and: it needs it from now on.
 local function needs(feature)
-  return find(',' .. (${meta("requires")} or '') .. ',', ',' .. feature .. ',', 1, true) ~= nil
+  local required = ${meta("requires")}
+  return required and find(',' .. required .. ',', ',' .. feature .. ',', 1, true) ~= nil
 end
 local function need(feature)
   if needs(feature) then return end

@@ -41,8 +41,8 @@ local function revise(id, s, spec, when, ends)
     local old = call('HGET', ${key("specs")}, id)
     call('HSET', ${key("specs")}, id, sub(old, 1, ${width("spec") - width("spec", "priority")}) .. spec)
     if type ~= before then
-      call('ZREM', ${key("index")}, standing(s.created_at, id, before))
-      call('ZADD', ${key("index")}, '0', standing(s.created_at, id, type))
+      call('ZREM', ${key("index")}, standingOf(s.created_at, id, before))
+      call('ZADD', ${key("index")}, '0', standingOf(s.created_at, id, type))
     end
     s.priority, s.tail.type = ${number("spec", "priority", "spec", "priority")}, type
     local name = keyOfSpec(spec)

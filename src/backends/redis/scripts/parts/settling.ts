@@ -59,7 +59,7 @@ local function isHeld(raw, token)
 end
 
 -- The state of a job if the token is its current one; else nil and the letter of whyNot.
-local function held(id, token, kind)
+local function heldState(id, token, kind)
   local raw = exists and call('HGET', ${key("states")}, id)
   if isHeld(raw, token) then return readState(raw) end
   return nil, whyNot(raw, token, kind)

@@ -61,7 +61,7 @@ end
 
 -- Adds a record to the message, in parts: making one string of each record would cost the most of all. first: its kind
 -- and head; last: what endOfRecord returns.
-local function record(first, id, last)
+local function addRecord(first, id, last)
   records[size + 1], records[size + 2], records[size + 3] = first, id, last
   size = size + 3
   count = count + 1
@@ -76,7 +76,7 @@ end
 local function step(id, s, status)
   s.status, s.revision = status, s.revision + 1
   if s.updated_at < now then s.updated_at = now end
-  record(${code("kind", "changed")} .. headText(s), id, endOfRecord(tailText(s)))
+  addRecord(${code("kind", "changed")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
 local function save(id, s)
@@ -87,7 +87,7 @@ end
 local function deleted(id, s)
   s.revision = s.revision + 1
   if s.updated_at < now then s.updated_at = now end
-  record(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
+  addRecord(${code("kind", "deleted")} .. headText(s), id, endOfRecord(tailText(s)))
 end
 
 ${LET_GO}

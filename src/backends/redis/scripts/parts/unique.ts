@@ -34,7 +34,7 @@ local function endHold(id)
   if not wasKept then return end
   local s = stateOf(id)
   call('RPUSH', ${key("finished")}, sizeLetter(bytesOf(id))
-    .. ${write("finished", "finished_at", "steady")} .. standing(s.created_at, id, s.tail.type))
+    .. ${write("finished", "finished_at", "steady")} .. standingOf(s.created_at, id, s.tail.type))
   due(now + ttl)
 end
 

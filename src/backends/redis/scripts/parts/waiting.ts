@@ -10,7 +10,7 @@ local function idKey(id)
 end
 
 -- The place of a job among those of the same score: by creation, then id.
-local function place(createdAt, id)
+local function placeOf(createdAt, id)
   return ${compose("place", { created_at: write("place", "created_at", "createdAt"), id_length: idLetter("#id") })} .. id
 end
 
@@ -19,8 +19,8 @@ local function idOfPlace(text)
 end
 
 -- A job by creation, with its type.
-local function standing(createdAt, id, type)
-  return place(createdAt, id) .. ':' .. type
+local function standingOf(createdAt, id, type)
+  return placeOf(createdAt, id) .. ':' .. type
 end
 
 local function createdAtOfPlace(text)
@@ -87,7 +87,7 @@ end
 -- Puts a PENDING job among those that wait: until a time or, if that is a delay, until a time that is steady, as a retry or not.
 local function putWaiting(isDelayed, ends, type, priority, createdAt, id, runAfter, isRetry)
   local key, score = scheduleOf(isDelayed), format('%d', ends)
-  call('ZADD', key, score, waitingMember(isDelayed, type, priority, place(createdAt, id), runAfter))
+  call('ZADD', key, score, waitingMember(isDelayed, type, priority, placeOf(createdAt, id), runAfter))
   if isRetry then call('ZADD', ${key("retrying")}, score, id) end
   due(isDelayed and ends + setAhead or ends)
 end
@@ -107,11 +107,11 @@ local function put(type, priority, createdAt, id, runAfter, wait, isRetry)
   end
   local name = keyLines() and keyed.nameOf(id)
   if name then
-    keyed.gather(name, type, readyScore(priority, runAfter), place(createdAt, id))
+    keyed.gather(name, type, readyScore(priority, runAfter), placeOf(createdAt, id))
     keyed.addGathered()
     return
   end
-  local entry = place(createdAt, id)
+  local entry = placeOf(createdAt, id)
   if keyed then keyed.leaveEntry(type, entry) end
   call('ZADD', ${key("ready")} .. type, readyScore(priority, runAfter), entry)
   call('SADD', ${key("ready_types")}, type)
@@ -128,7 +128,7 @@ end
 -- Takes a PENDING job out of its line. Returns until when it waited there, whether that is a delay, and whether that is one before a
 -- retry; nil: it was ready.
 local function leaveLine(type, priority, createdAt, id, runAfter)
-  local standing = place(createdAt, id)
+  local standing = placeOf(createdAt, id)
   for turn = 1, 2 do
     local isDelayed = turn == 2
     local key, member = scheduleOf(isDelayed), waitingMember(isDelayed, type, priority, standing, runAfter)
