@@ -86,7 +86,7 @@ describe("a lease that reached nobody", () => {
     await run("create", "", ...writeSettings(DEFAULT_QUEUE_SETTINGS));
     const add = (id = "") => {
       const job = newJob({ id, type: "send", unique: unique("k", { until: "STARTED", ...given }) });
-      return run("enqueue", 1, "cus", 1, id, writeSpec(job), writeUnique(job));
+      return run("enqueueUnique", 1, "cus", 1, id, writeSpec(job), writeUnique(job));
     };
     await add(ids[0]);
     runner.memo = "server.0 1 0";

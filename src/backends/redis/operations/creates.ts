@@ -125,9 +125,8 @@ export class Creates {
       readonly firing?: Firing | undefined;
     },
   ): Promise<EnqueueResult[] | "STALE" | "SKIPPED"> {
-    const [script, queues] =
-      firing === undefined ? (["enqueue", this.#queues] as const) : (["fire", this.#fires] as const);
-    const send = (groups: readonly Group[]) => this.#send(script, queue, groups);
+    const queues = firing === undefined ? this.#queues : this.#fires;
+    const send = (groups: readonly Group[]) => this.#send(queue, groups);
     const group = { mode, mayNeed, jobs, firing };
     const { now, answer, defaults } = await queues.add(queue, send, group, workOf(jobs), bytesOf(jobs));
     if (typeof answer === "string") {
@@ -159,14 +158,18 @@ export class Creates {
     return results;
   }
 
-  async #send(script: "enqueue" | "fire", queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
+  async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
+    let script: "enqueue" | "enqueueUnique" | "fire" = "enqueue";
     for (const { mode, mayNeed, jobs, firing } of groups) {
       const hasRequests = jobs.some(({ requestId }) => requestId !== undefined);
       const needed = neededBy(jobs);
       const flags = (hasRequests ? "r" : "") + needed.join("") + (mayNeed ? "s" : "");
       args.push(MODES[mode] + flags + openText(jobs), jobs.length);
-      if (firing !== undefined) args.push(firingText(firing));
+      if (firing !== undefined) {
+        script = "fire";
+        args.push(firingText(firing));
+      } else if (needed.includes("u")) script = "enqueueUnique";
       for (const job of jobs) {
         args.push(headOf(job), writeSpec(job));
         if (needed.includes("u")) args.push(writeUnique(job));

@@ -4,7 +4,7 @@ import type { StoreFault, StoreObserver } from "../../../core/store-observer.js"
 import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
-import { ENQUEUE, FIRE } from "../scripts/enqueue.js";
+import { ENQUEUE, ENQUEUE_UNIQUE, FIRE } from "../scripts/enqueue.js";
 import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
@@ -41,6 +41,7 @@ import type { ScriptReply, StoreTimes } from "./store-times.js";
 
 const BODIES = {
   enqueue: ["grow", ENQUEUE],
+  enqueueUnique: ["grow", ENQUEUE_UNIQUE],
   fire: ["grow", FIRE],
   lease: ["end", LEASE],
   recall: ["end", RECALL_LEASES],
@@ -88,7 +89,7 @@ const BODIES = {
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
-  ...(["fire", "createSchedule", "updateSchedule", "enlargeSchedule", "deleteSchedule"] as const),
+  ...(["enqueueUnique", "fire", "createSchedule", "updateSchedule", "enlargeSchedule", "deleteSchedule"] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */

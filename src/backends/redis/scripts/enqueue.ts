@@ -2,11 +2,16 @@ import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
-import { MEET } from "./parts/unique.js";
+import { HOLDERS, LOOK_FOR_HOLDER, MEET, MEET_OR_CREATE } from "./parts/unique.js";
 import { FIRING, STALE_OR_SKIPPED } from "./schedules.js";
 
 /** The letters by which a group of creates says what its jobs need. */
 export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
+
+/** Lua for ENQUEUE: creates a job of a group. */
+const CREATE = lua`            create(id, when, digest, request, spec)
+            lastId = id
+`;
 
 /**
  * Creates jobs in one queue, group by group; each group completely or not at all.
@@ -26,17 +31,22 @@ export const NEEDED = { x: EXPIRY, k: KEYS, u: UNIQUE } as const;
  * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
  * blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not set.
  */
-export const ENQUEUE = creation(false);
+export const ENQUEUE = creation("plain");
+
+/** The same for groups of which some jobs are unique: a script of its own, so that other creates do not pay for it. */
+export const ENQUEUE_UNIQUE = creation("unique");
 
 /**
  * The same for groups that schedules make: a script of its own, so that other creates do not pay for it. Behind the number of jobs
  * of a group is what the schedule does (see FIRING). Such a group may be answered `M` (the schedule is not as it was read) or `K` (it
  * moved on without its jobs, as they overlap), too.
  */
-export const FIRE = creation(true);
+export const FIRE = creation("fired");
 
-function creation(isFired: boolean): string {
-  const fired = (text: string) => (isFired ? text : "");
+/** What is created: `plain`: no job is unique. */
+function creation(kind: "plain" | "unique" | "fired"): string {
+  const fired = (text: string) => (kind === "fired" ? text : "");
+  const unique = (text: string, otherwise = "") => (kind === "plain" ? otherwise : text);
   return lua`
 -- What the queue gives jobs that leave it open; nil: nothing.
 local defaults
@@ -114,10 +124,8 @@ local depth = 0
 if maxDepth > 0 then
   depth = waiting()
 end
-local expiring, expiringAfter, uniques, claims = {}, {}, {}, {}
-local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
--- Who holds unique keys since this call.
-local holders = {}
+local expiring, expiringAfter = {}, {}
+${unique(HOLDERS)}local added, indexed, scheduled, delayed, lines, requests, ends, owners, known = {}, {}, {}, {}, {}, {}, {}, {}, {}
 -- The keys of jobs that have one, and whether some of the group have.
 local keysOfJobs, hasKeys = {}, false
 local nowText = ${write("head", "updated_at", "now")}
@@ -192,8 +200,7 @@ local function write()
   callMany('ZADD', ${key("delayed")}, delayed)
   callMany('ZADD', ${key("expiring")}, expiring)
   callMany('ZADD', ${key("expiring_after")}, expiringAfter)
-  callMany('HSET', ${key("unique")}, uniques)
-  callMany('HSET', ${key("unique_of")}, claims)
+  ${unique("writeClaims()")}
   callMany('HSET', ${key("keys")}, keysOfJobs)
   if keyed then keyed.addGathered() end
   for type, line in pairs(lines) do
@@ -218,7 +225,7 @@ local function rememberRequest(request, id, made, digest, isWithJob)
   known[request] = {record = made, id = id, digest = digest}
 end
 
-local function create(id, when, digest, request, spec, unique)
+local function create(id, when, digest, request, spec${unique(", unique")})
   local begin = beginOf(spec)
   local line = begin.line
   local letter = letters[#id]
@@ -278,34 +285,31 @@ local function create(id, when, digest, request, spec, unique)
     local made = nowText .. ${write("created", "run_after", "runAfter")} .. id .. ' ' .. digest
     rememberRequest(request, id, made, digest, not isAutomatic(request))
   end
-  if unique then
-    holders[unique.key] = id
-    uniques[#uniques + 1] = unique.key
-    uniques[#uniques + 1] = id
-    claims[#claims + 1] = id
-    claims[#claims + 1] = unique.reason .. ${write("claim", "until", "unique.hold > 0 and steady + unique.hold or 0")} .. unique.key
-  end
+  ${unique("if unique then claim(id, unique) end")}
   depth = depth + 1
 end
 
-${MEET}
+${unique(MEET)}
 ${fired(FIRING)}
 local at = 8
 for group = 1, tonumber(ARGV[7]) do
   local flags, jobs = ARGV[at], tonumber(ARGV[at + 1])
-  local mode, hasRequests, hasUnique = sub(flags, 1, 1), find(flags, 'r', 2, true), find(flags, 'u', 2, true)
+  local mode, hasRequests = sub(flags, 1, 1), find(flags, 'r', 2, true)
+  ${unique("local hasUnique = find(flags, 'u', 2, true)")}
   hasKeys = find(flags, 'k', 2, true)
   local lacks = {}
-  for letter, feature in pairs({${Object.entries(NEEDED)
-    .map(([letter, feature]) => `${letter} = '${feature}'`)
-    .join(", ")}}) do
-    if find(flags, letter, 2, true) and not needs(feature) then lacks[#lacks + 1] = feature end
+  if find(flags, '[${Object.keys(NEEDED).join("")}]', 2) then
+    for letter, feature in pairs({${Object.entries(NEEDED)
+      .map(([letter, feature]) => `${letter} = '${feature}'`)
+      .join(", ")}}) do
+      if find(flags, letter, 2, true) and not needs(feature) then lacks[#lacks + 1] = feature end
+    end
   end
   local open = defaults and string.match(flags, '|(%x+)$')
   ${fired("local firing = cjson.decode(ARGV[at + 2])")}
   ${fired("local schedule = exists and readSchedule(firing.name)")}
-  local stride = hasUnique and 3 or 2
-  local first = at + ${isFired ? 3 : 2}
+  local stride = ${unique("hasUnique and 3 or ")}2
+  local first = at + ${kind === "fired" ? 3 : 2}
   local last = first + (jobs - 1) * stride
   at = last + stride
   if not exists then
@@ -314,21 +318,13 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
     reply[group] = 'U'
   else
     local fresh, seen, keys, reused, refused = 0, {}, {}, nil, nil
-    if mode ~= 'f' and (maxDepth > 0 or hasRequests or hasUnique) then
+    if mode ~= 'f' and (maxDepth > 0 or hasRequests${unique(" or hasUnique")}) then
       for job = first, last, stride do
         local _, _, digest, request = partsOf(ARGV[job])
         local made = request and (createdWith(request) or seen[request])
-        local unique = hasUnique and not made and uniqueOf(ARGV[job + 2])
-        local holder = unique and (holders[unique.key] or keys[unique.key])
-        if unique and not holder then
-          holder = holderOf(unique.key)
-          holders[unique.key] = holder
-        end
-        if holder then
-          if unique.conflict == 'r' then refused = refused or format('E%d ', (job - first) / stride) .. holder end
-        elseif not made then
+${unique(LOOK_FOR_HOLDER)}        ${unique("else")}if not made then
           fresh = fresh + 1
-          if unique then keys[unique.key] = '' end
+          ${unique("if unique then keys[unique.key] = '' end")}
         elseif made.digest ~= digest then
           reused = reused or (job - first) / stride
         end
@@ -361,15 +357,7 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
               local digit = #open == 1 and 1 or (job - first) / stride + 1
               spec, when = withDefaults(spec, tonumber(sub(open, digit, digit), 16), when)
             end
-            local unique = hasUnique and uniqueOf(ARGV[job + 2]) or nil
-            local holder = unique and (holders[unique.key] or holderOf(unique.key))
-            if holder then
-              old[#old + 1] = {(job - first) / stride, meet(holder, unique, when, digest, request, spec), holder}
-            else
-              create(id, when, digest, request, spec, unique)
-            end
-            lastId = holder or id
-          end
+${unique(MEET_OR_CREATE, CREATE)}          end
         end
         ${fired("moveOn(schedule, firing, jobs, lastId, jobs - #old)")}
       end

@@ -76,7 +76,8 @@ async function act(runner: ScriptRunner): Promise<void> {
     const needs = (expires ? "x" : "") + (job.unique ? "u" : "") + (job.key === undefined ? "" : "k");
     const flags = `cr${needs}${needs === "" ? "" : "s"}`;
     const unique = job.unique ? [writeUnique(job)] : [];
-    return run("enqueue", 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job), ...unique);
+    const script = job.unique ? "enqueueUnique" : "enqueue";
+    return run(script, 1, `${flags}|${(job.open ?? 0).toString(16)}`, 1, idOf(n) + when, writeSpec(job), ...unique);
   };
   const lease = (types: readonly string[], max: number, token: string, isPoll: 1 | "" = "") =>
     run("lease", max, 30_000, "worker-1", token, "", isPoll, ...types);

@@ -80,6 +80,27 @@ local function takeAgain(id, s)
 end
 `;
 
+/** Lua for creates: what new jobs take of their unique keys. */
+export const HOLDERS = lua`
+-- Who holds unique keys since this call; what is to be written of that.
+local holders, uniques, claims = {}, {}, {}
+
+-- A new job takes its unique key.
+local function claim(id, unique)
+  holders[unique.key] = id
+  uniques[#uniques + 1] = unique.key
+  uniques[#uniques + 1] = id
+  claims[#claims + 1] = id
+  claims[#claims + 1] = unique.reason .. ${write("claim", "until", "unique.hold > 0 and steady + unique.hold or 0")} .. unique.key
+end
+
+local function writeClaims()
+  callMany('HSET', ${key("unique")}, uniques)
+  callMany('HSET', ${key("unique_of")}, claims)
+  uniques, claims = {}, {}
+end
+`;
+
 /** Lua for creates: `meet` is what a create does with the job that holds its unique key. */
 export const MEET = lua`
 -- What a job is the only one of; nil: nothing.
@@ -107,7 +128,7 @@ local function meet(id, unique, when, digest, request, spec)
   if added[1] then
     -- That job may be new itself.
     write()
-    added, indexed, scheduled, delayed, expiring, expiringAfter, uniques, claims = {}, {}, {}, {}, {}, {}, {}, {}
+    added, indexed, scheduled, delayed, expiring, expiringAfter = {}, {}, {}, {}, {}, {}
     entry, keysOfJobs = 0, {}
     for _, line in pairs(lines) do line.ready, line.size = {}, 0 end
   end
@@ -119,4 +140,26 @@ local function meet(id, unique, when, digest, request, spec)
   if request then rememberRequest(request, id, made, digest, false) end
   return made
 end
+`;
+
+/** Lua for creates: before any job of a group is created, who holds the unique key of one of them. */
+export const LOOK_FOR_HOLDER = lua`        local unique = hasUnique and not made and uniqueOf(ARGV[job + 2])
+        local holder = unique and (holders[unique.key] or keys[unique.key])
+        if unique and not holder then
+          holder = holderOf(unique.key)
+          holders[unique.key] = holder
+        end
+        if holder then
+          if unique.conflict == 'r' then refused = refused or format('E%d ', (job - first) / stride) .. holder end
+`;
+
+/** Lua for creates: creates a job of a group unless another holds its unique key. */
+export const MEET_OR_CREATE = lua`            local unique = hasUnique and uniqueOf(ARGV[job + 2]) or nil
+            local holder = unique and (holders[unique.key] or holderOf(unique.key))
+            if holder then
+              old[#old + 1] = {(job - first) / stride, meet(holder, unique, when, digest, request, spec), holder}
+            else
+              create(id, when, digest, request, spec, unique)
+            end
+            lastId = holder or id
 `;
