@@ -48,5 +48,6 @@ export type {
 } from "./model/schedule.js";
 export type { TraceContext } from "./model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
-export { createTaskQueue, type NewTask, type TaskQueue, type TaskQueueOptions, type TaskUpdate } from "./task-queue.js";
+export type { NewTask } from "./new-task.js";
+export { createTaskQueue, type TaskQueue, type TaskQueueOptions, type TaskUpdate } from "./task-queue.js";
 export type { NewTaskSchedule, ScheduledTask, TaskScheduleChanges, TaskSchedules } from "./task-schedules.js";

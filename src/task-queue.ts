@@ -13,27 +13,13 @@ import type { Job } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import type { Logger } from "./model/logger.js";
 import { createTextLogger } from "./model/text-logger.js";
-import { type TraceContext, toTraceContext } from "./model/trace-context.js";
+import { toTraceContext } from "./model/trace-context.js";
 import type { Tracer } from "./model/tracer.js";
 import { copyMetadata, type JobRequest } from "./model/validate.js";
+import type { NewTask } from "./new-task.js";
 import { toPayload } from "./task-payload.js";
 import { createTaskSchedules, type TaskSchedules } from "./task-schedules.js";
 import { createTracer } from "./telemetry/tracer.js";
-
-/** A job to create. Durations in ms. */
-export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "expiresAt" | "traceContext"> {
-  /** Any JSON value, or bytes. */
-  readonly payload?: JsonValue | Uint8Array | undefined;
-  /** When it is ready: a Date, or ms since 1970. */
-  readonly runAfter?: Date | number | undefined;
-  /** When it is CANCELED if it has not begun: a Date, or ms since 1970. Not together with `ttlMs`. Default: never. */
-  readonly expiresAt?: Date | number | undefined;
-  /**
-   * The trace that the job belongs to, as in headers of W3C. It does not count as content for `requestId`.
-   * Default: where the program is in a trace when it creates the job, if it traces with OpenTelemetry.
-   */
-  readonly traceContext?: Partial<TraceContext> | undefined;
-}
 
 /** What is to change of a job; at least one thing. What is not given stays as it is. */
 export interface TaskUpdate {

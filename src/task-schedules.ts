@@ -3,8 +3,8 @@ import type { ScheduleOperations } from "./core/operations/schedule-operations.j
 import type { Job } from "./model/job.js";
 import type { ScheduleChanges, ScheduleRequest, ScheduleTimesRequest, ScheduleView } from "./model/schedule.js";
 import { copyMetadata } from "./model/validate.js";
+import type { NewTask } from "./new-task.js";
 import { toPayload } from "./task-payload.js";
-import type { NewTask } from "./task-queue.js";
 
 /** What the jobs of a schedule are made of. */
 export type ScheduledTask = Omit<

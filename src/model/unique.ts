@@ -1,6 +1,3 @@
-import { LIMITS } from "./limits.js";
-import type { Violations } from "./violations.js";
-
 /** Until when a job holds its unique key: until it is DONE, CANCELED or DEAD, or only until it is handed out. */
 export type UniqueUntil = "FINISHED" | "STARTED";
 
@@ -46,16 +43,4 @@ export function toUnique({ key, until, holdMs = 0, onConflict = "KEEP" }: Unique
 } {
   const untilThen = until ?? (onConflict === "REPLACE" ? "STARTED" : "FINISHED");
   return { unique: { key, until: untilThen, holdMs: Math.ceil(holdMs) }, onConflict };
-}
-
-/** Adds a violation for each invalid field of a request for a unique job. */
-export function checkUnique(violations: Violations, { key, until, holdMs, onConflict }: UniqueRequest): void {
-  violations.text("unique.key", key ?? "", 1, LIMITS.keyLength);
-  violations.duration("unique.hold", holdMs);
-  if (until !== undefined && !UNIQUE_UNTIL.includes(until)) {
-    violations.add("unique.until", `must be one of ${UNIQUE_UNTIL.join(", ")}`);
-  }
-  if (onConflict !== undefined && !UNIQUE_CONFLICTS.includes(onConflict)) {
-    violations.add("unique.onConflict", `must be one of ${UNIQUE_CONFLICTS.join(", ")}`);
-  }
 }

@@ -7,7 +7,7 @@ import { QUEUE_ORDERINGS, type QueueSettingsRequest } from "./queue.js";
 import type { RateLimitRequest } from "./rate-limit.js";
 import { hasLoneSurrogate, isDeeper } from "./text.js";
 import { isBaggage, isTracestate, parseTraceparent, type TraceContext } from "./trace-context.js";
-import { checkUnique, type UniqueRequest } from "./unique.js";
+import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type UniqueRequest } from "./unique.js";
 import type { Violations } from "./violations.js";
 
 /** A request to create a job. Times and durations in ms; defaults for missing fields are set by the core. */
@@ -84,6 +84,18 @@ function checkWhen(violations: Violations, { delayMs, runAfter }: UpdateRequest,
   violations.time("runAfter", runAfter, now + LIMITS.delayMs);
   if (delayMs !== undefined && runAfter !== undefined) {
     violations.add("runAfter", "must not be set together with a delay");
+  }
+}
+
+/** Adds a violation for each invalid field of a request for a unique job. */
+function checkUnique(violations: Violations, { key, until, holdMs, onConflict }: UniqueRequest): void {
+  violations.text("unique.key", key ?? "", 1, LIMITS.keyLength);
+  violations.duration("unique.hold", holdMs);
+  if (until !== undefined && !UNIQUE_UNTIL.includes(until)) {
+    violations.add("unique.until", `must be one of ${UNIQUE_UNTIL.join(", ")}`);
+  }
+  if (onConflict !== undefined && !UNIQUE_CONFLICTS.includes(onConflict)) {
+    violations.add("unique.onConflict", `must be one of ${UNIQUE_CONFLICTS.join(", ")}`);
   }
 }
 
