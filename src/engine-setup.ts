@@ -12,7 +12,7 @@ import { createEngine, type Engine, type EngineOptions } from "./core/engine.js"
 import type { HandlerRunner } from "./core/handler-runner.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/new-job.js";
 import type { Observer } from "./core/observer.js";
-import type { StoreObserver } from "./core/store-observer.js";
+import type { StoreObserver } from "./core/port/store-observer.js";
 import type { QueuePolicy } from "./core/work/queue-turns.js";
 import { defined } from "./model/defined.js";
 import type { Handlers } from "./model/handler.js";

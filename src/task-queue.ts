@@ -1,11 +1,11 @@
 import { Console } from "node:console";
-import type { ChangeFilter } from "./core/backend.js";
 import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import type { DlqOperations } from "./core/operations/dlq-operations.js";
 import type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
 import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
+import type { ChangeFilter } from "./core/port/changes.js";
 import type { JobsEvent } from "./core/watch/watch-events.js";
 import { type EngineSettings, setUpEngine } from "./engine-setup.js";
 import type { JsonValue } from "./model/handler.js";

@@ -1,11 +1,19 @@
-import type { Job, JobSpec, JobState, JobStatus, Payload, Progress } from "../model/job.js";
+import type { Job, JobStatus } from "../model/job.js";
 import type { JobView } from "../model/job-filter.js";
-import type { Outcome, RetryDecision } from "../model/outcome.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
-
-import type { QueuePatterns } from "../model/queue-patterns.js";
 import type { Taken } from "../model/taken.js";
-import type { UniqueConflict } from "../model/unique.js";
+import type { ChangeBatch, ChangeFilter, ChangePage } from "./port/changes.js";
+import type {
+  Completion,
+  ExtendResult,
+  Extension,
+  Failure,
+  Lease,
+  LeaseRequest,
+  LostLease,
+  Release,
+  Settlement,
+} from "./port/leases.js";
 import type {
   BulkAction,
   CountPage,
@@ -15,12 +23,11 @@ import type {
   ListDeadQuery,
   ListPage,
   ListQuery,
-} from "./listing.js";
-import type { GivenFields } from "./queue-defaults.js";
-import type { DueSchedule, ScheduleStore } from "./schedule-store.js";
-import type { StoreSizes } from "./store-observer.js";
+} from "./port/listing.js";
+import type { EnqueueResult, JobUpdate, NewJob } from "./port/new-jobs.js";
+import type { DueSchedule, ScheduleStore } from "./port/schedule-store.js";
+import type { StoreSizes } from "./port/store-observer.js";
 import type { StoreMatch } from "./stores/job-matcher.js";
-
 /**
  * The interface between the core and a store of jobs. Every operation is atomic; an operation on a batch is atomic for
  * each item, unless it says otherwise. A backend makes only the transitions of the state table in job.ts (the memory
@@ -206,159 +213,10 @@ export interface BackendListener {
   taken?(): readonly Taken[];
 }
 
-/** Changes that are reported together. */
-export interface ChangeBatch {
-  /** May be a getter that decodes the changes, so read it only if they are needed. */
-  readonly changes: readonly Change[];
-  /** Whether they may concern a worker that did not cause them: a cancel was requested, or a lease was lost. */
-  readonly concernsWorkers: boolean;
-  /** The queue of all of its changes; undefined: they may be of several. */
-  readonly queue?: string | undefined;
-  /** Batches are numbered from 1, as they are told. */
-  readonly number: number;
-  /**
-   * The cursor after the first `count` changes of this batch and all of the batches before, for a watch of these queues
-   * (undefined: of all). Undefined after `interrupted`. To be called only while the batch is being told.
-   */
-  cursor(count: number, queues: ReadonlySet<string> | undefined): string | undefined;
-}
-
-/** A job to create. */
-export interface NewJob extends JobSpec {
-  /** Delay before it is ready, ms; undefined with no `runAfter`: ready at once. */
-  readonly delayMs?: number | undefined;
-  /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
-  readonly runAfter?: number | undefined;
-  /** Measured from its creation, ms: it expires then, instead of at an `expiresAt`. */
-  readonly ttlMs?: number | undefined;
-  /**
-   * Deduplicates creates: the queue remembers it with its job, and for `REQUEST_ID_TTL_MS` at the least; an automatic one for
-   * just that time; `MAX_REQUEST_IDS` of them. Undefined: no deduplication.
-   */
-  readonly requestId?: string | undefined;
-  /** Tells the content of the request; see `contentDigest`. Set with a requestId. */
-  readonly digest?: string | undefined;
-  /** What happens when another job holds its unique key. Set with a `unique`; default: KEEP. */
-  readonly onConflict?: UniqueConflict | undefined;
-  /** Which fields the request leaves open, bits of `OPEN`: its queue may give them others. Default: none. */
-  readonly open?: number | undefined;
-}
-
-/** What changes of a PENDING job; at least one of these. */
-export interface JobUpdate {
-  readonly priority?: number | undefined;
-  /** It is ready so many ms from now, whatever the wall clock does; 0: now. */
-  readonly delayMs?: number | undefined;
-  /** When it becomes ready, ms since 1970; takes precedence over `delayMs`. */
-  readonly runAfter?: number | undefined;
-  /** Null: it has none from now on. */
-  readonly payload?: Payload | null | undefined;
-}
-
-/** The result of creating one job. */
-export interface EnqueueResult {
-  readonly id: string;
-  /** Whether it is the job of an earlier create: one with this requestId, or one that holds its unique key. */
-  readonly deduplicated: boolean;
-  /** What this create, or the one that it repeats, did to the job whose key it met; undefined: it met none. */
-  readonly met?: "KEPT" | "REPLACED" | undefined;
-  /** That job as it is now; undefined if it was created just now, or is gone already. */
-  readonly existing?: Job | undefined;
-  readonly createdAt: number;
-  readonly runAfter: number;
-  /** What its queue gave the job that was created just now, in place of what it was to have. */
-  readonly given?: GivenFields | undefined;
-}
-
 /** A queue and its weight, for the order in which queues are asked. */
 export interface QueueName {
   readonly name: string;
   readonly weight: number;
-}
-
-/** A request for leases. */
-export interface LeaseRequest {
-  /** In order of preference; unknown queues are skipped. */
-  readonly queues: readonly string[];
-  readonly types: readonly string[];
-  readonly max: number;
-  readonly leaseMs: number;
-  /** Name of the worker. */
-  readonly worker: string;
-  /** Called with each queue that has no more jobs to lease of these types for now. It must not throw. */
-  readonly emptied?: ((queue: string) => void) | undefined;
-  /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: what the store chooses. */
-  readonly maxBytes?: number | undefined;
-  /**
-   * Makes the call safe to repeat: for `leaseMs`, a call of the same worker with the same requestId leases nothing new
-   * and returns those of the leases that are still held, in their current state; `max: 0` only asks for them. If none
-   * is held any more, or none was leased, the requestId counts as unused. A backend remembers a bounded number of the
-   * latest requestIds.
-   */
-  readonly requestId?: string | undefined;
-}
-
-/** The exclusive right to run a job for a limited time. */
-export interface Lease {
-  readonly job: Job;
-  /** The lease token: fences writes, as one with any other token is refused with LEASE_LOST. */
-  readonly token: string;
-  readonly expiresInMs: number;
-}
-
-/** Identifies a lease. */
-export interface LeaseRef {
-  readonly jobId: string;
-  readonly token: string;
-}
-
-/** Gives a lease back. */
-export interface Release extends LeaseRef {
-  /** Whether the worker that had the job is gone: it counts as a lost lease, like one that ran out. Default: false. */
-  readonly isLost?: boolean | undefined;
-  /** The job is ready again after this many ms, a whole number, and its `runAfter` is then. Default: at once, in its old place. */
-  readonly delayMs?: number | undefined;
-}
-
-/** Reports that an attempt succeeded. */
-export interface Completion extends LeaseRef {
-  readonly result: Payload | undefined;
-}
-
-/** Reports that an attempt failed. */
-export interface Failure extends LeaseRef {
-  readonly error: string;
-  readonly retry: RetryDecision;
-  /** Random number from 0 to 1 for the jitter of the backoff. */
-  readonly jitter: number;
-}
-
-/** Extends a lease, stores progress, or both. With neither it changes nothing and only asks how the lease stands. */
-export interface Extension extends LeaseRef {
-  /** The lease should last at least this long from now, ms; it is never shortened. Undefined: keep its end. */
-  readonly leaseMs?: number | undefined;
-  readonly progress?: Progress | undefined;
-}
-
-/** The result of settling a job. `applied` is set only if this write changed the job. */
-export interface Settlement {
-  readonly outcome: Outcome;
-  readonly applied?: {
-    readonly queue: string;
-    readonly type: string;
-    /** The job's status after the write. */
-    readonly status: JobStatus;
-    /** How long the attempt took, ms. */
-    readonly durationMs: number;
-  };
-}
-
-/** The result of an extension. */
-export interface ExtendResult {
-  /** CANCEL_REQUESTED: progress was stored, the lease not extended. The worker should stop, then fail or release it. */
-  readonly outcome: "OK" | "LEASE_LOST" | "CANCEL_REQUESTED";
-  /** Time left on the lease, ms; 0 with LEASE_LOST. */
-  readonly expiresInMs: number;
 }
 
 /**
@@ -371,19 +229,6 @@ export type RowOutcome =
   | { readonly outcome: "CONFLICT"; readonly status: JobStatus }
   | { readonly outcome: "KEY_HELD"; readonly by: string }
   | { readonly outcome: "NOT_FOUND" };
-
-/** A job whose lease expired. */
-export interface LostLease {
-  readonly jobId: string;
-  /** Number of the delivery that was lost. */
-  readonly deliveries: number;
-  /** Who had it. */
-  readonly worker: string;
-  readonly queue: string;
-  readonly type: string;
-  /** The job's status after that: PENDING, DEAD or CANCELED. */
-  readonly status: JobStatus;
-}
 
 /** A job that expired: it is CANCELED with the error `EXPIRED`. */
 export interface ExpiredJob {
@@ -405,37 +250,6 @@ export interface TickResult {
   readonly schedules: readonly DueSchedule[];
   /** Ms until `tick` should be called again; undefined: nothing is scheduled. */
   readonly nextInMs: number | undefined;
-}
-
-/** An entry of the change log: the state of a job after the change. Its `error` is cut to 256 characters. */
-export interface Change extends JobState {
-  readonly jobId: string;
-  readonly queue: string;
-  readonly type: string;
-  readonly priority: number;
-  /** Whether the job was deleted. The other fields are then its last state, with the next revision and `updatedAt`. */
-  readonly deleted: boolean;
-}
-
-/** Selects changes; an undefined set matches all. */
-export interface ChangeFilter {
-  readonly queues?: ReadonlySet<string> | undefined;
-  /** Only of these queues: for somebody who watches all and may reach no others. Not together with `queues`. */
-  readonly within?: QueuePatterns | undefined;
-  readonly types?: ReadonlySet<string> | undefined;
-  readonly statuses?: ReadonlySet<JobStatus> | undefined;
-}
-
-/** A page of the change log. */
-export interface ChangePage {
-  /** The matching changes, each with the cursor after it. */
-  readonly entries: readonly { readonly change: Change; readonly cursor: string }[];
-  /** The cursor to continue from. */
-  readonly next: string;
-  /** Whether the log has more to read now. */
-  readonly more: boolean;
-  /** The number of the batch that the listener was told last, if the page ends right after that, else undefined. */
-  readonly told: number | undefined;
 }
 
 /** Settings common to all backends. */

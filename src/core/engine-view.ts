@@ -1,6 +1,6 @@
 import { queueOf } from "../model/ids.js";
 import type { QueuePatterns } from "../model/queue-patterns.js";
-import type { Backend, ChangeFilter } from "./backend.js";
+import type { Backend } from "./backend.js";
 import { narrowBackend } from "./narrow-backend.js";
 import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";
 import type { JobOperations } from "./operations/job-operations.js";
@@ -8,6 +8,7 @@ import { createListQueues } from "./operations/list-queues.js";
 import { createListSchedules } from "./operations/list-schedules.js";
 import type { QueueOperations } from "./operations/queue-operations.js";
 import type { ScheduleOperations } from "./operations/schedule-operations.js";
+import type { ChangeFilter } from "./port/changes.js";
 import type { RemoteWorkers } from "./remote/remote-workers.js";
 import type { WorkerInfo } from "./remote/worker-info.js";
 import type { WatchHub } from "./watch/watch-hub.js";

@@ -2,7 +2,7 @@ import type { Logger } from "../model/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Observer } from "./observer.js";
-import type { DueSchedule } from "./schedule-store.js";
+import type { DueSchedule } from "./port/schedule-store.js";
 import { createJobLog, type JobLog } from "./work/job-log.js";
 
 /** Longest delay between two ticks, ms, so that a wall clock that jumps ahead is noticed within that time. */

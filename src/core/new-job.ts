@@ -6,8 +6,8 @@ import { contentDigest } from "../model/request-id.js";
 import type { TraceContext } from "../model/trace-context.js";
 import { toUnique } from "../model/unique.js";
 import type { JobRequest } from "../model/validate.js";
-import type { EnqueueResult, NewJob } from "./backend.js";
-import { OPEN } from "./queue-defaults.js";
+import type { EnqueueResult, NewJob } from "./port/new-jobs.js";
+import { OPEN } from "./port/queue-defaults.js";
 
 /** Values for jobs that do not set their own. */
 export interface JobDefaults {

@@ -1,4 +1,4 @@
-import type { NewJob } from "../../src/core/backend.js";
+import type { NewJob } from "../../src/core/port/new-jobs.js";
 import { createIdGenerator, jobIdOf, numberOf } from "../../src/model/ids.js";
 import { DEFAULT_QUEUE } from "../../src/model/queue.js";
 import type { TraceContext } from "../../src/model/trace-context.js";

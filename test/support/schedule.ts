@@ -1,4 +1,4 @@
-import type { Firing, NewSchedule } from "../../src/core/schedule-store.js";
+import type { Firing, NewSchedule } from "../../src/core/port/schedule-store.js";
 import type { Schedule, ScheduleSpec } from "../../src/model/schedule.js";
 import { newJob } from "./job.js";
 

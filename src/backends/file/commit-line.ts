@@ -1,4 +1,4 @@
-import type { StoreObserver } from "../../core/store-observer.js";
+import type { StoreObserver } from "../../core/port/store-observer.js";
 import type { Batch, Reply, Writer } from "./batch.js";
 
 /** What waits for a commit: the caller of an operation. */

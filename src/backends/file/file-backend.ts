@@ -1,7 +1,8 @@
-import type { Backend, BackendListener, BackendOptions, Lease } from "../../core/backend.js";
+import type { Backend, BackendListener, BackendOptions } from "../../core/backend.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import type { Clock, Timer } from "../../core/clock.js";
-import { type StoreObserver, silentStoreObserver } from "../../core/store-observer.js";
+import type { Lease } from "../../core/port/leases.js";
+import { type StoreObserver, silentStoreObserver } from "../../core/port/store-observer.js";
 import { backendUnavailable } from "../../model/errors.js";
 import { createIdGenerator, type IdGenerator } from "../../model/ids.js";
 import type { Logger } from "../../model/logger.js";

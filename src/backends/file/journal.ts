@@ -1,4 +1,4 @@
-import type { Change } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
 import type { Payload } from "../../model/job.js";
 import type { JobStore } from "../memory/job-store.js";
 import type { AnsweredLeaseRequest, StoreJournal } from "../memory/journal.js";

@@ -1,4 +1,4 @@
-import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/backend.js";
+import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/port/changes.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import { jobIdOf } from "../../model/ids.js";

@@ -1,5 +1,5 @@
-import type { Change } from "../../core/backend.js";
 import type { SettleKind } from "../../core/observer.js";
+import type { Change } from "../../core/port/changes.js";
 import { jobIdOf } from "../../model/ids.js";
 import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import type { TraceContext } from "../../model/trace-context.js";

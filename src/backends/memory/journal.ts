@@ -1,4 +1,5 @@
-import type { Change, LeaseRef } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
+import type { LeaseRef } from "../../core/port/leases.js";
 import type { QueuedJob, QueueState } from "./queue-state.js";
 
 /** A lease call with a request id, and the leases it got; see `LeaseRequests`. */

@@ -1,4 +1,4 @@
-import type { LeaseRef } from "../../core/backend.js";
+import type { LeaseRef } from "../../core/port/leases.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 
 /** Most requests that are remembered; beyond that, the one that ends first is forgotten. */

@@ -1,4 +1,5 @@
-import type { BackendListener, Change } from "../../core/backend.js";
+import type { BackendListener } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
 import type { ChangeLog } from "./change-log.js";
 import type { QueueState } from "./queue-state.js";
 

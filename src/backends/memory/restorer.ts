@@ -1,4 +1,4 @@
-import type { Change } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
 import { readSchedule } from "../../core/stores/saved-schedule.js";
 import { numberOf, queueOf } from "../../model/ids.js";
 import type { JobStatus, Payload } from "../../model/job.js";

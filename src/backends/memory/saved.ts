@@ -1,4 +1,4 @@
-import type { Change } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
 import { writeSchedule } from "../../core/stores/saved-schedule.js";
 import { createdState, type JobStatus, type Payload } from "../../model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";

@@ -4,11 +4,10 @@ import {
   type BackendListener,
   type BackendOptions,
   DEFAULT_BACKEND_OPTIONS,
-  type EnqueueResult,
-  type NewJob,
 } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
-import { type StoreObserver, silentStoreObserver } from "../../core/store-observer.js";
+import type { EnqueueResult, NewJob } from "../../core/port/new-jobs.js";
+import { type StoreObserver, silentStoreObserver } from "../../core/port/store-observer.js";
 import { isUnavailable, TaskQueueError } from "../../model/errors.js";
 import type { IdGenerator } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";

@@ -3,7 +3,7 @@ import type { BulkOptions, BulkResult, JobFilter } from "../../model/job-filter.
 import { LIMITS } from "../../model/limits.js";
 import type { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import type { BulkAction, CountPage } from "../listing.js";
+import type { BulkAction, CountPage } from "../port/listing.js";
 import type { StoreMatch } from "../stores/job-matcher.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { type CheckedFilter, filterDigest, isEmpty, queuesOf } from "./filters.js";

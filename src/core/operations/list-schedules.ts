@@ -3,7 +3,7 @@ import { LIMITS } from "../../model/limits.js";
 import { type Schedule, type ScheduleView, scheduleState } from "../../model/schedule.js";
 import { Violations } from "../../model/violations.js";
 import type { Backend } from "../backend.js";
-import { type SchedulePage as StorePage, scheduleBytes } from "../schedule-store.js";
+import { type SchedulePage as StorePage, scheduleBytes } from "../port/schedule-store.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPagePosition, writePageToken } from "./page-token.js";
 

@@ -1,7 +1,7 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { compareNumbers, jobIdOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
-import type { KeyPage } from "../listing.js";
+import type { KeyPage } from "../port/listing.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 

@@ -3,7 +3,7 @@ import { type Job, jobBytes } from "../../model/job.js";
 import type { JobView, ListOrder } from "../../model/job-filter.js";
 import { LIMITS } from "../../model/limits.js";
 import type { Backend } from "../backend.js";
-import type { KeyPage, ListPage } from "../listing.js";
+import type { KeyPage, ListPage } from "../port/listing.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { createMergedKeys, type Place } from "./merged-keys.js";
 import { readPageToken, writePageToken } from "./page-token.js";

@@ -11,10 +11,11 @@ import type {
   ScheduleView,
 } from "../../model/schedule.js";
 import { Violations } from "../../model/violations.js";
-import type { Backend, EnqueueResult } from "../backend.js";
+import type { Backend } from "../backend.js";
 import { type NewJobs, newlyCreated } from "../new-job.js";
 import type { Observer } from "../observer.js";
-import type { FiringResult } from "../schedule-store.js";
+import type { EnqueueResult } from "../port/new-jobs.js";
+import type { FiringResult } from "../port/schedule-store.js";
 import { checkChanges, checkSchedule, checkTimes, toScheduleSpec, toTimes } from "../schedules/check-schedule.js";
 import { nextTimes, timesOf } from "../schedules/next-times.js";
 import { ownTurn } from "../turns/own-turn.js";

@@ -1,6 +1,6 @@
 import { pageTokenInvalid } from "../../model/errors.js";
 import { LIMITS } from "../../model/limits.js";
-import type { CountPage } from "../listing.js";
+import type { CountPage } from "../port/listing.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";
 import { readPagePosition, writePageToken } from "./page-token.js";

@@ -1,6 +1,6 @@
 import type { Logger } from "../../model/logger.js";
-import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { Lease } from "../port/leases.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import type { Leasing } from "../work/leasing.js";
 import type { Lane } from "../work/work-lane.js";

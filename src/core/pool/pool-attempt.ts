@@ -4,9 +4,9 @@ import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { TraceContext } from "../../model/trace-context.js";
 import type { AttemptSpan } from "../../model/tracer.js";
-import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { RunContext } from "../handler-runner.js";
+import type { Lease } from "../port/leases.js";
 
 /** Shortest time between two written progress reports of an attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;

@@ -1,9 +1,10 @@
 import { ABORT_GRACE_MS } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { AttemptEnd, Tracer } from "../../model/tracer.js";
-import type { ChangeBatch, ExtendResult, Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { HandlerRunner, RunOutcome } from "../handler-runner.js";
+import type { ChangeBatch } from "../port/changes.js";
+import type { ExtendResult, Lease } from "../port/leases.js";
 import { extendByQueue } from "../stores/extend-by-queue.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import { isToExtend, type Leasing } from "../work/leasing.js";

@@ -1,5 +1,5 @@
 import type { Logger } from "../../model/logger.js";
-import type { LeaseRef } from "../backend.js";
+import type { LeaseRef } from "../port/leases.js";
 import type { Leasing } from "../work/leasing.js";
 
 /** Releases leases in the background: the caller does not wait for the write. */

@@ -1,7 +1,7 @@
 import type { Logger } from "../../model/logger.js";
 import type { QueuePatterns } from "../../model/queue-patterns.js";
-import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { Lease } from "../port/leases.js";
 import type { Leasing } from "../work/leasing.js";
 import type { ReadyWork } from "../work/ready-work.js";
 import { type Waiter, WaitList, type WaitListEntry } from "./wait-list.js";

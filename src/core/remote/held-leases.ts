@@ -1,6 +1,7 @@
 import type { Logger } from "../../model/logger.js";
-import type { Change, ExtendResult, Extension, Lease, LeaseRef } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { Change } from "../port/changes.js";
+import type { ExtendResult, Extension, Lease, LeaseRef } from "../port/leases.js";
 import { extendByQueue } from "../stores/extend-by-queue.js";
 import type { Leasing } from "../work/leasing.js";
 

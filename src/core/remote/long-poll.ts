@@ -1,6 +1,6 @@
 import { serverDraining } from "../../model/errors.js";
-import type { Lease } from "../backend.js";
 import type { Clock } from "../clock.js";
+import type { Lease } from "../port/leases.js";
 import type { Dispatcher, JobSelector } from "./dispatcher.js";
 
 /** Bytes of jobs after which an answer takes no more: with one large job on top it still fits a client's message. */

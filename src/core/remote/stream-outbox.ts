@@ -1,4 +1,4 @@
-import type { Lease } from "../backend.js";
+import type { Lease } from "../port/leases.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";
 import { isLate, type Outbox, type Outboxes } from "./outboxes.js";
 

@@ -1,4 +1,4 @@
-import type { Lease } from "../backend.js";
+import type { Lease } from "../port/leases.js";
 import type { Lane } from "../work/work-lane.js";
 
 /** Most lease calls in flight for one list. */

@@ -2,7 +2,7 @@ import { LIMITS } from "../../model/limits.js";
 import { cutText } from "../../model/text.js";
 import { checkPayload } from "../../model/validate.js";
 import type { Violations } from "../../model/violations.js";
-import type { Completion, Extension, Failure, LeaseRef, Release } from "../backend.js";
+import type { Completion, Extension, Failure, LeaseRef, Release } from "../port/leases.js";
 import type { JobSelector } from "./dispatcher.js";
 
 /** What streams and polls have in common. Durations in ms. */

@@ -1,7 +1,7 @@
 import { serverDraining, workerSilent } from "../../model/errors.js";
 import type { Logger } from "../../model/logger.js";
-import type { Lease } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { Lease } from "../port/leases.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import type { Leasing } from "../work/leasing.js";
 import { Waker } from "../work/waker.js";

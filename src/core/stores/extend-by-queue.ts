@@ -1,4 +1,4 @@
-import type { ExtendResult, Extension } from "../backend.js";
+import type { ExtendResult, Extension } from "../port/leases.js";
 import type { Leasing } from "../work/leasing.js";
 import { byQueue } from "./by-queue.js";
 

@@ -1,4 +1,4 @@
-import type { Change, ChangeFilter } from "../backend.js";
+import type { Change, ChangeFilter } from "../port/changes.js";
 
 /** Whether a change matches a filter. */
 export function matchesChange(filter: ChangeFilter, change: Change): boolean {

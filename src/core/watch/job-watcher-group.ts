@@ -1,7 +1,8 @@
 import { isUnavailable, jobNotFound } from "../../model/errors.js";
 import { isFinal, type Job } from "../../model/job.js";
-import type { Backend, Change } from "../backend.js";
+import type { Backend } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { Change } from "../port/changes.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import type { JobLoader, JobReader } from "./job-loader.js";

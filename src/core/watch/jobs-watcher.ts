@@ -1,6 +1,6 @@
 import { isUnavailable } from "../../model/errors.js";
-import type { ChangeFilter } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
+import type { ChangeFilter } from "../port/changes.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { HeartbeatMember, Heartbeats } from "./heartbeats.js";
 import type { LiveChanges } from "./live-changes.js";

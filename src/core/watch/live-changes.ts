@@ -1,4 +1,4 @@
-import type { Change, ChangeBatch, ChangeFilter } from "../backend.js";
+import type { Change, ChangeBatch, ChangeFilter } from "../port/changes.js";
 import { matchesChange } from "./change-filter.js";
 import { LiveGroup, type LiveMember } from "./live-group.js";
 

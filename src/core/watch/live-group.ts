@@ -1,4 +1,4 @@
-import type { Change, ChangeBatch, ChangeFilter } from "../backend.js";
+import type { Change, ChangeBatch, ChangeFilter } from "../port/changes.js";
 import type { JobsEvent } from "./watch-events.js";
 
 /** Most events that a group keeps for members that have not taken them. */

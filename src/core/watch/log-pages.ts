@@ -1,4 +1,5 @@
-import type { Backend, ChangeFilter } from "../backend.js";
+import type { Backend } from "../backend.js";
+import type { ChangeFilter } from "../port/changes.js";
 import type { JobsEvent } from "./watch-events.js";
 
 /** Most changes read from the log in one call: a watcher that does not take them holds no more. */

@@ -1,5 +1,5 @@
 import type { Job } from "../../model/job.js";
-import type { Change } from "../backend.js";
+import type { Change } from "../port/changes.js";
 
 /**
  * Returns the job after a change, if the last seen state and the change determine it: they do when the job is RUNNING

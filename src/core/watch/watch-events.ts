@@ -1,6 +1,6 @@
 import type { Job } from "../../model/job.js";
 import type { Queue } from "../../model/queue.js";
-import type { Change } from "../backend.js";
+import type { Change } from "../port/changes.js";
 
 /** A watcher that was sent nothing for this long gets a heartbeat, ms. */
 export const HEARTBEAT_MS = 15_000;

@@ -1,6 +1,7 @@
 import { serverDraining } from "../../model/errors.js";
-import type { Backend, ChangeBatch, ChangeFilter } from "../backend.js";
+import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
+import type { ChangeBatch, ChangeFilter } from "../port/changes.js";
 import type { Feed } from "./feed.js";
 import { Heartbeats } from "./heartbeats.js";
 import { JobLoader } from "./job-loader.js";

@@ -1,8 +1,10 @@
 import { type JobFacts, jobFields } from "../../model/job-fields.js";
 import { guardedLogger, isLogged, type Logger } from "../../model/logger.js";
 import { cutText } from "../../model/text.js";
-import type { EnqueueResult, ExpiredJob, Lease, LeaseRef, LostLease, NewJob, Settlement } from "../backend.js";
+import type { ExpiredJob } from "../backend.js";
 import type { SettleKind } from "../observer.js";
+import type { Lease, LeaseRef, LostLease, Settlement } from "../port/leases.js";
+import type { EnqueueResult, NewJob } from "../port/new-jobs.js";
 
 /** Most characters of the error of an attempt in a line: the job keeps the whole of it. */
 const ERROR_LENGTH = 1024;

@@ -1,6 +1,7 @@
 import type { Tracer } from "../../model/tracer.js";
+import type { Backend } from "../backend.js";
+import type { FailureReason, Observer, SettleKind } from "../observer.js";
 import type {
-  Backend,
   Completion,
   ExtendResult,
   Extension,
@@ -10,8 +11,7 @@ import type {
   LeaseRequest,
   Release,
   Settlement,
-} from "../backend.js";
-import type { FailureReason, Observer, SettleKind } from "../observer.js";
+} from "../port/leases.js";
 import type { JobLog } from "./job-log.js";
 
 /** A failure, and why. Default: what its `retry` tells. */

@@ -10,7 +10,7 @@ import {
   type SettleOutcome,
   SettleResult,
 } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { ExtendResult, Lease, LeaseRef, Settlement } from "../../core/backend.js";
+import type { ExtendResult, Lease, LeaseRef, Settlement } from "../../core/port/leases.js";
 import type { WorkerInfo, WorkerKind } from "../../core/remote/worker-info.js";
 import type { Progress } from "../../model/job.js";
 import type { Outcome, RetryDecision } from "../../model/outcome.js";

@@ -15,7 +15,7 @@ import {
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobChange, UpdateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Change } from "../../core/backend.js";
+import type { Change } from "../../core/port/changes.js";
 import type { BackoffRequest } from "../../model/backoff.js";
 import type { AttemptError, Job, JobStatus, Payload, Progress } from "../../model/job.js";
 import { HELD_BY, PENDING_STATES, type PendingState } from "../../model/pending-state.js";

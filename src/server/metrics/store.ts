@@ -1,4 +1,4 @@
-import type { StoreFault, StoreObserver, StoreSizes } from "../../core/store-observer.js";
+import type { StoreFault, StoreObserver, StoreSizes } from "../../core/port/store-observer.js";
 import type { Meter } from "./meter.js";
 import type { CountSeries, ObservedSeries } from "./series.js";
 

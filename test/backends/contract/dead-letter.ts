@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ListDeadQuery } from "../../../src/core/listing.js";
+import type { ListDeadQuery } from "../../../src/core/port/listing.js";
 import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { EnqueueResult, NewJob } from "../../../src/core/backend.js";
+import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
 import type { Backoff, Job } from "../../../src/model/job.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
 import { newJob, TRACE } from "../../support/job.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { NewJob } from "../../../src/core/backend.js";
+import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,

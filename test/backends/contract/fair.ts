@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, LeaseRequest, NewJob } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { LeaseRequest } from "../../../src/core/port/leases.js";
+import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import type { Open } from "./harness.js";
 import { add, createQueue, done, failed, fatal, lease, leaseOne, passTime, ref } from "./support.js";
 

@@ -1,5 +1,6 @@
 import { onTestFinished } from "vitest";
-import type { Backend, BackendListener, BackendOptions, Change, ChangeBatch } from "../../../src/core/backend.js";
+import type { Backend, BackendListener, BackendOptions } from "../../../src/core/backend.js";
+import type { Change, ChangeBatch } from "../../../src/core/port/changes.js";
 
 /** Options of a backend that a test opens. */
 export interface ContractOptions extends BackendOptions {

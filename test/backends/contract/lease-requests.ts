@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, Lease } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { Lease } from "../../../src/core/port/leases.js";
 import { jobBytes } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {

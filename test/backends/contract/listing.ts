@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ListQuery } from "../../../src/core/listing.js";
+import type { ListQuery } from "../../../src/core/port/listing.js";
 import { type Job, jobBytes } from "../../../src/model/job.js";
 import type { Open } from "./harness.js";
 import {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import type { JobUpdate, Release } from "../../../src/core/backend.js";
-import type { BulkAction } from "../../../src/core/listing.js";
-import type { QueueDefaults } from "../../../src/core/queue-defaults.js";
+import type { Release } from "../../../src/core/port/leases.js";
+import type { BulkAction } from "../../../src/core/port/listing.js";
+import type { JobUpdate } from "../../../src/core/port/new-jobs.js";
+import type { QueueDefaults } from "../../../src/core/port/queue-defaults.js";
 import type { Backoff, JobStatus, Progress } from "../../../src/model/job.js";
 import type { RetryDecision } from "../../../src/model/outcome.js";
 import type { PendingState } from "../../../src/model/pending-state.js";

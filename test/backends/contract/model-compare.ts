@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
-import type { Change } from "../../../src/core/backend.js";
+import type { Change } from "../../../src/core/port/changes.js";
 import { numberOf } from "../../../src/model/ids.js";
 import type { AttemptError, Job, JobStatus } from "../../../src/model/job.js";
 import type { OpenedBackend } from "./harness.js";

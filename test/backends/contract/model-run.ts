@@ -1,14 +1,8 @@
 import { expect } from "vitest";
-import type {
-  EnqueueResult,
-  LeaseRef,
-  LostLease,
-  NewJob,
-  RowOutcome,
-  Settlement,
-  TickResult,
-} from "../../../src/core/backend.js";
-import { OPEN } from "../../../src/core/queue-defaults.js";
+import type { RowOutcome, TickResult } from "../../../src/core/backend.js";
+import type { LeaseRef, LostLease, Settlement } from "../../../src/core/port/leases.js";
+import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
+import { OPEN } from "../../../src/core/port/queue-defaults.js";
 import { createMatcher } from "../../../src/core/stores/job-matcher.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { QueueSettings } from "../../../src/model/queue.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import type { TickResult } from "../../../src/core/backend.js";
-import type { Firing } from "../../../src/core/schedule-store.js";
+import type { Firing } from "../../../src/core/port/schedule-store.js";
 import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
 import type { Schedule } from "../../../src/model/schedule.js";
 import { newJob } from "../../support/job.js";

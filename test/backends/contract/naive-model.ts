@@ -1,21 +1,18 @@
+import type { BackendOptions, RowOutcome } from "../../../src/core/backend.js";
+import type { Change } from "../../../src/core/port/changes.js";
 import type {
-  BackendOptions,
-  Change,
   Completion,
-  EnqueueResult,
   ExtendResult,
   Extension,
   Failure,
-  JobUpdate,
   LeaseRef,
   LeaseRequest,
   LostLease,
-  NewJob,
   Release,
-  RowOutcome,
   Settlement,
-} from "../../../src/core/backend.js";
-import type { BulkAction } from "../../../src/core/listing.js";
+} from "../../../src/core/port/leases.js";
+import type { BulkAction } from "../../../src/core/port/listing.js";
+import type { EnqueueResult, JobUpdate, NewJob } from "../../../src/core/port/new-jobs.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";

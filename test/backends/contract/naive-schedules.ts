@@ -1,4 +1,4 @@
-import type { Firing, NewSchedule, ScheduleChange, ScheduleVersion } from "../../../src/core/schedule-store.js";
+import type { Firing, NewSchedule, ScheduleChange, ScheduleVersion } from "../../../src/core/port/schedule-store.js";
 import type { Schedule } from "../../../src/model/schedule.js";
 
 /** A schedule as it should be, and when a tick is to tell it as due, by the wall clock; infinity: never. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
-import type { DueSchedule, FiringResult } from "../../../src/core/schedule-store.js";
+import type { DueSchedule, FiringResult } from "../../../src/core/port/schedule-store.js";
 import type { Schedule } from "../../../src/model/schedule.js";
 import { newJob } from "../../support/job.js";
 import { firing, newSchedule } from "../../support/schedule.js";

@@ -1,15 +1,9 @@
 import { expect } from "vitest";
-import type {
-  Backend,
-  Change,
-  ChangeFilter,
-  ChangePage,
-  Lease,
-  LeaseRef,
-  LeaseRequest,
-  NewJob,
-} from "../../../src/core/backend.js";
-import type { ListPage } from "../../../src/core/listing.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { Change, ChangeFilter, ChangePage } from "../../../src/core/port/changes.js";
+import type { Lease, LeaseRef, LeaseRequest } from "../../../src/core/port/leases.js";
+import type { ListPage } from "../../../src/core/port/listing.js";
+import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import type { ErrorReason } from "../../../src/model/errors.js";
 import { numberOf } from "../../../src/model/ids.js";
 import type { Job, Payload } from "../../../src/model/job.js";

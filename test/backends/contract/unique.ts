@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Backend, EnqueueResult, NewJob } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
 import { jobBytes } from "../../../src/model/job.js";
 import { REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import type { Unique } from "../../../src/model/unique.js";

@@ -1,7 +1,8 @@
 import { cpSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Backend, NewJob } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import { contentDigest } from "../../../src/model/request-id.js";
 import type { Unique } from "../../../src/model/unique.js";
 import { FakeClock } from "../../support/fake-clock.js";

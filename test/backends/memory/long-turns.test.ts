@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ChangeBatch } from "../../../src/core/backend.js";
+import type { ChangeBatch } from "../../../src/core/port/changes.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import { openWith } from "../contract/harness.js";

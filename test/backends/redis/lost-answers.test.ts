@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
-import type { Lease, Settlement } from "../../../src/core/backend.js";
+import type { Lease, Settlement } from "../../../src/core/port/leases.js";
 import { newJob } from "../../support/job.js";
 import { startRedis } from "../../support/redis.js";
 import { eventually } from "../../support/wait.js";

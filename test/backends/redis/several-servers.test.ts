@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { LEASE_NODE } from "../../../src/backends/redis/scripts/registry.js";
-import type { Change } from "../../../src/core/backend.js";
 import type { Engine } from "../../../src/core/engine.js";
 import { silentObserver } from "../../../src/core/observer.js";
+import type { Change } from "../../../src/core/port/changes.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { reading } from "../../support/rpc.js";

@@ -1,7 +1,7 @@
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
-import type { Lease } from "../../../src/core/backend.js";
 import type { Engine } from "../../../src/core/engine.js";
+import type { Lease } from "../../../src/core/port/leases.js";
 import type { QueueSettingsRequest } from "../../../src/model/queue.js";
 import type { JobRequest } from "../../../src/model/validate.js";
 import { cpuOfRedis, cpuOfThis } from "../cpu.js";

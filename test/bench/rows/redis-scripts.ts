@@ -1,6 +1,8 @@
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
-import type { Backend, Lease, NewJob } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
 import { createSystemClock } from "../../../src/core/clock.js";
+import type { Lease } from "../../../src/core/port/leases.js";
+import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";

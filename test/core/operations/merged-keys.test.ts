@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { KeyPage } from "../../../src/core/listing.js";
 import { createMergedKeys, type Merge } from "../../../src/core/operations/merged-keys.js";
+import type { KeyPage } from "../../../src/core/port/listing.js";
 import { LIMITS } from "../../../src/model/limits.js";
 import { rejection } from "../support/async.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Change } from "../../../src/core/backend.js";
+import type { Change } from "../../../src/core/port/changes.js";
 import { settle } from "../../support/fake-clock.js";
 import { recordingLogger } from "../../support/logger.js";
 import { type Fixture, running } from "../support/fixture.js";

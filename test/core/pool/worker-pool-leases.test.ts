@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Lease, LeaseRequest } from "../../../src/core/backend.js";
+import type { Lease, LeaseRequest } from "../../../src/core/port/leases.js";
 import { settle } from "../../support/fake-clock.js";
 import { deferred } from "../support/async.js";
 import { running, started } from "../support/fixture.js";

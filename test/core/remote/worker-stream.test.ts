@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Lease, LeaseRef } from "../../../src/core/backend.js";
+import type { Lease, LeaseRef } from "../../../src/core/port/leases.js";
 import { queueOf } from "../../../src/model/ids.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";

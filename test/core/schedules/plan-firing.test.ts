@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createdSchedule } from "../../../src/core/schedule-store.js";
+import { createdSchedule } from "../../../src/core/port/schedule-store.js";
 import { firstOf, planFiring } from "../../../src/core/schedules/plan-firing.js";
 import type { Schedule, ScheduleTimes } from "../../../src/model/schedule.js";
 import { newSchedule } from "../../support/schedule.js";

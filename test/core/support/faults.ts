@@ -1,4 +1,5 @@
-import type { Backend, BackendListener, ChangeBatch } from "../../../src/core/backend.js";
+import type { Backend, BackendListener } from "../../../src/core/backend.js";
+import type { ChangeBatch } from "../../../src/core/port/changes.js";
 
 /** An operation of a backend. */
 export type Operation = Exclude<keyof Backend, "kind" | "durable">;

@@ -1,8 +1,9 @@
 import { createMemoryBackend, type MemoryBackendOptions } from "../../../src/backends/memory/memory-backend.js";
-import type { Backend, Lease } from "../../../src/core/backend.js";
+import type { Backend } from "../../../src/core/backend.js";
 import { createEngine, type Engine, type EngineOptions } from "../../../src/core/engine.js";
 import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/new-job.js";
 import { type Observer, silentObserver } from "../../../src/core/observer.js";
+import type { Lease } from "../../../src/core/port/leases.js";
 import type { Handler } from "../../../src/model/handler.js";
 import { createIdGenerator } from "../../../src/model/ids.js";
 import type { Job, JobStatus } from "../../../src/model/job.js";

@@ -1,4 +1,4 @@
-import type { Completion, Lease } from "../../../src/core/backend.js";
+import type { Completion, Lease } from "../../../src/core/port/leases.js";
 import type { PollRequest, StreamRequest } from "../../../src/core/remote/worker-requests.js";
 import type { WorkerStreamEvent } from "../../../src/core/remote/worker-stream.js";
 import { settle } from "../../support/fake-clock.js";

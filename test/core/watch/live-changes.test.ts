@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChangeFilter } from "../../../src/core/backend.js";
+import type { ChangeFilter } from "../../../src/core/port/changes.js";
 import type { Feed } from "../../../src/core/watch/feed.js";
 import { LiveChanges } from "../../../src/core/watch/live-changes.js";
 import type { JobsEvent } from "../../../src/core/watch/watch-events.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Change } from "../../../src/core/backend.js";
+import type { Change } from "../../../src/core/port/changes.js";
 import { afterChange, statesSince } from "../../../src/core/watch/states-since.js";
 import type { Job } from "../../../src/model/job.js";
 import { TRACE } from "../../support/job.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ChangeFilter } from "../../../src/core/backend.js";
+import type { ChangeFilter } from "../../../src/core/port/changes.js";
 import type { JobsEvent } from "../../../src/core/watch/watch-events.js";
 import { backendUnavailable } from "../../../src/model/errors.js";
 import { settle } from "../../support/fake-clock.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Settlement } from "../../../src/core/backend.js";
+import type { Settlement } from "../../../src/core/port/leases.js";
 import { createJobLog } from "../../../src/core/work/job-log.js";
 import { recordingLogger } from "../../support/logger.js";
 import { running } from "../support/fixture.js";

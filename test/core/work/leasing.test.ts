@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Lease } from "../../../src/core/backend.js";
 import { type Observer, silentObserver } from "../../../src/core/observer.js";
+import type { Lease } from "../../../src/core/port/leases.js";
 import { Fixture } from "../support/fixture.js";
 
 /** An engine whose observer records its calls. */

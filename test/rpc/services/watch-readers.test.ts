@@ -2,7 +2,7 @@ import { connect as http2Connect } from "node:http2";
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import type { ChangeFilter } from "../../../src/core/backend.js";
+import type { ChangeFilter } from "../../../src/core/port/changes.js";
 import { openStreams, untilOpenStreams } from "../../support/metrics.js";
 import { created, finished, reading, refusal } from "../../support/rpc.js";
 import { type Clients, startTestServer, type TestServer } from "../../support/server.js";

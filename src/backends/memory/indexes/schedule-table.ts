@@ -1,4 +1,4 @@
-import { retryAfterMs, type SchedulePage } from "../../../core/schedule-store.js";
+import { retryAfterMs, type SchedulePage } from "../../../core/port/schedule-store.js";
 import { payloadBytes } from "../../../model/job.js";
 import type { Schedule } from "../../../model/schedule.js";
 import { OrderedQueue } from "./ordered-queue.js";

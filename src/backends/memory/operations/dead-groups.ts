@@ -1,4 +1,4 @@
-import type { GroupPage } from "../../../core/listing.js";
+import type { GroupPage } from "../../../core/port/listing.js";
 import { errorGroupOf } from "../../../core/stores/job-matcher.js";
 import type { QueuedJob } from "../queue-state.js";
 

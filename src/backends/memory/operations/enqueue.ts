@@ -1,5 +1,5 @@
-import type { EnqueueResult, NewJob } from "../../../core/backend.js";
-import { givenByQueue } from "../../../core/queue-defaults.js";
+import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
+import { givenByQueue } from "../../../core/port/queue-defaults.js";
 import { jobExists, memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { newRecord, type RareFields, toJob } from "../job-record.js";

@@ -1,5 +1,6 @@
-import type { JobUpdate, RowOutcome } from "../../../core/backend.js";
-import type { BulkAction } from "../../../core/listing.js";
+import type { RowOutcome } from "../../../core/backend.js";
+import type { BulkAction } from "../../../core/port/listing.js";
+import type { JobUpdate } from "../../../core/port/new-jobs.js";
 import { createMatcher, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict, memoryFull, runsTooLate } from "../../../model/errors.js";
 import type { Job, JobStatus } from "../../../model/job.js";

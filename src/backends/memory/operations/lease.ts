@@ -1,13 +1,6 @@
-import type {
-  ExtendResult,
-  Extension,
-  Lease,
-  LeaseRef,
-  LeaseRequest,
-  LostLease,
-  TickResult,
-} from "../../../core/backend.js";
-import { DUE_SCHEDULES, type DueSchedule } from "../../../core/schedule-store.js";
+import type { TickResult } from "../../../core/backend.js";
+import type { ExtendResult, Extension, Lease, LeaseRef, LeaseRequest, LostLease } from "../../../core/port/leases.js";
+import { DUE_SCHEDULES, type DueSchedule } from "../../../core/port/schedule-store.js";
 import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import { type RunRecord, toJob } from "../job-record.js";

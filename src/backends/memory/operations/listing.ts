@@ -7,7 +7,7 @@ import type {
   ListDeadQuery,
   ListPage,
   ListQuery,
-} from "../../../core/listing.js";
+} from "../../../core/port/listing.js";
 import { createMatcher, isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { pageTokenInvalid } from "../../../model/errors.js";
 import { compareNumbers, numberOf, queueOf } from "../../../model/ids.js";

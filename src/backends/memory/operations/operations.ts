@@ -1,4 +1,5 @@
-import type { Backend, Lease } from "../../../core/backend.js";
+import type { Backend } from "../../../core/backend.js";
+import type { Lease } from "../../../core/port/leases.js";
 import type { JobStore } from "../job-store.js";
 import * as admin from "./admin.js";
 import { enqueue } from "./enqueue.js";

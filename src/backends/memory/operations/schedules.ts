@@ -11,7 +11,7 @@ import {
   type SchedulePage,
   type ScheduleQuery,
   scheduleBytes,
-} from "../../../core/schedule-store.js";
+} from "../../../core/port/schedule-store.js";
 import { memoryFull, scheduleExists, scheduleNotFound, TaskQueueError } from "../../../model/errors.js";
 import { LIMITS } from "../../../model/limits.js";
 import type { Schedule } from "../../../model/schedule.js";

@@ -1,5 +1,5 @@
-import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../../core/backend.js";
 import type { SettleKind } from "../../../core/observer.js";
+import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../../core/port/leases.js";
 import { backoffDelay } from "../../../model/backoff.js";
 import type { RunRecord } from "../job-record.js";
 import type { JobStore } from "../job-store.js";

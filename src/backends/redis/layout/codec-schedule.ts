@@ -1,4 +1,4 @@
-import type { Firing, ScheduleVersion } from "../../../core/schedule-store.js";
+import type { Firing, ScheduleVersion } from "../../../core/port/schedule-store.js";
 import { readSchedule, writeSchedule } from "../../../core/stores/saved-schedule.js";
 import { jobIdOf } from "../../../model/ids.js";
 import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../../model/schedule.js";

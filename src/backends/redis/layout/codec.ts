@@ -1,4 +1,5 @@
-import type { Change, EnqueueResult, NewJob } from "../../../core/backend.js";
+import type { Change } from "../../../core/port/changes.js";
+import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
 import { jobIdOf } from "../../../model/ids.js";
 import {
   type AttemptError,

@@ -1,4 +1,4 @@
-import type { StoreSizes } from "../../../core/store-observer.js";
+import type { StoreSizes } from "../../../core/port/store-observer.js";
 import { readInfo } from "./check-server.js";
 import type { Connection } from "./connection.js";
 

@@ -1,4 +1,4 @@
-import type { Change } from "../../../core/backend.js";
+import type { Change } from "../../../core/port/changes.js";
 import { readChanges } from "../layout/codec.js";
 import type { CompletedFigure } from "../queues/completed-bytes.js";
 import type { ListChange } from "../queues/queue-registry.js";

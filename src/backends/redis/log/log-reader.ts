@@ -1,4 +1,4 @@
-import type { Change, ChangeFilter, ChangePage } from "../../../core/backend.js";
+import type { Change, ChangeFilter, ChangePage } from "../../../core/port/changes.js";
 import { matchesChange } from "../../../core/watch/change-filter.js";
 import { watchCompacted } from "../../../model/errors.js";
 import { atMost } from "../link/at-most.js";

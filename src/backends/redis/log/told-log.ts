@@ -1,4 +1,5 @@
-import type { BackendListener, Change, ChangeBatch } from "../../../core/backend.js";
+import type { BackendListener } from "../../../core/backend.js";
+import type { Change, ChangeBatch } from "../../../core/port/changes.js";
 import { isNarrow, type Position, scopeOf, writeCursor } from "./cursor.js";
 import { Frontier } from "./frontier.js";
 import type { LogEntry } from "./log-entry.js";

@@ -1,6 +1,6 @@
-import type { EnqueueResult, NewJob } from "../../../core/backend.js";
-import { givenByQueue, type QueueDefaults } from "../../../core/queue-defaults.js";
-import type { Firing, FiringResult } from "../../../core/schedule-store.js";
+import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
+import { givenByQueue, type QueueDefaults } from "../../../core/port/queue-defaults.js";
+import type { Firing, FiringResult } from "../../../core/port/schedule-store.js";
 import { jobExists, queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
 import { readCreated, readJob, writeSpec, writeUnique } from "../layout/codec.js";

@@ -1,5 +1,6 @@
-import type { JobUpdate, RowOutcome } from "../../../core/backend.js";
-import type { BulkAction } from "../../../core/listing.js";
+import type { RowOutcome } from "../../../core/backend.js";
+import type { BulkAction } from "../../../core/port/listing.js";
+import type { JobUpdate } from "../../../core/port/new-jobs.js";
 import { byQueue } from "../../../core/stores/by-queue.js";
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict, runsTooLate } from "../../../model/errors.js";

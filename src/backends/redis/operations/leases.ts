@@ -1,5 +1,6 @@
-import type { ExpiredJob, Lease, LeaseRequest } from "../../../core/backend.js";
+import type { ExpiredJob } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
+import type { Lease, LeaseRequest } from "../../../core/port/leases.js";
 import { isUnavailable } from "../../../model/errors.js";
 import { numberOf } from "../../../model/ids.js";
 import { type Job, jobBytes } from "../../../model/job.js";

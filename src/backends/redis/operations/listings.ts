@@ -7,7 +7,7 @@ import type {
   ListDeadQuery,
   ListPage,
   ListQuery,
-} from "../../../core/listing.js";
+} from "../../../core/port/listing.js";
 import { isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
 import { pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
 import { jobIdOf } from "../../../model/ids.js";

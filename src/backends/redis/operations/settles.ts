@@ -6,7 +6,7 @@ import type {
   LeaseRef,
   Release,
   Settlement,
-} from "../../../core/backend.js";
+} from "../../../core/port/leases.js";
 import { byQueue } from "../../../core/stores/by-queue.js";
 import { numberOf, queueOf } from "../../../model/ids.js";
 import { LIMITS } from "../../../model/limits.js";

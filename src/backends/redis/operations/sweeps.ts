@@ -1,5 +1,6 @@
-import type { BackendListener, ExpiredJob, LostLease, TickResult } from "../../../core/backend.js";
-import type { DueSchedule } from "../../../core/schedule-store.js";
+import type { BackendListener, ExpiredJob, TickResult } from "../../../core/backend.js";
+import type { LostLease } from "../../../core/port/leases.js";
+import type { DueSchedule } from "../../../core/port/schedule-store.js";
 import { jobIdOf } from "../../../model/ids.js";
 import { statusOf } from "../layout/codec.js";
 import type { Reply } from "../link/connection.js";

@@ -1,4 +1,4 @@
-import { DUE_SCHEDULES } from "../../../core/schedule-store.js";
+import { DUE_SCHEDULES } from "../../../core/port/schedule-store.js";
 import { KEYS, SCHEDULES } from "../layout/features.js";
 import { code, key, keyNames, meta, metaName, rest } from "../layout/lua.js";
 import { QUEUE_KEYS, type QueueKey } from "../layout/table.js";

@@ -1,4 +1,4 @@
-import { MAX_RETRY_MS, MIN_RETRY_MS } from "../../../core/schedule-store.js";
+import { MAX_RETRY_MS, MIN_RETRY_MS } from "../../../core/port/schedule-store.js";
 import { SCHEDULES } from "../layout/features.js";
 import { code, key, text } from "../layout/lua.js";
 import { lua } from "./lua.js";

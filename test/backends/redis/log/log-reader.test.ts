@@ -6,7 +6,8 @@ import { LogEntry, type Notice } from "../../../../src/backends/redis/log/log-en
 import { LogFollower } from "../../../../src/backends/redis/log/log-follower.js";
 import { LogReader } from "../../../../src/backends/redis/log/log-reader.js";
 import { ToldLog } from "../../../../src/backends/redis/log/told-log.js";
-import type { BackendListener, Change, ChangeBatch } from "../../../../src/core/backend.js";
+import type { BackendListener } from "../../../../src/core/backend.js";
+import type { Change, ChangeBatch } from "../../../../src/core/port/changes.js";
 import { Recorder } from "../../contract/harness.js";
 
 const EPOCH = "1700000000000";

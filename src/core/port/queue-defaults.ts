@@ -1,16 +1,11 @@
-import type { JobSpec } from "../model/job.js";
-import type { QueueSettings } from "../model/queue.js";
-import type { NewJob } from "./backend.js";
+import type { QueueSettings } from "../../model/queue.js";
+import type { GivenFields, NewJob } from "./new-jobs.js";
 
 /** What a job gets from its queue when its request does not say it. */
 export type QueueDefaults = Pick<
   QueueSettings,
   "defaultMaxRetries" | "defaultBackoff" | "defaultTimeoutMs" | "defaultTtlMs"
 >;
-
-/** The fields of a job that its queue may give it. */
-export type GivenFields = Partial<Pick<JobSpec, "maxRetries" | "backoff" | "timeoutMs" | "expiresAt">> &
-  Pick<NewJob, "ttlMs">;
 
 /** What a request leaves open, as bits of `NewJob.open`; `expiry`: it says neither a ttl nor a time to expire. */
 export const OPEN = { maxRetries: 1, backoff: 2, timeoutMs: 4, expiry: 8 } as const;

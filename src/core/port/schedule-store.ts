@@ -1,6 +1,6 @@
-import { JOB_OVERHEAD_BYTES, payloadBytes } from "../model/job.js";
-import type { Schedule, ScheduleSkip, ScheduleSpec } from "../model/schedule.js";
-import type { EnqueueResult, NewJob } from "./backend.js";
+import { JOB_OVERHEAD_BYTES, payloadBytes } from "../../model/job.js";
+import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../model/schedule.js";
+import type { EnqueueResult, NewJob } from "./new-jobs.js";
 
 /**
  * The part of a store that keeps schedules. A schedule lives in its queue and goes with it. The store does not know when a schedule

@@ -1,6 +1,6 @@
-import type { Job } from "../model/job.js";
-import type { DeadGroup, JobView, ListOrder } from "../model/job-filter.js";
-import type { StoreMatch } from "./stores/job-matcher.js";
+import type { Job } from "../../model/job.js";
+import type { DeadGroup, JobView, ListOrder } from "../../model/job-filter.js";
+import type { StoreMatch } from "../stores/job-matcher.js";
 
 /** Which page of which jobs of a queue to read. */
 export interface ListQuery extends StoreMatch {
