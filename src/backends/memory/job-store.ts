@@ -67,7 +67,7 @@ export class JobStore {
   /** What the operation under way is to be announced with. */
   readonly notices = new Notices();
   /** Which queues the next tick has to look at. */
-  readonly visits = new Visits();
+  readonly visits = new Visits<QueueState>();
   readonly clock: Clock;
   readonly options: BackendOptions;
   readonly isFull: () => boolean;

@@ -65,7 +65,7 @@ export class QueueState {
   marked: Set<string> | "all" | undefined;
   readonly #running = new Set<QueuedJob>();
   /** When ticks visit it. */
-  readonly visit = new VisitPlace();
+  readonly visit = new VisitPlace<QueueState>();
   /** What its rate has used; undefined: nothing yet. */
   rateState: RateState | undefined;
   /** Whether its rate holds back ready jobs of which nobody is told before a tick does. */

@@ -10,13 +10,22 @@ import {
   type RateState,
 } from "../../model/rate-limit.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import type { JobStore } from "./job-store.js";
+import type { StoreJournal } from "./journal.js";
+import type { Notices } from "./notices.js";
 import type { QueueState } from "./queue-state.js";
+import type { Visits } from "./visits.js";
 
 /*
  * The rate of a queue in memory. Its times are on the monotonic clock. While it holds jobs back (`QueueState.isHeld`) nobody is
  * told that they are ready: a tick does that when their slot comes.
  */
+
+/** What a rate tells when it holds jobs back, or lets them go. */
+interface Told {
+  readonly notices: Notices;
+  readonly visits: Visits<QueueState>;
+  readonly journal: StoreJournal | undefined;
+}
 
 /** How many jobs of a queue its rate lets go now. */
 export function slotsOf({ settings, rateState }: QueueState, monotonic: number): number {
@@ -31,7 +40,7 @@ export function heldForMs({ settings, rateState }: QueueState, monotonic: number
 }
 
 /** So many jobs of a queue were handed out. */
-export function noteHandOut(store: JobStore, queue: QueueState, monotonic: number, count: number): void {
+export function noteHandOut(store: Told, queue: QueueState, monotonic: number, count: number): void {
   const { rateLimit } = queue.settings;
   if (rateLimit === null || count === 0) return;
   const isMoreReady = queue.ready > 0;
@@ -41,7 +50,7 @@ export function noteHandOut(store: JobStore, queue: QueueState, monotonic: numbe
 }
 
 /** Notes that a queue is held back, if it is. Returns whether it is. */
-export function hold(store: JobStore, queue: QueueState, monotonic: number): boolean {
+export function hold(store: Told, queue: QueueState, monotonic: number): boolean {
   const inMs = heldForMs(queue, monotonic);
   if (inMs === undefined) return false;
   queue.isHeld = true;
@@ -54,7 +63,7 @@ export function hold(store: JobStore, queue: QueueState, monotonic: number): boo
  * Tells that the jobs of a queue are ready when the slot that they were held back for has come. Returns ms until it does; infinity:
  * nothing is held back.
  */
-export function letGo(store: JobStore, queue: QueueState, { monotonic }: Moment): number {
+export function letGo(store: Told, queue: QueueState, { monotonic }: Moment): number {
   if (queue.settings.rateLimit === null) return Number.POSITIVE_INFINITY;
   const inMs = queue.ready === 0 ? undefined : heldForMs(queue, monotonic);
   if (inMs !== undefined) return inMs;
@@ -65,7 +74,7 @@ export function letGo(store: JobStore, queue: QueueState, { monotonic }: Moment)
 }
 
 /** So many hand-outs reached nobody. */
-export function refund(store: JobStore, queue: QueueState, count: number): void {
+export function refund(store: Told, queue: QueueState, count: number): void {
   const { rateLimit } = queue.settings;
   if (rateLimit === null) return;
   queue.rateState = afterRefund(rateLimit, queue.rateState, count);

@@ -1,6 +1,5 @@
 import { type Placed, PlacedHeap } from "../../core/stores/placed-heap.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import type { QueueState } from "./queue-state.js";
 
 /** When a queue next has something due, ms on the clock of each; infinity: nothing. */
 export interface QueueTimes {
@@ -13,19 +12,26 @@ export interface QueueTimes {
 }
 
 /** The time of a queue in one of the heaps. */
-interface TimeNode extends Placed {
-  readonly queue: QueueState;
+interface TimeNode<Queue> extends Placed {
+  readonly queue: Queue;
   at: number;
 }
 
 /** What `Visits` knows of a queue. */
-export class VisitPlace {
+export class VisitPlace<Queue> {
   /** Whether it is to be visited by the next tick, whatever its times. */
   isMarked = false;
   /** Its times; undefined before the first. */
-  timed: TimeNode | undefined;
-  measured: TimeNode | undefined;
-  kept: TimeNode | undefined;
+  timed: TimeNode<Queue> | undefined;
+  measured: TimeNode<Queue> | undefined;
+  kept: TimeNode<Queue> | undefined;
+}
+
+/** A queue that ticks visit. */
+interface Visited<Queue> {
+  readonly visit: VisitPlace<Queue>;
+  /** Whether it was deleted. */
+  readonly isGone: boolean;
 }
 
 type Kind = keyof QueueTimes;
@@ -34,14 +40,14 @@ type Kind = keyof QueueTimes;
  * Which queues a tick has to look at: those that have changed since the tick before, and those whose time has come. A time that is
  * too early does no harm; whatever may bring something due forward has to mark its queue.
  */
-export class Visits {
-  readonly #timed = createHeap();
-  readonly #measured = createHeap();
-  readonly #kept = createHeap();
-  #marked = new Set<QueueState>();
+export class Visits<Queue extends Visited<Queue>> {
+  readonly #timed = createHeap<Queue>();
+  readonly #measured = createHeap<Queue>();
+  readonly #kept = createHeap<Queue>();
+  #marked = new Set<Queue>();
 
   /** The next tick visits a queue, whatever its times. */
-  mark(queue: QueueState): void {
+  mark(queue: Queue): void {
     const { visit } = queue;
     if (visit.isMarked || queue.isGone) return;
     visit.isMarked = true;
@@ -49,8 +55,8 @@ export class Visits {
   }
 
   /** The queues to visit now, each once; those marked first, in the order in which they were. Their marks are gone. */
-  take({ now, monotonic }: Moment): Iterable<QueueState> {
-    const queues = new Set<QueueState>();
+  take({ now, monotonic }: Moment): Iterable<Queue> {
+    const queues = new Set<Queue>();
     for (const queue of this.#marked) {
       queue.visit.isMarked = false;
       if (!queue.isGone) queues.add(queue);
@@ -64,7 +70,7 @@ export class Visits {
   }
 
   /** A queue was visited: its times from now on. What the visit itself did in it is no reason for another one. */
-  set(queue: QueueState, times: QueueTimes): void {
+  set(queue: Queue, times: QueueTimes): void {
     if (queue.visit.isMarked) {
       queue.visit.isMarked = false;
       this.#marked.delete(queue);
@@ -75,7 +81,7 @@ export class Visits {
   }
 
   /** A queue is deleted: it is not visited again. */
-  leave(queue: QueueState): void {
+  leave(queue: Queue): void {
     this.set(queue, {
       timed: Number.POSITIVE_INFINITY,
       measured: Number.POSITIVE_INFINITY,
@@ -92,7 +98,7 @@ export class Visits {
     );
   }
 
-  #set(heap: PlacedHeap<TimeNode>, queue: QueueState, kind: Kind, at: number): void {
+  #set(heap: PlacedHeap<TimeNode<Queue>>, queue: Queue, kind: Kind, at: number): void {
     const node = queue.visit[kind];
     if (at === Number.POSITIVE_INFINITY) {
       if (node !== undefined) heap.remove(node);
@@ -108,10 +114,10 @@ export class Visits {
   }
 }
 
-function createHeap(): PlacedHeap<TimeNode> {
+function createHeap<Queue>(): PlacedHeap<TimeNode<Queue>> {
   return new PlacedHeap((a, b) => a.at - b.at);
 }
 
-function firstOf(heap: PlacedHeap<TimeNode>): number {
+function firstOf<Queue>(heap: PlacedHeap<TimeNode<Queue>>): number {
   return heap.peek()?.at ?? Number.POSITIVE_INFINITY;
 }

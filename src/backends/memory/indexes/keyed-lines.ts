@@ -1,9 +1,38 @@
 import { type Placed, PlacedHeap } from "../../../core/stores/placed-heap.js";
 import { compareReady } from "../../../model/order.js";
 import type { QueueOrdering } from "../../../model/queue.js";
-import type { JobRecord } from "../job-record.js";
-import type { KeyState } from "./keys.js";
+import type { JobRecord, RareFields } from "../job-record.js";
 import { ReadyLine } from "./ready-line.js";
+
+/** A key whose turn is remembered though it has no jobs, until the queue has come to it. */
+export interface IdleKey<Queue> {
+  readonly key: KeyState<Queue>;
+  readonly turn: number;
+  live: boolean;
+}
+
+/** A key of a queue that has jobs that stand in line or run, or whose turn is remembered. */
+export class KeyState<Queue> {
+  /** Number of its RUNNING jobs. */
+  running = 0;
+  /** Its place among the keys that run jobs. */
+  runningAt = 0;
+  /** Whether it runs as many as it may: its lines are held back. */
+  isFull = false;
+  /** Its virtual time: when it comes next, counted in jobs that each key was given. */
+  turn = 0;
+  /** When it came to have jobs that are ready: decides between keys of the same turn. */
+  arrival = 0;
+  /** One for each type of which it has jobs in line. */
+  readonly lines: KeyedLine<Queue>[] = [];
+  idle: IdleKey<Queue> | undefined;
+
+  constructor(
+    readonly name: string,
+    /** Shared by its jobs that have a key and nothing else that is rare. */
+    readonly rare: RareFields,
+  ) {}
+}
 
 /** The jobs of one type and one key. There is none without jobs. */
 export class KeyedLine<Queue> extends ReadyLine<Queue> implements Placed {

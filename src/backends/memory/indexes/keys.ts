@@ -1,5 +1,5 @@
 import type { JobRecord, RareFields } from "../job-record.js";
-import type { KeyedLine } from "./keyed-lines.js";
+import { type IdleKey, type KeyedLine, KeyState } from "./keyed-lines.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 /** Most keys without jobs whose turn is remembered; beyond that, those go first whose turn comes first. */
@@ -7,36 +7,6 @@ const MAX_IDLE = 100_000;
 
 /** Idle keys that are forgotten, if their time has come, for each job that is handed out. */
 const FORGET_WORK = 2;
-
-/** A key whose turn is remembered though it has no jobs, until the queue has come to it. */
-interface IdleKey<Queue> {
-  readonly key: KeyState<Queue>;
-  readonly turn: number;
-  live: boolean;
-}
-
-/** A key of a queue that has jobs that stand in line or run, or whose turn is remembered. */
-export class KeyState<Queue> {
-  /** Number of its RUNNING jobs. */
-  running = 0;
-  /** Its place among the keys that run jobs. */
-  runningAt = 0;
-  /** Whether it runs as many as it may: its lines are held back. */
-  isFull = false;
-  /** Its virtual time: when it comes next, counted in jobs that each key was given. */
-  turn = 0;
-  /** When it came to have jobs that are ready: decides between keys of the same turn. */
-  arrival = 0;
-  /** One for each type of which it has jobs in line. */
-  readonly lines: KeyedLine<Queue>[] = [];
-  idle: IdleKey<Queue> | undefined;
-
-  constructor(
-    readonly name: string,
-    /** Shared by its jobs that have a key and nothing else that is rare. */
-    readonly rare: RareFields,
-  ) {}
-}
 
 /**
  * The keys of the jobs of a queue: how many jobs each runs, which of them run as many as they may, and whose turn it is.
