@@ -368,7 +368,7 @@ export class JobStore {
     const at = record.stamp(now);
     record.changing.finishedAt = at;
     this.step(record, "DEAD", now);
-    record.queue.bury(record, at, this.clock.monotonic());
+    record.queue.deadLetters.bury(record, at, this.clock.monotonic());
     const { deadTtlMs } = record.queue.settings;
     if (deadTtlMs !== null) this.notices.due(deadTtlMs);
     this.trimDead(record.queue, TRIM_WORK);
@@ -417,10 +417,10 @@ export class JobStore {
     const { now, monotonic } = this.moment();
     let count = 0;
     while (count < max) {
-      const oldest = queue.oldestDead();
+      const oldest = queue.deadLetters.oldest();
       if (oldest === undefined) break;
       const tooOld = deadTtlMs !== null && oldest.since + deadTtlMs <= monotonic;
-      if (!tooOld && (maxDead === null || queue.dead <= maxDead)) break;
+      if (!tooOld && (maxDead === null || queue.deadLetters.size <= maxDead)) break;
       this.delete(oldest.record, now);
       count++;
     }
@@ -449,7 +449,7 @@ export class JobStore {
   /** Deletes a job and logs it. A PENDING job must be out of its line already. */
   delete(record: QueuedJob, now: number): void {
     if (record.status === "RUNNING") this.endLease(record, undefined);
-    if (record.status === "DEAD") record.queue.unbury(record);
+    if (record.status === "DEAD") record.queue.deadLetters.unbury(record);
     this.#drop(record);
     this.touch(record, now);
   }

@@ -4,10 +4,10 @@ import type { JobSpec } from "../../model/job.js";
 import type { HeldBy, Pending } from "../../model/pending-state.js";
 import type { Queue, QueueSettings } from "../../model/queue.js";
 import type { RateState } from "../../model/rate-limit.js";
+import { DeadLetters } from "./indexes/dead-letters.js";
 import type { Expiries } from "./indexes/expiries.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { JobTable } from "./indexes/job-table.js";
-import { OrderedQueue } from "./indexes/ordered-queue.js";
 import { ReadyLines } from "./indexes/ready-lines.js";
 import { Schedule } from "./indexes/schedule.js";
 import type { ScheduleTable } from "./indexes/schedule-table.js";
@@ -40,21 +40,9 @@ export interface CreationKey {
   readonly number: string;
 }
 
-/** One death of a job, at `at`, ms since 1970. Not part of the job: after a replay a job may die again. */
-export interface DeadEntry {
-  readonly record: QueuedJob;
-  readonly at: number;
-  /** The same on the monotonic clock, ms. */
-  readonly since: number;
-  live: boolean;
-}
-
 /** Compares by creation. */
 export const compareCreation = (a: CreationKey, b: CreationKey): number =>
   a.createdAt - b.createdAt || compareNumbers(a.number, b.number);
-
-const compareDead = (a: DeadEntry, b: DeadEntry): number =>
-  a.at - b.at || compareNumbers(a.record.number, b.record.number);
 
 /** A queue in memory, with its jobs indexed by status and place. */
 export class QueueState {
@@ -85,10 +73,7 @@ export class QueueState {
   schedules: ScheduleTable | undefined;
   /** The unique keys that are held; undefined before the first. */
   uniqueKeys: UniqueKeys<QueuedJob> | undefined;
-  #deadIndex = new SortedIndex<DeadEntry>(compareDead, (entry) => entry.live);
-  #deadEntries = new JobTable<DeadEntry>();
-  /** The same in the order in which they are deleted. */
-  #deaths = new OrderedQueue<DeadEntry>(compareDead, (entry) => entry.live);
+  deadLetters = new DeadLetters<QueuedJob>();
   #ready = new ReadyLines<QueueState>();
   #schedule = new Schedule<QueuedJob>(isWaiting);
 
@@ -109,9 +94,7 @@ export class QueueState {
     this.jobs = empty.jobs;
     this.all = empty.all;
     this.finished = empty.finished;
-    this.#deadIndex = empty.#deadIndex;
-    this.#deadEntries = empty.#deadEntries;
-    this.#deaths = empty.#deaths;
+    this.deadLetters = empty.deadLetters;
     this.#ready = empty.#ready;
     this.#schedule = empty.#schedule;
     this.expiries = undefined;
@@ -131,10 +114,6 @@ export class QueueState {
   /** Number of PENDING jobs, those that wait for their time too. */
   get depth(): number {
     return this.#ready.count + this.#schedule.size;
-  }
-
-  get dead(): number {
-    return this.#deadEntries.size;
   }
 
   /** The shared spec for a job: that of the previous job of its type when they are equal, else a new one. */
@@ -264,40 +243,6 @@ export class QueueState {
     return records;
   }
 
-  /** A job died at `at`, ms since 1970; that is `since` on the monotonic clock. */
-  bury(record: QueuedJob, at: number, since: number): void {
-    const entry = { record, at, since, live: true };
-    this.#deaths.push(entry);
-    this.#deadEntries.add(record.number, entry);
-    this.#deadIndex.insert(entry);
-  }
-
-  unbury(record: QueuedJob): void {
-    const entry = this.#deadEntries.get(record.number);
-    if (entry === undefined) return;
-    entry.live = false;
-    this.#deadEntries.delete(record.number);
-    this.#deadIndex.discard();
-    this.#deaths.discard();
-  }
-
-  /** The DEAD job that died first. */
-  oldestDead(): DeadEntry | undefined {
-    return this.#deaths.peek();
-  }
-
-  /** Deaths by time, those that are over too; with `after`, those that follow it in this order. */
-  deadJobs(order: "NEWEST" | "OLDEST", after?: { at: number; number: string }): Generator<DeadEntry> {
-    if (after === undefined) return order === "NEWEST" ? this.#deadIndex.descending() : this.#deadIndex.ascending();
-    const compare = (entry: DeadEntry) => entry.at - after.at || compareNumbers(entry.record.number, after.number);
-    if (order === "NEWEST") return this.#deadIndex.descending((entry) => compare(entry) < 0);
-    return this.#deadIndex.ascending((entry) => compare(entry) <= 0);
-  }
-
-  *deadRecords(): Generator<QueuedJob> {
-    for (const { record, live } of this.#deadIndex.ascending()) if (live) yield record;
-  }
-
   /** How many of the jobs that are due are held back by limits now. A limit that is new adds what it holds back here. */
   #heldBack(isRateHolding: boolean): number {
     return this.#limit(isRateHolding) === undefined ? this.#ready.held : this.#ready.count;
@@ -344,7 +289,7 @@ export class QueueState {
         retrying: this.#schedule.retrying,
         limited,
         running: this.running.size,
-        dead: this.dead,
+        dead: this.deadLetters.size,
         done: this.done,
         oldestReadyAgeMs: oldest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, now - oldest),
         completed: this.completed,

@@ -198,7 +198,7 @@ export class Restorer {
       run.until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + run.leaseMs;
       this.#store.leases.push({ record, token: run.token ?? "", until: run.until });
     } else if (run !== undefined && status === "DEAD") {
-      queue.bury(record, run.finishedAt ?? now, this.#since(run.finishedAt ?? now));
+      queue.deadLetters.bury(record, run.finishedAt ?? now, this.#since(run.finishedAt ?? now));
     } else if (run !== undefined) {
       run.until = this.#since(run.finishedAt ?? now);
       if (status === "DONE") queue.done++;

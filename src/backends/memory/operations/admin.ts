@@ -56,7 +56,7 @@ export function setPaused(store: JobStore, name: string, paused: boolean): Queue
 
 export function deleteQueue(store: JobStore, name: string, force: boolean): void {
   const queue = store.queue(name);
-  const busy = queue.depth + queue.running.size + queue.dead;
+  const busy = queue.depth + queue.running.size + queue.deadLetters.size;
   if (busy > 0 && !force) {
     throw queueNotEmpty(name, "has waiting, running or dead jobs: empty it first, or delete it with force");
   }

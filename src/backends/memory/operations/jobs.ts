@@ -103,7 +103,7 @@ function replayOne(store: JobStore, record: QueuedJob, now: number): QueuedJob |
   const holder = store.claims.takeAgain(record);
   if (holder !== undefined) return holder;
   const run = record.changing;
-  record.queue.unbury(record);
+  record.queue.deadLetters.unbury(record);
   run.retryCount = 0;
   run.lostLeases = 0;
   record.runAfter = now;

@@ -167,7 +167,7 @@ function visit(store: JobStore, queue: QueueState, moment: Moment, budget: Budge
 function keptUntil(store: JobStore, queue: QueueState): number {
   const { deadTtlMs } = queue.settings;
   const finished = queue.finished.peek()?.run?.until;
-  const died = deadTtlMs === null ? undefined : queue.oldestDead();
+  const died = deadTtlMs === null ? undefined : queue.deadLetters.oldest();
   return Math.min(
     queue.uniqueKeys?.kept.peek()?.until ?? NEVER,
     finished === undefined ? NEVER : finished + store.completedTtlMs(queue),

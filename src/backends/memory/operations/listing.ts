@@ -78,7 +78,7 @@ function* entries(store: JobStore, query: ListQuery, isDead: boolean): Generator
     return;
   }
   const start = startOf(query, isDead, order, after);
-  if (isDead) yield* queue.deadJobs(order, start);
+  if (isDead) yield* queue.deadLetters.list(order, start);
   else
     for (const record of created(queue, query, order, start))
       yield { record, at: record.createdAt, live: !record.isGone };
@@ -127,8 +127,8 @@ function fewOf(queue: QueueState, { statuses = [], pendingStates = [] }: StoreMa
     return queue.waitingUpTo(LIMITS.scan);
   }
   const isFew = statuses.length > 0 && statuses.every((status) => status === "RUNNING" || status === "DEAD");
-  if (!isFew || queue.running.size + queue.dead > LIMITS.scan) return undefined;
-  return [...queue.running, ...queue.deadRecords()];
+  if (!isFew || queue.running.size + queue.deadLetters.size > LIMITS.scan) return undefined;
+  return [...queue.running, ...queue.deadLetters.records()];
 }
 
 /** Whether a job, and all behind it, are out of the times wanted. */
