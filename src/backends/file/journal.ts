@@ -13,7 +13,7 @@ import {
   savedRequestId,
   savedSchedule,
   savedState,
-} from "../memory/saved.js";
+} from "../memory/records/saved.js";
 import type { Batch } from "./batch.js";
 
 /**

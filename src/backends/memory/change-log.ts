@@ -3,7 +3,7 @@ import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
 import { jobIdOf } from "../../model/ids.js";
 import { createdState } from "../../model/job.js";
-import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
+import type { JobLabel, JobRecord, JobTimes } from "./records/job-record.js";
 
 /** Most entries that one read examines. */
 const SCAN = 10_000;

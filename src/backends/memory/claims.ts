@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/clock.js";
 import type { FinishedJobs } from "./finished-jobs.js";
-import { RareJobRecord } from "./job-record.js";
+import { UniqueKeys } from "./indexes/unique-keys.js";
 import type { QueuedJob, QueueState } from "./queue-state.js";
-import { UniqueKeys } from "./unique-keys.js";
+import { RareJobRecord } from "./records/job-record.js";
 
 /** Which jobs hold their unique keys: the steps of taking and letting go, each a part of a step of the job's life. */
 export class Claims {

@@ -1,7 +1,7 @@
 import { jobBytes } from "../../model/job.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
+import { HeldOrder } from "./indexes/unique-keys.js";
 import type { QueuedJob } from "./queue-state.js";
-import { HeldOrder } from "./unique-keys.js";
 
 /** The finished jobs of all queues, and what they take. Each is in the order of its own queue too. */
 export class FinishedJobs {

@@ -12,13 +12,15 @@ import { FinishedJobs } from "./finished-jobs.js";
 import { Expiries, type Expiry } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import { type JobTimes, RareJobRecord, type RunRecord, toChange } from "./job-record.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
 import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { hold } from "./rates.js";
+import { toChange } from "./records/copies.js";
+import { type JobTimes, RareJobRecord } from "./records/job-record.js";
+import type { RunRecord } from "./records/run-record.js";
 import { Visits } from "./visits.js";
 
 /** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */

@@ -1,9 +1,9 @@
 import type { Job } from "../../model/job.js";
 import type { Pending, PendingState } from "../../model/pending-state.js";
-import { toJob } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { QueuedJob } from "./queue-state.js";
 import { heldForMs } from "./rates.js";
+import { toJob } from "./records/copies.js";
 
 // What is due in the queue of a job must have been made ready: `JobStore.promote`.
 

@@ -13,6 +13,7 @@ import { Schedule } from "./indexes/schedule.js";
 import type { ScheduleTable } from "./indexes/schedule-table.js";
 import { SortedIndex } from "./indexes/sorted-index.js";
 import type { Moment, Next } from "./indexes/two-clocks.js";
+import type { UniqueKeys } from "./indexes/unique-keys.js";
 import {
   isWaiting,
   isWaitingPlace,
@@ -20,9 +21,8 @@ import {
   type JobRecord,
   type RareFields,
   type SharedJobSpec,
-} from "./job-record.js";
+} from "./records/job-record.js";
 import { RequestIds } from "./request-ids.js";
-import type { UniqueKeys } from "./unique-keys.js";
 import { VisitPlace } from "./visits.js";
 
 /** A job of a queue in memory. */

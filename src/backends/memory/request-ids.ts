@@ -1,6 +1,6 @@
 import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../model/request-id.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
-import type { JobTimes } from "./job-record.js";
+import type { JobTimes } from "./records/job-record.js";
 
 /** What is remembered of a create. */
 export interface RememberedCreate {

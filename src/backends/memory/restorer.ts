@@ -9,12 +9,13 @@ import { cutText } from "../../model/text.js";
 import { toTraceContext } from "../../model/trace-context.js";
 import { ScheduleTable } from "./indexes/schedule-table.js";
 import type { Moment } from "./indexes/two-clocks.js";
-import { isWaitingPlace, type JobLabel, newRecord, RunRecord } from "./job-record.js";
 import type { JobStore } from "./job-store.js";
 import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { restoredRate } from "./rates.js";
-import { firstChange, type OwnFields, type StateFields } from "./saved.js";
+import { isWaitingPlace, type JobLabel, newRecord } from "./records/job-record.js";
+import { RunRecord } from "./records/run-record.js";
+import { firstChange, type OwnFields, type StateFields } from "./records/saved.js";
 
 /** Different specs whose objects are shared by the jobs that have them. */
 const MAX_SPECS = 10_000;

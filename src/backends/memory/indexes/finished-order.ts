@@ -1,4 +1,4 @@
-import type { JobRecord } from "../job-record.js";
+import type { JobRecord } from "../records/job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 /** The DONE and CANCELED jobs of a queue or a store in the order they finished: that in which their retention ends. */

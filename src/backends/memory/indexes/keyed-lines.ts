@@ -1,7 +1,7 @@
 import { type Placed, PlacedHeap } from "../../../core/stores/placed-heap.js";
 import { compareReady } from "../../../model/order.js";
 import type { QueueOrdering } from "../../../model/queue.js";
-import type { JobRecord, RareFields } from "../job-record.js";
+import type { JobRecord, RareFields } from "../records/job-record.js";
 import { ReadyLine } from "./ready-line.js";
 
 /** A key whose turn is remembered though it has no jobs, until the queue has come to it. */

@@ -1,4 +1,4 @@
-import type { JobRecord, RareFields } from "../job-record.js";
+import type { JobRecord, RareFields } from "../records/job-record.js";
 import { type IdleKey, type KeyedLine, KeyState } from "./keyed-lines.js";
 import { OrderedQueue } from "./ordered-queue.js";
 

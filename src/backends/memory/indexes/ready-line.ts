@@ -1,6 +1,6 @@
 import { compareRunAfter } from "../../../model/order.js";
 import type { QueueOrdering } from "../../../model/queue.js";
-import { isWaiting, type JobRecord } from "../job-record.js";
+import { isWaiting, type JobRecord } from "../records/job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 type Level<Queue> = OrderedQueue<JobRecord<Queue>>;

@@ -1,7 +1,7 @@
 import { LIMITS } from "../../../model/limits.js";
 import { compareReady } from "../../../model/order.js";
 import type { QueueSettings } from "../../../model/queue.js";
-import type { JobRecord, RareFields } from "../job-record.js";
+import type { JobRecord, RareFields } from "../records/job-record.js";
 import { compareTurns, type KeyedLine, KeyedLines } from "./keyed-lines.js";
 import { Keys } from "./keys.js";
 import { LineAges } from "./line-ages.js";

@@ -1,4 +1,4 @@
-import type { JobRecord, WaitingPlace } from "../job-record.js";
+import type { JobRecord, WaitingPlace } from "../records/job-record.js";
 import { type Moment, type Next, TwoClocks } from "./two-clocks.js";
 
 /** A job that waits. One that leaves before its time is over comes back with another record, if at all (`JobStore.replace`). */

@@ -1,4 +1,4 @@
-import type { SharedJobSpec } from "../job-record.js";
+import type { SharedJobSpec } from "../records/job-record.js";
 import type { KeyedLines } from "./keyed-lines.js";
 import { ReadyLine } from "./ready-line.js";
 

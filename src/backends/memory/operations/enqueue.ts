@@ -2,10 +2,11 @@ import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
 import { givenByQueue } from "../../../core/port/queue-defaults.js";
 import { jobExists, memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
 import { jobIdOf, numberOf } from "../../../model/ids.js";
-import { newRecord, type RareFields, toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
-import { revise } from "../revise.js";
+import { toJob } from "../records/copies.js";
+import { newRecord, type RareFields } from "../records/job-record.js";
+import { revise } from "./revise.js";
 
 /**
  * Creates all of the jobs or none. Throws MEMORY_FULL, QUEUE_NOT_FOUND, REQUEST_ID_REUSED, JOB_EXISTS or QUEUE_FULL before the first is

@@ -6,12 +6,12 @@ import { jobNotFound, jobStateConflict, memoryFull, runsTooLate } from "../../..
 import type { Job, JobStatus } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
 import type { Moment } from "../indexes/two-clocks.js";
-import { toJob } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import { pendingStatesOf, toReadJob } from "../pending.js";
 import type { QueuedJob } from "../queue-state.js";
-import { hurry, revise } from "../revise.js";
+import { toJob } from "../records/copies.js";
 import { basic } from "./listing.js";
+import { hurry, revise } from "./revise.js";
 
 /** Reads jobs; undefined where there is none. */
 export function get(store: JobStore, ids: readonly string[], view: JobView = "FULL"): (Job | undefined)[] {

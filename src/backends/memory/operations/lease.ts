@@ -3,10 +3,11 @@ import type { ExtendResult, Extension, Lease, LeaseRef, LeaseRequest, LostLease 
 import { DUE_SCHEDULES, type DueSchedule } from "../../../core/port/schedule-store.js";
 import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
 import type { Moment } from "../indexes/two-clocks.js";
-import { type RunRecord, toJob } from "../job-record.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
 import { letGo, noteHandOut, refund, slotsOf } from "../rates.js";
+import { toJob } from "../records/copies.js";
+import type { RunRecord } from "../records/run-record.js";
 import { dueSchedules } from "./schedules.js";
 
 /** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */

@@ -1,9 +1,9 @@
 import type { SettleKind } from "../../../core/observer.js";
 import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../../core/port/leases.js";
 import { backoffDelay } from "../../../model/backoff.js";
-import type { RunRecord } from "../job-record.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
+import type { RunRecord } from "../records/run-record.js";
 import { countLost, requeue } from "./lease.js";
 
 /** RUNNING to DONE. */

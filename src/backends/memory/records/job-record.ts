@@ -1,46 +1,10 @@
-import type { SettleKind } from "../../core/observer.js";
-import type { Change } from "../../core/port/changes.js";
-import { jobIdOf } from "../../model/ids.js";
-import type { AttemptError, Backoff, Job, JobStatus, Payload, Progress } from "../../model/job.js";
-import type { TraceContext } from "../../model/trace-context.js";
-import type { Unique } from "../../model/unique.js";
-import type { Expiry } from "./indexes/expiries.js";
-import type { Claim } from "./unique-keys.js";
-
-const NO_ERRORS: readonly AttemptError[] = [];
-
-/** The fields a job needs only after its first change; kept apart so that jobs that never ran stay small. */
-export class RunRecord {
-  /** Token of the current lease; undefined when there is none. */
-  token: string | undefined;
-  /** The token that settled the job last, and how: a repeat of that write is then ALREADY_APPLIED. */
-  settledToken: string | undefined;
-  settledBy: SettleKind | undefined;
-  /** When the attempt began, and when the lease ends or, once the job is DONE or CANCELED, when it finished: ms on the monotonic clock. */
-  since = 0;
-  until = 0;
-  /** What the job counts as by `jobBytes` among the finished ones. */
-  finishedBytes = 0;
-  /** How long the current lease was to last, ms; the longest it was extended by, if that is more. */
-  leaseMs = 0;
-  revision = 1;
-  retryCount = 0;
-  deliveries = 0;
-  lostLeases = 0;
-  startedAt: number | undefined;
-  finishedAt: number | undefined;
-  worker = "";
-  error = "";
-  /** The start of `error`, for the change log: one string shared by all of its entries. */
-  errorStart = "";
-  attemptErrors: readonly AttemptError[] = NO_ERRORS;
-  result: Payload | undefined;
-  resultDropped = false;
-  progress: Progress | undefined;
-  cancelRequested = false;
-
-  constructor(public updatedAt: number) {}
-}
+import { jobIdOf } from "../../../model/ids.js";
+import type { AttemptError, Backoff, JobStatus, Payload } from "../../../model/job.js";
+import type { TraceContext } from "../../../model/trace-context.js";
+import type { Unique } from "../../../model/unique.js";
+import type { Expiry } from "../indexes/expiries.js";
+import type { Claim } from "../indexes/unique-keys.js";
+import { NO_ERRORS, RunRecord } from "./run-record.js";
 
 /** The part of a job's spec that the change log keeps: small, because the log may outlive the job. */
 export interface JobLabel {
@@ -142,22 +106,22 @@ export class JobRecord<Queue = unknown> {
   }
 
   get traceContext(): TraceContext | undefined {
-    return undefined;
+    return this.rare?.traceContext;
   }
 
   /** Whose it is; undefined: it has none. */
   get key(): string | undefined {
-    return undefined;
+    return this.rare?.key;
   }
 
   /** When it expires unless it has begun, ms since 1970; undefined: never. */
   get expiresAt(): number | undefined {
-    return undefined;
+    return this.rare?.expiresAt;
   }
 
   /** Whether that is measured from its creation, whatever the wall clock does. */
   get hasTtl(): boolean {
-    return false;
+    return this.rare?.hasTtl === true;
   }
 
   /** Its entry among those that expire; undefined when there never was one. */
@@ -167,16 +131,16 @@ export class JobRecord<Queue = unknown> {
 
   /** The schedule that created it, and the time of that, ms since 1970; undefined: none did. */
   get schedule(): string | undefined {
-    return undefined;
+    return this.rare?.schedule;
   }
 
   get scheduledFor(): number | undefined {
-    return undefined;
+    return this.rare?.scheduledFor;
   }
 
   /** What it is the only one of; undefined: it was created without a unique key. */
   get unique(): Unique | undefined {
-    return undefined;
+    return this.rare?.unique;
   }
 
   /** What it has, or last had, of its unique key; undefined when it has none. */
@@ -258,40 +222,12 @@ export class RareJobRecord<Queue = unknown> extends JobRecord<Queue> {
     return this.#rare;
   }
 
-  override get key(): string | undefined {
-    return this.#rare.key;
-  }
-
-  override get traceContext(): TraceContext | undefined {
-    return this.#rare.traceContext;
-  }
-
-  override get expiresAt(): number | undefined {
-    return this.#rare.expiresAt;
-  }
-
-  override get hasTtl(): boolean {
-    return this.#rare.hasTtl === true;
-  }
-
-  override get schedule(): string | undefined {
-    return this.#rare.schedule;
-  }
-
-  override get scheduledFor(): number | undefined {
-    return this.#rare.scheduledFor;
-  }
-
   override get expiry(): Expiry<JobRecord<Queue>> | undefined {
     return this.#expiry;
   }
 
   override set expiry(expiry: Expiry<JobRecord<Queue>>) {
     this.#expiry = expiry;
-  }
-
-  override get unique(): Unique | undefined {
-    return this.#rare.unique;
   }
 
   override get claim(): Claim<JobRecord<Queue>> | undefined {
@@ -319,70 +255,4 @@ export function newRecord<Queue>(
   ...job: ConstructorParameters<typeof JobRecord<Queue>>
 ): JobRecord<Queue> {
   return rare === undefined ? new JobRecord(...job) : new RareJobRecord(rare, ...job);
-}
-
-/** A copy of the job, as the core sees it. */
-export function toJob(record: JobRecord): Job {
-  const { shared, times, run } = record;
-  const { label } = shared;
-  return {
-    id: record.id,
-    queue: label.queue,
-    type: label.type,
-    payload: record.payload,
-    priority: label.priority,
-    maxRetries: shared.maxRetries,
-    backoff: shared.backoff,
-    timeoutMs: shared.timeoutMs,
-    metadata: shared.metadata,
-    traceContext: record.traceContext,
-    expiresAt: record.expiresAt,
-    schedule: record.schedule,
-    scheduledFor: record.scheduledFor,
-    key: record.key,
-    unique: record.unique,
-    status: record.status,
-    revision: run?.revision ?? 1,
-    retryCount: run?.retryCount ?? 0,
-    deliveries: run?.deliveries ?? 0,
-    lostLeases: run?.lostLeases ?? 0,
-    error: run?.error ?? "",
-    progress: run?.progress,
-    cancelRequested: run?.cancelRequested ?? false,
-    worker: run?.worker ?? "",
-    createdAt: times.createdAt,
-    updatedAt: run?.updatedAt ?? times.createdAt,
-    runAfter: times.runAfter,
-    startedAt: run?.startedAt,
-    finishedAt: run?.finishedAt,
-    attemptErrors: run?.attemptErrors ?? NO_ERRORS,
-    result: run?.result,
-    resultDropped: run?.resultDropped ?? false,
-  };
-}
-
-/** The change log entry for the current state of the job. */
-export function toChange(record: JobRecord): Change {
-  const { times, run } = record;
-  const { label } = record.shared;
-  return {
-    jobId: record.id,
-    queue: label.queue,
-    type: label.type,
-    priority: label.priority,
-    deleted: record.isGone,
-    status: record.status,
-    revision: run?.revision ?? 1,
-    retryCount: run?.retryCount ?? 0,
-    deliveries: run?.deliveries ?? 0,
-    lostLeases: run?.lostLeases ?? 0,
-    error: run?.errorStart ?? "",
-    progress: run?.progress,
-    cancelRequested: run?.cancelRequested ?? false,
-    worker: run?.worker ?? "",
-    updatedAt: run?.updatedAt ?? times.createdAt,
-    runAfter: times.runAfter,
-    startedAt: run?.startedAt,
-    finishedAt: run?.finishedAt,
-  };
 }

@@ -1,4 +1,4 @@
-import { OrderedQueue } from "./indexes/ordered-queue.js";
+import { OrderedQueue } from "./ordered-queue.js";
 
 /** That a job holds its unique key. Live until it lets go of it; a job that takes its key again has another. */
 export interface Claim<R> {

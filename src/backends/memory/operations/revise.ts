@@ -1,7 +1,7 @@
-import type { Payload } from "../../model/job.js";
-import { isWaitingPlace, newRecord, type RareFields } from "./job-record.js";
-import type { JobStore } from "./job-store.js";
-import type { QueuedJob, QueuedJobSpec } from "./queue-state.js";
+import type { Payload } from "../../../model/job.js";
+import type { JobStore } from "../job-store.js";
+import type { QueuedJob, QueuedJobSpec } from "../queue-state.js";
+import { isWaitingPlace, newRecord, type RareFields } from "../records/job-record.js";
 
 /** What a PENDING job is from now on. */
 export interface Revision {

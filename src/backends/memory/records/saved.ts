@@ -1,17 +1,18 @@
-import type { Change } from "../../core/port/changes.js";
-import { writeSchedule } from "../../core/stores/saved-schedule.js";
-import { createdState, type JobStatus, type Payload } from "../../model/job.js";
-import { REQUEST_ID_TTL_MS } from "../../model/request-id.js";
-import type { Schedule } from "../../model/schedule.js";
-import { savedTraceContext, type TraceContext } from "../../model/trace-context.js";
-import type { Unique } from "../../model/unique.js";
-import { type ClaimState, claimState } from "./claims.js";
-import type { Moment } from "./indexes/two-clocks.js";
-import { type JobPlace, RunRecord, type SharedJobSpec } from "./job-record.js";
-import type { AnsweredLeaseRequest } from "./journal.js";
-import { keyOf } from "./lease-requests.js";
-import type { QueuedJob, QueueState } from "./queue-state.js";
-import { savedRate } from "./rates.js";
+import type { Change } from "../../../core/port/changes.js";
+import { writeSchedule } from "../../../core/stores/saved-schedule.js";
+import { createdState, type JobStatus, type Payload } from "../../../model/job.js";
+import { REQUEST_ID_TTL_MS } from "../../../model/request-id.js";
+import type { Schedule } from "../../../model/schedule.js";
+import { savedTraceContext, type TraceContext } from "../../../model/trace-context.js";
+import type { Unique } from "../../../model/unique.js";
+import { type ClaimState, claimState } from "../claims.js";
+import type { Moment } from "../indexes/two-clocks.js";
+import type { AnsweredLeaseRequest } from "../journal.js";
+import { keyOf } from "../lease-requests.js";
+import type { QueuedJob, QueueState } from "../queue-state.js";
+import { savedRate } from "../rates.js";
+import type { JobPlace, SharedJobSpec } from "./job-record.js";
+import { RunRecord } from "./run-record.js";
 
 /*
  * The records of a store as JSON texts with named fields, as a journal keeps them and `Restorer` reads them back. All fields
