@@ -8,8 +8,8 @@ import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../..
 import { cutText } from "../../model/text.js";
 import { ChangeLog } from "./change-log.js";
 import { Claims } from "./claims.js";
+import { Expiring } from "./expiring.js";
 import { FinishedJobs } from "./finished-jobs.js";
-import { Expiries, type Expiry } from "./indexes/expiries.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import type { StoreJournal } from "./journal.js";
@@ -19,7 +19,7 @@ import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { hold } from "./rates.js";
 import { toChange } from "./records/copies.js";
-import { type JobTimes, RareJobRecord } from "./records/job-record.js";
+import type { JobTimes } from "./records/job-record.js";
 import type { RunRecord } from "./records/run-record.js";
 import { Visits } from "./visits.js";
 
@@ -63,6 +63,7 @@ export class JobStore {
   readonly leaseRequests = new LeaseRequests();
   readonly finished = new FinishedJobs();
   readonly claims: Claims;
+  readonly expiring: Expiring;
   /** What all jobs take. */
   readonly kept = new KeptCount();
   readonly log: ChangeLog;
@@ -91,6 +92,7 @@ export class JobStore {
   constructor(deps: MemoryBackendDeps, options: BackendOptions, changeLogSize: number) {
     this.clock = deps.clock;
     this.claims = new Claims(deps.clock, this.finished);
+    this.expiring = new Expiring(deps.clock, this.visits, this.notices);
     this.options = options;
     const { isFull } = deps;
     this.isFull = isFull === undefined ? () => false : () => isFull(this.kept);
@@ -138,48 +140,6 @@ export class JobStore {
     this.journal?.added(record);
     this.#log(record);
     this.line(record, waitMs, record.createdAt);
-  }
-
-  /** Lets a job expire, unless it begins before that, `ttlMs` from now or, without one, at its `expiresAt`. */
-  expireLater(record: QueuedJob, ttlMs: number | undefined): void {
-    const { expiresAt } = record;
-    if (expiresAt === undefined) return;
-    const isTimed = ttlMs === undefined;
-    this.#expireAt(record, isTimed, isTimed ? expiresAt : this.clock.monotonic() + ttlMs);
-  }
-
-  #expireAt(record: QueuedJob, isTimed: boolean, until: number): void {
-    if (record.queue.isGone) return;
-    this.#addExpiry(record, { record, isTimed, until, live: true });
-    this.visits.mark(record.queue);
-    this.notices.due(until - (isTimed ? this.clock.now() : this.clock.monotonic()));
-  }
-
-  #addExpiry(record: QueuedJob, expiry: Expiry<QueuedJob>): void {
-    if (!(record instanceof RareJobRecord)) return;
-    record.expiry = expiry;
-    if (!expiry.live) return;
-    const { queue } = record;
-    queue.expiries ??= new Expiries();
-    queue.expiries.add(expiry);
-  }
-
-  /** A job that was restored, or went back to its beginning, expires as it did before, unless it has begun or ended. */
-  expireAgain(record: QueuedJob): void {
-    const { expiresAt, status, run, hasTtl } = record;
-    if (expiresAt === undefined || status !== "PENDING" || (run !== undefined && run.deliveries > 0)) return;
-    const before = record.expiry;
-    if (before?.live) return;
-    if (before !== undefined) this.#expireAt(record, before.isTimed, before.until);
-    else this.expireLater(record, hasTtl ? expiresAt - this.clock.now() : undefined);
-  }
-
-  /** A job begins or ends: it expires no more. */
-  #outlive(record: QueuedJob): void {
-    const { expiry, queue } = record;
-    if (expiry === undefined || !expiry.live) return;
-    expiry.live = false;
-    queue.expiries?.discard(expiry);
   }
 
   /** Cancels up to `max` jobs of a queue that have expired; returns how many. */
@@ -261,19 +221,14 @@ export class JobStore {
    * logs the change, puts it in a line and takes the one before out of its own.
    */
   replace(record: QueuedJob, next: QueuedJob, keepsExpiry: boolean): void {
-    const { expiry, queue } = record;
     this.kept.drop(record);
     next.run = record.changing;
     record.run = undefined;
     this.kept.add(next);
-    if (expiry !== undefined) {
-      const { live } = expiry;
-      this.#outlive(record);
-      if (keepsExpiry) this.#addExpiry(next, { ...expiry, record: next, live });
-    }
+    if (record.expiry !== undefined) this.expiring.move(record, next, keepsExpiry);
     this.claims.move(record, next);
     record.place = "GONE";
-    queue.replace(next);
+    record.queue.replace(next);
     this.#dropped.push(record);
     this.journal?.revised(next, record);
   }
@@ -300,7 +255,7 @@ export class JobStore {
 
   /** PENDING to RUNNING; returns the lease token. It must have been taken from its queue (`QueueState.take`). */
   lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
-    if (record.expiry !== undefined) this.#outlive(record);
+    if (record.expiry !== undefined) this.expiring.outlive(record);
     if (record.claim !== undefined) this.claims.begun(record);
     const run = record.changing;
     run.token = this.tokenPrefix + (this.#tokens++).toString(36);
@@ -339,7 +294,7 @@ export class JobStore {
 
   /** RUNNING or PENDING to DONE or CANCELED. A result that has no room is left out. */
   finish(record: QueuedJob, status: "DONE" | "CANCELED", now: number, result?: Payload): void {
-    if (record.expiry !== undefined) this.#outlive(record);
+    if (record.expiry !== undefined) this.expiring.outlive(record);
     const { claim } = record;
     if (claim !== undefined && status === "DONE") this.claims.done(record);
     else if (claim !== undefined) this.claims.letGo(record);
@@ -534,7 +489,7 @@ export class JobStore {
 
   #drop(record: QueuedJob): void {
     const { queue, status } = record;
-    if (record.expiry !== undefined) this.#outlive(record);
+    if (record.expiry !== undefined) this.expiring.outlive(record);
     const wasHeld = record.claim !== undefined && this.claims.letGo(record);
     record.place = "GONE";
     const isFinished = status === "DONE" || status === "CANCELED";

@@ -96,7 +96,7 @@ export class Restorer {
     queue.all.insert(record);
     if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, this.#since(createdAt));
     this.#place(record, place ?? "READY");
-    this.#store.expireAgain(record);
+    this.#store.expiring.again(record);
     this.#met(number);
   }
 

@@ -38,7 +38,7 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const record = newRecord(rareOf(whole, now, queue), number, spec, job.payload, requestId, times);
     if (job.unique !== undefined) store.claims.take(record);
     store.add(record, waitMs);
-    if (record.expiresAt !== undefined) store.expireLater(record, whole.ttlMs);
+    if (record.expiresAt !== undefined) store.expiring.later(record, whole.ttlMs);
     const result = { id: job.id, deduplicated: false, ...times };
     return given === undefined ? result : { ...result, given };
   });
@@ -81,7 +81,7 @@ function replace(store: JobStore, holder: QueuedJob, job: NewJob, now: number): 
   run.retryCount = 0;
   const record = revise(store, holder, { shared, payload, when, rare: { ...rareOf(whole, now, queue), unique } }, now);
   // Once it has begun it does not expire.
-  if (run.deliveries === 0) store.expireLater(record, whole.ttlMs);
+  if (run.deliveries === 0) store.expiring.later(record, whole.ttlMs);
   return record;
 }
 

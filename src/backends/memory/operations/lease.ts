@@ -232,7 +232,7 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
     store.endLease(record, undefined);
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);
-    store.expireAgain(record);
+    store.expiring.again(record);
     if (record.run.deliveries === 0 && record.status === "PENDING") store.claims.takeAgain(record);
   }
 }

@@ -9,7 +9,7 @@ export interface Revision {
   readonly payload: Payload | undefined;
   /** When it may run: `runAfter`, ms since 1970, by the wall clock or, with `waitMs`, so many ms from now. Default: as before. */
   readonly when?: { readonly runAfter: number; readonly waitMs?: number | undefined } | undefined;
-  /** Its rare fields, with a new time only. It then expires only if `JobStore.expireLater` is called. Default: as before. */
+  /** Its rare fields, with a new time only. It then expires only if `Expiring.later` is called. Default: as before. */
   readonly rare?: RareFields | undefined;
 }
 
