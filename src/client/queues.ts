@@ -10,7 +10,13 @@ import {
   RateLimitSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
-import { QUEUE_ORDERINGS, type Queue, type QueueSettings, type QueueSettingsRequest } from "../model/queue.js";
+import {
+  QUEUE_ORDERINGS,
+  type Queue,
+  type QueueSettings,
+  type QueueSettingsRequest,
+  SETTING_PATHS,
+} from "../model/queue.js";
 import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
@@ -43,24 +49,6 @@ export interface QueueClient {
   ): AsyncIterable<readonly Queue[]>;
 }
 
-/** The path of each setting in the update mask. */
-const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
-  ordering: "settings.ordering",
-  weight: "settings.weight",
-  maxConcurrency: "settings.max_concurrency",
-  maxConcurrencyPerKey: "settings.max_concurrency_per_key",
-  rateLimit: "settings.rate_limit",
-  maxDepth: "settings.max_depth",
-  completedTtlMs: "settings.completed_ttl",
-  maxCompleted: "settings.max_completed",
-  deadTtlMs: "settings.dead_ttl",
-  maxDead: "settings.max_dead",
-  defaultMaxRetries: "settings.default_max_retries",
-  defaultBackoff: "settings.default_backoff",
-  defaultTimeoutMs: "settings.default_timeout",
-  defaultTtlMs: "settings.default_ttl",
-};
-
 /** Creates the client of QueueService. */
 export function createQueueClient(transport: Transport, caller: Caller): QueueClient {
   const rpc = createClient(QueueService, transport);
@@ -74,8 +62,10 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
       return queues.map(fromQueue);
     },
     async update(name, settings, call) {
-      const given = (Object.keys(PATHS) as (keyof QueueSettings)[]).filter((key) => settings[key] !== undefined);
-      const updateMask = create(FieldMaskSchema, { paths: given.map((key) => PATHS[key]) });
+      const given = (Object.keys(SETTING_PATHS) as (keyof QueueSettings)[]).filter(
+        (key) => settings[key] !== undefined,
+      );
+      const updateMask = create(FieldMaskSchema, { paths: given.map((key) => SETTING_PATHS[key]) });
       const queue = { name, settings: toSettings(settings) };
       return one(caller.repeatable((options) => rpc.updateQueue({ queue, updateMask }, options), call));
     },

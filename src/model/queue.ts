@@ -70,6 +70,24 @@ export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
   defaultTtlMs: null,
 };
 
+/** The path of each setting in the mask of UpdateQueue: the compiler sees that none is missing. */
+export const SETTING_PATHS: Readonly<Record<keyof QueueSettings, string>> = {
+  ordering: "settings.ordering",
+  weight: "settings.weight",
+  maxConcurrency: "settings.max_concurrency",
+  maxConcurrencyPerKey: "settings.max_concurrency_per_key",
+  rateLimit: "settings.rate_limit",
+  maxDepth: "settings.max_depth",
+  completedTtlMs: "settings.completed_ttl",
+  maxCompleted: "settings.max_completed",
+  deadTtlMs: "settings.dead_ttl",
+  maxDead: "settings.max_dead",
+  defaultMaxRetries: "settings.default_max_retries",
+  defaultBackoff: "settings.default_backoff",
+  defaultTimeoutMs: "settings.default_timeout",
+  defaultTtlMs: "settings.default_ttl",
+};
+
 /** The queue that always exists. */
 export const DEFAULT_QUEUE = "default";
 

@@ -33,6 +33,35 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   );
 }
 
+/** The end of a form in a dialog: what went wrong ("": nothing), a button that leaves all as it is, and one that submits. */
+export function FormEnd({
+  failure,
+  submit,
+  onClose,
+}: {
+  readonly failure: string;
+  readonly submit: string;
+  readonly onClose: () => void;
+}) {
+  return (
+    <>
+      {failure !== "" && (
+        <p class="problem" role="alert">
+          {failure}
+        </p>
+      )}
+      <div class="actions end">
+        <button type="button" onClick={onClose}>
+          Keep as it is
+        </button>
+        <button type="submit" class="primary">
+          {submit}
+        </button>
+      </div>
+    </>
+  );
+}
+
 /** A question to confirm an action that cannot be undone. */
 export interface Question {
   readonly title: string;

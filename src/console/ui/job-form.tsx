@@ -5,7 +5,7 @@ import { api } from "../lib/api.js";
 import { badFields, explain } from "../lib/errors.js";
 import { parseSpan } from "../lib/format.js";
 import { tell } from "../lib/notices.js";
-import { Dialog } from "./dialog.js";
+import { Dialog, FormEnd } from "./dialog.js";
 import { Field } from "./field.js";
 
 /** Properties of `JobForm`. */
@@ -53,15 +53,7 @@ export function JobForm({ job, onClose }: JobFormProps) {
         <Field label="Run in" problem={problems.get("delay")} hint="From now on. Empty: when it was to run before.">
           <input value={delay} onInput={input(setDelay)} />
         </Field>
-        {failure && <p class="problem">{failure}</p>}
-        <div class="actions end">
-          <button type="button" onClick={onClose}>
-            Keep as it is
-          </button>
-          <button type="submit" class="primary">
-            Change the job
-          </button>
-        </div>
+        <FormEnd failure={failure} submit="Change the job" onClose={onClose} />
       </form>
     </Dialog>
   );

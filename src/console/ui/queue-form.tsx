@@ -6,7 +6,7 @@ import { badFields, explain } from "../lib/errors.js";
 import { backoffInput, parseBackoff, parseRate, parseSpan, rateInput, spanText } from "../lib/format.js";
 import { tell } from "../lib/notices.js";
 import { takeQueue } from "../lib/queues.js";
-import { Dialog } from "./dialog.js";
+import { Dialog, FormEnd } from "./dialog.js";
 import { Field } from "./field.js";
 
 /** Properties of `QueueForm`. */
@@ -186,19 +186,11 @@ export function QueueForm({ queue, onClose }: QueueFormProps) {
         <Field label="Jobs expire after" problem={problems.get("defaultTtl")} hint="If they have not begun by then.">
           <input placeholder="never" {...bind("defaultTtl")} />
         </Field>
-        {failure !== "" && (
-          <p class="problem" role="alert">
-            {failure}
-          </p>
-        )}
-        <div class="actions end">
-          <button type="button" onClick={onClose}>
-            Keep as it is
-          </button>
-          <button type="submit" class="primary">
-            {queue === undefined ? "Create the queue" : "Change the settings"}
-          </button>
-        </div>
+        <FormEnd
+          failure={failure}
+          submit={queue === undefined ? "Create the queue" : "Change the settings"}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   );

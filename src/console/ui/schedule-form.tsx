@@ -14,7 +14,7 @@ import { parseJson, pretty } from "../lib/json.js";
 import { tell } from "../lib/notices.js";
 import { useQueueNames } from "../lib/queue-names.js";
 import { problemsOf, readTimes, timesInput, usePreview } from "../lib/schedules.js";
-import { Dialog } from "./dialog.js";
+import { Dialog, FormEnd } from "./dialog.js";
 import { Field } from "./field.js";
 
 /** Properties of `ScheduleForm`. */
@@ -124,7 +124,6 @@ export function ScheduleForm({ schedule, queue, onClose, onDone }: ScheduleFormP
     }
   };
 
-  const failure = problems.get("");
   return (
     <Dialog title={schedule === undefined ? "New schedule" : `Schedule ${schedule.name}`} onClose={onClose}>
       <form class="form" onSubmit={submit} noValidate>
@@ -206,19 +205,11 @@ export function ScheduleForm({ schedule, queue, onClose, onDone }: ScheduleFormP
             </Field>
           </div>
         </details>
-        {failure !== undefined && (
-          <p class="problem" role="alert">
-            {failure}
-          </p>
-        )}
-        <div class="actions end">
-          <button type="button" onClick={onClose}>
-            Keep as it is
-          </button>
-          <button type="submit" class="primary">
-            {schedule === undefined ? "Create the schedule" : "Change the schedule"}
-          </button>
-        </div>
+        <FormEnd
+          failure={problems.get("") ?? ""}
+          submit={schedule === undefined ? "Create the schedule" : "Change the schedule"}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   );

@@ -13,7 +13,12 @@ import {
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
 import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings, type QueueSettingsRequest } from "../../model/queue.js";
+import {
+  DEFAULT_QUEUE_SETTINGS,
+  type QueueSettings,
+  type QueueSettingsRequest,
+  SETTING_PATHS,
+} from "../../model/queue.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromHeartbeat, toMs } from "./convert.js";
@@ -115,25 +120,7 @@ function isGiven(given: QueueSettingsPb, settings: QueueSettingsFound, field: ke
   return given[field as keyof QueueSettingsPb] !== 0;
 }
 
-/** The path of each setting in a mask: the compiler sees that none is missing. */
-const PATHS: Readonly<Record<keyof QueueSettings, string>> = {
-  ordering: "settings.ordering",
-  weight: "settings.weight",
-  maxConcurrency: "settings.max_concurrency",
-  maxConcurrencyPerKey: "settings.max_concurrency_per_key",
-  rateLimit: "settings.rate_limit",
-  maxDepth: "settings.max_depth",
-  completedTtlMs: "settings.completed_ttl",
-  maxCompleted: "settings.max_completed",
-  deadTtlMs: "settings.dead_ttl",
-  maxDead: "settings.max_dead",
-  defaultMaxRetries: "settings.default_max_retries",
-  defaultBackoff: "settings.default_backoff",
-  defaultTimeoutMs: "settings.default_timeout",
-  defaultTtlMs: "settings.default_ttl",
-};
-
-const MASK_PATHS = new Map(Object.entries(PATHS).map(([field, path]) => [path, field as keyof QueueSettings]));
+const MASK_PATHS = new Map(Object.entries(SETTING_PATHS).map(([field, path]) => [path, field as keyof QueueSettings]));
 
 /** Said before the caller's path, which may be long. All names would not fit in a violation. */
 const CHOICE = 'must be "settings" or one of its fields as a whole, as "settings.weight"';
