@@ -56,6 +56,16 @@ export function describeFair(open: Open): void {
       expect(await keysOf(backend, 7)).toBe("bababab");
     });
 
+    test("has a key come anew whose last job is given another key in the call that creates its next", async () => {
+      const { backend } = await openFair(open);
+      const unique = { key: "only", until: "FINISHED", holdMs: 0 } as const;
+      await addKeys(backend, "a", { unique });
+      await addKeys(backend, "b");
+      const given = { queue: "fair", onConflict: "REPLACE" } as const;
+      await add(backend, { ...given, key: "c", unique }, { ...given, key: "a" });
+      expect(await keysOf(backend, 9)).toBe("bca");
+    });
+
     test("lets no key get ahead that has no jobs for a moment, again and again", async () => {
       const { backend } = await openFair(open);
       await addKeys(backend, "bbbbccccc");

@@ -244,9 +244,10 @@ ${KEY_ENTRIES}
     if k.arrival then move(k) end
   end
 
-  -- Jobs without a key may have been the last of a type.
+  -- A job that left the line of a type has gone where it goes: it may have been the last of the type, or of its key.
   function self.left(type)
     touched[type] = true
+    leaveEmpty()
   end
 
   -- Up to max keys that are full and need not be, and the other way round: after the limit was changed.

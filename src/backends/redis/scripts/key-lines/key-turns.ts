@@ -30,11 +30,12 @@ export const KEY_TURNS = lua`
     k.rested, k.turn, k.arrival, k.hasTurned = k.turn, nil, nil, true
   end
 
-  -- At the end only: a job that is put in line again has its key keep its place.
+  -- When jobs have gone where they go: one that is put in line again has its key keep its place.
   local function leaveEmpty()
-    for _, k in pairs(known) do
+    for k in pairs(emptied) do
       if k.arrival and k.lines == 0 then leaveTurns(k) end
     end
+    emptied = {}
   end
 
   local function countTurn(k)

@@ -11,7 +11,8 @@ export const FULL_KEY = 1_000_000_000;
  */
 export const KNOWN_KEYS = lua`
   local FULL = ${FULL_KEY}
-  local known = {}
+  -- All that this call knows; those of which the last line has become empty.
+  local known, emptied = {}, {}
 
   local prefixes = {}
   local function prefixOf(name)
@@ -71,6 +72,7 @@ export const KNOWN_KEYS = lua`
   -- A line is empty.
   local function endLine(k, type)
     k.types[type], k.lines, k.hasLines = nil, k.lines - 1, true
+    if k.lines == 0 then emptied[k] = true end
   end
 
   local function flushKnown()
