@@ -508,12 +508,13 @@ export class NaiveModel {
     if (isKept(found)) return bytesOf(all) > this.#options.maxCompletedBytes * 0.5;
     const later = all.filter((each) => !isKept(each) && each.finishedAt >= finishedAt);
     const { completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = this.#limitsOf(job.queue);
+    const isGrowing = all.some((each) => each.job.queue === job.queue && each.finishedAt === this.time);
     return (
       finishedAt + completeJobTtlMs <= this.time ||
       later.filter((each) => each.job.queue === job.queue).length - 1 >= maxCompletedJobs ||
       // A backend makes a sixteenth of the bytes free, may be a fifth off, and may take what is too much of several that finished at
-      // once from one queue.
-      bytesOf([...later, ...all.filter(isKept)]) > maxCompletedBytes * 0.5
+      // once from one queue, with what finishes there meanwhile.
+      bytesOf(isGrowing ? all : [...later, ...all.filter(isKept)]) > maxCompletedBytes * 0.5
     );
   }
 

@@ -165,6 +165,22 @@ export function describeRetention(open: Open): void {
       expect(await bytesOf(opened, kept)).toBeGreaterThan(75_000);
     });
 
+    test("a queue of which the oldest were removed loses the others no sooner than other queues theirs", async () => {
+      const opened = await open({ maxCompletedBytes: 100_000 });
+      const { backend } = opened;
+      await createQueue(backend, "one");
+      await tickAll(backend);
+      const removed = await finishLarge(opened, 4, 10_000, "one");
+      const old = await finishLarge(opened, 4, 10_000);
+      const young = await finishLarge(opened, 3, 10_000, "one");
+      await backend.remove(removed, ["DONE", "CANCELED"]);
+      await finishLarge(opened, 5, 10_000);
+      await opened.settled();
+      await tickAll(backend);
+      expect(await keptOf(opened, old)).not.toEqual(old);
+      expect(await keptOf(opened, young)).toEqual(young);
+    });
+
     test("jobs that are removed, and queues that are deleted, count no more", async () => {
       const opened = await open({ maxCompletedBytes: 100_000 });
       const { backend } = opened;

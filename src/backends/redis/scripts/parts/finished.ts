@@ -8,6 +8,9 @@ import { CLAIMS } from "./unique.js";
 /** Most finished jobs that one call deletes for their bytes. */
 const MAX_TRIMMED = 1000;
 
+/** Most entries of jobs that were deleted, which one call looks behind. */
+const MAX_PASSED = 100;
+
 /** The part of the prelude that counts the DONE and CANCELED jobs that are kept, and deletes the oldest of them. */
 export const FINISHED = lua`
 -- Bytes of a job, like jobBytes of the model. Beside its records it counts as so much: the first fields of a spec are part of that.
@@ -80,12 +83,22 @@ local function firstHold()
   return ends and tonumber(ends)
 end
 
--- Looks at the first of the finished jobs.
+local function idOfFinished(entry)
+  local from = ${rest("finished")} + ${rest("standing")} - 1
+  return sub(entry, from, find(entry, ':', from, true) - 1)
+end
+
+-- Looks at the first of the finished jobs. Returns when it finished, nil when there is none, and how many entries of jobs that were
+-- deleted stand before it; of more than a few it may be one of these.
 local function lookAtFinished()
-  local head = call('LINDEX', ${key("finished")}, 0)
+  local head, passed = call('LINDEX', ${key("finished")}, 0), 0
+  while head and passed < math.min(archive.gone, ${MAX_PASSED}) and call('HEXISTS', ${key("specs")}, idOfFinished(head)) == 0 do
+    passed = passed + 1
+    head = call('LINDEX', ${key("finished")}, passed)
+  end
   local oldest = head and ${number("finished", "finished_at", "head")}
   archive.oldest = oldest or firstHold()
-  return oldest
+  return oldest, passed
 end
 
 -- Deletes up to max finished jobs that are too many or too old; and as many as it takes, within bounds, so that the others take no more
@@ -94,7 +107,11 @@ local function trim(max, keep)
   local maxJobs, maxBytes = string.match(maxCompleted, '^(%d+) (%d+)$')
   local held = needs('${UNIQUE}') and call('ZCARD', ${key("unique_kept")}) or 0
   local over, overBytes = archive.done + archive.canceled - held - maxJobs, archive.bytes - (keep or maxBytes)
-  local oldest = lookAtFinished()
+  local oldest, passed = lookAtFinished()
+  if passed > 0 then
+    call('LTRIM', ${key("finished")}, passed, -1)
+    countFinished(0, 0, -passed)
+  end
   -- An older server deleted the last ones, and did not take them off the count.
   if not oldest and held == 0 and archive.bytes > 0 then
     archive.bytes, archive.recent, archive.since = 0, 0, steady + 1
@@ -112,7 +129,7 @@ local function trim(max, keep)
     local entries = call('LRANGE', ${key("finished")}, seen, math.min(seen + 64, max) - 1)
     for _, entry in ipairs(entries) do
       local member, finishedAt = sub(entry, ${rest("finished")}), ${text("finished", "finished_at", "entry")}
-      local id = sub(member, ${rest("standing")}, find(member, ':', 1, true) - 1)
+      local id = idOfFinished(entry)
       if archive.gone > gone and call('HEXISTS', ${key("specs")}, id) == 0 then
         gone = gone + 1
       elseif over > 0 or overBytes > 0 or finishedAt + ttl <= steady then
