@@ -1,10 +1,11 @@
 import type { Redis } from "ioredis";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { openWith } from "../contract/harness.js";
 import { createRedisHarness, oneServer } from "../contract/redis-harness.js";
-import { add, fatal, lease } from "../contract/support.js";
+import { add, createQueue, done, fatal, lease, leaseOne, tickAll } from "../contract/support.js";
+import { auditKeys } from "./support/key-audit.js";
 import { commandCounts } from "./support/open.js";
 
 let redis: RedisServer;
@@ -84,4 +85,61 @@ test("a thousand outcomes of one queue are several scripts, in order of the give
   });
   expect(outcomes).toEqual(["LEASE_LOST", ...rest.map(() => "APPLIED"), "APPLIED"]);
   expect(commands.get("evalsha")).toBeGreaterThan(5);
+});
+
+describe("one key with jobs of thousands of types", () => {
+  const MANY = 2000;
+  const count = (counts: Map<string, number>) => [...counts.values()].reduce((sum, each) => sum + each, 0);
+
+  test.each([
+    ["is held back by its limit", { maxConcurrencyPerKey: 1 } as const, { key: "tenant" }],
+    ["takes turns", { ordering: "FAIR" } as const, { key: "tenant" }],
+    ["takes turns with nobody", { ordering: "FAIR" } as const, {}],
+  ])("that %s: no create, lease or completion costs by their number", async (_, settings, given) => {
+    const { backend } = await open();
+    const types = names(MANY);
+    const jobs = (some: readonly string[]) => some.map((type) => ({ queue: "wide", type, ...given }));
+    await createQueue(backend, "wide", settings);
+    for (let at = 0; at < MANY; at += 100) await add(backend, ...jobs(types.slice(at, at + 100)));
+    const take = (some: readonly string[]) => lease(backend, { queues: ["wide"], types: some, max: 1 });
+    for (const type of [types[7], types[7], types[1900], types[40]] as string[]) {
+      const another = await commandsOf(() => add(backend, ...jobs([type])));
+      expect(count(another)).toBeLessThan(60);
+      let leases: Awaited<ReturnType<typeof take>> = [];
+      expect(count(await commandsOf(async () => (leases = await take([type]))))).toBeLessThan(1200);
+      expect(leases.map(({ job }) => job.type)).toEqual([type]);
+      if ("maxConcurrencyPerKey" in settings) expect(await take(types.slice(100, 110))).toEqual([]);
+      const ended = await commandsOf(() => backend.complete(leases.map((each) => done(each))));
+      expect(count(ended)).toBeLessThan(1200);
+    }
+  });
+
+  test("gets all of them back when it is full no more, in steps that sweeps go on with", async () => {
+    const opened = await open();
+    const { backend } = opened;
+    await createQueue(backend, "wide", { maxConcurrencyPerKey: 1 });
+    const types = names(MANY);
+    await add(backend, { queue: "wide", type: "first", key: "tenant" });
+    const first = await leaseOne(backend, { queues: ["wide"], types: ["first"] });
+    for (let at = 0; at < MANY; at += 100) {
+      await add(backend, ...types.slice(at, at + 100).map((type) => ({ queue: "wide", type, key: "tenant" })));
+    }
+    const stats = async () => (await backend.queues(["wide"]))[0]?.stats;
+    expect(await stats()).toMatchObject({ ready: 0, limited: MANY });
+    await backend.complete([done(first)]);
+    for (let sweeps = 0; sweeps < 40 && (await stats())?.limited !== 0; sweeps++) await tickAll(backend);
+    expect(await stats()).toMatchObject({ ready: MANY, limited: 0 });
+    const base = (await client.keys("*{wide}:meta"))[0]?.slice(0, -"meta".length) as string;
+    await auditKeys(client, base);
+    const last = await leaseOne(backend, { queues: ["wide"], types: types.slice(-1) });
+    expect(last.job.type).toBe(types.at(-1));
+    expect(await lease(backend, { queues: ["wide"], types: types.slice(0, 50) })).toEqual([]);
+    await backend.complete([done(last)]);
+    const seen = new Set<string>();
+    while (seen.size < 50) {
+      const one = await leaseOne(backend, { queues: ["wide"], types: types.slice(0, 50) });
+      seen.add(one.job.type);
+      await backend.complete([done(one)]);
+    }
+  });
 });

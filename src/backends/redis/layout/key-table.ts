@@ -53,7 +53,22 @@ export const QUEUE_KEYS = {
   },
   key_types: {
     type: "hash",
-    meaning: "key to the types of these lines, a JSON list",
+    meaning: "key to the types of these lines, a JSON list; of very many only how many they are",
+    lifetime: "while there are any",
+  },
+  shown_lines: {
+    type: "zset",
+    meaning: "lines of keys with very many, as they are named in `line`, that have entries; with score 0",
+    lifetime: "while there are any",
+  },
+  hidden_lines: {
+    type: "zset",
+    meaning: "the same of those that have none, as their key is full, or was when that was looked at last",
+    lifetime: "while there are any",
+  },
+  unfit_keys: {
+    type: "set",
+    meaning: "keys that are not full and have lines in `hidden_lines`, which sweeps show",
     lifetime: "while there are any",
   },
   behind: {

@@ -91,7 +91,11 @@ async function linesOf(client: Redis, base: string): Promise<string[]> {
   const [, found] = await client.hscan(`${base}key_types`, "0", "COUNT", FEW);
   const lines: string[] = [];
   for (let at = 0; at < found.length; at += 2) {
-    for (const type of JSON.parse(found[at + 1] as string) as string[]) lines.push(lineOf(found[at] as string, type));
+    const types: unknown = JSON.parse(found[at + 1] as string);
+    if (Array.isArray(types)) lines.push(...types.map((type) => lineOf(found[at] as string, type)));
+  }
+  for (const set of ["shown_lines", "hidden_lines"]) {
+    lines.push(...(await client.zrange(base + set, "0", String(FEW - 1))).map((line) => `line:${line}`));
   }
   return lines.slice(0, FEW);
 }

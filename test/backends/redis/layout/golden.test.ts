@@ -46,7 +46,11 @@ beforeAll(async () => {
   const fair = createRunner(client, "golden", "fair", FEATURES);
   await takeTurns(fair);
   const ofTurns = (await dump(client, fair.base)).filter(({ key }) => /^(turns:.*|active_keys|idle_keys)$/.test(key));
-  written = [...(await dump(client, runner.base)), ...ofTurns];
+  const wide = createRunner(client, "golden", "wide", FEATURES);
+  await haveManyTypes(wide);
+  const ofWide = (await dump(client, wide.base)).filter(({ key }) => /^(key_types|hidden_lines|unfit_keys)$/.test(key));
+  const shown = (await dump(client, wide.base)).filter(({ key }) => key === "shown_lines").slice(0, 2);
+  written = [...(await dump(client, runner.base)), ...ofTurns, ...ofWide, ...shown];
   if (process.env.GOTASKQ_TEST_GOLDEN === "write")
     await writeFile(GOLDEN, `${JSON.stringify(written, undefined, 2)}\n`);
   golden = JSON.parse(await readFile(GOLDEN, "utf8"));
@@ -159,6 +163,16 @@ async function takeTurns({ run }: ScriptRunner): Promise<void> {
   await run("lease", 1, 30_000, "worker-1", "token-a", "", "", "send");
   await add(1, "b");
   await add(2);
+}
+
+/** A key that is full no more, with jobs of more types than one call shows again. */
+async function haveManyTypes({ run }: ScriptRunner): Promise<void> {
+  await run("create", "keys", ...writeSettings({ ...DEFAULT_QUEUE_SETTINGS, maxConcurrencyPerKey: 1 }));
+  const add = (n: number, type: string) => run("enqueue", 1, "ck", 1, idOf(n), writeSpec(newJob({ type, key: "a" })));
+  await add(0, "first");
+  await run("lease", 1, 30_000, "worker-1", "token-a", "", "", "first");
+  for (let n = 1; n <= 102; n++) await add(n, `type-${n}`);
+  await run("complete", idOf(0), "token-a", "");
 }
 
 /** One schedule that has run and skipped a time, and one that is paused. */

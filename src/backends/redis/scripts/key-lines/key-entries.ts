@@ -1,5 +1,6 @@
 import { compose, rest, write } from "../../layout/lua.js";
 import { lua } from "../lua.js";
+import { MOST_WORK, WORK_OF_LINE } from "./work.js";
 
 /**
  * A part of createKeyLines (key-lines.ts): the entries of lines, where whoever leases looks for jobs of a type. They are changed here
@@ -56,8 +57,13 @@ export const KEY_ENTRIES = lua`
     setEntry(type, byTurns and turnEntry(k) or first)
   end
 
-  -- A key has another turn now. Whoever leases sees it at once; it is written when entries are read, and at the end.
-  local function move(k)
+  -- A key has another turn now. Whoever leases sees it at once; it is written when entries are read, and at the end. Of a wide key only
+  -- the entry of this type: others stand too far in front, and are put right when they are met.
+  local function move(k, type)
+    if k.isWide then
+      if type then show(k, type) end
+      return
+    end
     moved[k] = true
     for type, head in pairs(heads) do
       if k.types[type] then setHead(head, turnEntry(k), k.turn, k.name) end
@@ -88,8 +94,8 @@ export const KEY_ENTRIES = lua`
     pending[type] = nil
   end
 
-  -- The first entry of a type; nil: there is none. Reads up to so many at once.
-  function self.headOf(type, part)
+  -- The first entry of a type as it is written; nil: there is none. Reads up to so many at once.
+  local function readHead(type, part)
     local head = heads[type]
     if head and (#head.list > 0 or not head.last) then return head.list[1] end
     writeMoved()
@@ -111,6 +117,19 @@ export const KEY_ENTRIES = lua`
     if #head.list == part then head.last = head.list[part] end
     heads[type] = head
     return head.list[1]
+  end
+
+  -- The first entry of a type; nil: there is none. Reads up to so many at once.
+  function self.headOf(type, part)
+    local first = readHead(type, part)
+    while first and byTurns do
+      local k = known[first.name]
+      if not k.isWide or k.turn <= first.score or self.work > ${MOST_WORK} then break end
+      self.work = self.work + ${WORK_OF_LINE}
+      show(k, type)
+      first = readHead(type, part)
+    end
+    return first
   end
 
   -- A job without a key stands here now, which may have had one before: its entry is written by itself.

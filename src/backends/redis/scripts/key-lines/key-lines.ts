@@ -1,6 +1,7 @@
 import { KEYS } from "../../layout/features.js";
 import { key, metaName } from "../../layout/lua.js";
 import { lua } from "../lua.js";
+import { FULL_KEYS } from "./full-keys.js";
 import { KEY_ENTRIES } from "./key-entries.js";
 import { KEY_TURNS } from "./key-turns.js";
 import { KNOWN_KEYS } from "./known-keys.js";
@@ -13,7 +14,7 @@ import { KNOWN_KEYS } from "./known-keys.js";
  * whoever leases looks for jobs of the type: its first job among those without a key or, where keys take turns, the key in its turn. As
  * many jobs of a key may run as `max_concurrency_per_key` says; a key that runs so many is full, and has no entries: no lease meets
  * jobs that are held back. Its entries come back in the step in which a job of it ends. A limit that was changed is made up for
- * in sweeps (`refit`), and by leases for the keys that they meet.
+ * in sweeps (`refit`), and by leases for the keys that they meet; so is what a key with very many lines has too much for one step.
  *
  * Lines are written at once; entries and all that is counted by `flush`, at the end of the call.
  */
@@ -26,52 +27,16 @@ local function createKeyLines()
   local behind, heldOf, touched, shown = {}, {}, {}, {}
   -- Jobs to add, by line.
   local gathered, gatheredOf = {}, {}
-  local self = {}
+  -- work: what the call has done of MOST_WORK.
+  local self = {work = 0}
 ${KNOWN_KEYS}
 ${KEY_TURNS}
 ${KEY_ENTRIES}
-  local function countBehind(type, jobs)
-    behind[type] = (behind[type] or 0) + jobs
-  end
-
-  local function countHeld(type, jobs)
-    held, heldOf[type] = held + jobs, (heldOf[type] or 0) + jobs
-  end
-
-  -- The first job of a line and its score.
-  local function firstOf(k, type)
-    local first = call('ZRANGE', lineOf(k.prefix, type), 0, 0, 'WITHSCORES')
-    return first[1], first[2]
-  end
-
-  local function hasRoom(k)
-    return limit == 0 or k.name == '' or k.running < limit
-  end
-
-  -- Holds the lines of a key back, or lets them come. One of them may have its entry gone already, and so many jobs.
-  local function setFull(k, isFull, gone, left)
-    k.isFull, k.hasChanged = isFull, true
-    if k.lines == 0 then return end
-    if byTurns and not isFull then enterTurns(k) end
-    for type in pairs(k.types) do
-      local jobs = type == gone and left or call('ZCARD', lineOf(k.prefix, type))
-      countHeld(type, isFull and jobs or -jobs)
-      countBehind(type, isFull and 1 - jobs or jobs - 1)
-      local first, score
-      if not byTurns and type ~= gone then first, score = firstOf(k, type) end
-      if isFull then
-        if type ~= gone then hide(k, type, first) end
-      else
-        show(k, type, first, score)
-        shown[type] = true
-      end
-    end
-    if byTurns and isFull then leaveTurns(k) end
-  end
-
+${FULL_KEYS}
   -- Adds jobs, given as scores and places, to a line.
   local function add(k, type, list)
-    local jobs, isNew = #list / 2, not k.types[type]
+    local jobs, isNew = #list / 2, not hasLine(k, type)
+    if not isNew then fit(k, type) end
     local before, beforeScore
     if not isNew and not byTurns and not k.isFull then before, beforeScore = firstOf(k, type) end
     callMany('ZADD', lineOf(k.prefix, type), list)
@@ -143,6 +108,7 @@ ${KEY_ENTRIES}
     local k = keyOf(name)
     local line = lineOf(k.prefix, type)
     local first, before = firstOf(k, type), call('ZCARD', line)
+    if before > 0 then fit(k, type) end
     callMany('ZREM', line, places)
     local left = call('ZCARD', line)
     if before == left then return end
@@ -168,9 +134,7 @@ ${KEY_ENTRIES}
     local names, lines = call('HRANDFIELD', ${key("key_types")}, max), {}
     know(names)
     for _, name in ipairs(names) do
-      for type in pairs(known[name].types) do
-        if #lines < max then lines[#lines + 1] = {name = name, type = type} end
-      end
+      for _, type in ipairs(typesOf(known[name], max - #lines)) do lines[#lines + 1] = {name = name, type = type} end
     end
     return lines
   end
@@ -182,12 +146,11 @@ ${KEY_ENTRIES}
 
   -- Some lines of keys, up to max, the same ones each time.
   function self.someLines(max)
-    local found, lines = call('HSCAN', ${key("key_types")}, 0, 'COUNT', max)[2], {}
-    for at = 1, #found, 2 do
-      for _, type in ipairs(listOf(found[at + 1])) do
-        if #lines == max then return lines end
-        lines[#lines + 1] = lineOf(prefixOf(found[at]), type)
-      end
+    local found, names, lines = call('HSCAN', ${key("key_types")}, 0, 'COUNT', max)[2], {}, {}
+    for at = 1, math.min(#found, max * 2), 2 do names[#names + 1] = found[at] end
+    know(names)
+    for _, name in ipairs(names) do
+      for _, type in ipairs(typesOf(known[name], max - #lines)) do lines[#lines + 1] = lineOf(prefixOf(name), type) end
     end
     return lines
   end
@@ -197,11 +160,13 @@ ${KEY_ENTRIES}
     return firstOf(keyOf(name), type)
   end
 
-  -- Hands out the first job of a key and type that has an entry. Returns its place, nil when a limit that was lowered holds it back.
+  -- Hands out the first job of a key and type that has an entry. Returns its place, nil when a limit that was lowered holds it back, or
+  -- the key is wide and full.
   function self.take(name, type)
     local k = keyOf(name)
     if not hasRoom(k) then
-      setFull(k, true)
+      if not k.isFull then setFull(k, true) end
+      fit(k, type)
       return nil
     end
     if k.name ~= '' then k.running, k.hasChanged = k.running + 1, true end
@@ -214,7 +179,7 @@ ${KEY_ENTRIES}
     if isFull then
       setFull(k, true, type, left)
     elseif byTurns then
-      move(k)
+      move(k, left > 0 and type)
     elseif left > 0 then
       show(k, type, firstOf(k, type))
     end
@@ -241,34 +206,13 @@ ${KEY_ENTRIES}
     if not byTurns then return end
     local k = keyOf(self.nameOf(id))
     giveTurnBack(k)
-    if k.arrival then move(k) end
+    if k.arrival and not k.isWide then move(k) end
   end
 
   -- A job that left the line of a type has gone where it goes: it may have been the last of the type, or of its key.
   function self.left(type)
     touched[type] = true
     leaveEmpty()
-  end
-
-  -- Up to max keys that are full and need not be, and the other way round: after the limit was changed.
-  local function misfits(max)
-    local upTo = limit == 0 and '+inf' or '(' .. format('%d', FULL + limit)
-    local open = call('ZRANGEBYSCORE', ${key("running_keys")}, FULL, upTo, 'LIMIT', 0, max)
-    if limit == 0 or #open == max then return open, {} end
-    return open, call('ZRANGEBYSCORE', ${key("running_keys")}, limit, '(' .. FULL, 'LIMIT', 0, max - #open)
-  end
-
-  function self.hasMisfits()
-    local open, full = misfits(1)
-    return #open + #full > 0
-  end
-
-  function self.refit(max)
-    self.flush()
-    local open, full = misfits(max)
-    for _, name in ipairs(open) do setFull(keyOf(name), false) end
-    for _, name in ipairs(full) do setFull(keyOf(name), true) end
-    self.flush()
   end
 
   local function count(key, more)

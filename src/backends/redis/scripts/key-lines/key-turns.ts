@@ -19,8 +19,12 @@ export const KEY_TURNS = lua`
   local turn, arrivals = tonumber(own[2] or 0), tonumber(own[3] or 0)
   local lastTurn, lastArrivals = turn, arrivals
 
-  -- A key gets entries.
+  -- A key gets entries; a wide one may have some left.
   local function enterTurns(k)
+    if k.arrival then
+      k.turn, k.hasTurned = math.max(k.turn, turn), true
+      return
+    end
     arrivals = arrivals + 1
     k.turn, k.arrival, k.entry, k.hasTurned = math.max(k.rested, turn), arrivals, nil, true
   end
@@ -43,7 +47,9 @@ export const KEY_TURNS = lua`
     k.turn, k.hasTurned = k.turn + 1, true
   end
 
+  -- Not to a wide key: none of its entries is to stand behind its turn.
   local function giveTurnBack(k)
+    if k.isWide then return end
     k.hasTurned = true
     if k.arrival then k.turn = math.max(0, k.turn - 1) else k.rested = math.max(0, k.rested - 1) end
   end

@@ -6,8 +6,9 @@ export const FULL_KEY = 1_000_000_000;
 
 /**
  * A part of createKeyLines (key-lines.ts): the keys that a call looked at. Of each: its `name`; the `prefix` of its lines, as it follows `line:`;
- * the `types` of which it has jobs in line, a set, and how many these `lines` are; how many of its jobs are `running`; whether it
- * `isFull`; and its turn (key-turns.ts). What has changed is written by `flushKnown`.
+ * how many `lines` it has, and the `types` of these, a set; how many of its jobs are `running`; whether it `isFull`; and its turn
+ * (key-turns.ts). One with very many lines `isWide`: its `types` are kept in `shown_lines` and `hidden_lines` instead (full-keys.ts).
+ * What has changed is written by `flushKnown`.
  */
 export const KNOWN_KEYS = lua`
   local FULL = ${FULL_KEY}
@@ -24,6 +25,7 @@ export const KNOWN_KEYS = lua`
     return prefix .. name
   end
 
+  -- The types of a key that is not wide.
   local function listOf(text)
     local only = string.match(text, '^%["([^"\\]+)"%]$')
     return only and {only} or cjson.decode(text)
@@ -41,7 +43,8 @@ export const KNOWN_KEYS = lua`
     local rested = byTurns and call('ZMSCORE', ${key("idle_keys")}, unpack(unknown))
     for at, text in ipairs(call('HMGET', ${key("key_types")}, unpack(unknown))) do
       local name, score, types, lines = unknown[at], tonumber(running[at] or 0), {}, 0
-      for place, type in ipairs(text and listOf(text) or {}) do types[type], lines = true, place end
+      local wide = text and tonumber(text) or nil
+      for place, type in ipairs(text and not wide and listOf(text) or {}) do types[type], lines = true, place end
       local active, turn, arrival = turns and turns[at], nil, nil
       if active then
         local blank = find(active, ' ', 1, true)
@@ -49,7 +52,7 @@ export const KNOWN_KEYS = lua`
       end
       local idle = rested and rested[at]
       known[name] = {
-        name = name, prefix = prefixOf(name), types = types, lines = lines, running = score % FULL, isFull = score >= FULL,
+        name = name, prefix = prefixOf(name), types = types, lines = wide or lines, isWide = wide ~= nil, running = score % FULL, isFull = score >= FULL,
         turn = turn, arrival = arrival, rested = tonumber(idle or 0), isRested = idle and true or false, entry = nil,
         hasChanged = false, hasLines = false, hasTurned = false,
       }
@@ -63,16 +66,6 @@ export const KNOWN_KEYS = lua`
 
   local function lineOf(prefix, type)
     return ${key("line")} .. prefix .. type
-  end
-
-  local function beginLine(k, type)
-    k.types[type], k.lines, k.hasLines = true, k.lines + 1, true
-  end
-
-  -- A line is empty.
-  local function endLine(k, type)
-    k.types[type], k.lines, k.hasLines = nil, k.lines - 1, true
-    if k.lines == 0 then emptied[k] = true end
   end
 
   local function flushKnown()
@@ -94,7 +87,7 @@ export const KNOWN_KEYS = lua`
           local list = {}
           for type in pairs(k.types) do list[#list + 1] = type end
           lined[#lined + 1] = name
-          lined[#lined + 1] = cjson.encode(list)
+          lined[#lined + 1] = k.isWide and format('%d', k.lines) or cjson.encode(list)
         end
       end
       k.hasChanged, k.hasLines = false, false

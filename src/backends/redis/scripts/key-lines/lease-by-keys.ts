@@ -1,12 +1,9 @@
 import { LIMITS } from "../../../../model/limits.js";
 import { lua } from "../lua.js";
+import { MOST_WORK, WORK_OF_HAND_OUT } from "./work.js";
 
 /** Bytes of a job that is as large as jobs get, about. */
 const LARGE_JOB = LIMITS.payloadBytes * 1.25;
-
-/** Most that a call does to find jobs that have keys, in looks at the first jobs of types: some ms. A hand-out is as much as some. */
-const MOST_WORK = 20_000;
-const WORK_OF_HAND_OUT = 50;
 
 /**
  * The part of LEASE for queues with jobs that have keys: `leaseByKeys()` chooses and reads jobs as the rest of it does for others. Needs
@@ -26,7 +23,7 @@ end
 
 -- Where jobs have keys each that is handed out brings another to the front: they are taken one by one.
 local function leaseByKeys()
-  local work, ids = 0, {}
+  local ids = {}
   -- What is handed out cannot stay behind: no more at once than would have been taken one by one if all were large.
   local function takeAll()
     take(ids, true)
@@ -43,9 +40,9 @@ local function leaseByKeys()
       if head and (not best or goesBefore(line, head, best, bestHead)) then best, bestHead = line, head end
     end
     if not best then break end
-    work = work + ${WORK_OF_HAND_OUT} + #lines
+    keyed.work = keyed.work + ${WORK_OF_HAND_OUT} + #lines
     -- The rest is for the next call.
-    if work > ${MOST_WORK} then
+    if keyed.work > ${MOST_WORK} then
       isFull, isReady = #chosen + #ids > 0, true
       break
     end
