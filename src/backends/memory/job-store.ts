@@ -249,7 +249,7 @@ export class JobStore {
   /** Obeys a new limit of keys for up to `max` of them; returns for how many. Those that are left are seen to in ticks. */
   reviewKeys(queue: QueueState, max = DUE_WORK): number {
     const count = queue.reviewKeys(max, (type) => this.notices.ready(queue, type));
-    if (count === max) this.notices.due(0);
+    if (count === max || queue.isBackLate) this.notices.due(0);
     return count;
   }
 
@@ -288,6 +288,10 @@ export class JobStore {
     run.token = undefined;
     run.settledToken = settledBy;
     queue.ended(record, (type) => this.notices.ready(queue, type));
+    if (queue.isBackLate) {
+      this.visits.mark(queue);
+      this.notices.due(0);
+    }
     if (!entryTaken) this.leases.discard();
     if (queue.settings.maxConcurrency > 0 && !queue.isGone) this.notices.ready(queue);
   }

@@ -219,7 +219,12 @@ export class QueueState {
     this.#ready.giveBack(record, this.settings);
   }
 
-  /** Looks at up to `max` keys that a new limit may concern, and returns at how many. `back`: as in `ended`. */
+  /** Whether jobs that are held back no longer wait for `reviewKeys`: there were too many for one step. */
+  get isBackLate(): boolean {
+    return this.#ready.isUnfit;
+  }
+
+  /** Looks at up to `max` keys that a new limit may concern, and at what comes back late; returns at how many. `back`: as in `ended`. */
   reviewKeys(max: number, back: (type: string) => void): number {
     return this.#ready.review(this.settings, max, back);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ChangeBatch } from "../../../src/core/port/changes.js";
+import type { Lease } from "../../../src/core/port/leases.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import { openWith } from "../contract/harness.js";
@@ -125,5 +126,34 @@ describe("no operation of the memory backend takes long", () => {
     expect(second.jobs).toHaveLength(10);
     const next = await leaseOne(backend, { queues: ["mail"] });
     expect(second.jobs[0]?.id).toBe(next.job.id);
+  });
+
+  test("a key with jobs of very many types is held back, and comes back, in parts", async () => {
+    const { backend, heard } = await openMail();
+    const many = 12_000;
+    await backend.updateQueue("mail", { maxConcurrencyPerKey: 1 });
+    const take = (...types: string[]) => lease(backend, { queues: ["mail"], types, max: 10 });
+    const stats = async () => (await backend.queues(["mail"]))[0]?.stats;
+    await add(backend, { ...MAIL, type: "first", key: "tenant" });
+    const [first] = await take("first");
+    for (let at = 0; at < many; at += 500) {
+      await add(backend, ...Array.from({ length: 500 }, (_, n) => ({ ...MAIL, type: `t${at + n}`, key: "tenant" })));
+    }
+    expect(await stats()).toMatchObject({ ready: 0, limited: many });
+    heard.clear();
+    await backend.complete([done(first as Lease)]);
+    expect((await stats())?.ready).toBeLessThan(many / 2);
+    expect(heard.dueHeard).toContain(0);
+    for (let ticks = 0; (await backend.tick()).nextInMs === 0; ticks++) expect(ticks).toBeLessThan(20);
+    expect(await stats()).toMatchObject({ ready: many, limited: 0 });
+    for (const type of ["t0", "t11999"]) {
+      const held = await take(type);
+      expect(held.map(({ job }) => job.type)).toEqual([type]);
+      expect(await take("t1", "t5000", "t11998")).toEqual([]);
+      await backend.complete(held.map((each) => done(each)));
+    }
+    while ((await backend.tick()).nextInMs === 0);
+    const [last] = await take("t1", "t5000", "t11998");
+    expect(last?.job.type).toBe("t1");
   });
 });

@@ -23,8 +23,9 @@ export class KeyState<Queue> {
   turn = 0;
   /** When it came to have jobs that are ready: decides between keys of the same turn. */
   arrival = 0;
-  /** One for each type of which it has jobs in line. */
-  readonly lines: KeyedLine<Queue>[] = [];
+  /** One line for each type of which it has jobs in line: those that are in heaps, and those that are out of them. */
+  readonly shown: KeyedLine<Queue>[] = [];
+  readonly hidden: KeyedLine<Queue>[] = [];
   idle: IdleKey<Queue> | undefined;
 
   constructor(
@@ -41,7 +42,7 @@ export class KeyedLine<Queue> extends ReadyLine<Queue> implements Placed {
   head: JobRecord<Queue> | undefined;
   /** The turn of its key when it was last looked at: the key's own may be later, and is never earlier. */
   turn = 0;
-  /** Its place among the lines of its key. */
+  /** Its place among the lines of its key that are shown, or hidden. */
   at = 0;
 
   constructor(
@@ -52,6 +53,22 @@ export class KeyedLine<Queue> extends ReadyLine<Queue> implements Placed {
   ) {
     super(type);
   }
+
+  /** Whether leases come across it. */
+  get isShown(): boolean {
+    return this.heapAt >= 0;
+  }
+}
+
+function append<Queue>(lines: KeyedLine<Queue>[], line: KeyedLine<Queue>): void {
+  line.at = lines.push(line) - 1;
+}
+
+function remove<Queue>(lines: KeyedLine<Queue>[], line: KeyedLine<Queue>): void {
+  const last = lines.pop() as KeyedLine<Queue>;
+  if (last === line) return;
+  last.at = line.at;
+  lines[line.at] = last;
 }
 
 /** Compares two keys whose turn it is: by the turn, then by which of them came first. */
@@ -77,26 +94,31 @@ export class KeyedLines<Queue> {
     );
   }
 
-  /** The line of a key, made if there is none. */
+  /** The line of a key, made if there is none: hidden then. */
   lineOf(type: string, key: KeyState<Queue>): KeyedLine<Queue> {
     let line = this.byKey.get(key.name);
     if (line === undefined) {
       line = new KeyedLine(type, key, this);
       this.byKey.set(key.name, line);
-      line.at = key.lines.push(line) - 1;
+      append(key.hidden, line);
     }
     return line;
   }
 
-  /** Lets the key of a line have its turns. */
-  enter(line: KeyedLine<Queue>): void {
-    line.turn = line.key.turn;
+  /** Lets leases come across a line. */
+  show(line: KeyedLine<Queue>): void {
+    const { key } = line;
+    remove(key.hidden, line);
+    append(key.shown, line);
+    line.turn = key.turn;
     this.ready += line.count;
     this.heap.push(line);
   }
 
   /** Takes a line out, whose key may run no job now. */
-  leave(line: KeyedLine<Queue>): void {
+  hide(line: KeyedLine<Queue>): void {
+    remove(line.key.shown, line);
+    append(line.key.hidden, line);
     this.ready -= line.count;
     this.heap.remove(line);
   }
@@ -104,11 +126,8 @@ export class KeyedLines<Queue> {
   /** Forgets an empty line. */
   drop(line: KeyedLine<Queue>): void {
     const { key } = line;
-    if (line.heapAt >= 0) this.heap.remove(line);
+    remove(line.isShown ? key.shown : key.hidden, line);
+    if (line.isShown) this.heap.remove(line);
     this.byKey.delete(key.name);
-    const last = key.lines.pop() as KeyedLine<Queue>;
-    if (last === line) return;
-    last.at = line.at;
-    key.lines[line.at] = last;
   }
 }

@@ -5,6 +5,9 @@ import { OrderedQueue } from "./ordered-queue.js";
 /** Most keys without jobs whose turn is remembered; beyond that, those go first whose turn comes first. */
 const MAX_IDLE = 100_000;
 
+/** Most lines of a key that are hidden or shown at once: some ms. */
+const MOST_LINES = 5000;
+
 /** Idle keys that are forgotten, if their time has come, for each job that is handed out. */
 const FORGET_WORK = 2;
 
@@ -16,8 +19,11 @@ const FORGET_WORK = 2;
  * that becomes active begins at the time of the queue, or at its own if that is later: nobody saves up turns, and nobody gets
  * ahead by having no jobs for a moment. Its own is kept while it is later than that of the queue.
  *
- * What a change of a key costs grows with the number of types of which that key has jobs in line, and with nothing else.
- * `limit`, wherever it is asked for: the most jobs of a key that may run, 0: no limit.
+ * What a change of a key costs grows with the number of types of which that key has jobs in line, up to a bound, and with nothing else.
+ * Of more types some lines may still be shown though their key is full: `hide` is for leases that meet one. Those that are
+ * still hidden though it is not are shown by `review`.
+ * `limit`, wherever it is asked for: the most jobs of a key that may run, 0: no limit. `back`: called with each type of which jobs were
+ * held back and are no longer.
  */
 export class Keys<Queue> {
   readonly #states = new Map<string, KeyState<Queue>>();
@@ -32,8 +38,15 @@ export class Keys<Queue> {
   #arrivals = 0;
   /** So many of those that run jobs, the first ones, may be concerned by a new limit: `review` has not come to them. */
   #toReview = 0;
+  /** Those that are not full, and have lines that are hidden. */
+  readonly #unfit = new Set<KeyState<Queue>>();
   /** Number of jobs in line that are held back. */
   held = 0;
+
+  /** Whether `review` has something to do. */
+  get isUnfit(): boolean {
+    return this.#unfit.size > 0;
+  }
 
   /** The fields for a job that has this key and nothing else that is rare. */
   rareOf(name: string): RareFields {
@@ -58,14 +71,28 @@ export class Keys<Queue> {
   /** A line of a key has its first job. */
   lineCame(line: KeyedLine<Queue>): void {
     const { key } = line;
+    this.held += line.count;
     if (key.isFull) return;
-    if (key.lines.length === 1) this.#activate(key);
-    line.of.enter(line);
+    if (key.shown.length + key.hidden.length === 1) this.#activate(key);
+    this.#show(line);
+  }
+
+  /** Takes a line out that a lease has met, and whose key is full. */
+  hide(line: KeyedLine<Queue>): void {
+    line.of.hide(line);
+    this.held += line.count;
+  }
+
+  /** Brings a line to what its key is. */
+  fit(line: KeyedLine<Queue>): void {
+    if (line.isShown !== line.key.isFull) return;
+    if (line.isShown) this.hide(line);
+    else this.#show(line);
   }
 
   /** The last line of a key may be gone, or its last running job. */
   settle(key: KeyState<Queue>): void {
-    if (key.lines.length > 0 || key.running > 0 || key.idle !== undefined) return;
+    if (hasLines(key) || key.running > 0 || key.idle !== undefined) return;
     if (key.turn <= this.#turn) {
       this.#states.delete(key.name);
       return;
@@ -88,9 +115,10 @@ export class Keys<Queue> {
 
   /** A job that was handed out came to nobody: its turn is given back. Call it before the job has ended. */
   giveBack(key: KeyState<Queue>): void {
+    if (key.shown.length > MOST_LINES) return;
     key.turn = Math.max(0, key.turn - 1);
-    for (const line of key.lines) {
-      if (line.heapAt < 0 || line.turn <= key.turn) continue;
+    for (const line of key.shown) {
+      if (line.turn <= key.turn) continue;
       line.turn = key.turn;
       line.of.heap.moved(line);
     }
@@ -102,12 +130,11 @@ export class Keys<Queue> {
     if (key.running++ === 0) key.runningAt = this.#running.push(key) - 1;
   }
 
-  /** A job of this key runs no more. Returns whether its jobs in line are held back no longer. */
-  ended(key: KeyState<Queue>, limit: number): boolean {
+  /** A job of this key runs no more. */
+  ended(key: KeyState<Queue>, limit: number, back: (type: string) => void): void {
     if (--key.running === 0) this.#rests(key);
-    const isBack = this.obey(key, limit);
+    this.obey(key, limit, back);
     this.settle(key);
-    return isBack;
   }
 
   /** The limit has changed: `review` is to look at the keys that run jobs. */
@@ -115,30 +142,58 @@ export class Keys<Queue> {
     this.#toReview = this.#running.length;
   }
 
-  /** Looks at up to `max` keys that a new limit may concern. Returns how many. `back`: called with each that is not held back any more. */
-  review(limit: number, max: number, back: (key: KeyState<Queue>) => void): number {
+  /** Looks at up to `max` keys and lines that a new limit may concern, or that are late. Returns how many. */
+  review(limit: number, max: number, back: (type: string) => void): number {
     this.#toReview = Math.min(this.#toReview, this.#running.length);
     const count = Math.min(this.#toReview, max);
     for (let left = count; left > 0; left--) {
-      const key = this.#running[--this.#toReview] as KeyState<Queue>;
-      if (this.obey(key, limit)) back(key);
+      this.obey(this.#running[--this.#toReview] as KeyState<Queue>, limit, back);
+    }
+    return count + this.#showLate(max - count, back);
+  }
+
+  /** Holds the lines of a key back or lets them come, as the limit says. */
+  obey(key: KeyState<Queue>, limit: number, back?: (type: string) => void): void {
+    const isFull = limit > 0 && key.running >= limit;
+    if (isFull === key.isFull) return;
+    key.isFull = isFull;
+    if (!hasLines(key)) return;
+    if (isFull) {
+      for (let left = MOST_LINES; left > 0 && key.shown.length > 0; left--)
+        this.hide(key.shown.at(-1) as KeyedLine<Queue>);
+      this.#unfit.delete(key);
+      return;
+    }
+    // Lines that are still shown stand where they are by its arrival.
+    if (key.shown.length === 0) this.#activate(key);
+    else key.turn = Math.max(key.turn, this.#turn);
+    this.#showSome(key, MOST_LINES, back);
+    if (key.hidden.length > 0) this.#unfit.add(key);
+  }
+
+  #showLate(max: number, back: (type: string) => void): number {
+    let count = 0;
+    for (const key of this.#unfit) {
+      if (count === max) break;
+      count += this.#showSome(key, max - count, back);
+      if (key.hidden.length === 0) this.#unfit.delete(key);
     }
     return count;
   }
 
-  /** Holds the lines of a key back or lets them come, as the limit says. Returns whether they came back. */
-  obey(key: KeyState<Queue>, limit: number): boolean {
-    const isFull = limit > 0 && key.running >= limit;
-    if (isFull === key.isFull) return false;
-    key.isFull = isFull;
-    if (key.lines.length === 0) return false;
-    if (!isFull) this.#activate(key);
-    for (const line of key.lines) {
-      if (isFull) line.of.leave(line);
-      else line.of.enter(line);
-      this.held += isFull ? line.count : -line.count;
+  #showSome(key: KeyState<Queue>, max: number, back: ((type: string) => void) | undefined): number {
+    let count = 0;
+    for (; count < max && key.hidden.length > 0; count++) {
+      const line = key.hidden.at(-1) as KeyedLine<Queue>;
+      this.#show(line);
+      back?.(line.type);
     }
-    return !isFull;
+    return count;
+  }
+
+  #show(line: KeyedLine<Queue>): void {
+    line.of.show(line);
+    this.held -= line.count;
   }
 
   /** The last job of a key has ended. One of those that `review` came to may take its place, and be looked at again. */
@@ -170,4 +225,8 @@ export class Keys<Queue> {
     first.key.idle = undefined;
     this.#states.delete(first.key.name);
   }
+}
+
+function hasLines<Queue>({ shown, hidden }: KeyState<Queue>): boolean {
+  return shown.length > 0 || hidden.length > 0;
 }

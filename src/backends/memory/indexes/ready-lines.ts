@@ -45,6 +45,11 @@ export class ReadyLines<Queue> {
     return this.#keys.held;
   }
 
+  /** Whether `review` has something to do that nobody asked for. */
+  get isUnfit(): boolean {
+    return this.#keys.isUnfit;
+  }
+
   /** Number of jobs of a type that may run now. */
   countOf(type: string): number {
     return this.#types.get(type)?.ready ?? 0;
@@ -109,16 +114,17 @@ export class ReadyLines<Queue> {
     if (type.keyed?.ordering !== ordering) type.keyed = new KeyedLines(ordering);
     const key = this.#keys.of(record);
     const line = type.keyed.lineOf(type.type, key);
+    if (line.count > 0) this.#keys.fit(line);
     line.push(record, ordering);
     this.#ages.came(line, record.runAfter);
     if (line.count === 1) {
       line.head = record;
       this.#keys.lineCame(line);
-    } else {
-      if (!key.isFull) type.keyed.ready++;
-      if (compareReady(ordering, record, line.head as JobRecord<Queue>) < 0) this.#headChanged(line);
+      return !key.isFull;
     }
-    if (key.isFull) this.#keys.held++;
+    if (line.isShown) type.keyed.ready++;
+    else this.#keys.held++;
+    if (compareReady(ordering, record, line.head as JobRecord<Queue>) < 0) this.#headChanged(line);
     return !key.isFull;
   }
 
@@ -197,7 +203,7 @@ export class ReadyLines<Queue> {
     const key = name === undefined ? undefined : this.#keys.find(name);
     // When the queue was deleted, its keys are forgotten.
     if (key === undefined || key.running === 0) return;
-    if (this.#keys.ended(key, maxConcurrencyPerKey)) for (const { type } of key.lines) back(type);
+    this.#keys.ended(key, maxConcurrencyPerKey, back);
   }
 
   /** A job that was handed out came to nobody, and is about to end: the turn of its key is given back. */
@@ -211,11 +217,9 @@ export class ReadyLines<Queue> {
     this.#keys.reviewLater();
   }
 
-  /** Looks at up to `max` of these keys, and returns at how many. `back`: as in `ended`. */
+  /** Looks at up to `max` of these keys, and lines that come back late, and returns at how many. `back`: as in `ended`. */
   review({ maxConcurrencyPerKey }: LineRules, max: number, back: (type: string) => void): number {
-    return this.#keys.review(maxConcurrencyPerKey, max, ({ lines }) => {
-      for (const { type } of lines) back(type);
-    });
+    return this.#keys.review(maxConcurrencyPerKey, max, back);
   }
 
   /** The line whose turn it is, of a key that may run a job. */
@@ -224,7 +228,10 @@ export class ReadyLines<Queue> {
       const { key } = first;
       // The limit may be a new one, that `review` has not come to.
       this.#keys.obey(key, limit);
-      if (key.isFull) continue;
+      if (key.isFull) {
+        this.#keys.fit(first);
+        continue;
+      }
       if (first.turn === key.turn) return first;
       // The key was given jobs of other types.
       first.turn = key.turn;
@@ -236,8 +243,8 @@ export class ReadyLines<Queue> {
   /** Jobs have left the line of a key. */
   #leftKeyed(line: KeyedLine<Queue>, jobs: number): void {
     const { key, of } = line;
-    if (key.isFull) this.#keys.held -= jobs;
-    else of.ready -= jobs;
+    if (line.isShown) of.ready -= jobs;
+    else this.#keys.held -= jobs;
     if (line.count > 0) {
       this.#headChanged(line);
       return;
@@ -251,7 +258,7 @@ export class ReadyLines<Queue> {
   #headChanged(line: KeyedLine<Queue>): void {
     line.head = line.peek();
     line.turn = line.key.turn;
-    if (line.heapAt >= 0) line.of.heap.moved(line);
+    if (line.isShown) line.of.heap.moved(line);
     this.#ages.left(line);
   }
 
