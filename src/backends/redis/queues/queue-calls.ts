@@ -9,21 +9,8 @@ import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.j
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
-import {
-  BEGIN_DELETE,
-  CONTINUE_DELETE,
-  COUNT_READY,
-  CREATE_QUEUE,
-  LOOK,
-  OLDEST,
-  PAUSE_QUEUE,
-  PURGE,
-  READY_TYPES,
-  SHOW_QUEUE,
-  SWEEP,
-  TRIM,
-  UPDATE_QUEUE,
-} from "../scripts/queues.js";
+import { COUNT_READY, OLDEST, READY_TYPES, SHOW_QUEUE } from "../scripts/queue-figures.js";
+import { BEGIN_DELETE, CONTINUE_DELETE, CREATE_QUEUE, PAUSE_QUEUE, PURGE, UPDATE_QUEUE } from "../scripts/queues.js";
 import {
   CREATE_SCHEDULE,
   DELETE_SCHEDULE,
@@ -33,6 +20,7 @@ import {
 } from "../scripts/schedules.js";
 import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, COMPLETE_FULL, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
+import { LOOK, SWEEP, TRIM } from "../scripts/sweep.js";
 import type { DueTimes } from "./due-times.js";
 import { type Memo, MemoSlots } from "./memo-slots.js";
 import type { ReadyNotices } from "./ready-notices.js";
