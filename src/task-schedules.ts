@@ -41,7 +41,10 @@ export interface TaskSchedules {
   create(schedule: NewTaskSchedule): Promise<ScheduleView>;
   /** FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND. */
   get(schedule: TaskScheduleName): Promise<ScheduleView>;
-  /** Resolves to one page, by queue, then by name; of all queues unless one is named. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
+  /**
+   * Resolves to one page, by queue, then by name; of all queues unless one is named. FIELD_INVALID, PAGE_TOKEN_INVALID,
+   * QUEUE_NOT_FOUND.
+   */
   readonly list: ListSchedules;
   /** Changes what is given. Changed times begin with the first after now. FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND. */
   update(schedule: TaskScheduleName, changes: TaskScheduleChanges): Promise<ScheduleView>;

@@ -36,7 +36,8 @@ import type { StoreMatch } from "./stores/job-matcher.js";
  *
  * Points in time come from the backend's own clock (with Redis, that of Redis), so callers mostly pass and receive
  * durations. Leases, delays, backoffs and retention last as long as was said, whatever that clock does: it only stamps,
- * and decides when a `runAfter` or an `expiresAt` has passed; a `ttlMs` is measured. The stamps of one job never fall. Expected failures are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
+ * and decides when a `runAfter` or an `expiresAt` has passed; a `ttlMs` is measured. The stamps of one job never fall. Expected failures
+ * are `TaskQueueError`s; any operation may fail with BACKEND_UNAVAILABLE.
  */
 export interface Backend extends ScheduleStore {
   /** The name of this kind of store, for people. */
@@ -68,14 +69,14 @@ export interface Backend extends ScheduleStore {
    *
    * A job holds its key from its creation until it is DONE, CANCELED, DEAD or deleted, or, with `until` STARTED, leased; with a
    * `holdMs`, until it was created that long ago, unless it is CANCELED, DEAD or deleted sooner. While it holds it, a DONE job is not
-   * forgotten for its age or their number, only for their bytes when no others are left; after that it counts as finished then. A lease that is
-   * taken back, as it never reached anybody, takes the key back if it is free.
+   * forgotten for its age or their number, only for their bytes when no others are left; after that it counts as finished then. A lease
+   * that is taken back, as it never reached anybody, takes the key back if it is free.
    */
   enqueue(jobs: readonly NewJob[]): Promise<readonly EnqueueResult[]>;
   /**
    * Leases up to `max` ready jobs: as many as possible from the first queue, then the next, each in its own order. It may
-   * end before it has asked all of them. A job that has expired is not among them. A queue that fails takes nothing from the others: the call fails only when no
-   * queue gave a job. `expiresInMs` of a lease is what is left of it at the end of the call, or less.
+   * end before it has asked all of them. A job that has expired is not among them. A queue that fails takes nothing from the others: the
+   * call fails only when no queue gave a job. `expiresInMs` of a lease is what is left of it at the end of the call, or less.
    */
   lease(request: LeaseRequest): Promise<readonly Lease[]>;
   /** RUNNING to DONE, with the current token. */
@@ -169,7 +170,8 @@ export interface Backend extends ScheduleStore {
 
   /**
    * Does the work that is due: ends expired leases, cancels jobs that have expired, makes scheduled jobs ready, forgets
-   * finished jobs, deletes dead ones as their queues say; tells the schedules that are due. One call does a bounded amount; `nextInMs` is 0 if there is more.
+   * finished jobs, deletes dead ones as their queues say; tells the schedules that are due. One call does a bounded amount; `nextInMs` is
+   * 0 if there is more.
    */
   tick(): Promise<TickResult>;
 

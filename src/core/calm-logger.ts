@@ -22,8 +22,9 @@ interface Cause {
 
 /**
  * A logger that writes one line a cause where one fault meets thousands of calls: of warnings and errors with the same
- * text, the same error and the same method of an RPC, one in `CALM_MS` is written; its field `repeated` says how many were left out before it. Of
- * what became of jobs `JOB_LINES` are, for each type, unless it is that the store was away: that is one cause, whichever job met it.
+ * text, the same error and the same method of an RPC, one in `CALM_MS` is written; its field `repeated` says how many were left out
+ * before it. Of what became of jobs `JOB_LINES` are, for each type, unless it is that the store was away: that is one cause, whichever
+ * job met it.
  */
 export function calmLogger(logger: Logger, clock: Clock): Logger {
   const causes = new Map<string, Cause>();

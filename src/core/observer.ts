@@ -18,7 +18,10 @@ export interface Observer {
     durationMs: number,
     reason?: FailureReason,
   ): void;
-  /** A lease was lost, as this process found: it ran out, or its worker is gone. `status` is the job's after that: PENDING, DEAD or CANCELED. */
+  /**
+   * A lease was lost, as this process found: it ran out, or its worker is gone. `status` is the job's after that: PENDING, DEAD
+   * or CANCELED.
+   */
   leaseLost(queue: string, type: string, status: JobStatus): void;
   /** A job expired before it ran, as this process found. */
   expired(queue: string, type: string): void;

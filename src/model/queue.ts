@@ -43,7 +43,10 @@ export interface QueueSettings {
   readonly defaultTtlMs: number | null;
 }
 
-/** Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's, of a rate they follow from it. */
+/**
+ * Settings to create a queue with, or to change: of a backoff the parts that are not given are the server's, of a rate they
+ * follow from it.
+ */
 export type QueueSettingsRequest = {
   readonly [Name in keyof QueueSettings]?:
     | QueueSettings[Name]

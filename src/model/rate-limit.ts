@@ -33,7 +33,10 @@ export interface RateState {
  */
 export const MAKE_UP_MS = 100;
 
-/** Whoever takes a slot so much after it came was not late by being woken, ms: then nothing is made up for, and no more than a burst goes. */
+/**
+ * Whoever takes a slot so much after it came was not late by being woken, ms: then nothing is made up for, and no more than a
+ * burst goes.
+ */
 export const LATEST_MS = 1000;
 
 /** Slots that come closer together are waited for several at a time, ms: somebody is woken this often at the most. */

@@ -33,7 +33,10 @@ export interface LeaseEntry {
 /** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
 
-/** Most scheduled jobs of a queue that are made ready, and most that are cancelled as they expired, before it is asked for jobs or figures. */
+/**
+ * Most scheduled jobs of a queue that are made ready, and most that are cancelled as they expired, before it is asked for jobs or
+ * figures.
+ */
 export const DUE_WORK = 1000;
 
 /** Dependencies of the memory backend. */

@@ -33,8 +33,9 @@ export interface DlqOperations {
   /** Makes a dead job ready again. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD, or another job holds its unique key. */
   replay(id: string): Promise<Job>;
   /**
-   * The oldest death first, up to 10,000 jobs. Those whose unique key another job holds stay DEAD, and are not counted. Jobs that die after the call began are not touched. FIELD_INVALID, also for an
-   * empty filter without `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   * The oldest death first, up to 10,000 jobs. Those whose unique key another job holds stay DEAD, and are not counted. Jobs that die
+   * after the call began are not touched. FIELD_INVALID, also for an empty filter without `all`, and for `all` with another;
+   * PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    */
   replayMatching(filter: DeadJobFilter, options?: BulkOptions, violations?: Violations): Promise<BulkResult>;
   /** Deletes a dead job. JOB_NOT_FOUND; JOB_STATE_CONFLICT if it is not DEAD. */

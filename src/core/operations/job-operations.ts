@@ -46,11 +46,14 @@ export interface CreateOutcome {
 /** Creates, reads, lists, cancels and deletes jobs. */
 export interface JobOperations {
   /**
-   * Creates one job. FIELD_INVALID, REQUEST_ID_REUSED, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain invalid
-   * fields found earlier, for instance while decoding the request: they are reported together.
+   * Creates one job. FIELD_INVALID, REQUEST_ID_REUSED, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL, SERVER_DRAINING. `violations` may contain
+   * invalid fields found earlier, for instance while decoding the request: they are reported together.
    */
   create(request: JobRequest, violations?: Violations): Promise<CreatedJob>;
-  /** Creates 1 to 1000 jobs, with up to 64 MiB of payloads; an error that refuses one refuses all. Results are in the order of the requests. */
+  /**
+   * Creates 1 to 1000 jobs, with up to 64 MiB of payloads; an error that refuses one refuses all. Results are in the order of the
+   * requests.
+   */
   createBatch(
     requests: readonly JobRequest[],
     violations?: Violations,

@@ -24,8 +24,8 @@ import { createListSchedules, type ListSchedules, seen } from "./list-schedules.
 /** Creates, reads, changes, pauses, triggers and deletes schedules. `queue`: "" stands for `default`. */
 export interface ScheduleOperations {
   /**
-   * Creates a schedule. FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS, QUEUE_FULL. `violations` may contain invalid fields found earlier; `path`:
-   * what the names of fields begin with.
+   * Creates a schedule. FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_EXISTS, QUEUE_FULL. `violations` may contain invalid fields found
+   * earlier; `path`: what the names of fields begin with.
    */
   create(request: ScheduleRequest, violations?: Violations, path?: string): Promise<ScheduleView>;
   /** FIELD_INVALID, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND. */

@@ -60,8 +60,8 @@ export interface WorkerStreamDeps {
  * what had not left at the end, is given back, and nothing is counted.
  *
  * It is open until its reader leaves, until it has drained, or until a lease ran out in which nothing was heard of its
- * worker: a process that is frozen, or cut off without a word, must not be given one job after another. If it still holds leases when the reader has left, a
- * grace period begins: leases that are neither extended nor settled in that time are given back as lost.
+ * worker: a process that is frozen, or cut off without a word, must not be given one job after another. If it still holds leases when the
+ * reader has left, a grace period begins: leases that are neither extended nor settled in that time are given back as lost.
  */
 export class WorkerStream implements LeaseHolder {
   readonly held = new Map<string, HeldLease>();

@@ -27,8 +27,8 @@ export interface ScheduleFirerDeps {
 /**
  * Fires the schedules that a tick tells as due: decides which of their times make a job, and has the store create those and move
  * the schedule on in one step. It keeps nothing: what fails, or is lost with this process, is due in the store still, and is told
- * again a while later (`retryAfterMs`), here or elsewhere. So a queue that is full, or a store that is away, delays a time and never loses or
- * doubles it; once it is late enough it counts as missed.
+ * again a while later (`retryAfterMs`), here or elsewhere. So a queue that is full, or a store that is away, delays a time and never
+ * loses or doubles it; once it is late enough it counts as missed.
  */
 export class ScheduleFirer {
   readonly #deps: ScheduleFirerDeps;

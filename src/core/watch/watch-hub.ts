@@ -15,9 +15,9 @@ import { HEARTBEAT_MS, type JobEvent, type JobsEvent, type QueuesWatchEvent } fr
 
 /**
  * Serves all watches: of one job, of the change log, and of queues, whose figures are read once for all. For a watched
- * job it keeps the last state given and at most 64 changes since; for a watcher of the log, a position and at most one page. Watchers of the log that are up to
- * date are handed what comes, one event for all with the same filter. A watcher is given more when it asks, so a slow one
- * delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
+ * job it keeps the last state given and at most 64 changes since; for a watcher of the log, a position and at most one page. Watchers of
+ * the log that are up to date are handed what comes, one event for all with the same filter. A watcher is given more when it asks, so a
+ * slow one delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
  */
 export class WatchHub {
   readonly #clock: Clock;

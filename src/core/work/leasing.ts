@@ -28,7 +28,10 @@ export interface Leasing {
   extend(items: readonly Extension[]): Promise<readonly ExtendResult[]>;
 }
 
-/** Whether a lease is to be extended now: a third of its time is over, as its holder knows. Times in ms, `now` and `until` on the monotonic clock. */
+/**
+ * Whether a lease is to be extended now: a third of its time is over, as its holder knows. Times in ms, `now` and `until` on the
+ * monotonic clock.
+ */
 export function isToExtend({ until }: { readonly until: number }, leaseMs: number, now: number): boolean {
   return until - now <= (leaseMs * 2) / 3;
 }

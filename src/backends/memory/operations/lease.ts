@@ -10,7 +10,10 @@ import { toJob } from "../records/copies.js";
 import type { RunRecord } from "../records/run-record.js";
 import { dueSchedules } from "./schedules.js";
 
-/** Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of deleted queues. */
+/**
+ * Most jobs that one tick processes of each kind of work: ends of leases, promotions, deletions of old jobs and of those of
+ * deleted queues.
+ */
 const TICK_WORK = 1000;
 
 /** Least wait before the next tick for the end of a lease and for finished jobs, ms: several are then done at once. */

@@ -213,8 +213,8 @@ export function deniedCommand(message: string): string | undefined {
 
 /**
  * What a failed call tells. `refused`: Redis did not run it, and it may be tried again; `unwritable`: nor will it run any
- * write until its disk, or its replicas, are right again; `denied`: the user lacks a right; `broken`: unknown whether Redis ran it; `full`: the memory of
- * Redis is full; `other`: a bug of ours.
+ * write until its disk, or its replicas, are right again; `denied`: the user lacks a right; `broken`: unknown whether Redis ran it;
+ * `full`: the memory of Redis is full; `other`: a bug of ours.
  */
 function classify(error: unknown): "refused" | "unwritable" | "denied" | "broken" | "full" | "other" {
   if (error instanceof TaskQueueError) return error.reason === "BACKEND_UNAVAILABLE" ? "broken" : "other";

@@ -206,7 +206,10 @@ export class LogFollower {
     return followed.tail.slice(from);
   }
 
-  /** The position behind the last entry up to a stamp, as far as this process keeps the log; `isSure` is false when it may be an earlier one. */
+  /**
+   * The position behind the last entry up to a stamp, as far as this process keeps the log; `isSure` is false when it may be an
+   * earlier one.
+   */
   at(
     { queue, heard, stamp: last }: FollowedLog,
     stamp: number,

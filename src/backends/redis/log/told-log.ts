@@ -37,7 +37,10 @@ export class ToldLog {
     entry.unparse();
   }
 
-  /** The cursor behind what was told: of all logs, or of those that a watch of just these queues needs; undefined while something is missing. */
+  /**
+   * The cursor behind what was told: of all logs, or of those that a watch of just these queues needs; undefined while something
+   * is missing.
+   */
   cursor(queues: ReadonlySet<string> | undefined): string | undefined {
     if (this.#frontier === undefined) return undefined;
     return isNarrow(queues) ? this.#narrow(queues) : this.#frontier.write();

@@ -22,14 +22,15 @@ const CREATE = lua`            create(id, when, digest, request, spec)
  * `OPEN`, a hex digit for each or one for all; number of jobs; and for each job two
  * arguments, or three when there is a `u` among the letters. The first is the id alone, for a job that is ready now,
  * has no request id and does not expire, else `<id>|<when>|<digest>|<request id>`, where <when> is `+ms` from now or `=ms` since 1970
- * and, if it expires, a comma and the same of that. The second is the spec from its priority on. The third is empty, or what it is the only one of: `k` keep, `p` replace or `r` refuse, how
- * its `claim` begins, ms of its hold, a blank, and the key.
+ * and, if it expires, a comma and the same of that. The second is the spec from its priority on. The third is empty, or what it is the
+ * only one of: `k` keep, `p` replace or `r` refuse, how its `claim` begins, ms of its hold, a blank, and the key.
  *
- * Returns for each group: `N` (no such queue), `U` (the queue would need a feature), `F` and max_depth (full), `R` and the position of a job whose request id was
- * used for another content, `E`, the position of a job whose unique key is held, a blank and the id of the job that holds it (none: it is
- * one of the same group), or a list of what was created before: of each the position in the group, `created`, and the job
- * (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything: `default_max_retries`, a
- * blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not set.
+ * Returns for each group: `N` (no such queue), `U` (the queue would need a feature), `F` and max_depth (full), `R` and the position of a
+ * job whose request id was used for another content, `E`, the position of a job whose unique key is held, a blank and the id of the job
+ * that holds it (none: it is one of the same group), or a list of what was created before: of each the position in the group, `created`,
+ * and the job (`answerJob`; with an empty spec when it is gone). Behind them, when the queue gives its jobs anything:
+ * `default_max_retries`, a blank, `default_timeout`, a blank, `default_ttl`, a blank, and `default_backoff`, each empty when it is not
+ * set.
  */
 export const ENQUEUE = creation("plain");
 

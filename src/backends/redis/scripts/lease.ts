@@ -96,7 +96,8 @@ return finish({count})
  * ARGV[7] most jobs, [8] lease ms, [9] worker, [10] token of all of these leases, [11] bytes after which no more are
  * leased (empty: no limit), [12] 1 to remember them by their token, for polls with a request id, else empty, [13..] types.
  * With a memo, the jobs are remembered there.
- * Returns the message, which holds the records of jobs that it found expired, then those of the jobs; for each job its spec and its errors (or empty); and a last
+ * Returns the message, which holds the records of jobs that it found expired, then those of the jobs; for each job its spec and its
+ * errors (or empty); and a last
  * 1 when the byte limit was reached. For a repeat instead: `=`, and for each lease still held seven values: five of the
  * job, as `answerJob` gives them, the token, and ms left.
  */

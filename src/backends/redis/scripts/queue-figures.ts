@@ -14,8 +14,8 @@ const FEW_TURNS = 10;
 const MAX_READY_TYPES = 1000;
 
 /**
- * Lua: `oldestReady(types)` is the earliest run_after of the jobs in the lines of these types, those that are held back too; nil when there is
- * none. Of more keys than a few it may miss one that is held back, or stands behind others of its key.
+ * Lua: `oldestReady(types)` is the earliest run_after of the jobs in the lines of these types, those that are held back too; nil when
+ * there is none. Of more keys than a few it may miss one that is held back, or stands behind others of its key.
  */
 const OLDEST_READY = lua`
 -- The earliest run_after of a line, or one that is known already.

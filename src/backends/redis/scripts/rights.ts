@@ -1,9 +1,9 @@
 import { lua } from "./lua.js";
 
 /**
- * Tries each command that scripts and calls use, and returns those that the user may not run. Nothing is changed: a key of another type, or one that does not exist, makes all of them fail or do nothing,
- * and rights are checked before that. KEYS[1] `schema`, a string; [2] `queues`; [3] a key that does not exist. ARGV[1]
- * channel, [2] what KEYS[1] has.
+ * Tries each command that scripts and calls use, and returns those that the user may not run. Nothing is changed: a key of another type,
+ * or one that does not exist, makes all of them fail or do nothing, and rights are checked before that. KEYS[1] `schema`, a string; [2]
+ * `queues`; [3] a key that does not exist. ARGV[1] channel, [2] what KEYS[1] has.
  */
 export const CHECK_RIGHTS = lua`
 local text, none = KEYS[1], KEYS[3]

@@ -69,7 +69,8 @@ return finish({exists and archive.bytes or 0, archive.oldest or ''})
 
 /**
  * Does a bounded part of what is due in a queue: ends expired leases, cancels jobs that have expired, makes scheduled jobs
- * ready, deletes old finished and dead jobs; tells the schedules that are due. ARGV[7] most jobs for each of these, [8] name of the sweeping server, [9] MAX_LOST_LEASES.
+ * ready, deletes old finished and dead jobs; tells the schedules that are due. ARGV[7] most jobs for each of these, [8] name of the
+ * sweeping server, [9] MAX_LOST_LEASES.
  *
  * Returns ms until the next sweep (-1: nothing is due, -2: no such queue); 1 if the queue is being deleted, else 0;
  * the types that have ready jobs, as in a message; ms until something is due, not rounded up to a grain (-1: nothing); a list of schedules

@@ -11,10 +11,10 @@ const MOST_LINES = 100;
 /**
  * A part of createKeyLines (key-lines.ts): keys that become full, and are so no more, and the counts that follow from it.
  *
- * All lines of a key are hidden (they have no entries) in the step in which it becomes full, and shown in that in which it is so no more. Of a
- * wide key that may be too many for a step: some are done then. Of those that are still shown, though the key is full, a lease that meets
- * one hides it. Those that are still hidden, though it is not, are shown in sweeps (`refit`). Which lines of a wide key are hidden stands
- * in two sets.
+ * All lines of a key are hidden (they have no entries) in the step in which it becomes full, and shown in that in which it is so no more.
+ * Of a wide key that may be too many for a step: some are done then. Of those that are still shown, though the key is full, a lease that
+ * meets one hides it. Those that are still hidden, though it is not, are shown in sweeps (`refit`). Which lines of a wide key are hidden
+ * stands in two sets.
  */
 export const FULL_KEYS = lua`
   local linesLeft = ${MOST_LINES}

@@ -5,10 +5,10 @@ import { lua } from "../lua.js";
 export const FULL_KEY = 1_000_000_000;
 
 /**
- * A part of createKeyLines (key-lines.ts): the keys that a call looked at. Of each: its `name`; the `prefix` of its lines, as it follows `line:`;
- * how many `lines` it has, and the `types` of these, a set; how many of its jobs are `running`; whether it `isFull`; and its turn
- * (key-turns.ts). One with very many lines `isWide`: its `types` are kept in `shown_lines` and `hidden_lines` instead (full-keys.ts).
- * What has changed is written by `flushKnown`.
+ * A part of createKeyLines (key-lines.ts): the keys that a call looked at. Of each: its `name`; the `prefix` of its lines, as it follows
+ * `line:`; how many `lines` it has, and the `types` of these, a set; how many of its jobs are `running`; whether it `isFull`; and its
+ * turn (key-turns.ts). One with very many lines `isWide`: its `types` are kept in `shown_lines` and `hidden_lines` instead
+ * (full-keys.ts). What has changed is written by `flushKnown`.
  */
 export const KNOWN_KEYS = lua`
   local FULL = ${FULL_KEY}

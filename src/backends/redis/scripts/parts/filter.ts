@@ -7,7 +7,8 @@ const READ_BYTES = 524_288;
 
 /**
  * Lua: `matches(id, type, createdAt, raw)` tells whether a job is chosen by the filter in `match`, JSON as `filterText` of
- * filter-text.ts writes it. Needs `PENDING` of pending.ts. `isSpent()`: so much was read that this call should end. The matcher of the core does the same.
+ * filter-text.ts writes it. Needs `PENDING` of pending.ts. `isSpent()`: so much was read that this call should end. The matcher of the
+ * core does the same.
  */
 export const FILTER = lua`
 local function setOf(list)

@@ -102,7 +102,8 @@ local function lookAtFinished()
 end
 
 -- Deletes up to max finished jobs that are too many or too old; and as many as it takes, within bounds, so that the others take no more
--- than keep bytes (nil: MAX_COMPLETED_BYTES): those that holds keep only for that, and when no others are left. Not logged. Returns how many entries it examined.
+-- than keep bytes (nil: MAX_COMPLETED_BYTES): those that holds keep only for that, and when no others are left. Not logged. Returns how
+-- many entries it examined.
 local function trim(max, keep)
   local maxJobs, maxBytes = string.match(maxCompleted, '^(%d+) (%d+)$')
   local held = needs('${UNIQUE}') and call('ZCARD', ${key("unique_kept")}) or 0

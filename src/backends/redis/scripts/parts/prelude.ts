@@ -34,9 +34,9 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * within it (see queueScript).
  *
  * KEYS[1] is the queue's `meta`; the other keys are derived from it (table.ts). ARGV[1..6]: queue, channel, changes kept in
- * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, a blank and MAX_COMPLETED_BYTES, and what KEEP_TIME reads; the script's own arguments begin at ARGV[7]. A call
- * whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of the call, and 1 when it
- * is repeated after a lost answer (0: it is not).
+ * the log, COMPLETE_JOB_TTL in ms, MAX_COMPLETED_JOBS, a blank and MAX_COMPLETED_BYTES, and what KEEP_TIME reads; the script's own
+ * arguments begin at ARGV[7]. A call whose answer is to be remembered has behind the queue a blank, the name of the memo, the number of
+ * the call, and 1 when it is repeated after a lost answer (0: it is not).
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
  * something new is due (-1: nothing); a list of its own, which the comment of the script describes; what the queue counts
  * as `clock_ahead`, but for the answer of an earlier try: its time is that of then; and, but for those that only read, the
