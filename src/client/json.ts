@@ -41,5 +41,6 @@ export function parseValue(text: string): Value {
 export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {
   if (kind.case === undefined) return undefined;
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value;
+  if (kind.case === "payloadJson" || kind.case === "resultJson") return JSON.parse(kind.value) as JsonValue;
   return fromValue(kind.value) as JsonValue;
 }

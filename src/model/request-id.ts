@@ -95,7 +95,7 @@ class Digest {
   }
 }
 
-/** Reads JSON text, as `JSON.stringify` writes it, into a digest. */
+/** Reads JSON text into a digest. White space does not count. */
 class JsonDigest {
   readonly #text: string;
   #at = 0;
@@ -106,12 +106,14 @@ class JsonDigest {
 
   value(): Digest {
     const digest = new Digest();
+    this.#skipSpace();
     const first = this.#text[this.#at];
     if (first === "{") {
       digest.unit(1);
       const members = new Digest();
       this.#entries("}", () => {
         const member = this.#scalar();
+        this.#skipSpace();
         this.#at++;
         member.mix(this.value());
         members.add(member);
@@ -126,11 +128,18 @@ class JsonDigest {
 
   #entries(end: string, each: () => void): void {
     this.#at++;
+    this.#skipSpace();
     while (this.#at < this.#text.length && this.#text[this.#at] !== end) {
       each();
+      this.#skipSpace();
       if (this.#text[this.#at] === ",") this.#at++;
+      this.#skipSpace();
     }
     this.#at++;
+  }
+
+  #skipSpace(): void {
+    while (this.#text.charCodeAt(this.#at) <= SPACE) this.#at++;
   }
 
   /** A text, number or word. */
@@ -150,4 +159,7 @@ class JsonDigest {
   }
 }
 
-const ENDS = new Set([",", "]", "}", ":"]);
+/** Characters up to this one are white space, outside of texts. */
+const SPACE = 0x20;
+
+const ENDS = new Set([",", "]", "}", ":", " ", "\n", "\r", "\t"]);

@@ -26,15 +26,37 @@ export function toJsonText(value: unknown): string | undefined {
   return json === undefined ? undefined : toWellFormedJson(json);
 }
 
-/** The escape that JSON.stringify writes for a lone surrogate, which protobuf strings cannot contain. */
-const LONE_SURROGATE = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/gi;
+const LETTER_D = 0x64;
+const LETTER_U = 0x75;
+/** Sets what tells a small letter from a capital one. */
+const SMALL = 0x20;
+/** The second digits of surrogates: 8 to b are first halves of pairs, c to f second ones. */
+const FIRST_HALF = "89abAB";
+const SECOND_HALF = "cdefCDEF";
 
-/** Whether a JSON text written by JSON.stringify contains a lone surrogate. */
+/**
+ * Whether a JSON text has the escape of one half of a surrogate pair without the other, which protobuf strings cannot contain.
+ * Whatever wrote the text: JSON.stringify writes escapes of lone halves only, others also of pairs.
+ */
 export function hasLoneSurrogate(json: string): boolean {
-  return json.includes("\\u") && json.search(LONE_SURROGATE) >= 0;
+  if (!json.includes("\\u")) return false;
+  /** Where the escape of a first half ended; negative: none did. */
+  let open = -1;
+  for (let at = json.indexOf("\\"), next = 0; at >= 0; at = json.indexOf("\\", next)) {
+    const isUnicode = json.charCodeAt(at + 1) === LETTER_U;
+    next = at + (isUnicode ? 6 : 2);
+    const digit = isUnicode && (json.charCodeAt(at + 2) | SMALL) === LETTER_D ? json.charAt(at + 3) : "";
+    const isSecond = digit !== "" && SECOND_HALF.includes(digit);
+    if (isSecond ? open !== at : open >= 0) return true;
+    open = digit !== "" && FIRST_HALF.includes(digit) ? next : -1;
+  }
+  return open >= 0;
 }
 
-/** Returns the JSON text with each lone surrogate replaced by U+FFFD. */
+/** The escape that JSON.stringify writes for a lone surrogate. */
+const LONE_SURROGATE = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/gi;
+
+/** Returns a JSON text that JSON.stringify wrote with each lone surrogate replaced by U+FFFD. */
 export function toWellFormedJson(json: string): string {
   return hasLoneSurrogate(json) ? json.replace(LONE_SURROGATE, "$1\\ufffd") : json;
 }

@@ -195,11 +195,23 @@ export function checkPayload(violations: Violations, field: string, payload: Pay
   if (payload === undefined) return;
   const isText = typeof payload === "string";
   const size = payloadBytes(payload);
-  if (size > LIMITS.payloadBytes) {
-    violations.add(isText ? field : `${field}Bytes`, `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`);
-  } else if (isText && isDeeper(payload, LIMITS.payloadDepth)) {
+  if (size > LIMITS.payloadBytes) violations.add(isText ? field : `${field}Bytes`, tooManyBytes(size));
+  else if (isText && isDeeper(payload, LIMITS.payloadDepth)) {
     violations.add(field, `must not be nested more than ${LIMITS.payloadDepth} deep`);
-  } else if (isText && hasLoneSurrogate(payload)) violations.add(field, "has text that is not well-formed Unicode");
+  } else if (isText) {
+    const problem = surrogateProblem(payload);
+    if (problem !== undefined) violations.add(field, problem);
+  }
+}
+
+/** What a payload or result of so many bytes is refused with. */
+export function tooManyBytes(size: number): string {
+  return `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`;
+}
+
+/** What JSON text with half of a surrogate pair alone is refused with; undefined for other text. */
+export function surrogateProblem(json: string): string | undefined {
+  return hasLoneSurrogate(json) ? "has text that is not well-formed Unicode" : undefined;
 }
 
 /** Adds a violation for each invalid queue setting. `path` is the prefix of their names, for example `settings.`. */

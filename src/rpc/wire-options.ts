@@ -1,5 +1,6 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { LIMITS } from "../model/limits.js";
+import type { DecodeLimits } from "../wire/decode-error.js";
 
 /** Most levels of nested messages. Allows a payload as deep as `LIMITS` allows, at up to three messages per level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
@@ -17,6 +18,15 @@ export const JSON_OPTIONS = {
 
 /** How binary messages are read. */
 export const BINARY_OPTIONS = { recursionLimit: RECURSION_LIMIT };
+
+/** What a message may have: what is over one of these is refused while it is read. */
+export const DECODE_LIMITS: DecodeLimits = {
+  depth: LIMITS.payloadDepth,
+  values: LIMITS.payloadValues,
+  messageValues: LIMITS.messageValues,
+  entries: LIMITS.listEntries,
+  mapEntries: LIMITS.batch * LIMITS.metadataEntries,
+};
 
 /** What a set of services may ask for in the reading and writing of its messages. */
 export interface WireOptions {

@@ -5,6 +5,7 @@ import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { countJsonValues, findRepeatedName, type RepeatedName } from "./json-names.js";
 import { JsonText } from "./json-text.js";
+import { isOrdinary } from "./ordinary-json.js";
 import { parseDuration, parseTimestamp, type SecondsAndNanos } from "./parse-times.js";
 import { decodeStrictly } from "./strict-json-decoder.js";
 import { UnsupportedError } from "./unsupported-error.js";
@@ -22,9 +23,6 @@ type ReadField = (json: unknown, message: Target) => void;
 const MAX_INT32 = 2 ** 31 - 1;
 
 const known = new Map<DescMessage, JsonDecoder>();
-
-/** What may stand between a name and its colon, and hardly ever does; and escapes of surrogates, which may be lone. */
-const UNUSUAL = [" :", "\n:", "\t:", "\r:", "\\ud", "\\uD"];
 
 /** A body up to this size cannot have more values than a message may have; larger ones are counted before they are parsed. */
 const SMALL_BYTES = 1 << 16;
@@ -153,36 +151,6 @@ function parse(text: string): unknown {
   } catch (error) {
     throw badRequest(`is not valid JSON: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-/**
- * Whether no name stands twice in an object of the text, and its values are few, finite and not deep, as far as can be told
- * without a look at each character: names are counted, in the text and in what was made of it.
- */
-function isOrdinary(text: string, json: unknown, limits: DecodeLimits): boolean {
-  for (const part of UNUSUAL) if (text.includes(part)) return false;
-  valuesLeft = limits.values;
-  return countNames(json, limits.depth) === countOf(text, '":');
-}
-
-let valuesLeft = 0;
-
-/** How many names the objects in a value have; NaN when it is too deep, has too many values, or a number that is not finite. */
-function countNames(json: unknown, depthLeft: number): number {
-  if (--valuesLeft < 0) return Number.NaN;
-  if (typeof json === "number") return Number.isFinite(json) ? 0 : Number.NaN;
-  if (typeof json !== "object" || json === null) return 0;
-  if (depthLeft === 0) return Number.NaN;
-  let count = 0;
-  if (Array.isArray(json)) for (const item of json) count += countNames(item, depthLeft - 1);
-  else for (const name in json) count += 1 + countNames((json as Target)[name], depthLeft - 1);
-  return count;
-}
-
-function countOf(text: string, part: string): number {
-  let count = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
-  return count;
 }
 
 /** Makes the decoder of a type once. It leaves names and values that are not the usual ones to `decodeStrictly`. */

@@ -9,20 +9,12 @@ import {
 } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { DurationSchema, FieldMaskSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import {
-  type BadField,
-  DecodeError,
-  type DecodeLimits,
-  pathWithin,
-  tooDeep,
-  tooManyEntries,
-  tooManyInMessage,
-  tooManyValues,
-} from "./decode-error.js";
+import { type BadField, DecodeError, type DecodeLimits, pathWithin, tooManyEntries } from "./decode-error.js";
 import { setOwn } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { BadValue, JsonText } from "./json-text.js";
 import { parseDuration, parseTimestamp } from "./parse-times.js";
+import { valueProblem } from "./value-problem.js";
 
 /** Bad fields that are named; the rest are counted. */
 const MAX_NAMED = 30;
@@ -271,28 +263,9 @@ function enumReader({ values, name }: DescEnum): Read {
 }
 
 function readValue(json: unknown, path: string, report: Report): unknown {
-  const problem = problemOf(json, report);
+  const problem = valueProblem(json, report.limits, report);
   if (problem === undefined) return new JsonText(JSON.stringify(json));
   report.add(path, problem);
   report.told++;
   return new BadValue(problem);
-}
-
-/** What keeps a JSON value from being a payload; undefined when it can be one. Bounded work, whatever the value. */
-function problemOf(json: unknown, report: Report): string | undefined {
-  const { limits } = report;
-  let left = limits.values;
-  const look = (value: unknown, depth: number): string | undefined => {
-    if (--left < 0) return tooManyValues(limits);
-    if (--report.valuesLeft < 0) return tooManyInMessage(limits);
-    if (typeof value === "number") return Number.isFinite(value) ? undefined : "has a number that is out of range";
-    if (typeof value !== "object" || value === null) return undefined;
-    if (depth === limits.depth) return tooDeep(limits);
-    for (const item of Array.isArray(value) ? value : Object.values(value)) {
-      const problem = look(item, depth + 1);
-      if (problem !== undefined) return problem;
-    }
-    return undefined;
-  };
-  return look(json, 0);
 }

@@ -33,6 +33,19 @@ describe("contentDigest", () => {
     expect(digestOf(1, { metadata: a })).toBe(digestOf(1, { metadata: b }));
   });
 
+  test("does not depend on white space between the parts of JSON, and does on that within texts", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom(1, "\t", " \r\n "), (value, space) => {
+        const spaced = `\n ${JSON.stringify(value, null, space)} `;
+        expect(digestOf(value, { payload: spaced.replaceAll('": ', '" : ') })).toBe(
+          digestOf(JSON.parse(spaced.replaceAll('": ', '" : '))),
+        );
+      }),
+    );
+    expect(digestOf({ a: "b c" })).not.toBe(digestOf({ a: "bc" }));
+    expect(digestOf(1, { payload: "12" })).not.toBe(digestOf(1, { payload: "1.2e1" }));
+  });
+
   test("tells contents apart", () => {
     const contents: Content[] = [
       BASE,

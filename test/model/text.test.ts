@@ -49,6 +49,17 @@ describe("a text", () => {
     [JSON.stringify("\u{1f600}"), false],
     [JSON.stringify("\\ud800"), false],
     [JSON.stringify("\u0001"), false],
+    // Other programs escape whole pairs too.
+    ['"\\ud83d\\ude00"', false],
+    ['"\\uD83D\\uDE00\\ud83d\\ude00"', false],
+    ['"\\ude00\\ud83d"', true],
+    ['"\\ud83d\\ud83d\\ude00"', true],
+    ['"\\ud83d\\ude00\\ude00"', true],
+    ['"\\ud83dx\\ude00"', true],
+    ['"\\ud83d\\n\\ude00"', true],
+    ['"\\ud83d\\u0041"', true],
+    ['"\\\\ud83d\\ude00"', true],
+    ['"\\\\ud83d \\\\ude00 \\u0041"', false],
   ])("in JSON, as in %s, has a lone surrogate: %s", (json, expected) => {
     expect(hasLoneSurrogate(json)).toBe(expected);
   });

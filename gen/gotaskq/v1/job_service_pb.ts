@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Backoff, Heartbeat, Job, JobFilter, JobStatus, JobView, ListOrder, Progress, TraceContext, Unique } from "./job_pb.js";
+import type { Backoff, Heartbeat, Job, JobFilter, JobStatus, JobView, ListOrder, PayloadFormat, Progress, TraceContext, Unique } from "./job_pb.js";
 import { file_gotaskq_v1_job } from "./job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job_service.proto.
  */
 export const file_gotaskq_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIrcFChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ik8KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIioKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii7gEKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIhsKDVJ1bkpvYlJlcXVlc3QSCgoCaWQYASABKAkiLgoOUnVuSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2Ii/wEKEFVwZGF0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkSFQoIcHJpb3JpdHkYAiABKAVIAogBARIqCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgAEi8KCXJ1bl9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABIpCgdwYXlsb2FkGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFwoNcGF5bG9hZF9ieXRlcxgGIAEoDEgBQgoKCHNjaGVkdWxlQg4KDHBheWxvYWRfa2luZEILCglfcHJpb3JpdHkiMQoRVXBkYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiTQoQQ291bnRKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchISCgpwYWdlX3Rva2VuGAIgASgJIk0KEUNvdW50Sm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFDYW5jZWxKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJDYW5jZWxKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEURlbGV0ZUpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkRlbGV0ZUpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiHgoQRGVsZXRlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiZwoQV2F0Y2hKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYkgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiagoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIOCgZjdXJzb3IYBCABKAkigQEKEVdhdGNoSm9ic1Jlc3BvbnNlEicKBmNoYW5nZRgBIAEoCzIVLmdvdGFza3EudjEuSm9iQ2hhbmdlSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIABIOCgZjdXJzb3IYAyABKAlCBwoFZXZlbnQi7QMKCUpvYkNoYW5nZRIOCgZqb2JfaWQYASABKAkSDQoFcXVldWUYAiABKAkSDAoEdHlwZRgDIAEoCRIlCgZzdGF0dXMYBCABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghyZXZpc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGAcgASgIEhAKCHByaW9yaXR5GAggASgFEhMKC3JldHJ5X2NvdW50GAkgASgFEhIKCmRlbGl2ZXJpZXMYCiABKAUSEwoLbG9zdF9sZWFzZXMYCyABKAUSDQoFZXJyb3IYDCABKAkSJgoIcHJvZ3Jlc3MYDSABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYDiABKAgSDgoGd29ya2VyGA8gASgJEi0KCXJ1bl9hZnRlchgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMuYHCgpKb2JTZXJ2aWNlEkgKCUNyZWF0ZUpvYhIcLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVzcG9uc2USWgoPQmF0Y2hDcmVhdGVKb2JzEiIuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXF1ZXN0GiMuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXNwb25zZRJECgZHZXRKb2ISGS5nb3Rhc2txLnYxLkdldEpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLkdldEpvYlJlc3BvbnNlIgOQAgESSgoITGlzdEpvYnMSGy5nb3Rhc2txLnYxLkxpc3RKb2JzUmVxdWVzdBocLmdvdGFza3EudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEk0KCUNhbmNlbEpvYhIcLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEkgKCVVwZGF0ZUpvYhIcLmdvdGFza3EudjEuVXBkYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuVXBkYXRlSm9iUmVzcG9uc2USTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIoIGChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIWCgxwYXlsb2FkX2pzb24YEiABKAlIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkSMQoOcGF5bG9hZF9mb3JtYXQYEyABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ik8KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIl0KDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAyABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IioQIKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3EjEKDnBheWxvYWRfZm9ybWF0GAkgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIk4KDVJ1bkpvYlJlcXVlc3QSCgoCaWQYASABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiLgoOUnVuSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiygIKEFVwZGF0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkSFQoIcHJpb3JpdHkYAiABKAVIAogBARIqCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgAEi8KCXJ1bl9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABIpCgdwYXlsb2FkGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFwoNcGF5bG9hZF9ieXRlcxgGIAEoDEgBEhYKDHBheWxvYWRfanNvbhgHIAEoCUgBEjEKDnBheWxvYWRfZm9ybWF0GAggASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0QgoKCHNjaGVkdWxlQg4KDHBheWxvYWRfa2luZEILCglfcHJpb3JpdHkiMQoRVXBkYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiTQoQQ291bnRKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchISCgpwYWdlX3Rva2VuGAIgASgJIk0KEUNvdW50Sm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFDYW5jZWxKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJDYW5jZWxKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEURlbGV0ZUpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkRlbGV0ZUpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiHgoQRGVsZXRlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSJQCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiZwoQV2F0Y2hKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYkgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiagoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIOCgZjdXJzb3IYBCABKAkigQEKEVdhdGNoSm9ic1Jlc3BvbnNlEicKBmNoYW5nZRgBIAEoCzIVLmdvdGFza3EudjEuSm9iQ2hhbmdlSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIABIOCgZjdXJzb3IYAyABKAlCBwoFZXZlbnQi7QMKCUpvYkNoYW5nZRIOCgZqb2JfaWQYASABKAkSDQoFcXVldWUYAiABKAkSDAoEdHlwZRgDIAEoCRIlCgZzdGF0dXMYBCABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghyZXZpc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGAcgASgIEhAKCHByaW9yaXR5GAggASgFEhMKC3JldHJ5X2NvdW50GAkgASgFEhIKCmRlbGl2ZXJpZXMYCiABKAUSEwoLbG9zdF9sZWFzZXMYCyABKAUSDQoFZXJyb3IYDCABKAkSJgoIcHJvZ3Jlc3MYDSABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYDiABKAgSDgoGd29ya2VyGA8gASgJEi0KCXJ1bl9hZnRlchgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMuYHCgpKb2JTZXJ2aWNlEkgKCUNyZWF0ZUpvYhIcLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVzcG9uc2USWgoPQmF0Y2hDcmVhdGVKb2JzEiIuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXF1ZXN0GiMuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXNwb25zZRJECgZHZXRKb2ISGS5nb3Rhc2txLnYxLkdldEpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLkdldEpvYlJlc3BvbnNlIgOQAgESSgoITGlzdEpvYnMSGy5nb3Rhc2txLnYxLkxpc3RKb2JzUmVxdWVzdBocLmdvdGFza3EudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEk0KCUNhbmNlbEpvYhIcLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEkgKCVVwZGF0ZUpvYhIcLmdvdGFza3EudjEuVXBkYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuVXBkYXRlSm9iUmVzcG9uc2USTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
 
 /**
  * What to run, where, and when.
@@ -44,7 +44,7 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
   payloadKind: {
     /**
      * Any JSON value, nested up to 32 deep, with up to 100,000 values in it. Its numbers are doubles: of an integer beyond
-     * 2^53 the last digits are lost without an error; send it as a string.
+     * 2^53 the last digits are lost without an error; send `payload_json` then.
      *
      * @generated from field: google.protobuf.Value payload = 3;
      */
@@ -58,6 +58,16 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
      */
     value: Uint8Array;
     case: "payloadBytes";
+  } | {
+    /**
+     * JSON as text, with the same bounds. It is kept, and handed to whoever asks for PAYLOAD_FORMAT_TEXT, to the letter; whoever does
+     * not gets it as a Value. FIELD_INVALID for what is no JSON, and for what no Value can say: a name that stands twice in an
+     * object, a number beyond the largest double, half of a surrogate pair.
+     *
+     * @generated from field: string payload_json = 18;
+     */
+    value: string;
+    case: "payloadJson";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -170,6 +180,13 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
    * @generated from field: string key = 17;
    */
   key: string;
+
+  /**
+   * How the job that is answered has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 19;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -312,6 +329,13 @@ export type GetJobRequest = Message<"gotaskq.v1.GetJobRequest"> & {
    * @generated from field: string queue = 2;
    */
   queue: string;
+
+  /**
+   * How it has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 3;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -403,6 +427,13 @@ export type ListJobsRequest = Message<"gotaskq.v1.ListJobsRequest"> & {
    * @generated from field: gotaskq.v1.JobView view = 8;
    */
   view: JobView;
+
+  /**
+   * How jobs have their payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 9;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -453,6 +484,13 @@ export type CancelJobRequest = Message<"gotaskq.v1.CancelJobRequest"> & {
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * How the job has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 2;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -495,6 +533,13 @@ export type RunJobRequest = Message<"gotaskq.v1.RunJobRequest"> & {
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * How the job has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 2;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -589,7 +634,22 @@ export type UpdateJobRequest = Message<"gotaskq.v1.UpdateJobRequest"> & {
      */
     value: Uint8Array;
     case: "payloadBytes";
+  } | {
+    /**
+     * JSON as text, to the letter.
+     *
+     * @generated from field: string payload_json = 7;
+     */
+    value: string;
+    case: "payloadJson";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * How the job that is answered has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 8;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**
@@ -899,6 +959,13 @@ export type WatchJobRequest = Message<"gotaskq.v1.WatchJobRequest"> & {
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * How the job has its payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 2;
+   */
+  payloadFormat: PayloadFormat;
 };
 
 /**

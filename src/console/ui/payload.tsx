@@ -17,7 +17,7 @@ const SHOWN_BYTES = 512;
 export interface PayloadProps {
   /** What it is, for the names of buttons and files: `payload`. */
   readonly name: string;
-  readonly kind: { readonly case: string | undefined; readonly value?: Value | Uint8Array | undefined };
+  readonly kind: { readonly case: string | undefined; readonly value?: Value | Uint8Array | string | undefined };
   /** What is shown when there is none. */
   readonly none: string;
 }
@@ -30,8 +30,8 @@ export function Payload({ name, kind, none }: PayloadProps) {
   return <Json name={name} value={value} />;
 }
 
-function Json({ name, value }: { readonly name: string; readonly value: Value }) {
-  const text = useMemo(() => pretty(value), [value]);
+function Json({ name, value }: { readonly name: string; readonly value: Value | string }) {
+  const text = useMemo(() => (typeof value === "string" ? value : pretty(value)), [value]);
   const [isWhole, setWhole] = useState(false);
   const isCut = !isWhole && text.length > SHOWN_CHARACTERS;
   return (

@@ -6,11 +6,12 @@ import { LIMITS } from "../../model/limits.js";
 import { readBinary, readBinaryInSteps } from "../../wire/binary-decoder.js";
 import { binaryEncoderOf } from "../../wire/binary-encoder.js";
 import { ByteSink } from "../../wire/byte-sink.js";
-import { DecodeError, type DecodeLimits } from "../../wire/decode-error.js";
+import { DecodeError } from "../../wire/decode-error.js";
 import { readJson, readJsonInSteps } from "../../wire/json-decoder.js";
 import { jsonEncoderOf } from "../../wire/json-encoder.js";
+import { checkJsonFields } from "../../wire/json-fields.js";
 import { isSupported } from "../../wire/supported.js";
-import { BINARY_OPTIONS, JSON_OPTIONS, type WireOptions } from "../wire-options.js";
+import { BINARY_OPTIONS, DECODE_LIMITS, JSON_OPTIONS, type WireOptions } from "../wire-options.js";
 import type { CallContext } from "./call-context.js";
 import { isScan } from "./call-size.js";
 
@@ -26,8 +27,11 @@ export interface Codec {
   serialize(message: Message, room: number): Uint8Array<ArrayBuffer>;
   /** Returns a message as text (the bytes in UTF-8). Undefined for an encoding that is not text. */
   readonly toText: ((message: Message) => string) | undefined;
-  /** Encoded messages of events that many watchers get, by event: each is encoded once for all of them. */
-  readonly shared: WeakMap<object, Uint8Array<ArrayBuffer>>;
+  /**
+   * Encoded messages of events that many watchers get, by event: each is encoded once for all of them who get it as this function
+   * makes it.
+   */
+  sharedBy(toMessage: object): WeakMap<object, Uint8Array<ArrayBuffer>>;
 }
 
 /** A method as the fast path runs it. */
@@ -85,6 +89,7 @@ function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec
   const binary = isBinary ? binaryEncoderOf(output) : undefined;
   const json = isBinary ? undefined : jsonEncoderOf(output);
   const { serialize } = lookup.getO(isBinary);
+  const sharedBy = new WeakMap<object, WeakMap<object, Uint8Array<ArrayBuffer>>>();
   return {
     parse(bytes) {
       try {
@@ -100,7 +105,14 @@ function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec
         throw badMessage(error);
       }
     },
-    shared: new WeakMap(),
+    sharedBy(toMessage) {
+      let shared = sharedBy.get(toMessage);
+      if (shared === undefined) {
+        shared = new WeakMap();
+        sharedBy.set(toMessage, shared);
+      }
+      return shared;
+    },
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
       const message = create(output, init);
@@ -112,15 +124,6 @@ function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec
     },
   };
 }
-
-/** What is over one of these is refused while it is read. */
-const DECODE_LIMITS: DecodeLimits = {
-  depth: LIMITS.payloadDepth,
-  values: LIMITS.payloadValues,
-  messageValues: LIMITS.messageValues,
-  entries: LIMITS.listEntries,
-  mapEntries: LIMITS.batch * LIMITS.metadataEntries,
-};
 
 /** Reads messages, at once or in steps. */
 interface Reader {
@@ -140,15 +143,15 @@ function readerOf({ input }: DescMethod, lookup: Lookup, isBinary: boolean): Rea
       },
     };
   }
-  return isBinary
-    ? {
-        read: (bytes) => readBinary(input, bytes, DECODE_LIMITS),
-        readInSteps: (bytes) => readBinaryInSteps(input, bytes, DECODE_LIMITS),
-      }
-    : {
-        read: (bytes) => readJson(input, bytes, DECODE_LIMITS),
-        readInSteps: (bytes) => readJsonInSteps(input, bytes, DECODE_LIMITS),
-      };
+  const [read, readInSteps] = isBinary ? [readBinary, readBinaryInSteps] : [readJson, readJsonInSteps];
+  return {
+    read: (bytes) => read(input, bytes, DECODE_LIMITS),
+    *readInSteps(bytes) {
+      const message = yield* readInSteps(input, bytes, DECODE_LIMITS);
+      yield* checkJsonFields(input, message, DECODE_LIMITS);
+      return message;
+    },
+  };
 }
 
 /** The error for bytes that are no message. */

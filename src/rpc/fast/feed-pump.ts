@@ -15,6 +15,8 @@ export class FeedPump implements FeedReader {
   readonly #call: FastCall;
   readonly #feed: Feed<object>;
   readonly #toMessage: (event: object) => Message;
+  /** What other watchers were sent already, if they get the same. */
+  readonly #shared: WeakMap<object, Uint8Array<ArrayBuffer>> | undefined;
   readonly #writer: StreamWriter;
   readonly #close: CloseStream;
   /** Whether it waits for the client to have room, or for a message to be compressed. */
@@ -25,6 +27,7 @@ export class FeedPump implements FeedReader {
     this.#call = call;
     this.#feed = messages.feed;
     this.#toMessage = messages.toMessage;
+    this.#shared = messages.feed.isShared ? call.codec.sharedBy(messages.toMessage) : undefined;
     this.#writer = writer;
     this.#close = close;
   }
@@ -57,8 +60,8 @@ export class FeedPump implements FeedReader {
 
   /** Encodes an event: once for all watchers that share it. */
   #encode(event: object): Part | Promise<Part> {
-    if (!this.#feed.isShared) return this.#writer.encode(this.#toMessage(event));
-    const { shared } = this.#call.codec;
+    const shared = this.#shared;
+    if (shared === undefined) return this.#writer.encode(this.#toMessage(event));
     const known = shared.get(event);
     if (known !== undefined) return known;
     const part = this.#writer.encode(this.#toMessage(event));

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  PayloadFormat,
   UniqueConflict as UniqueConflictPb,
   type Unique as UniquePb,
   UniqueSchema,
@@ -72,14 +73,14 @@ function toMisfire(violations: Violations, field: string, misfire: MisfirePolicy
   return name;
 }
 
-/** Converts a schedule to its message. */
-export function fromSchedule(schedule: ScheduleView): SchedulePb {
+/** Converts a schedule to its message, with the payload of its jobs as text or not. */
+export function fromSchedule(schedule: ScheduleView, isText: boolean): SchedulePb {
   const { cron, everyMs, startsAt, endsAt, maxRuns, jitterMs, lastSkip, lastJobId, runs } = schedule;
   const { queue, name, timeZone, paused, revision, queuePaused } = schedule;
   const message = create(ScheduleSchema, { queue, name, timeZone, paused, revision, queuePaused });
   if (everyMs !== undefined) message.spec = { case: "every", value: fromDuration(everyMs) };
   else if (cron !== undefined) message.spec = { case: "cron", value: cron };
-  message.job = fromTemplate(schedule.job);
+  message.job = fromTemplate(schedule.job, isText);
   message.overlap = OverlapPolicyPb[schedule.overlap];
   message.misfire = MisfirePolicyPb[schedule.misfire];
   message.state = ScheduleStatePb[schedule.state];
@@ -115,16 +116,17 @@ function toTemplate(violations: Violations, path: string, job: ScheduledJobPb): 
     queue: "",
     requestId: "",
     schedule: at,
+    payloadFormat: PayloadFormat.UNSPECIFIED,
   };
   const { queue, requestId, ...template } = toJobRequest(part, request, undefined);
   violations.addPart(path, part);
   return template;
 }
 
-function fromTemplate(job: ScheduledJob): ScheduledJobPb {
+function fromTemplate(job: ScheduledJob, isText: boolean): ScheduledJobPb {
   const { type, priority = 0, maxRetries, backoff, timeoutMs, ttlMs, key = "", metadata } = job;
   const message = create(ScheduledJobSchema, { type, priority, key, metadata: { ...metadata } });
-  message.payloadKind = fromPayload(job.payload, "payload", "payloadBytes");
+  message.payloadKind = fromPayload(job.payload, isText);
   if (maxRetries !== undefined) message.maxRetries = maxRetries;
   if (backoff !== undefined) message.backoff = fromBackoff(backoff);
   if (job.unique !== undefined) message.unique = fromUniqueRequest(job.unique);

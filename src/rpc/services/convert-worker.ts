@@ -40,11 +40,11 @@ const KINDS: Readonly<Record<WorkerKind, WorkerKindPb>> = {
   POLL: WorkerKindPb.POLL,
 };
 
-/** Converts a lease to its message. */
-export function fromLease({ job, token, expiresInMs }: Lease): LeasePb {
+/** Converts a lease to its message, with the payload as text or not. */
+export function fromLease({ job, token, expiresInMs }: Lease, isText: boolean): LeasePb {
   return {
     $typeName: "gotaskq.v1.Lease",
-    job: fromJob(job),
+    job: fromJob(job, isText),
     leaseToken: token,
     leaseExpiresIn: fromDuration(expiresInMs),
   };

@@ -7,6 +7,7 @@ import {
   HeartbeatSchema,
   type Job as JobPb,
   JobStatus as JobStatusPb,
+  PayloadFormat,
   type PendingState as PendingStatePb,
   type Progress as ProgressPb,
   type TraceContext as TraceContextPb,
@@ -17,14 +18,24 @@ import type { CreateJobRequest, JobChange, UpdateJobRequest } from "../../../gen
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/port/changes.js";
 import type { BackoffRequest } from "../../model/backoff.js";
-import type { AttemptError, Job, JobStatus, Payload, Progress } from "../../model/job.js";
+import {
+  type AttemptError,
+  type Job,
+  type JobStatus,
+  type Payload,
+  type Progress,
+  payloadBytes,
+} from "../../model/job.js";
+import { LIMITS } from "../../model/limits.js";
 import { HELD_BY, PENDING_STATES, type PendingState } from "../../model/pending-state.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
-import type { JobRequest, UpdateRequest } from "../../model/validate.js";
-import type { Violations } from "../../model/violations.js";
+import { type JobRequest, surrogateProblem, tooManyBytes, type UpdateRequest } from "../../model/validate.js";
+import { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
+import { type JsonMember, memberProblem } from "../../wire/json-fields.js";
 import { BadValue, JsonText } from "../../wire/json-text.js";
+import { DECODE_LIMITS } from "../wire-options.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
 /** Bounds of a Timestamp (the years 1 to 9999) and of a Duration (10,000 years either way), in seconds. */
@@ -147,6 +158,16 @@ export function toBackoffRequest(violations: Violations, field: string, backoff:
   };
 }
 
+/** Whether payloads and results are told as text; see `PayloadFormat`. Adds to `violations`, or throws, what is no format. */
+export function asText(format: PayloadFormat, given?: Violations): boolean {
+  if (format === PayloadFormat.TEXT) return true;
+  if (format === PayloadFormat.VALUE || format === PayloadFormat.UNSPECIFIED) return false;
+  const violations = given ?? new Violations();
+  violations.add("payloadFormat", `is not a payload format: ${format}`);
+  if (given === undefined) violations.throwIfAny();
+  return false;
+}
+
 /** Converts a payload or a result; undefined when there is none, or when it was added to `violations`. */
 export function toPayload(
   violations: Violations,
@@ -156,12 +177,24 @@ export function toPayload(
   if (kind.case === undefined) return undefined;
   // A copy: the bytes of the message are a part of the whole request, which would stay in memory as long as the job.
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
+  if (kind.case === "payloadJson" || kind.case === "resultJson") return toText(violations, `${field}Json`, kind);
   if (kind.value instanceof JsonText) return kind.value.text;
   if (kind.value instanceof BadValue) {
     violations.add(field, kind.value.problem);
     return undefined;
   }
   return valueToText(violations, field, kind.value);
+}
+
+/** Takes JSON text as it is; what cannot be a payload is added to `violations`. */
+function toText(violations: Violations, field: string, member: JsonMember): string | undefined {
+  const { value } = member;
+  const size = payloadBytes(value);
+  const problem =
+    size > LIMITS.payloadBytes ? tooManyBytes(size) : (memberProblem(member, DECODE_LIMITS) ?? surrogateProblem(value));
+  if (problem === undefined) return value;
+  violations.add(field, problem);
+  return undefined;
 }
 
 /** Converts a protobuf Value to JSON text; what cannot be converted is added to `violations`. */
@@ -206,16 +239,16 @@ export function toTime(violations: Violations, field: string, time: Timestamp | 
 }
 
 /**
- * Converts a job to its message. Written as a literal, like its parts: `create` looks at every field of every message,
+ * Converts a job to its message, with its payload and result as text or not. Written as a literal, like its parts: `create` looks at every field of every message,
  * and this runs for each job that a worker gets.
  */
-export function fromJob(job: Job): JobPb {
+export function fromJob(job: Job, isText: boolean): JobPb {
   return {
     $typeName: "gotaskq.v1.Job",
     id: job.id,
     queue: job.queue,
     type: job.type,
-    payloadKind: fromPayload(job.payload, "payload", "payloadBytes"),
+    payloadKind: fromPayload(job.payload, isText),
     status: STATUS_TO_PB[job.status],
     priority: job.priority,
     maxRetries: job.maxRetries,
@@ -224,7 +257,7 @@ export function fromJob(job: Job): JobPb {
     lostLeases: job.lostLeases,
     error: job.error,
     attemptErrors: job.attemptErrors.length === 0 ? [] : job.attemptErrors.map(fromAttemptError),
-    resultKind: fromPayload(job.result, "result", "resultBytes"),
+    resultKind: fromResult(job.result, isText),
     progress: fromProgress(job.progress),
     metadata: job.metadata as Record<string, string>,
     backoff: fromBackoff(job.backoff),
@@ -275,15 +308,18 @@ export function fromBackoff(backoff: BackoffRequest): BackoffPb {
   return lastBackoffPb;
 }
 
-/** Converts a payload or a result to its field of a message. */
-export function fromPayload<A extends string, B extends string>(
-  payload: Payload | undefined,
-  text: A,
-  bytes: B,
-): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
+/** Converts a payload to its field of a message, as text or not. */
+export function fromPayload(payload: Payload | undefined, isText: boolean): JobPb["payloadKind"] {
   if (payload === undefined) return { case: undefined };
-  if (typeof payload === "string") return { case: text, value: new JsonText(payload) };
-  return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
+  if (typeof payload !== "string") return { case: "payloadBytes", value: payload as Uint8Array<ArrayBuffer> };
+  return isText ? { case: "payloadJson", value: payload } : { case: "payload", value: new JsonText(payload) };
+}
+
+/** The same of a result. */
+function fromResult(result: Payload | undefined, isText: boolean): JobPb["resultKind"] {
+  if (result === undefined) return { case: undefined };
+  if (typeof result !== "string") return { case: "resultBytes", value: result as Uint8Array<ArrayBuffer> };
+  return isText ? { case: "resultJson", value: result } : { case: "result", value: new JsonText(result) };
 }
 
 function fromProgress(progress: Progress | undefined): ProgressPb | undefined {

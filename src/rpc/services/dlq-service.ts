@@ -2,7 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
 import { Violations } from "../../model/violations.js";
-import { fromJob } from "./convert.js";
+import { asText, fromJob } from "./convert.js";
 import { toBulkOptions, toDeadJobFilter, toDeadJobQuery } from "./convert-filter.js";
 import { fromMs } from "./times.js";
 
@@ -11,8 +11,9 @@ export function createDlqService({ dlq }: EngineView): ServiceImpl<typeof DlqSer
   return {
     async listDeadJobs(request) {
       const violations = new Violations();
+      const isText = asText(request.payloadFormat, violations);
       const page = await dlq.list(toDeadJobQuery(violations, request), violations, "filter.");
-      return { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
+      return { jobs: page.jobs.map((job) => fromJob(job, isText)), nextPageToken: page.nextPageToken };
     },
 
     async summarizeDeadJobs({ filter, maxGroups, pageToken }) {
@@ -25,12 +26,14 @@ export function createDlqService({ dlq }: EngineView): ServiceImpl<typeof DlqSer
       };
     },
 
-    async getDeadJob({ id }) {
-      return { job: fromJob(await dlq.get(id)) };
+    async getDeadJob({ id, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { job: fromJob(await dlq.get(id), isText) };
     },
 
-    async replayDeadJob({ id }) {
-      return { job: fromJob(await dlq.replay(id)) };
+    async replayDeadJob({ id, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { job: fromJob(await dlq.replay(id), isText) };
     },
 
     async replayDeadJobs(request) {

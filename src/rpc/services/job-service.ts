@@ -14,14 +14,14 @@ import {
   WatchJobsResponseSchema,
 } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
-import { type CreateOutcome, checkId } from "../../core/operations/job-operations.js";
+import type { CreateOutcome } from "../../core/operations/job-operations.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { traceContextOf } from "../trace-context-of.js";
-import { fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses, toUpdateRequest } from "./convert.js";
+import { asText, fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses, toUpdateRequest } from "./convert.js";
 import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
 
 /** Implements JobService on the core. */
@@ -29,9 +29,10 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
   return {
     async createJob(request, context) {
       const violations = new Violations();
+      const isText = asText(request.payloadFormat, violations);
       const created = await jobs.create(toJobRequest(violations, request, traceContextOf(context)), violations);
       const { job, deduplicated, replaced } = created;
-      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job), deduplicated, replaced };
+      return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job, isText), deduplicated, replaced };
     },
 
     async batchCreateJobs({ requests }, context) {
@@ -41,6 +42,7 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       const traceContext = traceContextOf(context);
       const given = requests.map((request, index) => {
         violations.enter("requests", index);
+        asText(request.payloadFormat, violations);
         return toJobRequest(violations, request, traceContext);
       });
       violations.leave();
@@ -51,14 +53,17 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       };
     },
 
-    async getJob({ id, queue }) {
-      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(toJobId(id, queue))) };
+    async getJob({ id, queue, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(toJobId(id, queue)), isText) };
     },
 
     async listJobs(request) {
       const violations = new Violations();
+      const isText = asText(request.payloadFormat, violations);
       const page = await jobs.list(toJobQuery(violations, request), violations, "filter.");
-      return create(ListJobsResponseSchema, { jobs: page.jobs.map(fromJob), nextPageToken: page.nextPageToken });
+      const list = page.jobs.map((job) => fromJob(job, isText));
+      return create(ListJobsResponseSchema, { jobs: list, nextPageToken: page.nextPageToken });
     },
 
     async countJobs({ filter, pageToken }) {
@@ -76,17 +81,21 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       return jobs.removeMatching(toJobFilter(violations, request.filter), toBulkOptions(request), violations);
     },
 
-    async cancelJob({ id }) {
-      return { job: fromJob(await jobs.cancel(id)) };
+    async cancelJob({ id, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { job: fromJob(await jobs.cancel(id), isText) };
     },
 
-    async runJob({ id }) {
-      return { job: fromJob(await jobs.run(id)) };
+    async runJob({ id, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { job: fromJob(await jobs.run(id), isText) };
     },
 
     async updateJob(request) {
       const violations = new Violations();
-      return { job: fromJob(await jobs.update(request.id, toUpdateRequest(violations, request), violations)) };
+      const isText = asText(request.payloadFormat, violations);
+      const changes = toUpdateRequest(violations, request);
+      return { job: fromJob(await jobs.update(request.id, changes, violations), isText) };
     },
 
     async deleteJob({ id }) {
@@ -94,9 +103,12 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       return {};
     },
 
-    watchJob({ id }) {
-      checkId(id);
-      return new MessageFeed(watches.watchJob(id), toWatchJobResponse);
+    watchJob({ id, payloadFormat }) {
+      const violations = new Violations();
+      const isText = asText(payloadFormat, violations);
+      violations.jobId("id", id);
+      violations.throwIfAny();
+      return new MessageFeed(watches.watchJob(id), isText ? toTextWatchJobResponse : toWatchJobResponse);
     },
 
     watchJobs(request) {
@@ -127,12 +139,21 @@ function toResult({ id, deduplicated, replaced }: { readonly id: string } & Crea
   return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated, replaced };
 }
 
+/** Watchers who get the same share one function: each event is made and written once for all of them. */
 function toWatchJobResponse(event: JobEvent): WatchJobResponse {
+  return watchJobResponse(event, false);
+}
+
+function toTextWatchJobResponse(event: JobEvent): WatchJobResponse {
+  return watchJobResponse(event, true);
+}
+
+function watchJobResponse(event: JobEvent, isText: boolean): WatchJobResponse {
   return {
     $typeName: WatchJobResponseSchema.typeName,
     event:
       event.kind === "event"
-        ? { case: "job", value: fromJob(event.job) }
+        ? { case: "job", value: fromJob(event.job, isText) }
         : { case: "heartbeat", value: fromHeartbeat(event.at) },
   };
 }

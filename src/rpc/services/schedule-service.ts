@@ -10,7 +10,7 @@ import {
 import type { EngineView } from "../../core/engine-view.js";
 import type { ScheduleChanges, ScheduleRequest } from "../../model/schedule.js";
 import { Violations } from "../../model/violations.js";
-import { fromJob, toTime } from "./convert.js";
+import { asText, fromJob, toTime } from "./convert.js";
 import { fromSchedule, toScheduleRequest, toScheduleTimes } from "./convert-schedule.js";
 import { fromMs } from "./times.js";
 
@@ -20,29 +20,33 @@ const PATH = "schedule.";
 /** Implements ScheduleService on the core. */
 export function createScheduleService({ schedules }: EngineView): ServiceImpl<typeof ScheduleService> {
   return {
-    async createSchedule({ schedule = create(ScheduleSchema) }) {
+    async createSchedule({ schedule = create(ScheduleSchema), payloadFormat }) {
       const violations = new Violations();
+      const isText = asText(payloadFormat, violations);
       const request = toScheduleRequest(violations, PATH, schedule);
-      return { schedule: fromSchedule(await schedules.create(request, violations, PATH)) };
+      return { schedule: fromSchedule(await schedules.create(request, violations, PATH), isText) };
     },
 
-    async getSchedule({ queue, name }) {
-      return { schedule: fromSchedule(await schedules.get(queue, name)) };
+    async getSchedule({ queue, name, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { schedule: fromSchedule(await schedules.get(queue, name), isText) };
     },
 
-    async listSchedules({ queue, pageSize, pageToken }) {
+    async listSchedules({ queue, pageSize, pageToken, payloadFormat }) {
+      const isText = asText(payloadFormat);
       const page = await schedules.list({ queue, pageSize, pageToken });
-      const list = page.schedules.map(fromSchedule);
+      const list = page.schedules.map((schedule) => fromSchedule(schedule, isText));
       return create(ListSchedulesResponseSchema, { schedules: list, nextPageToken: page.nextPageToken });
     },
 
     async updateSchedule(request) {
       const violations = new Violations();
       violations.filter("updateMask.paths", request.updateMask?.paths ?? []);
+      const isText = asText(request.payloadFormat, violations);
       const { schedule = create(ScheduleSchema) } = request;
       const changes = masked(violations, request, schedule);
       const changed = await schedules.update(schedule.queue, schedule.name, changes, violations, PATH);
-      return { schedule: fromSchedule(changed) };
+      return { schedule: fromSchedule(changed, isText) };
     },
 
     async deleteSchedule({ queue, name }) {
@@ -50,16 +54,19 @@ export function createScheduleService({ schedules }: EngineView): ServiceImpl<ty
       return {};
     },
 
-    async pauseSchedule({ queue, name }) {
-      return { schedule: fromSchedule(await schedules.pause(queue, name)) };
+    async pauseSchedule({ queue, name, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { schedule: fromSchedule(await schedules.pause(queue, name), isText) };
     },
 
-    async resumeSchedule({ queue, name }) {
-      return { schedule: fromSchedule(await schedules.resume(queue, name)) };
+    async resumeSchedule({ queue, name, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { schedule: fromSchedule(await schedules.resume(queue, name), isText) };
     },
 
-    async triggerSchedule({ queue, name }) {
-      return { job: fromJob(await schedules.trigger(queue, name)) };
+    async triggerSchedule({ queue, name, payloadFormat }) {
+      const isText = asText(payloadFormat);
+      return { job: fromJob(await schedules.trigger(queue, name), isText) };
     },
 
     async previewSchedule({ schedule = create(ScheduleSchema), count, after }) {

@@ -18,7 +18,7 @@ import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/w
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { whenWritten } from "../when-written.js";
-import { fromHeartbeat, toMs, toPayload } from "./convert.js";
+import { asText, fromHeartbeat, toMs, toPayload } from "./convert.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRetry } from "./convert-worker.js";
 
 /** Implements WorkerService on the core. */
@@ -27,8 +27,9 @@ export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof 
     async *streamJobs(request: StreamJobsRequest, { signal }: HandlerContext) {
       const violations = new Violations();
       const leaseMs = toMs(violations, "lease", request.lease);
+      const isText = asText(request.payloadFormat, violations);
       for await (const event of remote.stream({ ...request, leaseMs }, signal, violations)) {
-        yield fromStreamEvent(event);
+        yield fromStreamEvent(event, isText);
       }
     },
 
@@ -36,6 +37,7 @@ export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof 
       const violations = new Violations();
       const leaseMs = toMs(violations, "lease", request.lease);
       const waitMs = beforeDeadline(toMs(violations, "wait", request.wait), context.timeoutMs());
+      const isText = asText(request.payloadFormat, violations);
       const poll = { ...request, leaseMs, waitMs };
       const leases = await remote.poll(poll, context.signal, violations);
       if (context.signal.aborted) {
@@ -43,7 +45,8 @@ export function createWorkerService({ remote }: EngineView): ServiceImpl<typeof 
         if (leases.length > 0) remote.answering(leases, poll).failed();
         throw context.signal.reason;
       }
-      const answer = { $typeName: LeaseJobsResponseSchema.typeName, leases: leases.map(fromLease) };
+      const given = leases.map((lease) => fromLease(lease, isText));
+      const answer = { $typeName: LeaseJobsResponseSchema.typeName, leases: given };
       return leases.length === 0 ? answer : whenWritten(answer, remote.answering(leases, poll));
     },
 
@@ -117,10 +120,13 @@ function beforeDeadline(waitMs: number | undefined, timeoutMs: number | undefine
   return Math.max(0, Math.min(waitMs, timeoutMs - ANSWER_MS));
 }
 
-function fromStreamEvent(event: WorkerStreamEvent): StreamJobsResponse {
+function fromStreamEvent(event: WorkerStreamEvent, isText: boolean): StreamJobsResponse {
   // A literal, as `create` is slow and one is sent for each job.
   if (event.kind === "lease") {
-    return { $typeName: "gotaskq.v1.StreamJobsResponse", event: { case: "lease", value: fromLease(event.lease) } };
+    return {
+      $typeName: "gotaskq.v1.StreamJobsResponse",
+      event: { case: "lease", value: fromLease(event.lease, isText) },
+    };
   }
   return create(StreamJobsResponseSchema, { event: fromNotice(event) });
 }

@@ -30,7 +30,7 @@ export function describeEnqueue(open: Open): void {
       const before = await opened.now();
       const spec = newJob({
         type: "mail.send",
-        payload: '{"to": ["ä@example.org"],  "n": 1.50}',
+        payload: '{"to":\r\n\t["ä@example.org"],  "n": 1.50, "id": 12345678901234567890, "e": "\\ud83d\\ude00"}\n',
         priority: 7,
         maxRetries: 3,
         backoff: { baseDelayMs: 250, maxDelayMs: 60_000 },
