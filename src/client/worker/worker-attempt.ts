@@ -41,6 +41,8 @@ export class WorkerAttempt implements HandlerContext {
   isOpen = true;
   /** Whether it takes up a slot of the worker. */
   hasSlot = false;
+  /** Whether its handler has ended, and its progress is told. */
+  hasEnded = false;
   /** Undefined when nobody traces, and before the handler runs. */
   span: AttemptSpan | undefined;
   /** Why `signal` was aborted; undefined when it was not. */
@@ -52,6 +54,7 @@ export class WorkerAttempt implements HandlerContext {
   readonly #logger: Logger;
   readonly #reported: (attempt: WorkerAttempt) => void;
   #controller: AbortController | undefined;
+  #progress: ((percent: number, message?: string) => void) | undefined;
 
   /** `reported` is called when there is a progress report to send. */
   constructor(
@@ -94,12 +97,15 @@ export class WorkerAttempt implements HandlerContext {
     return this.#logger.child(this.logFields);
   }
 
-  // An arrow function, so that handlers may take it out of the context.
-  readonly progress = (percent: number, message = ""): void => {
-    if (!this.isOpen) return;
-    this.unwritten = toProgress(percent, message);
-    this.#reported(this);
-  };
+  /** A function of its own, made at its first use, so that handlers may take it out of the context. */
+  get progress(): (percent: number, message?: string) => void {
+    this.#progress ??= (percent, message = "") => {
+      if (!this.isOpen) return;
+      this.unwritten = toProgress(percent, message);
+      this.#reported(this);
+    };
+    return this.#progress;
+  }
 
   /** Longest run of the handler, ms. 0: no limit. */
   get timeoutMs(): number {

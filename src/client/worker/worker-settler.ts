@@ -1,15 +1,25 @@
 import type { CallOptions } from "@connectrpc/connect";
-import { type SettleOutcome, SettleResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../../model/logger.js";
+import {
+  CompleteJobsRequestSchema,
+  FailJobsRequestSchema,
+  type JobCompletion,
+  JobCompletionSchema,
+  type JobFailure,
+  JobFailureSchema,
+  type JobRelease,
+  JobReleaseSchema,
+  ReleaseJobsRequestSchema,
+  type SettleOutcome,
+  SettleResult,
+} from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { isLogged, type Logger } from "../../model/logger.js";
 import { isPassing, toTaskQueueError } from "../errors.js";
+import { GatherLine } from "../gather/gather-line.js";
+import { createGatherTiming } from "../gather/gather-timing.js";
 import { retryWait, wait } from "../wait.js";
 import type { AttemptOutcome } from "./attempt-outcome.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
-
-/** Most outcomes in one call, and most bytes of results when there are several: a message has room for 4 MiB. */
-const MAX_ITEMS = 1000;
-const MAX_BYTES = 2 ** 20;
 
 /** How long one call may take before it is tried again, ms. */
 const CALL_MS = 10_000;
@@ -17,9 +27,22 @@ const CALL_MS = 10_000;
 /** Longest wait before a call is tried again, ms. */
 const MAX_WAIT_MS = 1000;
 
-interface Item {
+/** The outcome of an attempt, to be told. */
+class Item {
   readonly attempt: WorkerAttempt;
   readonly outcome: AttemptOutcome;
+  /** An outcome is told even when its lease has ended meanwhile: the server knows better. */
+  readonly isOver = false;
+
+  constructor(attempt: WorkerAttempt, outcome: AttemptOutcome) {
+    this.attempt = attempt;
+    this.outcome = outcome;
+  }
+
+  get bytes(): number {
+    const { outcome } = this;
+    return outcome.kind === "complete" ? outcome.bytes : outcome.kind === "fail" ? outcome.error.length * 3 : 0;
+  }
 }
 
 type Kind = AttemptOutcome["kind"];
@@ -29,41 +52,49 @@ export interface WorkerSettlerDeps {
   readonly servers: WorkerServers;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly logger: Logger;
+  /** Most leases that the worker may hold. */
+  readonly capacity: number;
   /** Called when an attempt is settled, or its lease ended before its outcome could be sent. */
   readonly settled: (attempt: WorkerAttempt) => void;
 }
 
 /**
- * Sends the outcomes of attempts to the server, one call at a time for each kind. Outcomes that come while a call is in
- * flight go with the next call of their kind. A failed call is retried, at another server if there is one, until the
- * leases in it have ended: lease tokens make a repeat harmless.
+ * Sends the outcomes of attempts to the server, those of one turn in one call for each kind. Outcomes that come while a call is in
+ * flight are gathered as `GatherLine` says, but no more than a quarter of what the worker may hold: each outcome lets the server send
+ * another job, and the next are to be on their way before the worker has none left. A failed call is retried, at another server if
+ * there is one, until the leases in it have ended: lease tokens make a repeat harmless.
  */
 export class WorkerSettler {
   readonly #deps: WorkerSettlerDeps;
-  readonly #waiting: Readonly<Record<Kind, Item[]>> = { complete: [], fail: [], release: [] };
-  readonly #busy = new Set<Kind>();
-  #isPaused = false;
+  readonly #lines: Readonly<Record<Kind, GatherLine<Item>>>;
   #whenIdle: (() => void)[] = [];
 
   constructor(deps: WorkerSettlerDeps) {
     this.#deps = deps;
+    const timing = createGatherTiming(setImmediate);
+    const enough = Math.max(1, Math.floor(deps.capacity / 4));
+    const line = (kind: Kind) =>
+      new GatherLine<Item>({
+        ...{ timing, enough },
+        send: (items) => this.#write(kind, items),
+        idle: () => this.#idle(),
+      });
+    this.#lines = { complete: line("complete"), fail: line("fail"), release: line("release") };
   }
 
   /** Queues the outcome of an attempt to be sent. */
   add(attempt: WorkerAttempt, outcome: AttemptOutcome): void {
-    this.#waiting[outcome.kind].push({ attempt, outcome });
-    this.#begin(outcome.kind);
+    this.#lines[outcome.kind].add(new Item(attempt, outcome));
   }
 
   /** Starts no more calls until `resume`. */
   pause(): void {
-    this.#isPaused = true;
+    for (const line of Object.values(this.#lines)) line.pause();
   }
 
   /** Ends a pause: sends what came meanwhile. */
   resume(): void {
-    this.#isPaused = false;
-    for (const kind of ["complete", "fail", "release"] as const) this.#begin(kind);
+    for (const line of Object.values(this.#lines)) line.resume();
   }
 
   /** Resolves when no outcome is left to send. */
@@ -73,20 +104,10 @@ export class WorkerSettler {
   }
 
   #isIdle(): boolean {
-    return this.#busy.size === 0 && Object.values(this.#waiting).every((items) => items.length === 0);
+    return Object.values(this.#lines).every(({ isIdle }) => isIdle);
   }
 
-  #begin(kind: Kind): void {
-    if (this.#isPaused || this.#busy.has(kind) || this.#waiting[kind].length === 0) return;
-    this.#busy.add(kind);
-    // After this turn of the event loop, so that all outcomes of the turn go in one call.
-    setImmediate(() => void this.#run(kind));
-  }
-
-  async #run(kind: Kind): Promise<void> {
-    const waiting = this.#waiting[kind];
-    while (waiting.length > 0 && !this.#isPaused) await this.#write(kind, waiting.splice(0, countOf(waiting)));
-    this.#busy.delete(kind);
+  #idle(): void {
     if (!this.#isIdle()) return;
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
@@ -121,16 +142,19 @@ export class WorkerSettler {
   async #call(kind: Kind, items: readonly Item[]): Promise<readonly SettleOutcome[]> {
     const { servers, headers } = this.#deps;
     const options: CallOptions = { timeoutMs: CALL_MS, ...(headers && { headers }) };
-    const refs = items.map(({ attempt, outcome }) => ({
-      jobId: attempt.jobId,
-      leaseToken: attempt.token,
-      ...(outcome.kind === "complete" && { resultKind: outcome.resultKind }),
-      ...(outcome.kind === "fail" && { error: outcome.error, retryKind: outcome.retryKind }),
-      ...(outcome.kind === "release" && outcome.delay !== undefined && { delay: outcome.delay }),
-    }));
-    if (kind === "complete") return (await servers.current.completeJobs({ completions: refs }, options)).outcomes;
-    if (kind === "fail") return (await servers.current.failJobs({ failures: refs }, options)).outcomes;
-    return (await servers.current.releaseJobs({ releases: refs }, options)).outcomes;
+    // Whole messages, which are sent as they are: one that is only described would be copied, part by part.
+    const messages = items.map(toMessage);
+    if (kind === "complete") {
+      const $typeName = CompleteJobsRequestSchema.typeName;
+      const completions = messages as JobCompletion[];
+      return (await servers.current.completeJobs({ $typeName, completions }, options)).outcomes;
+    }
+    if (kind === "fail") {
+      const $typeName = FailJobsRequestSchema.typeName;
+      return (await servers.current.failJobs({ $typeName, failures: messages as JobFailure[] }, options)).outcomes;
+    }
+    const $typeName = ReleaseJobsRequestSchema.typeName;
+    return (await servers.current.releaseJobs({ $typeName, releases: messages as JobRelease[] }, options)).outcomes;
   }
 
   /**
@@ -156,23 +180,26 @@ export class WorkerSettler {
   /** The outcome was answered, or `undefined`: it was not, and the lease has ended. */
   #settled({ attempt, outcome }: Item, result: SettleResult | undefined): void {
     const isLost = result === undefined || result === SettleResult.LEASE_LOST;
-    const fields = { ...attempt.logFields, outcome: outcome.kind };
-    if (!isLost) this.#deps.logger.debug({ ...fields, result: SettleResult[result] }, "settled");
-    else {
-      this.#deps.logger.warn(fields, "the lease ended before the outcome of the job was told; it may run again");
+    const { logger } = this.#deps;
+    if (isLost) {
+      const fields = { ...attempt.logFields, outcome: outcome.kind };
+      logger.warn(fields, "the lease ended before the outcome of the job was told; it may run again");
+    } else if (isLogged(logger, "debug")) {
+      logger.debug({ ...attempt.logFields, outcome: outcome.kind, result: SettleResult[result] }, "settled");
     }
     this.#deps.settled(attempt);
   }
 }
 
-/** Returns how many of these items, from the first on, go with the next call: at least one. */
-function countOf(items: readonly Item[]): number {
-  let bytes = 0;
-  let count = 0;
-  for (const { outcome } of items) {
-    bytes += outcome.kind === "complete" ? outcome.bytes : 0;
-    if (count > 0 && bytes > MAX_BYTES) break;
-    if (++count === MAX_ITEMS) break;
+function toMessage({ attempt, outcome }: Item): JobCompletion | JobFailure | JobRelease {
+  const { jobId, token: leaseToken } = attempt;
+  if (outcome.kind === "complete") {
+    return { $typeName: JobCompletionSchema.typeName, jobId, leaseToken, resultKind: outcome.resultKind };
   }
-  return count;
+  if (outcome.kind === "fail") {
+    const { error, retryKind } = outcome;
+    return { $typeName: JobFailureSchema.typeName, jobId, leaseToken, error, retryKind };
+  }
+  const { delay } = outcome;
+  return { $typeName: JobReleaseSchema.typeName, jobId, leaseToken, ...(delay !== undefined && { delay }) };
 }

@@ -106,6 +106,7 @@ class StreamWorker implements Worker {
   readonly #waiting: WorkerAttempt[] = [];
   /** Slots in use. */
   #slots = 0;
+  readonly #report = (attempt: WorkerAttempt) => this.#keeper.report(attempt);
   /** Whether handlers may be started: until the stop. */
   #isTaking = true;
   #started: Promise<void> | undefined;
@@ -130,7 +131,8 @@ class StreamWorker implements Worker {
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
     this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options);
     const deps = { servers: this.#servers, headers, logger: this.#logger };
-    this.#settler = new WorkerSettler({ ...deps, settled: (attempt) => this.#forget(attempt) });
+    const capacity = concurrency + prefetch;
+    this.#settler = new WorkerSettler({ ...deps, capacity, settled: (attempt) => this.#forget(attempt) });
     this.#keeper = new LeaseKeeper({
       ...deps,
       leaseMs,
@@ -140,7 +142,7 @@ class StreamWorker implements Worker {
     this.#streams = new JobStreams({
       ...deps,
       request: { worker: options.name ?? `${hostname()}/${process.pid}`, queues, types, leaseMs },
-      capacity: concurrency + prefetch,
+      capacity,
       orphans: () => this.#orphans().length,
       leased: (lease, source) => this.#take(lease, source),
       canceled: (jobId) => this.#cancel(jobId),
@@ -208,9 +210,7 @@ class StreamWorker implements Worker {
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
-    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#handlerLogger, (each) =>
-      this.#keeper.report(each),
-    );
+    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#handlerLogger, this.#report);
     source.held++;
     this.#held.set(job.id, attempt);
     if (this.#isTaking && this.#slots < this.#concurrency) void this.#run(attempt);
@@ -235,6 +235,7 @@ class StreamWorker implements Worker {
       outcome = attempt.aborted === "SHUTDOWN" ? { kind: "release" } : failed(error);
     }
     if (attempt.unwritten !== undefined) await this.#keeper.flush(attempt);
+    attempt.hasEnded = true;
     const isDecided = this.#settle(attempt, outcome, thrown);
     this.#freeSlot(attempt);
     if (!isDecided || outcome.kind !== "fail") return;
@@ -284,7 +285,7 @@ class StreamWorker implements Worker {
     attempt.timer?.cancel();
     if (!attempt.hasSlot) this.#remove(attempt);
     // A handler cannot be stopped from outside. One that goes on must not keep its slot for ever.
-    else attempt.timer = setLongTimer(STUCK_HANDLER_MS, () => this.#freeSlot(attempt));
+    else if (!attempt.hasEnded) attempt.timer = setLongTimer(STUCK_HANDLER_MS, () => this.#freeSlot(attempt));
     return true;
   }
 
