@@ -19,8 +19,8 @@ const QUIET_MS = 3000;
 /** An argument of a script. */
 export type Arg = string | number | Buffer;
 
-/** Arguments of a script, or a function of whether Redis may have run an earlier try of the same call. */
-export type Args = readonly Arg[] | ((isRepeat: boolean) => readonly Arg[]);
+/** Arguments of a script, or a function that tells them each time that the call is sent. */
+export type Args = readonly Arg[] | (() => readonly Arg[]);
 
 /** The bytes of arguments from a place on, nearly: text counts by its length, numbers are small. */
 export function bytesOf(args: readonly Arg[], from = 0): number {
@@ -90,8 +90,8 @@ export class Connection {
 
   /** Runs a script on these keys; in a cluster, the first key chooses the node. Resolves bulk strings to Buffers. */
   script(script: Script, keys: readonly string[], args: Args): Promise<Reply> {
-    return this.call(async (_client, isRepeat) => {
-      const rest = [keys.length, ...keys, ...(typeof args === "function" ? args(isRepeat) : args)];
+    return this.call(async () => {
+      const rest = [keys.length, ...keys, ...(typeof args === "function" ? args() : args)];
       try {
         return (await this.#client.callBuffer("EVALSHA", [script.sha, ...rest])) as Reply;
       } catch (error) {
@@ -105,8 +105,7 @@ export class Connection {
    * Calls `send` and waits for its answer, at most `CALL_MS` in all; calls it again while that may help, so Redis may run
    * it more than once. BACKEND_UNAVAILABLE; MEMORY_FULL.
    */
-  async call<T>(send: (client: Client, isRepeat: boolean) => Promise<T>): Promise<T> {
-    let isRepeat = false;
+  async call<T>(send: (client: Client) => Promise<T>): Promise<T> {
     // The time runs from when Redis went away: later calls do not each wait the full CALL_MS again.
     const begun = this.#clock.monotonic();
     const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
@@ -114,7 +113,7 @@ export class Connection {
       const wasReady = await this.#ready(end);
       if (!wasReady) throw backendUnavailable("Redis is away");
       try {
-        return await this.#within(end, send(this.#client, isRepeat), begun);
+        return await this.#within(end, send(this.#client), begun);
       } catch (error) {
         const fault = classify(error);
         if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
@@ -127,7 +126,6 @@ export class Connection {
         if (this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
           throw backendUnavailable("Redis did not answer", error);
         }
-        isRepeat ||= fault === "broken";
         await this.#pause(RETRY_MS);
       }
     }

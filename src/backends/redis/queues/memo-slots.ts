@@ -4,6 +4,8 @@ export interface Memo {
   readonly slot: number;
   /** Tells the call from those that used the place before. */
   readonly call: number;
+  /** Whether a script was sent with it: what is sent next may be a repeat, or be about its answer, and Redis looks for that. */
+  isSent: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export class MemoSlots {
     // The place that was freed last comes first: of places that are rarely needed the answers then expire.
     const slot = slots.free.pop() ?? slots.used;
     slots.used++;
-    return { slot, call: this.#calls++ };
+    return { slot, call: this.#calls++, isSent: false };
   }
 
   release(queue: string, { slot }: Memo): void {

@@ -5,6 +5,7 @@ import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE, ENQUEUE_UNIQUE, FIRE } from "../scripts/enqueue.js";
+import { ENQUEUE_ONE } from "../scripts/enqueue-one.js";
 import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
@@ -18,7 +19,7 @@ import {
   LIST_SCHEDULES,
   UPDATE_SCHEDULE,
 } from "../scripts/schedules.js";
-import { queueScript, type Script } from "../scripts/script.js";
+import { leanScript, queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, COMPLETE_FULL, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import { LOOK, SWEEP, TRIM } from "../scripts/sweep.js";
 import type { DueTimes } from "./due-times.js";
@@ -77,7 +78,15 @@ const BODIES = {
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
-  ...(["enqueueUnique", "fire", "createSchedule", "updateSchedule", "enlargeSchedule", "deleteSchedule"] as const),
+  ...([
+    "enqueueOne",
+    "enqueueUnique",
+    "fire",
+    "createSchedule",
+    "updateSchedule",
+    "enlargeSchedule",
+    "deleteSchedule",
+  ] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */
@@ -87,14 +96,17 @@ const BYTES_OF_EXAMINED = 8 << 10;
 const OWN_PACE: ReadonlySet<string> = new Set(["sweep", "beginDelete", "continueDelete"]);
 
 /** The scripts that run on one queue. */
-export type ScriptName = keyof typeof BODIES;
+export type ScriptName = keyof typeof BODIES | "enqueueOne";
 
 /** Builds the scripts. `luaClock`: Lua that returns the time; `features`: those that this server knows. */
 export function createScripts(luaClock: string, features: readonly string[]): Readonly<Record<ScriptName, Script>> {
   const entries = Object.entries(BODIES).map(([name, [kind, body]]) => {
     return [name, queueScript(kind, body, luaClock, features)];
   });
-  return Object.fromEntries(entries) as Record<ScriptName, Script>;
+  return {
+    ...(Object.fromEntries(entries) as Record<keyof typeof BODIES, Script>),
+    enqueueOne: leanScript("grow", ENQUEUE_ONE, luaClock, features),
+  };
 }
 
 /** Settings that are passed to the scripts. */
@@ -189,10 +201,11 @@ export class QueueCalls {
     }: { readonly memo?: Memo | undefined; readonly callers?: number; readonly examines?: number } = {},
   ): Promise<Answer> {
     const memo = own ?? (REMEMBERED.has(name) ? this.memos.take(queue) : undefined);
-    let isAgain = own !== undefined;
-    const whom = (isRepeat: boolean) => {
-      isAgain ||= isRepeat;
-      return memo === undefined ? queue : `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isAgain ? 1 : 0}`;
+    const whom = () => {
+      if (memo === undefined) return queue;
+      const isAgain = memo.isSent;
+      memo.isSent = true;
+      return `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isAgain ? 1 : 0}`;
     };
     let reply: ScriptReply;
     const sentAt = this.#clock.monotonic();
@@ -202,7 +215,7 @@ export class QueueCalls {
         examines === undefined ? [this.#gates, bytesOf(args)] : [this.#scans, examines * BYTES_OF_EXAMINED];
       reply = await gates.pass(queue, bytes, () =>
         this.#storeTimes.ask(queue, (tell) => {
-          const all = (isRepeat: boolean) => [whom(isRepeat), ...this.#common, tell(), ...args];
+          const all = () => [whom(), ...this.#common, tell(), ...args];
           return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
         }),
       );

@@ -37,10 +37,19 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
  * before, unless it belongs to a function further out: so what most of them use is there, and they are in a function of their own.
  */
 export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
-  const known = features.map((feature) => `['${feature}'] = true`).join(", ");
-  const ground = GROUND.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`);
   const inner = PRELUDE + KEEP_TIME + (kind === "read" ? "" : COUNT_TIME) + body;
-  return plainScript(kind, withoutUnused(`${ground}return (function()\n${inner}\nend)()\n`));
+  return plainScript(kind, withoutUnused(`${groundOf(clock, features)}return (function()\n${inner}\nend)()\n`));
+}
+
+/** Builds a script that runs on one queue and writes, without the prelude: for what is called alone and often. */
+export function leanScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
+  return plainScript(kind, withoutUnused(groundOf(clock, features) + KEEP_TIME + COUNT_TIME + body));
+}
+
+/** What a call knows from the start. */
+function groundOf(clock: string, features: readonly string[]): string {
+  const known = features.map((feature) => `['${feature}'] = true`).join(", ");
+  return GROUND.replace("@NOW@", clock).replace("@FEATURES@", `{${known}}`);
 }
 
 /** Leaves out comments, and functions that are not called: Lua would make each of them anew in every call of the script. */

@@ -12,7 +12,7 @@ import { STATES } from "./states.js";
 import { WAITING } from "./waiting.js";
 
 /** How long the answer of a call is remembered for its repeat, ms. */
-const ANSWER_TTL_MS = 600_000;
+export const ANSWER_TTL_MS = 600_000;
 
 /**
  * Most bytes of an answer that is remembered. Answers to many jobs are far smaller: jobs are read again for a repeat. What is
@@ -87,6 +87,39 @@ local setAhead, steady = counted, now - counted
 local maxConcurrency = tonumber(${meta("max_concurrency")} or 0)
 `;
 
+/** Types as a word of the message. A single one is mostly written as it is. */
+export const TYPES_WORD = lua`
+local function typesWord(types)
+  if #types > ${MAX_TYPES} then return '*' end
+  if #types == 0 then return '-' end
+  if #types == 1 and not find(types[1], '[^%w_%.%-]') then return types[1] end
+  table.sort(types)
+  for at, type in ipairs(types) do
+    types[at] = string.gsub(type, '[^%w_%.%-]', function(char) return format('%%%02X', string.byte(char)) end)
+  end
+  return table.concat(types, ',')
+end
+`;
+
+/**
+ * Appends so many changes to the log. Returns its position and its stamp after that: the microseconds of TIME, but always
+ * more than the one before, so that the stamps of a log rise though TIME may step back. A text: see readyScore.
+ */
+export const APPEND = lua`
+local function append(count)
+  local before = call('HMGET', ${key("log_position")}, 'changes', 'stamp')
+  local after, stamp = (before[1] or 0) + count, now * 1000 + (micros or 0)
+  local last = before[2] and tonumber(sub(before[2], 1, ${STAMP_WIDTH}))
+  if last and last >= stamp then stamp = last + 1 end
+  local text, number = format('%0${STAMP_WIDTH}d', stamp), format('%d', after)
+  call('HSET', ${key("log_position")}, 'changes', number, 'stamp', text .. ' ' .. number)
+  return after, text
+end
+`;
+
+/** Appends the message to the log, which then stands at `position`. */
+export const LOG_MESSAGE = lua`call('XADD', ${key("log")}, 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)`;
+
 /** The second part: what the scripts have in common. */
 export const PRELUDE = lua`
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
@@ -104,17 +137,7 @@ local gone = {}
 -- What the message tells of the finished jobs.
 local completed = '-'
 
--- Types as a word of the message.
-local function typesWord(types)
-  if #types > ${MAX_TYPES} then return '*' end
-  if #types == 0 then return '-' end
-  table.sort(types)
-  for at, type in ipairs(types) do
-    types[at] = string.gsub(type, '[^%w_%.%-]', function(char) return format('%%%02X', string.byte(char)) end)
-  end
-  return table.concat(types, ',')
-end
-
+${TYPES_WORD}
 local function allReady()
   if call('SCARD', ${key("ready_types")}) > ${MAX_TYPES} then return '*' end
   return typesWord(call('SMEMBERS', ${key("ready_types")}))
@@ -149,18 +172,7 @@ local function due(at)
 end
 
 ${RATES}
--- Appends so many changes to the log. Returns its position and its stamp after that: the microseconds of TIME, but always
--- more than the one before, so that the stamps of a log rise though TIME may step back. A text: see readyScore.
-local function append(count)
-  local before = call('HMGET', ${key("log_position")}, 'changes', 'stamp')
-  local after, stamp = (before[1] or 0) + count, now * 1000 + (micros or 0)
-  local last = before[2] and tonumber(sub(before[2], 1, ${STAMP_WIDTH}))
-  if last and last >= stamp then stamp = last + 1 end
-  local text, number = format('%0${STAMP_WIDTH}d', stamp), format('%d', after)
-  call('HSET', ${key("log_position")}, 'changes', number, 'stamp', text .. ' ' .. number)
-  return after, text
-end
-
+${APPEND}
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
   if keyed then keyed.flush() end
@@ -187,7 +199,7 @@ local function finish(reply)
     })}
     message = table.concat(records)
     if count > 0 then
-      call('XADD', ${key("log")}, 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)
+      ${LOG_MESSAGE}
     end
     call('PUBLISH', channel, message)
   end
@@ -201,7 +213,7 @@ if isRepeat == '1' then
   local kept = call('GET', ${key("answers")} .. memo)
   if kept and find(kept, callNumber .. ' ', 1, true) == 1 then
     local before = cmsgpack.unpack(sub(kept, #callNumber + 2))
-    answeredAt, again = before[1], before[2]
+    answeredAt, again = tonumber(before[1]), before[2]
   end
 end
 
@@ -212,7 +224,7 @@ local function remember(reply, short)
     local text = cmsgpack.pack({now, reply})
     if #text > ${MAX_ANSWER_BYTES} and short then text = cmsgpack.pack({now, short}) end
     if #text <= ${MAX_ANSWER_BYTES} then
-      call('SET', ${key("answers")} .. memo, callNumber .. ' ' .. text, 'PX', ${ANSWER_TTL_MS})
+      call('SET', ${key("answers")} .. memo, callNumber .. ' ' .. text, 'PX', '${ANSWER_TTL_MS}')
     end
   end
   return reply

@@ -2,6 +2,14 @@ import { compose, idLetter, key, number, rest, write } from "../../layout/lua.js
 import { KEY_LINES } from "../key-lines/key-lines.js";
 import { lua } from "../lua.js";
 
+/** Score of a ready job. A text: converting a number would take Redis as long as the command itself. */
+export const READY_SCORE = lua`
+local function readyScore(priority, runAfter)
+  if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
+  return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
+end
+`;
+
 /** The part of the prelude for the places where PENDING jobs wait: lines of ready jobs by type, and those that wait for a time. */
 export const WAITING = lua`
 -- An id as text that sorts like its number.
@@ -27,12 +35,7 @@ local function createdAtOfPlace(text)
   return ${number("place", "created_at", "text")}
 end
 
--- Score of a ready job. A text: converting a number would take Redis as long as the command itself.
-local function readyScore(priority, runAfter)
-  if byPriority then return format('%d', (10 - priority) * LEVEL + runAfter + EPOCH) end
-  return format('%d', (runAfter + EPOCH) * 16 + 10 - priority)
-end
-
+${READY_SCORE}
 -- Priority and run_after from a score.
 local function ofScore(score)
   if byPriority then return 10 - floor(score / LEVEL), score % LEVEL - EPOCH end

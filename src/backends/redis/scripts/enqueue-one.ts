@@ -1,0 +1,50 @@
+import { code, compose, idLetter, key, meta, number, text, width, words, write } from "../layout/lua.js";
+import { lua } from "./lua.js";
+import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, TYPES_WORD } from "./parts/prelude.js";
+import { READY_SCORE } from "./parts/waiting.js";
+
+/**
+ * Creates one job that is ready at once and has neither a request id nor a key, in a queue that asks nothing of its jobs: what ENQUEUE does
+ * for it, and nothing else. A single caller waits for each of its creates, so that the fixed cost of a script is all of its cost.
+ *
+ * ARGV[7] id, [8] spec from its priority on. Returns a list: empty, or `N`: there is no such queue; or `M`: the queue asks more of its jobs,
+ * or this is a repeat, and nothing was done. Then ENQUEUE is to be called with the same memo.
+ */
+export const ENQUEUE_ONE = lua`
+if not exists then return {now, 0, -1, {'N'}, counted, '-'} end
+if isRepeat == '1' or ${meta("requires")} or tonumber(${meta("max_depth")} or 0) > 0 then return {now, 0, -1, {'M'}, counted, '-'} end
+${TYPES_WORD}${APPEND}${READY_SCORE}
+local id, spec = ARGV[7], ARGV[8]
+local priority = ${text("spec", "priority", "spec", "priority")}
+local type = sub(spec, ${width("spec", "priority") + 1}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
+local ready = typesWord({type})
+-- Most types are written alike everywhere.
+local json = ready == type and '{"type":"' .. type .. '"}' or cjson.encode({type = type})
+local nowText, nowLong = ${write("head", "updated_at", "now")}, ${write("spec", "run_after", "now")}
+local standing = ${compose("place", { created_at: write("place", "created_at", "now"), id_length: idLetter("#id") })} .. id
+call('HSET', ${key("specs")}, id, ${compose("spec", { created_at: "nowText", run_after: "nowLong" }, { before: "priority" })} .. spec)
+call('ZADD', ${key("index")}, '0', standing .. ':' .. type)
+call('ZADD', ${key("ready")} .. type, readyScore(tonumber(priority), now), standing)
+call('SADD', ${key("ready_types")}, type)
+local position, stamp = append(1)
+local message = ${words({
+  queue: "queue",
+  epoch: `${meta("epoch")} or 0`,
+  position: "position",
+  count: "1",
+  at: "nowText",
+  due_in: "'-1'",
+  flags: "'r.'",
+  sweeper: "'-'",
+  ready: "ready",
+  gone: "'-'",
+  from: "string.match(memo, '^[^.]+')",
+  stamp: "stamp",
+  completed: "'-'",
+})} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
+${LOG_MESSAGE}
+call('PUBLISH', channel, message)
+-- As MessagePack has the time, as a text, and the answer: a list with an empty one.
+call('SET', ${key("answers")} .. memo, callNumber .. ' \146\173' .. nowText .. '\145\144', 'PX', '${ANSWER_TTL_MS}')
+return {now, position, -1, {}, counted, ready}
+`;
