@@ -44,7 +44,8 @@ const WRITERS: Readonly<Record<string, (url: string) => Language>> = {
     return { name: "Go", command: ["go", "run", "-C", `${folder}go`, "./bin/readme"] };
   },
   Python(url) {
-    const imports = "import grpc\nfrom gotaskq.v1 import worker_service_pb2 as pb, worker_service_pb2_grpc\n";
+    const imports =
+      "import queue\nimport threading\nimport grpc\nfrom gotaskq.v1 import worker_service_pb2 as pb, worker_service_pb2_grpc\n";
     writeFileSync(python, imports + block("python", url));
     return { name: "Python", command: [`${folder}python/.venv/bin/python`, python] };
   },

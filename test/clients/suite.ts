@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { atEnd, clientOf, startServerAlone } from "../client/support.js";
 import { freePort } from "../support/free-port.js";
 import { startSharedRedis } from "../support/redis.js";
-import { within } from "../support/wait.js";
+import { eventually, within } from "../support/wait.js";
 import { LANGUAGES, type Language, type Program, runProgram, startProgram } from "./program.js";
 
 /** How soon a worker must hear of a cancel request, ms. */
@@ -105,6 +105,22 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       worker.child.kill("SIGTERM");
       expect(await client.wait(job.id)).toMatchObject({ status: "DONE", result: `slept in ${language.name}` });
       expect(await worker.ended()).toBe(0);
+    });
+
+    test("stops at SIGTERM: what was taken ahead and has not begun is given back at once", async () => {
+      const { url, client } = await start();
+      const worker = await startWorker(url, "--concurrency=1", "--prefetch=1");
+      const { job: first } = await client.create({ type: "sleep", payload: 1000 });
+      await worker.said(new RegExp(`^running ${first.id}`));
+      const { job: ahead } = await client.create({ type: "sleep", payload: 600_000 });
+      const taken = async () => ((await client.get(ahead.id)).status === "RUNNING" ? true : undefined);
+      await eventually(taken, "the lease of the second job");
+      worker.child.kill("SIGTERM");
+      expect(await worker.ended()).toBe(0);
+      expect(await client.get(first.id)).toMatchObject({ status: "DONE" });
+      const back = { status: "PENDING", deliveries: 1, retryCount: 0, lostLeases: 0 };
+      expect(await client.get(ahead.id)).toMatchObject(back);
+      expect(worker.lines().filter((line) => line.startsWith("running"))).toEqual([`running ${first.id}`]);
     });
 
     test("goes on while its server drains, finishes there, and takes jobs from the next one", async () => {

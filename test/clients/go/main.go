@@ -96,6 +96,7 @@ func watch(ctx context.Context, jobs gotaskqv1connect.JobServiceClient, id strin
 func work(ctx context.Context, url string, args []string) error {
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
 	concurrency := flags.Int("concurrency", 10, "jobs at the same time")
+	prefetch := flags.Int("prefetch", 0, "jobs taken ahead")
 	lease := flags.Float64("lease", 30, "length of a lease in seconds")
 	queue := flags.String("queue", "", "only jobs of this queue")
 	if err := flags.Parse(args); err != nil {
@@ -106,6 +107,7 @@ func work(ctx context.Context, url string, args []string) error {
 		Client:      gotaskqv1connect.NewWorkerServiceClient(http.DefaultClient, url),
 		Name:        fmt.Sprintf("%s/%d", host, os.Getpid()),
 		Concurrency: *concurrency,
+		Prefetch:    *prefetch,
 		Lease:       time.Duration(*lease * float64(time.Second)),
 		Grace:       10 * time.Second,
 		Handlers: map[string]Handler{

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"math/rand"
 	"sync"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -36,28 +38,31 @@ type Worker struct {
 	Client      gotaskqv1connect.WorkerServiceClient
 	Name        string
 	Queues      []string // empty: every queue
-	Concurrency int
+	Concurrency int      // how many jobs run at the same time
+	Prefetch    int      // how many more are taken ahead, for short ones; at most 1000 with Concurrency
 	Lease       time.Duration
 	Grace       time.Duration // how long running jobs may finish after the context of Run has ended
 	Handlers    map[string]Handler
 
-	mu      sync.Mutex
-	running map[string]*lease // by job
-	wg      sync.WaitGroup
+	completions *gatherer[*gotaskqv1.JobCompletion]
+	failures    *gatherer[*gotaskqv1.JobFailure]
+	releases    *gatherer[*gotaskqv1.JobRelease]
+
+	slots    chan struct{} // holds one value for each job that runs
+	stopping <-chan struct{}
+	wg       sync.WaitGroup
+
+	mu   sync.Mutex
+	held map[string]*lease // by job: what runs, waits for a slot, or is being settled
 }
 
-// lease is a job that runs.
-type lease struct {
-	job    *gotaskqv1.Job
-	token  string
-	cancel context.CancelCauseFunc
-	until  time.Time // guarded by Worker.mu
-}
-
-// Run takes and runs jobs until ctx ends, then lets running jobs finish. Broken streams are opened again; jobs of the
-// old stream go on beside those of the new one.
+// Run takes and runs jobs until ctx ends, then lets running jobs finish and gives back those that have not begun. Broken
+// streams are opened again; jobs of the old stream go on beside those of the new one.
 func (w *Worker) Run(ctx context.Context) error {
-	w.running = make(map[string]*lease)
+	w.completions, w.failures, w.releases = newGatherers(w.Client)
+	w.slots = make(chan struct{}, w.Concurrency)
+	w.stopping = ctx.Done()
+	w.held = make(map[string]*lease)
 	beating, stopBeating := context.WithCancel(context.Background())
 	defer stopBeating()
 	go w.heartbeat(beating)
@@ -85,11 +90,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	select {
 	case <-finished:
 	case <-time.After(w.Grace):
-		w.mu.Lock()
-		for _, l := range w.running {
+		for _, l := range w.leases() {
 			l.cancel(errShutdown)
 		}
-		w.mu.Unlock()
 		<-finished
 	}
 	log.Print("stopped")
@@ -108,10 +111,11 @@ func (w *Worker) stream(ctx context.Context) (opened bool, err error) {
 		types = append(types, jobType)
 	}
 	stream, err := w.Client.StreamJobs(ctx, connect.NewRequest(&gotaskqv1.StreamJobsRequest{
-		Worker:      w.Name,
-		Queues:      w.Queues,
-		Types:       types,
-		MaxInFlight: int32(w.Concurrency),
+		Worker: w.Name,
+		Queues: w.Queues,
+		Types:  types,
+		// The server sends so many jobs, and one more for each that is settled.
+		MaxInFlight: int32(w.Concurrency + w.Prefetch),
 		Lease:       durationpb.New(w.Lease),
 	}))
 	if err != nil {
@@ -125,7 +129,7 @@ func (w *Worker) stream(ctx context.Context) (opened bool, err error) {
 			opened = true
 			log.Print("ready")
 		case *gotaskqv1.StreamJobsResponse_Lease:
-			w.start(event.Lease)
+			w.start(newLease(event.Lease))
 		case *gotaskqv1.StreamJobsResponse_Cancel:
 			w.stop(event.Cancel.JobId, errCanceled)
 		case *gotaskqv1.StreamJobsResponse_Drain:
@@ -137,97 +141,71 @@ func (w *Worker) stream(ctx context.Context) (opened bool, err error) {
 	return opened, stream.Err()
 }
 
-func (w *Worker) start(message *gotaskqv1.Lease) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	l := &lease{
-		job:    message.Job,
-		token:  message.LeaseToken,
-		cancel: cancel,
-		until:  time.Now().Add(message.LeaseExpiresIn.AsDuration()),
-	}
+func (w *Worker) start(l *lease) {
 	w.mu.Lock()
-	w.running[l.job.Id] = l
+	w.held[l.job.Id] = l
 	w.mu.Unlock()
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
-		w.run(ctx, l)
+		defer l.cancel(nil)
+		result, err := w.run(l)
+		outcome, settleErr := w.settle(l, result, err)
+		w.mu.Lock()
+		if w.held[l.job.Id] == l {
+			delete(w.held, l.job.Id)
+		}
+		w.mu.Unlock()
+		if settleErr != nil {
+			log.Printf("lost %s: %v", l.job.Id, settleErr)
+			return
+		}
+		log.Printf("settled %s %s", l.job.Id, outcome)
 	}()
 }
 
-func (w *Worker) run(ctx context.Context, l *lease) {
-	defer l.cancel(nil)
+// run waits for a slot and runs the handler in it, unless the job ends before that.
+func (w *Worker) run(l *lease) (*structpb.Value, error) {
+	select {
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
+	case <-l.ctx.Done():
+		return nil, context.Cause(l.ctx)
+	case <-w.stopping:
+		l.cancel(errShutdown)
+		return nil, errShutdown
+	}
 	if timeout := l.job.Timeout.AsDuration(); timeout > 0 {
 		timer := time.AfterFunc(timeout, func() { l.cancel(errTimeout) })
 		defer timer.Stop()
 	}
 	log.Printf("running %s", l.job.Id)
-	result, err := w.Handlers[l.job.Type](ctx, l.job)
-	outcome, settleErr := w.settle(l, context.Cause(ctx), result, err)
-	w.mu.Lock()
-	if w.running[l.job.Id] == l {
-		delete(w.running, l.job.Id)
-	}
-	w.mu.Unlock()
-	if settleErr != nil {
-		log.Printf("lost %s: %v", l.job.Id, settleErr)
-		return
-	}
-	log.Printf("settled %s %s", l.job.Id, outcome)
+	return w.Handlers[l.job.Type](l.ctx, l.job)
 }
 
-// settle tells the server how a job ended, again and again until the lease has ended: a repeat is harmless.
-func (w *Worker) settle(l *lease, cause error, result *structpb.Value, err error) (gotaskqv1.SettleResult, error) {
-	for failures := 1; ; failures++ {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		outcomes, callErr := w.tell(ctx, l, cause, result, err)
-		cancel()
-		if callErr == nil && len(outcomes) == 1 {
-			return outcomes[0].Result, nil
-		}
-		w.mu.Lock()
-		left := time.Until(l.until)
-		w.mu.Unlock()
-		if left <= 0 || refusal(callErr) == connect.CodeInvalidArgument {
-			return 0, callErr
-		}
-		time.Sleep(backoff(failures))
-	}
-}
-
-// tell makes one call. Up to 1000 jobs fit into it: a worker with many short jobs would gather them.
-func (w *Worker) tell(ctx context.Context, l *lease, cause error, result *structpb.Value, err error) ([]*gotaskqv1.SettleOutcome, error) {
+// settle tells the server how a job ended.
+func (w *Worker) settle(l *lease, result *structpb.Value, err error) (gotaskqv1.SettleResult, error) {
 	id, token := l.job.Id, l.token
-	switch {
-	case errors.Is(cause, errShutdown) && err != nil:
-		response, err := w.Client.ReleaseJobs(ctx, connect.NewRequest(&gotaskqv1.ReleaseJobsRequest{
-			Releases: []*gotaskqv1.JobRelease{{JobId: id, LeaseToken: token}},
-		}))
-		if err != nil {
-			return nil, err
+	if err == nil {
+		completion := &gotaskqv1.JobCompletion{JobId: id, LeaseToken: token}
+		if result != nil {
+			completion.ResultKind = &gotaskqv1.JobCompletion_Result{Result: result}
 		}
-		return response.Msg.Outcomes, nil
-	case err != nil:
-		// For a job whose cancel was asked for, this acknowledges it.
-		response, err := w.Client.FailJobs(ctx, connect.NewRequest(&gotaskqv1.FailJobsRequest{
-			Failures: []*gotaskqv1.JobFailure{{JobId: id, LeaseToken: token, Error: err.Error()}},
-		}))
-		if err != nil {
-			return nil, err
+		if size := proto.Size(completion); size > batchBytes {
+			err = fmt.Errorf("the result is too large: %d bytes", size)
+		} else {
+			outcome, refused := w.completions.settle(l, completion)
+			if refusal(refused) != connect.CodeInvalidArgument {
+				return outcome, refused
+			}
+			err = fmt.Errorf("the result was refused: %w", refused)
 		}
-		return response.Msg.Outcomes, nil
 	}
-	completion := &gotaskqv1.JobCompletion{JobId: id, LeaseToken: token}
-	if result != nil {
-		completion.ResultKind = &gotaskqv1.JobCompletion_Result{Result: result}
+	if errors.Is(context.Cause(l.ctx), errShutdown) {
+		return w.releases.settle(l, &gotaskqv1.JobRelease{JobId: id, LeaseToken: token})
 	}
-	response, err := w.Client.CompleteJobs(ctx, connect.NewRequest(&gotaskqv1.CompleteJobsRequest{
-		Completions: []*gotaskqv1.JobCompletion{completion},
-	}))
-	if err != nil {
-		return nil, err
-	}
-	return response.Msg.Outcomes, nil
+	// For a job whose cancel was asked for, this acknowledges it.
+	return w.failures.settle(l, &gotaskqv1.JobFailure{JobId: id, LeaseToken: token, Error: err.Error()})
 }
 
 func (w *Worker) heartbeat(ctx context.Context) {
@@ -243,48 +221,52 @@ func (w *Worker) heartbeat(ctx context.Context) {
 	}
 }
 
-// extend keeps the leases of all jobs, and learns of cancels and lost leases.
+// extend keeps all leases, and learns of cancels and lost ones.
 func (w *Worker) extend(ctx context.Context) {
-	w.mu.Lock()
-	held := make([]*lease, 0, len(w.running))
-	for _, l := range w.running {
-		held = append(held, l)
-	}
-	w.mu.Unlock()
-	if len(held) == 0 {
-		return
-	}
-	extensions := make([]*gotaskqv1.LeaseExtension, len(held))
-	for i, l := range held {
-		extensions[i] = &gotaskqv1.LeaseExtension{
-			JobId: l.job.Id, LeaseToken: l.token, Extension: durationpb.New(w.Lease),
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, w.Lease/3)
 	defer cancel()
-	sent := time.Now()
-	response, err := w.Client.ExtendLeases(ctx, connect.NewRequest(&gotaskqv1.ExtendLeasesRequest{Extensions: extensions}))
-	if err != nil {
-		log.Printf("leases were not extended: %v", err)
-		return // the next tick tries again
-	}
-	for i, outcome := range response.Msg.Outcomes {
-		w.mu.Lock()
-		held[i].until = sent.Add(outcome.LeaseExpiresIn.AsDuration())
-		w.mu.Unlock()
-		switch outcome.Result {
-		case gotaskqv1.ExtendResult_EXTEND_RESULT_CANCEL_REQUESTED:
-			held[i].cancel(errCanceled)
-		case gotaskqv1.ExtendResult_EXTEND_RESULT_LEASE_LOST:
-			held[i].cancel(errLost)
+	// There may be more than fit in a call: those of a stream that broke off, and those of the next.
+	for held := w.leases(); len(held) > 0; {
+		batch := held[:min(len(held), batchJobs)]
+		held = held[len(batch):]
+		extensions := make([]*gotaskqv1.LeaseExtension, len(batch))
+		for i, l := range batch {
+			extensions[i] = &gotaskqv1.LeaseExtension{
+				JobId: l.job.Id, LeaseToken: l.token, Extension: durationpb.New(w.Lease),
+			}
+		}
+		sent := time.Now()
+		response, err := w.Client.ExtendLeases(ctx, connect.NewRequest(&gotaskqv1.ExtendLeasesRequest{Extensions: extensions}))
+		if err != nil {
+			log.Printf("leases were not extended: %v", err)
+			return // the next tick tries again
+		}
+		for i, outcome := range response.Msg.Outcomes {
+			batch[i].extend(sent.Add(outcome.LeaseExpiresIn.AsDuration()))
+			switch outcome.Result {
+			case gotaskqv1.ExtendResult_EXTEND_RESULT_CANCEL_REQUESTED:
+				batch[i].cancel(errCanceled)
+			case gotaskqv1.ExtendResult_EXTEND_RESULT_LEASE_LOST:
+				batch[i].cancel(errLost)
+			}
 		}
 	}
+}
+
+func (w *Worker) leases() []*lease {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	leases := make([]*lease, 0, len(w.held))
+	for _, l := range w.held {
+		leases = append(leases, l)
+	}
+	return leases
 }
 
 func (w *Worker) stop(jobID string, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if l := w.running[jobID]; l != nil {
+	if l := w.held[jobID]; l != nil {
 		l.cancel(cause)
 	}
 }

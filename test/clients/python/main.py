@@ -65,13 +65,14 @@ def sleep(job, context):
     return "slept in Python"
 
 
-def work(channel, queue, concurrency, lease):
+def work(channel, queue, concurrency, prefetch, lease):
     worker = Worker(
         worker_service_pb2_grpc.WorkerServiceStub(channel),
         name=f"{socket.gethostname()}/{os.getpid()}",
         handlers={"echo": echo, "sleep": sleep},
         queues=[queue] if queue else [],
         concurrency=concurrency,
+        prefetch=prefetch,
         lease=lease,
     )
     # Not in the handler itself: it may interrupt the worker while that holds a lock.
@@ -92,6 +93,7 @@ def main():
     working = commands.add_parser("worker")
     working.add_argument("--queue", help="only jobs of this queue")
     working.add_argument("--concurrency", type=int, default=10)
+    working.add_argument("--prefetch", type=int, default=0, help="jobs taken ahead")
     working.add_argument("--lease", type=float, default=30, help="seconds")
     args = parser.parse_args()
     url = os.environ.get("GOTASKQ_URL", "http://127.0.0.1:8000")
@@ -101,7 +103,7 @@ def main():
         elif args.command == "watch":
             watch(channel, args.id)
         else:
-            work(channel, args.queue, args.concurrency, args.lease)
+            work(channel, args.queue, args.concurrency, args.prefetch, args.lease)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import logging
-import random
 import threading
 import time
 
@@ -10,10 +9,18 @@ import grpc
 from google.protobuf import duration_pb2, json_format
 from gotaskq.v1 import worker_service_pb2 as pb
 
+from gatherer import BATCH_BYTES, BATCH_JOBS, Gatherer, backoff
+
 log = logging.getLogger("worker")
 
 # How long a stream may say nothing, in seconds: the server sends a heartbeat every 15 s.
 SILENCE = 40
+
+# Why a handler should stop that still runs when the grace of a stopped worker is over.
+SHUTDOWN = "the worker shuts down"
+
+# How calls that settle are made: those to a server that is away wait for it.
+SETTLING = {"timeout": 10, "wait_for_ready": True}
 
 # Refusals that do not pass by themselves.
 FOR_GOOD = {
@@ -31,6 +38,7 @@ class Context:
         self.job = message.job
         self.token = message.lease_token
         self.until = time.monotonic() + message.lease_expires_in.ToTimedelta().total_seconds()
+        self.run = None  # the future of its handler
         self.ended = threading.Event()
         self.reason = None
 
@@ -44,25 +52,34 @@ class Worker:
     """Runs each job in a thread: `handlers[type](job, context)` returns the result as JSON, or raises.
 
     A job runs at least once: make handlers safe to repeat. They have to look at `context.ended`; nothing can stop them.
+    `prefetch` takes so many jobs ahead, for short ones: at most 1000 with those of `concurrency`.
     """
 
-    def __init__(self, stub, name, handlers, queues=(), concurrency=10, lease=30, grace=10):
+    def __init__(self, stub, name, handlers, queues=(), concurrency=10, prefetch=0, lease=30, grace=10):
         self._stub = stub
         self._name = name
         self._handlers = handlers
         self._queues = queues
-        self._concurrency = concurrency
+        self._max_in_flight = concurrency + prefetch
         self._lease = lease
         self._grace = grace
         self._lock = threading.Lock()
-        self._running = {}  # contexts by job
+        self._held = {}  # contexts by job: what runs, waits for a thread, or is being settled
         self._threads = concurrent.futures.ThreadPoolExecutor(concurrency)
         self._call = None
         self._stopping = threading.Event()
         self._stopped = threading.Event()
 
     def run(self):
-        """Takes and runs jobs until `stop` is called, then lets running jobs finish."""
+        """Takes and runs jobs until `stop` is called, then lets running jobs finish and gives back the others."""
+        stub = self._stub
+        self._completions = Gatherer(
+            lambda batch: stub.CompleteJobs(pb.CompleteJobsRequest(completions=batch), **SETTLING).outcomes
+        )
+        self._failures = Gatherer(lambda batch: stub.FailJobs(pb.FailJobsRequest(failures=batch), **SETTLING).outcomes)
+        self._releases = Gatherer(
+            lambda batch: stub.ReleaseJobs(pb.ReleaseJobsRequest(releases=batch), **SETTLING).outcomes
+        )
         heartbeat = threading.Thread(target=self._heartbeat, daemon=True)
         heartbeat.start()
         failures = 0
@@ -100,7 +117,7 @@ class Worker:
             worker=self._name,
             queues=self._queues,
             types=list(self._handlers),
-            max_in_flight=self._concurrency,
+            max_in_flight=self._max_in_flight,  # the server sends so many jobs, and one more for each that is settled
             lease=seconds(self._lease),
         )
         with self._lock:
@@ -108,19 +125,24 @@ class Worker:
             call = self._call = self._stub.StreamJobs(request, wait_for_ready=True)
         if self._stopping.is_set():
             call.cancel()
-        watchdog = None
+        heard = [time.monotonic()]
+        over = threading.Event()
         try:
-            for message in call:
-                if watchdog is not None:
-                    watchdog.cancel()
-                watchdog = threading.Timer(SILENCE, call.cancel)
-                watchdog.daemon = True
-                watchdog.start()
+            for count, message in enumerate(call):
+                heard[0] = time.monotonic()
+                if count == 0:
+                    threading.Thread(target=self._watch, args=[call, heard, over], daemon=True).start()
                 yield message
         finally:
-            if watchdog is not None:
-                watchdog.cancel()
+            over.set()
             call.cancel()
+
+    def _watch(self, call, heard, over):
+        """Ends a stream that says nothing for too long: the connection is dead."""
+        while not over.wait(max(0, heard[0] + SILENCE - time.monotonic())):
+            if time.monotonic() - heard[0] >= SILENCE:
+                call.cancel()
+                return
 
     def _handle(self, message):
         event = message.WhichOneof("event")
@@ -129,11 +151,11 @@ class Worker:
         elif event == "lease":
             context = Context(message.lease)
             with self._lock:
-                self._running[context.job.id] = context
-            self._threads.submit(self._run, context)
+                self._held[context.job.id] = context
+            context.run = self._threads.submit(self._run, context)
         elif event == "cancel":
             with self._lock:
-                context = self._running.get(message.cancel.job_id)
+                context = self._held.get(message.cancel.job_id)
             if context is not None:
                 context.end("the job was cancelled")
         elif event == "drain":
@@ -143,6 +165,8 @@ class Worker:
 
     def _run(self, context):
         job = context.job
+        if context.ended.is_set():
+            return self._fail(context, context.reason)
         timer = None
         if job.HasField("timeout"):
             timer = threading.Timer(
@@ -151,54 +175,53 @@ class Worker:
             timer.daemon = True
             timer.start()
         log.info("running %s", job.id)
-        result, error = None, None
         try:
             result = self._handlers[job.type](job, context)
         except Exception as raised:  # whatever a handler raises is the failure of its job
-            error = str(raised) or type(raised).__name__
+            self._fail(context, str(raised) or type(raised).__name__)
+        else:
+            self._complete(context, result)
         finally:
             if timer is not None:
                 timer.cancel()
-        outcome = self._settle(context, result, error)
+
+    def _complete(self, context, result):
+        completion = pb.JobCompletion(job_id=context.job.id, lease_token=context.token)
+        try:
+            if result is not None:
+                json_format.ParseDict(result, completion.result)
+        except (TypeError, ValueError, json_format.ParseError) as raised:
+            return self._fail(context, f"the result has no JSON: {raised}")
+        if completion.ByteSize() > BATCH_BYTES:
+            return self._fail(context, f"the result is too large: {completion.ByteSize()} bytes")
+
+        def told(outcome, error):
+            if error is not None and error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                self._fail(context, f"the result was refused: {error.details()}")
+            else:
+                self._settled(context, outcome, error)
+
+        self._completions.settle(context, completion, told)
+
+    def _fail(self, context, reason):
+        if context.reason == SHUTDOWN:
+            return self._release(context)
+        # For a job whose cancel was asked for, this acknowledges it.
+        failure = pb.JobFailure(job_id=context.job.id, lease_token=context.token, error=reason)
+        self._failures.settle(context, failure, lambda *told: self._settled(context, *told))
+
+    def _release(self, context):
+        release = pb.JobRelease(job_id=context.job.id, lease_token=context.token)
+        self._releases.settle(context, release, lambda *told: self._settled(context, *told))
+
+    def _settled(self, context, outcome, error):
         with self._lock:
-            if self._running.get(job.id) is context:
-                del self._running[job.id]
-        log.info("settled %s %s", job.id, outcome)
-
-    def _settle(self, context, result, error):
-        """Tells the server how a job ended, again and again until the lease has ended: a repeat is harmless."""
-        failures = 0
-        while True:
-            try:
-                outcomes = self._tell(context, result, error)
-                return pb.SettleResult.Name(outcomes[0].result)
-            except (TypeError, ValueError, json_format.ParseError) as raised:
-                result, error = None, f"the result has no JSON: {raised}"
-                continue
-            except grpc.RpcError as raised:
-                if raised.code() == grpc.StatusCode.INVALID_ARGUMENT and error is None:
-                    result, error = None, f"the result was refused: {raised.details()}"
-                    continue
-                if time.monotonic() >= context.until or raised.code() == grpc.StatusCode.INVALID_ARGUMENT:
-                    return f"lost: {raised.details()}"
-            failures += 1
-            time.sleep(backoff(failures))
-
-    def _tell(self, context, result, error):
-        """Makes one call. Up to 1000 jobs fit into it: a worker with many short jobs would gather them."""
-        ref = {"job_id": context.job.id, "lease_token": context.token}
-        if error is not None and context.reason == "the worker shuts down":
-            request = pb.ReleaseJobsRequest(releases=[pb.JobRelease(**ref)])
-            return self._stub.ReleaseJobs(request, timeout=10, wait_for_ready=True).outcomes
+            if self._held.get(context.job.id) is context:
+                del self._held[context.job.id]
         if error is not None:
-            # For a job whose cancel was asked for, this acknowledges it.
-            request = pb.FailJobsRequest(failures=[pb.JobFailure(**ref, error=error)])
-            return self._stub.FailJobs(request, timeout=10, wait_for_ready=True).outcomes
-        completion = pb.JobCompletion(**ref)
-        if result is not None:
-            json_format.ParseDict(result, completion.result)
-        request = pb.CompleteJobsRequest(completions=[completion])
-        return self._stub.CompleteJobs(request, timeout=10, wait_for_ready=True).outcomes
+            log.info("lost %s: %s", context.job.id, error.details())
+        else:
+            log.info("settled %s %s", context.job.id, pb.SettleResult.Name(outcome.result))
 
     def _heartbeat(self):
         while not self._stopped.wait(self._lease / 3):
@@ -207,34 +230,45 @@ class Worker:
     def _extend(self):
         """Keeps the leases of all jobs, and learns of cancels and lost leases."""
         with self._lock:
-            held = list(self._running.values())
-        if not held:
-            return
-        extensions = [
-            pb.LeaseExtension(job_id=each.job.id, lease_token=each.token, extension=seconds(self._lease)) for each in held
-        ]
-        sent = time.monotonic()
-        try:
-            request = pb.ExtendLeasesRequest(extensions=extensions)
-            outcomes = self._stub.ExtendLeases(request, timeout=self._lease / 3, wait_for_ready=True).outcomes
-        except grpc.RpcError as error:
-            log.info("leases were not extended: %s", error.details())  # the next beat tries again
-            return
-        for context, outcome in zip(held, outcomes):
-            context.until = sent + outcome.lease_expires_in.ToTimedelta().total_seconds()
-            if outcome.result == pb.EXTEND_RESULT_CANCEL_REQUESTED:
-                context.end("the job was cancelled")
-            elif outcome.result == pb.EXTEND_RESULT_LEASE_LOST:
-                context.end("the lease was lost")
+            held = list(self._held.values())
+        # There may be more than fit in a call: those of a stream that broke off, and those of the next.
+        for start in range(0, len(held), BATCH_JOBS):
+            batch = held[start : start + BATCH_JOBS]
+            request = pb.ExtendLeasesRequest(
+                extensions=[
+                    pb.LeaseExtension(job_id=each.job.id, lease_token=each.token, extension=seconds(self._lease))
+                    for each in batch
+                ]
+            )
+            sent = time.monotonic()
+            try:
+                outcomes = self._stub.ExtendLeases(request, timeout=self._lease / 3, wait_for_ready=True).outcomes
+            except grpc.RpcError as error:
+                log.info("leases were not extended: %s", error.details())  # the next beat tries again
+                return
+            for context, outcome in zip(batch, outcomes):
+                context.until = sent + outcome.lease_expires_in.ToTimedelta().total_seconds()
+                if outcome.result == pb.EXTEND_RESULT_CANCEL_REQUESTED:
+                    context.end("the job was cancelled")
+                elif outcome.result == pb.EXTEND_RESULT_LEASE_LOST:
+                    context.end("the lease was lost")
 
     def _finish(self):
+        with self._lock:
+            held = list(self._held.values())
+        for context in held:
+            if context.run.cancel():  # it has not begun
+                self._release(context)
         deadline = time.monotonic() + self._grace
-        while self._running and time.monotonic() < deadline:
+        while self._held and time.monotonic() < deadline:
             time.sleep(0.05)
         with self._lock:
-            for context in self._running.values():
-                context.end("the worker shuts down")
+            for context in self._held.values():
+                context.end(SHUTDOWN)
         self._threads.shutdown()
+        # A refused completion becomes a failure.
+        for gatherer in (self._completions, self._failures, self._releases):
+            gatherer.close()
 
 
 def seconds(value):
@@ -242,8 +276,3 @@ def seconds(value):
     duration.FromNanoseconds(int(value * 1e9))
     return duration
 
-
-def backoff(failures):
-    """Doubles from 100 ms to 5 s, half of it random, so that workers do not come back all at once; in seconds."""
-    longest = min(5, 0.1 * 2 ** (failures - 1))
-    return longest / 2 + random.random() * longest / 2

@@ -13,7 +13,12 @@ import { createClient, createWorker, type Logger } from "gotaskq/client";
 const url = process.env.GOTASKQ_URL ?? "http://127.0.0.1:8000";
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { queue: { type: "string" }, lease: { type: "string", default: "30" } },
+  options: {
+    queue: { type: "string" },
+    concurrency: { type: "string", default: "10" },
+    prefetch: { type: "string", default: "0" },
+    lease: { type: "string", default: "30" },
+  },
 });
 const [command, first = "", second] = positionals;
 
@@ -45,6 +50,8 @@ async function work(): Promise<void> {
   const worker = createWorker({
     url,
     queues: flags.queue === undefined ? [] : [flags.queue],
+    concurrency: Number(flags.concurrency),
+    prefetch: Number(flags.prefetch),
     leaseMs: Number(flags.lease) * 1000,
     stopOnSignals: true,
     logger,
@@ -67,4 +74,7 @@ async function work(): Promise<void> {
 if (command === "submit") await submit(first, second);
 else if (command === "watch") await watch(first);
 else if (command === "worker") await work();
-else throw new Error("usage: main.ts submit TYPE [JSON] | watch ID | worker [--queue=QUEUE] [--lease=SECONDS]");
+else
+  throw new Error(
+    "usage: main.ts submit TYPE [JSON] | watch ID | worker [--queue=QUEUE] [--concurrency=N] [--prefetch=N] [--lease=SECONDS]",
+  );
