@@ -118,7 +118,7 @@ function createStorage(settings: EngineSettings, worker: string, deps: EngineSet
 export function setUpEngine(
   settings: EngineSettings,
   given: EngineSetupDeps,
-  options: Pick<EngineOptions, "queues" | "availableChanged"> = {},
+  options: Pick<EngineOptions, "queues" | "availableChanged" | "poolId" | "otherWorkers"> = {},
 ): EngineSetup {
   const deps = { ...given, logger: calmLogger(given.logger, given.clock) };
   const worker = `${hostname()}/${process.pid}`;

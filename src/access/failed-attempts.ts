@@ -16,10 +16,15 @@ interface Bucket {
 /** Counts failed attempts by address: a token bucket each. */
 export class FailedAttempts {
   readonly #clock: Clock;
+  readonly #burst: number;
+  readonly #perSecond: number;
   readonly #buckets = new Map<string, Bucket>();
 
-  constructor(clock: Clock) {
+  /** `processes`: among how many, each of which counts for itself, the limit is shared out. */
+  constructor(clock: Clock, processes = 1) {
     this.#clock = clock;
+    this.#burst = Math.max(1, BURST / processes);
+    this.#perSecond = PER_SECOND / processes;
   }
 
   /** Counts one. Returns whether it was the first that is over the limit. */
@@ -41,11 +46,12 @@ export class FailedAttempts {
   /** How long an address should wait before it tries again, ms; 0: it is within the limit. */
   waitMs(address: string | undefined): number {
     const left = this.#left(clientOf(address ?? ""), this.#clock.monotonic());
-    return left >= 1 ? 0 : Math.ceil(((1 - left) * 1000) / PER_SECOND);
+    return left >= 1 ? 0 : Math.ceil(((1 - left) * 1000) / this.#perSecond);
   }
 
   #left(key: string, now: number): number {
     const bucket = this.#buckets.get(key);
-    return bucket === undefined ? BURST : Math.min(BURST, bucket.left + ((now - bucket.at) * PER_SECOND) / 1000);
+    if (bucket === undefined) return this.#burst;
+    return Math.min(this.#burst, bucket.left + ((now - bucket.at) * this.#perSecond) / 1000);
   }
 }

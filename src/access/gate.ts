@@ -50,6 +50,8 @@ export interface GateOptions {
   readonly authorizer?: Authorizer | undefined;
   /** Whether reflection needs a token. Default: no. */
   readonly isReflectionClosed?: boolean | undefined;
+  /** Processes behind one port, each with a gate: they share out what an address may fail. Default 1. */
+  readonly processes?: number | undefined;
 }
 
 /**
@@ -73,7 +75,7 @@ export class Gate {
   constructor(deps: GateDeps, options: GateOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#attempts = new FailedAttempts(deps.clock);
+    this.#attempts = new FailedAttempts(deps.clock, options.processes);
     this.replace(options.tokens);
   }
 

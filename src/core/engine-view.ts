@@ -23,8 +23,10 @@ export interface EngineView {
   readonly watches: Pick<WatchHub, "watchJob" | "watchJobs" | "watchQueues">;
   /** Workers outside this process. */
   readonly remote: Pick<RemoteWorkers, "stream" | "poll" | "answering" | "complete" | "fail" | "extend" | "release">;
-  /** All workers known to this server: the built-in pool as one, with the id "0", and the remote ones. */
+  /** All workers known to this process: the built-in pool as one, with an id before all others, and the remote ones. */
   workers(): readonly WorkerInfo[];
+  /** The same of all processes of this server. */
+  allWorkers(): Promise<readonly WorkerInfo[]>;
 }
 
 /**
@@ -54,6 +56,7 @@ export function narrowEngine(
     schedules: { ...engine.schedules, list: createListSchedules(narrow) },
     dlq: { ...engine.dlq, list, summarize, replayMatching, purgeMatching },
     workers: () => engine.workers().flatMap((worker) => narrowWorker(worker, queues)),
+    allWorkers: async () => (await engine.allWorkers()).flatMap((worker) => narrowWorker(worker, queues)),
     watches: {
       watchJob: (id, signal) => watches.watchJob(id, signal),
       watchJobs: (filter, ...rest) => watches.watchJobs(narrowFilter(filter, queues), ...rest),

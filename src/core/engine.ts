@@ -56,6 +56,10 @@ export interface EngineOptions {
   readonly leaseMs: number;
   /** The worker name of the built-in pool. */
   readonly worker: string;
+  /** Its id among the workers: a small number. Default `0`. */
+  readonly poolId?: string | undefined;
+  /** Returns the workers of other processes that belong to this server. Default: there are none. */
+  readonly otherWorkers?: (() => Promise<readonly WorkerInfo[]>) | undefined;
   readonly jobDefaults: JobDefaults;
   /** Queues to create, if missing, at the start and when the store has lost its data. Default: none. */
   readonly queues?: readonly string[] | undefined;
@@ -211,12 +215,12 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   }
 
   function builtIn(): WorkerInfo[] {
-    const { numWorkers, worker, leaseMs } = options;
+    const { numWorkers, worker, leaseMs, poolId = "0" } = options;
     const { types } = runner;
     if (numWorkers === 0 || types.length === 0) return [];
     const { jobIds } = pool;
     const taken = { queues: [], types, capacity: numWorkers, jobIds, leaseMs };
-    return [{ id: "0", name: worker, kind: "BUILT_IN", ...taken, since: startedAt }];
+    return [{ id: poolId, name: worker, kind: "BUILT_IN", ...taken, since: startedAt }];
   }
 
   const engine: Engine = {
@@ -229,6 +233,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     leasing,
     remote,
     workers,
+    allWorkers: async () => [...workers(), ...((await options.otherWorkers?.()) ?? [])],
     get activeWorkers() {
       return pool.active;
     },

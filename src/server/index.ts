@@ -1,6 +1,7 @@
 /** A server inside a program of one's own: `import { startServer } from "gotaskq/server"`. */
 import { defined } from "../model/defined.js";
 import { type Logger, silentLogger } from "../model/logger.js";
+import { ConfigError } from "./config/config.js";
 import type { Environment } from "./config/env-reader.js";
 import { configure, type GivenCode } from "./configure.js";
 import { startServer as startConfigured } from "./server.js";
@@ -11,7 +12,7 @@ export { hashToken, newToken } from "../access/hash-token.js";
 export type { Scope } from "../access/scopes.js";
 export type { Handler, HandlerContext, HandlerJob, Handlers } from "../model/handler.js";
 export { type Logger, silentLogger } from "../model/logger.js";
-export { ConfigError } from "./config/config.js";
+export { ConfigError };
 
 /** Settings of a server. */
 export interface ServerOptions extends GivenCode {
@@ -40,6 +41,10 @@ export async function startServer({
   ...code
 }: ServerOptions = {}): Promise<RunningServer> {
   const { config, runner, authorizer } = await configure(env, logger, code);
+  if (config.processes > 1) {
+    await runner?.stop();
+    throw new ConfigError(["PROCESSES: is for the program; a server inside another one is one process"]);
+  }
   const server = await startConfigured(config, { logger, ...defined({ runner, authorizer }) });
   return { url: server.url, port: server.address.port, stop: () => server.stop() };
 }

@@ -26,10 +26,12 @@ import { withCors } from "./http/cors.js";
 import { withHostCheck } from "./http/host-check.js";
 import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
-import { createMetrics } from "./metrics/metrics.js";
+import { createMetrics, type MetricsPage, PAGE_TYPE } from "./metrics/metrics.js";
+import type { Siblings } from "./processes/siblings.js";
 import { watchRedisTls } from "./tls/redis-tls.js";
 import { createTlsMetrics } from "./tls/tls-metrics.js";
 import { createTlsTerminator } from "./tls/tls-terminator.js";
+import { urlOf } from "./url-of.js";
 import { readVersion } from "./version.js";
 
 /** A running server. */
@@ -59,6 +61,8 @@ export interface ServerDeps {
   readonly clock?: Clock | undefined;
   /** See `RpcHandlerOptions`. */
   readonly isFastPathOn?: boolean | undefined;
+  /** The other processes behind its port. Default: it has the port for itself. */
+  readonly siblings?: Siblings | undefined;
 }
 
 /** Returns the settings of the engine that belong to this configuration. */
@@ -75,9 +79,14 @@ function settingsOf(config: Config, runner: HandlerRunner, redisTls: RedisTls | 
   };
 }
 
+/** The metrics page of all processes of a server. */
+function pageOfAll(siblings: Siblings): { page(): Promise<MetricsPage> } {
+  return { page: async () => ({ contentType: PAGE_TYPE, body: await siblings.page() }) };
+}
+
 /** Starts a server. Rejects when it cannot listen there, and with `RedisUnusable` when its Redis cannot be used. */
 export async function startServer(config: Config, deps: ServerDeps): Promise<Server> {
-  const { logger, clock = createSystemClock() } = deps;
+  const { logger, siblings, clock = createSystemClock() } = deps;
   const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock), clock);
   const health = new HealthState();
   const tracer = createTracer();
@@ -104,15 +113,34 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, runner, redisTls),
     { clock, logger, tracer, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
-    { queues: config.queues, availableChanged: (isAvailable) => health.set(isAvailable) },
+    {
+      queues: config.queues,
+      availableChanged(isAvailable) {
+        health.set(isAvailable);
+        siblings?.available(isAvailable);
+      },
+      poolId: String(siblings?.index ?? 0),
+      otherWorkers: siblings && (() => siblings.workers()),
+    },
   );
-  const startedAt = clock.monotonic();
+  siblings?.onOthersAvailable((areAvailable) => health.setOthers(areAvailable));
+  siblings?.answer({ page: () => metrics.page(), workers: () => engine.workers() });
+  const startedAt = clock.monotonic() - (siblings?.ranMs ?? 0);
   const loopWatch = { clock, logger: callLogger, meter: metrics.meter, recent: runner.recent };
   const stopLoopWatch = config.eventLoopWarnMs > 0 ? watchEventLoop(loopWatch, config.eventLoopWarnMs) : () => {};
-  const access = createAccess(config.access, { clock, logger, callLogger, meter: metrics.meter }, deps.authorizer);
+  const accessDeps = { clock, logger, callLogger, meter: metrics.meter, processes: siblings?.processes };
+  const access = createAccess(config.access, accessDeps, deps.authorizer);
   const requestIds = new RequestIds();
   const metricsGate = config.access.areMetricsOpen ? undefined : access.gate;
-  const pages = { webConsole: createConsole(), metrics, metricsGate, health, requestIds, logger: callLogger };
+  const metricsPage = siblings === undefined ? metrics : pageOfAll(siblings);
+  const pages = {
+    webConsole: createConsole(),
+    metrics: metricsPage,
+    metricsGate,
+    health,
+    requestIds,
+    logger: callLogger,
+  };
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger: callLogger,
@@ -143,6 +171,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     times: { ...CONNECTION_TIMES, keepAliveMs: idleTimeoutMs, stallMs: writeTimeoutMs },
     observer: createConnectionMetrics(metrics.meter, callLogger),
     tls,
+    openPort: siblings?.openPort,
   });
 
   let address: AddressInfo;
@@ -168,7 +197,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     engine,
     health,
     address,
-    url: `${tls === undefined ? "http" : "https"}://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    url: urlOf(address, tls !== undefined),
     stop() {
       stopped ??= (async () => {
         health.drain();

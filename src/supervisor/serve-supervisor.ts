@@ -1,9 +1,11 @@
+import type { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { type FromChild, LIFELINE_FD, type ToChild } from "./protocol.js";
 
 /** What a child does. */
 export interface ChildDuties {
-  message?(body: unknown): void;
+  /** Hears a message, with the connection that came with it. */
+  message?(body: unknown, socket?: Socket): void;
   /** Ends the process in order. Default: it ends at once. */
   stop?(): Promise<void> | void;
 }
@@ -35,8 +37,8 @@ export function serveSupervisor(duties: ChildDuties): SupervisorLink {
   process.on("SIGTERM", () => {});
   process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));
-  process.on("message", async (message: ToChild) => {
-    if (message.type === "message") return duties.message?.(message.body);
+  process.on("message", async (message: ToChild, socket?: Socket) => {
+    if (message.type === "message") return duties.message?.(message.body, socket);
     try {
       await duties.stop?.();
     } finally {

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import type { Socket } from "node:net";
 import type { Clock, Timer } from "../core/clock.js";
 import { errorText } from "../model/describe-error.js";
 import type { Logger } from "../model/logger.js";
@@ -21,6 +22,16 @@ export interface ChildProgram {
   readonly nodeOptions?: readonly string[] | undefined;
 }
 
+/** What sets a child apart from the others that run the same program. */
+export interface ChildSelf {
+  /** What lines of the log about it have. Default: nothing. */
+  readonly fields?: object | undefined;
+  /** Its arguments, after those of the program. */
+  readonly args?: readonly string[] | undefined;
+  /** Its environment, whole. Default: that of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
 /** Hears of a child. */
 export interface ChildListener {
   /** It says that it is ready, after each of its starts. */
@@ -31,7 +42,7 @@ export interface ChildListener {
 }
 
 /** Dependencies of a child. */
-export interface SupervisedChildDeps {
+export interface SupervisedChildDeps extends ChildSelf {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly listener: ChildListener;
@@ -80,9 +91,12 @@ export class SupervisedChild {
     return this.#process?.pid;
   }
 
-  /** Sends it a message, of whatever can be cloned. Dropped when its process has ended: `ended` is called then. */
-  send(body: unknown): void {
-    this.#tell({ type: "message", body });
+  /**
+   * Sends it a message, of whatever can be cloned, and with it a connection, which is no longer this process's then. Dropped when its
+   * process has ended: `ended` is called then. Returns false when that is known already; the connection is still this process's.
+   */
+  send(body: unknown, socket?: Socket): boolean {
+    return this.#tell({ type: "message", body }, socket);
   }
 
   /** Call when it was of use: if it ends now, another one starts at once. */
@@ -118,16 +132,20 @@ export class SupervisedChild {
     timer.cancel();
   }
 
-  #tell(message: ToChild): void {
-    // An error is told by `exit`.
-    if (this.#process?.connected === true) this.#process.send(message, () => {});
+  #tell(message: ToChild, socket?: Socket): boolean {
+    if (this.#process?.connected !== true) return false;
+    // An error is told by `exit`; Node closes a connection that it could not send.
+    this.#process.send(message, socket, undefined, () => {});
+    return true;
   }
 
   #start(): void {
     const { path, args = [], nodeOptions = [] } = this.#program;
+    const { args: ownArgs = [], env } = this.#deps;
     this.#state = "STARTING";
     this.#isKilled = false;
-    const process_ = fork(path, args, {
+    const process_ = fork(path, [...args, ...ownArgs], {
+      env: { ...(env ?? process.env) },
       execArgv: [...process.execArgv, ...nodeOptions],
       serialization: "advanced",
       // The last is the lifeline: see `LIFELINE_FD`.
@@ -180,7 +198,7 @@ export class SupervisedChild {
       // The first end after it had been of use is no sign that it will end again.
       const delay = restartDelay(this.#failures - 1);
       if (!this.#isKilled) {
-        const fields = { how: describeEnd(end), restartsInMs: delay };
+        const fields = { ...this.#deps.fields, how: describeEnd(end), restartsInMs: delay };
         this.#deps.logger.warn(fields, "a child process ended by itself; another takes its place");
       }
       this.#restart = this.#deps.clock.setTimer(delay, () => this.#start());

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.js";
 import type { Logger } from "../model/logger.js";
-import { type ChildListener, type ChildProgram, SupervisedChild } from "./supervised-child.js";
+import { type ChildListener, type ChildProgram, type ChildSelf, SupervisedChild } from "./supervised-child.js";
 
 /** Dependencies of a supervisor. */
 export interface SupervisorDeps {
@@ -14,7 +14,7 @@ export interface SupervisorDeps {
 export interface Supervisor {
   readonly children: readonly SupervisedChild[];
   /** Starts one more child. */
-  add(listener: ChildListener): SupervisedChild;
+  add(listener: ChildListener, self?: ChildSelf): SupervisedChild;
   /** Ends all of them, and kills after `graceMs` those that are left. Resolves when none is left. Idempotent. */
   stop(graceMs: number): Promise<void>;
 }
@@ -29,9 +29,9 @@ export function createSupervisor(program: ChildProgram, deps: SupervisorDeps): S
   let stopped: Promise<void> | undefined;
   return {
     children,
-    add(listener) {
+    add(listener, self = {}) {
       if (stopped !== undefined) throw new Error("the supervisor is stopped");
-      const child = new SupervisedChild(program, { ...deps, writeError, listener });
+      const child = new SupervisedChild(program, { ...deps, ...self, writeError, listener });
       children.push(child);
       return child;
     },

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createSystemClock } from "../../src/core/clock.js";
 import { type ChildEnd, describeEnd } from "../../src/supervisor/child-end.js";
 import { restartDelay } from "../../src/supervisor/restart-backoff.js";
-import type { SupervisedChild } from "../../src/supervisor/supervised-child.js";
+import type { ChildSelf, SupervisedChild } from "../../src/supervisor/supervised-child.js";
 import { createSupervisor, type Supervisor } from "../../src/supervisor/supervisor.js";
 import { recordingLogger } from "../support/logger.js";
 import { eventually, within } from "../support/wait.js";
@@ -37,15 +38,16 @@ function open(args: readonly string[] = []) {
   return { supervisor, logger };
 }
 
-function add(supervisor: Supervisor): Watched {
+function add(supervisor: Supervisor, self?: ChildSelf): Watched {
   const messages: unknown[] = [];
   const ends: ChildEnd[] = [];
   let readies = 0;
-  const child = supervisor.add({
+  const listener = {
     ready: () => void readies++,
-    message: (body) => void messages.push(body),
-    ended: (end) => void ends.push(end),
-  });
+    message: (body: unknown) => void messages.push(body),
+    ended: (end: ChildEnd) => void ends.push(end),
+  };
+  const child = supervisor.add(listener, self);
   const list = <T>(items: T[], count: number, what: string) =>
     eventually(async () => (items.length >= count ? items : undefined), what);
   return {
@@ -110,6 +112,19 @@ describe("a child under a supervisor", () => {
     one.child.proved();
     await one.ended(5);
     expect(delays().at(-1)).toBe(0);
+  });
+
+  test("is handed connections, which are its own then, and has arguments and an environment of its own", async () => {
+    const { supervisor } = open();
+    const one = add(supervisor, { args: ["more"], env: { ...process.env, OF_CHILD: "yes" } });
+    await one.ready();
+    const server = createServer({ pauseOnConnect: true }, (socket) => one.child.send({ do: "answer" }, socket));
+    onTestFinished(() => void server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    client.end("hello");
+    const [chunk] = await within(once(client, "data"), "the answer of the child");
+    expect(String(chunk)).toBe("hello to more, yes");
   });
 
   test("leaves SIGTERM and SIGINT to its supervisor", async () => {

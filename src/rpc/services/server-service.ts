@@ -64,10 +64,8 @@ export function createServerService(
       violations.throwIfAny();
       const after = pageToken ? readPageToken(LISTING, pageToken) : "";
       const limit = pageSize || LIMITS.defaultPageSize;
-      const workers = engine
-        .workers()
-        .filter(({ id }) => compareNumbers(id, after) > 0)
-        .sort((a, b) => compareNumbers(a.id, b.id));
+      const all = await engine.allWorkers();
+      const workers = all.filter(({ id }) => compareNumbers(id, after) > 0).sort((a, b) => compareNumbers(a.id, b.id));
       const page = workers.slice(0, limit);
       const last = page.at(-1);
       const more = last !== undefined && workers.length > limit;

@@ -16,6 +16,8 @@ export interface AccessDeps {
   readonly callLogger: Logger;
   /** Counts the calls that are refused. */
   readonly meter: Meter;
+  /** Processes behind the port. Default 1. */
+  readonly processes?: number | undefined;
 }
 
 /** Who may call a server. */
@@ -29,7 +31,7 @@ export interface Access {
 /** Creates the access to a server; a file of tokens is read again whenever it changes. A broken one leaves the tokens as they were. */
 export function createAccess(
   config: AccessConfig,
-  { clock, logger, callLogger, meter }: AccessDeps,
+  { clock, logger, callLogger, meter, processes }: AccessDeps,
   authorizer: Authorizer | undefined,
 ): Access {
   const { tokens, file, isReflectionClosed } = config;
@@ -44,7 +46,7 @@ export function createAccess(
   };
   const gate = new Gate(
     { clock, logger: callLogger, refused },
-    { tokens: [...tokens, ...(file?.tokens ?? [])], authorizer, isReflectionClosed },
+    { tokens: [...tokens, ...(file?.tokens ?? [])], authorizer, isReflectionClosed, processes },
   );
   if (file === undefined) return { gate, stop() {} };
   const watched = watchFiles([file.path], [file.content], clock, {

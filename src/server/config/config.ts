@@ -18,11 +18,14 @@ import { type ConnectionConfig, readConnections } from "./connection-config.js";
 import { type Environment, EnvReader } from "./env-reader.js";
 import { type IsolationConfig, readHandlerSlots, readIsolation } from "./handlers.js";
 import { type LogSettings, readLogSettings } from "./logging.js";
+import { readProcesses } from "./processes.js";
 
 /** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
 export interface Config extends LogSettings {
   readonly port: number;
   readonly host: string;
+  /** Processes that serve the port. Limits and `numWorkers` are those of all together. */
+  readonly processes: number;
   readonly numWorkers: number;
   readonly maxRetries: number;
   readonly baseDelayMs: number;
@@ -104,6 +107,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
   const config: Config = {
     port: env.integer("PORT", 8000, 0, 65_535),
     host,
+    processes: readProcesses(env, useRedis),
     numWorkers: readHandlerSlots(env),
     maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
     baseDelayMs: env.duration("BASE_DELAY", DEFAULT_BACKOFF.baseDelayMs, 0, LIMITS.delayMs),

@@ -2,17 +2,18 @@ import type { HealthSource } from "../../rpc/services/health-service.js";
 
 /**
  * Whether the server can serve calls now, as reported by the health service and `/healthz`. It is serving while the
- * backend can be reached. Once the server drains, it is not serving for good.
+ * backend can be reached, by all of its processes. Once the server drains, it is not serving for good.
  */
 export class HealthState implements HealthSource {
   #isAvailable = true;
+  #areOthersAvailable = true;
   #isDraining = false;
   #isClosed = false;
   readonly #watchers = new Set<() => void>();
 
   /** Whether calls are served. */
   get isServing(): boolean {
-    return this.#isAvailable && !this.#isDraining;
+    return this.#isAvailable && this.#areOthersAvailable && !this.#isDraining;
   }
 
   /** Whether the server shuts down. */
@@ -29,6 +30,16 @@ export class HealthState implements HealthSource {
   set(isAvailable: boolean): void {
     if (isAvailable === this.#isAvailable) return;
     this.#isAvailable = isAvailable;
+    this.#tell();
+  }
+
+  /**
+   * Called when all other processes behind the same port can reach the backend, or one no longer can: who asks cannot choose which of
+   * them answers, and whoever decides by the answer decides for all.
+   */
+  setOthers(areAvailable: boolean): void {
+    if (areAvailable === this.#areOthersAvailable) return;
+    this.#areOthersAvailable = areAvailable;
     this.#tell();
   }
 

@@ -10,7 +10,7 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Stream,
 } from "node:http2";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { TlsTerminator } from "../tls/tls-terminator.js";
 import { isAmbiguous, refuseAmbiguous } from "./ambiguous-requests.js";
 import { type ConnectionCut, type ConnectionObserver, SILENT_OBSERVER } from "./connection-observer.js";
@@ -18,6 +18,7 @@ import { type ConnectionLimits, createConnectionRoom } from "./connection-room.j
 import { CONNECTION_TIMES, type ConnectionTimes } from "./connection-times.js";
 import { isHttp2Start, isTlsStart, onFirstBytes } from "./first-bytes.js";
 import { Http2Connection, type OnStream } from "./http2-connection.js";
+import { type OpenPort, openTcpPort, type PortOpener } from "./open-port.js";
 import { refusePlainText } from "./plain-text-refusal.js";
 import { WriteClock } from "./write-clock.js";
 
@@ -59,6 +60,8 @@ export interface ListenerOptions extends Partial<ConnectionLimits> {
   readonly times?: ConnectionTimes;
   /** Makes connections secure. Default: they are served in plain text. */
   readonly tls?: Pick<TlsTerminator, "accept" | "onSecured"> | undefined;
+  /** Opens the port that `listen` names. Default: one of this machine. */
+  readonly openPort?: PortOpener | undefined;
 }
 
 /**
@@ -66,7 +69,13 @@ export interface ListenerOptions extends Partial<ConnectionLimits> {
  * what the client agreed on (ALPN).
  */
 export function createListener(handler: RequestHandler, options: ListenerOptions): Listener {
-  const { requestTimeoutMs, times = CONNECTION_TIMES, tls, observer = SILENT_OBSERVER } = options;
+  const {
+    requestTimeoutMs,
+    times = CONNECTION_TIMES,
+    tls,
+    observer = SILENT_OBSERVER,
+    openPort = openTcpPort,
+  } = options;
   const { maxConnections = Infinity, maxConnectionsPerAddress = Infinity, maxCallsPerConnection = 10_000 } = options;
   const room = createConnectionRoom({ maxConnections, maxConnectionsPerAddress });
   const sockets = new Set<Socket>();
@@ -106,7 +115,7 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
   // This server never listens itself. Without the event, its timeouts and closeIdleConnections do nothing.
   http.emit("listening");
 
-  const net = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => {
+  function take(socket: Socket): void {
     const { remoteAddress } = socket;
     const refusal = room.enter(remoteAddress);
     if (refusal !== undefined) {
@@ -128,7 +137,8 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
         else refusePlainText(socket, times.goneAfterMs);
       });
     }
-  });
+  }
+
   tls?.onSecured((socket, isHttp2) => {
     onFirstBytes(
       socket,
@@ -178,22 +188,17 @@ export function createListener(handler: RequestHandler, options: ListenerOptions
     for (const connection of connections) connection.checkFlood(now);
   }
 
+  let port: OpenPort | undefined;
   let checking: NodeJS.Timeout[] = [];
   return {
-    listen(port, host) {
-      return new Promise((resolve, reject) => {
-        net.once("error", reject);
-        net.listen(port, host, () => {
-          net.off("error", reject);
-          net.on("error", observer.acceptFailed);
-          checking = [setInterval(check, times.checkMs).unref(), setInterval(checkFloods, times.floodCheckMs).unref()];
-          resolve(net.address() as AddressInfo);
-        });
-      });
+    async listen(number, host) {
+      port = await openPort(number, host, { taken: take, failed: observer.acceptFailed });
+      checking = [setInterval(check, times.checkMs).unref(), setInterval(checkFloods, times.floodCheckMs).unref()];
+      return port.address;
     },
 
     async close() {
-      net.close();
+      await port?.close();
       for (const connection of connections) connection.end();
       await allClosed(sockets, times, () => http.closeIdleConnections());
       for (const socket of sockets) socket.destroy();

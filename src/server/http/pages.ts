@@ -6,13 +6,13 @@ import { type HttpRequest, type HttpResponse, makeSafe, pathOf } from "../../rpc
 import { refuse } from "../../rpc/refuse.js";
 import type { RequestIds } from "../../rpc/request-ids.js";
 import type { HealthState } from "../health/health.js";
-import type { Metrics } from "../metrics/metrics.js";
+import type { MetricsPage } from "../metrics/metrics.js";
 import type { Console } from "./console.js";
 
 /** What the pages tell. */
 export interface PageDeps {
   readonly webConsole: Console;
-  readonly metrics: Metrics;
+  readonly metrics: { page(): Promise<MetricsPage> };
   /** Decides who may read `/metrics`; undefined: everybody. */
   readonly metricsGate: Gate | undefined;
   readonly requestIds: RequestIds;

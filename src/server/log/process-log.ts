@@ -27,11 +27,15 @@ export interface LogStream extends Writable {
   readonly isTTY?: boolean | undefined;
 }
 
-/** Creates the log of this process. `hasColors`: whether a terminal is to be coloured. */
+/**
+ * Creates the log of this process. `hasColors`: whether a terminal is to be coloured. `fields`: what every line has; default: nothing
+ * but its own.
+ */
 export function createProcessLog(
   { logLevel, logFormat }: LogSettings,
   stream: LogStream,
   hasColors: boolean,
+  fields: object | null = null,
 ): ProcessLog {
   const isTerminal = stream.isTTY === true;
   const isPretty = logFormat === "pretty" || (logFormat === "auto" && isTerminal);
@@ -43,7 +47,7 @@ export function createProcessLog(
     {
       level: "info",
       // Collectors add host and process. A level by its name and a time that people can read are what they look for.
-      base: null,
+      base: fields,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // Errors of handlers may be anything: pino's own serializer throws for some.

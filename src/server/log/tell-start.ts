@@ -21,7 +21,9 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     const isolation = config.isolation?.isolation ?? "none";
     const versions = { version: readVersion(), node: process.version };
     const fields = { url, backend, handlers: handlers ?? "built-in", isolation, ...versions };
-    log.life.info({ ...fields, pid: process.pid }, "GoTaskQ listens");
+    const { processes } = config;
+    const several = processes > 1 && { processes };
+    log.life.info({ ...fields, ...several, pid: process.pid }, "GoTaskQ listens");
     return;
   }
   const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
@@ -30,6 +32,9 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     `console: ${url}/`,
     `backend: ${backend} (${keeping(config)})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}${placeOf(config)}`,
+    ...(config.processes > 1
+      ? [`processes: ${config.processes}, and this one (${process.pid}), which deals connections`]
+      : []),
     `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
   ];
   log.print(`${lines.join("\n")}\n`);

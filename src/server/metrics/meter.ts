@@ -1,5 +1,14 @@
 import { yieldToEventLoop } from "../../core/turns/yield-to-event-loop.js";
-import { headOf, type Labels, type Metric, ReadMetric, type Sample, SeriesCounter, SeriesHistogram } from "./series.js";
+import {
+  type Across,
+  headOf,
+  type Labels,
+  type Metric,
+  ReadMetric,
+  type Sample,
+  SeriesCounter,
+  SeriesHistogram,
+} from "./series.js";
 
 /** Upper bounds of the buckets of all histograms, s. */
 export const SECONDS: readonly number[] = [
@@ -18,10 +27,13 @@ export interface Meter {
   counter(name: string, help: string, options?: { readonly tellsZeros: boolean }): SeriesCounter;
   /** A histogram of seconds whose series are held by those who observe. */
   histogram(name: string, help: string): SeriesHistogram;
-  /** A gauge that is read when the page is made; undefined: it has no value now. */
-  gauge(name: string, help: string, read: () => number | undefined): void;
+  /**
+   * A gauge that is read when the page is made; undefined: it has no value now. `across`: what several processes behind one port tell
+   * together. Default `sum`: right for what is of a process, and wrong for what all of them see alike.
+   */
+  gauge(name: string, help: string, read: () => number | undefined, across?: Across): void;
   /** Gauges by labels, read when the page is made. The labels must be bounded in number. */
-  gauges(name: string, help: string, read: ReadSamples): void;
+  gauges(name: string, help: string, read: ReadSamples, across?: Across): void;
   /** Counters that are kept elsewhere, read when the page is made. The name ends in `_total`. */
   counters(name: string, help: string, read: ReadSamples): void;
 }
@@ -33,6 +45,8 @@ const PART = 100_000;
 export interface PageMeter extends Meter {
   /** Writes all metrics in the text format of Prometheus. Other work comes in between. */
   write(): Promise<string>;
+  /** The gauges that several processes do not add up, by name. */
+  across(): Readonly<Record<string, Across>>;
 }
 
 /** Creates a meter. */
@@ -48,8 +62,9 @@ export function createMeter(): PageMeter {
   return {
     counter: (name, help, options) => add(new SeriesCounter(name, help, options?.tellsZeros)),
     histogram: (name, help) => add(new SeriesHistogram(name, help, SECONDS)),
-    gauge: (name, help, value) => void add(new ReadMetric(name, help, "gauge", () => sampleOf(value()))),
-    gauges: (name, help, samples) => void add(new ReadMetric(name, help, "gauge", samples)),
+    gauge: (name, help, value, across) =>
+      void add(new ReadMetric(name, help, "gauge", () => sampleOf(value()), across)),
+    gauges: (name, help, samples, across) => void add(new ReadMetric(name, help, "gauge", samples, across)),
     counters: (name, help, samples) => void add(new ReadMetric(name, help, "counter", samples)),
 
     async write() {
@@ -65,6 +80,12 @@ export function createMeter(): PageMeter {
         }
       }
       return page;
+    },
+
+    across() {
+      const found: Record<string, Across> = {};
+      for (const { name, across } of metrics.values()) if (across !== undefined) found[name] = across;
+      return found;
     },
   };
 }

@@ -12,9 +12,10 @@ import type { Queue } from "../../model/queue.js";
 import type { RpcObserver } from "../../rpc/rpc-recorder.js";
 import { createJobMetrics } from "./jobs.js";
 import { createMeter, type Meter } from "./meter.js";
-import { createProcessMetrics, type ProcessSource } from "./process.js";
+import { createProcessMetrics, type ProcessSource, readAcross } from "./process.js";
 import { createQueueMetrics, MAX_QUEUES, MAX_UNTAKEN, type QueueFigures } from "./queues.js";
 import { createRpcMetrics } from "./rpc.js";
+import type { Across } from "./series.js";
 import { createStoreMetrics } from "./store.js";
 import { createWorkerMetrics } from "./workers.js";
 
@@ -22,6 +23,15 @@ import { createWorkerMetrics } from "./workers.js";
 export interface MetricsPage {
   readonly contentType: string;
   readonly body: string;
+}
+
+/** The type of all these pages. */
+export const PAGE_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** The page of one process, and how it goes together with those of others. */
+export interface ProcessPage extends MetricsPage {
+  /** Gauges that are not added up, by name. */
+  readonly across: Readonly<Record<string, Across>>;
 }
 
 /** The metrics of a server. */
@@ -33,7 +43,7 @@ export interface Metrics extends RpcObserver {
   /** For parts of the server that have metrics of their own. */
   readonly meter: Meter;
   /** Makes the page. Calls that come meanwhile share the next. Other work comes in between its parts. */
-  page(): Promise<MetricsPage>;
+  page(): Promise<ProcessPage>;
   /** Ends what measures. Idempotent. */
   stop(): void;
 }
@@ -62,17 +72,24 @@ export function createMetrics(source: MetricsSource): Metrics {
   const rpc = createRpcMetrics(meter);
   const workers = createWorkerMetrics(meter, source.workers);
   meter.gauge("gotaskq_active_workers", "Built-in handlers running now.", source.activeWorkers);
-  meter.gauge("gotaskq_backend_up", "Whether what keeps the jobs can be reached: 1 or 0.", () =>
-    source.isAvailable() ? 1 : 0,
+  meter.gauge(
+    "gotaskq_backend_up",
+    "Whether what keeps the jobs can be reached: 1 or 0.",
+    () => (source.isAvailable() ? 1 : 0),
+    "min",
   );
   const store = createStoreMetrics(meter);
   let queueCount = 0;
-  meter.gauge("gotaskq_queues", "Queues that exist; the first 500 by name have figures.", () => queueCount);
+  meter.gauge("gotaskq_queues", "Queues that exist; the first 500 by name have figures.", () => queueCount, "max");
   let isTeller = false;
-  meter.gauge("gotaskq_tells_queues", "Whether this server tells the figures of queues: one of a store does.", () =>
-    isTeller ? 1 : 0,
+  meter.gauge(
+    "gotaskq_tells_queues",
+    "Whether this server tells the figures of queues: one of a store does.",
+    () => (isTeller ? 1 : 0),
+    "max",
   );
   const stop = createProcessMetrics(meter, registry, source);
+  const acrossOfNode = readAcross(registry);
   let listQueues: (() => Promise<readonly Queue[]>) | undefined;
 
   /** The figures of queues; undefined: another server tells them. */
@@ -109,7 +126,8 @@ export function createMetrics(source: MetricsSource): Metrics {
     await read();
     const body = await meter.write();
     await yieldToEventLoop();
-    return { contentType: registry.contentType, body: body + (await registry.metrics()) };
+    const across = { ...acrossOfNode, ...meter.across() };
+    return { contentType: PAGE_TYPE, body: body + (await registry.metrics()), across };
   });
 
   return { ...rpc, observer: jobs.observer, storeObserver: store.observer, meter, page, stop };

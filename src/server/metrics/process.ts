@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, type Registry } from "prom-client";
 import type { Meter } from "./meter.js";
+import type { Across } from "./series.js";
 
 /** Default metrics that are left out because promtool rejects their names: gauges named `_total`. */
 const MISNAMED = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
@@ -23,11 +24,17 @@ export function createProcessMetrics(meter: Meter, registry: Registry, source: P
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   const { version, node, backend, isMemoryFull } = source;
-  meter.gauges("gotaskq_build_info", "Always 1: version, node id and backend of this server.", () => [
-    { labels: { version, node: String(node()), backend: backend().kind }, value: 1 },
-  ]);
-  meter.gauge("gotaskq_memory_full", "Whether creates are refused because this process has no memory left.", () =>
-    isMemoryFull() ? 1 : 0,
+  meter.gauges(
+    "gotaskq_build_info",
+    "Always 1: version, node id and backend of this server.",
+    () => [{ labels: { version, node: String(node()), backend: backend().kind }, value: 1 }],
+    "max",
+  );
+  meter.gauge(
+    "gotaskq_memory_full",
+    "Whether creates are refused because this process has no memory left.",
+    () => (isMemoryFull() ? 1 : 0),
+    "max",
   );
   const delay = meter
     .histogram(
@@ -43,3 +50,19 @@ export function createProcessMetrics(meter: Meter, registry: Registry, source: P
   }, EVERY_MS).unref();
   return () => clearInterval(timer);
 }
+
+/**
+ * How the metrics of prom-client in several processes make those of one page: by what it says of each for its own clusters. Of lags,
+ * which it would average, the worst is told; of starts, which it would leave out, the first.
+ */
+export function readAcross(registry: Registry): Readonly<Record<string, Across>> {
+  const found: Record<string, Across> = {};
+  for (const metric of registry.getMetricsAsArray()) {
+    // Its types leave that out.
+    const { name, aggregator } = metric as { readonly name: string; readonly aggregator?: string };
+    if (aggregator !== undefined && aggregator !== "sum") found[name] = ACROSS[aggregator] ?? "max";
+  }
+  return found;
+}
+
+const ACROSS: Readonly<Record<string, Across>> = { min: "min", omit: "min" };

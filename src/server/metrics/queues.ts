@@ -21,14 +21,13 @@ export interface QueueMetrics {
   set(figures: QueueFigures | undefined): void;
 }
 
-/** Creates the gauges of queues. */
+/** Creates the gauges of queues: of the store, and so the same whoever of several processes tells them. */
 export function createQueueMetrics(meter: Meter): QueueMetrics {
   let shown: readonly Queue[] = [];
   let untaken: readonly UntakenJobs[] = [];
   const gauge = (name: string, help: string, read: (stats: QueueStats, queue: Queue) => number) => {
-    meter.gauges(name, help, () =>
-      shown.map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) })),
-    );
+    const samples = () => shown.map((queue) => ({ labels: { queue: queue.name }, value: read(queue.stats, queue) }));
+    meter.gauges(name, help, samples, "max");
   };
   gauge("gotaskq_queue_depth", "Jobs waiting: ready, scheduled, retrying and limited.", pendingCount);
   gauge("gotaskq_queue_ready", "Jobs that could run now.", ({ ready }) => ready);
@@ -41,8 +40,11 @@ export function createQueueMetrics(meter: Meter): QueueMetrics {
   gauge("gotaskq_oldest_ready_age_seconds", "How long the oldest ready job has been ready.", (stats) => {
     return (stats.oldestReadyAgeMs ?? 0) / 1000;
   });
-  meter.gauges("gotaskq_untaken_jobs", "Ready jobs of a type that no worker takes from their queue.", () =>
-    untaken.map(({ queue, type, jobs }) => ({ labels: { queue, type }, value: jobs })),
+  meter.gauges(
+    "gotaskq_untaken_jobs",
+    "Ready jobs of a type that no worker takes from their queue.",
+    () => untaken.map(({ queue, type, jobs }) => ({ labels: { queue, type }, value: jobs })),
+    "max",
   );
   return {
     set(figures) {

@@ -7,11 +7,16 @@ export interface Sample {
   readonly value: number;
 }
 
+/** How the values of a gauge in several processes behind one port make the one of their common page. */
+export type Across = "sum" | "max" | "min";
+
 /** A metric of the page. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
+  /** Undefined: `sum`, as of all counters and histograms. */
+  readonly across?: Across | undefined;
   /** Its lines in the text format of Prometheus, in small parts: there may be many. */
   lines(): Iterable<string>;
 }
@@ -131,6 +136,7 @@ export class ReadMetric implements Metric {
     readonly help: string,
     readonly type: "counter" | "gauge",
     read: () => readonly Sample[],
+    readonly across?: Across,
   ) {
     this.#read = read;
   }

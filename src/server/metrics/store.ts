@@ -31,9 +31,10 @@ export function createStoreMetrics(meter: Meter): StoreMetrics {
     "gotaskq_store_bytes",
     "What the store takes, by part: jobs (in the memory of this process), file, wal, redis.",
     () => Object.entries(sizes?.bytes ?? {}).map(([part, value]) => ({ labels: { part }, value })),
+    "max",
   );
-  meter.gauge("gotaskq_store_limit_bytes", "What Redis may take (maxmemory).", () => sizes?.limitBytes);
-  meter.gauge("gotaskq_store_disk_free_bytes", "Free on the disk of the file.", () => sizes?.diskFreeBytes);
+  meter.gauge("gotaskq_store_limit_bytes", "What Redis may take (maxmemory).", () => sizes?.limitBytes, "max");
+  meter.gauge("gotaskq_store_disk_free_bytes", "Free on the disk of the file.", () => sizes?.diskFreeBytes, "min");
   meter.gauge("gotaskq_store_pending", "Operations that wait for a commit, or calls that wait for Redis, now.", () => {
     return sizes?.pending;
   });

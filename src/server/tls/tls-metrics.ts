@@ -7,6 +7,7 @@ export function createTlsMetrics(meter: Meter, tls: Pick<TlsTerminator, "endsAt"
     "gotaskq_tls_certificate_expires_timestamp_seconds",
     "When the certificate of the port ends, in seconds since 1970.",
     () => tls.endsAt / 1000,
+    "min",
   );
   meter.counters("gotaskq_tls_handshakes_failed_total", "Connections that were not let in by TLS.", () => [
     { labels: {}, value: tls.failed },

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseByteSize } from "../../../src/server/config/byte-size.js";
 import { ConfigError, readConfig } from "../../../src/server/config/config.js";
 import { parseDuration } from "../../../src/server/config/duration.js";
+import { startServer } from "../../../src/server/index.js";
 
 /** Returns the problems of an environment; fails when there are none. */
 function problems(env: Record<string, string>): readonly string[] {
@@ -20,6 +21,7 @@ describe("readConfig", () => {
     expect(readConfig({})).toEqual({
       port: 8000,
       host: "127.0.0.1",
+      processes: 1,
       numWorkers: 10,
       maxRetries: 5,
       baseDelayMs: 100,
@@ -60,6 +62,7 @@ describe("readConfig", () => {
       PORT: "0",
       HOST: "0.0.0.0",
       AUTH: "none",
+      PROCESSES: "1",
       NUM_WORKERS: "0",
       MAX_RETRIES: "100",
       BASE_DELAY: "1s",
@@ -97,6 +100,7 @@ describe("readConfig", () => {
     expect(readConfig(env)).toEqual({
       port: 0,
       host: "0.0.0.0",
+      processes: 1,
       numWorkers: 0,
       maxRetries: 100,
       baseDelayMs: 1000,
@@ -178,6 +182,7 @@ describe("readConfig", () => {
   test("tells every problem at once, each with its variable, what would be right and what it got", () => {
     const env = {
       PORT: "65536",
+      PROCESSES: "129",
       NUM_WORKERS: "-1",
       MAX_RETRIES: "101",
       BASE_DELAY: "soon",
@@ -234,6 +239,19 @@ describe("readConfig", () => {
       'DURABILITY: must be one of power, process, got "some"',
     ]);
     expect(problems({ DURABILITY: "process" })).toEqual([expect.stringMatching(/^DURABILITY: .*DATA_DIR/)]);
+  });
+
+  test("takes several processes on Redis only", () => {
+    const redis = { USE_REDIS: "true", REDIS_URL: "redis://127.0.0.1" };
+    expect(readConfig({ ...redis, PROCESSES: "128" }).processes).toBe(128);
+    for (const env of [{ DATA_DIR: "" }, { DATA_DIR: "./data" }]) {
+      expect(problems({ ...env, PROCESSES: "2" })).toEqual([expect.stringMatching(/^PROCESSES: .*USE_REDIS/)]);
+    }
+  });
+
+  test("takes one process inside another program", async () => {
+    const env = { USE_REDIS: "true", REDIS_URL: "redis://127.0.0.1", PROCESSES: "2" };
+    await expect(startServer({ env })).rejects.toMatchObject({ problems: [expect.stringMatching(/^PROCESSES: /)] });
   });
 
   test.each(["true", "1", "yes", "on", "TRUE"])("wants a REDIS_URL with USE_REDIS=%s", (value) => {

@@ -1,0 +1,63 @@
+import type { WorkerInfo } from "../../core/remote/worker-info.js";
+import type { PagePart } from "../metrics/merge-pages.js";
+
+/** What a serving process that has started tells of itself. */
+export interface ServingStart {
+  /** What keeps its jobs: `redis`. */
+  readonly backend: string;
+  /** Types of the handlers of HANDLERS; undefined: the built-in ones. */
+  readonly handlers: readonly string[] | undefined;
+}
+
+/** What the processes ask each other for, and what is answered. */
+export interface Told {
+  /** The metrics of the process that answers; of the primary: those of all. */
+  readonly page: PagePart;
+  /** The workers of the process that answers; of the primary: those of all but the process that asks. */
+  readonly workers: readonly WorkerInfo[];
+}
+
+/** Each of them. */
+export type Question = keyof Told;
+
+/** A question, in both directions. `ask` is its number. */
+export interface Asking {
+  readonly kind: "ask";
+  readonly ask: number;
+  readonly what: Question;
+}
+
+/** The answer to a question; undefined: there is none. */
+export interface Answering {
+  readonly kind: "answer";
+  readonly ask: number;
+  readonly value: Told[Question] | undefined;
+}
+
+/** What a serving process tells the primary. */
+export type FromServing =
+  | Asking
+  | Answering
+  /** It serves: connections may come. */
+  | { readonly kind: "serving"; readonly start: ServingStart }
+  /** It cannot start, and why: each problem begins with its variable. `isInvalid`: the variables themselves are not valid. */
+  | { readonly kind: "refused"; readonly problems: readonly string[]; readonly isInvalid: boolean }
+  /** It has the connection that was sent last, and can take another one. */
+  | { readonly kind: "taken" }
+  /** These connections have closed. */
+  | { readonly kind: "closed"; readonly connections: readonly number[] }
+  /** It wants no more connections, as it is about to end. `dealt` answers that. */
+  | { readonly kind: "closing" }
+  /** Whether it can reach what keeps the jobs. */
+  | { readonly kind: "available"; readonly isAvailable: boolean };
+
+/** What the primary tells a serving process. */
+export type ToServing =
+  | Asking
+  | Answering
+  /** A connection, under a number of its own; its socket comes with the message. */
+  | { readonly kind: "connection"; readonly connection: number }
+  /** It has been sent its last connection. */
+  | { readonly kind: "dealt" }
+  /** Whether all others that serve can reach what keeps the jobs. */
+  | { readonly kind: "others"; readonly areAvailable: boolean };

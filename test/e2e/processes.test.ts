@@ -1,0 +1,184 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import { readExposition } from "../support/exposition.js";
+import { seriesValue } from "../support/metrics.js";
+import { startRedis, type UsableRedis } from "../support/redis.js";
+import { created, finished, payload, reaches } from "../support/rpc.js";
+import { type Clients, createClients } from "../support/server.js";
+import { type ServerProcess, spawnServer, startServerProcess } from "../support/server-process.js";
+import { CONNECT_JSON, GRPC } from "../support/transports.js";
+import { eventually, within } from "../support/wait.js";
+import { http1 } from "../support/wire.js";
+
+/** How long processes may take to start, ms, on a machine that is busy with others. */
+const START_MS = 30_000;
+
+let redis: UsableRedis;
+/** A folder without a `.env`. */
+let folder: string;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  folder = await mkdtemp(join(tmpdir(), "gotaskq-processes-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Starts a server with two processes, on keys of its own. */
+function start(name: string, env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: name };
+  return startServerProcess({ ...place, PROCESSES: "2", ...env }, folder);
+}
+
+/** One connection to each of the processes, by the node id of the process. */
+async function toEach(url: string): Promise<ReadonlyMap<number, Clients>> {
+  const found = new Map<number, Clients>();
+  return eventually(
+    async () => {
+      const clients = createClients(GRPC, url);
+      found.set((await clients.info.getServerInfo({})).nodeId, clients);
+      return found.size === 2 ? found : undefined;
+    },
+    "a connection to each process",
+    START_MS,
+  );
+}
+
+async function metrics(url: string): Promise<string> {
+  const body = await (await fetch(`${url}/metrics`)).text();
+  expect(readExposition(body).problems).toEqual([]);
+  return body;
+}
+
+/** Its built-in workers: one a process, whose id is in its name. */
+async function builtIn({ info }: Clients) {
+  const { workers } = await info.listWorkers({});
+  return workers.map(({ id, name, capacity }) => ({ id, capacity, pid: Number(name.split("/").at(-1)) }));
+}
+
+/** The status that a probe gets, on a connection of its own. */
+async function ready(url: string): Promise<number> {
+  return (await http1(url, { method: "GET", path: "/readyz" })).status;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+const JOBS = 'gotaskq_jobs_enqueued_total{queue="default",type="echo"}';
+
+describe("a server with several processes", () => {
+  test("is one to the rest of the world, and goes on when one of them is killed", async () => {
+    const server = await start("one", { NUM_WORKERS: "3" });
+    expect(server.output().match(/GoTaskQ listens/g)).toHaveLength(1);
+    const [one, other] = [...(await toEach(server.url)).values()] as [Clients, Clients];
+    const workers = await builtIn(one);
+    expect(workers.map(({ id, capacity }) => [id, capacity])).toEqual([
+      ["0", 2],
+      ["1", 1],
+    ]);
+    expect(await builtIn(other)).toEqual(workers);
+
+    const ids = await Promise.all([one, other, one].map((clients) => created(clients, { type: "echo" })));
+    for (const id of ids) await finished(one, id);
+    const page = await metrics(server.url);
+    expect(seriesValue(page, JOBS)).toBe(3);
+    expect(seriesValue(page, "gotaskq_processes")).toBe(2);
+    expect(seriesValue(page, "gotaskq_tells_queues")).toBe(1);
+    expect(seriesValue(page, "gotaskq_backend_up")).toBe(1);
+    expect(seriesValue(page, 'gotaskq_queue_depth{queue="default"}')).toBe(0);
+    expect(page.match(/^gotaskq_build_info\{/gm)).toHaveLength(2);
+
+    process.kill(workers[0]?.pid as number, "SIGKILL");
+    await server.printed(/"process":1.*it was killed by SIGKILL.*another takes its place/);
+    await server.printed('"msg":"a serving process was started again"');
+    const again = [...(await toEach(server.url)).values()] as [Clients, Clients];
+    const now = await builtIn(again[0]);
+    expect(now.map(({ id }) => id)).toEqual(["0", "1"]);
+    expect(now[0]?.pid).not.toBe(workers[0]?.pid);
+    expect(now[1]?.pid).toBe(workers[1]?.pid);
+    await Promise.all(again.map(async (clients) => finished(clients, await created(clients, { type: "echo" }))));
+    const after = await metrics(server.url);
+    // What the killed one had counted is not lost: a sum that falls reads as a restart.
+    expect(seriesValue(after, JOBS)).toBe(5);
+    expect(seriesValue(after, "gotaskq_process_ends_total")).toBe(1);
+
+    expect(await server.end()).toBe(0);
+    expect(server.output().match(/"stopped"/g)).toHaveLength(1);
+    expect(now.map(({ pid }) => isAlive(pid))).toEqual([false, false]);
+  });
+
+  test("lets running jobs finish when it is told to end, and tells everybody meanwhile", async () => {
+    const server = await start("drain", { SHUTDOWN_TIMEOUT: "1m" });
+    const clients = createClients(CONNECT_JSON, server.url);
+    const id = await created(clients, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
+    await reaches(clients, id, JobStatus.RUNNING);
+    const ended = server.end("SIGTERM");
+    await server.printed("SIGTERM: ");
+    await eventually(async () => (await ready(server.url)) === 503 || undefined, "a probe that is told");
+    // On connections of their own: that of the process without a job may end at any time.
+    const call = async (method: string, message: object) => {
+      const headers = { "content-type": "application/json" };
+      const request = { path: `/gotaskq.v1.JobService/${method}`, headers, body: JSON.stringify(message) };
+      return String((await http1(server.url, request)).body);
+    };
+    expect(await call("CreateJob", { type: "echo" })).toContain("SERVER_DRAINING");
+    expect(await call("CancelJob", { id })).toContain('"cancelRequested":true');
+    expect(await within(ended, "the end of the server", START_MS)).toBe(0);
+  });
+
+  test("ends at once with code 1, and leaves no process, when it is told twice", async () => {
+    const server = await start("twice", { SHUTDOWN_TIMEOUT: "1h" });
+    const clients = createClients(GRPC, server.url);
+    const pids = (await builtIn(clients)).map(({ pid }) => pid);
+    expect(pids).toHaveLength(2);
+    const id = await created(clients, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
+    await reaches(clients, id, JobStatus.RUNNING);
+    const ended = server.end("SIGTERM");
+    await server.printed("SIGTERM: ");
+    server.child.kill("SIGINT");
+    expect(await within(ended, "the end of the server")).toBe(1);
+    await eventually(async () => !pids.some(isAlive) || undefined, "the end of its processes");
+  });
+
+  test("is not ready while Redis is away, and no process outlives the first one when that is killed", async () => {
+    const own = await startRedis({ port: true });
+    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: own.url, PROCESSES: "2" }, folder);
+    const pids = (await builtIn(createClients(GRPC, server.url))).map(({ pid }) => pid);
+    expect(await ready(server.url)).toBe(200);
+    await own.dispose();
+    await eventually(async () => (await ready(server.url)) === 503 || undefined, "a probe that is told");
+    server.child.kill("SIGKILL");
+    await eventually(async () => !pids.some(isAlive) || undefined, "the end of its processes");
+  });
+
+  test.each([
+    ["without Redis", { USE_REDIS: "false" }, /"variable":"PROCESSES".*several processes share a Redis/],
+    ["with handlers that cannot be loaded", { HANDLERS: "./none.js" }, /"variable":"HANDLERS".*cannot be loaded/],
+    [
+      "with everything wrong",
+      { PROCESSES: "0", HANDLERS: "./none.js" },
+      /"variable":"PROCESSES"[\s\S]*"variable":"HANDLERS"/,
+    ],
+    ["on a host of another machine", { HOST: "203.0.113.1", AUTH: "none" }, /"variable":"HOST, PORT".*EADDRNOTAVAIL/],
+  ])("that cannot be started ends with code 2, and says why once: %s", async (_how, env, said) => {
+    const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: "refused", PROCESSES: "2" };
+    const child = spawnServer({ ...place, ...env }, folder);
+    let output = "";
+    child.stdout?.on("data", (chunk) => {
+      output += chunk;
+    });
+    const [code] = await within(once(child, "close"), "the end of the server", START_MS);
+    expect(code).toBe(2);
+    expect(output).toMatch(said);
+    expect(output.match(/"variable"/g)?.length).toBe(said.source.match(/"variable"/g)?.length);
+    expect(output).not.toContain("another takes its place");
+  });
+});
