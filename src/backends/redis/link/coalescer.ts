@@ -20,25 +20,37 @@ const LANES = 2;
 /** Items of at least this size gain nothing from sharing a call. */
 const LARGE = 50;
 
+/** Most keys of which it is remembered that their last call was shared. */
+const MAX_SHARED = 1000;
+
+/** Called each time that nothing is in flight or waiting any more; `isShared`: whether items shared the last call. */
+type Idle = (isShared: boolean) => void;
+
 /**
  * Batches concurrent calls into one: calls that arrive while `LANES` calls are in flight are gathered for the next one.
- * With fewer in flight, a call waits only for the other calls of the same turn of the event loop.
+ * With fewer in flight, a call waits only for the other calls of the same turn of the event loop; and not even for these when
+ * nothing is in flight and the last call had no company: a single caller waits for nobody.
  */
 export class Coalescer<I, R> {
   readonly #run: (items: readonly I[]) => Promise<readonly R[]>;
   readonly #limits: CallLimits;
-  readonly #idle: () => void;
+  readonly #idle: Idle;
   #waiting: Waiting<I, R>[] = [];
   #running = 0;
   #isGathering = false;
+  #isShared: boolean;
 
-  /**
-   * `run` resolves to one result for each item, in order. `idle` is called each time that nothing is in flight or waiting any more.
-   */
-  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, limits: CallLimits, idle = () => {}) {
+  /** `run` resolves to one result for each item, in order. `isShared`: whether items shared the last call before. */
+  constructor(
+    run: (items: readonly I[]) => Promise<readonly R[]>,
+    limits: CallLimits,
+    idle: Idle = () => {},
+    isShared = false,
+  ) {
     this.#run = run;
     this.#limits = limits;
     this.#idle = idle;
+    this.#isShared = isShared;
   }
 
   /** Resolves to the result of this item of so many bytes; rejects when the call it shared fails. */
@@ -46,7 +58,7 @@ export class Coalescer<I, R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, size, bytes, resolve, reject });
       // A large item does not wait for others.
-      if (size >= LARGE && this.#running === 0) void this.#work();
+      if (this.#running === 0 && (size >= LARGE || !this.#isShared)) void this.#work();
       else this.#gather();
     });
   }
@@ -64,6 +76,7 @@ export class Coalescer<I, R> {
     this.#running++;
     while (this.#waiting.length > 0) {
       const batch = this.#take();
+      this.#isShared = batch.length > 1;
       try {
         const results = await this.#run(batch.map(({ item }) => item));
         batch.forEach(({ resolve }, at) => {
@@ -74,7 +87,7 @@ export class Coalescer<I, R> {
       }
     }
     this.#running--;
-    if (this.#running === 0 && !this.#isGathering) this.#idle();
+    if (this.#running === 0 && !this.#isGathering) this.#idle(this.#isShared);
   }
 
   #take(): Waiting<I, R>[] {
@@ -94,6 +107,8 @@ export class Coalescer<I, R> {
 /** Coalescers by key. Each is kept only while it has work: there may be many keys, one after the other. */
 export class Coalescers<I, R> {
   readonly #byKey = new Map<string, Coalescer<I, R>>();
+  /** The keys without work whose last call was shared. */
+  readonly #shared = new Set<string>();
   readonly #limits: CallLimits;
 
   /** `limits`: of each. */
@@ -116,9 +131,17 @@ export class Coalescers<I, R> {
   ): Promise<R> {
     let coalescer = this.#byKey.get(key);
     if (coalescer === undefined) {
-      coalescer = new Coalescer(run, this.#limits, () => this.#byKey.delete(key));
+      const idle = (isShared: boolean) => this.#idle(key, isShared);
+      coalescer = new Coalescer(run, this.#limits, idle, this.#shared.delete(key));
       this.#byKey.set(key, coalescer);
     }
     return coalescer.add(item, size, bytes);
+  }
+
+  #idle(key: string, isShared: boolean): void {
+    this.#byKey.delete(key);
+    if (!isShared) return;
+    if (this.#shared.size >= MAX_SHARED) this.#shared.clear();
+    this.#shared.add(key);
   }
 }

@@ -28,19 +28,82 @@ function coalescing(size = 100, bytes = 1000) {
   };
 }
 
+/** Two calls of which the later one is shared: those that come next may have company too. */
+async function haveCompany({ coalescer, calls, answer }: ReturnType<typeof coalescing>): Promise<void> {
+  const all = Promise.all(["x", "y", "z"].map((item) => coalescer.add(item, 1)));
+  await settle();
+  await answer();
+  await answer();
+  await all;
+  calls.splice(0);
+}
+
+describe("a call without company", () => {
+  test("is sent at once, also the next one", async () => {
+    const { coalescer, coalescers, calls, answer } = coalescing();
+    for (const item of ["a", "b"]) {
+      const answered = coalescer.add(item, 1);
+      expect(calls.at(-1)).toEqual([item]);
+      await answer();
+      expect(await answered).toBe(item.toUpperCase());
+      expect(coalescers.size, "kept without work").toBe(0);
+    }
+  });
+
+  test("waits for the turn of the event loop after one that had company, and the next one does not", async () => {
+    const all = coalescing();
+    await haveCompany(all);
+    const { coalescer, calls, answer } = all;
+    const first = coalescer.add("a", 1);
+    expect(calls).toEqual([]);
+    await settle();
+    expect(calls).toEqual([["a"]]);
+    await answer();
+    await first;
+    void coalescer.add("b", 1);
+    expect(calls).toEqual([["a"], ["b"]]);
+  });
+
+  test("waits for nobody under another key", async () => {
+    const all = coalescing();
+    await haveCompany(all);
+    const calls: string[][] = [];
+    const run = async (items: readonly string[]) => {
+      calls.push([...items]);
+      return items;
+    };
+    void all.coalescers.add("other", run, "b", 1, 1);
+    expect(calls).toEqual([["b"]]);
+  });
+});
+
 describe("calls that are under way at the same time", () => {
   test("share one, each with its own answer", async () => {
-    const { coalescer, coalescers, calls, answer } = coalescing();
-    const all = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
+    const all = coalescing();
+    await haveCompany(all);
+    const { coalescer, coalescers, calls, answer } = all;
+    const answers = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
     await settle();
     await answer();
-    expect(await all).toEqual(["A", "B", "C"]);
+    expect(await answers).toEqual(["A", "B", "C"]);
     expect(calls).toEqual([["a", "b", "c"]]);
     expect(coalescers.size, "kept without work").toBe(0);
   });
 
-  test("are of no more bytes than fit into one, and one that is larger goes alone", async () => {
+  test("share one from the second on, when the first had no company before", async () => {
     const { coalescer, calls, answer } = coalescing();
+    const all = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
+    await settle();
+    await answer();
+    await answer();
+    expect(await all).toEqual(["A", "B", "C"]);
+    expect(calls).toEqual([["a"], ["b", "c"]]);
+  });
+
+  test("are of no more bytes than fit into one, and one that is larger goes alone", async () => {
+    const gathering = coalescing();
+    await haveCompany(gathering);
+    const { coalescer, calls, answer } = gathering;
     const all = Promise.all([400, 600, 1, 5000, 1000].map((bytes, at) => coalescer.add("abcde"[at] ?? "", 1, bytes)));
     await settle();
     for (let count = 0; count < 4; count++) await answer();
@@ -68,7 +131,9 @@ describe("calls that are under way at the same time", () => {
   });
 
   test("are parted by size, in order; one that is too large goes alone", async () => {
-    const { coalescer, calls, answer } = coalescing(10);
+    const gathering = coalescing(10);
+    await haveCompany(gathering);
+    const { coalescer, calls, answer } = gathering;
     const sizes = { a: 4, b: 6, c: 1, d: 50, e: 10, f: 1 };
     const all = Promise.all(Object.entries(sizes).map(([item, size]) => coalescer.add(item, size)));
     await settle();
@@ -78,7 +143,9 @@ describe("calls that are under way at the same time", () => {
   });
 
   test("fail together, and the next ones go on", async () => {
-    const { coalescer, coalescers, answer, fail } = coalescing();
+    const gathering = coalescing();
+    await haveCompany(gathering);
+    const { coalescer, coalescers, answer, fail } = gathering;
     const failed = ["a", "b"].map((item) => coalescer.add(item, 1).catch((error: Error) => error.message));
     await settle();
     const later = coalescer.add("c", 1);
