@@ -96,7 +96,12 @@ function codeName(code: Code): string {
   return (Code[code] ?? String(code)).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 }
 
-/** Returns the path of a field in camelCase. What is in quotes is a key of the caller's and is left as it is. */
+/**
+ * Returns the path of a field in camelCase, as callers of this client know it: a payload is sent as text, in `payload_json`. What is in
+ * quotes is a key of the caller's and is left as it is.
+ */
 function toCamelCase(field: string): string {
-  return field.replace(/"[^"]*"|_([a-z])/g, (part, letter?: string) => letter?.toUpperCase() ?? part);
+  return field
+    .replace(/"[^"]*"|_([a-z])/g, (part, letter?: string) => letter?.toUpperCase() ?? part)
+    .replace(/(^|\.)payloadJson$/, "$1payload");
 }

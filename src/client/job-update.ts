@@ -17,7 +17,7 @@ export function toUpdateRequest(id: string, changes: JobUpdate): UpdateJobReques
   const { int, duration, time } = converters();
   const request = create(UpdateJobRequestSchema, {
     id,
-    payloadKind: toPayloadKind("payload", payload, "payload", "payloadBytes"),
+    payloadKind: toPayloadKind("payload", payload),
   });
   if (priority !== undefined) request.priority = int("priority", priority);
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };

@@ -1,40 +1,35 @@
-import type { JsonValue as PbJsonValue } from "@bufbuild/protobuf";
-import type { Value } from "@bufbuild/protobuf/wkt";
 import type { Job } from "../../gen/gotaskq/v1/job_pb.js";
 import { errorText } from "../model/describe-error.js";
 import { fieldInvalid } from "../model/errors.js";
 import { isBytes } from "../model/guarded.js";
 import type { JsonValue } from "../model/handler.js";
 import { toJsonText } from "../model/text.js";
-import { fromValue, toValue } from "./value.js";
+import { fromValue } from "./value.js";
+
+/** A payload as requests have it. */
+export type PayloadKind =
+  | { case: "payloadJson"; value: string }
+  | { case: "payloadBytes"; value: Uint8Array<ArrayBuffer> }
+  | { case: undefined };
 
 /** Converts a JSON value or bytes for a message. Throws FIELD_INVALID, naming `field`, for a value that has no JSON. */
-export function toPayloadKind<A extends string, B extends string>(
-  field: string,
-  payload: unknown,
-  json: A,
-  bytes: B,
-): { case: A; value: Value } | { case: B; value: Uint8Array<ArrayBuffer> } | { case: undefined } {
+export function toPayloadKind(field: string, payload: unknown): PayloadKind {
   if (payload === undefined) return { case: undefined };
-  if (isBytes(payload)) return { case: bytes, value: payload as Uint8Array<ArrayBuffer> };
-  return { case: json, value: messageOf(field, payload) };
+  // A copy: the caller may go on to use its bytes for something else.
+  if (isBytes(payload)) return { case: "payloadBytes", value: new Uint8Array(payload) };
+  return { case: "payloadJson", value: textOf(field, payload) };
 }
 
-function messageOf(field: string, value: unknown): Value {
+function textOf(field: string, value: unknown): string {
   let problem = "it has none";
   try {
     // As `JSON.stringify` writes it: a Date becomes text, undefined fields are left out.
     const text = toJsonText(value);
-    if (text !== undefined) return parseValue(text);
+    if (text !== undefined) return text;
   } catch (error) {
     problem = errorText(error);
   }
   throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
-}
-
-/** Converts JSON text for a message. Throws an error for text that is nested very deep. */
-export function parseValue(text: string): Value {
-  return toValue(JSON.parse(text) as PbJsonValue);
 }
 
 /** Returns the JSON value or bytes of a message. */

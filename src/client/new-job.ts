@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { PayloadFormat, TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { BackoffRequest } from "../model/backoff.js";
 import { fieldInvalid } from "../model/errors.js";
@@ -80,10 +80,11 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
   const request = create(CreateJobRequestSchema, {
     queue,
     type,
-    payloadKind: toPayloadKind(`${path}payload`, payload, "payload", "payloadBytes"),
+    payloadKind: toPayloadKind(`${path}payload`, payload),
     priority: int("priority", priority),
     metadata: metadata && copyMetadata(metadata, path),
     requestId: job.requestId ?? requestId,
+    payloadFormat: PayloadFormat.TEXT,
   });
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };

@@ -194,7 +194,8 @@ function fromTime(time: Timestamp | undefined): number | undefined {
 }
 
 function toTemplate(job: ScheduledJob): ScheduledJobPb {
-  const { queue, requestId, schedule, expiresAt, traceContext, ...template } = toCreateRequest(job, "", "job.");
+  const request = toCreateRequest(job, "", "job.");
+  const { queue, requestId, schedule, expiresAt, traceContext, payloadFormat, ...template } = request;
   return create(ScheduledJobSchema, { ...template, $typeName: "gotaskq.v1.ScheduledJob" });
 }
 

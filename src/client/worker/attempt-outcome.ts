@@ -1,11 +1,10 @@
-import { type Duration, durationFromMs, type Value } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { errorText } from "../../model/describe-error.js";
 import { retryDecision, snoozeDelay, writeResult } from "../../model/handler-outcome.js";
 import type { RetryDecision } from "../../model/outcome.js";
-import { parseValue } from "../json.js";
 
-/** How an attempt ended, as it is sent to the server. `bytes` is about the size of the result. */
+/** How an attempt ended, as it is sent to the server. `bytes`: what the result takes at the most. */
 export type AttemptOutcome =
   | { readonly kind: "complete"; readonly resultKind: JobCompletion["resultKind"]; readonly bytes: number }
   | { readonly kind: "fail"; readonly error: string; readonly retryKind: JobFailure["retryKind"] }
@@ -22,15 +21,7 @@ export function completed(value: unknown): AttemptOutcome {
     const resultKind = { case: "resultBytes" as const, value: result as Uint8Array<ArrayBuffer> };
     return { kind: "complete", resultKind, bytes: result.byteLength };
   }
-  return { kind: "complete", resultKind: { case: "result", value: toValue(result) }, bytes: result.length * 2 };
-}
-
-function toValue(json: string): Value {
-  try {
-    return parseValue(json);
-  } catch (error) {
-    throw new Error(`the result cannot be written as JSON: ${errorText(error)}`);
-  }
+  return { kind: "complete", resultKind: { case: "resultJson", value: result }, bytes: result.length * 3 };
 }
 
 /** The outcome of an attempt whose handler threw `error`. */
