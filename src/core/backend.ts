@@ -188,6 +188,12 @@ export interface Backend extends ScheduleStore {
    * that cannot be said; see `BackendListener.interrupted`.
    */
   told(queues: ReadonlySet<string> | undefined): string | undefined;
+  /**
+   * Says whether somebody here watches, or not any more: before the first call nobody does. While nobody does, a store may leave out
+   * changes that do not concern workers of this process. Whoever watches calls this first and reads then: what changes after
+   * that is told.
+   */
+  follow(isWatched: boolean): void;
 }
 
 /** Called by a backend when something happened: right after the step, never inside it. Methods must not throw. */
@@ -196,7 +202,10 @@ export interface BackendListener {
   ready(queue: string, types?: readonly string[]): void;
   /** `tick` will have work to do `inMs` from now. */
   due(inMs: number): void;
-  /** These changes were appended to the change log. Each is reported once, those of one queue in their order. */
+  /**
+   * These changes were appended to the change log. Each is reported once, those of one queue in their order; while nobody watches some
+   * may be left out, see `Backend.follow`.
+   */
   changes(batch: ChangeBatch): void;
   /**
    * Called before changes may be told late or not at all, or the log becomes another: from now on who wants all of them reads

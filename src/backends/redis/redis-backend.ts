@@ -358,5 +358,6 @@ export function createRedisBackend(
     head: () => notifier.reader.head(),
     read: (cursor, limit, filter) => notifier.reader.read(cursor, limit, filter),
     told: (queues) => notifier.told.cursor(queues),
+    follow: () => {},
   };
 }

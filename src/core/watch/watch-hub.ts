@@ -20,6 +20,7 @@ import { HEARTBEAT_MS, type JobEvent, type JobsEvent, type QueuesWatchEvent } fr
  * slow one delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
  */
 export class WatchHub {
+  readonly #backend: Backend;
   readonly #clock: Clock;
   readonly #groups = new Map<string, JobWatcherGroup>();
   readonly #groupDeps: JobWatcherGroupDeps;
@@ -33,9 +34,12 @@ export class WatchHub {
   readonly #figures: QueueFigures;
   /** When the first of the watchers of queues came, ms on the monotonic clock. */
   #epoch = 0;
+  /** Whether the backend knows that somebody watches. */
+  #isFollowing = false;
   #isStopped = false;
 
   constructor(backend: Backend, clock: Clock) {
+    this.#backend = backend;
     this.#clock = clock;
     this.#pages = new LogPages(backend);
     this.#live = new LiveChanges((queues) => backend.told(queues));
@@ -44,7 +48,10 @@ export class WatchHub {
       ...{ backend, clock },
       loader: new JobLoader(backend),
       heartbeats: new Heartbeats<JobWatcher>(clock, HEARTBEAT_MS),
-      abandoned: (id) => this.#groups.delete(id),
+      abandoned: (id) => {
+        this.#groups.delete(id);
+        this.#follow();
+      },
     };
     this.#logHeartbeats = new Heartbeats(clock, HEARTBEAT_MS);
   }
@@ -106,8 +113,12 @@ export class WatchHub {
       add: (reader: JobsWatcher) => {
         this.#refuseIfStopped();
         this.#logReaders.add(reader);
+        this.#follow();
       },
-      delete: (reader: JobsWatcher) => this.#logReaders.delete(reader),
+      delete: (reader: JobsWatcher) => {
+        this.#logReaders.delete(reader);
+        this.#follow();
+      },
     };
     const deps = {
       ...{ pages: this.#pages, live: this.#live, readers, atEnd: this.#atEnd },
@@ -122,8 +133,12 @@ export class WatchHub {
       add: (reader: QueuesWatcher) => {
         this.#refuseIfStopped();
         this.#queueReaders.add(reader);
+        this.#follow();
       },
-      delete: (reader: QueuesWatcher) => this.#queueReaders.delete(reader),
+      delete: (reader: QueuesWatcher) => {
+        this.#queueReaders.delete(reader);
+        this.#follow();
+      },
     };
     if (this.#queueReaders.size === 0) this.#epoch = this.#clock.monotonic();
     const deps = { figures: this.#figures, readers, clock: this.#clock, epoch: this.#epoch };
@@ -149,8 +164,17 @@ export class WatchHub {
     if (group === undefined) {
       group = new JobWatcherGroup(id, this.#groupDeps);
       this.#groups.set(id, group);
+      this.#follow();
     }
     return group;
+  }
+
+  /** Tells the backend when the first watcher comes, before that reads anything, and when the last one leaves. */
+  #follow(): void {
+    const isWatched = this.#groups.size + this.#logReaders.size + this.#queueReaders.size > 0;
+    if (isWatched === this.#isFollowing) return;
+    this.#isFollowing = isWatched;
+    this.#backend.follow(isWatched);
   }
 
   #refuseIfStopped(): void {

@@ -69,5 +69,6 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     head: () => read(() => store.log.head()),
     read: (cursor, limit, filter) => read(() => store.log.read(cursor, limit, filter)),
     told: () => store.log.told(),
+    follow: () => {},
   };
 }
