@@ -42,7 +42,7 @@ export default defineConfig({
         ],
         10_000,
       ),
-      project("contract", ["test/backends/{contract,file}/**/*.test.ts"], 60_000, [REDIS]),
+      project("contract", ["test/backends/{contract,file,shared}/**/*.test.ts"], 60_000, [REDIS]),
       project("redis", ["test/backends/redis/**/*.test.ts"], 60_000, [REDIS]),
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("attacks", ["test/attacks/**/*.test.ts"], 90_000),

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../src/core/clock.js";
+import { type Clock, createSystemClock, type Timer } from "../../src/core/clock.js";
 
 interface Pending {
   readonly at: number;
@@ -62,4 +62,10 @@ export class FakeClock implements Clock {
 /** Lets every promise settle that can do so without a timer or I/O. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** A clock that stands still, but with real timers for everything that waits for another process. */
+export function withRealTimers(clock: Clock): Clock {
+  const { setTimer } = createSystemClock();
+  return { now: () => clock.now(), monotonic: () => clock.monotonic(), setTimer };
 }

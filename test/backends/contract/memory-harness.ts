@@ -1,12 +1,17 @@
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { FakeClock } from "../../support/fake-clock.js";
-import { type BackendHarness, Recorder } from "./harness.js";
+import { type BackendHarness, type ContractOptions, Recorder } from "./harness.js";
+
+/** A memory backend on a clock of its own, not started. */
+export function openMemory(options?: Partial<ContractOptions>) {
+  const clock = new FakeClock();
+  return { clock, backend: createMemoryBackend({ clock, random: seeded() }, options) };
+}
 
 /** Memory backends whose time stands still except for `advance`. */
 export const memoryHarness: BackendHarness = {
   async open(options) {
-    const clock = new FakeClock();
-    const backend = createMemoryBackend({ clock, random: seeded() }, options);
+    const { clock, backend } = openMemory(options);
     const heard = new Recorder();
     await backend.start(heard);
     return {

@@ -1,21 +1,14 @@
 import { databaseOf, parseRedisUrl } from "../../../src/backends/redis/link/url.js";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
-import { type Clock, createSystemClock } from "../../../src/core/clock.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import type { QueueSettings } from "../../../src/model/queue.js";
-import { FakeClock } from "../../support/fake-clock.js";
+import { FakeClock, withRealTimers } from "../../support/fake-clock.js";
 import type { UsableRedis } from "../../support/redis-server.js";
 import { type BackendHarness, Recorder } from "./harness.js";
 
 let count = 0;
 let marks = 0;
-
-/** A clock that stands still, but with real timers for everything that waits for Redis itself. */
-function withRealTimers(clock: Clock): Clock {
-  const { setTimer } = createSystemClock();
-  return { now: () => clock.now(), monotonic: () => clock.monotonic(), setTimer };
-}
 
 /** Lua that reads the time from a key of the queue, as the time of a test stands still except for `advance`. */
 const LUA_CLOCK = `return tonumber(redis.call('GET', base .. 'time') or 0)`;

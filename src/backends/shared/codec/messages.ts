@@ -1,0 +1,55 @@
+import type { QueueName } from "../../../core/backend.js";
+import type { Taken } from "../../../model/taken.js";
+import type { WrittenChange } from "./changes.js";
+import type { WrittenError } from "./errors.js";
+
+/** Both ends must speak the same: counted up when a message changes its form. */
+export const VERSION = 1;
+
+/** What a server asks of the store: the number of the call, 0 for one without an answer, its name, and what it takes. */
+export type Request = readonly [call: number, method: string, args: unknown];
+
+/** What a call is answered: its number, and its result or, in its place, why it failed. */
+export type Answer = readonly [call: number, result: unknown, error?: WrittenError];
+
+/** What the first call of a connection, `hello`, takes. */
+export interface Hello {
+  readonly version: number;
+  readonly taken: readonly Taken[] | undefined;
+}
+
+/** And what it is answered. */
+export interface Welcome {
+  readonly version: number;
+  /** Random name of this run of the store. */
+  readonly boot: string;
+  readonly kind: string;
+  readonly durable: boolean;
+  /** Node id for the ids of this server: no other that is connected has it. */
+  readonly node: number;
+  /** All of its ids are larger than this. */
+  readonly after: string;
+  /** Sorted by name. */
+  readonly queues: readonly QueueName[];
+  readonly isAvailable: boolean;
+}
+
+/** What the store tells by itself. 0 stands where answers have their call. */
+export type Notice =
+  /** Jobs of the queue may be ready: of these types, or of any. */
+  | readonly [0, "ready", queue: string, types: readonly string[] | null]
+  | readonly [0, "due", inMs: number]
+  /** All changes since the last ones, for who follows: the number of the last batch, and the cursors before, between and behind them. */
+  | readonly [0, "changes", number: number, changes: readonly WrittenChange[], cursors: readonly string[]]
+  /** A change that concerns workers here, for who does not follow. */
+  | readonly [0, "concerns", change: WrittenChange]
+  /** From now on all changes are told; those up to this batch, and the cursor behind it, were not, or are known. */
+  | readonly [0, "following", number: number, cursor: string | null]
+  /** A queue is there with this weight, or (null) not any more. */
+  | readonly [0, "queue", name: string, weight: number | null]
+  | readonly [0, "available", isAvailable: boolean]
+  /** Notices were left out. */
+  | readonly [0, "missed"];
+
+/** A kind of notice by its name. */
+export type NoticeOf<Name extends Notice[1]> = Extract<Notice, readonly [0, Name, ...unknown[]]>;

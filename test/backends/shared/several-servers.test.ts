@@ -1,0 +1,221 @@
+import { describe, expect, test } from "vitest";
+import { FakeClock } from "../../support/fake-clock.js";
+import { eventually } from "../../support/wait.js";
+import {
+  add,
+  addOne,
+  createQueue,
+  done,
+  LEASE_MS,
+  lease,
+  leaseOne,
+  ref,
+  statuses,
+  tickAll,
+} from "../contract/support.js";
+import { connect, openStore, socketPath } from "./support.js";
+
+/** A store on a clock that stands still, and so many servers on it. */
+async function open(count: number) {
+  const clock = new FakeClock();
+  const path = socketPath();
+  await openStore(path, clock);
+  const servers: Awaited<ReturnType<typeof connect>>[] = [];
+  for (let at = 0; at < count; at++) servers.push(await connect(path));
+  /** Resolves when all have heard what was done so far. */
+  async function settled() {
+    for (let turn = 0; turn < 2; turn++) await Promise.all(servers.map(({ backend }) => backend.get([])));
+  }
+  await settled();
+  for (const { heard } of servers) heard.clear();
+  return { clock, servers, settled };
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const found = list[index];
+  if (found === undefined) throw new Error(`there is none at ${index}`);
+  return found;
+}
+
+describe("several servers on one store", () => {
+  test("have the same jobs and queues, and make ids that differ", async () => {
+    const { servers, settled } = await open(3);
+    const [a, b, c] = [at(servers, 0).backend, at(servers, 1).backend, at(servers, 2).backend];
+    await createQueue(a, "mail");
+    await settled();
+    expect((await c.queueNames()).map(({ name }) => name)).toEqual(["default", "mail"]);
+    const id = await addOne(a, { queue: "mail" });
+    const leased = await leaseOne(b, { queues: ["mail"] });
+    expect(leased.job.id).toBe(id);
+    expect(await c.complete([done(leased)])).toMatchObject([{ outcome: "APPLIED" }]);
+    expect(await statuses(a, [id])).toEqual(["DONE"]);
+    const ids = servers.flatMap(({ backend }) => Array.from({ length: 100 }, () => backend.ids.next()));
+    expect(new Set(ids).size).toBe(300);
+    expect(new Set(servers.map(({ backend }) => backend.node)).size).toBe(3);
+    await a.deleteQueue("mail", false);
+    await settled();
+    expect((await b.queueNames()).map(({ name }) => name)).toEqual(["default"]);
+  });
+
+  test("are told of changes only when they watch or their workers are concerned", async () => {
+    const { servers, settled } = await open(3);
+    const [maker, worker, watcher] = [at(servers, 0), at(servers, 1), at(servers, 2)];
+    watcher.backend.follow(true);
+    await settled();
+    const [first = "", second = ""] = await add(maker.backend, {}, {});
+    const leases = await lease(worker.backend);
+    await maker.backend.cancel(first);
+    // Its worker settles the first; the second is settled through another server.
+    await worker.backend.release([ref(at(leases, 0))]);
+    await maker.backend.complete([done(at(leases, 1))]);
+    await settled();
+    const heard = (server: typeof maker) =>
+      server.heard.changesHeard.map(({ jobId, status, cancelRequested }) => [
+        jobId === first ? "first" : "second",
+        cancelRequested ? "CANCELING" : status,
+      ]);
+    expect(heard(maker)).toEqual([]);
+    expect(heard(worker)).toEqual([
+      ["first", "CANCELING"],
+      ["second", "DONE"],
+    ]);
+    expect(heard(watcher)).toEqual([
+      ["first", "PENDING"],
+      ["second", "PENDING"],
+      ["first", "RUNNING"],
+      ["second", "RUNNING"],
+      ["first", "CANCELING"],
+      ["first", "CANCELED"],
+      ["second", "DONE"],
+    ]);
+    expect(await statuses(maker.backend, [first, second])).toEqual(["CANCELED", "DONE"]);
+    watcher.backend.follow(false);
+    watcher.heard.clear();
+    await add(maker.backend, {}, {});
+    await settled();
+    expect(watcher.heard.changesHeard).toEqual([]);
+  });
+
+  test("know where they stand in the log while they watch: a page that ends there says so", async () => {
+    const { servers, settled } = await open(2);
+    const [a, b] = [at(servers, 0).backend, at(servers, 1).backend];
+    const start = await b.head();
+    await addOne(a);
+    expect(b.told(undefined)).toBeUndefined();
+    expect((await b.read(start, 10, {})).told).toBeUndefined();
+    b.follow(true);
+    const page = await b.read(start, 10, {});
+    expect(page).toMatchObject({ more: false, told: 0 });
+    expect(b.told(undefined)).toBe(page.next);
+    await addOne(a);
+    await settled();
+    const next = await b.read(page.next, 10, {});
+    expect(next).toMatchObject({ more: false, told: 1 });
+    expect(next.entries).toHaveLength(1);
+    expect(b.told(undefined)).toBe(next.next);
+  });
+
+  test("ask for a new job one after the other, unless it is left", async () => {
+    const { clock, servers, settled } = await open(3);
+    const counts = () => servers.map(({ heard }) => heard.readyHeard.length);
+    for (const { backend } of servers) expect(await lease(backend)).toEqual([]);
+    for (const { heard } of servers) heard.clear();
+    await addOne(at(servers, 2).backend);
+    await settled();
+    expect(counts()).toEqual([1, 0, 0]);
+    // It takes it, and finds no more: nobody else is told.
+    expect(await lease(at(servers, 0).backend)).toHaveLength(1);
+    await clock.advance(1000);
+    await settled();
+    expect(counts()).toEqual([1, 0, 0]);
+    await addOne(at(servers, 2).backend);
+    await settled();
+    expect(counts()).toEqual([1, 1, 0]);
+    // It does not take it.
+    await clock.advance(10);
+    await settled();
+    expect(counts()).toEqual([2, 2, 1]);
+  });
+
+  test("are all told of many jobs, and of jobs that nobody has asked for yet", async () => {
+    const { servers, settled } = await open(3);
+    const counts = () => servers.map(({ heard }) => heard.readyHeard.length);
+    await addOne(at(servers, 0).backend);
+    await settled();
+    expect(counts()).toEqual([1, 1, 1]);
+    for (const { backend } of servers) await lease(backend);
+    for (const { heard } of servers) heard.clear();
+    await add(at(servers, 0).backend, ...Array.from({ length: 20 }, () => ({})));
+    await settled();
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  test("have one that ticks, and another when that one does not in time", async () => {
+    const { clock, servers, settled } = await open(2);
+    const [first, second] = [at(servers, 0), at(servers, 1)];
+    await addOne(second.backend, { delayMs: 5000 });
+    await settled();
+    expect(first.heard.dueHeard).toEqual([5000]);
+    expect(second.heard.dueHeard).toEqual([]);
+    // A tick of the other one changes nothing about that.
+    expect((await second.backend.tick()).nextInMs).toBeUndefined();
+    await clock.advance(5249);
+    await settled();
+    expect(second.heard.dueHeard).toEqual([]);
+    await clock.advance(1);
+    await settled();
+    expect(second.heard.dueHeard).toEqual([0]);
+    expect((await second.backend.tick()).nextInMs).toBeUndefined();
+    expect(await lease(first.backend)).toHaveLength(1);
+    await settled();
+    expect(second.heard.dueHeard.at(-1)).toBeLessThanOrEqual(LEASE_MS);
+  });
+
+  test("tell one of them to tell the figures, and what the workers of the others take", async () => {
+    const { servers, settled } = await open(2);
+    const [a, b] = [at(servers, 0).backend, at(servers, 1).backend];
+    expect(await a.claimFigures()).toBe(true);
+    expect(await b.claimFigures()).toBe(false);
+    await a.stop();
+    await eventually(async () => (await b.claimFigures()) || undefined, "the turn to tell figures");
+    await settled().catch(() => undefined);
+    expect(await b.takenElsewhere()).toEqual([]);
+  });
+});
+
+describe("a server that is gone", () => {
+  test("loses its leases when they run out, and not sooner; the others go on", async () => {
+    const { clock, servers, settled } = await open(3);
+    const [lost, other] = [at(servers, 0), at(servers, 1)];
+    const [id = ""] = await add(lost.backend, {}, {});
+    const leased = await leaseOne(lost.backend);
+    expect(leased.job.id).toBe(id);
+    await lost.backend.stop();
+    // The tick that was its turn is another's.
+    await eventually(async () => other.heard.dueHeard.includes(0) || undefined, "the turn to tick");
+    expect(await statuses(other.backend, [id])).toEqual(["RUNNING"]);
+    const next = await leaseOne(other.backend);
+    expect(await other.backend.complete([done(next)])).toMatchObject([{ outcome: "APPLIED" }]);
+    const { backend } = other;
+    const pass = async (ms: number) => {
+      await clock.advance(ms);
+      await tickAll(backend);
+    };
+    await pass(LEASE_MS - 1);
+    expect(await statuses(other.backend, [id])).toEqual(["RUNNING"]);
+    await pass(1);
+    expect(await statuses(other.backend, [id])).toEqual(["PENDING"]);
+    expect((await leaseOne(other.backend)).job.lostLeases).toBe(1);
+    await settled().catch(() => undefined);
+  });
+
+  test("does not keep others from settling what its workers have", async () => {
+    const { servers } = await open(2);
+    const [lost, other] = [at(servers, 0).backend, at(servers, 1).backend];
+    const id = await addOne(lost);
+    const leased = await leaseOne(lost);
+    await lost.stop();
+    expect(await other.complete([done(leased)])).toMatchObject([{ outcome: "APPLIED" }]);
+    expect(await statuses(other, [id])).toEqual(["DONE"]);
+  });
+});
