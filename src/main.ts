@@ -26,6 +26,8 @@ interface Running extends Stoppable {
   readonly config: Config;
   /** Ends at once what else there is than this process. */
   kill(): void;
+  /** Resolves, with why, when it cannot go on. Not there: it ends with this process only. */
+  readonly lost?: Promise<Error>;
 }
 
 /** Returns the environment together with the variables of `.env`. The environment wins. */
@@ -40,7 +42,8 @@ async function start(environment: Environment, log: ProcessLog): Promise<Running
   if (several !== undefined) {
     const primary = await startPrimary(several, environment, { clock: createSystemClock(), logger });
     const started = { url: primary.url, ...primary.start };
-    return { started, config: several, stop: () => primary.stop(), kill: () => primary.kill() };
+    const { lost } = primary;
+    return { started, config: several, stop: () => primary.stop(), kill: () => primary.kill(), lost };
   }
   const { config, runner, authorizer } = await configure(environment, logger);
   const server = await startServer(config, { logger, runner, authorizer });
@@ -88,6 +91,16 @@ function endOnSignals(running: Running, log: ProcessLog): void {
   });
 }
 
+/** Ends in order when it cannot go on. */
+function endWhenLost(running: Running, log: ProcessLog): void {
+  void running.lost?.then((error) => {
+    log.life.fatal({ err: error }, "the server cannot go on, and ends");
+    void stopAll(running)
+      .catch((fault) => log.life.fatal({ err: fault }, "stopping failed"))
+      .finally(() => endProcess(log, EXIT_FAULT));
+  });
+}
+
 const environment = readEnvironment();
 const log = createProcessLog(guessLogSettings(environment), process.stdout, !process.env.NO_COLOR);
 // Nobody may read it any more: that must not end the server.
@@ -96,6 +109,7 @@ process.stderr.on("error", () => {});
 try {
   const running = await start(environment, log);
   endOnSignals(running, log);
+  endWhenLost(running, log);
   surviveHandlers(running, log, createSystemClock());
   tellStart(log, running.started, running.config);
 } catch (error) {

@@ -1,6 +1,5 @@
 import type { AddressInfo } from "node:net";
 import type { Authorizer } from "../access/authorizer.js";
-import type { RedisTls } from "../backends/redis/link/tls.js";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
@@ -11,6 +10,7 @@ import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
+import type { StorageSettings } from "../storage.js";
 import { createTracer } from "../telemetry/tracer.js";
 import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
@@ -28,6 +28,7 @@ import { createListener } from "./http/listener.js";
 import { answerPage } from "./http/pages.js";
 import { createMetrics, type MetricsPage, PAGE_TYPE } from "./metrics/metrics.js";
 import type { Siblings } from "./processes/siblings.js";
+import { storageSettings } from "./storage-settings.js";
 import { watchRedisTls } from "./tls/redis-tls.js";
 import { createTlsMetrics } from "./tls/tls-metrics.js";
 import { createTlsTerminator } from "./tls/tls-terminator.js";
@@ -66,17 +67,9 @@ export interface ServerDeps {
 }
 
 /** Returns the settings of the engine that belong to this configuration. */
-function settingsOf(config: Config, runner: HandlerRunner, redisTls: RedisTls | undefined): EngineSettings {
-  const { baseDelayMs, maxDelayMs, redis } = config;
-  return {
-    ...config,
-    handlers: undefined,
-    runner,
-    backoff: { baseDelayMs, maxDelayMs },
-    redisUrl: redis?.url,
-    redisPrefix: redis?.prefix,
-    redisTls,
-  };
+function settingsOf(config: Config, runner: HandlerRunner, storage: StorageSettings): EngineSettings {
+  const { baseDelayMs, maxDelayMs } = config;
+  return { ...config, ...storage, handlers: undefined, runner, backoff: { baseDelayMs, maxDelayMs } };
 }
 
 /** The metrics page of all processes of a server. */
@@ -111,7 +104,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   });
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
-    settingsOf(config, runner, redisTls),
+    settingsOf(config, runner, { ...storageSettings(config, redisTls), sharedStore: siblings?.sharedStore }),
     { clock, logger, tracer, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
     {
       queues: config.queues,

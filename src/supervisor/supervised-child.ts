@@ -30,6 +30,8 @@ export interface ChildSelf {
   readonly args?: readonly string[] | undefined;
   /** Its environment, whole. Default: that of this process. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Whether no other one takes its place when it ends, as nothing can go on without what it had. Default: another one does. */
+  readonly isIrreplaceable?: boolean | undefined;
 }
 
 /** Hears of a child. */
@@ -62,6 +64,8 @@ type State = "STARTING" | "READY" | "WAITING" | "STOPPING" | "STOPPED";
  * | WAITING  | none                          | STARTING: the backoff is over; STOPPED: `stop`                    |
  * | STOPPING | told to end, killed if it does not | STOPPED: it ended                                            |
  * | STOPPED  | none                          |                                                                   |
+ *
+ * One that `isIrreplaceable` moves from STARTING or READY to STOPPED when it ends.
  */
 export class SupervisedChild {
   readonly #program: ChildProgram;
@@ -192,6 +196,8 @@ export class SupervisedChild {
     if (this.#state === "STOPPING") {
       this.#state = "STOPPED";
       this.#whenEnded?.();
+    } else if (this.#deps.isIrreplaceable === true) {
+      this.#state = "STOPPED";
     } else {
       if (!this.#isKilled) this.#failures++;
       this.#state = "WAITING";

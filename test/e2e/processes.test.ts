@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { readExposition } from "../support/exposition.js";
 import { seriesValue } from "../support/metrics.js";
 import { startRedis, type UsableRedis } from "../support/redis.js";
-import { created, finished, payload, reaches } from "../support/rpc.js";
+import { created, finished, payload, reaches, reading } from "../support/rpc.js";
 import { type Clients, createClients } from "../support/server.js";
 import { type ServerProcess, spawnServer, startServerProcess } from "../support/server-process.js";
 import { CONNECT_JSON, GRPC } from "../support/transports.js";
@@ -24,6 +24,8 @@ let folder: string;
 beforeAll(async () => {
   redis = await startRedis();
   folder = await mkdtemp(join(tmpdir(), "gotaskq-processes-"));
+  await mkdir(join(folder, "damaged"));
+  await writeFile(join(folder, "damaged", "gotaskq.db"), "this is no database".repeat(500));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -59,6 +61,15 @@ async function builtIn({ info }: Clients) {
   return workers.map(({ id, name, capacity }) => ({ id, capacity, pid: Number(name.split("/").at(-1)) }));
 }
 
+/** The id of the process that keeps the jobs of a server. */
+async function storeOf({ child }: ServerProcess): Promise<number> {
+  const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+  for (const pid of children.trim().split(" ")) {
+    if ((await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("store-main")) return Number(pid);
+  }
+  throw new Error("no process keeps the jobs");
+}
+
 /** The status that a probe gets, on a connection of its own. */
 async function ready(url: string): Promise<number> {
   return (await http1(url, { method: "GET", path: "/readyz" })).status;
@@ -75,8 +86,11 @@ function isAlive(pid: number): boolean {
 const JOBS = 'gotaskq_jobs_enqueued_total{queue="default",type="echo"}';
 
 describe("a server with several processes", () => {
-  test("is one to the rest of the world, and goes on when one of them is killed", async () => {
-    const server = await start("one", { NUM_WORKERS: "3" });
+  test.each([
+    ["on Redis", () => ({})],
+    ["in a file", () => ({ USE_REDIS: "", DATA_DIR: join(folder, "one") })],
+  ])("is one to the rest of the world, and goes on when one of them is killed: %s", async (_where, place) => {
+    const server = await start("one", { NUM_WORKERS: "3", ...place() });
     expect(server.output().match(/GoTaskQ listens/g)).toHaveLength(1);
     const [one, other] = [...(await toEach(server.url)).values()] as [Clients, Clients];
     const workers = await builtIn(one);
@@ -148,6 +162,38 @@ describe("a server with several processes", () => {
     await eventually(async () => !pids.some(isAlive) || undefined, "the end of its processes");
   });
 
+  test("ends in order, with code 1, when the process that keeps the jobs is killed; what is in a file is there again", async () => {
+    const env = { USE_REDIS: "", DATA_DIR: join(folder, "kept"), NUM_WORKERS: "0" };
+    const server = await start("kept", env);
+    const { jobs } = createClients(CONNECT_JSON, server.url);
+    const { job } = await jobs.createJob({ type: "echo" });
+    const closed = once(server.child, "close");
+    process.kill(await storeOf(server), "SIGKILL");
+    const [code] = await within(closed, "the end of the server", START_MS);
+    expect(code).toBe(1);
+    expect(server.output()).toMatch(
+      /"level":"fatal".*the process that keeps the jobs has ended: it was killed by SIGKILL/,
+    );
+    const again = await start("kept", env);
+    const clients = createClients(CONNECT_JSON, again.url);
+    expect((await clients.jobs.getJob({ id: job?.id ?? "" })).job?.status).toBe(JobStatus.PENDING);
+    expect(await again.end()).toBe(0);
+  });
+
+  test("tells in memory what happens at one process to those who watch and work at the other", async () => {
+    const server = await start("memory", { USE_REDIS: "", NUM_WORKERS: "0" });
+    const [one, other] = [...(await toEach(server.url)).values()] as [Clients, Clients];
+    const id = await created(one, { type: "report" });
+    const watch = reading(other.jobs.watchJob({ id }));
+    const { leases } = await other.workers.leaseJobs({ worker: "w", types: ["report"], maxJobs: 1 });
+    expect(leases.map(({ job }) => job?.id)).toEqual([id]);
+    await one.workers.completeJobs({ completions: [{ jobId: id, leaseToken: leases[0]?.leaseToken ?? "" }] });
+    const seen = await watch.rest();
+    expect(seen.at(-1)?.event).toMatchObject({ case: "job", value: { status: JobStatus.DONE } });
+    expect(await one.info.getServerInfo({})).toMatchObject({ backend: "memory", durable: false });
+    server.child.kill("SIGKILL");
+  });
+
   test("is not ready while Redis is away, and no process outlives the first one when that is killed", async () => {
     const own = await startRedis({ port: true });
     const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: own.url, PROCESSES: "2" }, folder);
@@ -160,7 +206,7 @@ describe("a server with several processes", () => {
   });
 
   test.each([
-    ["without Redis", { USE_REDIS: "false" }, /"variable":"PROCESSES".*several processes share a Redis/],
+    ["with a file that is damaged", { USE_REDIS: "", DATA_DIR: "./damaged" }, /"variable":"DATA_DIR".*is damaged/],
     ["with handlers that cannot be loaded", { HANDLERS: "./none.js" }, /"variable":"HANDLERS".*cannot be loaded/],
     [
       "with everything wrong",

@@ -127,6 +127,16 @@ describe("a child under a supervisor", () => {
     expect(String(chunk)).toBe("hello to more, yes");
   });
 
+  test("that is irreplaceable is not started again, and waited for by nobody", async () => {
+    const { supervisor, logger } = open();
+    const one = add(supervisor, { isIrreplaceable: true });
+    await one.ready();
+    one.child.send({ do: "exit", code: 3 });
+    expect(await one.ended()).toMatchObject([{ code: 3 }]);
+    await within(supervisor.stop(20_000), "the end of the supervisor");
+    expect([one.child.pid, one.ends.length, logger.lines]).toEqual([undefined, 1, []]);
+  });
+
   test("leaves SIGTERM and SIGINT to its supervisor", async () => {
     const { supervisor } = open();
     const one = add(supervisor);

@@ -18,7 +18,9 @@ import { type ConnectionConfig, readConnections } from "./connection-config.js";
 import { type Environment, EnvReader } from "./env-reader.js";
 import { type IsolationConfig, readHandlerSlots, readIsolation } from "./handlers.js";
 import { type LogSettings, readLogSettings } from "./logging.js";
-import { readProcesses } from "./processes.js";
+
+/** Most processes of a server: more than most machines have cores. */
+const MAX_PROCESSES = 128;
 
 /** The settings of a server, as read from the environment. Durations in ms. The README has a table of the variables. */
 export interface Config extends LogSettings {
@@ -107,7 +109,7 @@ export function readConfig(variables: Environment, { hasAuthorizer = false }: Gi
   const config: Config = {
     port: env.integer("PORT", 8000, 0, 65_535),
     host,
-    processes: readProcesses(env, useRedis),
+    processes: env.integer("PROCESSES", 1, 1, MAX_PROCESSES),
     numWorkers: readHandlerSlots(env),
     maxRetries: env.integer("MAX_RETRIES", DEFAULT_JOB_DEFAULTS.maxRetries, 0, LIMITS.maxRetries),
     baseDelayMs: env.duration("BASE_DELAY", DEFAULT_BACKOFF.baseDelayMs, 0, LIMITS.delayMs),

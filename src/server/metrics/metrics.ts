@@ -12,7 +12,13 @@ import type { Queue } from "../../model/queue.js";
 import type { RpcObserver } from "../../rpc/rpc-recorder.js";
 import { createJobMetrics } from "./jobs.js";
 import { createMeter, type Meter } from "./meter.js";
-import { createProcessMetrics, type ProcessSource, readAcross } from "./process.js";
+import {
+  createBuildMetrics,
+  createProcessMetrics,
+  type ProcessSource,
+  readAcross,
+  type ServerSource,
+} from "./process.js";
 import { createQueueMetrics, MAX_QUEUES, MAX_UNTAKEN, type QueueFigures } from "./queues.js";
 import { createRpcMetrics } from "./rpc.js";
 import type { Across } from "./series.js";
@@ -49,7 +55,7 @@ export interface Metrics extends RpcObserver {
 }
 
 /** Where the values of the gauges come from. */
-export interface MetricsSource extends ProcessSource {
+export interface MetricsSource extends ProcessSource, ServerSource {
   backend(): Backend;
   /** The workers of this server. */
   workers(): readonly WorkerInfo[];
@@ -88,6 +94,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     () => (isTeller ? 1 : 0),
     "max",
   );
+  createBuildMetrics(meter, source);
   const stop = createProcessMetrics(meter, registry, source);
   const acrossOfNode = readAcross(registry);
   let listQueues: (() => Promise<readonly Queue[]>) | undefined;

@@ -10,30 +10,37 @@ const EVERY_MS = 100;
 
 /** What a process tells of itself. */
 export interface ProcessSource {
+  /** Whether creates are refused because this process has no memory left. */
+  readonly isMemoryFull: () => boolean;
+}
+
+/** What a server tells of itself. */
+export interface ServerSource {
   readonly version: string;
   /** The node id in its job ids. */
   readonly node: () => number;
   /** Its store. */
   readonly backend: () => { readonly kind: string };
-  /** Whether creates are refused because this process has no memory left. */
-  readonly isMemoryFull: () => boolean;
 }
 
-/** Creates the metrics of the process, with the default ones of Node. Returns what ends the measuring. */
-export function createProcessMetrics(meter: Meter, registry: Registry, source: ProcessSource): () => void {
-  collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
-  const { version, node, backend, isMemoryFull } = source;
+/** Creates the metric that tells what a server is. */
+export function createBuildMetrics(meter: Meter, { version, node, backend }: ServerSource): void {
   meter.gauges(
     "gotaskq_build_info",
     "Always 1: version, node id and backend of this server.",
     () => [{ labels: { version, node: String(node()), backend: backend().kind }, value: 1 }],
     "max",
   );
+}
+
+/** Creates the metrics of the process, with the default ones of Node. Returns what ends the measuring. */
+export function createProcessMetrics(meter: Meter, registry: Registry, source: ProcessSource): () => void {
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   meter.gauge(
     "gotaskq_memory_full",
     "Whether creates are refused because this process has no memory left.",
-    () => (isMemoryFull() ? 1 : 0),
+    () => (source.isMemoryFull() ? 1 : 0),
     "max",
   );
   const delay = meter

@@ -1,6 +1,17 @@
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 
+/** The argument of a serving process, as JSON. */
+export interface ServingArgument {
+  /** Which one it is, from 0 on. */
+  readonly index: number;
+  readonly processes: number;
+  /** When the first process of the server started, ms since 1970. */
+  readonly startedAt: number;
+  /** Where the store process listens. Not there: a Redis keeps the jobs. */
+  readonly sharedStore?: string;
+}
+
 /** What a serving process that has started tells of itself. */
 export interface ServingStart {
   /** What keeps its jobs: `redis`. */
@@ -34,14 +45,26 @@ export interface Answering {
   readonly value: Told[Question] | undefined;
 }
 
+/** A process cannot start, and why: each problem begins with its variable. `isInvalid`: the variables themselves are not valid. */
+export interface Refusing {
+  readonly kind: "refused";
+  readonly problems: readonly string[];
+  readonly isInvalid: boolean;
+}
+
+/** What the store process tells the primary. */
+export type FromStore = Answering | Refusing;
+
+/** What the primary tells the store process. */
+export type ToStore = Asking;
+
 /** What a serving process tells the primary. */
 export type FromServing =
   | Asking
   | Answering
+  | Refusing
   /** It serves: connections may come. */
   | { readonly kind: "serving"; readonly start: ServingStart }
-  /** It cannot start, and why: each problem begins with its variable. `isInvalid`: the variables themselves are not valid. */
-  | { readonly kind: "refused"; readonly problems: readonly string[]; readonly isInvalid: boolean }
   /** It has the connection that was sent last, and can take another one. */
   | { readonly kind: "taken" }
   /** These connections have closed. */

@@ -22,7 +22,7 @@ export interface PrimaryLinkDeps {
 }
 
 /** Where this process stands among the others. */
-export type PrimaryLinkOptions = Pick<Siblings, "index" | "processes" | "ranMs">;
+export type PrimaryLinkOptions = Pick<Siblings, "index" | "processes" | "ranMs" | "sharedStore">;
 
 /** The primary, as a serving process sees it. */
 export interface PrimaryLink {

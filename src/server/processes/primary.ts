@@ -1,9 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { calmLogger } from "../../core/calm-logger.js";
 import type { Clock } from "../../core/clock.js";
 import type { Logger } from "../../model/logger.js";
 import { type ChildEnd, describeEnd } from "../../supervisor/child-end.js";
-import type { ChildProgram } from "../../supervisor/supervised-child.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";
 import type { Config } from "../config/config.js";
 import type { Environment } from "../config/env-reader.js";
@@ -12,13 +10,19 @@ import { type OpenPort, openTcpPort } from "../http/open-port.js";
 import { createMeter } from "../metrics/meter.js";
 import { urlOf } from "../url-of.js";
 import { createDealer } from "./dealer.js";
-import type { Question, ServingStart, Told } from "./messages.js";
+import { disorderlyEnd, failedStart } from "./failed-start.js";
+import type { Question, ServingArgument, ServingStart, Told } from "./messages.js";
 import { createPageOfAll } from "./page-of-all.js";
-import { ServingProcess, startFailure, tellEachOther } from "./serving-process.js";
+import { programOf } from "./program-of.js";
+import { ServingProcess, tellEachOther } from "./serving-process.js";
 import { shareOut } from "./share-out.js";
+import { type StoreProcess, startStoreProcess } from "./store-process.js";
 
 /** What a process needs to end beyond SHUTDOWN_TIMEOUT, ms: it gives leases back, ends streams, and lets answers get out. */
 const END_MS = 20_000;
+
+/** What the process that keeps the jobs has to end, ms: it may have much to write. */
+const STORE_END_MS = 30_000;
 
 /** What those that did start have to end, ms, when another one could not. */
 const FAILED_START_MS = 5000;
@@ -42,11 +46,13 @@ export interface Primary {
   stop(): Promise<void>;
   /** Ends all at once. */
   kill(): void;
+  /** Resolves, with why, when the server cannot go on: the process that keeps the jobs has ended. Then it is to be stopped. */
+  readonly lost: Promise<Error>;
 }
 
 /**
- * Starts the processes of a server behind one port, and keeps them running: one that ends is started again. Resolves once all of them
- * serve. Rejects, with none left, when the port cannot be opened or one of them cannot start; with a `ConfigError` or a
+ * Starts the processes of a server behind one port, and keeps them running: one that ends is started again. Unless a Redis keeps the
+ * jobs, one more process does, for all of them. Resolves once all of them serve. Rejects, with none left, when the port cannot be opened or one of them cannot start; with a `ConfigError` or a
  * `StartRefused` where that says why. `environment` is what they read their configuration from.
  */
 export async function startPrimary(config: Config, environment: Environment, deps: PrimaryDeps): Promise<Primary> {
@@ -56,7 +62,7 @@ export async function startPrimary(config: Config, environment: Environment, dep
   const meter = createMeter();
   const observer = createConnectionMetrics(meter, calmLogger(logger, clock));
   const dealer = createDealer(config.connections, { clock, observer });
-  const supervisor = createSupervisor(programOf(), { clock, logger });
+  const supervisor = createSupervisor(programOf("serving-main"), { clock, logger });
   const all: ServingProcess[] = [];
   const ends = meter
     .counter("gotaskq_process_ends_total", "Serving processes that ended by themselves; each was started again.", {
@@ -70,11 +76,16 @@ export async function startPrimary(config: Config, environment: Environment, dep
   );
   const page = createPageOfAll({
     own: async () => ({ body: await meter.write(), across: meter.across() }),
-    read: async () => void (await Promise.all(all.map((one) => one.readPage()))),
-    parts: () => all.flatMap((one) => one.page ?? []),
+    read: async () => void (await Promise.all([store, ...all].map((one) => one?.readPage()))),
+    parts: () => [store, ...all].flatMap((one) => one?.page ?? []),
   });
 
   let port: OpenPort | undefined;
+  let store: StoreProcess | undefined;
+  let tellLost: (error: Error) => void = () => {};
+  const lost = new Promise<Error>((resolve) => {
+    tellLost = resolve;
+  });
   let stopping: Promise<void> | undefined;
   /** Why the end is not one in order. */
   let fault: Error | undefined;
@@ -110,7 +121,14 @@ export async function startPrimary(config: Config, environment: Environment, dep
       let hasServed = false;
       const self = {
         fields,
-        args: [String(index), String(processes), String(startedAt)],
+        args: [
+          JSON.stringify({
+            index,
+            processes,
+            startedAt,
+            ...(store && { sharedStore: store.path }),
+          } satisfies ServingArgument),
+        ],
         env: shareOut(environment, config, index),
       };
       const one: ServingProcess = new ServingProcess(supervisor, self, clock, dealer, {
@@ -127,7 +145,7 @@ export async function startPrimary(config: Config, environment: Environment, dep
         changed,
         ended(end, told) {
           if (told !== undefined) page.ended(told);
-          reject(startFailure(index, end));
+          reject(failedStart(nameOf(index), end));
           noteEnd(index, end);
           changed();
         },
@@ -146,27 +164,39 @@ export async function startPrimary(config: Config, environment: Environment, dep
 
   function noteEnd(index: number, end: ChildEnd): void {
     if (stopping === undefined) ends.value++;
-    else if (end.code !== 0) fault ??= new Error(`process ${index + 1} did not end in order: ${describeEnd(end)}`);
+    else fault ??= disorderlyEnd(nameOf(index), end);
   }
 
   function stop(graceMs: number): Promise<void> {
-    stopping ??= supervisor.stop(graceMs).then(() => {
-      closePort();
-      if (fault !== undefined) throw fault;
-    });
+    stopping ??= stopAll(graceMs);
     return stopping;
+  }
+
+  async function stopAll(graceMs: number): Promise<void> {
+    await supervisor.stop(graceMs);
+    closePort();
+    await store?.stop(STORE_END_MS);
+    if (fault !== undefined) throw fault;
   }
 
   const { address } = port;
   try {
+    if (config.redis === undefined) {
+      store = await startStoreProcess(environment, {
+        clock,
+        logger,
+        lost: (end) => tellLost(new Error(`the process that keeps the jobs has ended: ${describeEnd(end)}`)),
+      });
+    }
     const starts = await Promise.all(Array.from({ length: processes }, (_, index) => add(index)));
     return {
       url: urlOf(address, config.tls !== undefined),
       start: starts[0] as ServingStart,
       stop: () => stop(config.shutdownTimeoutMs + END_MS),
       kill() {
-        for (const one of all) one.kill();
+        for (const one of [...all, store]) one?.kill();
       },
+      lost,
     };
   } catch (error) {
     await stop(FAILED_START_MS).catch(() => {});
@@ -174,9 +204,6 @@ export async function startPrimary(config: Config, environment: Environment, dep
   }
 }
 
-/** What each process runs: the build, or the source where that runs as it is. */
-function programOf(): ChildProgram {
-  const main = (extension: string) => fileURLToPath(new URL(`./serving-main${extension}`, import.meta.url));
-  const isBuilt = import.meta.url.endsWith(".js");
-  return { path: main(isBuilt ? ".js" : ".ts"), nodeOptions: isBuilt ? [] : ["--import", "tsx"] };
+function nameOf(index: number): string {
+  return `process ${index + 1}`;
 }

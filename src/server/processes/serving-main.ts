@@ -5,18 +5,21 @@ import { createProcessLog } from "../log/process-log.js";
 import { refusalOf, tellProblems } from "../log/tell-problems.js";
 import { EXIT_CONFIG, EXIT_FAULT, endProcess, stopAll, surviveHandlers } from "../process-life.js";
 import { type Server, startServer } from "../server.js";
+import type { ServingArgument } from "./messages.js";
 import { joinPrimary } from "./primary-link.js";
 
-// One of the processes of a server: a server of its own, but for its port, which is the primary's. Its arguments are which one it is,
-// from 0 on, of how many, and when the first of them started.
-const [index, processes, startedAt] = process.argv.slice(2).map(Number) as [number, number, number];
+// One of the processes of a server: a server of its own, but for its port, which is the primary's. Its argument says which one it is.
+const { index, processes, startedAt, sharedStore }: ServingArgument = JSON.parse(process.argv[2] ?? "");
 const clock = createSystemClock();
 const log = createProcessLog(guessLogSettings(process.env), process.stdout, !process.env.NO_COLOR, {
   process: index + 1,
 });
 process.stderr.on("error", () => {});
 
-const link = joinPrimary({ clock, logger: log.logger, stop }, { index, processes, ranMs: clock.now() - startedAt });
+const link = joinPrimary(
+  { clock, logger: log.logger, stop },
+  { index, processes, ranMs: clock.now() - startedAt, sharedStore },
+);
 const starting: Promise<Server | undefined> = start();
 
 async function start(): Promise<Server | undefined> {

@@ -1,12 +1,11 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../core/clock.js";
-import { type ChildEnd, describeEnd } from "../../supervisor/child-end.js";
+import type { ChildEnd } from "../../supervisor/child-end.js";
 import type { ChildSelf, SupervisedChild } from "../../supervisor/supervised-child.js";
 import type { Supervisor } from "../../supervisor/supervisor.js";
-import { ConfigError } from "../config/config.js";
-import { StartRefused } from "../log/start-refused.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 import type { Dealer, Seat } from "./dealer.js";
+import { refusedStart } from "./failed-start.js";
 import type { Asking, FromServing, Question, ServingStart, Told, ToServing } from "./messages.js";
 import { answer, Questions } from "./questions.js";
 
@@ -107,10 +106,8 @@ export class ServingProcess {
     else if (message.kind === "answer") this.#questions.hear(message);
     else if (message.kind === "ask") this.#answer(message);
     else if (message.kind === "serving") this.#serving(message.start);
-    else if (message.kind === "refused") {
-      const { problems, isInvalid } = message;
-      this.#duties.refused(isInvalid ? new ConfigError(problems) : new StartRefused(problems));
-    } else {
+    else if (message.kind === "refused") this.#duties.refused(refusedStart(message));
+    else {
       if (message.kind === "closing") this.#close();
       else this.#isAvailable = message.isAvailable;
       this.#duties.changed();
@@ -150,9 +147,4 @@ export class ServingProcess {
 export function tellEachOther(all: readonly ServingProcess[]): void {
   const cutOff = all.filter((one) => one.isCutOff);
   for (const one of all) one.tellOthers(cutOff.every((other) => other === one));
-}
-
-/** How a process that could not start ended, as an error. */
-export function startFailure(index: number, end: ChildEnd): Error {
-  return new Error(`process ${index + 1} did not start: ${describeEnd(end)}`);
 }

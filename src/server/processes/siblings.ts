@@ -14,6 +14,8 @@ export interface Siblings {
   readonly index: number;
   /** How many there are. */
   readonly processes: number;
+  /** Where one of them keeps the jobs for all; undefined: a Redis does. */
+  readonly sharedStore: string | undefined;
   /** Opens its part of the port: connections are dealt to it. The address is the one that was asked for. */
   readonly openPort: PortOpener;
   /** How long all of them had been running when this process started, ms. */
