@@ -2,8 +2,8 @@
 
 export type { HandlerRunner } from "./core/handler-runner.js";
 export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
+export type { CreatedJob, CreateOutcome } from "./core/operations/creates.js";
 export type { DlqOperations } from "./core/operations/dlq-operations.js";
-export type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
 export type { ScheduleListPage, ScheduleListQuery } from "./core/operations/list-schedules.js";
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";

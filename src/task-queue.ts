@@ -1,8 +1,8 @@
 import { Console } from "node:console";
 import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
+import type { CreatedJob, CreateOutcome } from "./core/operations/creates.js";
 import type { DlqOperations } from "./core/operations/dlq-operations.js";
-import type { CreatedJob, CreateOutcome } from "./core/operations/job-operations.js";
 import type { JobPage } from "./core/operations/paging.js";
 import type { QueueOperations } from "./core/operations/queue-operations.js";
 import type { ChangeFilter } from "./core/port/changes.js";

@@ -1,7 +1,7 @@
 import { create, type DescService, type MessageShape } from "@bufbuild/protobuf";
 import { type DeadJobFilter, DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
-import { type Job, type JobFilter, JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
-import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import { type Job, type JobFilter, type JobResult, JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { type BatchCreateJobsResult, JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { type Schedule, ScheduleSchema, ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
@@ -24,10 +24,20 @@ export interface Right<I = never, O = never> {
    * narrowed to the token's queues; see `Engine.within`.
    */
   readonly queues?: (request: I) => Iterable<string>;
+  /** Of a call that decides several items each for itself: what refuses those in queues of others and no more. Default: it does not. */
+  readonly each?: EachRight<I>;
   /** What of the answer a caller without `read` is given. Default: all. */
   readonly withoutRead?: (response: O) => object;
   /** For the table in the README: what a token with queues does. */
   readonly about: string;
+}
+
+/** How the items of a request are decided each for itself; its answer has `results` in their order, each a job or an error. */
+export interface EachRight<I> {
+  /** The field that has the items. */
+  readonly list: keyof I & string;
+  /** The queue of each item; undefined where it says none. Undefined as a whole: this request is decided as one. */
+  readonly queues: (request: I) => readonly (string | undefined)[] | undefined;
 }
 
 type RightsOf<S extends DescService> = {
@@ -38,11 +48,17 @@ type RightsOf<S extends DescService> = {
 };
 
 const REFUSED = "refused for other queues";
+const REFUSED_EACH = "refused for each in other queues";
 const NARROWED = "those of its queues; refused when others are named";
 const NONE = "-";
 
 const HEALTH = { need: "open", about: NONE } as const;
 const REFLECTION = { need: "reflection", about: NONE } as const;
+
+const EACH_ID: EachRight<{ readonly ids: readonly string[] }> = {
+  list: "ids",
+  queues: ({ ids }) => ids.map((id) => ofId(id)[0]),
+};
 
 const JOB: RightsOf<typeof JobService> = {
   createJob: {
@@ -59,7 +75,20 @@ const JOB: RightsOf<typeof JobService> = {
   batchCreateJobs: {
     need: "produce",
     queues: ({ requests }) => requests.map(({ queue }) => queue || DEFAULT_QUEUE),
-    about: REFUSED,
+    each: {
+      list: "requests",
+      queues: ({ requests, allowPartial }) =>
+        allowPartial ? requests.map(({ queue }) => queue || DEFAULT_QUEUE) : undefined,
+    },
+    withoutRead: (response) => ({ ...response, results: response.results?.map(createdWithoutRead) }),
+    about: "refused for other queues, with `allow_partial` for each in them",
+  },
+  batchGetJobs: { need: "read", each: EACH_ID, about: REFUSED_EACH },
+  batchCancelJobs: {
+    need: "produce",
+    each: EACH_ID,
+    withoutRead: (response) => ({ ...response, results: response.results?.map(resultWithoutRead) }),
+    about: REFUSED_EACH,
   },
   getJob: {
     need: "read",
@@ -213,6 +242,18 @@ function scheduleWithoutRead<T extends { readonly schedule?: Schedule | undefine
   if (schedule === undefined) return response;
   const { queue, name, revision, nextRunAt, state } = schedule;
   return { ...response, schedule: create(ScheduleSchema, { queue, name, revision, nextRunAt, state }) };
+}
+
+/** As of CreateJob: one that was not created by this call may be another one's. */
+function createdWithoutRead(result: BatchCreateJobsResult): BatchCreateJobsResult {
+  return result.outcome.case === "job" && result.outcome.value.type !== "" ? resultWithoutRead(result) : result;
+}
+
+function resultWithoutRead<T extends { readonly outcome: JobResult["outcome"] }>(result: T): T {
+  const { outcome } = result;
+  if (outcome.case !== "job") return result;
+  const { id, status } = outcome.value;
+  return { ...result, outcome: { case: "job", value: create(JobSchema, { id, status }) } };
 }
 
 function idAndStatus(job: Job | undefined): Job | undefined {

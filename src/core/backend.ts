@@ -107,8 +107,11 @@ export interface Backend extends ScheduleStore {
    * FIELD_INVALID for a time at which it has expired; QUEUE_FULL for a payload that there is no room for.
    */
   update(id: string, changes: JobUpdate): Promise<Job>;
-  /** Reads jobs, in the order of `ids`; undefined where there is none. `view`: default FULL. */
-  get(ids: readonly string[], view?: JobView): Promise<readonly (Job | undefined)[]>;
+  /**
+   * Reads jobs, in the order of `ids`; undefined where there is none. `view`: default FULL. `maxBytes`: only for ids of one queue; the
+   * answer may end with the job that brings it to so many bytes, about; the first one always fits. Default: all are read.
+   */
+  get(ids: readonly string[], view?: JobView, maxBytes?: number): Promise<readonly (Job | undefined)[]>;
   /** Reads a page of a queue's jobs by createdAt, then number; examines a bounded number of jobs. QUEUE_NOT_FOUND. */
   list(query: ListQuery): Promise<ListPage>;
   /** Reads a page of a queue's DEAD jobs, by time of death; examines a bounded number of jobs. QUEUE_NOT_FOUND. */

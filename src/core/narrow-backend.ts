@@ -25,9 +25,9 @@ export function narrowBackend(backend: Backend, queues: QueuePatterns): Backend 
       seen = all;
       return narrowed;
     },
-    async get(ids, view) {
+    async get(ids, view, maxBytes) {
       check(ids);
-      return backend.get(ids, view);
+      return backend.get(ids, view, maxBytes);
     },
     async act(action, ids, match) {
       check(ids);

@@ -1,4 +1,4 @@
-import { type FieldViolation, fieldInvalid } from "./errors.js";
+import { type FieldViolation, fieldInvalid, type TaskQueueError } from "./errors.js";
 import { isId } from "./ids.js";
 import { LIMITS } from "./limits.js";
 import { isQueueName } from "./queue.js";
@@ -44,9 +44,15 @@ export class Violations {
     return this.#list;
   }
 
+  /** The FIELD_INVALID error that names them; undefined if there are none. */
+  refusal(): TaskQueueError | undefined {
+    return this.#list.length === 0 ? undefined : fieldInvalid(this.#list, this.#more);
+  }
+
   /** Throws FIELD_INVALID if there are any violations. */
   throwIfAny(): void {
-    if (this.#list.length > 0) throw fieldInvalid(this.#list, this.#more);
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
   }
 
   /** Checks the length of a list. */

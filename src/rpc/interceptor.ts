@@ -1,10 +1,10 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { readTraceHeaders } from "../model/trace-context.js";
-import type { Spelling } from "./errors.js";
 import { STREAM_HEADERS } from "./http.js";
 import { CALL_ORIGIN, CALL_TRACE, type ProtocolName, type RpcCall } from "./rpc-call.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
+import { spellingOf } from "./spelling.js";
 
 /** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
@@ -40,10 +40,4 @@ export function createInterceptor(recorder: RpcRecorder): Interceptor {
 function protocolNameOf(contentType: string | null): ProtocolName {
   if (contentType?.startsWith("application/grpc-web")) return "grpc-web";
   return contentType?.startsWith("application/grpc") ? "grpc" : "connect";
-}
-
-/** How a client that sends JSON, in a body or in the URL of a GET, spells fields, or one that sends binary. */
-function spellingOf({ header, url }: { readonly header: Headers; readonly url: string }): Spelling {
-  const isJson = /\bjson\b/.test(header.get("content-type") ?? new URL(url).searchParams.get("encoding") ?? "");
-  return isJson ? "camelCase" : "snake_case";
 }

@@ -1,6 +1,7 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { LIMITS } from "../model/limits.js";
 import type { DecodeLimits } from "../wire/decode-error.js";
+import { ERROR_DETAILS } from "../wire/error-details.js";
 
 /** Most levels of nested messages. Allows a payload as deep as `LIMITS` allows, at up to three messages per level. */
 const RECURSION_LIMIT = 4 * LIMITS.payloadDepth;
@@ -13,6 +14,7 @@ export const JSON_OPTIONS = {
   ignoreUnknownFields: false,
   alwaysEmitImplicit: true,
   recursionLimit: RECURSION_LIMIT,
+  registry: ERROR_DETAILS,
   textDecoder: new TextDecoder("utf-8", { fatal: true }),
 };
 
@@ -32,7 +34,7 @@ export const DECODE_LIMITS: DecodeLimits = {
 export interface WireOptions {
   /** Bytes of a message of a client, decompressed. Default `LIMITS.messageBytes`. */
   readonly readMaxBytes?: number | undefined;
-  /** The types that a google.protobuf.Any may hold where messages are JSON. Default none. */
+  /** The types that a google.protobuf.Any may hold where messages are JSON. Default: `ERROR_DETAILS`. */
   readonly registry?: Registry | undefined;
   /**
    * Whether the refusal of a request that cannot be read says so in details, as all errors of this server do. Default

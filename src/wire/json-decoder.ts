@@ -1,5 +1,6 @@
 import { type DescEnum, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { DecodeError, type DecodeLimits, tooManyInMessage } from "./decode-error.js";
 import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
@@ -170,6 +171,8 @@ function wellKnown(desc: DescMessage): JsonDecoder | undefined {
       return (json) => timeOf(TimestampSchema.typeName, parseTimestamp, json);
     case DurationSchema.typeName:
       return (json) => timeOf(DurationSchema.typeName, parseDuration, json);
+    case StatusSchema.typeName:
+      return refuse;
     default:
       return desc.typeName.startsWith("google.protobuf.") ? refuse : undefined;
   }

@@ -9,6 +9,8 @@ import {
   TimestampSchema,
   ValueSchema,
 } from "@bufbuild/protobuf/wkt";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { ERROR_DETAILS } from "./error-details.js";
 import { type Fields, hasEntries, isImplicit, memberOf } from "./fields.js";
 import { JsonText } from "./json-text.js";
 import { UnsupportedError } from "./unsupported-error.js";
@@ -18,12 +20,15 @@ export type JsonEncoder = (message: Message) => string;
 
 type ToText = (value: never) => string;
 
+const STATUS_OPTIONS = { alwaysEmitImplicit: true, registry: ERROR_DETAILS };
+
 /** Messages with a JSON form of their own. The library writes those that are too rare to be worth more code. */
 const SPECIAL: ReadonlyMap<string, ToText> = new Map<string, ToText>([
   [TimestampSchema.typeName, remembered((value: Timestamp) => JSON.stringify(toJson(TimestampSchema, value)))],
   [DurationSchema.typeName, remembered((value: Duration) => JSON.stringify(toJson(DurationSchema, value)))],
   [FieldMaskSchema.typeName, (value: never) => JSON.stringify(toJson(FieldMaskSchema, value))],
   [StructSchema.typeName, (value: never) => JSON.stringify(toJson(StructSchema, value))],
+  [StatusSchema.typeName, (value: never) => JSON.stringify(toJson(StatusSchema, value, STATUS_OPTIONS))],
   [
     ValueSchema.typeName,
     (value: never) =>
@@ -80,11 +85,9 @@ function textWriter(): ToText {
 function encoderOf(desc: DescMessage): JsonEncoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
-  if (desc.typeName.startsWith("google.protobuf.")) {
-    const special = SPECIAL.get(desc.typeName);
-    if (special === undefined) throw new UnsupportedError();
-    return special as unknown as JsonEncoder;
-  }
+  const special = SPECIAL.get(desc.typeName);
+  if (special !== undefined) return special as unknown as JsonEncoder;
+  if (desc.typeName.startsWith("google.protobuf.")) throw new UnsupportedError();
   const writers: ((message: Fields) => string)[] = [];
   // Registered before its fields are looked at: one of them may be of the same type.
   const encoder: JsonEncoder = (message) => {

@@ -9,7 +9,9 @@ import {
 } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { DurationSchema, FieldMaskSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { type BadField, DecodeError, type DecodeLimits, pathWithin, tooManyEntries } from "./decode-error.js";
+import { ERROR_DETAILS } from "./error-details.js";
 import { setOwn } from "./fields.js";
 import { freshOf } from "./fresh.js";
 import { BadValue, JsonText } from "./json-text.js";
@@ -87,6 +89,16 @@ const SPECIAL: ReadonlyMap<string, Read> = new Map<string, Read>([
       const parsed = typeof json === "string" ? parseTimestamp(json) : undefined;
       if (parsed === undefined) return report.add(path, 'must be a time, like "2027-01-31T12:00:00Z"');
       return { $typeName: TimestampSchema.typeName, ...parsed };
+    },
+  ],
+  [
+    StatusSchema.typeName,
+    (json, path, report) => {
+      try {
+        return fromJson(StatusSchema, json as JsonValue, { registry: ERROR_DETAILS });
+      } catch {
+        return report.add(path, "must be a google.rpc.Status");
+      }
     },
   ],
   [

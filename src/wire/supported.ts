@@ -1,5 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { DurationSchema, FieldMaskSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 
 const SCALARS: ReadonlySet<ScalarType | undefined> = new Set([
   ScalarType.STRING,
@@ -17,6 +18,8 @@ const WELL_KNOWN: ReadonlySet<string> = new Set([
   DurationSchema.typeName,
   TimestampSchema.typeName,
   FieldMaskSchema.typeName,
+  // Its details are of types that are known; see error-details.ts.
+  StatusSchema.typeName,
 ]);
 
 const known = new Map<DescMessage, boolean>();

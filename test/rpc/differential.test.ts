@@ -1,9 +1,21 @@
 import { request } from "node:http";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+  toJsonString,
+} from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CreateJobRequestSchema, JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
+import {
+  BatchCreateJobsRequestSchema,
+  BatchGetJobsRequestSchema,
+  CreateJobRequestSchema,
+  JobService,
+} from "../../gen/gotaskq/v1/job_service_pb.js";
 import { payload } from "../support/rpc.js";
 import { signal } from "../support/signal.js";
 import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../support/two-paths.js";
@@ -158,25 +170,31 @@ interface Encodings {
 
 const both = (bytes: Uint8Array): Encodings => ({ json: bytes, binary: bytes });
 
+function encodingsOf<D extends DescMessage>(desc: D, message: MessageShape<D>): Encodings {
+  return { json: Buffer.from(toJsonString(desc, message)), binary: toBinary(desc, message) };
+}
+
 function byId(id: string): Encodings {
   const { input } = JobService.method.getJob;
-  const message = create(input, { id });
-  return { json: Buffer.from(toJsonString(input, message)), binary: toBinary(input, message) };
+  return encodingsOf(input, create(input, { id }));
 }
 
 const messages: fc.Arbitrary<Encodings> = fc.oneof(
   fc
     .constant(create(CreateJobRequestSchema, { type: "echo", payloadKind: payload({ text: "hello" }) }))
-    .map((message) => ({
-      json: Buffer.from(toJsonString(CreateJobRequestSchema, message)),
-      binary: toBinary(CreateJobRequestSchema, message),
-    })),
+    .map((message) => encodingsOf(CreateJobRequestSchema, message)),
   createRequests.map((init) => {
     const message = create(CreateJobRequestSchema, init as MessageInitShape<typeof CreateJobRequestSchema>);
-    const json = Buffer.from(toJsonString(CreateJobRequestSchema, message));
-    return { json, binary: toBinary(CreateJobRequestSchema, message) };
+    return encodingsOf(CreateJobRequestSchema, message);
   }),
   fc.constantFrom("1", "abc", "", "123456789012345678901234567890").map(byId),
+  fc.array(createRequests, { maxLength: 3 }).map((requests) => {
+    const init = { requests, allowPartial: true } as MessageInitShape<typeof BatchCreateJobsRequestSchema>;
+    return encodingsOf(BatchCreateJobsRequestSchema, create(BatchCreateJobsRequestSchema, init));
+  }),
+  fc.array(fc.constantFrom("1", "abc", "2@mail"), { maxLength: 3 }).map((ids) => {
+    return encodingsOf(BatchGetJobsRequestSchema, create(BatchGetJobsRequestSchema, { ids }));
+  }),
   fc
     .constantFrom(
       ...["", "{}", "null", "[]", "{", '{"type":"echo","nonsense":1}', '{"type":1}', '{"type":"echo","type":"echo"}'],
@@ -218,6 +236,8 @@ const path = fc.constantFrom(
     "GetJob",
     "ListJobs",
     "BatchCreateJobs",
+    "BatchGetJobs",
+    "BatchCancelJobs",
     "DeleteJob",
     "CancelJob",
     "RunJob",

@@ -7,8 +7,9 @@ import {
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { anyPack, durationFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
@@ -72,6 +73,18 @@ const SPECIAL: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
       isNegative ? { seconds: BigInt(-seconds), nanos: -nanos } : { seconds: BigInt(seconds), nanos },
     ),
   "google.protobuf.FieldMask": fc.constantFrom({ paths: [] }, { paths: ["settings.max_depth", "a"] }),
+  "google.rpc.Status": fc.record({
+    code: fc.nat({ max: 16 }),
+    message: texts,
+    details: fc.array(
+      fc.oneof(
+        texts.map((reason) => anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason, metadata: { a: reason } }))),
+        fc.nat().map((ms) => anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: durationFromMs(ms) }))),
+        texts.map((field) => anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [{ field }] }))),
+      ),
+      { maxLength: 3 },
+    ),
+  }),
   "google.protobuf.Value": json.map((value) => fromJson(ValueSchema, value)),
 };
 

@@ -8,6 +8,7 @@ import {
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../../src/rpc/wire-options.js";
 import { readBinary, readBinaryInSteps } from "../../src/wire/binary-decoder.js";
+import { ERROR_DETAILS } from "../../src/wire/error-details.js";
 import { readJson, readJsonInSteps } from "../../src/wire/json-decoder.js";
 import type { JsonText } from "../../src/wire/json-text.js";
 import { binaryBatch, DECODE_LIMITS, field, inSteps, jsonBatch, orUndefined, refused } from "../support/decoding.js";
@@ -95,7 +96,10 @@ describe.each(MESSAGES)("%s", (desc) => {
     const member = fc.record({ name: fc.constantFrom(...names), value: fc.constantFrom(...PARTS) });
     fc.assert(
       fc.property(messageOf(desc), fc.array(member, { maxLength: 3 }), fc.option(damage), (message, more, harm) => {
-        const members = [toJsonString(desc, message).slice(1, -1), ...more.map((one) => `"${one.name}":${one.value}`)];
+        const members = [
+          toJsonString(desc, message, { registry: ERROR_DETAILS }).slice(1, -1),
+          ...more.map((one) => `"${one.name}":${one.value}`),
+        ];
         let text = `{${members.filter((one) => one !== "").join(",")}}`;
         if (harm?.kind === "set") {
           const at = harm.at % text.length;

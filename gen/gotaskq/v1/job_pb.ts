@@ -6,13 +6,15 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file gotaskq/v1/job.proto.
  */
 export const file_gotaskq_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKcCgoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIWCgxwYXlsb2FkX2pzb24YJSABKAlIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESFQoLcmVzdWx0X2pzb24YJiABKAlIARImCghwcm9ncmVzcxgQIAEoCzIULmdvdGFza3EudjEuUHJvZ3Jlc3MSLwoIbWV0YWRhdGEYESADKAsyHS5nb3Rhc2txLnYxLkpvYi5NZXRhZGF0YUVudHJ5EiQKB2JhY2tvZmYYEiABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBjYW5jZWxfcmVxdWVzdGVkGBQgASgIEg4KBndvcmtlchgVIAEoCRIQCghyZXZpc2lvbhgWIAEoBRIuCgpjcmVhdGVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglydW5fYWZ0ZXIYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYGiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GBsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXN1bHRfZHJvcHBlZBgcIAEoCBIvCg10cmFjZV9jb250ZXh0GB0gASgLMhguZ290YXNrcS52MS5UcmFjZUNvbnRleHQSLgoKZXhwaXJlc19hdBgeIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoGdW5pcXVlGB8gASgLMhIuZ290YXNrcS52MS5VbmlxdWUSCwoDa2V5GCAgASgJEhAKCHNjaGVkdWxlGCEgASgJEjEKDXNjaGVkdWxlZF9mb3IYIiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KDXBlbmRpbmdfc3RhdGUYIyABKA4yGC5nb3Rhc2txLnYxLlBlbmRpbmdTdGF0ZRIjCgdoZWxkX2J5GCQgASgOMhIuZ290YXNrcS52MS5IZWxkQnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEINCgtyZXN1bHRfa2luZCKXAQoGVW5pcXVlEgsKA2tleRgBIAEoCRImCgV1bnRpbBgCIAEoDjIXLmdvdGFza3EudjEuVW5pcXVlVW50aWwSJwoEaG9sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtvbl9jb25mbGljdBgEIAEoDjIaLmdvdGFza3EudjEuVW5pcXVlQ29uZmxpY3QiSAoMVHJhY2VDb250ZXh0EhMKC3RyYWNlcGFyZW50GAEgASgJEhIKCnRyYWNlc3RhdGUYAiABKAkSDwoHYmFnZ2FnZRgDIAEoCSJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSK5AQoHQmFja29mZhItCgpiYXNlX2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAMgASgBSACIAQESKQoGZGVsYXlzGAQgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg0KC19tdWx0aXBsaWVyIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoBAoJSm9iRmlsdGVyEg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgsKA2lkcxgEIAMoCRI1CghtZXRhZGF0YRgFIAMoCzIjLmdvdGFza3EudjEuSm9iRmlsdGVyLk1ldGFkYXRhRW50cnkSFgoOZXJyb3JfY29udGFpbnMYBiABKAkSGQoMZXJyb3JfZXF1YWxzGAcgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCCABKAlIAYgBARIOCgZ3b3JrZXIYCSABKAkSMQoNY3JlYXRlZF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmZpbmlzaGVkX2FmdGVyGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9maW5pc2hlZF9iZWZvcmUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDnBlbmRpbmdfc3RhdGVzGA4gAygOMhguZ290YXNrcS52MS5QZW5kaW5nU3RhdGUSEAoIc2NoZWR1bGUYDyABKAkSDAoEa2V5cxgQIAMoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2Vycm9yX2VxdWFsc0IOCgxfZXJyb3JfZ3JvdXAqsQEKCUpvYlN0YXR1cxIaChZKT0JfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSSk9CX1NUQVRVU19QRU5ESU5HEAESFgoSSk9CX1NUQVRVU19SVU5OSU5HEAISEwoPSk9CX1NUQVRVU19ET05FEAMSFQoRSk9CX1NUQVRVU19GQUlMRUQQBBITCg9KT0JfU1RBVFVTX0RFQUQQBRIXChNKT0JfU1RBVFVTX0NBTkNFTEVEEAYqmgEKDFBlbmRpbmdTdGF0ZRIdChlQRU5ESU5HX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUEVORElOR19TVEFURV9SRUFEWRABEhsKF1BFTkRJTkdfU1RBVEVfU0NIRURVTEVEEAISGgoWUEVORElOR19TVEFURV9SRVRSWUlORxADEhkKFVBFTkRJTkdfU1RBVEVfTElNSVRFRBAEKo8BCgZIZWxkQnkSFwoTSEVMRF9CWV9VTlNQRUNJRklFRBAAEhIKDkhFTERfQllfUEFVU0VEEAESFgoSSEVMRF9CWV9SQVRFX0xJTUlUEAISGwoXSEVMRF9CWV9NQVhfQ09OQ1VSUkVOQ1kQAxIjCh9IRUxEX0JZX01BWF9DT05DVVJSRU5DWV9QRVJfS0VZEAQqYgoNUGF5bG9hZEZvcm1hdBIeChpQQVlMT0FEX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhgKFFBBWUxPQURfRk9STUFUX1ZBTFVFEAESFwoTUEFZTE9BRF9GT1JNQVRfVEVYVBACKmAKC1VuaXF1ZVVudGlsEhwKGFVOSVFVRV9VTlRJTF9VTlNQRUNJRklFRBAAEhkKFVVOSVFVRV9VTlRJTF9GSU5JU0hFRBABEhgKFFVOSVFVRV9VTlRJTF9TVEFSVEVEEAIqhAEKDlVuaXF1ZUNvbmZsaWN0Eh8KG1VOSVFVRV9DT05GTElDVF9VTlNQRUNJRklFRBAAEhgKFFVOSVFVRV9DT05GTElDVF9LRUVQEAESGwoXVU5JUVVFX0NPTkZMSUNUX1JFUExBQ0UQAhIaChZVTklRVUVfQ09ORkxJQ1RfUkVGVVNFEAMqVQoJTGlzdE9yZGVyEhoKFkxJU1RfT1JERVJfVU5TUEVDSUZJRUQQABIVChFMSVNUX09SREVSX05FV0VTVBABEhUKEUxJU1RfT1JERVJfT0xERVNUEAIqSgoHSm9iVmlldxIYChRKT0JfVklFV19VTlNQRUNJRklFRBAAEhEKDUpPQl9WSUVXX0ZVTEwQARISCg5KT0JfVklFV19CQVNJQxACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChRnb3Rhc2txL3YxL2pvYi5wcm90bxIKZ290YXNrcS52MSKcCgoDSm9iEgoKAmlkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSKQoHcGF5bG9hZBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBSABKAxIABIWCgxwYXlsb2FkX2pzb24YJSABKAlIABIlCgZzdGF0dXMYBiABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghwcmlvcml0eRgHIAEoBRITCgttYXhfcmV0cmllcxgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEjAKDmF0dGVtcHRfZXJyb3JzGA0gAygLMhguZ290YXNrcS52MS5BdHRlbXB0RXJyb3ISKAoGcmVzdWx0GA4gASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFgoMcmVzdWx0X2J5dGVzGA8gASgMSAESFQoLcmVzdWx0X2pzb24YJiABKAlIARImCghwcm9ncmVzcxgQIAEoCzIULmdvdGFza3EudjEuUHJvZ3Jlc3MSLwoIbWV0YWRhdGEYESADKAsyHS5nb3Rhc2txLnYxLkpvYi5NZXRhZGF0YUVudHJ5EiQKB2JhY2tvZmYYEiABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBjYW5jZWxfcmVxdWVzdGVkGBQgASgIEg4KBndvcmtlchgVIAEoCRIQCghyZXZpc2lvbhgWIAEoBRIuCgpjcmVhdGVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglydW5fYWZ0ZXIYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYGiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GBsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXN1bHRfZHJvcHBlZBgcIAEoCBIvCg10cmFjZV9jb250ZXh0GB0gASgLMhguZ290YXNrcS52MS5UcmFjZUNvbnRleHQSLgoKZXhwaXJlc19hdBgeIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoGdW5pcXVlGB8gASgLMhIuZ290YXNrcS52MS5VbmlxdWUSCwoDa2V5GCAgASgJEhAKCHNjaGVkdWxlGCEgASgJEjEKDXNjaGVkdWxlZF9mb3IYIiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KDXBlbmRpbmdfc3RhdGUYIyABKA4yGC5nb3Rhc2txLnYxLlBlbmRpbmdTdGF0ZRIjCgdoZWxkX2J5GCQgASgOMhIuZ290YXNrcS52MS5IZWxkQnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEINCgtyZXN1bHRfa2luZCJbCglKb2JSZXN1bHQSHgoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2JIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSKXAQoGVW5pcXVlEgsKA2tleRgBIAEoCRImCgV1bnRpbBgCIAEoDjIXLmdvdGFza3EudjEuVW5pcXVlVW50aWwSJwoEaG9sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtvbl9jb25mbGljdBgEIAEoDjIaLmdvdGFza3EudjEuVW5pcXVlQ29uZmxpY3QiSAoMVHJhY2VDb250ZXh0EhMKC3RyYWNlcGFyZW50GAEgASgJEhIKCnRyYWNlc3RhdGUYAiABKAkSDwoHYmFnZ2FnZRgDIAEoCSJpCgxBdHRlbXB0RXJyb3ISKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYAiABKAkSEAoIZGVsaXZlcnkYAyABKAUSDgoGd29ya2VyGAQgASgJIiwKCFByb2dyZXNzEg8KB3BlcmNlbnQYASABKAESDwoHbWVzc2FnZRgCIAEoCSK5AQoHQmFja29mZhItCgpiYXNlX2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAMgASgBSACIAQESKQoGZGVsYXlzGAQgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg0KC19tdWx0aXBsaWVyIjUKCUhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoBAoJSm9iRmlsdGVyEg4KBnF1ZXVlcxgBIAMoCRINCgV0eXBlcxgCIAMoCRInCghzdGF0dXNlcxgDIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgsKA2lkcxgEIAMoCRI1CghtZXRhZGF0YRgFIAMoCzIjLmdvdGFza3EudjEuSm9iRmlsdGVyLk1ldGFkYXRhRW50cnkSFgoOZXJyb3JfY29udGFpbnMYBiABKAkSGQoMZXJyb3JfZXF1YWxzGAcgASgJSACIAQESGAoLZXJyb3JfZ3JvdXAYCCABKAlIAYgBARIOCgZ3b3JrZXIYCSABKAkSMQoNY3JlYXRlZF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmZpbmlzaGVkX2FmdGVyGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9maW5pc2hlZF9iZWZvcmUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDnBlbmRpbmdfc3RhdGVzGA4gAygOMhguZ290YXNrcS52MS5QZW5kaW5nU3RhdGUSEAoIc2NoZWR1bGUYDyABKAkSDAoEa2V5cxgQIAMoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2Vycm9yX2VxdWFsc0IOCgxfZXJyb3JfZ3JvdXAqsQEKCUpvYlN0YXR1cxIaChZKT0JfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSSk9CX1NUQVRVU19QRU5ESU5HEAESFgoSSk9CX1NUQVRVU19SVU5OSU5HEAISEwoPSk9CX1NUQVRVU19ET05FEAMSFQoRSk9CX1NUQVRVU19GQUlMRUQQBBITCg9KT0JfU1RBVFVTX0RFQUQQBRIXChNKT0JfU1RBVFVTX0NBTkNFTEVEEAYqmgEKDFBlbmRpbmdTdGF0ZRIdChlQRU5ESU5HX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUEVORElOR19TVEFURV9SRUFEWRABEhsKF1BFTkRJTkdfU1RBVEVfU0NIRURVTEVEEAISGgoWUEVORElOR19TVEFURV9SRVRSWUlORxADEhkKFVBFTkRJTkdfU1RBVEVfTElNSVRFRBAEKo8BCgZIZWxkQnkSFwoTSEVMRF9CWV9VTlNQRUNJRklFRBAAEhIKDkhFTERfQllfUEFVU0VEEAESFgoSSEVMRF9CWV9SQVRFX0xJTUlUEAISGwoXSEVMRF9CWV9NQVhfQ09OQ1VSUkVOQ1kQAxIjCh9IRUxEX0JZX01BWF9DT05DVVJSRU5DWV9QRVJfS0VZEAQqYgoNUGF5bG9hZEZvcm1hdBIeChpQQVlMT0FEX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhgKFFBBWUxPQURfRk9STUFUX1ZBTFVFEAESFwoTUEFZTE9BRF9GT1JNQVRfVEVYVBACKmAKC1VuaXF1ZVVudGlsEhwKGFVOSVFVRV9VTlRJTF9VTlNQRUNJRklFRBAAEhkKFVVOSVFVRV9VTlRJTF9GSU5JU0hFRBABEhgKFFVOSVFVRV9VTlRJTF9TVEFSVEVEEAIqhAEKDlVuaXF1ZUNvbmZsaWN0Eh8KG1VOSVFVRV9DT05GTElDVF9VTlNQRUNJRklFRBAAEhgKFFVOSVFVRV9DT05GTElDVF9LRUVQEAESGwoXVU5JUVVFX0NPTkZMSUNUX1JFUExBQ0UQAhIaChZVTklRVUVfQ09ORkxJQ1RfUkVGVVNFEAMqVQoJTGlzdE9yZGVyEhoKFkxJU1RfT1JERVJfVU5TUEVDSUZJRUQQABIVChFMSVNUX09SREVSX05FV0VTVBABEhUKEUxJU1RfT1JERVJfT0xERVNUEAIqSgoHSm9iVmlldxIYChRKT0JfVklFV19VTlNQRUNJRklFRBAAEhEKDUpPQl9WSUVXX0ZVTEwQARISCg5KT0JfVklFV19CQVNJQxACYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * One piece of work: what to do, where it waits, and what became of it.
@@ -321,6 +323,43 @@ export const JobSchema: GenMessage<Job> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job, 0);
 
 /**
+ * What came of one job of several, each of which is decided for itself.
+ *
+ * @generated from message gotaskq.v1.JobResult
+ */
+export type JobResult = Message<"gotaskq.v1.JobResult"> & {
+  /**
+   * A job, or why there is none.
+   *
+   * @generated from oneof gotaskq.v1.JobResult.outcome
+   */
+  outcome: {
+    /**
+     * The job.
+     *
+     * @generated from field: gotaskq.v1.Job job = 1;
+     */
+    value: Job;
+    case: "job";
+  } | {
+    /**
+     * The error that a call for this job alone ends with: the same code, text and details.
+     *
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message gotaskq.v1.JobResult.
+ * Use `create(JobResultSchema)` to create a new message.
+ */
+export const JobResultSchema: GenMessage<JobResult> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job, 1);
+
+/**
  * Makes a job the only one of its kind in its queue, as long as it holds its key. The key is let go in the same step that ends the
  * reason to hold it; a job that is CANCELED, DEAD or deleted never holds one. One that comes back for a retry, or after its
  * lease was lost, and had let go of its key runs without it; a replay of a dead job takes the key again, or is refused.
@@ -364,7 +403,7 @@ export type Unique = Message<"gotaskq.v1.Unique"> & {
  * Use `create(UniqueSchema)` to create a new message.
  */
 export const UniqueSchema: GenMessage<Unique> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 1);
+  messageDesc(file_gotaskq_v1_job, 2);
 
 /**
  * Where work belongs in a distributed trace, as W3C Trace Context and W3C Baggage write it in headers of HTTP.
@@ -400,7 +439,7 @@ export type TraceContext = Message<"gotaskq.v1.TraceContext"> & {
  * Use `create(TraceContextSchema)` to create a new message.
  */
 export const TraceContextSchema: GenMessage<TraceContext> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 2);
+  messageDesc(file_gotaskq_v1_job, 3);
 
 /**
  * One failed attempt of a job.
@@ -442,7 +481,7 @@ export type AttemptError = Message<"gotaskq.v1.AttemptError"> & {
  * Use `create(AttemptErrorSchema)` to create a new message.
  */
 export const AttemptErrorSchema: GenMessage<AttemptError> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 3);
+  messageDesc(file_gotaskq_v1_job, 4);
 
 /**
  * How far a running job has come, in its handler's own words.
@@ -470,7 +509,7 @@ export type Progress = Message<"gotaskq.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 4);
+  messageDesc(file_gotaskq_v1_job, 5);
 
 /**
  * The waits between retries: min(base_delay * multiplier^(retry - 1), max_delay), or those of a list; plus a random 0 to 40 % of
@@ -513,7 +552,7 @@ export type Backoff = Message<"gotaskq.v1.Backoff"> & {
  * Use `create(BackoffSchema)` to create a new message.
  */
 export const BackoffSchema: GenMessage<Backoff> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 5);
+  messageDesc(file_gotaskq_v1_job, 6);
 
 /**
  * Sent by a watch at its start and then when nothing else was sent for 15 s, so that proxies and browsers keep the
@@ -535,7 +574,7 @@ export type Heartbeat = Message<"gotaskq.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 6);
+  messageDesc(file_gotaskq_v1_job, 7);
 
 /**
  * Chooses jobs. Every field that is set must match; what is empty or not set matches all. Up to 100 entries a list.
@@ -662,7 +701,7 @@ export type JobFilter = Message<"gotaskq.v1.JobFilter"> & {
  * Use `create(JobFilterSchema)` to create a new message.
  */
 export const JobFilterSchema: GenMessage<JobFilter> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job, 7);
+  messageDesc(file_gotaskq_v1_job, 8);
 
 /**
  * The states of a job.

@@ -6,7 +6,9 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Backoff, Heartbeat, Job, JobFilter, JobStatus, JobView, ListOrder, PayloadFormat, Progress, TraceContext, Unique } from "./job_pb.js";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
+import type { Backoff, Heartbeat, Job, JobFilter, JobResult, JobStatus, JobView, ListOrder, PayloadFormat, Progress, TraceContext, Unique } from "./job_pb.js";
 import { file_gotaskq_v1_job } from "./job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gotaskq/v1/job_service.proto.
  */
 export const file_gotaskq_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIoIGChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIWCgxwYXlsb2FkX2pzb24YEiABKAlIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkSMQoOcGF5bG9hZF9mb3JtYXQYEyABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIkgKFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QiTQoXQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzdWx0Ik8KFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIl0KDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAyABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiLgoOR2V0Sm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IioQIKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3EjEKDnBheWxvYWRfZm9ybWF0GAkgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIk4KDVJ1bkpvYlJlcXVlc3QSCgoCaWQYASABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiLgoOUnVuSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiygIKEFVwZGF0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkSFQoIcHJpb3JpdHkYAiABKAVIAogBARIqCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgAEi8KCXJ1bl9hZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABIpCgdwYXlsb2FkGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAESFwoNcGF5bG9hZF9ieXRlcxgGIAEoDEgBEhYKDHBheWxvYWRfanNvbhgHIAEoCUgBEjEKDnBheWxvYWRfZm9ybWF0GAggASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0QgoKCHNjaGVkdWxlQg4KDHBheWxvYWRfa2luZEILCglfcHJpb3JpdHkiMQoRVXBkYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2IiTQoQQ291bnRKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchISCgpwYWdlX3Rva2VuGAIgASgJIk0KEUNvdW50Sm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFDYW5jZWxKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJDYW5jZWxKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJInkKEURlbGV0ZUpvYnNSZXF1ZXN0EiUKBmZpbHRlchgBIAEoCzIVLmdvdGFza3EudjEuSm9iRmlsdGVyEgsKA21heBgCIAEoBRIPCgdkcnlfcnVuGAMgASgIEgsKA2FsbBgEIAEoCBISCgpwYWdlX3Rva2VuGAUgASgJIk4KEkRlbGV0ZUpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiHgoQRGVsZXRlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSJQCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkSMQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQiZwoQV2F0Y2hKb2JSZXNwb25zZRIeCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYkgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiagoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZxdWV1ZXMYASADKAkSDQoFdHlwZXMYAiADKAkSJwoIc3RhdHVzZXMYAyADKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIOCgZjdXJzb3IYBCABKAkigQEKEVdhdGNoSm9ic1Jlc3BvbnNlEicKBmNoYW5nZRgBIAEoCzIVLmdvdGFza3EudjEuSm9iQ2hhbmdlSAASKgoJaGVhcnRiZWF0GAIgASgLMhUuZ290YXNrcS52MS5IZWFydGJlYXRIABIOCgZjdXJzb3IYAyABKAlCBwoFZXZlbnQi7QMKCUpvYkNoYW5nZRIOCgZqb2JfaWQYASABKAkSDQoFcXVldWUYAiABKAkSDAoEdHlwZRgDIAEoCRIlCgZzdGF0dXMYBCABKA4yFS5nb3Rhc2txLnYxLkpvYlN0YXR1cxIQCghyZXZpc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGAcgASgIEhAKCHByaW9yaXR5GAggASgFEhMKC3JldHJ5X2NvdW50GAkgASgFEhIKCmRlbGl2ZXJpZXMYCiABKAUSEwoLbG9zdF9sZWFzZXMYCyABKAUSDQoFZXJyb3IYDCABKAkSJgoIcHJvZ3Jlc3MYDSABKAsyFC5nb3Rhc2txLnYxLlByb2dyZXNzEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYDiABKAgSDgoGd29ya2VyGA8gASgJEi0KCXJ1bl9hZnRlchgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMuYHCgpKb2JTZXJ2aWNlEkgKCUNyZWF0ZUpvYhIcLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVzcG9uc2USWgoPQmF0Y2hDcmVhdGVKb2JzEiIuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXF1ZXN0GiMuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXNwb25zZRJECgZHZXRKb2ISGS5nb3Rhc2txLnYxLkdldEpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLkdldEpvYlJlc3BvbnNlIgOQAgESSgoITGlzdEpvYnMSGy5nb3Rhc2txLnYxLkxpc3RKb2JzUmVxdWVzdBocLmdvdGFza3EudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEk0KCUNhbmNlbEpvYhIcLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVxdWVzdBodLmdvdGFza3EudjEuQ2FuY2VsSm9iUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEkgKCVVwZGF0ZUpvYhIcLmdvdGFza3EudjEuVXBkYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuVXBkYXRlSm9iUmVzcG9uc2USTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_gotaskq_v1_job]);
+  fileDesc("Chxnb3Rhc2txL3YxL2pvYl9zZXJ2aWNlLnByb3RvEgpnb3Rhc2txLnYxIoIGChBDcmVhdGVKb2JSZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEgwKBHR5cGUYAiABKAkSKQoHcGF5bG9hZBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhcKDXBheWxvYWRfYnl0ZXMYBCABKAxIABIWCgxwYXlsb2FkX2pzb24YEiABKAlIABIQCghwcmlvcml0eRgFIAEoBRIqCgVkZWxheRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkgBEi8KCXJ1bl9hZnRlchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIARIYCgttYXhfcmV0cmllcxgIIAEoBUgCiAEBEiQKB2JhY2tvZmYYCSABKAsyEy5nb3Rhc2txLnYxLkJhY2tvZmYSKgoHdGltZW91dBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI8CghtZXRhZGF0YRgLIAMoCzIqLmdvdGFza3EudjEuQ3JlYXRlSm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhIKCnJlcXVlc3RfaWQYDCABKAkSLwoNdHJhY2VfY29udGV4dBgNIAEoCzIYLmdvdGFza3EudjEuVHJhY2VDb250ZXh0EiYKA3R0bBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpleHBpcmVzX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgZ1bmlxdWUYECABKAsyEi5nb3Rhc2txLnYxLlVuaXF1ZRILCgNrZXkYESABKAkSMQoOcGF5bG9hZF9mb3JtYXQYEyABKA4yGS5nb3Rhc2txLnYxLlBheWxvYWRGb3JtYXQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg4KDHBheWxvYWRfa2luZEIKCghzY2hlZHVsZUIOCgxfbWF4X3JldHJpZXMiWQoRQ3JlYXRlSm9iUmVzcG9uc2USHAoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2ISFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIIl8KFkJhdGNoQ3JlYXRlSm9ic1JlcXVlc3QSLgoIcmVxdWVzdHMYASADKAsyHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QSFQoNYWxsb3dfcGFydGlhbBgCIAEoCCJNChdCYXRjaENyZWF0ZUpvYnNSZXNwb25zZRIyCgdyZXN1bHRzGAEgAygLMiEuZ290YXNrcS52MS5CYXRjaENyZWF0ZUpvYnNSZXN1bHQinwEKFUJhdGNoQ3JlYXRlSm9ic1Jlc3VsdBIOCgZqb2JfaWQYASABKAkSFAoMZGVkdXBsaWNhdGVkGAIgASgIEhAKCHJlcGxhY2VkGAMgASgIEh4KA2pvYhgEIAEoCzIPLmdvdGFza3EudjEuSm9iSAASIwoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQgkKB291dGNvbWUiXQoNR2V0Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVxdWV1ZRgCIAEoCRIxCg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIZLmdvdGFza3EudjEuUGF5bG9hZEZvcm1hdCIuCg5HZXRKb2JSZXNwb25zZRIcCgNqb2IYASABKAsyDy5nb3Rhc2txLnYxLkpvYiJVChNCYXRjaEdldEpvYnNSZXF1ZXN0EgsKA2lkcxgBIAMoCRIxCg5wYXlsb2FkX2Zvcm1hdBgCIAEoDjIZLmdvdGFza3EudjEuUGF5bG9hZEZvcm1hdCI+ChRCYXRjaEdldEpvYnNSZXNwb25zZRImCgdyZXN1bHRzGAEgAygLMhUuZ290YXNrcS52MS5Kb2JSZXN1bHQioQIKD0xpc3RKb2JzUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRInCghzdGF0dXNlcxgCIAMoDjIVLmdvdGFza3EudjEuSm9iU3RhdHVzEgwKBHR5cGUYAyABKAkSEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSJQoGZmlsdGVyGAYgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISJAoFb3JkZXIYByABKA4yFS5nb3Rhc2txLnYxLkxpc3RPcmRlchIhCgR2aWV3GAggASgOMhMuZ290YXNrcS52MS5Kb2JWaWV3EjEKDnBheWxvYWRfZm9ybWF0GAkgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IkoKEExpc3RKb2JzUmVzcG9uc2USHQoEam9icxgBIAMoCzIPLmdvdGFza3EudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IjEKEUNhbmNlbEpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIlgKFkJhdGNoQ2FuY2VsSm9ic1JlcXVlc3QSCwoDaWRzGAEgAygJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0IkEKF0JhdGNoQ2FuY2VsSm9ic1Jlc3BvbnNlEiYKB3Jlc3VsdHMYASADKAsyFS5nb3Rhc2txLnYxLkpvYlJlc3VsdCJOCg1SdW5Kb2JSZXF1ZXN0EgoKAmlkGAEgASgJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0Ii4KDlJ1bkpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIsoCChBVcGRhdGVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEhUKCHByaW9yaXR5GAIgASgFSAKIAQESKgoFZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25IABIvCglydW5fYWZ0ZXIYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASKQoHcGF5bG9hZBgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgBEhcKDXBheWxvYWRfYnl0ZXMYBiABKAxIARIWCgxwYXlsb2FkX2pzb24YByABKAlIARIxCg5wYXlsb2FkX2Zvcm1hdBgIIAEoDjIZLmdvdGFza3EudjEuUGF5bG9hZEZvcm1hdEIKCghzY2hlZHVsZUIOCgxwYXlsb2FkX2tpbmRCCwoJX3ByaW9yaXR5IjEKEVVwZGF0ZUpvYlJlc3BvbnNlEhwKA2pvYhgBIAEoCzIPLmdvdGFza3EudjEuSm9iIk0KEENvdW50Sm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISEgoKcGFnZV90b2tlbhgCIAEoCSJNChFDb3VudEpvYnNSZXNwb25zZRINCgVjb3VudBgBIAEoBRIQCghoYXNfbW9yZRgCIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkieQoRQ2FuY2VsSm9ic1JlcXVlc3QSJQoGZmlsdGVyGAEgASgLMhUuZ290YXNrcS52MS5Kb2JGaWx0ZXISCwoDbWF4GAIgASgFEg8KB2RyeV9ydW4YAyABKAgSCwoDYWxsGAQgASgIEhIKCnBhZ2VfdG9rZW4YBSABKAkiTgoSQ2FuY2VsSm9ic1Jlc3BvbnNlEg0KBWNvdW50GAEgASgFEhAKCGhhc19tb3JlGAIgASgIEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJ5ChFEZWxldGVKb2JzUmVxdWVzdBIlCgZmaWx0ZXIYASABKAsyFS5nb3Rhc2txLnYxLkpvYkZpbHRlchILCgNtYXgYAiABKAUSDwoHZHJ5X3J1bhgDIAEoCBILCgNhbGwYBCABKAgSEgoKcGFnZV90b2tlbhgFIAEoCSJOChJEZWxldGVKb2JzUmVzcG9uc2USDQoFY291bnQYASABKAUSEAoIaGFzX21vcmUYAiABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIh4KEERlbGV0ZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiEwoRRGVsZXRlSm9iUmVzcG9uc2UiUAoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEjEKDnBheWxvYWRfZm9ybWF0GAIgASgOMhkuZ290YXNrcS52MS5QYXlsb2FkRm9ybWF0ImcKEFdhdGNoSm9iUmVzcG9uc2USHgoDam9iGAEgASgLMg8uZ290YXNrcS52MS5Kb2JIABIqCgloZWFydGJlYXQYAiABKAsyFS5nb3Rhc2txLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50ImoKEFdhdGNoSm9ic1JlcXVlc3QSDgoGcXVldWVzGAEgAygJEg0KBXR5cGVzGAIgAygJEicKCHN0YXR1c2VzGAMgAygOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSDgoGY3Vyc29yGAQgASgJIoEBChFXYXRjaEpvYnNSZXNwb25zZRInCgZjaGFuZ2UYASABKAsyFS5nb3Rhc2txLnYxLkpvYkNoYW5nZUgAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmdvdGFza3EudjEuSGVhcnRiZWF0SAASDgoGY3Vyc29yGAMgASgJQgcKBWV2ZW50Iu0DCglKb2JDaGFuZ2USDgoGam9iX2lkGAEgASgJEg0KBXF1ZXVlGAIgASgJEgwKBHR5cGUYAyABKAkSJQoGc3RhdHVzGAQgASgOMhUuZ290YXNrcS52MS5Kb2JTdGF0dXMSEAoIcmV2aXNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZGVsZXRlZBgHIAEoCBIQCghwcmlvcml0eRgIIAEoBRITCgtyZXRyeV9jb3VudBgJIAEoBRISCgpkZWxpdmVyaWVzGAogASgFEhMKC2xvc3RfbGVhc2VzGAsgASgFEg0KBWVycm9yGAwgASgJEiYKCHByb2dyZXNzGA0gASgLMhQuZ290YXNrcS52MS5Qcm9ncmVzcxIYChBjYW5jZWxfcmVxdWVzdGVkGA4gASgIEg4KBndvcmtlchgPIAEoCRItCglydW5fYWZ0ZXIYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDKfCQoKSm9iU2VydmljZRJICglDcmVhdGVKb2ISHC5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkNyZWF0ZUpvYlJlc3BvbnNlEloKD0JhdGNoQ3JlYXRlSm9icxIiLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVxdWVzdBojLmdvdGFza3EudjEuQmF0Y2hDcmVhdGVKb2JzUmVzcG9uc2USRAoGR2V0Sm9iEhkuZ290YXNrcS52MS5HZXRKb2JSZXF1ZXN0GhouZ290YXNrcS52MS5HZXRKb2JSZXNwb25zZSIDkAIBElYKDEJhdGNoR2V0Sm9icxIfLmdvdGFza3EudjEuQmF0Y2hHZXRKb2JzUmVxdWVzdBogLmdvdGFza3EudjEuQmF0Y2hHZXRKb2JzUmVzcG9uc2UiA5ACARJKCghMaXN0Sm9icxIbLmdvdGFza3EudjEuTGlzdEpvYnNSZXF1ZXN0GhwuZ290YXNrcS52MS5MaXN0Sm9ic1Jlc3BvbnNlIgOQAgESTQoJQ2FuY2VsSm9iEhwuZ290YXNrcS52MS5DYW5jZWxKb2JSZXF1ZXN0Gh0uZ290YXNrcS52MS5DYW5jZWxKb2JSZXNwb25zZSIDkAICEl8KD0JhdGNoQ2FuY2VsSm9icxIiLmdvdGFza3EudjEuQmF0Y2hDYW5jZWxKb2JzUmVxdWVzdBojLmdvdGFza3EudjEuQmF0Y2hDYW5jZWxKb2JzUmVzcG9uc2UiA5ACAhI/CgZSdW5Kb2ISGS5nb3Rhc2txLnYxLlJ1bkpvYlJlcXVlc3QaGi5nb3Rhc2txLnYxLlJ1bkpvYlJlc3BvbnNlEkgKCVVwZGF0ZUpvYhIcLmdvdGFza3EudjEuVXBkYXRlSm9iUmVxdWVzdBodLmdvdGFza3EudjEuVXBkYXRlSm9iUmVzcG9uc2USTQoJQ291bnRKb2JzEhwuZ290YXNrcS52MS5Db3VudEpvYnNSZXF1ZXN0Gh0uZ290YXNrcS52MS5Db3VudEpvYnNSZXNwb25zZSIDkAIBEksKCkNhbmNlbEpvYnMSHS5nb3Rhc2txLnYxLkNhbmNlbEpvYnNSZXF1ZXN0Gh4uZ290YXNrcS52MS5DYW5jZWxKb2JzUmVzcG9uc2USSwoKRGVsZXRlSm9icxIdLmdvdGFza3EudjEuRGVsZXRlSm9ic1JlcXVlc3QaHi5nb3Rhc2txLnYxLkRlbGV0ZUpvYnNSZXNwb25zZRJICglEZWxldGVKb2ISHC5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlcXVlc3QaHS5nb3Rhc2txLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkcKCFdhdGNoSm9iEhsuZ290YXNrcS52MS5XYXRjaEpvYlJlcXVlc3QaHC5nb3Rhc2txLnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglXYXRjaEpvYnMSHC5nb3Rhc2txLnYxLldhdGNoSm9ic1JlcXVlc3QaHS5nb3Rhc2txLnYxLldhdGNoSm9ic1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_gotaskq_v1_job]);
 
 /**
  * What to run, where, and when.
@@ -234,7 +236,7 @@ export const CreateJobResponseSchema: GenMessage<CreateJobResponse> = /*@__PURE_
   messageDesc(file_gotaskq_v1_job_service, 1);
 
 /**
- * Several jobs, created all or none.
+ * Several jobs, created all or none, or each for itself.
  *
  * @generated from message gotaskq.v1.BatchCreateJobsRequest
  */
@@ -245,6 +247,14 @@ export type BatchCreateJobsRequest = Message<"gotaskq.v1.BatchCreateJobsRequest"
    * @generated from field: repeated gotaskq.v1.CreateJobRequest requests = 1;
    */
   requests: CreateJobRequest[];
+
+  /**
+   * Creates each job that can be created, whatever becomes of the others, as that many calls of CreateJob at the same moment would: each
+   * request has its own job or its own error, QUEUE_FULL among them, and none names an index.
+   *
+   * @generated from field: bool allow_partial = 2;
+   */
+  allowPartial: boolean;
 };
 
 /**
@@ -276,13 +286,13 @@ export const BatchCreateJobsResponseSchema: GenMessage<BatchCreateJobsResponse> 
   messageDesc(file_gotaskq_v1_job_service, 3);
 
 /**
- * One created job of a batch.
+ * One created job of a batch, or with `allow_partial` the error of one that was not created.
  *
  * @generated from message gotaskq.v1.BatchCreateJobsResult
  */
 export type BatchCreateJobsResult = Message<"gotaskq.v1.BatchCreateJobsResult"> & {
   /**
-   * The id of the new job, or of the one that this request_id created before, or that holds the unique key.
+   * The id of the new job, or of the one that this request_id created before, or that holds the unique key. Empty beside an error.
    *
    * @generated from field: string job_id = 1;
    */
@@ -301,6 +311,30 @@ export type BatchCreateJobsResult = Message<"gotaskq.v1.BatchCreateJobsResult"> 
    * @generated from field: bool replaced = 3;
    */
   replaced: boolean;
+
+  /**
+   * Only with `allow_partial`.
+   *
+   * @generated from oneof gotaskq.v1.BatchCreateJobsResult.outcome
+   */
+  outcome: {
+    /**
+     * The job as of CreateJob. Of one that this call has made, what the request says is left out: `queue`, `type`, payload,
+     * `priority`, `metadata`, `unique` and `key`; a job without a type is such a one.
+     *
+     * @generated from field: gotaskq.v1.Job job = 4;
+     */
+    value: Job;
+    case: "job";
+  } | {
+    /**
+     * The error that a call of CreateJob ends with: the same code, text and details.
+     *
+     * @generated from field: google.rpc.Status error = 5;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -365,6 +399,56 @@ export type GetJobResponse = Message<"gotaskq.v1.GetJobResponse"> & {
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
   messageDesc(file_gotaskq_v1_job_service, 6);
+
+/**
+ * Which jobs to read.
+ *
+ * @generated from message gotaskq.v1.BatchGetJobsRequest
+ */
+export type BatchGetJobsRequest = Message<"gotaskq.v1.BatchGetJobsRequest"> & {
+  /**
+   * Their ids, 1 to 1000.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * How jobs have their payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 2;
+   */
+  payloadFormat: PayloadFormat;
+};
+
+/**
+ * Describes the message gotaskq.v1.BatchGetJobsRequest.
+ * Use `create(BatchGetJobsRequestSchema)` to create a new message.
+ */
+export const BatchGetJobsRequestSchema: GenMessage<BatchGetJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 7);
+
+/**
+ * The jobs.
+ *
+ * @generated from message gotaskq.v1.BatchGetJobsResponse
+ */
+export type BatchGetJobsResponse = Message<"gotaskq.v1.BatchGetJobsResponse"> & {
+  /**
+   * One result an id, in the same order: the job as it is now, or the error of GetJob. There may be fewer than ids, at least one: the
+   * answer ends with the job that brings it to 1 MiB. Ask for the rest again.
+   *
+   * @generated from field: repeated gotaskq.v1.JobResult results = 1;
+   */
+  results: JobResult[];
+};
+
+/**
+ * Describes the message gotaskq.v1.BatchGetJobsResponse.
+ * Use `create(BatchGetJobsResponseSchema)` to create a new message.
+ */
+export const BatchGetJobsResponseSchema: GenMessage<BatchGetJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 8);
 
 /**
  * Which jobs to list.
@@ -441,7 +525,7 @@ export type ListJobsRequest = Message<"gotaskq.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 7);
+  messageDesc(file_gotaskq_v1_job_service, 9);
 
 /**
  * One page of jobs.
@@ -470,7 +554,7 @@ export type ListJobsResponse = Message<"gotaskq.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 8);
+  messageDesc(file_gotaskq_v1_job_service, 10);
 
 /**
  * Which job to cancel.
@@ -498,7 +582,7 @@ export type CancelJobRequest = Message<"gotaskq.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 9);
+  messageDesc(file_gotaskq_v1_job_service, 11);
 
 /**
  * The job after the cancel was asked for.
@@ -519,7 +603,57 @@ export type CancelJobResponse = Message<"gotaskq.v1.CancelJobResponse"> & {
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 10);
+  messageDesc(file_gotaskq_v1_job_service, 12);
+
+/**
+ * Which jobs to cancel.
+ *
+ * @generated from message gotaskq.v1.BatchCancelJobsRequest
+ */
+export type BatchCancelJobsRequest = Message<"gotaskq.v1.BatchCancelJobsRequest"> & {
+  /**
+   * Their ids, 1 to 1000.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * How jobs have their payload and result. Not set: as VALUE.
+   *
+   * @generated from field: gotaskq.v1.PayloadFormat payload_format = 2;
+   */
+  payloadFormat: PayloadFormat;
+};
+
+/**
+ * Describes the message gotaskq.v1.BatchCancelJobsRequest.
+ * Use `create(BatchCancelJobsRequestSchema)` to create a new message.
+ */
+export const BatchCancelJobsRequestSchema: GenMessage<BatchCancelJobsRequest> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 13);
+
+/**
+ * The jobs after their cancels were asked for.
+ *
+ * @generated from message gotaskq.v1.BatchCancelJobsResponse
+ */
+export type BatchCancelJobsResponse = Message<"gotaskq.v1.BatchCancelJobsResponse"> & {
+  /**
+   * One result an id, in the same order: the job as of CancelJob, or the error of it. Beyond 1 MiB jobs are answered without payload
+   * and result. A token without `read` is told their ids and statuses.
+   *
+   * @generated from field: repeated gotaskq.v1.JobResult results = 1;
+   */
+  results: JobResult[];
+};
+
+/**
+ * Describes the message gotaskq.v1.BatchCancelJobsResponse.
+ * Use `create(BatchCancelJobsResponseSchema)` to create a new message.
+ */
+export const BatchCancelJobsResponseSchema: GenMessage<BatchCancelJobsResponse> = /*@__PURE__*/
+  messageDesc(file_gotaskq_v1_job_service, 14);
 
 /**
  * Which job to run now.
@@ -547,7 +681,7 @@ export type RunJobRequest = Message<"gotaskq.v1.RunJobRequest"> & {
  * Use `create(RunJobRequestSchema)` to create a new message.
  */
 export const RunJobRequestSchema: GenMessage<RunJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 11);
+  messageDesc(file_gotaskq_v1_job_service, 15);
 
 /**
  * The job after that.
@@ -568,7 +702,7 @@ export type RunJobResponse = Message<"gotaskq.v1.RunJobResponse"> & {
  * Use `create(RunJobResponseSchema)` to create a new message.
  */
 export const RunJobResponseSchema: GenMessage<RunJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 12);
+  messageDesc(file_gotaskq_v1_job_service, 16);
 
 /**
  * Which job to change, and what; at least one thing.
@@ -657,7 +791,7 @@ export type UpdateJobRequest = Message<"gotaskq.v1.UpdateJobRequest"> & {
  * Use `create(UpdateJobRequestSchema)` to create a new message.
  */
 export const UpdateJobRequestSchema: GenMessage<UpdateJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 13);
+  messageDesc(file_gotaskq_v1_job_service, 17);
 
 /**
  * The job after that.
@@ -678,7 +812,7 @@ export type UpdateJobResponse = Message<"gotaskq.v1.UpdateJobResponse"> & {
  * Use `create(UpdateJobResponseSchema)` to create a new message.
  */
 export const UpdateJobResponseSchema: GenMessage<UpdateJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 14);
+  messageDesc(file_gotaskq_v1_job_service, 18);
 
 /**
  * Which jobs to count.
@@ -706,7 +840,7 @@ export type CountJobsRequest = Message<"gotaskq.v1.CountJobsRequest"> & {
  * Use `create(CountJobsRequestSchema)` to create a new message.
  */
 export const CountJobsRequestSchema: GenMessage<CountJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 15);
+  messageDesc(file_gotaskq_v1_job_service, 19);
 
 /**
  * How many there are.
@@ -741,7 +875,7 @@ export type CountJobsResponse = Message<"gotaskq.v1.CountJobsResponse"> & {
  * Use `create(CountJobsResponseSchema)` to create a new message.
  */
 export const CountJobsResponseSchema: GenMessage<CountJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 16);
+  messageDesc(file_gotaskq_v1_job_service, 20);
 
 /**
  * Which jobs to cancel.
@@ -790,7 +924,7 @@ export type CancelJobsRequest = Message<"gotaskq.v1.CancelJobsRequest"> & {
  * Use `create(CancelJobsRequestSchema)` to create a new message.
  */
 export const CancelJobsRequestSchema: GenMessage<CancelJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 17);
+  messageDesc(file_gotaskq_v1_job_service, 21);
 
 /**
  * What was canceled.
@@ -825,7 +959,7 @@ export type CancelJobsResponse = Message<"gotaskq.v1.CancelJobsResponse"> & {
  * Use `create(CancelJobsResponseSchema)` to create a new message.
  */
 export const CancelJobsResponseSchema: GenMessage<CancelJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 18);
+  messageDesc(file_gotaskq_v1_job_service, 22);
 
 /**
  * Which jobs to delete.
@@ -874,7 +1008,7 @@ export type DeleteJobsRequest = Message<"gotaskq.v1.DeleteJobsRequest"> & {
  * Use `create(DeleteJobsRequestSchema)` to create a new message.
  */
 export const DeleteJobsRequestSchema: GenMessage<DeleteJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 19);
+  messageDesc(file_gotaskq_v1_job_service, 23);
 
 /**
  * What was deleted.
@@ -909,7 +1043,7 @@ export type DeleteJobsResponse = Message<"gotaskq.v1.DeleteJobsResponse"> & {
  * Use `create(DeleteJobsResponseSchema)` to create a new message.
  */
 export const DeleteJobsResponseSchema: GenMessage<DeleteJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 20);
+  messageDesc(file_gotaskq_v1_job_service, 24);
 
 /**
  * Which job to delete.
@@ -930,7 +1064,7 @@ export type DeleteJobRequest = Message<"gotaskq.v1.DeleteJobRequest"> & {
  * Use `create(DeleteJobRequestSchema)` to create a new message.
  */
 export const DeleteJobRequestSchema: GenMessage<DeleteJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 21);
+  messageDesc(file_gotaskq_v1_job_service, 25);
 
 /**
  * The job is deleted.
@@ -945,7 +1079,7 @@ export type DeleteJobResponse = Message<"gotaskq.v1.DeleteJobResponse"> & {
  * Use `create(DeleteJobResponseSchema)` to create a new message.
  */
 export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 22);
+  messageDesc(file_gotaskq_v1_job_service, 26);
 
 /**
  * Which job to watch.
@@ -973,7 +1107,7 @@ export type WatchJobRequest = Message<"gotaskq.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 23);
+  messageDesc(file_gotaskq_v1_job_service, 27);
 
 /**
  * One message of WatchJob.
@@ -1010,7 +1144,7 @@ export type WatchJobResponse = Message<"gotaskq.v1.WatchJobResponse"> & {
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 24);
+  messageDesc(file_gotaskq_v1_job_service, 28);
 
 /**
  * Which changes to watch.
@@ -1052,7 +1186,7 @@ export type WatchJobsRequest = Message<"gotaskq.v1.WatchJobsRequest"> & {
  * Use `create(WatchJobsRequestSchema)` to create a new message.
  */
 export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 25);
+  messageDesc(file_gotaskq_v1_job_service, 29);
 
 /**
  * One message of WatchJobs.
@@ -1096,7 +1230,7 @@ export type WatchJobsResponse = Message<"gotaskq.v1.WatchJobsResponse"> & {
  * Use `create(WatchJobsResponseSchema)` to create a new message.
  */
 export const WatchJobsResponseSchema: GenMessage<WatchJobsResponse> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 26);
+  messageDesc(file_gotaskq_v1_job_service, 30);
 
 /**
  * One change of one job: everything that can change, without payload and result (read these with GetJob).
@@ -1236,7 +1370,7 @@ export type JobChange = Message<"gotaskq.v1.JobChange"> & {
  * Use `create(JobChangeSchema)` to create a new message.
  */
 export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
-  messageDesc(file_gotaskq_v1_job_service, 27);
+  messageDesc(file_gotaskq_v1_job_service, 31);
 
 /**
  * Submits, reads, cancels and watches jobs.
@@ -1259,7 +1393,8 @@ export const JobService: GenService<{
     output: typeof CreateJobResponseSchema;
   },
   /**
-   * Creates up to 1000 jobs, all or none. Errors as CreateJob; they name the index, as in `requests[3].type`.
+   * Creates up to 1000 jobs, all or none. Errors as CreateJob; they name the index, as in `requests[3].type`. With `allow_partial` each is
+   * decided for itself: its result says why it was refused, and the call has none of these errors.
    *
    * @generated from rpc gotaskq.v1.JobService.BatchCreateJobs
    */
@@ -1277,6 +1412,16 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof GetJobRequestSchema;
     output: typeof GetJobResponseSchema;
+  },
+  /**
+   * Reads up to 1000 jobs, each for itself. Errors: FIELD_INVALID (none or too many).
+   *
+   * @generated from rpc gotaskq.v1.JobService.BatchGetJobs
+   */
+  batchGetJobs: {
+    methodKind: "unary";
+    input: typeof BatchGetJobsRequestSchema;
+    output: typeof BatchGetJobsResponseSchema;
   },
   /**
    * Lists jobs over all queues by created_at, then by the number of the id. A job that is there throughout is listed once,
@@ -1300,6 +1445,16 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof CancelJobRequestSchema;
     output: typeof CancelJobResponseSchema;
+  },
+  /**
+   * Cancels up to 1000 jobs as CancelJob does, each for itself. Errors: FIELD_INVALID (none or too many).
+   *
+   * @generated from rpc gotaskq.v1.JobService.BatchCancelJobs
+   */
+  batchCancelJobs: {
+    methodKind: "unary";
+    input: typeof BatchCancelJobsRequestSchema;
+    output: typeof BatchCancelJobsResponseSchema;
   },
   /**
    * Makes a PENDING job ready now that is scheduled, or waits for its retry: its `run_after` is the time now. One that is

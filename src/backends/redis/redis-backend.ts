@@ -327,7 +327,7 @@ export function createRedisBackend(
     cancel: (id) => jobs.cancel(id),
     run: (id) => jobs.run(id),
     update: (id, changes) => jobs.update(id, changes),
-    get: (wanted, view) => jobs.get(wanted, view),
+    get: (wanted, view, maxBytes) => jobs.get(wanted, view, maxBytes),
     list: (query) => listings.list(query),
     listDead: (query) => listings.listDead(query),
     listKeys: (query) => listings.listKeys(query),

@@ -1,3 +1,4 @@
+import { TaskQueueError } from "../../model/errors.js";
 import { DEFAULT_QUEUE } from "../../model/queue.js";
 import type { TraceContext } from "../../model/trace-context.js";
 import type { CreateSpan, Tracer } from "../../model/tracer.js";
@@ -8,8 +9,15 @@ export interface TracedCreate {
   /** The trace context that the job at this place of the create is kept with. */
   contextOf(place: number): TraceContext | undefined;
   /** The jobs in their order. */
-  end(jobs: readonly { readonly id: string; readonly deduplicated: boolean }[]): void;
+  end(jobs: readonly CreatedId[]): void;
+  /** The same of jobs that were decided one by one: those that were refused belong to no span; where all were, it has failed. */
+  endEach(outcomes: readonly (CreatedId | TaskQueueError)[]): void;
   fail(error: unknown): void;
+}
+
+interface CreatedId {
+  readonly id: string;
+  readonly deduplicated: boolean;
 }
 
 /** The jobs of a create that belong to the same trace. */
@@ -33,6 +41,14 @@ export function traceCreate(tracer: Tracer, requests: readonly JobRequest[]): Tr
     contextOf: (place) => contexts[place],
     end(jobs) {
       for (const { span, places } of groups) span?.end(places.flatMap((place) => jobs[place] ?? []));
+    },
+    endEach(outcomes) {
+      for (const { span, places } of groups) {
+        const own = places.flatMap((place) => outcomes[place] ?? []);
+        const jobs = own.flatMap((outcome) => (outcome instanceof TaskQueueError ? [] : outcome));
+        if (jobs.length === 0) span?.fail(own[0]);
+        else span?.end(jobs);
+      }
     },
     fail(error) {
       for (const { span } of groups) span?.fail(error);

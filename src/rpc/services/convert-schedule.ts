@@ -28,7 +28,8 @@ import type {
 } from "../../model/schedule.js";
 import type { UniqueRequest } from "../../model/unique.js";
 import { Violations } from "../../model/violations.js";
-import { fromBackoff, fromPayload, toJobRequest, toMs, toTime } from "./convert.js";
+import { fromBackoff, toJobRequest, toMs, toTime } from "./convert.js";
+import { fromPayload } from "./convert-payload.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
 /** Converts a schedule to create; what cannot be converted is added to `violations`. `path`: what the names of bad fields begin with. */

@@ -1,5 +1,5 @@
-import { create, toJson } from "@bufbuild/protobuf";
-import { type Duration, type Timestamp, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import {
   type AttemptError as AttemptErrorPb,
   type Backoff as BackoffPb,
@@ -7,7 +7,6 @@ import {
   HeartbeatSchema,
   type Job as JobPb,
   JobStatus as JobStatusPb,
-  PayloadFormat,
   type PendingState as PendingStatePb,
   type Progress as ProgressPb,
   type TraceContext as TraceContextPb,
@@ -15,27 +14,16 @@ import {
   type Unique as UniquePb,
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobChange, UpdateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Change } from "../../core/port/changes.js";
 import type { BackoffRequest } from "../../model/backoff.js";
-import {
-  type AttemptError,
-  type Job,
-  type JobStatus,
-  type Payload,
-  type Progress,
-  payloadBytes,
-} from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
+import type { AttemptError, Job, JobStatus, Progress } from "../../model/job.js";
 import { HELD_BY, PENDING_STATES, type PendingState } from "../../model/pending-state.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../../model/unique.js";
-import { type JobRequest, surrogateProblem, tooManyBytes, type UpdateRequest } from "../../model/validate.js";
-import { Violations } from "../../model/violations.js";
+import type { JobRequest, UpdateRequest } from "../../model/validate.js";
+import type { Violations } from "../../model/violations.js";
 import { hasEntries } from "../../wire/fields.js";
-import { type JsonMember, memberProblem } from "../../wire/json-fields.js";
-import { BadValue, JsonText } from "../../wire/json-text.js";
-import { DECODE_LIMITS } from "../wire-options.js";
+import { fromPayload, fromResult, toPayload } from "./convert-payload.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 
 /** Bounds of a Timestamp (the years 1 to 9999) and of a Duration (10,000 years either way), in seconds. */
@@ -158,57 +146,6 @@ export function toBackoffRequest(violations: Violations, field: string, backoff:
   };
 }
 
-/** Whether payloads and results are told as text; see `PayloadFormat`. Adds to `violations`, or throws, what is no format. */
-export function asText(format: PayloadFormat, given?: Violations): boolean {
-  if (format === PayloadFormat.TEXT) return true;
-  if (format === PayloadFormat.VALUE || format === PayloadFormat.UNSPECIFIED) return false;
-  const violations = given ?? new Violations();
-  violations.add("payloadFormat", `is not a payload format: ${format}`);
-  if (given === undefined) violations.throwIfAny();
-  return false;
-}
-
-/** Converts a payload or a result; undefined when there is none, or when it was added to `violations`. */
-export function toPayload(
-  violations: Violations,
-  field: string,
-  kind: CreateJobRequest["payloadKind"] | JobCompletion["resultKind"],
-): Payload | undefined {
-  if (kind.case === undefined) return undefined;
-  // A copy: the bytes of the message are a part of the whole request, which would stay in memory as long as the job.
-  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
-  if (kind.case === "payloadJson" || kind.case === "resultJson") return toText(violations, `${field}Json`, kind);
-  if (kind.value instanceof JsonText) return kind.value.text;
-  if (kind.value instanceof BadValue) {
-    violations.add(field, kind.value.problem);
-    return undefined;
-  }
-  return valueToText(violations, field, kind.value);
-}
-
-/** Takes JSON text as it is; what cannot be a payload is added to `violations`. */
-function toText(violations: Violations, field: string, member: JsonMember): string | undefined {
-  const { value } = member;
-  const size = payloadBytes(value);
-  const problem =
-    size > LIMITS.payloadBytes ? tooManyBytes(size) : (memberProblem(member, DECODE_LIMITS) ?? surrogateProblem(value));
-  if (problem === undefined) return value;
-  violations.add(field, problem);
-  return undefined;
-}
-
-/** Converts a protobuf Value to JSON text; what cannot be converted is added to `violations`. */
-export function valueToText(violations: Violations, field: string, value: Value): string | undefined {
-  try {
-    return JSON.stringify(toJson(ValueSchema, value));
-  } catch (error) {
-    // NaN and infinity have no JSON. Thousands of levels overflow the stack.
-    const tooDeep = error instanceof RangeError;
-    violations.add(field, tooDeep ? "is nested too deep" : "must be a JSON value: no NaN, no infinity, no unset value");
-    return undefined;
-  }
-}
-
 /** Converts a Duration to ms. A part of a ms is rounded away from zero, so that a negative one stays negative. */
 export function toMs(violations: Violations, field: string, duration: Duration | undefined): number | undefined {
   if (duration === undefined) return undefined;
@@ -282,6 +219,45 @@ export function fromJob(job: Job, isText: boolean): JobPb {
   };
 }
 
+/**
+ * Converts a job that has just been created to what its creator cannot know from what it asked for. The rest is left out: the
+ * queue, type, payload, priority, metadata, unique key and key are what the request says.
+ */
+export function fromNewJob(job: Job): JobPb {
+  return {
+    $typeName: "gotaskq.v1.Job",
+    id: job.id,
+    queue: "",
+    type: "",
+    payloadKind: { case: undefined },
+    status: STATUS_TO_PB[job.status],
+    priority: 0,
+    maxRetries: job.maxRetries,
+    retryCount: 0,
+    deliveries: 0,
+    lostLeases: 0,
+    error: "",
+    attemptErrors: [],
+    resultKind: { case: undefined },
+    metadata: {},
+    backoff: fromBackoff(job.backoff),
+    timeout: job.timeoutMs > 0 ? fromDuration(job.timeoutMs) : undefined,
+    cancelRequested: false,
+    worker: "",
+    revision: job.revision,
+    createdAt: fromMs(job.createdAt),
+    updatedAt: fromMs(job.updatedAt),
+    runAfter: fromMs(job.runAfter),
+    resultDropped: false,
+    traceContext: job.traceContext && fromTraceContext(job.traceContext),
+    expiresAt: fromTime(job.expiresAt),
+    key: "",
+    schedule: "",
+    pendingState: 0,
+    heldBy: 0,
+  };
+}
+
 function fromTraceContext({ traceparent, tracestate, baggage }: TraceContext): TraceContextPb {
   return { $typeName: "gotaskq.v1.TraceContext", traceparent, tracestate, baggage };
 }
@@ -306,20 +282,6 @@ export function fromBackoff(backoff: BackoffRequest): BackoffPb {
     lastBackoffPb = made;
   }
   return lastBackoffPb;
-}
-
-/** Converts a payload to its field of a message, as text or not. */
-export function fromPayload(payload: Payload | undefined, isText: boolean): JobPb["payloadKind"] {
-  if (payload === undefined) return { case: undefined };
-  if (typeof payload !== "string") return { case: "payloadBytes", value: payload as Uint8Array<ArrayBuffer> };
-  return isText ? { case: "payloadJson", value: payload } : { case: "payload", value: new JsonText(payload) };
-}
-
-/** The same of a result. */
-function fromResult(result: Payload | undefined, isText: boolean): JobPb["resultKind"] {
-  if (result === undefined) return { case: undefined };
-  if (typeof result !== "string") return { case: "resultBytes", value: result as Uint8Array<ArrayBuffer> };
-  return isText ? { case: "resultJson", value: result } : { case: "result", value: new JsonText(result) };
 }
 
 function fromProgress(progress: Progress | undefined): ProgressPb | undefined {

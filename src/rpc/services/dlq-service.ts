@@ -2,8 +2,9 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
 import { Violations } from "../../model/violations.js";
-import { asText, fromJob } from "./convert.js";
+import { fromJob } from "./convert.js";
 import { toBulkOptions, toDeadJobFilter, toDeadJobQuery } from "./convert-filter.js";
+import { asText } from "./convert-payload.js";
 import { fromMs } from "./times.js";
 
 /** Implements DlqService on the core. */

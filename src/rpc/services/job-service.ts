@@ -1,9 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { type JobResult, JobResultSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
+  BatchCancelJobsResponseSchema,
   BatchCreateJobsResponseSchema,
   type BatchCreateJobsResult,
   BatchCreateJobsResultSchema,
+  BatchGetJobsResponseSchema,
   CreateJobResponseSchema,
   GetJobResponseSchema,
   type JobService,
@@ -14,15 +17,27 @@ import {
   WatchJobsResponseSchema,
 } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
-import type { CreateOutcome } from "../../core/operations/job-operations.js";
+import type { CreateOutcome, OneCreated } from "../../core/operations/creates.js";
+import type { JobOutcome } from "../../core/operations/jobs-by-id.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
+import { TaskQueueError } from "../../model/errors.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
+import { toStatus } from "../status.js";
 import { traceContextOf } from "../trace-context-of.js";
-import { asText, fromChange, fromHeartbeat, fromJob, toJobRequest, toStatuses, toUpdateRequest } from "./convert.js";
+import {
+  fromChange,
+  fromHeartbeat,
+  fromJob,
+  fromNewJob,
+  toJobRequest,
+  toStatuses,
+  toUpdateRequest,
+} from "./convert.js";
 import { toBulkOptions, toJobFilter, toJobQuery } from "./convert-filter.js";
+import { asText } from "./convert-payload.js";
 
 /** Implements JobService on the core. */
 export function createJobService({ jobs, queues, watches }: EngineView): ServiceImpl<typeof JobService> {
@@ -35,11 +50,24 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
       return { $typeName: CreateJobResponseSchema.typeName, job: fromJob(job, isText), deduplicated, replaced };
     },
 
-    async batchCreateJobs({ requests }, context) {
+    async batchCreateJobs({ requests, allowPartial }, context) {
       const violations = new Violations();
       violations.count("requests", requests, 1, LIMITS.batch);
       violations.throwIfAny();
       const traceContext = traceContextOf(context);
+      if (allowPartial) {
+        const formats: boolean[] = [];
+        const each = requests.map((request) => {
+          const own = new Violations();
+          formats.push(asText(request.payloadFormat, own));
+          return { request: toJobRequest(own, request, traceContext), violations: own };
+        });
+        const outcomes = await jobs.createEach(each);
+        return {
+          $typeName: BatchCreateJobsResponseSchema.typeName,
+          results: outcomes.map((outcome, at) => toOneResult(outcome, formats[at] === true, context)),
+        };
+      }
       const given = requests.map((request, index) => {
         violations.enter("requests", index);
         asText(request.payloadFormat, violations);
@@ -56,6 +84,20 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
     async getJob({ id, queue, payloadFormat }) {
       const isText = asText(payloadFormat);
       return { $typeName: GetJobResponseSchema.typeName, job: fromJob(await jobs.get(toJobId(id, queue)), isText) };
+    },
+
+    async batchGetJobs({ ids, payloadFormat }, context) {
+      const isText = asText(payloadFormat);
+      const outcomes = await jobs.getEach(ids);
+      const results = outcomes.map((outcome) => toJobResult(outcome, isText, context));
+      return { $typeName: BatchGetJobsResponseSchema.typeName, results };
+    },
+
+    async batchCancelJobs({ ids, payloadFormat }, context) {
+      const isText = asText(payloadFormat);
+      const outcomes = await jobs.cancelEach(ids);
+      const results = outcomes.map((outcome) => toJobResult(outcome, isText, context));
+      return { $typeName: BatchCancelJobsResponseSchema.typeName, results };
     },
 
     async listJobs(request) {
@@ -135,8 +177,38 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
   };
 }
 
+/** Shared by all: it is never changed. */
+const NO_OUTCOME = { case: undefined } as const;
+
 function toResult({ id, deduplicated, replaced }: { readonly id: string } & CreateOutcome): BatchCreateJobsResult {
-  return { $typeName: BatchCreateJobsResultSchema.typeName, jobId: id, deduplicated, replaced };
+  const { typeName: $typeName } = BatchCreateJobsResultSchema;
+  return { $typeName, jobId: id, deduplicated, replaced, outcome: NO_OUTCOME };
+}
+
+/** What came of one request of a batch that decides each for itself. */
+function toOneResult(
+  outcome: OneCreated | TaskQueueError,
+  isText: boolean,
+  context: HandlerContext,
+): BatchCreateJobsResult {
+  const { typeName: $typeName } = BatchCreateJobsResultSchema;
+  if (outcome instanceof TaskQueueError) {
+    const error = { case: "error", value: toStatus(outcome, context) } as const;
+    return { $typeName, jobId: "", deduplicated: false, replaced: false, outcome: error };
+  }
+  const { job, isNew, deduplicated, replaced } = outcome;
+  const value = isNew ? fromNewJob(job) : fromJob(job, isText);
+  return { $typeName, jobId: job.id, deduplicated, replaced, outcome: { case: "job", value } };
+}
+
+function toJobResult(outcome: JobOutcome, isText: boolean, context: HandlerContext): JobResult {
+  return {
+    $typeName: JobResultSchema.typeName,
+    outcome:
+      outcome instanceof TaskQueueError
+        ? { case: "error", value: toStatus(outcome, context) }
+        : { case: "job", value: fromJob(outcome, isText) },
+  };
 }
 
 /** Watchers who get the same share one function: each event is made and written once for all of them. */

@@ -10,7 +10,8 @@ import {
 import type { EngineView } from "../../core/engine-view.js";
 import type { ScheduleChanges, ScheduleRequest } from "../../model/schedule.js";
 import { Violations } from "../../model/violations.js";
-import { asText, fromJob, toTime } from "./convert.js";
+import { fromJob, toTime } from "./convert.js";
+import { asText } from "./convert-payload.js";
 import { fromSchedule, toScheduleRequest, toScheduleTimes } from "./convert-schedule.js";
 import { fromMs } from "./times.js";
 

@@ -18,7 +18,8 @@ import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/w
 import { LIMITS } from "../../model/limits.js";
 import { Violations } from "../../model/violations.js";
 import { whenWritten } from "../when-written.js";
-import { asText, fromHeartbeat, toMs, toPayload } from "./convert.js";
+import { fromHeartbeat, toMs } from "./convert.js";
+import { asText, toPayload } from "./convert-payload.js";
 import { fromExtensions, fromLease, fromSettlements, toProgress, toRetry } from "./convert-worker.js";
 
 /** Implements WorkerService on the core. */

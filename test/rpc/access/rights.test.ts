@@ -113,11 +113,13 @@ describe.each(PATHS)("every RPC, on %s", (_, isFastPathOn) => {
     for (const method of OURS.flatMap(({ methods }) => methods)) {
       for (const [path, message] of messagesNaming(method.input, "other", "1@other")) {
         named.push(`${method.name} ${path}`);
-        const refusal = await refusalOf(transport, method, create(method.input, message));
+        const input = create(method.input, message);
+        const refusal = await refusalOf(transport, method, input);
+        // Where items are decided each for itself, those in another queue are refused in the answer: job-batches.test.ts.
+        const isEach = RIGHTS.get(nameOf(method))?.each?.queues(input) !== undefined;
         expect([`${method.name} ${path}`, refusal?.reason, refusal?.metadata.queue]).toEqual([
           `${method.name} ${path}`,
-          "SCOPE_MISSING",
-          "other",
+          ...(isEach ? [undefined, undefined] : ["SCOPE_MISSING", "other"]),
         ]);
       }
       for (const [path, message] of messagesNaming(method.input, "mail", "1@mail")) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Violations } from "../../../src/model/violations.js";
-import { toPayload } from "../../../src/rpc/services/convert.js";
+import { toPayload } from "../../../src/rpc/services/convert-payload.js";
 
 test("the bytes of a payload are its own, and not a part of the request that they came in", () => {
   const request = Buffer.alloc(1000, 7);

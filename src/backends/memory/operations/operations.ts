@@ -38,6 +38,7 @@ export function operationsOf(store: JobStore, { change, hand, read }: Runners): 
     cancel: (id) => change(() => jobs.cancel(store, id)),
     run: (id) => change(() => jobs.run(store, id)),
     update: (id, changes) => change(() => jobs.update(store, id, changes)),
+    // All are here already: the caller takes as many as it wants.
     get: (ids, view) => read(() => jobs.get(store, ids, view)),
     list: (query) => read(() => list(store, query)),
     listDead: (query) => read(() => listDead(store, query)),

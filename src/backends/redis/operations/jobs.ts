@@ -5,7 +5,7 @@ import { byQueue } from "../../../core/stores/by-queue.js";
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
 import { jobNotFound, jobStateConflict, runsTooLate } from "../../../model/errors.js";
 import { jobIdOf, numberOf, queueOf } from "../../../model/ids.js";
-import type { Job, JobStatus } from "../../../model/job.js";
+import { type Job, type JobStatus, jobBytes } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
 import { payloadKind, readJob, statusDigits, statusOf, writePayload } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
@@ -32,24 +32,33 @@ export class Jobs {
     this.#calls = calls;
   }
 
-  /** Jobs in the order of the ids; undefined where there is none. */
-  async get(ids: readonly string[], view: JobView = "FULL"): Promise<(Job | undefined)[]> {
+  /** Jobs in the order of the ids; undefined where there is none. `maxBytes`: see the port. */
+  async get(
+    ids: readonly string[],
+    view: JobView = "FULL",
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<(Job | undefined)[]> {
     const found = new Map<string, Job>();
+    const scriptBytes = Math.min(BATCH_BYTES, maxBytes);
+    let end = ids.length;
     await Promise.all(
       [...byQueue(ids, (id) => id)].map(async ([queue, list]) => {
         const numbers = list.map(numberOf);
-        for (let from = 0; from < numbers.length; ) {
+        let bytes = 0;
+        for (let from = 0; from < end; ) {
           const asked = numbers.slice(from, from + BATCH);
-          const { rest } = await this.#calls.call("get", queue, [view === "BASIC" ? "B" : "", BATCH_BYTES, ...asked]);
+          const { rest } = await this.#calls.call("get", queue, [view === "BASIC" ? "B" : "", scriptBytes, ...asked]);
           for (let at = 1; at < rest.length; at += JOB_PARTS) {
             const job = read(queue, rest.slice(at, at + JOB_PARTS));
             found.set(job.id, job);
+            bytes += jobBytes(job);
           }
           from += Number(rest[0]);
+          if (bytes >= maxBytes) end = from;
         }
       }),
     );
-    return ids.map((id) => found.get(id));
+    return ids.slice(0, end).map((id) => found.get(id));
   }
 
   cancel(id: string): Promise<Job> {
