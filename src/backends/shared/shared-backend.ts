@@ -5,7 +5,8 @@ import { type StoreObserver, silentStoreObserver } from "../../core/port/store-o
 import { placeOfQueue } from "../../core/stores/place-of-queue.js";
 import { backendUnavailable } from "../../model/errors.js";
 import { createIdGenerator, type IdGenerator } from "../../model/ids.js";
-import type { Job } from "../../model/job.js";
+import { type Job, jobBytes } from "../../model/job.js";
+import type { JobView } from "../../model/job-filter.js";
 import type { Logger } from "../../model/logger.js";
 import { readPage, type WrittenPage } from "./codec/changes.js";
 import { readJob, type WrittenJob } from "./codec/jobs.js";
@@ -164,13 +165,20 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
     });
   }
 
-  async function get(wanted: readonly string[], view?: Parameters<Backend["get"]>[1]): Promise<(Job | undefined)[]> {
+  async function get(
+    wanted: readonly string[],
+    view?: JobView,
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<(Job | undefined)[]> {
     const jobs: (Job | undefined)[] = [];
+    let bytes = 0;
     const read = (part: readonly (WrittenJob | null)[]) => part.map((job) => (job === null ? undefined : readJob(job)));
     // An answer has so many bytes and no more, but one job at least.
     do {
-      jobs.push(...(await link.call("get", () => [wanted.slice(jobs.length), view], { read })));
-    } while (jobs.length < wanted.length);
+      const part = await link.call("get", () => [wanted.slice(jobs.length), view], { read });
+      jobs.push(...part);
+      for (const job of part) if (job !== undefined) bytes += jobBytes(job);
+    } while (jobs.length < wanted.length && bytes < maxBytes);
     return jobs;
   }
 

@@ -176,8 +176,8 @@ export function toTime(violations: Violations, field: string, time: Timestamp | 
 }
 
 /**
- * Converts a job to its message, with its payload and result as text or not. Written as a literal, like its parts: `create` looks at every field of every message,
- * and this runs for each job that a worker gets.
+ * Converts a job to its message, with its payload and result as text or not. Written as a literal, like its parts: `create`
+ * looks at every field of every message, and this runs for each job that a worker gets.
  */
 export function fromJob(job: Job, isText: boolean): JobPb {
   return {
