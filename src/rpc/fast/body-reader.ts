@@ -58,6 +58,11 @@ export class BodyReader {
   /** Reads a body of at most `limit` bytes, and calls `done` once, unless the client leaves before. */
   read(source: Readable, connection: ClientConnection, limit: number, done: (outcome: BodyOutcome) => void): void {
     const pieces = new Pieces();
+    // An empty body ends without being read, perhaps while it was decided whose call it is.
+    if (source.readableEnded) {
+      done({ kind: "WHOLE", bytes: pieces.whole() });
+      return;
+    }
     const pending: Pending = {
       source,
       connection,
@@ -89,6 +94,7 @@ export class BodyReader {
    * its connection waiting. Calls `late` if its end does not come in time, or it comes in too many pieces.
    */
   discard(source: Readable, connection: ClientConnection, late: () => void): void {
+    if (source.readableEnded) return;
     const seen = new Pieces();
     const ended = () => this.#forget(pending);
     const skip = (chunk: Uint8Array) => {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect as http2Connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -263,6 +264,33 @@ test.each([true, false])(
     response.resume();
     expect(response.statusCode).toBe(401);
     expect((await server.engine.jobs.list({})).jobs).toEqual([]);
+  },
+);
+
+test.each([true, false])(
+  "an empty request that is complete before the authorizer answers is answered: fast path %s",
+  async (isFastPathOn) => {
+    const [asked, decided] = [signal(), signal()];
+    const authorizer: Authorizer = async () => {
+      asked.fire();
+      await decided.fired;
+      return { name: "slow", scopes: ["admin"] };
+    };
+    const server = await startTestServer({}, { authorizer, isFastPathOn });
+    const session = http2Connect(server.url);
+    try {
+      const path = "/gotaskq.v1.QueueService/ListQueues";
+      const call = session.request({ ":method": "POST", ":path": path, "content-type": "application/proto" });
+      const answered = once(call, "response");
+      call.end(Buffer.of());
+      await within(asked.fired, "the authorizer");
+      // What comes after the end of the request is answered: the end has come.
+      await within(new Promise((resolve) => session.ping(resolve)), "the answer to a ping");
+      decided.fire();
+      expect((await within(answered, "the answer"))[0]).toMatchObject({ ":status": 200 });
+    } finally {
+      session.destroy();
+    }
   },
 );
 
