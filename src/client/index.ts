@@ -1,7 +1,7 @@
 import { createTracer } from "../telemetry/tracer.js";
 import type { CallerOptions } from "./calls.js";
-import { type ClientTls, createNodeTransport } from "./node-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
+import { type ClientTls, createNodeTransport } from "./transport/node-transport.js";
 
 export {
   type AbortReason,
@@ -17,7 +17,7 @@ export {
 export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
-export type { ClientTls } from "./node-transport.js";
+export type { ClientTls } from "./transport/node-transport.js";
 export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";
 
 /** Settings of a client for Node. */

@@ -35,7 +35,8 @@ function textOf(field: string, value: unknown): string {
 /** Returns the JSON value or bytes of a message. */
 export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {
   if (kind.case === undefined) return undefined;
-  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return kind.value;
+  // A copy: those of the message may be a small part of a large buffer.
+  if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
   if (kind.case === "payloadJson" || kind.case === "resultJson") return JSON.parse(kind.value) as JsonValue;
   return fromValue(kind.value) as JsonValue;
 }

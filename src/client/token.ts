@@ -12,16 +12,20 @@ export function sendToken(token: TokenSource | undefined): Interceptor[] {
   if (token === undefined) return [];
   return [
     (next) => async (request) => {
-      request.header.set("authorization", `Bearer ${await tokenOf(token)}`);
+      request.header.set("authorization", await bearer(token));
       return next(request);
     },
   ];
 }
 
-async function tokenOf(token: TokenSource): Promise<string> {
-  if (typeof token === "string") return token;
+/** The header that sends a token. Rejects with UNAVAILABLE while there is none. */
+export function bearer(token: TokenSource): string | Promise<string> {
+  return typeof token === "string" ? `Bearer ${token}` : asked(token);
+}
+
+async function asked(token: () => string | Promise<string>): Promise<string> {
   try {
-    return await token();
+    return `Bearer ${await token()}`;
   } catch (error) {
     throw new ConnectError(`there is no token: ${errorText(error)}`, Code.Unavailable, undefined, undefined, error);
   }

@@ -1,8 +1,8 @@
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { CallerOptions } from "./calls.js";
-import { withExactMaps } from "./exact-transport.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 import { sendToken } from "./token.js";
+import { withExactMaps } from "./transport/exact-transport.js";
 
 export * from "./exports.js";
 

@@ -6,7 +6,10 @@ import { UnsupportedError } from "./unsupported-error.js";
 import { writeRemembered } from "./value-memo.js";
 import { writeValue } from "./write-value.js";
 
-/** Writes the fields of a message of one type. */
+/**
+ * Writes the fields of a message of one type. Of a message that somebody else wrote down it takes what `create` takes: members may be
+ * missing. Throws `UnsupportedError` for a value that is not of the type of its field: the library says what is wrong with it.
+ */
 export type BinaryEncoder = (sink: ByteSink, message: Message) => void;
 
 type Write = (sink: ByteSink, value: never) => void;
@@ -15,19 +18,99 @@ const VARINT = 0;
 const BIT64 = 1;
 const LENGTH = 2;
 
+const MIN_INT64 = -(2n ** 63n);
+const MAX_INT64 = 2n ** 63n - 1n;
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+function expect(isOfType: boolean): void {
+  if (!isOfType) throw new UnsupportedError();
+}
+
 /** How each kind of scalar is written, with its wire type. */
 const SCALARS: ReadonlyMap<ScalarType, { write: Write; wire: number }> = new Map<
   ScalarType,
   { write: Write; wire: number }
 >([
-  [ScalarType.STRING, { wire: LENGTH, write: (sink, value: string) => sink.text(value) }],
-  [ScalarType.BYTES, { wire: LENGTH, write: (sink, value: Uint8Array) => sink.bytes(value) }],
-  [ScalarType.BOOL, { wire: VARINT, write: (sink, value: boolean) => sink.byte(value ? 1 : 0) }],
-  [ScalarType.INT32, { wire: VARINT, write: (sink, value: number) => sink.int32(value) }],
-  [ScalarType.UINT32, { wire: VARINT, write: (sink, value: number) => sink.uint32(value) }],
-  [ScalarType.INT64, { wire: VARINT, write: (sink, value: bigint) => sink.int64(BigInt(value)) }],
-  [ScalarType.UINT64, { wire: VARINT, write: (sink, value: bigint) => sink.int64(BigInt(value)) }],
-  [ScalarType.DOUBLE, { wire: BIT64, write: (sink, value: number) => sink.double(value) }],
+  [
+    ScalarType.STRING,
+    {
+      wire: LENGTH,
+      write: (sink, value: string) => {
+        expect(typeof value === "string");
+        sink.text(value);
+      },
+    },
+  ],
+  [
+    ScalarType.BYTES,
+    {
+      wire: LENGTH,
+      write: (sink, value: Uint8Array) => {
+        expect(value instanceof Uint8Array);
+        sink.bytes(value);
+      },
+    },
+  ],
+  [
+    ScalarType.BOOL,
+    {
+      wire: VARINT,
+      write: (sink, value: boolean) => {
+        expect(typeof value === "boolean");
+        sink.byte(value ? 1 : 0);
+      },
+    },
+  ],
+  [
+    ScalarType.INT32,
+    {
+      wire: VARINT,
+      write: (sink, value: number) => {
+        expect(value === (value | 0));
+        sink.int32(value);
+      },
+    },
+  ],
+  [
+    ScalarType.UINT32,
+    {
+      wire: VARINT,
+      write: (sink, value: number) => {
+        expect(value === value >>> 0);
+        sink.uint32(value);
+      },
+    },
+  ],
+  [
+    ScalarType.INT64,
+    {
+      wire: VARINT,
+      write: (sink, value: bigint) => {
+        expect(typeof value === "bigint" && value >= MIN_INT64 && value <= MAX_INT64);
+        sink.int64(value);
+      },
+    },
+  ],
+  [
+    ScalarType.UINT64,
+    {
+      wire: VARINT,
+      write: (sink, value: bigint) => {
+        expect(typeof value === "bigint" && value >= 0n && value <= MAX_UINT64);
+        sink.int64(value);
+      },
+    },
+  ],
+  [
+    ScalarType.DOUBLE,
+    {
+      wire: BIT64,
+      write: (sink, value: number) => {
+        expect(typeof value === "number");
+        sink.double(value);
+      },
+    },
+  ],
 ]);
 
 const known = new Map<DescMessage, BinaryEncoder>();
@@ -78,25 +161,19 @@ function fieldWriter(field: DescField): (sink: ByteSink, message: Fields) => voi
     const zero = zeroOf(field);
     if (zero !== undefined) {
       return (sink, message) => {
-        const value = message[localName];
+        const value = message[localName] ?? zero;
         if (value !== zero) write(sink, value as never);
       };
     }
     const isPresent = presenceOf(field);
     return (sink, message) => {
-      const value = message[localName];
-      if (isPresent(value)) write(sink, value as never);
+      const value = message[localName] ?? undefined;
+      if (value !== undefined && isPresent(value)) write(sink, value as never);
     };
   }
-  if (field.oneof === undefined) {
-    return (sink, message) => {
-      const value = message[localName];
-      if (value !== undefined) write(sink, value as never);
-    };
-  }
-  const get = memberOf(field);
+  const get = field.oneof === undefined ? (message: Fields) => message[localName] : memberOf(field);
   return (sink, message) => {
-    const value = get(message);
+    const value = get(message) ?? undefined;
     if (value !== undefined) write(sink, value as never);
   };
 }
@@ -107,7 +184,7 @@ function listWriter(field: DescField & { fieldKind: "list" }): (sink: ByteSink, 
   if (!field.packed) {
     const item = tagged(field.number, wireOf(field), write);
     return (sink, message) => {
-      for (const value of message[localName] as never[]) item(sink, value);
+      for (const value of listOf(message[localName])) item(sink, value);
     };
   }
   const packed = tagged(field.number, LENGTH, (sink, values: never[]) => {
@@ -116,7 +193,7 @@ function listWriter(field: DescField & { fieldKind: "list" }): (sink: ByteSink, 
     sink.join(start);
   });
   return (sink, message) => {
-    const values = message[localName] as never[];
+    const values = listOf(message[localName]);
     if (values.length > 0) packed(sink, values as never);
   };
 }
@@ -133,9 +210,24 @@ function mapWriter(field: DescField & { fieldKind: "map" }): (sink: ByteSink, me
     sink.join(start);
   });
   return (sink, message) => {
-    const map = message[localName] as Record<string, unknown>;
+    const map = mapOf(message[localName]);
     for (const name of Object.keys(map)) entry(sink, [name, map[name]] as never);
   };
+}
+
+const NO_LIST: never[] = [];
+const NO_MAP = {};
+
+function listOf(list: unknown): readonly never[] {
+  if (list === undefined || list === null) return NO_LIST;
+  expect(Array.isArray(list));
+  return list as never[];
+}
+
+function mapOf(map: unknown): Readonly<Record<string, unknown>> {
+  if (map === undefined || map === null) return NO_MAP;
+  expect(typeof map === "object");
+  return map as Record<string, unknown>;
 }
 
 function tagged(number: number, wire: number, write: Write): Write {
@@ -157,6 +249,7 @@ function valueWriter({ message, enum: isEnum, scalar }: DescField): Write {
   if (message !== undefined) {
     const encode = encoderOf(message);
     return (sink, value: Message) => {
+      expect(typeof value === "object" && value !== null);
       const start = sink.fork();
       encode(sink, value);
       sink.join(start);

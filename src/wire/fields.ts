@@ -16,8 +16,8 @@ export function isImplicit(field: DescField): boolean {
 export function memberOf({ localName, oneof }: DescField): (message: Fields) => unknown {
   const group = oneof?.localName ?? "";
   return (message) => {
-    const member = message[group] as { readonly case: string | undefined; readonly value?: unknown };
-    return member.case === localName ? member.value : undefined;
+    const member = message[group] as { readonly case?: string | undefined; readonly value?: unknown } | undefined;
+    return member?.case === localName ? member.value : undefined;
   };
 }
 

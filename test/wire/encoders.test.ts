@@ -9,6 +9,7 @@ import { binaryEncoderOf } from "../../src/wire/binary-encoder.js";
 import { ByteSink } from "../../src/wire/byte-sink.js";
 import { jsonEncoderOf } from "../../src/wire/json-encoder.js";
 import { JsonText } from "../../src/wire/json-text.js";
+import { UnsupportedError } from "../../src/wire/unsupported-error.js";
 import { json, MESSAGES, messageOf } from "../support/messages.js";
 
 const sink = new ByteSink();
@@ -31,6 +32,50 @@ describe.each(MESSAGES)("%s", (desc) => {
       { numRuns: 150 },
     );
   });
+});
+
+/** The message as somebody may write it down for `create`: without the members that are not set. */
+function written(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(written);
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if ("case" in value) return { case: value.case, value: written((value as { value?: unknown }).value) };
+  if (!("$typeName" in value)) return value;
+  const members = Object.entries(value).filter(([name, item]) => name !== "$typeName" && !isUnset(item));
+  return Object.fromEntries(members.map(([name, item]) => [name, written(item)]));
+}
+
+function isUnset(item: unknown): boolean {
+  if (typeof item !== "object" || item === null) return item === undefined || item === "" || Object.is(item, 0);
+  if ("case" in item) return item.case === undefined;
+  return !("$typeName" in item) && Object.keys(item).length === 0;
+}
+
+describe.each(MESSAGES)("%s, as `create` takes it", (desc) => {
+  test("is written as the message that `create` makes of it", () => {
+    fc.assert(
+      fc.property(messageOf(desc), (message) => {
+        const init = written(message) as Message;
+        expect(binary(desc, init).toString("hex")).toBe(
+          Buffer.from(toBinary(desc, create(desc, init))).toString("hex"),
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+test.each([
+  ["a text", { id: 1 }],
+  ["a whole number", { priority: 1.5 }],
+  ["a number of 32 bits", { priority: 2 ** 31 }],
+  ["true or false", { cancelRequested: 1 }],
+  ["a message", { timeout: 5 }],
+  ["a number of 64 bits", { timeout: { seconds: 5, nanos: 0 } }],
+  ["a list", { attemptErrors: "none" }],
+  ["bytes", { payloadKind: { case: "payloadBytes", value: [1] } }],
+  ["a map of texts", { metadata: { a: 1 } }],
+])("a field that is not %s, as it should be, is left to the library", (_, job) => {
+  expect(() => binary(JobSchema, job as never)).toThrow(UnsupportedError);
 });
 
 describe("a payload kept as JSON text", () => {

@@ -1,6 +1,6 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { createNodeTransport, type NodeTransportOptions } from "../node-transport.js";
+import { createNodeTransport, type NodeTransportOptions } from "../transport/node-transport.js";
 
 /** Client of WorkerService on one server. */
 export type WorkerRpc = Client<typeof WorkerService>;

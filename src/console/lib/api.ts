@@ -7,7 +7,7 @@ import { QueueService } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { ScheduleService } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../../gen/gotaskq/v1/server_service_pb.js";
 import { Health } from "../../../gen/health/v1/health_pb.js";
-import { withExactMaps } from "../../client/exact-transport.js";
+import { withExactMaps } from "../../client/transport/exact-transport.js";
 import { isAway } from "./errors.js";
 
 /** How long a call may take before the server counts as unreachable, ms. Streams have no such limit. */

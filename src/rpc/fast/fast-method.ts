@@ -11,6 +11,7 @@ import { readJson, readJsonInSteps } from "../../wire/json-decoder.js";
 import { jsonEncoderOf } from "../../wire/json-encoder.js";
 import { checkJsonFields } from "../../wire/json-fields.js";
 import { isSupported } from "../../wire/supported.js";
+import { UnsupportedError } from "../../wire/unsupported-error.js";
 import { BINARY_OPTIONS, DECODE_LIMITS, JSON_OPTIONS, type WireOptions } from "../wire-options.js";
 import type { CallContext } from "./call-context.js";
 import { isScan } from "./call-size.js";
@@ -115,12 +116,16 @@ function createCodec(desc: DescMethod, lookup: Lookup, isBinary: boolean): Codec
     },
     toText: json && ((init) => json(create(output, init))),
     serialize(init, room) {
-      const message = create(output, init);
-      if (json !== undefined) return textAfter(json(message), room);
-      if (binary === undefined) return bytesAfter(serialize(message), room);
-      sink.begin(room);
-      binary(sink, message);
-      return sink.finish();
+      if (json !== undefined) return textAfter(json(create(output, init)), room);
+      if (binary === undefined) return bytesAfter(serialize(create(output, init)), room);
+      try {
+        sink.begin(room);
+        binary(sink, init as Message);
+        return sink.finish();
+      } catch (error) {
+        if (!(error instanceof UnsupportedError)) throw error;
+        return bytesAfter(serialize(create(output, init)), room);
+      }
     },
   };
 }

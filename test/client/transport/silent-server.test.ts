@@ -3,10 +3,10 @@ import { createServer as createHttp2Server } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { createNodeTransport } from "../../src/client/node-transport.js";
-import { within } from "../support/wait.js";
-import { atEnd } from "./support.js";
+import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { createNodeTransport } from "../../../src/client/transport/node-transport.js";
+import { within } from "../../support/wait.js";
+import { atEnd } from "../support.js";
 
 /** Settings of HTTP/2 that set nothing: what a server greets with. */
 const GREETING = Buffer.from("000000040000000000", "hex");
@@ -41,7 +41,7 @@ async function serve(): Promise<{ url: string; first: Promise<Socket> }> {
 
 test("a server that falls silent does no harm to a client that goes on at once", async () => {
   const { url, first } = await serve();
-  const { transport, close } = createNodeTransport(url, { ping: { pingIntervalMs: 20, pingTimeoutMs: 20 } });
+  const { transport, close } = createNodeTransport(url, { ping: { pingIntervalMs: 50, pingTimeoutMs: 400 } });
   atEnd(close);
   const { deleteJob } = createClient(JobService, transport);
   let code: Code | undefined;

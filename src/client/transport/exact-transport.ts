@@ -8,7 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { type DescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
-import { setOwn } from "../wire/fields.js";
+import { setOwn } from "../../wire/fields.js";
 
 type Fields = Record<string, unknown>;
 type Entry = { readonly key: string; readonly value: unknown };

@@ -1,0 +1,135 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import { ConnectError } from "@connectrpc/connect";
+import { abortedBy, closedEarly, failedInNode, timedOut } from "./call-errors.js";
+import type { Connections } from "./connections.js";
+
+/** A response as it begins. */
+export type ResponseHead = IncomingHttpHeaders & { readonly ":status"?: number };
+
+/** When a call is over at the latest. */
+export interface CallBounds {
+  readonly signal: AbortSignal | undefined;
+  /** Undefined: it may take for ever. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What is sent. */
+export interface CallRequest {
+  readonly path: string;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Uint8Array;
+}
+
+/**
+ * A call on a stream of HTTP/2: its deadline, its abort, and all ways in which a stream can end. It is over once, with `ended` or
+ * `failed`; what comes after that is passed over.
+ */
+export abstract class Http2Call {
+  readonly #signal: AbortSignal | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+  protected stream: ClientHttp2Stream | undefined;
+
+  constructor({ signal, timeoutMs }: CallBounds) {
+    this.#signal = signal;
+    if (timeoutMs !== undefined) this.#timer = setTimeout(passed, timeoutMs, this);
+    signal?.addEventListener("abort", this);
+  }
+
+  /** Whether it is over. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Sends a request, which may still be in the making, unless the call is over by then. Called once. */
+  send(connections: Connections, request: CallRequest | Promise<CallRequest>): void {
+    if (this.#signal?.aborted) this.handleEvent();
+    else if (!(request instanceof Promise)) this.#post(connections, request);
+    else {
+      request.then(
+        (made) => this.#post(connections, made),
+        (error) => this.fail(ConnectError.from(error)),
+      );
+    }
+  }
+
+  /** Ends it with an error, unless it is over. What is still to come of its stream is refused. */
+  fail(error: ConnectError): void {
+    if (this.#isOver) return;
+    this.end();
+    if (this.stream !== undefined) cancel(this.stream);
+    this.failed(error);
+  }
+
+  /** Called when `signal` is aborted. */
+  handleEvent(): void {
+    if (this.#signal !== undefined) this.fail(abortedBy(this.#signal));
+  }
+
+  /** Marks it as over. */
+  protected end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this);
+  }
+
+  /** Called when the response begins. */
+  protected abstract responded(head: ResponseHead): void;
+  /** Called with each part of its body. */
+  protected abstract received(chunk: Buffer): void;
+  /** Called when the body is complete. */
+  protected abstract completed(): void;
+  /** Called once if it fails. */
+  protected abstract failed(error: ConnectError): void;
+
+  /** Called when its stream failed, or was closed before the answer was complete. */
+  protected broken(error: ConnectError): void {
+    this.fail(error);
+  }
+
+  /** Ends it when its stream was closed and its answer is not complete. */
+  protected closed(): void {
+    if (!this.#isOver) this.broken(closedEarly(this.stream?.rstCode));
+  }
+
+  #post(connections: Connections, { path, headers, body }: CallRequest): void {
+    if (this.#isOver) return;
+    connections.post(path, headers, body.byteLength).then(
+      (stream) => this.#begin(stream, body),
+      (error) => this.fail(failedInNode(error)),
+    );
+  }
+
+  #begin(stream: ClientHttp2Stream, body: Uint8Array): void {
+    // Listened to in any case: an error without a listener would end the process.
+    stream.on("error", (error) => {
+      if (!this.#isOver) this.broken(failedInNode(error));
+    });
+    if (this.#isOver) {
+      cancel(stream);
+      return;
+    }
+    this.stream = stream;
+    stream.on("response", (head) => {
+      if (!this.#isOver) this.responded(head as ResponseHead);
+    });
+    stream.on("data", (chunk: Buffer) => {
+      if (!this.#isOver) this.received(chunk);
+    });
+    stream.on("end", () => {
+      // A stream that is broken off ends too.
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.closed();
+      else if (!this.#isOver) this.completed();
+    });
+    stream.on("close", () => this.closed());
+    stream.end(body);
+  }
+}
+
+function passed(call: Http2Call): void {
+  call.fail(timedOut());
+}
+
+function cancel(stream: ClientHttp2Stream): void {
+  if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+}

@@ -1,0 +1,77 @@
+import type { SecureClientSessionOptions } from "node:http2";
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { defined } from "../../model/defined.js";
+import { sendToken, type TokenSource } from "../token.js";
+import { createConnections } from "./connections.js";
+import { withExactMaps } from "./exact-transport.js";
+import { createLeanTransport } from "./lean-transport.js";
+import { BINARY_OPTIONS } from "./method-codec.js";
+import { type PingTimes, SessionManager } from "./session-manager.js";
+
+const PING: PingTimes = { pingIntervalMs: 10_000, pingTimeoutMs: 5000 };
+
+/**
+ * Wait before the connection is closed, ms. Node 20.20 corrupts its heap, and the process dies, when a session is
+ * destroyed or closed while the end of one of its streams is still being written; no event tells when that is over.
+ */
+const CLOSE_MS = 250;
+
+/** TLS of a client, for servers at `https://`. Contents of PEM files, not their paths. */
+export interface ClientTls {
+  /** Authorities that vouch for the server. Default: those that Node knows (`NODE_EXTRA_CA_CERTS` adds some). */
+  readonly ca?: string | Uint8Array | undefined;
+  /** The certificate of the client, with its chain, where the server asks for one. */
+  readonly cert?: string | Uint8Array | undefined;
+  /** Its key. */
+  readonly key?: string | Uint8Array | undefined;
+  /** The name that the certificate of the server must have. Default: that in the URL. */
+  readonly serverName?: string | undefined;
+}
+
+/** Settings of a transport. */
+export interface NodeTransportOptions {
+  readonly tls?: ClientTls | undefined;
+  readonly token?: TokenSource | undefined;
+  /** Tests ping more often. */
+  readonly ping?: PingTimes | undefined;
+}
+
+/** Connect over HTTP/2, on one connection or several, which are opened by calls, and again when they broke. */
+export interface NodeTransport {
+  readonly transport: Transport;
+  /** Closes the connections after `CLOSE_MS`; calls in flight fail then. The wait does not keep the process alive. */
+  close(): void;
+}
+
+/** Creates a transport to the server at this URL, `http://` or `https://`. */
+export function createNodeTransport(url: string, options: NodeTransportOptions = {}): NodeTransport {
+  const { tls = {}, token, ping = PING } = options;
+  const secure = secureOptions(tls);
+  const connections = createConnections(() => new SessionManager(url, ping, secure));
+  const stock = withExactMaps(
+    createConnectTransport({
+      baseUrl: url,
+      httpVersion: "2",
+      sessionManager: connections.first,
+      interceptors: sendToken(token),
+      binaryOptions: BINARY_OPTIONS,
+      // Between servers, compression would cost more time than the bytes it saves.
+      acceptCompression: [],
+    }),
+  );
+  return {
+    transport: createLeanTransport({ connections, stock }, { baseUrl: url, token }),
+    close: () => void setTimeout(() => connections.abort(), CLOSE_MS).unref(),
+  };
+}
+
+/** The same as Node has it. */
+function secureOptions({ ca, cert, key, serverName }: ClientTls): SecureClientSessionOptions {
+  const given = { ca: bytes(ca), cert: bytes(cert), key: bytes(key), servername: serverName };
+  return defined(given);
+}
+
+function bytes(content: string | Uint8Array | undefined): string | Buffer | undefined {
+  return content instanceof Uint8Array ? Buffer.from(content) : content;
+}

@@ -1,0 +1,74 @@
+import { type ClientHttp2Stream, constants, type Http2Session, type OutgoingHttpHeaders } from "node:http2";
+import { Http2SessionManager } from "@connectrpc/connect-node";
+
+/** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
+export interface PingTimes {
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** The error of a call on a connection that the server ended before it took the call. `isNotBegun` knows its code. */
+function notBegun(): Error {
+  return Object.assign(new Error("the server ended the connection before it began with this call"), {
+    code: "ERR_HTTP2_GOAWAY_SESSION",
+  });
+}
+
+/**
+ * A connection that is opened by the first call, and again when it broke. It tells which calls the server did not begin with: when
+ * the server ends a connection with an error, Node breaks off all its streams alike, although the server said which was the last it
+ * took. And it knows how much its calls have to carry.
+ */
+export class SessionManager extends Http2SessionManager {
+  readonly #open = new WeakMap<Http2Session, Set<ClientHttp2Stream>>();
+  #load = 0;
+
+  /** What the calls under way weigh together. */
+  get load(): number {
+    return this.#load;
+  }
+
+  /** Whether a call would begin at once, as far as is known. */
+  get isOpen(): boolean {
+    const state = this.state();
+    return state === "open" || state === "idle";
+  }
+
+  override request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const [, path, headers] = args;
+    return this.post(path, headers, 1);
+  }
+
+  /** Begins a call that weighs this much. */
+  async post(path: string, headers: OutgoingHttpHeaders, weight: number): Promise<ClientHttp2Stream> {
+    this.#load += weight;
+    let stream: ClientHttp2Stream;
+    try {
+      stream = await super.request("POST", path, headers, {});
+    } catch (error) {
+      this.#load -= weight;
+      throw error;
+    }
+    const streams = stream.session && (this.#open.get(stream.session) ?? this.#watch(stream.session));
+    streams?.add(stream);
+    stream.once("close", () => {
+      this.#load -= weight;
+      streams?.delete(stream);
+    });
+    return stream;
+  }
+
+  #watch(session: Http2Session): Set<ClientHttp2Stream> {
+    const streams = new Set<ClientHttp2Stream>();
+    this.#open.set(session, streams);
+    // The manager stops listening when a call finds the session broken. Node may tell its error only after that, and an
+    // error that nobody listens to would end the process. The calls fail by their streams.
+    session.on("error", () => {});
+    // Comes before the session breaks off its streams. Without an error it does not, and Node tells refused ones.
+    session.on("goaway", (code, lastId) => {
+      if (code === constants.NGHTTP2_NO_ERROR) return;
+      for (const stream of streams) if (stream.id === undefined || stream.id > lastId) stream.destroy(notBegun());
+    });
+    return streams;
+  }
+}
