@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import type { BenchRedis } from "./redis.js";
 
 /** Seconds of CPU that this process has used. */
@@ -17,4 +18,32 @@ export async function cpuOfRedis(redis: BenchRedis): Promise<number> {
 export async function cpuOfServer(url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Number(/^process_cpu_seconds_total (\S+)/m.exec(text)?.[1]);
+}
+
+/** Clock ticks a second in `/proc`: 100 on every Linux that Node runs on. */
+const TICKS = 100;
+
+/** Seconds of CPU that a process has used, without its children. NaN where there is no `/proc`. */
+export function cpuOfProcess(pid: number): number {
+  return (Number(statOf(pid)[11]) + Number(statOf(pid)[12])) / TICKS;
+}
+
+/** The processes that this one has started. None where there is no `/proc`. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const lists = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"));
+    return lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
+  } catch {
+    return [];
+  }
+}
+
+/** The fields after the name of its program, which may have spaces in it. */
+function statOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  } catch {
+    return [];
+  }
 }

@@ -5,15 +5,36 @@ export interface Figure {
   readonly unit: string;
 }
 
-/** The figures of a row. `about`: the versions of programs other than Node that were measured. */
+/** Figures side by side. */
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly string[];
+  /** `null`: there is no such figure. */
+  readonly lines: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
+}
+
+/** What a row has measured. */
 export interface Report {
   readonly figures: readonly Figure[];
+  /** The versions of programs other than Node that were measured. */
   readonly about: string;
+  readonly tables: readonly Table[];
+  /** Sentences that belong to the figures, as about what could not be measured. */
+  readonly remarks: readonly string[];
 }
 
 /** Passes the figures of a row to `main.ts`, as one line of JSON on standard output. */
 export function report(figures: readonly Figure[], about = ""): void {
-  process.stdout.write(`${JSON.stringify({ figures, about } satisfies Report)}\n`);
+  write({ figures, about, tables: [], remarks: [] });
+}
+
+/** The same for a row whose figures are tables. */
+export function reportTables(tables: readonly Table[], about: string, remarks: readonly string[]): void {
+  write({ figures: [], about, tables, remarks });
+}
+
+function write(report: Report): void {
+  process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
 /** The median of some numbers. */

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { median, type Report } from "./figures.js";
+import { mergeTables, toMarkdown } from "./tables.js";
 
 // npm run bench            runs every row
 // npm run bench -- memory  runs one row
@@ -49,5 +50,8 @@ if (unknown.length > 0) {
       const spread = `${format(Math.min(...values))} to ${format(Math.max(...values))}`;
       print(`  ${name.padEnd(58)} ${format(median(values)).padStart(10)} ${unit.padEnd(8)} (${spread})`);
     });
+    for (const table of mergeTables(runs.map(({ tables }) => tables))) print(`\n${toMarkdown(table)}`);
+    const remarks = new Set(runs.flatMap((run) => run.remarks));
+    if (remarks.size > 0) print(`\n${[...remarks].join("\n")}`);
   }
 }

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { LISTENS } from "../support/listens.js";
 
@@ -38,18 +39,43 @@ export function startProgram(
   return start([fileURLToPath(new URL(`${name}.js`, import.meta.url)), ...args], env);
 }
 
+/** Starts any command. When it ends too early, what it wrote first as errors is told, unless `isQuiet`. */
+export function startCommand(
+  [file = "", ...args]: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  isQuiet = false,
+): BenchProcess & { readonly child: ChildProcessByStdio<Writable, Readable, Readable | null> } {
+  const child = spawn(file, args, {
+    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...env },
+    stdio: ["pipe", "pipe", isQuiet ? "ignore" : "pipe"],
+  }) as ChildProcessByStdio<Writable, Readable, Readable | null>;
+  let errors = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(0, 1000);
+  });
+  return { ...follow(child, [file, ...args], () => errors), child };
+}
+
 function start(args: readonly string[], env: Readonly<Record<string, string>>): BenchProcess {
   const child = spawn(process.execPath, args, {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  return follow(child, args);
+}
+
+function follow(
+  child: ChildProcessByStdio<Writable | null, Readable, Readable | null>,
+  args: readonly string[],
+  errors = () => "",
+): BenchProcess {
   const exit = once(child, "exit");
   const lines = createInterface({ input: child.stdout });
   children.add(child);
   child.once("exit", () => children.delete(child));
   return {
     child,
-    line: (pattern) => Promise.race([nextLine(lines, pattern), ended(exit, args)]),
+    line: (pattern) => Promise.race([nextLine(lines, pattern), ended(exit, args, errors)]),
     async end() {
       child.kill();
       await exit;
@@ -69,7 +95,7 @@ function nextLine(lines: Interface, pattern: RegExp): Promise<string> {
   });
 }
 
-async function ended(exit: Promise<unknown>, args: readonly string[]): Promise<never> {
+async function ended(exit: Promise<unknown>, args: readonly string[], errors: () => string): Promise<never> {
   await exit;
-  throw new Error(`${args.at(-1)} ended too early`);
+  throw new Error(`${args.at(-1)} ended too early ${errors()}`.trim());
 }

@@ -1,7 +1,7 @@
 import { type RedisServer, startRedis } from "../support/redis-server.js";
 
 /** A Redis that only this row uses. */
-export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "dispose"> {
+export interface BenchRedis extends Pick<RedisServer, "url" | "address" | "pid" | "dispose"> {
   readonly version: string;
   /** Empties it and waits for that: memory that is freed later would take time from what is measured next. */
   flush(): Promise<void>;
@@ -17,6 +17,7 @@ export async function startBenchRedis(aof?: "always" | "everysec"): Promise<Benc
   return {
     url: server.url,
     address: server.address,
+    pid: server.pid,
     version,
     dispose: server.dispose,
     async flush() {

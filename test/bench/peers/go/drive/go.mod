@@ -1,0 +1,3 @@
+module example.com/gotaskq-bench/drive
+
+go 1.24

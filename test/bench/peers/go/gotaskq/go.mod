@@ -1,0 +1,14 @@
+module example.com/gotaskq-bench/gotaskq
+
+go 1.24
+
+require (
+	connectrpc.com/connect v1.18.1
+	example.com/gotaskq-bench/drive v0.0.0
+	example.com/gotaskq-client v0.0.0
+	google.golang.org/protobuf v1.36.6
+)
+
+replace example.com/gotaskq-bench/drive => ../drive
+
+replace example.com/gotaskq-client => ../../../../clients/go
