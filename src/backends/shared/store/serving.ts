@@ -121,8 +121,10 @@ export class Serving {
     if (version !== VERSION) throw new TypeError("this server is another version than the process that keeps the jobs");
     peer.taken = taken;
     const welcome = admit(peer);
-    // Who came after a job was made ready is to hear of it.
-    for (const { name, stats } of await backend.queues()) if (stats.ready > 0) peer.ready(name, null);
+    // Who came after a job was made ready is to hear of it; while a file cannot be written, nobody knows where there are some.
+    const figures = await backend.queues().catch(() => undefined);
+    const mayHave = figures?.filter(({ stats }) => stats.ready > 0) ?? (await backend.queueNames());
+    for (const { name } of mayHave) peer.ready(name, null);
     return { ...welcome, version: VERSION, queues: await backend.queueNames(), isAvailable: listener.isAvailable };
   }
 
