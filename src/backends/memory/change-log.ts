@@ -1,39 +1,14 @@
 import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/port/changes.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/errors.js";
-import { jobIdOf } from "../../model/ids.js";
-import { createdState } from "../../model/job.js";
 import type { JobLabel, JobRecord, JobTimes } from "./records/job-record.js";
+import { Creation, keepChange, type LoggedChange, readChange } from "./records/logged-change.js";
 
 /** Most entries that one read examines. */
 const SCAN = 10_000;
 
 /** Appended changes between two checks for full memory. */
 const CHECK_EVERY = 1000;
-
-/** A creation as the log keeps it: smaller than a `Change`, because a large backlog fills the log with creations. */
-class Creation {
-  readonly #number: string;
-  readonly #label: JobLabel;
-  readonly #times: JobTimes;
-
-  constructor(number: string, label: JobLabel, times: JobTimes) {
-    this.#number = number;
-    this.#label = label;
-    this.#times = times;
-  }
-
-  toChange(): Change {
-    return {
-      jobId: jobIdOf(this.#label.queue, this.#number),
-      queue: this.#label.queue,
-      type: this.#label.type,
-      priority: this.#label.priority,
-      deleted: false,
-      ...createdState(this.#times.createdAt, this.#times.runAfter),
-    };
-  }
-}
 
 /**
  * The last `capacity` changes in a ring, numbered from 0 without a gap. A cursor is `<log name>.<number of the next
@@ -43,7 +18,7 @@ export class ChangeLog {
   #capacity: number;
   readonly #isFull: () => boolean;
   #name: string;
-  readonly #ring: (Change | Creation)[] = [];
+  readonly #ring: LoggedChange[] = [];
   /** The position of the first change that this log ever had: it has slot 0. */
   #base = 0;
   #next = 0;
@@ -67,8 +42,7 @@ export class ChangeLog {
     const length = this.#next - this.#base;
     const mayStop = length < this.#capacity && length >= this.#capacity / 10 && length % CHECK_EVERY === 0;
     if (mayStop && this.#isFull()) this.#capacity = length;
-    const { number, shared, times } = record;
-    this.#ring[length % this.#capacity] = change.revision === 1 ? new Creation(number, shared.label, times) : change;
+    this.#ring[length % this.#capacity] = keepChange(change, record);
     this.#next++;
   }
 
@@ -88,7 +62,7 @@ export class ChangeLog {
     this.#restore(new Creation(number, label, times));
   }
 
-  #restore(entry: Change | Creation): void {
+  #restore(entry: LoggedChange): void {
     this.#ring[(this.#next - this.#base) % this.#capacity] = entry;
     this.#told = ++this.#next;
   }
@@ -130,8 +104,7 @@ export class ChangeLog {
     const end = Math.min(this.#next, at + SCAN);
     const entries: { change: Change; cursor: string }[] = [];
     while (at < end && entries.length < limit) {
-      const entry = this.#ring[(at - this.#base) % this.#capacity] as Change | Creation;
-      const change = entry instanceof Creation ? entry.toChange() : entry;
+      const change = readChange(this.#ring[(at - this.#base) % this.#capacity] as LoggedChange);
       at++;
       if (matchesChange(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
     }

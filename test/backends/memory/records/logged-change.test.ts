@@ -1,0 +1,62 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { newRecord } from "../../../../src/backends/memory/records/job-record.js";
+import { keepChange, readChange } from "../../../../src/backends/memory/records/logged-change.js";
+import type { Change } from "../../../../src/core/port/changes.js";
+import { jobIdOf } from "../../../../src/model/ids.js";
+import { createdState, JOB_STATUSES } from "../../../../src/model/job.js";
+
+const NUMBER = "119173640645246976";
+const createdAt = Date.UTC(2026, 10, 1);
+
+/** A time after the creation: at once, soon, or in many years. */
+const later = fc.oneof(fc.nat(5), fc.nat(2 ** 40)).map((ms) => createdAt + ms);
+const rarely = <T>(usual: T, other: fc.Arbitrary<T>) => fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, other);
+
+const anyChange = fc.record({
+  queue: fc.constantFrom("default", "mail"),
+  type: fc.constantFrom("send", "report"),
+  priority: fc.nat(10),
+  runAfter: later,
+  state: fc.record({
+    deleted: rarely(false, fc.boolean()),
+    status: fc.constantFrom(...JOB_STATUSES),
+    revision: fc.integer({ min: 2, max: 2 ** 32 }),
+    retryCount: rarely(0, fc.nat(100)),
+    deliveries: fc.nat(2 ** 32),
+    lostLeases: rarely(0, fc.nat(5)),
+    error: rarely("", fc.string()),
+    progress: rarely<Change["progress"]>(undefined, fc.constant({ percent: 50, message: "half" })),
+    cancelRequested: rarely(false, fc.boolean()),
+    worker: fc.constantFrom("", "worker-1"),
+    updatedAt: later,
+    startedAt: fc.option(later, { nil: undefined }),
+    finishedAt: fc.option(later, { nil: undefined }),
+  }),
+});
+
+test("a change is read from the log as it was kept, whatever it is", () => {
+  let small = 0;
+  fc.assert(
+    fc.property(anyChange, fc.boolean(), ({ queue, type, priority, runAfter, state }, isCreation) => {
+      const spec = {
+        queue: undefined,
+        maxRetries: 0,
+        backoff: { baseDelayMs: 1, maxDelayMs: 1 },
+        timeoutMs: 0,
+        metadata: {},
+      };
+      const shared = { ...spec, label: { queue, type, priority } };
+      const record = newRecord(undefined, NUMBER, shared, undefined, undefined, { createdAt, runAfter });
+      const change: Change = {
+        ...{ jobId: jobIdOf(queue, NUMBER), queue, type, priority, deleted: false, runAfter },
+        ...(isCreation ? createdState(createdAt, runAfter) : state),
+      };
+      const kept = keepChange(change, record);
+      if (kept !== change) small++;
+      expect(readChange(kept)).toEqual(change);
+    }),
+    { numRuns: 500 },
+  );
+  expect(small).toBeGreaterThan(250);
+});
