@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -20,8 +21,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	gotaskqv1 "example.com/gotaskq-client/gen/gotaskq/v1"
 	"example.com/gotaskq-client/gen/gotaskq/v1/gotaskqv1connect"
@@ -56,11 +55,7 @@ func run(ctx context.Context, url string, args []string) error {
 func submit(ctx context.Context, jobs gotaskqv1connect.JobServiceClient, jobType, payload string) error {
 	request := &gotaskqv1.CreateJobRequest{Type: jobType}
 	if payload != "" {
-		value := new(structpb.Value)
-		if err := protojson.Unmarshal([]byte(payload), value); err != nil {
-			return fmt.Errorf("the payload is no JSON: %w", err)
-		}
-		request.PayloadKind = &gotaskqv1.CreateJobRequest_Payload{Payload: value}
+		request.PayloadKind = &gotaskqv1.CreateJobRequest_PayloadJson{PayloadJson: payload}
 	}
 	response, err := jobs.CreateJob(ctx, connect.NewRequest(request))
 	if err != nil {
@@ -71,7 +66,9 @@ func submit(ctx context.Context, jobs gotaskqv1connect.JobServiceClient, jobType
 }
 
 func watch(ctx context.Context, jobs gotaskqv1connect.JobServiceClient, id string) error {
-	stream, err := jobs.WatchJob(ctx, connect.NewRequest(&gotaskqv1.WatchJobRequest{Id: id}))
+	stream, err := jobs.WatchJob(ctx, connect.NewRequest(&gotaskqv1.WatchJobRequest{
+		Id: id, PayloadFormat: gotaskqv1.PayloadFormat_PAYLOAD_FORMAT_TEXT,
+	}))
 	if err != nil {
 		return err
 	}
@@ -82,12 +79,8 @@ func watch(ctx context.Context, jobs gotaskqv1connect.JobServiceClient, id strin
 			continue // a heartbeat
 		}
 		fmt.Println(strings.TrimPrefix(job.Status.String(), "JOB_STATUS_"))
-		if result := job.GetResult(); result != nil {
-			text, err := protojson.Marshal(result)
-			if err != nil {
-				return err
-			}
-			fmt.Println(string(text))
+		if result := job.GetResultJson(); result != "" {
+			fmt.Println(result)
 		}
 	}
 	return stream.Err()
@@ -111,14 +104,21 @@ func work(ctx context.Context, url string, args []string) error {
 		Lease:       time.Duration(*lease * float64(time.Second)),
 		Grace:       10 * time.Second,
 		Handlers: map[string]Handler{
-			"echo": func(_ context.Context, job *gotaskqv1.Job) (*structpb.Value, error) {
-				return job.GetPayload(), nil
+			"echo": func(_ context.Context, job *gotaskqv1.Job) (any, error) {
+				if job.GetPayloadJson() == "" {
+					return nil, nil
+				}
+				return json.RawMessage(job.GetPayloadJson()), nil
 			},
 			// The payload says for how many ms.
-			"sleep": func(ctx context.Context, job *gotaskqv1.Job) (*structpb.Value, error) {
+			"sleep": func(ctx context.Context, job *gotaskqv1.Job) (any, error) {
+				var ms float64
+				if err := json.Unmarshal([]byte(job.GetPayloadJson()), &ms); err != nil {
+					return nil, err
+				}
 				select {
-				case <-time.After(time.Duration(job.GetPayload().GetNumberValue()) * time.Millisecond):
-					return structpb.NewStringValue("slept in Go"), nil
+				case <-time.After(time.Duration(ms * float64(time.Millisecond))):
+					return "slept in Go", nil
 				case <-ctx.Done():
 					return nil, context.Cause(ctx)
 				}

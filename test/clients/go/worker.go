@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -12,15 +13,15 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	gotaskqv1 "example.com/gotaskq-client/gen/gotaskq/v1"
 	"example.com/gotaskq-client/gen/gotaskq/v1/gotaskqv1connect"
 )
 
-// Handler runs one job. Its context ends when the job is cancelled, its timeout has passed, the lease is lost, or the
+// Handler runs one job, whose payload is JSON as text (job.GetPayloadJson()), and returns a result for encoding/json; nil is
+// none. Its context ends when the job is cancelled, its timeout has passed, the lease is lost, or the
 // worker shuts down; context.Cause tells which. A job runs at least once: make it safe to repeat.
-type Handler func(ctx context.Context, job *gotaskqv1.Job) (*structpb.Value, error)
+type Handler func(ctx context.Context, job *gotaskqv1.Job) (any, error)
 
 // Why the context of a handler ended.
 var (
@@ -117,6 +118,8 @@ func (w *Worker) stream(ctx context.Context) (opened bool, err error) {
 		// The server sends so many jobs, and one more for each that is settled.
 		MaxInFlight: int32(w.Concurrency + w.Prefetch),
 		Lease:       durationpb.New(w.Lease),
+		// As it was sent, to the letter: nothing is lost of large integers.
+		PayloadFormat: gotaskqv1.PayloadFormat_PAYLOAD_FORMAT_TEXT,
 	}))
 	if err != nil {
 		return false, err
@@ -165,7 +168,7 @@ func (w *Worker) start(l *lease) {
 }
 
 // run waits for a slot and runs the handler in it, unless the job ends before that.
-func (w *Worker) run(l *lease) (*structpb.Value, error) {
+func (w *Worker) run(l *lease) (any, error) {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
@@ -184,13 +187,17 @@ func (w *Worker) run(l *lease) (*structpb.Value, error) {
 }
 
 // settle tells the server how a job ended.
-func (w *Worker) settle(l *lease, result *structpb.Value, err error) (gotaskqv1.SettleResult, error) {
+func (w *Worker) settle(l *lease, result any, err error) (gotaskqv1.SettleResult, error) {
 	id, token := l.job.Id, l.token
-	if err == nil {
-		completion := &gotaskqv1.JobCompletion{JobId: id, LeaseToken: token}
-		if result != nil {
-			completion.ResultKind = &gotaskqv1.JobCompletion_Result{Result: result}
+	completion := &gotaskqv1.JobCompletion{JobId: id, LeaseToken: token}
+	if err == nil && result != nil {
+		var text []byte
+		if text, err = json.Marshal(result); err != nil {
+			err = fmt.Errorf("the result has no JSON: %w", err)
 		}
+		completion.ResultKind = &gotaskqv1.JobCompletion_ResultJson{ResultJson: string(text)}
+	}
+	if err == nil {
 		if size := proto.Size(completion); size > batchBytes {
 			err = fmt.Errorf("the result is too large: %d bytes", size)
 		} else {

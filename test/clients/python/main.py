@@ -18,7 +18,6 @@ import sys
 import threading
 
 import grpc
-from google.protobuf import json_format, struct_pb2
 
 # The generated code imports itself by the package of the protos.
 sys.path.append(str(pathlib.Path(__file__).parent / "gen"))
@@ -38,29 +37,28 @@ CHANNEL = [
 
 
 def submit(channel, job_type, payload):
-    request = job_service_pb2.CreateJobRequest(type=job_type)
-    if payload is not None:
-        request.payload.CopyFrom(json_format.Parse(payload, struct_pb2.Value()))
+    request = job_service_pb2.CreateJobRequest(type=job_type, payload_json=payload)
     print(job_service_pb2_grpc.JobServiceStub(channel).CreateJob(request, timeout=10).job.id)
 
 
 def watch(channel, job_id):
     jobs = job_service_pb2_grpc.JobServiceStub(channel)
-    for message in jobs.WatchJob(job_service_pb2.WatchJobRequest(id=job_id)):
+    request = job_service_pb2.WatchJobRequest(id=job_id, payload_format=job_pb2.PAYLOAD_FORMAT_TEXT)
+    for message in jobs.WatchJob(request):
         if not message.HasField("job"):
             continue  # a heartbeat
         print(job_pb2.JobStatus.Name(message.job.status).removeprefix("JOB_STATUS_"), flush=True)
-        if message.job.HasField("result"):
-            print(json.dumps(json_format.MessageToDict(message.job.result)), flush=True)
+        if message.job.HasField("result_json"):
+            print(message.job.result_json, flush=True)
 
 
 def echo(job, context):
-    return json_format.MessageToDict(job.payload)
+    return json.loads(job.payload_json or "null")
 
 
 def sleep(job, context):
     """The payload says for how many ms."""
-    if context.ended.wait(job.payload.number_value / 1000):
+    if context.ended.wait(json.loads(job.payload_json) / 1000):
         raise RuntimeError(context.reason)
     return "slept in Python"
 

@@ -1,12 +1,14 @@
 """Runs jobs of a GoTaskQ server."""
 
 import concurrent.futures
+import json
 import logging
 import threading
 import time
 
 import grpc
-from google.protobuf import duration_pb2, json_format
+from google.protobuf import duration_pb2
+from gotaskq.v1 import job_pb2
 from gotaskq.v1 import worker_service_pb2 as pb
 
 from gatherer import BATCH_BYTES, BATCH_JOBS, Gatherer, backoff
@@ -49,7 +51,9 @@ class Context:
 
 
 class Worker:
-    """Runs each job in a thread: `handlers[type](job, context)` returns the result as JSON, or raises.
+    """Runs each job in a thread: `handlers[type](job, context)` returns a result for `json.dumps`, or raises.
+
+    The payload is JSON as text, `job.payload_json`: to the letter, so that nothing is lost of large integers.
 
     A job runs at least once: make handlers safe to repeat. They have to look at `context.ended`; nothing can stop them.
     `prefetch` takes so many jobs ahead, for short ones: at most 1000 with those of `concurrency`.
@@ -119,6 +123,7 @@ class Worker:
             types=list(self._handlers),
             max_in_flight=self._max_in_flight,  # the server sends so many jobs, and one more for each that is settled
             lease=seconds(self._lease),
+            payload_format=job_pb2.PAYLOAD_FORMAT_TEXT,
         )
         with self._lock:
             # Waits for the server while it is away; without a call under way, nothing would connect again.
@@ -189,8 +194,8 @@ class Worker:
         completion = pb.JobCompletion(job_id=context.job.id, lease_token=context.token)
         try:
             if result is not None:
-                json_format.ParseDict(result, completion.result)
-        except (TypeError, ValueError, json_format.ParseError) as raised:
+                completion.result_json = json.dumps(result, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as raised:
             return self._fail(context, f"the result has no JSON: {raised}")
         if completion.ByteSize() > BATCH_BYTES:
             return self._fail(context, f"the result is too large: {completion.ByteSize()} bytes")
