@@ -6,7 +6,7 @@ import type { TraceContext } from "../../src/model/trace-context.js";
 import { clientOf, newQueue, startWorker } from "../client/support.js";
 import { TRACE } from "../support/job.js";
 import { startRedis } from "../support/redis.js";
-import { refusal } from "../support/rpc.js";
+import { present, refusal } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { CONNECT_JSON, GRPC } from "../support/transports.js";
 import { within } from "../support/wait.js";
@@ -214,6 +214,27 @@ describe("the create", () => {
     expect(own.attributes).toMatchObject({ "messaging.message.id": result[2]?.id });
     const jobs = await Promise.all(result.map(({ id }) => client.get(id)));
     expect(jobs.map(({ traceContext }) => spanIdOf(traceContext))).toEqual([common.id, common.id, own.id, common.id]);
+  });
+
+  test("of a batch that decides each job for itself tells of those that were made, and fails where none was", async () => {
+    const traceparents = ["7777", "8888"].map((part) => TRACE.traceparent.replace("4bf9", part));
+    const [mixed = "", refused = ""] = traceparents.map((traceparent) => traceparent.split("-")[1] ?? "");
+    const { results } = await server.jobs.batchCreateJobs({
+      requests: [
+        { type: "t", traceContext: { traceparent: traceparents[0] ?? "" } },
+        { type: "t", queue: "nowhere", traceContext: { traceparent: traceparents[0] ?? "" } },
+        { type: "t", queue: "nowhere", traceContext: { traceparent: traceparents[1] ?? "" } },
+      ],
+      allowPartial: true,
+    });
+    const made = await spanOf(mixed, "create");
+    expect(made).toMatchObject({ failed: false, attributes: { "messaging.batch.message_count": 2 } });
+    const { outcome } = present(results[0]);
+    expect(spanIdOf(outcome.case === "job" ? outcome.value.traceContext : undefined)).toBe(made.id);
+    expect(await spanOf(refused, "create nowhere")).toMatchObject({
+      failed: true,
+      attributes: { "error.type": "TaskQueueError" },
+    });
   });
 
   test("that is refused has a span with the error; one that is repeated says so", async () => {
