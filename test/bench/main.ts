@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { median, type Report } from "./figures.js";
 import { mergeTables, toMarkdown } from "./tables.js";
 
-// npm run bench            runs every row
+// npm run bench            runs every row but `peers`, which fetches other programs
 // npm run bench -- memory  runs one row
 // RUNS=5 npm run bench     takes medians of five runs instead of three
 //
@@ -41,7 +41,7 @@ if (unknown.length > 0) {
 } else {
   print(`${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
   print(`medians of ${RUNS} runs; compare ratios, not absolute figures\n`);
-  for (const row of wanted.length > 0 ? wanted : known) {
+  for (const row of wanted.length > 0 ? wanted : known.filter((row) => row !== "peers")) {
     const runs = Array.from({ length: RUNS }, () => run(row));
     const about = runs[0]?.about;
     print(about ? `${row} (${about})` : row);

@@ -15,6 +15,7 @@ import { type BenchRedis, startBenchRedis } from "../redis.js";
 
 const CALLERS = 64;
 const BATCH_CALLERS = 4;
+const CREATED_ALONE = 5000;
 const CREATED = 15_000;
 const BATCHED = 20_000;
 const PUSHED = 15_000;
@@ -23,6 +24,7 @@ const WARM_UP = 2000;
 const PATIENCE_MS = 60_000;
 
 const WORK = {
+  alone: "create one by one, 1 caller",
   create: `create one by one, ${CALLERS} callers`,
   batch: `create by ${BATCH_SIZE}, ${BATCH_CALLERS} callers`,
   run: `run waiting jobs, ${CONCURRENCY} at a time`,
@@ -74,6 +76,7 @@ async function measure({ hasBatch, restMs }: Contestant, programs: Programs, red
   try {
     await within(client.line(/^ready$/), "a client that is ready", PATIENCE_MS);
     await tell(client, `create ${CALLERS} ${WARM_UP}`);
+    const alone = await measured(CREATED_ALONE, () => tell(client, `create 1 ${CREATED_ALONE}`));
     const create = await measured(CREATED, () => tell(client, `create ${CALLERS} ${CREATED}`));
     const word = hasBatch ? `batch ${BATCH_CALLERS}` : `create ${CALLERS}`;
     await tell(client, `${word} ${WARM_UP}`);
@@ -84,7 +87,7 @@ async function measure({ hasBatch, restMs }: Contestant, programs: Programs, red
     const running = worker;
     if (service.ran === undefined) await within(running.line(/^ready$/), "a worker that is ready", PATIENCE_MS);
     await new Promise((resolve) => setTimeout(resolve, restMs));
-    const made = WARM_UP + CREATED + WARM_UP + BATCHED;
+    const made = WARM_UP + CREATED_ALONE + CREATED + WARM_UP + BATCHED;
     await tell(client, "resume");
     await ranAll(running, service, WARM_UP);
     const [rate = null, , ...cpu] = await measured(made - WARM_UP, () => ranAll(running, service, made));
@@ -95,7 +98,7 @@ async function measure({ hasBatch, restMs }: Contestant, programs: Programs, red
       await tell(client, `create ${CALLERS} ${PUSHED}`);
       await ranAll(running, service, made + WARM_UP + PUSHED);
     });
-    return { create, ...(hasBatch && { batch }), run, push };
+    return { alone, create, ...(hasBatch && { batch }), run, push };
   } finally {
     await worker?.end();
     await client.end();

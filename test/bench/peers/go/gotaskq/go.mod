@@ -6,8 +6,9 @@ require (
 	connectrpc.com/connect v1.18.1
 	example.com/gotaskq-bench/drive v0.0.0
 	example.com/gotaskq-client v0.0.0
-	google.golang.org/protobuf v1.36.6
 )
+
+require google.golang.org/protobuf v1.36.6 // indirect
 
 replace example.com/gotaskq-bench/drive => ../drive
 

@@ -3,13 +3,10 @@ package main
 
 import (
 	"context"
-	"log"
 	"net/http"
 	"os"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"example.com/gotaskq-bench/drive"
 	gotaskqv1 "example.com/gotaskq-client/gen/gotaskq/v1"
@@ -23,13 +20,9 @@ func main() {
 	url := os.Getenv("GOTASKQ_URL")
 	jobs := gotaskqv1connect.NewJobServiceClient(plain, url, connect.WithGRPC())
 	queues := gotaskqv1connect.NewQueueServiceClient(plain, url, connect.WithGRPC())
-	value := new(structpb.Value)
-	if err := protojson.Unmarshal(drive.Payload, value); err != nil {
-		log.Fatal(err)
-	}
 	// The type that the example worker runs.
 	request := &gotaskqv1.CreateJobRequest{
-		Type: "echo", PayloadKind: &gotaskqv1.CreateJobRequest_Payload{Payload: value},
+		Type: "echo", PayloadKind: &gotaskqv1.CreateJobRequest_PayloadJson{PayloadJson: string(drive.Payload)},
 	}
 	batch := make([]*gotaskqv1.CreateJobRequest, drive.BatchSize)
 	for i := range batch {
