@@ -1,10 +1,13 @@
 """Tells a server how jobs ended, many in one call."""
 
+import logging
 import random
 import threading
 import time
 
 import grpc
+
+log = logging.getLogger("worker")
 
 # Bounds of one call: the server takes up to 1000 jobs, and messages of up to 4 MiB.
 BATCH_JOBS = 1000
@@ -69,7 +72,7 @@ class Gatherer:
                     # Nothing of the call was done. One bad result must not hold up the others: look for it by halves.
                     half = len(batch) // 2
                     if half == 0:
-                        batch[0][2](None, error)
+                        self._answer(batch[0], None, error)
                     else:
                         self._tell(batch[:half])
                         self._tell(batch[half:])
@@ -77,14 +80,20 @@ class Gatherer:
                 failures += 1
                 time.sleep(backoff(failures))
                 now = time.monotonic()
-                for context, _, told in batch:
-                    if context.until <= now:
-                        told(None, error)
+                for each in batch:
+                    if each[0].until <= now:
+                        self._answer(each, None, error)
                 batch = [each for each in batch if each[0].until > now]
             else:
-                for (_, _, told), outcome in zip(batch, outcomes):
-                    told(outcome, None)
+                for each, outcome in zip(batch, outcomes):
+                    self._answer(each, outcome, None)
                 return
+
+    def _answer(self, settlement, outcome, error):
+        try:
+            settlement[2](outcome, error)
+        except Exception:  # one that fails must not keep the others from being told
+            log.exception("an outcome was not taken")
 
 
 def backoff(failures):

@@ -95,6 +95,18 @@ class GathererTest(unittest.TestCase):
         applied = ("applied", None)
         self._ends(first=applied, a=(None, BAD), b=applied, c=applied, d=applied)
 
+    def test_who_fails_to_take_an_outcome_does_not_keep_others_from_theirs(self):
+        def fails(*_):
+            raise ValueError
+
+        self._gatherer.settle(Context(time.monotonic() + 3600), Write(1), fails)
+        self._settle("next")
+        self._answers.put(None)
+        self._comes(2)
+        with self.assertLogs("worker"):
+            self._answers.put(None)
+            self._ends(next=("applied", None))
+
     def test_tries_again_until_the_lease_has_ended(self):
         self._settle("held")
         self._settle("lost", left=0)
