@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectSharedStore } from "../../../src/backends/shared/shared-backend.js";
 import { createSharedStore } from "../../../src/backends/shared/shared-store.js";
+import type { Backend } from "../../../src/core/backend.js";
 import { createIdGenerator } from "../../../src/model/ids.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { withRealTimers } from "../../support/fake-clock.js";
@@ -15,37 +16,72 @@ export function createSocketFolder(): { readonly path: string; remove(): void } 
   return { path: join(folder, "store"), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Memory backends behind a socket, whose time stands still except for `advance`. What waits for the other end does so in real time. */
-export const sharedHarness: BackendHarness = {
-  async open(options) {
-    const { path, remove } = createSocketFolder();
-    const { clock, backend: kept } = openMemory(options);
-    const deps = { clock: withRealTimers(clock), logger: silentLogger };
-    const store = createSharedStore({ ...deps, backend: kept, ids: createIdGenerator(clock, 0) }, { path });
-    await store.start();
-    const backend = connectSharedStore(deps, { path });
-    const heard = new Recorder();
-    await backend.start(heard);
-    backend.follow(true);
-    await backend.get([]);
-    heard.clear();
-    return {
-      backend,
-      heard,
-      slackMs: 0,
-      now: async () => clock.now(),
-      advance: (ms) => clock.advance(ms),
-      stepWall: async (ms) => clock.stepWall(ms),
-      // Notices come in the order of the answers, or in the same turn.
-      settled: async () => {
-        await backend.get([]);
-        await backend.get([]);
-      },
-      async close() {
-        await backend.stop();
-        await store.stop();
-        remove();
-      },
+/**
+ * Memory backends behind a socket, whose time stands still except for `advance`. What waits for the other end does so in real time.
+ * With several `servers` each operation is asked of the next one; the first hears, and ticks.
+ */
+export function createSharedHarness(servers = 1): BackendHarness {
+  return {
+    async open(options) {
+      const { path, remove } = createSocketFolder();
+      const { clock, backend: kept } = openMemory(options);
+      const deps = { clock: withRealTimers(clock), logger: silentLogger };
+      const store = createSharedStore({ ...deps, backend: kept, ids: createIdGenerator(clock, 0) }, { path });
+      await store.start();
+      const backends = Array.from({ length: servers }, () => connectSharedStore(deps, { path }));
+      const heard = new Recorder();
+      for (const [at, backend] of backends.entries()) await backend.start(at === 0 ? heard : new Recorder());
+      const backend = inTurn(backends);
+      backend.follow(true);
+      await backend.get([]);
+      heard.clear();
+      return {
+        backend,
+        heard,
+        slackMs: 0,
+        now: async () => clock.now(),
+        advance: (ms) => clock.advance(ms),
+        stepWall: async (ms) => clock.stepWall(ms),
+        // Notices come in the order of the answers, or in the same turn.
+        settled: async () => {
+          await backend.head();
+          await backend.head();
+        },
+        async close() {
+          await Promise.all(backends.map((each) => each.stop()));
+          await store.stop();
+          remove();
+        },
+      };
+    },
+  };
+}
+
+/** What only the first of several servers is asked. */
+const OF_FIRST: ReadonlySet<string> = new Set([
+  "start",
+  "stop",
+  "tick",
+  "told",
+  "follow",
+  "head",
+  "read",
+  "queueNames",
+]);
+
+/** A backend that asks several in turn. */
+function inTurn(backends: readonly Backend[]): Backend {
+  const [first, ...others] = backends;
+  if (first === undefined) throw new Error("there is no server");
+  if (others.length === 0) return first;
+  let turn = 0;
+  const operations = Object.entries(first).map(([name, value]) => {
+    if (typeof value !== "function" || OF_FIRST.has(name)) return [name, value];
+    const operation = (...args: readonly unknown[]): unknown => {
+      const backend = backends[turn++ % backends.length] as unknown as Record<string, typeof operation>;
+      return backend[name]?.(...args);
     };
-  },
-};
+    return [name, operation];
+  });
+  return Object.fromEntries(operations);
+}

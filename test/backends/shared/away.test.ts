@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createFileBackend } from "../../../src/backends/file/file-backend.js";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { SharedStoreUnusable } from "../../../src/backends/shared/link/store-away.js";
@@ -168,6 +168,23 @@ describe("a path", () => {
     await clock.advance(10_000);
     await within(refused, "the refusal");
     await expect(started).rejects.toBeInstanceOf(SharedStoreUnusable);
+  });
+
+  test("where no store listens yet is tried until there is one", async () => {
+    const path = socketPath();
+    const backend = connectSharedStore({ clock: createSystemClock(), logger: silentLogger }, { path });
+    onTestFinished(() => backend.stop());
+    const started = backend.start(new Heard());
+    await openStore(path);
+    await within(started, "the start");
+    expect(await lease(backend)).toEqual([]);
+  });
+
+  test("is tried no more when the server stops meanwhile", async () => {
+    const backend = connectSharedStore({ clock: new FakeClock(), logger: silentLogger }, { path: socketPath() });
+    const refused = expectRefused(backend.start(new Heard()), "BACKEND_UNAVAILABLE");
+    await backend.stop();
+    await within(refused, "the refusal");
   });
 
   test("that a store has is refused to another", async () => {

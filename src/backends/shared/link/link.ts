@@ -74,7 +74,8 @@ export class Link {
   #retryMs = MIN_RETRY_MS;
   /** Why it could not connect the last time. */
   #trouble = "nobody listens there";
-  #started: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
+  /** Settles `start`. */
+  #started: ((error?: unknown) => void) | undefined;
 
   constructor(deps: LinkDeps, path: string, owner: LinkOwner) {
     this.#deps = deps;
@@ -91,21 +92,13 @@ export class Link {
   /** Connects; rejects with `SharedStoreUnusable` when that takes longer than so many ms. */
   start(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const unusable = () => {
-        this.#end();
-        reject(new SharedStoreUnusable(`cannot reach the process that keeps the jobs: ${this.#trouble}`));
-      };
-      const timer = this.#deps.clock.setTimer(timeoutMs, unusable);
-      this.#started = {
-        resolve: () => {
-          timer.cancel();
-          resolve();
-        },
-        reject: (error) => {
-          timer.cancel();
-          this.#end();
-          reject(error);
-        },
+      const timer = this.#deps.clock.setTimer(timeoutMs, () => {
+        this.#end(new SharedStoreUnusable(`cannot reach the process that keeps the jobs: ${this.#trouble}`));
+      });
+      this.#started = (error) => {
+        timer.cancel();
+        if (error === undefined) resolve();
+        else reject(error);
       };
       this.#connect();
     });
@@ -193,17 +186,16 @@ export class Link {
   #welcome(welcome: Welcome): void {
     if (this.#state === "STOPPED") return;
     if (welcome.version !== VERSION) {
-      const error = new SharedStoreUnusable("the process that keeps the jobs is another version than this one");
-      this.#trouble = error.message;
-      this.#started?.reject(error);
-      this.#socket?.destroy();
+      this.#trouble = "the process that keeps the jobs is another version than this one";
+      if (this.#started === undefined) this.#socket?.destroy();
+      else this.#end(new SharedStoreUnusable(this.#trouble));
       return;
     }
     this.#state = "READY";
     this.#retryMs = MIN_RETRY_MS;
     this.#owner.welcome(welcome);
     this.#armBeat();
-    this.#started?.resolve();
+    this.#started?.();
     this.#started = undefined;
   }
 
@@ -230,8 +222,11 @@ export class Link {
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
-  #end(): void {
+  /** Ends it for good; `error`: what a `start` rejects with that is under way. */
+  #end(error: Error = backendUnavailable(AWAY)): void {
     this.#state = "STOPPED";
+    this.#started?.(error);
+    this.#started = undefined;
     this.#watch?.cancel();
     this.#beat?.cancel();
     this.#retry?.cancel();
