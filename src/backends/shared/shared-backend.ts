@@ -175,7 +175,8 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
     const read = (part: readonly (WrittenJob | null)[]) => part.map((job) => (job === null ? undefined : readJob(job)));
     // An answer has so many bytes and no more, but one job at least.
     do {
-      const part = await link.call("get", () => [wanted.slice(jobs.length), view], { read });
+      const args = () => [wanted.slice(jobs.length), view, maxBytes - bytes];
+      const part = await link.call("get", args, { read });
       jobs.push(...part);
       for (const job of part) if (job !== undefined) bytes += jobBytes(job);
     } while (jobs.length < wanted.length && bytes < maxBytes);

@@ -137,6 +137,20 @@ describe("several servers on one store", () => {
     expect(counts()).toEqual([2, 2, 1]);
   });
 
+  test("ask one after the other too when nobody knows how many jobs there are, as of those whose time has come", async () => {
+    const { clock, servers, settled } = await open(3);
+    const counts = () => servers.map(({ heard }) => heard.readyHeard.length);
+    await addOne(at(servers, 0).backend, { delayMs: 5000 });
+    for (const { backend } of servers) expect(await lease(backend)).toEqual([]);
+    await clock.advance(5000);
+    await at(servers, 0).backend.tick();
+    await settled();
+    expect(counts()).toEqual([1, 0, 0]);
+    await clock.advance(10);
+    await settled();
+    expect(counts()).toEqual([2, 1, 1]);
+  });
+
   test("are all told of many jobs, and of jobs that nobody has asked for yet", async () => {
     const { servers, settled } = await open(3);
     const counts = () => servers.map(({ heard }) => heard.readyHeard.length);

@@ -31,7 +31,7 @@ export class ReadyTurns {
     this.#peers = peers;
   }
 
-  /** Jobs may be ready: of these types, or of any; about `count` of them, 0: of how many nobody knows. */
+  /** Jobs may be ready: of these types, or of any; about `count` of them, 0: nobody knows how many, and it may be one. */
   ready(queue: string, types: readonly string[] | undefined, count: number): void {
     if (types === undefined || types.length > MAX_TYPES || this.#peers.size === 1) {
       for (const peer of this.#peers) peer.ready(queue, types ?? null);
@@ -45,7 +45,7 @@ export class ReadyTurns {
         for (const peer of this.#peers) peer.ready(queue, [type]);
         continue;
       }
-      let rest = count === 0 || count >= MANY ? waiting.size : count;
+      let rest = count >= MANY ? waiting.size : Math.max(1, count);
       for (const peer of waiting) {
         if (rest-- === 0) break;
         waiting.delete(peer);

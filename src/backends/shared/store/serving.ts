@@ -77,7 +77,8 @@ export class Serving {
       },
       extend: async (_, [written]: [Parameters<typeof readExtension>[0][]]) =>
         (await backend.extend(written.map(readExtension))).map(writeExtended),
-      get: (_, [ids, view]: [readonly string[], JobView | undefined]) => this.#get(ids, view),
+      get: (_, [ids, view, maxBytes]: [readonly string[], JobView | undefined, number]) =>
+        this.#get(ids, view, maxBytes),
       takenElsewhere: async (peer) => this.#takenElsewhere(peer),
       claimFigures: async (peer) => deps.figures.claim(peer),
     };
@@ -175,14 +176,15 @@ export class Serving {
     this.#deps.backend.release(refs).catch(() => undefined);
   }
 
-  /** Reads jobs, as many as an answer may have bytes. */
-  async #get(ids: readonly string[], view: JobView | undefined): Promise<readonly (WrittenJob | null)[]> {
+  /** Reads jobs up to so many bytes, and as many as an answer may have. */
+  async #get(ids: readonly string[], view: JobView | undefined, maxBytes: number): Promise<(WrittenJob | null)[]> {
+    const most = Math.min(maxBytes, ANSWER_BYTES);
     const jobs: (WrittenJob | null)[] = [];
     let bytes = 0;
     for (const job of await this.#deps.backend.get(ids, view)) {
-      if (job !== undefined) bytes += jobBytes(job);
-      if (jobs.length > 0 && bytes > ANSWER_BYTES) break;
       jobs.push(job === undefined ? null : writeJob(job));
+      if (job !== undefined) bytes += jobBytes(job);
+      if (bytes >= most) break;
     }
     return jobs;
   }
