@@ -3,7 +3,7 @@ import type { TaskQueueError } from "../model/errors.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { savedTraceContext, type TraceContext } from "../model/trace-context.js";
 import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
-import type { TokenSource } from "./token.js";
+import { type CallHeaders, type TokenSource, withToken } from "./token.js";
 import { retryWait, wait } from "./wait.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */
@@ -20,7 +20,7 @@ export interface CallerOptions {
   /** The token of the server, when it asks for one. */
   readonly token?: TokenSource | undefined;
   /** Sent with every call. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: CallHeaders | undefined;
   /** How long one try of a unary call may take before it fails with DEADLINE_EXCEEDED. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -33,14 +33,27 @@ export interface CallerOptions {
   readonly onRetry?: ((error: TaskQueueError) => void) | undefined;
 }
 
+/** What a try of a call sends beside its message: what its `CallOptions` have as headers, in parts. */
+export interface CallParts {
+  /** Headers of the client, and its token where each call asks for it. Undefined: none. */
+  readonly headers: CallHeaders | undefined;
+  /** Where the program was in a trace when it made the call. Headers of the client come first. Undefined: in none. */
+  readonly trace: TraceContext | undefined;
+  /** How long it may take, ms. */
+  readonly timeoutMs: number;
+}
+
+/** Makes one try of a unary call. */
+export type UnaryCall<T> = (options: CallOptions, parts: CallParts) => Promise<T>;
+
 /** Makes calls, and retries those that are safe to repeat. Its errors are `TaskQueueError`s. */
 export interface Caller {
   /** Whether calls are retried at all. */
   readonly retries: boolean;
   /** Makes a unary call. Retries it only when the server did not begin with it: see `isNotBegun`. */
-  once<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
+  once<T>(call: UnaryCall<T>, settings?: CallSettings): Promise<T>;
   /** Makes a unary call, and retries it while the server is away. Only for calls that are safe to repeat. */
-  repeatable<T>(call: (options: CallOptions) => Promise<T>, settings?: CallSettings): Promise<T>;
+  repeatable<T>(call: UnaryCall<T>, settings?: CallSettings): Promise<T>;
   /**
    * Reads a stream, and opens it again whenever it breaks, without a limit, after a wait that grows with every failure
    * in a row. Throws an error for which the same call would fail again; returns when the server ends the stream.
@@ -53,20 +66,18 @@ export type ActiveTrace = () => TraceContext | undefined;
 
 /** Creates a caller. Its calls carry on what `activeTrace` tells, but for headers of the caller's own. */
 export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace): Caller {
-  const { headers: given, timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
+  const { headers: given, token, timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
   // Connect refuses a timeout with a part of a ms, and sets a timer of this length.
   const longest = Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS);
 
-  function headersOfCall(): { readonly headers?: Record<string, string> } {
-    const trace = activeTrace?.();
-    if (trace !== undefined) return { headers: { ...savedTraceContext(trace), ...given } };
-    return given === undefined ? {} : { headers: { ...given } };
-  }
-
-  async function tryOnce<T>(call: (options: CallOptions) => Promise<T>, { signal }: CallSettings): Promise<T> {
+  async function tryOnce<T>(call: UnaryCall<T>, { signal }: CallSettings): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await call({ ...headersOfCall(), ...(signal && { signal }), timeoutMs: longest });
+      const trace = activeTrace?.();
+      // The token that all calls have is sent by the transport.
+      const headers = typeof token === "function" ? await withToken(given, token) : given;
+      const options = { ...headersOf(headers, trace), ...(signal && { signal }), timeoutMs: longest };
+      return await call(options, { headers, trace, timeoutMs: longest });
     } catch (error) {
       signal?.throwIfAborted();
       throw toTaskQueueError(error);
@@ -74,7 +85,7 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
   }
 
   async function retried<T>(
-    call: (options: CallOptions) => Promise<T>,
+    call: UnaryCall<T>,
     settings: CallSettings,
     mayRepeat: (error: TaskQueueError) => boolean,
   ): Promise<T> {
@@ -106,7 +117,9 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
         let wasOpen = false;
         try {
           signal?.throwIfAborted();
-          const iterator = open({ ...headersOfCall(), signal: either })[Symbol.asyncIterator]();
+          const trace = activeTrace?.();
+          const headers = typeof token === "function" ? await withToken(given, token) : given;
+          const iterator = open({ ...headersOf(headers, trace), signal: either })[Symbol.asyncIterator]();
           for (;;) {
             // Counts only while we wait for the server: the reader may take its time between messages.
             timer = setTimeout(() => broken.abort(), MAX_SILENCE_MS);
@@ -134,4 +147,13 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
       }
     },
   };
+}
+
+/** The headers of a call, copied. */
+function headersOf(
+  given: CallHeaders | undefined,
+  trace: TraceContext | undefined,
+): { readonly headers?: Record<string, string> } {
+  if (trace !== undefined) return { headers: { ...savedTraceContext(trace), ...given } };
+  return given === undefined ? {} : { headers: { ...given } };
 }

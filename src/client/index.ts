@@ -1,6 +1,7 @@
 import { createTracer } from "../telemetry/tracer.js";
 import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
+import { constantToken } from "./token.js";
 import { type ClientTls, createNodeTransport } from "./transport/node-transport.js";
 
 export {
@@ -34,6 +35,12 @@ export interface NodeClient extends TaskQueueClient {
 
 /** Creates a client of the server at this URL. Connects at the first call, and again when the connection broke. */
 export function createClient(url: string, options: NodeClientOptions = {}): NodeClient {
-  const { transport, close } = createNodeTransport(url, options);
-  return { ...createTransportClient(transport, options, createTracer().active), close };
+  const { transport, close } = createNodeTransport(url, { ...options, token: constantToken(options.token) });
+  const runtime = { activeTrace: createTracer().active, afterTurn };
+  return { ...createTransportClient(transport, options, runtime), close };
+}
+
+/** Ticks that a microtask asks for come after all microtasks of the turn, however many these make. */
+function afterTurn(run: () => void): void {
+  queueMicrotask(() => process.nextTick(run));
 }

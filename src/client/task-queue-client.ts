@@ -7,6 +7,8 @@ import { AUTOMATIC_PREFIX } from "../model/request-id.js";
 import { type ActiveTrace, type CallerOptions, type CallSettings, createCaller } from "./calls.js";
 import { type BulkCall, createDlqClient, type DlqClient } from "./dlq.js";
 import { fromBulk, toBulk, toJobFilter, toPage } from "./filters.js";
+import { createGatherTiming } from "./gather/gather-timing.js";
+import { createGatheredJobs } from "./gather/gathered-jobs.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
 import { type JobUpdate, toUpdateRequest } from "./job-update.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
@@ -97,20 +99,29 @@ export interface TaskQueueClient {
   readonly schedules: ScheduleClient;
 }
 
-/** Creates a client on any Connect transport. `activeTrace`: what its calls carry on. Default: nothing. */
+/** What a client takes from its runtime. */
+export interface ClientRuntime {
+  /** What its calls carry on. Default: nothing. */
+  readonly activeTrace?: ActiveTrace | undefined;
+  /** Runs something after all that makes calls in this turn of the event loop. Default: a microtask. */
+  readonly afterTurn?: ((run: () => void) => void) | undefined;
+}
+
+/** Creates a client on any Connect transport. */
 export function createTransportClient(
   transport: Transport,
   options: CallerOptions = {},
-  activeTrace?: ActiveTrace,
+  { activeTrace, afterTurn }: ClientRuntime = {},
 ): TaskQueueClient {
   const rpc = createClient(JobService, transport);
   const caller = createCaller(options, activeTrace);
+  const gathered = createGatheredJobs(rpc, caller, createGatherTiming(afterTurn));
   const nextRequestId = caller.retries ? createRequestIds() : () => "";
 
   async function create(job: NewJob, call?: CallSettings) {
     const request = toCreateRequest(job, nextRequestId());
-    const created = await caller.repeatable((options) => rpc.createJob(request, options), call);
-    return { job: presentJob(created.job), ...outcomeOf(job, created) };
+    const created = await gathered.create(request, call);
+    return { job: created.job, ...outcomeOf(job, created) };
   }
 
   async function* watchJob(id: string, { signal }: CallSettings = {}): AsyncGenerator<Job> {
@@ -148,9 +159,7 @@ export function createTransportClient(
       return waitFor((await create(job, call)).job.id, call);
     },
     wait: waitFor,
-    async get(id, call) {
-      return presentJob((await caller.repeatable((options) => rpc.getJob({ id }, options), call)).job);
-    },
+    get: (id, call) => gathered.get(id, call),
     async list({ queue = "", type = "", ...query } = {}, call) {
       const request = { queue, type, filter: toJobFilter(query), ...toPage(query) };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listJobs(request, options), call);
@@ -177,9 +186,7 @@ export function createTransportClient(
       // Not repeatable: a delay would begin anew, and by then the job may be RUNNING.
       return presentJob((await caller.once((options) => rpc.updateJob(request, options), call)).job);
     },
-    async cancel(id, call) {
-      return presentJob((await caller.repeatable((options) => rpc.cancelJob({ id }, options), call)).job);
-    },
+    cancel: (id, call) => gathered.cancel(id, call),
     async delete(id, call) {
       await caller.once((options) => rpc.deleteJob({ id }, options), call);
     },

@@ -7,6 +7,9 @@ import { errorText } from "../model/describe-error.js";
  */
 export type TokenSource = string | (() => string | Promise<string>);
 
+/** Headers of a call, by name. */
+export type CallHeaders = Readonly<Record<string, string>>;
+
 /** What sends the token with every call; nothing without one. */
 export function sendToken(token: TokenSource | undefined): Interceptor[] {
   if (token === undefined) return [];
@@ -16,6 +19,17 @@ export function sendToken(token: TokenSource | undefined): Interceptor[] {
       return next(request);
     },
   ];
+}
+
+/** The token that all calls have, which transports send; undefined: there is none, or each call asks for its own. */
+export function constantToken(token: TokenSource | undefined): string | undefined {
+  return typeof token === "function" ? undefined : token;
+}
+
+/** Headers with what says who calls, instead of what they say of it. Rejects with UNAVAILABLE while there is no token. */
+export async function withToken(headers: CallHeaders | undefined, token: TokenSource): Promise<CallHeaders> {
+  const others = Object.entries(headers ?? {}).filter(([name]) => name.toLowerCase() !== "authorization");
+  return { ...Object.fromEntries(others), authorization: await bearer(token) };
 }
 
 /** The header that sends a token. Rejects with UNAVAILABLE while there is none. */

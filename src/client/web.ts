@@ -1,7 +1,7 @@
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
-import { sendToken } from "./token.js";
+import { constantToken, sendToken } from "./token.js";
 import { withExactMaps } from "./transport/exact-transport.js";
 
 export * from "./exports.js";
@@ -11,6 +11,6 @@ export * from "./exports.js";
  * worker needs Node's HTTP/2.
  */
 export function createClient(url: string, options: CallerOptions = {}): TaskQueueClient {
-  const settings = { baseUrl: url, useBinaryFormat: true, interceptors: sendToken(options.token) };
+  const settings = { baseUrl: url, useBinaryFormat: true, interceptors: sendToken(constantToken(options.token)) };
   return createTransportClient(withExactMaps(createConnectTransport(settings)), options);
 }

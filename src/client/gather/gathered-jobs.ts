@@ -1,0 +1,161 @@
+import { create } from "@bufbuild/protobuf";
+import type { CallOptions, Client } from "@connectrpc/connect";
+import { type JobResult, PayloadFormat, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { CreateJobRequest, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { TaskQueueError } from "../../model/errors.js";
+import { readTraceHeaders } from "../../model/trace-context.js";
+import type { Caller, CallParts, CallSettings } from "../calls.js";
+import { toTaskQueueError } from "../errors.js";
+import { fromJob, type Job } from "../job.js";
+import { presentJob } from "../present.js";
+import type { CallHeaders } from "../token.js";
+import { createdJob } from "./created-job.js";
+import type { GatherTiming } from "./gather-timing.js";
+import { Gatherer } from "./gatherer.js";
+import { requestBytes, traceBytes } from "./request-bytes.js";
+import { toResultError } from "./result-error.js";
+
+/** What the server answered to a create. */
+export interface Created {
+  readonly job: Job;
+  readonly deduplicated: boolean;
+  readonly replaced: boolean;
+}
+
+/** Calls for single jobs. Those that are under way together go to the server as one: see `Gatherer`. */
+export interface GatheredJobs {
+  create(request: CreateJobRequest, settings?: CallSettings): Promise<Created>;
+  get(id: string, settings?: CallSettings): Promise<Job>;
+  cancel(id: string, settings?: CallSettings): Promise<Job>;
+}
+
+/** One call, with the headers that it sends when it goes alone. */
+interface Single<I> {
+  readonly request: I;
+  readonly headers: CallHeaders | undefined;
+}
+
+const payloadFormat = PayloadFormat.TEXT;
+
+/** From so many characters of payloads and results on, the server may have left others out of an answer. */
+const LARGE_ANSWER = 2 ** 18;
+
+/** Creates what gathers calls of a client. */
+export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Caller, timing: GatherTiming): GatheredJobs {
+  const creates = new Gatherer<Single<CreateJobRequest>, Created>(
+    {
+      async one({ request, headers }, options) {
+        const { job, deduplicated, replaced } = await rpc.createJob(request, withHeaders(options, headers));
+        return { job: presentJob(job), deduplicated, replaced };
+      },
+      async many(items, options) {
+        const requests = items.map(withTrace);
+        const { results } = await rpc.batchCreateJobs({ requests, allowPartial: true }, options);
+        // To ask again for those that are left out could create them twice.
+        if (results.length !== items.length) throw incomplete();
+        return results.map(({ outcome, deduplicated, replaced }, index) => {
+          if (outcome.case === "error") return toResultError(outcome.value);
+          if (outcome.case === undefined) return incomplete();
+          const job = createdJob(requests[index] as CreateJobRequest, outcome.value, deduplicated);
+          return { job, deduplicated, replaced };
+        });
+      },
+    },
+    timing,
+  );
+
+  const reads = new Gatherer<Single<string>, Job>(
+    {
+      one: async ({ request: id, headers }, options) =>
+        presentJob((await rpc.getJob({ id, payloadFormat }, withHeaders(options, headers))).job),
+      async many(items, options) {
+        const ids = items.map(({ request }) => request);
+        return (await rpc.batchGetJobs({ ids, payloadFormat }, options)).results.map(jobOf);
+      },
+    },
+    timing,
+  );
+
+  const cancels = new Gatherer<Single<string>, Job>(
+    {
+      one: async ({ request: id, headers }, options) =>
+        presentJob((await rpc.cancelJob({ id, payloadFormat }, withHeaders(options, headers))).job),
+      async many(items, options) {
+        const ids = items.map(({ request }) => request);
+        const { results } = await rpc.batchCancelJobs({ ids, payloadFormat }, options);
+        const answers = results.map(jobOf);
+        if (answers.length < items.length) throw incomplete();
+        if (results.reduce((sum, result) => sum + contentLength(result), 0) < LARGE_ANSWER) return answers;
+        return Promise.all(answers.map((answer) => (isBare(answer) ? whole(answer, options) : answer)));
+      },
+    },
+    timing,
+  );
+
+  /** A job with the payload that a large answer had no room for; as it is for callers who may not read it. */
+  async function whole(job: Job, options: CallOptions): Promise<Job | TaskQueueError> {
+    try {
+      return presentJob((await rpc.getJob({ id: job.id, payloadFormat }, options)).job);
+    } catch (thrown) {
+      const error = toTaskQueueError(thrown);
+      return error.code === "NOT_FOUND" || error.code === "PERMISSION_DENIED" ? job : error;
+    }
+  }
+
+  /** Makes a call by a gatherer, and repeats it while the server is away. */
+  function gathered<I, O>(gatherer: Gatherer<Single<I>, O>, request: I, bytes: number, settings?: CallSettings) {
+    const add = ({ headers, signal }: CallOptions, parts: CallParts) =>
+      gatherer.add(
+        {
+          item: { request, headers: headers as CallHeaders | undefined },
+          bytes: bytes + traceBytes(parts.trace),
+          timeoutMs: parts.timeoutMs,
+          signal,
+        },
+        parts.headers,
+      );
+    return caller.repeatable(add, settings);
+  }
+
+  return {
+    create: (request, settings) => gathered(creates, request, requestBytes(request), settings),
+    get: (id, settings) => gathered(reads, id, id.length, settings),
+    cancel: (id, settings) => gathered(cancels, id, id.length, settings),
+  };
+}
+
+function withHeaders(options: CallOptions, headers: CallHeaders | undefined): CallOptions {
+  return headers === undefined ? options : { ...options, headers };
+}
+
+/** The request, with the trace that its headers tell when it goes alone. */
+function withTrace({ request, headers }: Single<CreateJobRequest>): CreateJobRequest {
+  if (headers === undefined || request.traceContext !== undefined) return request;
+  const trace = readTraceHeaders((name) => headers[name]);
+  if (trace !== undefined) request.traceContext = create(TraceContextSchema, trace);
+  return request;
+}
+
+function jobOf({ outcome }: JobResult): Job | TaskQueueError {
+  if (outcome.case === "error") return toResultError(outcome.value);
+  return outcome.case === undefined ? incomplete() : fromJob(outcome.value);
+}
+
+function contentLength({ outcome }: JobResult): number {
+  if (outcome.case !== "job") return 0;
+  const { payloadKind, resultKind } = outcome.value;
+  return lengthOf(payloadKind.value) + lengthOf(resultKind.value);
+}
+
+function lengthOf(content: unknown): number {
+  return typeof content === "string" || content instanceof Uint8Array ? content.length : 0;
+}
+
+/** Whether a job has neither a payload nor a result. */
+function isBare(answer: Job | TaskQueueError): answer is Job {
+  return !(answer instanceof TaskQueueError) && answer.payload === undefined && answer.result === undefined;
+}
+
+function incomplete(): TaskQueueError {
+  return new TaskQueueError("INTERNAL", "the server left out an answer");
+}
