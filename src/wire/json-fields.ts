@@ -1,5 +1,5 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
-import { jsonProblem } from "./check-json.js";
+import { jsonProblem, jsonProblemInSteps } from "./check-json.js";
 import type { DecodeLimits } from "./decode-error.js";
 import type { ValueBudget } from "./value-problem.js";
 
@@ -20,15 +20,14 @@ const known = new Map<DescMessage, Find | undefined>();
 const looked = new WeakMap<JsonMember, { readonly problem: string | undefined }>();
 
 /**
- * Looks at all texts of a message that are JSON, each in a step, and remembers what is wrong with them for `memberProblem`: a text
- * of a MiB is parsed in some ms.
+ * Looks at all texts of a message that are JSON, each in some steps, and remembers what is wrong with them for `memberProblem`.
  */
 export function* checkJsonFields(desc: DescMessage, message: Message, limits: DecodeLimits): Generator<void, void> {
   const find = finderOf(desc);
   if (find === undefined) return;
   const budget: ValueBudget = { valuesLeft: limits.messageValues };
   for (const member of find(message as unknown as Record<string, unknown>)) {
-    looked.set(member, { problem: jsonProblem(member.value, limits, budget) });
+    looked.set(member, { problem: yield* jsonProblemInSteps(member.value, limits, budget) });
     yield;
   }
 }

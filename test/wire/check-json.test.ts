@@ -95,7 +95,8 @@ describe("texts of JSON in a message", () => {
       $typeName: BatchCreateJobsRequestSchema.typeName,
       requests: texts.map((text) => ({ type: "a", ...kind(text) })),
     };
-    expect([...checkJsonFields(BatchCreateJobsRequestSchema, message, DECODE_LIMITS)]).toHaveLength(3);
+    const steps = [...checkJsonFields(BatchCreateJobsRequestSchema, message, DECODE_LIMITS)];
+    expect(steps.length).toBeGreaterThan(2 * texts.length);
     const problems = message.requests.map(({ payloadKind }) => {
       const found = memberProblem(payloadKind, DECODE_LIMITS);
       // It is the same object: it is not looked at again.
@@ -110,7 +111,8 @@ describe("texts of JSON in a message", () => {
     const full = listOf(DECODE_LIMITS.values, "1");
     const completions = [full, full, full, full, "1"].map((value) => ({ resultKind: { case: "resultJson", value } }));
     const message = { $typeName: CompleteJobsRequestSchema.typeName, completions };
-    expect([...checkJsonFields(CompleteJobsRequestSchema, message, DECODE_LIMITS)]).toHaveLength(5);
+    const steps = [...checkJsonFields(CompleteJobsRequestSchema, message, DECODE_LIMITS)];
+    expect(steps.length).toBeGreaterThan(2 * completions.length);
     expect(completions.map(({ resultKind }) => memberProblem(resultKind, DECODE_LIMITS))).toEqual([
       ...[undefined, undefined, undefined, undefined],
       "must have at most 400000 JSON values in all",

@@ -31,6 +31,22 @@ export function describeListing(open: Open): void {
       expect(await backend.get([])).toEqual([]);
     });
 
+    test("up to so many bytes answers the first of them, at least one, or all", async () => {
+      const { backend } = await open();
+      const payload = JSON.stringify("x".repeat(10_000));
+      const ids = await add(backend, ...Array.from({ length: 30 }, () => ({ payload })));
+      const asked = [...ids.slice(0, 5), "4711", ...ids.slice(5), ids[0] ?? ""];
+      const all = await backend.get(asked);
+      for (const maxBytes of [1, 10_300, 45_000, 1_000_000]) {
+        const some = await backend.get(asked, "FULL", maxBytes);
+        expect(some).toEqual(all.slice(0, some.length));
+        // Fewer only where these have as many bytes, about.
+        const bytes = some.reduce((sum, job) => sum + (job === undefined ? 0 : jobBytes(job)), 0);
+        expect(some.length).toBeGreaterThan(0);
+        if (some.length < all.length) expect(bytes).toBeGreaterThan(maxBytes * 0.9);
+      }
+    });
+
     test("an answer is a picture of the moment: it does not change with the job", async () => {
       const { backend } = await open();
       const id = await addOne(backend);
