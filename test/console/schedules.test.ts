@@ -1,5 +1,6 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, expect, test } from "vitest";
+import { PayloadFormat } from "../../gen/gotaskq/v1/job_pb.js";
 import { payload, present } from "../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../support/server.js";
 import { openConsole } from "./support/browser.js";
@@ -76,4 +77,28 @@ test("a change keeps what the form does not show", async () => {
   const changed = await read(queue, "nightly");
   expect(changed).toMatchObject({ spec, timeZone: "UTC", maxRuns: 5, endsAt, revision: 2 });
   expect(changed.job).toMatchObject({ type: "other", metadata: { a: "b" }, key: "k", ttl: durationFromMs(5000) });
+});
+
+test("a change keeps the payload to the letter, unless it is changed itself", async () => {
+  const queue = await newQueue(server, "letters");
+  const text = '{"id":  12345678901234567890,\n"rate": 1.50}';
+  const job = { type: "report", payloadKind: { case: "payloadJson", value: text } as const };
+  const spec = { case: "cron", value: "@daily" } as const;
+  await server.schedules.createSchedule({ schedule: { queue, name: "exact", spec, job } });
+  const payloadOf = async () => {
+    const asked = { queue, name: "exact", payloadFormat: PayloadFormat.TEXT };
+    return (await server.schedules.getSchedule(asked)).schedule?.job?.payloadKind.value;
+  };
+  const page = await openConsole(server.url, `/schedules?queue=${queue}`);
+  const dialog = page.getByRole("dialog");
+  const change = async (label: string, value: string) => {
+    await page.getByRole("button", { name: "Edit exact" }).click();
+    await dialog.getByLabel(label).fill(value);
+    await dialog.getByRole("button", { name: "Change the schedule" }).click();
+    await dialog.waitFor({ state: "detached" });
+  };
+  await change("Type", "other");
+  expect(await payloadOf()).toBe(text);
+  await change("Payload (JSON)", '{"id": 12345678901234567891 }');
+  expect(await payloadOf()).toBe('{"id": 12345678901234567891 }');
 });

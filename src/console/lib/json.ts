@@ -1,22 +1,36 @@
-import type { JsonValue } from "@bufbuild/protobuf";
-import type { Value } from "@bufbuild/protobuf/wkt";
-import { fromValue, toValue } from "../../client/value.js";
+/** JSON that was typed: the text, or what is wrong with it and where. */
+export type Typed = { readonly text: string } | { readonly problem: string };
 
-/** Formats a protobuf Value as indented JSON. */
-export function pretty(value: Value): string {
-  return JSON.stringify(fromValue(value), null, 2);
+/** Looks at JSON that was typed. It is sent as it is: nothing is lost of large integers. */
+export function readJson(typed: string): Typed {
+  try {
+    JSON.parse(typed);
+    return { text: typed.trim() };
+  } catch (error) {
+    return { problem: problemOf(typed, error) };
+  }
 }
 
-/** JSON that was typed: the value, or what is wrong with it and where. */
-export type Parsed = { readonly value: Value } | { readonly problem: string };
+/** Texts, white space, what begins and ends lists and objects, and what parts their entries; the rest are numbers and words. */
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|\s+|[[\]{}:,]|[^\s[\]{}:,"]+/g;
 
-/** Parses JSON that was typed. */
-export function parseJson(text: string): Parsed {
-  try {
-    return { value: toValue(JSON.parse(text) as JsonValue) };
-  } catch (error) {
-    return { problem: problemOf(text, error) };
+/** Indents JSON text, as `JSON.stringify` does, and leaves all that it says as it is written. */
+export function pretty(json: string): string {
+  const parts: string[] = [];
+  let indent = "\n";
+  /** Whether the list or object that was begun last has no entry yet. */
+  let isEmpty = false;
+  for (const [token] of json.matchAll(TOKENS)) {
+    if (/^\s/.test(token)) continue;
+    const isEnd = token === "]" || token === "}";
+    if (isEnd) indent = indent.slice(0, -2);
+    if (isEmpty !== isEnd) parts.push(indent);
+    isEmpty = token === "[" || token === "{";
+    if (isEmpty) indent += "  ";
+    parts.push(token === ":" ? ": " : token);
+    if (token === ",") parts.push(indent);
   }
+  return parts.join("");
 }
 
 function problemOf(text: string, error: unknown): string {

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { PayloadFormat } from "../../../gen/gotaskq/v1/job_pb.js";
 import {
   type Schedule,
   type ScheduleSchema,
@@ -29,7 +30,10 @@ export async function listSchedules(queue: string, wanted: number, signal: Abort
   const list: Schedule[] = [];
   let pageToken = "";
   for (let calls = 0; calls < MAX_CALLS && list.length < wanted; calls++) {
-    const page = await api.schedules.listSchedules({ queue, pageSize: PAGE, pageToken }, { signal });
+    const page = await api.schedules.listSchedules(
+      { queue, pageSize: PAGE, pageToken, payloadFormat: PayloadFormat.TEXT },
+      { signal },
+    );
     list.push(...page.schedules);
     pageToken = page.nextPageToken;
     if (pageToken === "") break;
@@ -129,4 +133,5 @@ const FORM_NAMES: Readonly<Record<string, string>> = {
   time_zone: "timeZone",
   max_runs: "maxRuns",
   max_retries: "maxRetries",
+  payload_json: "payload",
 };

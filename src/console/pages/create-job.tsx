@@ -1,11 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useEffect, useState } from "preact/hooks";
+import { PayloadFormat } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { api } from "../lib/api.js";
 import { badFields } from "../lib/errors.js";
 import { parseSpan } from "../lib/format.js";
-import { parseJson, pretty } from "../lib/json.js";
+import { pretty, readJson } from "../lib/json.js";
 import { usePolledLink } from "../lib/live.js";
 import { complain, tell } from "../lib/notices.js";
 import { useQueueNames } from "../lib/queue-names.js";
@@ -71,7 +72,7 @@ function readDraft(draft: Draft): { request: Request; problems: Problems } {
     if (name.trim() === "") problems.set("metadata", "Write one name=value a line.");
     metadata[name.trim()] = value.trim();
   }
-  const json = draft.payload.trim() === "" ? undefined : parseJson(draft.payload);
+  const json = draft.payload.trim() === "" ? undefined : readJson(draft.payload);
   if (json !== undefined && "problem" in json) problems.set("payload", json.problem);
   const delay = spanOf("delay");
   const timeout = spanOf("timeout");
@@ -83,7 +84,7 @@ function readDraft(draft: Draft): { request: Request; problems: Problems } {
     requestId: draft.requestId.trim(),
     priority: wholeOf("priority") ?? 0,
     metadata,
-    ...(json !== undefined && "value" in json && { payloadKind: { case: "payload", value: json.value } }),
+    ...(json !== undefined && "text" in json && { payloadKind: { case: "payloadJson", value: json.text } }),
     ...(delay && { schedule: { case: "delay", value: delay } }),
     ...(timeout && { timeout }),
     ...(maxRetries !== undefined && { maxRetries }),
@@ -92,7 +93,11 @@ function readDraft(draft: Draft): { request: Request; problems: Problems } {
 }
 
 /** Fields whose name in the API differs from that in the form. */
-const FORM_NAMES: Readonly<Record<string, string>> = { max_retries: "maxRetries", request_id: "requestId" };
+const FORM_NAMES: Readonly<Record<string, string>> = {
+  max_retries: "maxRetries",
+  payload_json: "payload",
+  request_id: "requestId",
+};
 
 /** A form for a new job. JSON is checked while it is typed, everything else when the form is sent. */
 export function CreateJobPage() {
@@ -108,7 +113,7 @@ export function CreateJobPage() {
 
   useEffect(() => {
     if (from === null) return;
-    api.jobs.getJob({ id: from }).then(({ job }) => {
+    api.jobs.getJob({ id: from, payloadFormat: PayloadFormat.TEXT }).then(({ job }) => {
       if (job === undefined) return;
       const { payloadKind } = job;
       if (payloadKind.case === "payloadBytes") complain(new Error("A payload of bytes cannot be edited here."));
@@ -116,7 +121,7 @@ export function CreateJobPage() {
         ...NOTHING,
         type: job.type,
         queue: job.queue,
-        payload: payloadKind.case === "payload" ? pretty(payloadKind.value) : "",
+        payload: payloadKind.case === "payloadJson" ? pretty(payloadKind.value) : "",
         priority: String(job.priority),
         maxRetries: String(job.maxRetries),
         key: job.key,
@@ -127,7 +132,7 @@ export function CreateJobPage() {
     }, complain);
   }, [from]);
 
-  const json = draft.payload.trim() === "" ? undefined : parseJson(draft.payload);
+  const json = draft.payload.trim() === "" ? undefined : readJson(draft.payload);
   const jsonProblem = json !== undefined && "problem" in json ? json.problem : undefined;
   const bind = (name: keyof Draft) => ({
     value: draft[name],

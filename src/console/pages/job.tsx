@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useRef, useState } from "preact/hooks";
-import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type Job, JobStatus, PayloadFormat } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { WatchJobResponse } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { api, live, token } from "../lib/api.js";
 import { span } from "../lib/format.js";
@@ -55,7 +55,7 @@ export function JobPage({ id }: { readonly id: string }) {
 
   useLive<WatchJobResponse>(
     {
-      open: (signal) => live.jobs.watchJob({ id }, { signal }),
+      open: (signal) => live.jobs.watchJob({ id, payloadFormat: PayloadFormat.TEXT }, { signal }),
       onMessage: ({ event }) => {
         if (event.case === "job") take(event.value);
       },

@@ -1,5 +1,5 @@
-import type { Value } from "@bufbuild/protobuf/wkt";
 import { useMemo, useState } from "preact/hooks";
+import type { Job } from "../../../gen/gotaskq/v1/job_pb.js";
 import { bytes, count } from "../lib/format.js";
 import { pretty } from "../lib/json.js";
 import { attempt } from "../lib/notices.js";
@@ -17,7 +17,8 @@ const SHOWN_BYTES = 512;
 export interface PayloadProps {
   /** What it is, for the names of buttons and files: `payload`. */
   readonly name: string;
-  readonly kind: { readonly case: string | undefined; readonly value?: Value | Uint8Array | string | undefined };
+  /** JSON as text, or bytes. */
+  readonly kind: Job["payloadKind"] | Job["resultKind"];
   /** What is shown when there is none. */
   readonly none: string;
 }
@@ -25,13 +26,12 @@ export interface PayloadProps {
 /** Shows the payload or result of a job, JSON or bytes, always as plain text. */
 export function Payload({ name, kind, none }: PayloadProps) {
   const { value } = kind;
-  if (value === undefined) return <p class="faint">{none}</p>;
   if (value instanceof Uint8Array) return <Bytes name={name} value={value} />;
-  return <Json name={name} value={value} />;
+  return typeof value === "string" ? <Json name={name} json={value} /> : <p class="faint">{none}</p>;
 }
 
-function Json({ name, value }: { readonly name: string; readonly value: Value | string }) {
-  const text = useMemo(() => (typeof value === "string" ? value : pretty(value)), [value]);
+function Json({ name, json }: { readonly name: string; readonly json: string }) {
+  const text = useMemo(() => pretty(json), [json]);
   const [isWhole, setWhole] = useState(false);
   const isCut = !isWhole && text.length > SHOWN_CHARACTERS;
   return (

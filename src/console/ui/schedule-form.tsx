@@ -10,7 +10,7 @@ import {
 } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import { api } from "../lib/api.js";
 import { parseSpan, spanText } from "../lib/format.js";
-import { parseJson, pretty } from "../lib/json.js";
+import { pretty, readJson } from "../lib/json.js";
 import { tell } from "../lib/notices.js";
 import { useQueueNames } from "../lib/queue-names.js";
 import { problemsOf, readTimes, timesInput, usePreview } from "../lib/schedules.js";
@@ -44,7 +44,7 @@ function draftOf(schedule: Schedule | undefined, queue: string) {
     times: schedule ? timesInput(schedule) : "",
     timeZone: schedule?.timeZone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone,
     type: job?.type ?? "",
-    payload: payload?.case === "payload" ? pretty(payload.value) : "",
+    payload: payload?.case === "payloadJson" ? pretty(payload.value) : "",
     overlap: String(schedule?.overlap || OverlapPolicy.ALLOW),
     misfire: String(schedule?.misfire || MisfirePolicy.RUN_ONCE),
     maxRuns: schedule?.maxRuns ? String(schedule.maxRuns) : "",
@@ -69,18 +69,22 @@ function readDraft(draft: Draft, before: Schedule | undefined): { request: Reque
   }
   const jitter = draft.jitter.trim() === "" ? undefined : parseSpan(draft.jitter);
   if (jitter === undefined && draft.jitter.trim() !== "") problems.set("jitter", "Write a time like 30s or 5m.");
-  const json = draft.payload.trim() === "" ? undefined : parseJson(draft.payload);
+  const json = draft.payload.trim() === "" ? undefined : readJson(draft.payload);
   if (json !== undefined && "problem" in json) problems.set("payload", json.problem);
   const kept = before?.job ?? create(ScheduledJobSchema);
   const maxRetries = wholeOf("maxRetries");
   const { maxRetries: _, ...others } = kept;
-  const none = kept.payloadKind.case === "payloadBytes" ? kept.payloadKind : { case: undefined };
+  // Bytes are not shown, and what was not touched stays to the letter.
+  const isKept = draft.payload === draftOf(before, draft.queue).payload;
+  const isBytes = kept.payloadKind.case === "payloadBytes" && json === undefined;
+  const typed =
+    json !== undefined && "text" in json ? ({ case: "payloadJson", value: json.text } as const) : { case: undefined };
   const job = {
     ...others,
     type: draft.type.trim(),
     priority: wholeOf("priority") ?? 0,
     ...(maxRetries !== undefined && { maxRetries }),
-    payloadKind: json !== undefined && "value" in json ? ({ case: "payload", value: json.value } as const) : none,
+    payloadKind: isKept || isBytes ? kept.payloadKind : typed,
   };
   const request: Request = {
     queue: draft.queue,
