@@ -67,7 +67,16 @@ class Digest {
   }
 
   part(text: string, from: number, to: number): this {
-    for (let at = from; at < to; at++) this.unit(text.charCodeAt(at));
+    // As `unit` does, without a look at the fields for each character.
+    let a = this.#a;
+    let b = this.#b;
+    for (let at = from; at < to; at++) {
+      const value = text.charCodeAt(at);
+      a = Math.imul(a ^ value, 0x01000193);
+      b = Math.imul((b + value) | 0, 0x5bd1e995) ^ (b >>> 15);
+    }
+    this.#a = a;
+    this.#b = b;
     // No part runs into the next one.
     this.unit(to - from);
     return this;
@@ -106,60 +115,81 @@ class JsonDigest {
 
   value(): Digest {
     const digest = new Digest();
-    this.#skipSpace();
-    const first = this.#text[this.#at];
-    if (first === "{") {
+    const first = this.#next();
+    if (first === OPEN_BRACE) {
       digest.unit(1);
       const members = new Digest();
-      this.#entries("}", () => {
+      this.#at++;
+      while (this.#hasEntry(CLOSE_BRACE)) {
         const member = this.#scalar();
-        this.#skipSpace();
+        this.#next();
         this.#at++;
         member.mix(this.value());
         members.add(member);
-      });
+      }
       digest.mix(members);
-    } else if (first === "[") {
+    } else if (first === OPEN_BRACKET) {
       digest.unit(2);
-      this.#entries("]", () => digest.mix(this.value()));
+      this.#at++;
+      while (this.#hasEntry(CLOSE_BRACKET)) digest.mix(this.value());
     } else digest.mix(this.#scalar());
     return digest;
   }
 
-  #entries(end: string, each: () => void): void {
-    this.#at++;
-    this.#skipSpace();
-    while (this.#at < this.#text.length && this.#text[this.#at] !== end) {
-      each();
-      this.#skipSpace();
-      if (this.#text[this.#at] === ",") this.#at++;
-      this.#skipSpace();
+  /** Goes to the next entry of what ends with this character; false: it has ended, and that is passed. */
+  #hasEntry(end: number): boolean {
+    let code = this.#next();
+    if (code === COMMA) {
+      this.#at++;
+      code = this.#next();
     }
+    if (code !== end && this.#at < this.#text.length) return true;
     this.#at++;
+    return false;
   }
 
-  #skipSpace(): void {
-    while (this.#text.charCodeAt(this.#at) <= SPACE) this.#at++;
+  /** Passes over white space; returns the character after it, NaN at the end. */
+  #next(): number {
+    const text = this.#text;
+    let code = text.charCodeAt(this.#at);
+    while (code <= SPACE) code = text.charCodeAt(++this.#at);
+    return code;
   }
 
   /** A text, number or word. */
   #scalar(): Digest {
+    const text = this.#text;
     const from = this.#at;
-    if (this.#text[from] === '"') {
-      this.#at++;
-      while (this.#at < this.#text.length && this.#text[this.#at] !== '"')
-        this.#at += this.#text[this.#at] === "\\" ? 2 : 1;
-      this.#at++;
+    let at = from;
+    if (text.charCodeAt(at) === QUOTE) {
+      at++;
+      for (let code = text.charCodeAt(at); at < text.length && code !== QUOTE; code = text.charCodeAt(at)) {
+        at += code === BACKSLASH ? 2 : 1;
+      }
+      at++;
     } else {
-      while (this.#at < this.#text.length && !ENDS.has(this.#text[this.#at] as string)) this.#at++;
+      while (at < text.length && !isEnd(text.charCodeAt(at))) at++;
       // What is no JSON must not stop it.
-      if (this.#at === from) this.#at++;
+      if (at === from) at++;
     }
-    return new Digest().part(this.#text, from, Math.min(this.#at, this.#text.length));
+    this.#at = at;
+    return new Digest().part(text, from, Math.min(at, text.length));
   }
 }
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 /** Characters up to this one are white space, outside of texts. */
 const SPACE = 0x20;
 
-const ENDS = new Set([",", "]", "}", ":", " ", "\n", "\r", "\t"]);
+/** Whether a character ends a number or word. */
+function isEnd(code: number): boolean {
+  return code <= SPACE || code === COMMA || code === COLON || code === CLOSE_BRACKET || code === CLOSE_BRACE;
+}
