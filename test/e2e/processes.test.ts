@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { readExposition } from "../support/exposition.js";
@@ -191,6 +192,18 @@ describe("a server with several processes", () => {
     const seen = await watch.rest();
     expect(seen.at(-1)?.event).toMatchObject({ case: "job", value: { status: JobStatus.DONE } });
     expect(await one.info.getServerInfo({})).toMatchObject({ backend: "memory", durable: false });
+    server.child.kill("SIGKILL");
+  });
+
+  test("answers on new connections while a handler blocks one of the processes", async () => {
+    const handlers = fileURLToPath(new URL("../handlers/fixtures/blocks.mjs", import.meta.url));
+    const server = await start("blocked", { USE_REDIS: "", NUM_WORKERS: "1", HANDLERS: handlers });
+    const { jobs } = createClients(CONNECT_JSON, server.url);
+    // In a while, so that the process has answered before it is blocked.
+    const schedule = { case: "delay", value: { seconds: 0n, nanos: 200_000_000 } } as const;
+    await jobs.createJob({ schedule, type: "asleep", payloadKind: payload({ ms: 60_000 }) });
+    await server.printed("asleep from now on");
+    for (let at = 0; at < 6; at++) expect(await ready(server.url)).toBe(200);
     server.child.kill("SIGKILL");
   });
 

@@ -1,10 +1,12 @@
 import { request } from "node:https";
+import { tmpdir } from "node:os";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { createAuthority } from "../support/certificates.js";
 import { type Exposition, readExposition, type Series } from "../support/exposition.js";
 import { startRedis } from "../support/redis.js";
 import { created, finished, payload, reaches, reading, refusal } from "../support/rpc.js";
 import { newQueue, startTestServer } from "../support/server.js";
+import { startServerProcess } from "../support/server-process.js";
 import { eventually } from "../support/wait.js";
 
 /** The pages of real servers that have seen everything that metrics tell. */
@@ -51,6 +53,14 @@ async function pageOfFile(): Promise<string> {
   return (await getOverTls(server.port, "/metrics", TOKEN)).body;
 }
 
+/** The page of a server with several processes. */
+async function pageOfProcesses(): Promise<string> {
+  const { url, child } = await startServerProcess({ PROCESSES: "2", NUM_WORKERS: "0" }, tmpdir());
+  const body = await (await fetch(`${url}/metrics`)).text();
+  child.kill();
+  return body;
+}
+
 /** The page of a server on Redis, after jobs that end in every way. */
 async function pageOfRedis(): Promise<string> {
   const redis = await startRedis();
@@ -82,7 +92,7 @@ async function pageOfRedis(): Promise<string> {
 
 /** Reads the pages. To be called once, in a `beforeAll`. */
 export async function readPages(): Promise<Pages> {
-  const texts = [await pageOfFile(), await pageOfRedis()];
+  const texts = [await pageOfFile(), await pageOfRedis(), await pageOfProcesses()];
   const read = texts.map((text): Exposition => readExposition(text));
   const problems = read.flatMap((page) => page.problems);
   if (problems.length > 0) throw new Error(problems.join("\n"));

@@ -3,16 +3,27 @@ import type { Clock, Timer } from "../../core/clock.js";
 import type { ConnectionObserver } from "../http/connection-observer.js";
 import { type ConnectionLimits, createConnectionRoom } from "../http/connection-room.js";
 
-/** How long a connection waits for a process that can take it, ms: as long as it may be silent itself. */
+/** How long a connection waits for a process that takes it, ms: as long as it may be silent itself. */
 const WAIT_MS = 10_000;
 
-/** Hands a connection to a process, under a number of its own. Returns false when the process has ended. */
-export type Hand = (connection: number, socket: Socket) => boolean;
+/** How long an offer may be without an answer before others are made one too, ms: by then the process is busy or stands still. */
+const OFFER_MS = 5;
 
-/** A process that connections are dealt to. */
+/** Most connections that a process is handed at a time. */
+const MAX_HANDED = 8;
+
+/** What is said to a process that connections are dealt to. */
+export interface Player {
+  /** Asks whether it can take connections now. It answers by `Seat.willing`. */
+  offer(): void;
+  /** Hands it a connection, under a number of its own. Returns false when the process has ended; the connection is still the dealer's. */
+  hand(connection: number, socket: Socket): boolean;
+}
+
+/** A process that connections are dealt to, as the dealer sees it. */
 export interface Seat {
-  /** It has the last one, and can take another. */
-  taken(): void;
+  /** It can take connections now. */
+  willing(): void;
   /** These have closed. */
   closed(connections: readonly number[]): void;
   /** It takes no more; those that it has stay open. Idempotent. */
@@ -26,7 +37,7 @@ export interface Dealer {
   /** Deals a connection, of which nothing may have been read. */
   deal(socket: Socket): void;
   /** Adds a process. */
-  seat(hand: Hand): Seat;
+  seat(player: Player): Seat;
   /** Whether any process takes connections. */
   readonly hasSeats: boolean;
   /** Closes the connections that wait, and those to come. */
@@ -41,60 +52,93 @@ export interface DealerDeps {
 
 /** A connection that waits for a process. */
 interface Waiting {
-  readonly connection: number;
   readonly socket: Socket;
   readonly address: string | undefined;
   readonly timer: Timer;
 }
 
 interface Place {
-  readonly hand: Hand;
+  readonly player: Player;
   /** Addresses of the connections that it has, by their numbers. */
   readonly open: Map<number, string | undefined>;
-  /** Whether it has not said yet that it has the last one. */
-  isBusy: boolean;
+  /** Whether it has not answered an offer yet. */
+  isAsked: boolean;
   isClosed: boolean;
   /** The last connection that it was handed. */
   last: number;
 }
 
 /**
- * Creates a dealer. A connection goes to the process that has the fewest, of those that have taken what they were handed before: clients
- * keep theirs for long, so that counting deals better than taking turns, also after a process was started again; and one that stands
- * still is handed one at the most. Those with equally many take turns. The limits are those of all processes together.
+ * Creates a dealer. A connection is offered to the process that has the fewest: clients keep theirs for long, so that counting deals
+ * better than taking turns, also after a process was started again. Those with equally many take turns. One that does not answer at
+ * once, as a handler keeps its event loop busy, is passed over, so that no connection waits for it. The limits are those of all processes
+ * together.
  */
 export function createDealer(limits: ConnectionLimits, { clock, observer }: DealerDeps): Dealer {
   const room = createConnectionRoom(limits);
   const places = new Set<Place>();
+  /** By their numbers, the oldest first. */
   const waiting = new Map<number, Waiting>();
   let last = 0;
+  /** Runs while an offer may still be answered in time. */
+  let patience: Timer | undefined;
   let isEnded = false;
 
+  /** The process to make the next offer to. */
   function choose(): Place | undefined {
     let best: Place | undefined;
     for (const place of places) {
-      if (place.isBusy || place.isClosed) continue;
+      if (place.isAsked || place.isClosed) continue;
       if (best === undefined || isBetter(place, best)) best = place;
     }
     return best;
   }
 
-  /** Hands out what waits, as far as there are processes for it. */
-  function handOut(): void {
+  /** Makes an offer of what waits, and the next one when that has no answer in time. */
+  function offer(): void {
+    if (waiting.size === 0 || patience !== undefined) return;
+    const place = choose();
+    if (place === undefined) return;
+    place.isAsked = true;
+    place.player.offer();
+    patience = clock.setTimer(OFFER_MS, () => {
+      patience = undefined;
+      offer();
+    });
+  }
+
+  /** How many connections each process has when what waits is dealt evenly. */
+  function evenly(): number {
+    let open = waiting.size;
+    let takers = 0;
+    for (const place of places) {
+      if (place.isClosed) continue;
+      open += place.open.size;
+      takers++;
+    }
+    return Math.ceil(open / takers);
+  }
+
+  /** Hands a process what waits: one, or when many do its part of them. */
+  function handOut(place: Place): void {
+    let count = Math.max(1, Math.min(MAX_HANDED, evenly() - place.open.size));
     for (const [connection, { socket, address, timer }] of waiting) {
-      const place = choose();
-      if (place === undefined) return;
-      if (!place.hand(connection, socket)) {
+      if (count-- <= 0) return;
+      if (!place.player.hand(connection, socket)) {
         place.isClosed = true;
-        handOut();
         return;
       }
       timer.cancel();
       waiting.delete(connection);
-      place.isBusy = true;
       place.last = connection;
       place.open.set(connection, address);
     }
+  }
+
+  function goOn(): void {
+    patience?.cancel();
+    patience = undefined;
+    offer();
   }
 
   function giveUp(connection: number): void {
@@ -123,18 +167,19 @@ export function createDealer(limits: ConnectionLimits, { clock, observer }: Deal
       }
       const connection = ++last;
       const timer = clock.setTimer(WAIT_MS, () => giveUp(connection));
-      waiting.set(connection, { connection, socket, address, timer });
-      handOut();
+      waiting.set(connection, { socket, address, timer });
+      offer();
     },
 
-    seat(hand) {
-      const place: Place = { hand, open: new Map(), isBusy: false, isClosed: false, last: 0 };
+    seat(player) {
+      const place: Place = { player, open: new Map(), isAsked: false, isClosed: false, last: 0 };
       places.add(place);
-      handOut();
+      goOn();
       return {
-        taken() {
-          place.isBusy = false;
-          handOut();
+        willing() {
+          place.isAsked = false;
+          if (!place.isClosed) handOut(place);
+          goOn();
         },
         closed(connections) {
           for (const connection of connections) {
@@ -144,11 +189,13 @@ export function createDealer(limits: ConnectionLimits, { clock, observer }: Deal
         },
         close() {
           place.isClosed = true;
+          goOn();
         },
         leave() {
-          places.delete(place);
+          if (!places.delete(place)) return;
           for (const address of place.open.values()) room.leave(address);
           place.open.clear();
+          goOn();
         },
       };
     },
@@ -160,6 +207,7 @@ export function createDealer(limits: ConnectionLimits, { clock, observer }: Deal
 
     end() {
       isEnded = true;
+      patience?.cancel();
       for (const connection of [...waiting.keys()]) giveUp(connection);
     },
   };

@@ -65,8 +65,8 @@ export type FromServing =
   | Refusing
   /** It serves: connections may come. */
   | { readonly kind: "serving"; readonly start: ServingStart }
-  /** It has the connection that was sent last, and can take another one. */
-  | { readonly kind: "taken" }
+  /** It can take connections now: the answer to an offer. */
+  | { readonly kind: "willing" }
   /** These connections have closed. */
   | { readonly kind: "closed"; readonly connections: readonly number[] }
   /** It wants no more connections, as it is about to end. `dealt` answers that. */
@@ -78,6 +78,8 @@ export type FromServing =
 export type ToServing =
   | Asking
   | Answering
+  /** There are connections to be dealt. `willing` answers that. */
+  | { readonly kind: "offer" }
   /** A connection, under a number of its own; its socket comes with the message. */
   | { readonly kind: "connection"; readonly connection: number }
   /** It has been sent its last connection. */

@@ -47,7 +47,8 @@ export function joinPrimary(deps: PrimaryLinkDeps, options: PrimaryLinkOptions):
     stop,
     message(body, socket) {
       const message = body as ToServing;
-      if (message.kind === "connection") take(message.connection, socket);
+      if (message.kind === "offer") send({ kind: "willing" });
+      else if (message.kind === "connection") take(message.connection, socket);
       else if (message.kind === "dealt") allDealt();
       else if (message.kind === "others") othersChanged(message.areAvailable);
       else if (message.kind === "answer") questions.hear(message);
@@ -65,7 +66,6 @@ export function joinPrimary(deps: PrimaryLinkDeps, options: PrimaryLinkOptions):
   const questions = new Questions(clock, send, ANSWER_MS);
 
   function take(connection: number, socket: Socket | undefined): void {
-    send({ kind: "taken" });
     // It may be closed already: then Node sends none.
     if (socket === undefined) {
       tellClosed(connection);

@@ -101,7 +101,7 @@ export class ServingProcess {
   }
 
   #heard(message: FromServing): void {
-    if (message.kind === "taken") this.#seat?.taken();
+    if (message.kind === "willing") this.#seat?.willing();
     else if (message.kind === "closed") this.#seat?.closed(message.connections);
     else if (message.kind === "answer") this.#questions.hear(message);
     else if (message.kind === "ask") this.#answer(message);
@@ -115,7 +115,10 @@ export class ServingProcess {
   }
 
   #serving(start: ServingStart): void {
-    this.#seat = this.#dealer.seat((connection, socket) => this.#send({ kind: "connection", connection }, socket));
+    this.#seat = this.#dealer.seat({
+      offer: () => void this.#send({ kind: "offer" }),
+      hand: (connection, socket) => this.#send({ kind: "connection", connection }, socket),
+    });
     this.#proving = this.#clock.setTimer(PROVED_MS, () => this.#child.proved());
     this.#duties.serving(start);
   }

@@ -21,17 +21,17 @@ function open(limits = { maxConnections: 100, maxConnectionsPerAddress: 100 }) {
   const refused: string[] = [];
   const dealer = createDealer(limits, { clock, observer: { refused: (reason) => void refused.push(reason) } });
 
-  /** Adds a process that takes each connection at once, unless it is slow. */
+  /** Adds a process that answers each offer at once, unless it is slow. */
   function seat({ isSlow = false, isGone = false } = {}) {
     const handed: number[] = [];
-    const made: { seat?: Seat } = {};
-    made.seat = dealer.seat((number) => {
-      if (isGone) return false;
-      handed.push(number);
-      if (!isSlow) queueMicrotask(() => made.seat?.taken());
-      return true;
+    const seat: Seat = dealer.seat({
+      offer: () => void (isSlow || queueMicrotask(() => seat.willing())),
+      hand(number) {
+        if (!isGone) handed.push(number);
+        return !isGone;
+      },
     });
-    return { handed, seat: made.seat };
+    return { handed, seat };
   }
 
   async function deal(count: number, address?: string) {
@@ -40,7 +40,7 @@ function open(limits = { maxConnections: 100, maxConnectionsPerAddress: 100 }) {
       const socket = connection(address);
       sockets.push(socket);
       dealer.deal(socket);
-      await Promise.resolve();
+      for (let turn = 0; turn < 4; turn++) await Promise.resolve();
     }
     return sockets;
   }
@@ -71,16 +71,42 @@ test("processes with none open take turns", async () => {
   ]);
 });
 
-test("a process that stands still is handed one, and the others the rest; what waits goes to the next that can take it", async () => {
-  const { seat, deal } = open();
+test("no connection waits for a process that stands still: it is passed over after five milliseconds", async () => {
+  const { clock, seat, deal } = open();
   const still = seat({ isSlow: true });
-  await deal(3);
-  expect(still.handed).toEqual([1]);
   const other = seat();
   await deal(1);
-  await Promise.resolve();
-  expect(still.handed).toEqual([1]);
-  expect(other.handed).toEqual([2, 3, 4]);
+  expect([still.handed, other.handed]).toEqual([[], []]);
+  await clock.advance(5);
+  expect(other.handed).toEqual([1]);
+  await deal(2);
+  expect([still.handed, other.handed]).toEqual([[], [1, 2, 3]]);
+  still.seat.willing();
+  expect(still.handed).toEqual([]);
+  // It is offered the next one again, as it has the fewest.
+  await deal(1);
+  still.seat.willing();
+  expect(still.handed).toEqual([4]);
+});
+
+test("of many that wait each process is handed its part, in the order in which they came", async () => {
+  const { dealer } = open();
+  const answers: (() => void)[] = [];
+  for (let at = 0; at < 20; at++) dealer.deal(connection());
+  const slow = () => {
+    const handed: number[] = [];
+    const seat: Seat = dealer.seat({
+      offer: () => void answers.push(() => seat.willing()),
+      hand: (number) => handed.push(number) > 0,
+    });
+    return handed;
+  };
+  const [one, other] = [slow(), slow()];
+  while (answers.length > 0) answers.shift()?.();
+  expect([one, other]).toEqual([
+    [1, 2, 3, 4, 5, 6, 7, 8, 17, 18],
+    [9, 10, 11, 12, 13, 14, 15, 16, 19, 20],
+  ]);
 });
 
 test("the limits are those of all processes, and places are free again when connections close or their process ends", async () => {
