@@ -31,6 +31,15 @@ export function describeListing(open: Open): void {
       expect(await backend.get([])).toEqual([]);
     });
 
+    test("answers jobs of several queues in the order they were asked for", async () => {
+      const { backend } = await open();
+      await createQueue(backend, "other");
+      const [first, second, third] = await add(backend, {}, { queue: "other" }, {});
+      if (!first || !second || !third) throw new Error("no jobs");
+      const asked = [third, second, "4711@other", first, second];
+      expect((await backend.get(asked)).map((job) => job?.id)).toEqual([third, second, undefined, first, second]);
+    });
+
     test("up to so many bytes answers the first of them, at least one, or all", async () => {
       const { backend } = await open();
       const payload = JSON.stringify("x".repeat(10_000));

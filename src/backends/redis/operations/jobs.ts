@@ -44,8 +44,9 @@ export class Jobs {
     await Promise.all(
       [...byQueue(ids, (id) => id)].map(async ([queue, list]) => {
         const numbers = list.map(numberOf);
+        let from = 0;
         let bytes = 0;
-        for (let from = 0; from < end; ) {
+        while (from < numbers.length && from < end) {
           const asked = numbers.slice(from, from + BATCH);
           const { rest } = await this.#calls.call("get", queue, [view === "BASIC" ? "B" : "", scriptBytes, ...asked]);
           for (let at = 1; at < rest.length; at += JOB_PARTS) {
