@@ -3,7 +3,7 @@ import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { ByteSource } from "./byte-source.js";
 import { DecodeError, type DecodeLimits, MalformedError, pathWithin, tooManyEntries } from "./decode-error.js";
 import { setOwn } from "./fields.js";
-import { freshOf } from "./fresh.js";
+import { addTo, freshOf } from "./fresh.js";
 import { BadValue, JsonText } from "./json-text.js";
 import { readValue } from "./read-value.js";
 import { rememberValue } from "./value-memo.js";
@@ -182,9 +182,9 @@ function fieldsByTag(desc: DescField): [number, Field][] {
   if (desc.fieldKind === "map") return [[(number << 3) | LENGTH, { desc, read: mapReader(localName, wire, read) }]];
   if (desc.fieldKind === "list") {
     const one: Field["read"] = (source, message) => {
-      const list = message[localName] as unknown[];
-      if (list.length === source.limits.entries) throw tooLong(desc, source);
-      list.push(read(source));
+      const { length } = message[localName] as unknown[];
+      if (length === source.limits.entries) throw tooLong(desc, source);
+      addTo(message, localName, read(source));
     };
     if (wire === LENGTH) return [[tag, { desc, read: one }]];
     const packed: Field["read"] = (source, message) => {
