@@ -12,6 +12,7 @@ import type {
 import type { Caller, CallSettings } from "./calls.js";
 import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./filters.js";
 import { fromJob, type Job, type JobPage } from "./job.js";
+import { payloadFormat } from "./json.js";
 import { presentJob } from "./present.js";
 
 /** Settings of an operation on all jobs that match a filter, and of its call. */
@@ -46,7 +47,7 @@ export function createDlqClient(transport: Transport, caller: Caller): DlqClient
   const rpc = createClient(DlqService, transport);
   return {
     async list({ queue = "", type = "", ...query } = {}, call) {
-      const request = { queue, type, filter: toDeadJobFilter(query), ...toPage(query) };
+      const request = { queue, type, filter: toDeadJobFilter(query), ...toPage(query), payloadFormat };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listDeadJobs(request, options), call);
       return { jobs: jobs.map(fromJob), nextPageToken };
     },
@@ -60,10 +61,12 @@ export function createDlqClient(transport: Transport, caller: Caller): DlqClient
       return { ...fromBulk(summary), groups, otherCount: summary.otherCount };
     },
     async get(id, call) {
-      return presentJob((await caller.repeatable((options) => rpc.getDeadJob({ id }, options), call)).job);
+      return presentJob(
+        (await caller.repeatable((options) => rpc.getDeadJob({ id, payloadFormat }, options), call)).job,
+      );
     },
     async replay(id, call) {
-      return presentJob((await caller.once((options) => rpc.replayDeadJob({ id }, options), call)).job);
+      return presentJob((await caller.once((options) => rpc.replayDeadJob({ id, payloadFormat }, options), call)).job);
     },
     async replayMatching(filter, options = {}) {
       const request = { filter: toDeadJobFilter(filter), ...toBulk(options) };

@@ -1,4 +1,4 @@
-import type { Job } from "../../gen/gotaskq/v1/job_pb.js";
+import { type Job, PayloadFormat } from "../../gen/gotaskq/v1/job_pb.js";
 import { errorText } from "../model/describe-error.js";
 import { fieldInvalid } from "../model/errors.js";
 import { isBytes } from "../model/guarded.js";
@@ -31,6 +31,9 @@ function textOf(field: string, value: unknown): string {
   }
   throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
 }
+
+/** How a client asks for payloads and results: nobody parses a text on the way, nor here before it is read. */
+export const payloadFormat = PayloadFormat.TEXT;
 
 /** Returns the JSON value or bytes of a message. */
 export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {

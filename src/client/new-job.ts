@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { PayloadFormat, TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { BackoffRequest } from "../model/backoff.js";
 import { fieldInvalid } from "../model/errors.js";
@@ -9,7 +9,7 @@ import type { UniqueRequest } from "../model/unique.js";
 import { copyMetadata } from "../model/validate.js";
 import { toBackoff } from "./backoff.js";
 import { converters } from "./converters.js";
-import { toPayloadKind } from "./json.js";
+import { payloadFormat, toPayloadKind } from "./json.js";
 import { toUnique } from "./unique.js";
 
 /** A job to create. Durations in ms. */
@@ -84,7 +84,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     priority: int("priority", priority),
     metadata: metadata && copyMetadata(metadata, path),
     requestId: job.requestId ?? requestId,
-    payloadFormat: PayloadFormat.TEXT,
+    payloadFormat,
   });
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs, FieldMaskSchema, timestampMs } from "@bufbuild/protobuf/wkt";
-import { createClient, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import {
   QueueOrdering as QueueOrderingPb,
   type Queue as QueuePb,
@@ -21,6 +21,7 @@ import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller, CallSettings } from "./calls.js";
 import { numberOf } from "./enum-number.js";
+import { createRpc } from "./rpc.js";
 
 /** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
 export interface QueueClient {
@@ -51,7 +52,7 @@ export interface QueueClient {
 
 /** Creates the client of QueueService. */
 export function createQueueClient(transport: Transport, caller: Caller): QueueClient {
-  const rpc = createClient(QueueService, transport);
+  const rpc = createRpc(QueueService, transport);
   const one = async (answer: Promise<{ queue?: QueuePb | undefined }>) => fromQueue((await answer).queue);
   return {
     create: (name, settings = {}, call) =>

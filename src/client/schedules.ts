@@ -4,6 +4,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { type Schedule as SchedulePb, ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import type { Caller, CallSettings } from "./calls.js";
 import type { Job } from "./job.js";
+import { payloadFormat } from "./json.js";
 import { presentJob } from "./present.js";
 import {
   fromSchedule,
@@ -70,33 +71,34 @@ export function createScheduleClient(transport: Transport, caller: Caller): Sche
   const rpc = createClient(ScheduleService, transport);
   const one = async (answer: Promise<{ schedule?: SchedulePb | undefined }>) => fromSchedule((await answer).schedule);
   const nameOf = ({ queue = "", name }: ScheduleName) => ({ queue, name });
+  const read = (schedule: ScheduleName) => ({ ...nameOf(schedule), payloadFormat });
   return {
     async create(schedule, call) {
       const request = {
         schedule: toSchedule({ queue: schedule.queue, name: schedule.name }, schedule, schedule.paused),
+        payloadFormat,
       };
       return one(caller.once((options) => rpc.createSchedule(request, options), call));
     },
-    get: (schedule, call) => one(caller.repeatable((options) => rpc.getSchedule(nameOf(schedule), options), call)),
+    get: (schedule, call) => one(caller.repeatable((options) => rpc.getSchedule(read(schedule), options), call)),
     async list({ queue = "", pageSize = 0, pageToken = "" } = {}, call) {
-      const request = { queue, pageSize, pageToken };
+      const request = { queue, pageSize, pageToken, payloadFormat };
       const page = await caller.repeatable((options) => rpc.listSchedules(request, options), call);
       return { schedules: page.schedules.map(fromSchedule), nextPageToken: page.nextPageToken };
     },
     async update(schedule, changes, call) {
       const given = (Object.keys(PATHS) as (keyof ScheduleChanges)[]).filter((field) => changes[field] !== undefined);
       const updateMask = create(FieldMaskSchema, { paths: given.map((field) => PATHS[field]) });
-      const request = { schedule: toSchedule(schedule, changes), updateMask };
+      const request = { schedule: toSchedule(schedule, changes), updateMask, payloadFormat };
       return one(caller.repeatable((options) => rpc.updateSchedule(request, options), call));
     },
     async delete(schedule, call) {
       await caller.once((options) => rpc.deleteSchedule(nameOf(schedule), options), call);
     },
-    pause: (schedule, call) => one(caller.repeatable((options) => rpc.pauseSchedule(nameOf(schedule), options), call)),
-    resume: (schedule, call) =>
-      one(caller.repeatable((options) => rpc.resumeSchedule(nameOf(schedule), options), call)),
+    pause: (schedule, call) => one(caller.repeatable((options) => rpc.pauseSchedule(read(schedule), options), call)),
+    resume: (schedule, call) => one(caller.repeatable((options) => rpc.resumeSchedule(read(schedule), options), call)),
     async trigger(schedule, call) {
-      return presentJob((await caller.once((options) => rpc.triggerSchedule(nameOf(schedule), options), call)).job);
+      return presentJob((await caller.once((options) => rpc.triggerSchedule(read(schedule), options), call)).job);
     },
     async preview(times, { count = 0, after, ...call } = {}) {
       const schedule = toSchedule({ name: "" }, times);

@@ -1,4 +1,4 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal, type JobStatus } from "../model/job.js";
@@ -11,9 +11,11 @@ import { createGatherTiming } from "./gather/gather-timing.js";
 import { createGatheredJobs } from "./gather/gathered-jobs.js";
 import { fromChange, fromJob, type Job, type JobChange, type JobPage, toStatuses } from "./job.js";
 import { type JobUpdate, toUpdateRequest } from "./job-update.js";
+import { payloadFormat } from "./json.js";
 import { type NewJob, toCreateRequest } from "./new-job.js";
 import { presentJob } from "./present.js";
 import { createQueueClient, type QueueClient } from "./queues.js";
+import { createRpc } from "./rpc.js";
 import { createScheduleClient, type ScheduleClient } from "./schedules.js";
 
 /** Which changes to watch. What is empty or not set matches all. */
@@ -113,7 +115,7 @@ export function createTransportClient(
   options: CallerOptions = {},
   { activeTrace, afterTurn }: ClientRuntime = {},
 ): TaskQueueClient {
-  const rpc = createClient(JobService, transport);
+  const rpc = createRpc(JobService, transport);
   const caller = createCaller(options, activeTrace);
   const gathered = createGatheredJobs(rpc, caller, createGatherTiming(afterTurn));
   const nextRequestId = caller.retries ? createRequestIds() : () => "";
@@ -127,7 +129,7 @@ export function createTransportClient(
   async function* watchJob(id: string, { signal }: CallSettings = {}): AsyncGenerator<Job> {
     let revision = 0;
     try {
-      for await (const { event } of caller.resumed((options) => rpc.watchJob({ id }, options), signal)) {
+      for await (const { event } of caller.resumed((options) => rpc.watchJob({ id, payloadFormat }, options), signal)) {
         if (event.case !== "job" || event.value.revision <= revision) continue;
         revision = event.value.revision;
         const job = fromJob(event.value);
@@ -161,7 +163,7 @@ export function createTransportClient(
     wait: waitFor,
     get: (id, call) => gathered.get(id, call),
     async list({ queue = "", type = "", ...query } = {}, call) {
-      const request = { queue, type, filter: toJobFilter(query), ...toPage(query) };
+      const request = { queue, type, filter: toJobFilter(query), ...toPage(query), payloadFormat };
       const { jobs, nextPageToken } = await caller.repeatable((options) => rpc.listJobs(request, options), call);
       return { jobs: jobs.map(fromJob), nextPageToken };
     },
@@ -179,10 +181,10 @@ export function createTransportClient(
     },
     async run(id, call) {
       // Not repeatable: by then the job may be RUNNING.
-      return presentJob((await caller.once((options) => rpc.runJob({ id }, options), call)).job);
+      return presentJob((await caller.once((options) => rpc.runJob({ id, payloadFormat }, options), call)).job);
     },
     async update(id, changes, call) {
-      const request = toUpdateRequest(id, changes);
+      const request = { ...toUpdateRequest(id, changes), payloadFormat };
       // Not repeatable: a delay would begin anew, and by then the job may be RUNNING.
       return presentJob((await caller.once((options) => rpc.updateJob(request, options), call)).job);
     },

@@ -2,6 +2,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Logger } from "../../model/logger.js";
 import { isPassing, toTaskQueueError } from "../errors.js";
+import { payloadFormat } from "../json.js";
 import { retryWait, wait } from "../wait.js";
 import type { JobSource } from "./worker-attempt.js";
 import type { WorkerServers } from "./worker-servers.js";
@@ -149,7 +150,11 @@ export class JobStreams {
     const { request, headers, leased, canceled } = this.#deps;
     const { worker, queues, types, leaseMs } = request;
     const messages = rpc.streamJobs(
-      { worker, queues: [...queues], types: [...types], maxInFlight: stream.size, lease: durationFromMs(leaseMs) },
+      {
+        ...{ worker, queues: [...queues], types: [...types], maxInFlight: stream.size },
+        lease: durationFromMs(leaseMs),
+        payloadFormat,
+      },
       { signal: stream.controller.signal, ...(headers && { headers }) },
     );
     const watchdog = setInterval(() => {

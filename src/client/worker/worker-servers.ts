@@ -1,5 +1,6 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { createRpc } from "../rpc.js";
 import { createNodeTransport, type NodeTransportOptions } from "../transport/node-transport.js";
 
 /** Client of WorkerService on one server. */
@@ -18,7 +19,7 @@ export interface WorkerServers {
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
 export function createWorkerServers(urls: readonly string[], options: NodeTransportOptions = {}): WorkerServers {
   const transports = urls.map((url) => createNodeTransport(url, options));
-  const rpcs = transports.map(({ transport }) => createClient(WorkerService, transport));
+  const rpcs = transports.map(({ transport }) => createRpc(WorkerService, transport));
   const [first] = rpcs;
   if (first === undefined) throw new TypeError("url: there must be at least one");
   let current = first;
