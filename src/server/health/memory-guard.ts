@@ -12,6 +12,9 @@ const FULL = 0.75;
 /** What V8 keeps of its heap limit for objects that are young; it ends the process when the old ones do not fit the rest. */
 const YOUNG_BYTES = 48 * 1024 * 1024;
 
+/** What a process takes that serves calls and keeps no jobs, bytes: with a usual load, and rather too much than too little. */
+const SERVING_BYTES = 200 * 1024 * 1024;
+
 /** The memory of this process, in bytes. */
 export interface ProcessMemory {
   /** Most that objects on the heap may take. Raise it with `NODE_OPTIONS=--max-old-space-size=MiB`. */
@@ -74,14 +77,18 @@ export function createMemoryGuard(memory: ProcessMemory = memoryOfProcess()): Me
   };
 }
 
-/** The memory of the process that this runs in. */
-function memoryOfProcess(): ProcessMemory {
+/**
+ * The memory of the process that this runs in. `others`: processes of this server beside it, which serve calls in the same machine or
+ * container; at least half of its memory is for this one.
+ */
+export function memoryOfProcess(others = 0): ProcessMemory {
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
   const { rss, external } = process.memoryUsage();
+  // Without a limit of a container, Node reports 0 or a huge number.
+  const machine = Math.min(process.constrainedMemory() || totalmem(), totalmem());
   return {
     heapLimit: Math.max(limit - YOUNG_BYTES, limit / 2),
-    // Without a limit of a container, Node reports 0 or a huge number.
-    residentLimit: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
+    residentLimit: Math.max(machine / 2, machine - others * SERVING_BYTES),
     base: Math.max(0, rss - used - external),
     heap: () => {
       const old = getHeapSpaceStatistics().filter(({ space_name }) => !space_name.startsWith("new_"));

@@ -12,6 +12,14 @@ export interface ServingArgument {
   readonly sharedStore?: string;
 }
 
+/** The argument of the store process, as JSON. */
+export interface StoreArgument {
+  /** Where it is to listen. */
+  readonly path: string;
+  /** How many processes it serves. */
+  readonly servers: number;
+}
+
 /** What a serving process that has started tells of itself. */
 export interface ServingStart {
   /** What keeps its jobs: `redis`. */

@@ -182,7 +182,7 @@ export async function startPrimary(config: Config, environment: Environment, dep
   const { address } = port;
   try {
     if (config.redis === undefined) {
-      store = await startStoreProcess(environment, {
+      store = await startStoreProcess(environment, processes, {
         clock,
         logger,
         lost: (end) => tellLost(new Error(`the process that keeps the jobs has ended: ${describeEnd(end)}`)),

@@ -5,23 +5,23 @@ import { createStorage } from "../../storage.js";
 import { serveSupervisor } from "../../supervisor/serve-supervisor.js";
 import { readConfig } from "../config/config.js";
 import { guessLogSettings } from "../config/logging.js";
-import { createMemoryGuard } from "../health/memory-guard.js";
+import { createMemoryGuard, memoryOfProcess } from "../health/memory-guard.js";
 import { createProcessLog } from "../log/process-log.js";
 import { refusalOf, tellProblems } from "../log/tell-problems.js";
 import { createStoreProcessMetrics } from "../metrics/store-process.js";
 import { EXIT_CONFIG, EXIT_FAULT, endProcess, type Stoppable, stopAll, surviveHandlers } from "../process-life.js";
 import { storageSettings } from "../storage-settings.js";
-import type { FromStore, ToStore } from "./messages.js";
+import type { FromStore, StoreArgument, ToStore } from "./messages.js";
 import { answer } from "./questions.js";
 
-// The process that keeps the jobs for those that serve, in memory or in a file. Its argument is where it listens.
-const path = process.argv[2] ?? "";
+// The process that keeps the jobs for those that serve, in memory or in a file. Its argument says where it listens.
+const { path, servers }: StoreArgument = JSON.parse(process.argv[2] ?? "");
 const clock = createSystemClock();
 const log = createProcessLog(guessLogSettings(process.env), process.stdout, !process.env.NO_COLOR, {
   process: "store",
 });
 process.stderr.on("error", () => {});
-const guard = createMemoryGuard();
+const guard = createMemoryGuard(memoryOfProcess(servers));
 const metrics = createStoreProcessMetrics({ isMemoryFull: () => guard.isFullNow });
 
 const link = serveSupervisor({

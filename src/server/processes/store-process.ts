@@ -8,7 +8,7 @@ import { createSupervisor } from "../../supervisor/supervisor.js";
 import type { Environment } from "../config/env-reader.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 import { disorderlyEnd, failedStart, refusedStart } from "./failed-start.js";
-import type { FromStore } from "./messages.js";
+import type { FromStore, StoreArgument } from "./messages.js";
 import { programOf } from "./program-of.js";
 import { Questions } from "./questions.js";
 
@@ -37,12 +37,13 @@ export interface StoreProcess {
 }
 
 /**
- * Starts the process that keeps the jobs. Resolves once it does. It listens in a new folder that only this user can enter. Rejects, with
+ * Starts the process that keeps the jobs, for so many `servers`. Resolves once it does. It listens in a new folder that only this user can enter. Rejects, with
  * nothing left, when it cannot start; see `startPrimary`. It is not started again when it ends: what is not in a file has gone with it,
  * and with a file whoever keeps this server running starts all of it again.
  */
 export async function startStoreProcess(
   environment: Environment,
+  servers: number,
   { clock, logger, lost }: StoreProcessDeps,
 ): Promise<StoreProcess> {
   const folder = await mkdtemp(join(tmpdir(), "gotaskq-"));
@@ -87,7 +88,8 @@ export async function startStoreProcess(
     },
   };
   const env = { ...environment, PROCESSES: undefined };
-  const child = supervisor.add(listener, { args: [path], env, isIrreplaceable: true });
+  const argument: StoreArgument = { path, servers };
+  const child = supervisor.add(listener, { args: [JSON.stringify(argument)], env, isIrreplaceable: true });
   const questions = new Questions(clock, (asking) => void child.send(asking));
 
   const store: StoreProcess = {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createMemoryGuard } from "../../../src/server/health/memory-guard.js";
+import { createMemoryGuard, memoryOfProcess } from "../../../src/server/health/memory-guard.js";
 
 const MIB = 1024 * 1024;
 
@@ -103,4 +103,11 @@ test("a process that has just started is not full", () => {
   expect(guard.isFull({ heap: 0, external: 0 })).toBe(false);
   expect(guard.isFull({ heap: 0, external: 1e15 })).toBe(true);
   guard.stop();
+});
+
+test("other processes of the server have their part of the machine, which is half of it at the most", () => {
+  const alone = memoryOfProcess().residentLimit;
+  const few = Math.floor(alone / 2 / (200 * MIB));
+  expect(memoryOfProcess(1).residentLimit).toBe(alone - Math.min(alone / 2, 200 * MIB));
+  expect(memoryOfProcess(few + 100).residentLimit).toBe(alone / 2);
 });
