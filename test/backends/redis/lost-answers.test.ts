@@ -53,8 +53,6 @@ async function loadScripts(server: RedisBackend): Promise<void> {
     lease(server, { requestId: "load" }),
   ]);
   await createQueue(server, "load");
-  // Of more than one job: one alone has a script of its own.
-  await server.enqueue([newJob({ queue: "load" }), newJob({ queue: "load" })]);
   await server.deleteQueue("load", true);
 }
 
@@ -90,19 +88,6 @@ describe("what Redis did before the connection broke is done once:", () => {
     expect((await readAll(witness, cursor)).changes).toHaveLength(2);
   });
 
-  test("a create in a queue that asks for more than a lean create does, whichever answer is lost", async () => {
-    await createQueue(witness, "small", { maxDepth: 2 });
-    const cursor = await witness.head();
-    const jobs = [newJob({ queue: "small" }), newJob({ queue: "small" })];
-    for (const job of jobs) {
-      void proxy.loseNextAnswer();
-      expect(only(await backend.enqueue([job])).id).toBe(job.id);
-    }
-    const { changes } = await readAll(witness, cursor);
-    expect(changes.map(({ jobId }) => jobId)).toEqual(jobs.map(({ id }) => id));
-    await expectRefused(backend.enqueue([newJob({ queue: "small" })]), "QUEUE_FULL");
-  });
-
   test("a create, also when its job is gone before it is repeated", async () => {
     const job = newJob({ type: "quick" });
     const created = backend.enqueue([job]);
@@ -117,8 +102,6 @@ describe("what Redis did before the connection broke is done once:", () => {
   test("a create in a full queue is refused once and for all", async () => {
     await createQueue(witness, "small", { maxDepth: 1 });
     const id = await addOne(witness, { queue: "small" });
-    // From then on it knows that the queue asks for more than a lean create does.
-    await expectRefused(backend.enqueue([newJob({ queue: "small" })]), "QUEUE_FULL");
     const refused = backend.enqueue([newJob({ queue: "small" })]);
     await Promise.all([proxy.loseNextAnswer(() => witness.cancel(id)), expectRefused(refused, "QUEUE_FULL")]);
     expect(await statsOf(witness, "small")).toMatchObject({ ready: 0 });

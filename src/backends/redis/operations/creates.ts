@@ -8,8 +8,6 @@ import { firingText } from "../layout/codec-schedule.js";
 import { readDefaultBackoff } from "../layout/saved-backoff.js";
 import { Coalescers } from "../link/coalescer.js";
 import type { Arg, Reply } from "../link/connection.js";
-import { LeanQueues } from "../queues/lean-queues.js";
-import type { Memo } from "../queues/memo-slots.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 import { NEEDED } from "../scripts/enqueue.js";
 
@@ -55,7 +53,6 @@ export class Creates {
   /** What schedules make. */
   readonly #fires = new Coalescers<Group, GroupAnswer>({ size: BATCH, bytes: BATCH_BYTES });
 
-  readonly #lean = new LeanQueues();
   readonly #checkFeatures: (queue: string, needed: readonly string[]) => Promise<void>;
 
   /** `checkFeatures` throws UPGRADE_REQUIRED when a live server lacks one of the features. */
@@ -162,21 +159,6 @@ export class Creates {
   }
 
   async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
-    const job = this.#lean.has(queue) ? onlyPlain(groups) : undefined;
-    if (job === undefined) return this.#sendAll(queue, groups);
-    const memo = this.#calls.memos.take(queue);
-    try {
-      const { now, rest } = await this.#calls.call("enqueueOne", queue, [numberOf(job.id), writeSpec(job)], { memo });
-      const why = text(rest[0]);
-      if (why !== "M") return [{ now, defaults: undefined, answer: why === "" ? [] : why }];
-      this.#lean.leave(queue);
-      return await this.#sendAll(queue, groups, memo);
-    } finally {
-      this.#calls.memos.release(queue, memo);
-    }
-  }
-
-  async #sendAll(queue: string, groups: readonly Group[], memo?: Memo): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
     let script: "enqueue" | "enqueueUnique" | "fire" = "enqueue";
     for (const { mode, mayNeed, jobs, firing } of groups) {
@@ -194,7 +176,7 @@ export class Creates {
       }
     }
     const callers = groups.length;
-    const { now, rest } = await this.#calls.call(script, queue, [callers, ...args], { callers, memo });
+    const { now, rest } = await this.#calls.call(script, queue, [callers, ...args], { callers });
     const defaults = rest.length > callers ? readDefaults(text(rest[callers])) : undefined;
     return rest.slice(0, callers).map((reply) => ({
       now,
@@ -202,17 +184,6 @@ export class Creates {
       answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
     }));
   }
-}
-
-/** The job of these groups, if there is one only and ENQUEUE_ONE may do for it. */
-function onlyPlain([group, ...others]: readonly Group[]): NewJob | undefined {
-  if (group === undefined || others.length > 0 || group.mode !== "create" || group.firing !== undefined)
-    return undefined;
-  const [job, ...more] = group.jobs;
-  if (job === undefined || more.length > 0) return undefined;
-  const { requestId, delayMs, runAfter, key, unique } = job;
-  const isPlain = requestId === undefined && !delayMs && runAfter === undefined && !isExpiring(job);
-  return isPlain && key === undefined && unique === undefined ? job : undefined;
 }
 
 /** What these jobs need of their queue. */

@@ -5,9 +5,10 @@ import { TaskQueueError } from "../../../model/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE, ENQUEUE_UNIQUE, FIRE } from "../scripts/enqueue.js";
-import { ENQUEUE_ONE } from "../scripts/enqueue-one.js";
 import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
+import { LEAN_CREATE } from "../scripts/lean-create.js";
+import { LEAN_LEASE } from "../scripts/lean-lease.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
 import { LIST, LIST_DEAD } from "../scripts/listing.js";
 import { COUNT_READY, OLDEST, READY_TYPES, SHOW_QUEUE } from "../scripts/queue-figures.js";
@@ -19,7 +20,7 @@ import {
   LIST_SCHEDULES,
   UPDATE_SCHEDULE,
 } from "../scripts/schedules.js";
-import { leanScript, queueScript, type Script } from "../scripts/script.js";
+import { queueScript, type Script } from "../scripts/script.js";
 import { COMPLETE, COMPLETE_FULL, EXTEND, FAIL, RELEASE } from "../scripts/settle.js";
 import { LOOK, SWEEP, TRIM } from "../scripts/sweep.js";
 import type { DueTimes } from "./due-times.js";
@@ -29,10 +30,10 @@ import type { RefusedQueues } from "./refused-queues.js";
 import type { ScriptReply, StoreTimes } from "./store-times.js";
 
 const BODIES = {
-  enqueue: ["grow", ENQUEUE],
+  enqueue: ["grow", ENQUEUE, LEAN_CREATE],
   enqueueUnique: ["grow", ENQUEUE_UNIQUE],
   fire: ["grow", FIRE],
-  lease: ["end", LEASE],
+  lease: ["end", LEASE, LEAN_LEASE],
   recall: ["end", RECALL_LEASES],
   giveBack: ["end", GIVE_BACK],
   complete: ["grow", COMPLETE],
@@ -78,15 +79,7 @@ const BODIES = {
 const REMEMBERED: ReadonlySet<ScriptName> = new Set<ScriptName>([
   ...(["enqueue", "complete", "completeFull", "fail", "release", "cancel", "run", "replay", "remove", "act"] as const),
   ...(["purge", "create", "beginDelete", "revise", "revisePayload"] as const),
-  ...([
-    "enqueueOne",
-    "enqueueUnique",
-    "fire",
-    "createSchedule",
-    "updateSchedule",
-    "enlargeSchedule",
-    "deleteSchedule",
-  ] as const),
+  ...(["enqueueUnique", "fire", "createSchedule", "updateSchedule", "enlargeSchedule", "deleteSchedule"] as const),
 ]);
 
 /** A job that is examined counts as so many bytes: what Redis does not take longer for. */
@@ -96,17 +89,14 @@ const BYTES_OF_EXAMINED = 8 << 10;
 const OWN_PACE: ReadonlySet<string> = new Set(["sweep", "beginDelete", "continueDelete"]);
 
 /** The scripts that run on one queue. */
-export type ScriptName = keyof typeof BODIES | "enqueueOne";
+export type ScriptName = keyof typeof BODIES;
 
 /** Builds the scripts. `luaClock`: Lua that returns the time; `features`: those that this server knows. */
 export function createScripts(luaClock: string, features: readonly string[]): Readonly<Record<ScriptName, Script>> {
-  const entries = Object.entries(BODIES).map(([name, [kind, body]]) => {
-    return [name, queueScript(kind, body, luaClock, features)];
+  const entries = Object.entries(BODIES).map(([name, [kind, body, lean]]) => {
+    return [name, queueScript(kind, body, luaClock, features, lean)];
   });
-  return {
-    ...(Object.fromEntries(entries) as Record<keyof typeof BODIES, Script>),
-    enqueueOne: leanScript("grow", ENQUEUE_ONE, luaClock, features),
-  };
+  return Object.fromEntries(entries) as Record<ScriptName, Script>;
 }
 
 /** Settings that are passed to the scripts. */

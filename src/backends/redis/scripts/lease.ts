@@ -1,7 +1,7 @@
 import { UNIQUE } from "../layout/features.js";
-import { code, compose, key, meta, number, rest, text, width, write } from "../layout/lua.js";
-import { CODES } from "../layout/table.js";
+import { code, key, meta, number, rest, text, width, write } from "../layout/lua.js";
 import { LEASE_BY_KEYS } from "./key-lines/lease-by-keys.js";
+import { FIRST_LEASE } from "./lean-lease.js";
 import { lua } from "./lua.js";
 
 /** Most polls that a queue remembers. */
@@ -282,16 +282,7 @@ local function beginOf(spec)
   if not last then
     local createdAt = ${text("spec", "created_at", "spec")}
     local stamp = nowText < createdAt and createdAt or nowText
-    local head = ${compose("head", {
-      status: CODES.status.RUNNING,
-      priority: text("spec", "priority", "spec"),
-      deliveries: 1,
-      revision: 2,
-      created_at: "createdAt",
-      updated_at: "stamp",
-      run_after: text("spec", "run_after", "spec"),
-      started_at: "stamp",
-    })}
+    local head = ${FIRST_LEASE}
     local tail = tailOf(sub(text, ${rest("spec")}))
     last = {
       text = text, state = head .. lock .. tail.text,

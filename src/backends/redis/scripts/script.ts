@@ -31,19 +31,21 @@ const FLAGS: Readonly<Record<ScriptKind, string>> = {
 
 /**
  * Builds a script that runs on one queue, with the prelude. `clock`: Lua body of a function that returns the time.
- * `features`: those that this server knows.
+ * `features`: those that this server knows. `lean`: does the simplest and most frequent of what the script is for, and returns, before
+ * anything is made that only the rest needs; where it does not return, it has changed nothing.
  *
  * Every call makes all functions of its script anew. For each local that a function uses, Lua searches those that functions used
  * before, unless it belongs to a function further out: so what most of them use is there, and they are in a function of their own.
  */
-export function queueScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
-  const inner = PRELUDE + KEEP_TIME + (kind === "read" ? "" : COUNT_TIME) + body;
-  return plainScript(kind, withoutUnused(`${groundOf(clock, features)}return (function()\n${inner}\nend)()\n`));
-}
-
-/** Builds a script that runs on one queue and writes, without the prelude: for what is called alone and often. */
-export function leanScript(kind: ScriptKind, body: string, clock: string, features: readonly string[]): Script {
-  return plainScript(kind, withoutUnused(groundOf(clock, features) + KEEP_TIME + COUNT_TIME + body));
+export function queueScript(
+  kind: ScriptKind,
+  body: string,
+  clock: string,
+  features: readonly string[],
+  lean = "",
+): Script {
+  const outer = groundOf(clock, features) + KEEP_TIME + (kind === "read" ? "" : COUNT_TIME) + lean;
+  return plainScript(kind, withoutUnused(`${outer}return (function()\n${PRELUDE}${body}\nend)()\n`));
 }
 
 /** What a call knows from the start. */

@@ -11,10 +11,13 @@ const MAX_TRIMMED = 1000;
 /** Most entries of jobs that were deleted, which one call looks behind. */
 const MAX_PASSED = 100;
 
+/** What a job counts as beside its records, bytes: the first fields of a spec are part of that. */
+export const JOB_BYTES = JOB_OVERHEAD_BYTES - width("spec");
+
 /** The part of the prelude that counts the DONE and CANCELED jobs that are kept, and deletes the oldest of them. */
 export const FINISHED = lua`
--- Bytes of a job, like jobBytes of the model. Beside its records it counts as so much: the first fields of a spec are part of that.
-local JOB_BYTES = ${JOB_OVERHEAD_BYTES - width("spec")}
+-- Bytes of a job, like jobBytes of the model.
+local JOB_BYTES = ${JOB_BYTES}
 local function bytesOf(id)
   return JOB_BYTES + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id)
     + call('HSTRLEN', ${key("errors")}, id)

@@ -4,17 +4,15 @@ import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, TYPES_WORD } from "./parts/prelude.
 import { READY_SCORE } from "./parts/waiting.js";
 
 /**
- * Creates one job that is ready at once and has neither a request id nor a key, in a queue that asks nothing of its jobs: what ENQUEUE does
- * for it, and nothing else. A single caller waits for each of its creates, so that the fixed cost of a script is all of its cost.
- *
- * ARGV[7] id, [8] spec from its priority on. Returns a list: empty, or `N`: there is no such queue; or `M`: the queue asks more of its jobs,
- * or this is a repeat, and nothing was done. Then ENQUEUE is to be called with the same memo.
+ * The part of ENQUEUE that comes before everything else: it creates a single job that is ready at once and has neither a request id nor a
+ * key, in a queue that asks nothing of its jobs. A single caller waits for each of its creates, so that the fixed cost of a script is all of
+ * its cost.
  */
-export const ENQUEUE_ONE = lua`
-if not exists then return {now, 0, -1, {'N'}, counted, '-'} end
-if isRepeat == '1' or ${meta("requires")} or tonumber(${meta("max_depth")} or 0) > 0 then return {now, 0, -1, {'M'}, counted, '-'} end
+export const LEAN_CREATE = lua`
+if exists and memo and isRepeat == '0' and ARGV[7] == '1' and ARGV[9] == '1' and (ARGV[8] == 'c' or find(ARGV[8], '^c|%x$'))
+  and not find(ARGV[10], '|', 1, true) and not ${meta("requires")} and tonumber(${meta("max_depth")} or 0) == 0 then
 ${TYPES_WORD}${APPEND}${READY_SCORE}
-local id, spec = ARGV[7], ARGV[8]
+local id, spec = ARGV[10], ARGV[11]
 local priority = ${text("spec", "priority", "spec", "priority")}
 local type = sub(spec, ${width("spec", "priority") + 1}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
 local ready = typesWord({type})
@@ -44,7 +42,8 @@ local message = ${words({
 })} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
 ${LOG_MESSAGE}
 call('PUBLISH', channel, message)
--- As MessagePack has the time, as a text, and the answer: a list with an empty one.
+-- In MessagePack: the time, as a text, and the answer, that nothing was created before in the only group.
 call('SET', ${key("answers")} .. memo, callNumber .. ' \146\173' .. nowText .. '\145\144', 'PX', '${ANSWER_TTL_MS}')
-return {now, position, -1, {}, counted, ready}
+return {now, position, -1, {{}}, counted, ready}
+end
 `;
