@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
+import { backendUnavailable } from "../../../src/model/errors.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { eventually } from "../../support/wait.js";
 import {
@@ -6,6 +8,7 @@ import {
   addOne,
   createQueue,
   done,
+  expectRefused,
   LEASE_MS,
   lease,
   leaseOne,
@@ -183,6 +186,28 @@ describe("several servers on one store", () => {
     expect(await lease(first.backend)).toHaveLength(1);
     await settled();
     expect(second.heard.dueHeard.at(-1)).toBeLessThanOrEqual(LEASE_MS);
+  });
+
+  test("leave a tick that failed to the one that tries it again", async () => {
+    const clock = new FakeClock();
+    const path = socketPath();
+    const kept = createMemoryBackend({ clock, random: Math.random });
+    let isBroken = true;
+    const tick = async () => {
+      if (isBroken) throw backendUnavailable("the file cannot be written");
+      return kept.tick();
+    };
+    await openStore(path, clock, { ...kept, tick });
+    const [first, second] = [await connect(path), await connect(path)];
+    await expectRefused(first.backend.tick(), "BACKEND_UNAVAILABLE");
+    await clock.advance(1249);
+    await second.backend.get([]);
+    expect(second.heard.dueHeard).toEqual([]);
+    await clock.advance(1);
+    await second.backend.get([]);
+    expect(second.heard.dueHeard).toEqual([0]);
+    isBroken = false;
+    await second.backend.tick();
   });
 
   test("tell one of them to tell the figures, and what the workers of the others take", async () => {

@@ -5,6 +5,9 @@ import type { Peer } from "./peer.js";
 /** How late a tick may be before another server is asked for it, ms. */
 const LATE_MS = 250;
 
+/** When a server tries again whose tick failed, ms: another one would fare no better. */
+const RETRY_MS = 1000;
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
@@ -48,7 +51,7 @@ export class TickTurns {
   async run(peer: Peer, tick: () => Promise<TickResult>): Promise<TickResult> {
     // What comes from here on may be too late for this tick.
     this.#dueAt = NEVER;
-    let nextInMs: number | undefined = 0;
+    let nextInMs: number | undefined = RETRY_MS;
     try {
       const result = await tick();
       nextInMs = result.nextInMs;
