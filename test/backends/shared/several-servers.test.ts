@@ -118,6 +118,24 @@ describe("several servers on one store", () => {
     expect(b.told(undefined)).toBe(next.next);
   });
 
+  test("are told of what is called after they began to watch, and know of it when they read then, all in one turn", async () => {
+    const { servers, settled } = await open(2);
+    const { backend, heard } = at(servers, 0);
+    await add(backend, {}, {});
+    const [first, second] = await lease(backend);
+    if (first === undefined || second === undefined) throw new Error("no leases");
+    const start = await backend.head();
+    const before = backend.complete([done(first)]);
+    backend.follow(true);
+    const after = backend.complete([done(second)]);
+    const page = await backend.read(start, 10, {});
+    await Promise.all([before, after]);
+    expect(page.entries.map(({ change }) => change.jobId)).toEqual([first.job.id, second.job.id]);
+    expect(page.told).toBe(1);
+    await settled();
+    expect(heard.changesHeard.map(({ jobId }) => jobId)).toEqual([second.job.id]);
+  });
+
   test("ask for a new job one after the other, unless it is left", async () => {
     const { clock, servers, settled } = await open(3);
     const counts = () => servers.map(({ heard }) => heard.readyHeard.length);
