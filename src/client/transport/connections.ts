@@ -13,12 +13,18 @@ const MOST = 4;
 /** Least time between two tries to open a further connection, ms. */
 const RETRY_MS = 1000;
 
+/** A call that has begun. */
+export interface OpenCall {
+  readonly stream: ClientHttp2Stream;
+  readonly connection: SessionManager;
+}
+
 /** The connections of a client to one server. */
 export interface Connections {
   /** The one that is opened first, and again whenever all are broken. */
   readonly first: SessionManager;
   /** Begins a call that has a request of so many bytes. Rejects with the error of a connection that cannot be opened. */
-  post(path: string, headers: OutgoingHttpHeaders, bytes: number): Promise<ClientHttp2Stream>;
+  post(path: string, headers: OutgoingHttpHeaders, bytes: number): Promise<OpenCall>;
   /** Breaks off all connections, and the calls on them. The next call opens one anew. */
   abort(): void;
 }
@@ -59,10 +65,10 @@ export function createConnections(open: () => SessionManager): Connections {
 
   return {
     first,
-    post(path, headers, bytes) {
-      const least = further.length === 0 ? first : leastLoaded();
-      if (least.load >= FULL && least.isOpen) openAnother();
-      return least.post(path, headers, 1 + bytes / BYTES_OF_A_CALL);
+    async post(path, headers, bytes) {
+      const connection = further.length === 0 ? first : leastLoaded();
+      if (connection.load >= FULL && connection.isOpen) openAnother();
+      return { connection, stream: await connection.post(path, headers, 1 + bytes / BYTES_OF_A_CALL) };
     },
     abort() {
       for (const each of [first, ...further]) each.abort();

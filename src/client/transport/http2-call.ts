@@ -1,7 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { ConnectError } from "@connectrpc/connect";
 import { abortedBy, closedEarly, failedInNode, timedOut } from "./call-errors.js";
-import type { Connections } from "./connections.js";
+import type { Connections, OpenCall } from "./connections.js";
 
 /** A response as it begins. */
 export type ResponseHead = IncomingHttpHeaders & { readonly ":status"?: number };
@@ -95,12 +95,12 @@ export abstract class Http2Call {
   #post(connections: Connections, { path, headers, body }: CallRequest): void {
     if (this.#isOver) return;
     connections.post(path, headers, body.byteLength).then(
-      (stream) => this.#begin(stream, body),
+      (call) => this.#begin(call, body),
       (error) => this.fail(failedInNode(error)),
     );
   }
 
-  #begin(stream: ClientHttp2Stream, body: Uint8Array): void {
+  #begin({ stream, connection }: OpenCall, body: Uint8Array): void {
     // Listened to in any case: an error without a listener would end the process.
     stream.on("error", (error) => {
       if (!this.#isOver) this.broken(failedInNode(error));
@@ -114,6 +114,7 @@ export abstract class Http2Call {
       if (!this.#isOver) this.responded(head as ResponseHead);
     });
     stream.on("data", (chunk: Buffer) => {
+      connection.heard(stream);
       if (!this.#isOver) this.received(chunk);
     });
     stream.on("end", () => {

@@ -1,4 +1,10 @@
-import { type ClientHttp2Stream, constants, type Http2Session, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Stream,
+  constants,
+  type Http2Session,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from "node:http2";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
@@ -21,7 +27,14 @@ function notBegun(): Error {
  */
 export class SessionManager extends Http2SessionManager {
   readonly #open = new WeakMap<Http2Session, Set<ClientHttp2Stream>>();
+  readonly #quietMs: number;
   #load = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
+
+  constructor(url: string, ping: PingTimes, options?: SecureClientSessionOptions) {
+    super(url, ping, options);
+    this.#quietMs = Math.min(ping.pingIntervalMs, ping.pingTimeoutMs) / 10;
+  }
 
   /** What the calls under way weigh together. */
   get load(): number {
@@ -56,6 +69,15 @@ export class SessionManager extends Http2SessionManager {
       streams?.delete(stream);
     });
     return stream;
+  }
+
+  /** Called when a part of an answer has come: who sends is alive, however long the answer to a ping is held up behind it. */
+  heard(stream: ClientHttp2Stream): void {
+    const now = performance.now();
+    // It sets a timer anew: not for each of many parts.
+    if (now - this.#heardAt < this.#quietMs) return;
+    this.#heardAt = now;
+    this.notifyResponseByteRead(stream);
   }
 
   #watch(session: Http2Session): Set<ClientHttp2Stream> {

@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { createServer as createHttp2Server } from "node:http2";
 import { createServer, type Socket } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { GetJobResponseSchema, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { createNodeTransport } from "../../../src/client/transport/node-transport.js";
+import { FLAG, frame, PREFACE, TYPE } from "../../support/http2-frames.js";
 import { within } from "../../support/wait.js";
 import { atEnd } from "../support.js";
 
@@ -55,4 +57,52 @@ test("a server that falls silent does no harm to a client that goes on at once",
   // Node tells the error of a session once its socket is closed. If nobody listens to it by then, the process ends: here
   // vitest fails.
   await within(closed, "the end of the first connection");
+});
+
+/** A server that answers the first call in many parts, `partMs` after each other, and no ping. */
+async function serveSlowly(parts: readonly Uint8Array[], partMs: number): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.write(GREETING);
+    let received = Buffer.alloc(0);
+    const read = (data: Buffer) => {
+      received = Buffer.concat([received, data]);
+      if (!hasHeaders(received)) return;
+      socket.off("data", read).resume();
+      // `:status: 200`, `content-type: application/proto`.
+      const type = Buffer.from("application/proto");
+      const head = Buffer.concat([Buffer.of(0x88, 0x0f, 0x10, type.length), type]);
+      socket.write(frame(TYPE.headers, FLAG.endHeaders, 1, head));
+      let next = 0;
+      const timer = setInterval(() => {
+        const isLast = next === parts.length - 1;
+        socket.write(frame(TYPE.data, isLast ? FLAG.endStream : 0, 1, parts[next++]));
+        if (isLast) clearInterval(timer);
+      }, partMs);
+    };
+    socket.on("data", read);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  atEnd(() => void server.close());
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+}
+
+function hasHeaders(received: Buffer): boolean {
+  for (let at = PREFACE.length; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
+    if (received[at + 3] === TYPE.headers) return true;
+  }
+  return false;
+}
+
+test("a connection on which an answer comes in slowly is alive, though no ping is answered", async () => {
+  const response = toBinary(GetJobResponseSchema, create(GetJobResponseSchema, { job: { error: "x".repeat(19) } }));
+  const parts = [...response].map((byte) => Uint8Array.of(byte));
+  const url = await serveSlowly(parts, 60);
+  // Without an answer the connection would count as broken before a third of the parts has come.
+  const { transport, close } = createNodeTransport(url, { ping: { pingIntervalMs: 300, pingTimeoutMs: 300 } });
+  atEnd(close);
+  const { job } = await within(createClient(JobService, transport).getJob({ id: "1" }), "the answer");
+  expect(job?.error).toBe("x".repeat(19));
 });
