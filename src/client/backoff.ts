@@ -16,7 +16,8 @@ export function toBackoff(backoff: BackoffRequest, duration: (field: string, ms:
   });
   if (baseDelayMs !== undefined) message.baseDelay = duration("backoff.baseDelayMs", baseDelayMs);
   if (maxDelayMs !== undefined) message.maxDelay = duration("backoff.maxDelayMs", maxDelayMs);
-  if (multiplier !== undefined) message.multiplier = multiplier;
+  // As a number, whatever it is: the server refuses what is none.
+  if (multiplier !== undefined) message.multiplier = Number(multiplier);
   return message;
 }
 

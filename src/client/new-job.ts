@@ -1,5 +1,4 @@
-import { create } from "@bufbuild/protobuf";
-import { TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
+import { type TraceContext as TraceContextPb, TraceContextSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { type CreateJobRequest, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { BackoffRequest } from "../model/backoff.js";
 import { fieldInvalid } from "../model/errors.js";
@@ -8,7 +7,7 @@ import type { TraceContext } from "../model/trace-context.js";
 import type { UniqueRequest } from "../model/unique.js";
 import { copyMetadata } from "../model/validate.js";
 import { toBackoff } from "./backoff.js";
-import { converters } from "./converters.js";
+import { type Converters, converters } from "./converters.js";
 import { payloadFormat, toPayloadKind } from "./json.js";
 import { toUnique } from "./unique.js";
 
@@ -72,29 +71,62 @@ export interface NewJob {
  * @param path of the job in a batch, for the fields named in errors
  */
 export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
-  const { queue = "", type, payload, priority = 0, delayMs, runAfter, maxRetries, backoff, timeoutMs, metadata } = job;
+  const {
+    queue = "",
+    type = "",
+    payload,
+    priority = 0,
+    delayMs,
+    runAfter,
+    maxRetries,
+    backoff,
+    timeoutMs,
+    metadata,
+  } = job;
   if (delayMs !== undefined && runAfter !== undefined) {
     throw fieldInvalid([{ field: `${path}delayMs`, description: "cannot be set together with runAfter" }]);
   }
-  const { int, duration, time } = converters(path);
-  const request = create(CreateJobRequestSchema, {
-    queue,
-    type,
+  const { text, int, duration, time } = converters(path);
+  // A literal: `create` looks at every field.
+  const request: CreateJobRequest = {
+    $typeName: CreateJobRequestSchema.typeName,
+    queue: text("queue", queue ?? ""),
+    type: text("type", type ?? ""),
     payloadKind: toPayloadKind(`${path}payload`, payload),
     priority: int("priority", priority),
-    metadata: metadata && copyMetadata(metadata, path),
-    requestId: job.requestId ?? requestId,
+    schedule: { case: undefined },
+    metadata: toMetadata(metadata, path, text),
+    requestId: text("requestId", job.requestId ?? requestId),
+    key: text("key", job.key ?? ""),
     payloadFormat,
-  });
+  };
   if (delayMs !== undefined) request.schedule = { case: "delay", value: duration("delayMs", delayMs) };
   if (runAfter !== undefined) request.schedule = { case: "runAfter", value: time("runAfter", runAfter) };
   if (job.ttlMs !== undefined) request.ttl = duration("ttlMs", job.ttlMs);
   if (job.expiresAt !== undefined) request.expiresAt = time("expiresAt", job.expiresAt);
-  if (job.unique !== undefined) request.unique = toUnique(job.unique, duration, `${path}unique.`);
-  if (job.key !== undefined) request.key = job.key;
+  if (job.unique !== undefined) {
+    text("unique.key", job.unique.key);
+    request.unique = toUnique(job.unique, duration, `${path}unique.`);
+  }
   if (maxRetries !== undefined) request.maxRetries = int("maxRetries", maxRetries);
   if (timeoutMs !== undefined) request.timeout = duration("timeoutMs", timeoutMs);
-  if (job.traceContext !== undefined) request.traceContext = create(TraceContextSchema, job.traceContext);
+  if (job.traceContext !== undefined) request.traceContext = toTrace(job.traceContext, text);
   if (backoff !== undefined) request.backoff = toBackoff(backoff, duration);
   return request;
+}
+
+function toMetadata(given: NewJob["metadata"], path: string, text: Converters["text"]): Record<string, string> {
+  const metadata = copyMetadata(given ?? {}, path);
+  for (const name in metadata) text(`metadata[${JSON.stringify(name)}]`, metadata[name] as string);
+  return metadata;
+}
+
+function toTrace(given: Partial<TraceContext>, text: Converters["text"]): TraceContextPb {
+  const part = (name: keyof TraceContext) => text(`traceContext.${name}`, given[name] ?? "");
+  return {
+    $typeName: TraceContextSchema.typeName,
+    traceparent: part("traceparent"),
+    tracestate: part("tracestate"),
+    baggage: part("baggage"),
+  };
 }

@@ -10,11 +10,14 @@ import { atEnd } from "./support.js";
 export async function startProxy(target: number, bytesPerSecond = Number.POSITIVE_INFINITY) {
   const throttle = throttled(bytesPerSecond);
   const sockets = new Set<Socket>();
+  const answers = new Map<Socket, Socket>();
   let port = target;
   const proxy = createServer((socket) => {
     const onward = connectTo(port, "127.0.0.1");
     tieSockets(socket, onward, sockets);
     socket.pipe(onward);
+    answers.set(onward, socket);
+    onward.once("close", () => answers.delete(onward));
     if (Number.isFinite(bytesPerSecond)) throttle(onward, socket);
     else onward.pipe(socket);
   });
@@ -32,6 +35,10 @@ export async function startProxy(target: number, bytesPerSecond = Number.POSITIV
     url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
     /** Breaks every connection; new ones are accepted. */
     cut,
+    /** Keeps back all answers of the connections that are open, for good. */
+    mute() {
+      for (const [onward, socket] of answers) onward.unpipe(socket);
+    },
     /** Sends new connections to another port. */
     lead(to: number) {
       port = to;

@@ -1,12 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import type { CallOptions, Client } from "@connectrpc/connect";
-import { type JobResult, PayloadFormat, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type JobResult, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { readTraceHeaders } from "../../model/trace-context.js";
 import type { Caller, CallParts, CallSettings } from "../calls.js";
+import { converters } from "../converters.js";
 import { toTaskQueueError } from "../errors.js";
 import { fromJob, type Job } from "../job.js";
+import { payloadFormat } from "../json.js";
 import { presentJob } from "../present.js";
 import type { CallHeaders } from "../token.js";
 import { createdJob } from "./created-job.js";
@@ -35,7 +37,7 @@ interface Single<I> {
   readonly headers: CallHeaders | undefined;
 }
 
-const payloadFormat = PayloadFormat.TEXT;
+const { text } = converters();
 
 /** From so many characters of payloads and results on, the server may have left others out of an answer. */
 const LARGE_ANSWER = 2 ** 18;
@@ -119,8 +121,9 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
 
   return {
     create: (request, settings) => gathered(creates, request, requestBytes(request), settings),
-    get: (id, settings) => gathered(reads, id, id.length, settings),
-    cancel: (id, settings) => gathered(cancels, id, id.length, settings),
+    // What a message cannot carry must not reach it: others are in that message too.
+    get: async (id, settings) => gathered(reads, text("id", id), id.length, settings),
+    cancel: async (id, settings) => gathered(cancels, text("id", id), id.length, settings),
   };
 }
 

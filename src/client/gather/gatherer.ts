@@ -1,4 +1,4 @@
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import { TaskQueueError } from "../../model/errors.js";
 import { MAX_TIMER_MS } from "../../model/long-timer.js";
 import { toTaskQueueError } from "../errors.js";
@@ -99,7 +99,9 @@ export class Gatherer<I, O> {
     } catch (thrown) {
       const error = toTaskQueueError(thrown);
       if (isWithoutBatches(error)) this.#offUntil = this.#timing.now() + OFF_MS;
-      if (isOfEveryItem(error)) for (const call of batch) call.reject(copyOf(error));
+      // What is no answer and no broken connection comes from an item that no message can carry.
+      const isSent = thrown instanceof ConnectError || thrown instanceof TaskQueueError;
+      if (isSent && isOfEveryItem(error)) for (const call of batch) call.reject(copyOf(error));
       else await Promise.all(batch.map((call) => (call.isOver ? undefined : this.#alone(call))));
       return;
     }

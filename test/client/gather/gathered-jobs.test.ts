@@ -13,7 +13,7 @@ import {
 } from "../../../src/client/task-queue-client.js";
 import { freePort } from "../../support/free-port.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
-import { within } from "../../support/wait.js";
+import { eventually, within } from "../../support/wait.js";
 import { startProxy } from "../proxy.js";
 import { atEnd, clientOf, failure, newQueue, RUNTIMES, startServerAlone } from "../support.js";
 
@@ -148,6 +148,34 @@ test("a lone call goes as it is, and those made together in one", async () => {
   // In the order in which they were made.
   const listed = await client.list({ queue, order: "OLDEST" });
   expect(listed.jobs.map(({ id }) => id)).toEqual([job.id, ...jobs.map((each) => each.job.id)]);
+});
+
+test("what no message can carry is refused by name, and refuses no other call", async () => {
+  const { client, calls } = countingClient(server.url);
+  const queue = await newQueue(server.url);
+  const create = (job: object) => client.create({ queue, type: "t", ...job });
+  const bad: readonly [job: object, field: string][] = [
+    [{ type: 5 }, "type"],
+    [{ queue: {} }, "queue"],
+    [{ key: 1 }, "key"],
+    [{ requestId: 1 }, "requestId"],
+    [{ metadata: { a: "b", c: 1 } }, 'metadata["c"]'],
+    [{ timeoutMs: 1e300 }, "timeoutMs"],
+    [{ backoff: { delaysMs: [1e300] } }, "backoff.delaysMs[0]"],
+    [{ backoff: { delaysMs: [1, 2], multiplier: "x" } }, "backoff.multiplier"],
+    [{ unique: { key: 1 } }, "unique.key"],
+    [{ unique: { key: "k", holdMs: 1e300 } }, "unique.holdMs"],
+    [{ traceContext: { baggage: 1 } }, "traceContext.baggage"],
+  ];
+  const good = Promise.all([create({}), create({ key: null, metadata: null })]);
+  const errors = await Promise.all(bad.map(([job]) => failure(create(job))));
+  const fields = errors.map(({ violations }) => violations.map(({ field }) => field));
+  for (const [index, [, field]] of bad.entries()) expect(fields[index]).toContain(field);
+  const [{ job }] = await good;
+  const [found, wrong] = await Promise.allSettled([client.get(job.id), client.get(5 as never)]);
+  expect(found).toMatchObject({ value: { id: job.id } });
+  expect(wrong).toMatchObject({ reason: { violations: [{ field: "id" }] } });
+  expect(calls).toContain("BatchCreateJobs");
 });
 
 test("a full queue refuses those creates of several that it has no room for", async () => {
@@ -292,16 +320,19 @@ test("creates made together are neither lost nor doubled when their answers are 
 test("creates made together are neither lost nor doubled when their server is killed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "gotaskq-gather-"));
   atEnd(() => rmSync(folder, { recursive: true, force: true }));
-  const env = { DATA_DIR: folder, PORT: String(await freePort()) };
-  let killed = await startServerAlone(env);
-  atEnd(() => killed.end("SIGKILL"));
-  const client = clientOf(killed.url, { retryMs: 60_000 });
-  const callers = startCallers(client, "default", 50);
-  for (let kills = 1; kills <= 2; kills++) {
-    for await (const event of client.watchJobs()) if (event.kind === "event" && callers.made.size >= 100 * kills) break;
-    await killed.end("SIGKILL");
-    killed = await startServerAlone(env);
-  }
+  const port = await freePort();
+  const env = { DATA_DIR: folder, PORT: String(port) };
+  const killed = await startServerAlone(env);
+  const direct = clientOf(killed.url, { retryMs: 60_000 });
+  const proxy = await startProxy(port);
+  const callers = startCallers(clientOf(proxy.url, { retryMs: 60_000 }), "default", 50);
+  await eventually(async () => callers.made.size >= 100 || undefined, "answers", 30_000);
+  proxy.mute();
+  const ready = async () => (await direct.queues.get("default")).stats.ready;
+  await eventually(async () => (await ready()) > callers.made.size || undefined, "creates without an answer");
+  await killed.end("SIGKILL");
+  const restarted = await startServerAlone(env);
+  atEnd(() => restarted.end("SIGKILL"));
   const made = await callers.stop();
-  expect(await idsByLabel(client, "default")).toEqual(new Map([...made].map(([label, id]) => [label, [id]])));
+  expect(await idsByLabel(direct, "default")).toEqual(new Map([...made].map(([label, id]) => [label, [id]])));
 });

@@ -228,6 +228,18 @@ describe("a gatherer", () => {
     await expect(calls[1]).rejects.toMatchObject({ message: expect.stringContaining("type is wrong") });
   });
 
+  test("asks item by item when a call could not be made, as for an item that no message can carry", async () => {
+    const { asked, add } = startGatherer();
+    const calls = [add("a"), add("b")];
+    await turn();
+    asked[0]?.fail(new TypeError("cannot encode"));
+    await turn();
+    asked[1]?.answer();
+    asked[2]?.fail(new TypeError("cannot encode"));
+    expect(await calls[0]).toBe("a!");
+    await expect(calls[1]).rejects.toThrow("cannot encode");
+  });
+
   test("lets calls go alone for a while after a server that has no call for several", async () => {
     const { clock, asked, add } = startGatherer();
     const calls = [add("a"), add("b")];
