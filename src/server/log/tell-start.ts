@@ -32,12 +32,17 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     `console: ${url}/`,
     `backend: ${backend} (${keeping(config)})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}${placeOf(config)}`,
-    ...(config.processes > 1
-      ? [`processes: ${config.processes}, and this one (${process.pid}), which deals connections`]
-      : []),
+    ...processesOf(config),
     `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
   ];
   log.print(`${lines.join("\n")}\n`);
+}
+
+/** What the processes of the server do, when there are several. */
+function processesOf({ processes, redis }: Config): readonly string[] {
+  if (processes === 1) return [];
+  const store = redis === undefined ? ", one keeps the jobs" : "";
+  return [`processes: ${processes} serve${store}, and this one (${process.pid}) deals them connections`];
 }
 
 /** Where handlers run, when it is not in the server's own thread. */

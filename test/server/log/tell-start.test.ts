@@ -20,3 +20,20 @@ test.each([
     Array(count).fill("AUTH=none: everybody who reaches this server may do everything"),
   );
 });
+
+test.each([
+  [{}, undefined],
+  [{ PROCESSES: "3" }, `processes: 3 serve, one keeps the jobs, and this one (${process.pid}) deals them connections`],
+  [
+    { PROCESSES: "2", USE_REDIS: "true", REDIS_URL: "redis://127.0.0.1" },
+    `processes: 2 serve, and this one (${process.pid}) deals them connections`,
+  ],
+])("at a terminal a server of %j tells its processes", (env, line) => {
+  let text = "";
+  const print = (part: string) => {
+    text += part;
+  };
+  const log = { format: "pretty", life: recordingLogger(), print } as unknown as ProcessLog;
+  tellStart(log, { url: "http://127.0.0.1:8000", backend: "memory", handlers: undefined }, readConfig(env));
+  expect(text.split("\n").find((each) => each.startsWith("processes: "))).toBe(line);
+});
