@@ -38,6 +38,9 @@ beforeAll(async () => {
   closing.push(() => sessionManager.abort(), node.close);
 });
 
+/** Fields of a newer server are kept by the library only, and nobody reads them. */
+const KNOWN = { writeUnknownFields: false };
+
 type Call = (
   transport: Transport,
   options: { headers: Record<string, string>; timeoutMs?: number },
@@ -55,7 +58,7 @@ const getJob: Call = async (transport, options) => {
   );
   return {
     metadata: JSON.stringify(metadata).replace(/"date","[^"]*"/, ""),
-    bytes: toBinary(GetJobResponseSchema, job),
+    bytes: toBinary(GetJobResponseSchema, job, KNOWN),
   };
 };
 
@@ -64,7 +67,7 @@ const watchJob: Call = async (transport, options) => {
   let error: unknown;
   try {
     for await (const message of createClient(JobService, transport).watchJob({ id: "1" }, options)) {
-      messages.push(Buffer.from(toBinary(WatchJobResponseSchema, message)).toString("latin1"));
+      messages.push(Buffer.from(toBinary(WatchJobResponseSchema, message, KNOWN)).toString("latin1"));
     }
   } catch (thrown) {
     error = describeError(thrown);
@@ -246,7 +249,7 @@ const streamScript: fc.Arbitrary<Script> = fc
           envelope(0, Buffer.of(8)),
           envelope(4, Buffer.of()),
         ),
-        fc.constantFrom(endOf({}), endOf({ error: ERROR }), Buffer.of(0, 0), Buffer.of(0, 0, 1, 0, 0)),
+        fc.constantFrom(endOf({}), endOf({ error: ERROR }), Buffer.of(0, 0), Buffer.of(0, 0, 1, 0, 0, 10)),
       ),
       { maxLength: 5 },
     ),
