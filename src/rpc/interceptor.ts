@@ -1,21 +1,25 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { TaskQueueError } from "../model/errors.js";
 import { readTraceHeaders } from "../model/trace-context.js";
 import { STREAM_HEADERS } from "./http.js";
-import { CALL_ORIGIN, CALL_TRACE, type ProtocolName, type RpcCall } from "./rpc-call.js";
+import { CALL_ITEM_ERRORS, CALL_ORIGIN, CALL_TRACE, type ProtocolName, type RpcCall } from "./rpc-call.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";
 import { spellingOf } from "./spelling.js";
 
 /** Creates the interceptor that records the calls connect serves. */
 export function createInterceptor(recorder: RpcRecorder): Interceptor {
   return (next) => async (request) => {
+    const itemErrors: TaskQueueError[] = [];
     const asked = {
       method: `${request.service.typeName}/${request.method.name}`,
       spelling: spellingOf(request),
       protocolName: protocolNameOf(request.header.get("content-type")),
       ...request.contextValues.get(CALL_ORIGIN),
       traceContext: readTraceHeaders((name) => request.header.get(name)),
+      itemErrors,
     };
+    request.contextValues.set(CALL_ITEM_ERRORS, itemErrors);
     const span = recorder.trace(asked);
     const call: RpcCall = span === undefined ? asked : { ...asked, span, traceContext: span.context };
     request.contextValues.set(CALL_TRACE, call.traceContext);

@@ -1,5 +1,6 @@
 import { createContextKey } from "@connectrpc/connect";
 import { type Admitted, ANYBODY } from "../access/caller.js";
+import type { TaskQueueError } from "../model/errors.js";
 import { type TraceContext, traceFields } from "../model/trace-context.js";
 import type { RpcSpan } from "../model/tracer.js";
 import type { Spelling } from "./errors.js";
@@ -28,7 +29,12 @@ export interface RpcCall extends CallOrigin {
   readonly traceContext: TraceContext | undefined;
   /** Undefined when nobody traces. */
   readonly span?: RpcSpan | undefined;
+  /** The errors of single items that its answer tells: the call as a whole is fine. Undefined: it tells none. */
+  readonly itemErrors?: readonly TaskQueueError[] | undefined;
 }
+
+/** Where connect keeps the errors of single items of a call that it serves. */
+export const CALL_ITEM_ERRORS = createContextKey<TaskQueueError[]>([]);
 
 /** Where connect keeps the trace context of a call that it serves. */
 export const CALL_TRACE = createContextKey<TraceContext | undefined>(undefined);

@@ -11,6 +11,8 @@ import { callFields, type RpcCall } from "./rpc-call.js";
 export interface RpcObserver {
   /** Called when an RPC has ended with this code: "ok" or the name of a code. */
   rpcEnded(method: string, code: string, seconds: number): void;
+  /** Called when a call has ended whose answer tells errors of this code of so many of its items. */
+  itemsRefused(method: string, code: string, count: number): void;
   /** Called when a stream has opened (+1) or ended (-1). */
   streams(method: string, change: 1 | -1): void;
 }
@@ -39,7 +41,7 @@ export type CloseStream = (code: string, error?: ConnectError) => void;
  * | level | which RPCs have a line |
  * |---|---|
  * | error | those that failed with an unexpected error, with its stack |
- * | warn | those that this server had no room for |
+ * | warn | those that this server had no room for, or for some of their items |
  * | debug | all, when they have ended; `code` says how |
  */
 export interface RpcRecorder {
@@ -78,9 +80,22 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
     return translated;
   }
 
+  function tellRoom(error: TaskQueueError, call: RpcCall): void {
+    logger.warn({ ...callFields(call), reason: error.reason }, `refused: ${error.message}`);
+  }
+
+  /** What a call that is fine as a whole has refused of its items: what other calls about them alone would have ended with. */
+  function tellItems(errors: readonly TaskQueueError[], call: RpcCall): void {
+    const counts = new Map<string, number>();
+    for (const { code } of errors) counts.set(code, (counts.get(code) ?? 0) + 1);
+    for (const [code, count] of counts) observer.itemsRefused(call.method, code.toLowerCase(), count);
+    const ofRoom = errors.find(isOutOfRoom);
+    if (ofRoom !== undefined) tellRoom(ofRoom, call);
+  }
+
   function toClientError(error: unknown, call: RpcCall): ConnectError {
     if (error instanceof TaskQueueError) {
-      if (isOutOfRoom(error)) logger.warn({ ...callFields(call), reason: error.reason }, `refused: ${error.message}`);
+      if (isOutOfRoom(error)) tellRoom(error, call);
       return toConnectError(error, call.spelling);
     }
     if (error instanceof ConnectError) return error;
@@ -91,10 +106,19 @@ export function createRpcRecorder(options: RpcRecorderOptions): RpcRecorder {
   function ended(call: RpcCall, code: string, startedAt: number, error?: ConnectError): void {
     const ms = performance.now() - startedAt;
     observer.rpcEnded(call.method, code, ms / 1000);
+    const { itemErrors = [] } = call;
+    if (itemErrors.length > 0) tellItems(itemErrors, call);
     call.span?.end(code);
     if (!logsCalls) return;
     const reason = error && reasonOf(error);
-    const fields = { ...callFields(call), code, ...(reason && { reason }), duration_ms: Math.round(ms * 1000) / 1000 };
+    const refused = itemErrors.length > 0 && { refused_items: itemErrors.length };
+    const fields = {
+      ...callFields(call),
+      code,
+      ...(reason && { reason }),
+      ...refused,
+      duration_ms: Math.round(ms * 1000) / 1000,
+    };
     logger.debug(fields, "an RPC ended");
   }
 

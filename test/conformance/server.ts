@@ -21,7 +21,7 @@ const request = fromBinary(messageOf(types, "ServerCompatRequest"), readMessage(
 
 const handler = createServiceHandler([createConformanceService(types)], {
   logger: silentLogger,
-  observer: { rpcEnded() {}, streams() {} },
+  observer: { rpcEnded() {}, itemsRefused() {}, streams() {} },
   maxStreams: 1000,
   isFastPathOn: process.argv[2] === "fast",
   registry: types,

@@ -72,6 +72,7 @@ async function pageOfRedis(): Promise<string> {
   await server.jobs.createJob({ queue, type: "echo", schedule: { case: "delay", value: { seconds: 3600n } } });
   await server.jobs.createJob({ queue, type: "nobody", payloadKind: payload({ n: 1 }) });
   await refusal(server.jobs.getJob({ id: "1" }));
+  await server.jobs.batchGetJobs({ ids: ["1"] });
   // A lease that runs out, and an outcome that comes too late.
   const id = await created(server, { queue, type: "remote" });
   const { leasing, backend } = server.engine;

@@ -32,7 +32,7 @@ afterEach(async () => {
 async function serve(requestTimeoutMs: number): Promise<string> {
   const impl = { check: (_request: HealthCheckRequest, _context: HandlerContext) => ({ status: 1 }) };
   const handler = createServiceHandler([spec(Health, impl)], {
-    ...{ logger: silentLogger, observer: { rpcEnded() {}, streams() {} }, maxStreams: 10 },
+    ...{ logger: silentLogger, observer: { rpcEnded() {}, itemsRefused() {}, streams() {} }, maxStreams: 10 },
     ...{ readMaxBytes: LIMIT, maxBodyBytes: ALL, requestTimeoutMs },
     otherwise: (_request, response) => void response.end(),
   });

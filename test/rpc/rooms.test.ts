@@ -29,7 +29,11 @@ async function serve(limits: Partial<ServiceHandlerOptions>) {
     return { status: 1 };
   };
   const handler = createServiceHandler([spec(Health, { check })], {
-    ...{ logger: silentLogger, observer: { rpcEnded() {}, streams() {} }, maxStreams: PLACES - 5000 },
+    ...{
+      logger: silentLogger,
+      observer: { rpcEnded() {}, itemsRefused() {}, streams() {} },
+      maxStreams: PLACES - 5000,
+    },
     ...limits,
     otherwise: (_request, response) => void response.end(),
   });

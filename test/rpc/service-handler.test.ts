@@ -39,7 +39,12 @@ describe.each([
 
   beforeAll(async () => {
     const handler = createServiceHandler([spec(Health, impl)], {
-      ...{ logger: silentLogger, observer: { rpcEnded() {}, streams() {} }, maxStreams: 10, isFastPathOn },
+      ...{
+        logger: silentLogger,
+        observer: { rpcEnded() {}, itemsRefused() {}, streams() {} },
+        maxStreams: 10,
+        isFastPathOn,
+      },
       readMaxBytes: LIMIT,
       otherwise: (_request, response) => void response.end(),
     });

@@ -72,6 +72,7 @@ async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: n
   const handler = createRpcHandler(server.engine, {
     observer: {
       rpcEnded: (method, code) => void heard.push(`${method} ${code}`),
+      itemsRefused: (method, code, count) => void heard.push(`${method} ${code} of ${count}`),
       streams: (method, change) => void heard.push(`${method} ${change}`),
     },
     ...{ logger, maxStreams, isFastPathOn, health: server.health },

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Admitted } from "../../access/caller.js";
-import { tokenInvalid } from "../../model/errors.js";
+import { type TaskQueueError, tokenInvalid } from "../../model/errors.js";
 import { setLongTimer, type Timer } from "../../model/long-timer.js";
 import { readTraceHeaders, type TraceContext } from "../../model/trace-context.js";
 import type { RpcSpan } from "../../model/tracer.js";
@@ -33,6 +33,7 @@ export class CallContext implements RpcCall {
   readonly url: string | undefined;
   readonly caller: Admitted;
   span: RpcSpan | undefined;
+  itemErrors: TaskQueueError[] | undefined;
   readonly #exchange: Exchange;
   readonly #protocol: WireProtocol;
   readonly #deadline: number | undefined;

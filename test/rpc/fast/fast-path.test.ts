@@ -88,7 +88,11 @@ beforeEach(() => {
 
 /** Serves a request to this method, whose body the test writes. */
 function serve(desc: DescMethod, run: FastMethod["run"], contentType: string, headers: IncomingHttpHeaders = {}) {
-  const observer = { rpcEnded: (method: string, code: string) => void heard.push(`${method} ${code}`), streams() {} };
+  const observer = {
+    rpcEnded: (method: string, code: string) => void heard.push(`${method} ${code}`),
+    itemsRefused() {},
+    streams() {},
+  };
   const method = present(createFastMethod(desc, run, {}));
   const exchange = new HeldExchange(headers);
   serveFastPath(method, exchange, present(wireProtocolOf(contentType, method.isStream)), {

@@ -56,6 +56,7 @@ describe("the page at /metrics", () => {
     await reaches(server, await created(server, { queue, type: "permanent" }), JobStatus.DEAD);
     const expires = await created(server, { queue, type: "unknown-to-all", ttl: { nanos: 1_000_000 } });
     await reaches(server, expires, JobStatus.CANCELED);
+    await server.jobs.batchGetJobs({ ids: ["1", "x", "2"] });
     const runs = await created(server, { queue, type: "held" });
     await reaches(server, runs, JobStatus.RUNNING);
     await refusal(server.jobs.getJob({ id: "1" }));
@@ -143,6 +144,10 @@ describe("the page at /metrics", () => {
     expect(count("JobService/GetJob", "not_found")).toBe(1);
     expect(count("QueueService/CreateQueue", "ok")).toBe(2);
     expect(count("JobService/WatchJob", "ok")).toBeGreaterThan(0);
+    expect(count("JobService/BatchGetJobs", "ok")).toBe(1);
+    const refused = (code: string) =>
+      value("gotaskq_rpc_items_refused_total", { method: `${RPC}.JobService/BatchGetJobs`, code });
+    expect(["not_found", "invalid_argument", "ok"].map(refused)).toEqual([2, 1, undefined]);
   });
 
   test("has every name of the contract with its labels, and those of the process", () => {
