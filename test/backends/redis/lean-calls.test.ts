@@ -132,10 +132,13 @@ describe.each<[string, Partial<QueueSettings>]>([
       pass(1);
       await create(job);
     }
-    for (const type of TYPES) {
+    for (const type of TYPES.slice(1)) {
       pass(10);
       expect((await lease({ types: [type] })).length).toBeGreaterThan(1);
     }
+    // Only the first type has any left.
+    expect(await lease({ types: [...TYPES, "none"].reverse() })).toHaveLength(5);
+    expect(await lease({ types: TYPES })).toHaveLength(1);
     expect(await lease()).toHaveLength(1);
     await expectSame(JOBS.length + TYPES.length);
   });
@@ -150,7 +153,7 @@ test("a create and a lease use no more than they need", async () => {
   expect((await client.getBuffer(`${lean.base}answers:server-1.0`))?.subarray(0, 4)).toEqual(
     Buffer.from([0x31, 0x20, 0x92, 0xad]),
   );
-  await lean.run("lease", 1, 30_000, "worker-1", "token", "", "", job.type);
+  await lean.run("lease", 1, 30_000, "worker-1", "token", "", "", "none", job.type, "other");
   expect((await commandCounts(client)).get("zpopmin")).toBeUndefined();
 });
 
@@ -246,6 +249,14 @@ describe("where more is to be thought of the whole script does it:", () => {
     expect(await lease()).toHaveLength(3);
     await create(newJob({ id: "3", type: "other" }));
     expect(await lease({ types: ["echo", "other"] })).toHaveLength(3);
+    await create(newJob({ id: "4" }));
+    await create(newJob({ id: "5", type: "other" }));
+    expect(await lease({ types: ["echo", "other"] })).toHaveLength(5);
+    await create(newJob({ id: "6" }));
+    expect(await lease({ types: ["echo", "echo"] })).toHaveLength(3);
+    await create(newJob({ id: "7" }));
+    const many = Array.from({ length: 40 }, (_, at) => `type${at}`);
+    expect(await lease({ types: ["echo", ...many] })).toHaveLength(3);
     await expectSame(7);
   });
 

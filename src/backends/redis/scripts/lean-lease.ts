@@ -7,6 +7,9 @@ import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, TYPES_WORD } from "./parts/prelude.
 /** Most jobs that are leased this way: of more the fixed cost of a call is not the most. */
 const MOST = 4;
 
+/** Most types that are looked at for that: the rest of the script looks at them again if it is no use. */
+const MOST_TYPES = 16;
+
 /** Lua: the head of a job that is leased for the first time, from its `spec`, `createdAt` in it, and the `stamp` of the lease. */
 export const FIRST_LEASE = compose("head", {
   status: CODES.status.RUNNING,
@@ -20,19 +23,25 @@ export const FIRST_LEASE = compose("head", {
 });
 
 /**
- * The part of LEASE that comes before everything else: it leases all ready jobs of one type when these are few, none of them ran before, and
- * nothing else in the queue matters. Whoever has idle workers leases each job as it comes, so that the fixed cost of a script is most of
+ * The part of LEASE that comes before everything else: it leases all ready jobs when these are few and of one type, none of them ran
+ * before, and nothing else in the queue matters. Whoever has idle workers leases each job as it comes, so that the fixed cost of a script is most of
  * its cost.
  */
 export const LEAN_LEASE = lua`
-if exists and memo and isRepeat == '0' and #ARGV == 13 and not ${meta("requires")} and not byTurns and ${meta("paused")} ~= '1' and maxConcurrency == 0
+if exists and memo and isRepeat == '0' and #ARGV <= ${12 + MOST_TYPES} and not ${meta("requires")} and not byTurns and ${meta("paused")} ~= '1' and maxConcurrency == 0
   and call('EXISTS', ${key("scheduled")}, ${key("delayed")}) == 0 then
-local type = ARGV[13]
-local ready = entries .. type
--- One more than may be: these are all only if that is not there.
-local ids = call('ZRANGE', ready, 0, ${MOST})
-if #ids == 0 then return {now, 0, -1, {''}, counted, '-'} end
-local specs, states, isPlain, bytes = nil, nil, #ids <= ${MOST} and #ids <= tonumber(ARGV[7]), 0
+local type, ids, isMixed
+for at = 13, #ARGV do
+  -- One more than may be: these are all only if that is not there.
+  local found = call('ZRANGE', entries .. ARGV[at], 0, ${MOST})
+  if #found > 0 then
+    isMixed = ids
+    if isMixed then break end
+    type, ids = ARGV[at], found
+  end
+end
+if not ids then return {now, 0, -1, {''}, counted, '-'} end
+local specs, states, isPlain, bytes = nil, nil, not isMixed and #ids <= ${MOST} and #ids <= tonumber(ARGV[7]), 0
 if isPlain then
   for at, place in ipairs(ids) do ids[at] = sub(place, ${rest("place")}) end
   specs, states = call('HMGET', ${key("specs")}, unpack(ids)), call('HMGET', ${key("states")}, unpack(ids))
@@ -43,7 +52,7 @@ end
 if isPlain and bytes < (tonumber(ARGV[11]) or math.huge) then
 ${TYPES_WORD}${APPEND}
 local leaseMs, token = tonumber(ARGV[8]), ARGV[10]
-call('UNLINK', ready)
+call('UNLINK', entries .. type)
 local gone = '-'
 if call('SREM', ${key("ready_types")}, type) == 1 then gone = typesWord({type}) end
 call('SET', ${key("answers")} .. memo, callNumber .. ' ' .. cmsgpack.pack({now, ids}), 'PX', '${ANSWER_TTL_MS}')
