@@ -24,11 +24,11 @@ function record(token: string, more: Partial<TokenRecord> = {}): TokenRecord {
   return { name: "shop", sha256: hashToken(token), scopes: ["read"], queues: undefined, endsAt: undefined, ...more };
 }
 
-function setUp(tokens: readonly TokenRecord[], authorizer?: Authorizer) {
+function setUp(tokens: readonly TokenRecord[], authorizer?: Authorizer, processes?: number) {
   const clock = new FakeClock();
   const logger = recordingLogger();
   const failures: AuthFailure[] = [];
-  const gate = new Gate({ clock, logger, refused: (why) => failures.push(why) }, { tokens, authorizer });
+  const gate = new Gate({ clock, logger, refused: (why) => failures.push(why) }, { tokens, authorizer, processes });
   const call = (authorization: string | undefined, need: Need = "read", remoteAddress = "192.0.2.1") =>
     gate.admit(need, "gotaskq.v1.JobService/GetJob", {
       headers: { ...(authorization !== undefined && { authorization }) },
@@ -163,6 +163,14 @@ describe("failed attempts", () => {
     expect(logger.lines.filter(({ level }) => level === "warn").length).toBe(1);
     await clock.advance(5000);
     expect(await retryOf(() => call("Bearer wrong"))).toBeUndefined();
+  });
+
+  test("are shared out among the processes of a server", async () => {
+    const { call, logger } = setUp([record(TOKEN)], undefined, 4);
+    const waits = [];
+    for (let tries = 0; tries < 8; tries++) waits.push(await retryOf(() => call(`Bearer wrong-${tries}`)));
+    expect(waits).toEqual([undefined, undefined, undefined, undefined, 4000, 4000, 4000, 4000]);
+    expect(logger.lines.filter(({ level }) => level === "warn").length).toBe(1);
   });
 
   test("count for a whole IPv6 network, and for IPv4 in either spelling", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { WorkerInfo } from "../../src/core/remote/worker-info.js";
+import { QueuePatterns } from "../../src/model/queue-patterns.js";
 import { settle } from "../support/fake-clock.js";
 import { deferred, rejection } from "./support/async.js";
 import { Fixture, running } from "./support/fixture.js";
@@ -286,4 +288,20 @@ describe("stop", () => {
     expect(stop.done).toBe(true);
     expect(await fixture.status(id)).toBe("CANCELED");
   });
+});
+
+test("the workers of other processes of the server are told, and of them as well only what somebody may see", async () => {
+  const elsewhere = (id: string, queue: string): WorkerInfo => ({
+    ...{ id, name: id, kind: "STREAM", queues: [queue], types: ["work"], capacity: 1, leaseMs: 1000, since: 0 },
+    jobIds: [`1@${queue}`],
+  });
+  const otherWorkers = async () => [elsewhere("7", "mail"), elsewhere("8", "other")];
+  const { engine } = new Fixture({ handlers: { work: () => 1 }, poolId: "3", otherWorkers });
+  expect(engine.workers().map(({ id }) => id)).toEqual(["3"]);
+  expect((await engine.allWorkers()).map(({ id }) => id)).toEqual(["3", "7", "8"]);
+  const seen = await engine.within(new QueuePatterns(["mail"])).allWorkers();
+  expect(seen.map(({ id, jobIds }) => [id, jobIds])).toEqual([
+    ["3", []],
+    ["7", ["1@mail"]],
+  ]);
 });
