@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { CallOptions, Client } from "@connectrpc/connect";
-import { type JobResult, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
+import { type Job as JobPb, type JobResult, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { readTraceHeaders } from "../../model/trace-context.js";
@@ -55,12 +55,12 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
         const { results } = await rpc.batchCreateJobs({ requests, allowPartial: true }, options);
         // To ask again for those that are left out could create them twice.
         if (results.length !== items.length) throw incomplete();
-        return results.map(({ outcome, deduplicated, replaced }, index) => {
-          if (outcome.case === "error") return toResultError(outcome.value);
-          if (outcome.case === undefined) return incomplete();
-          const job = createdJob(requests[index] as CreateJobRequest, outcome.value, deduplicated);
-          return { job, deduplicated, replaced };
-        });
+        return results.map((result, index) =>
+          answerOf(result, (job) => {
+            const { deduplicated, replaced } = result;
+            return { job: createdJob(requests[index] as CreateJobRequest, job, deduplicated), deduplicated, replaced };
+          }),
+        );
       },
     },
     timing,
@@ -72,7 +72,9 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
         presentJob((await rpc.getJob({ id, payloadFormat }, withHeaders(options, headers))).job),
       async many(items, options) {
         const ids = items.map(({ request }) => request);
-        return (await rpc.batchGetJobs({ ids, payloadFormat }, options)).results.map(jobOf);
+        return (await rpc.batchGetJobs({ ids, payloadFormat }, options)).results.map((result) =>
+          answerOf(result, fromJob),
+        );
       },
     },
     timing,
@@ -85,7 +87,7 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
       async many(items, options) {
         const ids = items.map(({ request }) => request);
         const { results } = await rpc.batchCancelJobs({ ids, payloadFormat }, options);
-        const answers = results.map(jobOf);
+        const answers = results.map((result) => answerOf(result, fromJob));
         if (answers.length < items.length) throw incomplete();
         if (results.reduce((sum, result) => sum + contentLength(result), 0) < LARGE_ANSWER) return answers;
         return Promise.all(answers.map((answer) => (isBare(answer) ? whole(answer, options) : answer)));
@@ -139,9 +141,15 @@ function withTrace({ request, headers }: Single<CreateJobRequest>): CreateJobReq
   return request;
 }
 
-function jobOf({ outcome }: JobResult): Job | TaskQueueError {
+/** What one of several is answered. A job that cannot be read is no error of the others. */
+function answerOf<O>({ outcome }: Pick<JobResult, "outcome">, convert: (job: JobPb) => O): O | TaskQueueError {
   if (outcome.case === "error") return toResultError(outcome.value);
-  return outcome.case === undefined ? incomplete() : fromJob(outcome.value);
+  if (outcome.case === undefined) return incomplete();
+  try {
+    return convert(outcome.value);
+  } catch (error) {
+    return toTaskQueueError(error);
+  }
 }
 
 function contentLength({ outcome }: JobResult): number {

@@ -33,8 +33,8 @@ export interface LeaseKeeperDeps {
 }
 
 /**
- * Extends the leases of a worker after each third of their length, but for those that are young, up to `MAX_ITEMS` in a call, and retries sooner when
- * that failed. Also sends progress reports. A lease that could not be extended in time counts as lost when it ends by
+ * Extends the leases of a worker after each third of their length, but for those that are young, up to `MAX_ITEMS` in a
+ * call, and retries sooner when that failed. Also sends progress reports. A lease that could not be extended in time counts as lost when it ends by
  * the local clock.
  */
 export class LeaseKeeper {

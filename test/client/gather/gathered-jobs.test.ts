@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createRouterTransport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Job, NewJob, TaskQueueError } from "gotaskq/client";
 import { type Authorizer, newToken } from "gotaskq/server";
 import { beforeAll, describe, expect, test } from "vitest";
+import { JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { CallerOptions } from "../../../src/client/calls.js";
 import {
   type ClientRuntime,
@@ -177,6 +179,23 @@ test("what no message can carry is refused by name, and refuses no other call", 
   expect(wrong).toMatchObject({ reason: { violations: [{ field: "id" }] } });
   expect(calls).toContain("BatchCreateJobs");
 });
+
+test("a job that cannot be read is no error of those that came with it", async () => {
+  const transport = serverOf((id) => (id === "1" ? "{" : "1"));
+  const client = createTransportClient(transport, { retryMs: 0 });
+  const [bad, good] = await Promise.allSettled([client.get("1"), client.get("2")]);
+  expect(bad).toMatchObject({ status: "rejected", reason: { name: "TaskQueueError" } });
+  expect(good).toMatchObject({ value: { id: "2", payload: 1 } });
+});
+
+/** A server whose jobs have these texts as payloads. */
+function serverOf(payloadOf: (id: string) => string) {
+  const resultOf = (id: string) =>
+    ({ outcome: { case: "job", value: { id, payloadKind: { case: "payloadJson", value: payloadOf(id) } } } }) as const;
+  return createRouterTransport(({ service }) =>
+    service(JobService, { batchGetJobs: ({ ids }) => ({ results: ids.map(resultOf) }) }),
+  );
+}
 
 test("a full queue refuses those creates of several that it has no room for", async () => {
   const { client, calls } = countingClient(server.url);
