@@ -20,6 +20,11 @@ function notBegun(): Error {
   });
 }
 
+/** What the manager keeps to itself: it tells nobody which session it has opened. */
+interface State {
+  readonly s: { readonly t: "ready"; readonly conn: Http2Session } | { readonly t: "closed" | "connecting" | "error" };
+}
+
 /**
  * A connection that is opened by the first call, and again when it broke. It tells which calls the server did not begin with: when
  * the server ends a connection with an error, Node breaks off all its streams alike, although the server said which was the last it
@@ -47,6 +52,14 @@ export class SessionManager extends Http2SessionManager {
     return state === "open" || state === "idle";
   }
 
+  /** Opens it, unless it is open. Its errors are listened to from then on: nobody may call on it before it breaks. */
+  override async connect(): ReturnType<Http2SessionManager["connect"]> {
+    const outcome = await super.connect();
+    const { s } = this as unknown as State;
+    if (s.t === "ready") this.#streamsOf(s.conn);
+    return outcome;
+  }
+
   override request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     const [, path, headers] = args;
     return this.post(path, headers, 1);
@@ -62,7 +75,7 @@ export class SessionManager extends Http2SessionManager {
       this.#load -= weight;
       throw error;
     }
-    const streams = stream.session && (this.#open.get(stream.session) ?? this.#watch(stream.session));
+    const streams = stream.session && this.#streamsOf(stream.session);
     streams?.add(stream);
     stream.once("close", () => {
       this.#load -= weight;
@@ -80,7 +93,10 @@ export class SessionManager extends Http2SessionManager {
     this.notifyResponseByteRead(stream);
   }
 
-  #watch(session: Http2Session): Set<ClientHttp2Stream> {
+  /** The streams that are open on a session. It is listened to from the first time on. */
+  #streamsOf(session: Http2Session): Set<ClientHttp2Stream> {
+    const known = this.#open.get(session);
+    if (known !== undefined) return known;
     const streams = new Set<ClientHttp2Stream>();
     this.#open.set(session, streams);
     // The manager stops listening when a call finds the session broken. Node may tell its error only after that, and an

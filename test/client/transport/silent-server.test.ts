@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { createServer as createHttp2Server } from "node:http2";
+import { type ClientHttp2Session, createServer as createHttp2Server } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { GetJobResponseSchema, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import { createNodeTransport } from "../../../src/client/transport/node-transport.js";
+import { SessionManager } from "../../../src/client/transport/session-manager.js";
 import { FLAG, frame, PREFACE, TYPE } from "../../support/http2-frames.js";
 import { within } from "../../support/wait.js";
 import { atEnd } from "../support.js";
@@ -105,4 +106,31 @@ test("a connection on which an answer comes in slowly is alive, though no ping i
   atEnd(close);
   const { job } = await within(createClient(JobService, transport).getJob({ id: "1" }), "the answer");
   expect(job?.error).toBe("x".repeat(19));
+});
+
+test("a connection that was opened ahead and breaks before a call comes does no harm", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.write(GREETING);
+    socket.resume();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  const accepted = once(server, "connection") as Promise<[Socket]>;
+  const manager = new SessionManager(url, { pingIntervalMs: 60_000, pingTimeoutMs: 60_000 });
+  atEnd(() => {
+    manager.abort();
+    server.close();
+  });
+  expect(await within(manager.connect(), "the connection")).toBe("idle");
+  const [socket] = await accepted;
+  const closed = once(socket, "close");
+  // As when it breaks: its error is told only once the socket is closed, and nobody of Connect's listens any more then.
+  const { s } = manager as unknown as { s: { conn: ClientHttp2Session } };
+  s.conn.destroy(new Error("broken"));
+  const stream = await within(manager.post("/", {}, 1), "a call on a new connection");
+  stream.on("error", () => {});
+  await within(closed, "the end of the first connection");
 });
