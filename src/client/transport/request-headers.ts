@@ -11,30 +11,14 @@ const PLAIN: Readonly<Record<LeanKind, OutgoingHttpHeaders>> = {
   server_streaming: toNode("server_streaming", undefined),
 };
 
-const known: Readonly<Record<LeanKind, WeakMap<object, OutgoingHttpHeaders>>> = {
-  unary: new WeakMap(),
-  server_streaming: new WeakMap(),
-};
-
 /** The headers of a call. Throws a TypeError for names and values that no header can have. */
 export function requestHeaders(
   kind: LeanKind,
   given: GivenHeaders | undefined,
   timeoutMs: number | undefined,
 ): OutgoingHttpHeaders {
-  const headers = { ...(given === undefined ? PLAIN[kind] : givenHeaders(kind, given)) };
+  const headers = given === undefined ? { ...PLAIN[kind] } : toNode(kind, given);
   if (timeoutMs !== undefined) headers[headerTimeout] = String(timeoutMs);
-  return headers;
-}
-
-/** Headers that cannot change any more are converted once. */
-function givenHeaders(kind: LeanKind, given: GivenHeaders): OutgoingHttpHeaders {
-  if (!Object.isFrozen(given)) return toNode(kind, given);
-  let headers = known[kind].get(given);
-  if (headers === undefined) {
-    headers = toNode(kind, given);
-    known[kind].set(given, headers);
-  }
   return headers;
 }
 
