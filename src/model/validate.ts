@@ -74,7 +74,8 @@ export function checkUpdate(violations: Violations, update: UpdateRequest, now: 
   violations.integer("priority", priority, 0, LIMITS.priority);
   checkWhen(violations, update, now);
   checkPayload(violations, "payload", payload ?? undefined);
-  if ([priority, delayMs, runAfter, payload].every((each) => each === undefined)) {
+  // A field that could not be read was set, too.
+  if (violations.isEmpty && [priority, delayMs, runAfter, payload].every((each) => each === undefined)) {
     violations.add("update", "must set a priority, a delay, a time to run after or a payload");
   }
 }

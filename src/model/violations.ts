@@ -33,6 +33,11 @@ export class Violations {
     this.#list.push({ field: name, description });
   }
 
+  /** Whether nothing was found so far. */
+  get isEmpty(): boolean {
+    return this.#list.length === 0;
+  }
+
   /** Adds those of a part of the input, whose fields it names as if the part were all of it. `path`: what their names begin with. */
   addPart(path: string, part: Violations): void {
     for (const { field, description } of part.list) this.add(`${path}${field}`, description);
