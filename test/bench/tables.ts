@@ -34,7 +34,7 @@ function medianOf(values: readonly (number | null)[]): number | null {
 /** Three digits: more would tell nothing. */
 function format(value: number | null): string {
   if (value === null || Number.isNaN(value)) return "";
-  if (value < 10) return value.toFixed(1);
+  if (value < 9.95) return value.toFixed(1);
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(value)) - 2);
   return (Math.round(value / unit) * unit).toLocaleString("en");
 }

@@ -110,8 +110,8 @@ function sentence(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").slice(0, 300);
 }
 
-const words = process.env.PEERS?.toLowerCase().split(",");
-const wanted = CONTESTANTS.filter(({ name }) => words?.some((word) => name.toLowerCase().includes(word)) ?? true);
+const words = (process.env.PEERS ?? "").toLowerCase().split(",");
+const wanted = CONTESTANTS.filter(({ name }) => words.some((word) => name.toLowerCase().includes(word.trim())));
 const redis = await startBenchRedis();
 try {
   const results: { readonly name: string; readonly of: Partial<Record<keyof typeof WORK, Values>> }[] = [];
