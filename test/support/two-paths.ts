@@ -34,7 +34,7 @@ export interface Outcome {
 /** One path to the services, with everything that is counted and logged on it. */
 export interface Path {
   readonly url: string;
-  /** The codes of ended calls and the changes of open streams, as `method code`. */
+  /** The codes of ended calls, and of refused items with their number, and the changes of open streams, as `method code`. */
   readonly heard: string[];
   readonly log: readonly LogLine[];
   /** Sends a request. */
@@ -72,7 +72,7 @@ async function openPath(server: TestServer, isFastPathOn: boolean, maxStreams: n
   const handler = createRpcHandler(server.engine, {
     observer: {
       rpcEnded: (method, code) => void heard.push(`${method} ${code}`),
-      itemsRefused: (method, code, count) => void heard.push(`${method} ${code} of ${count}`),
+      itemsRefused: (method, code, count) => void heard.push(`${method} ${code} (items: ${count})`),
       streams: (method, change) => void heard.push(`${method} ${change}`),
     },
     ...{ logger, maxStreams, isFastPathOn, health: server.health },
