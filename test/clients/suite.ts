@@ -132,6 +132,8 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       const back = { status: "PENDING", deliveries: 1, retryCount: 0, lostLeases: 0 };
       expect(await client.get(ahead.id)).toMatchObject(back);
       expect(worker.lines().filter((line) => line.startsWith("running"))).toEqual([`running ${first.id}`]);
+      // Servers of other tests have the same store.
+      await client.cancel(ahead.id);
     });
 
     test("goes on while its server drains, finishes there, and takes jobs from the next one", async () => {
