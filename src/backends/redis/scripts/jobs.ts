@@ -89,6 +89,11 @@ end
 
 local function dropAll()
   drop(dropped, droppedMembers)
+  -- Servers are to hear when the oldest of those that are left finished.
+  if completed ~= '-' then
+    lookAtFinished()
+    tellCompleted()
+  end
 end
 `;
 
