@@ -15,11 +15,13 @@ const alias = [
   { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
 ];
 
-/** Left out by `npm test`: more languages on more stores, and workers and servers that are killed. */
+/** Left out by `npm test`: more languages on more stores, workers and servers that are killed, and load for a while. */
 const LONG_CLIENTS = ["go-memory", "python-redis", "typescript-file", "killed", "restarted"].map(
   (name) => `test/clients/${name}.test.ts`,
 );
 const LONG_KILLS = ["test/e2e/kills.test.ts"];
+const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
+const LONG_CONSOLE = ["test/console/recovery.test.ts"];
 
 function project(
   name: string,
@@ -64,6 +66,8 @@ export default defineConfig({
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS], LONG_CLIENTS),
       project("long:clients", LONG_CLIENTS, 60_000, ["test/clients/install.ts", REDIS]),
       project("long:kills", LONG_KILLS, 240_000),
+      project("long:load", LONG_LOAD, 240_000, [REDIS]),
+      project("long:console", LONG_CONSOLE, 60_000, [CHROMIUM]),
       // Connect's own suite; `npm test` leaves it out.
       project("long:conformance", ["test/conformance/**/*.test.ts"], 180_000, ["test/conformance/install.ts"]),
       // Servers of an older commit beside those of this one; `npm test` leaves it out.
@@ -72,8 +76,8 @@ export default defineConfig({
       project("ops", ["test/ops/**/*.test.ts"], 60_000, ["test/ops/install.ts", REDIS]),
       // The image recipe, step by step; `npm test` leaves it out.
       project("long:image", ["test/image/**/*.test.ts"], 300_000),
-      project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM]),
-      project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS], LONG_KILLS),
+      project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM], LONG_CONSOLE),
+      project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS], [...LONG_KILLS, ...LONG_LOAD]),
     ],
   },
 });
