@@ -1,6 +1,6 @@
 import type { Change } from "../../../core/port/changes.js";
 import { jobIdOf } from "../../../model/ids.js";
-import { createdState, type JobStatus } from "../../../model/job.js";
+import { createdState, type JobState, type JobStatus } from "../../../model/job.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /**
@@ -9,27 +9,29 @@ import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
  */
 export type LoggedChange = Change | Creation | Step;
 
-/** A creation: a large backlog fills the log with these. */
-export class Creation {
+/** What every entry has of a job: parts of its record. */
+class Entry {
   readonly #number: string;
   readonly #label: JobLabel;
-  readonly #times: JobTimes;
+  protected readonly times: JobTimes;
 
   constructor(number: string, label: JobLabel, times: JobTimes) {
     this.#number = number;
     this.#label = label;
-    this.#times = times;
+    this.times = times;
   }
 
+  /** The change, with the state that it left behind. */
+  protected with(state: JobState): Change {
+    const { queue, type, priority } = this.#label;
+    return { jobId: jobIdOf(queue, this.#number), queue, type, priority, deleted: false, ...state };
+  }
+}
+
+/** A creation: a large backlog fills the log with these. */
+export class Creation extends Entry {
   toChange(): Change {
-    return {
-      jobId: jobIdOf(this.#label.queue, this.#number),
-      queue: this.#label.queue,
-      type: this.#label.type,
-      priority: this.#label.priority,
-      deleted: false,
-      ...createdState(this.#times.createdAt, this.#times.runAfter),
-    };
+    return this.with(createdState(this.times.createdAt, this.times.runAfter));
   }
 }
 
@@ -37,10 +39,7 @@ export class Creation {
 const NEVER = -1;
 
 /** A hand-out or an end of a job without errors, progress or retries. Times count from its creation: they are small numbers then. */
-class Step {
-  readonly #number: string;
-  readonly #label: JobLabel;
-  readonly #times: JobTimes;
+class Step extends Entry {
   readonly #status: JobStatus;
   readonly #worker: string;
   readonly #revision: number;
@@ -50,10 +49,8 @@ class Step {
   readonly #finished: number;
 
   constructor(change: Change, { number, shared, times }: JobRecord) {
+    super(number, shared.label, times);
     const { createdAt } = times;
-    this.#number = number;
-    this.#label = shared.label;
-    this.#times = times;
     this.#status = change.status;
     this.#worker = change.worker;
     this.#revision = change.revision;
@@ -64,13 +61,8 @@ class Step {
   }
 
   toChange(): Change {
-    const { createdAt, runAfter } = this.#times;
-    return {
-      jobId: jobIdOf(this.#label.queue, this.#number),
-      queue: this.#label.queue,
-      type: this.#label.type,
-      priority: this.#label.priority,
-      deleted: false,
+    const { createdAt, runAfter } = this.times;
+    return this.with({
       status: this.#status,
       revision: this.#revision,
       retryCount: 0,
@@ -84,7 +76,7 @@ class Step {
       runAfter,
       startedAt: this.#started === NEVER ? undefined : createdAt + this.#started,
       finishedAt: this.#finished === NEVER ? undefined : createdAt + this.#finished,
-    };
+    });
   }
 }
 
