@@ -1,6 +1,6 @@
-import { code, compose, idLetter, key, meta, number, text, width, words, write } from "../layout/lua.js";
+import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
-import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, TYPES_WORD } from "./parts/prelude.js";
+import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, TYPES_WORD } from "./parts/prelude.js";
 import { READY_SCORE } from "./parts/waiting.js";
 
 /**
@@ -25,21 +25,7 @@ call('ZADD', ${key("index")}, '0', standing .. ':' .. type)
 call('ZADD', ${key("ready")} .. type, readyScore(tonumber(priority), now), standing)
 call('SADD', ${key("ready_types")}, type)
 local position, stamp = append(1)
-local message = ${words({
-  queue: "queue",
-  epoch: `${meta("epoch")} or 0`,
-  position: "position",
-  count: "1",
-  at: "nowText",
-  due_in: "'-1'",
-  flags: "'r.'",
-  sweeper: "'-'",
-  ready: "ready",
-  gone: "'-'",
-  from: "string.match(memo, '^[^.]+')",
-  stamp: "stamp",
-  completed: "'-'",
-})} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
+local message = ${messageHead({ count: "1", at: "nowText", due_in: "'-1'", flags: "'r.'", ready: "ready" })} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
 ${LOG_MESSAGE}
 call('PUBLISH', channel, message)
 -- In MessagePack: the time, as a text, and the answer, that nothing was created before in the only group.

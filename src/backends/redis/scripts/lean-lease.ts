@@ -1,8 +1,8 @@
-import { code, compose, key, meta, rest, text, words, write } from "../layout/lua.js";
+import { code, compose, key, meta, rest, text, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 import { JOB_BYTES } from "./parts/finished.js";
-import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, TYPES_WORD } from "./parts/prelude.js";
+import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, TYPES_WORD } from "./parts/prelude.js";
 
 /** Most jobs that are leased this way: of more the fixed cost of a call is not the most. */
 const MOST = 4;
@@ -73,20 +73,9 @@ end
 call('HSET', unpack(changed))
 call('ZADD', unpack(leases))
 local position, stamp = append(#ids)
-records[1] = ${words({
-  queue: "queue",
-  epoch: `${meta("epoch")} or 0`,
-  position: "position",
-  count: "#ids",
-  at: "nowText",
-  due_in: "leaseMs",
-  flags: "'.'",
-  sweeper: "'-'",
-  ready: "'-'",
+records[1] = ${messageHead({
+  ...{ count: "#ids", at: "nowText", due_in: "leaseMs", flags: "'.'", ready: "'-'" },
   gone: "gone",
-  from: "string.match(memo, '^[^.]+')",
-  stamp: "stamp",
-  completed: "'-'",
 })}
 local message = table.concat(records)
 ${LOG_MESSAGE}

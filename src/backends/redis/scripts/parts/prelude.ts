@@ -21,7 +21,7 @@ export const ANSWER_TTL_MS = 600_000;
 const MAX_ANSWER_BYTES = 65_536;
 
 /** Digits of a stamp. */
-export const STAMP_WIDTH = 16;
+const STAMP_WIDTH = 16;
 
 /** Most types that a message names. */
 export const MAX_TYPES = 100;
@@ -117,6 +117,21 @@ local function append(count)
 end
 `;
 
+/**
+ * Lua: the line about the call that a message begins with. What is not given is that of a call with a memo that logged something, and swept,
+ * finished and emptied nothing.
+ */
+export function messageHead(
+  own: Pick<Parameters<typeof words>[0], "count" | "at" | "due_in" | "flags" | "ready"> &
+    Partial<Parameters<typeof words>[0]>,
+): string {
+  return words({
+    ...{ queue: "queue", epoch: `${meta("epoch")} or 0`, position: "position", stamp: "stamp" },
+    ...{ sweeper: "'-'", gone: "'-'", from: "string.match(memo, '^[^.]+')", completed: "'-'" },
+    ...own,
+  });
+}
+
 /** Appends the message to the log, which then stands at `position`. */
 export const LOG_MESSAGE = lua`call('XADD', ${key("log")}, 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)`;
 
@@ -182,20 +197,10 @@ local function finish(reply)
   if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' or completed ~= '-' then
     if count > 0 then position, stamp = append(count) end
     local flags = (ready ~= '-' and 'r' or '') .. (isQueue and 'q' or '') .. (isWorkers and 'w' or '') .. '.'
-    records[1] = ${words({
-      queue: "queue",
-      epoch: `${meta("epoch")} or 0`,
-      position: "position",
-      count: "count",
-      at: "now",
-      due_in: "dueIn",
-      flags: "flags",
-      sweeper: "sweeper",
-      ready: "ready",
-      gone: "typesWord(gone)",
+    records[1] = ${messageHead({
+      ...{ count: "count", at: "now", due_in: "dueIn", flags: "flags", ready: "ready" },
+      ...{ sweeper: "sweeper", gone: "typesWord(gone)", completed: "completed" },
       from: "memo and string.match(memo, '^[^.]+') or '-'",
-      stamp: "stamp",
-      completed: "completed",
     })}
     message = table.concat(records)
     if count > 0 then
