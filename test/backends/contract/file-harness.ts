@@ -7,7 +7,7 @@ import { createFileBackend, type FileBackendOptions } from "../../../src/backend
 import { WriterService } from "../../../src/backends/file/writer-service.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { FakeClock } from "../../support/fake-clock.js";
-import { type BackendHarness, Recorder } from "./harness.js";
+import { type BackendHarness, Recorder, timeOf } from "./harness.js";
 
 /** A writer in this thread: the same code as that of the thread, without the time that a thread takes to start. */
 export function createWriterHere(): Writer {
@@ -65,10 +65,7 @@ export async function openFile(
   return {
     backend,
     heard,
-    slackMs: 0,
-    now: async () => clock.now(),
-    advance: (ms: number) => clock.advance(ms),
-    stepWall: async (ms: number) => clock.stepWall(ms),
+    ...timeOf(clock),
     settled: async () => {
       await backend.get([]);
     },

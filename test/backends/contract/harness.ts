@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import type { Backend, BackendListener, BackendOptions } from "../../../src/core/backend.js";
 import type { Change, ChangeBatch } from "../../../src/core/port/changes.js";
+import type { FakeClock } from "../../support/fake-clock.js";
 
 /** Options of a backend that a test opens. */
 export interface ContractOptions extends BackendOptions {
@@ -28,6 +29,16 @@ export interface OpenedBackend {
   settled(): Promise<void>;
   /** Stops the backend and releases everything it uses. Idempotent. */
   close(): Promise<void>;
+}
+
+/** The time of a backend on a clock that stands still except for `advance`. */
+export function timeOf(clock: FakeClock): Pick<OpenedBackend, "slackMs" | "now" | "advance" | "stepWall"> {
+  return {
+    slackMs: 0,
+    now: async () => clock.now(),
+    advance: (ms) => clock.advance(ms),
+    stepWall: async (ms) => clock.stepWall(ms),
+  };
 }
 
 /** Opens backends of one kind for the contract suite. Only the tests may call `tick`. */

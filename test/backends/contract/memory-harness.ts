@@ -1,6 +1,6 @@
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { FakeClock } from "../../support/fake-clock.js";
-import { type BackendHarness, type ContractOptions, Recorder } from "./harness.js";
+import { type BackendHarness, type ContractOptions, Recorder, timeOf } from "./harness.js";
 
 /** A memory backend on a clock of its own, not started. */
 export function openMemory(options?: Partial<ContractOptions>) {
@@ -17,10 +17,7 @@ export const memoryHarness: BackendHarness = {
     return {
       backend,
       heard,
-      slackMs: 0,
-      now: async () => clock.now(),
-      advance: (ms) => clock.advance(ms),
-      stepWall: async (ms) => clock.stepWall(ms),
+      ...timeOf(clock),
       // The listener is called before an operation resolves.
       settled: async () => {},
       close: () => backend.stop(),

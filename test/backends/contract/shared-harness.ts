@@ -7,7 +7,7 @@ import type { Backend } from "../../../src/core/backend.js";
 import { createIdGenerator } from "../../../src/model/ids.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { withRealTimers } from "../../support/fake-clock.js";
-import { type BackendHarness, Recorder } from "./harness.js";
+import { type BackendHarness, Recorder, timeOf } from "./harness.js";
 import { openMemory } from "./memory-harness.js";
 
 /** A folder for the socket of a store. */
@@ -38,10 +38,7 @@ export function createSharedHarness(servers = 1): BackendHarness {
       return {
         backend,
         heard,
-        slackMs: 0,
-        now: async () => clock.now(),
-        advance: (ms) => clock.advance(ms),
-        stepWall: async (ms) => clock.stepWall(ms),
+        ...timeOf(clock),
         // Notices come in the order of the answers, or in the same turn.
         settled: async () => {
           await backend.head();
