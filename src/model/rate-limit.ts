@@ -56,7 +56,7 @@ export function toRateLimit({ count, periodMs, burst }: RateLimitRequest): RateL
 }
 
 /** Whether two rates say the same. */
-export function isSameRate(a: RateLimit, b: RateLimit): boolean {
+function isSameRate(a: RateLimit, b: RateLimit): boolean {
   return a.count === b.count && a.periodMs === b.periodMs && a.burst === b.burst;
 }
 

@@ -101,7 +101,7 @@ function checkUnique(violations: Violations, { key, until, holdMs, onConflict }:
 }
 
 /** Checks the waits between retries: growing ones, or a list. */
-export function checkBackoff(violations: Violations, field: string, backoff: BackoffRequest): void {
+function checkBackoff(violations: Violations, field: string, backoff: BackoffRequest): void {
   const { baseDelayMs, maxDelayMs, multiplier, delaysMs } = backoff;
   violations.duration(`${field}.baseDelay`, baseDelayMs);
   violations.duration(`${field}.maxDelay`, maxDelayMs);

@@ -155,7 +155,7 @@ function parse(text: string): unknown {
 }
 
 /** Makes the decoder of a type once. It leaves names and values that are not the usual ones to `decodeStrictly`. */
-export function jsonDecoderOf(desc: DescMessage): JsonDecoder {
+function jsonDecoderOf(desc: DescMessage): JsonDecoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
   const decoder = wellKnown(desc) ?? messageDecoder(desc);

@@ -51,7 +51,7 @@ function toText(violations: Violations, field: string, member: JsonMember): stri
 }
 
 /** Converts a protobuf Value to JSON text; what cannot be converted is added to `violations`. */
-export function valueToText(violations: Violations, field: string, value: Value): string | undefined {
+function valueToText(violations: Violations, field: string, value: Value): string | undefined {
   try {
     return JSON.stringify(toJson(ValueSchema, value));
   } catch (error) {
