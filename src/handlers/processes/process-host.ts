@@ -1,8 +1,8 @@
-import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.js";
 import type { RunJob } from "../../core/handler-runner.js";
 import type { Logger } from "../../model/logger.js";
 import { describeEnd } from "../../supervisor/child-end.js";
+import { programBeside } from "../../supervisor/program-beside.js";
 import type { ChildProgram, SupervisedChild } from "../../supervisor/supervised-child.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";
 import type { Host, HostedRun, HostListener, HostOptions, PlaceEnd } from "../host.js";
@@ -166,14 +166,9 @@ function remove<T>(list: T[], item: T): void {
   if (at >= 0) list.splice(at, 1);
 }
 
-/** What each child runs: the build, or the source where that runs as it is. */
+/** What each child runs. */
 function programOf({ module, memoryBytes }: HostOptions): ChildProgram {
-  const main = (extension: string) => fileURLToPath(new URL(`./process-main${extension}`, import.meta.url));
-  const isBuilt = import.meta.url.endsWith(".js");
+  const { path, nodeOptions = [] } = programBeside(import.meta.url, "process-main");
   const limit = memoryBytes === undefined ? [] : [`--max-old-space-size=${Math.ceil(memoryBytes / 2 ** 20)}`];
-  return {
-    path: main(isBuilt ? ".js" : ".ts"),
-    args: [module],
-    nodeOptions: isBuilt ? limit : [...limit, "--import", "tsx"],
-  };
+  return { path, args: [module], nodeOptions: [...limit, ...nodeOptions] };
 }

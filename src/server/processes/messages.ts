@@ -1,4 +1,5 @@
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
+import type { Refusal } from "../log/tell-problems.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 
 /** The argument of a serving process, as JSON. */
@@ -53,11 +54,9 @@ export interface Answering {
   readonly value: Told[Question] | undefined;
 }
 
-/** A process cannot start, and why: each problem begins with its variable. `isInvalid`: the variables themselves are not valid. */
-export interface Refusing {
+/** A process cannot start, and why. */
+export interface Refusing extends Refusal {
   readonly kind: "refused";
-  readonly problems: readonly string[];
-  readonly isInvalid: boolean;
 }
 
 /** What the store process tells the primary. */

@@ -27,17 +27,17 @@ export function createPageOfAll(source: PageSource, maxGone = MAX_GONE): PageOfA
   const gone: PagePart[] = [];
 
   return {
-    ended: (part) => void gone.push(part),
+    ended: (part) => void gone.push({ ...part, hasEnded: true }),
     make: shareNext(async () => {
       await source.read();
       const own = await source.own();
       // In one turn: a process that ends later must not be in both of them.
       const parts = [own, ...source.parts()];
       const ended = [...gone];
-      const page = await mergePages([...parts, ...ended.map((part) => ({ ...part, hasEnded: true }))]);
+      const page = await mergePages([...parts, ...ended]);
       if (ended.length > 1) {
-        const body = await mergePages(ended.map((part) => ({ ...part, hasEnded: true })));
-        gone.splice(0, ended.length, ...(body.length > maxGone ? [] : [{ body, across: {} }]));
+        const body = await mergePages(ended);
+        gone.splice(0, ended.length, ...(body.length > maxGone ? [] : [{ body, across: {}, hasEnded: true }]));
       }
       return page;
     }),

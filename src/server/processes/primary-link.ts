@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.js";
 import type { Logger } from "../../model/logger.js";
 import { serveSupervisor } from "../../supervisor/serve-supervisor.js";
 import type { PortTaker } from "../http/open-port.js";
+import type { Refusal } from "../log/tell-problems.js";
 import type { FromServing, ServingStart, ToServing } from "./messages.js";
 import { answer, Questions } from "./questions.js";
 import type { SiblingAnswers, Siblings } from "./siblings.js";
@@ -30,7 +31,7 @@ export interface PrimaryLink {
   /** Tells that this process serves. */
   serving(start: ServingStart): void;
   /** Tells why it cannot start. Resolves when that has left. */
-  refused(problems: readonly string[], isInvalid: boolean): Promise<void>;
+  refused(refusal: Refusal): Promise<void>;
 }
 
 /** Makes this process one of those that serve the port of its primary. Throws when it is the child of none. */
@@ -124,6 +125,6 @@ export function joinPrimary(deps: PrimaryLinkDeps, options: PrimaryLinkOptions):
       workers: async () => (await questions.ask("workers")) ?? [],
     },
     serving: (start) => send({ kind: "serving", start }),
-    refused: (problems, isInvalid) => new Promise((resolve) => send({ kind: "refused", problems, isInvalid }, resolve)),
+    refused: (refusal) => new Promise((resolve) => send({ kind: "refused", ...refusal }, resolve)),
   };
 }

@@ -2,6 +2,7 @@ import { calmLogger } from "../../core/calm-logger.js";
 import type { Clock } from "../../core/clock.js";
 import type { Logger } from "../../model/logger.js";
 import { type ChildEnd, describeEnd } from "../../supervisor/child-end.js";
+import { programBeside } from "../../supervisor/program-beside.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";
 import type { Config } from "../config/config.js";
 import type { Environment } from "../config/env-reader.js";
@@ -13,7 +14,6 @@ import { createDealer } from "./dealer.js";
 import { disorderlyEnd, failedStart } from "./failed-start.js";
 import type { Question, ServingArgument, ServingStart, Told } from "./messages.js";
 import { createPageOfAll } from "./page-of-all.js";
-import { programOf } from "./program-of.js";
 import { ServingProcess, tellEachOther } from "./serving-process.js";
 import { shareOut } from "./share-out.js";
 import { type StoreProcess, startStoreProcess } from "./store-process.js";
@@ -62,7 +62,7 @@ export async function startPrimary(config: Config, environment: Environment, dep
   const meter = createMeter();
   const observer = createConnectionMetrics(meter, calmLogger(logger, clock));
   const dealer = createDealer(config.connections, { clock, observer });
-  const supervisor = createSupervisor(programOf("serving-main"), { clock, logger });
+  const supervisor = createSupervisor(programBeside(import.meta.url, "serving-main"), { clock, logger });
   const all: ServingProcess[] = [];
   const ends = meter
     .counter("gotaskq_process_ends_total", "Serving processes that ended by themselves; each was started again.", {

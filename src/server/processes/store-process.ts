@@ -4,12 +4,12 @@ import { join } from "node:path";
 import type { Clock } from "../../core/clock.js";
 import type { Logger } from "../../model/logger.js";
 import type { ChildEnd } from "../../supervisor/child-end.js";
+import { programBeside } from "../../supervisor/program-beside.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";
 import type { Environment } from "../config/env-reader.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 import { disorderlyEnd, failedStart, refusedStart } from "./failed-start.js";
 import type { FromStore, StoreArgument } from "./messages.js";
-import { programOf } from "./program-of.js";
 import { Questions } from "./questions.js";
 
 const NAME = "the store process";
@@ -48,7 +48,7 @@ export async function startStoreProcess(
 ): Promise<StoreProcess> {
   const folder = await mkdtemp(join(tmpdir(), "gotaskq-"));
   const path = join(folder, "store");
-  const supervisor = createSupervisor(programOf("store-main"), { clock, logger });
+  const supervisor = createSupervisor(programBeside(import.meta.url, "store-main"), { clock, logger });
   let page: PagePart | undefined;
   let isReady = false;
   let isLost = false;
