@@ -56,6 +56,7 @@ async function start(environment: Environment, log: ProcessLog): Promise<Running
  * the configuration is not valid, which whoever loads that code tells together with what is wrong with it.
  */
 function severalProcesses(environment: Environment): Config | undefined {
+  if (!environment.PROCESSES) return undefined;
   try {
     const config = readConfig(environment);
     return config.processes > 1 ? config : undefined;
