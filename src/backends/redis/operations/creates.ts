@@ -65,7 +65,7 @@ export class Creates {
   async enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
     const [first] = jobs;
     if (first === undefined) return [];
-    const isOne = jobs.every(({ queue }) => queue === first.queue) && partsOf(jobs).length === 1;
+    const isOne = jobs.every(({ queue }) => queue === first.queue) && workOf(jobs) <= BATCH;
     if (isOne) return this.#create(first.queue, jobs, "create");
     const byQueue = new Map<string, { jobs: NewJob[]; places: number[] }>();
     jobs.forEach((job, place) => {
@@ -235,10 +235,11 @@ function partsOf(jobs: readonly NewJob[]): readonly (readonly NewJob[])[] {
   const parts: NewJob[][] = [];
   let work = Number.POSITIVE_INFINITY;
   for (const job of jobs) {
-    work += workOfOne(job);
+    const own = workOfOne(job);
+    work += own;
     if (work > BATCH) {
       parts.push([]);
-      work = workOfOne(job);
+      work = own;
     }
     parts.at(-1)?.push(job);
   }

@@ -52,7 +52,7 @@ export class Jobs {
           for (let at = 1; at < rest.length; at += JOB_PARTS) {
             const job = read(queue, rest.slice(at, at + JOB_PARTS));
             found.set(job.id, job);
-            bytes += jobBytes(job);
+            if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(job);
           }
           from += Number(rest[0]);
           if (bytes >= maxBytes) end = from;
