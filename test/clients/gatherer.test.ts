@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { inject, test } from "vitest";
+import { GO_ENVIRONMENT } from "./prepare.js";
 
 // The workers in Go and Python settle in batches: the tests of that are in their languages.
 
@@ -20,7 +21,7 @@ for (const [language, [file, ...args]] of Object.entries(SUITES)) {
   }
   // It rejects with what the tests printed.
   test(`the gatherer in ${language} passes the tests beside it`, async () => {
-    const env = { ...process.env, GOTOOLCHAIN: "local", GOFLAGS: "-buildvcs=false" };
+    const env = { ...process.env, ...GO_ENVIRONMENT };
     await promisify(execFile)(file, args, { cwd: `${folder}${language.toLowerCase()}`, env, timeout: 60_000 });
   });
 }
