@@ -193,7 +193,7 @@ function Actions({ job, onReplayed }: { readonly job: Job; readonly onReplayed: 
   };
   const replay = async () => {
     await attempt("The job waits again, with all its retries.", async () => {
-      const { job: replayed } = await api.dlq.replayDeadJob({ id });
+      const { job: replayed } = await api.dlq.replayDeadJob({ id, payloadFormat: PayloadFormat.TEXT });
       if (replayed !== undefined) onReplayed(replayed);
     });
   };
