@@ -76,6 +76,8 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
       const trace = activeTrace?.();
       // The token that all calls have is sent by the transport.
       const headers = typeof token === "function" ? await withToken(given, token) : given;
+      // Who makes the call hears only of aborts that are still to come.
+      signal?.throwIfAborted();
       const options = { ...headersOf(headers, trace), ...(signal && { signal }), timeoutMs: longest };
       return await call(options, { headers, trace, timeoutMs: longest });
     } catch (error) {

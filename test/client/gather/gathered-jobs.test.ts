@@ -15,6 +15,7 @@ import {
 } from "../../../src/client/task-queue-client.js";
 import { freePort } from "../../support/free-port.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
+import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";
 import { startProxy } from "../proxy.js";
 import { atEnd, clientOf, failure, newQueue, RUNTIMES, startServerAlone } from "../support.js";
@@ -273,6 +274,24 @@ test("an abort ends the wait of its create only", async () => {
   expect(await gone).toBe("enough");
   expect((await Promise.all(others)).map(({ job }) => job.status)).toEqual(["PENDING", "PENDING"]);
   expect(calls).toEqual(["BatchCreateJobs"]);
+});
+
+test("an abort while the token is awaited leaves nothing to be created", async () => {
+  const { url } = await startTestServer({ NUM_WORKERS: "0" });
+  const given = signal();
+  const token = async () => {
+    await given.fired;
+    return newToken();
+  };
+  const { client, calls } = countingClient(url, { token });
+  const leave = new AbortController();
+  const left = client.create({ type: "left" }, { signal: leave.signal }).catch((reason) => reason);
+  const other = client.create({ type: "stays" });
+  leave.abort("enough");
+  given.fire();
+  expect(await left).toBe("enough");
+  expect((await other).job.type).toBe("stays");
+  expect(calls).toEqual(["CreateJob"]);
 });
 
 /** Creates jobs from many callers at once until told to stop; resolves to the ids that were answered, by label. */
