@@ -4,6 +4,7 @@ import type { Gate } from "../../access/gate.js";
 import { type Need, RIGHTS, type Right } from "../../access/rights.js";
 import type { Engine } from "../../core/engine.js";
 import type { EngineView } from "../../core/engine-view.js";
+import { LIMITS } from "../../model/limits.js";
 import { callerOf } from "../caller-of.js";
 import { rightsEnded } from "../fast/call-context.js";
 import { toStatus } from "../status.js";
@@ -86,7 +87,8 @@ async function runOwn(
   context: HandlerContext,
 ): Promise<object> {
   const isForeign = (queue: string | undefined) => queue !== undefined && caller.queues?.has(queue) === false;
-  if (!queues.some(isForeign)) return method(input, context) as Promise<object>;
+  // Too many items are refused as without any of others.
+  if (queues.length > LIMITS.batch || !queues.some(isForeign)) return method(input, context) as Promise<object>;
   const items = (input as Record<string, readonly unknown[]>)[list] ?? [];
   const own = items.filter((_, at) => !isForeign(queues[at]));
   const none = { results: [] };

@@ -386,6 +386,16 @@ describe("of a token for some queues", () => {
     expect((await as("all").getJob({ id: ids[0] ?? "" })).job?.status).toBe(JobStatus.PENDING);
   });
 
+  test("items in other queues count for the limit too", async () => {
+    const ids = Array.from({ length: 1000 }, (_, at) => `${at + 1}@mail`);
+    const tooMany = { reason: "FIELD_INVALID", fields: ["ids"] };
+    expect(await refusal(as("some").batchGetJobs({ ids: [...ids, "1@mail"] }))).toMatchObject(tooMany);
+    expect(await refusal(as("some").batchGetJobs({ ids: [...ids, "1@other"] }))).toMatchObject(tooMany);
+    const requests = Array.from({ length: 1001 }, (_, at) => ({ queue: at === 0 ? "other" : "mail", type: "a" }));
+    const refused = await refusal(as("some").batchCreateJobs({ requests, allowPartial: true }));
+    expect(refused).toMatchObject({ reason: "FIELD_INVALID", fields: ["requests"] });
+  });
+
   test("without read, jobs of others are told by id and status", async () => {
     const request = { queue: "mail", type: "a", requestId: "mine", payloadKind: payload("secret") };
     const [first, again] = [await once(), await once()];
