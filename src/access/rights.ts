@@ -60,6 +60,10 @@ const EACH_ID: EachRight<{ readonly ids: readonly string[] }> = {
   queues: ({ ids }) => ids.map((id) => ofId(id)[0]),
 };
 
+function queuesOfCreates({ requests }: { readonly requests: readonly { readonly queue: string }[] }): string[] {
+  return requests.map(({ queue }) => queue || DEFAULT_QUEUE);
+}
+
 const JOB: RightsOf<typeof JobService> = {
   createJob: {
     need: "produce",
@@ -74,11 +78,10 @@ const JOB: RightsOf<typeof JobService> = {
   },
   batchCreateJobs: {
     need: "produce",
-    queues: ({ requests }) => requests.map(({ queue }) => queue || DEFAULT_QUEUE),
+    queues: queuesOfCreates,
     each: {
       list: "requests",
-      queues: ({ requests, allowPartial }) =>
-        allowPartial ? requests.map(({ queue }) => queue || DEFAULT_QUEUE) : undefined,
+      queues: (request) => (request.allowPartial ? queuesOfCreates(request) : undefined),
     },
     withoutRead: (response) => ({ ...response, results: response.results?.map(createdWithoutRead) }),
     about: "refused for other queues, with `allow_partial` for each in them",

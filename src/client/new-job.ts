@@ -71,18 +71,7 @@ export interface NewJob {
  * @param path of the job in a batch, for the fields named in errors
  */
 export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
-  const {
-    queue = "",
-    type = "",
-    payload,
-    priority = 0,
-    delayMs,
-    runAfter,
-    maxRetries,
-    backoff,
-    timeoutMs,
-    metadata,
-  } = job;
+  const { queue, type, payload, priority = 0, delayMs, runAfter, maxRetries, backoff, timeoutMs, metadata } = job;
   if (delayMs !== undefined && runAfter !== undefined) {
     throw fieldInvalid([{ field: `${path}delayMs`, description: "cannot be set together with runAfter" }]);
   }

@@ -16,6 +16,7 @@ import type { GatherTiming } from "./gather-timing.js";
 import { Gatherer } from "./gatherer.js";
 import { requestBytes, traceBytes } from "./request-bytes.js";
 import { toResultError } from "./result-error.js";
+import { incomplete } from "./shared-errors.js";
 
 /** What the server answered to a create. */
 export interface Created {
@@ -165,8 +166,4 @@ function lengthOf(content: unknown): number {
 /** Whether a job has neither a payload nor a result. */
 function isBare(answer: Job | TaskQueueError): answer is Job {
   return !(answer instanceof TaskQueueError) && answer.payload === undefined && answer.result === undefined;
-}
-
-function incomplete(): TaskQueueError {
-  return new TaskQueueError("INTERNAL", "the server left out an answer");
 }

@@ -5,7 +5,7 @@ import { toTaskQueueError } from "../errors.js";
 import type { CallHeaders } from "../token.js";
 import { GatherLine } from "./gather-line.js";
 import type { GatherTiming } from "./gather-timing.js";
-import { copyOf, isOfEveryItem, isWithoutBatches } from "./shared-errors.js";
+import { copyOf, incomplete, isOfEveryItem, isWithoutBatches } from "./shared-errors.js";
 import { type Flight, type GatherCall, WaitingCall } from "./waiting-call.js";
 
 /** For how long calls go alone after a server had no call for several items, ms: then it may have been upgraded. */
@@ -117,8 +117,7 @@ export class Gatherer<I, O> {
   async #askAgain(rest: readonly WaitingCall<I, O>[], size: number, headers: CallHeaders | undefined): Promise<void> {
     const waiting = rest.filter(({ isOver }) => !isOver);
     const calls: Promise<void>[] = [];
-    if (size === 0)
-      for (const call of waiting) call.reject(new TaskQueueError("INTERNAL", "the server left out an answer"));
+    if (size === 0) for (const call of waiting) call.reject(incomplete());
     else
       for (let at = 0; at < waiting.length; at += size) calls.push(this.#send(waiting.slice(at, at + size), headers));
     await Promise.all(calls);

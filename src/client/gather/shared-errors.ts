@@ -33,3 +33,8 @@ export function copyOf(error: TaskQueueError): TaskQueueError {
   const { reason, message, code, metadata, violations, retryAfterMs, requestId, cause } = error;
   return new TaskQueueError(reason, message, { code, metadata, violations, retryAfterMs, requestId, cause });
 }
+
+/** The error of an item that an answer leaves out. */
+export function incomplete(): TaskQueueError {
+  return new TaskQueueError("INTERNAL", "the server left out an answer");
+}

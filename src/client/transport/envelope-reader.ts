@@ -6,7 +6,7 @@ export interface Envelope {
 }
 
 /** Bytes before each message: one of flags, four of its length. */
-export const ENVELOPE_BYTES = 5;
+const ENVELOPE_BYTES = 5;
 
 /** Cuts the body of a stream into envelopes, in whatever pieces it arrives. */
 export class EnvelopeReader {
