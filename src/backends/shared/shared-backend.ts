@@ -12,7 +12,7 @@ import { readPage, type WrittenPage } from "./codec/changes.js";
 import { readJob, type WrittenJob } from "./codec/jobs.js";
 import { readLease, type WrittenLease, writeRequest } from "./codec/leases.js";
 import { type Notice, VERSION, type Welcome } from "./codec/messages.js";
-import { type Method, readResult, writeArgs } from "./codec/operations.js";
+import { bytesOfArgs, type Method, readResult, writeArgs } from "./codec/operations.js";
 import { COMPLETIONS, CREATES, EXTENSIONS, FAILURES, RELEASES } from "./link/gathered.js";
 import { Link } from "./link/link.js";
 import { ToldChanges } from "./link/told-changes.js";
@@ -142,7 +142,8 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
   /** Makes an operation that travels by itself. */
   function operation<M extends Method>(method: M): Backend[M] {
     const reading = { read: (answer: unknown) => readResult(method, answer) };
-    const run = (...args: Parameters<Backend[M]>) => link.call(method, () => writeArgs(method, args), reading);
+    const run = (...args: Parameters<Backend[M]>) =>
+      link.call(method, () => writeArgs(method, args), reading, bytesOfArgs(method, args));
     return run as unknown as Backend[M];
   }
 

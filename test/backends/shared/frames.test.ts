@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FrameReader, packFrame } from "../../../src/backends/shared/codec/frames.js";
 import { type Notice, VERSION } from "../../../src/backends/shared/codec/messages.js";
+import { Calls } from "../../../src/backends/shared/link/calls.js";
+import { silentStoreObserver } from "../../../src/core/port/store-observer.js";
 import { eventually } from "../../support/wait.js";
 import { add, fatal, lease } from "../contract/support.js";
 import { connect, openStore, socketPath } from "./support.js";
@@ -106,4 +108,12 @@ describe("a store", () => {
     expect(bytes).toBeLessThan(10 * 2 ** 20);
     deaf.destroy();
   });
+});
+
+test("large calls go one by one, whatever kind they are", () => {
+  const calls = new Calls(() => 0, silentStoreObserver);
+  const reading = { read: (answer: unknown) => answer };
+  for (let count = 0; count < 3; count++) void calls.call("update", () => [], reading, 700_000);
+  void calls.call("head", () => [], reading);
+  expect([calls.take(), calls.take(), calls.take(), calls.take()].map(({ length }) => length)).toEqual([1, 1, 2, 0]);
 });

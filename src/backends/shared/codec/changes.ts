@@ -103,7 +103,7 @@ function setOf<T>(list: readonly T[] | null): ReadonlySet<T> | undefined {
   return list === null ? undefined : new Set(list);
 }
 
-/** A page, as frames have it: changes and their cursors by turns. */
+/** A page, as frames have it: its changes, and the cursor behind each. */
 export type WrittenPage = readonly [
   changes: readonly WrittenChange[],
   cursors: readonly string[],

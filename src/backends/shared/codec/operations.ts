@@ -1,5 +1,6 @@
 import type { Backend, RowOutcome } from "../../../core/backend.js";
 import type { CountQuery, ListDeadQuery, ListPage, ListQuery } from "../../../core/port/listing.js";
+import { scheduleBytes } from "../../../core/port/schedule-store.js";
 import type { Job } from "../../../model/job.js";
 import type { Schedule } from "../../../model/schedule.js";
 import { readFilter, readPage, type WrittenFilter, type WrittenPage, writeFilter, writePage } from "./changes.js";
@@ -43,6 +44,8 @@ interface Travel<A, R> {
   readonly readArgs?: (written: never) => A;
   readonly writeResult?: (result: R) => unknown;
   readonly readResult?: (written: never) => R;
+  /** About the bytes of what it takes, where that may be many. */
+  readonly bytesOf?: (args: A) => number;
 }
 
 const job = { writeResult: writeJob, readResult: (written: WrittenJob) => readJob(written) };
@@ -73,6 +76,7 @@ const TRAVELS: { readonly [M in Method]?: Travel<Args<M>, Result<M>> } = {
   run: job,
   update: {
     ...job,
+    bytesOf: ([, { payload }]) => payload?.length ?? 0,
     readArgs: ([id, { payload, ...changes }]: [string, { payload?: WrittenPayload }]): Args<"update"> => [
       id,
       payload === undefined ? changes : { ...changes, payload: readPayload(payload) ?? null },
@@ -99,6 +103,7 @@ const TRAVELS: { readonly [M in Method]?: Travel<Args<M>, Result<M>> } = {
   },
   createSchedule: {
     ...schedule,
+    bytesOf: ([{ spec }]) => scheduleBytes(spec),
     writeArgs: ([created]) => [writeNewSchedule(created)],
     readArgs: ([created]: [WrittenNewSchedule]): Args<"createSchedule"> => [readNewSchedule(created)],
   },
@@ -111,12 +116,14 @@ const TRAVELS: { readonly [M in Method]?: Travel<Args<M>, Result<M>> } = {
     }),
   },
   updateSchedule: {
+    bytesOf: ([{ spec, was }]) => scheduleBytes(spec) + scheduleBytes(was),
     writeArgs: ([change]) => [writeScheduleChange(change)],
     readArgs: ([change]: [WrittenScheduleChange]): Args<"updateSchedule"> => [readScheduleChange(change)],
     writeResult: (changed) => changed && writeSchedule(changed),
     readResult: (written: WithWrittenJob<Schedule> | undefined) => written && readSchedule<Schedule>(written),
   },
   fireSchedule: {
+    bytesOf: ([{ jobs }]) => jobs.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0),
     writeArgs: ([firing]) => [writeFiring(firing)],
     readArgs: ([firing]: [WrittenFiring]): Args<"fireSchedule"> => [readFiring(firing)],
     writeResult: writeFiringResult,
@@ -150,6 +157,11 @@ export function isMethod(name: string): name is Method {
 
 function isReplayed(row: RowOutcome): row is RowOutcome & { readonly job: Job } {
   return row.outcome === "APPLIED" && row.job !== undefined;
+}
+
+/** About the bytes that an operation takes in a frame beside those that each does. */
+export function bytesOfArgs<M extends Method>(method: M, args: Args<M>): number {
+  return TRAVELS[method]?.bytesOf?.(args) ?? 0;
 }
 
 /** Writes the arguments of an operation for a frame, and its result; each has its reader. */

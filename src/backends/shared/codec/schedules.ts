@@ -48,7 +48,9 @@ export function readScheduleChange(written: WrittenScheduleChange): ScheduleChan
 export type WrittenFiring = Omit<Firing, "jobs"> & { readonly jobs: readonly WrittenNewJob[] };
 
 export function writeFiring(firing: Firing): WrittenFiring {
-  return { ...firing, jobs: firing.jobs.map(writeNewJob) };
+  // It is mostly a whole schedule, with a payload.
+  const { createdAt, revision, nextRunAt } = firing.was;
+  return { ...firing, was: { createdAt, revision, nextRunAt }, jobs: firing.jobs.map(writeNewJob) };
 }
 
 export function readFiring(written: WrittenFiring): Firing {

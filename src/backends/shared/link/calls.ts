@@ -88,12 +88,12 @@ export class Calls {
     return undefined;
   }
 
-  /** Makes a call. */
-  call<R>(method: string, args: () => unknown, { read, late }: Reading<R>): Promise<R> {
+  /** Makes a call. `bytes`: about how many it takes beside those that each does. */
+  call<R>(method: string, args: () => unknown, { read, late }: Reading<R>, bytes = 0): Promise<R> {
     return new Promise((resolve, reject) => {
       const settle = (answer: unknown) => resolve(read(answer as never));
       const open = { settle, reject, late: late as Open["late"], sent: undefined };
-      this.#add({ method, callers: () => 1, args, bytes: CALL_BYTES, open });
+      this.#add({ method, callers: () => 1, args, bytes: CALL_BYTES + bytes, open });
     });
   }
 

@@ -104,7 +104,7 @@ export class Link {
     });
   }
 
-  /** Sends what waits, and ends the connection. */
+  /** Sends what waits, as far as it is not more than a frame, and ends the connection. */
   async stop(): Promise<void> {
     const socket = this.#socket;
     if (this.#state === "READY") this.#flush();
@@ -121,10 +121,10 @@ export class Link {
     this.#end();
   }
 
-  /** Makes a call. BACKEND_UNAVAILABLE when the store is away or does not answer. */
-  call<R>(method: string, args: () => unknown, reading: Reading<R>): Promise<R> {
+  /** Makes a call. `bytes`: see `Calls.call`. BACKEND_UNAVAILABLE when the store is away or does not answer. */
+  call<R>(method: string, args: () => unknown, reading: Reading<R>, bytes = 0): Promise<R> {
     if (this.#state !== "READY") return Promise.reject(backendUnavailable(AWAY));
-    const answer = this.#calls.call(method, args, reading);
+    const answer = this.#calls.call(method, args, reading, bytes);
     this.#flushSoon();
     return answer;
   }
