@@ -26,9 +26,7 @@ export class LeaseHolders {
   settling(peer: Peer, refs: readonly LeaseRef[]): void {
     for (const { jobId, token } of refs) {
       const holder = this.#holders.get(jobId);
-      if (holder?.token !== token || holder.peer !== peer) continue;
-      if (holder.other === undefined) this.#holders.delete(jobId);
-      else this.#holders.set(jobId, holder.other);
+      if (holder?.token === token) this.#set(jobId, without(holder, peer));
     }
   }
 
@@ -44,8 +42,20 @@ export class LeaseHolders {
     for (let each: Holder | undefined = holder; each !== undefined; each = each.other) tell(each.peer);
   }
 
-  /** A server is gone: its leases are over when they run out, and nobody is to be told. */
+  /** A server is gone: its leases are over when they run out, and it is not to be told. */
   gone(peer: Peer): void {
-    for (const [jobId, { peer: holder }] of this.#holders) if (holder === peer) this.#holders.delete(jobId);
+    for (const [jobId, holder] of this.#holders) this.#set(jobId, without(holder, peer));
   }
+
+  #set(jobId: string, holder: Holder | undefined): void {
+    if (holder === undefined) this.#holders.delete(jobId);
+    else this.#holders.set(jobId, holder);
+  }
+}
+
+/** Who has a lease but for one server; undefined: nobody else. */
+function without(holder: Holder, peer: Peer): Holder | undefined {
+  const other = holder.other && without(holder.other, peer);
+  if (holder.peer === peer) return other;
+  return other === holder.other ? holder : { ...holder, other };
 }
