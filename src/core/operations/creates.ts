@@ -99,6 +99,18 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
     }
   }
 
+  /** Reports what was created. */
+  function report(jobs: readonly NewJob[], results: readonly EnqueueResult[]): void {
+    count(jobs, results);
+    log.created(jobs, results);
+  }
+
+  function newJobs(requests: readonly JobRequest[], trace: ReturnType<typeof traceCreate>): NewJob[] {
+    return requests.map((request, at) =>
+      toNewJob(request, trace === undefined ? request.traceContext : trace.contextOf(at)),
+    );
+  }
+
   function refuseIfClosed(): void {
     if (isClosed) throw serverDraining();
   }
@@ -134,8 +146,7 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
       }
       const specs = [spec];
       trace?.end(results);
-      count(specs, results);
-      log.created(specs, results);
+      report(specs, results);
       const [result] = results;
       if (result === undefined) throw new Error("the backend did not answer for the job");
       return createdJob(spec, result);
@@ -155,17 +166,14 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
       let jobs: readonly NewJob[];
       let results: readonly EnqueueResult[];
       try {
-        jobs = requests.map((request, at) =>
-          toNewJob(request, trace === undefined ? request.traceContext : trace.contextOf(at)),
-        );
+        jobs = newJobs(requests, trace);
         results = await backend.enqueue(jobs);
       } catch (error) {
         trace?.fail(error);
         throw error;
       }
       trace?.end(results);
-      count(jobs, results);
-      log.created(jobs, results);
+      report(jobs, results);
       return results.map((result, at) => ({ id: result.id, ...outcomeOf(jobs[at] as NewJob, result) }));
     },
 
@@ -191,9 +199,7 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
       let jobs: readonly NewJob[];
       let results: readonly (EnqueueResult | TaskQueueError)[];
       try {
-        jobs = sound.map((request, at) =>
-          toNewJob(request, trace === undefined ? request.traceContext : trace.contextOf(at)),
-        );
+        jobs = newJobs(sound, trace);
         results = await enqueueEach(backend, jobs);
       } catch (error) {
         trace?.fail(error);
@@ -215,8 +221,7 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
         }
       });
       trace?.endEach(results);
-      count(made, created);
-      log.created(made, created);
+      report(made, created);
       return outcomes;
     },
 

@@ -15,7 +15,7 @@ import { createJobLog } from "../work/job-log.js";
 import { countMatching, runBulk } from "./bulk.js";
 import { type Creates, createCreates } from "./creates.js";
 import { checkFilter, checkPage, filterDigest, queuesOf } from "./filters.js";
-import { changeEach, getEach, type JobOutcome } from "./jobs-by-id.js";
+import { changeEach, getEach, idRefusal, type JobOutcome } from "./jobs-by-id.js";
 import { type JobPage, listPages } from "./paging.js";
 
 /** Creates, reads, lists, cancels and deletes jobs. */
@@ -170,9 +170,8 @@ export function createJobOperations(deps: JobOperationsDeps, defaults: JobDefaul
 
 /** Throws FIELD_INVALID if a text cannot be a job id. */
 export function checkId(id: string): void {
-  const violations = new Violations();
-  violations.jobId("id", id);
-  violations.throwIfAny();
+  const refusal = idRefusal(id);
+  if (refusal !== undefined) throw refusal;
 }
 
 function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {

@@ -1,4 +1,4 @@
-import { fieldInvalid, jobNotFound, TaskQueueError } from "../../model/errors.js";
+import { jobNotFound, TaskQueueError } from "../../model/errors.js";
 import { isId, queueOf } from "../../model/ids.js";
 import { type Job, jobBytes } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
@@ -33,7 +33,7 @@ export async function getEach(backend: Pick<Backend, "get">, ids: readonly strin
     const taken = new Map<string, number>();
     for (const id of part) {
       if (left <= 0) break;
-      const outcome = isId(id) ? nextOf(read, taken, id) : notAnId(id);
+      const outcome = isId(id) ? nextOf(read, taken, id) : idRefusal(id);
       // The store has read no further.
       if (outcome === undefined) break;
       outcomes.push(outcome);
@@ -94,8 +94,9 @@ function nextOf(
   return jobs[at] ?? jobNotFound(id);
 }
 
-function notAnId(id: string): TaskQueueError {
+/** The FIELD_INVALID error of a text that cannot be a job id; undefined when it can be one. */
+export function idRefusal(id: string): TaskQueueError | undefined {
   const violations = new Violations();
   violations.jobId("id", id);
-  return fieldInvalid(violations.list);
+  return violations.refusal();
 }

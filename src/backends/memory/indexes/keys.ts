@@ -20,7 +20,7 @@ const FORGET_WORK = 2;
  * ahead by having no jobs for a moment. Its own is kept while it is later than that of the queue.
  *
  * What a change of a key costs grows with the number of types of which that key has jobs in line, up to a bound, and with nothing else.
- * Of more types some lines may still be shown though their key is full: `hide` is for leases that meet one. Those that are
+ * Of more types some lines may still be shown though their key is full: `fit` is for leases that meet one. Those that are
  * still hidden though it is not are shown by `review`.
  * `limit`, wherever it is asked for: the most jobs of a key that may run, 0: no limit. `back`: called with each type of which jobs were
  * held back and are no longer.
@@ -77,16 +77,10 @@ export class Keys<Queue> {
     this.#show(line);
   }
 
-  /** Takes a line out that a lease has met, and whose key is full. */
-  hide(line: KeyedLine<Queue>): void {
-    line.of.hide(line);
-    this.held += line.count;
-  }
-
   /** Brings a line to what its key is. */
   fit(line: KeyedLine<Queue>): void {
     if (line.isShown !== line.key.isFull) return;
-    if (line.isShown) this.hide(line);
+    if (line.isShown) this.#hide(line);
     else this.#show(line);
   }
 
@@ -160,7 +154,7 @@ export class Keys<Queue> {
     if (!hasLines(key)) return;
     if (isFull) {
       for (let left = MOST_LINES; left > 0 && key.shown.length > 0; left--)
-        this.hide(key.shown.at(-1) as KeyedLine<Queue>);
+        this.#hide(key.shown.at(-1) as KeyedLine<Queue>);
       this.#unfit.delete(key);
       return;
     }
@@ -189,6 +183,11 @@ export class Keys<Queue> {
       back?.(line.type);
     }
     return count;
+  }
+
+  #hide(line: KeyedLine<Queue>): void {
+    line.of.hide(line);
+    this.held += line.count;
   }
 
   #show(line: KeyedLine<Queue>): void {

@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.js";
-import type { Lease } from "../../../core/port/leases.js";
+import type { Lease, LeaseRef, Settlement } from "../../../core/port/leases.js";
 import type { EnqueueResult } from "../../../core/port/new-jobs.js";
 import { isUnavailable, TaskQueueError } from "../../../model/errors.js";
 import { jobBytes } from "../../../model/job.js";
@@ -53,6 +53,16 @@ export class Serving {
   constructor(deps: ServingDeps) {
     this.#deps = deps;
     const { backend, holders } = deps;
+    const settle = <W, I extends LeaseRef>(
+      read: (written: W) => I,
+      run: (items: readonly I[]) => Promise<readonly Settlement[]>,
+    ) => {
+      return async (peer: Peer, [written]: [readonly W[]]) => {
+        const items = written.map(read);
+        holders.settling(peer, items);
+        return (await run(items)).map(writeSettlement);
+      };
+    };
     this.#calls = {
       hello: (peer, hello: Hello) => this.#hello(peer, hello),
       beat: async (peer, taken: Hello["taken"] | null) => {
@@ -60,21 +70,9 @@ export class Serving {
       },
       enqueue: (_, [jobs, sizes]: [readonly WrittenNewJob[], (readonly number[])?]) => this.#enqueue(jobs, sizes),
       lease: (peer, request: WrittenRequest) => this.#lease(peer, request),
-      complete: async (peer, [written]: [Parameters<typeof readCompletion>[0][]]) => {
-        const items = written.map(readCompletion);
-        holders.settling(peer, items);
-        return (await backend.complete(items)).map(writeSettlement);
-      },
-      fail: async (peer, [written]: [Parameters<typeof readFailure>[0][]]) => {
-        const items = written.map(readFailure);
-        holders.settling(peer, items);
-        return (await backend.fail(items)).map(writeSettlement);
-      },
-      release: async (peer, [written]: [Parameters<typeof readRelease>[0][]]) => {
-        const items = written.map(readRelease);
-        holders.settling(peer, items);
-        return (await backend.release(items)).map(writeSettlement);
-      },
+      complete: settle(readCompletion, (items) => backend.complete(items)),
+      fail: settle(readFailure, (items) => backend.fail(items)),
+      release: settle(readRelease, (items) => backend.release(items)),
       extend: async (_, [written]: [Parameters<typeof readExtension>[0][]]) =>
         (await backend.extend(written.map(readExtension))).map(writeExtended),
       get: (_, [ids, view, maxBytes]: [readonly string[], JobView | undefined, number]) =>
