@@ -60,6 +60,31 @@ describe("the server program", () => {
     expect(server.output()).toContain("stopped");
   });
 
+  test.each([
+    ["--help", 0, /^A GoTaskQ server[\s\S]*\n {2}QUEUE_POLICY +round-robin/, /^$/],
+    ["--version", 0, /^\d+\.\d+\.\d+\n$/, /^$/],
+    ["--port", 2, /^$/, /^unexpected argument "--port": --help tells/],
+  ])("starts no server for the argument %s", async (argument, code, stdout, stderr) => {
+    const child = spawnServer({ NUM_WORKERS: "not read" }, folder, undefined, [argument]);
+    expect(await outcome(child)).toEqual({
+      code,
+      stdout: expect.stringMatching(stdout),
+      stderr: expect.stringMatching(stderr),
+    });
+  });
+
+  test("warns of variables that do nothing", async () => {
+    const server = await startServerProcess({ QUEUE_POLCY: "strict", REDIS_URL: "redis://127.0.0.1:1" }, folder);
+    const lines = server
+      .output()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const warnings = lines.filter(({ level }) => level === "warn");
+    expect(warnings.map(({ variable }) => variable)).toEqual(["QUEUE_POLCY", "REDIS_URL"]);
+    expect(warnings[0]?.msg).toContain("is QUEUE_POLICY meant?");
+    expect(await server.end()).toBe(0);
+  });
+
   test("keeps jobs in a folder over its end, tells so, and has the folder for itself", async () => {
     const data = join(folder, "data");
     const env = { DATA_DIR: data, NUM_WORKERS: "0", LOG_FORMAT: "pretty" };

@@ -28,9 +28,14 @@ afterEach(() => {
 });
 
 /** Runs the built program, or another one, with these environment variables and none of the caller's configuration. */
-export function spawnServer(env: Readonly<Record<string, string>>, cwd = process.cwd(), main = MAIN): ChildProcess {
+export function spawnServer(
+  env: Readonly<Record<string, string>>,
+  cwd = process.cwd(),
+  main = MAIN,
+  args: readonly string[] = [],
+): ChildProcess {
   if (!existsSync(main)) throw new Error("the server is not built: run `npm run build`, or the tests by `npm test`");
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? "", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -26,16 +26,21 @@ export function tellStart(log: ProcessLog, { url, backend, handlers }: Started, 
     log.life.info({ ...fields, ...several, pid: process.pid }, "GoTaskQ listens");
     return;
   }
-  const body = `{"type":"${handlers?.[0] ?? "logger"}","payload":{"msg":"hello"}}`;
+  const body = JSON.stringify({ type: handlers?.[0] ?? "logger", payload: { msg: "hello" } });
   const lines = [
     `GoTaskQ listens on ${url} (Connect, gRPC, gRPC-Web; HTTP/1.1 and HTTP/2)`,
     `console: ${url}/`,
     `backend: ${backend} (${keeping(config)})`,
     `handlers: ${handlers?.join(", ") ?? "the built-in logger, echo, sleep, fail"}${placeOf(config)}`,
     ...processesOf(config),
-    `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d '${body}' ${url}/gotaskq.v1.JobService/CreateJob`,
+    `try: curl ${asksForToken(config.access) ? "-H 'authorization: Bearer <token>' " : ""}-H 'content-type: application/json' -d ${shellQuoted(body)} ${url}/gotaskq.v1.JobService/CreateJob`,
   ];
   log.print(`${lines.join("\n")}\n`);
+}
+
+/** A text as one word of a shell, whatever is in it. */
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** What the processes of the server do, when there are several. */

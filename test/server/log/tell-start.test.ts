@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { readConfig } from "../../../src/server/config/config.js";
 import type { ProcessLog } from "../../../src/server/log/process-log.js";
@@ -36,4 +37,17 @@ test.each([
   const log = { format: "pretty", life: recordingLogger(), print } as unknown as ProcessLog;
   tellStart(log, { url: "http://127.0.0.1:8000", backend: "memory", handlers: undefined }, readConfig(env));
   expect(text.split("\n").find((each) => each.startsWith("processes: "))).toBe(line);
+});
+
+test("at a terminal a server gives a line that creates a job of a type that it runs, whatever its name", () => {
+  let text = "";
+  const print = (part: string) => {
+    text += part;
+  };
+  const log = { format: "pretty", life: recordingLogger(), print } as unknown as ProcessLog;
+  const handlers = ['it\'s "mine" $HOME'];
+  tellStart(log, { url: "http://127.0.0.1:8000", backend: "memory", handlers }, readConfig({}));
+  const line = /^try: curl (.*)$/m.exec(text)?.[1] ?? "";
+  const words = spawnSync("sh", ["-c", `printf '%s\\n' ${line}`], { encoding: "utf8" }).stdout.split("\n");
+  expect(JSON.parse(words[3] ?? "")).toMatchObject({ type: handlers[0] });
 });
