@@ -6,7 +6,7 @@ import { within } from "../support/wait.js";
 import { type Language, startProgram } from "./program.js";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const readme = readFileSync(new URL("../../proto/README.md", import.meta.url), "utf8");
 // In a folder that git and the languages ignore, where the modules of the programs can be found.
 const go = `${folder}go/bin/readme`;
 const python = `${folder}python/gen/readme.py`;

@@ -103,7 +103,7 @@ describe.each(FILES)("the manifests of kubernetes/%s.yaml", (name) => {
     expect(() => load(stringData["tokens.json"])).toThrow(/AUTH_TOKENS_FILE/);
     let digit = 0;
     const config = load(stringData["tokens.json"].replaceAll("REPLACE", () => String(++digit).repeat(64)));
-    const readme = readFileSync("README.md", "utf8");
+    const readme = readFileSync("src/server/README.md", "utf8");
     for (const { name: variable } of container.env) {
       if (variable !== "NODE_OPTIONS") expect(readme).toContain(`\`${variable}\``);
     }

@@ -133,8 +133,8 @@ describe("rules and dashboard", () => {
   });
 });
 
-describe("the README", () => {
-  const readme = readFileSync("README.md", "utf8");
+describe("the README of the server", () => {
+  const readme = readFileSync("src/server/README.md", "utf8");
   const section = readme.slice(readme.indexOf("\n## Metrics and health"), readme.indexOf("\n## Shutting down"));
   const rows = [...section.matchAll(/^\| (`gotaskq_.+?) \| (.*?) ?\| .+ \|$/gm)].map(([, names = "", labels = ""]) => ({
     names: [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name),

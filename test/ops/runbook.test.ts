@@ -8,7 +8,8 @@ import { startRedis } from "../support/redis.js";
 import { startTestServer } from "../support/server.js";
 import { runShellSteps, shellSteps } from "../support/shell-steps.js";
 
-const runbook = readFileSync("src/server/README.md", "utf8");
+const readme = readFileSync("src/server/README.md", "utf8");
+const runbook = readme.slice(readme.indexOf("\n## Runbook\n"), readme.indexOf("\n## The rooms\n"));
 const TOKEN = /TOKEN=(\S+)/.exec(runbook)?.[1] ?? "";
 
 test("the runbook says of each reason what to do", () => {
@@ -18,17 +19,8 @@ test("the runbook says of each reason what to do", () => {
   expect(named.map(([, reason]) => reason).toSorted()).toEqual(Object.keys(CODE_OF_REASON).toSorted());
 });
 
-test("the links of the runbook lead somewhere", () => {
-  const anchorOf = (title: string) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^\w -]/g, "")
-      .replaceAll(" ", "-");
-  const anchors = new Set([...runbook.matchAll(/^#{2,3} (.+)$/gm)].map(([, title = ""]) => anchorOf(title)));
-  const links = [...runbook.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor = ""]) => anchor);
-  expect(links.length).toBeGreaterThan(10);
-  expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
-  // Who is called at night has no time for more.
+test("the runbook is short: who is called at night has no time for more", () => {
+  expect(runbook.split("\n").length).toBeGreaterThan(200);
   expect(runbook.split("\n").length).toBeLessThanOrEqual(270);
 });
 

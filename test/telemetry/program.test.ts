@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clientOf } from "../client/support.js";
 import { TRACE } from "../support/job.js";
+import { blocks } from "../support/readme.js";
 import { startServerProcess } from "../support/server-process.js";
 
 // Inside the package, so that the SDK is found.
 const folder = fileURLToPath(new URL("../../.build/traces/", import.meta.url));
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -47,8 +47,7 @@ const loading = (path: string) => ({ NODE_OPTIONS: `--import ${path}` });
 
 describe("the server program with an SDK that is loaded first", () => {
   test("has the spans that the README promises, the last of them sent at its end", async () => {
-    const section = readme.split(/^## /m).find((text) => text.startsWith("Traces\n")) ?? "";
-    const code = /^```js\n(.*?)^```/ms.exec(section)?.[1] ?? "";
+    const [code = ""] = blocks("src/server/README.md", "Traces", "js");
     const server = await startServerProcess(loading(write("readme.mjs", code)));
     const client = clientOf(server.url, { headers: { traceparent: TRACE.traceparent } });
     await client.createAndWait({ type: "echo", payload: 1 });

@@ -169,7 +169,7 @@ describe("a server that starts", () => {
   });
 
   test("runs jobs with no more rights than the README asks for", async () => {
-    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+    const readme = await readFile(new URL("../../../src/server/README.md", import.meta.url), "utf8");
     const rule = /^ACL SETUSER gotaskq on >password (.*)$/m.exec(readme)?.[1] ?? "";
     const redis = await onPort();
     const url = await urlOfUser(redis, rule);

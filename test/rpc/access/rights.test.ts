@@ -40,7 +40,7 @@ describe("the table of rights", () => {
   });
 
   test("is that of the README", () => {
-    const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+    const readme = readFileSync(new URL("../../../src/server/README.md", import.meta.url), "utf8");
     const rows = [...readme.matchAll(/^\| `([\w./]+\/\w+)` \| ([^|]+) \| ([^|]+) \|$/gm)].map(
       ([, name, need, about]) => [name, need, about],
     );

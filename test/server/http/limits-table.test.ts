@@ -7,7 +7,7 @@ import { CONNECTION_TIMES } from "../../../src/server/http/connection-times.js";
 import { BURST_BYTES, FORGOTTEN_A_SECOND } from "../../../src/server/http/frame-budget.js";
 import { MAX_HEADER_BYTES } from "../../../src/server/http/listener.js";
 
-const section = /#### Of connections\n\n(.*?)\n\n/s.exec(readFileSync("README.md", "utf8"))?.[1] ?? "";
+const section = /#### Of connections\n\n(.*?)\n\n/s.exec(readFileSync("proto/README.md", "utf8"))?.[1] ?? "";
 const rows = section.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
 
 /** The second column of the row whose first begins with this, or whose variable this is. */
