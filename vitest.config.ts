@@ -11,6 +11,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const alias = [
   { find: /^gotaskq$/, replacement: source("./src/index.ts") },
   { find: /^gotaskq\/server$/, replacement: source("./src/server/index.ts") },
+  { find: /^gotaskq\/handlers$/, replacement: source("./src/handlers/index.ts") },
   { find: /^gotaskq\/client$/, replacement: source("./src/client/index.ts") },
   { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
 ];

@@ -6,6 +6,7 @@ import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/new-job.js";
 import type { Observer } from "./core/observer.js";
 import type { QueuePolicy } from "./core/work/queue-turns.js";
 import type { Handlers } from "./model/handler.js";
+import { type Middleware, withMiddleware } from "./model/middleware.js";
 import type { Tracer } from "./model/tracer.js";
 import { createStorage, type StorageDeps, type StorageSettings } from "./storage.js";
 
@@ -13,6 +14,8 @@ import { createStorage, type StorageDeps, type StorageSettings } from "./storage
 export interface EngineSettings extends StorageSettings, Partial<JobDefaults> {
   /** Handlers by job type. Default: none, so that jobs wait for remote workers. */
   readonly handlers?: Handlers | undefined;
+  /** Runs around each of `handlers`, the first outermost. Default: none. */
+  readonly middleware?: readonly Middleware[] | undefined;
   /** Runs handlers somewhere else, in place of `handlers`: see `isolateHandlers`. It is stopped with the queue. */
   readonly runner?: HandlerRunner | undefined;
   /** Handlers that run at the same time. Default 10. */
@@ -46,11 +49,14 @@ export function setUpEngine(
   const worker = `${hostname()}/${process.pid}`;
   const { nodeId, ...storage } = createStorage(settings, worker, deps);
   const { random } = Math;
+  if (settings.runner !== undefined && settings.middleware !== undefined) {
+    throw new TypeError("middleware: is for `handlers`; a module of handlers that runs elsewhere exports its own");
+  }
   const engine = createEngine(
     { ...deps, ...storage, random },
     {
       ...options,
-      handlers: settings.handlers ?? {},
+      handlers: withMiddleware(settings.handlers ?? {}, settings.middleware),
       runner: settings.runner,
       numWorkers: settings.numWorkers ?? 10,
       queuePolicy: settings.queuePolicy ?? "round-robin",

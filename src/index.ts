@@ -8,21 +8,10 @@ export type { ScheduleListPage, ScheduleListQuery } from "./core/operations/list
 export type { JobPage } from "./core/operations/paging.js";
 export type { QueueOperations } from "./core/operations/queue-operations.js";
 export type { QueuePolicy } from "./core/work/queue-turns.js";
+export * from "./handlers/index.js";
 export { type Isolation, type IsolationOptions, isolateHandlers } from "./handlers/isolate-handlers.js";
 export type { BackoffRequest } from "./model/backoff.js";
 export { type ErrorReason, type FieldViolation, TaskQueueError } from "./model/errors.js";
-export {
-  type AbortReason,
-  AttemptAborted,
-  type Handler,
-  type HandlerContext,
-  type HandlerJob,
-  type Handlers,
-  type JsonValue,
-  PermanentError,
-  RetryAfterError,
-  SnoozeError,
-} from "./model/handler.js";
 export type { AttemptError, Backoff, GrowingBackoff, Job, JobStatus, ListedBackoff, Progress } from "./model/job.js";
 export type {
   BulkOptions,
@@ -48,6 +37,5 @@ export type {
 } from "./model/schedule.js";
 export type { TraceContext } from "./model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "./model/unique.js";
-export type { NewTask } from "./new-task.js";
 export { createTaskQueue, type TaskQueue, type TaskQueueOptions, type TaskUpdate } from "./task-queue.js";
 export type { NewTaskSchedule, ScheduledTask, TaskScheduleChanges, TaskSchedules } from "./task-schedules.js";

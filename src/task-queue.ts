@@ -12,12 +12,10 @@ import type { JsonValue } from "./model/handler.js";
 import type { Job } from "./model/job.js";
 import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "./model/job-filter.js";
 import type { Logger } from "./model/logger.js";
+import type { NewTask } from "./model/new-task.js";
+import { toPayload } from "./model/task-payload.js";
+import { toJobRequest, toTime } from "./model/task-request.js";
 import { createTextLogger } from "./model/text-logger.js";
-import { toTraceContext } from "./model/trace-context.js";
-import type { Tracer } from "./model/tracer.js";
-import { copyMetadata, type JobRequest } from "./model/validate.js";
-import type { NewTask } from "./new-task.js";
-import { toPayload } from "./task-payload.js";
 import { createTaskSchedules, type TaskSchedules } from "./task-schedules.js";
 import { createTracer } from "./telemetry/tracer.js";
 
@@ -124,9 +122,9 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
   return {
     start: () => engine.start(),
     stop: (timeoutMs = 10_000) => engine.stop(timeoutMs),
-    create: async (task) => jobs.create(toRequest(task, "", tracer)),
+    create: async (task) => jobs.create(toJobRequest(task, tracer.active())),
     createBatch: async (tasks) =>
-      jobs.createBatch(tasks.map((task, index) => toRequest(task, `requests[${index}].`, tracer))),
+      jobs.createBatch(tasks.map((task, index) => toJobRequest(task, tracer.active(), `requests[${index}].`))),
     get: (id) => jobs.get(id),
     list: (query = {}) => jobs.list(query),
     count: (filter, pageToken) => jobs.count(filter, pageToken),
@@ -149,20 +147,4 @@ export function createTaskQueue(options: TaskQueueOptions = {}): TaskQueue {
     dlq,
     schedules,
   };
-}
-
-function toRequest(task: NewTask, path: string, tracer: Tracer): JobRequest {
-  const { payload, runAfter, expiresAt, metadata, traceContext } = task;
-  return {
-    ...task,
-    payload: toPayload(payload, `${path}payload`),
-    metadata: metadata && copyMetadata(metadata, path),
-    traceContext: traceContext ? toTraceContext(traceContext) : tracer.active(),
-    runAfter: toTime(runAfter),
-    expiresAt: toTime(expiresAt),
-  };
-}
-
-function toTime(at: Date | number | undefined): number | undefined {
-  return at instanceof Date ? at.getTime() : at;
 }

@@ -1,10 +1,10 @@
 import type { ListSchedules } from "./core/operations/list-schedules.js";
 import type { ScheduleOperations } from "./core/operations/schedule-operations.js";
 import type { Job } from "./model/job.js";
+import type { NewTask } from "./model/new-task.js";
 import type { ScheduleChanges, ScheduleRequest, ScheduleTimesRequest, ScheduleView } from "./model/schedule.js";
+import { toPayload } from "./model/task-payload.js";
 import { copyMetadata } from "./model/validate.js";
-import type { NewTask } from "./new-task.js";
-import { toPayload } from "./task-payload.js";
 
 /** What the jobs of a schedule are made of. */
 export type ScheduledTask = Omit<

@@ -4,17 +4,7 @@ import { createTransportClient, type TaskQueueClient } from "./task-queue-client
 import { constantToken } from "./token.js";
 import { type ClientTls, createNodeTransport } from "./transport/node-transport.js";
 
-export {
-  type AbortReason,
-  AttemptAborted,
-  type Handler,
-  type HandlerContext,
-  type HandlerJob,
-  type Handlers,
-  PermanentError,
-  RetryAfterError,
-  SnoozeError,
-} from "../model/handler.js";
+export * from "../handlers/index.js";
 export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";

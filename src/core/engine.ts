@@ -1,9 +1,10 @@
 import { TaskQueueError } from "../model/errors.js";
-import type { Handlers } from "../model/handler.js";
+import type { EnqueuedJob, Handlers } from "../model/handler.js";
 import type { IdGenerator } from "../model/ids.js";
 import type { Logger } from "../model/logger.js";
 import type { QueuePatterns } from "../model/queue-patterns.js";
 import { noTracer, type Tracer } from "../model/tracer.js";
+import type { JobRequest } from "../model/validate.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";
@@ -11,6 +12,7 @@ import type { HandlerRunner } from "./handler-runner.js";
 import { Maintenance } from "./maintenance.js";
 import { createNewJobs, type JobDefaults } from "./new-job.js";
 import type { Observer } from "./observer.js";
+import { createCreates } from "./operations/creates.js";
 import { createDlqOperations } from "./operations/dlq-operations.js";
 import { createJobOperations } from "./operations/job-operations.js";
 import { createQueueOperations } from "./operations/queue-operations.js";
@@ -96,8 +98,14 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
   const leasing = createLeasing({ backend, observer, random: deps.random, log: createJobLog(logger), tracer });
   const work = new ReadyWork(clock, options.queuePolicy);
   const runner = options.runner ?? createInProcessRunner(options.handlers);
+  // What handlers create while the server drains is still taken: they could not finish otherwise.
+  const creates = createCreates({ ...deps, tracer, log: createJobLog(logger) }, options.jobDefaults);
+  const create = async (request: JobRequest): Promise<EnqueuedJob> => {
+    const { job, deduplicated, replaced } = await creates.create(request);
+    return { id: job.id, deduplicated, replaced };
+  };
   const pool = new WorkerPool(
-    { leasing, work, clock, logger, tracer, runner },
+    { leasing, work, clock, logger, tracer, runner, create },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
   const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);
@@ -201,7 +209,8 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     schedules.close();
     const fired = firer.stop();
     remote.drain(timeoutMs);
-    await Promise.all([fired, pool.stop(timeoutMs), remote.quiet(timeoutMs)]);
+    const worked = pool.stop(timeoutMs).then(() => creates.close());
+    await Promise.all([fired, worked, remote.quiet(timeoutMs)]);
     await remote.stop();
     work.close();
     watches.stop();

@@ -1,6 +1,7 @@
-import type { HandlerContext } from "../model/handler.js";
+import type { EnqueuedJob, HandlerContext } from "../model/handler.js";
 import type { Job, Payload } from "../model/job.js";
 import type { RetryDecision } from "../model/outcome.js";
+import type { JobRequest } from "../model/validate.js";
 
 /** What a handler sees of its job, as it is kept: the payload is JSON text or bytes. */
 export type RunJob = Pick<
@@ -14,6 +15,7 @@ export type RunJob = Pick<
   | "deliveries"
   | "retryCount"
   | "maxRetries"
+  | "timeoutMs"
   | "createdAt"
   | "key"
   | "schedule"
@@ -45,6 +47,8 @@ export type RunOutcome =
 export interface RunContext extends HandlerContext {
   /** To be called once, when the handler is about to run: from now on the job's timeout counts. */
   began(): void;
+  /** As `enqueue`, of a request that the handler's side has converted. */
+  create(request: JobRequest): Promise<EnqueuedJob>;
 }
 
 /** Handlers that ran lately. */

@@ -5,6 +5,7 @@ import type { AbortReason } from "../model/handler.js";
 import { guardedLogger, type Logger } from "../model/logger.js";
 import type { Host, HostedRun, PlaceEnd } from "./host.js";
 import { type FromRun, toRunJob } from "./messages.js";
+import { toSentError } from "./sent-error.js";
 
 /** How long a handler may take from its hand-out until it begins, ms: its thread or process has to start first. */
 const BEGIN_MS = 60_000;
@@ -124,6 +125,9 @@ class IsolatedRun {
       case "progress":
         this.#context.progress(message.progress.percent, message.progress.message);
         break;
+      case "create":
+        void this.#create(message);
+        break;
       case "log":
         this.#log()[message.level](parseFields(message.fields), message.message);
         this.#read(message.size);
@@ -141,6 +145,11 @@ class IsolatedRun {
     if (this.#forced !== undefined) return;
     this.#timer?.cancel();
     this.#context.began();
+  }
+
+  async #create({ number, request }: Extract<FromRun, { readonly kind: "create" }>): Promise<void> {
+    const answer = await this.#context.create(request).catch(toSentError);
+    this.#run?.send({ kind: "created", number, answer });
   }
 
   #read(size: number): void {

@@ -1,11 +1,13 @@
 import { importModule, isObject } from "../import-module.js";
+import { errorText } from "../model/describe-error.js";
 import type { Handler, Handlers } from "../model/handler.js";
 import { LIMITS } from "../model/limits.js";
+import { type Middleware, withMiddleware } from "../model/middleware.js";
 
 /**
  * Loads handlers by job type from a module. They are the functions in its default export, when that is an object, or
- * else those among its named exports. TypeScript (`.ts`, `.mts`, `.cts`) needs no build. Throws an error that says what
- * is wrong.
+ * else those among its named exports. A list that it exports as `middleware` runs around them. TypeScript (`.ts`, `.mts`, `.cts`)
+ * needs no build. Throws an error that says what is wrong.
  */
 export async function loadHandlers(path: string, from = process.cwd()): Promise<Handlers> {
   const { default: byDefault, ...named } = await importModule(path, from);
@@ -22,5 +24,10 @@ export async function loadHandlers(path: string, from = process.cwd()): Promise<
   if (Object.keys(handlers).length === 0) {
     throw new Error(`${path} exports no handler: export default { "my-type": async (job, context) => { ... } }`);
   }
-  return handlers;
+  if (!Array.isArray(named.middleware)) return handlers;
+  try {
+    return withMiddleware(handlers, named.middleware as Middleware[]);
+  } catch (error) {
+    throw new Error(`${path}: ${errorText(error)}`);
+  }
 }

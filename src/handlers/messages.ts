@@ -1,32 +1,48 @@
 import type { RunJob, RunOutcome } from "../core/handler-runner.js";
 import type { ErrorDescription } from "../model/describe-error.js";
-import type { AbortReason } from "../model/handler.js";
+import type { ErrorReason, FieldViolation } from "../model/errors.js";
+import type { AbortReason, EnqueuedJob } from "../model/handler.js";
 import type { Progress } from "../model/job.js";
 import type { JobFields } from "../model/job-fields.js";
 import type { LogLevel } from "../model/logger.js";
+import type { JobRequest } from "../model/validate.js";
 
 // What the server and a thread or child process tell each other about one run of a handler. All of it can be cloned.
 
 /** The job of a run, without what a handler does not see. */
 export function toRunJob(job: RunJob): RunJob {
   const { id, queue, type, payload, priority, metadata, deliveries, retryCount, maxRetries, createdAt } = job;
+  const { timeoutMs } = job;
   // A copy of exactly these bytes: they may lie in a buffer that is larger, and is the store's.
   const own = payload instanceof Uint8Array ? new Uint8Array(payload) : payload;
   const { key, schedule, scheduledFor, traceContext } = job;
   const rest = { deliveries, retryCount, maxRetries, createdAt, key, schedule, scheduledFor, traceContext };
-  return { id, queue, type, payload: own, priority, metadata, ...rest };
+  return { id, queue, type, payload: own, priority, metadata, timeoutMs, ...rest };
 }
 
 /** What is told to a run. */
 export type ToRun =
   | { readonly kind: "abort"; readonly reason: AbortReason }
   /** So much of the log lines has been written: see `LogSender`. */
-  | { readonly kind: "read"; readonly size: number };
+  | { readonly kind: "read"; readonly size: number }
+  /** What came of the create that the run asked for under this number. */
+  | { readonly kind: "created"; readonly number: number; readonly answer: EnqueuedJob | SentError };
+
+/** A `TaskQueueError`, or another one by its text, on its way to a thread or process. */
+export interface SentError {
+  readonly message: string;
+  readonly reason?: ErrorReason | (string & {});
+  readonly violations?: readonly FieldViolation[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly retryAfterMs?: number | undefined;
+}
 
 /** What a run tells. `outcome` and `uncaught` are the last. */
 export type FromRun =
   | { readonly kind: "began" }
   | { readonly kind: "progress"; readonly progress: Progress }
+  /** Asks for a job. It is answered under this number. */
+  | { readonly kind: "create"; readonly number: number; readonly request: JobRequest }
   /** `fields` is JSON. `size` is what it counts until it is read. */
   | {
       readonly kind: "log";

@@ -1,8 +1,10 @@
 import { errorText } from "./describe-error.js";
 import { guarded } from "./guarded.js";
 import type { Progress } from "./job.js";
+import type { Json, PayloadOf, ResultOf, TypeOf } from "./job-types.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
+import type { TaskOf } from "./new-task.js";
 import { cutText } from "./text.js";
 import type { TraceContext } from "./trace-context.js";
 
@@ -20,6 +22,20 @@ export type JsonValue =
  * attempt has failed: the job is retried after its backoff, or becomes DEAD if no retries are left.
  */
 export type Handler = (job: HandlerJob, context: HandlerContext) => unknown;
+
+/** The handler of one type of jobs, where a program declares what these carry. */
+export type HandlerOf<Jobs, Type extends keyof Jobs> = (
+  job: HandlerJob<Json<PayloadOf<Jobs, Type>>>,
+  context: HandlerContext<Jobs>,
+) => Returned<ResultOf<Jobs, Type>> | PromiseLike<Returned<ResultOf<Jobs, Type>>>;
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a result returns nothing
+type Returned<Result> = undefined extends Result ? Result | void : Result;
+
+/** Handlers of these types. */
+export type HandlersOf<Jobs, Type extends TypeOf<Jobs> = TypeOf<Jobs>> = {
+  readonly [Each in Type]: HandlerOf<Jobs, Each>;
+};
 
 /** Handlers by job type. */
 export type Handlers = Readonly<Record<string, Handler>>;
@@ -47,13 +63,13 @@ export function callHandler(handlers: Handlers, job: HandlerJob, context: Handle
 }
 
 /** What a handler knows of its job. */
-export interface HandlerJob {
+// biome-ignore lint/suspicious/noExplicitAny: nobody has said what is in it
+export interface HandlerJob<Data = any> {
   readonly id: string;
   readonly queue: string;
   readonly type: string;
   /** The payload as submitted: a JSON value, bytes, or undefined. */
-  // biome-ignore lint/suspicious/noExplicitAny: a handler knows the shape of its own payload, nobody else does
-  readonly payload: any;
+  readonly payload: Data;
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
   /** Number of this delivery, from 1. Unlike `retryCount`, it also counts attempts lost to a crash or released. */
@@ -70,14 +86,22 @@ export interface HandlerJob {
   readonly scheduledFor: Date | undefined;
 }
 
-/** What a handler may use while it runs. */
-export interface HandlerContext {
+/** What a handler may use while it runs. `Jobs`: those that it may create. */
+// biome-ignore lint/suspicious/noExplicitAny: with AnyJobs, handlers that declare theirs could not stand beside those that do not
+export interface HandlerContext<Jobs = any> {
   /**
    * Aborted when the attempt should end: the job was cancelled, its timeout passed, the server is shutting down, or
    * the lease was lost. Its `reason` is an `AttemptAborted`. Throw that (`signal.throwIfAborted()`) to acknowledge a
    * cancel; a handler that returns normally has completed the job all the same.
    */
   readonly signal: AbortSignal;
+  /**
+   * Number of this attempt, from 1: one more than the retries used, so that a run after a crash or a lost lease counts as the same, and
+   * a replay begins anew. `deliveries` of the job counts each run.
+   */
+  readonly attempt: number;
+  /** When the job's `timeoutMs` ends this attempt, by the clock of this machine; undefined: the job has none. */
+  readonly deadline: Date | undefined;
   /** Reports progress: 0 to 100, and a text. Cheap: at most ten reports a second are written, always the last one. */
   progress(percent: number, message?: string): void;
   /**
@@ -85,8 +109,25 @@ export interface HandlerContext {
    * when the job was created without one and nobody traces.
    */
   readonly traceContext?: TraceContext | undefined;
+  /**
+   * Creates a job, where this one came from. It belongs to the same trace unless it says otherwise. When this job runs again, a create
+   * that says the same as one of an earlier run creates nothing and answers that job, `deduplicated`; the second create of the same in
+   * one run is another job. What differs from run to run, such as a time in the payload, makes it another one: give it a `requestId`
+   * of your own then. `requestId: ""`: it is created in each run. FIELD_INVALID, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL; in a worker
+   * also errors of the call, such as SCOPE_MISSING for a token that may not produce.
+   */
+  enqueue(task: TaskOf<Jobs>): Promise<EnqueuedJob>;
   /** Adds the job's id, type and queue to every log line. */
   readonly logger: Logger;
+}
+
+/** What a create of a handler came to. */
+export interface EnqueuedJob {
+  readonly id: string;
+  /** Whether no job was created, as there was one: an earlier run of the handler made it, or it holds the unique key. */
+  readonly deduplicated: boolean;
+  /** Whether the job that held the unique key became what this create asks for. */
+  readonly replaced: boolean;
 }
 
 /** Why an attempt should end. */
@@ -99,38 +140,6 @@ export class AttemptAborted extends Error {
   constructor(
     readonly reason: AbortReason,
     message: string,
-  ) {
-    super(message);
-  }
-}
-
-/** Thrown by a handler to say that the job must not be retried: it becomes DEAD at once. */
-export class PermanentError extends Error {
-  override readonly name = "PermanentError";
-}
-
-/** Thrown by a handler to retry after `retryAfterMs` instead of the job's backoff. Uses a retry. */
-export class RetryAfterError extends Error {
-  override readonly name = "RetryAfterError";
-
-  constructor(
-    message: string,
-    readonly retryAfterMs: number,
-  ) {
-    super(message);
-  }
-}
-
-/**
- * Thrown by a handler to have the job run again after `delayMs` (0 to 1 year), as if this attempt had not been made: uses no
- * retry, and leaves no error.
- */
-export class SnoozeError extends Error {
-  override readonly name = "SnoozeError";
-
-  constructor(
-    message: string,
-    readonly delayMs: number,
   ) {
     super(message);
   }

@@ -5,6 +5,7 @@ import { createInProcessRunner } from "../core/pool/in-process-runner.js";
 import { errorText } from "../model/describe-error.js";
 import type { Handlers } from "../model/handler.js";
 import type { Logger } from "../model/logger.js";
+import { type Middleware, withMiddleware } from "../model/middleware.js";
 import { loadAuthorizer } from "./access/load-authorizer.js";
 import { type Config, ConfigError, readConfig } from "./config/config.js";
 import type { Environment } from "./config/env-reader.js";
@@ -22,6 +23,8 @@ export interface Configured {
 export interface GivenCode {
   /** They run in this process: the environment cannot isolate functions, only a module. */
   readonly handlers?: Handlers | undefined;
+  /** Runs around each of `handlers`, the first outermost; a module exports its own. Default: none. */
+  readonly middleware?: readonly Middleware[] | undefined;
   readonly authorizer?: Authorizer | undefined;
 }
 
@@ -49,9 +52,12 @@ export async function configure(environment: Environment, logger: Logger, given:
     .then(() => readConfig(environment, { hasAuthorizer }))
     .catch(keep);
   const runner = given.handlers
-    ? createInProcessRunner(given.handlers, createSystemClock())
+    ? createInProcessRunner(withMiddleware(given.handlers, given.middleware), createSystemClock())
     : await load("HANDLERS", (path) => loadRunner(path, environment, logger));
   const authorizer = given.authorizer ?? (await load("AUTHORIZER", loadAuthorizer));
+  if (given.middleware !== undefined && given.handlers === undefined) {
+    problems.push("middleware: is for handlers that are handed in; a module of handlers exports its own");
+  }
   if (given.handlers !== undefined && config?.isolation !== undefined) {
     problems.push("HANDLERS_ISOLATION: is for a module; handlers that are handed in run in this process");
   }

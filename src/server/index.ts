@@ -10,7 +10,7 @@ export type { Authorizer, AuthorizerRequest } from "../access/authorizer.js";
 export type { Caller } from "../access/caller.js";
 export { hashToken, newToken } from "../access/hash-token.js";
 export type { Scope } from "../access/scopes.js";
-export type { Handler, HandlerContext, HandlerJob, Handlers } from "../model/handler.js";
+export * from "../handlers/index.js";
 export { type Logger, silentLogger } from "../model/logger.js";
 export { ConfigError };
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { WorkerInfo } from "../../src/core/remote/worker-info.js";
+import type { HandlerContext } from "../../src/model/handler.js";
 import { QueuePatterns } from "../../src/model/queue-patterns.js";
 import { settle } from "../support/fake-clock.js";
 import { deferred, rejection } from "./support/async.js";
@@ -274,6 +275,25 @@ describe("stop", () => {
     expect((await fixture.get(id)).status).toBe("RUNNING");
     await manual.run().returns();
     expect(await rejection(fixture.engine.jobs.create({ type: "work" }))).toEqual(draining);
+  });
+
+  test("takes jobs of handlers that finish meanwhile, and none once they have", async () => {
+    let context: HandlerContext | undefined;
+    let returns = () => {};
+    const fixture = await running((_, given) => {
+      context = given;
+      return new Promise<void>((resolve) => {
+        returns = resolve;
+      });
+    });
+    await fixture.create();
+    const stop = stopping(fixture, 1000);
+    const made = await context?.enqueue({ type: "next", payload: { n: 1 } });
+    expect(await fixture.get(made?.id ?? "")).toMatchObject({ type: "next", status: "PENDING", payload: '{"n":1}' });
+    returns();
+    await settle();
+    expect(stop.done).toBe(true);
+    expect(await rejection(context?.enqueue({ type: "next" }) as Promise<unknown>)).toEqual(draining);
   });
 
   test("still ends leases and obeys cancels while it waits", async () => {

@@ -3,7 +3,9 @@ import type { RunContext, RunJob, RunOutcome } from "../../src/core/handler-runn
 import type { HostedRun, PlaceEnd } from "../../src/handlers/host.js";
 import { IsolatedRunner } from "../../src/handlers/isolated-runner.js";
 import type { FromRun, ToRun } from "../../src/handlers/messages.js";
-import { type AbortReason, attemptAborted } from "../../src/model/handler.js";
+import { TaskQueueError } from "../../src/model/errors.js";
+import { type AbortReason, attemptAborted, type EnqueuedJob } from "../../src/model/handler.js";
+import type { JobRequest } from "../../src/model/validate.js";
 import { FakeClock, settle } from "../support/fake-clock.js";
 import { recordingLogger } from "../support/logger.js";
 
@@ -11,7 +13,7 @@ const GRACE_MS = 1000;
 
 const JOB: RunJob = {
   ...{ id: "7", queue: "default", type: "work", payload: "1", priority: 0, metadata: {} },
-  ...{ deliveries: 1, retryCount: 0, maxRetries: 3, createdAt: 0, traceContext: undefined },
+  ...{ deliveries: 1, retryCount: 0, maxRetries: 3, timeoutMs: 0, createdAt: 0, traceContext: undefined },
   ...{ key: "acme", schedule: "nightly", scheduledFor: 5 },
 };
 
@@ -41,9 +43,13 @@ function start(clock: FakeClock) {
     stop: async () => {},
   };
   let begun = 0;
+  const asked: { readonly request: JobRequest; resolve(job: EnqueuedJob): void; reject(error: unknown): void }[] = [];
   const context: RunContext = {
     signal: abort.signal,
     logger: recordingLogger(),
+    ...{ attempt: 1, deadline: undefined },
+    enqueue: () => Promise.reject(new Error("the server has no use for this")),
+    create: (request) => new Promise((resolve, reject) => asked.push({ request, resolve, reject })),
     progress() {},
     began: () => void begun++,
   };
@@ -53,7 +59,7 @@ function start(clock: FakeClock) {
     state.outcome = outcome;
   });
   return {
-    ...{ sent, given, state },
+    ...{ sent, given, state, asked },
     kills: () => kills,
     begun: () => begun,
     hear: (message: FromRun) => hear(message),
@@ -87,6 +93,22 @@ describe("a run in a thread or process", () => {
     run.hear(DONE);
     expect(await run.over()).toEqual({ kind: "complete", result: "2" });
     expect(clock.timers).toBe(0);
+  });
+
+  test("is answered what came of each job that it creates", async () => {
+    run.hear({ kind: "began" });
+    for (const number of [0, 1, 2]) run.hear({ kind: "create", number, request: { type: "next", priority: number } });
+    expect(run.asked.map(({ request }) => request.priority)).toEqual([0, 1, 2]);
+    run.asked[2]?.resolve({ id: "9", deduplicated: false, replaced: false });
+    run.asked[0]?.reject(new TaskQueueError("QUEUE_FULL", "full", { metadata: { queue: "default" } }));
+    run.asked[1]?.reject(new Error("broken"));
+    await settle();
+    const created = Object.fromEntries(
+      run.sent.flatMap((each) => (each.kind === "created" ? [[each.number, each.answer]] : [])),
+    );
+    expect(created[2]).toEqual({ id: "9", deduplicated: false, replaced: false });
+    expect(created[0]).toMatchObject({ message: "full", reason: "QUEUE_FULL", metadata: { queue: "default" } });
+    expect(created[1]).toEqual({ message: "broken" });
   });
 
   test("has its outcome also when its thread ends right after it", async () => {

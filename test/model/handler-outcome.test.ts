@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PermanentError, RetryAfterError, SnoozeError } from "../../src/model/handler.js";
+import { PermanentError, RetryAfterError, SnoozeError } from "../../src/model/handler-errors.js";
 import { retryDecision, snoozeDelay, toResult, writeResult } from "../../src/model/handler-outcome.js";
 import { STRANGE_ERRORS } from "../support/strange-values.js";
 

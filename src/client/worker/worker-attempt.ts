@@ -1,8 +1,10 @@
 import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
+import { EnqueueIds } from "../../model/enqueue-ids.js";
 import {
   type AbortReason,
   attemptAborted,
+  type EnqueuedJob,
   type HandlerContext,
   type HandlerJob,
   type JsonValue,
@@ -12,8 +14,10 @@ import type { Progress } from "../../model/job.js";
 import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
 import type { Timer } from "../../model/long-timer.js";
+import type { NewTask } from "../../model/new-task.js";
+import { toJobRequest } from "../../model/task-request.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
-import type { AttemptSpan } from "../../model/tracer.js";
+import type { AttemptSpan, Tracer } from "../../model/tracer.js";
 import { fromPayloadKind } from "../json.js";
 
 /** The stream that a job came on. */
@@ -24,6 +28,17 @@ export interface JobSource {
   isTaking: boolean;
   /** Leases that came on it and are not over. */
   held: number;
+}
+
+/** What all attempts of a worker share. */
+export interface AttemptHost {
+  /** For what handlers log. */
+  readonly logger: Logger;
+  readonly tracer: Tracer;
+  /** Called when there is a progress report to send. */
+  report(attempt: WorkerAttempt): void;
+  /** Creates a job of a handler. */
+  create(task: NewTask): Promise<EnqueuedJob>;
 }
 
 /** One lease of this worker and the run of its handler. */
@@ -51,27 +66,21 @@ export class WorkerAttempt implements HandlerContext {
   unwritten: Progress | undefined;
   /** The timeout of the attempt; once it is decided, when a handler that goes on gives up its slot. */
   timer: Timer | undefined;
-  readonly #logger: Logger;
-  readonly #reported: (attempt: WorkerAttempt) => void;
+  /** When the timeout passes, ms since 1970; 0: it has none, or has not begun. */
+  endsAt = 0;
+  readonly #host: AttemptHost;
   #controller: AbortController | undefined;
   #progress: ((percent: number, message?: string) => void) | undefined;
+  #enqueue: ((task: NewTask) => Promise<EnqueuedJob>) | undefined;
+  #ids: EnqueueIds | undefined;
 
-  /** `reported` is called when there is a progress report to send. */
-  constructor(
-    job: JobPb,
-    token: string,
-    until: number,
-    source: JobSource,
-    logger: Logger,
-    reported: (attempt: WorkerAttempt) => void,
-  ) {
+  constructor(job: JobPb, token: string, until: number, source: JobSource, host: AttemptHost) {
     this.jobId = job.id;
     this.job = job;
     this.token = token;
     this.until = until;
     this.source = source;
-    this.#logger = logger;
-    this.#reported = reported;
+    this.#host = host;
   }
 
   get signal(): AbortSignal {
@@ -80,6 +89,14 @@ export class WorkerAttempt implements HandlerContext {
       if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "worker"));
     }
     return this.#controller.signal;
+  }
+
+  get attempt(): number {
+    return this.job.retryCount + 1;
+  }
+
+  get deadline(): Date | undefined {
+    return this.endsAt === 0 ? undefined : new Date(this.endsAt);
   }
 
   get traceContext(): TraceContext | undefined {
@@ -94,7 +111,7 @@ export class WorkerAttempt implements HandlerContext {
   }
 
   get logger(): Logger {
-    return this.#logger.child(this.logFields);
+    return this.#host.logger.child(this.logFields);
   }
 
   /** A function of its own, made at its first use, so that handlers may take it out of the context. */
@@ -102,9 +119,22 @@ export class WorkerAttempt implements HandlerContext {
     this.#progress ??= (percent, message = "") => {
       if (!this.isOpen) return;
       this.unwritten = toProgress(percent, message);
-      this.#reported(this);
+      this.#host.report(this);
     };
     return this.#progress;
+  }
+
+  /** As `progress`, a function of its own. */
+  get enqueue(): (task: NewTask) => Promise<EnqueuedJob> {
+    this.#enqueue ??= (task) => this.#create(task);
+    return this.#enqueue;
+  }
+
+  async #create(task: NewTask): Promise<EnqueuedJob> {
+    const request = toJobRequest(task, this.#host.tracer.active() ?? this.traceContext);
+    this.#ids ??= new EnqueueIds(this.jobId);
+    const requestId = request.requestId ?? (await this.#ids.next(request));
+    return this.#host.create({ ...task, traceContext: request.traceContext, requestId });
   }
 
   /** Longest run of the handler, ms. 0: no limit. */

@@ -1,6 +1,8 @@
 import type { Client } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { createRpc } from "../rpc.js";
+import { createTransportClient, type TaskQueueClient } from "../task-queue-client.js";
+import type { CallHeaders } from "../token.js";
 import { createNodeTransport, type NodeTransportOptions } from "../transport/node-transport.js";
 
 /** Client of WorkerService on one server. */
@@ -10,22 +12,40 @@ export type WorkerRpc = Client<typeof WorkerService>;
 export interface WorkerServers {
   /** The server in use. */
   readonly current: WorkerRpc;
+  /** A client of the same server: one try a call. */
+  clientOf(rpc: WorkerRpc): TaskQueueClient;
   /** Goes on to the next server, unless another caller already left `rpc`. */
   leave(rpc: WorkerRpc): void;
   /** Closes all connections. */
   close(): void;
 }
 
+/** Settings of the connections of a worker. */
+export interface WorkerServersOptions extends NodeTransportOptions {
+  /** Sent with every call of `clientOf`. */
+  readonly headers?: CallHeaders | undefined;
+}
+
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
-export function createWorkerServers(urls: readonly string[], options: NodeTransportOptions = {}): WorkerServers {
+export function createWorkerServers(urls: readonly string[], options: WorkerServersOptions = {}): WorkerServers {
+  const { headers } = options;
   const transports = urls.map((url) => createNodeTransport(url, options));
   const rpcs = transports.map(({ transport }) => createRpc(WorkerService, transport));
   const [first] = rpcs;
   if (first === undefined) throw new TypeError("url: there must be at least one");
   let current = first;
+  const clients = new Map<WorkerRpc, TaskQueueClient>();
   return {
     get current() {
       return current;
+    },
+    clientOf(rpc) {
+      const known = clients.get(rpc);
+      if (known !== undefined) return known;
+      const { transport } = transports[rpcs.indexOf(rpc)] ?? (transports[0] as (typeof transports)[0]);
+      const client = createTransportClient(transport, { headers, retryMs: 0 });
+      clients.set(rpc, client);
+      return client;
     },
     leave(rpc) {
       if (rpc === current) current = rpcs[(rpcs.indexOf(rpc) + 1) % rpcs.length] ?? first;

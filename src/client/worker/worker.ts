@@ -11,6 +11,7 @@ import {
 } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
+import { type Middleware, withMiddleware } from "../../model/middleware.js";
 import { onStopSignals } from "../../model/stop-signals.js";
 import type { AttemptEnd } from "../../model/tracer.js";
 import { createTracer } from "../../telemetry/tracer.js";
@@ -20,7 +21,8 @@ import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { createStderrLogger } from "./stderr-logger.js";
-import { type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
+import { type AttemptHost, type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
+import { createAtServers } from "./worker-creates.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
 import { WorkerSettler } from "./worker-settler.js";
 
@@ -30,6 +32,8 @@ export interface WorkerOptions {
   readonly url: string | readonly string[];
   /** Handlers by job type; only jobs of these types are taken. The functions are the same as in a HANDLERS module. */
   readonly handlers: Handlers;
+  /** Runs around each handler, the first outermost. Default: none. */
+  readonly middleware?: readonly Middleware[] | undefined;
   /** Queues to take jobs from. Default: every queue, including those created later. */
   readonly queues?: readonly string[] | undefined;
   /** Handlers that run at the same time, 1 to 1000. Default 10. */
@@ -90,9 +94,9 @@ export function createWorker(options: WorkerOptions): Worker {
 class StreamWorker implements Worker {
   readonly stopped: Promise<void>;
   readonly #options: WorkerOptions;
+  readonly #handlers: Handlers;
   readonly #concurrency: number;
-  /** For what handlers log, as it was given. */
-  readonly #handlerLogger: Logger;
+  readonly #host: AttemptHost;
   /** For what this worker logs. */
   readonly #logger: Logger;
   readonly #servers: WorkerServers;
@@ -106,7 +110,6 @@ class StreamWorker implements Worker {
   readonly #waiting: WorkerAttempt[] = [];
   /** Slots in use. */
   #slots = 0;
-  readonly #report = (attempt: WorkerAttempt) => this.#keeper.report(attempt);
   /** Whether handlers may be started: until the stop. */
   #isTaking = true;
   #started: Promise<void> | undefined;
@@ -119,12 +122,19 @@ class StreamWorker implements Worker {
     const { url, queues = [], handlers, headers, leaseMs = 30_000, concurrency = 10, prefetch = 0 } = options;
     this.#options = options;
     this.#concurrency = concurrency;
-    this.#handlerLogger = options.logger ?? createStderrLogger();
-    this.#logger = guardedLogger(this.#handlerLogger);
+    const logger = options.logger ?? createStderrLogger();
+    this.#logger = guardedLogger(logger);
+    this.#host = {
+      // What handlers log goes to the logger as it was given.
+      ...{ logger, tracer: this.#tracer },
+      report: (attempt) => this.#keeper.report(attempt),
+      create: (task) => createAtServers(this.#servers, task),
+    };
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
-    const types = handlerTypes(handlers);
+    this.#handlers = withMiddleware(handlers, options.middleware);
+    const types = handlerTypes(this.#handlers);
     if (types.length === 0) throw new TypeError("handlers: there must be at least one");
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) throw new TypeError("concurrency: must be 1 or more");
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
@@ -210,7 +220,7 @@ class StreamWorker implements Worker {
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
     const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
-    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#handlerLogger, this.#report);
+    const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#host);
     source.held++;
     this.#held.set(job.id, attempt);
     if (this.#isTaking && this.#slots < this.#concurrency) void this.#run(attempt);
@@ -221,14 +231,16 @@ class StreamWorker implements Worker {
     const { job, timeoutMs } = attempt;
     this.#slots++;
     attempt.hasSlot = true;
-    if (timeoutMs > 0) attempt.timer = setLongTimer(timeoutMs, () => this.#timedOut(attempt, timeoutMs));
+    if (timeoutMs > 0) {
+      attempt.endsAt = Date.now() + timeoutMs;
+      attempt.timer = setLongTimer(timeoutMs, () => this.#timedOut(attempt, timeoutMs));
+    }
     let outcome: AttemptOutcome;
     let thrown: unknown;
     try {
-      const { handlers } = this.#options;
       const remote = new RemoteJob(job);
       attempt.span = this.#tracer.attempt(job);
-      const call = () => callHandler(handlers, remote, attempt);
+      const call = () => callHandler(this.#handlers, remote, attempt);
       outcome = completed(await (attempt.span === undefined ? call() : attempt.span.run(call)));
     } catch (error) {
       thrown = error;

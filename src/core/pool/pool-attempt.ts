@@ -1,15 +1,32 @@
-import { type AbortReason, attemptAborted, toProgress } from "../../model/handler.js";
+import { EnqueueIds } from "../../model/enqueue-ids.js";
+import { type AbortReason, attemptAborted, type EnqueuedJob, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
 import { type JobFields, jobFields } from "../../model/job-fields.js";
 import type { Logger } from "../../model/logger.js";
+import type { NewTask } from "../../model/new-task.js";
+import { toJobRequest } from "../../model/task-request.js";
 import type { TraceContext } from "../../model/trace-context.js";
-import type { AttemptSpan } from "../../model/tracer.js";
+import type { AttemptSpan, Tracer } from "../../model/tracer.js";
+import type { JobRequest } from "../../model/validate.js";
 import type { Clock, Timer } from "../clock.js";
 import type { RunContext } from "../handler-runner.js";
 import type { Lease } from "../port/leases.js";
 
 /** Shortest time between two written progress reports of an attempt, ms. */
 const PROGRESS_INTERVAL_MS = 100;
+
+/** What all attempts of a pool share. */
+export interface AttemptHost {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracer: Tracer;
+  /** Creates a job of a handler. */
+  create(request: JobRequest): Promise<EnqueuedJob>;
+  /** Called when a progress report is to be written; it gets the report with `takeProgress`. */
+  write(attempt: PoolAttempt): void;
+  /** Called when the job's timeout has passed since the handler began, unless the attempt is closed before. */
+  expire(attempt: PoolAttempt): void;
+}
 
 /**
  * One attempt: a leased job and the run of its handler. It is open until its outcome is decided: the handler ended, the
@@ -27,34 +44,22 @@ export class PoolAttempt implements RunContext {
   aborted: AbortReason | undefined;
   /** When the lease ends, as far as this process knows, on the monotonic clock, ms. */
   until: number;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #write: (attempt: PoolAttempt) => void;
-  readonly #expire: (attempt: PoolAttempt) => void;
+  readonly #host: AttemptHost;
   #controller: AbortController | undefined;
   #timeout: Timer | undefined;
+  /** When the timeout passes, ms since 1970; 0: it has none, or has not begun. */
+  #endsAt = 0;
   #report: ((percent: number, message?: string) => void) | undefined;
+  #enqueue: ((task: NewTask) => Promise<EnqueuedJob>) | undefined;
+  #ids: EnqueueIds | undefined;
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
 
-  /**
-   * `write` is called when a progress report is to be written; it gets the report with `takeProgress`. `expire` is called
-   * when the job's timeout has passed since the handler began, unless the attempt is closed before.
-   */
-  constructor(
-    lease: Lease,
-    clock: Clock,
-    logger: Logger,
-    write: (attempt: PoolAttempt) => void,
-    expire: (attempt: PoolAttempt) => void,
-  ) {
+  constructor(lease: Lease, host: AttemptHost) {
     this.lease = lease;
     this.bytes = jobBytes(lease.job);
-    this.until = clock.monotonic() + lease.expiresInMs;
-    this.#clock = clock;
-    this.#logger = logger;
-    this.#write = write;
-    this.#expire = expire;
+    this.until = host.clock.monotonic() + lease.expiresInMs;
+    this.#host = host;
   }
 
   get signal(): AbortSignal {
@@ -63,6 +68,14 @@ export class PoolAttempt implements RunContext {
       if (this.aborted !== undefined) this.#controller.abort(attemptAborted(this.aborted, "server"));
     }
     return this.#controller.signal;
+  }
+
+  get attempt(): number {
+    return this.lease.job.retryCount + 1;
+  }
+
+  get deadline(): Date | undefined {
+    return this.#endsAt === 0 ? undefined : new Date(this.#endsAt);
   }
 
   get traceContext(): TraceContext | undefined {
@@ -76,7 +89,7 @@ export class PoolAttempt implements RunContext {
   }
 
   get logger(): Logger {
-    return this.#logger.child(this.logFields);
+    return this.#host.logger.child(this.logFields);
   }
 
   // A bound function, because handlers destructure the context.
@@ -86,15 +99,27 @@ export class PoolAttempt implements RunContext {
     return this.#report;
   }
 
+  // Made on first access, as `progress`.
+  get enqueue(): (task: NewTask) => Promise<EnqueuedJob> {
+    this.#enqueue ??= async (task) => this.create(toJobRequest(task, this.#host.tracer.active() ?? this.traceContext));
+    return this.#enqueue;
+  }
+
+  async create(request: JobRequest): Promise<EnqueuedJob> {
+    this.#ids ??= new EnqueueIds(this.lease.job.id);
+    const requestId = request.requestId ?? (await this.#ids.next(request));
+    return this.#host.create({ ...request, requestId });
+  }
+
   #note(percent: number, message = ""): void {
     if (!this.isOpen) return;
     this.#progress = toProgress(percent, message);
     if (this.#progressTimer !== undefined) return;
-    this.#progressTimer = this.#clock.setTimer(PROGRESS_INTERVAL_MS, () => {
+    this.#progressTimer = this.#host.clock.setTimer(PROGRESS_INTERVAL_MS, () => {
       this.#progressTimer = undefined;
       if (this.isOpen && this.#progress !== undefined) this.#note(this.#progress.percent, this.#progress.message);
     });
-    this.#write(this);
+    this.#host.write(this);
   }
 
   /** Takes the latest progress report not written yet; undefined if there is none. */
@@ -111,7 +136,10 @@ export class PoolAttempt implements RunContext {
 
   began(): void {
     const { timeoutMs } = this.lease.job;
-    if (timeoutMs > 0 && this.isOpen) this.#timeout = this.#clock.setTimer(timeoutMs, () => this.#expire(this));
+    if (timeoutMs === 0 || !this.isOpen) return;
+    const { clock } = this.#host;
+    this.#endsAt = clock.now() + timeoutMs;
+    this.#timeout = clock.setTimer(timeoutMs, () => this.#host.expire(this));
   }
 
   abort(reason: AbortReason): void {

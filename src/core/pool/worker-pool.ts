@@ -1,6 +1,7 @@
-import { ABORT_GRACE_MS } from "../../model/handler.js";
+import { ABORT_GRACE_MS, type EnqueuedJob } from "../../model/handler.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import type { AttemptEnd, Tracer } from "../../model/tracer.js";
+import type { JobRequest } from "../../model/validate.js";
 import type { Clock, Timer } from "../clock.js";
 import type { HandlerRunner, RunOutcome } from "../handler-runner.js";
 import type { ChangeBatch } from "../port/changes.js";
@@ -10,7 +11,7 @@ import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import { isToExtend, type Leasing } from "../work/leasing.js";
 import type { ReadyWork } from "../work/ready-work.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
-import { PoolAttempt } from "./pool-attempt.js";
+import { type AttemptHost, PoolAttempt } from "./pool-attempt.js";
 import { type AttemptOutcome, PoolSettler } from "./pool-settler.js";
 import { StuckHandlers } from "./stuck-handlers.js";
 
@@ -31,6 +32,8 @@ export interface WorkerPoolDeps {
   readonly logger: Logger;
   readonly tracer: Tracer;
   readonly runner: HandlerRunner;
+  /** Creates a job that a handler asks for. */
+  readonly create: (request: JobRequest) => Promise<EnqueuedJob>;
 }
 
 /** Settings of a pool. */
@@ -68,8 +71,7 @@ export class WorkerPool {
   readonly #types: readonly string[];
   readonly #logger: Logger;
   readonly #fetcher: LeaseFetcher;
-  readonly #write = (attempt: PoolAttempt) => void this.#writeProgress(attempt);
-  readonly #expire = (attempt: PoolAttempt) => this.#timedOut(attempt);
+  readonly #host: AttemptHost;
   #state: State = "NEW";
   /** Whether `wake` will be called at the end of this turn of the event loop, for the slots freed in it. */
   #isRefillDue = false;
@@ -83,6 +85,13 @@ export class WorkerPool {
     this.#types = deps.runner.types;
     const logger = guardedLogger(deps.logger);
     this.#logger = logger;
+    const { clock, tracer, create } = deps;
+    this.#host = {
+      // What handlers log goes to the logger as it was given.
+      ...{ clock, tracer, create, logger: deps.logger },
+      write: (attempt) => void this.#writeProgress(attempt),
+      expire: (attempt) => this.#timedOut(attempt),
+    };
     this.#stuckHandlers = new StuckHandlers(deps.clock, logger, () => this.wake());
     this.#settler = new PoolSettler(deps.leasing, deps.clock, logger);
     const lane = deps.work.lane(new Set(), this.#types, () => this.#fetcher.wake());
@@ -221,7 +230,7 @@ export class WorkerPool {
     // The job may be leased here again before the pool learns that it had lost the earlier lease.
     const earlier = this.#open.get(lease.job.id);
     if (earlier !== undefined) this.#lose(earlier);
-    const attempt = new PoolAttempt(lease, this.#deps.clock, this.#deps.logger, this.#write, this.#expire);
+    const attempt = new PoolAttempt(lease, this.#host);
     this.#open.set(lease.job.id, attempt);
     this.#openBytes += attempt.bytes;
     // The pool may have been stopped while the lease call was in flight.

@@ -2,10 +2,15 @@ import type { RunContext, RunJob, RunOutcome } from "../../core/handler-runner.j
 import { runHandler } from "../../core/pool/in-process-runner.js";
 import { describeError, errorText } from "../../model/describe-error.js";
 import { type AbortReason, attemptAborted, type Handlers } from "../../model/handler.js";
+import { toJobRequest } from "../../model/task-request.js";
 import { runWithin } from "../../telemetry/run-within.js";
+import { createTracer } from "../../telemetry/tracer.js";
 import type { FromRun, SentOutcome, ToRun } from "../messages.js";
+import { CreateAsker } from "./create-asker.js";
 import { LogSender } from "./log-sender.js";
 import { ProgressSender } from "./progress-sender.js";
+
+const tracer = createTracer();
 
 /** The run of a handler, in a thread or process of its own, as it is seen there. */
 export class HandlerRun {
@@ -14,6 +19,7 @@ export class HandlerRun {
   readonly #abort = new AbortController();
   readonly #log: LogSender;
   readonly #progress: ProgressSender;
+  readonly #creates: CreateAsker;
   #isOver = false;
 
   /** `post` sends a message to the server, in order. */
@@ -25,11 +31,13 @@ export class HandlerRun {
     };
     this.#log = new LogSender(this.#post);
     this.#progress = new ProgressSender(this.#post, () => performance.now());
+    this.#creates = new CreateAsker(this.#post);
   }
 
   /** Takes what the server says. */
   hear(message: ToRun): void {
     if (message.kind === "read") this.#log.read(message);
+    else if (message.kind === "created") this.#creates.answer(message);
     else this.#abortFor(message.reason);
   }
 
@@ -57,10 +65,15 @@ export class HandlerRun {
   }
 
   #context(): RunContext {
+    const { retryCount, timeoutMs, traceContext } = this.job;
     return {
       signal: this.#abort.signal,
-      traceContext: this.job.traceContext,
+      attempt: retryCount + 1,
+      deadline: timeoutMs > 0 ? new Date(Date.now() + timeoutMs) : undefined,
+      traceContext,
       logger: this.#log.logger,
+      create: (request) => this.#creates.ask(request),
+      enqueue: async (task) => this.#creates.ask(toJobRequest(task, tracer.active() ?? traceContext)),
       progress: (percent, message) => this.#progress.report(percent, message),
       began: () => this.#post({ kind: "began" }),
     };
@@ -69,6 +82,7 @@ export class HandlerRun {
   #end(last: FromRun): void {
     this.#progress.flush();
     this.#log.flush();
+    this.#creates.close();
     this.#post(last);
     this.#isOver = true;
   }

@@ -9,23 +9,35 @@ import {
   SettleResult,
 } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { LeaseKeeper } from "../../../src/client/worker/lease-keeper.js";
-import { WorkerAttempt } from "../../../src/client/worker/worker-attempt.js";
+import { type AttemptHost, WorkerAttempt } from "../../../src/client/worker/worker-attempt.js";
 import type { WorkerRpc, WorkerServers } from "../../../src/client/worker/worker-servers.js";
 import { WorkerSettler } from "../../../src/client/worker/worker-settler.js";
 import { silentLogger } from "../../../src/model/logger.js";
+import { noTracer } from "../../../src/model/tracer.js";
 import { within } from "../../support/wait.js";
 import { atEnd } from "../support.js";
 
 /** Servers whose calls a test answers. */
 function serversOf(rpc: Partial<Record<keyof WorkerRpc, unknown>>): WorkerServers {
-  return { current: rpc as unknown as WorkerRpc, leave() {}, close() {} };
+  return {
+    current: rpc as unknown as WorkerRpc,
+    clientOf: () => Promise.reject(new Error("there is none")) as never,
+    leave() {},
+    close() {},
+  };
 }
+
+const HOST: AttemptHost = {
+  ...{ logger: silentLogger, tracer: noTracer },
+  report() {},
+  create: () => Promise.reject(new Error("no handler runs here")),
+};
 
 /** A lease that this worker may still have for so long, ms. */
 function attemptOf(id: string, leftMs = 60_000): WorkerAttempt {
   const source = { size: 10, isTaking: true, held: 1 };
   const until = performance.now() + leftMs;
-  return new WorkerAttempt(create(JobSchema, { id }), `token-${id}`, until, source, silentLogger, () => {});
+  return new WorkerAttempt(create(JobSchema, { id }), `token-${id}`, until, source, HOST);
 }
 
 /** A settler whose calls wait for answers. `next`: the ids in the next call, once it is made. */

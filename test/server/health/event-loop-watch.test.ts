@@ -15,7 +15,7 @@ const HANDLERS = fileURLToPath(new URL("../../handlers/fixtures/blocks.mjs", imp
 
 const job = (id: string, type = "work"): RunJob => ({
   ...{ id, type, queue: "default", payload: undefined, priority: 0, metadata: {} },
-  ...{ deliveries: 1, retryCount: 0, maxRetries: 3, createdAt: 0, traceContext: undefined },
+  ...{ deliveries: 1, retryCount: 0, timeoutMs: 0, maxRetries: 3, createdAt: 0, traceContext: undefined },
 });
 
 describe("the watch of the event loop", () => {

@@ -1,8 +1,8 @@
-import { errorText } from "./model/describe-error.js";
-import { fieldInvalid } from "./model/errors.js";
-import { isBytes } from "./model/guarded.js";
-import type { JsonValue } from "./model/handler.js";
-import type { Payload } from "./model/job.js";
+import { errorText } from "./describe-error.js";
+import { fieldInvalid } from "./errors.js";
+import { isBytes } from "./guarded.js";
+import type { JsonValue } from "./handler.js";
+import type { Payload } from "./job.js";
 
 /** Converts what a program gives as a payload. Throws FIELD_INVALID, naming the field, for what has no JSON. */
 export function toPayload(payload: JsonValue | Uint8Array | undefined, field: string): Payload | undefined {

@@ -1,6 +1,7 @@
-import type { JsonValue } from "./model/handler.js";
-import type { TraceContext } from "./model/trace-context.js";
-import type { JobRequest } from "./model/validate.js";
+import type { JsonValue } from "./handler.js";
+import type { PayloadOf, TypeOf } from "./job-types.js";
+import type { TraceContext } from "./trace-context.js";
+import type { JobRequest } from "./validate.js";
 
 /** A job to create. Durations in ms. */
 export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "expiresAt" | "traceContext"> {
@@ -16,3 +17,12 @@ export interface NewTask extends Omit<JobRequest, "payload" | "runAfter" | "expi
    */
   readonly traceContext?: Partial<TraceContext> | undefined;
 }
+
+/** A job to create, by a program that declares what its jobs carry: see `JobTypes`. */
+export type TaskOf<Jobs, Type extends TypeOf<Jobs> = TypeOf<Jobs>> = {
+  readonly [Each in Type]: Omit<NewTask, "type" | "payload"> & { readonly type: Each } & PayloadField<
+      PayloadOf<Jobs, Each>
+    >;
+}[Type];
+
+type PayloadField<Payload> = undefined extends Payload ? { readonly payload?: Payload } : { readonly payload: Payload };
