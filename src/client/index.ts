@@ -9,7 +9,9 @@ export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
 export type { ClientTls } from "./transport/node-transport.js";
-export { createWorker, type Worker, type WorkerOptions } from "./worker/worker.js";
+export { createWorker, type Worker } from "./worker/worker.js";
+export type { WorkerEvents } from "./worker/worker-events.js";
+export type { WorkerOptions } from "./worker/worker-options.js";
 
 /** Settings of a client for Node. */
 export interface NodeClientOptions extends CallerOptions {

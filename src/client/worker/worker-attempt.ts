@@ -62,6 +62,12 @@ export class WorkerAttempt implements HandlerContext {
   span: AttemptSpan | undefined;
   /** Why `signal` was aborted; undefined when it was not. */
   aborted: AbortReason | undefined;
+  /** The job as its handler sees it; undefined: the handler has not begun. */
+  remote: RemoteJob | undefined;
+  /** What the handler returned. */
+  ended: unknown;
+  /** What the handler threw; of an attempt that took too long, an error that says so. */
+  thrown: unknown;
   /** The latest progress report that is not sent yet. */
   unwritten: Progress | undefined;
   /** The timeout of the attempt; once it is decided, when a handler that goes on gives up its slot. */

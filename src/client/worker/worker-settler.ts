@@ -54,8 +54,8 @@ export interface WorkerSettlerDeps {
   readonly logger: Logger;
   /** Most leases that the worker may hold. */
   readonly capacity: number;
-  /** Called when an attempt is settled, or its lease ended before its outcome could be sent. */
-  readonly settled: (attempt: WorkerAttempt) => void;
+  /** Called when an attempt is settled, or its lease ended before its outcome could be sent; then without a result. */
+  readonly settled: (attempt: WorkerAttempt, outcome: AttemptOutcome, result: SettleResult | undefined) => void;
 }
 
 /**
@@ -187,7 +187,7 @@ export class WorkerSettler {
     } else if (isLogged(logger, "debug")) {
       logger.debug({ ...attempt.logFields, outcome: outcome.kind, result: SettleResult[result] }, "settled");
     }
-    this.#deps.settled(attempt);
+    this.#deps.settled(attempt, outcome, result);
   }
 }
 

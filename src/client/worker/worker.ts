@@ -1,71 +1,32 @@
 import { hostname } from "node:os";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { type Lease, SettleResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import {
   ABORT_GRACE_MS,
   type AbortReason,
   callHandler,
   type Handlers,
+  type HandlersOf,
   handlerTypes,
   STUCK_HANDLER_MS,
 } from "../../model/handler.js";
+import type { JobTypes } from "../../model/job-types.js";
 import { guardedLogger, type Logger } from "../../model/logger.js";
 import { setLongTimer } from "../../model/long-timer.js";
-import { type Middleware, withMiddleware } from "../../model/middleware.js";
+import { withMiddleware } from "../../model/middleware.js";
 import { onStopSignals } from "../../model/stop-signals.js";
 import type { AttemptEnd } from "../../model/tracer.js";
 import { createTracer } from "../../telemetry/tracer.js";
-import type { TokenSource } from "../token.js";
-import type { ClientTls } from "../transport/node-transport.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { createStderrLogger } from "./stderr-logger.js";
 import { type AttemptHost, type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
 import { createAtServers } from "./worker-creates.js";
+import { createTroubleLogger, WorkerEmitter, type WorkerEvents } from "./worker-events.js";
+import type { WorkerOptions } from "./worker-options.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
 import { WorkerSettler } from "./worker-settler.js";
-
-/** Settings of a worker. Durations in ms. */
-export interface WorkerOptions {
-  /** URL of the server, or of several on one store: the worker uses one, and the next when that is away or drains. */
-  readonly url: string | readonly string[];
-  /** Handlers by job type; only jobs of these types are taken. The functions are the same as in a HANDLERS module. */
-  readonly handlers: Handlers;
-  /** Runs around each handler, the first outermost. Default: none. */
-  readonly middleware?: readonly Middleware[] | undefined;
-  /** Queues to take jobs from. Default: every queue, including those created later. */
-  readonly queues?: readonly string[] | undefined;
-  /** Handlers that run at the same time, 1 to 1000. Default 10. */
-  readonly concurrency?: number | undefined;
-  /**
-   * Jobs leased ahead of free slots. For short jobs: it hides the round trip to the server. Default 0. Together with
-   * `concurrency` at most 1000.
-   */
-  readonly prefetch?: number | undefined;
-  /**
-   * How long a lease lasts unless it is extended, 1000 to 3,600,000. Default 30,000. A timer extends it after each
-   * third of it: a handler that blocks the event loop for longer than about two thirds loses its jobs to other workers.
-   */
-  readonly leaseMs?: number | undefined;
-  /** Name of the worker, for people to read. Default `hostname/pid`. */
-  readonly name?: string | undefined;
-  /** The token of the servers, when they ask for one. */
-  readonly token?: TokenSource | undefined;
-  /** Sent with every call. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** For servers at `https://`: whom to trust, and what to show. */
-  readonly tls?: ClientTls | undefined;
-  /** How long `stop` lets running handlers finish when it is given no time. Default 10,000. */
-  readonly stopTimeoutMs?: number | undefined;
-  /** Whether SIGTERM and SIGINT stop the worker. A second signal ends the process at once. Default false. */
-  readonly stopOnSignals?: boolean | undefined;
-  /**
-   * A pino logger, or one like it. Default: warnings and errors, failed attempts among them, are written to stderr.
-   * `silentLogger` says nothing.
-   */
-  readonly logger?: Logger | undefined;
-}
 
 /** A worker that runs jobs of a server in this process. */
 export interface Worker {
@@ -84,21 +45,39 @@ export interface Worker {
   readonly stopped: Promise<void>;
   /** Ids of the jobs it holds a lease of: running, leased ahead, or not settled yet. */
   readonly jobIds: readonly string[];
+  /** Has a listener called at each event of this name. A listener that throws harms nobody: that is logged. */
+  on<Name extends keyof WorkerEvents>(name: Name, listener: WorkerEvents[Name]): this;
+  /** As `on`, once only. */
+  once<Name extends keyof WorkerEvents>(name: Name, listener: WorkerEvents[Name]): this;
+  /** Ends what `on` or `once` began. */
+  off<Name extends keyof WorkerEvents>(name: Name, listener: WorkerEvents[Name]): this;
+  /** Stops it: `await using worker = createWorker(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Creates a worker. Nothing runs until it is started. Throws a TypeError for options that cannot be used. */
-export function createWorker(options: WorkerOptions): Worker {
-  return new StreamWorker(options);
+/**
+ * Creates a worker. Nothing runs until it is started. With `Jobs` given, handlers that do not fit the declared jobs do not compile. Throws a
+ * TypeError for options that cannot be used.
+ */
+export function createWorker(options: WorkerOptions): Worker;
+export function createWorker<Jobs extends JobTypes<Jobs>>(options: WorkerOptions<Partial<HandlersOf<Jobs>>>): Worker;
+export function createWorker(options: WorkerOptions<object>): Worker {
+  return new StreamWorker(options as WorkerOptions);
 }
 
-class StreamWorker implements Worker {
+/** What is kept of a result that nobody listens for. */
+const NOT_KEPT = Symbol("not kept");
+
+class StreamWorker extends WorkerEmitter implements Worker {
   readonly stopped: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #handlers: Handlers;
   readonly #concurrency: number;
   readonly #host: AttemptHost;
-  /** For what this worker logs. */
+  /** For what is wrong with this worker, and for what it does. */
   readonly #logger: Logger;
+  /** For failed attempts, and listeners that throw. */
+  readonly #plainLogger: Logger;
   readonly #servers: WorkerServers;
   readonly #settler: WorkerSettler;
   readonly #keeper: LeaseKeeper;
@@ -117,13 +96,17 @@ class StreamWorker implements Worker {
   #resolveStopped = () => {};
   #whenIdle: (() => void) | undefined;
   #forgetSignals = () => {};
+  readonly #stopByAbort = () => void this.stop();
 
   constructor(options: WorkerOptions) {
     const { url, queues = [], handlers, headers, leaseMs = 30_000, concurrency = 10, prefetch = 0 } = options;
+    const logger = options.logger ?? createStderrLogger();
+    const plainLogger = guardedLogger(logger);
+    super(plainLogger);
     this.#options = options;
     this.#concurrency = concurrency;
-    const logger = options.logger ?? createStderrLogger();
-    this.#logger = guardedLogger(logger);
+    this.#plainLogger = plainLogger;
+    this.#logger = createTroubleLogger(plainLogger, this, options.logger === undefined);
     this.#host = {
       // What handlers log goes to the logger as it was given.
       ...{ logger, tracer: this.#tracer },
@@ -142,7 +125,11 @@ class StreamWorker implements Worker {
     this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options);
     const deps = { servers: this.#servers, headers, logger: this.#logger };
     const capacity = concurrency + prefetch;
-    this.#settler = new WorkerSettler({ ...deps, capacity, settled: (attempt) => this.#forget(attempt) });
+    this.#settler = new WorkerSettler({
+      ...deps,
+      capacity,
+      settled: (attempt, outcome, result) => this.#settled(attempt, outcome, result),
+    });
     this.#keeper = new LeaseKeeper({
       ...deps,
       leaseMs,
@@ -174,9 +161,16 @@ class StreamWorker implements Worker {
     return this.#stopping;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   async #start(): Promise<void> {
     if (this.#stopping !== undefined) return;
-    if (this.#options.stopOnSignals) this.#stopOnSignals();
+    const { signal, stopOnSignals } = this.#options;
+    if (signal?.aborted) return this.stop();
+    signal?.addEventListener("abort", this.#stopByAbort);
+    if (stopOnSignals) this.#stopOnSignals();
     this.#keeper.start();
     try {
       await this.#streams.start();
@@ -211,6 +205,7 @@ class StreamWorker implements Worker {
     this.#keeper.stop();
     this.#servers.close();
     this.#forgetSignals();
+    this.#options.signal?.removeEventListener("abort", this.#stopByAbort);
     this.#resolveStopped();
   }
 
@@ -238,10 +233,13 @@ class StreamWorker implements Worker {
     let outcome: AttemptOutcome;
     let thrown: unknown;
     try {
-      const remote = new RemoteJob(job);
+      attempt.remote = new RemoteJob(job);
+      const { remote } = attempt;
       attempt.span = this.#tracer.attempt(job);
       const call = () => callHandler(this.#handlers, remote, attempt);
-      outcome = completed(await (attempt.span === undefined ? call() : attempt.span.run(call)));
+      const value = await (attempt.span === undefined ? call() : attempt.span.run(call));
+      outcome = completed(value);
+      attempt.ended = this.listenerCount("completed") > 0 ? value : NOT_KEPT;
     } catch (error) {
       thrown = error;
       outcome = attempt.aborted === "SHUTDOWN" ? { kind: "release" } : failed(error);
@@ -251,13 +249,18 @@ class StreamWorker implements Worker {
     const isDecided = this.#settle(attempt, outcome, thrown);
     this.#freeSlot(attempt);
     if (!isDecided || outcome.kind !== "fail") return;
+    attempt.thrown = thrown;
     // The job keeps only the text of the error, so the stack is logged here.
-    this.#logger.warn({ ...attempt.logFields, err: thrown }, "an attempt failed");
+    if (this.#options.logger !== undefined || this.listenerCount("failed") === 0) {
+      this.#plainLogger.warn({ ...attempt.logFields, err: thrown }, "an attempt failed");
+    }
   }
 
   #timedOut(attempt: WorkerAttempt, timeoutMs: number): void {
     attempt.abort("TIMEOUT");
-    this.#settle(attempt, { kind: "fail", error: `timed out after ${timeoutMs} ms`, retryKind: { case: undefined } });
+    const error = `timed out after ${timeoutMs} ms`;
+    attempt.thrown = new Error(error);
+    this.#settle(attempt, { kind: "fail", error, retryKind: { case: undefined } });
   }
 
   /**
@@ -317,6 +320,16 @@ class StreamWorker implements Worker {
     if (next !== undefined) void this.#run(next);
   }
 
+  /** Called when the outcome of an attempt was told; `result`: undefined: its lease had ended before. */
+  #settled(attempt: WorkerAttempt, outcome: AttemptOutcome, result: SettleResult | undefined): void {
+    this.#forget(attempt);
+    const { remote, ended } = attempt;
+    if (remote === undefined || (result !== SettleResult.APPLIED && result !== SettleResult.ALREADY_APPLIED)) return;
+    if (outcome.kind === "complete" && ended !== NOT_KEPT) this.emit("completed", remote, ended);
+    // A result that the server refused has failed the attempt.
+    if (outcome.kind === "fail") this.emit("failed", remote, attempt.thrown ?? new Error(outcome.error));
+  }
+
   /** Called when the lease is over: settled or lost. */
   #forget(attempt: WorkerAttempt): void {
     if (this.#held.get(attempt.jobId) !== attempt) return;
@@ -334,6 +347,8 @@ class StreamWorker implements Worker {
   async #keep(source: JobSource): Promise<void> {
     const attempts = [...this.#held.values()].filter((attempt) => attempt.source === source);
     await this.#keeper.extend(attempts).catch((error) => {
+      // Those that are over meanwhile needed no extension.
+      if (!attempts.some((attempt) => this.#held.get(attempt.jobId) === attempt)) return;
       this.#logger.warn({ err: error, jobs: attempts.length }, "leases could not be extended; trying again");
       this.#keeper.soon();
     });
