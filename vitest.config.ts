@@ -22,6 +22,7 @@ const LONG_CLIENTS = ["go-memory", "python-redis", "typescript-file", "killed", 
 );
 const LONG_KILLS = ["test/e2e/kills.test.ts"];
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
+const LONG_PACKAGE = ["unpacked", "installed", "nodes"].map((name) => `test/package/${name}.test.ts`);
 const LONG_CONSOLE = ["test/console/recovery.test.ts"];
 
 function project(
@@ -78,6 +79,9 @@ export default defineConfig({
       // The image recipe, step by step; `npm test` leaves it out.
       project("long:image", ["test/image/**/*.test.ts"], 300_000),
       project("console", ["test/console/**/*.test.ts"], 60_000, [CHROMIUM], LONG_CONSOLE),
+      // The package as npm packs it; what installs it somewhere, and other versions of Node, are left out by `npm test`.
+      project("package", ["test/package/**/*.test.ts"], 60_000, [], LONG_PACKAGE),
+      project("long:package", LONG_PACKAGE, 120_000, [REDIS]),
       project("e2e", ["test/e2e/**/*.test.ts"], 240_000, [CURL, REDIS], [...LONG_KILLS, ...LONG_LOAD]),
     ],
   },

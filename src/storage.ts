@@ -4,7 +4,6 @@ import type { KeptBytes } from "./backends/memory/kept-bytes.js";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import type { RedisTls } from "./backends/redis/link/tls.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
-import { connectSharedStore } from "./backends/shared/shared-backend.js";
 import type { Backend, BackendOptions } from "./core/backend.js";
 import type { Clock } from "./core/clock.js";
 import type { StoreObserver } from "./core/port/store-observer.js";
@@ -31,11 +30,6 @@ export interface StorageSettings extends Partial<BackendOptions> {
   readonly redisPrefix?: string | undefined;
   /** Node id in job ids, 0 to 1023. Default 0. Not used on Redis, where each process leases one. */
   readonly nodeId?: number | undefined;
-  /**
-   * Where another process of this machine keeps the jobs, for this one too: the path of `createSharedStore`. Then that process has the
-   * settings of the store. Default: none does.
-   */
-  readonly sharedStore?: string | undefined;
 }
 
 /** Dependencies of what keeps the jobs. */
@@ -49,6 +43,21 @@ export interface StorageDeps {
    * change log grows, with what its jobs take. Default: never full.
    */
   readonly isFull?: ((kept: KeptBytes) => boolean) | undefined;
+  /**
+   * Connects to the store of another process of this machine, which has the settings of the store then. Default: this process keeps the
+   * jobs.
+   */
+  readonly connect?:
+    | ((
+        deps: Pick<StorageDeps, "clock" | "logger"> & { readonly observer?: StoreObserver | undefined },
+      ) => ConnectedBackend)
+    | undefined;
+}
+
+/** A backend whose jobs another process keeps. */
+export interface ConnectedBackend extends Backend {
+  readonly ids: IdGenerator;
+  readonly node: number | undefined;
 }
 
 /** A backend, and the source of ids for the jobs in it. */
@@ -62,9 +71,9 @@ export interface Storage {
 /** Creates what keeps the jobs. `worker`: the name under which the built-in workers of this process lease. */
 export function createStorage(settings: StorageSettings, worker: string, deps: StorageDeps): Storage {
   const { clock, logger, isFull, storeObserver: observer } = deps;
-  const { sharedStore, dataDir, redisUrl, nodeId = 0 } = settings;
-  if (sharedStore !== undefined) {
-    const backend = connectSharedStore({ clock, logger, observer }, { path: sharedStore });
+  const { dataDir, redisUrl, nodeId = 0 } = settings;
+  if (deps.connect !== undefined) {
+    const backend = deps.connect({ clock, logger, observer });
     return { backend, ids: backend.ids, nodeId: () => backend.node };
   }
   const { changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = settings;

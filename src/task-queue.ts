@@ -32,7 +32,7 @@ export interface TaskUpdate {
 }
 
 /** Settings of a task queue. All have defaults. Durations in ms. */
-export interface TaskQueueOptions extends Omit<EngineSettings, "sharedStore"> {
+export interface TaskQueueOptions extends EngineSettings {
   /**
    * A pino logger, or one like it. Default: warnings and errors, failed attempts among them, are written to stderr.
    * `silentLogger` says nothing.

@@ -104,8 +104,18 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
   });
   if (tls !== undefined) createTlsMetrics(metrics.meter, tls);
   const { engine, nodeId }: EngineSetup = setUpEngine(
-    settingsOf(config, runner, { ...storageSettings(config, redisTls), sharedStore: siblings?.sharedStore }),
-    { clock, logger, tracer, observer: metrics.observer, storeObserver: metrics.storeObserver, isFull: guard.isFull },
+    settingsOf(config, runner, storageSettings(config, redisTls)),
+    {
+      ...{
+        clock,
+        logger,
+        tracer,
+        observer: metrics.observer,
+        storeObserver: metrics.storeObserver,
+        isFull: guard.isFull,
+      },
+      connect: siblings?.connect,
+    },
     {
       queues: config.queues,
       availableChanged(isAvailable) {

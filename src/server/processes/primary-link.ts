@@ -23,7 +23,7 @@ export interface PrimaryLinkDeps {
 }
 
 /** Where this process stands among the others. */
-export type PrimaryLinkOptions = Pick<Siblings, "index" | "processes" | "ranMs" | "sharedStore">;
+export type PrimaryLinkOptions = Pick<Siblings, "index" | "processes" | "ranMs" | "connect">;
 
 /** The primary, as a serving process sees it. */
 export interface PrimaryLink {

@@ -1,3 +1,4 @@
+import { connectSharedStore } from "../../backends/shared/shared-backend.js";
 import { createSystemClock } from "../../core/clock.js";
 import { configure } from "../configure.js";
 import { surviveHandlers } from "../process-life.js";
@@ -13,7 +14,10 @@ const log = createChildLog(index + 1);
 
 const link = joinPrimary(
   { clock, logger: log.logger, stop },
-  { index, processes, ranMs: clock.now() - startedAt, sharedStore },
+  {
+    ...{ index, processes, ranMs: clock.now() - startedAt },
+    connect: sharedStore === undefined ? undefined : (deps) => connectSharedStore(deps, { path: sharedStore }),
+  },
 );
 const starting = start();
 

@@ -1,4 +1,5 @@
 import type { WorkerInfo } from "../../core/remote/worker-info.js";
+import type { StorageDeps } from "../../storage.js";
 import type { PortOpener } from "../http/open-port.js";
 import type { PagePart } from "../metrics/merge-pages.js";
 
@@ -14,8 +15,8 @@ export interface Siblings {
   readonly index: number;
   /** How many there are. */
   readonly processes: number;
-  /** Where one of them keeps the jobs for all; undefined: a Redis does. */
-  readonly sharedStore: string | undefined;
+  /** Connects to the one that keeps the jobs for all; undefined: a Redis does. */
+  readonly connect: StorageDeps["connect"];
   /** Opens its part of the port: connections are dealt to it. The address is the one that was asked for. */
   readonly openPort: PortOpener;
   /** How long all of them had been running when this process started, ms. */

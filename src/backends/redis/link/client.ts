@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+import type { Cluster, Redis, RedisOptions } from "ioredis";
+import { redisLibrary } from "./redis-library.js";
 import { connectionOptions, type RedisTls } from "./tls.js";
 import type { HostPort, RedisTarget } from "./url.js";
 
@@ -116,7 +117,7 @@ function prepared(client: Redis): Redis {
 export function createClient(target: RedisTarget, name: string, secure: RedisTls = {}): Client {
   const options = optionsOf(target, name, secure);
   if (target.kind === "cluster") {
-    const cluster = new Cluster([...target.nodes], {
+    const cluster = new (redisLibrary().Cluster)([...target.nodes], {
       redisOptions: options,
       lazyConnect: true,
       enableOfflineQueue: false,
@@ -138,6 +139,7 @@ export function createClient(target: RedisTarget, name: string, secure: RedisTls
 }
 
 function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>, options: RedisOptions): Redis {
+  const { Redis } = redisLibrary();
   const single = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay };
   if (target.kind === "socket") return prepared(new Redis({ ...single, path: target.path, db: target.db }));
   if (target.kind === "server")
@@ -161,12 +163,12 @@ function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>
 
 /** Whether it is a connection to several nodes, of which one may be silent while the others answer. */
 export function hasNodes(client: Client): boolean {
-  return (client as unknown) instanceof Cluster;
+  return (client as unknown) instanceof redisLibrary().Cluster;
 }
 
 /** Asks all nodes of a cluster for a sign of life: the library makes the connection to a silent one anew. */
 export function pingNodes(client: Client): void {
-  const nodes = (client as unknown) instanceof Cluster ? (client as unknown as Cluster).nodes() : [];
+  const nodes = (client as unknown) instanceof redisLibrary().Cluster ? (client as unknown as Cluster).nodes() : [];
   for (const node of nodes) if (node.status === "ready") node.ping().catch(() => {});
 }
 
@@ -183,7 +185,7 @@ export function createSubscriber(target: RedisTarget, name: string, client: Clie
     const nodes = known.length > 0 ? known : target.nodes;
     return nodes[turn++ % nodes.length] as HostPort;
   };
-  const subscriber = new Redis({
+  const subscriber = new (redisLibrary().Redis)({
     ...optionsOf(target, name, secure),
     ...next(),
     enableOfflineQueue: false,

@@ -1,33 +1,23 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../src/access/hash-token.js";
 import { LISTENS } from "../support/listens.js";
 import { within } from "../support/wait.js";
+import { newFolder, pack, run } from "./support.js";
 
-let folder: string;
+const folder = newFolder();
 /** An unpacked package with production dependencies. */
-let unpacked: string;
-
-function run(cwd: string, command: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
-  return stdout + stderr;
-}
+const unpacked = join(folder, "package");
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gotaskq-installed-"));
-  const file = run(process.cwd(), "npm", "pack", "--silent", "--pack-destination", folder).trim().split("\n").at(-1);
-  run(folder, "tar", "xzf", file ?? "");
-  unpacked = join(folder, "package");
+  run(folder, "tar", "xzf", pack(folder));
   // npm packs no lock file: whoever wants its versions takes it along.
   cpSync("package-lock.json", join(unpacked, "package-lock.json"));
   run(unpacked, "npm", "ci", "--omit=dev", "--prefer-offline");
 }, 120_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs `npm start` until it listens, then ends it. Returns what it said before that, and its exit code. */
 async function starts(cwd: string): Promise<{ readonly said: string; readonly code: number | null }> {
