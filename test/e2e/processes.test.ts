@@ -86,6 +86,9 @@ function isAlive(pid: number): boolean {
 
 const JOBS = 'gotaskq_jobs_enqueued_total{queue="default",type="echo"}';
 
+/** Undoes what the tests set for Redis: the server warns of what does nothing. */
+const NO_REDIS = { USE_REDIS: "", REDIS_URL: "", REDIS_PREFIX: "" };
+
 describe("a server with several processes", () => {
   test.each([
     ["on Redis", () => ({})],
@@ -219,7 +222,7 @@ describe("a server with several processes", () => {
   });
 
   test.each([
-    ["with a file that is damaged", { USE_REDIS: "", DATA_DIR: "./damaged" }, /"variable":"DATA_DIR".*is damaged/],
+    ["with a file that is damaged", { ...NO_REDIS, DATA_DIR: "./damaged" }, /"variable":"DATA_DIR".*is damaged/],
     ["with handlers that cannot be loaded", { HANDLERS: "./none.js" }, /"variable":"HANDLERS".*cannot be loaded/],
     [
       "with everything wrong",
