@@ -6,6 +6,7 @@ import { featuresOf, writeSettings } from "../../../src/backends/redis/layout/se
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import type { NewJob } from "../../../src/core/port/new-jobs.js";
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../src/model/queue.js";
+import { AUTOMATIC_PREFIX, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
 import { newJob, TRACE } from "../../support/job.js";
 import { startRedis } from "../../support/redis.js";
 import { commandCounts, newPrefix } from "./support/open.js";
@@ -125,6 +126,36 @@ describe.each<[string, Partial<QueueSettings>]>([
       expect(await create(job)).toEqual([[]]);
     }
     await expectSame(JOBS.length);
+  });
+
+  test("those with a request id are known by it, and forgotten as those among many", async () => {
+    for (const [at, job] of JOBS.entries()) {
+      pass(1);
+      expect(await create(job, "cr|f", `|+0|digest${at}|re|quest ${at}`)).toEqual([[]]);
+    }
+    const [again] = (await create(newJob({ id: "8" }), "cr", "|+0|digest1|re|quest 1")) as [unknown[]];
+    expect(again.slice(0, 3).map(String)).toEqual(["0", expect.stringMatching(/^\d{28}7 digest1$/), JOBS[1]?.id]);
+    expect(await create(newJob({ id: "8" }), "cr", "|+0|digest1|re|quest 2")).toEqual([Buffer.from("R0")]);
+    pass(REQUEST_ID_TTL_MS + 1);
+    await create(newJob({ id: "9" }), "cr", "|+0|digest|another");
+    await expectSame(JOBS.length + 1);
+    expect(await client.hkeys(`${lean.base}requests`)).toHaveLength(5);
+  });
+
+  test("those with a request id of a client's own making are so too", async () => {
+    for (const [at, job] of JOBS.entries()) {
+      pass(1);
+      expect(await create(job, "cr", `|+0|digest${at}|${AUTOMATIC_PREFIX}abc.${at}`)).toEqual([[]]);
+    }
+    await create(newJob({ id: "8" }), "cr", `|+0|digest1|${AUTOMATIC_PREFIX}abc.1`);
+    // The request id alone says to a repeat what was created.
+    for (const store of [lean, whole]) await client.unlink(`${store.base}answers:server-1.0`);
+    await expectSame(JOBS.length);
+    pass(REQUEST_ID_TTL_MS + 1);
+    await create(newJob({ id: "9" }), "cr", `|+0|digest|${AUTOMATIC_PREFIX}abc.9`);
+    for (const store of [lean, whole]) {
+      expect(await client.hkeys(`${store.base}requests`)).toEqual([`${AUTOMATIC_PREFIX}abc.9`]);
+    }
   });
 
   test("few jobs that are leased together are so too", async () => {
@@ -260,10 +291,10 @@ describe("where more is to be thought of the whole script does it:", () => {
     await expectSame(7);
   });
 
-  test("creates with a request id, of several jobs, and checks", async () => {
+  test("creates of several jobs, with a request id for a later time, and checks", async () => {
     await createQueue();
-    await create(newJob({ id: "1" }), "cr", "|+0|digest|request");
-    await create(newJob({ id: "2" }), "cr", "|+0|digest|request");
+    await create(newJob({ id: "1" }), "cr", "|+500|digest|request");
+    await create(newJob({ id: "2" }), "cr", "|=5|digest|another");
     await create(newJob({ id: "3" }), "d");
     await create(newJob({ id: "4" }), "f");
     const [first, second] = [newJob({ id: "5" }), newJob({ id: "6" })];

@@ -60,6 +60,7 @@ describe("what Redis did before the connection broke is done once:", () => {
   test.each([
     ["a create", {}],
     ["a create with a request id", { requestId: "r" }],
+    ["a create with a request id of a client's own making", { requestId: "auto:r" }],
     ["a delayed create", { delayMs: 60_000 }],
   ])("%s", async (_name, given) => {
     const cursor = await witness.head();

@@ -2,6 +2,7 @@ import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
+import { FORGETTING } from "./parts/request-ids.js";
 import { HOLDERS, LOOK_FOR_HOLDER, MEET, MEET_OR_CREATE } from "./parts/unique.js";
 import { FIRING, STALE_OR_SKIPPED } from "./schedules.js";
 
@@ -371,7 +372,7 @@ if #requests > 0 then
   callMany('HSET', ${key("requests")}, requests)
   callMany('ZADD', ${key("request_ends")}, ends)
   callMany('HSET', ${key("requests_of_jobs")}, owners)
-  forgetRequests(#requests)
+  forgetRequests(#requests + ${2 * FORGETTING})
 end
 reply[#reply + 1] = defaults and defaults.text
 return finish(withJobs(remember(reply)))

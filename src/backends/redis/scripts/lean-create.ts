@@ -1,18 +1,31 @@
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, TYPES_WORD } from "./parts/prelude.js";
+import { FORGETTING } from "./parts/request-ids.js";
 import { READY_SCORE } from "./parts/waiting.js";
 
 /**
- * The part of ENQUEUE that comes before everything else: it creates a single job that is ready at once and has neither a request id nor a
- * key, in a queue that asks nothing of its jobs. A single caller waits for each of its creates, so that the fixed cost of a script is all of
- * its cost.
+ * The part of ENQUEUE that comes before everything else: it creates a single job that is ready at once and has no key, in a queue that
+ * asks nothing of its jobs. A single caller waits for each of its creates, so that the fixed cost of a script is all of its cost. Its
+ * request id, if it has one, is not known yet, and none is to be forgotten.
  */
 export const LEAN_CREATE = lua`
-if exists and memo and isRepeat == '0' and ARGV[7] == '1' and ARGV[9] == '1' and (ARGV[8] == 'c' or find(ARGV[8], '^c|%x$'))
-  and not find(ARGV[10], '|', 1, true) and not ${meta("requires")} and tonumber(${meta("max_depth")} or 0) == 0 then
+local id, digest, request = false, nil, nil
+if exists and memo and isRepeat == '0' and ARGV[7] == '1' and ARGV[9] == '1' and (ARGV[8] == 'c' or find(ARGV[8], '^cr?|?%x?$'))
+  and not ${meta("requires")} and tonumber(${meta("max_depth")} or 0) == 0 then
+  id = ARGV[10]
+  if find(id, '|', 1, true) then
+    id, digest, request = string.match(id, '^(%d+)|%+0|([^|]*)|(.+)$')
+    if request and (call('HEXISTS', ${key("requests")}, request) == 1 or (micros or 0) % ${FORGETTING} == 0
+      and (call('ZCARD', ${key("request_ends")}) >= ${MAX_REQUEST_IDS} or call('ZCOUNT', ${key("request_ends")}, '-inf', steady) > 0)) then
+      id = nil
+    end
+  end
+end
+if id then
 ${TYPES_WORD}${APPEND}${READY_SCORE}
-local id, spec = ARGV[10], ARGV[11]
+local spec = ARGV[11]
 local priority = ${text("spec", "priority", "spec", "priority")}
 local type = sub(spec, ${width("spec", "priority") + 1}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
 local ready = typesWord({type})
@@ -24,12 +37,22 @@ call('HSET', ${key("specs")}, id, ${compose("spec", { created_at: "nowText", run
 call('ZADD', ${key("index")}, '0', standing .. ':' .. type)
 call('ZADD', ${key("ready")} .. type, readyScore(tonumber(priority), now), standing)
 call('SADD', ${key("ready_types")}, type)
+local isOwn = false
+if request then
+  isOwn = find(request, '${AUTOMATIC_PREFIX}', 1, true) ~= 1
+  call('HSET', ${key("requests")}, request, ${compose("created", { created_at: "nowText", run_after: "nowLong" })} .. id .. ' ' .. digest)
+  call('ZADD', ${key("request_ends")}, format('%d', steady + ${REQUEST_ID_TTL_MS} + (isOwn and ${WITH_JOB_MS} or 0)), request)
+  if isOwn then call('HSET', ${key("requests_of_jobs")}, id, request) end
+end
 local position, stamp = append(1)
 local message = ${messageHead({ count: "1", at: "nowText", due_in: "'-1'", flags: "'r.'", ready: "ready" })} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
 ${LOG_MESSAGE}
 call('PUBLISH', channel, message)
--- In MessagePack: the time, as a text, and the answer, that nothing was created before in the only group.
+-- In MessagePack: the time, as a text, and the answer, that nothing was created before in the only group. A repeat of a create with a
+-- request id of a client's own making finds what that created.
+if not request or isOwn then
 call('SET', ${key("answers")} .. memo, callNumber .. ' \146\173' .. nowText .. '\145\144', 'PX', '${ANSWER_TTL_MS}')
+end
 return {now, position, -1, {{}}, counted, ready}
 end
 `;

@@ -2,6 +2,9 @@ import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS } from "../../../../model/request-id.
 import { key, rest } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 
+/** Of jobs created alone, one in about so many looks whether there are request ids to forget; then more than that go. */
+export const FORGETTING = 16;
+
 /** The part of the prelude that forgets request ids. */
 export const REQUEST_IDS = lua`
 -- Whether a client made it by itself for its own repeats.
