@@ -181,8 +181,10 @@ export function createRedisBackend(
     logger,
     clock,
     masters: new Masters(client),
+    self,
     logSize: changeLogSize,
   });
+  client.on("close", () => notifier.answersLost());
   // So that a server without calls notices, too, when what waits for a time is due sooner or later than it was.
   const looked = (time: number, sentAt: number) => storeTimes.look(time, sentAt);
   const taken = () => writeTaken(listener?.taken?.());

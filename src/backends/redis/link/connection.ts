@@ -88,16 +88,27 @@ export class Connection {
     this.#client.disconnect();
   }
 
-  /** Runs a script on these keys; in a cluster, the first key chooses the node. Resolves bulk strings to Buffers. */
-  script(script: Script, keys: readonly string[], args: Args): Promise<Reply> {
+  /**
+   * Runs a script on these keys; in a cluster, the first key chooses the node. Resolves bulk strings to Buffers. `arrived` is called with
+   * each answer as soon as it is there, in the order of the answers, also of a call that has failed meanwhile.
+   */
+  script(
+    script: Script,
+    keys: readonly string[],
+    args: Args,
+    arrived: (reply: Reply) => void = () => {},
+  ): Promise<Reply> {
     return this.call(async () => {
       const rest = [keys.length, ...keys, ...(typeof args === "function" ? args() : args)];
+      let reply: Reply;
       try {
-        return (await this.#client.callBuffer("EVALSHA", [script.sha, ...rest])) as Reply;
+        reply = (await this.#client.callBuffer("EVALSHA", [script.sha, ...rest])) as Reply;
       } catch (error) {
         if (!String(error).includes("NOSCRIPT")) throw error;
-        return (await this.#client.callBuffer("EVAL", [script.text, ...rest])) as Reply;
+        reply = (await this.#client.callBuffer("EVAL", [script.text, ...rest])) as Reply;
       }
+      arrived(reply);
+      return reply;
     });
   }
 

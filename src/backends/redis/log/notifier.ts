@@ -37,6 +37,8 @@ export interface NotifierDeps {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly masters: Masters;
+  /** Random name of this server. */
+  readonly self: string;
   /** Changes that the log of a queue keeps. */
   readonly logSize: number;
 }
@@ -135,6 +137,11 @@ export class Notifier implements RegistryListener {
     deps.masters.changed = () => this.#follower.remaster();
     // What others do is not heard any more, and what is read of one log alone may be later than that.
     deps.subscriber.on("close", () => this.#break());
+    deps.calls.untold = (message) => {
+      const notice = readNotice(message);
+      // A call that is not remembered does not say whose it is.
+      if (notice !== undefined) this.#take(notice.from === "-" ? { ...notice, from: deps.self } : notice);
+    };
     deps.subscriber.on("message", (channel: string, message: string) => {
       const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
       if (notice !== undefined) this.#take(notice);
@@ -151,10 +158,10 @@ export class Notifier implements RegistryListener {
    * meanwhile, so it does not wait for the looks: of many queues that takes a while, and some may lie on a node that is away.
    */
   async resume(): Promise<void> {
-    const { subscription, keys, registry, dueTimes, ready } = this.#deps;
+    const { registry, dueTimes, ready } = this.#deps;
     this.#looks.begin();
     const turn = this.#break();
-    await subscription.call((client) => client.subscribe(keys.channel));
+    await this.#subscribe();
     await registry.refresh();
     ready.reset();
     dueTimes.keep(new Set(registry.names));
@@ -167,6 +174,32 @@ export class Notifier implements RegistryListener {
     this.#listener?.queues();
     if (isWhole) await this.#looked(turn);
     else void this.#looks.all(queues).then((isDone) => (isDone ? this.#looked(turn) : undefined));
+  }
+
+  /**
+   * Subscribes to the channel, and to one of this server alone, by which scripts know that nobody else hears: they then answer what they
+   * would publish. Not in a cluster, where subscribers are at any node. A user without the right to that is told by the channel alone.
+   */
+  async #subscribe(): Promise<void> {
+    const { connection, subscription, keys, calls, self } = this.#deps;
+    const own = keys.ownChannel(self);
+    try {
+      if (!connection.hasNodes) {
+        await connection.call((client) => client.pubsub("NUMSUB", own));
+        await subscription.call((client) => client.subscribe(keys.channel, own));
+        calls.hearsOwn(own);
+        return;
+      }
+    } catch (error) {
+      if (!isDenied(error)) throw error;
+    }
+    calls.hearsOwn(undefined);
+    await subscription.call((client) => client.subscribe(keys.channel));
+  }
+
+  /** Answers may have been lost, and what came with them. */
+  answersLost(): void {
+    this.#break();
   }
 
   /** From now on changes may be missed, until all queues have been looked at again. Returns the number of this break. */

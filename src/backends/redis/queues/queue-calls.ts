@@ -133,11 +133,15 @@ export class QueueCalls {
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
   readonly #refused: RefusedQueues;
   readonly #common: readonly Arg[];
+  /** The channel; behind it what PUBLISH needs to leave out messages that nobody else would hear. */
+  #channels: string;
   readonly #ready: ReadyNotices;
   readonly #dueTimes: DueTimes;
   readonly #storeTimes: StoreTimes;
   /** Called with the position of a log after a call that changed something. */
   changed: ((queue: string, position: number) => void) | undefined;
+  /** Called with each message that came with an answer, as nobody else would have heard it. */
+  untold: ((message: string) => void) | undefined;
   readonly memos = new MemoSlots();
   readonly #gates: ByteGates;
   /** For scripts that examine many jobs: an ordinary call is not behind more than about two of the longest. */
@@ -162,7 +166,8 @@ export class QueueCalls {
     this.#scripts = scripts;
     this.#refused = refused;
     const { changeLogSize, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes } = settings;
-    this.#common = [keys.channel, changeLogSize, completeJobTtlMs, `${maxCompletedJobs} ${maxCompletedBytes}`];
+    this.#channels = keys.channel;
+    this.#common = [changeLogSize, completeJobTtlMs, `${maxCompletedJobs} ${maxCompletedBytes}`];
   }
 
   /** Calls that are not answered yet. */
@@ -205,8 +210,8 @@ export class QueueCalls {
         examines === undefined ? [this.#gates, bytesOf(args)] : [this.#scans, examines * BYTES_OF_EXAMINED];
       reply = await gates.pass(queue, bytes, () =>
         this.#storeTimes.ask(queue, (tell) => {
-          const all = () => [whom(), ...this.#common, tell(), ...args];
-          return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all);
+          const all = () => [whom(), this.#channels, ...this.#common, tell(), ...args];
+          return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, this.#arrived);
         }),
       );
       this.#observer.called(name, (this.#clock.monotonic() - sentAt) / 1000, callers);
@@ -227,6 +232,17 @@ export class QueueCalls {
     if (ready !== undefined && name !== "sweep") this.#ready.answered(queue, position, text(ready));
     return { now, rest };
   }
+
+  /** This server hears a channel of its own, so that messages for it alone come with the answers; undefined: they are all published. */
+  hearsOwn(channel: string | undefined): void {
+    const { channel: all, nodes } = this.#keys;
+    this.#channels = channel === undefined ? all : `${all} ${channel} ${nodes}`;
+  }
+
+  readonly #arrived = (reply: Reply): void => {
+    const [, , , rest, , , untold] = reply as unknown as ScriptReply;
+    if (untold !== undefined) this.untold?.(text(typeof untold === "number" ? rest[untold - 1] : untold));
+  };
 
   /** Forgets how the time of a deleted queue stood. */
   forgetTime(queue: string): void {

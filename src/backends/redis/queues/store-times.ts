@@ -12,6 +12,8 @@ export type ScriptReply = readonly [
   rest: readonly Reply[],
   counted?: number,
   ready?: Buffer,
+  /** The message when it was not published, or the place in `rest`, from 1, where it is. */
+  untold?: Buffer | number,
 ];
 
 /** Most looks at a TIME that goes on stepping. */

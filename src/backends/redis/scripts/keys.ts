@@ -41,6 +41,8 @@ export interface Keys {
   readonly clockAhead: string;
   /** The channel on which scripts publish what they did. */
   readonly channel: string;
+  /** A channel on which nothing is published: who hears it is known to hear. The pattern for rights to `channel` holds for it. */
+  ownChannel(server: string): string;
 }
 
 /** Builds the keys under a prefix, and the channel of this prefix and database. */
@@ -65,5 +67,6 @@ export function createKeys(prefix: string, database = 0): Keys {
     pollEnds: shared("poll_ends"),
     clockAhead: shared("clock_ahead"),
     channel: `${prefix}:{*}:events:${database}`,
+    ownChannel: (server) => `${prefix}:{*${server}}:events:${database}`,
   };
 }

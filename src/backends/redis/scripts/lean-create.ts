@@ -1,7 +1,7 @@
 import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
 import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
-import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, TYPES_WORD } from "./parts/prelude.js";
+import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, PUBLISH, TYPES_WORD } from "./parts/prelude.js";
 import { FORGETTING } from "./parts/request-ids.js";
 import { READY_SCORE } from "./parts/waiting.js";
 
@@ -24,7 +24,7 @@ if exists and memo and isRepeat == '0' and ARGV[7] == '1' and ARGV[9] == '1' and
   end
 end
 if id then
-${TYPES_WORD}${APPEND}${READY_SCORE}
+${TYPES_WORD}${APPEND}${PUBLISH}${READY_SCORE}
 local spec = ARGV[11]
 local priority = ${text("spec", "priority", "spec", "priority")}
 local type = sub(spec, ${width("spec", "priority") + 1}, ${width("spec", "priority")} + ${number("spec", "type_length", "spec", "priority")})
@@ -47,12 +47,12 @@ end
 local position, stamp = append(1)
 local message = ${messageHead({ count: "1", at: "nowText", due_in: "'-1'", flags: "'r.'", ready: "ready" })} .. '\n' .. ${compose("creation", { kind: code("kind", "created"), priority: "priority", run_after: "nowLong" })} .. id .. ' ' .. json .. '\n'
 ${LOG_MESSAGE}
-call('PUBLISH', channel, message)
+local untold = publish(message)
 -- In MessagePack: the time, as a text, and the answer, that nothing was created before in the only group. A repeat of a create with a
 -- request id of a client's own making finds what that created.
 if not request or isOwn then
 call('SET', ${key("answers")} .. memo, callNumber .. ' \146\173' .. nowText .. '\145\144', 'PX', '${ANSWER_TTL_MS}')
 end
-return {now, position, -1, {{}}, counted, ready}
+return {now, position, -1, {{}}, counted, ready, untold}
 end
 `;

@@ -2,7 +2,7 @@ import { code, compose, key, meta, rest, text, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";
 import { lua } from "./lua.js";
 import { JOB_BYTES } from "./parts/finished.js";
-import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, TYPES_WORD } from "./parts/prelude.js";
+import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, PUBLISH, TYPES_WORD } from "./parts/prelude.js";
 
 /** Most jobs that are leased this way: of more the fixed cost of a call is not the most. */
 const MOST = 4;
@@ -50,7 +50,7 @@ if isPlain then
   end
 end
 if isPlain and bytes < (tonumber(ARGV[11]) or math.huge) then
-${TYPES_WORD}${APPEND}
+${TYPES_WORD}${APPEND}${PUBLISH}
 local leaseMs, token = tonumber(ARGV[8]), ARGV[10]
 call('UNLINK', entries .. type)
 local gone = '-'
@@ -79,9 +79,8 @@ records[1] = ${messageHead({
 })}
 local message = table.concat(records)
 ${LOG_MESSAGE}
-call('PUBLISH', channel, message)
 reply[1] = message
-return {now, position, leaseMs, reply, counted, '-'}
+return {now, position, leaseMs, reply, counted, '-', publish(message) and 1}
 end
 end
 `;

@@ -40,13 +40,14 @@ export const UPGRADE_REQUIRED = "UPGRADE_REQUIRED ";
  * Every script returns the time, ms since 1970; the position of the log after it (0: it logged nothing); ms until
  * something new is due (-1: nothing); a list of its own, which the comment of the script describes; what the queue counts
  * as `clock_ahead`, but for the answer of an earlier try: its time is that of then; and, but for those that only read, the
- * types of which jobs may be ready, as in a message.
+ * types of which jobs may be ready, as in a message; and the message, or the place in the list where it is, when it was not published, as
+ * nobody else would hear it (see PUBLISH).
  *
  * Keys, fields and the texts that jobs are stored as are described in ../layout/table.ts, which also makes the Lua that
  * knows their places. Texts begin with numbers of fixed width, so that a step can replace some and copy the rest.
  */
 export const GROUND = lua`
-local base, queue, channel = ${QUEUE_BASE}, ARGV[1], ARGV[2]
+local base, queue = ${QUEUE_BASE}, ARGV[1]
 local memo, callNumber, isRepeat
 if string.find(queue, ' ', 1, true) then
   queue, memo, callNumber, isRepeat = string.match(queue, '^(%S+) (%S+) (%S+) (%S+)$')
@@ -135,6 +136,23 @@ export function messageHead(
 /** Appends the message to the log, which then stands at `position`. */
 export const LOG_MESSAGE = lua`call('XADD', ${key("log")}, 'MINID', '~', math.max(0, position - kept + 1), position .. '-0', 'm', message)`;
 
+/**
+ * Publishes a message, unless the caller alone would hear it, as most often: it returns the message then, which goes with the answer. For
+ * that the caller names, behind the channel, one that only it hears, and the key of the node ids. Without these it is published. All
+ * servers have a node id before they subscribe; subscribers are counted too, for a server that is late to renew it. These alone would
+ * not do: a proxy may subscribe for several servers.
+ */
+export const PUBLISH = lua`
+local function publish(message)
+  local channel, own, nodes = string.match(ARGV[2], '^(%S+) (%S+) (%S+)$')
+  if own and redis.pcall('ZCOUNT', nodes, now, '+inf') == 1 then
+    local hear = redis.pcall('PUBSUB', 'NUMSUB', channel, own)
+    if hear[2] == 1 and hear[4] == 1 then return message end
+  end
+  call('PUBLISH', channel or ARGV[2], message)
+end
+`;
+
 /** The second part: what the scripts have in common. */
 export const PRELUDE = lua`
 -- What this call did; finish logs and publishes it. The message is a line about the call, then the records.
@@ -188,10 +206,11 @@ end
 
 ${RATES}
 ${APPEND}
+${PUBLISH}
 -- Ends a writing script. Lua hashes every new string: the message is made once, for log, channel and answer.
 local function finish(reply)
   if keyed then keyed.flush() end
-  local message, ready, stamp = '', readyWord(), '-'
+  local message, ready, stamp, untold = '', readyWord(), '-', nil
   if rate and ready ~= '-' and rate.holds() then ready = '-' end
   local dueIn = dueAt and math.max(0, dueAt - now) or -1
   if count > 0 or ready ~= '-' or isQueue or dueAt or sweeper ~= '-' or completed ~= '-' then
@@ -206,10 +225,13 @@ local function finish(reply)
     if count > 0 then
       ${LOG_MESSAGE}
     end
-    call('PUBLISH', channel, message)
+    untold = publish(message)
   end
-  if reply.message then reply[reply.message] = message end
-  return {now, position, dueIn, reply, counted, ready}
+  if reply.message then
+    reply[reply.message] = message
+    untold = untold and reply.message
+  end
+  return {now, position, dueIn, reply, counted, ready, untold}
 end
 
 -- The answer of the try before, when this call is a repeat and that one was run.
