@@ -2,7 +2,7 @@ import type { Job, JobStatus } from "../model/job.js";
 import type { JobView } from "../model/job-filter.js";
 import type { Queue, QueueSettings } from "../model/queue.js";
 import type { Taken } from "../model/taken.js";
-import type { ChangeBatch, ChangeFilter, ChangePage } from "./port/changes.js";
+import type { ChangeBatch, ChangeFilter, ChangePage, Followed } from "./port/changes.js";
 import type {
   Completion,
   ExtendResult,
@@ -192,11 +192,11 @@ export interface Backend extends ScheduleStore {
    */
   told(queues: ReadonlySet<string> | undefined): string | undefined;
   /**
-   * Says whether somebody here watches, or not any more: before the first call nobody does. While nobody does, a store may leave out
-   * changes that do not concern workers of this process. Whoever watches calls this first and reads then: what changes after
-   * that is told.
+   * Says that somebody here watches this, or nobody any more: before the first call nobody does. A store may leave out changes that
+   * nobody watches and that do not concern workers of this process. Whoever watches calls this first and reads then: what changes
+   * after that is told. Not to be called again with what is followed already.
    */
-  follow(isWatched: boolean): void;
+  follow(followed: Followed, isWatched: boolean): void;
 }
 
 /** Called by a backend when something happened: right after the step, never inside it. Methods must not throw. */
@@ -206,10 +206,12 @@ export interface BackendListener {
   /** `tick` will have work to do `inMs` from now. */
   due(inMs: number): void;
   /**
-   * These changes were appended to the change log. Each is reported once, those of one queue in their order; while nobody watches some
+   * These changes were appended to the change log. Each is reported once, those of one queue in their order; those that nobody watches
    * may be left out, see `Backend.follow`.
    */
   changes(batch: ChangeBatch): void;
+  /** Jobs of this queue have changed, of which `changes` may have left out some. Default: nobody wants to know. */
+  counts?(queue: string): void;
   /**
    * Called before changes may be told late or not at all, or the log becomes another: from now on who wants all of them reads
    * them, until a page says that it ends where the listener was told (`ChangePage.told`).

@@ -174,6 +174,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
         if (batch.concernsWorkers) pool.changed(batch);
         remote.changed(batch);
       },
+      counts: (queue) => watches.queuesChanged(queue),
       interrupted: () => watches.interrupted(),
       queues(name) {
         watches.queuesChanged(name);

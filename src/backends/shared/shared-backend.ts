@@ -13,6 +13,7 @@ import { readJob, type WrittenJob } from "./codec/jobs.js";
 import { readLease, type WrittenLease, writeRequest } from "./codec/leases.js";
 import { type Notice, VERSION, type Welcome } from "./codec/messages.js";
 import { bytesOfArgs, type Method, readResult, writeArgs } from "./codec/operations.js";
+import { Following } from "./link/following.js";
 import { COMPLETIONS, CREATES, EXTENSIONS, FAILURES, RELEASES } from "./link/gathered.js";
 import { Link } from "./link/link.js";
 import { ToldChanges } from "./link/told-changes.js";
@@ -58,7 +59,7 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
   let queues: readonly QueueName[] = [];
   /** Whether the store itself can do what it is asked, a file for instance be written. */
   let isAvailable = true;
-  let isFollowing = false;
+  const following = new Following();
   const told = new ToldChanges();
   const link = new Link({ clock, logger, observer }, path, {
     hello: () => ({ version: VERSION, taken: listener?.taken?.() }),
@@ -85,7 +86,7 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
     ids = createIdGenerator(clock, given.node, given.after);
     queues = given.queues;
     isAvailable = given.isAvailable;
-    if (isFollowing) link.tell("follow", true);
+    if (following.all.length > 0) link.tell("follow", [following.all]);
     if (before === undefined) {
       if (!isAvailable) listener?.available(false);
       return;
@@ -111,8 +112,11 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
       case "concerns":
         listener?.changes(told.one(given));
         return;
-      case "following":
-        told.follow(given);
+      case "told":
+        told.until(given);
+        return;
+      case "counts":
+        for (const queue of given[2]) listener?.counts?.(queue);
         return;
       case "queue":
         changeQueue(given[2], given[3]);
@@ -253,10 +257,12 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
     head: operation("head"),
     read,
     told: () => told.cursor,
-    follow(isWatched) {
-      isFollowing = isWatched;
-      told.interrupt();
-      link.tell("follow", isWatched);
+    follow(followed, isWatched) {
+      const wasOnLog = following.isOnLog;
+      const written = following.set(followed, isWatched);
+      if (!wasOnLog || !following.isOnLog) told.interrupt();
+      // A watch of a job reads that in a call that is sent after this: creates of others go on to gather.
+      link.tell("follow", [[written]], followed.of === "job");
     },
   };
 }

@@ -6,7 +6,9 @@ import type { Clock } from "../../core/clock.js";
 import { type IdGenerator, MAX_NODE_ID } from "../../model/ids.js";
 import type { Logger } from "../../model/logger.js";
 import { SharedStoreUnusable } from "./link/store-away.js";
+import { ChangedQueues } from "./store/changed-queues.js";
 import { FiguresTurn } from "./store/figures-turn.js";
+import { Followers } from "./store/followers.js";
 import { LeaseHolders } from "./store/lease-holders.js";
 import { Peer } from "./store/peer.js";
 import { ReadyTurns } from "./store/ready-turns.js";
@@ -65,7 +67,12 @@ export function createSharedStore(deps: SharedStoreDeps, { path, nodeId = 0 }: S
   const ticks = new TickTurns(clock, peers);
   const holders = new LeaseHolders();
   const figures = new FiguresTurn(clock);
-  const listener = new StoreListener({ backend, peers, ready, ticks, holders, changed: flushSoon });
+  const followers = new Followers();
+  const counts = new ChangedQueues(clock, followers.counts);
+  const listener = new StoreListener({
+    ...{ backend, peers, ready, ticks, holders, followers, counts },
+    changed: flushSoon,
+  });
   const serving = new Serving({ backend, logger, peers, listener, ready, ticks, holders, figures, admit });
 
   /** What is said in the same turn travels together. */
@@ -75,7 +82,10 @@ export function createSharedStore(deps: SharedStoreDeps, { path, nodeId = 0 }: S
     setImmediate(() => {
       isFlushing = false;
       listener.tellChanges();
-      for (const peer of dirty) peer.flush();
+      for (const peer of dirty) {
+        listener.tellPosition(peer);
+        peer.flush();
+      }
       dirty.clear();
     });
   }
@@ -106,7 +116,7 @@ export function createSharedStore(deps: SharedStoreDeps, { path, nodeId = 0 }: S
         sockets.delete(each);
         dirty.delete(each);
         if (!peers.delete(each)) return;
-        for (const part of [ready, holders, figures, ticks]) part.gone(each);
+        for (const part of [ready, holders, figures, ticks, followers]) part.gone(each);
       },
       broken: (error) => logger.error({ err: error }, "what a server says to the store cannot be read"),
     });
@@ -128,8 +138,7 @@ export function createSharedStore(deps: SharedStoreDeps, { path, nodeId = 0 }: S
     const listening = server;
     for (const peer of sockets) peer.end();
     if (listening?.listening) await new Promise<void>((resolve) => ending(listening, resolve));
-    ready.stop();
-    ticks.stop();
+    for (const part of [ready, ticks, counts]) part.stop();
     await backend.stop();
   }
 

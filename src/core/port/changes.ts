@@ -9,7 +9,7 @@ export interface ChangeBatch {
   readonly concernsWorkers: boolean;
   /** The queue of all of its changes; undefined: they may be of several. */
   readonly queue?: string | undefined;
-  /** Batches are numbered from 1, as they are told. */
+  /** Batches are numbered from 1, as they are told. One that no watcher of the log follows may have the number of the one before. */
   readonly number: number;
   /**
    * The cursor after the first `count` changes of this batch and all of the batches before, for a watch of these queues
@@ -36,6 +36,14 @@ export interface ChangeFilter {
   readonly types?: ReadonlySet<string> | undefined;
   readonly statuses?: ReadonlySet<JobStatus> | undefined;
 }
+
+/**
+ * What somebody of this process watches: a job, the change log of a queue, or when the jobs of a queue change but not which. An undefined
+ * queue: of all.
+ */
+export type Followed =
+  | { readonly of: "job"; readonly id: string }
+  | { readonly of: "changes" | "counts"; readonly queue: string | undefined };
 
 /** A page of the change log. */
 export interface ChangePage {

@@ -1,8 +1,9 @@
 import { serverDraining } from "../../model/errors.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
-import type { ChangeBatch, ChangeFilter } from "../port/changes.js";
+import type { ChangeBatch, ChangeFilter, Followed } from "../port/changes.js";
 import type { Feed } from "./feed.js";
+import { Follows, followedQueues } from "./follows.js";
 import { Heartbeats } from "./heartbeats.js";
 import { JobLoader } from "./job-loader.js";
 import { JobWatcher, JobWatcherGroup, type JobWatcherGroupDeps } from "./job-watcher-group.js";
@@ -20,8 +21,8 @@ import { HEARTBEAT_MS, type JobEvent, type JobsEvent, type QueuesWatchEvent } fr
  * slow one delays nobody and holds a bounded amount of memory: it then reads from the stored job or from the change log.
  */
 export class WatchHub {
-  readonly #backend: Backend;
   readonly #clock: Clock;
+  readonly #follows: Follows;
   readonly #groups = new Map<string, JobWatcherGroup>();
   readonly #groupDeps: JobWatcherGroupDeps;
   readonly #pages: LogPages;
@@ -34,13 +35,11 @@ export class WatchHub {
   readonly #figures: QueueFigures;
   /** When the first of the watchers of queues came, ms on the monotonic clock. */
   #epoch = 0;
-  /** Whether the backend knows that somebody watches. */
-  #isFollowing = false;
   #isStopped = false;
 
   constructor(backend: Backend, clock: Clock) {
-    this.#backend = backend;
     this.#clock = clock;
+    this.#follows = new Follows(backend);
     this.#pages = new LogPages(backend);
     this.#live = new LiveChanges((queues) => backend.told(queues));
     this.#figures = new QueueFigures(backend, clock);
@@ -49,8 +48,7 @@ export class WatchHub {
       loader: new JobLoader(backend),
       heartbeats: new Heartbeats<JobWatcher>(clock, HEARTBEAT_MS),
       abandoned: (id) => {
-        this.#groups.delete(id);
-        this.#follow();
+        if (this.#groups.delete(id)) this.#follows.remove({ of: "job", id });
       },
     };
     this.#logHeartbeats = new Heartbeats(clock, HEARTBEAT_MS);
@@ -109,17 +107,7 @@ export class WatchHub {
     signal?: AbortSignal,
     admit?: () => Promise<void>,
   ): Feed<JobsEvent> {
-    const readers = {
-      add: (reader: JobsWatcher) => {
-        this.#refuseIfStopped();
-        this.#logReaders.add(reader);
-        this.#follow();
-      },
-      delete: (reader: JobsWatcher) => {
-        this.#logReaders.delete(reader);
-        this.#follow();
-      },
-    };
+    const readers = this.#readers(this.#logReaders, followedQueues("changes", filter));
     const deps = {
       ...{ pages: this.#pages, live: this.#live, readers, atEnd: this.#atEnd },
       ...{ admit, clock: this.#clock, heartbeats: this.#logHeartbeats },
@@ -129,17 +117,9 @@ export class WatchHub {
 
   /** Watches queues: a heartbeat, the queues, and their latest figures after changes, at most once in `minIntervalMs` ms. */
   watchQueues(options: QueuesWatchOptions, signal?: AbortSignal): Feed<QueuesWatchEvent> {
-    const readers = {
-      add: (reader: QueuesWatcher) => {
-        this.#refuseIfStopped();
-        this.#queueReaders.add(reader);
-        this.#follow();
-      },
-      delete: (reader: QueuesWatcher) => {
-        this.#queueReaders.delete(reader);
-        this.#follow();
-      },
-    };
+    const { names, within } = options;
+    const queues = names && new Set(names);
+    const readers = this.#readers(this.#queueReaders, followedQueues("counts", { queues, within }));
     if (this.#queueReaders.size === 0) this.#epoch = this.#clock.monotonic();
     const deps = { figures: this.#figures, readers, clock: this.#clock, epoch: this.#epoch };
     return leaveOn(signal, new QueuesWatcher(options, deps));
@@ -164,17 +144,23 @@ export class WatchHub {
     if (group === undefined) {
       group = new JobWatcherGroup(id, this.#groupDeps);
       this.#groups.set(id, group);
-      this.#follow();
+      this.#follows.add({ of: "job", id });
     }
     return group;
   }
 
-  /** Tells the backend when the first watcher comes, before that reads anything, and when the last one leaves. */
-  #follow(): void {
-    const isWatched = this.#groups.size + this.#logReaders.size + this.#queueReaders.size > 0;
-    if (isWatched === this.#isFollowing) return;
-    this.#isFollowing = isWatched;
-    this.#backend.follow(isWatched);
+  /** A set that a reader enters before it reads anything: the store is told then what it follows. */
+  #readers<R>(readers: Set<R>, followed: readonly Followed[]) {
+    return {
+      add: (reader: R) => {
+        this.#refuseIfStopped();
+        readers.add(reader);
+        for (const each of followed) this.#follows.add(each);
+      },
+      delete: (reader: R) => {
+        if (readers.delete(reader)) for (const each of followed) this.#follows.remove(each);
+      },
+    };
   }
 
   #refuseIfStopped(): void {

@@ -32,7 +32,7 @@ export function createSharedHarness(servers = 1): BackendHarness {
       const heard = new Recorder();
       for (const [at, backend] of backends.entries()) await backend.start(at === 0 ? heard : new Recorder());
       const backend = inTurn(backends);
-      backend.follow(true);
+      backend.follow({ of: "changes", queue: undefined }, true);
       await backend.get([]);
       heard.clear();
       return {

@@ -104,11 +104,14 @@ describe("a store process that ends", () => {
     const store = await openStore(path, createSystemClock(), fileBackend(folder));
     const { backend, heard } = await connect(path);
     const hub = watchesOf(backend, heard);
-    const feed = hub.watchJobs({}, undefined);
+    const feed = hub.watchJobs({ queues: new Set(["default"]) }, undefined);
     expect((await feed.next()).value).toMatchObject({ kind: "heartbeat" });
     const first = await addOne(backend);
     const next = async () => (await within(feed.next(), "a change")).value;
     expect(await next()).toMatchObject({ change: { jobId: first, status: "PENDING" } });
+    // Watched by its queue and by itself: the new store is told of both.
+    const ofJob = hub.watchJob(first);
+    for (const kind of ["heartbeat", "event"]) expect((await ofJob.next()).value).toMatchObject({ kind });
     const leased = await leaseOne(backend);
     expect(await next()).toMatchObject({ change: { status: "RUNNING" } });
     await store.stop();
@@ -118,6 +121,12 @@ describe("a store process that ends", () => {
     // The lease is of before, and holds.
     expect(await backend.complete([done(leased)])).toMatchObject([{ outcome: "APPLIED" }]);
     expect(await next()).toMatchObject({ change: { jobId: first, status: "DONE" } });
+    const ended = async () => {
+      let status: string | undefined;
+      for await (const event of ofJob) if (event.kind === "event") status = event.job.status;
+      return status;
+    };
+    expect(await within(ended(), "the end of the watch of the job")).toBe("DONE");
     hub.stop();
   });
 });

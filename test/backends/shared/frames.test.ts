@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createConnection } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { writeFollowed } from "../../../src/backends/shared/codec/followed.js";
 import { FrameReader, packFrame } from "../../../src/backends/shared/codec/frames.js";
 import { type Notice, VERSION } from "../../../src/backends/shared/codec/messages.js";
 import { Calls } from "../../../src/backends/shared/link/calls.js";
@@ -81,10 +82,10 @@ describe("a store", () => {
     deaf.write(
       packFrame([
         [1, "hello", { version: VERSION, taken: [] }],
-        [0, "follow", true],
+        [0, "follow", [[writeFollowed({ of: "changes", queue: undefined }, true)]]],
       ]),
     );
-    await eventually(async () => notices.some(([, kind]) => kind === "following") || undefined, "the welcome");
+    await eventually(async () => notices.some(([, kind]) => kind === "told") || undefined, "the welcome");
     deaf.pause();
     const { backend } = await connect(path);
     const error = createHash("sha512").update("").digest("hex").repeat(2);
@@ -97,12 +98,9 @@ describe("a store", () => {
     }
     const before = notices.length;
     deaf.resume();
-    await eventually(
-      async () => notices.slice(before).some(([, kind]) => kind === "following") || undefined,
-      "the rest",
-    );
+    await eventually(async () => notices.slice(before).some(([, kind]) => kind === "told") || undefined, "the rest");
     const kinds = notices.slice(before).map(([, kind]) => kind);
-    expect(kinds.slice(-2)).toEqual(["missed", "following"]);
+    expect(kinds.slice(-2)).toEqual(["missed", "told"]);
     const told = notices.flatMap((notice) => (notice[1] === "changes" ? notice[3] : []));
     expect(told.length).toBeLessThan(changes);
     expect(bytes).toBeLessThan(10 * 2 ** 20);

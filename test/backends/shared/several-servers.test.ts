@@ -18,6 +18,8 @@ import {
 } from "../contract/support.js";
 import { connect, openStore, socketPath } from "./support.js";
 
+const ALL = { of: "changes", queue: undefined } as const;
+
 /** A store on a clock that stands still, and so many servers on it. */
 async function open(count: number) {
   const clock = new FakeClock();
@@ -63,7 +65,7 @@ describe("several servers on one store", () => {
   test("are told of changes only when they watch or their workers are concerned", async () => {
     const { servers, settled } = await open(3);
     const [maker, worker, watcher] = [at(servers, 0), at(servers, 1), at(servers, 2)];
-    watcher.backend.follow(true);
+    watcher.backend.follow(ALL, true);
     await settled();
     const [first = "", second = ""] = await add(maker.backend, {}, {});
     const leases = await lease(worker.backend);
@@ -92,11 +94,82 @@ describe("several servers on one store", () => {
       ["second", "DONE"],
     ]);
     expect(await statuses(maker.backend, [first, second])).toEqual(["CANCELED", "DONE"]);
-    watcher.backend.follow(false);
+    watcher.backend.follow(ALL, false);
     watcher.heard.clear();
     await add(maker.backend, {}, {});
     await settled();
     expect(watcher.heard.changesHeard).toEqual([]);
+  });
+
+  test("are told of what they follow and of nothing else: a queue, a job, both", async () => {
+    const { servers, settled } = await open(4);
+    const { backend } = at(servers, 0);
+    const [byQueue, byJob, byBoth] = [at(servers, 1), at(servers, 2), at(servers, 3)];
+    await createQueue(backend, "mail");
+    const [followed, other, mail] = [
+      await addOne(backend),
+      await addOne(backend),
+      await addOne(backend, { queue: "mail" }),
+    ];
+    const names = new Map([followed, other, mail].map((id, index) => [id, ["followed", "other", "mail"][index]]));
+    for (const { backend: each } of [byQueue, byBoth]) each.follow({ of: "changes", queue: "mail" }, true);
+    for (const { backend: each } of [byJob, byBoth]) each.follow({ of: "job", id: followed }, true);
+    byBoth.backend.follow({ of: "job", id: mail }, true);
+    await settled();
+    const heard = async () => {
+      await settled();
+      const all = servers.map((server) => server.heard.changesHeard.map(({ jobId }) => names.get(jobId)));
+      for (const server of servers) server.heard.changesHeard.length = 0;
+      return all;
+    };
+    await heard();
+    for (const id of [mail, followed, other]) await backend.update(id, { priority: 1 });
+    expect(await heard()).toEqual([[], ["mail"], ["followed"], ["mail", "followed"]]);
+    byBoth.backend.follow({ of: "changes", queue: "mail" }, false);
+    byJob.backend.follow({ of: "job", id: followed }, false);
+    await settled();
+    for (const id of [followed, mail, other]) await backend.cancel(id);
+    expect(await heard()).toEqual([[], ["mail"], [], ["followed", "mail"]]);
+  });
+
+  test("hear when jobs change of queues whose figures they follow, and not which", async () => {
+    const { clock, servers, settled } = await open(3);
+    const [maker, ofMail, ofAll] = [at(servers, 0), at(servers, 1), at(servers, 2)];
+    await createQueue(maker.backend, "mail");
+    ofMail.backend.follow({ of: "counts", queue: "mail" }, true);
+    ofAll.backend.follow({ of: "counts", queue: undefined }, true);
+    await settled();
+    await add(maker.backend, {}, { queue: "mail" }, {});
+    await addOne(maker.backend);
+    await clock.advance(20);
+    await settled();
+    expect(servers.map(({ heard }) => [...heard.countsHeard].sort())).toEqual([[], ["mail"], ["default", "mail"]]);
+    expect(servers.flatMap(({ heard }) => heard.changesHeard)).toEqual([]);
+  });
+
+  test("that follow one queue know where they stand in the log although they are not told what happens in others", async () => {
+    const { servers, settled } = await open(2);
+    const [a, b] = [at(servers, 0).backend, at(servers, 1).backend];
+    await createQueue(a, "mail");
+    const start = await b.head();
+    b.follow({ of: "changes", queue: "mail" }, true);
+    const filter = { queues: new Set(["mail"]) };
+    const first = await b.read(start, 10, filter);
+    expect(first).toMatchObject({ entries: [], more: false, told: 0 });
+    await add(a, {}, {}, {});
+    await settled();
+    expect(at(servers, 1).heard.changesHeard).toEqual([]);
+    expect(b.told(filter.queues)).toBe(await a.head());
+    const second = await b.read(first.next, 10, filter);
+    expect(second).toMatchObject({ entries: [], more: false, told: 0, next: await a.head() });
+    const cursors: (string | undefined)[] = [];
+    at(servers, 1).heard.changes = (batch) => void cursors.push(batch.cursor(0, undefined), batch.cursor(1, undefined));
+    const created = addOne(a, { queue: "mail" });
+    const last = await addOne(a).then(() => b.read(second.next, 10, filter));
+    await created;
+    // One batch of the change in its queue: from it on it reads on without a gap.
+    expect(last).toMatchObject({ told: 1, entries: [{ cursor: cursors[1] }] });
+    expect(cursors[0]).toBe(second.next);
   });
 
   test("know where they stand in the log while they watch: a page that ends there says so", async () => {
@@ -106,7 +179,7 @@ describe("several servers on one store", () => {
     await addOne(a);
     expect(b.told(undefined)).toBeUndefined();
     expect((await b.read(start, 10, {})).told).toBeUndefined();
-    b.follow(true);
+    b.follow(ALL, true);
     const page = await b.read(start, 10, {});
     expect(page).toMatchObject({ more: false, told: 0 });
     expect(b.told(undefined)).toBe(page.next);
@@ -126,7 +199,7 @@ describe("several servers on one store", () => {
     if (first === undefined || second === undefined) throw new Error("no leases");
     const start = await backend.head();
     const before = backend.complete([done(first)]);
-    backend.follow(true);
+    backend.follow(ALL, true);
     const after = backend.complete([done(second)]);
     const page = await backend.read(start, 10, {});
     await Promise.all([before, after]);

@@ -16,6 +16,12 @@ export class Heard extends Recorder {
   availableHeard: boolean[] = [];
   interruptionsHeard = 0;
   emptiedHeard = 0;
+  /** Queues of whose figures it was told that they changed. */
+  countsHeard: string[] = [];
+
+  counts(queue: string): void {
+    this.countsHeard.push(queue);
+  }
 
   override available(isAvailable: boolean): void {
     this.availableHeard.push(isAvailable);

@@ -4,7 +4,7 @@ import type { WrittenChange } from "./changes.js";
 import type { WrittenError } from "./errors.js";
 
 /** Both ends must speak the same: counted up when a message changes its form. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** What a server asks of the store: the number of the call, 0 for one without an answer, its name, and what it takes. */
 export type Request = readonly [call: number, method: string, args: unknown];
@@ -39,12 +39,14 @@ export type Notice =
   /** Jobs of the queue may be ready: of these types, or of any. */
   | readonly [0, "ready", queue: string, types: readonly string[] | null]
   | readonly [0, "due", inMs: number]
-  /** All changes since the last ones, for who follows: the number of the last batch, and the cursors before, between and behind them. */
+  /** The changes since the last ones that are followed: the number of the last batch, and the cursors before, between and behind them. */
   | readonly [0, "changes", number: number, changes: readonly WrittenChange[], cursors: readonly string[]]
-  /** A change that concerns workers here, for who does not follow. */
+  /** A change of a job that is followed by itself, or that concerns workers here. */
   | readonly [0, "concerns", change: WrittenChange]
-  /** From now on all changes are told; those up to this batch, and the cursor behind it, were not, or are known. */
-  | readonly [0, "following", number: number, cursor: string | null]
+  /** What is followed of the log was told up to this batch and the cursor behind it, as far as it was followed then. */
+  | readonly [0, "told", number: number, cursor: string | null]
+  /** Jobs of these queues have changed, whose figures are followed. */
+  | readonly [0, "counts", queues: readonly string[]]
   /** A queue is there with this weight, or (null) not any more. */
   | readonly [0, "queue", name: string, weight: number | null]
   | readonly [0, "available", isAvailable: boolean]

@@ -97,10 +97,13 @@ export class Calls {
     });
   }
 
-  /** Sends something that is not answered. What is called after it is sent after it. */
-  tell(method: string, args: unknown): void {
-    this.#groups.clear();
-    this.#add({ method, callers: () => 1, args: () => args, bytes: CALL_BYTES, open: undefined });
+  /**
+   * Sends something that is not answered, in any case. What is called after it is sent after it; `isBeforeCalls`: but for what is
+   * gathered, which may go with calls of before.
+   */
+  tell(method: string, args: unknown, isBeforeCalls = false): void {
+    if (!isBeforeCalls) this.#groups.clear();
+    this.#waiting.push({ method, callers: () => 1, args: () => args, bytes: 0, open: undefined });
   }
 
   /** Makes a call together with those of other callers. */

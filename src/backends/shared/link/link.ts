@@ -138,10 +138,10 @@ export class Link {
     return answer;
   }
 
-  /** Sends what is not answered, if the store is there. */
-  tell(method: string, args: unknown): void {
+  /** Sends what is not answered, if the store is there; `isBeforeCalls`: see `Calls.tell`. */
+  tell(method: string, args: unknown, isBeforeCalls = false): void {
     if (this.#state !== "READY" && this.#state !== "SILENT") return;
-    this.#calls.tell(method, args);
+    this.#calls.tell(method, args, isBeforeCalls);
     this.#flushSoon();
   }
 

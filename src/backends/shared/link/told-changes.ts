@@ -19,12 +19,12 @@ export class ToldChanges {
     this.#store = undefined;
   }
 
-  /** From here on nothing is missing. */
-  follow([, , number, cursor]: NoticeOf<"following">): void {
+  /** What is followed was told up to here: nothing is missing. */
+  until([, , number, cursor]: NoticeOf<"told">): void {
     this.#store = { number, cursor: cursor ?? undefined };
   }
 
-  /** The batch to tell of these changes. */
+  /** The batch to tell of these changes of the log. */
   all([, , number, written, cursors]: NoticeOf<"changes">): ChangeBatch {
     const isKnown = this.#store !== undefined;
     if (isKnown) this.#store = { number, cursor: cursors.at(-1) };
@@ -40,10 +40,10 @@ export class ToldChanges {
     };
   }
 
-  /** The batch to tell of a change that concerns workers. */
+  /** The batch to tell of a change that is nothing that is followed of the log. */
   one([, , written]: NoticeOf<"concerns">): ChangeBatch {
     return {
-      number: ++this.#number,
+      number: this.#number,
       concernsWorkers: true,
       changes: [readChange(written)],
       cursor: () => undefined,

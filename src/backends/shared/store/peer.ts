@@ -37,8 +37,8 @@ export class Peer {
   node: number | undefined;
   /** What its workers take; undefined: nobody knows. */
   taken: readonly Taken[] | undefined;
-  /** Whether it is told all changes. */
-  isFollowing = false;
+  /** Number of the last batch that it knows to have been told of; see the notice `told`. */
+  toldNumber = -1;
   /** By queue: the types that jobs may be ready of, to be told with the next frame; null: of any. */
   readonly #ready = new Map<string, Set<string> | null>();
   readonly #socket: Socket;
@@ -161,7 +161,13 @@ export class Peer {
     while (done < this.#requests.length && work < TURN_WORK && !this.#isFull) {
       const request = this.#requests[done++] as Request;
       work += costOf(request);
-      this.#owner.serve(this, request);
+      try {
+        this.#owner.serve(this, request);
+      } catch (error) {
+        this.#owner.broken(error);
+        this.#socket.destroy();
+        return;
+      }
     }
     this.#requests.splice(0, done);
     if (this.#isFull) {

@@ -6,6 +6,7 @@ import { jobBytes } from "../../../model/job.js";
 import type { JobView } from "../../../model/job-filter.js";
 import type { Logger } from "../../../model/logger.js";
 import { writeError } from "../codec/errors.js";
+import type { WrittenFollowed } from "../codec/followed.js";
 import { readNewJob, type WrittenJob, type WrittenNewJob, writeJob } from "../codec/jobs.js";
 import {
   readCompletion,
@@ -85,7 +86,7 @@ export class Serving {
   serve(peer: Peer, [call, method, args]: Request): void {
     const { listener, logger } = this.#deps;
     if (method === "follow") {
-      listener.follow(peer, args === true);
+      listener.follow(peer, (args as [readonly WrittenFollowed[]])[0]);
       return;
     }
     this.#run(peer, method, args as never).then(
@@ -110,7 +111,7 @@ export class Serving {
     const { backend, listener, ticks } = this.#deps;
     if (method === "tick") return writeResult("tick", await ticks.run(peer, () => backend.tick()));
     // Then a page that ends with all that was told is told as such.
-    if (method === "read") listener.tellChanges();
+    if (method === "read") listener.tellAll(peer);
     const run = backend[method] as unknown as (...args: readonly unknown[]) => Promise<never>;
     return writeResult(method, await run(...bounded(method, readArgs(method, written))));
   }
