@@ -122,15 +122,25 @@ export function connectSharedStore(deps: SharedBackendDeps, { path }: SharedBack
         changeQueue(given[2], given[3]);
         return;
       case "available":
-        isAvailable = given[2];
-        listener?.available(isAvailable);
+        changeAvailable(given[2]);
         return;
       case "missed":
         told.interrupt();
         listener?.interrupted();
-        for (const { name } of queues) listener?.ready(name);
+        changeAvailable(given[2]);
         listener?.resync();
+        return;
+      case "queues":
+        queues = given[2];
+        listener?.queues();
+        for (const { name } of queues) listener?.ready(name);
     }
+  }
+
+  function changeAvailable(given: boolean): void {
+    if (given === isAvailable) return;
+    isAvailable = given;
+    listener?.available(given);
   }
 
   function changeQueue(name: string, weight: number | null): void {

@@ -98,9 +98,9 @@ describe("a store", () => {
     }
     const before = notices.length;
     deaf.resume();
-    await eventually(async () => notices.slice(before).some(([, kind]) => kind === "told") || undefined, "the rest");
+    await eventually(async () => notices.slice(before).some(([, kind]) => kind === "queues") || undefined, "the rest");
     const kinds = notices.slice(before).map(([, kind]) => kind);
-    expect(kinds.slice(-2)).toEqual(["missed", "told"]);
+    expect(kinds.slice(-3)).toEqual(["missed", "told", "queues"]);
     const told = notices.flatMap((notice) => (notice[1] === "changes" ? notice[3] : []));
     expect(told.length).toBeLessThan(changes);
     expect(bytes).toBeLessThan(10 * 2 ** 20);

@@ -50,8 +50,10 @@ export type Notice =
   /** A queue is there with this weight, or (null) not any more. */
   | readonly [0, "queue", name: string, weight: number | null]
   | readonly [0, "available", isAvailable: boolean]
-  /** Notices were left out. */
-  | readonly [0, "missed"];
+  /** Notices were left out, and those to come are not; `queues` follows. */
+  | readonly [0, "missed", isAvailable: boolean]
+  /** All queues, sorted by name; jobs of each may be ready. */
+  | readonly [0, "queues", queues: readonly QueueName[]];
 
 /** A kind of notice by its name. */
 export type NoticeOf<Name extends Notice[1]> = Extract<Notice, readonly [0, Name, ...unknown[]]>;

@@ -95,16 +95,13 @@ export class Peer {
 
   /** Tells something with the next frame, or leaves it out when it does not read. */
   tell(notice: Notice | Buffer): void {
-    if (this.#isFull) this.#hasMissed = true;
-    else this.#add(notice);
+    if (this.#isDeaf()) return;
+    this.#add(notice);
   }
 
   /** Tells that jobs may be ready: of these types, or of any. */
   ready(queue: string, types: readonly string[] | null): void {
-    if (this.#isFull) {
-      this.#hasMissed = true;
-      return;
-    }
+    if (this.#isDeaf()) return;
     const told = this.#ready.get(queue);
     if (told === null) return;
     if (types === null) this.#ready.set(queue, null);
@@ -145,6 +142,12 @@ export class Peer {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** Whether notices are left out: from the first one on until it has read everything, so that none comes that is later than a missed one. */
+  #isDeaf(): boolean {
+    this.#hasMissed ||= this.#isFull;
+    return this.#hasMissed;
   }
 
   #add(entry: Answer | Notice | Buffer): void {

@@ -151,8 +151,9 @@ export class StoreListener implements BackendListener {
   catchUp(peer: Peer): void {
     // What is still to be told is before that.
     this.tellChanges();
-    peer.tell([0, "missed"]);
+    peer.tell([0, "missed", this.isAvailable]);
     this.#tellAgain(peer);
+    void this.#deps.backend.queueNames().then((queues) => peer.tell([0, "queues", queues]));
   }
 
   #tellAgain(peer: Peer): void {
