@@ -26,7 +26,7 @@ export interface Span {
 export interface TracedCall {
   /** The full name, as in `gotaskq.v1.JobService/GetJob`. */
   readonly method: string;
-  readonly protocolName: "connect" | "grpc" | "grpc-web";
+  readonly protocolName: "connect" | "grpc" | "grpc-web" | "http";
   readonly requestId: string;
   readonly remoteAddress: string | undefined;
   /** Where its caller is in a trace; undefined when the call does not tell. */

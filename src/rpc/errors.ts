@@ -87,6 +87,11 @@ export function reasonOf(error: ConnectError): string | undefined {
   return undefined;
 }
 
+/** The header that tells a client of plain HTTP how to say who it is. */
+export function challengeOf({ code }: ConnectError): { "www-authenticate"?: string } {
+  return code === Code.Unauthenticated ? { "www-authenticate": "Bearer" } : {};
+}
+
 /** The bad fields that there is room for, at least one. */
 function firstOf(violations: FieldViolation[], maxBytes: number): FieldViolation[] {
   let bytes = 0;

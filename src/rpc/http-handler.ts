@@ -1,21 +1,22 @@
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallSource } from "../access/authorizer.js";
-import { type Admitted, ANYBODY } from "../access/caller.js";
+import type { Admitted } from "../access/caller.js";
 import type { Gate } from "../access/gate.js";
-import { RIGHTS } from "../access/rights.js";
 import type { Engine } from "../core/engine.js";
 import type { EngineView } from "../core/engine-view.js";
 import { TaskQueueError } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
+import { createAdmission } from "./admission.js";
 import { type CallRoomOptions, createCallRoom } from "./call-room.js";
 import { type ConnectHandler, createConnectHandlers } from "./connect-path.js";
 import { connectionOf } from "./connection.js";
 import { shorten, toConnectError } from "./errors.js";
 import { BodyReader } from "./fast/body-reader.js";
 import type { CallContext } from "./fast/call-context.js";
+import type { Exchange } from "./fast/exchange.js";
 import { createFastMethod, type FastMethod } from "./fast/fast-method.js";
 import { serveFastPath, tooManyCalls } from "./fast/fast-path.js";
 import { readGetRequest } from "./fast/get-request.js";
@@ -23,8 +24,18 @@ import { Http1Exchange } from "./fast/http1-exchange.js";
 import { Http2Exchange } from "./fast/http2-exchange.js";
 import { Turns } from "./fast/turns.js";
 import { wireProtocolOf } from "./fast/wire-protocol.js";
-import { carrierOf, endWithClient, type HttpRequest, type HttpResponse, makeSafe, pathOf } from "./http.js";
-import { refuse } from "./refuse.js";
+import {
+  carrierOf,
+  endWithClient,
+  type HttpRequest,
+  type HttpResponse,
+  makeSafe,
+  pathOf,
+  SAFE_HEADERS,
+} from "./http.js";
+import type { ErrorAnswer } from "./original/errors.js";
+import { createOriginalApi, type OriginalCall } from "./original/original-api.js";
+import { refuse, refuseHost, refuseMethod } from "./refuse.js";
 import { RequestIds } from "./request-ids.js";
 import { createRpcRecorder, type RpcRecorderOptions } from "./rpc-recorder.js";
 import { guardServices } from "./services/guarded-services.js";
@@ -66,6 +77,8 @@ export interface ServiceHandlerOptions extends RpcRecorderOptions, WireOptions {
   readonly requestIds?: RequestIds | undefined;
   /** Decides who may call. Default: everybody may call everything. */
   readonly gate?: Gate | undefined;
+  /** Whether the original's API is served too, on the services that it needs. Default false. */
+  readonly hasOriginalApi?: boolean | undefined;
 }
 
 /** Settings of the handler of this server's services. */
@@ -75,6 +88,9 @@ export interface RpcHandlerOptions extends ServiceHandlerOptions {
   /** What ServerService reports. */
   readonly info: Omit<ServerInfo, "maxStreams">;
 }
+
+/** A request of the original's API, or its refusal. */
+type Found = OriginalCall | ErrorAnswer;
 
 /** The entry point for everything that a port receives. */
 export interface RpcHandler {
@@ -89,7 +105,7 @@ export function createRpcHandler(engine: Engine, options: RpcHandlerOptions): Rp
   const { health, info, maxStreams, gate } = options;
   const create = (view: EngineView) => createOwnServices(view, health, { ...info, maxStreams });
   const own = gate === undefined ? create(engine) : guardServices(engine, gate, create);
-  return createServiceHandler([...own, ...createStandardServices(health)], options);
+  return createServiceHandler([...own, ...createStandardServices(health)], { ...options, hasOriginalApi: true });
 }
 
 /** Serves the RPCs of these services over Connect, gRPC and gRPC-Web. */
@@ -103,34 +119,13 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
   const room = createCallRoom(calls);
   const connectRoom = createCallRoom(isFastPathOn ? CONNECT_CALLS : calls);
   const turns = new Turns();
+  const admit = createAdmission(gate, logger);
   const deps = { recorder, logger, bodies, room, turns, hasFaultDetails };
   const names = new Set(services.map(({ desc }) => desc.typeName));
   const handlers = createConnectHandlers(services, recorder, logger, options);
-  const methods = isFastPathOn ? createFastMethods(services, options) : new Map<string, FastMethod>();
-
-  /** Finds out who calls. `go` is called with who it is, or with why the call is refused. */
-  function admit(path: string, source: CallSource, go: (caller: Admitted | TaskQueueError) => void): void {
-    if (gate === undefined) {
-      go(ANYBODY);
-      return;
-    }
-    const refused = (error: unknown) => go(error instanceof TaskQueueError ? error : callerUnknown(error));
-    const name = path.slice(1);
-    let caller: Admitted | Promise<Admitted>;
-    try {
-      caller = gate.admit(RIGHTS.get(name)?.need, name, source);
-    } catch (error) {
-      refused(error);
-      return;
-    }
-    if (caller instanceof Promise) caller.then(go, refused);
-    else go(caller);
-  }
-
-  function callerUnknown(error: unknown): TaskQueueError {
-    logger.error({ err: error }, "who calls could not be found out; the call is refused");
-    return new TaskQueueError("AUTHORIZER_UNAVAILABLE", "who calls could not be found out", { retryAfterMs: 1000 });
-  }
+  const allMethods = createFastMethods(services, options);
+  const methods = isFastPathOn ? allMethods : new Map<string, FastMethod>();
+  const original = options.hasOriginalApi === true ? createOriginalApi(allMethods) : undefined;
 
   function serveByConnect(
     handler: ConnectHandler,
@@ -165,10 +160,30 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
     }
   }
 
+  const isOfService = (path: string): boolean => names.has(path.split("/", 2)[1] ?? "");
+
+  /** What a request calls of the original's API; undefined: it is none of its requests. */
+  function findOriginal(verb: string | undefined, target: string, headers: IncomingHttpHeaders): Found | undefined {
+    return original === undefined || isOfService(target) ? undefined : original.find(verb, target, headers);
+  }
+
+  function serveOriginal(found: Found, exchange: Exchange, source: CallSource): void {
+    if ("status" in found) {
+      const { status, headers, body } = found;
+      bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
+      exchange.answer(status, { "content-type": "application/json", ...SAFE_HEADERS, ...headers }, body);
+      return;
+    }
+    const { method, protocol, get } = found;
+    admit(`/${method.name}`, source, (caller) => {
+      if (!exchange.isClosed) serveFastPath(method, exchange, protocol, deps, caller, get);
+    });
+  }
+
   /** Answers what is no RPC. */
   function serveOther(path: string, request: HttpRequest, response: HttpResponse): void {
     const requestId = requestIds.give(request, response);
-    if (!names.has(path.split("/")[1] ?? "")) {
+    if (!isOfService(path)) {
       options.otherwise(request, response);
       return;
     }
@@ -181,6 +196,12 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       const path = pathOf(request);
       const handler = handlers.get(path);
       if (handler === undefined) {
+        const found = findOriginal(request.method, request.url ?? "", request.headers);
+        if (found !== undefined) {
+          if (!isHost(request.headers.host ?? request.headers[":authority"])) refuseHost(request, response);
+          else serveOriginal(found, new Http1Exchange(request, response, requestIds.find(request, response)), request);
+          return;
+        }
         inTurn(request, response, () => serveOther(path, request, response));
         return;
       }
@@ -214,35 +235,26 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
 
     stream(stream, headers) {
       const path = headers[":path"];
-      const method = typeof path === "string" ? methods.get(path) : undefined;
-      if (method === undefined || headers[":method"] !== "POST" || headers.expect !== undefined) return false;
+      // What these need is done by the interface that resembles node:http.
+      if (typeof path !== "string" || headers.expect !== undefined || headers[":method"] === "HEAD") return false;
+      const method = methods.get(path);
+      if (method === undefined) {
+        const found = isHost(headers[":authority"]) ? findOriginal(methodOf(headers), path, headers) : undefined;
+        if (found === undefined) return false;
+        const exchange = new Http2Exchange(stream, headers, requestIds.of(headers));
+        serveOriginal(found, exchange, exchange);
+        return true;
+      }
+      if (headers[":method"] !== "POST") return false;
       const protocol = wireProtocolOf(headers["content-type"], method.isStream);
       if (protocol === undefined || !isHost(headers[":authority"])) return false;
       const exchange = new Http2Exchange(stream, headers, requestIds.of(headers));
-      admit(path as string, exchange, (caller) => {
+      admit(path, exchange, (caller) => {
         if (!exchange.isClosed) serveFastPath(method, exchange, protocol, deps, caller);
       });
       return true;
     },
   };
-}
-
-/** Refuses a method of HTTP that an RPC does not take. */
-function refuseMethod(allowed: readonly string[], request: HttpRequest, response: HttpResponse): void {
-  request.resume();
-  makeSafe(response);
-  const text = request.method === "HEAD" ? "" : `use ${allowed.join(" or ")}\n`;
-  const headers = { "content-type": "text/plain; charset=utf-8", "content-length": text.length };
-  (response as ServerResponse).writeHead(405, { allow: allowed.join(", "), ...headers });
-  response.end(text);
-}
-
-/** Refuses a request that does not say which host it is for, or names one that is none. */
-function refuseHost(request: HttpRequest, response: HttpResponse): void {
-  request.resume();
-  makeSafe(response);
-  (response as ServerResponse).writeHead(400, { "content-length": 0 });
-  response.end();
 }
 
 function createFastMethods(services: readonly ServiceImplSpec[], wire: WireOptions): Map<string, FastMethod> {
@@ -257,6 +269,10 @@ function createFastMethods(services: readonly ServiceImplSpec[], wire: WireOptio
     }
   }
   return methods;
+}
+
+function methodOf(headers: IncomingHttpHeaders): string | undefined {
+  return headers[":method"] as string | undefined;
 }
 
 let lastHost: string | undefined;

@@ -5,8 +5,8 @@ import { type TraceContext, traceFields } from "../model/trace-context.js";
 import type { RpcSpan } from "../model/tracer.js";
 import type { Spelling } from "./errors.js";
 
-/** The protocols that a call may come in, as the log names them. */
-export type ProtocolName = "connect" | "grpc" | "grpc-web";
+/** The protocols that a call may come in, as the log names them; `http`: by the original's API. */
+export type ProtocolName = "connect" | "grpc" | "grpc-web" | "http";
 
 /** Where a call comes from. */
 export interface CallOrigin {

@@ -41,7 +41,8 @@ const SERVICES = "gotaskq.";
 function beginRpc(tracer: SdkTracer, call: TracedCall): RpcSpan | undefined {
   const { method, protocolName, remoteAddress, requestId, traceContext: caller } = call;
   if (!method.startsWith(SERVICES)) return undefined;
-  const isConnect = protocolName === "connect";
+  // Calls of plain HTTP have the codes of Connect.
+  const isConnect = protocolName === "connect" || protocolName === "http";
   const slash = method.indexOf("/");
   const attributes = {
     [NAMES.rpcSystem]: isConnect ? "connect_rpc" : "grpc",

@@ -41,16 +41,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * `decodeStrictly`.
  */
 export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
-  refuseMany(bytes, limits);
-  const text = textOf(bytes);
-  const json = parse(text);
-  if (isOrdinary(text, json, limits)) {
-    try {
-      return jsonDecoderOf(desc)(json);
-    } catch (error) {
-      if (!(error instanceof UnsupportedError)) throw error;
-    }
-  } else refuseRepeated(text);
+  const { text, json } = parseJson(bytes, limits);
+  if (isOrdinary(text, json, limits)) return readParsedJson(desc, json, limits);
+  refuseRepeated(text);
   return decodeStrictly(desc, json, limits);
 }
 
@@ -59,11 +52,7 @@ export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLim
  * by one.
  */
 export function* readJsonInSteps(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Generator<void, Message> {
-  refuseMany(bytes, limits);
-  yield;
-  const text = textOf(bytes);
-  yield;
-  const json = parse(text);
+  const { text, json } = yield* parseJsonInSteps(bytes, limits);
   yield;
   const isUsual = isOrdinary(text, json, limits);
   yield;
@@ -78,6 +67,38 @@ export function* readJsonInSteps(desc: DescMessage, bytes: Uint8Array, limits: D
     yield;
   }
   return decodeStrictly(desc, json, limits);
+}
+
+/** Makes a message of a JSON value whose objects are known to have no name twice. Throws a DecodeError as `readJson` does. */
+export function readParsedJson(desc: DescMessage, json: unknown, limits: DecodeLimits): Message {
+  try {
+    return jsonDecoderOf(desc)(json);
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    return decodeStrictly(desc, json, limits);
+  }
+}
+
+/** A JSON text and what it says. */
+export interface ParsedJson {
+  readonly text: string;
+  readonly json: unknown;
+}
+
+/** Parses a JSON text in UTF-8. Throws a DecodeError for what is none, or has more values than a message may have. */
+export function parseJson(bytes: Uint8Array, limits: DecodeLimits): ParsedJson {
+  refuseMany(bytes, limits);
+  const text = textOf(bytes);
+  return { text, json: parse(text) };
+}
+
+/** The same in steps, each of which takes some ms for the largest text. */
+export function* parseJsonInSteps(bytes: Uint8Array, limits: DecodeLimits): Generator<void, ParsedJson> {
+  refuseMany(bytes, limits);
+  yield;
+  const text = textOf(bytes);
+  yield;
+  return { text, json: parse(text) };
 }
 
 /** Converts the entries of the lists of messages that a message has, each in a step, after the rest of it. */

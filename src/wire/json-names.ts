@@ -58,6 +58,35 @@ export function findRepeatedName(text: string): RepeatedName | undefined {
   return undefined;
 }
 
+/** A member of an object, its value as the text has it. */
+export interface RawMember {
+  readonly name: string;
+  /** The value to the letter, without the space around it. */
+  readonly text: string;
+}
+
+/** The members of the outermost object of a JSON text that is known to be one, in order. Looks at each character once. */
+export function* rawMembersOf(text: string): Generator<RawMember, void> {
+  let depth = 0;
+  let name: string | undefined;
+  let begin = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      const end = endOfText(text, at);
+      if (depth === 1 && name === undefined) name = nameOf(text, at, end);
+      at = end;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
+    else if (depth > 1) {
+      if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+    } else if (code === COLON) begin = at + 1;
+    else if (code === COMMA || code === CLOSE_BRACE) {
+      if (name !== undefined) yield { name, text: text.slice(begin, at).trim() };
+      name = undefined;
+    }
+  }
+}
+
 function pathOf(outer: readonly Open[]): string {
   let path = "";
   for (const { at } of outer) path = pathWithin(path, typeof at === "number" ? `[${at}]` : at);

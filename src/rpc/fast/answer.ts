@@ -1,10 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
-import { codeToHttpStatus, contentTypeUnaryJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { SAFE_HEADERS } from "../http.js";
-import { challengeOf } from "../refuse.js";
-import { JSON_OPTIONS } from "../wire-options.js";
 import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
 import type { OpenCall } from "./fast-call.js";
@@ -29,22 +26,24 @@ export function answerUnary(call: OpenCall, message: Message): Promise<void> | v
     );
   }
   const head = plainHeadOf(call, protocol.contentType);
+  const { status, headersOf } = protocol.bare;
+  if (headersOf !== undefined) Object.assign(head, headersOf(message));
   if (compression !== null || codec.toText === undefined)
-    return answerPlain(call, 200, head, codec.serialize(message, 0));
-  if (!exchange.isClosed) exchange.answer(200, head, codec.toText(message));
+    return answerPlain(call, status, head, codec.serialize(message, 0));
+  if (!exchange.isClosed) exchange.answer(status, head, codec.toText(message));
 }
 
 /** Answers a unary call with an error. It is small, and goes out as it is. */
 export function answerError(compressed: OpenCall, error: ConnectError): Promise<void> | void {
   const call = { ...compressed, compression: null };
-  const { endStream } = call.protocol;
+  const { endStream, bare, contentType } = call.protocol;
   if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error, call.context.givenTrailer));
-  const head = plainHeadOf(call, contentTypeUnaryJson);
-  Object.assign(head, challengeOf(error));
+  const { status, headers, body } = bare.errorOf(error);
+  const head = Object.assign(plainHeadOf(call, contentType), headers);
   error.metadata.forEach((value, key) => {
     head[key] = value;
   });
-  return answerPlain(call, codeToHttpStatus(error.code), head, errorToJsonBytes(error, JSON_OPTIONS) as Part);
+  if (!call.exchange.isClosed) call.exchange.answer(status, head, body);
 }
 
 /** The headers of an answer whose body is the message; what would be trailers is among them. */

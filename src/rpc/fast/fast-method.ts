@@ -159,8 +159,8 @@ function readerOf({ input }: DescMethod, lookup: Lookup, isBinary: boolean): Rea
   };
 }
 
-/** The error for bytes that are no message. */
-function badMessage(error: unknown): TaskQueueError {
+/** The error for bytes that are no message: FIELD_INVALID. */
+export function badMessage(error: unknown): TaskQueueError {
   if (error instanceof DecodeError) return fieldInvalid(error.fields, error.more);
   const description = error instanceof ConnectError ? error.rawMessage : String(error);
   return fieldInvalid([{ field: "request", description: description.toWellFormed() }]);

@@ -1,12 +1,15 @@
 import type { OutgoingHttpHeaders } from "node:http";
+import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import {
+  codeToHttpStatus,
   contentTypeStreamJson,
   contentTypeStreamProto,
   contentTypeUnaryJson,
   contentTypeUnaryProto,
   createEndStreamSerialization,
   endStreamFlag,
+  errorToJsonBytes,
   parseTimeout as parseConnectTimeout,
 } from "@connectrpc/connect/protocol-connect";
 import {
@@ -21,7 +24,7 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
-import type { Spelling } from "../errors.js";
+import { challengeOf, type Spelling } from "../errors.js";
 import { setGrpcStatus } from "../grpc-status.js";
 import type { ProtocolName } from "../rpc-call.js";
 import { JSON_OPTIONS } from "../wire-options.js";
@@ -33,6 +36,19 @@ export type EndStream =
 
 /** Makes the end of a call, of its error and of the trailers that its method has set. */
 type MakeEnd = (error: ConnectError | undefined, trailer: Headers | undefined) => EndStream;
+
+/** How calls are answered whose answer is the bare message or error. */
+export interface BareAnswers {
+  /** The status of an answer without an error. */
+  readonly status: number;
+  /** Headers that tell something of the answer; undefined: none do. */
+  readonly headersOf?: ((message: Message) => OutgoingHttpHeaders) | undefined;
+  readonly errorOf: (error: ConnectError) => {
+    readonly status: number;
+    readonly headers: OutgoingHttpHeaders;
+    readonly body: Uint8Array | string;
+  };
+}
 
 /** A protocol in one encoding, as a content type names it. Header names are those of node: lower case. */
 export interface WireProtocol {
@@ -47,6 +63,8 @@ export interface WireProtocol {
   readonly hasTrailers: boolean;
   /** How a call ends, when its messages are in envelopes; undefined when the body is the message. */
   readonly endStream: MakeEnd | undefined;
+  /** How it is answered, when the body is the message. */
+  readonly bare: BareAnswers;
   /** Of the answer. */
   readonly contentType: string;
   readonly timeoutHeader: string;
@@ -94,6 +112,15 @@ export function addHeaders(target: OutgoingHttpHeaders, headers: Headers | undef
   });
 }
 
+const CONNECT_ANSWERS: BareAnswers = {
+  status: 200,
+  errorOf: (error) => ({
+    status: codeToHttpStatus(error.code),
+    headers: { "content-type": contentTypeUnaryJson, ...challengeOf(error) },
+    body: errorToJsonBytes(error, JSON_OPTIONS),
+  }),
+};
+
 const JSON_MESSAGES = { isBinary: false, spelling: "camelCase" } as const;
 const BINARY_MESSAGES = { isBinary: true, spelling: "snake_case" } as const;
 
@@ -102,6 +129,7 @@ const CONNECT = {
   timeoutHeader: "connect-timeout-ms",
   parseTimeout: parseConnectTimeout,
   hasTrailers: false,
+  bare: CONNECT_ANSWERS,
 } as const;
 
 const UNARY = {
@@ -131,6 +159,7 @@ const GRPC = {
   timeoutHeader: "grpc-timeout",
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
+  bare: CONNECT_ANSWERS,
   parseTimeout: parseGrpcTimeout,
 } as const;
 

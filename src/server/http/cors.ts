@@ -7,9 +7,10 @@ import type { RequestHandler } from "./listener.js";
 /** How long a browser may cache the answer to a preflight, s: the most that Chromium allows. */
 const MAX_AGE_S = 7200;
 
-const METHODS = cors.allowedMethods.join(", ");
+/** DELETE: of the original's API. */
+const METHODS = [...cors.allowedMethods, "DELETE"].join(", ");
 const REQUEST_HEADERS = [...cors.allowedHeaders, "Authorization", "X-Request-Id", ...TRACE_HEADERS].join(", ");
-const RESPONSE_HEADERS = [...cors.exposedHeaders, "X-Request-Id"].join(", ");
+const RESPONSE_HEADERS = [...cors.exposedHeaders, "X-Request-Id", "Link", "Retry-After"].join(", ");
 
 /**
  * Lets pages of these origins (`*`: of any) call the server from browsers, over Connect and gRPC-Web. With no origins

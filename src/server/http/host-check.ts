@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { shorten } from "../../rpc/errors.js";
 import { type HttpRequest, type HttpResponse, pathOf } from "../../rpc/http.js";
-import { refuse } from "../../rpc/refuse.js";
+import { refuseByPath } from "../../rpc/refuse.js";
 import type { RequestIds } from "../../rpc/request-ids.js";
 import { hostNameOf, matchesHost } from "./host-name.js";
 import type { RequestHandler } from "./listener.js";
@@ -13,6 +13,9 @@ const OWN_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 /** Probes name whatever host they were told to; what they learn is no secret. */
 const HEALTH_PATHS: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz"]);
 const HEALTH_SERVICE = "/grpc.health.v1.Health/";
+
+/** The methods of HTTP that do more than read. */
+const CHANGES: ReadonlySet<string | undefined> = new Set(["POST", "DELETE"]);
 
 /** Settings of the check. */
 export interface HostCheckOptions {
@@ -26,7 +29,7 @@ export interface HostCheckOptions {
 }
 
 /**
- * Refuses requests that call the server by a name it does not have, and POSTs of pages that are not its own. Nothing else
+ * Refuses requests that call the server by a name it does not have, and those of pages that are not its own and do more than read. Nothing else
  * keeps a page of any web site from calling a server on this machine that asks for no token: the site needs only let its own
  * name lead here (DNS rebinding), and the browser takes the server for a part of the site.
  */
@@ -66,7 +69,7 @@ export function withHostCheck(handler: RequestHandler, options: HostCheckOptions
     }
     const { origin } = headers;
     const host = authority ?? headers.host;
-    if (origin === undefined || method !== "POST" || isGoodOrigin(origin, host ?? "")) return undefined;
+    if (origin === undefined || !CHANGES.has(method) || isGoodOrigin(origin, host ?? "")) return undefined;
     return `pages of ${shorten(JSON.stringify(origin))} may not call this server: put the origin into CORS_ORIGINS, or its name into ALLOWED_HOSTS when a proxy serves this server under it`;
   }
 
@@ -105,5 +108,5 @@ function isOwnOrigin(origin: string, host: string, allowedHosts: readonly string
 
 function refuseRequest(problem: string, request: HttpRequest, response: HttpResponse, requestIds: RequestIds): void {
   const requestId = requestIds.give(request, response);
-  refuse(new ConnectError(problem, Code.PermissionDenied), request, response, requestId);
+  refuseByPath(new ConnectError(problem, Code.PermissionDenied), request, response, requestId);
 }

@@ -1,0 +1,67 @@
+import type { Message } from "@bufbuild/protobuf";
+import { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { DecodeError } from "../../wire/decode-error.js";
+import { type ParsedJson, parseJson, parseJsonInSteps, readParsedJson } from "../../wire/json-decoder.js";
+import { checkJsonFields } from "../../wire/json-fields.js";
+import { rawMembersOf } from "../../wire/json-names.js";
+import { DECODE_LIMITS } from "../wire-options.js";
+
+const AS_TEXT = { payloadFormat: "PAYLOAD_FORMAT_TEXT" } as const;
+
+/** What a body has of a create; more is passed over, as the original does. */
+interface CreateBody {
+  type?: unknown;
+  priority?: unknown;
+  delay?: unknown;
+  max_retries?: unknown;
+  payload?: unknown;
+}
+
+/**
+ * Reads the body of a create into the request for a job in this queue (empty: `default`). The payload is taken as it stands there, to
+ * the letter. Throws a DecodeError.
+ */
+export function readCreate(queue: string, bytes: Uint8Array): Message {
+  return toRequest(queue, parseJson(bytes, DECODE_LIMITS));
+}
+
+/** The same in steps. */
+export function* readCreateInSteps(queue: string, bytes: Uint8Array): Generator<void, Message> {
+  const parsed = yield* parseJsonInSteps(bytes, DECODE_LIMITS);
+  yield;
+  const request = toRequest(queue, parsed);
+  yield* checkJsonFields(CreateJobRequestSchema, request, DECODE_LIMITS);
+  return request;
+}
+
+function toRequest(queue: string, { text, json }: ParsedJson): Message {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new DecodeError([{ field: "request", description: "must be a JSON object" }]);
+  }
+  const body: CreateBody = {};
+  // Names in capitals are the same ones, and the last of several counts: so does the original take them.
+  for (const [name, value] of Object.entries(json)) body[name.toLowerCase() as keyof CreateBody] = value;
+  const { type, priority, delay, max_retries: maxRetries } = body;
+  const given = { queue, type, priority, maxRetries, delay: toDuration(delay), payloadJson: payloadOf(body, text) };
+  return readParsedJson(CreateJobRequestSchema, { ...withoutUnset(given), ...AS_TEXT }, DECODE_LIMITS);
+}
+
+function payloadOf({ payload }: CreateBody, text: string): string | undefined {
+  if (payload === undefined) return undefined;
+  let found: string | undefined;
+  for (const member of rawMembersOf(text)) if (member.name.toLowerCase() === "payload") found = member.text;
+  return found;
+}
+
+/** Whole seconds as JSON has a Duration. */
+function toDuration(delay: unknown): string | undefined {
+  if (delay === undefined || delay === null) return undefined;
+  if (Number.isSafeInteger(delay)) return `${delay}s`;
+  throw new DecodeError([{ field: "delay", description: "must be a whole number of seconds" }]);
+}
+
+function withoutUnset(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const set: Record<string, unknown> = {};
+  for (const name in members) if (members[name] !== undefined && members[name] !== null) set[name] = members[name];
+  return set;
+}
