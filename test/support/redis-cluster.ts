@@ -16,14 +16,17 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
+/** Options of `startRedisCluster`. */
+export interface StartClusterOptions extends Pick<StartRedisOptions, "aof" | "tls"> {
+  /** Makes a way to the bus port of a node, and resolves to the port that the other nodes are told. Default: there is none. */
+  readonly wayTo?: (busPort: number) => Promise<number>;
+}
+
 /**
  * Starts a cluster of masters on free ports of the loopback address, and resolves when every node serves every slot. By
  * default it keeps nothing on disk: a node that restarts comes back empty. With `tls`, it is in use everywhere.
  */
-export async function startRedisCluster(
-  masters = 3,
-  options: Pick<StartRedisOptions, "aof" | "tls"> = {},
-): Promise<RedisCluster> {
+export async function startRedisCluster(masters = 3, options: StartClusterOptions = {}): Promise<RedisCluster> {
   const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(options)));
   const stop = async () => {
     await Promise.all(nodes.map(({ server }) => server.dispose()));
@@ -49,10 +52,12 @@ interface Node {
   readonly busPort: number;
 }
 
-async function startNode({ aof, tls }: Pick<StartRedisOptions, "aof" | "tls">): Promise<Node> {
+async function startNode({ aof, tls, wayTo }: StartClusterOptions): Promise<Node> {
   // By default the bus port is the port + 10,000, which may be in use.
-  const busPort = await freePort();
-  const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "2000"];
+  const port = await freePort();
+  const args = ["--cluster-enabled", "yes", "--cluster-port", String(port), "--cluster-node-timeout", "2000"];
+  const busPort = (await wayTo?.(port)) ?? port;
+  if (busPort !== port) args.push("--cluster-announce-bus-port", String(busPort));
   if (tls !== undefined) args.push("--tls-cluster", "yes");
   // With TLS, nodes and clients use its port only.
   const way = tls === undefined ? { port: true } : { tls };

@@ -221,6 +221,8 @@ export function createRedisBackend(
       // A script that may write, though it does not: Redis refuses it as it refuses any write.
       const [found] = await Promise.all([checkSchema(connection, keys), subscription.call((each) => each.ping())]);
       if (found !== store) await lookForData();
+      // As after a broken connection; not waited for, as it may take a while.
+      if (await notifier.mayHaveMissed()) void session.resume();
     },
     available(isAvailable) {
       listener?.available(isAvailable);

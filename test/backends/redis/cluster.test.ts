@@ -1,20 +1,26 @@
 import type { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
+import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { Logger } from "../../../src/model/logger.js";
+import { recordingLogger } from "../../support/logger.js";
 import { type RedisCluster, startRedisCluster } from "../../support/redis.js";
 import { created, finished, present, reading, refusal } from "../../support/rpc.js";
 import { startTestServer, type TestServer } from "../../support/server.js";
 import { eventually, within } from "../../support/wait.js";
 import { add, createQueue, done, leaseOne, only, readAll } from "../contract/support.js";
+import { createBus } from "./support/bus.js";
 import { nodeOf, queueOnEachNode, slotOf } from "./support/cluster-queues.js";
-import { newPrefix, openBackend } from "./support/open.js";
+import { newPrefix, type OpenOptions, openBackend } from "./support/open.js";
 
+const bus = createBus();
 let cluster: RedisCluster;
 let clients: readonly Redis[];
 let url: string;
 
 beforeAll(async () => {
-  cluster = await startRedisCluster(3, { aof: "always" });
+  cluster = await startRedisCluster(3, { aof: "always", wayTo: bus.wayTo });
   clients = cluster.nodes.map((node) => node.client());
   url = cluster.url;
 });
@@ -24,6 +30,42 @@ afterAll(() => {
 
 const startOn = (env: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
   startTestServer({ USE_REDIS: "true", REDIS_URL: url, REDIS_PREFIX: newPrefix(), ...env });
+
+/** Creates a queue on each node, and resolves to their names when another server knows them. */
+async function queuesKnownTo(other: Backend, backend: Backend, prefix: string): Promise<string[]> {
+  const queues = await queueOnEachNode(clients, prefix);
+  for (const queue of queues) await createQueue(backend, queue);
+  const areKnown = async () => ((await other.queueNames()).length > queues.length ? true : undefined);
+  await eventually(areKnown, "the queues on the other server");
+  return queues;
+}
+
+/** Forbids a command on nodes until the returned function is called, or the test ends. */
+async function forbid(command: string, nodes: readonly Redis[]): Promise<() => Promise<unknown>> {
+  const set = (sign: string) =>
+    Promise.all(nodes.map((node) => node.call("ACL", "SETUSER", "default", `${sign}${command}`)));
+  onTestFinished(() => void set("+"));
+  await set("-");
+  return () => set("+");
+}
+
+/** Opens a backend that hears the channel at another node than this one. */
+async function openElsewhere(node: Redis, options: OpenOptions, logger: Logger): Promise<RedisBackend> {
+  const listeners = async () =>
+    [...String(await node.call("CLIENT", "LIST", "TYPE", "pubsub")).matchAll(/^id=(\d+)/gm)].map(([, id]) => id);
+  for (;;) {
+    const before = await listeners();
+    const { backend } = await openBackend(options, { logger });
+    if ((await listeners()).every((id) => before.includes(id))) return backend;
+  }
+}
+
+/** Resolves when a read was refused. */
+const isRefused = ({ lines }: ReturnType<typeof recordingLogger>) =>
+  eventually(
+    async () => lines.some(({ message }) => message.includes("could not be read")) || undefined,
+    "a read that is refused",
+  );
 
 describe("on a cluster of three masters", () => {
   test("queues live on all of them; creates over several, reads by bare id, cursors and watches work over all", async () => {
@@ -87,6 +129,61 @@ describe("on a cluster of three masters", () => {
     }
     expect(heard.changesHeard.map(({ jobId }) => jobId)).toHaveLength(4);
     expect((await two.get(heard.changesHeard.map(({ jobId }) => jobId))).every(Boolean)).toBe(true);
+  });
+
+  test("changes are heard though messages between the nodes were lost, the last ones of their queues", async () => {
+    const prefix = newPrefix();
+    const { backend: one } = await openBackend({ url, prefix });
+    const { backend: two, heard } = await openBackend({ url, prefix });
+    const queues = await queuesKnownTo(two, one, prefix);
+    const jobs = queues.map((queue) => ({ queue }));
+    const ids = await add(one, ...jobs);
+    const areHeard = async () => (heard.changesHeard.length === ids.length ? true : undefined);
+    await eventually(areHeard, "the first changes on the other server");
+    heard.readyHeard = [];
+    const find = bus.lose();
+    ids.push(...(await add(one, ...jobs)));
+    bus.cut();
+    find();
+    for (const queue of queues) await within(heard.heardReady(queue), `that ${queue} has something ready`);
+    await eventually(areHeard, "the changes on the other server");
+    expect(heard.changesHeard.map(({ jobId }) => jobId).toSorted()).toEqual(ids.toSorted());
+  });
+
+  test("what was missed is read though it could not be read at first, and nothing else happens", async () => {
+    const prefix = newPrefix();
+    const logger = recordingLogger();
+    const { backend: one } = await openBackend({ url, prefix });
+    const { backend: two, heard } = await openBackend({ url, prefix }, { logger });
+    const queues = await queuesKnownTo(two, one, prefix);
+    onTestFinished(bus.lose("missed"));
+    const ids = await add(one, ...queues.map((queue) => ({ queue, type: "missed" })));
+    const allow = await forbid("xrange", clients);
+    ids.push(...(await add(one, ...queues.map((queue) => ({ queue })))));
+    await isRefused(logger);
+    await allow();
+    const isHeard = async () => (heard.changesHeard.length === ids.length ? true : undefined);
+    await eventually(isHeard, "the changes on the other server");
+    expect((await two.get(ids)).every(Boolean)).toBe(true);
+  });
+
+  test("the list of queues is read though it could not be read at first", async () => {
+    const prefix = newPrefix();
+    const logger = recordingLogger();
+    const { backend: one } = await openBackend({ url, prefix });
+    const registry = await nodeOf(clients, prefix, "*");
+    const two = await openElsewhere(clients[registry] as Redis, { url, prefix }, logger);
+    const elsewhere = async (name: string): Promise<string> =>
+      (await nodeOf(clients, prefix, name)) === registry ? elsewhere(`x${name}`) : name;
+    const [missed, heard] = [await elsewhere("missed"), await elsewhere("heard")];
+    onTestFinished(bus.lose("missed"));
+    await createQueue(one, missed);
+    const allow = await forbid("hgetall", [clients[registry] as Redis]);
+    await createQueue(one, heard);
+    await isRefused(logger);
+    await allow();
+    const isThere = async () => ((await two.queueNames()).some(({ name }) => name === missed) ? true : undefined);
+    await eventually(isThere, "the queue that was missed");
   });
 
   test("a node that comes back empty: the default queue is made anew at the next create in it", async () => {

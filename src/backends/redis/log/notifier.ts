@@ -10,6 +10,7 @@ import type { QueueCalls } from "../queues/queue-calls.js";
 import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener } from "../queues/queue-registry.js";
 import type { ReadyNotices } from "../queues/ready-notices.js";
 import type { Keys } from "../scripts/keys.js";
+import { BusLinks } from "./bus-links.js";
 import { Gate } from "./gate.js";
 import { type Notice, readNotice } from "./log-entry.js";
 import { LogFollower } from "./log-follower.js";
@@ -17,6 +18,7 @@ import { LogReader } from "./log-reader.js";
 import type { Masters } from "./masters.js";
 import { OwnChanges } from "./own-changes.js";
 import { QueueLooks } from "./queue-looks.js";
+import { Retries } from "./retries.js";
 import { StoredLogs } from "./stored-logs.js";
 import { ToldLog } from "./told-log.js";
 
@@ -64,6 +66,8 @@ export class Notifier implements RegistryListener {
   readonly #follower: LogFollower;
   readonly #own: OwnChanges;
   readonly #looks: QueueLooks;
+  readonly #links: BusLinks;
+  readonly #retries: Retries;
   /** Whether all logs are followed: not before the first `resume`, and not after a break before the next. */
   readonly #whole: Gate;
   #listener: BackendListener | undefined;
@@ -81,6 +85,8 @@ export class Notifier implements RegistryListener {
 
   constructor(deps: NotifierDeps) {
     this.#deps = deps;
+    this.#links = new BusLinks(deps);
+    this.#retries = new Retries(deps.clock);
     const logs = new StoredLogs({ ...deps, follower: () => this.#follower });
     const read = (queue: string, after: number, count: number) => logs.read(queue, after, count);
     const find = (queues: readonly string[]) => this.#find(queues, logs);
@@ -97,7 +103,7 @@ export class Notifier implements RegistryListener {
         this.#own.forget(queue);
         this.#listener?.resync();
       },
-      failed: (error) => deps.logger.warn({ err: error }, "missed changes could not be read; trying again"),
+      failed: (error) => this.#failed(error),
       interrupted: () => {
         this.#listener?.interrupted();
         this.told.interrupt();
@@ -136,7 +142,10 @@ export class Notifier implements RegistryListener {
     this.#break();
     deps.masters.changed = () => this.#follower.remaster();
     // What others do is not heard any more, and what is read of one log alone may be later than that.
-    deps.subscriber.on("close", () => this.#break());
+    deps.subscriber.on("close", () => {
+      this.#links.forget();
+      this.#break();
+    });
     deps.calls.untold = (message) => {
       const notice = readNotice(message);
       // A call that is not remembered does not say whose it is.
@@ -150,7 +159,9 @@ export class Notifier implements RegistryListener {
 
   listen(listener: BackendListener | undefined): void {
     this.#listener = listener;
-    if (listener === undefined) this.#own.stop();
+    if (listener !== undefined) return;
+    this.#own.stop();
+    this.#retries.stop();
   }
 
   /**
@@ -162,6 +173,7 @@ export class Notifier implements RegistryListener {
     this.#looks.begin();
     const turn = this.#break();
     await this.#subscribe();
+    await this.#links.note();
     await registry.refresh();
     ready.reset();
     dueTimes.keep(new Set(registry.names));
@@ -200,6 +212,11 @@ export class Notifier implements RegistryListener {
   /** Answers may have been lost, and what came with them. */
   answersLost(): void {
     this.#break();
+  }
+
+  /** Resolves to whether messages may have been lost between the nodes of a cluster: then call `resume`. Rejects with BACKEND_UNAVAILABLE. */
+  mayHaveMissed(): Promise<boolean> {
+    return this.#links.haveBroken();
   }
 
   /** From now on changes may be missed, until all queues have been looked at again. Returns the number of this break. */
@@ -338,6 +355,12 @@ export class Notifier implements RegistryListener {
     else if (change.entry?.stamp !== ANNOUNCED) this.#listener?.queues(change.name);
   }
 
+  /** Missed changes could not be read. There may be no other notice, nor anybody who reads the log and would have it read up. */
+  #failed(error: unknown): void {
+    this.#deps.logger.warn({ err: error }, "missed changes could not be read; trying again");
+    this.#retries.later("logs", () => void this.#follower.catchUp().catch((again) => this.#failed(again)));
+  }
+
   /** Reads the list of queues, then tells the listener that it changed; notices that arrive meanwhile wait. */
   async #refresh(): Promise<void> {
     const { registry, logger } = this.#deps;
@@ -345,7 +368,11 @@ export class Notifier implements RegistryListener {
     try {
       await registry.refresh();
     } catch (error) {
-      logger.warn({ err: error }, "the list of queues could not be read");
+      logger.warn({ err: error }, "the list of queues could not be read; trying again");
+      // What was missed of it is told once only.
+      this.#retries.later("list", () => {
+        this.#refreshing = this.#refresh();
+      });
     }
     this.#listener?.queues();
     this.#release();

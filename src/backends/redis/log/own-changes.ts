@@ -53,12 +53,18 @@ export class OwnChanges {
     if (this.#isStopped) return;
     this.#check = this.#clock.setTimer(CHECK_MS, () => {
       this.#check = undefined;
-      const lost = this.#late(this.#before).map(([queue]) => queue);
+      const lost = this.#late(this.#before);
       this.#before = this.#made;
       this.#made = new Map();
       if (this.#before.size > 0) this.#arm();
-      // What cannot be found now is found with the next notice, or after the break.
-      if (lost.length > 0) this.#logs.find(lost).catch(() => {});
+      if (lost.length > 0) this.#find(lost);
+    });
+  }
+
+  /** Has Redis asked for what was not heard. What cannot be found now is looked for again: there may be no other notice in its queue. */
+  #find(lost: readonly [string, number][]): void {
+    this.#logs.find(lost.map(([queue]) => queue)).catch(() => {
+      for (const [queue, position] of lost) this.made(queue, position);
     });
   }
 
