@@ -1,5 +1,5 @@
 import { describeVariables } from "./server/config/variables.js";
-import { readVersion } from "./server/version.js";
+import { readVersion } from "./version.js";
 
 const USAGE = `A GoTaskQ server. It takes no arguments but these; the environment and a file .env say what it is like.
 

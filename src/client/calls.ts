@@ -1,26 +1,22 @@
-import type { CallOptions } from "@connectrpc/connect";
+import type { CallOptions as RpcOptions } from "@connectrpc/connect";
+import type { CallOptions } from "../api/call-options.js";
+import { deadlineExceeded, waitEnd, waitWithin } from "../api/deadline.js";
 import type { TaskQueueError } from "../model/errors.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { savedTraceContext, type TraceContext } from "../model/trace-context.js";
-import { isNotBegun, isPassing, toTaskQueueError } from "./errors.js";
-import { type CallHeaders, type TokenSource, withToken } from "./token.js";
+import { isNotBegun, isPassing, serverSilent, toTaskQueueError } from "./errors.js";
+import { type CallHeaders, createHeaders, type HeaderSource, type TokenSource } from "./token.js";
 import { retryWait, wait } from "./wait.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */
 const MAX_SILENCE_MS = 40_000;
 
-/** Settings of one call. */
-export interface CallSettings {
-  /** Aborts the call, which then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** Settings of all calls of a client. Durations in ms. */
 export interface CallerOptions {
   /** The token of the server, when it asks for one. */
   readonly token?: TokenSource | undefined;
-  /** Sent with every call. */
-  readonly headers?: CallHeaders | undefined;
+  /** Sent with every call, or a function that answers what is: for those that change. */
+  readonly headers?: HeaderSource | undefined;
   /** How long one try of a unary call may take before it fails with DEADLINE_EXCEEDED. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -33,7 +29,7 @@ export interface CallerOptions {
   readonly onRetry?: ((error: TaskQueueError) => void) | undefined;
 }
 
-/** What a try of a call sends beside its message: what its `CallOptions` have as headers, in parts. */
+/** What a try of a call sends beside its message: what its options have as headers, in parts. */
 export interface CallParts {
   /** Headers of the client, and its token where each call asks for it. Undefined: none. */
   readonly headers: CallHeaders | undefined;
@@ -44,42 +40,60 @@ export interface CallParts {
 }
 
 /** Makes one try of a unary call. */
-export type UnaryCall<T> = (options: CallOptions, parts: CallParts) => Promise<T>;
+export type UnaryCall<T> = (options: RpcOptions, parts: CallParts) => Promise<T>;
 
 /** Makes calls, and retries those that are safe to repeat. Its errors are `TaskQueueError`s. */
 export interface Caller {
   /** Whether calls are retried at all. */
   readonly retries: boolean;
   /** Makes a unary call. Retries it only when the server did not begin with it: see `isNotBegun`. */
-  once<T>(call: UnaryCall<T>, settings?: CallSettings): Promise<T>;
+  once<T>(call: UnaryCall<T>, settings?: CallOptions): Promise<T>;
   /** Makes a unary call, and retries it while the server is away. Only for calls that are safe to repeat. */
-  repeatable<T>(call: UnaryCall<T>, settings?: CallSettings): Promise<T>;
+  repeatable<T>(call: UnaryCall<T>, settings?: CallOptions): Promise<T>;
   /**
    * Reads a stream, and opens it again whenever it breaks, without a limit, after a wait that grows with every failure
    * in a row. Throws an error for which the same call would fail again; returns when the server ends the stream.
    */
-  resumed<T>(open: (options: CallOptions) => AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T>;
+  resumed<T>(open: (options: RpcOptions) => AsyncIterable<T>, settings?: CallOptions): AsyncGenerator<T>;
 }
 
 /** Tells where the program is in a trace at this moment; undefined: in none. */
 export type ActiveTrace = () => TraceContext | undefined;
 
-/** Creates a caller. Its calls carry on what `activeTrace` tells, but for headers of the caller's own. */
-export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace): Caller {
-  const { headers: given, token, timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
+/** What a caller takes from its client. */
+export interface CallerDeps {
+  /** What calls carry on, but for headers of the caller's own. Default: nothing. */
+  readonly activeTrace?: ActiveTrace | undefined;
+  /** How many servers there are to go on to when one is away: each is tried once before there is a wait. Default 1. */
+  readonly servers?: number | undefined;
+}
+
+/** Creates a caller. */
+export function createCaller(options: CallerOptions, { activeTrace, servers = 1 }: CallerDeps = {}): Caller {
+  const { timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
+  const headersOf = createHeaders(options);
   // Connect refuses a timeout with a part of a ms, and sets a timer of this length.
   const longest = Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS);
 
-  async function tryOnce<T>(call: UnaryCall<T>, { signal }: CallSettings): Promise<T> {
+  function waitOf(failures: number, { retryAfterMs }: TaskQueueError): number {
+    return failures < servers ? 0 : retryWait(failures - servers + 1, retryAfterMs);
+  }
+
+  /** Makes one try, which ends at `end` at the latest, ms on the monotonic clock. */
+  async function tryOnce<T>(call: UnaryCall<T>, { signal, headers: own }: CallOptions, end: number): Promise<T> {
     signal?.throwIfAborted();
     try {
       const trace = activeTrace?.();
-      // The token that all calls have is sent by the transport.
-      const headers = typeof token === "function" ? await withToken(given, token) : given;
-      // Who makes the call hears only of aborts that are still to come.
-      signal?.throwIfAborted();
-      const options = { ...headersOf(headers, trace), ...(signal && { signal }), timeoutMs: longest };
-      return await call(options, { headers, trace, timeoutMs: longest });
+      let headers = headersOf(own);
+      if (headers instanceof Promise) {
+        const timeoutMs = Math.min(longest, end - performance.now());
+        headers = await waitWithin(headers, { signal, timeoutMs });
+        // Who makes the call hears only of aborts that are still to come.
+        signal?.throwIfAborted();
+      }
+      const timeoutMs = end === Number.POSITIVE_INFINITY ? longest : leftUntil(end, longest);
+      const options = { ...copyOf(headers, trace), ...(signal && { signal }), timeoutMs };
+      return await call(options, { headers, trace, timeoutMs });
     } catch (error) {
       signal?.throwIfAborted();
       throw toTaskQueueError(error);
@@ -88,20 +102,24 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
 
   async function retried<T>(
     call: UnaryCall<T>,
-    settings: CallSettings,
+    settings: CallOptions,
     mayRepeat: (error: TaskQueueError) => boolean,
   ): Promise<T> {
-    const end = performance.now() + retryMs;
+    const begun = performance.now();
+    const { signal, timeoutMs: own } = settings;
+    const end = own === undefined ? Number.POSITIVE_INFINITY : begun + own;
+    const lastTry = Math.min(begun + retryMs, end);
     for (let failures = 1; ; failures++) {
       try {
-        return await tryOnce(call, settings);
+        return await tryOnce(call, settings, end);
       } catch (thrown) {
-        settings.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         const error = toTaskQueueError(thrown);
-        const ms = retryWait(failures, error.retryAfterMs);
-        if (!mayRepeat(error) || performance.now() + ms > end) throw error;
+        if (own !== undefined && error.code === "DEADLINE_EXCEEDED" && own <= longest) throw deadlineExceeded(own);
+        const ms = waitOf(failures, error);
+        if (!mayRepeat(error) || retryMs === 0 || performance.now() + ms > lastTry) throw error;
         onRetry?.(error);
-        await wait(ms, settings.signal);
+        if (ms > 0) await wait(ms, signal);
       }
     }
   }
@@ -111,48 +129,68 @@ export function createCaller(options: CallerOptions, activeTrace?: ActiveTrace):
     once: (call, settings = {}) => retried(call, settings, isNotBegun),
     repeatable: (call, settings = {}) => retried(call, settings, ({ code }) => code === "UNAVAILABLE"),
 
-    async *resumed(open, signal) {
-      for (let failures = 0; ; ) {
-        const broken = new AbortController();
-        const either = signal === undefined ? broken.signal : AbortSignal.any([signal, broken.signal]);
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        let wasOpen = false;
-        try {
-          signal?.throwIfAborted();
-          const trace = activeTrace?.();
-          const headers = typeof token === "function" ? await withToken(given, token) : given;
-          const iterator = open({ ...headersOf(headers, trace), signal: either })[Symbol.asyncIterator]();
-          for (;;) {
-            // Counts only while we wait for the server: the reader may take its time between messages.
-            timer = setTimeout(() => broken.abort(), MAX_SILENCE_MS);
-            const result = await iterator.next();
+    async *resumed(open, { signal: given, timeoutMs, headers: own } = {}) {
+      const bound = timeoutMs === undefined ? undefined : boundSignal(given, timeoutMs);
+      const signal = bound?.signal ?? given;
+      try {
+        for (let failures = 0; ; ) {
+          const broken = new AbortController();
+          const either = signal === undefined ? broken.signal : AbortSignal.any([signal, broken.signal]);
+          let timer: ReturnType<typeof setTimeout> | undefined;
+          let wasOpen = false;
+          try {
+            signal?.throwIfAborted();
+            const trace = activeTrace?.();
+            let headers = headersOf(own);
+            if (headers instanceof Promise) headers = await waitWithin(headers, { signal });
+            const iterator = open({ ...copyOf(headers, trace), signal: either })[Symbol.asyncIterator]();
+            for (;;) {
+              // Counts only while we wait for the server: the reader may take its time between messages.
+              timer = setTimeout(() => broken.abort(serverSilent()), MAX_SILENCE_MS);
+              const result = await iterator.next();
+              clearTimeout(timer);
+              if (result.done) return;
+              failures = 0;
+              wasOpen = true;
+              yield result.value;
+            }
+          } catch (thrown) {
+            signal?.throwIfAborted();
+            const error = toTaskQueueError(thrown);
+            // An open stream whose token was changed may go on with the next token: what opens it finds that out.
+            const isTokenOver = wasOpen && error.code === "UNAUTHENTICATED";
+            if (!isPassing(error) && !isTokenOver) throw error;
+            failures++;
+            onRetry?.(error);
+            await wait(waitOf(failures, error), signal);
+          } finally {
             clearTimeout(timer);
-            if (result.done) return;
-            failures = 0;
-            wasOpen = true;
-            yield result.value;
+            // Also when the reader leaves the loop: the stream must not stay open.
+            broken.abort();
           }
-        } catch (thrown) {
-          signal?.throwIfAborted();
-          const error = toTaskQueueError(thrown);
-          // An open stream whose token was changed may go on with the next token: what opens it finds that out.
-          const isTokenOver = wasOpen && error.code === "UNAUTHENTICATED";
-          if (!isPassing(error) && !isTokenOver) throw error;
-          failures++;
-          onRetry?.(error);
-          await wait(retryWait(failures, error.retryAfterMs), signal);
-        } finally {
-          clearTimeout(timer);
-          // Also when the reader leaves the loop: the stream must not stay open.
-          broken.abort();
         }
+      } finally {
+        bound?.forget();
       }
     },
   };
 }
 
+/** How long a try may take until then, in whole ms. */
+function leftUntil(end: number, longest: number): number {
+  return Math.min(Math.max(1, Math.ceil(end - performance.now())), longest);
+}
+
+/** A signal that is aborted with the given one, or with DEADLINE_EXCEEDED. */
+function boundSignal(given: AbortSignal | undefined, timeoutMs: number) {
+  const { over, forget } = waitEnd({ signal: given, timeoutMs });
+  const controller = new AbortController();
+  over.catch((reason: unknown) => controller.abort(reason));
+  return { signal: controller.signal, forget };
+}
+
 /** The headers of a call, copied. */
-function headersOf(
+function copyOf(
   given: CallHeaders | undefined,
   trace: TraceContext | undefined,
 ): { readonly headers?: Record<string, string> } {

@@ -6,6 +6,7 @@ import {
   RequestInfoSchema,
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
+import { toApiError } from "../api/api-error.js";
 import { TaskQueueError } from "../model/errors.js";
 
 /** Codes that transports report for a broken connection, besides UNAVAILABLE. The server itself sends none of these. */
@@ -41,7 +42,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
   const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   const isBroken = info === undefined && (BROKEN.has(error.code) || nodeErrors(error).some(isBrokenInNode));
   const code = isBroken ? "UNAVAILABLE" : codeName(error.code);
-  return new TaskQueueError(info?.reason ?? code, error.rawMessage, {
+  const given = new TaskQueueError(info?.reason ?? code, error.rawMessage, {
     code,
     metadata: info?.metadata,
     violations: violations.map(({ field, description }) => ({ field: toCamelCase(field), description })),
@@ -49,6 +50,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
     requestId: error.findDetails(RequestInfoSchema)[0]?.requestId,
     cause: thrown,
   });
+  return toApiError(given);
 }
 
 /**
@@ -96,12 +98,18 @@ function codeName(code: Code): string {
   return (Code[code] ?? String(code)).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 }
 
-/**
- * Returns the path of a field in camelCase, as callers of this client know it: a payload is sent as text, in `payload_json`. What is in
- * quotes is a key of the caller's and is left as it is.
- */
+/** Returns the path of a field in camelCase. What is in quotes is a key of the caller's and is left as it is. */
 function toCamelCase(field: string): string {
-  return field
-    .replace(/"[^"]*"|_([a-z])/g, (part, letter?: string) => letter?.toUpperCase() ?? part)
-    .replace(/(^|\.)payloadJson$/, "$1payload");
+  return field.replace(/"[^"]*"|_([a-z])/g, (part, letter?: string) => letter?.toUpperCase() ?? part);
+}
+
+/** The reason of an abort by which a client ends a stream of a server that has been silent for too long. */
+export function serverSilent(): TaskQueueError {
+  return new TaskQueueError("UNAVAILABLE", "the server has been silent for too long");
+}
+
+/** Whether whoever made a call ended it, and not the silence of its server. */
+export function isAborted(signal: AbortSignal | undefined): boolean {
+  if (signal === undefined || !signal.aborted) return false;
+  return !(signal.reason instanceof TaskQueueError && signal.reason.code === "UNAVAILABLE");
 }

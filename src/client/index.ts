@@ -1,7 +1,9 @@
+import type { AnyJobs, JobTypes } from "../model/job-types.js";
 import { createTracer } from "../telemetry/tracer.js";
 import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 import { constantToken } from "./token.js";
+import { createFailover, urlsOf } from "./transport/failover.js";
 import { type ClientTls, createNodeTransport } from "./transport/node-transport.js";
 
 export * from "../handlers/index.js";
@@ -15,21 +17,28 @@ export type { WorkerOptions } from "./worker/worker-options.js";
 
 /** Settings of a client for Node. */
 export interface NodeClientOptions extends CallerOptions {
-  /** For a server at `https://`: whom to trust, and what to show. */
+  /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
 }
 
-/** A client with a connection of its own. */
-export interface NodeClient extends TaskQueueClient {
-  /** Closes the connection; calls in flight fail. An idle connection does not keep the process alive. Idempotent. */
-  close(): void;
-}
-
-/** Creates a client of the server at this URL. Connects at the first call, and again when the connection broke. */
-export function createClient(url: string, options: NodeClientOptions = {}): NodeClient {
-  const { transport, close } = createNodeTransport(url, { ...options, token: constantToken(options.token) });
-  const runtime = { activeTrace: createTracer().active, afterTurn };
-  return { ...createTransportClient(transport, options, runtime), close };
+/**
+ * Creates a client of the server at this URL, or of several servers of one store: it uses the first, and goes on to the next whenever the
+ * one in use is away or drains. Connects at the first call, and again when the connection broke.
+ *
+ * `Jobs` is the payload and result of each job type; see `JobTypes`. Default: any.
+ */
+export function createClient<Jobs extends JobTypes<Jobs> = AnyJobs>(
+  url: string | readonly string[],
+  options: NodeClientOptions = {},
+): TaskQueueClient<Jobs> {
+  const settings = { ...options, token: constantToken(options.token) };
+  const servers = urlsOf(url).map((each) => createNodeTransport(each, settings));
+  const transport = createFailover(servers.map((server) => server.transport));
+  const close = () => {
+    for (const server of servers) server.close();
+  };
+  const runtime = { activeTrace: createTracer().active, afterTurn, servers: servers.length, close };
+  return createTransportClient<Jobs>(transport, options, runtime);
 }
 
 /** Ticks that a microtask asks for come after all microtasks of the turn, however many these make. */

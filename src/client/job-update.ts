@@ -1,12 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { type UpdateJobRequest, UpdateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { fieldInvalid } from "../model/errors.js";
+import type { JobUpdate } from "../model/new-job.js";
 import { converters } from "./converters.js";
 import { toPayloadKind } from "./json.js";
-import type { NewJob } from "./new-job.js";
-
-/** What is to change of a job; at least one thing. What is not given stays as it is; a `delayMs` of 0: at once. */
-export type JobUpdate = Pick<NewJob, "priority" | "delayMs" | "runAfter" | "payload">;
 
 /** Converts it for a request. Throws FIELD_INVALID for values that a message cannot carry; the server checks the rest. */
 export function toUpdateRequest(id: string, changes: JobUpdate): UpdateJobRequest {

@@ -2,7 +2,7 @@ import { type Job, PayloadFormat } from "../../gen/gotaskq/v1/job_pb.js";
 import { errorText } from "../model/describe-error.js";
 import { fieldInvalid } from "../model/errors.js";
 import { isBytes } from "../model/guarded.js";
-import type { JsonValue } from "../model/handler.js";
+import type { Payload } from "../model/job.js";
 import { toJsonText } from "../model/text.js";
 import { fromValue } from "./value.js";
 
@@ -35,11 +35,11 @@ function textOf(field: string, value: unknown): string {
 /** How a client asks for payloads and results: nobody parses a text on the way, nor here before it is read. */
 export const payloadFormat = PayloadFormat.TEXT;
 
-/** Returns the JSON value or bytes of a message. */
-export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): JsonValue | Uint8Array | undefined {
+/** Returns the JSON text or bytes of a message. */
+export function fromPayloadKind(kind: Job["payloadKind"] | Job["resultKind"]): Payload | undefined {
   if (kind.case === undefined) return undefined;
   // A copy: those of the message may be a small part of a large buffer.
   if (kind.case === "payloadBytes" || kind.case === "resultBytes") return new Uint8Array(kind.value);
-  if (kind.case === "payloadJson" || kind.case === "resultJson") return JSON.parse(kind.value) as JsonValue;
-  return fromValue(kind.value) as JsonValue;
+  if (kind.case === "payloadJson" || kind.case === "resultJson") return kind.value;
+  return JSON.stringify(fromValue(kind.value));
 }

@@ -1,6 +1,7 @@
 import type { Job as JobPb } from "../../gen/gotaskq/v1/job_pb.js";
+import type { Job } from "../api/job.js";
 import { TaskQueueError } from "../model/errors.js";
-import { fromJob, type Job } from "./job.js";
+import { fromJob } from "./job.js";
 
 /** Returns the job of a response. Throws INTERNAL when the server left it out. */
 export function presentJob(job: JobPb | undefined): Job {

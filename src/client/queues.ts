@@ -9,6 +9,7 @@ import {
   type RateLimit as RateLimitPb,
   RateLimitSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import type { Queues } from "../api/queues.js";
 import { fieldInvalid } from "../model/errors.js";
 import {
   QUEUE_ORDERINGS,
@@ -19,39 +20,12 @@ import {
 } from "../model/queue.js";
 import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
-import type { Caller, CallSettings } from "./calls.js";
+import type { Caller } from "./calls.js";
 import { numberOf } from "./enum-number.js";
 import { createRpc } from "./rpc.js";
 
-/** Creates, reads, changes, pauses, empties, deletes and watches queues. Errors are `TaskQueueError`s. */
-export interface QueueClient {
-  /** Creates a queue. FIELD_INVALID, QUEUE_EXISTS. */
-  create(name: string, settings?: QueueSettingsRequest, call?: CallSettings): Promise<Queue>;
-  /** Resolves to a queue with its statistics. QUEUE_NOT_FOUND. */
-  get(name: string, call?: CallSettings): Promise<Queue>;
-  /** Resolves to all queues, ordered by name. */
-  list(call?: CallSettings): Promise<readonly Queue[]>;
-  /** Changes the given settings only; null puts one back to the server's default. QUEUE_NOT_FOUND; QUEUE_NOT_EMPTY for a new ordering while jobs wait. */
-  update(name: string, settings: QueueSettingsRequest, call?: CallSettings): Promise<Queue>;
-  /** Deletes a queue, with `force` also its jobs. QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY; FIELD_INVALID for `default`. */
-  delete(name: string, options?: CallSettings & { readonly force?: boolean }): Promise<void>;
-  /** Lets no more jobs of the queue be leased. QUEUE_NOT_FOUND. */
-  pause(name: string, call?: CallSettings): Promise<Queue>;
-  /** Ends a pause. QUEUE_NOT_FOUND. */
-  resume(name: string, call?: CallSettings): Promise<Queue>;
-  /** Deletes every waiting job of the queue. Resolves to how many. QUEUE_NOT_FOUND. */
-  purge(name: string, call?: CallSettings): Promise<number>;
-  /**
-   * Yields the queues now, and again after changes, at most once every `minIntervalMs`. Without `names`: all queues.
-   * Endless: reconnects by itself after a break.
-   */
-  watch(
-    options?: CallSettings & { readonly names?: readonly string[]; readonly minIntervalMs?: number },
-  ): AsyncIterable<readonly Queue[]>;
-}
-
 /** Creates the client of QueueService. */
-export function createQueueClient(transport: Transport, caller: Caller): QueueClient {
+export function createQueues(transport: Transport, caller: Caller): Queues {
   const rpc = createRpc(QueueService, transport);
   const one = async (answer: Promise<{ queue?: QueuePb | undefined }>) => fromQueue((await answer).queue);
   return {
@@ -78,12 +52,12 @@ export function createQueueClient(transport: Transport, caller: Caller): QueueCl
     async purge(name, call) {
       return (await caller.once((options) => rpc.purgeQueue({ name }, options), call)).count;
     },
-    async *watch({ names = [], minIntervalMs, signal } = {}) {
+    async *watch({ names = [], minIntervalMs, ...call } = {}) {
       const request = {
         names: [...names],
         minInterval: minIntervalMs === undefined ? undefined : durationFromMs(minIntervalMs),
       };
-      for await (const { event } of caller.resumed((options) => rpc.watchQueues(request, options), signal)) {
+      for await (const { event } of caller.resumed((options) => rpc.watchQueues(request, options), call)) {
         if (event.case === "snapshot") yield event.value.queues.map(fromQueue);
       }
     },

@@ -18,100 +18,17 @@ import {
   ScheduleState as ScheduleStatePb,
   SkipReason as SkipReasonPb,
 } from "../../gen/gotaskq/v1/schedule_service_pb.js";
+import { readContent } from "../api/job-content.js";
+import type { Schedule, ScheduleChanges, ScheduledJob, ScheduleName } from "../api/schedules.js";
 import { fieldInvalid } from "../model/errors.js";
 import { LIMITS } from "../model/limits.js";
+import type { NewJob } from "../model/new-job.js";
 import type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
 import type { UniqueConflict, UniqueUntil } from "../model/unique.js";
 import { fromBackoff } from "./backoff.js";
 import { numberOf } from "./enum-number.js";
 import { fromPayloadKind } from "./json.js";
-import { type NewJob, toCreateRequest } from "./new-job.js";
-
-/** What the jobs of a schedule are made of. */
-export type ScheduledJob = Omit<NewJob, "queue" | "delayMs" | "runAfter" | "expiresAt" | "requestId" | "traceContext">;
-
-/** What decides the times of a schedule: `cron` or `everyMs`, and what bounds them. */
-export interface ScheduleTimes {
-  /**
-   * A cron expression of five fields, of six with seconds before them, or a nickname such as `@daily`; `@every 90m` is short for
-   * `everyMs`.
-   */
-  readonly cron?: string | undefined;
-  /** Time between two runs in ms, from 1000, counted from `startsAt`, or from its creation. */
-  readonly everyMs?: number | undefined;
-  /** The IANA time zone in which `cron` is meant. Default: UTC. */
-  readonly timeZone?: string | undefined;
-  /** No time before this: a Date, or ms since 1970. Default: its creation. */
-  readonly startsAt?: Date | number | undefined;
-  /** No time at this or after it. Default: it never ends. */
-  readonly endsAt?: Date | number | undefined;
-  /** It ends after so many jobs. Default: no limit. */
-  readonly maxRuns?: number | undefined;
-}
-
-/** A schedule to create. */
-export interface NewSchedule extends ScheduleTimes {
-  /** The queue that it belongs to and its jobs go to. Default: `default`. */
-  readonly queue?: string | undefined;
-  /** Its name in the queue. */
-  readonly name: string;
-  readonly job: ScheduledJob;
-  /** Whether it makes a job while its last one is not finished. Default: ALLOW. */
-  readonly overlap?: OverlapPolicy | undefined;
-  /** What becomes of times that were missed. Default: RUN_ONCE. */
-  readonly misfire?: MisfirePolicy | undefined;
-  /** Each job may run up to this much later than its time, by chance. Default: 0. */
-  readonly jitterMs?: number | undefined;
-  /** Whether it begins paused. Default: false. */
-  readonly paused?: boolean | undefined;
-}
-
-/** What to change of a schedule; null: back to the default. One of `cron` and `everyMs` takes the place of the other. */
-export type ScheduleChanges = {
-  readonly [Name in Exclude<keyof NewSchedule, "queue" | "name" | "paused">]?: NewSchedule[Name] | null;
-};
-
-/** A schedule as it was at one moment. Times in ms since 1970. */
-export interface Schedule {
-  readonly queue: string;
-  readonly name: string;
-  /** Undefined: it has `everyMs`. */
-  readonly cron: string | undefined;
-  /** Undefined: it has `cron`. */
-  readonly everyMs: number | undefined;
-  readonly timeZone: string;
-  readonly job: ScheduledJob;
-  readonly overlap: OverlapPolicy;
-  readonly misfire: MisfirePolicy;
-  readonly startsAt: number | undefined;
-  readonly endsAt: number | undefined;
-  readonly maxRuns: number | undefined;
-  readonly jitterMs: number;
-  readonly paused: boolean;
-  /** +1 with each change that somebody asked for, from 1. */
-  readonly revision: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  /** Its next time, before jitter; undefined: there is none, and `state` says why. */
-  readonly nextRunAt: number | undefined;
-  /** Its last time that made a job, or met the one that has the unique key, or when somebody triggered it after that. */
-  readonly lastRunAt: number | undefined;
-  /** The job that was made, or met, then; it may be gone by now. */
-  readonly lastJobId: string | undefined;
-  /** How many jobs its times have made; one that was there already does not count. */
-  readonly runs: number;
-  readonly state: ScheduleState;
-  /** Its last time that made no job, and why. */
-  readonly lastSkip: ScheduleSkip | undefined;
-  /** Whether its queue is paused: it makes jobs all the same, which wait. */
-  readonly queuePaused: boolean;
-}
-
-/** Where a schedule is; `queue` defaults to `default`. */
-export interface ScheduleName {
-  readonly queue?: string | undefined;
-  readonly name: string;
-}
+import { toCreateRequest } from "./new-job.js";
 
 /** Converts a schedule, or changes of one. Null and what is not given are left out: an update says by its mask which of them it means. */
 export function toSchedule({ queue = "", name }: ScheduleName, given: ScheduleChanges, paused = false): SchedulePb {
@@ -194,7 +111,7 @@ function fromTime(time: Timestamp | undefined): number | undefined {
 }
 
 function toTemplate(job: ScheduledJob): ScheduledJobPb {
-  const request = toCreateRequest(job, "", "job.");
+  const request = toCreateRequest(job as NewJob, "", "job.");
   const { queue, requestId, schedule, expiresAt, traceContext, payloadFormat, ...template } = request;
   return create(ScheduledJobSchema, { ...template, $typeName: "gotaskq.v1.ScheduledJob" });
 }
@@ -202,7 +119,7 @@ function toTemplate(job: ScheduledJob): ScheduledJobPb {
 /** What is not said is left out, so that it can be used for another schedule. */
 function fromTemplate(job: ScheduledJobPb): ScheduledJob {
   const { type, priority, maxRetries, backoff, timeout, ttl, key, unique, metadata } = job;
-  const payload = fromPayloadKind(job.payloadKind);
+  const payload = readContent(fromPayloadKind(job.payloadKind));
   return {
     type,
     ...(payload !== undefined && { payload }),

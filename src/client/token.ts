@@ -10,6 +10,9 @@ export type TokenSource = string | (() => string | Promise<string>);
 /** Headers of a call, by name. */
 export type CallHeaders = Readonly<Record<string, string>>;
 
+/** Headers of calls, or a function that answers those to send: as for `TokenSource`. */
+export type HeaderSource = CallHeaders | (() => CallHeaders | Promise<CallHeaders>);
+
 /** What sends the token with every call; nothing without one. */
 export function sendToken(token: TokenSource | undefined): Interceptor[] {
   if (token === undefined) return [];
@@ -26,21 +29,44 @@ export function constantToken(token: TokenSource | undefined): string | undefine
   return typeof token === "function" ? undefined : token;
 }
 
-/** Headers with what says who calls, instead of what they say of it. Rejects with UNAVAILABLE while there is no token. */
-export async function withToken(headers: CallHeaders | undefined, token: TokenSource): Promise<CallHeaders> {
-  const others = Object.entries(headers ?? {}).filter(([name]) => name.toLowerCase() !== "authorization");
-  return { ...Object.fromEntries(others), authorization: await bearer(token) };
+/**
+ * Returns what makes the headers of a try: those of the client, in their place those of the call, and the token where each call asks for
+ * it, instead of what they say of it. A promise, which rejects with UNAVAILABLE while they cannot be told, only where a function is asked.
+ * The token that all calls have is sent by the transport.
+ */
+export function createHeaders({
+  headers: given,
+  token,
+}: {
+  readonly headers?: HeaderSource | undefined;
+  readonly token?: TokenSource | undefined;
+}): (own: CallHeaders | undefined) => CallHeaders | undefined | Promise<CallHeaders> {
+  if (typeof given !== "function" && typeof token !== "function") {
+    return (own) => (own === undefined ? given : merged(given, own));
+  }
+  return async (own) => {
+    const headers = merged(typeof given === "function" ? await asked("headers", given) : given, own);
+    return typeof token === "function" ? merged(headers, { authorization: await bearer(token) }) : headers;
+  };
+}
+
+/** Names of headers know no case. */
+function merged(headers: CallHeaders | undefined, own: CallHeaders | undefined): CallHeaders {
+  if (own === undefined) return headers ?? {};
+  const names = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const others = Object.entries(headers ?? {}).filter(([name]) => !names.has(name.toLowerCase()));
+  return { ...Object.fromEntries(others), ...own };
 }
 
 /** The header that sends a token. Rejects with UNAVAILABLE while there is none. */
 export function bearer(token: TokenSource): string | Promise<string> {
-  return typeof token === "string" ? `Bearer ${token}` : asked(token);
+  return typeof token === "string" ? `Bearer ${token}` : asked("token", token).then((text) => `Bearer ${text}`);
 }
 
-async function asked(token: () => string | Promise<string>): Promise<string> {
+async function asked<T>(what: string, source: () => T | Promise<T>): Promise<T> {
   try {
-    return `Bearer ${await token()}`;
+    return await source();
   } catch (error) {
-    throw new ConnectError(`there is no token: ${errorText(error)}`, Code.Unavailable, undefined, undefined, error);
+    throw new ConnectError(`there is no ${what}: ${errorText(error)}`, Code.Unavailable, undefined, undefined, error);
   }
 }

@@ -25,4 +25,4 @@ export {
 } from "../model/handler-errors.js";
 export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, TypeOf } from "../model/job-types.js";
 export type { Middleware } from "../model/middleware.js";
-export type { NewTask, TaskOf } from "../model/new-task.js";
+export type { NewJob } from "../model/new-job.js";

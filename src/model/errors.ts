@@ -72,11 +72,20 @@ export interface FieldViolation {
   readonly description: string;
 }
 
+/** Marks our errors, also for other copies of this package in the same program. */
+const BRAND = Symbol.for("gotaskq.TaskQueueError");
+
 /**
  * An expected failure that the caller can understand and act on. The library, the server and the client throw it;
- * anything else thrown is a bug or a fault.
+ * anything else thrown is a bug or a fault. `instanceof` finds those of every entry point, and of another copy of this package.
  */
 export class TaskQueueError extends Error {
+  static {
+    // Of the class: so errors show no more than what they say.
+    Object.defineProperty(TaskQueueError.prototype, BRAND, { value: true });
+    Object.defineProperty(TaskQueueError, Symbol.hasInstance, { value: isInstance });
+  }
+
   override readonly name = "TaskQueueError";
   /** Why it failed. When a client call got no answer from a GoTaskQ server, this is the same as `code`. */
   readonly reason: ErrorReason | (string & {});
@@ -112,6 +121,12 @@ export class TaskQueueError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.requestId = details.requestId;
   }
+}
+
+function isInstance(this: unknown, value: unknown): boolean {
+  // A class of somebody else that extends ours has instances of its own only.
+  if (this !== TaskQueueError) return Function.prototype[Symbol.hasInstance].call(this, value);
+  return typeof value === "object" && value !== null && BRAND in value;
 }
 
 /** Bad input; names every bad field, and counts those that are too many to name. */

@@ -4,7 +4,7 @@ import type { Progress } from "./job.js";
 import type { Json, PayloadOf, ResultOf, TypeOf } from "./job-types.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
-import type { TaskOf } from "./new-task.js";
+import type { NewJob } from "./new-job.js";
 import { cutText } from "./text.js";
 import type { TraceContext } from "./trace-context.js";
 
@@ -116,7 +116,7 @@ export interface HandlerContext<Jobs = any> {
    * of your own then. `requestId: ""`: it is created in each run. FIELD_INVALID, JOB_EXISTS, QUEUE_NOT_FOUND, QUEUE_FULL; in a worker
    * also errors of the call, such as SCOPE_MISSING for a token that may not produce.
    */
-  enqueue(task: TaskOf<Jobs>): Promise<EnqueuedJob>;
+  enqueue(task: NewJob<Jobs>): Promise<EnqueuedJob>;
   /** Adds the job's id, type and queue to every log line. */
   readonly logger: Logger;
 }

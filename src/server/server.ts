@@ -12,6 +12,7 @@ import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
 import type { StorageSettings } from "../storage.js";
 import { createTracer } from "../telemetry/tracer.js";
+import { readVersion } from "../version.js";
 import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
 import { isLoopback } from "./config/loopback.js";
@@ -33,7 +34,6 @@ import { watchRedisTls } from "./tls/redis-tls.js";
 import { createTlsMetrics } from "./tls/tls-metrics.js";
 import { createTlsTerminator } from "./tls/tls-terminator.js";
 import { urlOf } from "./url-of.js";
-import { readVersion } from "./version.js";
 
 /** A running server. */
 export interface Server {

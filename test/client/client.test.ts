@@ -61,7 +61,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
       { expiresAt: new Date(expiresAt), key: "acme" },
     ]) {
       const { job: other } = await client.create({ queue, type: "echo", delayMs: 60_000, ...given });
-      expect(other.key).toBe(given.key ?? "");
+      expect(other.key).toBe(given.key);
       expect(other.expiresAt).toBe(given.expiresAt === undefined ? other.createdAt + 3_600_000 : expiresAt);
       expect((await client.run(other.id)).runAfter).toBeLessThan(other.runAfter);
       expect(await client.wait(other.id)).toMatchObject({ status: "DONE", expiresAt: other.expiresAt });
@@ -73,9 +73,9 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     const again = await client.create({ queue, type: "other", delayMs: 60_000, requestId: "mine" });
     expect(again).toMatchObject({ deduplicated: true, job: { id: made[1]?.id } });
     expect((await client.get(made[0]?.id ?? "")).payload).toEqual(Uint8Array.of(0, 255));
-    const page = await client.list({ queue, pageSize: 2, statuses: ["PENDING"] });
-    const rest = await client.list({ queue, pageSize: 2, statuses: ["PENDING"], pageToken: page.nextPageToken });
-    expect([...page.jobs, ...rest.jobs].map(({ id }) => id)).toEqual([made[1]?.id, made[0]?.id, job.id]);
+    const page = await client.list({ queue, pageSize: 2, statuses: ["PENDING"] }).page();
+    const rest = await client.list({ queue, pageSize: 2, statuses: ["PENDING"], pageToken: page.nextPageToken }).page();
+    expect([...page.items, ...rest.items].map(({ id }) => id)).toEqual([made[1]?.id, made[0]?.id, job.id]);
     expect(await client.cancel(job.id)).toMatchObject({ status: "CANCELED" });
     await client.delete(job.id);
     expect(await failure(client.get(job.id))).toMatchObject({ reason: "JOB_NOT_FOUND", metadata: { job_id: job.id } });
@@ -209,7 +209,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
       error: "no luck",
       attemptErrors: [{ error: "no luck", delivery: 1 }],
     });
-    expect((await client.dlq.list({ queue })).jobs.map(({ id }) => id)).toEqual([second.id, first.id]);
+    expect((await client.dlq.list({ queue }).page()).items.map(({ id }) => id)).toEqual([second.id, first.id]);
     expect(await client.dlq.replayMatching({ queue, errorContains: "luck" }, { dryRun: true })).toMatchObject({
       count: 2,
     });
@@ -223,8 +223,8 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect(await client.dlq.get(second.id)).toMatchObject({ id: second.id });
     await client.dlq.delete(second.id);
     expect(await failure(client.dlq.get(second.id))).toMatchObject({ reason: "JOB_NOT_FOUND" });
-    expect(await client.dlq.purgeMatching({ queue })).toMatchObject({ count: 0 });
-    for (const call of [client.dlq.replayMatching, client.dlq.purgeMatching]) {
+    expect(await client.dlq.deleteMatching({ queue })).toMatchObject({ count: 0 });
+    for (const call of [client.dlq.replayMatching, client.dlq.deleteMatching]) {
       expect(await failure(call({}))).toMatchObject({ violations: [{ field: "filter" }] });
       expect(await failure(call({ queue }, { all: true }))).toMatchObject({ violations: [{ field: "all" }] });
       expect((await call({}, { all: true, dryRun: true })).count).toBeGreaterThanOrEqual(0);

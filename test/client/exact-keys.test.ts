@@ -17,7 +17,7 @@ test.each([
   const { job } = await client.create({ type: "echo", payload: PAYLOAD, metadata: METADATA });
   await startWorker({ url: server.url, handlers: { echo: ({ payload, metadata }) => ({ payload, metadata }) } });
   const done = await within(client.wait(job.id), "the end of the job");
-  for (const seen of [job, done, done.result, (await client.list()).jobs[0]]) {
+  for (const seen of [job, done, done.result, (await client.list().page()).items[0]]) {
     const { payload, metadata } = seen as typeof job;
     expect(JSON.stringify(payload)).toBe(JSON.stringify(PAYLOAD));
     expect(Object.entries(metadata).sort()).toEqual(Object.entries(METADATA).sort());

@@ -74,7 +74,7 @@ test("the library changes a waiting job as the client does", async () => {
   const { job } = await queue.create({ type: "work", payload: { n: 1 }, delayMs: 1000 });
   const runAfter = new Date(job.createdAt + 5000);
   expect(await queue.update(job.id, { priority: 2, runAfter, payload: null })).toMatchObject({
-    ...{ priority: 2, runAfter: runAfter.getTime(), payload: "null", revision: 2 },
+    ...{ priority: 2, runAfter: runAfter.getTime(), payload: null, revision: 2 },
   });
   await expect(queue.update(job.id, { payload: (() => undefined) as never })).rejects.toMatchObject({
     violations: [{ field: "payload" }],

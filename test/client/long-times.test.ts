@@ -22,7 +22,7 @@ describe("times that a Timestamp cannot tell", () => {
     const refused = (field: string) => ({ reason: "FIELD_INVALID", violations: [{ field }] });
     await expect(client.create({ type: "none", runAfter: ms })).rejects.toMatchObject(refused("runAfter"));
     await expect(client.dlq.replayMatching({ diedAfter: ms })).rejects.toMatchObject(refused("diedAfter"));
-    await expect(client.dlq.purgeMatching({ diedBefore: ms })).rejects.toMatchObject(refused("diedBefore"));
+    await expect(client.dlq.deleteMatching({ diedBefore: ms })).rejects.toMatchObject(refused("diedBefore"));
   });
 
   test("the first of the year 1 is taken, and lets a job run at once", async () => {

@@ -34,7 +34,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     expect(await fields(client.update(job.id, { payload: DEEP }))).toContain("payload");
     const template = { type: "t", payload: DEEP };
     expect(await fields(client.schedules.create({ queue, name: "s", everyMs: 60_000, job: template }))).toEqual([
-      "schedule.job.payload",
+      "job.payload",
     ]);
   });
 });

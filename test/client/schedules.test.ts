@@ -5,7 +5,7 @@ import { startTestServer } from "../support/server.js";
 
 const HOUR = 3_600_000;
 
-let client: TaskQueueClient & { close(): void };
+let client: TaskQueueClient;
 let schedules: TaskQueueClient["schedules"];
 
 beforeAll(async () => {
@@ -50,10 +50,10 @@ test("a schedule is created, read, changed and deleted by the client", async () 
   expect([schedule, scheduledFor]).toEqual(["a", expect.any(Number)]);
   expect(await schedules.get(name)).toMatchObject({ lastJobId: id, lastRunAt: scheduledFor });
   await schedules.create({ name: "b", everyMs: HOUR, job: { type: "work" }, paused: true });
-  const first = await schedules.list({ pageSize: 1 });
-  const second = await schedules.list({ pageSize: 1, pageToken: first.nextPageToken });
-  expect([...first.schedules, ...second.schedules].map((each) => each.name)).toEqual(["b", "a"]);
-  expect((await schedules.list({ queue: "mail" })).schedules).toHaveLength(1);
+  const first = await schedules.list({ pageSize: 1 }).page();
+  const second = await schedules.list({ pageSize: 1, pageToken: first.nextPageToken }).page();
+  expect([...first.items, ...second.items].map((each) => each.name)).toEqual(["b", "a"]);
+  expect((await schedules.list({ queue: "mail" }).page()).items).toHaveLength(1);
   await schedules.delete(name);
   expect(await rejection(schedules.get(name))).toMatchObject({ reason: "SCHEDULE_NOT_FOUND", code: "NOT_FOUND" });
 });

@@ -1,8 +1,8 @@
 import {
   createClient,
   createWorker,
-  type NodeClient,
   silentLogger,
+  type TaskQueueClient,
   TaskQueueError,
   type Worker,
   type WorkerOptions,
@@ -24,7 +24,7 @@ export function atEnd(close: () => unknown): void {
 }
 
 /** Creates a client of this server, closed after the test. */
-export function clientOf(url: string, options?: Parameters<typeof createClient>[1]): NodeClient {
+export function clientOf(url: string, options?: Parameters<typeof createClient>[1]): TaskQueueClient {
   const client = createClient(url, options);
   atEnd(() => client.close());
   return client;

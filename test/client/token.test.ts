@@ -1,4 +1,4 @@
-import { createClient, createWorker, type NodeClient, type TaskQueueError } from "gotaskq/client";
+import { createClient, createWorker, type TaskQueueError } from "gotaskq/client";
 import { createClient as createWebClient } from "gotaskq/client/web";
 import { hashToken, newToken, startServer } from "gotaskq/server";
 import { describe, expect, test } from "vitest";
@@ -32,7 +32,7 @@ describe.each([
     const { url } = await startWith(good);
     const open = (token: Parameters<typeof connect>[1]) => {
       const client = connect(url, token);
-      atEnd(() => (client as Partial<NodeClient>).close?.());
+      atEnd(() => client.close());
       return client;
     };
     expect((await open({ token: FIRST }).queues.list()).map(({ name }) => name)).toEqual(["default"]);
@@ -54,10 +54,10 @@ describe.each([
       return FIRST;
     };
     const client = connect(url, { token });
-    atEnd(() => (client as Partial<NodeClient>).close?.());
+    atEnd(() => client.close());
     expect(await client.queues.list()).toHaveLength(1);
     const never = connect(url, { token: () => Promise.reject(new Error("the key server is away")), retryMs: 0 });
-    atEnd(() => (never as Partial<NodeClient>).close?.());
+    atEnd(() => never.close());
     expect((await failure(never.queues.list())).message).toContain("the key server is away");
   });
 
@@ -67,7 +67,7 @@ describe.each([
     const { url } = await startWith(good, () => endsAt);
     const tries: TaskQueueError[] = [];
     const refused = connect(url, { token: SECOND, onRetry: (error) => tries.push(error) });
-    atEnd(() => (refused as Partial<NodeClient>).close?.());
+    atEnd(() => refused.close());
     const watch = async (client: typeof refused, until: (cursor: string) => boolean) => {
       for await (const { cursor } of client.watchJobs()) if (until(cursor)) return;
     };
@@ -81,7 +81,7 @@ describe.each([
         endsAt = undefined;
       },
     });
-    atEnd(() => (client as Partial<NodeClient>).close?.());
+    atEnd(() => client.close());
     let messages = 0;
     await within(
       watch(client, () => ++messages === 2),

@@ -130,7 +130,7 @@ describe("the READMEs", () => {
   test("have a program with a schedule that runs", async () => {
     const [code = ""] = blocks(API, "Schedules", "ts");
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("schedule.mts", code)], { cwd: ROOT });
-    expect(stdout.trim()).toBe('1\n"last"');
+    expect(stdout.trim()).toBe("1\nlast");
   });
 
   test("have a program with unique jobs that runs", async () => {
@@ -147,6 +147,15 @@ describe("the READMEs", () => {
     const lines = stdout.trim().split("\n");
     expect(lines.at(-2)).toBe("DONE undefined");
     expect(lines.at(-1)).toBe("DONE [ 1, 2, 3 ]");
+    await server.end();
+  });
+
+  test("have a program with declared jobs that runs", async () => {
+    const server = await startServerProcess({ NUM_WORKERS: "0" });
+    const [code = ""] = blocks(CLIENT, "Every task queue", "ts");
+    const program = code.replace("http://127.0.0.1:8000", server.url);
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("jobs.mts", program)], { cwd: ROOT });
+    expect(stdout.trim()).toBe(String(new Date().getUTCFullYear()));
     await server.end();
   });
 

@@ -1,4 +1,4 @@
-import { createTaskQueue, type Job, type NewTask, type TaskQueue } from "gotaskq";
+import { createTaskQueue, type Job, type LocalTaskQueue, type NewJob } from "gotaskq";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { HandlerRunner } from "../../src/core/handler-runner.js";
 import { describeError } from "../../src/model/describe-error.js";
@@ -15,7 +15,7 @@ interface Shown {
 
 /** A task queue whose handlers run somewhere. */
 interface Place {
-  readonly queue: TaskQueue;
+  readonly queue: LocalTaskQueue;
   readonly lines: readonly LogLine[];
 }
 
@@ -28,7 +28,7 @@ async function open(isolation: "none" | "threads" | "processes"): Promise<Place>
 }
 
 /** Runs a job once, and tells what it shows. `meanwhile` is called when it is RUNNING with progress. */
-async function show({ queue, lines }: Place, task: NewTask, meanwhile?: (id: string) => Promise<unknown>) {
+async function show({ queue, lines }: Place, task: NewJob, meanwhile?: (id: string) => Promise<unknown>) {
   const { job } = await queue.create({ maxRetries: 3, ...task });
   let last: Job = job;
   let doOnce = meanwhile;
@@ -68,8 +68,8 @@ function withoutPlace({ level, fields, message }: LogLine): LogLine {
 
 const JSON_PAYLOADS = [null, true, 1.5, "text é\u0000", [1, [2, {}]], { a: { b: [] }, "": "x" }];
 
-const CASES: readonly [string, NewTask][] = [
-  ...JSON_PAYLOADS.map((payload): [string, NewTask] => [
+const CASES: readonly [string, NewJob][] = [
+  ...JSON_PAYLOADS.map((payload): [string, NewJob] => [
     `a payload ${JSON.stringify(payload)}`,
     { type: "payload", payload },
   ]),
@@ -107,7 +107,7 @@ const CASES: readonly [string, NewTask][] = [
     "reports",
     "reportsNonsense",
     "logs",
-  ].map((type): [string, NewTask] => [type, { type }]),
+  ].map((type): [string, NewJob] => [type, { type }]),
   ["a timeout", { type: "untilTimeout", timeoutMs: 300 }],
 ];
 
@@ -118,9 +118,9 @@ describe("handlers in this process, in threads and in child processes", () => {
     for (const isolation of ["none", "threads", "processes"] as const) places[isolation] = await open(isolation);
   });
 
-  afterAll(() => Promise.all(Object.values(places).map(({ queue }) => queue.stop(0))));
+  afterAll(() => Promise.all(Object.values(places).map(({ queue }) => queue.stop({ timeoutMs: 0 }))));
 
-  async function same(task: NewTask, meanwhile?: (place: Place) => (id: string) => Promise<unknown>): Promise<Shown> {
+  async function same(task: NewJob, meanwhile?: (place: Place) => (id: string) => Promise<unknown>): Promise<Shown> {
     const shown: Shown[] = [];
     for (const place of Object.values(places)) {
       shown.push(await within(show(place, task, meanwhile?.(place)), `the end of ${task.type}`));
@@ -153,7 +153,7 @@ describe("handlers in this process, in threads and in child processes", () => {
         (id) =>
           queue.cancel(id),
     );
-    expect(JSON.parse(String(job.result))).toMatchObject({ reason: "CANCELED", name: "AbortError" });
+    expect(job.result).toMatchObject({ reason: "CANCELED", name: "AbortError" });
   });
 
   test("end with the last progress they reported", async () => {

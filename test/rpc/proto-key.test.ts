@@ -81,6 +81,6 @@ test("a key named __proto__ is a key like any other to the library and its handl
   const { job } = await queue.create({ type: "echo", payload: JSON.parse(PAYLOAD), metadata: JSON.parse(METADATA) });
   const { payload, metadata, result } = await within(queue.wait(job.id), "the end of a job");
   await queue.stop();
-  expect([payload, JSON.stringify(metadata)]).toEqual([PAYLOAD, METADATA]);
-  expect(result).toBe(`{"payload":${PAYLOAD},"metadata":${METADATA}}`);
+  expect([JSON.stringify(payload), JSON.stringify(metadata)]).toEqual([PAYLOAD, METADATA]);
+  expect(JSON.stringify(result)).toBe(`{"payload":${PAYLOAD},"metadata":${METADATA}}`);
 });

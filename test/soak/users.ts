@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient, createWorker, type NodeClient, silentLogger } from "../../src/client/index.js";
+import { createClient, createWorker, silentLogger, type TaskQueueClient } from "../../src/client/index.js";
 import type { Crowd, Habit } from "./crowd.js";
 
 /** The queues of the server under test. */
@@ -11,12 +11,12 @@ const text = (bytes: number) => ({ text: "x".repeat(bytes) });
 const STAY_MS = 3000;
 
 /** A client that repeats nothing: what is refused is counted. */
-function clientOf({ url, token }: Crowd): NodeClient {
+function clientOf({ url, token }: Crowd): TaskQueueClient {
   return createClient(url, { headers: { authorization: `Bearer ${token}` }, retryMs: 0, timeoutMs: 15_000 });
 }
 
 /** Runs something with a client of its own, whose connection ends with it. */
-async function visit<T>(crowd: Crowd, use: (client: NodeClient, end: AbortSignal) => Promise<T>): Promise<T> {
+async function visit<T>(crowd: Crowd, use: (client: TaskQueueClient, end: AbortSignal) => Promise<T>): Promise<T> {
   const client = clientOf(crowd);
   // Not `AbortSignal.any`: Node 20 may forget such a signal before it is aborted.
   const end = new AbortController();
@@ -45,7 +45,7 @@ async function readUntil(end: AbortSignal, events: AsyncIterable<unknown>, restM
 }
 
 /** What ordinary users do. Those that stay share a connection; others come and go. */
-export function habitsOfUsers(crowd: Crowd, steady: NodeClient): readonly Habit[] {
+export function habitsOfUsers(crowd: Crowd, steady: TaskQueueClient): readonly Habit[] {
   const { random } = crowd;
   let queues = 0;
   const job = (queue: string, type: string, payload: Readonly<Record<string, string | number>>) => ({
@@ -95,7 +95,7 @@ export function habitsOfUsers(crowd: Crowd, steady: NodeClient): readonly Habit[
     },
     { name: "replays", pauseMs: 700, act: () => steady.dlq.replayMatching({ queue: "fast" }, { max: 20 }) },
     { name: "summaries of the dead", pauseMs: 500, act: () => steady.dlq.summarize() },
-    { name: "purges of the dead", pauseMs: 900, act: () => steady.dlq.purgeMatching({}, { all: true }) },
+    { name: "purges of the dead", pauseMs: 900, act: () => steady.dlq.deleteMatching({}, { all: true }) },
     {
       name: "bulk cancels",
       pauseMs: 1000,
@@ -116,7 +116,7 @@ export function habitsOfUsers(crowd: Crowd, steady: NodeClient): readonly Habit[
       async act() {
         let pageToken = "";
         for (let pages = 0; pages < 5; pages++) {
-          ({ nextPageToken: pageToken } = await steady.list({ pageSize: 500, pageToken }));
+          ({ nextPageToken: pageToken } = await steady.list({ pageSize: 500, pageToken }).page());
           if (pageToken === "") return;
         }
       },

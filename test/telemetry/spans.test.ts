@@ -1,6 +1,6 @@
 import { trace } from "@opentelemetry/api";
-import { createTaskQueue } from "gotaskq";
-import { type HandlerContext, type HandlerJob, type NodeClient, PermanentError } from "gotaskq/client";
+import { createTaskQueue, type LocalTaskQueue } from "gotaskq";
+import { type HandlerContext, type HandlerJob, PermanentError, type TaskQueueClient } from "gotaskq/client";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { TraceContext } from "../../src/model/trace-context.js";
 import { clientOf, newQueue, startWorker } from "../client/support.js";
@@ -65,7 +65,7 @@ describe.each([
   ["on Redis, with a remote worker", true, true],
 ])("%s", (_, onRedis, isRemote) => {
   let server: TestServer;
-  let client: NodeClient;
+  let client: TaskQueueClient;
   let queue: string;
 
   beforeAll(async () => {
@@ -310,7 +310,7 @@ describe("a program with a task queue of its own", () => {
   });
 
   test("has jobs in the trace that it is in, and those that handlers create in theirs", async () => {
-    const tasks = createTaskQueue({
+    const tasks: LocalTaskQueue = createTaskQueue({
       handlers: {
         outer: async () => (await tasks.create({ type: "child" })).job.id,
         child: () => undefined,
@@ -320,7 +320,7 @@ describe("a program with a task queue of its own", () => {
     await tasks.start();
     const { result, caller } = await inSpan(() => tasks.create({ type: "outer" }));
     const outer = await within(tasks.wait(result.job.id), "the end of the job");
-    await within(tasks.wait(JSON.parse(String(outer.result))), "the end of the job that it created");
+    await within(tasks.wait(outer.result), "the end of the job that it created");
     const [first, second] = (await spansOf(caller.traceId, "create default", 2)) as [SeenSpan, SeenSpan];
     const attempts = await spansOf(caller.traceId, "process default", 2);
     const parent = attempts.find(({ attributes }) => attributes["gotaskq.job.type"] === "outer");

@@ -1,13 +1,15 @@
 import { create } from "@bufbuild/protobuf";
-import type { CallOptions, Client } from "@connectrpc/connect";
+import type { Client, CallOptions as RpcOptions } from "@connectrpc/connect";
 import { type Job as JobPb, type JobResult, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import type { CallOptions } from "../../api/call-options.js";
+import type { Job } from "../../api/job.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { readTraceHeaders } from "../../model/trace-context.js";
-import type { Caller, CallParts, CallSettings } from "../calls.js";
+import type { Caller, CallParts } from "../calls.js";
 import { converters } from "../converters.js";
 import { toTaskQueueError } from "../errors.js";
-import { fromJob, type Job } from "../job.js";
+import { fromJob } from "../job.js";
 import { payloadFormat } from "../json.js";
 import { presentJob } from "../present.js";
 import type { CallHeaders } from "../token.js";
@@ -27,9 +29,9 @@ export interface Created {
 
 /** Calls for single jobs. Those that are under way together go to the server as one: see `Gatherer`. */
 export interface GatheredJobs {
-  create(request: CreateJobRequest, settings?: CallSettings): Promise<Created>;
-  get(id: string, settings?: CallSettings): Promise<Job>;
-  cancel(id: string, settings?: CallSettings): Promise<Job>;
+  create(request: CreateJobRequest, settings?: CallOptions): Promise<Created>;
+  get(id: string, settings?: CallOptions): Promise<Job>;
+  cancel(id: string, settings?: CallOptions): Promise<Job>;
 }
 
 /** One call, with the headers that it sends when it goes alone. */
@@ -98,7 +100,7 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
   );
 
   /** A job with the payload that a large answer had no room for; as it is for callers who may not read it. */
-  async function whole(job: Job, options: CallOptions): Promise<Job | TaskQueueError> {
+  async function whole(job: Job, options: RpcOptions): Promise<Job | TaskQueueError> {
     try {
       return presentJob((await rpc.getJob({ id: job.id, payloadFormat }, options)).job);
     } catch (thrown) {
@@ -108,8 +110,8 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
   }
 
   /** Makes a call by a gatherer, and repeats it while the server is away. */
-  function gathered<I, O>(gatherer: Gatherer<Single<I>, O>, request: I, bytes: number, settings?: CallSettings) {
-    const add = ({ headers, signal }: CallOptions, parts: CallParts) =>
+  function gathered<I, O>(gatherer: Gatherer<Single<I>, O>, request: I, bytes: number, settings?: CallOptions) {
+    const add = ({ headers, signal }: RpcOptions, parts: CallParts) =>
       gatherer.add(
         {
           item: { request, headers: headers as CallHeaders | undefined },
@@ -130,7 +132,7 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
   };
 }
 
-function withHeaders(options: CallOptions, headers: CallHeaders | undefined): CallOptions {
+function withHeaders(options: RpcOptions, headers: CallHeaders | undefined): RpcOptions {
   return headers === undefined ? options : { ...options, headers };
 }
 

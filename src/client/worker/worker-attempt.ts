@@ -1,5 +1,6 @@
 import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
+import { readContent } from "../../api/job-content.js";
 import { EnqueueIds } from "../../model/enqueue-ids.js";
 import {
   type AbortReason,
@@ -7,15 +8,14 @@ import {
   type EnqueuedJob,
   type HandlerContext,
   type HandlerJob,
-  type JsonValue,
   toProgress,
 } from "../../model/handler.js";
 import type { Progress } from "../../model/job.js";
 import { type JobFields, jobFields } from "../../model/job-fields.js";
+import { toJobRequest } from "../../model/job-request.js";
 import type { Logger } from "../../model/logger.js";
 import type { Timer } from "../../model/long-timer.js";
-import type { NewTask } from "../../model/new-task.js";
-import { toJobRequest } from "../../model/task-request.js";
+import type { NewJob } from "../../model/new-job.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import type { AttemptSpan, Tracer } from "../../model/tracer.js";
 import { fromPayloadKind } from "../json.js";
@@ -38,7 +38,7 @@ export interface AttemptHost {
   /** Called when there is a progress report to send. */
   report(attempt: WorkerAttempt): void;
   /** Creates a job of a handler. */
-  create(task: NewTask): Promise<EnqueuedJob>;
+  create(task: NewJob): Promise<EnqueuedJob>;
 }
 
 /** One lease of this worker and the run of its handler. */
@@ -77,7 +77,7 @@ export class WorkerAttempt implements HandlerContext {
   readonly #host: AttemptHost;
   #controller: AbortController | undefined;
   #progress: ((percent: number, message?: string) => void) | undefined;
-  #enqueue: ((task: NewTask) => Promise<EnqueuedJob>) | undefined;
+  #enqueue: ((task: NewJob) => Promise<EnqueuedJob>) | undefined;
   #ids: EnqueueIds | undefined;
 
   constructor(job: JobPb, token: string, until: number, source: JobSource, host: AttemptHost) {
@@ -131,12 +131,12 @@ export class WorkerAttempt implements HandlerContext {
   }
 
   /** As `progress`, a function of its own. */
-  get enqueue(): (task: NewTask) => Promise<EnqueuedJob> {
+  get enqueue(): (task: NewJob) => Promise<EnqueuedJob> {
     this.#enqueue ??= (task) => this.#create(task);
     return this.#enqueue;
   }
 
-  async #create(task: NewTask): Promise<EnqueuedJob> {
+  async #create(task: NewJob): Promise<EnqueuedJob> {
     const request = toJobRequest(task, this.#host.tracer.active() ?? this.traceContext);
     this.#ids ??= new EnqueueIds(this.jobId);
     const requestId = request.requestId ?? (await this.#ids.next(request));
@@ -159,7 +159,7 @@ export class WorkerAttempt implements HandlerContext {
 /** A job as its handler sees it. The payload is converted at its first use. */
 export class RemoteJob implements HandlerJob {
   readonly #job: JobPb;
-  #payload: JsonValue | Uint8Array | undefined;
+  #payload: unknown;
 
   constructor(job: JobPb) {
     this.#job = job;
@@ -175,7 +175,7 @@ export class RemoteJob implements HandlerJob {
     return this.#job.type;
   }
   get payload(): unknown {
-    this.#payload ??= fromPayloadKind(this.#job.payloadKind);
+    this.#payload ??= readContent(fromPayloadKind(this.#job.payloadKind));
     return this.#payload;
   }
   get priority(): number {

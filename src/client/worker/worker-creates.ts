@@ -1,5 +1,5 @@
 import type { EnqueuedJob } from "../../model/handler.js";
-import type { NewTask } from "../../model/new-task.js";
+import type { NewJob } from "../../model/new-job.js";
 import { toTaskQueueError } from "../errors.js";
 import { retryWait, wait } from "../wait.js";
 import type { WorkerServers } from "./worker-servers.js";
@@ -11,7 +11,7 @@ const RETRY_MS = 10_000;
  * Creates a job of a handler at the server in use, and tries again, at the next one, while that is away or drains. Only for jobs with a
  * request id.
  */
-export async function createAtServers(servers: WorkerServers, task: NewTask): Promise<EnqueuedJob> {
+export async function createAtServers(servers: WorkerServers, task: NewJob): Promise<EnqueuedJob> {
   const end = performance.now() + (task.requestId === "" ? 0 : RETRY_MS);
   for (let failures = 1; ; failures++) {
     const rpc = servers.current;

@@ -2,9 +2,9 @@ import { EnqueueIds } from "../../model/enqueue-ids.js";
 import { type AbortReason, attemptAborted, type EnqueuedJob, toProgress } from "../../model/handler.js";
 import { jobBytes, type Progress } from "../../model/job.js";
 import { type JobFields, jobFields } from "../../model/job-fields.js";
+import { toJobRequest } from "../../model/job-request.js";
 import type { Logger } from "../../model/logger.js";
-import type { NewTask } from "../../model/new-task.js";
-import { toJobRequest } from "../../model/task-request.js";
+import type { NewJob } from "../../model/new-job.js";
 import type { TraceContext } from "../../model/trace-context.js";
 import type { AttemptSpan, Tracer } from "../../model/tracer.js";
 import type { JobRequest } from "../../model/validate.js";
@@ -50,7 +50,7 @@ export class PoolAttempt implements RunContext {
   /** When the timeout passes, ms since 1970; 0: it has none, or has not begun. */
   #endsAt = 0;
   #report: ((percent: number, message?: string) => void) | undefined;
-  #enqueue: ((task: NewTask) => Promise<EnqueuedJob>) | undefined;
+  #enqueue: ((task: NewJob) => Promise<EnqueuedJob>) | undefined;
   #ids: EnqueueIds | undefined;
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
@@ -100,7 +100,7 @@ export class PoolAttempt implements RunContext {
   }
 
   // Made on first access, as `progress`.
-  get enqueue(): (task: NewTask) => Promise<EnqueuedJob> {
+  get enqueue(): (task: NewJob) => Promise<EnqueuedJob> {
     this.#enqueue ??= async (task) => this.create(toJobRequest(task, this.#host.tracer.active() ?? this.traceContext));
     return this.#enqueue;
   }

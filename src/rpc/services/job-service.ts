@@ -19,6 +19,7 @@ import {
 import type { EngineView } from "../../core/engine-view.js";
 import type { CreateOutcome, OneCreated } from "../../core/operations/creates.js";
 import type { JobOutcome } from "../../core/operations/jobs-by-id.js";
+import { checkChanges } from "../../core/watch/check-watch.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
@@ -155,21 +156,12 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
 
     watchJobs(request) {
       const violations = new Violations();
-      violations.filter("queues", request.queues);
-      violations.filter("types", request.types);
-      violations.filter("statuses", request.statuses);
+      const { queues: names, types } = request;
       const statuses = toStatuses(violations, "statuses", request.statuses);
-      request.queues.forEach((name, index) => {
-        violations.queueName(`queues[${index}]`, name);
-      });
-      request.types.forEach((type, index) => {
-        violations.text(`types[${index}]`, type, 1, LIMITS.typeLength);
-      });
-      violations.throwIfAny();
-      const filter = { queues: setOf(request.queues), types: setOf(request.types), statuses: setOf(statuses) };
+      const filter = checkChanges(violations, { queues: names, types, statuses });
       // Refuses unknown queues: a watch of a queue that does not exist would be silent for ever.
       const admit = async () => {
-        for (const name of request.queues) await queues.get(name);
+        for (const name of names) await queues.get(name);
       };
       const feed = watches.watchJobs(filter, request.cursor || undefined, undefined, admit);
       return new MessageFeed(feed, toWatchJobsResponse);
@@ -239,10 +231,6 @@ function toWatchJobsResponse(event: JobsEvent): WatchJobsResponse {
         ? { case: "change", value: fromChange(event.change) }
         : { case: "heartbeat", value: fromHeartbeat(event.at) },
   };
-}
-
-function setOf<T>(items: readonly T[]): ReadonlySet<T> | undefined {
-  return items.length === 0 ? undefined : new Set(items);
 }
 
 /**

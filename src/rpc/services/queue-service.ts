@@ -12,6 +12,7 @@ import {
   WatchQueuesResponseSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
+import { checkWatchedQueues } from "../../core/watch/check-watch.js";
 import type { QueuesWatchEvent } from "../../core/watch/watch-events.js";
 import {
   DEFAULT_QUEUE_SETTINGS,
@@ -23,11 +24,6 @@ import { Violations } from "../../model/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromHeartbeat, toMs } from "./convert.js";
 import { fromQueue, type QueueSettingsFound, toQueueSettings } from "./convert-queue.js";
-
-/** Bounds and default of `min_interval` in WatchQueues, ms. */
-const MIN_INTERVAL_MS = 100;
-const MAX_INTERVAL_MS = 60_000;
-const DEFAULT_INTERVAL_MS = 1000;
 
 /** Implements QueueService on the core. */
 export function createQueueService({ queues, watches }: EngineView): ServiceImpl<typeof QueueService> {
@@ -72,15 +68,9 @@ export function createQueueService({ queues, watches }: EngineView): ServiceImpl
 
     watchQueues({ names, minInterval, changesOnly }: WatchQueuesRequest) {
       const violations = new Violations();
-      violations.filter("names", names);
-      names.forEach((name, index) => {
-        violations.queueName(`names[${index}]`, name);
-      });
-      const minIntervalMs = toMs(violations, "minInterval", minInterval) ?? DEFAULT_INTERVAL_MS;
-      violations.integer("minInterval", minIntervalMs, MIN_INTERVAL_MS, MAX_INTERVAL_MS);
-      violations.throwIfAny();
-      const watched = names.length > 0 ? names : undefined;
-      return new MessageFeed(watches.watchQueues({ names: watched, minIntervalMs, changesOnly }), toMessage);
+      const minIntervalMs = toMs(violations, "minInterval", minInterval);
+      const asked = checkWatchedQueues(violations, names, minIntervalMs);
+      return new MessageFeed(watches.watchQueues({ ...asked, changesOnly }), toMessage);
     },
   };
 }

@@ -11,10 +11,8 @@ import {
 import { type Admitted, ANYBODY } from "../../access/caller.js";
 import type { Scope } from "../../access/scopes.js";
 import type { EngineView } from "../../core/engine-view.js";
-import { readPageToken, writePageToken } from "../../core/operations/page-token.js";
-import { compareNumbers } from "../../model/ids.js";
+import { pageOfWorkers } from "../../core/operations/list-workers.js";
 import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
 import { callerOf } from "../caller-of.js";
 import { fromWorker } from "./convert-worker.js";
 
@@ -33,9 +31,6 @@ export interface ServerInfo {
   /** How long the server has been running, ms. */
   uptimeMs(): number;
 }
-
-/** The listing that page tokens of ListWorkers belong to; a token of another listing is refused. */
-const LISTING = "workers";
 
 /** Implements ServerService on the core. */
 export function createServerService(
@@ -58,21 +53,9 @@ export function createServerService(
       };
     },
 
-    async listWorkers({ pageSize, pageToken }) {
-      const violations = new Violations();
-      violations.pageSize("pageSize", pageSize);
-      violations.throwIfAny();
-      const after = pageToken ? readPageToken(LISTING, pageToken) : "";
-      const limit = pageSize || LIMITS.defaultPageSize;
-      const all = await engine.allWorkers();
-      const workers = all.filter(({ id }) => compareNumbers(id, after) > 0).sort((a, b) => compareNumbers(a.id, b.id));
-      const page = workers.slice(0, limit);
-      const last = page.at(-1);
-      const more = last !== undefined && workers.length > limit;
-      return {
-        workers: page.map(fromWorker),
-        nextPageToken: more ? writePageToken(LISTING, last.id) : "",
-      };
+    async listWorkers(request) {
+      const { workers, nextPageToken } = pageOfWorkers(await engine.allWorkers(), request);
+      return { workers: workers.map(fromWorker), nextPageToken };
     },
   };
 }

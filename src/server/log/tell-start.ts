@@ -1,7 +1,7 @@
+import { readVersion } from "../../version.js";
 import { asksForToken } from "../access/access-config.js";
 import type { Config } from "../config/config.js";
 import { isLoopback } from "../config/loopback.js";
-import { readVersion } from "../version.js";
 import type { ProcessLog } from "./process-log.js";
 
 /** What a server that has started tells. */

@@ -82,10 +82,10 @@ describe("over TLS, with certificates on both sides, jobs run", () => {
       redisTls: await contentsOf(mine),
       handlers: { double: (job) => job.payload * 2 },
     });
-    onTestFinished(() => queue.stop(0));
+    onTestFinished(() => queue.stop({ timeoutMs: 0 }));
     await queue.start();
     const { job } = await queue.create({ type: "double", payload: 4 });
-    expect(await within(queue.wait(job.id), "the end of the job")).toMatchObject({ status: "DONE", result: "8" });
+    expect(await within(queue.wait(job.id), "the end of the job")).toMatchObject({ status: "DONE", result: 8 });
   });
 });
 

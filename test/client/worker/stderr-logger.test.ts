@@ -47,7 +47,7 @@ test("a task queue without a logger writes failed attempts to stderr, and a sile
   for (const options of [{}, { logger: silentLogger }]) {
     const queue = createTaskQueue({ handlers, ...options });
     await queue.start();
-    atEnd(() => queue.stop(0));
+    atEnd(() => queue.stop({ timeoutMs: 0 }));
     const { job } = await queue.create({ type: "fails", maxRetries: 0 });
     await within(queue.wait(job.id), "the end of a job");
   }

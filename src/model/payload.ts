@@ -1,15 +1,16 @@
 import { errorText } from "./describe-error.js";
 import { fieldInvalid } from "./errors.js";
 import { isBytes } from "./guarded.js";
-import type { JsonValue } from "./handler.js";
 import type { Payload } from "./job.js";
 
 /** Converts what a program gives as a payload. Throws FIELD_INVALID, naming the field, for what has no JSON. */
-export function toPayload(payload: JsonValue | Uint8Array | undefined, field: string): Payload | undefined {
-  return payload === undefined || isBytes(payload) ? payload : toText(payload, field);
+export function toPayload(payload: unknown, field: string): Payload | undefined {
+  if (payload === undefined) return undefined;
+  // A copy: the caller may go on to use its bytes for something else.
+  return isBytes(payload) ? new Uint8Array(payload) : toText(payload, field);
 }
 
-function toText(payload: JsonValue, field: string): string {
+function toText(payload: unknown, field: string): string {
   let text: string | undefined;
   let problem = "it has none";
   try {

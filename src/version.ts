@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 /** Returns the version of this package, or "unknown" when its package.json is not where it should be. */
 export function readVersion(): string {
   // Relative to the sources, and relative to the built files, which are one folder deeper.
-  for (const path of ["../../package.json", "../../../package.json"]) {
+  for (const path of ["../package.json", "../../package.json"]) {
     const file = new URL(path, import.meta.url);
     if (!existsSync(file)) continue;
     const { name, version } = JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };

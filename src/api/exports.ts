@@ -1,0 +1,44 @@
+/** What every entry point exports: the words of a task queue, wherever that is. */
+export type { BackoffRequest } from "../model/backoff.js";
+export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
+export type { JsonValue } from "../model/handler.js";
+export type { AttemptError, Backoff, GrowingBackoff, JobStatus, ListedBackoff, Progress } from "../model/job.js";
+export type {
+  BulkOptions,
+  BulkResult,
+  DeadGroup,
+  DeadJobFilter,
+  DeadJobQuery,
+  DeadSummary,
+  JobFilter,
+  JobQuery,
+  JobView,
+  ListOrder,
+  SummaryOptions,
+} from "../model/job-filter.js";
+export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job-types.js";
+export type { JobUpdate, NewJob, NewJobOptions } from "../model/new-job.js";
+export type { HeldBy, PendingState } from "../model/pending-state.js";
+export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
+export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
+export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
+export type { TraceContext } from "../model/trace-context.js";
+export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
+export type { CallOptions } from "./call-options.js";
+export type { CreatedId, CreatedJob, CreateOutcome } from "./created-job.js";
+export type { DeadLetters } from "./dead-letters.js";
+export type { ChangeFilter, Job, JobChange, JobOfType, JobState, JobsEvent } from "./job.js";
+export type { Listing, Page } from "./listing.js";
+export type { Queues, QueuesWatch } from "./queues.js";
+export type {
+  NewSchedule,
+  Schedule,
+  ScheduleChanges,
+  ScheduledJob,
+  ScheduleName,
+  ScheduleQuery,
+  Schedules,
+  ScheduleTimes,
+} from "./schedules.js";
+export type { CallerInfo, Health, Server, ServerInfo, ServerLimits, WorkerInfo, WorkerQuery } from "./server.js";
+export type { BulkCall, TaskQueue } from "./task-queue.js";

@@ -1,0 +1,58 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { DeadLetters } from "../api/dead-letters.js";
+import { createListing } from "../api/listing.js";
+import type { Caller } from "./calls.js";
+import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./filters.js";
+import { fromJob } from "./job.js";
+import { payloadFormat } from "./json.js";
+import { presentJob } from "./present.js";
+
+/** Creates the client of DlqService. */
+export function createDeadLetters(transport: Transport, caller: Caller): DeadLetters {
+  const rpc = createClient(DlqService, transport);
+  return {
+    list({ queue = "", type = "", ...query } = {}, call) {
+      return createListing(query.pageToken, async (pageToken) => {
+        const request = {
+          queue,
+          type,
+          filter: toDeadJobFilter(query),
+          ...toPage({ ...query, pageToken }),
+          payloadFormat,
+        };
+        const page = await caller.repeatable((options) => rpc.listDeadJobs(request, options), call);
+        return { items: page.jobs.map(fromJob), nextPageToken: page.nextPageToken };
+      });
+    },
+    async summarize(filter = {}, { maxGroups = 0, pageToken = "", ...call } = {}) {
+      const request = { filter: toDeadJobFilter(filter), maxGroups, pageToken };
+      const summary = await caller.repeatable((options) => rpc.summarizeDeadJobs(request, options), call);
+      const groups = summary.groups.map(({ queue, type, error, count, sampleId, lastDiedAt }) => ({
+        ...{ queue, type, error, count, sampleId },
+        lastDiedAt: lastDiedAt ? timestampMs(lastDiedAt) : 0,
+      }));
+      return { ...fromBulk(summary), groups, otherCount: summary.otherCount };
+    },
+    async get(id, call) {
+      return presentJob(
+        (await caller.repeatable((options) => rpc.getDeadJob({ id, payloadFormat }, options), call)).job,
+      );
+    },
+    async replay(id, call) {
+      return presentJob((await caller.once((options) => rpc.replayDeadJob({ id, payloadFormat }, options), call)).job);
+    },
+    async replayMatching(filter, options = {}) {
+      const request = { filter: toDeadJobFilter(filter), ...toBulk(options) };
+      return fromBulk(await caller.once((call) => rpc.replayDeadJobs(request, call), options));
+    },
+    async delete(id, call) {
+      await caller.once((options) => rpc.deleteDeadJob({ id }, options), call);
+    },
+    async deleteMatching(filter, options = {}) {
+      const request = { filter: toDeadJobFilter(filter), ...toBulk(options) };
+      return fromBulk(await caller.once((call) => rpc.purgeDeadJobs(request, call), options));
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { toApiError } from "../api/api-error.js";
+import type { CallOptions } from "../api/call-options.js";
+import { waitEnd, waitWithin } from "../api/deadline.js";
+import type { Clock } from "../core/clock.js";
+import { TaskQueueError } from "../model/errors.js";
+
+/** Calls of the core as callers of a task queue make them: with their options, and with the names of their fields in errors. */
+export interface Calls {
+  /** Makes a call. Once its time is over or its signal aborted, nobody waits for it any more; it goes on. */
+  one<T>(call: () => Promise<T>, options: CallOptions | undefined): Promise<T>;
+  /** Reads a stream, which ends with its signal. */
+  stream<T>(open: (signal: AbortSignal) => AsyncIterable<T>, options: CallOptions | undefined): AsyncGenerator<T>;
+}
+
+/** Creates what makes calls of the core. */
+export function createCalls({ setTimer }: Pick<Clock, "setTimer">): Calls {
+  return {
+    async one(call, options) {
+      try {
+        if (options?.signal === undefined && options?.timeoutMs === undefined) return await call();
+        options.signal?.throwIfAborted();
+        return await waitWithin(call(), options, setTimer);
+      } catch (error) {
+        throw error instanceof TaskQueueError ? toApiError(error) : error;
+      }
+    },
+
+    async *stream(open, options = {}) {
+      options.signal?.throwIfAborted();
+      const stop = new AbortController();
+      const end = waitEnd(options, setTimer);
+      end.over.catch((reason: unknown) => stop.abort(reason));
+      try {
+        yield* open(stop.signal);
+        // The end of the signal ends the stream.
+        stop.signal.throwIfAborted();
+      } catch (error) {
+        throw error instanceof TaskQueueError ? toApiError(error) : error;
+      } finally {
+        end.forget();
+        // Also when the reader leaves the loop: the stream must not stay open.
+        stop.abort();
+      }
+    },
+  };
+}
