@@ -17,9 +17,11 @@ const alias = [
 ];
 
 /** Left out by `npm test`: more languages on more stores, workers and servers that are killed, and load for a while. */
-const LONG_CLIENTS = ["go-memory", "python-redis", "typescript-file", "killed", "restarted"].map(
-  (name) => `test/clients/${name}.test.ts`,
-);
+const LONG_CLIENTS = [
+  ...["go-memory", "go-file", "python-file", "python-redis", "typescript-file"],
+  ...["java", "rust"].flatMap((language) => ["memory", "file", "redis"].map((store) => `${language}-${store}`)),
+  ...["gatherer-long", "killed", "restarted"],
+].map((name) => `test/clients/${name}.test.ts`);
 const LONG_KILLS = ["test/e2e/kills.test.ts"];
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_PACKAGE = ["unpacked", "installed", "nodes"].map((name) => `test/package/${name}.test.ts`);
@@ -66,7 +68,7 @@ export default defineConfig({
       project("telemetry", ["test/telemetry/**/*.test.ts"], 30_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS], LONG_CLIENTS),
-      project("long:clients", LONG_CLIENTS, 60_000, ["test/clients/install.ts", REDIS]),
+      project("long:clients", LONG_CLIENTS, 60_000, ["test/clients/install-all.ts", REDIS]),
       project("long:kills", LONG_KILLS, 240_000),
       project("long:load", LONG_LOAD, 240_000, [REDIS]),
       project("long:console", LONG_CONSOLE, 60_000, [CHROMIUM]),

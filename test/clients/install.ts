@@ -3,7 +3,7 @@ import type { TestProject } from "vitest/node";
 import { prepareGo, preparePython } from "./prepare.js";
 
 // Runs before the tests of the clients: installs the generators of each language into a folder that git ignores,
-// generates the stubs with buf, and builds the programs. A language that is not installed here is skipped, with a clear
+// generates the stubs with buf, and builds the programs. Java and Rust take minutes: see install-all.ts. A language that is not installed here is skipped, with a clear
 // message; with GOTASKQ_TEST_CLIENTS=required that is an error.
 
 declare module "vitest" {
@@ -15,12 +15,16 @@ declare module "vitest" {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-const LANGUAGES: Readonly<Record<string, (root: string) => void>> = { Go: prepareGo, Python: preparePython };
+/** Builds the client of one language in the repository at this path. Throws what is missing. */
+export type Prepare = (root: string) => void;
 
-/** Prepares every language that is installed here. */
-export function setup(project: TestProject): void {
+/** The languages whose clients are built in seconds. */
+export const QUICK: Readonly<Record<string, Prepare>> = { Go: prepareGo, Python: preparePython };
+
+/** Prepares those of these languages that are installed here, and tells the tests why others are not. */
+export function prepareAll(project: TestProject, languages: Readonly<Record<string, Prepare>>): void {
   const missing: Record<string, string> = {};
-  for (const [language, prepare] of Object.entries(LANGUAGES)) {
+  for (const [language, prepare] of Object.entries(languages)) {
     missing[language] = "";
     try {
       prepare(root);
@@ -32,4 +36,9 @@ export function setup(project: TestProject): void {
     }
   }
   project.provide("missing", missing);
+}
+
+/** The set-up of vitest. */
+export function setup(project: TestProject): void {
+  prepareAll(project, QUICK);
 }

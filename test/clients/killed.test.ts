@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from "vitest";
 import { atEnd, clientOf, startServerAlone } from "../client/support.js";
-import { LANGUAGES, type Language, startProgram } from "./program.js";
+import { LANGUAGES, type Language, startWorker } from "./program.js";
 import { BACKENDS } from "./suite.js";
 
 /** How long the server keeps the jobs of a worker that is gone, and how long others may then take to get them, ms. */
@@ -32,13 +32,11 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])(
         languages.map(async (language) => {
           const queue = language.name.toLowerCase();
           await client.queues.create(queue);
-          const first = startProgram(language, ["worker", `--queue=${queue}`], server.url);
-          await first.said(/^ready$/);
+          const first = await startWorker(language, [`--queue=${queue}`], server.url);
           const { job } = await client.create({ queue, type: "sleep", payload: 600_000 });
           const running = new RegExp(`^running ${job.id}`);
           await first.said(running);
-          const second = startProgram(language, ["worker", `--queue=${queue}`], server.url);
-          await second.said(/^ready$/);
+          const second = await startWorker(language, [`--queue=${queue}`], server.url);
           return { first, second, running, id: job.id };
         }),
       );

@@ -8,15 +8,18 @@ const GO_TOOLS = [
   "connectrpc.com/connect/cmd/protoc-gen-connect-go@v1.18.1",
 ];
 
-/** The oldest Go and Python that the dependencies build with. */
+/** The oldest of each that the dependencies build with. */
 const GO = [1, 22];
 const PYTHON = [3, 9];
+const JAVA = [17];
+const MAVEN = [3, 6];
+const CARGO = [1, 88];
 
 /** Uses the installed version of Go and downloads no other. */
 export const GO_ENVIRONMENT = { GOTOOLCHAIN: "local", GOFLAGS: "-buildvcs=false" };
 
-/** How long a command may take: an installation on a slow network. */
-const TIMEOUT_MS = 300_000;
+/** How long a command may take: an installation on a slow network, or a first build on a busy machine. */
+const TIMEOUT_MS = 900_000;
 
 /** Thrown with a sentence that says what is missing. */
 class Missing extends Error {}
@@ -50,7 +53,8 @@ export function requireVersion(command: string, args: readonly string[], least: 
   } catch {
     throw new Missing(`${command} is not on this machine`);
   }
-  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(text)?.slice(1) ?? []).map(Number);
+  const found = /(\d+)\.(\d+)/.exec(text) ?? /(\d+)/.exec(text);
+  const [major = 0, minor = 0] = (found?.slice(1) ?? []).map(Number);
   const [leastMajor = 0, leastMinor = 0] = least;
   if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return;
   throw new Missing(`${command} ${major}.${minor} is older than ${least.join(".")}`);
@@ -83,6 +87,21 @@ export function preparePython(root: string): void {
   run(python, ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "requirements.txt"], { cwd });
   generate(root, "python");
   run(python, ["-m", "compileall", "-q", "main.py", "worker.py", "gatherer.py", "gen"], { cwd });
+}
+
+/** The same for Java. */
+export function prepareJava(root: string): void {
+  requireVersion("javac", ["-version"], JAVA);
+  requireVersion("mvn", ["-version"], MAVEN);
+  run("mvn", ["-B", "-q", "test-compile"], { cwd: `${root}test/clients/java` });
+}
+
+/** The same for Rust. */
+export function prepareRust(root: string): void {
+  requireVersion("cargo", ["--version"], CARGO);
+  const cwd = `${root}test/clients/rust`;
+  run("cargo", ["build", "-q"], { cwd });
+  run("cargo", ["test", "-q", "--no-run"], { cwd });
 }
 
 function generate(root: string, language: string): void {

@@ -18,6 +18,18 @@ export interface Language {
 export const LANGUAGES = {
   go: { name: "Go", command: [`${folder}go/bin/gotaskq`] },
   python: { name: "Python", command: [`${folder}python/.venv/bin/python`, `${folder}python/main.py`] },
+  java: {
+    name: "Java",
+    command: [
+      "java",
+      // Starts sooner, and is no worse for a short life.
+      "-XX:TieredStopAtLevel=1",
+      "-cp",
+      `${folder}java/target/classes:${folder}java/target/lib/*`,
+      "com.example.gotaskq.Main",
+    ],
+  },
+  rust: { name: "Rust", command: [`${folder}rust/target/debug/gotaskq-client`] },
   typescript: { name: "TypeScript", command: [process.execPath, "--import", "tsx", `${folder}typescript/main.ts`] },
 } satisfies Record<string, Language>;
 
@@ -40,7 +52,12 @@ afterEach(() => {
 /** Starts a client. */
 export function startProgram({ command }: Language, args: readonly string[], url: string): Program {
   const [file = "", ...first] = command;
-  const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", GOTASKQ_URL: url, PYTHONUNBUFFERED: "1" };
+  const env = {
+    ...{ PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "" },
+    ...{ GOTASKQ_URL: url, PYTHONUNBUFFERED: "1" },
+    // Java reads its arguments by it.
+    LC_ALL: "C.UTF-8",
+  };
   const child = spawn(file, [...first, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const exit = once(child, "exit").then(([code]) => {
@@ -75,6 +92,16 @@ export function startProgram({ command }: Language, args: readonly string[], url
     },
     ended: () => within(exit, `the end of ${file}`, 30_000),
   };
+}
+
+/** How long a worker may take to be ready, ms: a virtual machine on a busy processor. */
+const READY_MS = 30_000;
+
+/** Starts the worker of a client. Resolves when it takes jobs. */
+export async function startWorker(language: Language, args: readonly string[], url: string): Promise<Program> {
+  const worker = startProgram(language, ["worker", ...args], url);
+  await worker.said(/^ready$/, READY_MS);
+  return worker;
 }
 
 /** Runs a client to its end and returns the lines it printed. */

@@ -2,7 +2,7 @@ import { expect, inject, test } from "vitest";
 import { atEnd, clientOf, startServerAlone } from "../client/support.js";
 import { freePort } from "../support/free-port.js";
 import { within } from "../support/wait.js";
-import { LANGUAGES, startProgram } from "./program.js";
+import { LANGUAGES, startWorker } from "./program.js";
 import { BACKENDS } from "./suite.js";
 
 const missing = inject("missing");
@@ -22,8 +22,7 @@ test("workers in every language go on over a kill of a server with a file: what 
       .map(async (language) => {
         const queue = language.name.toLowerCase();
         await before.queues.create(queue);
-        const worker = startProgram(language, ["worker", `--queue=${queue}`], first.url);
-        await worker.said(/^ready$/);
+        const worker = await startWorker(language, [`--queue=${queue}`], first.url);
         const { job } = await before.create({ queue, type: "sleep", payload: 1000 });
         await worker.said(new RegExp(`^running ${job.id}`));
         return { language, queue, id: job.id };

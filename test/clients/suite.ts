@@ -7,7 +7,7 @@ import { atEnd, clientOf, startServerAlone } from "../client/support.js";
 import { freePort } from "../support/free-port.js";
 import { startSharedRedis } from "../support/redis.js";
 import { eventually, within } from "../support/wait.js";
-import { LANGUAGES, type Language, type Program, runProgram, startProgram } from "./program.js";
+import { LANGUAGES, type Language, runProgram, startProgram, startWorker as startWorkerIn } from "./program.js";
 
 /** How soon a worker must hear of a cancel request, ms. */
 const CANCEL_MS = 1000;
@@ -48,11 +48,7 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       return { server, url: server.url, client: clientOf(server.url) };
     }
 
-    async function startWorker(url: string, ...args: string[]): Promise<Program> {
-      const worker = startProgram(language, ["worker", ...args], url);
-      await worker.said(/^ready$/);
-      return worker;
-    }
+    const startWorker = (url: string, ...args: string[]) => startWorkerIn(language, args, url);
 
     test("submits and watches jobs, and runs them", async () => {
       const { url, client } = await start();
@@ -106,6 +102,21 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       expect([1, 2]).toContain(done.deliveries - done.lostLeases);
       await paused.said(/LEASE_LOST|lease of a running job ended/);
       expect(await client.get(job.id)).toEqual(done);
+    });
+
+    test("tells how far a job is, and why a call was refused", async () => {
+      const { url, client } = await start();
+      await startWorker(url, "--lease=1");
+      const { job } = await client.create({ type: "sleep", payload: 600_000 });
+      const told = async () => {
+        for await (const { progress } of client.watchJob(job.id)) if (progress) return progress;
+        return undefined;
+      };
+      expect(await within(told(), "a progress report")).toEqual({ percent: 50, message: "asleep" });
+      await client.cancel(job.id);
+      const refused = startProgram(language, ["submit", "x".repeat(200), "1"], url);
+      await refused.said(/FIELD_INVALID.*type/);
+      expect(await refused.ended()).toBe(1);
     });
 
     test("stops at SIGTERM: what runs is finished and told", async () => {

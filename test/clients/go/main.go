@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	gotaskqv1 "example.com/gotaskq-client/gen/gotaskq/v1"
 	"example.com/gotaskq-client/gen/gotaskq/v1/gotaskqv1connect"
@@ -35,8 +37,23 @@ func main() {
 		url = "http://127.0.0.1:8000"
 	}
 	if err := run(ctx, url, os.Args[1:]); err != nil {
-		log.Fatal(err)
+		log.Fatal(reason(err), ": ", err)
 	}
+}
+
+// reason is why the server refused a call, as in FIELD_INVALID: a constant, in the details of the error.
+func reason(err error) string {
+	var refused *connect.Error
+	if errors.As(err, &refused) {
+		for _, detail := range refused.Details() {
+			if value, err := detail.Value(); err == nil {
+				if info, ok := value.(*errdetails.ErrorInfo); ok {
+					return info.Reason
+				}
+			}
+		}
+	}
+	return "error"
 }
 
 func run(ctx context.Context, url string, args []string) error {
@@ -116,6 +133,7 @@ func work(ctx context.Context, url string, args []string) error {
 				if err := json.Unmarshal([]byte(job.GetPayloadJson()), &ms); err != nil {
 					return nil, err
 				}
+				Progress(ctx, 50, "asleep")
 				select {
 				case <-time.After(time.Duration(ms * float64(time.Millisecond))):
 					return "slept in Go", nil

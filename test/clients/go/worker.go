@@ -49,9 +49,9 @@ type Worker struct {
 	failures    *gatherer[*gotaskqv1.JobFailure]
 	releases    *gatherer[*gotaskqv1.JobRelease]
 
-	slots    chan struct{} // holds one value for each job that runs
-	stopping <-chan struct{}
-	wg       sync.WaitGroup
+	slots   chan struct{} // holds one value for each job that runs
+	closing chan struct{} // closed when no more jobs are taken: those that have not begun never will
+	wg      sync.WaitGroup
 
 	mu   sync.Mutex
 	held map[string]*lease // by job: what runs, waits for a slot, or is being settled
@@ -62,7 +62,7 @@ type Worker struct {
 func (w *Worker) Run(ctx context.Context) error {
 	w.completions, w.failures, w.releases = newGatherers(w.Client)
 	w.slots = make(chan struct{}, w.Concurrency)
-	w.stopping = ctx.Done()
+	w.closing = make(chan struct{})
 	w.held = make(map[string]*lease)
 	beating, stopBeating := context.WithCancel(context.Background())
 	defer stopBeating()
@@ -86,6 +86,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 
+	// After the stream has ended: what is given back would come again on it.
+	close(w.closing)
 	finished := make(chan struct{})
 	go func() { w.wg.Wait(); close(finished) }()
 	select {
@@ -174,7 +176,7 @@ func (w *Worker) run(l *lease) (any, error) {
 		defer func() { <-w.slots }()
 	case <-l.ctx.Done():
 		return nil, context.Cause(l.ctx)
-	case <-w.stopping:
+	case <-w.closing:
 		l.cancel(errShutdown)
 		return nil, errShutdown
 	}
@@ -228,7 +230,7 @@ func (w *Worker) heartbeat(ctx context.Context) {
 	}
 }
 
-// extend keeps all leases, and learns of cancels and lost ones.
+// extend keeps all leases, tells progress, and learns of cancels and lost ones.
 func (w *Worker) extend(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, w.Lease/3)
 	defer cancel()
@@ -238,9 +240,7 @@ func (w *Worker) extend(ctx context.Context) {
 		held = held[len(batch):]
 		extensions := make([]*gotaskqv1.LeaseExtension, len(batch))
 		for i, l := range batch {
-			extensions[i] = &gotaskqv1.LeaseExtension{
-				JobId: l.job.Id, LeaseToken: l.token, Extension: durationpb.New(w.Lease),
-			}
+			extensions[i] = l.extension(w.Lease)
 		}
 		sent := time.Now()
 		response, err := w.Client.ExtendLeases(ctx, connect.NewRequest(&gotaskqv1.ExtendLeasesRequest{Extensions: extensions}))
@@ -249,7 +249,7 @@ func (w *Worker) extend(ctx context.Context) {
 			return // the next tick tries again
 		}
 		for i, outcome := range response.Msg.Outcomes {
-			batch[i].extend(sent.Add(outcome.LeaseExpiresIn.AsDuration()))
+			batch[i].extended(extensions[i], sent.Add(outcome.LeaseExpiresIn.AsDuration()))
 			switch outcome.Result {
 			case gotaskqv1.ExtendResult_EXTEND_RESULT_CANCEL_REQUESTED:
 				batch[i].cancel(errCanceled)

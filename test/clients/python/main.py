@@ -18,6 +18,7 @@ import sys
 import threading
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 
 # The generated code imports itself by the package of the protos.
 sys.path.append(str(pathlib.Path(__file__).parent / "gen"))
@@ -58,6 +59,7 @@ def echo(job, context):
 
 def sleep(job, context):
     """The payload says for how many ms."""
+    context.progress(50, "asleep")
     if context.ended.wait(json.loads(job.payload_json) / 1000):
         raise RuntimeError(context.reason)
     return "slept in Python"
@@ -96,12 +98,26 @@ def main():
     args = parser.parse_args()
     url = os.environ.get("GOTASKQ_URL", "http://127.0.0.1:8000")
     with grpc.insecure_channel(url.removeprefix("http://"), CHANNEL) as channel:
-        if args.command == "submit":
-            submit(channel, args.type, args.payload)
-        elif args.command == "watch":
-            watch(channel, args.id)
-        else:
-            work(channel, args.queue, args.concurrency, args.prefetch, args.lease)
+        try:
+            if args.command == "submit":
+                submit(channel, args.type, args.payload)
+            elif args.command == "watch":
+                watch(channel, args.id)
+            else:
+                work(channel, args.queue, args.concurrency, args.prefetch, args.lease)
+        except grpc.RpcError as error:
+            sys.exit(f"{reason(error)}: {error.details()}")
+
+
+def reason(error):
+    """Why the server refused a call, as in FIELD_INVALID: a constant, in the details of the error."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info):
+                    return info.reason
+    return error.code().name
 
 
 if __name__ == "__main__":

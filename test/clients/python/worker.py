@@ -43,6 +43,23 @@ class Context:
         self.run = None  # the future of its handler
         self.ended = threading.Event()
         self.reason = None
+        self._progress = None  # not told yet
+
+    def progress(self, percent, message=""):
+        """Tells with the next heartbeat how far the job is, 0 to 100."""
+        self._progress = job_pb2.Progress(percent=percent, message=message)
+
+    def extension(self, lease):
+        """What keeps the lease for so many seconds, and tells the progress."""
+        return pb.LeaseExtension(
+            job_id=self.job.id, lease_token=self.token, extension=seconds(lease), progress=self._progress
+        )
+
+    def extended(self, told, until):
+        """Takes note that the server has got an extension, and of the end of the lease."""
+        self.until = until
+        if told.HasField("progress") and told.progress == self._progress:
+            self._progress = None
 
     def end(self, reason):
         if not self.ended.is_set():
@@ -233,26 +250,22 @@ class Worker:
             self._extend()
 
     def _extend(self):
-        """Keeps the leases of all jobs, and learns of cancels and lost leases."""
+        """Keeps the leases of all jobs, tells progress, and learns of cancels and lost leases."""
         with self._lock:
             held = list(self._held.values())
         # There may be more than fit in a call: those of a stream that broke off, and those of the next.
         for start in range(0, len(held), BATCH_JOBS):
             batch = held[start : start + BATCH_JOBS]
-            request = pb.ExtendLeasesRequest(
-                extensions=[
-                    pb.LeaseExtension(job_id=each.job.id, lease_token=each.token, extension=seconds(self._lease))
-                    for each in batch
-                ]
-            )
+            extensions = [context.extension(self._lease) for context in batch]
+            request = pb.ExtendLeasesRequest(extensions=extensions)
             sent = time.monotonic()
             try:
                 outcomes = self._stub.ExtendLeases(request, timeout=self._lease / 3, wait_for_ready=True).outcomes
             except grpc.RpcError as error:
                 log.info("leases were not extended: %s", error.details())  # the next beat tries again
                 return
-            for context, outcome in zip(batch, outcomes):
-                context.until = sent + outcome.lease_expires_in.ToTimedelta().total_seconds()
+            for context, told, outcome in zip(batch, extensions, outcomes):
+                context.extended(told, sent + outcome.lease_expires_in.ToTimedelta().total_seconds())
                 if outcome.result == pb.EXTEND_RESULT_CANCEL_REQUESTED:
                     context.end("the job was cancelled")
                 elif outcome.result == pb.EXTEND_RESULT_LEASE_LOST:

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { createClient, createWorker, type Logger } from "gotaskq/client";
+import { createClient, createWorker, type Logger, TaskQueueError } from "gotaskq/client";
 
 // A client and a worker of GoTaskQ in TypeScript, as the programs in Go and Python beside it.
 //
@@ -58,8 +58,9 @@ async function work(): Promise<void> {
     handlers: {
       echo: (job) => job.payload,
       // The payload is the number of ms.
-      async sleep(job, { signal }) {
+      async sleep(job, { signal, progress }) {
         logger.info({}, `running ${job.id}`);
+        progress(50, "asleep");
         await setTimeout(job.payload, undefined, { signal }).catch(() => signal.throwIfAborted());
         return "slept in TypeScript";
       },
@@ -71,10 +72,18 @@ async function work(): Promise<void> {
   logger.info({}, "stopped");
 }
 
-if (command === "submit") await submit(first, second);
-else if (command === "watch") await watch(first);
-else if (command === "worker") await work();
-else
-  throw new Error(
-    "usage: main.ts submit TYPE [JSON] | watch ID | worker [--queue=QUEUE] [--concurrency=N] [--prefetch=N] [--lease=SECONDS]",
-  );
+async function run(): Promise<void> {
+  if (command === "submit") await submit(first, second);
+  else if (command === "watch") await watch(first);
+  else if (command === "worker") await work();
+  else
+    throw new Error(
+      "usage: main.ts submit TYPE [JSON] | watch ID | worker [--queue=QUEUE] [--concurrency=N] [--prefetch=N] [--lease=SECONDS]",
+    );
+}
+
+await run().catch((error: unknown) => {
+  // A constant such as FIELD_INVALID says why the server refused.
+  process.stderr.write(error instanceof TaskQueueError ? `${error.reason}: ${error.message}\n` : `${error}\n`);
+  process.exitCode = 1;
+});

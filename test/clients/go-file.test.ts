@@ -1,0 +1,3 @@
+import { testClient } from "./suite.js";
+
+testClient("go", "a file");

@@ -1,0 +1,3 @@
+import { testClient } from "./suite.js";
+
+testClient("rust", "a file");
