@@ -10,6 +10,9 @@ import { type Middleware, withMiddleware } from "./model/middleware.js";
 import type { Tracer } from "./model/tracer.js";
 import { createStorage, type StorageDeps, type StorageSettings } from "./storage.js";
 
+/** How long a lease lasts unless it is extended, ms. */
+export const DEFAULT_LEASE_MS = 30_000;
+
 /** Settings of an engine and its backend. All have defaults. Durations in ms. */
 export interface EngineSettings extends StorageSettings, Partial<JobDefaults> {
   /** Handlers by job type. Default: none, so that jobs wait for remote workers. */
@@ -60,7 +63,7 @@ export function setUpEngine(
       runner: settings.runner,
       numWorkers: settings.numWorkers ?? 10,
       queuePolicy: settings.queuePolicy ?? "round-robin",
-      leaseMs: settings.leaseMs ?? 30_000,
+      leaseMs: settings.leaseMs ?? DEFAULT_LEASE_MS,
       worker,
       jobDefaults: {
         maxRetries: settings.maxRetries ?? DEFAULT_JOB_DEFAULTS.maxRetries,

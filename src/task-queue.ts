@@ -5,8 +5,9 @@ import { createListing } from "./api/listing.js";
 import type { TaskQueue } from "./api/task-queue.js";
 import { createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
+import { createObserverRelay } from "./core/observer-relay.js";
 import { checkChanges } from "./core/watch/check-watch.js";
-import { type EngineSettings, setUpEngine } from "./engine-setup.js";
+import { DEFAULT_LEASE_MS, type EngineSettings, setUpEngine } from "./engine-setup.js";
 import { createCalls } from "./library/calls.js";
 import { createDeadLetters } from "./library/dead-letters.js";
 import { toJob } from "./library/local-job.js";
@@ -21,6 +22,7 @@ import type { AnyJobs, JobTypes } from "./model/job-types.js";
 import type { Logger } from "./model/logger.js";
 import { createTextLogger } from "./model/text-logger.js";
 import { Violations } from "./model/violations.js";
+import { rememberParts } from "./queue-parts.js";
 import { createTracer } from "./telemetry/tracer.js";
 
 /** Settings of a task queue. All have defaults. Durations in ms. */
@@ -69,9 +71,20 @@ function createLocalTaskQueue(options: TaskQueueOptions): LocalTaskQueue {
   const { logger = createTextLogger(writeStderr), observer = silentObserver } = options;
   const clock = createSystemClock();
   const tracer = createTracer();
-  const { engine, nodeId } = setUpEngine(options, { clock, logger, observer, tracer });
+  const relay = createObserverRelay(observer);
+  const listeners: ((isAvailable: boolean) => void)[] = [];
+  const { engine, nodeId } = setUpEngine(
+    options,
+    { clock, logger, observer: relay.observer, tracer },
+    {
+      availableChanged(isAvailable) {
+        for (const listener of listeners) listener(isAvailable);
+      },
+    },
+  );
   const { jobs, watches } = engine;
   const calls = createCalls(clock);
+  const { leaseMs = DEFAULT_LEASE_MS, runner, handlers = {} } = options;
   let isRunning = false;
   let isStopping = false;
 
@@ -147,11 +160,13 @@ function createLocalTaskQueue(options: TaskQueueOptions): LocalTaskQueue {
     schedules: createSchedules(engine.schedules, calls),
     server: createLocalServer(
       {
-        ...{ engine, clock, nodeId, leaseMs: options.leaseMs ?? 30_000 },
+        ...{ engine, clock, nodeId, leaseMs },
         ...{ isRunning: () => isRunning, isStopping: () => isStopping },
       },
       calls,
     ),
   };
+  const types = runner?.types ?? Object.keys(handlers);
+  rememberParts(queue, { engine, nodeId, leaseMs, types, relay, onAvailable: (listener) => listeners.push(listener) });
   return queue;
 }

@@ -12,6 +12,7 @@ export { hashToken, newToken } from "../access/hash-token.js";
 export type { Scope } from "../access/scopes.js";
 export * from "../handlers/index.js";
 export { type Logger, silentLogger } from "../model/logger.js";
+export { createHandler, type HandlerOptions, type MountedHandler } from "./mount/create-handler.js";
 export { ConfigError };
 
 /** Settings of a server. */

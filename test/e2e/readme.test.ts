@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { isPassing } from "../../src/client/errors.js";
 import { CODE_OF_REASON, TaskQueueError } from "../../src/model/errors.js";
 import { readConfig } from "../../src/server/config/config.js";
+import { freePort } from "../support/free-port.js";
 import { blocks, ROOT, readReadme, section } from "../support/readme.js";
 import { startServerProcess } from "../support/server-process.js";
 import { runShellSteps, shellSteps } from "../support/shell-steps.js";
@@ -125,6 +126,13 @@ describe("the READMEs", () => {
     expect(stdout.trim()).toBe("42");
     const module = await import(write("main-handlers.ts", handlers));
     expect(module.default.double({ payload: 21 })).toBe(42);
+  });
+
+  test("have a program that serves its task queue inside a server of its own", async () => {
+    const [code = ""] = blocks(SERVER, "Inside a server of your own", "ts");
+    const program = code.replaceAll("8000", String(await freePort()));
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("mounted.mts", program)], { cwd: ROOT });
+    expect(stdout.trim()).toBe("DONE 42");
   });
 
   test("have a program with a schedule that runs", async () => {

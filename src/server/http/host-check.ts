@@ -88,7 +88,8 @@ export function withHostCheck(handler: RequestHandler, options: HostCheckOptions
   };
 }
 
-function isHealth(path: string): boolean {
+/** Whether a path is one of those that anybody may ask. */
+export function isHealth(path: string): boolean {
   return HEALTH_PATHS.has(path) || path.startsWith(HEALTH_SERVICE);
 }
 

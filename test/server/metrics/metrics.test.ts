@@ -238,7 +238,7 @@ describe("pages that are no RPC", () => {
   );
 
   test("an unknown page is not found", async () => {
-    const answer = await fetch(`${server.url}/jobs`);
+    const answer = await fetch(`${server.url}/none`);
     expect([answer.status, await answer.json()]).toMatchObject([404, { code: "not_found" }]);
   });
 });
