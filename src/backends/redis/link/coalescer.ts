@@ -20,11 +20,11 @@ const LANES = 2;
 /** Items of at least this size gain nothing from sharing a call. */
 const LARGE = 50;
 
-/** Most keys of which it is remembered that their last call was shared. */
-const MAX_SHARED = 1000;
+/** Most coalescers that are kept without work: to make one anew for each call of a single caller costs as much as the rest of it. */
+const MAX_KEPT = 1000;
 
-/** Called each time that nothing is in flight or waiting any more; `isShared`: whether items shared the last call. */
-type Idle = (isShared: boolean) => void;
+/** Called each time that nothing is in flight or waiting any more. */
+type Idle = () => void;
 
 /**
  * Batches concurrent calls into one: calls that arrive while `LANES` calls are in flight are gathered for the next one.
@@ -38,19 +38,14 @@ export class Coalescer<I, R> {
   #waiting: Waiting<I, R>[] = [];
   #running = 0;
   #isGathering = false;
-  #isShared: boolean;
+  /** Whether items shared the last call. */
+  #isShared = false;
 
-  /** `run` resolves to one result for each item, in order. `isShared`: whether items shared the last call before. */
-  constructor(
-    run: (items: readonly I[]) => Promise<readonly R[]>,
-    limits: CallLimits,
-    idle: Idle = () => {},
-    isShared = false,
-  ) {
+  /** `run` resolves to one result for each item, in order. */
+  constructor(run: (items: readonly I[]) => Promise<readonly R[]>, limits: CallLimits, idle: Idle) {
     this.#run = run;
     this.#limits = limits;
     this.#idle = idle;
-    this.#isShared = isShared;
   }
 
   /** Resolves to the result of this item of so many bytes; rejects when the call it shared fails. */
@@ -87,7 +82,7 @@ export class Coalescer<I, R> {
       }
     }
     this.#running--;
-    if (this.#running === 0 && !this.#isGathering) this.#idle(this.#isShared);
+    if (this.#running === 0 && !this.#isGathering) this.#idle();
   }
 
   #take(): Waiting<I, R>[] {
@@ -104,11 +99,9 @@ export class Coalescer<I, R> {
   }
 }
 
-/** Coalescers by key. Each is kept only while it has work: there may be many keys, one after the other. */
+/** Coalescers by key. Without work no more than `MAX_KEPT` are kept: there may be many keys, one after the other. */
 export class Coalescers<I, R> {
   readonly #byKey = new Map<string, Coalescer<I, R>>();
-  /** The keys without work whose last call was shared. */
-  readonly #shared = new Set<string>();
   readonly #limits: CallLimits;
 
   /** `limits`: of each. */
@@ -116,12 +109,12 @@ export class Coalescers<I, R> {
     this.#limits = limits;
   }
 
-  /** Number of those that have work. */
+  /** Number of those that have work, or are kept. */
   get size(): number {
     return this.#byKey.size;
   }
 
-  /** Adds an item to the coalescer of this key; `run`, as of `Coalescer`, is that of its first item. */
+  /** Adds an item to the coalescer of this key; `run`, as of `Coalescer`, must be the same for all items of a key. */
   add(
     key: string,
     run: (items: readonly I[]) => Promise<readonly R[]>,
@@ -131,17 +124,11 @@ export class Coalescers<I, R> {
   ): Promise<R> {
     let coalescer = this.#byKey.get(key);
     if (coalescer === undefined) {
-      const idle = (isShared: boolean) => this.#idle(key, isShared);
-      coalescer = new Coalescer(run, this.#limits, idle, this.#shared.delete(key));
+      coalescer = new Coalescer(run, this.#limits, () => {
+        if (this.#byKey.size > MAX_KEPT) this.#byKey.delete(key);
+      });
       this.#byKey.set(key, coalescer);
     }
     return coalescer.add(item, size, bytes);
-  }
-
-  #idle(key: string, isShared: boolean): void {
-    this.#byKey.delete(key);
-    if (!isShared) return;
-    if (this.#shared.size >= MAX_SHARED) this.#shared.clear();
-    this.#shared.add(key);
   }
 }

@@ -121,8 +121,8 @@ export class Connection {
     const begun = this.#clock.monotonic();
     const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
     for (;;) {
-      const wasReady = await this.#ready(end);
-      if (!wasReady) throw backendUnavailable("Redis is away");
+      const isThere = this.isReady && !this.isStopped;
+      if (!isThere && !(await this.#ready(end))) throw backendUnavailable("Redis is away");
       try {
         return await this.#within(end, send(this.#client), begun);
       } catch (error) {
@@ -165,7 +165,7 @@ export class Connection {
     });
   }
 
-  async #within<T>(end: number, answer: Promise<T>, begun: number): Promise<T> {
+  #within<T>(end: number, answer: Promise<T>, begun: number): Promise<T> {
     const left = Math.max(0, end - this.#clock.monotonic());
     let isLate = false;
     return new Promise((resolve, reject) => {
@@ -199,12 +199,17 @@ export class Connection {
         this.#client.disconnect(true);
       };
       let timer = this.#clock.setTimer(left, late);
-      answer
-        .then((value) => {
+      answer.then(
+        (value) => {
+          if (!isLate) timer.cancel();
           this.#answeredAt = this.#clock.monotonic();
           resolve(value);
-        }, reject)
-        .finally(() => !isLate && timer.cancel());
+        },
+        (error) => {
+          if (!isLate) timer.cancel();
+          reject(error);
+        },
+      );
     });
   }
 }

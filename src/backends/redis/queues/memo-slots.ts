@@ -8,6 +8,9 @@ export interface Memo {
   isSent: boolean;
 }
 
+/** Most queues of which the places are kept while no call is under way. */
+const MAX_KEPT = 1000;
+
 /**
  * Gives each call whose answer Redis is to remember a place that no other call under way has. Redis keeps the answer until the
  * next call with the same place: then this server has got it, or given up. So as many answers are kept as calls were ever under
@@ -34,6 +37,6 @@ export class MemoSlots {
     if (slots === undefined) return;
     slots.free.push(slot);
     slots.used--;
-    if (slots.used === 0) this.#queues.delete(queue);
+    if (slots.used === 0 && this.#queues.size > MAX_KEPT) this.#queues.delete(queue);
   }
 }

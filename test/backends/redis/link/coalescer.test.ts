@@ -40,13 +40,12 @@ async function haveCompany({ coalescer, calls, answer }: ReturnType<typeof coale
 
 describe("a call without company", () => {
   test("is sent at once, also the next one", async () => {
-    const { coalescer, coalescers, calls, answer } = coalescing();
+    const { coalescer, calls, answer } = coalescing();
     for (const item of ["a", "b"]) {
       const answered = coalescer.add(item, 1);
       expect(calls.at(-1)).toEqual([item]);
       await answer();
       expect(await answered).toBe(item.toUpperCase());
-      expect(coalescers.size, "kept without work").toBe(0);
     }
   });
 
@@ -81,13 +80,12 @@ describe("calls that are under way at the same time", () => {
   test("share one, each with its own answer", async () => {
     const all = coalescing();
     await haveCompany(all);
-    const { coalescer, coalescers, calls, answer } = all;
+    const { coalescer, calls, answer } = all;
     const answers = Promise.all(["a", "b", "c"].map((item) => coalescer.add(item, 1)));
     await settle();
     await answer();
     expect(await answers).toEqual(["A", "B", "C"]);
     expect(calls).toEqual([["a", "b", "c"]]);
-    expect(coalescers.size, "kept without work").toBe(0);
   });
 
   test("share one from the second on, when the first had no company before", async () => {
@@ -112,7 +110,7 @@ describe("calls that are under way at the same time", () => {
   });
 
   test("those that come while two are answered go with the next one", async () => {
-    const { coalescer, coalescers, calls, answer } = coalescing();
+    const { coalescer, calls, answer } = coalescing();
     const first = coalescer.add("a", 1);
     await settle();
     const second = coalescer.add("b", 1);
@@ -120,7 +118,6 @@ describe("calls that are under way at the same time", () => {
     const later = ["c", "d"].map((item) => coalescer.add(item, 1));
     await settle();
     expect(calls).toEqual([["a"], ["b"]]);
-    expect(coalescers.size).toBe(1);
     await answer();
     expect(await first).toBe("A");
     expect(calls).toEqual([["a"], ["b"], ["c", "d"]]);
@@ -145,7 +142,7 @@ describe("calls that are under way at the same time", () => {
   test("fail together, and the next ones go on", async () => {
     const gathering = coalescing();
     await haveCompany(gathering);
-    const { coalescer, coalescers, answer, fail } = gathering;
+    const { coalescer, answer, fail } = gathering;
     const failed = ["a", "b"].map((item) => coalescer.add(item, 1).catch((error: Error) => error.message));
     await settle();
     const later = coalescer.add("c", 1);
@@ -153,6 +150,15 @@ describe("calls that are under way at the same time", () => {
     expect(await Promise.all(failed)).toEqual(["away", "away"]);
     await answer();
     expect(await later).toBe("C");
-    expect(coalescers.size, "kept without work").toBe(0);
   });
+});
+
+test("not more than so many are kept without work", async () => {
+  const { coalescers } = coalescing();
+  const run = async (items: readonly string[]) => items;
+  for (let key = 0; key < 1200; key++) await coalescers.add(String(key), run, "a", 1, 1);
+  expect(coalescers.size).toBe(1000);
+  const all = Array.from({ length: 1200 }, (_, key) => coalescers.add(`other ${key}`, run, "a", 1, 1));
+  expect(await Promise.all(all)).toEqual(all.map(() => "a"));
+  expect(coalescers.size).toBe(1000);
 });
