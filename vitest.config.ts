@@ -12,6 +12,7 @@ const alias = [
   { find: /^gotaskq$/, replacement: source("./src/index.ts") },
   { find: /^gotaskq\/server$/, replacement: source("./src/server/index.ts") },
   { find: /^gotaskq\/handlers$/, replacement: source("./src/handlers/index.ts") },
+  { find: /^gotaskq\/testing$/, replacement: source("./src/testing/index.ts") },
   { find: /^gotaskq\/client$/, replacement: source("./src/client/index.ts") },
   { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
 ];
@@ -55,6 +56,7 @@ export default defineConfig({
           "test/core/**/*.test.ts",
           "test/server/**/*.test.ts",
           "test/handlers/**/*.test.ts",
+          "test/testing/**/*.test.ts",
           "test/supervisor/**/*.test.ts",
           "test/backends/memory/**/*.test.ts",
         ],

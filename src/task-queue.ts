@@ -3,7 +3,7 @@ import type { CallOptions } from "./api/call-options.js";
 import type { Job } from "./api/job.js";
 import { createListing } from "./api/listing.js";
 import type { TaskQueue } from "./api/task-queue.js";
-import { createSystemClock } from "./core/clock.js";
+import { type Clock, createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import { createObserverRelay } from "./core/observer-relay.js";
 import { checkChanges } from "./core/watch/check-watch.js";
@@ -64,12 +64,12 @@ export function createTaskQueue<Jobs extends JobTypes<Jobs>>(
 ): LocalTaskQueue<Jobs>;
 export function createTaskQueue(options: TaskQueueOptions<object> = {}): LocalTaskQueue {
   // What is in a job is a matter of types only.
-  return createLocalTaskQueue(options as TaskQueueOptions);
+  return createLocalTaskQueue(options as TaskQueueOptions, createSystemClock());
 }
 
-function createLocalTaskQueue(options: TaskQueueOptions): LocalTaskQueue {
+/** Creates a task queue that goes by this clock. */
+export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): LocalTaskQueue {
   const { logger = createTextLogger(writeStderr), observer = silentObserver } = options;
-  const clock = createSystemClock();
   const tracer = createTracer();
   const relay = createObserverRelay(observer);
   const listeners: ((isAvailable: boolean) => void)[] = [];

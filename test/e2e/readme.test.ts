@@ -135,6 +135,12 @@ describe("the READMEs", () => {
     expect(stdout.trim()).toBe("DONE 42");
   });
 
+  test("have a test that passes", async () => {
+    const [code = ""] = blocks(CLIENT, "Testing", "ts");
+    const { stdout } = await run(process.execPath, ["--import", "tsx", write("testing.mts", code)], { cwd: ROOT });
+    expect(stdout.trim()).toBe("all as expected");
+  });
+
   test("have a program with a schedule that runs", async () => {
     const [code = ""] = blocks(API, "Schedules", "ts");
     const { stdout } = await run(process.execPath, ["--import", "tsx", write("schedule.mts", code)], { cwd: ROOT });

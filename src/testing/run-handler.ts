@@ -1,0 +1,106 @@
+import { errorText } from "../model/describe-error.js";
+import {
+  callHandler,
+  type EnqueuedJob,
+  type Handler,
+  type HandlerContext,
+  type HandlerJob,
+  toProgress,
+} from "../model/handler.js";
+import { toResult } from "../model/handler-outcome.js";
+import type { Progress } from "../model/job.js";
+import type { Json } from "../model/job-types.js";
+import type { Logger, LogLevel } from "../model/logger.js";
+import { type Middleware, withMiddleware } from "../model/middleware.js";
+import type { NewJob } from "../model/new-job.js";
+import { toPayload } from "../model/payload.js";
+import type { TraceContext } from "../model/trace-context.js";
+
+/** What a run of a handler may be told. All has defaults. */
+export interface RunHandlerOptions {
+  /** Fields of its job, such as `id`, `key`, `metadata` or `retryCount`. */
+  readonly job?: Partial<Omit<HandlerJob, "payload">> | undefined;
+  /** Its `signal`. Default: one that is never aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** When its attempt ends. Default: never. */
+  readonly deadline?: Date | undefined;
+  /** The trace that it belongs to. Default: none. */
+  readonly traceContext?: TraceContext | undefined;
+  /** Runs around it, the first outermost. */
+  readonly middleware?: readonly Middleware[] | undefined;
+}
+
+/** A line that a handler wrote. */
+export interface LoggedLine {
+  readonly level: LogLevel;
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** What a handler did. */
+export interface HandlerRun<Result = unknown> {
+  /** What readers of the job see as its result: what it returned, through JSON. */
+  readonly result: Result;
+  /** Its reports of progress, in order. */
+  readonly progress: readonly Progress[];
+  /** What it created by `enqueue`, in order; nothing is really created. */
+  readonly enqueued: readonly NewJob[];
+  /** What it wrote with its `logger`. */
+  readonly logs: readonly LoggedLine[];
+}
+
+/**
+ * Runs a handler once, on its own, as a worker would: the payload goes through JSON, and so does the result. Rejects with what the handler
+ * throws, with a `TaskQueueError` (FIELD_INVALID) for a payload that cannot travel, and with an error for a result that cannot.
+ */
+export async function runHandler<Payload, Result>(
+  handler: (job: HandlerJob<Json<Payload>>, context: HandlerContext) => Result,
+  payload?: Payload,
+  options: RunHandlerOptions = {},
+): Promise<HandlerRun<Json<Awaited<Result>>>> {
+  const { signal = new AbortController().signal, deadline, traceContext, middleware } = options;
+  const sent = toPayload(payload, "payload");
+  const job: HandlerJob = {
+    ...{
+      id: "1",
+      queue: "default",
+      type: "test",
+      priority: 0,
+      metadata: {},
+      deliveries: 1,
+      retryCount: 0,
+      maxRetries: 5,
+    },
+    ...{ createdAt: new Date(0), key: undefined, schedule: undefined, scheduledFor: undefined },
+    ...options.job,
+    payload: typeof sent === "string" ? JSON.parse(sent) : sent,
+  };
+  const progress: Progress[] = [];
+  const enqueued: NewJob[] = [];
+  const logs: LoggedLine[] = [];
+  const context: HandlerContext = {
+    ...{ signal, deadline, traceContext, attempt: job.retryCount + 1, logger: recorder(logs, {}) },
+    progress: (percent, message) => void progress.push(toProgress(percent, message)),
+    async enqueue(task): Promise<EnqueuedJob> {
+      toPayload(task.payload, "payload");
+      return { id: String(100 + enqueued.push(task)), deduplicated: false, replaced: false };
+    },
+  };
+  const handlers = withMiddleware({ [job.type]: handler as Handler }, middleware);
+  const result = toResult(await callHandler(handlers, job, context));
+  return { result: typeof result === "string" ? JSON.parse(result) : result, progress, enqueued, logs } as HandlerRun<
+    Json<Awaited<Result>>
+  >;
+}
+
+/** A logger that keeps its lines. */
+function recorder(logs: LoggedLine[], own: object): Logger {
+  const at = (level: LogLevel) => (fields: object, message: string) => {
+    if (typeof message !== "string") throw new TypeError(`a line of the log needs a text: ${errorText(message)}`);
+    logs.push({ level, fields: { ...own, ...fields }, message });
+  };
+  return {
+    ...{ debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") },
+    child: (fields) => recorder(logs, { ...own, ...fields }),
+  };
+}

@@ -1,0 +1,179 @@
+import type { Transport } from "@connectrpc/connect";
+import type { Job } from "../api/job.js";
+import type { CallerOptions } from "../client/calls.js";
+import { createTransportClient, type TaskQueueClient } from "../client/task-queue-client.js";
+import { withExactMaps } from "../client/transport/exact-transport.js";
+import type { Engine } from "../core/engine.js";
+import type { Handlers, HandlersOf } from "../model/handler.js";
+import type { JobFilter } from "../model/job-filter.js";
+import type { AnyJobs, JobTypes } from "../model/job-types.js";
+import { LIMITS } from "../model/limits.js";
+import { partsOf, type QueueParts, rememberParts } from "../queue-parts.js";
+import { createLocalTaskQueue, type LocalTaskQueue, type TaskQueueOptions } from "../task-queue.js";
+import { createMemoryTransport } from "./memory-transport.js";
+import { settle, TestClock } from "./test-clock.js";
+
+/** How far `drain` goes ahead unless it is told, ms: 30 days. */
+const MAX_AHEAD_MS = 30 * 24 * 3600 * 1000;
+
+/** How long `drain` waits for handlers that run unless it is told, ms. */
+const MAX_RUN_MS = 5000;
+
+/** Times that `drain` moves the clock: a job that never ends must not take for ever. */
+const MAX_STEPS = 100_000;
+
+/** A move of the clock that is longer than this looks for time in which nothing happens, ms. */
+const PASSED_OVER_MS = 10_000;
+
+/** How long before something happens the clock begins to move as it does, ms: longer than the engine sleeps. */
+const ROUSED_MS = 2000;
+
+/** Where the jobs of a program are kept, and how: in memory here. */
+type Places = "dataDir" | "durability" | "redisUrl" | "redisTls" | "redisPrefix" | "nodeId";
+
+/** Settings of a queue for tests: those of `createTaskQueue`, but that it is in memory. Finished jobs are kept for a year. */
+export interface TestQueueOptions<H = Handlers> extends Omit<TaskQueueOptions<H>, Places> {
+  /** What its clock shows at first: a Date, or ms since 1970. Default: the first of June 2026, UTC. */
+  readonly now?: Date | number | undefined;
+}
+
+/** How far `drain` goes. Durations in ms. */
+export interface DrainOptions {
+  /** How far it may move the clock. Default 30 days. */
+  readonly maxMs?: number | undefined;
+  /** How long handlers may run, in real time. Default 5,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * A task queue for tests: the real one, in memory, with a clock that stands still until it is moved. Delays, retries, schedules, leases, rates
+ * and expiry go by that clock; handlers run as ever.
+ */
+export interface TestQueue<Jobs extends JobTypes<Jobs> = AnyJobs> extends LocalTaskQueue<Jobs> {
+  /** What the clock shows, ms since 1970. */
+  readonly now: number;
+  /** Moves the clock by so many ms. What becomes due on the way happens in order: handlers of jobs begin. */
+  advance(ms: number): Promise<void>;
+  /**
+   * Runs all jobs that there are handlers for, also those that come up meanwhile: waits for handlers, and moves the clock to each delay,
+   * retry and slot of a rate. Jobs of paused queues stay. Rejects when jobs are left after `maxMs` of the clock, or a handler runs for longer
+   * than `timeoutMs`: one that waits for its timeout needs `advance`.
+   */
+  drain(options?: DrainOptions): Promise<void>;
+  /** All jobs that match, the oldest first. */
+  jobs(filter?: JobFilter): Promise<readonly Job<Jobs>[]>;
+  /** Reaches its RPCs as a network would, for clients of Connect: see `createTestClient`. */
+  readonly transport: Transport;
+}
+
+/** Creates a queue for tests, and starts it. */
+export function createTestQueue(options?: TestQueueOptions): Promise<TestQueue>;
+export function createTestQueue<Jobs extends JobTypes<Jobs>>(
+  options?: TestQueueOptions<Partial<HandlersOf<Jobs>>>,
+): Promise<TestQueue<Jobs>>;
+export async function createTestQueue({ now, ...options }: TestQueueOptions<object> = {}): Promise<TestQueue> {
+  const clock = new TestClock(now instanceof Date ? now.getTime() : now);
+  const settings = { completeJobTtlMs: LIMITS.delayMs, ...options } as TaskQueueOptions;
+  const queue = createLocalTaskQueue(settings, clock);
+  const parts = partsOf(queue) as QueueParts;
+  const { engine, types, leaseMs } = parts;
+
+  async function jobs(filter: JobFilter = {}): Promise<readonly Job[]> {
+    const found: Job[] = [];
+    for await (const job of queue.list({ ...filter, order: "OLDEST" })) found.push(job);
+    return found;
+  }
+
+  /** When the first job that waits for its time goes on, ms since 1970; undefined: none does. `only`: those of these types. */
+  async function nextTime(only: readonly string[] | undefined): Promise<number | undefined> {
+    let first: number | undefined;
+    const at = (time: number) => {
+      first = Math.min(first ?? time, time);
+    };
+    for (const job of await jobs({ statuses: ["PENDING"], types: only })) {
+      const { heldBy, pendingState, runAfter, expiresAt } = job;
+      if (only === undefined && expiresAt !== undefined) at(expiresAt);
+      if (heldBy === "RATE_LIMIT") at((await engine.queues.get(job.queue)).nextSlotAt ?? clock.now() + 1);
+      else if (heldBy === undefined && pendingState !== "READY") at(runAfter);
+      // Somebody is about to run it.
+      else if (heldBy === undefined && types.includes(job.type)) at(clock.now() + 1);
+    }
+    return first;
+  }
+
+  /** When the first schedule is due, ms since 1970; undefined: there is none. */
+  async function nextSchedule(): Promise<number | undefined> {
+    let first: number | undefined;
+    for await (const { nextRunAt } of queue.schedules.list()) {
+      if (nextRunAt !== undefined) first = Math.min(first ?? nextRunAt, nextRunAt);
+    }
+    return first;
+  }
+
+  /** Moves the clock. Time in which nothing is to happen is passed over: the engine looks around each second of it otherwise. */
+  async function advance(ms: number): Promise<void> {
+    const end = clock.monotonic() + ms;
+    for (;;) {
+      await settle();
+      const left = end - clock.monotonic();
+      if (left <= PASSED_OVER_MS) return clock.advance(left);
+      // A job that runs has a lease, which may end.
+      const isBusy = engine.activeWorkers > 0 || (await jobs({ statuses: ["RUNNING"] })).length > 0;
+      const next = isBusy ? 0 : Math.min(inMs(await nextTime(undefined)), inMs(await nextSchedule()));
+      const quiet = Math.min(next, left) - ROUSED_MS;
+      if (quiet > 0) clock.jump(quiet);
+      await clock.advance(Math.min(end - clock.monotonic(), 2 * ROUSED_MS));
+    }
+  }
+  const inMs = (time: number | undefined) => (time === undefined ? Number.POSITIVE_INFINITY : time - clock.now());
+
+  await queue.start();
+  const test: TestQueue = {
+    ...queue,
+    get now() {
+      return clock.now();
+    },
+    advance,
+    async drain({ maxMs = MAX_AHEAD_MS, timeoutMs = MAX_RUN_MS } = {}) {
+      const end = clock.monotonic() + maxMs;
+      for (let step = 0; ; step++) {
+        await idle(engine, timeoutMs, () => jobs({ statuses: ["RUNNING"] }));
+        const next = types.length === 0 ? undefined : await nextTime(types);
+        if (next === undefined) return;
+        const ms = Math.max(1, next - clock.now());
+        if (step === MAX_STEPS || clock.monotonic() + ms > end) throw new Error(await leftOver());
+        await advance(ms);
+      }
+      async function leftOver(): Promise<string> {
+        const [first] = await jobs({ statuses: ["PENDING"], types });
+        return `jobs are left after ${maxMs} ms of the clock: ${first?.type ?? ""} ${first?.id ?? ""} is PENDING`;
+      }
+    },
+    jobs,
+    transport: withExactMaps(createMemoryTransport(engine, { version: "test", leaseMs })),
+  };
+  rememberParts(test, parts);
+  return test;
+}
+
+/** Creates a client of the queue, as of a server: calls are checked, encoded and answered as there, in this process and without a port. */
+export function createTestClient<Jobs extends JobTypes<Jobs> = AnyJobs>(
+  queue: TestQueue<Jobs>,
+  options: CallerOptions = {},
+): TaskQueueClient<Jobs> {
+  return createTransportClient(queue.transport, options) as TaskQueueClient<Jobs>;
+}
+
+/** Resolves when no handler runs. Rejects, naming a job, when one still does after so many ms. */
+async function idle(engine: Engine, timeoutMs: number, running: () => Promise<readonly Job[]>): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  for (let turn = 0; ; turn++) {
+    await settle();
+    if (engine.activeWorkers === 0) return;
+    if (performance.now() > end) break;
+    // Most handlers are done within some turns; the others wait for something outside.
+    if (turn > 10) await new Promise<void>((resolve) => setTimeout(resolve, 1));
+  }
+  const [first] = await running();
+  throw new Error(`a handler still runs after ${timeoutMs} ms: that of ${first?.type ?? "a job"} ${first?.id ?? ""}`);
+}
