@@ -30,6 +30,8 @@ export interface RunningServer {
   readonly port: number;
   /** Stops it in order, within its SHUTDOWN_TIMEOUT. Idempotent. */
   stop(): Promise<void>;
+  /** Stops it: `await using server = await startServer(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -47,5 +49,6 @@ export async function startServer({
     throw new ConfigError(["PROCESSES: is for the program; a server inside another one is one process"]);
   }
   const server = await startConfigured(config, { logger, ...defined({ runner, authorizer }) });
-  return { url: server.url, port: server.address.port, stop: () => server.stop() };
+  const stop = () => server.stop();
+  return { url: server.url, port: server.address.port, stop, [Symbol.asyncDispose]: stop };
 }

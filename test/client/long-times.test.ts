@@ -65,7 +65,7 @@ describe("times over 24.8 days", () => {
     const worker = await startWorker({ url: server.url, queues: [queue], handlers });
     const { job } = await client.create({ queue, type: "work", maxRetries: 0 });
     await within(began.fired, "the start of the job");
-    const stopped = worker.stop(ms);
+    const stopped = worker.stop({ timeoutMs: ms });
     await client.get(job.id);
     await client.get(job.id);
     goOn.fire();

@@ -61,7 +61,7 @@ export async function failure(call: Promise<unknown>): Promise<TaskQueueError> {
 /** A started worker, silent unless told otherwise, stopped after the test; its running handlers are not waited for. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const worker = createWorker({ logger: silentLogger, ...options });
-  atEnd(() => worker.stop(0));
+  atEnd(() => worker.stop({ timeoutMs: 0 }));
   await within(worker.start(), "the start of a worker");
   return worker;
 }

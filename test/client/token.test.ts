@@ -1,4 +1,4 @@
-import { createClient, createWorker, type TaskQueueError } from "gotaskq/client";
+import { createClient, createWorker, type Handlers, type TaskQueueError } from "gotaskq/client";
 import { createClient as createWebClient } from "gotaskq/client/web";
 import { hashToken, newToken, startServer } from "gotaskq/server";
 import { describe, expect, test } from "vitest";
@@ -63,8 +63,9 @@ describe.each([
 
   test("does not try a refused token again, and goes on watching with the next one when a token ends", async () => {
     const good = new Set([FIRST]);
-    let endsAt: Date | undefined = new Date(Date.now() + 300);
-    const { url } = await startWith(good, () => endsAt);
+    // From when the watch is admitted on, however long it takes to get there.
+    let lastsMs: number | undefined = 300;
+    const { url } = await startWith(good, () => (lastsMs === undefined ? undefined : new Date(Date.now() + lastsMs)));
     const tries: TaskQueueError[] = [];
     const refused = connect(url, { token: SECOND, onRetry: (error) => tries.push(error) });
     atEnd(() => refused.close());
@@ -78,7 +79,7 @@ describe.each([
       token: FIRST,
       onRetry: (error) => {
         ended.push(error);
-        endsAt = undefined;
+        lastsMs = undefined;
       },
     });
     atEnd(() => client.close());
@@ -101,7 +102,7 @@ test("a worker takes jobs with a token, refuses to start with a bad one, and log
   const ran = signal();
   endsAt = new Date(Date.now() + 200);
   const worker = createWorker({ url, token: () => FIRST, logger, handlers: { t: () => ran.fire() } });
-  atEnd(() => worker.stop(0));
+  atEnd(() => worker.stop({ timeoutMs: 0 }));
   await worker.start();
   good.delete(FIRST);
   const refused = () =>
@@ -115,6 +116,29 @@ test("a worker takes jobs with a token, refuses to start with a bad one, and log
   atEnd(() => client.close());
   await client.create({ type: "t" });
   await within(ran.fired, "the job", 30_000);
+});
+
+test("a worker asks for its headers at each call, also when its handlers create jobs", async () => {
+  const { url } = await startWith(new Set([FIRST]));
+  const client = createClient(url, { token: FIRST });
+  atEnd(() => client.close());
+  let asked = 0;
+  const headers = async () => {
+    asked++;
+    return { authorization: `Bearer ${FIRST}` };
+  };
+  const handlers: Handlers = {
+    first: async (_, { enqueue }) => (await enqueue({ type: "second" })).id,
+    second: () => 2,
+  };
+  const worker = createWorker({ url, headers, handlers });
+  atEnd(() => worker.stop({ timeoutMs: 0 }));
+  await within(worker.start(), "the start of the worker");
+  const first = await within(client.createAndWait({ type: "first" }), "the end of the job");
+  const second = await within(client.wait(String(first.result)), "the end of the second job");
+  expect(second.result).toBe(2);
+  // The stream, the create and the outcomes.
+  expect(asked).toBeGreaterThanOrEqual(3);
 });
 
 test("gotaskq/server starts a server with tokens, and says what is wrong with its variables", async () => {

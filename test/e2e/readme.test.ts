@@ -94,6 +94,12 @@ describe("the READMEs", () => {
       { cwd: ROOT },
     );
     expect((await call("GetJob", { id: job.id })).job).toMatchObject({ status: "JOB_STATUS_DONE", result: 42 });
+    const client = createClient(server.url);
+    await client.createAndWait({ type: "news.send", payload: { to: ["nobody"], text: "hello" } });
+    const mails = [];
+    for await (const { id } of client.list({ type: "mail.send" })) mails.push(await client.wait(id));
+    expect(mails).toMatchObject([{ status: "DEAD", error: "no address: nobody" }]);
+    client.close();
     await server.end();
   });
 

@@ -136,7 +136,7 @@ describe("through .ops/nginx.conf, which ends TLS,", () => {
     const url = `https://localhost:${port}`;
     const tls = { ca: authority.caText };
     const worker = createWorker({ url, tls, handlers: { size: (job) => String(job.payload).length } });
-    onTestFinished(() => worker.stop(0));
+    onTestFinished(() => worker.stop({ timeoutMs: 0 }));
     await within(worker.start(), "the start of the worker");
     const client = createClient(url, { tls });
     onTestFinished(() => client.close());

@@ -87,7 +87,7 @@ describe("a handler that is mounted in a server of one's own", () => {
     const handler = await mount({ basePath: "/queue/", env: { NUM_WORKERS: "0" } });
     const url = `${await listen(createHttp2Server(handler))}/queue`;
     const worker = createWorker({ url, handlers: { double: ({ payload }) => payload * 2 }, logger: silentLogger });
-    closing.push(() => worker.stop(0));
+    closing.push(() => worker.stop({ timeoutMs: 0 }));
     await within(worker.start(), "the start of the worker");
     const client = clientOf(url, { retryMs: 0 });
     const done = await within(client.createAndWait({ type: "double", payload: 21 }), "the end of the job");

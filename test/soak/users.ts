@@ -174,7 +174,7 @@ export function habitsOfUsers(crowd: Crowd, steady: TaskQueueClient): readonly H
         });
         await worker.start();
         await sleep(random.between(500, 2 * STAY_MS), undefined, { signal }).catch(() => {});
-        await worker.stop(random.next() < 0.3 ? 0 : 1000);
+        await worker.stop({ timeoutMs: random.next() < 0.3 ? 0 : 1000 });
       },
     },
     {

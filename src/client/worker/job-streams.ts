@@ -5,7 +5,7 @@ import { isPassing, toTaskQueueError } from "../errors.js";
 import { payloadFormat } from "../json.js";
 import { retryWait, wait } from "../wait.js";
 import type { JobSource } from "./worker-attempt.js";
-import type { WorkerServers } from "./worker-servers.js";
+import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";
 
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s. */
 const MAX_SILENCE_MS = 40_000;
@@ -17,7 +17,8 @@ const MAX_QUIET_MS = 250;
 /** Dependencies of the streams. */
 export interface JobStreamsDeps {
   readonly servers: WorkerServers;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** Returns the headers of a call. */
+  readonly headersOf: WorkerHeaders;
   readonly logger: Logger;
   readonly request: {
     readonly worker: string;
@@ -147,8 +148,9 @@ export class JobStreams {
   }
 
   async #read(rpc: WorkerServers["current"], stream: OpenStream): Promise<void> {
-    const { request, headers, leased, canceled } = this.#deps;
+    const { request, leased, canceled } = this.#deps;
     const { worker, queues, types, leaseMs } = request;
+    const headers = await this.#deps.headersOf();
     const messages = rpc.streamJobs(
       {
         ...{ worker, queues: [...queues], types: [...types], maxInFlight: stream.size },

@@ -5,7 +5,7 @@ import { MAX_TIMER_MS } from "../../model/long-timer.js";
 import { isPassing, toTaskQueueError } from "../errors.js";
 import { retryWait } from "../wait.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
-import type { WorkerServers } from "./worker-servers.js";
+import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";
 
 /** Least time between two calls that carry progress reports, and the wait after one that failed, ms. */
 const PROGRESS_MS = 100;
@@ -23,7 +23,8 @@ const YOUNG = 1 / 10;
 /** Dependencies of a lease keeper. */
 export interface LeaseKeeperDeps {
   readonly servers: WorkerServers;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** Returns the headers of a call. */
+  readonly headersOf: WorkerHeaders;
   readonly logger: Logger;
   readonly leaseMs: number;
   /** Returns the leases to extend: all that are not settled yet. */
@@ -146,7 +147,7 @@ export class LeaseKeeper {
   }
 
   async #call(items: readonly Extension[]): Promise<void> {
-    const { servers, headers, leaseMs } = this.#deps;
+    const { servers, headersOf, leaseMs } = this.#deps;
     const rpc = servers.current;
     const sentAt = performance.now();
     const extensions = items.map(({ attempt, extension, progress }) => ({
@@ -157,6 +158,7 @@ export class LeaseKeeper {
     }));
     try {
       // Connect refuses a timeout with a part of a ms.
+      const headers = await headersOf();
       const options = { timeoutMs: Math.max(1000, Math.ceil(leaseMs / 3)), ...(headers && { headers }) };
       const { outcomes } = await rpc.extendLeases({ extensions }, options);
       items.forEach(({ attempt }, index) => {

@@ -1,7 +1,7 @@
 import type { Handlers } from "../../model/handler.js";
 import type { Logger } from "../../model/logger.js";
 import type { Middleware } from "../../model/middleware.js";
-import type { TokenSource } from "../token.js";
+import type { HeaderSource, TokenSource } from "../token.js";
 import type { ClientTls } from "../transport/node-transport.js";
 
 /** Settings of a worker. Durations in ms. */
@@ -30,8 +30,8 @@ export interface WorkerOptions<Given = Handlers> {
   readonly name?: string | undefined;
   /** The token of the servers, when they ask for one. Handlers that create jobs need one that may produce. */
   readonly token?: TokenSource | undefined;
-  /** Sent with every call. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Sent with every call, or a function that answers what is: for those that change. */
+  readonly headers?: HeaderSource | undefined;
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
   /** Once it is aborted, the worker stops, as by `stop()`. */

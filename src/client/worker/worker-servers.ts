@@ -2,11 +2,14 @@ import type { Client } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import { createRpc } from "../rpc.js";
 import { createTransportClient, type TaskQueueClient } from "../task-queue-client.js";
-import type { CallHeaders } from "../token.js";
+import type { CallHeaders, HeaderSource } from "../token.js";
 import { createNodeTransport, type NodeTransportOptions } from "../transport/node-transport.js";
 
 /** Client of WorkerService on one server. */
 export type WorkerRpc = Client<typeof WorkerService>;
+
+/** Returns the headers of a call, when they are known or once they are. */
+export type WorkerHeaders = () => CallHeaders | undefined | Promise<CallHeaders>;
 
 /** The servers of one store. A worker uses one at a time, and goes on to the next when that is away or drains. */
 export interface WorkerServers {
@@ -23,7 +26,7 @@ export interface WorkerServers {
 /** Settings of the connections of a worker. */
 export interface WorkerServersOptions extends NodeTransportOptions {
   /** Sent with every call of `clientOf`. */
-  readonly headers?: CallHeaders | undefined;
+  readonly headers?: HeaderSource | undefined;
 }
 
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */

@@ -19,7 +19,7 @@ import { createGatherTiming } from "../gather/gather-timing.js";
 import { retryWait, wait } from "../wait.js";
 import type { AttemptOutcome } from "./attempt-outcome.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
-import type { WorkerServers } from "./worker-servers.js";
+import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";
 
 /** How long one call may take before it is tried again, ms. */
 const CALL_MS = 10_000;
@@ -50,7 +50,8 @@ type Kind = AttemptOutcome["kind"];
 /** Dependencies of a settler. */
 export interface WorkerSettlerDeps {
   readonly servers: WorkerServers;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** Returns the headers of a call. */
+  readonly headersOf: WorkerHeaders;
   readonly logger: Logger;
   /** Most leases that the worker may hold. */
   readonly capacity: number;
@@ -140,7 +141,10 @@ export class WorkerSettler {
   }
 
   async #call(kind: Kind, items: readonly Item[]): Promise<readonly SettleOutcome[]> {
-    const { servers, headers } = this.#deps;
+    const { servers, headersOf } = this.#deps;
+    let headers = headersOf();
+    // No turn is lost while nobody has to be asked.
+    if (headers instanceof Promise) headers = await headers;
     const options: CallOptions = { timeoutMs: CALL_MS, ...(headers && { headers }) };
     // Whole messages, which are sent as they are: one that is only described would be copied, part by part.
     const messages = items.map(toMessage);

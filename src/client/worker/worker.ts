@@ -17,6 +17,7 @@ import { withMiddleware } from "../../model/middleware.js";
 import { onStopSignals } from "../../model/stop-signals.js";
 import type { AttemptEnd } from "../../model/tracer.js";
 import { createTracer } from "../../telemetry/tracer.js";
+import { createHeaders } from "../token.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -36,11 +37,11 @@ export interface Worker {
    */
   start(): Promise<void>;
   /**
-   * Takes no more jobs, releases those that have not begun, lets running handlers finish within `timeoutMs`, then
+   * Takes no more jobs, releases those that have not begun, lets running handlers finish within `timeoutMs` (default: `stopTimeoutMs`), then
    * aborts them and releases their jobs (no retry used). Resolves when every outcome is sent; while the server is
    * away that is tried until the leases end. Idempotent.
    */
-  stop(timeoutMs?: number): Promise<void>;
+  stop(options?: { readonly timeoutMs?: number | undefined }): Promise<void>;
   /** Resolves when it has stopped. */
   readonly stopped: Promise<void>;
   /** Ids of the jobs it holds a lease of: running, leased ahead, or not settled yet. */
@@ -123,7 +124,8 @@ class StreamWorker extends WorkerEmitter implements Worker {
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
     this.#servers = createWorkerServers(typeof url === "string" ? [url] : url, options);
-    const deps = { servers: this.#servers, headers, logger: this.#logger };
+    const headersOf = createHeaders({ headers });
+    const deps = { servers: this.#servers, headersOf: () => headersOf(undefined), logger: this.#logger };
     const capacity = concurrency + prefetch;
     this.#settler = new WorkerSettler({
       ...deps,
@@ -156,7 +158,7 @@ class StreamWorker extends WorkerEmitter implements Worker {
     return this.#started;
   }
 
-  stop(timeoutMs = this.#options.stopTimeoutMs ?? 10_000): Promise<void> {
+  stop({ timeoutMs = this.#options.stopTimeoutMs ?? 10_000 } = {}): Promise<void> {
     this.#stopping ??= this.#stop(timeoutMs);
     return this.#stopping;
   }
@@ -175,7 +177,7 @@ class StreamWorker extends WorkerEmitter implements Worker {
     try {
       await this.#streams.start();
     } catch (error) {
-      await this.stop(0);
+      await this.stop({ timeoutMs: 0 });
       throw error;
     }
   }

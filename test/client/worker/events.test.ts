@@ -17,7 +17,7 @@ afterEach(() => vi.restoreAllMocks());
 /** Starts a worker without a logger of its own, unless it is given one. */
 async function start(handlers: Handlers, options: Partial<Parameters<typeof createWorker>[0]> = {}): Promise<Worker> {
   const worker = createWorker({ url: server.url, handlers, ...options });
-  atEnd(() => worker.stop(0));
+  atEnd(() => worker.stop({ timeoutMs: 0 }));
   await within(worker.start(), "the start of a worker");
   return worker;
 }
@@ -86,7 +86,7 @@ describe("the events of a worker", () => {
     const written = stderr();
     const other = await startTestServer({ NUM_WORKERS: "0" });
     const worker = createWorker({ url: other.url, handlers: { work: () => 1 } });
-    atEnd(() => worker.stop(0));
+    atEnd(() => worker.stop({ timeoutMs: 0 }));
     const troubles: [Error, object][] = [];
     const told = new Promise<void>((resolve) => {
       worker.on("error", (error, fields) => {

@@ -52,7 +52,7 @@ function startSettler(capacity: number) {
       seen.shift()?.();
     });
   const settler = new WorkerSettler({
-    ...{ servers: serversOf({ completeJobs }), headers: undefined, logger: silentLogger, capacity },
+    ...{ servers: serversOf({ completeJobs }), headersOf: () => undefined, logger: silentLogger, capacity },
     settled: ({ jobId }) => settled.push(jobId),
   });
   let at = 0;
@@ -114,7 +114,7 @@ test("a worker extends its leases, but for those that are young", async () => {
   };
   const held = [attemptOf("new", 3_600_000), attemptOf("old", 200), attemptOf("older", 150)];
   const keeper = new LeaseKeeper({
-    ...{ servers: serversOf({ extendLeases }), headers: undefined, logger: silentLogger, leaseMs: 300 },
+    ...{ servers: serversOf({ extendLeases }), headersOf: () => undefined, logger: silentLogger, leaseMs: 300 },
     ...{ held: () => held, lost: () => {} },
   });
   keeper.start();

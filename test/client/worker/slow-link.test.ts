@@ -20,7 +20,7 @@ test("a worker on a slow link runs jobs that take longer to arrive than their le
     concurrency: 10,
     leaseMs: 1000,
   });
-  atEnd(() => worker.stop(0));
+  atEnd(() => worker.stop({ timeoutMs: 0 }));
   await worker.start();
   const done = await within(Promise.all(jobs.map(({ id }) => client.wait(id))), "all jobs", 30_000);
   for (const job of done) expect(job).toMatchObject({ status: "DONE", deliveries: 1, lostLeases: 0 });

@@ -27,7 +27,7 @@ test("a worker without a logger writes failed attempts to stderr, and a silent o
     createWorker({ ...options, handlers: { silent: failing("nobody reads this") }, logger: silentLogger }),
   ];
   for (const worker of workers) {
-    atEnd(() => worker.stop(0));
+    atEnd(() => worker.stop({ timeoutMs: 0 }));
     await within(worker.start(), "the start of a worker");
   }
   await client.createAndWait({ type: "silent", maxRetries: 0 });

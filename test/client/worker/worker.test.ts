@@ -345,7 +345,7 @@ describe("a worker", () => {
     const { job } = await client.create({ queue, type: "work" });
     const other = await client.create({ queue, type: "deaf" });
     await within(Promise.all([began, deaf.fired]), "the start");
-    await within(worker.stop(10), "the stop");
+    await within(worker.stop({ timeoutMs: 10 }), "the stop");
     expect(reasons[0]).toMatchObject({ reason: "SHUTDOWN" });
     for (const { id } of [job, other.job]) {
       expect(await client.get(id)).toMatchObject({ status: "PENDING", retryCount: 0, lostLeases: 0 });
