@@ -66,6 +66,7 @@ export function createServing(
     webConsole: createConsole(),
     metrics: metricsPage,
     metricsGate,
+    gate: access.gate,
     health,
     requestIds,
     logger: callLogger,

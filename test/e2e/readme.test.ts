@@ -48,6 +48,7 @@ describe("the READMEs", () => {
     [API, "Workers in any language", 5],
     [API, "Clients in other languages", 1],
     [API, "The original's HTTP API", 6],
+    [API, "OpenAPI", 2],
   ])("have commands (%s, %s) that answer what they say", async (path, title, atLeast) => {
     const server = await startServerProcess({ LOG_LEVEL: "silent" });
     const steps = shellSteps(section(path, title).replaceAll("http://127.0.0.1:8000", server.url));

@@ -21,11 +21,19 @@ test("the package holds what is run and what describes it, and no more", () => {
   expect(names).toEqual(
     expect.arrayContaining([
       ...entries,
-      ...["LICENSE", "README.md", "CHANGELOG.md", "proto/gotaskq/v1/job_service.proto", ".build/console/index.html"],
+      ...[
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "proto/gotaskq/v1/job_service.proto",
+        ".build/gen/openapi.json",
+        ".build/console/index.html",
+      ],
     ]),
   );
   const kinds = [
     /^\.build\/(src|gen)\/.+\.(js|js\.map|d\.ts)$/,
+    /^\.build\/gen\/openapi\.json$/,
     /^\.build\/console\//,
     /^proto\/.+\.proto$/,
     /^((src|proto)\/(.+\/)?)?[A-Z]+(\.md)?$/,

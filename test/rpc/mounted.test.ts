@@ -83,6 +83,14 @@ describe("a handler that is mounted in a server of one's own", () => {
     expect(seen.at(-1)).toBe(JobStatus.DONE);
   });
 
+  test("has the original's API and the OpenAPI document below its base path", async () => {
+    const url = await listen(createServer(await mount({ basePath: "/queue", env: { NUM_WORKERS: "0" } })));
+    const created = await fetch(`${url}/queue/jobs`, { method: "POST", body: '{"type":"x","payload":1.0}' });
+    expect([created.status, await created.text()]).toEqual([201, expect.stringContaining('"payload":1.0,')]);
+    const document = await fetch(`${url}/queue/openapi.json`);
+    expect(await document.json()).toMatchObject({ openapi: "3.1.0", servers: [{ url: "./" }] });
+  });
+
   test("has a client and a worker below its base path, and ends their streams in order", async () => {
     const handler = await mount({ basePath: "/queue/", env: { NUM_WORKERS: "0" } });
     const url = `${await listen(createHttp2Server(handler))}/queue`;

@@ -90,7 +90,7 @@ const FORGED: ErrorAnswer = {
 function callOf({ route, method, protocol }: Served, param: string, query: string, path: string): OriginalCall {
   const target: Target = { param, query: new URLSearchParams(query) };
   const { nextPage } = route;
-  const own = nextPage && ((message: Message) => linkTo(nextPage(message as never), target.query, path));
+  const own = nextPage && ((message: Message) => linkTo(nextPage(message as never), target.query));
   return {
     method: { ...method, json: codecOf(route, method.json, target) },
     protocol: own === undefined ? protocol : { ...protocol, bare: { ...protocol.bare, headersOf: own } },
@@ -103,12 +103,12 @@ function protocolOf({ status, errors }: Route): WireProtocol {
   return { ...CONNECT_JSON, name: "http", spelling: "snake_case", bare };
 }
 
-/** Where the next page of a list is, as HTTP has it. */
-function linkTo(pageToken: string, query: URLSearchParams, path: string): Record<string, string> {
+/** Where the next page of a list is, as HTTP has it: from where the caller is, whatever path leads there from outside. */
+function linkTo(pageToken: string, query: URLSearchParams): Record<string, string> {
   if (pageToken === "") return {};
   const next = new URLSearchParams(query);
   next.set("page_token", pageToken);
-  return { link: `<${path}?${next}>; rel="next"` };
+  return { link: `<?${next}>; rel="next"` };
 }
 
 function codecOf(route: Route, json: Codec, target: Target): Codec {

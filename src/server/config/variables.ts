@@ -42,7 +42,7 @@ export const VARIABLES = {
   AUTH_TOKENS_FILE: "the same as a file, which is read again when it changes",
   AUTHORIZER: "module with a function that tells who calls",
   AUTH_METRICS: "what /metrics needs where there are tokens: read (default) or none",
-  AUTH_REFLECTION: "what gRPC reflection needs: none (default) or token",
+  AUTH_REFLECTION: "what gRPC reflection and /openapi.json need: none (default) or token",
   IDLE_TIMEOUT: "how long a connection without calls is kept (75s)",
   WRITE_TIMEOUT: "how long one that takes nothing of what is written (60s)",
   MAX_CONNECTIONS: "connections open at the same time (10000)",

@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
+import { ASK_AGAIN, answerStaticPage, makeStaticPage, type StaticPage, sendBody } from "./static-page.js";
 
 /** Where `npm run build` puts the console, relative to the sources and relative to the built files. */
 const FOLDERS = ["../../../.build/console/", "../../../console/"].map((path) =>
@@ -40,16 +39,6 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 /** Names of assets contain a hash of their content, so they may be cached for ever. The page must be revalidated. */
 const FOR_EVER = "public, max-age=31536000, immutable";
-const ASK_AGAIN = "no-cache";
-
-/** One file of the console, ready to be sent. */
-interface Page {
-  readonly type: string;
-  readonly body: Buffer;
-  readonly zipped: Buffer;
-  readonly tag: string;
-  readonly caching: string;
-}
 
 /** Serves the web console. */
 export interface Console {
@@ -62,7 +51,7 @@ export interface Console {
  * does not mix old and new files in a running server. Without a build, `/` answers 503 and says so.
  */
 export function createConsole(folders: readonly string[] = FOLDERS): Console {
-  let pages: ReadonlyMap<string, Page> | undefined;
+  let pages: ReadonlyMap<string, StaticPage> | undefined;
 
   return {
     answer(path, request, response) {
@@ -70,51 +59,18 @@ export function createConsole(folders: readonly string[] = FOLDERS): Console {
       pages ??= readPages(folders);
       const page = pages.get(path);
       if (page === undefined && path !== "/") return false;
-      if (page === undefined) {
-        send(request, response, 503, { "content-type": "text/plain; charset=utf-8" }, NOT_BUILT);
-        return true;
-      }
-      const headers = { ...HEADERS, "cache-control": page.caching, etag: page.tag, vary: "accept-encoding, origin" };
-      if (request.method !== "GET" && request.method !== "HEAD") {
-        send(request, response, 405, { allow: "GET, HEAD", "content-type": "text/plain; charset=utf-8" }, USE_GET);
-      } else if (request.headers["if-none-match"] === page.tag) {
-        send(request, response, 304, headers, undefined);
-      } else if (/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
-        send(
-          request,
-          response,
-          200,
-          { ...headers, "content-type": page.type, "content-encoding": "gzip" },
-          page.zipped,
-        );
-      } else {
-        send(request, response, 200, { ...headers, "content-type": page.type }, page.body);
-      }
+      if (page !== undefined) answerStaticPage(page, request, response, HEADERS);
+      else sendBody(request, response, 503, { "content-type": "text/plain; charset=utf-8" }, NOT_BUILT);
       return true;
     },
   };
 }
 
 const NOT_BUILT = Buffer.from("the console is not built: run `npm run build`\n");
-const USE_GET = Buffer.from("use GET\n");
-
-function send(
-  request: HttpRequest,
-  response: HttpResponse,
-  status: number,
-  headers: Readonly<Record<string, string>>,
-  body: Buffer | undefined,
-): void {
-  response.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  if (body !== undefined) response.setHeader("content-length", body.length);
-  if (body === undefined || request.method === "HEAD") response.end();
-  else response.end(body);
-}
 
 /** Reads the files of the first folder that exists. Returns them by the path they are served at. */
-function readPages(folders: readonly string[]): ReadonlyMap<string, Page> {
-  const pages = new Map<string, Page>();
+function readPages(folders: readonly string[]): ReadonlyMap<string, StaticPage> {
+  const pages = new Map<string, StaticPage>();
   const folder = folders.find((each) => existsSync(join(each, "index.html")));
   if (folder === undefined) return pages;
   pages.set("/", readPage(join(folder, "index.html"), ASK_AGAIN));
@@ -124,9 +80,6 @@ function readPages(folders: readonly string[]): ReadonlyMap<string, Page> {
   return pages;
 }
 
-function readPage(file: string, caching: string): Page {
-  const body = readFileSync(file);
-  const tag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
-  const type = TYPES[extname(file)] ?? "application/octet-stream";
-  return { type, body, zipped: gzipSync(body, { level: 9 }), tag, caching };
+function readPage(file: string, caching: string): StaticPage {
+  return makeStaticPage(readFileSync(file), TYPES[extname(file)] ?? "application/octet-stream", caching);
 }

@@ -8,6 +8,8 @@ import type { RequestIds } from "../../rpc/request-ids.js";
 import type { HealthState } from "../health/health.js";
 import type { MetricsPage } from "../metrics/metrics.js";
 import type { Console } from "./console.js";
+import { openApiPage } from "./openapi.js";
+import { answerStaticPage } from "./static-page.js";
 
 /** What the pages tell. */
 export interface PageDeps {
@@ -15,16 +17,20 @@ export interface PageDeps {
   readonly metrics: { page(): Promise<MetricsPage> };
   /** Decides who may read `/metrics`; undefined: everybody. */
   readonly metricsGate: Gate | undefined;
+  /** Decides who may read `/openapi.json`, which tells what reflection tells; undefined: everybody. */
+  readonly gate: Gate | undefined;
   readonly requestIds: RequestIds;
   readonly health: HealthState;
   readonly logger: Logger;
 }
 
-const PAGES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz", "/metrics"]);
+const OPENAPI = "/openapi.json";
+
+const PAGES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz", "/metrics", OPENAPI]);
 
 /**
- * Answers requests that are no RPCs: the console, `/livez`, `/readyz`, `/healthz` and `/metrics`; 404 for any other path. Who gets an
- * answer of `/livez` at all knows that the process lives; the other two are 503 while no calls are served.
+ * Answers requests that are no RPCs: the console, `/livez`, `/readyz`, `/healthz`, `/metrics` and `/openapi.json`; 404 for any other
+ * path. Who gets an answer of `/livez` at all knows that the process lives; `/readyz` and `/healthz` are 503 while no calls are served.
  */
 export function answerPage(request: HttpRequest, response: HttpResponse, deps: PageDeps): void {
   const { webConsole, health } = deps;
@@ -50,6 +56,8 @@ export function answerPage(request: HttpRequest, response: HttpResponse, deps: P
     answer(405, "text/plain; charset=utf-8", "use GET\n");
   } else if (path === "/livez") {
     answer(200, "application/json", '{"status":"ALIVE"}');
+  } else if (path === OPENAPI) {
+    void answerOpenApi(request, response, deps);
   } else if (path !== "/metrics") {
     const reason = health.isDraining ? "SERVER_DRAINING" : "BACKEND_UNAVAILABLE";
     if (health.isServing) answer(200, "application/json", '{"status":"SERVING"}');
@@ -59,30 +67,53 @@ export function answerPage(request: HttpRequest, response: HttpResponse, deps: P
   }
 }
 
-/** Answers with the metrics, which need `read`, and of all queues: they tell of all. */
-async function answerMetrics(
+/** Answers with the document of the API, which is as open as reflection. */
+async function answerOpenApi(request: HttpRequest, response: HttpResponse, deps: PageDeps): Promise<void> {
+  const admit = async () => deps.gate?.admit("reflection", OPENAPI, request);
+  if (!(await admitTo(admit, request, response, deps))) return;
+  try {
+    answerStaticPage(openApiPage(), request, response);
+  } catch (error) {
+    answerFault(error, "the OpenAPI document could not be read", response, deps);
+  }
+}
+
+/** Whether somebody is let in; who is not is answered. */
+async function admitTo(
+  admit: () => Promise<unknown>,
   request: HttpRequest,
   response: HttpResponse,
-  { metrics, metricsGate, requestIds, logger }: PageDeps,
-): Promise<void> {
+  { requestIds }: PageDeps,
+): Promise<boolean> {
   try {
-    await admitToMetrics(metricsGate, request);
+    await admit();
+    return true;
   } catch (error) {
     const known =
       error instanceof TaskQueueError ? error : new TaskQueueError("AUTHORIZER_UNAVAILABLE", "who calls is unknown");
     refuse(toConnectError(known, "snake_case"), request, response, requestIds.give(request, response));
-    return;
+    return false;
   }
+}
+
+/** Answers with the metrics, which need `read`, and of all queues: they tell of all. */
+async function answerMetrics(request: HttpRequest, response: HttpResponse, deps: PageDeps): Promise<void> {
+  const { metrics, metricsGate } = deps;
+  if (!(await admitTo(() => admitToMetrics(metricsGate, request), request, response, deps))) return;
   try {
     const { contentType, body } = await metrics.page();
     response.setHeader("content-type", contentType);
     response.end(request.method === "HEAD" ? "" : body);
   } catch (error) {
-    logger.error({ err: error }, "metrics could not be collected");
-    response.statusCode = 500;
-    response.setHeader("content-type", "text/plain; charset=utf-8");
-    response.end("metrics could not be collected\n");
+    answerFault(error, "metrics could not be collected", response, deps);
   }
+}
+
+function answerFault(error: unknown, message: string, response: HttpResponse, { logger }: PageDeps): void {
+  logger.error({ err: error }, message);
+  response.statusCode = 500;
+  response.setHeader("content-type", "text/plain; charset=utf-8");
+  response.end(`${message}\n`);
 }
 
 async function admitToMetrics(gate: Gate | undefined, request: HttpRequest): Promise<void> {

@@ -4,7 +4,7 @@ import { serverDraining } from "../../model/errors.js";
 import { type Logger, silentLogger } from "../../model/logger.js";
 import { toConnectError } from "../../rpc/errors.js";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
-import { refuse } from "../../rpc/refuse.js";
+import { refuseByPath } from "../../rpc/refuse.js";
 import type { LocalTaskQueue } from "../../task-queue.js";
 import { type Config, ConfigError } from "../config/config.js";
 import type { Environment } from "../config/env-reader.js";
@@ -128,7 +128,7 @@ export async function createHandler(options: HandlerOptions = {}): Promise<Mount
       response.end(JSON.stringify({ code: "internal", message: BODY_READ }));
     } else if (health.isClosed) {
       const requestId = serving.requestIds.give(request, response);
-      refuse(toConnectError(serverDraining(), "snake_case"), request, response, requestId);
+      refuseByPath(toConnectError(serverDraining(), "snake_case"), request, response, requestId);
     } else handler.request(request, response);
   }
 

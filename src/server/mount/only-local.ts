@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
 import { pathOf } from "../../rpc/http.js";
-import { refuse } from "../../rpc/refuse.js";
+import { refuseByPath } from "../../rpc/refuse.js";
 import type { RequestIds } from "../../rpc/request-ids.js";
 import { isLoopback } from "../config/loopback.js";
 import { isHealth } from "../http/host-check.js";
@@ -23,7 +23,12 @@ export function onlyLocal(handler: RequestHandler, requestIds: RequestIds): Requ
       const isLocal = remoteAddress === undefined || isLoopback(remoteAddress);
       if (isLocal || isHealth(pathOf(request))) handler.request(request, response);
       else {
-        refuse(new ConnectError(PROBLEM, Code.PermissionDenied), request, response, requestIds.give(request, response));
+        refuseByPath(
+          new ConnectError(PROBLEM, Code.PermissionDenied),
+          request,
+          response,
+          requestIds.give(request, response),
+        );
       }
     },
   };
