@@ -4,13 +4,13 @@ import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 import { constantToken } from "./token.js";
 import { createFailover, urlsOf } from "./transport/failover.js";
-import { type ClientTls, createNodeTransport } from "./transport/node-transport.js";
+import { type ClientTls, createNodeTransport, type HttpVersion } from "./transport/node-transport.js";
 
 export * from "../handlers/index.js";
 export { type Logger, silentLogger } from "../model/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
-export type { ClientTls } from "./transport/node-transport.js";
+export type { ClientTls, HttpVersion } from "./transport/node-transport.js";
 export { createWorker, type Worker } from "./worker/worker.js";
 export type { WorkerEvents } from "./worker/worker-events.js";
 export type { WorkerOptions } from "./worker/worker-options.js";
@@ -19,6 +19,8 @@ export type { WorkerOptions } from "./worker/worker-options.js";
 export interface NodeClientOptions extends CallerOptions {
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
+  /** Default `2`; `1.1` for servers that know no other, such as one of Express. */
+  readonly httpVersion?: HttpVersion | undefined;
 }
 
 /**

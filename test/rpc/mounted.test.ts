@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { fastify } from "fastify";
 import { createTaskQueue, silentLogger } from "gotaskq";
-import { createClient as createNodeClient, createWorker, TaskQueueError } from "gotaskq/client";
+import { createClient as createNodeClient, createWorker, type Handlers, TaskQueueError } from "gotaskq/client";
 import { createClient as createWebClient } from "gotaskq/client/web";
 import { ConfigError, createHandler, type HandlerOptions, hashToken, type MountedHandler } from "gotaskq/server";
 import { afterEach, describe, expect, test } from "vitest";
@@ -151,6 +151,15 @@ describe("a handler that is mounted in a server of one's own", () => {
     const client = createWebClient(`${url}/queue`);
     const done = await within(client.createAndWait({ type: "echo", payload: { a: 1 } }), "the end of the job");
     expect(done.result).toEqual({ a: 1 });
+    const overHttp1 = { httpVersion: "1.1", retryMs: 0 } as const;
+    const handlers: Handlers = { mine: async (_, { enqueue }) => (await enqueue({ type: "echo", payload: 5 })).id };
+    const worker = createWorker({ url: `${url}/queue`, handlers, logger: silentLogger, httpVersion: "1.1" });
+    closing.push(() => worker.stop({ timeoutMs: 0 }));
+    await within(worker.start(), "the start of the worker");
+    const node = clientOf(`${url}/queue`, overHttp1);
+    const mine = await within(node.createAndWait({ type: "mine" }), "the end of the job");
+    expect((await within(node.wait(mine.result), "the end of the other job")).result).toBe(5);
+    await worker.stop();
     expect(await (await fetch(url)).text()).toBe("my app");
     expect((await fetch(`${url}/queue`)).url).toBe(`${url}/queue/`);
     const late = await fetch(`${url}/late/gotaskq.v1.JobService/CreateJob`, {

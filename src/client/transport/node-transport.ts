@@ -1,4 +1,6 @@
+import { Agent as HttpAgent } from "node:http";
 import type { SecureClientSessionOptions } from "node:http2";
+import { Agent as HttpsAgent } from "node:https";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { defined } from "../../model/defined.js";
@@ -29,37 +31,52 @@ export interface ClientTls {
   readonly serverName?: string | undefined;
 }
 
+/**
+ * The version of HTTP that a client speaks. `1.1` is for servers, and proxies, that know no other, such as one of Express that a GoTaskQ is
+ * mounted in: each call and each stream has a connection then, for itself while it lasts.
+ */
+export type HttpVersion = "1.1" | "2";
+
 /** Settings of a transport. */
 export interface NodeTransportOptions {
   readonly tls?: ClientTls | undefined;
   readonly token?: TokenSource | undefined;
+  /** See `HttpVersion`. Default `2`. */
+  readonly httpVersion?: HttpVersion | undefined;
   /** Tests ping more often. */
   readonly ping?: PingTimes | undefined;
 }
 
-/** Connect over HTTP/2, on one connection or several, which are opened by calls, and again when they broke. */
+/** Connect over HTTP, on one connection or several, which are opened by calls, and again when they broke. */
 export interface NodeTransport {
   readonly transport: Transport;
   /** Closes the connections after `CLOSE_MS`; calls in flight fail then. The wait does not keep the process alive. */
   close(): void;
 }
 
-/** Creates a transport to the server at this URL, `http://` or `https://`. */
+/** Creates a transport to the server at this URL, `http://` or `https://`. Throws a TypeError for an unknown version of HTTP. */
 export function createNodeTransport(url: string, options: NodeTransportOptions = {}): NodeTransport {
-  const { tls = {}, token, ping = PING } = options;
+  const { tls = {}, token, ping = PING, httpVersion = "2" } = options;
   const secure = secureOptions(tls);
+  const given = {
+    baseUrl: url,
+    interceptors: sendToken(token),
+    binaryOptions: BINARY_OPTIONS,
+    // Between servers, compression would cost more time than the bytes it saves.
+    acceptCompression: [],
+  };
+  if (httpVersion === "1.1") {
+    const agent = url.startsWith("https:")
+      ? new HttpsAgent({ keepAlive: true, ...secure })
+      : new HttpAgent({ keepAlive: true });
+    return {
+      transport: withExactMaps(createConnectTransport({ ...given, httpVersion, nodeOptions: { agent } })),
+      close: () => void setTimeout(() => agent.destroy(), CLOSE_MS).unref(),
+    };
+  }
+  if (httpVersion !== "2") throw new TypeError(`httpVersion: must be "1.1" or "2", got ${JSON.stringify(httpVersion)}`);
   const connections = createConnections(() => new SessionManager(url, ping, secure));
-  const stock = withExactMaps(
-    createConnectTransport({
-      baseUrl: url,
-      httpVersion: "2",
-      sessionManager: connections.first,
-      interceptors: sendToken(token),
-      binaryOptions: BINARY_OPTIONS,
-      // Between servers, compression would cost more time than the bytes it saves.
-      acceptCompression: [],
-    }),
-  );
+  const stock = withExactMaps(createConnectTransport({ ...given, httpVersion, sessionManager: connections.first }));
   return {
     transport: createLeanTransport({ connections, stock }, { baseUrl: url, token }),
     close: () => void setTimeout(() => connections.abort(), CLOSE_MS).unref(),

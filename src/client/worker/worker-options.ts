@@ -2,7 +2,7 @@ import type { Handlers } from "../../model/handler.js";
 import type { Logger } from "../../model/logger.js";
 import type { Middleware } from "../../model/middleware.js";
 import type { HeaderSource, TokenSource } from "../token.js";
-import type { ClientTls } from "../transport/node-transport.js";
+import type { ClientTls, HttpVersion } from "../transport/node-transport.js";
 
 /** Settings of a worker. Durations in ms. */
 export interface WorkerOptions<Given = Handlers> {
@@ -34,6 +34,8 @@ export interface WorkerOptions<Given = Handlers> {
   readonly headers?: HeaderSource | undefined;
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
+  /** Default `2`; `1.1` for servers that know no other, such as one of Express. */
+  readonly httpVersion?: HttpVersion | undefined;
   /** Once it is aborted, the worker stops, as by `stop()`. */
   readonly signal?: AbortSignal | undefined;
   /** How long `stop` lets running handlers finish when it is given no time. Default 10,000. */
