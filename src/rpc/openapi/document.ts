@@ -137,7 +137,7 @@ export function createDocument(files: readonly DescFile[]): Schema {
     openapi: "3.1.0",
     info: INFO,
     // Where the document is, also below a path.
-    servers: [{ url: "./" }],
+    servers: [{ url: "." }],
     // Where a server asks for no token, none is needed.
     security: [{ token: [] }, {}],
     tags: [

@@ -58,12 +58,12 @@ export function createSchemas(): Schemas {
   }
 
   function ofMessage(desc: DescMessage): Schema {
-    const clashes = desc.oneofs.flatMap(pairsOf);
+    const clashes = desc.oneofs.flatMap(pairsOf).map((names) => ({ required: names }));
     return {
       type: "object",
       ...described(commentOf(desc)),
       properties: Object.fromEntries(desc.fields.map((field) => [field.jsonName, ofField(field)])),
-      ...(clashes.length > 0 && { not: { anyOf: clashes.map((names) => ({ required: names })) } }),
+      ...(clashes.length > 0 && { not: clashes.length === 1 ? clashes[0] : { anyOf: clashes } }),
     };
   }
 

@@ -6,6 +6,9 @@ import { checkJsonFields } from "../../wire/json-fields.js";
 import { rawMembersOf } from "../../wire/json-names.js";
 import { DECODE_LIMITS } from "../wire-options.js";
 
+/** What a Duration may be, either way. What a delay may be is less, and not decided here. */
+const MAX_SECONDS = 315_576_000_000;
+
 const AS_TEXT = { payloadFormat: "PAYLOAD_FORMAT_TEXT" } as const;
 
 /** What a body has of a create; more is passed over, as the original does. */
@@ -56,8 +59,8 @@ function payloadOf({ payload }: CreateBody, text: string): string | undefined {
 /** Whole seconds as JSON has a Duration. */
 function toDuration(delay: unknown): string | undefined {
   if (delay === undefined || delay === null) return undefined;
-  if (Number.isSafeInteger(delay)) return `${delay}s`;
-  throw new DecodeError([{ field: "delay", description: "must be a whole number of seconds" }]);
+  if (Number.isInteger(delay) && Math.abs(delay as number) <= MAX_SECONDS) return `${delay}s`;
+  throw new DecodeError([{ field: "delay", description: "must be a whole number of seconds, up to 1 year" }]);
 }
 
 function withoutUnset(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
