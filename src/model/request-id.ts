@@ -100,7 +100,8 @@ class Digest {
   }
 
   toString(): string {
-    return (this.#a >>> 0).toString(36) + (this.#b >>> 0).toString(36).padStart(7, "0");
+    // Joined and not added: a store keeps it, and would keep both parts as well.
+    return [(this.#a >>> 0).toString(36), (this.#b >>> 0).toString(36).padStart(7, "0")].join("");
   }
 }
 

@@ -15,8 +15,6 @@ export interface RememberedCreate {
 
 interface Entry extends RememberedCreate {
   readonly requestId: string;
-  /** When it was created, ms on the monotonic clock. */
-  readonly since: number;
   /** When it is forgotten, ms on the monotonic clock; `WITH_JOB_MS` later while it is remembered with its job. */
   readonly end: number;
 }
@@ -46,17 +44,18 @@ export class RequestIds {
   add(requestId: string, create: RememberedCreate, now: number): void {
     const { number, digest, times, met } = create;
     const kept = isAutomatic(requestId) || met !== undefined ? 0 : WITH_JOB_MS;
-    this.#put({ requestId, number, digest, times, met, since: now, end: now + REQUEST_ID_TTL_MS + kept });
+    this.#put({ requestId, number, digest, times, met, end: now + REQUEST_ID_TTL_MS + kept });
     if (this.#byId.size > MAX_REQUEST_IDS) this.#drop();
   }
 
   /** The job that was created with this request id is gone. */
   jobGone(requestId: string, number: string, now: number): void {
     const entry = this.#byId.get(requestId);
-    if (entry?.number !== number || entry.met !== undefined || isAutomatic(requestId)) return;
+    // One that is remembered for a time only has nothing to do with the job.
+    if (entry?.number !== number || entry.end < WITH_JOB_MS) return;
     this.#byId.delete(requestId);
     this.#byEnd.discard();
-    const end = entry.since + REQUEST_ID_TTL_MS;
+    const end = entry.end - WITH_JOB_MS;
     if (end > now) this.#put({ ...entry, end });
   }
 

@@ -7,10 +7,10 @@ import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
  * An entry of the change log as it is kept. There are up to two or three for each finished job, so that they take more than the jobs
  * themselves: entries of the usual kinds share what they can with the record, and take half of a `Change` or less.
  */
-export type LoggedChange = Change | Creation | Step;
+export type LoggedChange = Change | Entry;
 
 /** What every entry has of a job: parts of its record. */
-class Entry {
+abstract class Entry {
   readonly #number: string;
   readonly #label: JobLabel;
   protected readonly times: JobTimes;
@@ -20,6 +20,9 @@ class Entry {
     this.#label = label;
     this.times = times;
   }
+
+  /** The change that it stands for. */
+  abstract toChange(): Change;
 
   /** The change, with the state that it left behind. */
   protected with(state: JobState): Change {
@@ -35,10 +38,76 @@ export class Creation extends Entry {
   }
 }
 
+/** The state after a hand-out or an end of a job without errors, progress or retries. */
+function plainState(
+  state: Pick<JobState, "status" | "revision" | "deliveries" | "worker" | "updatedAt" | "runAfter">,
+  startedAt: number | undefined,
+  finishedAt: number | undefined,
+): JobState {
+  const { status, revision, deliveries, worker, updatedAt, runAfter } = state;
+  return {
+    status,
+    revision,
+    retryCount: 0,
+    deliveries,
+    lostLeases: 0,
+    error: "",
+    progress: undefined,
+    cancelRequested: false,
+    worker,
+    updatedAt,
+    runAfter,
+    startedAt,
+    finishedAt,
+  };
+}
+
+/** The first hand-out of a job, as most are. Times count from its creation: they are small numbers then. */
+class FirstRun extends Entry {
+  readonly #worker: string;
+  readonly #started: number;
+
+  constructor(change: Change, { number, shared, times }: JobRecord) {
+    super(number, shared.label, times);
+    this.#worker = change.worker;
+    this.#started = change.updatedAt - times.createdAt;
+  }
+
+  toChange(): Change {
+    const { createdAt, runAfter } = this.times;
+    const updatedAt = createdAt + this.#started;
+    const worker = this.#worker;
+    const state = { status: "RUNNING", revision: 2, deliveries: 1, worker, updatedAt, runAfter } as const;
+    return this.with(plainState(state, updatedAt, undefined));
+  }
+}
+
+/** The end of a job that its first attempt completed. */
+class FirstEnd extends Entry {
+  readonly #worker: string;
+  readonly #started: number;
+  readonly #finished: number;
+
+  constructor(change: Change, startedAt: number, { number, shared, times }: JobRecord) {
+    super(number, shared.label, times);
+    this.#worker = change.worker;
+    this.#started = startedAt - times.createdAt;
+    this.#finished = change.updatedAt - times.createdAt;
+  }
+
+  toChange(): Change {
+    const { createdAt, runAfter } = this.times;
+    const updatedAt = createdAt + this.#finished;
+    const worker = this.#worker;
+    const state = { status: "DONE", revision: 3, deliveries: 1, worker, updatedAt, runAfter } as const;
+    return this.with(plainState(state, createdAt + this.#started, updatedAt));
+  }
+}
+
 /** Stands for a time that there is not. No time of a job is before its creation. */
 const NEVER = -1;
 
-/** A hand-out or an end of a job without errors, progress or retries. Times count from its creation: they are small numbers then. */
+/** Another hand-out or end of a job without errors, progress or retries. */
 class Step extends Entry {
   readonly #status: JobStatus;
   readonly #worker: string;
@@ -62,21 +131,10 @@ class Step extends Entry {
 
   toChange(): Change {
     const { createdAt, runAfter } = this.times;
-    return this.with({
-      status: this.#status,
-      revision: this.#revision,
-      retryCount: 0,
-      deliveries: this.#deliveries,
-      lostLeases: 0,
-      error: "",
-      progress: undefined,
-      cancelRequested: false,
-      worker: this.#worker,
-      updatedAt: createdAt + this.#updated,
-      runAfter,
-      startedAt: this.#started === NEVER ? undefined : createdAt + this.#started,
-      finishedAt: this.#finished === NEVER ? undefined : createdAt + this.#finished,
-    });
+    const [status, revision, deliveries, worker] = [this.#status, this.#revision, this.#deliveries, this.#worker];
+    const state = { status, revision, deliveries, worker, updatedAt: createdAt + this.#updated, runAfter };
+    const timeOf = (passed: number) => (passed === NEVER ? undefined : createdAt + passed);
+    return this.with(plainState(state, timeOf(this.#started), timeOf(this.#finished)));
   }
 }
 
@@ -90,10 +148,18 @@ export function keepChange(change: Change, record: JobRecord): LoggedChange {
     change.lostLeases === 0 &&
     !change.cancelRequested &&
     !change.deleted;
-  return isUsual ? new Step(change, record) : change;
+  if (!isUsual) return change;
+  const { status, revision, updatedAt, startedAt, finishedAt } = change;
+  if (change.deliveries === 1) {
+    const hasBegun = status === "RUNNING" && revision === 2 && startedAt === updatedAt && finishedAt === undefined;
+    if (hasBegun) return new FirstRun(change, record);
+    const hasEnded = status === "DONE" && revision === 3 && finishedAt === updatedAt;
+    if (hasEnded && startedAt !== undefined) return new FirstEnd(change, startedAt, record);
+  }
+  return new Step(change, record);
 }
 
 /** The change that an entry stands for. */
 export function readChange(entry: LoggedChange): Change {
-  return entry instanceof Step || entry instanceof Creation ? entry.toChange() : entry;
+  return entry instanceof Entry ? entry.toChange() : entry;
 }
