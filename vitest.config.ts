@@ -21,7 +21,7 @@ const alias = [
 const LONG_CLIENTS = [
   ...["go-memory", "go-file", "python-file", "python-redis", "typescript-file"],
   ...["java", "rust"].flatMap((language) => ["memory", "file", "redis"].map((store) => `${language}-${store}`)),
-  ...["gatherer-long", "killed", "restarted"],
+  ...["gatherer-long", "killed", "languages", "restarted"],
 ].map((name) => `test/clients/${name}.test.ts`);
 const LONG_KILLS = ["test/e2e/kills.test.ts"];
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
