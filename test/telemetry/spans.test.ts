@@ -24,6 +24,7 @@ const handlers = {
     given = traceContext;
     trace.getTracer("test").startSpan("inner").end();
   },
+  outer: ({ queue }: HandlerJob, { enqueue }: HandlerContext) => enqueue({ queue, type: "ok" }),
   flaky(job: HandlerJob) {
     if (job.retryCount === 0) throw new RangeError("not yet");
   },
@@ -125,6 +126,20 @@ describe.each([
       "gotaskq.job.outcome": "completed",
     });
     expect([attempt.failed, attempt.errors]).toEqual([false, []]);
+  });
+
+  test("the create of a job by a handler hangs below the attempt", async () => {
+    await begin();
+    const { result: outer, caller } = await inSpan(() => client.createAndWait({ queue, type: "outer" }));
+    await client.wait((outer.result as { id: string }).id);
+    const attempts = await spansOf(caller.traceId, `process ${queue}`, 2);
+    const attempt = attempts.find(({ attributes }) => attributes["gotaskq.job.type"] === "outer");
+    const [, create] = await spansOf(caller.traceId, `create ${queue}`, 2);
+    if (!isRemote) expect(create?.parent).toBe(attempt?.id);
+    else {
+      const [, rpc] = await spansOf(caller.traceId, CREATE_RPC, 2);
+      expect([create?.parent, rpc?.parent]).toEqual([rpc?.id, attempt?.id]);
+    }
   });
 
   test("each attempt has a span of its own below the same create, with its error", async () => {

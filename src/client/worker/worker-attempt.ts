@@ -137,10 +137,13 @@ export class WorkerAttempt implements HandlerContext {
   }
 
   async #create(task: NewJob): Promise<EnqueuedJob> {
-    const request = toJobRequest(task, this.#host.tracer.active() ?? this.traceContext);
+    const active = this.#host.tracer.active();
+    const request = toJobRequest(task, active ?? this.traceContext);
     this.#ids ??= new EnqueueIds(this.jobId);
     const requestId = request.requestId ?? (await this.#ids.next(request));
-    return this.#host.create({ ...task, traceContext: request.traceContext, requestId });
+    // Where it is in a trace, the client tells by itself.
+    const traceContext = task.traceContext ?? (active === undefined ? request.traceContext : undefined);
+    return this.#host.create({ ...task, traceContext, requestId });
   }
 
   /** Longest run of the handler, ms. 0: no limit. */

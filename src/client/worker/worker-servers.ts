@@ -1,5 +1,6 @@
 import type { Client } from "@connectrpc/connect";
 import { WorkerService } from "../../../gen/gotaskq/v1/worker_service_pb.js";
+import { createTracer } from "../../telemetry/tracer.js";
 import { createRpc } from "../rpc.js";
 import { createTransportClient, type TaskQueueClient } from "../task-queue-client.js";
 import type { CallHeaders, HeaderSource } from "../token.js";
@@ -32,6 +33,7 @@ export interface WorkerServersOptions extends NodeTransportOptions {
 /** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
 export function createWorkerServers(urls: readonly string[], options: WorkerServersOptions = {}): WorkerServers {
   const { headers } = options;
+  const activeTrace = createTracer().active;
   const transports = urls.map((url) => createNodeTransport(url, options));
   const rpcs = transports.map(({ transport }) => createRpc(WorkerService, transport));
   const [first] = rpcs;
@@ -46,7 +48,7 @@ export function createWorkerServers(urls: readonly string[], options: WorkerServ
       const known = clients.get(rpc);
       if (known !== undefined) return known;
       const { transport } = transports[rpcs.indexOf(rpc)] ?? (transports[0] as (typeof transports)[0]);
-      const client = createTransportClient(transport, { headers, retryMs: 0 });
+      const client = createTransportClient(transport, { headers, retryMs: 0 }, { activeTrace });
       clients.set(rpc, client);
       return client;
     },
