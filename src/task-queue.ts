@@ -6,7 +6,7 @@ import type { TaskQueue } from "./api/task-queue.js";
 import { type Clock, createSystemClock } from "./core/clock.js";
 import { type Observer, silentObserver } from "./core/observer.js";
 import { createObserverRelay } from "./core/observer-relay.js";
-import { checkChanges } from "./core/watch/check-watch.js";
+import { checkChanges, checkWatchedJob } from "./core/watch/check-watch.js";
 import { DEFAULT_LEASE_MS, type EngineSettings, setUpEngine } from "./engine-setup.js";
 import { createCalls } from "./library/calls.js";
 import { createDeadLetters } from "./library/dead-letters.js";
@@ -95,7 +95,8 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
   }
 
   async function* watchJob(id: string, call?: CallOptions): AsyncGenerator<Job> {
-    for await (const event of calls.stream((signal) => watches.watchJob(id, signal), call)) {
+    const open = (signal: AbortSignal) => watches.watchJob(checkWatchedJob(new Violations(), id), signal);
+    for await (const event of calls.stream(open, call)) {
       if (event.kind === "event") yield toJob(event.job);
     }
   }

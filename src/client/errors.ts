@@ -22,6 +22,9 @@ const NOT_BEGUN: ReadonlySet<string> = new Set([
   "ERR_HTTP2_STREAM_CANCEL",
 ]);
 
+/** What Node was doing when no connection came about: then nothing was sent. */
+const CONNECTING: ReadonlySet<string> = new Set(["connect", "getaddrinfo"]);
+
 /** Codes of Node for a broken connection that Connect reports as INTERNAL. Nobody knows what became of the call. */
 const BROKEN_IN_NODE: ReadonlySet<string> = new Set([
   ...NOT_BEGUN,
@@ -54,12 +57,15 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
 }
 
 /**
- * Whether the server did not begin with the call, so that it may be made again whatever it does: it refused the stream,
- * or the connection ended before.
+ * Whether the server did not begin with the call, so that it may be made again whatever it does: there was no connection, the server
+ * refused the stream, or the connection ended before.
  */
 export function isNotBegun(error: TaskQueueError): boolean {
   return nodeErrors(error.cause).some(
-    ({ code, message }) => NOT_BEGUN.has(code) || (code === "ERR_HTTP2_STREAM_ERROR" && /REFUSED_STREAM/.test(message)),
+    ({ code, message, syscall = "" }) =>
+      NOT_BEGUN.has(code) ||
+      CONNECTING.has(syscall) ||
+      (code === "ERR_HTTP2_STREAM_ERROR" && /REFUSED_STREAM/.test(message)),
   );
 }
 
@@ -67,11 +73,18 @@ function isBrokenInNode({ code }: { readonly code: string }): boolean {
   return BROKEN_IN_NODE.has(code);
 }
 
+/** An error of Node. */
+interface NodeError extends Error {
+  readonly code: string;
+  /** What the system was asked for, where it failed. */
+  readonly syscall?: string;
+}
+
 /** Returns the errors of Node, which have a constant `code`, among an error and its causes. */
-function nodeErrors(error: unknown): { readonly code: string; readonly message: string }[] {
-  const found = [];
+function nodeErrors(error: unknown): NodeError[] {
+  const found: NodeError[] = [];
   for (let each = error; each instanceof Error; each = each.cause) {
-    if ("code" in each && typeof each.code === "string") found.push({ code: each.code, message: each.message });
+    if ("code" in each && typeof each.code === "string") found.push(each as NodeError);
   }
   return found;
 }

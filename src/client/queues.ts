@@ -9,6 +9,7 @@ import {
   type RateLimit as RateLimitPb,
   RateLimitSchema,
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
+import { toApiError } from "../api/api-error.js";
 import type { Queues } from "../api/queues.js";
 import { fieldInvalid } from "../model/errors.js";
 import {
@@ -19,6 +20,8 @@ import {
   SETTING_PATHS,
 } from "../model/queue.js";
 import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
+import { checkQueueSettings } from "../model/validate.js";
+import { Violations } from "../model/violations.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller } from "./calls.js";
 import { numberOf } from "./enum-number.js";
@@ -29,14 +32,18 @@ export function createQueues(transport: Transport, caller: Caller): Queues {
   const rpc = createRpc(QueueService, transport);
   const one = async (answer: Promise<{ queue?: QueuePb | undefined }>) => fromQueue((await answer).queue);
   return {
-    create: (name, settings = {}, call) =>
-      one(caller.once((options) => rpc.createQueue({ name, settings: toSettings(settings) }, options), call)),
+    create: async (name, settings = {}, call) => {
+      // A message cannot tell a zero from nothing.
+      check(name, settings);
+      return one(caller.once((options) => rpc.createQueue({ name, settings: toSettings(settings) }, options), call));
+    },
     get: (name, call) => one(caller.repeatable((options) => rpc.getQueue({ name }, options), call)),
     async list(call) {
       const { queues } = await caller.repeatable((options) => rpc.listQueues({}, options), call);
       return queues.map(fromQueue);
     },
     async update(name, settings, call) {
+      check(name, settings);
       const given = (Object.keys(SETTING_PATHS) as (keyof QueueSettings)[]).filter(
         (key) => settings[key] !== undefined,
       );
@@ -62,6 +69,15 @@ export function createQueues(transport: Transport, caller: Caller): Queues {
       }
     },
   };
+}
+
+/** Refuses what a message would tell as something else, with the words of the core. */
+function check(name: string, settings: QueueSettingsRequest): void {
+  const violations = new Violations();
+  violations.queueName("name", name);
+  checkQueueSettings(violations, "settings.", settings);
+  const refusal = violations.refusal();
+  if (refusal !== undefined) throw toApiError(refusal);
 }
 
 /** Null and what is not given are left out: an update says by its mask which of them it means. */

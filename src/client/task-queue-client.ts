@@ -4,6 +4,7 @@ import type { CallOptions } from "../api/call-options.js";
 import type { CreatedJob, CreateOutcome } from "../api/created-job.js";
 import type { Job } from "../api/job.js";
 import { createListing } from "../api/listing.js";
+import { refusalOfJob, refusalOfJobs, refusalOfUpdate } from "../api/refusal.js";
 import type { TaskQueue } from "../api/task-queue.js";
 import { jobNotFound, TaskQueueError } from "../model/errors.js";
 import { isFinal } from "../model/job.js";
@@ -70,7 +71,10 @@ function createLooseClient(
   const nextRequestId = caller.retries ? createRequestIds() : () => "";
 
   async function create(job: NewJob, call?: CallOptions): Promise<CreatedJob> {
-    const request = toCreateRequest(job, nextRequestId());
+    const request = orRefusal(
+      () => toCreateRequest(job, nextRequestId()),
+      () => refusalOfJob(job),
+    );
     const created = await gathered.create(request, call);
     return { job: created.job, ...outcomeOf(job, created) };
   }
@@ -100,7 +104,10 @@ function createLooseClient(
   return {
     create: (job, call) => create(job, call) as never,
     async createBatch(jobs, call) {
-      const requests = jobs.map((job, index) => toCreateRequest(job, nextRequestId(), `requests[${index}].`));
+      const requests = orRefusal(
+        () => jobs.map((job, index) => toCreateRequest(job, nextRequestId(), `requests[${index}].`)),
+        () => refusalOfJobs(jobs),
+      );
       const { results } = await caller.repeatable((options) => rpc.batchCreateJobs({ requests }, options), call);
       return results.map((result, index) => ({ id: result.jobId, ...outcomeOf(jobs[index] as NewJob, result) }));
     },
@@ -133,7 +140,11 @@ function createLooseClient(
       return presentJob((await caller.once((options) => rpc.runJob({ id, payloadFormat }, options), call)).job);
     },
     async update(id, changes, call) {
-      const request = { ...toUpdateRequest(id, changes), payloadFormat };
+      const update = orRefusal(
+        () => toUpdateRequest(id, changes),
+        () => refusalOfUpdate(id, changes),
+      );
+      const request = { ...update, payloadFormat };
       // Not repeatable: a delay would begin anew, and by then the job may be RUNNING.
       return presentJob((await caller.once((options) => rpc.updateJob(request, options), call)).job) as never;
     },
@@ -170,6 +181,15 @@ function createLooseClient(
  */
 function outcomeOf({ requestId, unique }: NewJob, { deduplicated, replaced }: CreateOutcome): CreateOutcome {
   return { deduplicated: deduplicated && (requestId !== undefined || unique !== undefined), replaced };
+}
+
+/** Converts something for a message. What no message can carry is refused as the core would, with all that is wrong with it. */
+function orRefusal<T>(convert: () => T, refusal: () => TaskQueueError | undefined): T {
+  try {
+    return convert();
+  } catch (error) {
+    throw refusal() ?? error;
+  }
 }
 
 /** Returns a source of request ids that no other client makes: random bytes, and a count. */

@@ -45,7 +45,7 @@ export function createHeaders({
     return (own) => (own === undefined ? given : merged(given, own));
   }
   return async (own) => {
-    const headers = merged(typeof given === "function" ? await asked("headers", given) : given, own);
+    const headers = merged(typeof given === "function" ? await asked("there are no headers", given) : given, own);
     return typeof token === "function" ? merged(headers, { authorization: await bearer(token) }) : headers;
   };
 }
@@ -60,13 +60,15 @@ function merged(headers: CallHeaders | undefined, own: CallHeaders | undefined):
 
 /** The header that sends a token. Rejects with UNAVAILABLE while there is none. */
 export function bearer(token: TokenSource): string | Promise<string> {
-  return typeof token === "string" ? `Bearer ${token}` : asked("token", token).then((text) => `Bearer ${text}`);
+  return typeof token === "string"
+    ? `Bearer ${token}`
+    : asked("there is no token", token).then((text) => `Bearer ${text}`);
 }
 
-async function asked<T>(what: string, source: () => T | Promise<T>): Promise<T> {
+async function asked<T>(problem: string, source: () => T | Promise<T>): Promise<T> {
   try {
     return await source();
   } catch (error) {
-    throw new ConnectError(`there is no ${what}: ${errorText(error)}`, Code.Unavailable, undefined, undefined, error);
+    throw new ConnectError(`${problem}: ${errorText(error)}`, Code.Unavailable, undefined, undefined, error);
   }
 }

@@ -1,7 +1,7 @@
 import { errorText } from "./describe-error.js";
 import { guarded, isBytes } from "./guarded.js";
 import type { Payload } from "./job.js";
-import { findJsonLoss, type JsonLoss } from "./json-loss.js";
+import { findJsonLoss, type JsonLoss, lossText } from "./json-loss.js";
 import { LIMITS } from "./limits.js";
 import type { RetryDecision } from "./outcome.js";
 import { toJsonText } from "./text.js";
@@ -31,20 +31,15 @@ export function writeResult(value: unknown): Payload | undefined {
   let loss: JsonLoss | undefined;
   try {
     json = toJsonText(value);
-    if (json !== undefined) loss = findJsonLoss(value, json.includes("{}"));
+    if (json !== undefined) loss = findJsonLoss(value, { isExact: json.includes("{}"), isStrict: false });
   } catch (error) {
     // JSON does not say where a BigInt is.
     const isBigInt = errorText(error).includes("BigInt");
-    if (isBigInt) loss = guarded(() => findJsonLoss(value, true), undefined);
+    if (isBigInt) loss = guarded(() => findJsonLoss(value, { isExact: true, isStrict: false }), undefined);
     if (loss === undefined) throw new Error(`the result cannot be written as JSON: ${errorText(error)}`);
   }
-  if (loss !== undefined) throw new Error(`the result cannot be written as JSON: ${lossText(loss)}`);
+  if (loss !== undefined) throw new Error(`the result cannot be written as JSON: ${lossText(loss, "result")}`);
   return json;
-}
-
-function lossText({ type, path }: JsonLoss): string {
-  const what = `${/^[AEIO]/.test(type) ? "an" : "a"} ${type}`;
-  return path === "" ? `it is ${what}` : `it has ${what} (at result${path})`;
 }
 
 /**

@@ -90,13 +90,19 @@ type JsonObject<T> = [MayBeMissing<T>] extends [never]
   ? { [Key in keyof T as Exclude<Key, symbol>]: JsonOf<T[Key]> }
   : Merged<
       { [Key in keyof T as Exclude<Key, symbol | MayBeMissing<T>>]: JsonOf<T[Key]> } & {
-        [Key in MayBeMissing<T>]?: JsonOf<T[Key]>;
+        [Key in keyof T as Extract<Key, MayBeMissing<T>>]?: JsonOf<T[Key]>;
       }
     >;
 
 /** The properties that have to be there, but may be undefined. */
 type MayBeMissing<T> = {
-  [Key in keyof T]-?: undefined extends T[Key] ? (IsAny<T[Key]> extends true ? never : Key) : never;
+  [Key in keyof T]-?: undefined extends T[Key]
+    ? IsAny<T[Key]> extends true
+      ? never
+      : Pick<T, Key> extends Required<Pick<T, Key>>
+        ? Key
+        : never
+    : never;
 }[keyof T];
 
 type Merged<T> = { [Key in keyof T]: T[Key] };

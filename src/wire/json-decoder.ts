@@ -4,7 +4,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { DecodeError, type DecodeLimits, tooManyInMessage } from "./decode-error.js";
 import { setGroup } from "./fields.js";
 import { freshOf } from "./fresh.js";
-import { countJsonValues, findRepeatedName, type RepeatedName } from "./json-names.js";
+import { countJsonValues, findLostNumber, findRepeatedName, type RepeatedName } from "./json-names.js";
 import { JsonText } from "./json-text.js";
 import { isOrdinary } from "./ordinary-json.js";
 import { parseDuration, parseTimestamp, type SecondsAndNanos } from "./parse-times.js";
@@ -42,6 +42,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Message {
   const { text, json } = parseJson(bytes, limits);
+  refuseLost(text);
   if (isOrdinary(text, json, limits)) return readParsedJson(desc, json, limits);
   refuseRepeated(text);
   return decodeStrictly(desc, json, limits);
@@ -53,6 +54,8 @@ export function readJson(desc: DescMessage, bytes: Uint8Array, limits: DecodeLim
  */
 export function* readJsonInSteps(desc: DescMessage, bytes: Uint8Array, limits: DecodeLimits): Generator<void, Message> {
   const { text, json } = yield* parseJsonInSteps(bytes, limits);
+  yield;
+  refuseLost(text);
   yield;
   const isUsual = isOrdinary(text, json, limits);
   yield;
@@ -133,6 +136,14 @@ function refuseMany(bytes: Uint8Array, limits: DecodeLimits): void {
 function refuseRepeated(text: string): void {
   const repeated = findRepeatedName(text);
   if (repeated !== undefined) throw repeatedName(repeated);
+}
+
+/** Nobody would notice that a number has become another one. */
+function refuseLost(text: string): void {
+  const lost = findLostNumber(text);
+  if (lost === undefined) return;
+  const description = `has the number ${lost.number}, which would become ${Number(lost.number)}: send it as text, or the payload as payload_json`;
+  throw new DecodeError([{ field: lost.path, description }]);
 }
 
 /**

@@ -9,6 +9,9 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 const SPACE = 0x20;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 /** Names of one object up to which a list is faster to search than a set. */
 const FEW_NAMES = 8;
@@ -58,6 +61,62 @@ export function findRepeatedName(text: string): RepeatedName | undefined {
   return undefined;
 }
 
+/** Whole numbers of so many digits may be such that a double cannot tell apart. */
+const MAYBE_LONG = /[:[,\s]-?\d{16}/;
+
+const NUMBER = /-?(\d+)(\.\d+)?([eE][+-]?\d+)?/y;
+
+/** A whole number that JSON.parse makes another one of. */
+export interface LostNumber {
+  /** As the text has it. */
+  readonly number: string;
+  /** Where it stands, as in `requests[3].payload.id`. */
+  readonly path: string;
+}
+
+/**
+ * Finds the first whole number in a JSON text, which is known to be valid and an object, that is another one once it was parsed;
+ * undefined when there is none. Looks at each character only where there may be one.
+ */
+export function findLostNumber(text: string): LostNumber | undefined {
+  if (!MAYBE_LONG.test(text)) return undefined;
+  const outer: Pick<Open, "at">[] = [];
+  let open: { at: string | number } = { at: "" };
+  let start = -1;
+  let end = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      start = at;
+      at = endOfText(text, at);
+      end = at;
+    } else if (code === COLON) open.at = nameOf(text, start, end);
+    else if (code === COMMA) {
+      if (typeof open.at === "number") open.at++;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      outer.push(open);
+      open = { at: code === OPEN_BRACE ? "" : 0 };
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) open = outer.pop() ?? open;
+    else if (code === MINUS || (code >= ZERO && code <= NINE)) {
+      NUMBER.lastIndex = at;
+      const [number = "", digits = "", fraction, exponent] = NUMBER.exec(text) ?? [];
+      if (fraction === undefined && exponent === undefined && isLost(digits)) {
+        return { number, path: pathOf([...outer.slice(1), open]) };
+      }
+      at += Math.max(number.length, 1) - 1;
+    }
+  }
+  return undefined;
+}
+
+/** Whether these digits are others once they were a number. */
+function isLost(digits: string): boolean {
+  if (digits.length < 16) return false;
+  const [written = "", exponent] = String(Number(digits)).split("e+");
+  const whole = written.replace(".", "");
+  return (exponent === undefined ? whole : whole.padEnd(Number(exponent) + 1, "0")) !== digits;
+}
+
 /** A member of an object, its value as the text has it. */
 export interface RawMember {
   readonly name: string;
@@ -87,7 +146,7 @@ export function* rawMembersOf(text: string): Generator<RawMember, void> {
   }
 }
 
-function pathOf(outer: readonly Open[]): string {
+function pathOf(outer: readonly Pick<Open, "at">[]): string {
   let path = "";
   for (const { at } of outer) path = pathWithin(path, typeof at === "number" ? `[${at}]` : at);
   return path;

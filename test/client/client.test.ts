@@ -138,7 +138,7 @@ describe.each(RUNTIMES)("a client %s", (_name, connect) => {
     });
     const bad = { key: "k", until: "LATER" as "STARTED", holdMs: Number.NaN };
     expect(await failure(client.create({ ...again, unique: bad }))).toMatchObject({
-      violations: [{ field: "unique.until" }],
+      violations: [{ field: "unique.holdMs" }, { field: "unique.until" }],
     });
     expect(await failure(client.createBatch([{ ...again, unique: { ...bad, until: "STARTED" } }]))).toMatchObject({
       violations: [{ field: "requests[0].unique.holdMs" }],

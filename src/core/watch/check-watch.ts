@@ -4,6 +4,13 @@ import type { Violations } from "../../model/violations.js";
 import type { ChangeFilter } from "../port/changes.js";
 import type { QueuesWatchOptions } from "./queues-watcher.js";
 
+/** Checks the id of a job that is to be watched. Throws FIELD_INVALID, with what `violations` have already. */
+export function checkWatchedJob(violations: Violations, id: string): string {
+  violations.jobId("id", id);
+  violations.throwIfAny();
+  return id;
+}
+
 /** Which changes somebody asks to watch; what is empty matches all. */
 export interface WatchedChanges {
   readonly queues: readonly string[];

@@ -19,7 +19,7 @@ import {
 import type { EngineView } from "../../core/engine-view.js";
 import type { CreateOutcome, OneCreated } from "../../core/operations/creates.js";
 import type { JobOutcome } from "../../core/operations/jobs-by-id.js";
-import { checkChanges } from "../../core/watch/check-watch.js";
+import { checkChanges, checkWatchedJob } from "../../core/watch/check-watch.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
@@ -149,8 +149,7 @@ export function createJobService({ jobs, queues, watches }: EngineView): Service
     watchJob({ id, payloadFormat }) {
       const violations = new Violations();
       const isText = asText(payloadFormat, violations);
-      violations.jobId("id", id);
-      violations.throwIfAny();
+      checkWatchedJob(violations, id);
       return new MessageFeed(watches.watchJob(id), isText ? toTextWatchJobResponse : toWatchJobResponse);
     },
 

@@ -1,0 +1,45 @@
+import { TaskQueueError } from "../model/errors.js";
+import { toJobRequest, toUpdateRequest } from "../model/job-request.js";
+import type { JobUpdate, NewJob } from "../model/new-job.js";
+import { checkJob, checkUpdate } from "../model/validate.js";
+import { Violations } from "../model/violations.js";
+import { toApiError } from "./api-error.js";
+
+/**
+ * The error with which the core refuses a job to create; undefined: it does not. For what no message can carry: so that it is refused with
+ * the same words before it is sent.
+ */
+export function refusalOfJob(job: NewJob): TaskQueueError | undefined {
+  return refusalBy((violations) => checkJob(violations, toJobRequest(job, undefined), Date.now()));
+}
+
+/** The same of a batch. */
+export function refusalOfJobs(jobs: readonly NewJob[]): TaskQueueError | undefined {
+  return refusalBy((violations) => {
+    const requests = jobs.map((job, index) => toJobRequest(job, undefined, `requests[${index}].`));
+    for (const [index, request] of requests.entries()) {
+      violations.enter("requests", index);
+      checkJob(violations, request, Date.now());
+    }
+  });
+}
+
+/** The same of what is to change of a job. */
+export function refusalOfUpdate(id: string, changes: JobUpdate): TaskQueueError | undefined {
+  return refusalBy((violations) => {
+    violations.jobId("id", id);
+    checkUpdate(violations, toUpdateRequest(changes), Date.now());
+  });
+}
+
+function refusalBy(check: (violations: Violations) => void): TaskQueueError | undefined {
+  const violations = new Violations();
+  try {
+    check(violations);
+    violations.throwIfAny();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TaskQueueError) return toApiError(error);
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import { createTaskQueue, type LocalTaskQueue } from "gotaskq";
+import { createClient, type Job, type NewJob, type TaskQueue, type TaskQueueClient } from "gotaskq/client";
+import type { TaskQueueClient as WebClient } from "gotaskq/client/web";
+import { expectTypeOf, test } from "vitest";
+
+interface Email {
+  readonly to: string;
+  readonly sentAt: Date;
+  readonly cc?: readonly string[];
+}
+
+interface Jobs {
+  email: { payload: Email; result: { id: string; at: Date } };
+  upload: { payload: Uint8Array };
+  cleanup: object;
+}
+
+/** The compiler runs these tests: what it is to refuse is never called. */
+function compiled(queue: TaskQueue<Jobs>, loose: TaskQueue) {
+  const email: Email = { to: "ann", sentAt: new Date() };
+  const calls = {
+    right: () => [
+      queue.create({ type: "email", payload: email }),
+      queue.create({ type: "cleanup" }, { timeoutMs: 1 }),
+      queue.createBatch([
+        { type: "email", payload: email, priority: 1 },
+        { type: "upload", payload: Uint8Array.of(1) },
+      ]),
+      queue.schedules.create({ name: "s", cron: "@daily", job: { type: "email", payload: email } }),
+      queue.update<"email">("1", { payload: email }),
+      loose.create({ type: "anything", payload: email }),
+      loose.create({ type: "anything" }),
+    ],
+    wrong: () => [
+      // @ts-expect-error: a type that is none
+      queue.create({ type: "mail", payload: email }),
+      // @ts-expect-error: the payload of another type
+      queue.create({ type: "email", payload: Uint8Array.of(1) }),
+      // @ts-expect-error: a property of another type
+      queue.create({ type: "email", payload: { to: 5, sentAt: new Date() } }),
+      // @ts-expect-error: no payload
+      queue.create({ type: "email" }),
+      // @ts-expect-error: a payload where there is none
+      queue.create({ type: "cleanup", payload: 1 }),
+      // @ts-expect-error: an option that is none
+      queue.create({ type: "cleanup", prioritty: 1 }),
+      // @ts-expect-error: the payload of another type, in a batch
+      queue.createBatch([{ type: "upload", payload: email }]),
+      // @ts-expect-error: the same in a schedule
+      queue.schedules.create({ name: "s", cron: "@daily", job: { type: "email", payload: "ann" } }),
+      // @ts-expect-error: a payload that none has
+      queue.update("1", { payload: 5 }),
+      // @ts-expect-error: a payload that cannot travel
+      createTaskQueue<{ a: { payload: Map<string, string> } }>(),
+      // @ts-expect-error: the same
+      createClient<{ a: { payload: { n: bigint } } }>("http://127.0.0.1:1"),
+      // @ts-expect-error: a handler of no type
+      createTaskQueue<Jobs>({ handlers: { mail: () => undefined } }),
+      // @ts-expect-error: a handler with another result
+      createTaskQueue<Jobs>({ handlers: { email: () => 5 } }),
+    ],
+  };
+  return calls;
+}
+
+test("jobs that do not fit what is declared do not compile", () => {
+  expectTypeOf(compiled).toBeFunction();
+  expectTypeOf<NewJob<Jobs, "email">["payload"]>().toEqualTypeOf<Email>();
+});
+
+test("what comes back is typed as it arrives", () => {
+  type Read = { readonly to: string; readonly sentAt: string; readonly cc?: readonly string[] };
+  type Done = Awaited<ReturnType<typeof queue.createAndWait<"email">>>;
+  const queue = undefined as unknown as TaskQueue<Jobs>;
+  expectTypeOf<Done["payload"]>().toEqualTypeOf<Read>();
+  expectTypeOf<Done["result"]>().toEqualTypeOf<{ id: string; at: string } | undefined>();
+  const read = (job: Job<Jobs>) => {
+    if (job.type === "email") expectTypeOf(job.payload).toEqualTypeOf<Read>();
+    if (job.type === "upload") expectTypeOf(job.payload).toEqualTypeOf<Uint8Array>();
+  };
+  expectTypeOf(read).toBeFunction();
+  expectTypeOf<Awaited<ReturnType<TaskQueue["get"]>>["payload"]>().toBeAny();
+});
+
+test("library and client are the same interface, and a little more", () => {
+  expectTypeOf<LocalTaskQueue<Jobs>>().toExtend<TaskQueue<Jobs>>();
+  expectTypeOf<TaskQueueClient<Jobs>>().toExtend<TaskQueue<Jobs>>();
+  expectTypeOf<WebClient<Jobs>>().toEqualTypeOf<TaskQueueClient<Jobs>>();
+  expectTypeOf<Exclude<keyof LocalTaskQueue, keyof TaskQueue>>().toEqualTypeOf<
+    "start" | "stop" | typeof Symbol.asyncDispose
+  >();
+  expectTypeOf<Exclude<keyof TaskQueueClient, keyof TaskQueue>>().toEqualTypeOf<
+    "close" | typeof Symbol.asyncDispose | typeof Symbol.dispose
+  >();
+});
