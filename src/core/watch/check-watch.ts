@@ -1,6 +1,6 @@
 import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
 import { LIMITS } from "../../model/limits.js";
-import type { Violations } from "../../model/violations.js";
+import { Violations } from "../../model/violations.js";
 import type { ChangeFilter } from "../port/changes.js";
 import type { QueuesWatchOptions } from "./queues-watcher.js";
 
@@ -20,9 +20,11 @@ export interface WatchedChanges {
 
 /** Checks which changes are to be watched. Throws FIELD_INVALID, with what `violations` have already. */
 export function checkChanges(violations: Violations, { queues, types, statuses }: WatchedChanges): ChangeFilter {
-  violations.filter("queues", queues);
-  violations.filter("types", types);
-  violations.filter("statuses", statuses);
+  // Apart from what was found already, which is to be told with what is bad in the lists.
+  const lists = new Violations();
+  lists.filter("queues", queues);
+  lists.filter("types", types);
+  lists.filter("statuses", statuses);
   queues.forEach((name, index) => {
     violations.queueName(`queues[${index}]`, name);
   });
