@@ -136,34 +136,56 @@ local nowTimes = ${compose("spec", { created_at: "nowText", run_after: "nowLong"
 local nowPlace = ${write("place", "created_at", "now")}
 local letters, begins, entry = {}, {}, 0
 
+-- What a request id created, from its record.
+local function readCreated(made)
+  local blank = find(made, ' ', ${rest("created")}, true)
+  local digest, met = string.match(sub(made, blank + 1), '^([^!]*)(.*)$')
+  return {record = made, id = sub(made, ${rest("created")}, blank - 1), digest = digest, met = met}
+end
+
+-- The same, if it is known still.
+local function stillKnown(request, record)
+  local made = readCreated(record)
+  local ends = tonumber(call('ZSCORE', ${key("request_ends")}, request) or 0)
+  -- When its time is over it is known as long as its job only.
+  return (ends % ${WITH_JOB_MS} > steady
+    or (made.met == '' and not isAutomatic(request) and call('HEXISTS', ${key("specs")}, made.id) == 1)) and made
+end
+
 -- What a request id created: its record, id, and digest; false when it is not known.
 local function createdWith(request)
   local found = known[request]
-  if found == nil then
-    local made = call('HGET', ${key("requests")}, request)
-    found = false
-    if made then
-      local blank = find(made, ' ', ${rest("created")}, true)
-      local id, digest, met = sub(made, ${rest("created")}, blank - 1), string.match(sub(made, blank + 1), '^([^!]*)(.*)$')
-      local ends = tonumber(call('ZSCORE', ${key("request_ends")}, request) or 0)
-      -- When its time is over it is known as long as its job only.
-      local isKnown = ends % ${WITH_JOB_MS} > steady
-        or (met == '' and not isAutomatic(request) and call('HEXISTS', ${key("specs")}, id) == 1)
-      if isKnown then found = {record = made, id = id, digest = digest} end
-    end
+  if type(found) == 'string' then
+    -- By this very call.
+    found = readCreated(found)
+    known[request] = found
+  elseif found == nil then
+    local record = call('HGET', ${key("requests")}, request)
+    found = record and stillKnown(request, record)
     known[request] = found
   end
   return found
 end
 
--- Id, when, digest and request id from an argument; only the id when it has no more.
+-- Looks for many request ids at once: nearly all are new.
+local function lookForAll(asked)
+  local some = {}
+  for _, request in ipairs(asked) do
+    if request ~= '' and known[request] == nil then some[#some + 1] = request end
+  end
+  for at, record in ipairs(readMany(${key("requests")}, some)) do
+    known[some[at]] = record and stillKnown(some[at], record)
+  end
+end
+
+-- Id, when, digest and request id from an argument; only the id when it has no more. No when: now.
 local function partsOf(text)
   local bar = find(text, '|', 1, true)
   if not bar then return text end
   local second = find(text, '|', bar + 1, true)
   local third = find(text, '|', second + 1, true)
-  local request = sub(text, third + 1)
-  return sub(text, 1, bar - 1), sub(text, bar + 1, second - 1), sub(text, second + 1, third - 1), request ~= '' and request or nil
+  local when, request = sub(text, bar + 1, second - 1), sub(text, third + 1)
+  return sub(text, 1, bar - 1), when ~= '+0' and when or nil, sub(text, second + 1, third - 1), request ~= '' and request or nil
 end
 
 local function lineOf(type)
@@ -215,16 +237,17 @@ local function write()
 end
 
 -- Remembers what a request id created, or what its create met.
+local requestEnd = format('%d', steady + ${REQUEST_ID_TTL_MS})
 local function rememberRequest(request, id, made, digest, isWithJob)
   requests[#requests + 1] = request
   requests[#requests + 1] = made
-  ends[#ends + 1] = format('%d', steady + ${REQUEST_ID_TTL_MS} + (isWithJob and ${WITH_JOB_MS} or 0))
+  ends[#ends + 1] = isWithJob and format('%d', steady + ${REQUEST_ID_TTL_MS + WITH_JOB_MS}) or requestEnd
   ends[#ends + 1] = request
   if isWithJob then
     owners[#owners + 1] = id
     owners[#owners + 1] = request
   end
-  known[request] = {record = made, id = id, digest = digest}
+  known[request] = made
 end
 
 local function create(id, when, digest, request, spec${unique(", unique")})
@@ -284,7 +307,7 @@ local function create(id, when, digest, request, spec${unique(", unique")})
   size = size + 3
   count = count + 1
   if request then
-    local made = nowText .. ${write("created", "run_after", "runAfter")} .. id .. ' ' .. digest
+    local made = nowText .. (runAfterText or nowLong) .. id .. ' ' .. digest
     rememberRequest(request, id, made, digest, not isAutomatic(request))
   end
   ${unique("if unique then claim(id, unique) end")}
@@ -320,17 +343,31 @@ ${fired(STALE_OR_SKIPPED)}  elseif #lacks > 0 and not find(flags, 's', 2, true) 
     reply[group] = 'U'
   else
     local fresh, seen, keys, reused, refused = 0, {}, {}, nil, nil
+    local ids, whens, digests, asked = {}, {}, {}, {}
+    if hasRequests then
+      for job = first, last, stride do
+        local place = (job - first) / stride + 1
+        local id, when, digest, request = partsOf(ARGV[job])
+        ids[place], whens[place], digests[place], asked[place] = id, when or false, digest or '', request or ''
+      end
+      lookForAll(asked)
+    end
     if mode ~= 'f' and (maxDepth > 0 or hasRequests${unique(" or hasUnique")}) then
       for job = first, last, stride do
-        local _, _, digest, request = partsOf(ARGV[job])
-        local made = request and (createdWith(request) or seen[request])
+        local place = (job - first) / stride + 1
+        local digest, request = digests[place], asked[place]
+        local made
+        if request and request ~= '' then
+          made = createdWith(request)
+          made = made and made.digest or seen[request]
+          if not made then seen[request] = digest end
+        end
 ${unique(LOOK_FOR_HOLDER)}        ${unique("else")}if not made then
           fresh = fresh + 1
           ${unique("if unique then keys[unique.key] = '' end")}
-        elseif made.digest ~= digest then
+        elseif made ~= digest then
           reused = reused or (job - first) / stride
         end
-        if request and not made then seen[request] = {digest = digest} end
       end
     end
     if reused then
@@ -348,7 +385,11 @@ ${unique(LOOK_FOR_HOLDER)}        ${unique("else")}if not made then
         if hasKeys then keyLines(true) end
         local lastId
         for job = first, last, stride do
-          local id, when, digest, request = partsOf(ARGV[job])
+          local id, when, digest, request
+          if hasRequests then
+            local place = (job - first) / stride + 1
+            id, when, digest, request = ids[place], whens[place] or nil, digests[place], asked[place] ~= '' and asked[place] or nil
+          else id, when = partsOf(ARGV[job]) end
           local made = request and createdWith(request)
           if made then
             old[#old + 1] = {(job - first) / stride, made.record, made.id}
