@@ -26,6 +26,7 @@ const LONG_CLIENTS = [
 const LONG_KILLS = ["test/e2e/kills.test.ts"];
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_PACKAGE = ["unpacked", "installed", "nodes"].map((name) => `test/package/${name}.test.ts`);
+const LONG_CLI = ["test/cli/programs.test.ts"];
 const LONG_CONSOLE = ["test/console/recovery.test.ts"];
 
 function project(
@@ -67,6 +68,9 @@ export default defineConfig({
       project("rpc", ["test/rpc/**/*.test.ts"], 30_000, [CURL, REDIS]),
       project("attacks", ["test/attacks/**/*.test.ts"], 90_000),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
+      project("cli", ["test/cli/**/*.test.ts"], 30_000, [], LONG_CLI),
+      // Every command as a program of its own, in pipes and terminals; on Redis too.
+      project("long:cli", LONG_CLI, 60_000, [REDIS]),
       project("telemetry", ["test/telemetry/**/*.test.ts"], 30_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS], LONG_CLIENTS),

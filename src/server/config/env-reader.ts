@@ -1,5 +1,5 @@
 import { hidePassword } from "../../backends/redis/link/url.js";
-import { parseDuration } from "./duration.js";
+import { parseDuration } from "../../model/duration.js";
 
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

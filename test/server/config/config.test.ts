@@ -1,8 +1,8 @@
 import { getHeapStatistics } from "node:v8";
 import { describe, expect, test } from "vitest";
+import { parseDuration } from "../../../src/model/duration.js";
 import { parseByteSize } from "../../../src/server/config/byte-size.js";
 import { ConfigError, readConfig } from "../../../src/server/config/config.js";
-import { parseDuration } from "../../../src/server/config/duration.js";
 import { startServer } from "../../../src/server/index.js";
 
 /** Returns the problems of an environment; fails when there are none. */

@@ -47,8 +47,8 @@ describe("doubtfulVariables", () => {
 });
 
 test("the README has the variables that the program tells of, and no others", () => {
-  const readme = readFileSync("README.md", "utf8");
-  const table = /## Configuration\n[\s\S]*?\n\n(\| variable [\s\S]*?)\n\n/.exec(readme)?.[1] ?? "";
+  const readme = readFileSync("src/server/README.md", "utf8");
+  const table = /^#+ Configuration\n[\s\S]*?\n\n(\| variable [\s\S]*?)\n\n/m.exec(readme)?.[1] ?? "";
   const names = table.split("\n").flatMap((row) => (row.split("|")[1] ?? "").match(/[A-Z][A-Z_]+/g) ?? []);
   expect(names.toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
   for (const line of describeVariables().split("\n")) expect(line.length).toBeLessThanOrEqual(120);

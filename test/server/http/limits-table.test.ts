@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { parseDuration } from "../../../src/model/duration.js";
 import { readConfig } from "../../../src/server/config/config.js";
 import { DEFAULT_LIMITS } from "../../../src/server/config/connection-config.js";
-import { parseDuration } from "../../../src/server/config/duration.js";
 import { CONNECTION_TIMES } from "../../../src/server/http/connection-times.js";
 import { BURST_BYTES, FORGOTTEN_A_SECOND } from "../../../src/server/http/frame-budget.js";
 import { MAX_HEADER_BYTES } from "../../../src/server/http/listener.js";

@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { buffer, text } from "node:stream/consumers";
+import { errorText } from "../model/describe-error.js";
+import type { JsonValue } from "../model/handler.js";
+import { UsageError } from "./command-error.js";
+import type { Io } from "./io.js";
+import { lostNumber } from "./lost-number.js";
+
+/**
+ * Reads a payload as an argument gives it: JSON text, `@file`, or `-` for stdin. `isBytes`: what is there is taken as it is, and is no
+ * JSON. Throws a `UsageError` for what cannot be read, or is no JSON.
+ */
+export async function readPayload(
+  argument: string | undefined,
+  isBytes: boolean,
+  io: Io,
+): Promise<JsonValue | Uint8Array | undefined> {
+  if (argument === undefined) return undefined;
+  if (isBytes) return new Uint8Array(await readBytes(argument, io));
+  if (argument === "-") return parsePayload(await text(io.stdin), "stdin");
+  if (argument.startsWith("@"))
+    return parsePayload((await readBytes(argument, io)).toString("utf8"), argument.slice(1));
+  return parsePayload(argument, "the payload");
+}
+
+/** Parses JSON text. Throws a `UsageError` that names where it came from; also for numbers that would lose digits. */
+export function parsePayload(json: string, where: string): JsonValue {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(json) as JsonValue;
+  } catch (error) {
+    throw new UsageError(`${where} is not JSON: ${errorText(error)}; a text needs quotes, as in '"hello"'`);
+  }
+  const lost = lostNumber(json);
+  if (lost !== undefined) throw new UsageError(`${where}: the number ${lost} would lose digits: send it as a text`);
+  return value;
+}
+
+async function readBytes(argument: string, io: Io): Promise<Buffer> {
+  if (argument === "-") return buffer(io.stdin);
+  if (!argument.startsWith("@")) return Buffer.from(argument, "utf8");
+  try {
+    return await readFile(argument.slice(1));
+  } catch (error) {
+    throw new UsageError(errorText(error));
+  }
+}

@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import type { Context } from "./context.js";
+
+/** Adds arguments, options, examples and the action to a command. */
+export type Configure = (command: Command, context: Context) => void;
+
+/** A command as `gotaskq --help` knows it. What it does is loaded when it is called. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: string;
+  load(): Promise<Configure>;
+}
+
+const SERVER = "Programs:";
+const JOBS = "Jobs:";
+const ADMIN = "Queues and schedules:";
+const TOOLS = "Tools:";
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  entry(SERVER, "serve", "start a server", async () => (await import("./commands/serve.js")).configureServe),
+  entry(
+    SERVER,
+    "work",
+    "run a module of handlers against a server",
+    async () => (await import("./commands/work.js")).configureWork,
+  ),
+  entry(JOBS, "enqueue", "create jobs", async () => (await import("./commands/enqueue.js")).configureEnqueue),
+  entry(JOBS, "get", "show jobs", async () => (await import("./commands/get.js")).configureGet),
+  entry(
+    JOBS,
+    "watch",
+    "follow a job to its end, or all that match",
+    async () => (await import("./commands/watch.js")).configureWatch,
+  ),
+  entry(JOBS, "jobs", "list or count jobs", async () => (await import("./commands/jobs.js")).configureJobs),
+  entry(JOBS, "cancel", "cancel jobs", async () => (await import("./commands/cancel.js")).configureCancel),
+  entry(
+    JOBS,
+    "dlq",
+    "dead jobs: list, summary, replay, delete",
+    async () => (await import("./commands/dlq.js")).configureDlq,
+  ),
+  entry(
+    ADMIN,
+    "queues",
+    "list, create, change, pause, purge and delete queues",
+    async () => (await import("./commands/queues.js")).configureQueues,
+  ),
+  entry(
+    ADMIN,
+    "schedules",
+    "list, create, change, pause, trigger and delete schedules",
+    async () => (await import("./commands/schedules.js")).configureSchedules,
+  ),
+  entry(
+    TOOLS,
+    "check",
+    "tell whether all is well: connection, store, clock, rights",
+    async () => (await import("./commands/check.js")).configureCheck,
+  ),
+  entry(
+    TOOLS,
+    "top",
+    "a live screen of queues and running jobs",
+    async () => (await import("./commands/top.js")).configureTop,
+  ),
+  entry(
+    TOOLS,
+    "bench",
+    "measure creates and runs against a server",
+    async () => (await import("./commands/bench.js")).configureBench,
+  ),
+  entry(TOOLS, "token", "make a token, or hash one", async () => (await import("./commands/token.js")).configureToken),
+  entry(
+    TOOLS,
+    "completion",
+    "completion for bash, zsh or fish",
+    async () => (await import("./commands/completion.js")).configureCompletion,
+  ),
+];
+
+function entry(group: string, name: string, summary: string, load: () => Promise<Configure>): CommandEntry {
+  return { name, summary, group, load };
+}

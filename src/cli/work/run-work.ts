@@ -1,0 +1,81 @@
+import { createSystemClock } from "../../core/clock.js";
+import { onStopSignals } from "../../model/stop-signals.js";
+import { guessLogSettings } from "../../server/config/logging.js";
+import { createProcessLog, type ProcessLog } from "../../server/log/process-log.js";
+import { endProcess, type Stoppable, stopAll, surviveHandlers } from "../../server/process-life.js";
+import { EXIT } from "../exit-codes.js";
+import type { Io } from "../io.js";
+import type { Connection } from "../options/connection.js";
+import { startWorker } from "./start-worker.js";
+import type { WorkSettings } from "./work-settings.js";
+import { startWorkers } from "./worker-processes.js";
+
+/** How many processes run handlers, and what each is given of the environment. */
+export interface WorkProcesses {
+  readonly processes: number;
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Runs handlers until a signal stops it in order, and ends this process then. Rejects when it cannot start. */
+export async function runWork(
+  settings: WorkSettings,
+  connection: Connection,
+  { processes, variables }: WorkProcesses,
+  { env, stdout }: Io,
+): Promise<never> {
+  const log = createProcessLog(guessLogSettings(env), stdout, !env.NO_COLOR);
+  let running: Stoppable = { stop: async () => {} };
+  endOnSignals({ stop: () => running.stop() }, settings.stopTimeoutMs, log);
+  if (processes > 1) {
+    const workers = startWorkers(settings, { processes, variables, log, clock: createSystemClock() });
+    running = workers;
+    const types = await workers.started;
+    tell(log, connection, { types, processes, concurrency: settings.concurrency });
+  } else {
+    const { worker, types } = await startWorker(settings, connection, log, (made) => {
+      running = made;
+    });
+    surviveHandlers(worker, log, createSystemClock());
+    tell(log, connection, { types, processes, concurrency: settings.concurrency });
+  }
+  return new Promise(() => {});
+}
+
+function tell(
+  log: ProcessLog,
+  { urls }: Connection,
+  fields: { types: readonly string[]; processes: number; concurrency: number },
+) {
+  const { types, processes, concurrency } = fields;
+  const where = urls.join(", ");
+  log.life.info(
+    { url: where, handlers: types, concurrency, ...(processes > 1 && { processes }), pid: process.pid },
+    `works on jobs of ${where}: ${types.join(", ")}`,
+  );
+}
+
+/** Stops in order on the first signal, and ends the process at once on the second. */
+function endOnSignals(running: Stoppable, timeoutMs: number, log: ProcessLog): void {
+  onStopSignals(process, () => performance.now(), {
+    stop(signal) {
+      log.life.info(
+        { signal, timeout_ms: timeoutMs },
+        `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`,
+      );
+      stopAll(running).then(
+        () => {
+          log.life.info("stopped");
+          void endProcess(log, EXIT.ok);
+        },
+        (error) => {
+          log.life.fatal({ err: error }, "stopping failed");
+          void endProcess(log, EXIT.failure);
+        },
+      );
+    },
+    again(signal) {
+      log.life.warn({ signal }, `${signal} again: ending at once`);
+      void endProcess(log, EXIT.failure);
+    },
+  });
+}
