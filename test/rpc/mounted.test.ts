@@ -75,12 +75,15 @@ async function createAndWatch(transport: ReturnType<(typeof TRANSPORTS)[number][
 }
 
 describe("a handler that is mounted in a server of one's own", () => {
-  test.each(TRANSPORTS)("answers calls and streams: $name", async ({ name, create }) => {
+  test("answers calls and streams of each protocol", async () => {
     const handler = await mount({ basePath: "/queue" });
-    const isHttp2 = !name.includes("HTTP/1.1");
-    const url = await listen(isHttp2 ? createHttp2Server(handler) : createServer(handler));
-    const seen = await within(createAndWatch(create(`${url}/queue`)), "the end of the job");
-    expect(seen.at(-1)).toBe(JobStatus.DONE);
+    const http1 = await listen(createServer(handler));
+    const http2 = await listen(createHttp2Server(handler));
+    for (const { name, create } of TRANSPORTS) {
+      const url = `${name.includes("HTTP/1.1") ? http1 : http2}/queue`;
+      const seen = await within(createAndWatch(create(url)), `the end of a job over ${name}`);
+      expect(seen.at(-1), name).toBe(JobStatus.DONE);
+    }
   });
 
   test("has the original's API and the OpenAPI document below its base path", async () => {
