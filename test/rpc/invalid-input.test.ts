@@ -297,6 +297,12 @@ describe("filters", () => {
     );
   });
 
+  test("of WatchQueues name every bad field", async () => {
+    const minInterval = { seconds: 1n, nanos: -1 };
+    const stream = server.queues.watchQueues({ names: ["default", "No"], minInterval });
+    expect(await refusal(reading(stream).rest())).toMatchObject(bad("min_interval", "names[1]"));
+  });
+
   test("of WatchJobs name every bad field", async () => {
     const stream = jobs.watchJobs({ statuses: [0, 1], queues: ["default", "No", ""] });
     expect(await refusal(reading(stream).rest())).toMatchObject(bad("statuses[0]", "queues[1]", "queues[2]"));

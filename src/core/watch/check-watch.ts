@@ -49,7 +49,7 @@ export function checkWatchedQueues(
   names: readonly string[],
   minIntervalMs = DEFAULT_INTERVAL_MS,
 ): QueuesWatchOptions {
-  violations.filter("names", names);
+  new Violations().filter("names", names);
   names.forEach((name, index) => {
     violations.queueName(`names[${index}]`, name);
   });
