@@ -41,6 +41,7 @@ export function createProgram(io: Io): Command {
     .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError()
+    .showHelpAfterError("--help tells what there is")
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),

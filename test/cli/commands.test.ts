@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../src/access/hash-token.js";
+import { COMMANDS } from "../../src/cli/registry.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { eventually } from "../support/wait.js";
 import { cli, cliOf } from "./support.js";
@@ -466,6 +467,40 @@ describe("a server with tokens", () => {
     expect(checked.stdout).toMatch(/token {8}"shop" may produce in mail/);
     expect(checked.stdout).toMatch(/^skip {2}store /m);
     expect(checked.code).toBe(0);
+  });
+});
+
+describe("the help", () => {
+  test("of each command has its options, examples that it understands, and needs no server", async () => {
+    const groups: readonly (readonly [string, readonly string[]])[] = [
+      ["dlq", ["list", "summary", "replay", "delete"]],
+      ["queues", ["list", "get", "create", "update", "pause", "resume", "purge", "delete"]],
+      ["schedules", ["list", "get", "create", "update", "pause", "resume", "trigger", "delete", "preview"]],
+      ["token", ["new", "hash"]],
+    ];
+    const names = COMMANDS.map(({ name }) => [name]);
+    const below = groups.flatMap(([name, subs]) => subs.map((sub) => [name, sub]));
+    for (const words of [...names, ...below]) {
+      const { code, stdout, stderr } = await cli([...words, "--help"]);
+      expect([words, code, stderr]).toEqual([words, 0, ""]);
+      expect(stdout).toContain(`Usage: gotaskq ${words.join(" ")}`);
+      if (words[0] !== "token" || words.length > 1) expect(stdout, words.join(" ")).toContain("\nExamples:\n  ");
+    }
+    const all = await cli(["--help"]);
+    for (const { name, summary } of COMMANDS)
+      expect(all.stdout).toMatch(new RegExp(`^ {2}${name} .*${summary.slice(0, 20)}`, "m"));
+    expect(all.stdout).toContain("10  the job waited for is DEAD");
+    expect((await cli(["help", "get"])).stdout).toContain("Usage: gotaskq get");
+  });
+
+  test("is pointed to when something is wrong with the command line", async () => {
+    const unknown = await cli(["quues"]);
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(
+      /^gotaskq: unknown command 'quues'\n\(Did you mean queues\?\)\n--help tells what there is\n/,
+    );
+    expect((await cli(["get", "1", "--tokn", "x"])).stderr).toContain("(Did you mean --token?)");
+    expect((await cli([])).code).toBe(2);
   });
 });
 
