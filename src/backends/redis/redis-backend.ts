@@ -362,6 +362,9 @@ export function createRedisBackend(
     head: () => notifier.reader.head(),
     read: (cursor, limit, filter) => notifier.reader.read(cursor, limit, filter),
     told: (queues) => notifier.told.cursor(queues),
-    follow: () => {},
+    follow({ of }, isWatched) {
+      // Figures are read now and then anyway.
+      if (of !== "counts") notifier.watched(isWatched);
+    },
   };
 }

@@ -161,6 +161,11 @@ function createSingle(target: Exclude<RedisTarget, { readonly kind: "cluster" }>
   );
 }
 
+/** The socket of a connection to one server, while there is one. */
+export function socketOf(client: Client): Socket | undefined {
+  return connectorOf(client).stream;
+}
+
 /** Whether it is a connection to several nodes, of which one may be silent while the others answer. */
 export function hasNodes(client: Client): boolean {
   return (client as unknown) instanceof redisLibrary().Cluster;

@@ -2,7 +2,7 @@ import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import { isUnavailable } from "../../../model/errors.js";
 import type { Logger } from "../../../model/logger.js";
-import type { Client } from "../link/client.js";
+import { type Client, socketOf } from "../link/client.js";
 import { type Connection, isDenied } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
@@ -11,6 +11,7 @@ import { ANNOUNCED, type ListChange, type QueueRegistry, type RegistryListener }
 import type { ReadyNotices } from "../queues/ready-notices.js";
 import type { Keys } from "../scripts/keys.js";
 import { BusLinks } from "./bus-links.js";
+import { ChannelReading } from "./channel-reading.js";
 import { Gate } from "./gate.js";
 import { type Notice, readNotice } from "./log-entry.js";
 import { LogFollower } from "./log-follower.js";
@@ -64,6 +65,7 @@ export class Notifier implements RegistryListener {
   readonly told: ToldLog;
   readonly #deps: NotifierDeps;
   readonly #follower: LogFollower;
+  readonly #reading: ChannelReading;
   readonly #own: OwnChanges;
   readonly #looks: QueueLooks;
   readonly #links: BusLinks;
@@ -139,10 +141,12 @@ export class Notifier implements RegistryListener {
       missing: (queue) => logs.noLog(queue),
     });
     this.#looks = new QueueLooks({ ...deps, follower: this.#follower, logs, listener: () => this.#listener });
+    this.#reading = new ChannelReading(deps.clock, () => socketOf(deps.subscriber));
     this.#break();
     deps.masters.changed = () => this.#follower.remaster();
     // What others do is not heard any more, and what is read of one log alone may be later than that.
     deps.subscriber.on("close", () => {
+      this.#reading.resume();
       this.#links.forget();
       this.#break();
     });
@@ -153,7 +157,7 @@ export class Notifier implements RegistryListener {
     };
     deps.subscriber.on("message", (channel: string, message: string) => {
       const notice = channel === deps.keys.channel ? readNotice(message) : undefined;
-      if (notice !== undefined) this.#take(notice);
+      if (notice !== undefined) this.#reading.heard(this.#take(notice));
     });
   }
 
@@ -162,6 +166,7 @@ export class Notifier implements RegistryListener {
     if (listener !== undefined) return;
     this.#own.stop();
     this.#retries.stop();
+    this.#reading.resume();
   }
 
   /**
@@ -207,6 +212,11 @@ export class Notifier implements RegistryListener {
     }
     calls.hearsOwn(undefined);
     await subscription.call((client) => client.subscribe(keys.channel));
+  }
+
+  /** Somebody watches here, or one of those does no longer: see `Backend.follow`. */
+  watched(isWatched: boolean): void {
+    this.#reading.watched(isWatched);
   }
 
   /** Answers may have been lost, and what came with them. */
@@ -330,17 +340,18 @@ export class Notifier implements RegistryListener {
     return true;
   }
 
-  #take(notice: Notice): void {
+  /** Returns whether it has this server look for jobs, or may have so later. */
+  #take(notice: Notice): boolean {
     if (this.#holds > 0) {
       this.#held.push(notice);
-      return;
+      return true;
     }
     const { queue, entry, dueInMs, sweeper, from, listed } = notice;
     const { dueTimes, ready, registry, completed } = this.#deps;
     if (entry !== undefined) this.#follower.take(notice, entry);
     if (sweeper !== undefined) dueTimes.swept(queue, dueInMs, sweeper);
     if (dueInMs !== undefined && !dueTimes.isSelf(sweeper)) this.#listener?.due(dueTimes.add(queue, dueInMs));
-    ready.noticed(notice);
+    const isCall = ready.noticed(notice);
     if (notice.completed !== undefined) {
       completed.note(queue, notice.completed, dueTimes.isSelf(from) || dueTimes.isSelf(sweeper));
     }
@@ -348,6 +359,7 @@ export class Notifier implements RegistryListener {
     else if (notice.queuesChanged && registry.has(queue)) this.#listener?.queues(queue);
     // The server that created it may die before it enters it in the list.
     else if (notice.queuesChanged) this.lookAfter(queue);
+    return isCall;
   }
 
   #takeListed(change: ListChange, at: number): void {

@@ -65,8 +65,8 @@ export class ReadyNotices {
     this.#tell(queue, word);
   }
 
-  /** A notice was heard. */
-  noticed(notice: ReadyNotice): void {
+  /** A notice was heard. Returns whether it has this server look for a few jobs that others made ready: for many all look. */
+  noticed(notice: ReadyNotice): boolean {
     const { queue, position, ready, gone, from } = notice;
     if (gone !== "-") this.#gone(queue, gone, from);
     if (position > 0) {
@@ -74,16 +74,19 @@ export class ReadyNotices {
       const answered = this.#answered.get(queue);
       const isTold = answered?.delete(position) === true;
       if (answered?.size === 0) this.#answered.delete(queue);
-      if (isTold) return;
+      if (isTold) return false;
     }
     // What its own sweep found this server tells with the answer; see `swept`.
-    if (ready === undefined || ready === "-" || notice.sweeper === this.#self) return;
+    if (ready === undefined || ready === "-" || notice.sweeper === this.#self) return false;
     const types = typesOf(ready);
     const turn = this.#turnOf(notice, types);
     // Whoever called here may look here at once.
     if (from === this.#self || types === undefined || turn.length === 0 || turn.includes(this.#self)) {
       this.tell?.(queue, types);
-    } else this.#leave(queue, types, turn);
+      return from !== this.#self && countOf(notice) < MANY;
+    }
+    this.#leave(queue, types, turn);
+    return false;
   }
 
   /** A sweep found jobs of these types. */
@@ -113,11 +116,9 @@ export class ReadyNotices {
   }
 
   /** The servers whose turn it is to look; none: all look. All servers come to the same answer, or nearly so. */
-  #turnOf(
-    { queue, position, at, entry, from, sweeper = from }: ReadyNotice,
-    types: readonly string[] | undefined,
-  ): readonly string[] {
-    const count = Math.max(1, entry?.count ?? 1);
+  #turnOf(notice: ReadyNotice, types: readonly string[] | undefined): readonly string[] {
+    const { queue, position, at, from, sweeper = from } = notice;
+    const count = countOf(notice);
     const takers = this.#takers.get(queue);
     if (takers === undefined || types === undefined || count >= MANY) return [];
     const names = takers.of(types, this.#clock.monotonic());
@@ -166,6 +167,11 @@ export class ReadyNotices {
   #tell(queue: string, word: string): void {
     if (word !== "-") this.tell?.(queue, typesOf(word));
   }
+}
+
+/** Jobs that a notice makes ready, or about. */
+function countOf({ entry }: ReadyNotice): number {
+  return Math.max(1, entry?.count ?? 1);
 }
 
 /** The types in a word of a message; undefined: any. */
