@@ -45,8 +45,8 @@ export type CreateJobRequest = Message<"gotaskq.v1.CreateJobRequest"> & {
    */
   payloadKind: {
     /**
-     * Any JSON value, nested up to 32 deep, with up to 100,000 values in it. Its numbers are doubles: of an integer beyond
-     * 2^53 the last digits are lost without an error; send `payload_json` then.
+     * Any JSON value, nested up to 32 deep, with up to 100,000 values in it. Its numbers are doubles: JSON with an integer beyond
+     * 2^53 that a double cannot hold is refused; send `payload_json` then.
      *
      * @generated from field: google.protobuf.Value payload = 3;
      */
