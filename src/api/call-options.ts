@@ -1,3 +1,5 @@
+import type { BulkOptions } from "../model/job-filter.js";
+
 /** Settings of one call: the last argument of each method. */
 export interface CallOptions {
   /** Ends the wait for it: it rejects with the signal's reason. What it asked for may happen all the same. */
@@ -11,3 +13,6 @@ export interface CallOptions {
   /** Sent with it, in place of those of the client with the same names. Inside a program, where nothing is sent, passed over. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
+
+/** Settings of an operation on all jobs that match a filter, and of its call. */
+export interface BulkCall extends BulkOptions, CallOptions {}

@@ -1,9 +1,8 @@
 import type { BulkResult, DeadJobFilter, DeadJobQuery, DeadSummary, SummaryOptions } from "../model/job-filter.js";
 import type { AnyJobs, JobTypes } from "../model/job-types.js";
-import type { CallOptions } from "./call-options.js";
+import type { BulkCall, CallOptions } from "./call-options.js";
 import type { Job } from "./job.js";
 import type { Listing } from "./listing.js";
-import type { BulkCall } from "./task-queue.js";
 
 /** Lists, counts, replays and deletes jobs of the dead-letter queue: those that are DEAD. */
 export interface DeadLetters<Jobs extends JobTypes<Jobs> = AnyJobs> {

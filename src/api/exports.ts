@@ -24,7 +24,7 @@ export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
 export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
 export type { TraceContext } from "../model/trace-context.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
-export type { CallOptions } from "./call-options.js";
+export type { BulkCall, CallOptions } from "./call-options.js";
 export type { CreatedId, CreatedJob, CreateOutcome } from "./created-job.js";
 export type { DeadLetters } from "./dead-letters.js";
 export type { ChangeFilter, Job, JobChange, JobOfType, JobState, JobsEvent } from "./job.js";
@@ -41,4 +41,4 @@ export type {
   ScheduleTimes,
 } from "./schedules.js";
 export type { CallerInfo, Health, Server, ServerInfo, ServerLimits, WorkerInfo, WorkerQuery } from "./server.js";
-export type { BulkCall, TaskQueue } from "./task-queue.js";
+export type { TaskQueue } from "./task-queue.js";

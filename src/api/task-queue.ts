@@ -1,7 +1,7 @@
-import type { BulkOptions, BulkResult, JobFilter, JobQuery } from "../model/job-filter.js";
+import type { BulkResult, JobFilter, JobQuery } from "../model/job-filter.js";
 import type { AnyJobs, JobTypes, PayloadOf, TypeOf } from "../model/job-types.js";
 import type { JobUpdate, NewJob } from "../model/new-job.js";
-import type { CallOptions } from "./call-options.js";
+import type { BulkCall, CallOptions } from "./call-options.js";
 import type { CreatedId, CreatedJob } from "./created-job.js";
 import type { DeadLetters } from "./dead-letters.js";
 import type { ChangeFilter, Job, JobsEvent } from "./job.js";
@@ -9,9 +9,6 @@ import type { Listing } from "./listing.js";
 import type { Queues } from "./queues.js";
 import type { Schedules } from "./schedules.js";
 import type { Server } from "./server.js";
-
-/** Settings of an operation on all jobs that match a filter, and of its call. */
-export interface BulkCall extends BulkOptions, CallOptions {}
 
 /**
  * A task queue: in this program (`createTaskQueue` of `gotaskq`), or on a server (`createClient` of `gotaskq/client`). Both do the same,
