@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -105,5 +105,10 @@ describe("without the optional packages", () => {
     const said = run(small, process.execPath, write(small, "missing.mjs", program));
     expect(said).toContain("jobs in Redis need the package ioredis, which is not installed");
     expect(said).toMatch(/Cannot find package '(pino|prom-client)'/);
+    const main = spawnSync(process.execPath, [join(small, "node_modules/gotaskq/.build/src/main.js")], {
+      encoding: "utf8",
+    });
+    expect(main.stderr).toMatch(/^a server needs the package (pino|prom-client), which is not installed/);
+    expect(main.status).toBe(2);
   });
 });
