@@ -106,7 +106,9 @@ export function createContext(io: Io): { readonly context: Context; close(): voi
       const { createInterface } = await import("node:readline/promises");
       const lines = createInterface({ input: io.stdin, output: io.stderr });
       try {
-        return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+        // Ctrl-D and Ctrl-C close it, and nothing is answered then.
+        const closed = new Promise<string>((resolve) => lines.once("close", () => resolve("")));
+        return /^y(es)?$/i.test((await Promise.race([lines.question(`${question} [y/N] `), closed])).trim());
       } finally {
         lines.close();
       }

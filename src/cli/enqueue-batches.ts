@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { NewJob, TaskQueueClient } from "../client/index.js";
 import { errorText } from "../model/describe-error.js";
@@ -77,7 +77,8 @@ export async function createInBatches(
   }
 
   try {
-    for await (const line of createInterface({ input: open(source, io), crlfDelay: Number.POSITIVE_INFINITY })) {
+    const input = await openSource(source, io);
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
       if (line.trim() === "") continue;
       const value = parsePayload(line, `line ${number}`);
@@ -95,10 +96,14 @@ export async function createInBatches(
   return count;
 }
 
-function open(source: string, io: Io): NodeJS.ReadableStream {
+async function openSource(source: string, io: Io): Promise<NodeJS.ReadableStream> {
   if (source === "-") return io.stdin;
   if (!source.startsWith("@")) throw new UsageError("--batch reads stdin or @file");
-  return createReadStream(source.slice(1));
+  try {
+    return (await open(source.slice(1))).createReadStream();
+  } catch (error) {
+    throw new UsageError(errorText(error));
+  }
 }
 
 function wholeJob(value: unknown, line: number): NewJob {

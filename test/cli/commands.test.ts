@@ -132,6 +132,8 @@ describe("enqueue", () => {
     [["enqueue", "a", "--on-conflict", "REFUSE"], "about the key of --unique"],
     [["enqueue", "a", "--wait-timeout", "1s"], "--wait-timeout needs --wait"],
     [["enqueue", "a", "--batch", "--wait"], "--wait waits for one job"],
+    [["enqueue", "a", "@/no/such/file", "--batch"], "no such file"],
+    [["enqueue", "a", "{}", "--batch"], "--batch reads stdin or @file"],
     [["enqueue", "a", "--delay", "1s", "--run-after", "2030-01-01"], "must not be set together with a delay"],
   ])("refuses %j with exit code 2", async (args, why) => {
     const { code, stdout, stderr } = await run.pipe(...args);
@@ -231,6 +233,8 @@ describe("cancel", () => {
     const no = await run.typed("n\n", "cancel", "-t", "many");
     expect([no.code, no.stdout]).toEqual([1, ""]);
     expect(no.stderr).toMatch(/cancel 3 jobs\? \[y\/N\] [\s\S]*nothing was changed\n$/);
+    // Somebody presses Ctrl-D.
+    expect((await run.typed("", "cancel", "-t", "many")).code).toBe(1);
     expect((await run.pipe("cancel", "-t", "many", "--max", "1", "--yes")).records).toEqual([{ count: 1 }]);
     expect((await run.typed("y\n", "cancel", "-t", "many")).stdout).toBe("cancel: 2 jobs\n");
     expect((await run.typed("", "cancel", "-t", "many")).stdout).toBe("cancel: 0 jobs\n");
@@ -322,6 +326,7 @@ describe("queues", () => {
     expect((await run.pipe("queues", "delete", "own")).code).toBe(6);
     expect((await run.pipe("queues", "delete", "own", "--force")).code).toBe(2);
     expect((await run.typed("n\n", "queues", "delete", "own", "--force")).code).toBe(1);
+    expect((await run.typed("n\n", "queues", "purge", "own")).code).toBe(1);
     expect((await run.terminal("queues", "delete", "own", "--force", "--yes")).stdout).toBe("own is deleted\n");
     expect((await run.pipe("queues", "get", "own")).code).toBe(3);
   });

@@ -202,6 +202,12 @@ describe("the program", () => {
     await no.shows("cancel 1 jobs? [y/N] ");
     no.type("n\r");
     expect(await no.ended).toMatchObject({ code: 1, isRestored: true });
+    for (const key of ["\u0003", "\u0004"]) {
+      const left = startTerminal(args, { env });
+      await left.shows("[y/N] ");
+      left.type(key);
+      expect(await left.ended).toMatchObject({ code: 1, isRestored: true });
+    }
     const yes = startTerminal(args, { env });
     await yes.shows("[y/N] ");
     yes.type("y\r");
