@@ -11,13 +11,15 @@ export interface JsonMember {
 
 type Group = JsonMember | { readonly case: undefined };
 
-/** Finds the members of a message, in itself and in messages within it. */
-type Find = (message: Record<string, unknown>) => Iterable<JsonMember>;
+/** Adds the members of a message to a list: of itself and of messages within it. */
+type Find = (message: Record<string, unknown>, found: JsonMember[]) => void;
 
 const known = new Map<DescMessage, Find | undefined>();
 
-/** What was found out of members of large messages before anybody asked: what is wrong with each, if anything. */
-const looked = new WeakMap<JsonMember, { readonly problem: string | undefined }>();
+/** Stands in members that were looked at before anybody asked: what is wrong with each; undefined: nothing. */
+const PROBLEM = Symbol("problem");
+
+type Looked = { [PROBLEM]?: string | undefined };
 
 /**
  * Looks at all texts of a message that are JSON, each in some steps, and remembers what is wrong with them for `memberProblem`.
@@ -26,16 +28,17 @@ export function* checkJsonFields(desc: DescMessage, message: Message, limits: De
   const find = finderOf(desc);
   if (find === undefined) return;
   const budget: ValueBudget = { valuesLeft: limits.messageValues };
-  for (const member of find(message as unknown as Record<string, unknown>)) {
-    looked.set(member, { problem: yield* jsonProblemInSteps(member.value, limits, budget) });
+  const found: JsonMember[] = [];
+  find(message as unknown as Record<string, unknown>, found);
+  for (const member of found) {
+    (member as Looked)[PROBLEM] = yield* jsonProblemInSteps(member.value, limits, budget);
     yield;
   }
 }
 
 /** What keeps a text from being a payload; see `jsonProblem`. */
 export function memberProblem(member: JsonMember, limits: DecodeLimits): string | undefined {
-  const found = looked.get(member);
-  return found === undefined ? jsonProblem(member.value, limits) : found.problem;
+  return PROBLEM in member ? (member as Looked)[PROBLEM] : jsonProblem(member.value, limits);
 }
 
 /** Makes the finder of a type once; undefined for one that has no such members. */
@@ -47,8 +50,8 @@ function finderOf(desc: DescMessage): Find | undefined {
   const find: Find | undefined =
     parts.length === 0
       ? undefined
-      : function* (message) {
-          for (const part of parts) yield* part(message);
+      : (message, found) => {
+          for (const part of parts) part(message, found);
         };
   known.set(desc, find);
   return find;
@@ -57,15 +60,16 @@ function finderOf(desc: DescMessage): Find | undefined {
 function partOf(field: DescField): Find | undefined {
   const { localName, oneof, name, scalar, message: type } = field;
   if (oneof !== undefined && scalar === ScalarType.STRING && name.endsWith("_json")) {
-    return (message) => {
+    return (message, found) => {
       const group = message[oneof.localName] as Group;
-      return group.case === localName ? [group as JsonMember] : [];
+      if (group.case === localName) found.push(group as JsonMember);
     };
   }
   const find = type && oneof === undefined ? finderOf(type) : undefined;
   if (find === undefined) return undefined;
-  return function* (message) {
+  return (message, found) => {
     const value = message[localName];
-    for (const each of Array.isArray(value) ? value : value === undefined ? [] : [value]) yield* find(each);
+    if (Array.isArray(value)) for (const each of value) find(each, found);
+    else if (value !== undefined) find(value as Record<string, unknown>, found);
   };
 }
