@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { LISTENS } from "../support/listens.js";
 import { blocks, ROOT } from "../support/readme.js";
 import { startTestServer } from "../support/server.js";
 import { within } from "../support/wait.js";
@@ -110,5 +111,41 @@ describe("without the optional packages", () => {
     });
     expect(main.stderr).toMatch(/^a server needs the package (pino|prom-client), which is not installed/);
     expect(main.status).toBe(2);
+  });
+});
+
+describe("the command line", () => {
+  const gotaskq = (place: string) => join(place, "node_modules/.bin/gotaskq");
+
+  test("serves, and does the rest without the optional packages", async () => {
+    const server = spawn(gotaskq(whole), ["serve", "--port", "0", "--log-format", "json"], {
+      cwd: whole,
+      stdio: "pipe",
+    });
+    const ended = once(server, "close");
+    let said = "";
+    const url = await within(
+      new Promise<string>((resolve) => {
+        server.stdout.setEncoding("utf8").on("data", (text: string) => {
+          said += text;
+          const found = LISTENS.exec(said)?.[1];
+          if (found !== undefined) resolve(found);
+        });
+      }),
+      "a server that listens",
+      30_000,
+    );
+    const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
+    expect(run(small, gotaskq(small), "--version").trim()).toBe(version);
+    const job = run(small, gotaskq(small), "enqueue", "echo", '{"n":1}', "--wait", "--url", url);
+    expect(JSON.parse(job)).toMatchObject({ type: "echo", status: "DONE", result: { n: 1 } });
+    server.kill("SIGTERM");
+    expect((await within(ended, "the end of the server", 20_000))[0]).toBe(0);
+  });
+
+  test("says which package a server needs", () => {
+    const { status, stderr } = spawnSync(gotaskq(small), ["serve"], { cwd: small, encoding: "utf8" });
+    expect(stderr).toMatch(/a server needs the package (pino|prom-client), which is not installed/);
+    expect(status).toBe(1);
   });
 });

@@ -54,7 +54,8 @@ export function configureServe(command: Command, context: Context): void {
       return context.print(`${describeVariables()}\n`);
     }
     context.io.outliveReaders();
-    const { readEnvironment, runServer } = await import("../../server/program.js");
+    const { loadProgram } = await import("../../server/load-program.js");
+    const { readEnvironment, runServer } = await loadProgram();
     const environment = readEnvironment();
     await runServer({ ...environment, ...variablesOf(options, environment) });
     // It serves now, and ends its process itself.
