@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { fastify } from "fastify";
@@ -269,6 +272,40 @@ describe("who may call a mounted handler", () => {
     expect(await (await fetch(`${away}/healthz`)).json()).toEqual({ status: "SERVING" });
     const named = await servedFrom("::ffff:127.0.0.1", { env: { ALLOWED_HOSTS: "jobs.example.com" } });
     expect(await answer(named, ["host: jobs.example.com"])).toEqual(expect.objectContaining(served));
+  });
+
+  test("without tokens: nobody elsewhere, whom a proxy on this machine passes on", async () => {
+    const here = await servedFrom(undefined);
+    for (const elsewhere of [
+      "x-forwarded-for: 127.0.0.1, 192.0.2.7",
+      "x-real-ip: 192.0.2.7",
+      'forwarded: for="[2001:db8::7]:80"',
+    ]) {
+      expect(await answer(here, [elsewhere]), elsewhere).toMatchObject({ code: "permission_denied" });
+    }
+    for (const local of ["x-forwarded-for: ::1, 127.0.0.1:4711", 'forwarded: for="[::1]:4711";proto=http']) {
+      expect(await answer(here, [local]), local).toEqual(expect.objectContaining(served));
+    }
+  });
+
+  test("without tokens: who calls by a socket of the file system, and nobody who has reset the connection", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gotaskq-mounted-"));
+    closing.push(() => rm(folder, { recursive: true }));
+    const path = join(folder, "socket");
+    const handler = await mount();
+    const server = createServer(handler);
+    closing.push(() => server.close());
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const { stdout } = await run("curl", ["-sS", "--unix-socket", path, "http://localhost/queue"]);
+    expect(JSON.parse(stdout)).toEqual(["default"]);
+    // As the kernel answers after a reset: where it came from is not known any more, where it went to is.
+    const reset = await listen(
+      createServer((request, response) => {
+        Object.defineProperty(request.socket, "remoteAddress", { value: undefined });
+        handler(request, response);
+      }),
+    );
+    expect(await answer(reset)).toMatchObject({ code: "permission_denied" });
   });
 
   test("everybody, when the server around decides", async () => {
