@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-const SEED = "test/support/seed.ts";
+const SETUP = "test/support/setup.ts";
 const CURL = "test/support/install-curl.ts";
 const CHROMIUM = "test/support/install-chromium.ts";
 const REDIS = "test/support/install-redis.ts";
@@ -17,17 +17,26 @@ const alias = [
   { find: /^gotaskq\/client\/web$/, replacement: source("./src/client/web.ts") },
 ];
 
-/** Left out by `npm test`: more languages on more stores, workers and servers that are killed, and load for a while. */
+/**
+ * Left out by `npm test`: more languages on more stores, workers and servers that are killed, load for a while, and more of what a
+ * faster test of the same thing shows in `npm test`.
+ */
 const LONG_CLIENTS = [
-  ...["go-memory", "go-file", "python-file", "python-redis", "typescript-file"],
+  ...["go-memory", "go-file", "python-file", "python-redis", "typescript-file", "typescript-redis"],
   ...["java", "rust"].flatMap((language) => ["memory", "file", "redis"].map((store) => `${language}-${store}`)),
   ...["gatherer-long", "killed", "languages", "restarted"],
 ].map((name) => `test/clients/${name}.test.ts`);
-const LONG_KILLS = ["test/e2e/kills.test.ts"];
+const LONG_KILLS = ["kills", "chaos", "processes-ends"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_PACKAGE = ["unpacked", "installed", "nodes"].map((name) => `test/package/${name}.test.ts`);
 const LONG_CLI = ["test/cli/programs.test.ts"];
-const LONG_CONSOLE = ["test/console/recovery.test.ts"];
+const LONG_CONSOLE = ["recovery", "look-dark"].map((name) => `test/console/${name}.test.ts`);
+
+/**
+ * Projects whose files run one after another in the same processes: so the modules are loaded once, not for each of their many files. What
+ * helpers do around tests goes through test/support/cleanup.ts, and spies end with their test.
+ */
+const SHARING = ["unit", "redis", "rpc", "client"];
 
 function project(
   name: string,
@@ -38,7 +47,10 @@ function project(
 ) {
   return {
     resolve: { alias },
-    test: { name, include, exclude, testTimeout, globalSetup, setupFiles: [SEED], hookTimeout: 60_000 },
+    test: {
+      ...{ name, include, exclude, testTimeout, globalSetup, setupFiles: [SETUP], hookTimeout: 60_000 },
+      ...{ isolate: !SHARING.includes(name), restoreMocks: true, unstubGlobals: true },
+    },
   };
 }
 
@@ -75,7 +87,7 @@ export default defineConfig({
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
       project("clients", ["test/clients/**/*.test.ts"], 60_000, ["test/clients/install.ts", REDIS], LONG_CLIENTS),
       project("long:clients", LONG_CLIENTS, 60_000, ["test/clients/install-all.ts", REDIS]),
-      project("long:kills", LONG_KILLS, 240_000),
+      project("long:kills", LONG_KILLS, 240_000, [REDIS]),
       project("long:load", LONG_LOAD, 240_000, [REDIS]),
       project("long:console", LONG_CONSOLE, 60_000, [CHROMIUM]),
       // Connect's own suite; `npm test` leaves it out.

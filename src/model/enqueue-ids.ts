@@ -16,6 +16,8 @@ const DIGEST_LENGTH = 22;
 export class EnqueueIds {
   readonly #jobId: string;
   readonly #counts = new Map<string, number>();
+  /** Resolves when the creates before are counted. */
+  #counted: Promise<unknown> = Promise.resolve();
 
   /** `jobId`: the job that runs. */
   constructor(jobId: string) {
@@ -24,7 +26,10 @@ export class EnqueueIds {
 
   /** The id of the next create of this. */
   async next(request: JobRequest): Promise<string> {
-    const digest = await digestOf(this.#jobId, request);
+    // Digests may be there in another order than the creates came.
+    const counted = Promise.all([digestOf(this.#jobId, request), this.#counted]);
+    this.#counted = counted.catch(() => {});
+    const [digest] = await counted;
     const count = this.#counts.get(digest) ?? 0;
     this.#counts.set(digest, count + 1);
     return `${PREFIX}${digest}.${count.toString(36)}`;

@@ -8,12 +8,12 @@ import {
   type WorkerOptions,
 } from "gotaskq/client";
 import { createClient as createWebClient } from "gotaskq/client/web";
-import { afterEach } from "vitest";
+import { cleanup } from "../support/cleanup.js";
 import { startServerProcess } from "../support/server-process.js";
 import { within } from "../support/wait.js";
 
 const closing: (() => unknown)[] = [];
-afterEach(async () => {
+cleanup.afterEachTest(async () => {
   for (const close of closing.splice(0).reverse())
     await within(Promise.resolve(close()), "the end of a client", 30_000);
 });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterEach } from "vitest";
+import { cleanup } from "../support/cleanup.js";
 import { within } from "../support/wait.js";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
@@ -45,7 +45,7 @@ export interface Program {
 }
 
 const running = new Set<ChildProcess>();
-afterEach(() => {
+cleanup.afterEachTest(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 

@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 function project(name: string, include: string[], testTimeout: number) {
-  const setupFiles = ["test/support/seed.ts", "test/mutation/no-shrinking.ts"];
+  const setupFiles = ["test/support/setup.ts", "test/mutation/no-shrinking.ts"];
   // Modules are loaded once a run, not once a file: which change is on is decided while the code runs.
   return { test: { name, include, testTimeout, setupFiles, isolate: false } };
 }

@@ -17,6 +17,7 @@ import {
   JobService,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { payload } from "../support/rpc.js";
+import { runs } from "../support/runs.js";
 import { signal } from "../support/signal.js";
 import { type Outcome, openTwoPaths, type Probe, type TwoPaths } from "../support/two-paths.js";
 import { eventually, within } from "../support/wait.js";
@@ -25,7 +26,7 @@ import { envelope, envelopes } from "../support/wire.js";
 // Sends the same requests, good and bad, to the fast path and to connect's own handlers: the answers must be equal.
 
 /** How many random requests are compared. */
-const REQUESTS = 4000;
+const REQUESTS = runs(1000);
 
 let paths: TwoPaths;
 

@@ -12,13 +12,14 @@ import { Health } from "../../gen/health/v1/health_pb.js";
 import { recordingLogger } from "../support/logger.js";
 import { PROTOCOLS, type Protocol } from "../support/protocols.js";
 import { codeName, created, finished, payload } from "../support/rpc.js";
+import { runs } from "../support/runs.js";
 import { startTestServer, type TestServer } from "../support/server.js";
 import { CONNECT_JSON } from "../support/transports.js";
 import { type Answer, http1, http2, poke } from "../support/wire.js";
 
 const SERVICES = [JobService, QueueService, DlqService, ScheduleService, WorkerService, ServerService, Health];
 const METHODS: readonly DescMethod[] = SERVICES.flatMap(({ methods }) => methods);
-const RUNS = { numRuns: 250 };
+const RUNS = { numRuns: runs(75) };
 
 /** The codes that a client may get that sends anything at all. */
 const FAIR_CODES = new Set([
@@ -161,7 +162,7 @@ describe("a client gets a fair answer", () => {
       fc.asyncProperty(nearlyRight, async ([{ method, protocol }, message]) => {
         await call(protocol, method, protocol.frame(JSON.stringify(message)));
       }),
-      { numRuns: 600 },
+      { numRuns: runs(150) },
     ));
 
   test("to random bytes in a frame", () =>
@@ -293,7 +294,7 @@ describe("whatever comes over a bare connection, others are served", () => {
         const others = () => http1(server.url, { method: "GET", path: "/healthz" });
         expect(String(await poke(server.port, sent, others))).not.toMatch(/ {4}at |node_modules|\.[tj]s:/);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(25) },
     ),
   );
 });

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterEach } from "vitest";
+import { cleanup } from "./cleanup.js";
 import { LISTENS } from "./listens.js";
 import { eventually } from "./wait.js";
 
@@ -15,15 +15,15 @@ export interface ServerProcess {
   readonly child: ChildProcess;
   /** Everything it has printed so far; all of it after `end`. */
   output(): string;
-  /** Resolves once it has printed this. What it says on one of its outputs may come later than what it says on the other. */
-  printed(what: string | RegExp): Promise<void>;
+  /** Resolves once it has printed this, or fails after `ms`. What it says on one of its outputs may come later than what it says on the other. */
+  printed(what: string | RegExp, ms?: number): Promise<void>;
   /** Sends a signal and resolves to the exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 const running = new Set<ChildProcess>();
 
-afterEach(() => {
+cleanup.afterEachTest(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 
@@ -69,9 +69,9 @@ export async function startServerProcess(
     url,
     child,
     output: () => lines.join("\n"),
-    async printed(what) {
+    async printed(what, ms) {
       const isThere = () => (typeof what === "string" ? lines.join("\n").includes(what) : what.test(lines.join("\n")));
-      await eventually(async () => isThere() || undefined, `output of the server: ${what}`);
+      await eventually(async () => isThere() || undefined, `output of the server: ${what}`, ms);
     },
     async end(signal = "SIGTERM") {
       child.kill(signal);

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeEach } from "vitest";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { QueueService } from "../../gen/gotaskq/v1/queue_service_pb.js";
@@ -13,6 +12,7 @@ import { Health } from "../../gen/health/v1/health_pb.js";
 import { silentLogger } from "../../src/model/logger.js";
 import { readConfig } from "../../src/server/config/config.js";
 import { type Server, type ServerDeps, startServer } from "../../src/server/server.js";
+import { cleanup } from "./cleanup.js";
 import { GRPC, type TransportKind } from "./transports.js";
 
 /** Typed clients of all services. */
@@ -48,14 +48,14 @@ async function stopAll(servers: Set<TestServer>): Promise<void> {
   await Promise.all(stopping.map((server) => server.stop()));
 }
 
-beforeEach(() => {
+cleanup.beforeEachTest(() => {
   isInTest = true;
 });
-afterEach(async () => {
+cleanup.afterEachTest(async () => {
   isInTest = false;
   await stopAll(ofTest);
 });
-afterAll(() => stopAll(ofFile));
+cleanup.afterEachFile(() => stopAll(ofFile));
 
 /**
  * Starts a real server in this process. One started in a test ends after that test, one started in `beforeAll` after

@@ -13,6 +13,7 @@ import { readJson, readJsonInSteps } from "../../src/wire/json-decoder.js";
 import type { JsonText } from "../../src/wire/json-text.js";
 import { binaryBatch, DECODE_LIMITS, field, inSteps, jsonBatch, orUndefined, refused } from "../support/decoding.js";
 import { MESSAGES, messageOf } from "../support/messages.js";
+import { runs } from "../support/runs.js";
 
 /** Reads a message at once and in steps, which must come to the same. */
 function decode(desc: DescMessage, bytes: Uint8Array): Message | undefined {
@@ -115,7 +116,7 @@ describe.each(MESSAGES)("%s", (desc) => {
         }
         if (harm === null && more.length === 0) expect(given).toBeDefined();
       }),
-      { numRuns: 300 },
+      { numRuns: runs(75) },
     );
   });
 
@@ -136,7 +137,7 @@ describe.each(MESSAGES)("%s", (desc) => {
         }
         if (harm === null) expect(given).toBeDefined();
       }),
-      { numRuns: 300 },
+      { numRuns: runs(75) },
     );
   });
 });

@@ -1,4 +1,4 @@
 import { fileHarness } from "./file-harness.js";
 import { backendContract } from "./suite.js";
 
-backendContract("file", fileHarness, 30);
+backendContract("file", fileHarness, 20);

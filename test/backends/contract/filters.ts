@@ -6,6 +6,7 @@ import { compareNumbers, numberOf } from "../../../src/model/ids.js";
 import { JOB_STATUSES, type Job } from "../../../src/model/job.js";
 import { PENDING_STATES } from "../../../src/model/pending-state.js";
 import { TRACE } from "../../support/job.js";
+import { runs } from "../../support/runs.js";
 import type { BackendHarness, Open, OpenedBackend } from "./harness.js";
 import { add, addDead, addDone, addOne, createQueue, expectRefused, fatal, jobOf, leaseOne, pages } from "./support.js";
 
@@ -139,7 +140,7 @@ export function describeFilters(open: Open, harness: BackendHarness): void {
           expect(listed).toEqual(expected);
           expect(await countAll(backend, queue, match, isDead)).toBe(expected.length);
         });
-        await fc.assert(run, { numRuns: 300 });
+        await fc.assert(run, { numRuns: runs(100) });
       } finally {
         await opened.close();
       }

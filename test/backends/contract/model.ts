@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { MORE } from "../../support/runs.js";
 import type { BackendHarness, ContractOptions } from "./harness.js";
 import { type Command, runPlan } from "./model-commands.js";
 import { compareListings, compareLog, compareQueues } from "./model-compare.js";
@@ -29,7 +30,6 @@ const MUST_REACH = [
 
 /** Runs that reach all of these situations. A slower store makes fewer of them, and four times as many in `npm run test:long`. */
 export const ALL_RUNS = 250;
-const MORE = process.env.GOTASKQ_TEST_SEED === "random" ? 4 : 1;
 
 /** Compares random sequences of operations with the naive model step by step. A failure prints its seed. */
 export function describeModel(harness: BackendHarness, runs = ALL_RUNS): void {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { QueueOrdering, ReadyKey } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
+import { runs } from "../../support/runs.js";
 import type { BackendHarness, Open } from "./harness.js";
 import { naiveOrder } from "./naive-order.js";
 import {
@@ -233,7 +234,7 @@ export function describeOrdering(open: Open, harness: BackendHarness): void {
             }
           },
         ),
-        { numRuns: 50 },
+        { numRuns: runs(16) },
       );
     });
   });

@@ -11,5 +11,5 @@ beforeAll(async () => {
 backendContract(
   "Redis",
   createRedisHarness(() => redis),
-  30,
+  15,
 );

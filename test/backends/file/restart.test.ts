@@ -7,6 +7,7 @@ import { contentDigest } from "../../../src/model/request-id.js";
 import type { Unique } from "../../../src/model/unique.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { TRACE } from "../../support/job.js";
+import { runs } from "../../support/runs.js";
 import { folderOfTest, openFile } from "../contract/file-harness.js";
 import { runPlan } from "../contract/model-commands.js";
 import { startRun } from "../contract/model-run.js";
@@ -126,7 +127,7 @@ describe("a store in a file that is started again", () => {
         expect(await everything(store.backend, start)).toEqual(before);
         await store.opened.close();
       }),
-      { numRuns: 40 },
+      { numRuns: runs(15) },
     );
   }, 120_000);
 

@@ -38,5 +38,5 @@ describe("the Redis Cluster backend", () => {
   describeQueues(open);
   describeChangeLog(open);
   describeNotices(open);
-  describeModel(harness, 12);
+  describeModel(harness, 6);
 });

@@ -9,6 +9,7 @@ import { compareReady } from "../../../src/model/order.js";
 import { DEFAULT_QUEUE_SETTINGS, type QueueOrdering } from "../../../src/model/queue.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
+import { runs } from "../../support/runs.js";
 import { auditKeys } from "./support/key-audit.js";
 import { newPrefix } from "./support/open.js";
 import { createRunner } from "./support/scripts.js";
@@ -244,7 +245,7 @@ describe.each([
         const left = (await admin.keys(`${base}*`)).map((key) => key.slice(base.length));
         expect(left.filter((key) => !/^(log|log_position|time|answers:.*)$/.test(key))).toEqual([]);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(10) },
     );
   });
 });

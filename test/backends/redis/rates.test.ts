@@ -20,6 +20,7 @@ import {
 import { newJob } from "../../support/job.js";
 import { excessOf } from "../../support/rates.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
+import { runs } from "../../support/runs.js";
 import { signal } from "../../support/signal.js";
 import { within } from "../../support/wait.js";
 import { add, createQueue, done, lease } from "../contract/support.js";
@@ -131,7 +132,7 @@ describe("the scripts", () => {
           expect(shown).toBe(left === 0 ? 0 : Math.ceil(nextSlotAt(rate, expected, now) ?? 0));
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12) },
     );
   });
 

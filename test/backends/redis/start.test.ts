@@ -6,7 +6,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { SCHEMA_VERSION } from "../../../src/backends/redis/layout/table.js";
+import { RedisUnusable } from "../../../src/backends/redis/link/check-server.js";
+import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
+import { createSystemClock } from "../../../src/core/clock.js";
+import { silentLogger } from "../../../src/model/logger.js";
 import { freePort } from "../../support/free-port.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";
@@ -14,6 +18,7 @@ import { createClients } from "../../support/server.js";
 import { spawnServer, startServerProcess } from "../../support/server-process.js";
 import { GRPC } from "../../support/transports.js";
 import { within } from "../../support/wait.js";
+import { Recorder } from "../contract/harness.js";
 
 /** A folder without a `.env`. */
 let folder: string;
@@ -41,6 +46,21 @@ async function outcomeOn(url: string): Promise<Outcome> {
   });
   const [code] = await within(once(child, "close"), "the end of the server", 30_000);
   return { code: code as number | null, ...text };
+}
+
+/** Why a backend does not start. */
+async function refusalOn(url: string): Promise<string> {
+  const backend = createRedisBackend({ clock: createSystemClock(), logger: silentLogger }, { url });
+  return backend.start(new Recorder()).then(
+    async () => {
+      await backend.stop();
+      return "it has started";
+    },
+    (error) => {
+      if (error instanceof RedisUnusable) return error.message;
+      throw error;
+    },
+  );
 }
 
 /** What the lines of the log say that tell why a server does not start. */
@@ -133,16 +153,25 @@ const REFUSED: readonly (readonly [what: string, url: () => Promise<string>, rea
   ],
 ];
 
+/** Those that a whole program meets, too: it is told the same by its backend. */
+const BY_PROGRAM = ["where nobody listens", "with a user without SUBSCRIBE"];
+
 describe("a server does not start, and says why in a sentence that names REDIS_URL", () => {
-  let outcomes: readonly Outcome[];
+  let outcomes: readonly string[];
 
   // All at the same time: some wait for their Redis for seconds.
   beforeAll(async () => {
-    outcomes = await Promise.all(REFUSED.map(async ([, url]) => outcomeOn(await url())));
+    outcomes = await Promise.all(REFUSED.map(async ([, url]) => refusalOn(await url())));
   });
 
   test.each(REFUSED.map(([what, , reason], index) => [what, reason, index] as const))("%s", (_, reason, index) => {
-    const { code, stdout, stderr } = outcomes[index] as Outcome;
+    expect(outcomes[index]).toMatch(/^.*$/);
+    expect(outcomes[index]).toMatch(reason);
+    expect(outcomes[index]).not.toContain("secret");
+  });
+
+  test.each(REFUSED.filter(([what]) => BY_PROGRAM.includes(what)))("as a program, %s", async (_, url, reason) => {
+    const { code, stdout, stderr } = await outcomeOn(await url());
     const told = fatal(stdout);
     expect(told).toMatch(/^REDIS_URL: .*$/);
     expect(told).toMatch(reason);

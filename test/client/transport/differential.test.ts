@@ -10,13 +10,14 @@ import { GetJobResponseSchema, JobService, WatchJobResponseSchema } from "../../
 import { isNotBegun, toTaskQueueError } from "../../../src/client/errors.js";
 import { createNodeTransport } from "../../../src/client/transport/node-transport.js";
 import { SessionManager } from "../../../src/client/transport/session-manager.js";
+import { runs } from "../../support/runs.js";
 import { within } from "../../support/wait.js";
 import { SCRIPT, type Script, type ScriptedServer, startScriptedServer } from "./scripted-server.js";
 
 // Makes the same calls, of a server that answers well and badly, over the lean transport and over Connect's own: what comes of them
 // must be equal.
 
-const RUNS = 200;
+const RUNS = runs(60);
 
 const closing: (() => unknown)[] = [];
 afterAll(() => {

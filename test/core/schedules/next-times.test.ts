@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { lastTimes, type Times, nextTimes as timesAfter, timesOf } from "../../../src/core/schedules/next-times.js";
+import { runs } from "../../support/runs.js";
 
 const DAY = 86_400_000;
 
@@ -201,7 +202,7 @@ describe("times by the calendar, compared with a slow clock", () => {
           expect(lastTimes(schedule({ cron, timeZone }), from + 1, to, expected.length + 1)).toEqual(expected);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -237,7 +238,7 @@ describe("times by the calendar, compared with a slow clock", () => {
           expect(lastTimes(schedule({ cron, timeZone }), from + 1, times.at(-1) ?? 0, 20)).toEqual(times);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -5,6 +5,7 @@ import type { Feed } from "../../../src/core/watch/feed.js";
 import { LiveChanges } from "../../../src/core/watch/live-changes.js";
 import type { JobsEvent } from "../../../src/core/watch/watch-events.js";
 import { settle } from "../../support/fake-clock.js";
+import { runs } from "../../support/runs.js";
 import { type Fixture, started } from "../support/fixture.js";
 
 const QUEUES = ["default", "mail", "print"];
@@ -117,7 +118,7 @@ describe("watchers of jobs", () => {
         }
         await fixture.engine.stop(0);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(20) },
     );
   });
 

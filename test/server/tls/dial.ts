@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
-import { afterEach } from "vitest";
 import type { CertificateFiles } from "../../support/certificates.js";
+import { cleanup } from "../../support/cleanup.js";
 import { within } from "../../support/wait.js";
 
 const dialed = new Set<TLSSocket>();
-afterEach(() => {
+cleanup.afterEachTest(() => {
   for (const socket of dialed) socket.destroy();
   dialed.clear();
 });

@@ -1,10 +1,10 @@
-import { afterAll, afterEach } from "vitest";
 import { createSystemClock } from "../../../src/core/clock.js";
 import { silentLogger } from "../../../src/model/logger.js";
 import { readConfig } from "../../../src/server/config/config.js";
 import { createListener, type ListenerOptions, type RequestHandler } from "../../../src/server/http/listener.js";
 import { createTlsTerminator } from "../../../src/server/tls/tls-terminator.js";
 import { type Authority, createAuthority } from "../../support/certificates.js";
+import { cleanup } from "../../support/cleanup.js";
 
 let shared: { readonly authority: Authority; readonly cert: string; readonly key: string } | undefined;
 
@@ -16,12 +16,12 @@ export function identity() {
   }
   return shared;
 }
-afterAll(() => {
+cleanup.afterEachFile(() => {
   shared = undefined;
 });
 
 const closing: (() => unknown)[] = [];
-afterEach(async () => {
+cleanup.afterEachTest(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 

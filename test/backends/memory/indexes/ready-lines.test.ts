@@ -4,6 +4,7 @@ import { type LineRules, ReadyLines } from "../../../../src/backends/memory/inde
 import type { QueuedJob, QueueState } from "../../../../src/backends/memory/queue-state.js";
 import { JobRecord, newRecord, type SharedJobSpec } from "../../../../src/backends/memory/records/job-record.js";
 import type { QueueOrdering } from "../../../../src/model/queue.js";
+import { runs } from "../../../support/runs.js";
 
 function recordOf(number: number, type: string, priority: number, runAfter: number, key?: string): QueuedJob {
   const label = { queue: "default", type, priority };
@@ -88,7 +89,7 @@ test("figures over all lines are those of a plain scan, whatever came and went",
         expect(lines.held).toBe(plain.filter(isHeld).length);
       }
     }),
-    { numRuns: 400 },
+    { numRuns: runs(120) },
   );
 });
 

@@ -8,6 +8,7 @@ import { LogReader } from "../../../../src/backends/redis/log/log-reader.js";
 import { ToldLog } from "../../../../src/backends/redis/log/told-log.js";
 import type { BackendListener } from "../../../../src/core/backend.js";
 import type { Change, ChangeBatch } from "../../../../src/core/port/changes.js";
+import { runs } from "../../../support/runs.js";
 import { Recorder } from "../../contract/harness.js";
 
 const EPOCH = "1700000000000";
@@ -252,7 +253,7 @@ describe("a cursor of any number of queues", () => {
             }
           },
         ),
-        { numRuns: 60 },
+        { numRuns: runs(20) },
       );
       expect(resumed).toBeGreaterThan(100);
       if (maySteps) expect(refused).toBeGreaterThan(5);

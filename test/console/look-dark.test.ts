@@ -1,0 +1,3 @@
+import { describeLook } from "./support/look.js";
+
+describeLook("dark", (name) => name !== "overview");
