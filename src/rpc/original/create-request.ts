@@ -3,7 +3,7 @@ import { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.j
 import { DecodeError } from "../../wire/decode-error.js";
 import { type ParsedJson, parseJson, parseJsonInSteps, readParsedJson } from "../../wire/json-decoder.js";
 import { checkJsonFields } from "../../wire/json-fields.js";
-import { rawMembersOf } from "../../wire/json-names.js";
+import { type RawMember, rawMembersOf } from "../../wire/json-names.js";
 import { DECODE_LIMITS } from "../wire-options.js";
 
 /** What a Duration may be, either way. What a delay may be is less, and not decided here. */
@@ -12,13 +12,14 @@ const MAX_SECONDS = 315_576_000_000;
 const AS_TEXT = { payloadFormat: "PAYLOAD_FORMAT_TEXT" } as const;
 
 /** What a body has of a create; more is passed over, as the original does. */
-interface CreateBody {
-  type?: unknown;
-  priority?: unknown;
-  delay?: unknown;
-  max_retries?: unknown;
-  payload?: unknown;
-}
+type CreateField = "type" | "priority" | "delay" | "max_retries" | "payload";
+const CREATE_FIELDS: ReadonlySet<string> = new Set<CreateField>([
+  "type",
+  "priority",
+  "delay",
+  "max_retries",
+  "payload",
+]);
 
 /**
  * Reads the body of a create into the request for a job in this queue (empty: `default`). The payload is taken as it stands there, to
@@ -41,19 +42,30 @@ function toRequest(queue: string, { text, json }: ParsedJson): Message {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new DecodeError([{ field: "request", description: "must be a JSON object" }]);
   }
-  const body: CreateBody = {};
-  // Names in capitals are the same ones, and the last of several counts: so does the original take them.
-  for (const [name, value] of Object.entries(json)) body[name.toLowerCase() as keyof CreateBody] = value;
-  const { type, priority, delay, max_retries: maxRetries } = body;
-  const given = { queue, type, priority, maxRetries, delay: toDuration(delay), payloadJson: payloadOf(body, text) };
-  return readParsedJson(CreateJobRequestSchema, { ...withoutUnset(given), ...AS_TEXT }, DECODE_LIMITS);
+  const body = membersOf(text);
+  const given = (name: CreateField): unknown => {
+    const member = body.get(name);
+    return member && (json as Readonly<Record<string, unknown>>)[member.name];
+  };
+  const request = {
+    queue,
+    type: given("type"),
+    priority: given("priority"),
+    maxRetries: given("max_retries"),
+    delay: toDuration(given("delay")),
+    payloadJson: body.get("payload")?.text,
+  };
+  return readParsedJson(CreateJobRequestSchema, { ...withoutUnset(request), ...AS_TEXT }, DECODE_LIMITS);
 }
 
-function payloadOf({ payload }: CreateBody, text: string): string | undefined {
-  if (payload === undefined) return undefined;
-  let found: string | undefined;
-  for (const member of rawMembersOf(text)) if (member.name.toLowerCase() === "payload") found = member.text;
-  return found;
+/** The members of a create. Names in capitals are the same ones, and the last of several counts: so does the original take them. */
+function membersOf(text: string): ReadonlyMap<string, RawMember> {
+  const members = new Map<string, RawMember>();
+  for (const member of rawMembersOf(text)) {
+    const name = member.name.toLowerCase();
+    if (CREATE_FIELDS.has(name)) members.set(name, member);
+  }
+  return members;
 }
 
 /** Whole seconds as JSON has a Duration. */

@@ -183,6 +183,9 @@ describe("the original's API", () => {
     const { status, json } = await ask("POST", "/jobs", body, { "content-type": "application/x-www-form-urlencoded" });
     expect([status, json]).toMatchObject([201, { type: "nobody", payload: [1], max_retries: 2, priority: 0 }]);
     expect((await ask("POST", "/jobs", '{"type":"nobody","payload":null}')).json.payload).toBeNull();
+    const again = await ask("POST", "/jobs", '{"type":"a","TYPE":"b","__proto__":{"priority":3},"type":"nobody"}');
+    expect([again.status, again.json]).toMatchObject([201, { type: "nobody", priority: 0 }]);
+    expect((await ask("POST", "/jobs", '{"__proto__":{"type":"nobody"}}')).status).toBe(400);
   });
 
   test("tells payloads that are bytes as base64", async () => {
