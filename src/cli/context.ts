@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { TaskQueueClient } from "../client/index.js";
+import { escapeUnsafe } from "../model/unsafe-text.js";
 import { UsageError } from "./command-error.js";
 import { hasColors, type Io } from "./io.js";
 import { type Connection, type ConnectionOptions, connectionOf } from "./options/connection.js";
@@ -77,7 +78,11 @@ export function createContext(io: Io): { readonly context: Context; close(): voi
     async print(text) {
       if (!io.stdout.write(text)) await new Promise((resolve) => io.stdout.once("drain", resolve));
     },
-    printRecord: (record) => context.print(`${recordLine(record)}\n`),
+    printRecord(record) {
+      const line = recordLine(record);
+      // JSON may have any character but a few in its texts, and is the same with them escaped.
+      return context.print(`${isTerminal ? escapeUnsafe(line) : line}\n`);
+    },
     tell: (text) => void io.stderr.write(`${text}\n`),
     connection,
     async connect(command, { retryMs, isQuiet } = {}) {

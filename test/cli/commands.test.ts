@@ -101,6 +101,9 @@ describe("enqueue", () => {
       expect.objectContaining({ queue: "mail" }),
     ]);
     expect((await run.typed('{"n":1}\n', "enqueue", "add", "-q", "idle", "--batch")).stdout).toBe("1 jobs created\n");
+    // Nobody means a type that begins like a file.
+    const missing = await run.pipe("enqueue", "@missing.ndjson", "--batch");
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining("missing.ndjson")]);
   });
 
   test("names the line that is wrong, and what was created before it", async () => {
@@ -155,7 +158,9 @@ describe("get", () => {
     expect(shown.stdout).toMatch(/runs {8}\d{4}-\d\d-\d\d .*\(in (59m\d\ds|1h00m)\)\n/);
     expect(shown.stdout).toContain('payload:\n  {\n    "to": "ada"\n  }\n');
     expect((await run.terminal("get", id, "--json")).records).toHaveLength(1);
-    expect((await run.pipe("get", id, "--text")).stdout).toBe(shown.stdout);
+    // But for how far times are from now.
+    const lasting = (text: string) => text.replace(/\((now|in .*|.* ago)\)/g, "");
+    expect(lasting((await run.pipe("get", id, "--text")).stdout)).toBe(lasting(shown.stdout));
   });
 });
 
@@ -174,6 +179,17 @@ describe("payloads", () => {
     expect((await run.terminal("get", id)).stdout).toContain(
       'payload:\n  {"id": 12345678901234567890,\n  "small": 1.0}\n',
     );
+  });
+
+  test("steer no terminal, as JSON neither", async () => {
+    const value = `{\t"\u009b2J":\t"\u202e"}`;
+    const { job } = await server.jobs.createJob({
+      type: "echo",
+      queue: "idle",
+      payloadKind: { case: "payloadJson", value },
+    });
+    const line = String.raw`"payload":{ "\u009b2J": "\u202e"}`;
+    expect((await run.terminal("get", job?.id ?? "", "--json")).stdout).toContain(line);
   });
 });
 
@@ -244,6 +260,8 @@ describe("cancel", () => {
     [["cancel", "--yes"], "say which jobs"],
     [["cancel", "1", "-t", "a"], "cannot be used together"],
     [["cancel", "-t", "a", "--all", "--yes"], "leave it out where a filter chooses"],
+    [["cancel", "-t", "a", "--error-contains", "", "--yes"], "--error-contains <text>' argument '' is invalid"],
+    [["dlq", "delete", "-q", "idle", "--worker", "", "--yes"], "--worker <name>' argument '' is invalid"],
     [["dlq", "delete", "--yes"], "say which dead jobs"],
     [["dlq", "replay", "1", "--all"], "cannot be used together"],
   ])("refuses %j", async (args, why) => {

@@ -25,10 +25,7 @@ export function configureEnqueue(command: Command, context: Context): void {
     .argument("[type]", "selects the handler; with --batch it may be in each line instead")
     .argument("[payload]", "JSON, @file, or - for stdin; default: none")
     .option("--bytes", "the payload is bytes, taken as they are")
-    .option(
-      "--batch",
-      "a job for each line of stdin, or of the payload's @file: its payload, or without a type the whole job",
-    )
+    .option("--batch", "a job for each line of stdin, or of @file: its payload, or without a type the whole job")
     .option("--wait", "until the job has ended; the exit code tells how")
     .option("--wait-timeout <duration>", "but no longer than so long", duration);
   addNewJobOptions(command);
@@ -95,13 +92,15 @@ async function enqueueBatch(
   if (options.wait === true) throw new UsageError("--wait waits for one job, and --batch creates many");
   if (options.bytes === true) throw new UsageError("--bytes is of one payload, and --batch reads a JSON text a line");
   if (options.requestId !== undefined) throw new UsageError("--request-id is of one job, and --batch creates many");
+  // Without a type, what the lines come from is the only argument.
+  const isSource = payload === undefined && (type === "-" || type?.startsWith("@") === true);
   const client = await context.connect(command);
   const isForPeople = context.isForPeople(options);
   const defaults = jobOf(options);
   const count = await createInBatches(
     client,
     context.io,
-    { type, defaults, source: payload ?? "-" },
+    { type: isSource ? undefined : type, defaults, source: (isSource ? type : payload) ?? "-" },
     async (result) => {
       if (!isForPeople) await context.printRecord(result);
     },

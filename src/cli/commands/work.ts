@@ -48,7 +48,7 @@ export function configureWork(command: Command, context: Context): void {
     context.io.outliveReaders();
     const { runWork } = await import("../work/run-work.js");
     const settings = { module, name, queues, concurrency, prefetch, leaseMs: lease, stopTimeoutMs: stopTimeout };
-    const variables = connectionVariables(connection, command.optsWithGlobals());
+    const variables = connectionVariables(connection, { ...command.parent?.opts(), ...command.opts() });
     await runWork(settings, connection, { processes, variables }, context.io);
   });
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
 import type { DeadJobFilter, JobFilter } from "../../model/job-filter.js";
 import { PENDING_STATES, type PendingState } from "../../model/pending-state.js";
-import { choices, list, pairs, pastMoment } from "./values.js";
+import { choices, list, pairs, pastMoment, someText } from "./values.js";
 
 /** What the options of a filter come to. */
 export interface FilterOptions {
@@ -46,11 +46,11 @@ function addCommonOptions(command: Command): Command {
     .option("-t, --type <type>", "of these types", list)
     .option("-m, --meta <name=value>", "with this metadata", pairs)
     .option("--key <key>", "with these keys", list)
-    .option("--error-contains <text>", "whose last error has this text in it")
-    .option("--error-equals <text>", "whose last error is this text")
-    .option("--error-group <text>", "the same but for numbers and ids, as `dlq summary` tells it")
-    .option("--schedule <name>", "made by this schedule")
-    .option("--worker <name>", "that this worker runs, or ran last")
+    .option("--error-contains <text>", "whose last error has this text in it", someText)
+    .option("--error-equals <text>", "whose last error is this text", someText)
+    .option("--error-group <text>", "the same but for numbers and ids, as `dlq summary` tells it", someText)
+    .option("--schedule <name>", "made by this schedule", someText)
+    .option("--worker <name>", "that this worker runs, or ran last", someText)
     .option("--created-after <time>", "created since: a time, or how long ago, like 2h", pastMoment)
     .option("--created-before <time>", "created before", pastMoment);
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { NewJob } from "../../client/index.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type UniqueConflict, type UniqueUntil } from "../../model/unique.js";
 import { UsageError } from "../command-error.js";
-import { choice, count, decimal, duration, durations, moment, pairs } from "./values.js";
+import { choice, count, decimal, duration, durations, moment, pairs, someText } from "./values.js";
 
 /** What the options of a job to create come to. */
 export interface JobOptions {
@@ -39,7 +39,7 @@ export function addJobOptions(command: Command): Command {
     .option("--backoff-multiplier <number>", "and by how much each is longer", decimal)
     .option("--timeout <duration>", "longest run of one attempt", duration)
     .option("--ttl <duration>", "by when it must have begun, or it is CANCELED", duration)
-    .option("--unique <key>", "one at a time in its queue with this key", String)
+    .option("--unique <key>", "one at a time in its queue with this key", someText)
     .option("--unique-until <state>", `until it is ${UNIQUE_UNTIL.join(" (default) or ")}`, choice(UNIQUE_UNTIL))
     .option("--unique-hold <duration>", "and for so long at the least", duration)
     .option("--on-conflict <what>", `where the key is taken: ${UNIQUE_CONFLICTS.join(", ")}`, choice(UNIQUE_CONFLICTS))
@@ -57,7 +57,7 @@ export function addNewJobOptions(command: Command): Command {
       .option("--run-after <time>", "or the time from which it may run", moment),
   )
     .option("--expires-at <time>", "as --ttl, as a time", moment)
-    .option("--request-id <id>", "the same id again creates no second job")
+    .option("--request-id <id>", "the same id again creates no second job", someText)
     .option("--traceparent <header>", "the trace that it belongs to");
 }
 

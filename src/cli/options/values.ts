@@ -52,6 +52,15 @@ export function decimal(text: string): number {
   return Number(text);
 }
 
+/**
+ * A text that says something. An empty one is most often a variable of a script that is not set, and for the server as if the option were
+ * not there: of a filter it would leave more jobs than were meant.
+ */
+export function someText(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
+}
+
 /** A moment: as in `2026-11-26T18:00:00Z`. Returns ms since 1970. */
 export function moment(text: string): number {
   const at = Date.parse(text);

@@ -14,8 +14,8 @@ export type JsonRecord = Readonly<Record<string, unknown>>;
 /** The line of a record, without its end. */
 export function recordLine(record: JsonRecord): string {
   const fields = Object.entries(record).flatMap(([name, value]) => {
-    // White space between the parts of a JSON text may have line breaks; its strings have none.
-    const text = value instanceof JsonText ? value.text.replace(/[\r\n]/g, " ") : JSON.stringify(value);
+    // White space between the parts of a JSON text may have line breaks and tabs; its strings have none.
+    const text = value instanceof JsonText ? value.text.replace(/[\r\n\t]/g, " ") : JSON.stringify(value);
     return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`];
   });
   return `{${fields.join(",")}}`;

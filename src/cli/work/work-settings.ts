@@ -26,10 +26,12 @@ export function connectionVariables(
   { urls }: Connection,
   { token, tokenFile, tlsCa, tlsCert, tlsKey, tlsServerName }: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
+  const isTokenGiven = token !== undefined || tokenFile !== undefined;
   const given = {
     GOTASKQ_URL: urls.join(","),
-    GOTASKQ_TOKEN: token,
-    GOTASKQ_TOKEN_FILE: tokenFile,
+    // Empty: what the environment of the parent says does not count.
+    GOTASKQ_TOKEN: isTokenGiven ? (token ?? "") : undefined,
+    GOTASKQ_TOKEN_FILE: isTokenGiven ? (tokenFile ?? "") : undefined,
     GOTASKQ_TLS_CA: tlsCa,
     GOTASKQ_TLS_CERT: tlsCert,
     GOTASKQ_TLS_KEY: tlsKey,
