@@ -125,7 +125,7 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
         call,
       ),
     async createAndWait(job, call) {
-      return wait((await queue.create(job, call)).job.id, call) as never;
+      return calls.together(async (own) => wait((await queue.create(job, own)).job.id, own), call) as never;
     },
     wait: (id, call) => wait(id, call) as never,
     get: (id, call) => calls.one(async () => toJob(await jobs.get(id)), call),

@@ -39,6 +39,46 @@ export function waitEnd(
   };
 }
 
+/** What tells several that a wait is over. */
+export interface BoundSignal {
+  /** Aborted with the reason of the signal of the call, or with DEADLINE_EXCEEDED. */
+  readonly signal: AbortSignal;
+  /** Call when nobody waits any more: aborts it too. */
+  end(): void;
+}
+
+/** The end of a wait as a signal. */
+export function boundSignal(
+  options: Pick<CallOptions, "signal" | "timeoutMs">,
+  setTimer?: (ms: number, fire: () => void) => Timer,
+): BoundSignal {
+  const { over, forget } = waitEnd(options, setTimer);
+  const controller = new AbortController();
+  over.catch((reason: unknown) => controller.abort(reason));
+  return {
+    signal: controller.signal,
+    end() {
+      forget();
+      controller.abort();
+    },
+  };
+}
+
+/** Does something that has several parts in the time of one call: `run` gets options whose signal ends each of them then. */
+export async function withinOne<T>(
+  options: CallOptions | undefined,
+  run: (options: CallOptions | undefined) => Promise<T>,
+  setTimer?: (ms: number, fire: () => void) => Timer,
+): Promise<T> {
+  if (options?.timeoutMs === undefined) return run(options);
+  const { signal, end } = boundSignal(options, setTimer);
+  try {
+    return await run({ ...options, signal });
+  } finally {
+    end();
+  }
+}
+
 /** Waits for something as long as the options of its call allow. It goes on after that. */
 export async function waitWithin<T>(
   result: Promise<T>,

@@ -1,6 +1,6 @@
 import type { CallOptions as RpcOptions } from "@connectrpc/connect";
 import type { CallOptions } from "../api/call-options.js";
-import { deadlineExceeded, waitEnd, waitWithin } from "../api/deadline.js";
+import { boundSignal, deadlineExceeded, waitWithin } from "../api/deadline.js";
 import type { TaskQueueError } from "../model/errors.js";
 import { MAX_TIMER_MS } from "../model/long-timer.js";
 import { savedTraceContext, type TraceContext } from "../model/trace-context.js";
@@ -17,7 +17,7 @@ export interface CallerOptions {
   readonly token?: TokenSource | undefined;
   /** Sent with every call, or a function that answers what is: for those that change. */
   readonly headers?: HeaderSource | undefined;
-  /** How long one try of a unary call may take before it fails with DEADLINE_EXCEEDED. Default 30,000. */
+  /** How long one try of a unary call may take that has no `timeoutMs` of its own; then it fails with DEADLINE_EXCEEDED. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /**
    * For how long a call that is safe to repeat is retried while the server is away or drains (UNAVAILABLE). Creates are
@@ -86,12 +86,12 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
       const trace = activeTrace?.();
       let headers = headersOf(own);
       if (headers instanceof Promise) {
-        const timeoutMs = Math.min(longest, end - performance.now());
+        const timeoutMs = end === Number.POSITIVE_INFINITY ? longest : end - performance.now();
         headers = await waitWithin(headers, { signal, timeoutMs });
         // Who makes the call hears only of aborts that are still to come.
         signal?.throwIfAborted();
       }
-      const timeoutMs = end === Number.POSITIVE_INFINITY ? longest : leftUntil(end, longest);
+      const timeoutMs = end === Number.POSITIVE_INFINITY ? longest : leftUntil(end);
       const options = { ...copyOf(headers, trace), ...(signal && { signal }), timeoutMs };
       return await call(options, { headers, trace, timeoutMs });
     } catch (error) {
@@ -115,7 +115,7 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
       } catch (thrown) {
         signal?.throwIfAborted();
         const error = toTaskQueueError(thrown);
-        if (own !== undefined && error.code === "DEADLINE_EXCEEDED" && own <= longest) throw deadlineExceeded(own);
+        if (own !== undefined && error.code === "DEADLINE_EXCEEDED") throw deadlineExceeded(own);
         const ms = waitOf(failures, error);
         if (!mayRepeat(error) || retryMs === 0 || performance.now() + ms > lastTry) throw error;
         onRetry?.(error);
@@ -130,7 +130,7 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
     repeatable: (call, settings = {}) => retried(call, settings, ({ code }) => code === "UNAVAILABLE"),
 
     async *resumed(open, { signal: given, timeoutMs, headers: own } = {}) {
-      const bound = timeoutMs === undefined ? undefined : boundSignal(given, timeoutMs);
+      const bound = timeoutMs === undefined ? undefined : boundSignal({ signal: given, timeoutMs });
       const signal = bound?.signal ?? given;
       try {
         for (let failures = 0; ; ) {
@@ -170,23 +170,15 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
           }
         }
       } finally {
-        bound?.forget();
+        bound?.end();
       }
     },
   };
 }
 
 /** How long a try may take until then, in whole ms. */
-function leftUntil(end: number, longest: number): number {
-  return Math.min(Math.max(1, Math.ceil(end - performance.now())), longest);
-}
-
-/** A signal that is aborted with the given one, or with DEADLINE_EXCEEDED. */
-function boundSignal(given: AbortSignal | undefined, timeoutMs: number) {
-  const { over, forget } = waitEnd({ signal: given, timeoutMs });
-  const controller = new AbortController();
-  over.catch((reason: unknown) => controller.abort(reason));
-  return { signal: controller.signal, forget };
+function leftUntil(end: number): number {
+  return Math.min(Math.max(1, Math.ceil(end - performance.now())), MAX_TIMER_MS);
 }
 
 /** The headers of a call, copied. */

@@ -13,7 +13,7 @@ import { toUnique } from "./unique.js";
  * Converts a new job for a request. Throws FIELD_INVALID for values that a message cannot carry; the server checks the
  * rest.
  *
- * @param requestId used when the job has none
+ * @param requestId used when the job has none, or an empty one
  * @param path of the job in a batch, for the fields named in errors
  */
 export function toCreateRequest(job: NewJob, requestId: string, path = ""): CreateJobRequest {
@@ -31,7 +31,7 @@ export function toCreateRequest(job: NewJob, requestId: string, path = ""): Crea
     priority: int("priority", priority),
     schedule: { case: undefined },
     metadata: toMetadata(metadata, path, text),
-    requestId: text("requestId", job.requestId ?? requestId),
+    requestId: text("requestId", job.requestId === "" ? requestId : (job.requestId ?? requestId)),
     key: text("key", job.key ?? ""),
     payloadFormat,
   };

@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { CallOptions } from "../api/call-options.js";
 import type { CreatedJob, CreateOutcome } from "../api/created-job.js";
+import { withinOne } from "../api/deadline.js";
 import type { Job } from "../api/job.js";
 import { createListing } from "../api/listing.js";
 import { refusalOfJob, refusalOfJobs, refusalOfUpdate } from "../api/refusal.js";
@@ -112,7 +113,7 @@ function createLooseClient(
       return results.map((result, index) => ({ id: result.jobId, ...outcomeOf(jobs[index] as NewJob, result) }));
     },
     async createAndWait(job, call) {
-      return wait((await create(job, call)).job.id, call) as never;
+      return withinOne(call, async (own) => wait((await create(job, own)).job.id, own)) as never;
     },
     wait: (id, call) => wait(id, call) as never,
     get: (id, call) => gathered.get(id, call) as never,
@@ -180,7 +181,7 @@ function createLooseClient(
  * unique key that says that it is new. Of one with a key the server tells it.
  */
 function outcomeOf({ requestId, unique }: NewJob, { deduplicated, replaced }: CreateOutcome): CreateOutcome {
-  return { deduplicated: deduplicated && (requestId !== undefined || unique !== undefined), replaced };
+  return { deduplicated: deduplicated && (Boolean(requestId) || unique !== undefined), replaced };
 }
 
 /** Converts something for a message. What no message can carry is refused as the core would, with all that is wrong with it. */

@@ -1,6 +1,6 @@
 import { toApiError } from "../api/api-error.js";
 import type { CallOptions } from "../api/call-options.js";
-import { waitEnd, waitWithin } from "../api/deadline.js";
+import { boundSignal, waitWithin, withinOne } from "../api/deadline.js";
 import type { Clock } from "../core/clock.js";
 import { TaskQueueError } from "../model/errors.js";
 
@@ -8,12 +8,15 @@ import { TaskQueueError } from "../model/errors.js";
 export interface Calls {
   /** Makes a call. Once its time is over or its signal aborted, nobody waits for it any more; it goes on. */
   one<T>(call: () => Promise<T>, options: CallOptions | undefined): Promise<T>;
+  /** Makes several calls in the time of one. */
+  together<T>(run: (options: CallOptions | undefined) => Promise<T>, options: CallOptions | undefined): Promise<T>;
   /** Reads a stream, which ends with its signal. */
   stream<T>(open: (signal: AbortSignal) => AsyncIterable<T>, options: CallOptions | undefined): AsyncGenerator<T>;
 }
 
 /** Creates what makes calls of the core. */
-export function createCalls({ setTimer }: Pick<Clock, "setTimer">): Calls {
+export function createCalls(clock: Pick<Clock, "setTimer">): Calls {
+  const setTimer = (ms: number, fire: () => void) => clock.setTimer(ms, fire);
   return {
     async one(call, options) {
       try {
@@ -25,21 +28,20 @@ export function createCalls({ setTimer }: Pick<Clock, "setTimer">): Calls {
       }
     },
 
+    together: (run, options) => withinOne(options, run, setTimer),
+
     async *stream(open, options = {}) {
       options.signal?.throwIfAborted();
-      const stop = new AbortController();
-      const end = waitEnd(options, setTimer);
-      end.over.catch((reason: unknown) => stop.abort(reason));
+      const end = boundSignal(options, setTimer);
       try {
-        yield* open(stop.signal);
+        yield* open(end.signal);
         // The end of the signal ends the stream.
-        stop.signal.throwIfAborted();
+        end.signal.throwIfAborted();
       } catch (error) {
         throw error instanceof TaskQueueError ? toApiError(error) : error;
       } finally {
-        end.forget();
         // Also when the reader leaves the loop: the stream must not stay open.
-        stop.abort();
+        end.end();
       }
     },
   };

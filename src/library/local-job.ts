@@ -2,7 +2,7 @@ import type { Job } from "../api/job.js";
 import { JobContent } from "../api/job-content.js";
 import type { Job as CoreJob } from "../model/job.js";
 
-/** A job of the core as callers of a task queue see it. */
+/** A job of the core as callers of a task queue see it. The store keeps the job of the core, so what callers may change is copied. */
 class LocalJob extends JobContent {
   constructor(job: CoreJob) {
     super(job.payload, job.result);
@@ -27,7 +27,7 @@ class LocalJob extends JobContent {
     this.maxRetries = job.maxRetries;
     this.backoff = job.backoff;
     this.timeoutMs = job.timeoutMs;
-    this.metadata = job.metadata;
+    this.metadata = { ...job.metadata };
     this.traceContext = job.traceContext;
     this.expiresAt = job.expiresAt;
     this.unique = job.unique;
@@ -36,7 +36,7 @@ class LocalJob extends JobContent {
     this.scheduledFor = job.scheduledFor;
     this.pendingState = job.pendingState;
     this.heldBy = job.heldBy;
-    this.attemptErrors = job.attemptErrors;
+    this.attemptErrors = [...job.attemptErrors];
     this.createdAt = job.createdAt;
   }
 }

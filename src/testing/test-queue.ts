@@ -76,7 +76,9 @@ export async function createTestQueue({ now, ...options }: TestQueueOptions<obje
   const settings = { completeJobTtlMs: LIMITS.delayMs, ...options } as TaskQueueOptions;
   const queue = createLocalTaskQueue(settings, clock);
   const parts = partsOf(queue) as QueueParts;
-  const { engine, types, leaseMs } = parts;
+  const { engine, leaseMs } = parts;
+  // What is run here.
+  const types = options.numWorkers === 0 ? [] : parts.types;
 
   async function jobs(filter: JobFilter = {}): Promise<readonly Job[]> {
     const found: Job[] = [];
@@ -137,6 +139,8 @@ export async function createTestQueue({ now, ...options }: TestQueueOptions<obje
     async drain({ maxMs = MAX_AHEAD_MS, timeoutMs = MAX_RUN_MS } = {}) {
       const end = clock.monotonic() + maxMs;
       for (let step = 0; ; step++) {
+        if ((await queue.server.health()) !== "SERVING")
+          throw new Error("nothing can be drained: the queue is stopped");
         await idle(engine, timeoutMs, () => jobs({ statuses: ["RUNNING"] }));
         const next = types.length === 0 ? undefined : await nextTime(types);
         if (next === undefined) return;

@@ -70,6 +70,24 @@ describe("a queue for tests", () => {
     expect(await queue.jobs({ statuses: ["PENDING"] })).toHaveLength(2);
   });
 
+  test("drains nothing without workers, and says so when it is stopped", async () => {
+    await open({ handlers: { double: handlers.double }, numWorkers: 0 });
+    await queue.create({ type: "double", payload: 1 });
+    await queue.drain();
+    expect(await queue.jobs({ statuses: ["PENDING"] })).toHaveLength(1);
+    await queue.stop();
+    await expect(queue.drain()).rejects.toThrow("the queue is stopped");
+  });
+
+  test("ends waits by its clock", async () => {
+    await open({ handlers: {} });
+    const { job } = await queue.create({ type: "hang" });
+    expect((await queue.get(job.id, { timeoutMs: 10 })).id).toBe(job.id);
+    const late = expect(queue.wait(job.id, { timeoutMs: 1000 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    await queue.advance(1000);
+    await late;
+  });
+
   test("says which handler still runs, and which job never ends", async () => {
     await open({
       handlers: {

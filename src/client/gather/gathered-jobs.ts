@@ -3,6 +3,7 @@ import type { Client, CallOptions as RpcOptions } from "@connectrpc/connect";
 import { type Job as JobPb, type JobResult, TraceContextSchema } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest, JobService } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { CallOptions } from "../../api/call-options.js";
+import { withinOne } from "../../api/deadline.js";
 import type { Job } from "../../api/job.js";
 import { TaskQueueError } from "../../model/errors.js";
 import { readTraceHeaders } from "../../model/trace-context.js";
@@ -121,7 +122,8 @@ export function createGatheredJobs(rpc: Client<typeof JobService>, caller: Calle
         },
         parts.headers,
       );
-    return caller.repeatable(add, settings);
+    // A call of several goes by the longest of their times: each is to be over in its own.
+    return withinOne(settings, (own) => caller.repeatable(add, own));
   }
 
   return {
