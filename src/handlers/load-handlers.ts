@@ -24,9 +24,11 @@ export async function loadHandlers(path: string, from = process.cwd()): Promise<
   if (Object.keys(handlers).length === 0) {
     throw new Error(`${path} exports no handler: export default { "my-type": async (job, context) => { ... } }`);
   }
-  if (!Array.isArray(named.middleware)) return handlers;
+  const { middleware } = named;
+  // A handler, where these are named exports.
+  if (middleware === undefined || (source === named && typeof middleware === "function")) return handlers;
   try {
-    return withMiddleware(handlers, named.middleware as Middleware[]);
+    return withMiddleware(handlers, middleware as Middleware[]);
   } catch (error) {
     throw new Error(`${path}: ${errorText(error)}`);
   }

@@ -34,15 +34,40 @@ export function withMiddleware(handlers: Handlers, middleware: readonly Middlewa
 /** Returns a handler with a middleware around it. */
 function around(inner: Handler, middleware: Middleware): Handler {
   return async (job, context) => {
+    let running: Promise<unknown> | undefined;
+    let hasEnded = false;
+    let isOver = false;
     let result: unknown;
-    let isCalled = false;
-    const next = async () => {
-      if (isCalled) throw new Error("next() was called twice by a middleware");
-      isCalled = true;
-      result = await inner(job, context);
-      return result;
+    let misuse: Error | undefined;
+    const run = async () => {
+      try {
+        result = await inner(job, context);
+        return result;
+      } finally {
+        hasEnded = true;
+      }
     };
-    const own = await middleware(job, context, next);
-    return own === undefined ? result : own;
+    const next = () => {
+      if (running !== undefined) misuse = new Error("next() was called twice by a middleware");
+      else if (isOver) misuse = new Error("next() was called by a middleware that had ended");
+      if (misuse !== undefined) return handled(Promise.reject(misuse));
+      running = handled(run());
+      return running;
+    };
+    let own: unknown;
+    try {
+      own = await middleware(job, context, next);
+    } finally {
+      isOver = true;
+    }
+    if (misuse !== undefined) throw misuse;
+    if (own !== undefined) return own;
+    return hasEnded ? result : running;
   };
+}
+
+/** The same promise: that a middleware does not wait for it is no error that ends the process. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }

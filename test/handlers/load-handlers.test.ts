@@ -62,6 +62,7 @@ describe("loadHandlers", () => {
     ["throws while it loads", "throws.ts", /^throws\.ts cannot be loaded: the database is away$/],
     ["exports no function", "nothing.mjs", /^nothing\.mjs exports no handler: export default \{/],
     ["has a handler that is none", "not-a-function.mjs", /: the handler of "version" is not a function$/],
+    ["has middleware that is no list", "bad-middleware.mjs", /: middleware: must be a list of functions$/],
     ["has a type that is too long", "long-type.mjs", /: "x{129}" is not a job type$/],
   ])("says what is wrong when a module %s", async (_what, path, message) => {
     await expect(load(path)).rejects.toThrow(message);

@@ -47,6 +47,36 @@ describe("middleware", () => {
     await expect(run(wrapped, "c")).rejects.toThrow("next() was called twice");
   });
 
+  test("that does not wait for the rest has the outcome of the rest, and ends no process by it", async () => {
+    const late = new Error("late");
+    const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const handlers = { ok: () => turn().then(() => 7), bad: () => turn().then(() => Promise.reject(late)) };
+    const forgets = withMiddleware(handlers, [(_, __, next) => void next()]);
+    expect(await run(forgets, "ok")).toBe(7);
+    await expect(run(forgets, "bad")).rejects.toBe(late);
+    const catches = withMiddleware(handlers, [(_, __, next) => next().then(undefined, () => {})]);
+    expect(await run(catches, "bad")).toBeUndefined();
+    // The runner of tests fails when the error of the handler is handled by nobody.
+    const decides = withMiddleware(handlers, [
+      (_, __, next) => {
+        next();
+        return 1;
+      },
+    ]);
+    expect(await run(decides, "bad")).toBe(1);
+    const twice = withMiddleware(handlers, [(_, __, next) => [next(), next()].length]);
+    await expect(run(twice, "bad")).rejects.toThrow("next() was called twice");
+    let kept: (() => Promise<unknown>) | undefined;
+    const keeps = withMiddleware(handlers, [
+      (_, __, next) => {
+        kept = next;
+      },
+    ]);
+    expect(await run(keeps, "bad")).toBeUndefined();
+    await expect(kept?.()).rejects.toThrow("next() was called by a middleware that had ended");
+    await turn();
+  });
+
   test("leaves handlers as they are when there is none, and their `this` as it is when there is some", async () => {
     const handlers = {
       greeting: () => "hello",
