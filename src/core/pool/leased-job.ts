@@ -1,10 +1,14 @@
 import type { HandlerJob, JsonValue } from "../../model/handler.js";
 import type { RunJob } from "../handler-runner.js";
 
-/** A job as its handler sees it. The payload is parsed on first access. */
+/**
+ * A job as its handler sees it. The payload is parsed on first access. Bytes and metadata are copies: the handler may change them, and
+ * those of the store are for its next attempt.
+ */
 export class LeasedJob implements HandlerJob {
   readonly #job: RunJob;
   #payload: JsonValue | Uint8Array | undefined;
+  #metadata: Readonly<Record<string, string>> | undefined;
 
   constructor(job: RunJob) {
     this.#job = job;
@@ -22,7 +26,7 @@ export class LeasedJob implements HandlerJob {
   get payload(): unknown {
     const { payload } = this.#job;
     if (this.#payload === undefined && payload !== undefined) {
-      this.#payload = typeof payload === "string" ? (JSON.parse(payload) as JsonValue) : payload;
+      this.#payload = typeof payload === "string" ? (JSON.parse(payload) as JsonValue) : new Uint8Array(payload);
     }
     return this.#payload;
   }
@@ -30,7 +34,8 @@ export class LeasedJob implements HandlerJob {
     return this.#job.priority;
   }
   get metadata(): Readonly<Record<string, string>> {
-    return this.#job.metadata;
+    this.#metadata ??= { ...this.#job.metadata };
+    return this.#metadata;
   }
   get deliveries(): number {
     return this.#job.deliveries;

@@ -31,6 +31,16 @@ function handlerJob(payload: Payload | undefined, more: Partial<Job> = {}): Hand
 }
 
 describe("HandlerJob", () => {
+  test("may be changed by its handler: the next attempt has what was created", () => {
+    const payload = new Uint8Array([1, 2]);
+    const metadata = { a: "b" };
+    const job = handlerJob(payload, { metadata }) as { payload: Uint8Array; metadata: Record<string, string> };
+    job.payload[0] = 9;
+    job.metadata.a = "c";
+    expect([[...job.payload], job.metadata]).toEqual([[9, 2], { a: "c" }]);
+    expect([[...payload], metadata]).toEqual([[1, 2], { a: "b" }]);
+  });
+
   test("gives a JSON payload as a value, the same object each time", () => {
     const job = handlerJob('{"n":[1,null]}');
     expect(job.payload).toEqual({ n: [1, null] });
