@@ -46,7 +46,7 @@ export function createProgram(io: Io): Command {
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, "gotaskq: ")),
+      outputError: (text, write) => write(escapeUnsafe(text.replace(/^error: /, "gotaskq: "))),
       getOutHelpWidth: () => io.stdout.columns || 100,
       getErrHelpWidth: () => io.stderr.columns || 100,
       getOutHasColors: () => false,

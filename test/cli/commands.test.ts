@@ -262,6 +262,11 @@ describe("cancel", () => {
     [["cancel", "-t", "a", "--all", "--yes"], "leave it out where a filter chooses"],
     [["cancel", "-t", "a", "--error-contains", "", "--yes"], "--error-contains <text>' argument '' is invalid"],
     [["dlq", "delete", "-q", "idle", "--worker", "", "--yes"], "--worker <name>' argument '' is invalid"],
+    [["enqueue", "a", "--request-id", ""], "--request-id <id>' argument '' is invalid"],
+    [["jobs", "--status", "\u001b[2J"], String.raw`argument '\u001b[2J' is invalid`],
+    // It would keep its jobs in memory.
+    [["serve", "--redis-url", ""], "--redis-url <url>' argument '' is invalid"],
+    [["serve", "--data-dir", ""], "--data-dir <folder>' argument '' is invalid"],
     [["dlq", "delete", "--yes"], "say which dead jobs"],
     [["dlq", "replay", "1", "--all"], "cannot be used together"],
   ])("refuses %j", async (args, why) => {

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../command-error.js";
 import type { Context } from "../context.js";
 import { addExamples } from "../options/format.js";
+import { someText } from "../options/values.js";
 
 const STORES = ["memory", "file", "redis"] as const;
 
@@ -26,12 +27,20 @@ interface ServeOptions {
 
 export function configureServe(command: Command, context: Context): void {
   command
-    .option("--port <number>", "where to listen; 0: any free port (PORT; 8000)")
-    .option("--host <address>", "and at which address (HOST; 127.0.0.1)")
+    .option("--port <number>", "where to listen; 0: any free port (PORT; 8000)", someText)
+    .option("--host <address>", "and at which address (HOST; 127.0.0.1)", someText)
     .addOption(new Option("--store <kind>", "where jobs are kept (memory)").choices(STORES))
-    .option("--data-dir <folder>", `folder of a store in a file (DATA_DIR; with --store file ${DEFAULT_FOLDER})`)
-    .option("--redis-url <url>", "which Redis keeps the jobs (REDIS_URL)")
-    .option("--handlers <module>", "module of handlers, JavaScript or TypeScript (HANDLERS)")
+    .option(
+      "--data-dir <folder>",
+      `folder of a store in a file (DATA_DIR; with --store file ${DEFAULT_FOLDER})`,
+      someText,
+    )
+    .option(
+      "--redis-url <url>",
+      "which Redis keeps the jobs (REDIS_URL, whose password others of this machine cannot see)",
+      someText,
+    )
+    .option("--handlers <module>", "module of handlers, JavaScript or TypeScript (HANDLERS)", someText)
     .option("--workers <count>", "handlers that run at the same time; 0: none (NUM_WORKERS; 10)")
     .option("--processes <count>", "processes that serve the port, for all cores of a machine (PROCESSES; 1)")
     .option("--queues <names>", "queues to create at start, parted by commas (QUEUES)")

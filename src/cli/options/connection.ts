@@ -4,7 +4,7 @@ import type { NodeClientOptions } from "../../client/index.js";
 import { errorText } from "../../model/describe-error.js";
 import { UsageError } from "../command-error.js";
 import type { Io } from "../io.js";
-import { duration } from "./values.js";
+import { duration, someText } from "./values.js";
 
 /** Where a server is unless somebody says otherwise. */
 const DEFAULT_URL = "http://127.0.0.1:8000";
@@ -37,8 +37,8 @@ export function addConnectionOptions(command: Command): Command {
   return command
     .optionsGroup("Connection:")
     .option("--url <url>", `the server, or several parted by commas (GOTASKQ_URL; ${DEFAULT_URL})`)
-    .option("--token <token>", "who calls (GOTASKQ_TOKEN, which others of this machine cannot see)")
-    .option("--token-file <file>", "the same in a file, read for each call (GOTASKQ_TOKEN_FILE)")
+    .option("--token <token>", "who calls (GOTASKQ_TOKEN, which others of this machine cannot see)", someText)
+    .option("--token-file <file>", "the same in a file, read for each call (GOTASKQ_TOKEN_FILE)", someText)
     .option("--tls-ca <file>", "PEM file of who vouches for the server (GOTASKQ_TLS_CA)")
     .option("--tls-cert <file>", "PEM file of a certificate to show (GOTASKQ_TLS_CERT)")
     .option("--tls-key <file>", "PEM file of its key (GOTASKQ_TLS_KEY)")
