@@ -4,10 +4,13 @@ import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { DeadLetters } from "../api/dead-letters.js";
 import { createListing } from "../api/listing.js";
 import type { Caller } from "./calls.js";
+import { converters } from "./converters.js";
 import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./filters.js";
 import { fromJob } from "./job.js";
 import { payloadFormat } from "./json.js";
 import { presentJob } from "./present.js";
+
+const { int } = converters();
 
 /** Creates the client of DlqService. */
 export function createDeadLetters(transport: Transport, caller: Caller): DeadLetters {
@@ -27,7 +30,7 @@ export function createDeadLetters(transport: Transport, caller: Caller): DeadLet
       });
     },
     async summarize(filter = {}, { maxGroups = 0, pageToken = "", ...call } = {}) {
-      const request = { filter: toDeadJobFilter(filter), maxGroups, pageToken };
+      const request = { filter: toDeadJobFilter(filter), maxGroups: int("maxGroups", maxGroups), pageToken };
       const summary = await caller.repeatable((options) => rpc.summarizeDeadJobs(request, options), call);
       const groups = summary.groups.map(({ queue, type, error, count, sampleId, lastDiedAt }) => ({
         ...{ queue, type, error, count, sampleId },

@@ -5,7 +5,10 @@ import { type JobFilterSchema, JobView as JobViewPb, ListOrder as ListOrderPb } 
 import { fieldInvalid } from "../model/errors.js";
 import type { BulkOptions, BulkResult, DeadJobFilter, JobFilter, PageOptions } from "../model/job-filter.js";
 import { LIMITS } from "../model/limits.js";
+import { converters } from "./converters.js";
 import { toPendingStates, toStatuses } from "./job.js";
+
+const { int } = converters();
 
 /** Converts a filter for a request. */
 export function toJobFilter(filter: JobFilter): MessageInitShape<typeof JobFilterSchema> {
@@ -35,12 +38,17 @@ export function toDeadJobFilter(filter: DeadJobFilter): MessageInitShape<typeof 
 
 /** Converts how a page is to be for a request. */
 export function toPage({ order = "NEWEST", view = "FULL", pageSize = 0, pageToken = "" }: PageOptions) {
-  return { order: ListOrderPb[order] ?? -1, view: JobViewPb[view] ?? -1, pageSize, pageToken };
+  return {
+    order: ListOrderPb[order] ?? -1,
+    view: JobViewPb[view] ?? -1,
+    pageSize: int("pageSize", pageSize),
+    pageToken,
+  };
 }
 
 /** Converts the options of a bulk operation for a request. */
 export function toBulk({ max = 0, dryRun = false, all = false, pageToken = "" }: BulkOptions) {
-  return { max, dryRun, all, pageToken };
+  return { max: int("max", max), dryRun, all, pageToken };
 }
 
 /** Converts what a bulk operation did from its message. */

@@ -24,8 +24,11 @@ import { checkQueueSettings } from "../model/validate.js";
 import { Violations } from "../model/violations.js";
 import { fromBackoff, toBackoff } from "./backoff.js";
 import type { Caller } from "./calls.js";
+import { converters } from "./converters.js";
 import { numberOf } from "./enum-number.js";
 import { createRpc } from "./rpc.js";
+
+const { int } = converters();
 
 /** Creates the client of QueueService. */
 export function createQueues(transport: Transport, caller: Caller): Queues {
@@ -62,7 +65,7 @@ export function createQueues(transport: Transport, caller: Caller): Queues {
     async *watch({ names = [], minIntervalMs, ...call } = {}) {
       const request = {
         names: [...names],
-        minInterval: minIntervalMs === undefined ? undefined : durationFromMs(minIntervalMs),
+        minInterval: minIntervalMs === undefined ? undefined : durationFromMs(int("minIntervalMs", minIntervalMs)),
       };
       for await (const { event } of caller.resumed((options) => rpc.watchQueues(request, options), call)) {
         if (event.case === "snapshot") yield event.value.queues.map(fromQueue);

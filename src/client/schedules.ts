@@ -5,6 +5,7 @@ import { type Schedule as SchedulePb, ScheduleService } from "../../gen/gotaskq/
 import { createListing } from "../api/listing.js";
 import type { ScheduleChanges, ScheduleName, Schedules } from "../api/schedules.js";
 import type { Caller } from "./calls.js";
+import { converters } from "./converters.js";
 import { payloadFormat } from "./json.js";
 import { presentJob } from "./present.js";
 import { fromSchedule, toSchedule, toTime } from "./schedule.js";
@@ -23,6 +24,8 @@ const PATHS: Readonly<Record<keyof ScheduleChanges, string>> = {
   jitterMs: "jitter",
 };
 
+const { int } = converters();
+
 /** Creates the client of ScheduleService. */
 export function createSchedules(transport: Transport, caller: Caller): Schedules {
   const rpc = createClient(ScheduleService, transport);
@@ -40,7 +43,7 @@ export function createSchedules(transport: Transport, caller: Caller): Schedules
     get: (schedule, call) => one(caller.repeatable((options) => rpc.getSchedule(read(schedule), options), call)),
     list({ queue = "", pageSize = 0, pageToken: first } = {}, call) {
       return createListing(first, async (pageToken) => {
-        const request = { queue, pageSize, pageToken, payloadFormat };
+        const request = { queue, pageSize: int("pageSize", pageSize), pageToken, payloadFormat };
         const page = await caller.repeatable((options) => rpc.listSchedules(request, options), call);
         return { items: page.schedules.map(fromSchedule), nextPageToken: page.nextPageToken };
       });
@@ -61,7 +64,11 @@ export function createSchedules(transport: Transport, caller: Caller): Schedules
     },
     async preview(times, { count = 0, after, ...call } = {}) {
       const schedule = toSchedule({ name: "" }, times);
-      const request = { schedule, count, after: after === undefined ? undefined : toTime("after", after) };
+      const request = {
+        schedule,
+        count: int("count", count),
+        after: after === undefined ? undefined : toTime("after", after),
+      };
       return (await caller.repeatable((options) => rpc.previewSchedule(request, options), call)).times.map(timestampMs);
     },
   };

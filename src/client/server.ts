@@ -15,6 +15,9 @@ import {
 import { createListing } from "../api/listing.js";
 import type { CallerInfo, Server, ServerLimits, WorkerInfo } from "../api/server.js";
 import type { Caller } from "./calls.js";
+import { converters } from "./converters.js";
+
+const { int } = converters();
 
 /** Creates the client of ServerService and of the health service. */
 export function createServer(transport: Transport, caller: Caller): Server {
@@ -41,7 +44,8 @@ export function createServer(transport: Transport, caller: Caller): Server {
     },
     workers({ pageSize = 0, pageToken: first } = {}, call) {
       return createListing(first, async (pageToken) => {
-        const page = await caller.repeatable((options) => rpc.listWorkers({ pageSize, pageToken }, options), call);
+        const request = { pageSize: int("pageSize", pageSize), pageToken };
+        const page = await caller.repeatable((options) => rpc.listWorkers(request, options), call);
         return { items: page.workers.map(fromWorker), nextPageToken: page.nextPageToken };
       });
     },

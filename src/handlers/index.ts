@@ -23,6 +23,8 @@ export {
   SnoozeError,
   snooze,
 } from "../model/handler-errors.js";
-export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, TypeOf } from "../model/job-types.js";
+export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job-types.js";
+export type { Logger, LogLevel } from "../model/logger.js";
 export type { Middleware } from "../model/middleware.js";
 export type { NewJob } from "../model/new-job.js";
+export type { TraceContext } from "../model/trace-context.js";

@@ -79,8 +79,9 @@ export function isNumber(text: string): boolean {
   return /^(0|[1-9][0-9]{0,19})$/.test(text);
 }
 
-/** Whether a text has the form of an id. There is one for each job: `1@default` is none. */
-export function isId(text: string): boolean {
+/** Whether something is a text that has the form of an id. There is one for each job: `1@default` is none. */
+export function isId(text: unknown): text is string {
+  if (typeof text !== "string") return false;
   const at = text.indexOf("@");
   if (at < 0) return isNumber(text);
   const queue = text.slice(at + 1);

@@ -94,9 +94,9 @@ export const SETTING_PATHS: Readonly<Record<keyof QueueSettings, string>> = {
 /** The queue that always exists. */
 export const DEFAULT_QUEUE = "default";
 
-/** Whether a text has the form of a queue name. */
-export function isQueueName(text: string): boolean {
-  return /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(text);
+/** Whether something is a text that has the form of a queue name. */
+export function isQueueName(text: unknown): text is string {
+  return typeof text === "string" && /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/.test(text);
 }
 
 /** Job counts of a queue at one moment. */

@@ -111,7 +111,7 @@ function checkBackoff(violations: Violations, field: string, backoff: BackoffReq
   if (delaysMs === undefined) return;
   violations.count(`${field}.delays`, delaysMs, 1, LIMITS.backoffDelays);
   if (delaysMs.length <= LIMITS.backoffDelays) {
-    for (const [at, ms] of delaysMs.entries()) violations.duration(`${field}.delays[${at}]`, ms);
+    for (const [at, ms] of delaysMs.entries()) violations.duration(`${field}.delays[${at}]`, ms ?? Number.NaN);
   }
   const others = { baseDelay: baseDelayMs, maxDelay: maxDelayMs, multiplier };
   for (const [name, value] of Object.entries(others)) {
@@ -147,7 +147,8 @@ export function checkMetadata(violations: Violations, field: string, metadata: R
   for (const [key, value] of entries) {
     const name = key.slice(0, LIMITS.metadataKeyLength).toWellFormed();
     violations.text(`${field} key "${name}"`, key, 1, LIMITS.metadataKeyLength);
-    violations.text(`${field}["${name}"]`, value, 0, LIMITS.metadataValueLength);
+    if (typeof value !== "string") violations.add(`${field}["${name}"]`, "must be text");
+    else violations.text(`${field}["${name}"]`, value, 0, LIMITS.metadataValueLength);
   }
 }
 
