@@ -11,6 +11,9 @@ import { retryWait, wait } from "./wait.js";
 /** Longest silence on a stream, ms: the server sends a heartbeat every 15 s, so a longer one is a broken connection. */
 const MAX_SILENCE_MS = 40_000;
 
+/** A stream that broke sooner than this, ms, is not opened again at once, though there may be another server: each may do the same. */
+const SHORT_STREAM_MS = 1000;
+
 /** Settings of all calls of a client. Durations in ms. */
 export interface CallerOptions {
   /** The token of the server, when it asks for one. */
@@ -138,6 +141,7 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
           const either = signal === undefined ? broken.signal : AbortSignal.any([signal, broken.signal]);
           let timer: ReturnType<typeof setTimeout> | undefined;
           let wasOpen = false;
+          const begun = performance.now();
           try {
             signal?.throwIfAborted();
             const trace = activeTrace?.();
@@ -162,7 +166,8 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
             if (!isPassing(error) && !isTokenOver) throw error;
             failures++;
             onRetry?.(error);
-            await wait(waitOf(failures, error), signal);
+            const isShort = wasOpen && performance.now() - begun < SHORT_STREAM_MS;
+            await wait(isShort ? retryWait(1, error.retryAfterMs) : waitOf(failures, error), signal);
           } finally {
             clearTimeout(timer);
             // Also when the reader leaves the loop: the stream must not stay open.

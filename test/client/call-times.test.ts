@@ -2,7 +2,11 @@ import { create, type DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createTransportClient } from "gotaskq/client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CreateJobRequestSchema, CreateJobResponseSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
+import {
+  CreateJobRequestSchema,
+  CreateJobResponseSchema,
+  WatchJobsResponseSchema,
+} from "../../gen/gotaskq/v1/job_service_pb.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -66,6 +70,32 @@ describe("the time of a call", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(late).toHaveBeenCalledWith(expect.objectContaining({ message: "the call took longer than 50 ms" }));
   });
+});
+
+test("a stream that breaks as soon as it is open is not opened again at once, though there are other servers", async () => {
+  let opened = 0;
+  const heartbeat = create(WatchJobsResponseSchema, { event: { case: "heartbeat", value: {} } });
+  const stream = async () => {
+    opened++;
+    const message = (async function* () {
+      yield heartbeat;
+      throw new ConnectError("broken", Code.Unavailable);
+    })();
+    return { header: new Headers(), trailer: new Headers(), message };
+  };
+  const client = createTransportClient({ stream } as unknown as Transport, {}, { servers: 2 });
+  const leave = new AbortController();
+  const watch = (async () => {
+    for await (const _ of client.watchJobs({}, { signal: leave.signal }));
+  })();
+  const left = expect(watch).rejects.toThrow("left");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(opened).toBe(1);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(opened).toBeGreaterThan(5);
+  expect(opened).toBeLessThan(30);
+  leave.abort(new Error("left"));
+  await left;
 });
 
 test("a create with an empty request id has one of the client: it may be tried again", async () => {
