@@ -1,3 +1,6 @@
+// Not the global ones: test runners replace those when a test fakes its timers.
+import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 import type { Transport } from "@connectrpc/connect";
 import type { Job } from "../api/job.js";
 import type { CallerOptions } from "../client/calls.js";
@@ -18,6 +21,12 @@ const MAX_AHEAD_MS = 30 * 24 * 3600 * 1000;
 
 /** How long `drain` waits for handlers that run unless it is told, ms. */
 const MAX_RUN_MS = 5000;
+
+/** How long `stop` waits for handlers that run, ms of real time: then the clock goes on, and they are told to stop. */
+const STOP_MS = 1000;
+
+/** How far it goes on then each time, ms. */
+const STOP_STEP_MS = 1000;
 
 /** Times that `drain` moves the clock: a job that never ends must not take for ever. */
 const MAX_STEPS = 100_000;
@@ -129,9 +138,26 @@ export async function createTestQueue({ now, ...options }: TestQueueOptions<obje
   }
   const inMs = (time: number | undefined) => (time === undefined ? Number.POSITIVE_INFINITY : time - clock.now());
 
+  /** Handlers that never end hold up no test: what the queue waits for in its end goes by the clock. */
+  async function stop({ timeoutMs = 10_000 }: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+    let isStopped = false;
+    const stopped = queue.stop({ timeoutMs }).finally(() => {
+      isStopped = true;
+    });
+    const end = performance.now() + Math.min(STOP_MS, timeoutMs);
+    for (let turn = 0; !isStopped; turn++) {
+      if (turn > 10) await setTimeout(1);
+      if (performance.now() > end) await clock.advance(STOP_STEP_MS);
+      else await settle();
+    }
+    return stopped;
+  }
+
   await queue.start();
   const test: TestQueue = {
     ...queue,
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
     get now() {
       return clock.now();
     },
@@ -176,7 +202,7 @@ async function idle(engine: Engine, timeoutMs: number, running: () => Promise<re
     if (engine.activeWorkers === 0) return;
     if (performance.now() > end) break;
     // Most handlers are done within some turns; the others wait for something outside.
-    if (turn > 10) await new Promise<void>((resolve) => setTimeout(resolve, 1));
+    if (turn > 10) await setTimeout(1);
   }
   const [first] = await running();
   throw new Error(`a handler still runs after ${timeoutMs} ms: that of ${first?.type ?? "a job"} ${first?.id ?? ""}`);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { defineHandlers, retryAfter, snooze } from "../../src/handlers/index.js";
 import { silentLogger } from "../../src/model/logger.js";
 import { createTestClient, createTestQueue, type TestQueue } from "../../src/testing/index.js";
@@ -37,6 +37,27 @@ describe("a queue for tests", () => {
     await queue.advance(1);
     expect(await queue.get(job.id)).toMatchObject({ status: "DONE", result: 42 });
     expect(queue.now).toBe(Date.UTC(2026, 2, 1, 0, 1));
+  });
+
+  test("goes by its own clock also while the runner fakes timers", async () => {
+    vi.useFakeTimers();
+    try {
+      await open();
+      const { job } = await queue.create({ type: "flaky", payload: { failures: 1 }, delayMs: 60_000 });
+      await queue.advance(60_000);
+      await queue.drain();
+      expect(await createTestClient(queue).get(job.id)).toMatchObject({ status: "DONE", result: "at last" });
+      await queue.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("stops though a handler never ends", async () => {
+    await open({ handlers: { hang: () => new Promise(() => {}) } });
+    const { job } = await queue.create({ type: "hang" });
+    await expect(queue.drain({ timeoutMs: 1 })).rejects.toThrow(`that of hang ${job.id}`);
+    await queue.stop({ timeoutMs: 20 });
   });
 
   test("drains: delays, retries, rates and what comes up meanwhile, in no time", async () => {

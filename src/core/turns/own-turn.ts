@@ -1,3 +1,6 @@
+// Not the global one: test runners replace that when a test fakes its timers.
+import { setImmediate } from "node:timers";
+
 /** Slices share a turn of the event loop until it has gone on for so long, ms: most of them take far less. */
 const SHARED_MS = 0.25;
 
