@@ -5,7 +5,9 @@ import { hasColors } from "../../src/cli/io.js";
 import { createStyle, fitted, fittedLine, inLine } from "../../src/cli/output/style.js";
 import { tableText } from "../../src/cli/output/table.js";
 import { distanceText, durationText } from "../../src/cli/output/times.js";
+import { frameOf } from "../../src/cli/top/frame.js";
 import { createRates } from "../../src/cli/top/rates.js";
+import type { ServerInfo } from "../../src/client/index.js";
 
 describe("times", () => {
   test.each([
@@ -65,6 +67,13 @@ describe("text", () => {
     const text = tableText(columns, rows, { style: createStyle(false), width: 22 });
     expect(text).toBe(" N  TEXT           END\n 1  short          x\n20  a text that …  yy\n");
   });
+});
+
+test("the screen of top is steered by nothing that a server tells", () => {
+  const info = { store: "memory", version: "1\u001b[2J", uptimeMs: 0, draining: false } as ServerInfo;
+  const view = { info, queues: [], rates: createRates(), running: [], workers: undefined, problem: "\u009bx", at: 0 };
+  const lines = frameOf(view, { style: createStyle(false), width: 200, height: 10, url: "http://a" });
+  expect(lines.join("\n")).toMatch(/version 1\\u001b\[2J[\s\S]*away: \\u009bx/);
 });
 
 test("rates are over the last seconds, and begin anew with a queue that was made anew", () => {

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Page } from "../../client/index.js";
 import type { Context, FormatOptions } from "../context.js";
 import type { JsonRecord } from "../output/records.js";
+import { inLine } from "../output/style.js";
 import { positive } from "./values.js";
 
 /** What the options of a list come to. */
@@ -60,5 +61,6 @@ export async function printPages<T>(
     else if (isFirst && nextPageToken === "") context.tell(none);
     if (items.length > 0) isFirst = false;
   } while (pageToken !== "" && left > 0);
-  if (pageToken !== "") context.tell(`there are more: --all lists them, --page-token ${pageToken} goes on here`);
+  if (pageToken !== "")
+    context.tell(`there are more: --all lists them, --page-token ${inLine(pageToken)} goes on here`);
 }

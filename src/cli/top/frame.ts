@@ -50,7 +50,7 @@ function headLines(
       ? ""
       : `, ${workers.length} workers with ${workers.reduce((all, each) => all + each.capacity, 0)} slots`;
   const figures = `${rateText(rate)} done/s, ${sum((stats) => stats.ready)} ready, ${sum((stats) => stats.running)} running, ${sum((stats) => stats.dead)} dead${crew}`;
-  const title = fitted(`gotaskq top  ${url}${server}  ${new Date(at).toTimeString().slice(0, 8)}`, width);
+  const title = fitted(inLine(`gotaskq top  ${url}${server}  ${new Date(at).toTimeString().slice(0, 8)}`), width);
   const lines = [style("bold", title), fitted(figures, width)];
   if (problem !== undefined) lines.push(style("red", fitted(`away: ${inLine(problem)}`, width)));
   return [...lines, ""];
