@@ -60,7 +60,7 @@ export function createProgram(io: Io): Command {
 ${EXIT_CODES_HELP}
 
 Results go to stdout: text on a terminal, a line of JSON each elsewhere (--json, --text).
-Durations are written like 500ms, 30s, 5m, 24h.
+Durations are written like 500ms, 30s, 5m, 24h; a number alone is in ms.
 
 Examples:
   gotaskq serve --data-dir ./data --handlers ./handlers.ts

@@ -512,6 +512,7 @@ describe("the help", () => {
       const { code, stdout, stderr } = await cli([...words, "--help"]);
       expect([words, code, stderr]).toEqual([words, 0, ""]);
       expect(stdout).toContain(`Usage: gotaskq ${words.join(" ")}`);
+      expect(stdout).not.toMatch(/<duration>[^<]*\(default: \d+\)/);
       if (words[0] !== "token" || words.length > 1) expect(stdout, words.join(" ")).toContain("\nExamples:\n  ");
     }
     const all = await cli(["--help"]);

@@ -8,7 +8,7 @@ import { CommandError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
-import { count, duration, positive } from "../options/values.js";
+import { count, durationOption, positive } from "../options/values.js";
 
 interface BenchOptions extends FormatOptions {
   readonly queue?: string;
@@ -23,7 +23,7 @@ interface BenchOptions extends FormatOptions {
 export function configureBench(command: Command, context: Context): void {
   command
     .option("-q, --queue <name>", "a queue that is there and empty (one of its own, which is deleted in the end)")
-    .option("--for <duration>", "create jobs for so long", duration, 5000)
+    .addOption(durationOption("--for <duration>", "create jobs for so long", "5s"))
     .option("--jobs <count>", "or so many", positive)
     .option("--callers <count>", "calls under way at the same time", positive, 64)
     .option("--batch <count>", "jobs of each call, 1 to 1000", positive, 1)

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
-import { duration, positive } from "../options/values.js";
+import { durationOption, positive } from "../options/values.js";
 import { queueRecord } from "../output/records.js";
 import { createFeed, type View } from "../top/feed.js";
 import { frameOf } from "../top/frame.js";
@@ -22,7 +22,7 @@ const EXIT_SIGTERM = 143;
 
 export function configureTop(command: Command, context: Context): void {
   command
-    .option("--interval <duration>", "how often it is read anew", duration, 1000)
+    .addOption(durationOption("--interval <duration>", "how often it is read anew", "1s"))
     .option("-n, --limit <count>", "end after so many", positive);
   addFormatOptions(command);
   addConnectionOptions(command);

@@ -3,7 +3,7 @@ import { UsageError } from "../command-error.js";
 import type { Context } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples } from "../options/format.js";
-import { count, duration, list, positive } from "../options/values.js";
+import { count, duration, durationOption, list, positive } from "../options/values.js";
 import { connectionVariables } from "../work/work-settings.js";
 
 interface WorkOptions {
@@ -24,11 +24,12 @@ export function configureWork(command: Command, context: Context): void {
     .option("--processes <count>", "processes that run handlers; one that dies is started again", positive, 1)
     .option("--prefetch <count>", "jobs that each process takes ahead of free slots, for short jobs", count, 0)
     .option("--lease <duration>", "how long a job stays its own without a sign of life (30s)", duration)
-    .option(
-      "--stop-timeout <duration>",
-      "how long running handlers may finish after SIGTERM or Ctrl-C",
-      duration,
-      10_000,
+    .addOption(
+      durationOption(
+        "--stop-timeout <duration>",
+        "how long running handlers may finish after SIGTERM or Ctrl-C",
+        "10s",
+      ),
     )
     .option("--name <name>", "how others see it (host/pid)");
   addConnectionOptions(command);

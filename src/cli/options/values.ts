@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../../model/duration.js";
 
 /** Reads what follows an option. What they throw names the option, and is told with the usage. */
@@ -8,6 +8,11 @@ export function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError("It must be a duration, like 500ms, 30s, 5m, 24h.");
   return ms;
+}
+
+/** An option of a duration that has a default, which its help tells as one writes it: `10s`. */
+export function durationOption(flags: string, description: string, byDefault: string): Option {
+  return new Option(flags, description).argParser(duration).default(duration(byDefault), byDefault);
 }
 
 /** Durations parted by commas. */
