@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { Console } from "node:console";
 import type { CallOptions } from "./api/call-options.js";
 import type { Job } from "./api/job.js";

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Transport } from "@connectrpc/connect";
 import { JobService } from "../../gen/gotaskq/v1/job_service_pb.js";
 import type { CallOptions } from "../api/call-options.js";

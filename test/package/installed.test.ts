@@ -70,6 +70,23 @@ test.each(["node16", "nodenext", "bundler"])("its types serve programs that reso
   }
 });
 
+test("its types serve pages, which have neither those of Node nor those of disposables", () => {
+  write(
+    small,
+    "page.ts",
+    `import { createClient } from "gotaskq/client";
+     const client = createClient<{ double: { payload: number; result: number } }>(location.origin);
+     document.title = String((await client.createAndWait({ type: "double", payload: 21 })).result);
+     client.close();`,
+  );
+  const compilerOptions = {
+    ...{ target: "es2022", lib: ["es2022", "dom", "dom.iterable"], strict: true, noEmit: true, skipLibCheck: false },
+    ...{ module: "preserve", moduleResolution: "bundler", customConditions: ["browser"], types: [] },
+  };
+  write(small, "tsconfig.json", JSON.stringify({ compilerOptions, include: ["page.ts"] }));
+  run(small, process.execPath, `${ROOT}node_modules/typescript/bin/tsc`);
+});
+
 describe("without the optional packages", () => {
   test("Redis, logs of servers and loaders of TypeScript are not there", () => {
     for (const name of ["ioredis", "pino", "tsx", "piscina", "prom-client", "libsql", "msgpackr"]) {
