@@ -1,7 +1,7 @@
 import { errorText } from "./describe-error.js";
 import { guarded } from "./guarded.js";
 import type { Progress } from "./job.js";
-import type { Json, PayloadOf, ResultOf, TypeOf } from "./job-types.js";
+import type { AnyJobs, Json, PayloadOf, ResultOf, TypeOf } from "./job-types.js";
 import { LIMITS } from "./limits.js";
 import type { Logger } from "./logger.js";
 import type { NewJob } from "./new-job.js";
@@ -87,8 +87,7 @@ export interface HandlerJob<Data = any> {
 }
 
 /** What a handler may use while it runs. `Jobs`: those that it may create. */
-// biome-ignore lint/suspicious/noExplicitAny: with AnyJobs, handlers that declare theirs could not stand beside those that do not
-export interface HandlerContext<Jobs = any> {
+export interface HandlerContext<Jobs = AnyJobs> {
   /**
    * Aborted when the attempt should end: the job was cancelled, its timeout passed, the server is shutting down, or
    * the lease was lost. Its `reason` is an `AttemptAborted`. Throw that (`signal.throwIfAborted()`) to acknowledge a

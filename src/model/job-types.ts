@@ -18,11 +18,12 @@ export type JobTypes<Jobs> = {
   };
 };
 
-/** The jobs of a program that declares none: of any type, with anything in them. */
-export interface AnyJobs {
-  // biome-ignore lint/suspicious/noExplicitAny: nobody has said what is in them
-  readonly [type: string]: { readonly payload: any; readonly result: any };
-}
+/**
+ * The jobs of a program that declares none: of any type, with anything in them. A task queue of declared jobs serves wherever one of these
+ * is taken.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: nobody has said what is in them
+export type AnyJobs = any;
 
 /** The names of the job types. */
 export type TypeOf<Jobs> = keyof Jobs & string;

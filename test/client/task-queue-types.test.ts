@@ -85,6 +85,10 @@ test("what comes back is typed as it arrives", () => {
 test("library and client are the same interface, and a little more", () => {
   expectTypeOf<LocalTaskQueue<Jobs>>().toExtend<TaskQueue<Jobs>>();
   expectTypeOf<TaskQueueClient<Jobs>>().toExtend<TaskQueue<Jobs>>();
+  // Code that takes any of them takes one of declared jobs.
+  expectTypeOf<TaskQueue<Jobs>>().toExtend<TaskQueue>();
+  expectTypeOf<LocalTaskQueue<Jobs>>().toExtend<LocalTaskQueue>();
+  expectTypeOf<TaskQueueClient<Jobs>>().toExtend<TaskQueueClient>();
   expectTypeOf<WebClient<Jobs>>().toEqualTypeOf<TaskQueueClient<Jobs>>();
   expectTypeOf<Exclude<keyof LocalTaskQueue, keyof TaskQueue>>().toEqualTypeOf<
     "start" | "stop" | typeof Symbol.asyncDispose

@@ -21,8 +21,7 @@ import { onlyLocal } from "./only-local.js";
 /** Settings of a mounted handler. */
 export interface HandlerOptions extends GivenCode {
   /** The task queue that it serves. Default: one of its own, which `env` and `handlers` make as they make a server's. */
-  // biome-ignore lint/suspicious/noExplicitAny: whatever its jobs carry
-  readonly queue?: LocalTaskQueue<any> | undefined;
+  readonly queue?: LocalTaskQueue | undefined;
   /**
    * The variables of a server, as in `{ AUTH_TOKENS: … }`. With a `queue`, those of access and limits only. What is about the port is that
    * of the server around. Default: none is set.
