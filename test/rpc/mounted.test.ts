@@ -151,6 +151,7 @@ describe("a handler that is mounted in a server of one's own", () => {
     const app = express();
     app.get("/", (_, response) => response.send("my app"));
     app.use("/queue", handler);
+    app.use("/named", await mount({ basePath: "/named" }));
     app.use(express.json());
     app.use("/late", handler);
     const url = await listen(createServer(app));
@@ -168,6 +169,8 @@ describe("a handler that is mounted in a server of one's own", () => {
     await worker.stop();
     expect(await (await fetch(url)).text()).toBe("my app");
     expect((await fetch(`${url}/queue`)).url).toBe(`${url}/queue/`);
+    expect((await fetch(`${url}/named?a=1`)).url).toBe(`${url}/named/?a=1`);
+    expect((await fetch(`${url}/named/healthz`)).status).toBe(200);
     const late = await fetch(`${url}/late/gotaskq.v1.JobService/CreateJob`, {
       ...{ method: "POST", headers: { "content-type": "application/json" }, body: '{"type":"echo"}' },
     });

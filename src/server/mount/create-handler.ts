@@ -27,7 +27,7 @@ export interface HandlerOptions extends GivenCode {
    * of the server around. Default: none is set.
    */
   readonly env?: Environment | undefined;
-  /** The path below which it answers, as in `/queue`. Default: all requests that it is given, which a router may have cut already. */
+  /** The path below which it answers, as in `/queue`. Default: all requests that it is given. A router, as of Express, may have cut it already. */
   readonly basePath?: string | undefined;
   /** A pino logger, or one like it. Default: silent. */
   readonly logger?: Logger | undefined;
@@ -99,15 +99,15 @@ export async function createHandler(options: HandlerOptions = {}): Promise<Mount
 
   function handle(request: HttpRequest, response: HttpResponse, next?: (error?: unknown) => void): void {
     const { url = "/" } = request;
-    const target = belowBase(url, basePath);
+    // A router that has cut the path says what it was.
+    const { originalUrl = url } = request as { readonly originalUrl?: string };
+    const target = belowBase(url, basePath) ?? belowBase(originalUrl, basePath);
     if (target === undefined) {
       if (next !== undefined) next();
       else notFound(request, response);
       return;
     }
-    // A router that has cut the path says what it was.
-    const { originalUrl } = request as { readonly originalUrl?: string };
-    if (target.replace(/[?#].*$/, "") === "/" && redirectToFolder(originalUrl ?? url, request, response)) return;
+    if (target.replace(/[?#].*$/, "") === "/" && redirectToFolder(originalUrl, request, response)) return;
     request.url = target;
     open.add(response);
     response.once("close", () => {
