@@ -65,12 +65,20 @@ export function boundSignal(
 }
 
 /** Does something that has several parts in the time of one call: `run` gets options whose signal ends each of them then. */
-export async function withinOne<T>(
+export function withinOne<T>(
   options: CallOptions | undefined,
   run: (options: CallOptions | undefined) => Promise<T>,
   setTimer?: (ms: number, fire: () => void) => Timer,
 ): Promise<T> {
-  if (options?.timeoutMs === undefined) return run(options);
+  // No promise more than it takes: nearly all calls have no time of their own.
+  return options?.timeoutMs === undefined ? run(options) : runBounded(options, run, setTimer);
+}
+
+async function runBounded<T>(
+  options: CallOptions,
+  run: (options: CallOptions) => Promise<T>,
+  setTimer: ((ms: number, fire: () => void) => Timer) | undefined,
+): Promise<T> {
   const { signal, end } = boundSignal(options, setTimer);
   try {
     return await run({ ...options, signal });

@@ -38,7 +38,7 @@ export function createServer(transport: Transport, caller: Caller): Server {
       };
     },
     async health(call) {
-      // Not tried again: the answer is to be of now.
+      // Tried again only while no server can be asked: the answer is to be of now.
       const { status } = await caller.once((options) => health.check({ service: "" }, options), call);
       return status === ServingStatus.SERVING ? "SERVING" : "NOT_SERVING";
     },
