@@ -160,9 +160,12 @@ describe("the command line", () => {
     expect((await within(ended, "the end of the server", 20_000))[0]).toBe(0);
   });
 
-  test("says which package a server needs", () => {
-    const { status, stderr } = spawnSync(gotaskq(small), ["serve"], { cwd: small, encoding: "utf8" });
-    expect(stderr).toMatch(/a server needs the package (pino|prom-client), which is not installed/);
+  test.each([
+    ["a server", "serve"],
+    ["gotaskq work", "work", "./handlers.mjs"],
+  ])("says which package %s needs", (who, ...args) => {
+    const { status, stderr } = spawnSync(gotaskq(small), args, { cwd: small, encoding: "utf8" });
+    expect(stderr).toMatch(new RegExp(`${who} needs the package (pino|prom-client), which is not installed`));
     expect(status).toBe(1);
   });
 });
