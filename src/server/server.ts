@@ -23,10 +23,10 @@ export interface Server {
   /** The URL for clients, as in `http://127.0.0.1:8000`. */
   readonly url: string;
   /**
-   * Takes no more jobs, lets running ones finish within SHUTDOWN_TIMEOUT, then releases them, ends the streams with
-   * SERVER_DRAINING, and closes the port. Until then calls are answered, so that callers learn the reason. Idempotent.
+   * Takes no more jobs, lets running ones finish within `timeoutMs` (default: SHUTDOWN_TIMEOUT), then releases them, ends the
+   * streams with SERVER_DRAINING, and closes the port. Until then calls are answered, so that callers learn the reason. Idempotent.
    */
-  stop(): Promise<void>;
+  stop(timeoutMs?: number): Promise<void>;
 }
 
 /** Dependencies of a server. */
@@ -77,10 +77,10 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Ser
     health,
     address,
     url: urlOf(address, tls !== undefined),
-    stop() {
+    stop(timeoutMs = config.shutdownTimeoutMs) {
       stopped ??= (async () => {
         health.drain();
-        await engine.stop(config.shutdownTimeoutMs);
+        await engine.stop(timeoutMs);
         health.close();
         await listener.close();
         release();

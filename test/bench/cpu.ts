@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { BenchRedis } from "./redis.js";
 
 /** Seconds of CPU that this process has used. */
@@ -26,17 +26,6 @@ const TICKS = 100;
 /** Seconds of CPU that a process has used, without its children. NaN where there is no `/proc`. */
 export function cpuOfProcess(pid: number): number {
   return (Number(statOf(pid)[11]) + Number(statOf(pid)[12])) / TICKS;
-}
-
-/** The processes that this one has started. None where there is no `/proc`. */
-export function childrenOf(pid: number): readonly number[] {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    const lists = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"));
-    return lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
-  } catch {
-    return [];
-  }
 }
 
 /** The fields after the name of its program, which may have spaces in it. */

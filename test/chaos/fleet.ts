@@ -11,8 +11,8 @@ export interface Fleet {
   living(): readonly Member[];
   /** Resolves to any server that is alive, as a load balancer without health checks would choose it; waits for one. */
   any(random: Random): Promise<Member>;
-  /** Kills a server and starts a new one. Resolves when the new one listens. */
-  replace(member: Member): Promise<void>;
+  /** Kills a server, by SIGKILL or in the way of `how`, and starts a new one. Resolves when the new one listens. */
+  replace(member: Member, how?: () => void): Promise<void>;
   /** Starts servers in place of those that ended unexpectedly, so that as many are alive as at the start. */
   refill(): Promise<void>;
   /** The number of writes that servers refused because their lease was lost, as far as their metrics could be read. */
@@ -89,11 +89,11 @@ export function createFleet({ env, log, violation, started: begun, killed }: Fle
       }
       throw new Error("the servers are being ended");
     },
-    async replace(member) {
+    async replace(member, how) {
       // Removed first, so that no one kills it twice.
       members.delete(member);
       staleBefore += await staleWritesOf(member);
-      await member.kill();
+      await member.kill(how);
       killed(member);
       await add();
     },

@@ -6,10 +6,12 @@ import { createFileBackend } from "../../src/backends/file/file-backend.js";
 import type { BackendListener } from "../../src/core/backend.js";
 import { createSystemClock } from "../../src/core/clock.js";
 import { silentLogger } from "../../src/model/logger.js";
+import { processesOf } from "../support/process-tree.js";
 import { eventually } from "../support/wait.js";
 import { createFleet } from "./fleet.js";
 import { createGate } from "./gate.js";
 import { createHistory } from "./history.js";
+import type { Member } from "./member.js";
 import { createWorld, planJob } from "./plan.js";
 import { type Ledger, produce } from "./producer.js";
 import { createRandom } from "./random.js";
@@ -27,8 +29,16 @@ export interface KillOptions extends RunOptions {
   /** How many copies of the folder are taken, as a power cut would leave it, and looked into. */
   readonly copies: number;
   readonly durability: "power" | "process";
+  /** `PROCESSES` of the server. With several, some of the kills are of one of them. */
+  readonly processes: number;
   readonly seed: number;
 }
+
+/** What is killed, or stands still for a while, in a server with several processes. */
+const TARGETS = ["server", "store", "serving", "frozen"] as const;
+
+/** How long a process stands still at the most, ms: longer than a lease lasts. */
+const FROZEN_MS = 2 * LEASE_MS;
 
 const deaf: BackendListener = {
   ready() {},
@@ -56,7 +66,7 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
   const world = createWorld(3, 0);
   const env = {
     ...serverEnvironment([...world.queues, ...SIDE_QUEUES]),
-    ...{ DATA_DIR: folder, DURABILITY: options.durability, RUNS_DIR: runs },
+    ...{ DATA_DIR: folder, DURABILITY: options.durability, RUNS_DIR: runs, PROCESSES: String(options.processes) },
     // No crash may make a job a poison job here: then each job has exactly one right end.
     MAX_LOST_LEASES: "1000",
   };
@@ -74,15 +84,17 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
   };
 
   let copied = 0;
+  const targets = { store: 0, serving: 0, frozen: 0 };
   /** Copies the folder while the process stands still, as a power cut would leave it but for what is not synced. */
   async function lookIntoCopy(): Promise<void> {
     const member = await fleet.any(random);
     const accepted = [...ledger.accepted.keys(), ...sides.created];
     const ended = { DONE: [...sides.completed], CANCELED: [...sides.canceled] };
     const copy = join(root, `copy-${++copied}`);
-    member.freeze();
+    const { store = member.pid } = processesOf(member.pid);
+    process.kill(store, "SIGSTOP");
     cpSync(folder, copy, { recursive: true });
-    member.thaw();
+    process.kill(store, "SIGCONT");
     const backend = createFileBackend(
       { clock: createSystemClock(), random: Math.random, logger: silentLogger },
       {
@@ -111,6 +123,25 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
     rmSync(copy, { recursive: true });
   }
 
+  /** Kills the server, or one of its processes; or has one that serves stand still for a while. */
+  async function hit(member: Member): Promise<void> {
+    const { store, serving } = processesOf(member.pid);
+    const one = random.pick(serving);
+    const target = options.processes > 1 ? random.pick(TARGETS) : "server";
+    if (target === "store" && store !== undefined) {
+      targets.store++;
+      await fleet.replace(member, () => process.kill(store, "SIGKILL"));
+    } else if (target === "serving" && one !== undefined) {
+      targets.serving++;
+      process.kill(one, "SIGKILL");
+    } else if (target === "frozen" && one !== undefined) {
+      targets.frozen++;
+      process.kill(one, "SIGSTOP");
+      await sleep(random.between(0, FROZEN_MS));
+      process.kill(one, "SIGCONT");
+    } else await fleet.replace(member);
+  }
+
   async function sabotage(): Promise<void> {
     const share = Math.ceil(options.jobs / (options.kills + 1));
     const isCopied = (kill: number) => copied < Math.floor(((kill + 1) * options.copies) / options.kills);
@@ -119,8 +150,7 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
       await gate.untilAccepted(Math.min(options.jobs, kill * share + Math.floor(share * random.next())));
       if (isCopied(kill)) await lookIntoCopy();
       await sleep(random.between(0, 100));
-      const member = await fleet.any(random);
-      await fleet.replace(member);
+      await hit(await fleet.any(random));
       if (kill % 20 === 19) log(`killed ${kill + 1} times; ${ledger.accepted.size} jobs are accepted`);
     }
     gate.open(options.jobs);
@@ -172,6 +202,11 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
       violations,
       counts: {
         "times killed": options.kills,
+        ...(options.processes > 1 && {
+          "of them the process with the store": targets.store,
+          "of them one that serves": targets.serving,
+          "of them one that serves, frozen only": targets.frozen,
+        }),
         "copies looked into": copied,
         "jobs to create": options.jobs,
         "jobs accepted": ledger.accepted.size,

@@ -16,8 +16,8 @@ export interface Victim {
   readonly pid: number;
   readonly isAlive: boolean;
   readonly isFrozen: boolean;
-  /** Kills it by SIGKILL. Resolves when it is gone. */
-  kill(): Promise<void>;
+  /** Kills it by SIGKILL, or in the way of `how`. Resolves when it is gone. */
+  kill(how?: () => void): Promise<void>;
   /** Sends SIGSTOP. */
   freeze(): void;
   /** Sends SIGCONT. */
@@ -90,11 +90,11 @@ export async function startVictim(
     get isFrozen() {
       return isFrozen;
     },
-    async kill() {
+    async kill(how = () => void child.kill("SIGKILL")) {
       if (!isAlive) return;
       isAlive = false;
       const ended = once(child, "exit");
-      child.kill("SIGKILL");
+      how();
       await within(ended, `the end of ${name}`);
     },
     freeze() {

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { formatReport } from "../chaos/chaos.js";
 import { runKills } from "../chaos/kill.js";
 
-test("nothing acknowledged is lost and no job ends twice while a server with a file is killed again and again", async () => {
+test.each([
+  ["a server with a file is", 1],
+  ["a server with a file and several processes, or one of them, is", 3],
+])("nothing acknowledged is lost and no job ends twice while %s killed again and again", async (_what, processes) => {
   const seed = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 1_000_000));
   const lines = [`seed ${seed}`];
   const report = await runKills({
@@ -11,6 +14,7 @@ test("nothing acknowledged is lost and no job ends twice while a server with a f
     kills: 6,
     copies: 2,
     durability: "power",
+    processes,
     seed,
     durationBoundMs: 120_000,
     log: (line) => lines.push(line),

@@ -98,21 +98,22 @@ describe("a server with several processes", () => {
     expect(await within(ended, "the end of the server", START_MS)).toBe(0);
   });
 
-  test("ends in order, with code 1, when the process that keeps the jobs is killed; what is in a file is there again", async () => {
-    const env = { USE_REDIS: "", DATA_DIR: join(folder, "kept"), NUM_WORKERS: "0" };
-    const server = await start("kept", env);
-    const { jobs } = createClients(CONNECT_JSON, server.url);
-    const { job } = await jobs.createJob({ type: "echo" });
+  test("ends in order, with code 1, when the process that keeps the jobs is killed, and waits for no job; what is in a file is there again", async () => {
+    const env = { USE_REDIS: "", DATA_DIR: join(folder, "kept") };
+    const server = await start("kept", { ...env, SHUTDOWN_TIMEOUT: "1h" });
+    const first = createClients(CONNECT_JSON, server.url);
+    const id = await created(first, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
+    await reaches(first, id, JobStatus.RUNNING);
     const closed = once(server.child, "close");
-    process.kill(await storeOf(server), "SIGKILL");
+    process.kill(storeOf(server), "SIGKILL");
     const [code] = await within(closed, "the end of the server", START_MS);
     expect(code).toBe(1);
     expect(server.output()).toMatch(
       /"level":"fatal".*the process that keeps the jobs has ended: it was killed by SIGKILL/,
     );
-    const again = await start("kept", env);
+    const again = await start("kept", { ...env, NUM_WORKERS: "0" });
     const clients = createClients(CONNECT_JSON, again.url);
-    expect((await clients.jobs.getJob({ id: job?.id ?? "" })).job?.status).toBe(JobStatus.PENDING);
+    expect((await clients.jobs.getJob({ id })).job).toMatchObject({ type: "sleep", deliveries: 1 });
     expect(await again.end()).toBe(0);
   });
 

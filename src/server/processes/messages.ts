@@ -87,6 +87,8 @@ export type ToServing =
   | Answering
   /** There are connections to be dealt. `willing` answers that. */
   | { readonly kind: "offer" }
+  /** What keeps the jobs has ended for good: at its end, it need not wait for anything. */
+  | { readonly kind: "lost" }
   /** A connection, under a number of its own; its socket comes with the message. */
   | { readonly kind: "connection"; readonly connection: number }
   /** It has been sent its last connection. */

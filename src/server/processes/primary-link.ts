@@ -18,8 +18,8 @@ const CLOSE_MS = 1000;
 export interface PrimaryLinkDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Ends this process in order. */
-  readonly stop: () => Promise<void>;
+  /** Ends this process in order. `isLost`: what keeps the jobs has ended for good. */
+  readonly stop: (isLost: boolean) => Promise<void>;
 }
 
 /** Where this process stands among the others. */
@@ -44,13 +44,15 @@ export function joinPrimary(deps: PrimaryLinkDeps, options: PrimaryLinkOptions):
   /** Those that have closed since that was told last. */
   let closed: number[] = [];
 
+  let isLost = false;
   const link = serveSupervisor({
-    stop,
+    stop: () => stop(isLost),
     message(body, socket) {
       const message = body as ToServing;
       if (message.kind === "offer") send({ kind: "willing" });
       else if (message.kind === "connection") take(message.connection, socket);
       else if (message.kind === "dealt") allDealt();
+      else if (message.kind === "lost") isLost = true;
       else if (message.kind === "others") othersChanged(message.areAvailable);
       else if (message.kind === "answer") questions.hear(message);
       else {

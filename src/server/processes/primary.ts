@@ -185,7 +185,10 @@ export async function startPrimary(config: Config, environment: Environment, dep
       store = await startStoreProcess(environment, processes, {
         clock,
         logger,
-        lost: (end) => tellLost(new Error(`the process that keeps the jobs has ended: ${describeEnd(end)}`)),
+        lost(end) {
+          for (const one of all) one.tellLost();
+          tellLost(new Error(`the process that keeps the jobs has ended: ${describeEnd(end)}`));
+        },
       });
     }
     const starts = await Promise.all(Array.from({ length: processes }, (_, index) => add(index)));

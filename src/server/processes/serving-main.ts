@@ -1,7 +1,7 @@
 import { connectSharedStore } from "../../backends/shared/shared-backend.js";
 import { createSystemClock } from "../../core/clock.js";
 import { configure } from "../configure.js";
-import { surviveHandlers } from "../process-life.js";
+import { EXIT_FAULT, endProcess, surviveHandlers } from "../process-life.js";
 import { type Server, startServer } from "../server.js";
 import { createChildLog, endInOrder, endRefused } from "./child-life.js";
 import type { ServingArgument } from "./messages.js";
@@ -19,6 +19,7 @@ const link = joinPrimary(
     connect: sharedStore === undefined ? undefined : (deps) => connectSharedStore(deps, { path: sharedStore }),
   },
 );
+let running: Server | undefined;
 const starting = start();
 
 async function start(): Promise<Server> {
@@ -26,6 +27,7 @@ async function start(): Promise<Server> {
     const { config, runner, authorizer } = await configure(process.env, log.logger);
     const server = await startServer(config, { logger: log.logger, runner, authorizer, siblings: link.siblings });
     surviveHandlers(server, log, clock);
+    running = server;
     link.serving({ backend: server.engine.backend.kind, handlers: runner?.types });
     return server;
   } catch (error) {
@@ -33,6 +35,10 @@ async function start(): Promise<Server> {
   }
 }
 
-async function stop(): Promise<void> {
-  await endInOrder(log, await starting);
+async function stop(isLost: boolean): Promise<void> {
+  // It waits for what has ended.
+  if (isLost && running === undefined) await endProcess(log, EXIT_FAULT);
+  const server = await starting;
+  // What runs cannot be told of any more, and the sooner all ends the sooner somebody starts it again.
+  await endInOrder(log, { stop: () => server.stop(isLost ? 0 : undefined) });
 }

@@ -91,6 +91,11 @@ export class ServingProcess {
     if (this.isServing) this.#send({ kind: "others", areAvailable });
   }
 
+  /** Tells it that what keeps the jobs has ended for good. */
+  tellLost(): void {
+    this.#send({ kind: "lost" });
+  }
+
   /** Ends it at once. */
   kill(): void {
     this.#child.kill();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
 import { readExposition } from "../../support/exposition.js";
+import { processesOf } from "../../support/process-tree.js";
 import { type Clients, createClients } from "../../support/server.js";
 import { type ServerProcess, spawnServer } from "../../support/server-process.js";
 import { GRPC } from "../../support/transports.js";
@@ -39,12 +39,10 @@ export async function builtIn({ info }: Clients) {
 }
 
 /** The id of the process that keeps the jobs of a server. */
-export async function storeOf({ child }: ServerProcess): Promise<number> {
-  const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
-  for (const pid of children.trim().split(" ")) {
-    if ((await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("store-main")) return Number(pid);
-  }
-  throw new Error("no process keeps the jobs");
+export function storeOf({ child }: ServerProcess): number {
+  const { store } = processesOf(child.pid ?? 0);
+  if (store === undefined) throw new Error("no process keeps the jobs");
+  return store;
 }
 
 /** The status that a probe gets, on a connection of its own. */
