@@ -45,7 +45,7 @@ describe("the list of queues", () => {
     await one.queues.create("first");
     await one.queues.remove("first", true);
     const names: string[] = [];
-    const costs: unknown[] = [];
+    const costs: Map<string, number>[] = [];
     for (const count of [3, 300]) {
       while (names.length < count) {
         names.push(`q-${names.length}`);
@@ -61,9 +61,11 @@ describe("the list of queues", () => {
       const counts = await commandCounts(admin);
       // What servers do now and then by themselves, and what this test asks.
       for (const command of ["info", "config|resetstat", "ping", "set", "get", "time"]) counts.delete(command);
-      costs.push(Object.fromEntries([...counts].sort()));
+      costs.push(counts);
     }
-    expect(costs[1]).toEqual(costs[0]);
+    const [few = new Map(), many = new Map()] = costs;
+    // Heartbeats come in between; one call more for each of the 20 changes would be 20.
+    for (const [command, count] of many) expect(count - (few.get(command) ?? 0), command).toBeLessThan(10);
   });
 
   test("is read again when a change was missed, and when the list was lost and begun anew", async () => {
