@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { isNotBegun } from "../../src/client/errors.js";
+import type { TaskQueueError } from "../../src/model/errors.js";
 import { startTestServer } from "../support/server.js";
 import { signal } from "../support/signal.js";
 import { within } from "../support/wait.js";
@@ -10,7 +12,9 @@ const STREAMS = 2000;
 test("streams of one connection that are all cancelled at once harm no other call and no other stream", async () => {
   const server = await startTestServer({ NUM_WORKERS: "0" });
   const failures: unknown[] = [];
-  const client = clientOf(server.url, { retryMs: 0, onRetry: (error) => failures.push(error) });
+  // What the server refuses before it begins with it, as it has too many streams that are still ending, is made again and harmed nobody.
+  const onRetry = (error: TaskQueueError) => void (isNotBegun(error) || failures.push(error));
+  const client = clientOf(server.url, { onRetry });
   const { job } = await client.create({ type: "nobody" });
   const leave = new AbortController();
   const allOpen = signal();
