@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { errorText } from "./model/describe-error.js";
+import { withNeededPackages } from "./model/needed-package.js";
 
 /**
  * Imports a module of the operator's by its path. TypeScript (`.ts`, `.mts`, `.cts`) needs no build. Throws an error that says what
@@ -18,7 +19,7 @@ export async function importModule(path: string, from: string): Promise<Readonly
 }
 
 async function importTypeScript(url: string): Promise<Record<string, unknown>> {
-  const { tsImport } = await import("tsx/esm/api");
+  const { tsImport } = await withNeededPackages("a module in TypeScript needs", () => import("tsx/esm/api"));
   return tsImport(url, import.meta.url);
 }
 

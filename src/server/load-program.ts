@@ -1,4 +1,4 @@
-import { withNeededPackages } from "../needed-package.js";
+import { withNeededPackages } from "../model/needed-package.js";
 
 type Program = typeof import("./program.js");
 
@@ -7,5 +7,5 @@ type Program = typeof import("./program.js");
  * installed.
  */
 export function loadProgram(): Promise<Program> {
-  return withNeededPackages("a server", () => import("./program.js"));
+  return withNeededPackages("a server needs", () => import("./program.js"));
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { withNeededPackages } from "../../needed-package.js";
+import { withNeededPackages } from "../../model/needed-package.js";
 import { UsageError } from "../command-error.js";
 import type { Context } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
@@ -48,7 +48,7 @@ export function configureWork(command: Command, context: Context): void {
     if (concurrency < processes) throw new UsageError("--concurrency: each of the processes needs one at the least");
     const connection = context.connection(command);
     context.io.outliveReaders();
-    const { runWork } = await withNeededPackages("gotaskq work", () => import("../work/run-work.js"));
+    const { runWork } = await withNeededPackages("gotaskq work needs", () => import("../work/run-work.js"));
     const settings = { module, name, queues, concurrency, prefetch, leaseMs: lease, stopTimeoutMs: stopTimeout };
     const variables = connectionVariables(connection, { ...command.parent?.opts(), ...command.opts() });
     await runWork(settings, connection, { processes, variables }, context.io);

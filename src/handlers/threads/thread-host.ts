@@ -3,6 +3,7 @@ import { MessageChannel } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import type { RunJob } from "../../core/handler-runner.js";
 import { errorText } from "../../model/describe-error.js";
+import { withNeededPackages } from "../../model/needed-package.js";
 import type { Host, HostedRun, HostListener, HostOptions, PlaceEnd } from "../host.js";
 import type { FromRun, Stray } from "../messages.js";
 import type { ThreadTask } from "./thread-main.js";
@@ -11,7 +12,7 @@ import type { ThreadTask } from "./thread-main.js";
 export async function createThreadHost(options: HostOptions, listener: HostListener): Promise<Host> {
   const { module } = options;
   // Loaded only where it is used: it takes 30 ms.
-  const { Piscina } = await import("piscina");
+  const { Piscina } = await withNeededPackages("handlers in threads need", () => import("piscina"));
   const pool = new Piscina({
     ...entry(),
     minThreads: 0,

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { missingPackage } from "../../../model/needed-package.js";
 
 type Library = typeof import("ioredis");
 
@@ -14,7 +15,6 @@ function load(): Library {
   try {
     return createRequire(import.meta.url)("ioredis");
   } catch (error) {
-    if ((error as { readonly code?: unknown }).code !== "MODULE_NOT_FOUND") throw error;
-    throw new Error("jobs in Redis need the package ioredis, which is not installed", { cause: error });
+    throw missingPackage("jobs in Redis need", error) ?? error;
   }
 }
