@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { calmLogger } from "../core/calm-logger.js";
 import type { Clock } from "../core/clock.js";
+import { onStopSignals } from "../model/stop-signals.js";
 import { flushSpans } from "../telemetry/flush.js";
 import type { ProcessLog } from "./log/process-log.js";
 
@@ -11,6 +12,8 @@ export const EXIT_CONFIG = 2;
 /** What a process of a server runs, and ends in order. */
 export interface Stoppable {
   stop(): Promise<void>;
+  /** Ends at once what else there is than this process. Default: there is nothing else. */
+  kill?(): void;
 }
 
 /** Stops it, and sends the spans that are not sent yet. */
@@ -41,5 +44,30 @@ export function surviveHandlers(server: Stoppable, log: ProcessLog, clock: Clock
     if (isEnding) return;
     isEnding = true;
     void stopAll(server).finally(() => endProcess(log, EXIT_FAULT));
+  });
+}
+
+/** Stops in order on the first signal, and ends the process at once on the second. `timeoutMs`: what the log tells of `stop`. */
+export function endOnSignals(running: Stoppable, timeoutMs: number, log: ProcessLog): void {
+  onStopSignals(process, () => performance.now(), {
+    stop(signal) {
+      const text = `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`;
+      log.life.info({ signal, timeout_ms: timeoutMs }, text);
+      stopAll(running).then(
+        () => {
+          log.life.info("stopped");
+          void endProcess(log, 0);
+        },
+        (error) => {
+          log.life.fatal({ err: error }, "stopping failed");
+          void endProcess(log, EXIT_FAULT);
+        },
+      );
+    },
+    again(signal) {
+      log.life.warn({ signal }, `${signal} again: ending at once`);
+      running.kill?.();
+      void endProcess(log, EXIT_FAULT);
+    },
   });
 }

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { createSystemClock } from "../core/clock.js";
-import { onStopSignals } from "../model/stop-signals.js";
 import { type Config, ConfigError, readConfig } from "./config/config.js";
 import { doubtfulVariables } from "./config/doubtful-variables.js";
 import type { Environment } from "./config/env-reader.js";
@@ -10,7 +9,15 @@ import { configure } from "./configure.js";
 import { createProcessLog, type ProcessLog } from "./log/process-log.js";
 import { tellProblems } from "./log/tell-problems.js";
 import { type Started, tellStart } from "./log/tell-start.js";
-import { EXIT_CONFIG, EXIT_FAULT, endProcess, type Stoppable, stopAll, surviveHandlers } from "./process-life.js";
+import {
+  EXIT_CONFIG,
+  EXIT_FAULT,
+  endOnSignals,
+  endProcess,
+  type Stoppable,
+  stopAll,
+  surviveHandlers,
+} from "./process-life.js";
 import { startPrimary } from "./processes/primary.js";
 import { startServer } from "./server.js";
 
@@ -18,8 +25,6 @@ import { startServer } from "./server.js";
 interface Running extends Stoppable {
   readonly started: Started;
   readonly config: Config;
-  /** Ends at once what else there is than this process. */
-  kill(): void;
   /** Resolves, with why, when it cannot go on. Not there: it ends with this process only. */
   readonly lost?: Promise<Error>;
 }
@@ -42,7 +47,7 @@ async function start(environment: Environment, log: ProcessLog): Promise<Running
   const { config, runner, authorizer } = await configure(environment, logger);
   const server = await startServer(config, { logger, runner, authorizer });
   const started = { url: server.url, backend: server.engine.backend.kind, handlers: runner?.types };
-  return { started, config, stop: () => server.stop(), kill() {} };
+  return { started, config, stop: () => server.stop() };
 }
 
 /**
@@ -58,32 +63,6 @@ function severalProcesses(environment: Environment): Config | undefined {
     if (error instanceof ConfigError) return undefined;
     throw error;
   }
-}
-
-/** Stops in order on the first signal, and ends the process at once on the second. */
-function endOnSignals(running: Running, log: ProcessLog): void {
-  const timeoutMs = running.config.shutdownTimeoutMs;
-  onStopSignals(process, () => performance.now(), {
-    stop(signal) {
-      const text = `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`;
-      log.life.info({ signal, timeout_ms: timeoutMs }, text);
-      stopAll(running).then(
-        () => {
-          log.life.info("stopped");
-          void endProcess(log, 0);
-        },
-        (error) => {
-          log.life.fatal({ err: error }, "stopping failed");
-          void endProcess(log, EXIT_FAULT);
-        },
-      );
-    },
-    again(signal) {
-      log.life.warn({ signal }, `${signal} again: ending at once`);
-      running.kill();
-      void endProcess(log, EXIT_FAULT);
-    },
-  });
 }
 
 /** Ends in order when it cannot go on. */
@@ -109,7 +88,7 @@ export async function runServer(environment: Environment): Promise<void> {
   }
   try {
     const running = await start(environment, log);
-    endOnSignals(running, log);
+    endOnSignals(running, running.config.shutdownTimeoutMs, log);
     endWhenLost(running, log);
     surviveHandlers(running, log, createSystemClock());
     tellStart(log, running.started, running.config);

@@ -1,9 +1,7 @@
 import { createSystemClock } from "../../core/clock.js";
-import { onStopSignals } from "../../model/stop-signals.js";
 import { guessLogSettings } from "../../server/config/logging.js";
 import { createProcessLog, type ProcessLog } from "../../server/log/process-log.js";
-import { endProcess, type Stoppable, stopAll, surviveHandlers } from "../../server/process-life.js";
-import { EXIT } from "../exit-codes.js";
+import { endOnSignals, type Stoppable, surviveHandlers } from "../../server/process-life.js";
 import type { Io } from "../io.js";
 import type { Connection } from "../options/connection.js";
 import { startWorker } from "./start-worker.js";
@@ -52,30 +50,4 @@ function tell(
     { url: where, handlers: types, concurrency, ...(processes > 1 && { processes }), pid: process.pid },
     `works on jobs of ${where}: ${types.join(", ")}`,
   );
-}
-
-/** Stops in order on the first signal, and ends the process at once on the second. */
-function endOnSignals(running: Stoppable, timeoutMs: number, log: ProcessLog): void {
-  onStopSignals(process, () => performance.now(), {
-    stop(signal) {
-      log.life.info(
-        { signal, timeout_ms: timeoutMs },
-        `${signal}: no more jobs are taken; running ones have ${timeoutMs} ms to finish`,
-      );
-      stopAll(running).then(
-        () => {
-          log.life.info("stopped");
-          void endProcess(log, EXIT.ok);
-        },
-        (error) => {
-          log.life.fatal({ err: error }, "stopping failed");
-          void endProcess(log, EXIT.failure);
-        },
-      );
-    },
-    again(signal) {
-      log.life.warn({ signal }, `${signal} again: ending at once`);
-      void endProcess(log, EXIT.failure);
-    },
-  });
 }
