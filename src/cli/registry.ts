@@ -1,16 +1,4 @@
-import type { Command } from "commander";
-import type { Context } from "./context.js";
-
-/** Adds arguments, options, examples and the action to a command. */
-export type Configure = (command: Command, context: Context) => void;
-
-/** A command as `gotaskq --help` knows it. What it does is loaded when it is called. */
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly group: string;
-  load(): Promise<Configure>;
-}
+import type { CommandEntry, Configure } from "./command-entry.js";
 
 const SERVER = "Programs:";
 const JOBS = "Jobs:";
@@ -73,11 +61,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import("./commands/bench.js")).configureBench,
   ),
   entry(TOOLS, "token", "make a token, or hash one", async () => (await import("./commands/token.js")).configureToken),
-  entry(
-    TOOLS,
-    "completion",
-    "completion for bash, zsh or fish",
-    async () => (await import("./commands/completion.js")).configureCompletion,
+  entry(TOOLS, "completion", "completion for bash, zsh or fish", async () =>
+    (await import("./commands/completion.js")).createConfigureCompletion(COMMANDS),
   ),
 ];
 

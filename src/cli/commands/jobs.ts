@@ -54,7 +54,7 @@ export async function printJobs(
 }
 
 /** Writes a number. */
-export async function printCount(context: Context, options: FormatOptions, count: number): Promise<void> {
+async function printCount(context: Context, options: FormatOptions, count: number): Promise<void> {
   if (context.isForPeople(options)) await context.print(`${count}\n`);
   else await context.printRecord({ count });
 }

@@ -73,7 +73,7 @@ export function configureServe(command: Command, context: Context): void {
 }
 
 /** The variables that flags stand for; undefined: not set, whatever the environment says. */
-export function variablesOf(options: ServeOptions, environment: Variables): Record<string, string | undefined> {
+function variablesOf(options: ServeOptions, environment: Variables): Record<string, string | undefined> {
   const { port, host, handlers, workers, processes, queues, logLevel, logFormat } = options;
   const given = {
     PORT: port,

@@ -1,7 +1,7 @@
 import type { Command, Option } from "commander";
-import { createProgram } from "../cli.js";
+import type { CommandEntry } from "../command-entry.js";
 import type { Context } from "../context.js";
-import { COMMANDS } from "../registry.js";
+import { createProgram } from "../program.js";
 
 /** What can be typed after some words. */
 export interface CommandWords {
@@ -27,9 +27,12 @@ export interface OptionWord extends Word {
 }
 
 /** Describes the program and all its commands: each is loaded. */
-export async function describeCommands(context: Context): Promise<readonly CommandWords[]> {
-  const program = createProgram(context.io);
-  for (const entry of COMMANDS) {
+export async function describeCommands(
+  context: Context,
+  commands: readonly CommandEntry[],
+): Promise<readonly CommandWords[]> {
+  const program = createProgram(context.io, commands);
+  for (const entry of commands) {
     const command = program.commands.find((each) => each.name() === entry.name);
     if (command !== undefined) (await entry.load())(command, context);
   }
