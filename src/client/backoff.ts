@@ -3,6 +3,7 @@ import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { type Backoff as BackoffPb, BackoffSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import type { BackoffRequest } from "../model/backoff.js";
 import type { Backoff } from "../model/job.js";
+import { lengthOf } from "./times.js";
 
 /**
  * Converts a backoff that is asked for; the server checks it.
@@ -26,8 +27,8 @@ export function fromBackoff(backoff: BackoffPb | undefined): Backoff {
   const { baseDelay, maxDelay, multiplier, delays = [] } = backoff ?? {};
   if (delays.length > 0) return { delaysMs: delays.map(durationMs) };
   const growing = {
-    baseDelayMs: baseDelay ? durationMs(baseDelay) : 0,
-    maxDelayMs: maxDelay ? durationMs(maxDelay) : 0,
+    baseDelayMs: lengthOf(baseDelay) ?? 0,
+    maxDelayMs: lengthOf(maxDelay) ?? 0,
   };
   return multiplier === undefined ? growing : { ...growing, multiplier };
 }

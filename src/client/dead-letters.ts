@@ -1,4 +1,3 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { DeadLetters } from "../api/dead-letters.js";
@@ -9,6 +8,7 @@ import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./filters.js";
 import { fromJob } from "./job.js";
 import { payloadFormat } from "./json.js";
 import { presentJob } from "./present.js";
+import { timeOf } from "./times.js";
 
 const { int } = converters();
 
@@ -34,7 +34,7 @@ export function createDeadLetters(transport: Transport, caller: Caller): DeadLet
       const summary = await caller.repeatable((options) => rpc.summarizeDeadJobs(request, options), call);
       const groups = summary.groups.map(({ queue, type, error, count, sampleId, lastDiedAt }) => ({
         ...{ queue, type, error, count, sampleId },
-        lastDiedAt: lastDiedAt ? timestampMs(lastDiedAt) : 0,
+        lastDiedAt: timeOf(lastDiedAt) ?? 0,
       }));
       return { ...fromBulk(summary), groups, otherCount: summary.otherCount };
     },

@@ -1,4 +1,3 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   BadRequestSchema,
@@ -8,6 +7,7 @@ import {
 } from "../../gen/google/rpc/error_details_pb.js";
 import { toApiError } from "../api/api-error.js";
 import { TaskQueueError } from "../model/errors.js";
+import { lengthOf } from "./times.js";
 
 /** Codes that transports report for a broken connection, besides UNAVAILABLE. The server itself sends none of these. */
 const BROKEN: ReadonlySet<Code> = new Set([Code.Aborted, Code.Canceled, Code.Unknown]);
@@ -49,7 +49,7 @@ export function toTaskQueueError(thrown: unknown): TaskQueueError {
     code,
     metadata: info?.metadata,
     violations: violations.map(({ field, description }) => ({ field: toCamelCase(field), description })),
-    retryAfterMs: retryDelay && durationMs(retryDelay),
+    retryAfterMs: lengthOf(retryDelay),
     requestId: error.findDetails(RequestInfoSchema)[0]?.requestId,
     cause: thrown,
   });

@@ -1,4 +1,3 @@
-import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Job as JobPb,
   JobStatus as JobStatusPb,
@@ -12,6 +11,7 @@ import { HELD_BY, PENDING_STATES, type PendingState } from "../model/pending-sta
 import { toTraceContext } from "../model/trace-context.js";
 import { fromBackoff } from "./backoff.js";
 import { fromPayloadKind } from "./json.js";
+import { lengthOf, timeOf } from "./times.js";
 import { fromUnique } from "./unique.js";
 
 /** Converts statuses for the filter of a request. */
@@ -41,30 +41,30 @@ class RemoteJob extends JobContent {
     this.progress = progressOf(job);
     this.cancelRequested = job.cancelRequested;
     this.worker = job.worker;
-    this.updatedAt = toMs(job.updatedAt) ?? 0;
-    this.runAfter = toMs(job.runAfter) ?? 0;
-    this.startedAt = toMs(job.startedAt);
-    this.finishedAt = toMs(job.finishedAt);
+    this.updatedAt = timeOf(job.updatedAt) ?? 0;
+    this.runAfter = timeOf(job.runAfter) ?? 0;
+    this.startedAt = timeOf(job.startedAt);
+    this.finishedAt = timeOf(job.finishedAt);
     this.resultDropped = job.resultDropped;
     this.maxRetries = job.maxRetries;
     this.backoff = fromBackoff(job.backoff);
-    this.timeoutMs = job.timeout ? durationMs(job.timeout) : 0;
+    this.timeoutMs = lengthOf(job.timeout) ?? 0;
     this.metadata = job.metadata;
     this.traceContext = job.traceContext && toTraceContext(job.traceContext);
-    this.expiresAt = toMs(job.expiresAt);
+    this.expiresAt = timeOf(job.expiresAt);
     this.unique = job.unique && fromUnique(job.unique);
     this.key = job.key || undefined;
     this.schedule = job.schedule || undefined;
-    this.scheduledFor = toMs(job.scheduledFor);
+    this.scheduledFor = timeOf(job.scheduledFor);
     this.pendingState = PENDING_STATES[job.pendingState - 1];
     this.heldBy = HELD_BY[job.heldBy - 1];
     this.attemptErrors = job.attemptErrors.map(({ time, error, delivery, worker }) => ({
-      at: toMs(time) ?? 0,
+      at: timeOf(time) ?? 0,
       error,
       delivery,
       worker,
     }));
-    this.createdAt = toMs(job.createdAt) ?? 0;
+    this.createdAt = timeOf(job.createdAt) ?? 0;
   }
 }
 
@@ -89,10 +89,10 @@ export function fromChange(change: JobChangePb): JobChange {
     progress: progressOf(change),
     cancelRequested: change.cancelRequested,
     worker: change.worker,
-    updatedAt: toMs(change.time) ?? 0,
-    runAfter: toMs(change.runAfter) ?? 0,
-    startedAt: toMs(change.startedAt),
-    finishedAt: toMs(change.finishedAt),
+    updatedAt: timeOf(change.time) ?? 0,
+    runAfter: timeOf(change.runAfter) ?? 0,
+    startedAt: timeOf(change.startedAt),
+    finishedAt: timeOf(change.finishedAt),
     deleted: change.deleted,
   };
 }
@@ -103,8 +103,4 @@ function statusOf({ status }: JobPb | JobChangePb): JobStatus {
 
 function progressOf({ progress }: JobPb | JobChangePb): Progress | undefined {
   return progress && { percent: progress.percent, message: progress.message };
-}
-
-function toMs(time: Timestamp | undefined): number | undefined {
-  return time && timestampMs(time);
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Duration, durationFromMs, durationMs, FieldMaskSchema, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import {
   QueueOrdering as QueueOrderingPb,
@@ -27,6 +27,7 @@ import type { Caller } from "./calls.js";
 import { converters } from "./converters.js";
 import { numberOf } from "./enum-number.js";
 import { createRpc } from "./rpc.js";
+import { lengthOf, timeOf } from "./times.js";
 
 const { int } = converters();
 
@@ -117,7 +118,7 @@ function toDuration(field: string, ms: number): Duration {
 }
 
 function fromRateLimit({ count, period, burst }: RateLimitPb): RateLimit {
-  return { count, periodMs: period ? durationMs(period) : 0, burst };
+  return { count, periodMs: lengthOf(period) ?? 0, burst };
 }
 
 function fromQueue(queue: QueuePb | undefined): Queue {
@@ -131,18 +132,18 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       maxConcurrencyPerKey: settings?.maxConcurrencyPerKey ?? 0,
       rateLimit: settings?.rateLimit ? fromRateLimit(settings.rateLimit) : null,
       maxDepth: settings?.maxDepth ?? 0,
-      completedTtlMs: settings?.completedTtl ? durationMs(settings.completedTtl) : null,
+      completedTtlMs: lengthOf(settings?.completedTtl) ?? null,
       maxCompleted: settings?.maxCompleted ?? null,
-      deadTtlMs: settings?.deadTtl ? durationMs(settings.deadTtl) : null,
+      deadTtlMs: lengthOf(settings?.deadTtl) ?? null,
       maxDead: settings?.maxDead ?? null,
       defaultMaxRetries: settings?.defaultMaxRetries ?? null,
       defaultBackoff: settings?.defaultBackoff ? fromBackoff(settings.defaultBackoff) : null,
-      defaultTimeoutMs: settings?.defaultTimeout ? durationMs(settings.defaultTimeout) : null,
-      defaultTtlMs: settings?.defaultTtl ? durationMs(settings.defaultTtl) : null,
+      defaultTimeoutMs: lengthOf(settings?.defaultTimeout) ?? null,
+      defaultTtlMs: lengthOf(settings?.defaultTtl) ?? null,
     },
     paused: queue?.paused ?? false,
-    createdAt: queue?.createdAt ? timestampMs(queue.createdAt) : 0,
-    nextSlotAt: queue?.nextSlotAt && timestampMs(queue.nextSlotAt),
+    createdAt: timeOf(queue?.createdAt) ?? 0,
+    nextSlotAt: timeOf(queue?.nextSlotAt),
     stats: {
       ready: stats?.ready ?? 0,
       scheduled: stats?.scheduled ?? 0,
@@ -151,7 +152,7 @@ function fromQueue(queue: QueuePb | undefined): Queue {
       running: stats?.running ?? 0,
       dead: stats?.dead ?? 0,
       done: stats?.done ?? 0,
-      oldestReadyAgeMs: stats?.oldestReadyAge && durationMs(stats.oldestReadyAge),
+      oldestReadyAgeMs: lengthOf(stats?.oldestReadyAge),
       completed: Number(stats?.completed ?? 0),
       readyTypes: stats?.readyTypes ?? [],
     },

@@ -1,12 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  type Duration,
-  durationFromMs,
-  durationMs,
-  type Timestamp,
-  timestampFromMs,
-  timestampMs,
-} from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, durationMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { UniqueConflict as UniqueConflictPb, UniqueUntil as UniqueUntilPb } from "../../gen/gotaskq/v1/job_pb.js";
 import {
   MisfirePolicy as MisfirePolicyPb,
@@ -29,6 +22,7 @@ import { fromBackoff } from "./backoff.js";
 import { numberOf } from "./enum-number.js";
 import { fromPayloadKind } from "./json.js";
 import { toCreateRequest } from "./new-job.js";
+import { lengthOf, timeOf } from "./times.js";
 
 /** Converts a schedule, or changes of one. Null and what is not given are left out: an update says by its mask which of them it means. */
 export function toSchedule({ queue = "", name }: ScheduleName, given: ScheduleChanges, paused = false): SchedulePb {
@@ -85,29 +79,25 @@ export function fromSchedule(schedule: SchedulePb | undefined): Schedule {
     job: job === undefined ? { type: "" } : fromTemplate(job),
     overlap: (OverlapPolicyPb[schedule?.overlap || 1] ?? "ALLOW") as OverlapPolicy,
     misfire: (MisfirePolicyPb[schedule?.misfire || 1] ?? "RUN_ONCE") as MisfirePolicy,
-    startsAt: fromTime(schedule?.startsAt),
-    endsAt: fromTime(schedule?.endsAt),
+    startsAt: timeOf(schedule?.startsAt),
+    endsAt: timeOf(schedule?.endsAt),
     maxRuns: maxRuns === 0 ? undefined : maxRuns,
-    jitterMs: schedule?.jitter ? durationMs(schedule.jitter) : 0,
+    jitterMs: lengthOf(schedule?.jitter) ?? 0,
     paused,
     revision,
-    createdAt: fromTime(schedule?.createdAt) ?? 0,
-    updatedAt: fromTime(schedule?.updatedAt) ?? 0,
-    nextRunAt: fromTime(schedule?.nextRunAt),
-    lastRunAt: fromTime(schedule?.lastRunAt),
+    createdAt: timeOf(schedule?.createdAt) ?? 0,
+    updatedAt: timeOf(schedule?.updatedAt) ?? 0,
+    nextRunAt: timeOf(schedule?.nextRunAt),
+    lastRunAt: timeOf(schedule?.lastRunAt),
     lastJobId: lastJobId || undefined,
     runs: Number(schedule?.runs ?? 0),
     state: (ScheduleStatePb[schedule?.state || 1] ?? "ACTIVE") as ScheduleState,
     lastSkip: lastSkip && {
-      at: fromTime(lastSkip.time) ?? 0,
+      at: timeOf(lastSkip.time) ?? 0,
       reason: (SkipReasonPb[lastSkip.reason] ?? "MISFIRE") as ScheduleSkip["reason"],
     },
     queuePaused,
   };
-}
-
-function fromTime(time: Timestamp | undefined): number | undefined {
-  return time && timestampMs(time);
 }
 
 function toTemplate(job: ScheduledJob): ScheduledJobPb {

@@ -1,4 +1,3 @@
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import {
   type Caller as CallerPb,
@@ -16,6 +15,7 @@ import { createListing } from "../api/listing.js";
 import type { CallerInfo, Server, ServerLimits, WorkerInfo } from "../api/server.js";
 import type { Caller } from "./calls.js";
 import { converters } from "./converters.js";
+import { lengthOf, timeOf } from "./times.js";
 
 const { int } = converters();
 
@@ -31,7 +31,7 @@ export function createServer(transport: Transport, caller: Caller): Server {
         store: info.backend,
         durable: info.durable,
         nodeId: info.nodeId,
-        uptimeMs: info.uptime ? durationMs(info.uptime) : 0,
+        uptimeMs: lengthOf(info.uptime) ?? 0,
         draining: info.draining,
         limits: fromLimits(info.limits),
         caller: info.caller && fromCaller(info.caller),
@@ -64,12 +64,12 @@ function fromLimits(given: ServerLimitsPb | undefined): ServerLimits {
     filterEntries: given?.filterEntries ?? 0,
     priority: given?.priority ?? 0,
     maxRetries: given?.maxRetries ?? 0,
-    delayMs: delay ? durationMs(delay) : 0,
+    delayMs: lengthOf(delay) ?? 0,
     maxInFlight: given?.maxInFlight ?? 0,
-    waitMs: wait ? durationMs(wait) : 0,
-    minLeaseMs: minLease ? durationMs(minLease) : 0,
-    maxLeaseMs: maxLease ? durationMs(maxLease) : 0,
-    defaultLeaseMs: defaultLease ? durationMs(defaultLease) : 0,
+    waitMs: lengthOf(wait) ?? 0,
+    minLeaseMs: lengthOf(minLease) ?? 0,
+    maxLeaseMs: lengthOf(maxLease) ?? 0,
+    defaultLeaseMs: lengthOf(defaultLease) ?? 0,
     maxStreams: given?.maxStreams ?? 0,
   };
 }
@@ -79,7 +79,7 @@ function fromCaller({ name, scopes, queues, endsAt }: CallerPb): CallerInfo {
     name,
     scopes: scopes.map((scope) => (ScopePb[scope] ?? "").toLowerCase() as CallerInfo["scopes"][number]),
     queues,
-    endsAt: endsAt && timestampMs(endsAt),
+    endsAt: timeOf(endsAt),
   };
 }
 
@@ -88,7 +88,7 @@ function fromWorker(worker: WorkerPb): WorkerInfo {
   return {
     ...{ id, name, queues, types, capacity, running, jobIds },
     kind: (WorkerKindPb[kind] ?? "STREAM") as WorkerInfo["kind"],
-    leaseMs: lease ? durationMs(lease) : 0,
-    since: connectedAt ? timestampMs(connectedAt) : 0,
+    leaseMs: lengthOf(lease) ?? 0,
+    since: timeOf(connectedAt) ?? 0,
   };
 }

@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import { type Unique as UniquePb, UniqueSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { fieldInvalid } from "../model/errors.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type Unique, type UniqueRequest } from "../model/unique.js";
+import { lengthOf } from "./times.js";
 
 /** Converts what a new job says of its unique key. Throws FIELD_INVALID for values that a message cannot carry. */
 export function toUnique(
@@ -26,5 +27,5 @@ export function toUnique(
 
 /** Converts the unique key of a job from its message. */
 export function fromUnique({ key, until, hold }: UniquePb): Unique {
-  return { key, until: UNIQUE_UNTIL[until - 1] ?? "FINISHED", holdMs: hold ? durationMs(hold) : 0 };
+  return { key, until: UNIQUE_UNTIL[until - 1] ?? "FINISHED", holdMs: lengthOf(hold) ?? 0 };
 }

@@ -1,4 +1,4 @@
-import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
 import { readContent } from "../../api/job-content.js";
 import { EnqueueIds } from "../../model/enqueue-ids.js";
@@ -19,6 +19,7 @@ import type { NewJob } from "../../model/new-job.js";
 import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
 import type { AttemptSpan, Tracer } from "../../model/tracer.js";
 import { fromPayloadKind } from "../json.js";
+import { lengthOf } from "../times.js";
 
 /** The stream that a job came on. */
 export interface JobSource {
@@ -148,7 +149,7 @@ export class WorkerAttempt implements HandlerContext {
 
   /** Longest run of the handler, ms. 0: no limit. */
   get timeoutMs(): number {
-    return this.job.timeout === undefined ? 0 : durationMs(this.job.timeout);
+    return lengthOf(this.job.timeout) ?? 0;
   }
 
   /** Aborts `signal`. Only the first reason counts. */

@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Lease, SettleResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import {
   ABORT_GRACE_MS,
@@ -17,6 +16,7 @@ import { withMiddleware } from "../../model/middleware.js";
 import { onStopSignals } from "../../model/stop-signals.js";
 import type { AttemptEnd } from "../../model/tracer.js";
 import { createTracer } from "../../telemetry/tracer.js";
+import { lengthOf } from "../times.js";
 import { createHeaders } from "../token.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
@@ -216,7 +216,7 @@ class StreamWorker extends WorkerEmitter implements Worker {
     // The job may be leased to this worker again before it learns that it lost the earlier lease.
     const earlier = this.#held.get(job.id);
     if (earlier !== undefined) this.#lose(earlier);
-    const until = performance.now() + (leaseExpiresIn === undefined ? 0 : durationMs(leaseExpiresIn));
+    const until = performance.now() + (lengthOf(leaseExpiresIn) ?? 0);
     const attempt = new WorkerAttempt(job, leaseToken, until, source, this.#host);
     source.held++;
     this.#held.set(job.id, attempt);
