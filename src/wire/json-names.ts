@@ -22,8 +22,6 @@ interface Open {
   names: string[] | undefined;
   /** The same as a set, once there are many. */
   set: Set<string> | undefined;
-  /** The name that was read last, or the index in an array. */
-  at: string | number;
 }
 
 /** A name that stands twice in one object. */
@@ -49,13 +47,11 @@ export function findRepeatedName(text: string): RepeatedName | undefined {
       at = endOfText(text, at);
       end = at;
     } else if (code === COLON && open !== undefined) {
-      open.at = nameOf(text, start, end);
-      if (isKnown(open, open.at)) return { name: open.at, path: pathOf(outer) };
-    } else if (code === COMMA) {
-      if (typeof open?.at === "number") open.at++;
+      const name = nameOf(text, start, end);
+      if (isKnown(open, name)) return { name, path: pathOf(stepsTo(text, at).slice(0, -1)) };
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       if (open !== undefined) outer.push(open);
-      open = code === OPEN_BRACE ? { names: [], set: undefined, at: "" } : { names: undefined, set: undefined, at: 0 };
+      open = code === OPEN_BRACE ? { names: [], set: undefined } : { names: undefined, set: undefined };
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) open = outer.pop();
   }
   return undefined;
@@ -80,28 +76,14 @@ export interface LostNumber {
  */
 export function findLostNumber(text: string): LostNumber | undefined {
   if (!MAYBE_LONG.test(text)) return undefined;
-  const outer: Pick<Open, "at">[] = [];
-  let open: { at: string | number } = { at: "" };
-  let start = -1;
-  let end = -1;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      start = at;
-      at = endOfText(text, at);
-      end = at;
-    } else if (code === COLON) open.at = nameOf(text, start, end);
-    else if (code === COMMA) {
-      if (typeof open.at === "number") open.at++;
-    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      outer.push(open);
-      open = { at: code === OPEN_BRACE ? "" : 0 };
-    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) open = outer.pop() ?? open;
+    if (code === QUOTE) at = endOfText(text, at);
     else if (code === MINUS || (code >= ZERO && code <= NINE)) {
       NUMBER.lastIndex = at;
       const [number = "", digits = "", fraction, exponent] = NUMBER.exec(text) ?? [];
       if (fraction === undefined && exponent === undefined && isLost(digits)) {
-        return { number, path: pathOf([...outer.slice(1), open]) };
+        return { number, path: pathOf(stepsTo(text, at)) };
       }
       at += Math.max(number.length, 1) - 1;
     }
@@ -146,10 +128,30 @@ export function* rawMembersOf(text: string): Generator<RawMember, void> {
   }
 }
 
-function pathOf(outer: readonly Pick<Open, "at">[]): string {
-  let path = "";
-  for (const { at } of outer) path = pathWithin(path, typeof at === "number" ? `[${at}]` : at);
-  return path;
+/** The way to a place in a text: the name, or the index, at which it is in each object and array around it, the outermost first. */
+function stepsTo(text: string, place: number): (string | number)[] {
+  const steps: (string | number)[] = [];
+  let start = -1;
+  let end = -1;
+  for (let at = 0; at < place; at++) {
+    const code = text.charCodeAt(at);
+    const last = steps.length - 1;
+    if (code === QUOTE) {
+      start = at;
+      at = endOfText(text, at);
+      end = at;
+    } else if (code === COLON) steps[last] = nameOf(text, start, end);
+    else if (code === COMMA) {
+      const step = steps[last];
+      if (typeof step === "number") steps[last] = step + 1;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) steps.push(code === OPEN_BRACE ? "" : 0);
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) steps.pop();
+  }
+  return steps;
+}
+
+function pathOf(steps: readonly (string | number)[]): string {
+  return steps.reduce<string>((path, at) => pathWithin(path, typeof at === "number" ? `[${at}]` : at), "");
 }
 
 function endOfText(text: string, start: number): number {
