@@ -8,7 +8,7 @@ export function deadlineExceeded(timeoutMs: number): TaskQueueError {
 }
 
 /** The end of a wait, whatever comes of what is waited for. */
-export interface WaitEnd {
+interface WaitEnd {
   /** Rejects when the wait is over: with the reason of the signal, or DEADLINE_EXCEEDED. */
   readonly over: Promise<never>;
   /** Call when nobody waits any more. */
@@ -16,7 +16,7 @@ export interface WaitEnd {
 }
 
 /** Begins a wait that ends by the options of its call. `setTimer`: as `setLongTimer`. */
-export function waitEnd(
+function waitEnd(
   { signal, timeoutMs }: Pick<CallOptions, "signal" | "timeoutMs">,
   setTimer: (ms: number, fire: () => void) => Timer = setLongTimer,
 ): WaitEnd {

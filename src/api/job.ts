@@ -1,34 +1,15 @@
-import type { AttemptError, Backoff, JobStatus, Progress } from "../model/job.js";
+import type { AttemptError, Backoff, JobStatus, JobState as State } from "../model/job.js";
 import type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, TypeOf } from "../model/job-types.js";
 import type { HeldBy, PendingState } from "../model/pending-state.js";
 import type { TraceContext } from "../model/trace-context.js";
 import type { Unique } from "../model/unique.js";
 
 /** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
-export interface JobState {
+export interface JobState extends State {
   readonly queue: string;
   readonly type: string;
-  readonly status: JobStatus;
   /** 0 to 10, higher first. */
   readonly priority: number;
-  /** +1 at every visible change, from 1. */
-  readonly revision: number;
-  /** Retries used since it was created or replayed. */
-  readonly retryCount: number;
-  /** How often it was leased to a worker. */
-  readonly deliveries: number;
-  /** How often its lease ran out before it was settled, since it was created or replayed. */
-  readonly lostLeases: number;
-  /** Error text of the last failed attempt; "" before the first failure. */
-  readonly error: string;
-  readonly progress: Progress | undefined;
-  readonly cancelRequested: boolean;
-  /** Name of the worker that runs it or ran it last; "" before. */
-  readonly worker: string;
-  readonly updatedAt: number;
-  readonly runAfter: number;
-  readonly startedAt: number | undefined;
-  readonly finishedAt: number | undefined;
 }
 
 /** A job of one type at one moment. Durations in ms, times in ms since 1970. */

@@ -1,6 +1,6 @@
 import type { AnyJobs, JobTypes, TypeOf } from "../model/job-types.js";
 import type { NewJob } from "../model/new-job.js";
-import type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
+import type { MisfirePolicy, OverlapPolicy, ScheduleView } from "../model/schedule.js";
 import type { CallOptions } from "./call-options.js";
 import type { Job } from "./job.js";
 import type { Listing } from "./listing.js";
@@ -56,40 +56,14 @@ export type ScheduleChanges<Jobs extends JobTypes<Jobs> = AnyJobs> = {
 };
 
 /** A schedule as it was at one moment. Times in ms since 1970. */
-export interface Schedule<Jobs extends JobTypes<Jobs> = AnyJobs> {
-  readonly queue: string;
-  readonly name: string;
+export interface Schedule<Jobs extends JobTypes<Jobs> = AnyJobs>
+  extends Omit<ScheduleView, "cron" | "everyMs" | "job"> {
   /** Undefined: it has `everyMs`. */
   readonly cron: string | undefined;
   /** Undefined: it has `cron`. */
   readonly everyMs: number | undefined;
-  readonly timeZone: string;
   /** What is not said is left out, so that it can be used for another schedule. */
   readonly job: ScheduledJob<Jobs>;
-  readonly overlap: OverlapPolicy;
-  readonly misfire: MisfirePolicy;
-  readonly startsAt: number | undefined;
-  readonly endsAt: number | undefined;
-  readonly maxRuns: number | undefined;
-  readonly jitterMs: number;
-  readonly paused: boolean;
-  /** +1 with each change that somebody asked for, from 1. */
-  readonly revision: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  /** Its next time, before jitter; undefined: there is none, and `state` says why. */
-  readonly nextRunAt: number | undefined;
-  /** Its last time that made a job, or met the one that has the unique key, or when somebody triggered it after that. */
-  readonly lastRunAt: number | undefined;
-  /** The job that was made, or met, then; it may be gone by now. */
-  readonly lastJobId: string | undefined;
-  /** How many jobs its times have made; one that was there already does not count. */
-  readonly runs: number;
-  readonly state: ScheduleState;
-  /** Its last time that made no job, and why. */
-  readonly lastSkip: ScheduleSkip | undefined;
-  /** Whether its queue is paused: it makes jobs all the same, which wait. */
-  readonly queuePaused: boolean;
 }
 
 /** Where a schedule is; `queue` defaults to `default`. */

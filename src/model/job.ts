@@ -120,8 +120,11 @@ export interface JobState {
   readonly status: JobStatus;
   /** Starts at 1 and grows by 1 with every change that appears in the change log. */
   readonly revision: number;
+  /** Retries used since it was created or replayed. */
   readonly retryCount: number;
+  /** How often it was leased to a worker. */
   readonly deliveries: number;
+  /** How often its lease ran out before it was settled, since it was created or replayed. */
   readonly lostLeases: number;
   /** Error of the last failed attempt or lost lease; "" if there was none. */
   readonly error: string;
