@@ -1,4 +1,6 @@
 import type { DescFile } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { commentOf } from "./comments.js";
 import { ORIGINAL_PATH_ITEMS, ORIGINAL_SCHEMAS, ORIGINAL_TAG } from "./original-paths.js";
 import { type PathItem, pathsOf, refTo } from "./rpc-paths.js";
@@ -15,28 +17,10 @@ const INFO = {
   ].join("\n\n"),
 };
 
-/** The codes of Connect; `codeToHttpStatus` of its library says their statuses. */
-const CODES = [
-  ...[
-    "canceled",
-    "unknown",
-    "invalid_argument",
-    "deadline_exceeded",
-    "not_found",
-    "already_exists",
-    "permission_denied",
-  ],
-  ...[
-    "resource_exhausted",
-    "failed_precondition",
-    "aborted",
-    "out_of_range",
-    "unimplemented",
-    "internal",
-    "unavailable",
-  ],
-  ...["data_loss", "unauthenticated"],
-];
+/** The codes of Connect, in the order of their numbers; `codeToHttpStatus` of its library says their statuses. */
+const CODES = Object.values(Code)
+  .filter((code) => typeof code === "number")
+  .map(codeToString);
 
 const CONNECT_ERROR: Schema = {
   type: "object",
