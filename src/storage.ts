@@ -4,6 +4,7 @@ import type { KeptBytes } from "./backends/memory/kept-bytes.js";
 import { createMemoryBackend } from "./backends/memory/memory-backend.js";
 import type { RedisTls } from "./backends/redis/link/tls.js";
 import { createRedisBackend } from "./backends/redis/redis-backend.js";
+import type { SharedBackend, SharedBackendDeps } from "./backends/shared/shared-backend.js";
 import type { Backend, BackendOptions } from "./core/backend.js";
 import type { Clock } from "./core/clock.js";
 import type { StoreObserver } from "./core/port/store-observer.js";
@@ -47,17 +48,7 @@ export interface StorageDeps {
    * Connects to the store of another process of this machine, which has the settings of the store then. Default: this process keeps the
    * jobs.
    */
-  readonly connect?:
-    | ((
-        deps: Pick<StorageDeps, "clock" | "logger"> & { readonly observer?: StoreObserver | undefined },
-      ) => ConnectedBackend)
-    | undefined;
-}
-
-/** A backend whose jobs another process keeps. */
-export interface ConnectedBackend extends Backend {
-  readonly ids: IdGenerator;
-  readonly node: number | undefined;
+  readonly connect?: ((deps: SharedBackendDeps) => SharedBackend) | undefined;
 }
 
 /** A backend, and the source of ids for the jobs in it. */
