@@ -1,37 +1,18 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
-import { startRedis, type UsableRedis } from "../support/redis.js";
+import { startRedis } from "../support/redis.js";
 import { created, payload, reaches } from "../support/rpc.js";
 import { createClients } from "../support/server.js";
-import { type ServerProcess, startServerProcess } from "../support/server-process.js";
+import { startServerProcess } from "../support/server-process.js";
 import { GRPC } from "../support/transports.js";
 import { eventually, within } from "../support/wait.js";
-import { builtIn, isAlive, NO_REDIS, ready, refusedStart } from "./support/processes.js";
+import { builtIn, isAlive, NO_REDIS, ready, refusedStart, usePlace } from "./support/processes.js";
 
-let redis: UsableRedis;
-/** A folder without a `.env`. */
-let folder: string;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  folder = await mkdtemp(join(tmpdir(), "gotaskq-processes-"));
-  await mkdir(join(folder, "damaged"));
-  await writeFile(join(folder, "damaged", "gotaskq.db"), "this is no database".repeat(500));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Starts a server with two processes, on keys of its own. */
-function start(name: string, env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-  const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: name };
-  return startServerProcess({ ...place, PROCESSES: "2", ...env }, folder);
-}
+const here = usePlace();
 
 describe("a server with several processes", () => {
   test("ends at once with code 1, and leaves no process, when it is told twice", async () => {
-    const server = await start("twice", { SHUTDOWN_TIMEOUT: "1h" });
+    const server = await here.start("twice", { SHUTDOWN_TIMEOUT: "1h" });
     const clients = createClients(GRPC, server.url);
     const pids = (await builtIn(clients)).map(({ pid }) => pid);
     expect(pids).toHaveLength(2);
@@ -46,7 +27,7 @@ describe("a server with several processes", () => {
 
   test("is not ready while Redis is away, and no process outlives the first one when that is killed", async () => {
     const own = await startRedis({ port: true });
-    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: own.url, PROCESSES: "2" }, folder);
+    const server = await startServerProcess({ USE_REDIS: "true", REDIS_URL: own.url, PROCESSES: "2" }, here.folder);
     const pids = (await builtIn(createClients(GRPC, server.url))).map(({ pid }) => pid);
     expect(await ready(server.url)).toBe(200);
     await own.dispose();
@@ -65,8 +46,8 @@ describe("a server with several processes", () => {
     ],
     ["on a host of another machine", { HOST: "203.0.113.1", AUTH: "none" }, /"variable":"HOST, PORT".*EADDRNOTAVAIL/],
   ])("that cannot be started ends with code 2, and says why once: %s", async (_how, env, said) => {
-    const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: "refused", PROCESSES: "2" };
-    const { code, output } = await refusedStart({ ...place, ...env }, folder);
+    const place = { USE_REDIS: "true", REDIS_URL: here.redis.url, REDIS_PREFIX: "refused", PROCESSES: "2" };
+    const { code, output } = await refusedStart({ ...place, ...env }, here.folder);
     expect(code).toBe(2);
     expect(output).toMatch(said);
     expect(output.match(/"variable"/g)?.length).toBe(said.source.match(/"variable"/g)?.length);

@@ -1,46 +1,36 @@
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import { seriesValue } from "../support/metrics.js";
-import { startRedis, type UsableRedis } from "../support/redis.js";
 import { created, finished, payload, reaches, reading } from "../support/rpc.js";
 import { type Clients, createClients } from "../support/server.js";
-import { type ServerProcess, startServerProcess } from "../support/server-process.js";
 import { CONNECT_JSON } from "../support/transports.js";
 import { eventually, within } from "../support/wait.js";
 import { http1 } from "../support/wire.js";
-import { builtIn, isAlive, metrics, ready, refusedStart, START_MS, storeOf, toEach } from "./support/processes.js";
+import {
+  builtIn,
+  isAlive,
+  metrics,
+  ready,
+  refusedStart,
+  START_MS,
+  storeOf,
+  toEach,
+  usePlace,
+} from "./support/processes.js";
 
-let redis: UsableRedis;
-/** A folder without a `.env`. */
-let folder: string;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  folder = await mkdtemp(join(tmpdir(), "gotaskq-processes-"));
-  await mkdir(join(folder, "damaged"));
-  await writeFile(join(folder, "damaged", "gotaskq.db"), "this is no database".repeat(500));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Starts a server with two processes, on keys of its own. */
-function start(name: string, env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-  const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: name };
-  return startServerProcess({ ...place, PROCESSES: "2", ...env }, folder);
-}
+const here = usePlace();
 
 const JOBS = 'gotaskq_jobs_enqueued_total{queue="default",type="echo"}';
 
 describe("a server with several processes", () => {
   test.each([
     ["on Redis", () => ({})],
-    ["in a file", () => ({ USE_REDIS: "", DATA_DIR: join(folder, "one") })],
+    ["in a file", () => ({ USE_REDIS: "", DATA_DIR: join(here.folder, "one") })],
   ])("is one to the rest of the world, and goes on when one of them is killed: %s", async (_where, place) => {
-    const server = await start("one", { NUM_WORKERS: "3", ...place() });
+    const server = await here.start("one", { NUM_WORKERS: "3", ...place() });
     expect(server.output().match(/GoTaskQ listens/g)).toHaveLength(1);
     const [one, other] = [...(await toEach(server.url)).values()] as [Clients, Clients];
     const workers = await builtIn(one);
@@ -80,7 +70,7 @@ describe("a server with several processes", () => {
   });
 
   test("lets running jobs finish when it is told to end, and tells everybody meanwhile", async () => {
-    const server = await start("drain", { SHUTDOWN_TIMEOUT: "1m" });
+    const server = await here.start("drain", { SHUTDOWN_TIMEOUT: "1m" });
     const clients = createClients(CONNECT_JSON, server.url);
     const id = await created(clients, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
     await reaches(clients, id, JobStatus.RUNNING);
@@ -99,8 +89,8 @@ describe("a server with several processes", () => {
   });
 
   test("ends in order, with code 1, when the process that keeps the jobs is killed, and waits for no job; what is in a file is there again", async () => {
-    const env = { USE_REDIS: "", DATA_DIR: join(folder, "kept") };
-    const server = await start("kept", { ...env, SHUTDOWN_TIMEOUT: "1h" });
+    const env = { USE_REDIS: "", DATA_DIR: join(here.folder, "kept") };
+    const server = await here.start("kept", { ...env, SHUTDOWN_TIMEOUT: "1h" });
     const first = createClients(CONNECT_JSON, server.url);
     const id = await created(first, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
     await reaches(first, id, JobStatus.RUNNING);
@@ -111,14 +101,14 @@ describe("a server with several processes", () => {
     expect(server.output()).toMatch(
       /"level":"fatal".*the process that keeps the jobs has ended: it was killed by SIGKILL/,
     );
-    const again = await start("kept", { ...env, NUM_WORKERS: "0" });
+    const again = await here.start("kept", { ...env, NUM_WORKERS: "0" });
     const clients = createClients(CONNECT_JSON, again.url);
     expect((await clients.jobs.getJob({ id })).job).toMatchObject({ type: "sleep", deliveries: 1 });
     expect(await again.end()).toBe(0);
   });
 
   test("tells in memory what happens at one process to those who watch and work at the other", async () => {
-    const server = await start("memory", { USE_REDIS: "", NUM_WORKERS: "0" });
+    const server = await here.start("memory", { USE_REDIS: "", NUM_WORKERS: "0" });
     const [one, other] = [...(await toEach(server.url)).values()] as [Clients, Clients];
     const id = await created(one, { type: "report" });
     const watch = reading(other.jobs.watchJob({ id }));
@@ -133,7 +123,7 @@ describe("a server with several processes", () => {
 
   test("answers on new connections while a handler blocks one of the processes", async () => {
     const handlers = fileURLToPath(new URL("../handlers/fixtures/blocks.mjs", import.meta.url));
-    const server = await start("blocked", { USE_REDIS: "", NUM_WORKERS: "1", HANDLERS: handlers });
+    const server = await here.start("blocked", { USE_REDIS: "", NUM_WORKERS: "1", HANDLERS: handlers });
     const { jobs } = createClients(CONNECT_JSON, server.url);
     // In a while, so that the process has answered before it is blocked.
     const schedule = { case: "delay", value: { seconds: 0n, nanos: 200_000_000 } } as const;
@@ -144,7 +134,7 @@ describe("a server with several processes", () => {
   });
 
   test("that cannot be started ends with code 2, and says why once", async () => {
-    const { code, output } = await refusedStart({ USE_REDIS: "", PROCESSES: "0", HANDLERS: "./none.js" }, folder);
+    const { code, output } = await refusedStart({ USE_REDIS: "", PROCESSES: "0", HANDLERS: "./none.js" }, here.folder);
     expect(code).toBe(2);
     expect(output).toMatch(/"variable":"PROCESSES"[\s\S]*"variable":"HANDLERS"/);
     expect(output.match(/"variable"/g)).toHaveLength(2);

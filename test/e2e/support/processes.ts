@@ -1,9 +1,13 @@
 import { once } from "node:events";
-import { expect } from "vitest";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
 import { readExposition } from "../../support/exposition.js";
 import { processesOf } from "../../support/process-tree.js";
+import { startRedis, type UsableRedis } from "../../support/redis.js";
 import { type Clients, createClients } from "../../support/server.js";
-import { type ServerProcess, spawnServer } from "../../support/server-process.js";
+import { type ServerProcess, spawnServer, startServerProcess } from "../../support/server-process.js";
 import { GRPC } from "../../support/transports.js";
 import { eventually, within } from "../../support/wait.js";
 import { http1 } from "../../support/wire.js";
@@ -74,4 +78,38 @@ export async function refusedStart(
   });
   const [code] = await within(once(child, "close"), "the end of the server", START_MS);
   return { code, output };
+}
+
+/** What the tests of a file share. */
+export interface Place {
+  readonly redis: UsableRedis;
+  /** A folder without a `.env`; `damaged` in it has a file that is no store. */
+  readonly folder: string;
+  /** Starts a server with two processes on this Redis, with keys of its own. */
+  start(name: string, env?: Readonly<Record<string, string>>): Promise<ServerProcess>;
+}
+
+/** Gives the tests of a file a place, from their beginning on. */
+export function usePlace(): Place {
+  let redis: UsableRedis;
+  let folder: string;
+  beforeAll(async () => {
+    redis = await startRedis();
+    folder = await mkdtemp(join(tmpdir(), "gotaskq-processes-"));
+    await mkdir(join(folder, "damaged"));
+    await writeFile(join(folder, "damaged", "gotaskq.db"), "this is no database".repeat(500));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  return {
+    get redis() {
+      return redis;
+    },
+    get folder() {
+      return folder;
+    },
+    start(name, env = {}) {
+      const place = { USE_REDIS: "true", REDIS_URL: redis.url, REDIS_PREFIX: name };
+      return startServerProcess({ ...place, PROCESSES: "2", ...env }, folder);
+    },
+  };
 }
