@@ -5,9 +5,9 @@ import type { HandlerRunner } from "./core/handler-runner.js";
 import { DEFAULT_JOB_DEFAULTS, type JobDefaults } from "./core/new-job.js";
 import type { Observer } from "./core/observer.js";
 import type { QueuePolicy } from "./core/work/queue-turns.js";
-import type { Handlers } from "./model/handler.js";
-import { type Middleware, withMiddleware } from "./model/middleware.js";
-import type { Tracer } from "./model/tracer.js";
+import type { Handlers } from "./model/handler/handler.js";
+import { type Middleware, withMiddleware } from "./model/handler/middleware.js";
+import type { Tracer } from "./model/log/tracer.js";
 import { createStorage, type StorageDeps, type StorageSettings } from "./storage.js";
 
 /** How long a lease lasts unless it is extended, ms. */

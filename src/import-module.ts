@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { errorText } from "./model/describe-error.js";
-import { withNeededPackages } from "./model/needed-package.js";
+import { errorText } from "./model/common/describe-error.js";
+import { withNeededPackages } from "./model/process/needed-package.js";
 
 /**
  * Imports a module of the operator's by its path. TypeScript (`.ts`, `.mts`, `.cts`) needs no build. Throws an error that says what

@@ -7,5 +7,5 @@ export type { FailureReason, Observer, SettleKind } from "./core/observer.js";
 export type { QueuePolicy } from "./core/work/queue-turns.js";
 export * from "./handlers/index.js";
 export { type Isolation, type IsolationOptions, isolateHandlers } from "./handlers/isolate-handlers.js";
-export { type Logger, silentLogger } from "./model/logger.js";
+export { type Logger, silentLogger } from "./model/log/logger.js";
 export { createTaskQueue, type LocalTaskQueue, type TaskQueueOptions } from "./task-queue.js";

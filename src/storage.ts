@@ -8,9 +8,9 @@ import type { SharedBackend, SharedBackendDeps } from "./backends/shared/shared-
 import type { Backend, BackendOptions } from "./core/backend.js";
 import type { Clock } from "./core/clock.js";
 import type { StoreObserver } from "./core/port/store-observer.js";
-import { defined } from "./model/defined.js";
-import { createIdGenerator, type IdGenerator } from "./model/ids.js";
-import type { Logger } from "./model/logger.js";
+import { defined } from "./model/common/defined.js";
+import type { Logger } from "./model/log/logger.js";
+import { createIdGenerator, type IdGenerator } from "./model/queue/ids.js";
 
 /** Where jobs are kept, and how. All have defaults. Durations in ms. */
 export interface StorageSettings extends Partial<BackendOptions> {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../core/clock.js";
-import { QueuePatterns } from "../model/queue-patterns.js";
+import { QueuePatterns } from "../model/queue/queue-patterns.js";
 import type { Scope } from "./scopes.js";
 
 /** Who calls, and what it may do, as an `Authorizer` tells it. */

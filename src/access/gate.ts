@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.js";
-import { scopeMissing, TaskQueueError, tokenInvalid } from "../model/errors.js";
-import type { Logger } from "../model/logger.js";
+import { scopeMissing, TaskQueueError, tokenInvalid } from "../model/common/errors.js";
+import type { Logger } from "../model/log/logger.js";
 import { type Authorizer, type AuthorizerRequest, type CallSource, toAuthorizerRequest } from "./authorizer.js";
 import { Admitted, type Caller, STRANGER } from "./caller.js";
 import { FailedAttempts } from "./failed-attempts.js";

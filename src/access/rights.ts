@@ -9,8 +9,8 @@ import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
-import { isId, numberOf, queueOf } from "../model/ids.js";
-import { DEFAULT_QUEUE } from "../model/queue.js";
+import { isId, numberOf, queueOf } from "../model/queue/ids.js";
+import { DEFAULT_QUEUE } from "../model/queue/queue.js";
 import type { Scope } from "./scopes.js";
 
 /** What a call needs: a scope; any token (`token`); any token unless reflection is open (`reflection`); nothing (`open`). */

@@ -1,4 +1,4 @@
-import { isQueuePattern } from "../model/queue-patterns.js";
+import { isQueuePattern } from "../model/queue/queue-patterns.js";
 import type { Caller } from "./caller.js";
 import { isScope, SCOPES, type Scope } from "./scopes.js";
 

@@ -1,4 +1,4 @@
-import { describeViolations, TaskQueueError } from "../model/errors.js";
+import { describeViolations, TaskQueueError } from "../model/common/errors.js";
 
 /** Fields that have other names in the protos, and so in what the core refuses: times there are Durations, with no unit in their names. */
 const UNITS =

@@ -1,4 +1,4 @@
-import type { BulkOptions } from "../model/job-filter.js";
+import type { BulkOptions } from "../model/job/job-filter.js";
 
 /** Settings of one call: the last argument of each method. */
 export interface CallOptions {

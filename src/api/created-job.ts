@@ -1,4 +1,4 @@
-import type { AnyJobs, JobTypes, TypeOf } from "../model/job-types.js";
+import type { AnyJobs, JobTypes, TypeOf } from "../model/job/job-types.js";
 import type { Job } from "./job.js";
 
 /** What a create came to. */

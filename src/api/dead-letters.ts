@@ -1,5 +1,5 @@
-import type { BulkResult, DeadJobFilter, DeadJobQuery, DeadSummary, SummaryOptions } from "../model/job-filter.js";
-import type { AnyJobs, JobTypes } from "../model/job-types.js";
+import type { BulkResult, DeadJobFilter, DeadJobQuery, DeadSummary, SummaryOptions } from "../model/job/job-filter.js";
+import type { AnyJobs, JobTypes } from "../model/job/job-types.js";
 import type { BulkCall, CallOptions } from "./call-options.js";
 import type { Job } from "./job.js";
 import type { Listing } from "./listing.js";

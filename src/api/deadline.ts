@@ -1,5 +1,5 @@
-import { TaskQueueError } from "../model/errors.js";
-import { setLongTimer, type Timer } from "../model/long-timer.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import { setLongTimer, type Timer } from "../model/process/long-timer.js";
 import type { CallOptions } from "./call-options.js";
 
 /** DEADLINE_EXCEEDED: a call took longer than its `timeoutMs`. What it asked for may happen all the same. */

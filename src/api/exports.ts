@@ -1,8 +1,9 @@
 /** What every entry point exports: the words of a task queue, wherever that is. */
-export type { BackoffRequest } from "../model/backoff.js";
-export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/errors.js";
-export type { JsonValue } from "../model/handler.js";
-export type { AttemptError, Backoff, GrowingBackoff, JobStatus, ListedBackoff, Progress } from "../model/job.js";
+
+export { type ErrorCode, type ErrorReason, type FieldViolation, TaskQueueError } from "../model/common/errors.js";
+export type { JsonValue } from "../model/handler/handler.js";
+export type { BackoffRequest } from "../model/job/backoff.js";
+export type { AttemptError, Backoff, GrowingBackoff, JobStatus, ListedBackoff, Progress } from "../model/job/job.js";
 export type {
   BulkOptions,
   BulkResult,
@@ -15,15 +16,15 @@ export type {
   JobView,
   ListOrder,
   SummaryOptions,
-} from "../model/job-filter.js";
-export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job-types.js";
-export type { JobUpdate, NewJob, NewJobOptions } from "../model/new-job.js";
-export type { HeldBy, PendingState } from "../model/pending-state.js";
-export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue.js";
-export type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
-export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/schedule.js";
-export type { TraceContext } from "../model/trace-context.js";
-export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/unique.js";
+} from "../model/job/job-filter.js";
+export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job/job-types.js";
+export type { JobUpdate, NewJob, NewJobOptions } from "../model/job/new-job.js";
+export type { HeldBy, PendingState } from "../model/job/pending-state.js";
+export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/job/unique.js";
+export type { TraceContext } from "../model/log/trace-context.js";
+export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue/queue.js";
+export type { RateLimit, RateLimitRequest } from "../model/queue/rate-limit.js";
+export type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../model/request/schedule.js";
 export type { BulkCall, CallOptions } from "./call-options.js";
 export type { CreatedId, CreatedJob, CreateOutcome } from "./created-job.js";
 export type { DeadLetters } from "./dead-letters.js";

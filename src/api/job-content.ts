@@ -1,4 +1,4 @@
-import type { Payload } from "../model/job.js";
+import type { Payload } from "../model/job/job.js";
 import type { JobOfType } from "./job.js";
 
 /** A job that is being made. */

@@ -1,8 +1,8 @@
-import type { AttemptError, Backoff, JobStatus, JobState as State } from "../model/job.js";
-import type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, TypeOf } from "../model/job-types.js";
-import type { HeldBy, PendingState } from "../model/pending-state.js";
-import type { TraceContext } from "../model/trace-context.js";
-import type { Unique } from "../model/unique.js";
+import type { AttemptError, Backoff, JobStatus, JobState as State } from "../model/job/job.js";
+import type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, TypeOf } from "../model/job/job-types.js";
+import type { HeldBy, PendingState } from "../model/job/pending-state.js";
+import type { Unique } from "../model/job/unique.js";
+import type { TraceContext } from "../model/log/trace-context.js";
 
 /** The part of a job that changes, with its queue, type and priority. Times in ms since 1970. */
 export interface JobState extends State {

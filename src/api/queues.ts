@@ -1,4 +1,4 @@
-import type { Queue, QueueSettingsRequest } from "../model/queue.js";
+import type { Queue, QueueSettingsRequest } from "../model/queue/queue.js";
 import type { CallOptions } from "./call-options.js";
 
 /** Settings of a watch of queues. */

@@ -1,8 +1,8 @@
-import { TaskQueueError } from "../model/errors.js";
-import { toJobRequest, toUpdateRequest } from "../model/job-request.js";
-import type { JobUpdate, NewJob } from "../model/new-job.js";
-import { checkJob, checkUpdate } from "../model/validate.js";
-import { Violations } from "../model/violations.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import type { JobUpdate, NewJob } from "../model/job/new-job.js";
+import { toJobRequest, toUpdateRequest } from "../model/request/job-request.js";
+import { checkJob, checkUpdate } from "../model/request/validate.js";
+import { Violations } from "../model/request/violations.js";
 import { toApiError } from "./api-error.js";
 
 /**

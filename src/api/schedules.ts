@@ -1,6 +1,6 @@
-import type { AnyJobs, JobTypes, TypeOf } from "../model/job-types.js";
-import type { NewJob } from "../model/new-job.js";
-import type { MisfirePolicy, OverlapPolicy, ScheduleView } from "../model/schedule.js";
+import type { AnyJobs, JobTypes, TypeOf } from "../model/job/job-types.js";
+import type { NewJob } from "../model/job/new-job.js";
+import type { MisfirePolicy, OverlapPolicy, ScheduleView } from "../model/request/schedule.js";
 import type { CallOptions } from "./call-options.js";
 import type { Job } from "./job.js";
 import type { Listing } from "./listing.js";

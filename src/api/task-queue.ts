@@ -1,6 +1,6 @@
-import type { BulkResult, JobFilter, JobQuery } from "../model/job-filter.js";
-import type { AnyJobs, JobTypes, PayloadOf, TypeOf } from "../model/job-types.js";
-import type { JobUpdate, NewJob } from "../model/new-job.js";
+import type { BulkResult, JobFilter, JobQuery } from "../model/job/job-filter.js";
+import type { AnyJobs, JobTypes, PayloadOf, TypeOf } from "../model/job/job-types.js";
+import type { JobUpdate, NewJob } from "../model/job/new-job.js";
 import type { BulkCall, CallOptions } from "./call-options.js";
 import type { CreatedId, CreatedJob } from "./created-job.js";
 import type { DeadLetters } from "./dead-letters.js";

@@ -1,4 +1,4 @@
-import type { BulkOptions, BulkResult } from "../model/job-filter.js";
+import type { BulkOptions, BulkResult } from "../model/job/job-filter.js";
 import { UsageError } from "./command-error.js";
 import type { Context, FormatOptions } from "./context.js";
 import { isEmptyFilter } from "./options/filter.js";

@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from "commander";
-import { errorText } from "../model/describe-error.js";
-import { TaskQueueError } from "../model/errors.js";
-import { escapeUnsafe } from "../model/unsafe-text.js";
+import { errorText } from "../model/common/describe-error.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import { escapeUnsafe } from "../model/common/unsafe-text.js";
 import { CommandError } from "./command-error.js";
 import { createContext } from "./context.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";

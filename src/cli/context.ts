@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { TaskQueueClient } from "../client/index.js";
-import { escapeUnsafe } from "../model/unsafe-text.js";
+import { escapeUnsafe } from "../model/common/unsafe-text.js";
 import { UsageError } from "./command-error.js";
 import { hasColors, type Io } from "./io.js";
 import { type Connection, type ConnectionOptions, connectionOf } from "./options/connection.js";

@@ -1,8 +1,8 @@
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { NewJob, TaskQueueClient } from "../client/index.js";
-import { errorText } from "../model/describe-error.js";
-import { TaskQueueError } from "../model/errors.js";
+import { errorText } from "../model/common/describe-error.js";
+import { TaskQueueError } from "../model/common/errors.js";
 import { CommandError, UsageError } from "./command-error.js";
 import { exitCodeOf } from "./exit-codes.js";
 import type { Io } from "./io.js";

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../model/errors.js";
+import type { ErrorCode } from "../model/common/errors.js";
 
 /** What the exit code of the command says. The README and every `--help` tell them to scripts: they are never changed. */
 export const EXIT = {

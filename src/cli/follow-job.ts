@@ -1,5 +1,5 @@
 import type { Job, TaskQueueClient } from "../client/index.js";
-import { isFinal, type JobStatus } from "../model/job.js";
+import { isFinal, type JobStatus } from "../model/job/job.js";
 import type { Context } from "./context.js";
 import { EXIT } from "./exit-codes.js";
 import { createProgressLine } from "./output/progress-line.js";

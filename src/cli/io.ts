@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import type { SignalSource } from "../model/stop-signals.js";
+import type { SignalSource } from "../model/process/stop-signals.js";
 
 /** A place to write to; a terminal tells its size. */
 export interface Output extends Writable {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { buffer, text } from "node:stream/consumers";
-import { errorText } from "../model/describe-error.js";
-import type { JsonValue } from "../model/handler.js";
+import { errorText } from "../model/common/describe-error.js";
+import type { JsonValue } from "../model/handler/handler.js";
 import { UsageError } from "./command-error.js";
 import type { Io } from "./io.js";
 import { lostNumber } from "./lost-number.js";

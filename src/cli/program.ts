@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { escapeUnsafe } from "../model/unsafe-text.js";
+import { escapeUnsafe } from "../model/common/unsafe-text.js";
 import { readVersion } from "../version.js";
 import type { CommandEntry } from "./command-entry.js";
 import { EXIT_CODES_HELP } from "./exit-codes.js";

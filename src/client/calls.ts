@@ -1,10 +1,10 @@
 import type { CallOptions as RpcOptions } from "@connectrpc/connect";
 import type { CallOptions } from "../api/call-options.js";
 import { boundSignal, deadlineExceeded, waitWithin } from "../api/deadline.js";
-import type { TaskQueueError } from "../model/errors.js";
-import { MAX_TIMER_MS } from "../model/long-timer.js";
-import { savedTraceContext, type TraceContext } from "../model/trace-context.js";
-import { isNotBegun, isPassing, serverSilent, toTaskQueueError } from "./errors.js";
+import type { TaskQueueError } from "../model/common/errors.js";
+import { savedTraceContext, type TraceContext } from "../model/log/trace-context.js";
+import { MAX_TIMER_MS } from "../model/process/long-timer.js";
+import { isNotBegun, isPassing, serverSilent, toTaskQueueError } from "./convert/errors.js";
 import { type CallHeaders, createHeaders, type HeaderSource, type TokenSource } from "./token.js";
 import { retryWait, wait } from "./wait.js";
 

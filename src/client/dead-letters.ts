@@ -3,12 +3,12 @@ import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { DeadLetters } from "../api/dead-letters.js";
 import { createListing } from "../api/listing.js";
 import type { Caller } from "./calls.js";
-import { converters } from "./converters.js";
-import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./filters.js";
-import { fromJob } from "./job.js";
-import { payloadFormat } from "./json.js";
-import { presentJob } from "./present.js";
-import { timeOf } from "./times.js";
+import { converters } from "./convert/converters.js";
+import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./convert/filters.js";
+import { fromJob } from "./convert/job.js";
+import { payloadFormat } from "./convert/json.js";
+import { presentJob } from "./convert/present.js";
+import { timeOf } from "./convert/times.js";
 
 const { int } = converters();
 

@@ -1,4 +1,4 @@
-import type { AnyJobs, JobTypes } from "../model/job-types.js";
+import type { AnyJobs, JobTypes } from "../model/job/job-types.js";
 import { createTracer } from "../telemetry/tracer.js";
 import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
@@ -7,7 +7,7 @@ import { createFailover, urlsOf } from "./transport/failover.js";
 import { type ClientTls, createNodeTransport, type HttpVersion } from "./transport/node-transport.js";
 
 export * from "../handlers/index.js";
-export { type Logger, silentLogger } from "../model/logger.js";
+export { type Logger, silentLogger } from "../model/log/logger.js";
 /** The client and the worker of GoTaskQ for Node: `import { createClient, createWorker } from "gotaskq/client"`. */
 export * from "./exports.js";
 export type { ClientTls, HttpVersion } from "./transport/node-transport.js";

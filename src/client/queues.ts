@@ -11,23 +11,23 @@ import {
 } from "../../gen/gotaskq/v1/queue_service_pb.js";
 import { toApiError } from "../api/api-error.js";
 import type { Queues } from "../api/queues.js";
-import { fieldInvalid } from "../model/errors.js";
+import { fieldInvalid } from "../model/common/errors.js";
 import {
   QUEUE_ORDERINGS,
   type Queue,
   type QueueSettings,
   type QueueSettingsRequest,
   SETTING_PATHS,
-} from "../model/queue.js";
-import type { RateLimit, RateLimitRequest } from "../model/rate-limit.js";
-import { checkQueueSettings } from "../model/validate.js";
-import { Violations } from "../model/violations.js";
-import { fromBackoff, toBackoff } from "./backoff.js";
+} from "../model/queue/queue.js";
+import type { RateLimit, RateLimitRequest } from "../model/queue/rate-limit.js";
+import { checkQueueSettings } from "../model/request/validate.js";
+import { Violations } from "../model/request/violations.js";
 import type { Caller } from "./calls.js";
-import { converters } from "./converters.js";
-import { numberOf } from "./enum-number.js";
+import { fromBackoff, toBackoff } from "./convert/backoff.js";
+import { converters } from "./convert/converters.js";
+import { numberOf } from "./convert/enum-number.js";
+import { lengthOf, timeOf } from "./convert/times.js";
 import { createRpc } from "./rpc.js";
-import { lengthOf, timeOf } from "./times.js";
 
 const { int } = converters();
 

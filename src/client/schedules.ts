@@ -5,10 +5,10 @@ import { type Schedule as SchedulePb, ScheduleService } from "../../gen/gotaskq/
 import { createListing } from "../api/listing.js";
 import type { ScheduleChanges, ScheduleName, Schedules } from "../api/schedules.js";
 import type { Caller } from "./calls.js";
-import { converters } from "./converters.js";
-import { payloadFormat } from "./json.js";
-import { presentJob } from "./present.js";
-import { fromSchedule, toSchedule, toTime } from "./schedule.js";
+import { converters } from "./convert/converters.js";
+import { payloadFormat } from "./convert/json.js";
+import { presentJob } from "./convert/present.js";
+import { fromSchedule, toSchedule, toTime } from "./convert/schedule.js";
 
 /** The path of each field in the update mask. */
 const PATHS: Readonly<Record<keyof ScheduleChanges, string>> = {

@@ -14,8 +14,8 @@ import {
 import { createListing } from "../api/listing.js";
 import type { CallerInfo, Server, ServerLimits, WorkerInfo } from "../api/server.js";
 import type { Caller } from "./calls.js";
-import { converters } from "./converters.js";
-import { lengthOf, timeOf } from "./times.js";
+import { converters } from "./convert/converters.js";
+import { lengthOf, timeOf } from "./convert/times.js";
 
 const { int } = converters();
 

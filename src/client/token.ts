@@ -1,5 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { errorText } from "../model/describe-error.js";
+import { errorText } from "../model/common/describe-error.js";
 
 /**
  * A token of the server, or a function that answers the one to send: it is called for each try of each call, so it should remember

@@ -1,4 +1,4 @@
-import { setLongTimer } from "../model/long-timer.js";
+import { setLongTimer } from "../model/process/long-timer.js";
 
 /** Longest wait between two tries, and the wait after the first failure, ms; both before they are randomized. */
 const MAX_WAIT_MS = 5000;

@@ -1,5 +1,5 @@
 import { createConnectTransport } from "@connectrpc/connect-web";
-import type { AnyJobs, JobTypes } from "../model/job-types.js";
+import type { AnyJobs, JobTypes } from "../model/job/job-types.js";
 import type { CallerOptions } from "./calls.js";
 import { createTransportClient, type TaskQueueClient } from "./task-queue-client.js";
 import { constantToken, sendToken } from "./token.js";

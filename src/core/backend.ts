@@ -1,7 +1,7 @@
-import type { Job, JobStatus } from "../model/job.js";
-import type { JobView } from "../model/job-filter.js";
-import type { Queue, QueueSettings } from "../model/queue.js";
-import type { Taken } from "../model/taken.js";
+import type { Job, JobStatus } from "../model/job/job.js";
+import type { JobView } from "../model/job/job-filter.js";
+import type { Queue, QueueSettings } from "../model/queue/queue.js";
+import type { Taken } from "../model/queue/taken.js";
 import type { ChangeBatch, ChangeFilter, ChangePage, Followed } from "./port/changes.js";
 import type {
   Completion,

@@ -1,5 +1,5 @@
-import { guarded } from "../model/guarded.js";
-import { isLogged, type Logger } from "../model/logger.js";
+import { guarded } from "../model/common/guarded.js";
+import { isLogged, type Logger } from "../model/log/logger.js";
 import type { Clock } from "./clock.js";
 
 /** For how long a line that was written stands for others of the same cause, ms. */

@@ -1,6 +1,6 @@
-import { setLongTimer, type Timer } from "../model/long-timer.js";
+import { setLongTimer, type Timer } from "../model/process/long-timer.js";
 
-export type { Timer } from "../model/long-timer.js";
+export type { Timer } from "../model/process/long-timer.js";
 
 /** The only source of time in the core. Tests pass a fake one. */
 export interface Clock {

@@ -1,5 +1,5 @@
-import { queueOf } from "../model/ids.js";
-import type { QueuePatterns } from "../model/queue-patterns.js";
+import { queueOf } from "../model/queue/ids.js";
+import type { QueuePatterns } from "../model/queue/queue-patterns.js";
 import type { Backend } from "./backend.js";
 import { narrowBackend } from "./narrow-backend.js";
 import { createDlqOperations, type DlqOperations } from "./operations/dlq-operations.js";

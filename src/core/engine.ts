@@ -1,10 +1,10 @@
-import { TaskQueueError } from "../model/errors.js";
-import type { EnqueuedJob, Handlers } from "../model/handler.js";
-import type { IdGenerator } from "../model/ids.js";
-import type { Logger } from "../model/logger.js";
-import type { QueuePatterns } from "../model/queue-patterns.js";
-import { noTracer, type Tracer } from "../model/tracer.js";
-import type { JobRequest } from "../model/validate.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import type { EnqueuedJob, Handlers } from "../model/handler/handler.js";
+import type { Logger } from "../model/log/logger.js";
+import { noTracer, type Tracer } from "../model/log/tracer.js";
+import type { IdGenerator } from "../model/queue/ids.js";
+import type { QueuePatterns } from "../model/queue/queue-patterns.js";
+import type { JobRequest } from "../model/request/validate.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import { type EngineView, narrowEngine } from "./engine-view.js";

@@ -1,7 +1,7 @@
-import type { EnqueuedJob, HandlerContext } from "../model/handler.js";
-import type { Job, Payload } from "../model/job.js";
-import type { RetryDecision } from "../model/outcome.js";
-import type { JobRequest } from "../model/validate.js";
+import type { EnqueuedJob, HandlerContext } from "../model/handler/handler.js";
+import type { Job, Payload } from "../model/job/job.js";
+import type { RetryDecision } from "../model/job/outcome.js";
+import type { JobRequest } from "../model/request/validate.js";
 
 /** What a handler sees of its job, as it is kept: the payload is JSON text or bytes. */
 export type RunJob = Pick<

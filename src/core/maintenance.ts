@@ -1,4 +1,4 @@
-import type { Logger } from "../model/logger.js";
+import type { Logger } from "../model/log/logger.js";
 import type { Backend } from "./backend.js";
 import type { Clock, Timer } from "./clock.js";
 import type { Observer } from "./observer.js";

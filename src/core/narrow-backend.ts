@@ -1,6 +1,6 @@
-import { scopeMissing } from "../model/errors.js";
-import { queueOf } from "../model/ids.js";
-import type { QueuePatterns } from "../model/queue-patterns.js";
+import { scopeMissing } from "../model/common/errors.js";
+import { queueOf } from "../model/queue/ids.js";
+import type { QueuePatterns } from "../model/queue/queue-patterns.js";
 import type { Backend, QueueName } from "./backend.js";
 
 /**

@@ -1,11 +1,11 @@
-import { DEFAULT_BACKOFF, toBackoff } from "../model/backoff.js";
-import { type IdGenerator, jobIdOf } from "../model/ids.js";
-import type { Backoff, Job } from "../model/job.js";
-import { DEFAULT_QUEUE } from "../model/queue.js";
-import { contentDigest } from "../model/request-id.js";
-import type { TraceContext } from "../model/trace-context.js";
-import { toUnique } from "../model/unique.js";
-import type { JobRequest } from "../model/validate.js";
+import { DEFAULT_BACKOFF, toBackoff } from "../model/job/backoff.js";
+import type { Backoff, Job } from "../model/job/job.js";
+import { contentDigest } from "../model/job/request-id.js";
+import { toUnique } from "../model/job/unique.js";
+import type { TraceContext } from "../model/log/trace-context.js";
+import { type IdGenerator, jobIdOf } from "../model/queue/ids.js";
+import { DEFAULT_QUEUE } from "../model/queue/queue.js";
+import type { JobRequest } from "../model/request/validate.js";
 import type { EnqueueResult, NewJob } from "./port/new-jobs.js";
 import { OPEN } from "./port/queue-defaults.js";
 

@@ -1,4 +1,4 @@
-import type { JobStatus } from "../model/job.js";
+import type { JobStatus } from "../model/job/job.js";
 
 /** Called about what the core does, for metrics. Each method is called right after the fact and must not throw. */
 export interface Observer {

@@ -1,5 +1,5 @@
-import type { Queue } from "../model/queue.js";
-import { type Taken, takenBy } from "../model/taken.js";
+import type { Queue } from "../model/queue/queue.js";
+import { type Taken, takenBy } from "../model/queue/taken.js";
 import type { Backend } from "./backend.js";
 
 /** Ready jobs of a type that no worker takes from their queue. */

@@ -2,7 +2,7 @@
  * What a module of handlers needs, and nothing else: `import { defineHandlers, permanent } from "gotaskq/handlers"`. It costs next to
  * nothing to load: in threads and child processes, which run handlers, there is no need for more.
  */
-export { type DefineOptions, defineHandlers } from "../model/define-handlers.js";
+export { type DefineOptions, defineHandlers } from "../model/handler/define-handlers.js";
 export {
   type AbortReason,
   AttemptAborted,
@@ -14,7 +14,7 @@ export {
   type Handlers,
   type HandlersOf,
   type JsonValue,
-} from "../model/handler.js";
+} from "../model/handler/handler.js";
 export {
   PermanentError,
   permanent,
@@ -22,9 +22,9 @@ export {
   retryAfter,
   SnoozeError,
   snooze,
-} from "../model/handler-errors.js";
-export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job-types.js";
-export type { Logger, LogLevel } from "../model/logger.js";
-export type { Middleware } from "../model/middleware.js";
-export type { NewJob } from "../model/new-job.js";
-export type { TraceContext } from "../model/trace-context.js";
+} from "../model/handler/handler-errors.js";
+export type { Middleware } from "../model/handler/middleware.js";
+export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job/job-types.js";
+export type { NewJob } from "../model/job/new-job.js";
+export type { Logger, LogLevel } from "../model/log/logger.js";
+export type { TraceContext } from "../model/log/trace-context.js";

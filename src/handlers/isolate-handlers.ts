@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { type Clock, createSystemClock } from "../core/clock.js";
 import type { HandlerRunner } from "../core/handler-runner.js";
-import { receivedDescription } from "../model/describe-error.js";
-import { type Logger, silentLogger } from "../model/logger.js";
+import { receivedDescription } from "../model/common/describe-error.js";
+import { type Logger, silentLogger } from "../model/log/logger.js";
 import type { Host, HostListener, HostOptions } from "./host.js";
 import { IsolatedRunner } from "./isolated-runner.js";
 import { createProcessHost } from "./processes/process-host.js";

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../core/clock.js";
 import type { HandlerRunner, RunContext, RunJob, RunOutcome } from "../core/handler-runner.js";
-import { type ErrorDescription, receivedDescription } from "../model/describe-error.js";
-import type { AbortReason } from "../model/handler.js";
-import { guardedLogger, type Logger } from "../model/logger.js";
+import { type ErrorDescription, receivedDescription } from "../model/common/describe-error.js";
+import type { AbortReason } from "../model/handler/handler.js";
+import { guardedLogger, type Logger } from "../model/log/logger.js";
 import type { Host, HostedRun, PlaceEnd } from "./host.js";
 import { type FromRun, toRunJob } from "./messages.js";
 import { toSentError } from "./sent-error.js";

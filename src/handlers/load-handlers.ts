@@ -1,8 +1,8 @@
 import { importModule, isObject } from "../import-module.js";
-import { errorText } from "../model/describe-error.js";
-import type { Handler, Handlers } from "../model/handler.js";
-import { LIMITS } from "../model/limits.js";
-import { type Middleware, withMiddleware } from "../model/middleware.js";
+import { errorText } from "../model/common/describe-error.js";
+import { LIMITS } from "../model/common/limits.js";
+import type { Handler, Handlers } from "../model/handler/handler.js";
+import { type Middleware, withMiddleware } from "../model/handler/middleware.js";
 
 /**
  * Loads handlers by job type from a module. They are the functions in its default export, when that is an object, or

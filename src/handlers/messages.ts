@@ -1,11 +1,11 @@
 import type { RunJob, RunOutcome } from "../core/handler-runner.js";
-import type { ErrorDescription } from "../model/describe-error.js";
-import type { ErrorReason, FieldViolation } from "../model/errors.js";
-import type { AbortReason, EnqueuedJob } from "../model/handler.js";
-import type { Progress } from "../model/job.js";
-import type { JobFields } from "../model/job-fields.js";
-import type { LogLevel } from "../model/logger.js";
-import type { JobRequest } from "../model/validate.js";
+import type { ErrorDescription } from "../model/common/describe-error.js";
+import type { ErrorReason, FieldViolation } from "../model/common/errors.js";
+import type { AbortReason, EnqueuedJob } from "../model/handler/handler.js";
+import type { Progress } from "../model/job/job.js";
+import type { JobFields } from "../model/log/job-fields.js";
+import type { LogLevel } from "../model/log/logger.js";
+import type { JobRequest } from "../model/request/validate.js";
 
 // What the server and a thread or child process tell each other about one run of a handler. All of it can be cloned.
 

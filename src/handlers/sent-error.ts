@@ -1,5 +1,5 @@
-import { errorText } from "../model/describe-error.js";
-import { TaskQueueError } from "../model/errors.js";
+import { errorText } from "../model/common/describe-error.js";
+import { TaskQueueError } from "../model/common/errors.js";
 import type { SentError } from "./messages.js";
 
 /** What is told of an error to the thread or process of a handler. */

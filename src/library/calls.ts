@@ -2,7 +2,7 @@ import { toApiError } from "../api/api-error.js";
 import type { CallOptions } from "../api/call-options.js";
 import { boundSignal, waitWithin, withinOne } from "../api/deadline.js";
 import type { Clock } from "../core/clock.js";
-import { TaskQueueError } from "../model/errors.js";
+import { TaskQueueError } from "../model/common/errors.js";
 
 /** Calls of the core as callers of a task queue make them: with their options, and with the names of their fields in errors. */
 export interface Calls {

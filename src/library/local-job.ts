@@ -1,6 +1,6 @@
 import type { Job } from "../api/job.js";
 import { JobContent } from "../api/job-content.js";
-import type { Job as CoreJob } from "../model/job.js";
+import type { Job as CoreJob } from "../model/job/job.js";
 
 /** A job of the core as callers of a task queue see it. The store keeps the job of the core, so what callers may change is copied. */
 class LocalJob extends JobContent {

@@ -1,7 +1,7 @@
 import type { Queues } from "../api/queues.js";
 import type { Engine } from "../core/engine.js";
 import { checkWatchedQueues } from "../core/watch/check-watch.js";
-import { Violations } from "../model/violations.js";
+import { Violations } from "../model/request/violations.js";
 import type { Calls } from "./calls.js";
 
 /** Creates the queues of a task queue on the core. */

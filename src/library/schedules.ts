@@ -2,10 +2,10 @@ import { readContent } from "../api/job-content.js";
 import { createListing } from "../api/listing.js";
 import type { Schedule, ScheduledJob, ScheduleName, Schedules } from "../api/schedules.js";
 import type { ScheduleOperations } from "../core/operations/schedule-operations.js";
-import { defined } from "../model/defined.js";
-import { toJobRequest, toMs } from "../model/job-request.js";
-import type { NewJob } from "../model/new-job.js";
-import type { ScheduleChanges, ScheduleTimesRequest, ScheduleView } from "../model/schedule.js";
+import { defined } from "../model/common/defined.js";
+import type { NewJob } from "../model/job/new-job.js";
+import { toJobRequest, toMs } from "../model/request/job-request.js";
+import type { ScheduleChanges, ScheduleTimesRequest, ScheduleView } from "../model/request/schedule.js";
 import type { Calls } from "./calls.js";
 import { toJob } from "./local-job.js";
 

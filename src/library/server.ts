@@ -3,7 +3,7 @@ import type { Server } from "../api/server.js";
 import type { Clock } from "../core/clock.js";
 import type { Engine } from "../core/engine.js";
 import { pageOfWorkers } from "../core/operations/list-workers.js";
-import { LIMITS } from "../model/limits.js";
+import { LIMITS } from "../model/common/limits.js";
 import { readVersion } from "../version.js";
 import type { Calls } from "./calls.js";
 

@@ -2,8 +2,8 @@ import type { CallSource } from "../access/authorizer.js";
 import { type Admitted, ANYBODY } from "../access/caller.js";
 import type { Gate } from "../access/gate.js";
 import { RIGHTS } from "../access/rights.js";
-import { TaskQueueError } from "../model/errors.js";
-import type { Logger } from "../model/logger.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import type { Logger } from "../model/log/logger.js";
 
 /**
  * Finds out who calls the method at a path, as in `/gotaskq.v1.JobService/GetJob`. `go` is called once with who it is, or with why the

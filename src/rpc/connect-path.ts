@@ -14,9 +14,9 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Admitted } from "../access/caller.js";
-import { LIMITS } from "../model/limits.js";
-import type { Logger } from "../model/logger.js";
-import { MAX_TIMER_MS } from "../model/long-timer.js";
+import { LIMITS } from "../model/common/limits.js";
+import type { Logger } from "../model/log/logger.js";
+import { MAX_TIMER_MS } from "../model/process/long-timer.js";
 import { connectionOf, countBody } from "./connection.js";
 import { rightsEnded } from "./fast/call-context.js";
 import { carrierOf, type HttpRequest, type HttpResponse, pathOf } from "./http.js";

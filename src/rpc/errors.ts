@@ -8,7 +8,12 @@ import {
   RequestInfoSchema,
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
-import { describeViolations, type ErrorCode, type FieldViolation, type TaskQueueError } from "../model/errors.js";
+import {
+  describeViolations,
+  type ErrorCode,
+  type FieldViolation,
+  type TaskQueueError,
+} from "../model/common/errors.js";
 import { encodeGrpcMessage } from "./grpc-status.js";
 
 /** The domain of every ErrorInfo that this server sends. */

@@ -1,7 +1,7 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { TaskQueueError } from "../model/errors.js";
-import { readTraceHeaders } from "../model/trace-context.js";
+import type { TaskQueueError } from "../model/common/errors.js";
+import { readTraceHeaders } from "../model/log/trace-context.js";
 import { STREAM_HEADERS } from "./http.js";
 import { CALL_ITEM_ERRORS, CALL_ORIGIN, CALL_TRACE, type ProtocolName, type RpcCall } from "./rpc-call.js";
 import { codeOfAbort, type RpcRecorder } from "./rpc-recorder.js";

@@ -11,7 +11,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { fieldInvalid, messageTooLarge } from "../model/errors.js";
+import { fieldInvalid, messageTooLarge } from "../model/common/errors.js";
 import { addRequestInfo, toConnectError } from "./errors.js";
 import { encodeGrpcMessage, setGrpcStatus } from "./grpc-status.js";
 import { CALL_ORIGIN } from "./rpc-call.js";

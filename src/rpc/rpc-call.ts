@@ -1,8 +1,8 @@
 import { createContextKey } from "@connectrpc/connect";
 import { type Admitted, ANYBODY } from "../access/caller.js";
-import type { TaskQueueError } from "../model/errors.js";
-import { type TraceContext, traceFields } from "../model/trace-context.js";
-import type { RpcSpan } from "../model/tracer.js";
+import type { TaskQueueError } from "../model/common/errors.js";
+import { type TraceContext, traceFields } from "../model/log/trace-context.js";
+import type { RpcSpan } from "../model/log/tracer.js";
 import type { Spelling } from "./errors.js";
 
 /** The protocols that a call may come in, as the log names them; `http`: by the original's API. */

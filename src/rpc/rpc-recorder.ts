@@ -1,9 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { ANYBODY, STRANGER } from "../access/caller.js";
-import { TaskQueueError } from "../model/errors.js";
-import { isLogged, type Logger } from "../model/logger.js";
-import { noTracer, type RpcSpan, type TracedCall, type Tracer } from "../model/tracer.js";
+import { TaskQueueError } from "../model/common/errors.js";
+import { isLogged, type Logger } from "../model/log/logger.js";
+import { noTracer, type RpcSpan, type TracedCall, type Tracer } from "../model/log/tracer.js";
 import { addRequestInfo, reasonOf, toConnectError } from "./errors.js";
 import { callFields, type RpcCall } from "./rpc-call.js";
 

@@ -2,7 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Status } from "../../gen/google/rpc/status_pb.js";
-import type { TaskQueueError } from "../model/errors.js";
+import type { TaskQueueError } from "../model/common/errors.js";
 import { addRequestInfo, toConnectError } from "./errors.js";
 import { CallContext } from "./fast/call-context.js";
 import { CALL_ITEM_ERRORS, CALL_ORIGIN } from "./rpc-call.js";

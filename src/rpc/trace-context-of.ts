@@ -1,5 +1,5 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import type { TraceContext } from "../model/trace-context.js";
+import type { TraceContext } from "../model/log/trace-context.js";
 import { CallContext } from "./fast/call-context.js";
 import { CALL_TRACE } from "./rpc-call.js";
 

@@ -1,5 +1,5 @@
 import type { Registry } from "@bufbuild/protobuf";
-import { LIMITS } from "../model/limits.js";
+import { LIMITS } from "../model/common/limits.js";
 import type { DecodeLimits } from "../wire/decode-error.js";
 import { ERROR_DETAILS } from "../wire/error-details.js";
 

@@ -1,6 +1,6 @@
 /** A server inside a program of one's own: `import { startServer } from "gotaskq/server"`. */
-import { defined } from "../model/defined.js";
-import { type Logger, silentLogger } from "../model/logger.js";
+import { defined } from "../model/common/defined.js";
+import { type Logger, silentLogger } from "../model/log/logger.js";
 import { ConfigError } from "./config/config.js";
 import type { Environment } from "./config/env-reader.js";
 import { configure, type GivenCode } from "./configure.js";
@@ -11,7 +11,7 @@ export type { Caller } from "../access/caller.js";
 export { hashToken, newToken } from "../access/hash-token.js";
 export type { Scope } from "../access/scopes.js";
 export * from "../handlers/index.js";
-export { type Logger, silentLogger } from "../model/logger.js";
+export { type Logger, silentLogger } from "../model/log/logger.js";
 export { createHandler, type HandlerOptions, type MountedHandler } from "./mount/create-handler.js";
 export { ConfigError };
 

@@ -1,4 +1,4 @@
-import { withNeededPackages } from "../model/needed-package.js";
+import { withNeededPackages } from "../model/process/needed-package.js";
 
 type Program = typeof import("./program.js");
 

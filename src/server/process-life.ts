@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { calmLogger } from "../core/calm-logger.js";
 import type { Clock } from "../core/clock.js";
-import { onStopSignals } from "../model/stop-signals.js";
+import { onStopSignals } from "../model/process/stop-signals.js";
 import { flushSpans } from "../telemetry/flush.js";
 import type { ProcessLog } from "./log/process-log.js";
 

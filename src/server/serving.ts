@@ -1,7 +1,7 @@
 import type { Authorizer } from "../access/authorizer.js";
 import { calmLogger } from "../core/calm-logger.js";
 import { type Clock, createSystemClock } from "../core/clock.js";
-import type { Logger } from "../model/logger.js";
+import type { Logger } from "../model/log/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
 import { createTracer } from "../telemetry/tracer.js";

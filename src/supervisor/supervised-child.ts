@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../core/clock.js";
-import { errorText } from "../model/describe-error.js";
-import type { Logger } from "../model/logger.js";
+import { errorText } from "../model/common/describe-error.js";
+import type { Logger } from "../model/log/logger.js";
 import { type ChildEnd, describeEnd } from "./child-end.js";
 import type { FromChild, ToChild } from "./protocol.js";
 import { restartDelay } from "./restart-backoff.js";

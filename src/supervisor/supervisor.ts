@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.js";
-import type { Logger } from "../model/logger.js";
+import type { Logger } from "../model/log/logger.js";
 import { type ChildListener, type ChildProgram, type ChildSelf, SupervisedChild } from "./supervised-child.js";
 
 /** Dependencies of a supervisor. */

@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { TracedJob } from "../model/tracer.js";
+import type { TracedJob } from "../model/log/tracer.js";
 
 /** The names by OpenTelemetry's conventions for messaging and RPC, and our own. */
 export const NAMES = {

@@ -11,8 +11,8 @@ import {
   type SpanContext,
   trace,
 } from "@opentelemetry/api";
-import { LIMITS } from "../model/limits.js";
-import { membersOf, parseTraceparent, type TraceContext } from "../model/trace-context.js";
+import { LIMITS } from "../model/common/limits.js";
+import { membersOf, parseTraceparent, type TraceContext } from "../model/log/trace-context.js";
 
 // Between what is kept with jobs, the texts of W3C, and the objects of OpenTelemetry. Its propagators are not used: they are
 // a matter of the program, which may have none.

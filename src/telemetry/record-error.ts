@@ -1,5 +1,5 @@
 import { type Span, SpanStatusCode } from "@opentelemetry/api";
-import { describeError } from "../model/describe-error.js";
+import { describeError } from "../model/common/describe-error.js";
 import { NAMES } from "./attributes.js";
 
 /** Marks a span as failed and records the error, which may be anything. */

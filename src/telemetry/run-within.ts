@@ -1,6 +1,6 @@
 import { context } from "@opentelemetry/api";
-import { guarded } from "../model/guarded.js";
-import type { TraceContext } from "../model/trace-context.js";
+import { guarded } from "../model/common/guarded.js";
+import type { TraceContext } from "../model/log/trace-context.js";
 import { toContext } from "./contexts.js";
 import { sdkTracer } from "./sdk.js";
 

@@ -6,9 +6,17 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { guarded } from "../model/guarded.js";
-import type { TraceContext } from "../model/trace-context.js";
-import type { AttemptSpan, CreateSpan, RpcSpan, TracedCall, TracedJob, Tracer, WaitedJob } from "../model/tracer.js";
+import { guarded } from "../model/common/guarded.js";
+import type { TraceContext } from "../model/log/trace-context.js";
+import type {
+  AttemptSpan,
+  CreateSpan,
+  RpcSpan,
+  TracedCall,
+  TracedJob,
+  Tracer,
+  WaitedJob,
+} from "../model/log/tracer.js";
 import { jobAttributes, NAMES } from "./attributes.js";
 import { activeTraceContext, fromSpan, toContext, toSpanContext } from "./contexts.js";
 import { recordError } from "./record-error.js";

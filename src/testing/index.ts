@@ -1,7 +1,7 @@
 /**
  * For tests of programs that use GoTaskQ: `import { createTestQueue, runHandler } from "gotaskq/testing"`. Works with any test runner.
  */
-export type { LogLevel } from "../model/logger.js";
+export type { LogLevel } from "../model/log/logger.js";
 export { type HandlerRun, type LoggedLine, type RunHandlerOptions, runHandler } from "./run-handler.js";
 export {
   createTestClient,

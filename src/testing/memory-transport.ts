@@ -1,6 +1,6 @@
 import { createRouterTransport, type Transport } from "@connectrpc/connect";
 import type { Engine } from "../core/engine.js";
-import { silentLogger } from "../model/logger.js";
+import { silentLogger } from "../model/log/logger.js";
 import { createInterceptor } from "../rpc/interceptor.js";
 import { createRpcRecorder } from "../rpc/rpc-recorder.js";
 import type { HealthSource } from "../rpc/services/health-service.js";

@@ -1,4 +1,4 @@
-import { errorText } from "../model/describe-error.js";
+import { errorText } from "../model/common/describe-error.js";
 import {
   callHandler,
   type EnqueuedJob,
@@ -6,15 +6,15 @@ import {
   type HandlerContext,
   type HandlerJob,
   toProgress,
-} from "../model/handler.js";
-import { toResult } from "../model/handler-outcome.js";
-import type { Progress } from "../model/job.js";
-import type { Json } from "../model/job-types.js";
-import type { Logger, LogLevel } from "../model/logger.js";
-import { type Middleware, withMiddleware } from "../model/middleware.js";
-import type { NewJob } from "../model/new-job.js";
-import { toPayload } from "../model/payload.js";
-import type { TraceContext } from "../model/trace-context.js";
+} from "../model/handler/handler.js";
+import { toResult } from "../model/handler/handler-outcome.js";
+import { type Middleware, withMiddleware } from "../model/handler/middleware.js";
+import type { Progress } from "../model/job/job.js";
+import type { Json } from "../model/job/job-types.js";
+import type { NewJob } from "../model/job/new-job.js";
+import type { Logger, LogLevel } from "../model/log/logger.js";
+import type { TraceContext } from "../model/log/trace-context.js";
+import { toPayload } from "../model/request/payload.js";
 
 /** What a run of a handler may be told. All has defaults. */
 export interface RunHandlerOptions {

@@ -7,7 +7,7 @@ import { type AuthFailure, Gate } from "../../src/access/gate.js";
 import { hashToken, isToken, newToken } from "../../src/access/hash-token.js";
 import type { Need } from "../../src/access/rights.js";
 import type { TokenRecord } from "../../src/access/token-record.js";
-import { TaskQueueError } from "../../src/model/errors.js";
+import { TaskQueueError } from "../../src/model/common/errors.js";
 import { FakeClock } from "../support/fake-clock.js";
 import { recordingLogger } from "../support/logger.js";
 

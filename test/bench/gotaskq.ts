@@ -1,8 +1,8 @@
 import { createRedisBackend } from "../../src/backends/redis/redis-backend.js";
 import type { Backend } from "../../src/core/backend.js";
 import { silentObserver } from "../../src/core/observer.js";
-import type { IdGenerator } from "../../src/model/ids.js";
-import { DEFAULT_QUEUE } from "../../src/model/queue.js";
+import type { IdGenerator } from "../../src/model/queue/ids.js";
+import { DEFAULT_QUEUE } from "../../src/model/queue/queue.js";
 import type { Contender } from "./contender.js";
 import { createCounter } from "./contender.js";
 import { type BackendDeps, createBenchEngine } from "./engine.js";

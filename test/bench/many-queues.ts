@@ -1,6 +1,6 @@
 import type { Engine } from "../../src/core/engine.js";
 import { type Observer, silentObserver } from "../../src/core/observer.js";
-import type { Handlers } from "../../src/model/handler.js";
+import type { Handlers } from "../../src/model/handler/handler.js";
 import { within } from "../support/wait.js";
 import { check } from "./figures.js";
 import { loadFrom, newPayload } from "./load.js";

@@ -1,4 +1,4 @@
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { readConfig } from "../../src/server/config/config.js";
 import { startServer } from "../../src/server/server.js";
 

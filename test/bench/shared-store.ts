@@ -1,8 +1,8 @@
 import { createMemoryBackend } from "../../src/backends/memory/memory-backend.js";
 import { createSharedStore } from "../../src/backends/shared/shared-store.js";
 import { createSystemClock } from "../../src/core/clock.js";
-import { createIdGenerator } from "../../src/model/ids.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
+import { createIdGenerator } from "../../src/model/queue/ids.js";
 import { cpuOfThis } from "./cpu.js";
 
 // A process that holds a store in memory for others, at the path that is its argument. At SIGUSR2 it says how much CPU it has used.

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JobChange } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { queueOf } from "../../src/model/ids.js";
+import { queueOf } from "../../src/model/queue/ids.js";
 import { startRedis } from "../support/redis-server.js";
 import { eventually } from "../support/wait.js";
 import { createCrew } from "./crew.js";

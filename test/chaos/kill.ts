@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createFileBackend } from "../../src/backends/file/file-backend.js";
 import type { BackendListener } from "../../src/core/backend.js";
 import { createSystemClock } from "../../src/core/clock.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { processesOf } from "../support/process-tree.js";
 import { eventually } from "../support/wait.js";
 import { createFleet } from "./fleet.js";

@@ -1,8 +1,8 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
 import type { JobChange } from "../../gen/gotaskq/v1/job_service_pb.js";
-import type { QueueOrdering, QueueSettings } from "../../src/model/queue.js";
-import { MAKE_UP_MS, type RateLimit } from "../../src/model/rate-limit.js";
+import type { QueueOrdering, QueueSettings } from "../../src/model/queue/queue.js";
+import { MAKE_UP_MS, type RateLimit } from "../../src/model/queue/rate-limit.js";
 
 /** What a queue of a run bounds. */
 export interface QueueLimits {

@@ -1,6 +1,6 @@
 import { type Job, JobView } from "../../gen/gotaskq/v1/job_pb.js";
 import type { Queue } from "../../gen/gotaskq/v1/queue_service_pb.js";
-import { pendingCount } from "../../src/model/pending-counts.js";
+import { pendingCount } from "../../src/model/queue/pending-counts.js";
 import { eventually } from "../support/wait.js";
 import type { Fleet } from "./fleet.js";
 import type { Member } from "./member.js";

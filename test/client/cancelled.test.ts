@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { isNotBegun } from "../../src/client/errors.js";
-import type { TaskQueueError } from "../../src/model/errors.js";
+import { isNotBegun } from "../../src/client/convert/errors.js";
+import type { TaskQueueError } from "../../src/model/common/errors.js";
 import { startTestServer } from "../support/server.js";
 import { signal } from "../support/signal.js";
 import { within } from "../support/wait.js";

@@ -1,6 +1,6 @@
 import { startServer } from "gotaskq/server";
 import { describe, expect, test } from "vitest";
-import { toCreateRequest } from "../../src/client/new-job.js";
+import { toCreateRequest } from "../../src/client/convert/new-job.js";
 import { completed } from "../../src/client/worker/attempt-outcome.js";
 import { startTestServer } from "../support/server.js";
 import { atEnd, clientOf, failure, newQueue, RUNTIMES, startWorker } from "./support.js";

@@ -1,6 +1,6 @@
 import { readSync } from "node:fs";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { createServiceHandler } from "../../src/rpc/http-handler.js";
 import { createListener } from "../../src/server/http/listener.js";
 import { messageOf, readTypes } from "./files.js";

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { calmLogger } from "../../src/core/calm-logger.js";
-import { backendUnavailable } from "../../src/model/errors.js";
-import type { Logger } from "../../src/model/logger.js";
+import { backendUnavailable } from "../../src/model/common/errors.js";
+import type { Logger } from "../../src/model/log/logger.js";
 import { FakeClock } from "../support/fake-clock.js";
 import { recordingLogger } from "../support/logger.js";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compareNumbers } from "../../src/model/ids.js";
+import { compareNumbers } from "../../src/model/queue/ids.js";
 import { FakeClock } from "../support/fake-clock.js";
 import { started } from "./support/fixture.js";
 

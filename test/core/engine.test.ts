@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { WorkerInfo } from "../../src/core/remote/worker-info.js";
-import type { HandlerContext } from "../../src/model/handler.js";
-import { QueuePatterns } from "../../src/model/queue-patterns.js";
+import type { HandlerContext } from "../../src/model/handler/handler.js";
+import { QueuePatterns } from "../../src/model/queue/queue-patterns.js";
 import { settle } from "../support/fake-clock.js";
 import { deferred, rejection } from "./support/async.js";
 import { Fixture, running } from "./support/fixture.js";

@@ -1,7 +1,7 @@
 import { createTaskQueue, type Job, type LocalTaskQueue, type NewJob } from "gotaskq";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { HandlerRunner } from "../../src/core/handler-runner.js";
-import { describeError } from "../../src/model/describe-error.js";
+import { describeError } from "../../src/model/common/describe-error.js";
 import { type LogLine, recordingLogger } from "../support/logger.js";
 import { within } from "../support/wait.js";
 import { createRunner, fixture } from "./support/runners.js";

@@ -3,9 +3,9 @@ import type { RunContext, RunJob, RunOutcome } from "../../src/core/handler-runn
 import type { HostedRun, PlaceEnd } from "../../src/handlers/host.js";
 import { IsolatedRunner } from "../../src/handlers/isolated-runner.js";
 import type { FromRun, ToRun } from "../../src/handlers/messages.js";
-import { TaskQueueError } from "../../src/model/errors.js";
-import { type AbortReason, attemptAborted, type EnqueuedJob } from "../../src/model/handler.js";
-import type { JobRequest } from "../../src/model/validate.js";
+import { TaskQueueError } from "../../src/model/common/errors.js";
+import { type AbortReason, attemptAborted, type EnqueuedJob } from "../../src/model/handler/handler.js";
+import type { JobRequest } from "../../src/model/request/validate.js";
 import { FakeClock, settle } from "../support/fake-clock.js";
 import { recordingLogger } from "../support/logger.js";
 

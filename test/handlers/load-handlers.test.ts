@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { loadHandlers } from "../../src/handlers/load-handlers.js";
-import type { Handler } from "../../src/model/handler.js";
+import type { Handler } from "../../src/model/handler/handler.js";
 
 const FIXTURES = fileURLToPath(new URL("./fixtures", import.meta.url));
 

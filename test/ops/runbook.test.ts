@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseRedisUrl } from "../../src/backends/redis/link/url.js";
-import { CODE_OF_REASON } from "../../src/model/errors.js";
+import { CODE_OF_REASON } from "../../src/model/common/errors.js";
 import { startRedis } from "../support/redis.js";
 import { startTestServer } from "../support/server.js";
 import { runShellSteps, shellSteps } from "../support/shell-steps.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { parseDuration } from "../../src/model/duration.js";
+import { parseDuration } from "../../src/model/common/duration.js";
 import { readConfig } from "../../src/server/config/config.js";
 import { CONNECTION_TIMES } from "../../src/server/http/connection-times.js";
 import { install } from "../support/install-package.js";

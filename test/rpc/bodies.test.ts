@@ -5,7 +5,7 @@ import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { afterEach, describe, expect, test } from "vitest";
 import { Health, type HealthCheckRequest } from "../../gen/health/v1/health_pb.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { createServiceHandler } from "../../src/rpc/http-handler.js";
 import { spec } from "../../src/rpc/services/services.js";
 import { createListener } from "../../src/server/http/listener.js";

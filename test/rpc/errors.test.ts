@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
-import { TaskQueueError } from "../../src/model/errors.js";
-import { PermanentError } from "../../src/model/handler-errors.js";
+import { TaskQueueError } from "../../src/model/common/errors.js";
+import { PermanentError } from "../../src/model/handler/handler-errors.js";
 import { toConnectError } from "../../src/rpc/errors.js";
 import { recordingLogger } from "../support/logger.js";
 import { created, finished, reaches, reading, refusal, toRefusal } from "../support/rpc.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ANYBODY } from "../../src/access/caller.js";
-import { jobNotFound, memoryFull, queueFull } from "../../src/model/errors.js";
+import { jobNotFound, memoryFull, queueFull } from "../../src/model/common/errors.js";
 import type { RpcCall } from "../../src/rpc/rpc-call.js";
 import { createRpcRecorder } from "../../src/rpc/rpc-recorder.js";
 import { recordingLogger } from "../support/logger.js";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { LIMITS } from "../../src/model/limits.js";
+import { LIMITS } from "../../src/model/common/limits.js";
 import { PROTOCOLS, type Protocol } from "../support/protocols.js";
 import { created, payload, present, toRefusal } from "../support/rpc.js";
 import { startTestServer, type TestServer } from "../support/server.js";

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "vitest";
-import { LIMITS } from "../../src/model/limits.js";
+import { LIMITS } from "../../src/model/common/limits.js";
 import { binaryBatch, jsonBatch, listOf } from "../support/decoding.js";
 import { PROTOCOLS } from "../support/protocols.js";
 import { payload, type Refusal, refusal, toRefusal } from "../support/rpc.js";

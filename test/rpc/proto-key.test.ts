@@ -9,9 +9,9 @@ import {
   GetJobResponseSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { createTaskQueue } from "../../src/task-queue.js";
-import { readBinary } from "../../src/wire/binary-decoder.js";
-import { readJson } from "../../src/wire/json-decoder.js";
-import type { JsonText } from "../../src/wire/json-text.js";
+import { readBinary } from "../../src/wire/binary/binary-decoder.js";
+import { readJson } from "../../src/wire/json/json-decoder.js";
+import type { JsonText } from "../../src/wire/json/json-text.js";
 import { DECODE_LIMITS } from "../support/decoding.js";
 import { PROTOCOLS, type Protocol } from "../support/protocols.js";
 import { present } from "../support/rpc.js";

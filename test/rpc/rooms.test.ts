@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
 import { Health, type HealthCheckRequest } from "../../gen/health/v1/health_pb.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { createServiceHandler, type ServiceHandlerOptions } from "../../src/rpc/http-handler.js";
 import { spec } from "../../src/rpc/services/services.js";
 import { createListener } from "../../src/server/http/listener.js";

@@ -1,7 +1,7 @@
 import { Code, ConnectError, createClient, type HandlerContext } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Health, type HealthCheckRequest } from "../../gen/health/v1/health_pb.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { createServiceHandler } from "../../src/rpc/http-handler.js";
 import { spec } from "../../src/rpc/services/services.js";
 import { createListener, type Listener } from "../../src/server/http/listener.js";

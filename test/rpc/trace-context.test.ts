@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { TraceContext } from "../../src/model/trace-context.js";
+import type { TraceContext } from "../../src/model/log/trace-context.js";
 import { TRACE } from "../support/job.js";
 import { finished, jsonOf, present, refusal } from "../support/rpc.js";
 import { type Clients, startTestServer, type TestServer } from "../support/server.js";

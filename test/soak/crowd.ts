@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { TaskQueueError } from "../../src/model/errors.js";
+import { TaskQueueError } from "../../src/model/common/errors.js";
 import type { Random } from "../chaos/random.js";
 
 /** Everybody who uses the server at the same time. */

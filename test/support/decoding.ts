@@ -1,9 +1,9 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { BatchCreateJobsRequestSchema, CreateJobRequestSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { binaryEncoderOf } from "../../src/wire/binary-encoder.js";
-import { ByteSink } from "../../src/wire/byte-sink.js";
+import { binaryEncoderOf } from "../../src/wire/binary/binary-encoder.js";
+import { ByteSink } from "../../src/wire/binary/byte-sink.js";
 import { DecodeError, type DecodeLimits, pathWithin } from "../../src/wire/decode-error.js";
-import { BadValue, JsonText } from "../../src/wire/json-text.js";
+import { BadValue, JsonText } from "../../src/wire/json/json-text.js";
 
 /** What the server's decoders allow. */
 export const DECODE_LIMITS: DecodeLimits = {

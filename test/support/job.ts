@@ -1,7 +1,7 @@
 import type { NewJob } from "../../src/core/port/new-jobs.js";
-import { createIdGenerator, jobIdOf, numberOf } from "../../src/model/ids.js";
-import { DEFAULT_QUEUE } from "../../src/model/queue.js";
-import type { TraceContext } from "../../src/model/trace-context.js";
+import type { TraceContext } from "../../src/model/log/trace-context.js";
+import { createIdGenerator, jobIdOf, numberOf } from "../../src/model/queue/ids.js";
+import { DEFAULT_QUEUE } from "../../src/model/queue/queue.js";
 
 const ids = createIdGenerator({ now: () => Date.now() }, 7);
 

@@ -1,4 +1,4 @@
-import type { Logger } from "../../src/model/logger.js";
+import type { Logger } from "../../src/model/log/logger.js";
 
 /** One line of the log. */
 export interface LogLine {

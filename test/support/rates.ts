@@ -1,4 +1,4 @@
-import type { RateLimit } from "../../src/model/rate-limit.js";
+import type { RateLimit } from "../../src/model/queue/rate-limit.js";
 
 /** What one call takes: after so many ms, and at the most so many. */
 export interface SlotCall {

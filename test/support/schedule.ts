@@ -1,5 +1,5 @@
 import type { Firing, NewSchedule } from "../../src/core/port/schedule-store.js";
-import type { Schedule, ScheduleSpec } from "../../src/model/schedule.js";
+import type { Schedule, ScheduleSpec } from "../../src/model/request/schedule.js";
 import { newJob } from "./job.js";
 
 /** A schedule that runs each minute, unless something else is said. */

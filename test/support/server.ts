@@ -9,7 +9,7 @@ import { ScheduleService } from "../../gen/gotaskq/v1/schedule_service_pb.js";
 import { ServerService } from "../../gen/gotaskq/v1/server_service_pb.js";
 import { WorkerService } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { Health } from "../../gen/health/v1/health_pb.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { readConfig } from "../../src/server/config/config.js";
 import { type Server, type ServerDeps, startServer } from "../../src/server/server.js";
 import { cleanup } from "./cleanup.js";

@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import { type ClientHttp2Session, connect as http2Connect } from "node:http2";
-import type { Logger } from "../../src/model/logger.js";
+import type { Logger } from "../../src/model/log/logger.js";
 import { createRpcHandler } from "../../src/rpc/http-handler.js";
 import { createListener, type Listener } from "../../src/server/http/listener.js";
 import { FakeClock } from "./fake-clock.js";

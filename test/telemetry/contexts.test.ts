@@ -1,7 +1,7 @@
 import { context, propagation, ROOT_CONTEXT, TraceFlags, trace } from "@opentelemetry/api";
 import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
 import { afterAll, describe, expect, test } from "vitest";
-import type { TraceContext } from "../../src/model/trace-context.js";
+import type { TraceContext } from "../../src/model/log/trace-context.js";
 import { activeTraceContext, fromSpan, toContext, toSpanContext } from "../../src/telemetry/contexts.js";
 import { TRACE } from "../support/job.js";
 

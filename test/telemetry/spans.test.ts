@@ -2,7 +2,7 @@ import { trace } from "@opentelemetry/api";
 import { createTaskQueue, type LocalTaskQueue } from "gotaskq";
 import { type HandlerContext, type HandlerJob, PermanentError, type TaskQueueClient } from "gotaskq/client";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { TraceContext } from "../../src/model/trace-context.js";
+import type { TraceContext } from "../../src/model/log/trace-context.js";
 import { clientOf, newQueue, startWorker } from "../client/support.js";
 import { TRACE } from "../support/job.js";
 import { startRedis } from "../support/redis.js";

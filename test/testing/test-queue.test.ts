@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { defineHandlers, retryAfter, snooze } from "../../src/handlers/index.js";
-import { silentLogger } from "../../src/model/logger.js";
+import { silentLogger } from "../../src/model/log/logger.js";
 import { createTestClient, createTestQueue, type TestQueue } from "../../src/testing/index.js";
 
 interface Jobs {

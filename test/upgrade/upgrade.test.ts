@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { createClient, type TaskQueueClient } from "../../src/client/index.js";
-import { pendingCount } from "../../src/model/pending-counts.js";
+import { pendingCount } from "../../src/model/queue/pending-counts.js";
 import { startRedis } from "../support/redis.js";
 import { type ServerProcess, startServerProcess } from "../support/server-process.js";
 import { eventually } from "../support/wait.js";

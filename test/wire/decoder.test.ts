@@ -7,10 +7,10 @@ import {
   CreateJobRequestSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { BINARY_OPTIONS, JSON_OPTIONS } from "../../src/rpc/wire-options.js";
-import { readBinary, readBinaryInSteps } from "../../src/wire/binary-decoder.js";
+import { readBinary, readBinaryInSteps } from "../../src/wire/binary/binary-decoder.js";
 import { ERROR_DETAILS } from "../../src/wire/error-details.js";
-import { readJson, readJsonInSteps } from "../../src/wire/json-decoder.js";
-import type { JsonText } from "../../src/wire/json-text.js";
+import { readJson, readJsonInSteps } from "../../src/wire/json/json-decoder.js";
+import type { JsonText } from "../../src/wire/json/json-text.js";
 import { binaryBatch, DECODE_LIMITS, field, inSteps, jsonBatch, orUndefined, refused } from "../support/decoding.js";
 import { MESSAGES, messageOf } from "../support/messages.js";
 import { runs } from "../support/runs.js";

@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest";
 import { JobSchema } from "../../gen/gotaskq/v1/job_pb.js";
 import { CreateJobResponseSchema } from "../../gen/gotaskq/v1/job_service_pb.js";
 import { JSON_OPTIONS } from "../../src/rpc/wire-options.js";
-import { binaryEncoderOf } from "../../src/wire/binary-encoder.js";
-import { ByteSink } from "../../src/wire/byte-sink.js";
-import { jsonEncoderOf } from "../../src/wire/json-encoder.js";
-import { JsonText } from "../../src/wire/json-text.js";
+import { binaryEncoderOf } from "../../src/wire/binary/binary-encoder.js";
+import { ByteSink } from "../../src/wire/binary/byte-sink.js";
+import { jsonEncoderOf } from "../../src/wire/json/json-encoder.js";
+import { JsonText } from "../../src/wire/json/json-text.js";
 import { UnsupportedError } from "../../src/wire/unsupported-error.js";
 import { json, MESSAGES, messageOf } from "../support/messages.js";
 

@@ -5,9 +5,9 @@ import {
   type CreateJobRequest,
   CreateJobRequestSchema,
 } from "../../gen/gotaskq/v1/job_service_pb.js";
-import { readBinary } from "../../src/wire/binary-decoder.js";
-import { readJson } from "../../src/wire/json-decoder.js";
-import { BadValue } from "../../src/wire/json-text.js";
+import { readBinary } from "../../src/wire/binary/binary-decoder.js";
+import { readJson } from "../../src/wire/json/json-decoder.js";
+import { BadValue } from "../../src/wire/json/json-text.js";
 import { badValues, binaryBatch, DECODE_LIMITS, field, jsonBatch, listOf, refused } from "../support/decoding.js";
 
 const request = (text: string) => () => readJson(CreateJobRequestSchema, Buffer.from(text), DECODE_LIMITS);

@@ -1,4 +1,4 @@
-import type { Payload } from "../../model/job.js";
+import type { Payload } from "../../model/job/job.js";
 
 /** What one commit writes. Each list is flat: the columns of its rows one after the other, as in `schema.ts`. */
 export interface Batch {

@@ -3,10 +3,10 @@ import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import type { Clock, Timer } from "../../core/clock.js";
 import type { Lease } from "../../core/port/leases.js";
 import { type StoreObserver, silentStoreObserver } from "../../core/port/store-observer.js";
-import { backendUnavailable } from "../../model/errors.js";
-import { createIdGenerator, type IdGenerator } from "../../model/ids.js";
-import type { Logger } from "../../model/logger.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
+import { backendUnavailable } from "../../model/common/errors.js";
+import type { Logger } from "../../model/log/logger.js";
+import { createIdGenerator, type IdGenerator } from "../../model/queue/ids.js";
+import { DEFAULT_QUEUE } from "../../model/queue/queue.js";
 import { JobStore, type MemoryBackendDeps } from "../memory/job-store.js";
 import {
   DEFAULT_CHANGE_LOG_SIZE,

@@ -1,5 +1,5 @@
 import type { Change } from "../../core/port/changes.js";
-import type { Payload } from "../../model/job.js";
+import type { Payload } from "../../model/job/job.js";
 import type { JobStore } from "../memory/job-store.js";
 import type { AnsweredLeaseRequest, StoreJournal } from "../memory/journal.js";
 import type { QueuedJob, QueueState } from "../memory/queue-state.js";

@@ -1,5 +1,5 @@
-import type { Payload } from "../../model/job.js";
-import type { Logger } from "../../model/logger.js";
+import type { Payload } from "../../model/job/job.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { JobStore } from "../memory/job-store.js";
 import { Restorer } from "../memory/restorer.js";
 import type { Chunk, Opened, Place, Reply, Writer } from "./batch.js";

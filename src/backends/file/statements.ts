@@ -1,4 +1,4 @@
-import type { Payload } from "../../model/job.js";
+import type { Payload } from "../../model/job/job.js";
 import type { Batch } from "./batch.js";
 import type { Database } from "./database.js";
 

@@ -1,6 +1,6 @@
 import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/port/changes.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
-import { fieldInvalid, watchCompacted } from "../../model/errors.js";
+import { fieldInvalid, watchCompacted } from "../../model/common/errors.js";
 import type { JobLabel, JobRecord, JobTimes } from "./records/job-record.js";
 import { Creation, keepChange, type LoggedChange, readChange } from "./records/logged-change.js";
 

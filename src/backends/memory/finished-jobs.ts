@@ -1,4 +1,4 @@
-import { jobBytes } from "../../model/job.js";
+import { jobBytes } from "../../model/job/job.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { HeldOrder } from "./indexes/unique-keys.js";
 import type { QueuedJob } from "./queue-state.js";

@@ -1,11 +1,11 @@
 import type { BackendListener, BackendOptions, ExpiredJob, QueueName } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
-import { queueNotFound } from "../../model/errors.js";
-import { numberOf, queueOf } from "../../model/ids.js";
-import { EXPIRED, type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue.js";
-import { cutText } from "../../model/text.js";
+import { queueNotFound } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { cutText } from "../../model/common/text.js";
+import { EXPIRED, type JobStatus, type Payload, payloadBytes, TRANSITIONS } from "../../model/job/job.js";
+import { numberOf, queueOf } from "../../model/queue/ids.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../model/queue/queue.js";
 import { ChangeLog } from "./change-log.js";
 import { Claims } from "./claims.js";
 import { Expiring } from "./expiring.js";

@@ -1,4 +1,4 @@
-import { errorBytes, type Job, jobBytes, type Payload, payloadBytes } from "../../model/job.js";
+import { errorBytes, type Job, jobBytes, type Payload, payloadBytes } from "../../model/job/job.js";
 
 /** What the jobs of a store take, in bytes by `jobBytes`: their texts are on the heap, payloads and results of bytes outside. */
 export interface KeptBytes {

@@ -1,5 +1,5 @@
-import type { Job } from "../../model/job.js";
-import type { Pending, PendingState } from "../../model/pending-state.js";
+import type { Job } from "../../model/job/job.js";
+import type { Pending, PendingState } from "../../model/job/pending-state.js";
 import type { JobStore } from "./job-store.js";
 import type { QueuedJob } from "./queue-state.js";
 import { heldForMs } from "./rates.js";

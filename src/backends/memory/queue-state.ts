@@ -1,9 +1,9 @@
-import { isSameBackoff } from "../../model/backoff.js";
-import { compareNumbers } from "../../model/ids.js";
-import type { JobSpec } from "../../model/job.js";
-import type { HeldBy, Pending } from "../../model/pending-state.js";
-import type { Queue, QueueSettings } from "../../model/queue.js";
-import type { RateState } from "../../model/rate-limit.js";
+import { isSameBackoff } from "../../model/job/backoff.js";
+import type { JobSpec } from "../../model/job/job.js";
+import type { HeldBy, Pending } from "../../model/job/pending-state.js";
+import { compareNumbers } from "../../model/queue/ids.js";
+import type { Queue, QueueSettings } from "../../model/queue/queue.js";
+import type { RateState } from "../../model/queue/rate-limit.js";
 import { DeadLetters } from "./indexes/dead-letters.js";
 import type { Expiries } from "./indexes/expiries.js";
 import { FinishedOrder } from "./indexes/finished-order.js";

@@ -8,7 +8,7 @@ import {
   nextSlotAt,
   type RateLimit,
   type RateState,
-} from "../../model/rate-limit.js";
+} from "../../model/queue/rate-limit.js";
 import type { Moment } from "./indexes/two-clocks.js";
 import type { StoreJournal } from "./journal.js";
 import type { Notices } from "./notices.js";

@@ -1,4 +1,4 @@
-import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../model/request-id.js";
+import { isAutomatic, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../model/job/request-id.js";
 import { OrderedQueue } from "./indexes/ordered-queue.js";
 import type { JobTimes } from "./records/job-record.js";
 

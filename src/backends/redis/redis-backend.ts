@@ -8,11 +8,11 @@ import {
 import type { Clock } from "../../core/clock.js";
 import type { EnqueueResult, NewJob } from "../../core/port/new-jobs.js";
 import { type StoreObserver, silentStoreObserver } from "../../core/port/store-observer.js";
-import { isUnavailable, TaskQueueError } from "../../model/errors.js";
-import type { IdGenerator } from "../../model/ids.js";
-import { LIMITS } from "../../model/limits.js";
-import type { Logger } from "../../model/logger.js";
-import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue.js";
+import { isUnavailable, TaskQueueError } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import type { Logger } from "../../model/log/logger.js";
+import type { IdGenerator } from "../../model/queue/ids.js";
+import { DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS } from "../../model/queue/queue.js";
 import { FEATURES } from "./layout/features.js";
 import { checkSchema, checkServer, RedisUnusable } from "./link/check-server.js";
 import { createClient, createSubscriber, pingNodes } from "./link/client.js";

@@ -1,5 +1,5 @@
 import { createWorker, type TaskQueueClient } from "../../client/index.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Connection } from "../options/connection.js";
 import { Latencies, type LatencySummary } from "./latencies.js";
 

@@ -1,6 +1,6 @@
 import type { Health, Queue, ServerInfo, TaskQueueClient, WorkerInfo } from "../../client/index.js";
-import { TaskQueueError } from "../../model/errors.js";
-import { takenBy } from "../../model/taken.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import { takenBy } from "../../model/queue/taken.js";
 import { readVersion } from "../../version.js";
 import type { Connection } from "../options/connection.js";
 import { distanceText, durationText } from "../output/times.js";

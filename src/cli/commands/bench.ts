@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import { onStopSignals } from "../../model/stop-signals.js";
-import { createTextLogger } from "../../model/text-logger.js";
+import { createTextLogger } from "../../model/log/text-logger.js";
+import { onStopSignals } from "../../model/process/stop-signals.js";
 import type { LatencySummary } from "../bench/latencies.js";
 import type { BenchResult } from "../bench/run-bench.js";
 import { CommandError } from "../command-error.js";

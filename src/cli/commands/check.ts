@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { errorText } from "../../model/describe-error.js";
-import { TaskQueueError } from "../../model/errors.js";
+import { errorText } from "../../model/common/describe-error.js";
+import { TaskQueueError } from "../../model/common/errors.js";
 import { type Finding, findings } from "../check/findings.js";
 import type { Context, FormatOptions } from "../context.js";
 import { EXIT, exitCodeOf } from "../exit-codes.js";

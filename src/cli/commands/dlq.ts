@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { DeadGroup, TaskQueueClient } from "../../client/index.js";
-import type { DeadJobFilter } from "../../model/job-filter.js";
+import type { DeadJobFilter } from "../../model/job/job-filter.js";
 import { type BulkFlags, runBulk } from "../bulk.js";
 import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Job, Listing, TaskQueueClient } from "../../client/index.js";
-import type { JobQuery } from "../../model/job-filter.js";
+import type { JobQuery } from "../../model/job/job-filter.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addFilterOptions, type FilterOptions, filterOf } from "../options/filter.js";

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Queue, QueueSettingsRequest, TaskQueueClient } from "../../client/index.js";
-import { QUEUE_ORDERINGS, type QueueOrdering } from "../../model/queue.js";
-import type { RateLimitRequest } from "../../model/rate-limit.js";
+import { QUEUE_ORDERINGS, type QueueOrdering } from "../../model/queue/queue.js";
+import type { RateLimitRequest } from "../../model/queue/rate-limit.js";
 import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";

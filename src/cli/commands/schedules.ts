@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { NewSchedule, Schedule, ScheduleChanges, ScheduleTimes, TaskQueueClient } from "../../client/index.js";
-import type { MisfirePolicy, OverlapPolicy } from "../../model/schedule.js";
+import type { MisfirePolicy, OverlapPolicy } from "../../model/request/schedule.js";
 import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { JobChange } from "../../client/index.js";
-import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
+import { JOB_STATUSES, type JobStatus } from "../../model/job/job.js";
 import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { EXIT } from "../exit-codes.js";

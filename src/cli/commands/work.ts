@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { withNeededPackages } from "../../model/needed-package.js";
+import { withNeededPackages } from "../../model/process/needed-package.js";
 import { UsageError } from "../command-error.js";
 import type { Context } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { NodeClientOptions } from "../../client/index.js";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 import { UsageError } from "../command-error.js";
 import type { Io } from "../io.js";
 import { duration, someText } from "./values.js";

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
-import type { DeadJobFilter, JobFilter } from "../../model/job-filter.js";
-import { PENDING_STATES, type PendingState } from "../../model/pending-state.js";
+import { JOB_STATUSES, type JobStatus } from "../../model/job/job.js";
+import type { DeadJobFilter, JobFilter } from "../../model/job/job-filter.js";
+import { PENDING_STATES, type PendingState } from "../../model/job/pending-state.js";
 import { choices, list, pairs, pastMoment, someText } from "./values.js";
 
 /** What the options of a filter come to. */

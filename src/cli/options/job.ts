@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { NewJob } from "../../client/index.js";
-import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type UniqueConflict, type UniqueUntil } from "../../model/unique.js";
+import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type UniqueConflict, type UniqueUntil } from "../../model/job/unique.js";
 import { UsageError } from "../command-error.js";
 import { choice, count, decimal, duration, durations, moment, pairs, someText } from "./values.js";
 

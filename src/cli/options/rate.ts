@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
-import { parseDuration } from "../../model/duration.js";
-import type { RateLimitRequest } from "../../model/rate-limit.js";
+import { parseDuration } from "../../model/common/duration.js";
+import type { RateLimitRequest } from "../../model/queue/rate-limit.js";
 import { DEFAULT } from "./values.js";
 
 /** `100/1m`, `100/1m/20` with a burst, or `none`, which is the default. */

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../model/duration.js";
+import { parseDuration } from "../../model/common/duration.js";
 
 /** Reads what follows an option. What they throw names the option, and is told with the usage. */
 

@@ -1,5 +1,5 @@
-import type { JobStatus } from "../../model/job.js";
-import { escapeUnsafe } from "../../model/unsafe-text.js";
+import { escapeUnsafe } from "../../model/common/unsafe-text.js";
+import type { JobStatus } from "../../model/job/job.js";
 
 /** Colours that every terminal has, by the number of their escape. */
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;

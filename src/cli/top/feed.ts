@@ -1,5 +1,5 @@
 import type { Job, Queue, ServerInfo, TaskQueueClient, WorkerInfo } from "../../client/index.js";
-import { TaskQueueError } from "../../model/errors.js";
+import { TaskQueueError } from "../../model/common/errors.js";
 import { workersOf } from "../workers-of.js";
 import { createRates, type Rates } from "./rates.js";
 

@@ -1,6 +1,6 @@
 import { createWorker, type Worker } from "../../client/index.js";
 import { loadHandlers } from "../../handlers/load-handlers.js";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 import type { ProcessLog } from "../../server/log/process-log.js";
 import { UsageError } from "../command-error.js";
 import type { Connection } from "../options/connection.js";

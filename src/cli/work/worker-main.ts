@@ -1,7 +1,7 @@
 import type { Worker } from "../../client/index.js";
 import { createSystemClock } from "../../core/clock.js";
-import { errorText } from "../../model/describe-error.js";
-import { TaskQueueError } from "../../model/errors.js";
+import { errorText } from "../../model/common/describe-error.js";
+import { TaskQueueError } from "../../model/common/errors.js";
 import { endProcess, stopAll, surviveHandlers } from "../../server/process-life.js";
 import { createChildLog } from "../../server/processes/child-life.js";
 import { serveSupervisor } from "../../supervisor/serve-supervisor.js";

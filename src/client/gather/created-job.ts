@@ -6,8 +6,8 @@ import {
 } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { Job } from "../../api/job.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
-import { fromJob } from "../job.js";
+import { DEFAULT_QUEUE } from "../../model/queue/queue.js";
+import { fromJob } from "../convert/job.js";
 
 /**
  * The job that a create of several answered. Of one that it has made, the server leaves out what the request says; nothing of it is

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../model/limits.js";
+import { LIMITS } from "../../model/common/limits.js";
 import type { GatherTiming } from "./gather-timing.js";
 
 /** Most items of one call: the server takes no more. */

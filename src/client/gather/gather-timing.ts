@@ -1,4 +1,4 @@
-import { setLongTimer } from "../../model/long-timer.js";
+import { setLongTimer } from "../../model/process/long-timer.js";
 
 /** What gatherers know of time. Tests hand in their own. */
 export interface GatherTiming {

@@ -1,7 +1,7 @@
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
-import { TaskQueueError } from "../../model/errors.js";
-import { MAX_TIMER_MS } from "../../model/long-timer.js";
-import { toTaskQueueError } from "../errors.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import { MAX_TIMER_MS } from "../../model/process/long-timer.js";
+import { toTaskQueueError } from "../convert/errors.js";
 import type { CallHeaders } from "../token.js";
 import { GatherLine } from "./gather-line.js";
 import type { GatherTiming } from "./gather-timing.js";

@@ -1,5 +1,5 @@
 import type { CreateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import type { TraceContext } from "../../model/trace-context.js";
+import type { TraceContext } from "../../model/log/trace-context.js";
 
 /** Bytes of all that has a bound of its own: numbers, times, backoff, and what says which field comes next. */
 const FIXED_BYTES = 300;

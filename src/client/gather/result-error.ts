@@ -1,7 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import type { Status } from "../../../gen/google/rpc/status_pb.js";
-import type { TaskQueueError } from "../../model/errors.js";
-import { toTaskQueueError } from "../errors.js";
+import type { TaskQueueError } from "../../model/common/errors.js";
+import { toTaskQueueError } from "../convert/errors.js";
 
 /** The error of one item of a call, as a call for that item alone would have thrown it. */
 export function toResultError({ code, message, details }: Status): TaskQueueError {

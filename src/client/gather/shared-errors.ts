@@ -1,4 +1,4 @@
-import { TaskQueueError } from "../../model/errors.js";
+import { TaskQueueError } from "../../model/common/errors.js";
 
 /** Codes that say nothing of a single item of a call: the server is away, the caller is unknown, or nobody knows what happened. */
 const OF_EVERY_ITEM: ReadonlySet<string> = new Set([

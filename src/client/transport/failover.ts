@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { isAborted, toTaskQueueError } from "../errors.js";
+import { isAborted, toTaskQueueError } from "../convert/errors.js";
 
 /** Codes of calls for which the server that was asked may be at fault, and another one of the same store not. */
 const AWAY: ReadonlySet<string> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED"]);

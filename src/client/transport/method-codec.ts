@@ -1,8 +1,8 @@
 import { create, type DescMessage, type DescMethod, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
-import { readBinary } from "../../wire/binary-decoder.js";
-import { binaryEncoderOf } from "../../wire/binary-encoder.js";
-import { ByteSink } from "../../wire/byte-sink.js";
+import { readBinary } from "../../wire/binary/binary-decoder.js";
+import { binaryEncoderOf } from "../../wire/binary/binary-encoder.js";
+import { ByteSink } from "../../wire/binary/byte-sink.js";
 import { DecodeError, type DecodeLimits } from "../../wire/decode-error.js";
 import { isSupported } from "../../wire/supported.js";
 import { UnsupportedError } from "../../wire/unsupported-error.js";

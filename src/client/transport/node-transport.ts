@@ -3,7 +3,7 @@ import type { SecureClientSessionOptions } from "node:http2";
 import { Agent as HttpsAgent } from "node:https";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { defined } from "../../model/defined.js";
+import { defined } from "../../model/common/defined.js";
 import { sendToken, type TokenSource } from "../token.js";
 import { createConnections } from "./connections.js";
 import { withExactMaps } from "./exact-transport.js";

@@ -1,8 +1,8 @@
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type JobCompletion, type JobFailure, Retry } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { errorText } from "../../model/describe-error.js";
-import { retryDecision, snoozeDelay, writeResult } from "../../model/handler-outcome.js";
-import type { RetryDecision } from "../../model/outcome.js";
+import { errorText } from "../../model/common/describe-error.js";
+import { retryDecision, snoozeDelay, writeResult } from "../../model/handler/handler-outcome.js";
+import type { RetryDecision } from "../../model/job/outcome.js";
 
 /** How an attempt ended, as it is sent to the server. `bytes`: what the result takes at the most. */
 export type AttemptOutcome =

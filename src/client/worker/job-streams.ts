@@ -1,8 +1,8 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Lease } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../../model/logger.js";
-import { isPassing, toTaskQueueError } from "../errors.js";
-import { payloadFormat } from "../json.js";
+import type { Logger } from "../../model/log/logger.js";
+import { isPassing, toTaskQueueError } from "../convert/errors.js";
+import { payloadFormat } from "../convert/json.js";
 import { retryWait, wait } from "../wait.js";
 import type { JobSource } from "./worker-attempt.js";
 import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";

@@ -1,8 +1,8 @@
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { ExtendResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import type { Logger } from "../../model/logger.js";
-import { MAX_TIMER_MS } from "../../model/long-timer.js";
-import { isPassing, toTaskQueueError } from "../errors.js";
+import type { Logger } from "../../model/log/logger.js";
+import { MAX_TIMER_MS } from "../../model/process/long-timer.js";
+import { isPassing, toTaskQueueError } from "../convert/errors.js";
 import { retryWait } from "../wait.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";

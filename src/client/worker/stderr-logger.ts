@@ -1,6 +1,6 @@
 import { Console } from "node:console";
-import type { Logger } from "../../model/logger.js";
-import { createTextLogger } from "../../model/text-logger.js";
+import type { Logger } from "../../model/log/logger.js";
+import { createTextLogger } from "../../model/log/text-logger.js";
 
 /** The logger of a worker that is given none: warnings and errors go to stderr, as text for people. */
 export function createStderrLogger(): Logger {

@@ -1,7 +1,7 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
 import { readContent } from "../../api/job-content.js";
-import { EnqueueIds } from "../../model/enqueue-ids.js";
+import { EnqueueIds } from "../../model/handler/enqueue-ids.js";
 import {
   type AbortReason,
   attemptAborted,
@@ -9,17 +9,17 @@ import {
   type HandlerContext,
   type HandlerJob,
   toProgress,
-} from "../../model/handler.js";
-import type { Progress } from "../../model/job.js";
-import { type JobFields, jobFields } from "../../model/job-fields.js";
-import { toJobRequest } from "../../model/job-request.js";
-import type { Logger } from "../../model/logger.js";
-import type { Timer } from "../../model/long-timer.js";
-import type { NewJob } from "../../model/new-job.js";
-import { type TraceContext, toTraceContext } from "../../model/trace-context.js";
-import type { AttemptSpan, Tracer } from "../../model/tracer.js";
-import { fromPayloadKind } from "../json.js";
-import { lengthOf } from "../times.js";
+} from "../../model/handler/handler.js";
+import type { Progress } from "../../model/job/job.js";
+import type { NewJob } from "../../model/job/new-job.js";
+import { type JobFields, jobFields } from "../../model/log/job-fields.js";
+import type { Logger } from "../../model/log/logger.js";
+import { type TraceContext, toTraceContext } from "../../model/log/trace-context.js";
+import type { AttemptSpan, Tracer } from "../../model/log/tracer.js";
+import type { Timer } from "../../model/process/long-timer.js";
+import { toJobRequest } from "../../model/request/job-request.js";
+import { fromPayloadKind } from "../convert/json.js";
+import { lengthOf } from "../convert/times.js";
 
 /** The stream that a job came on. */
 export interface JobSource {

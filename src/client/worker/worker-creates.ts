@@ -1,6 +1,6 @@
-import type { EnqueuedJob } from "../../model/handler.js";
-import type { NewJob } from "../../model/new-job.js";
-import { toTaskQueueError } from "../errors.js";
+import type { EnqueuedJob } from "../../model/handler/handler.js";
+import type { NewJob } from "../../model/job/new-job.js";
+import { toTaskQueueError } from "../convert/errors.js";
 import { retryWait, wait } from "../wait.js";
 import type { WorkerServers } from "./worker-servers.js";
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
-import { guarded } from "../../model/guarded.js";
-import type { HandlerJob } from "../../model/handler.js";
-import { isLogged, type Logger } from "../../model/logger.js";
+import { guarded } from "../../model/common/guarded.js";
+import type { HandlerJob } from "../../model/handler/handler.js";
+import { isLogged, type Logger } from "../../model/log/logger.js";
 
 /** What a worker tells those who listen, by name, and with what. */
 export interface WorkerEvents {

@@ -1,6 +1,6 @@
-import type { Handlers } from "../../model/handler.js";
-import type { Logger } from "../../model/logger.js";
-import type { Middleware } from "../../model/middleware.js";
+import type { Handlers } from "../../model/handler/handler.js";
+import type { Middleware } from "../../model/handler/middleware.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { HeaderSource, TokenSource } from "../token.js";
 import type { ClientTls, HttpVersion } from "../transport/node-transport.js";
 

@@ -12,8 +12,8 @@ import {
   type SettleOutcome,
   SettleResult,
 } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { isLogged, type Logger } from "../../model/logger.js";
-import { isPassing, toTaskQueueError } from "../errors.js";
+import { isLogged, type Logger } from "../../model/log/logger.js";
+import { isPassing, toTaskQueueError } from "../convert/errors.js";
 import { GatherLine } from "../gather/gather-line.js";
 import { createGatherTiming } from "../gather/gather-timing.js";
 import { retryWait, wait } from "../wait.js";

@@ -8,15 +8,15 @@ import {
   type HandlersOf,
   handlerTypes,
   STUCK_HANDLER_MS,
-} from "../../model/handler.js";
-import type { JobTypes } from "../../model/job-types.js";
-import { guardedLogger, type Logger } from "../../model/logger.js";
-import { setLongTimer } from "../../model/long-timer.js";
-import { withMiddleware } from "../../model/middleware.js";
-import { onStopSignals } from "../../model/stop-signals.js";
-import type { AttemptEnd } from "../../model/tracer.js";
+} from "../../model/handler/handler.js";
+import { withMiddleware } from "../../model/handler/middleware.js";
+import type { JobTypes } from "../../model/job/job-types.js";
+import { guardedLogger, type Logger } from "../../model/log/logger.js";
+import type { AttemptEnd } from "../../model/log/tracer.js";
+import { setLongTimer } from "../../model/process/long-timer.js";
+import { onStopSignals } from "../../model/process/stop-signals.js";
 import { createTracer } from "../../telemetry/tracer.js";
-import { lengthOf } from "../times.js";
+import { lengthOf } from "../convert/times.js";
 import { createHeaders } from "../token.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";

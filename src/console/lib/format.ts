@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Backoff, type BackoffSchema, type Unique, UniqueUntil } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { RateLimit, RateLimitSchema } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { PendingCounts } from "../../model/pending-counts.js";
+import type { PendingCounts } from "../../model/queue/pending-counts.js";
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });

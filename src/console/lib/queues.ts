@@ -2,7 +2,7 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Queue, QueuesSnapshot, WatchQueuesResponse } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import { pendingCount } from "../../model/pending-counts.js";
+import { pendingCount } from "../../model/queue/pending-counts.js";
 import { live } from "./api.js";
 import { link, useLive } from "./live.js";
 

@@ -1,5 +1,5 @@
-import { LIMITS } from "../../model/limits.js";
-import { takenBy } from "../../model/taken.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { takenBy } from "../../model/queue/taken.js";
 import { api } from "./api.js";
 import { count, countOf } from "./format.js";
 import { queues } from "./queues.js";

@@ -2,7 +2,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { useEffect } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { HealthCheckResponse_ServingStatus as Serving } from "../../../gen/health/v1/health_pb.js";
-import { pendingCount } from "../../model/pending-counts.js";
+import { pendingCount } from "../../model/queue/pending-counts.js";
 import { api } from "../lib/api.js";
 import { now } from "../lib/clock.js";
 import { explain } from "../lib/errors.js";

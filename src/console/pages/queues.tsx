@@ -2,7 +2,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "preact/hooks";
 import type { Queue } from "../../../gen/gotaskq/v1/queue_service_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import { pendingCount } from "../../model/pending-counts.js";
+import { pendingCount } from "../../model/queue/pending-counts.js";
 import { api } from "../lib/api.js";
 import { backoffText, count, countOf, span, spanOf, waiting } from "../lib/format.js";
 import { attempt, complain, tell } from "../lib/notices.js";

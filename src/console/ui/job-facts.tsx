@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { parseTraceparent } from "../../model/trace-context.js";
+import { parseTraceparent } from "../../model/log/trace-context.js";
 import { now } from "../lib/clock.js";
 import { backoffText, moment, span, spanOf, uniqueText } from "../lib/format.js";
 import { href } from "../lib/router.js";

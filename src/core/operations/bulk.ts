@@ -1,7 +1,7 @@
-import { pageTokenInvalid } from "../../model/errors.js";
-import type { BulkOptions, BulkResult, JobFilter } from "../../model/job-filter.js";
-import { LIMITS } from "../../model/limits.js";
-import type { Violations } from "../../model/violations.js";
+import { pageTokenInvalid } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import type { BulkOptions, BulkResult, JobFilter } from "../../model/job/job-filter.js";
+import type { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import type { BulkAction, CountPage } from "../port/listing.js";
 import type { StoreMatch } from "../stores/job-matcher.js";

@@ -1,4 +1,4 @@
-import type { DeadGroup, DeadSummary } from "../../model/job-filter.js";
+import type { DeadGroup, DeadSummary } from "../../model/job/job-filter.js";
 import type { Backend } from "../backend.js";
 import { passGone } from "./bulk.js";
 import { type CheckedFilter, filterDigest, queuesOf } from "./filters.js";

@@ -1,6 +1,6 @@
-import { jobNotFound, jobStateConflict, uniqueKeyHeld } from "../../model/errors.js";
-import { numberOf } from "../../model/ids.js";
-import type { Job } from "../../model/job.js";
+import { jobNotFound, jobStateConflict, uniqueKeyHeld } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import type { Job } from "../../model/job/job.js";
 import type {
   BulkOptions,
   BulkResult,
@@ -8,9 +8,9 @@ import type {
   DeadJobQuery,
   DeadSummary,
   SummaryOptions,
-} from "../../model/job-filter.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/job/job-filter.js";
+import { numberOf } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Backend, RowOutcome } from "../backend.js";
 import { createMatcher } from "../stores/job-matcher.js";
 import { runBulk } from "./bulk.js";

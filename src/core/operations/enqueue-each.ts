@@ -1,4 +1,4 @@
-import { jobExists, requestIdReused, TaskQueueError } from "../../model/errors.js";
+import { jobExists, requestIdReused, TaskQueueError } from "../../model/common/errors.js";
 import type { Backend } from "../backend.js";
 import type { EnqueueResult, NewJob } from "../port/new-jobs.js";
 import { settledEach } from "./settled-each.js";

@@ -1,8 +1,8 @@
-import { jobNotFound, TaskQueueError } from "../../model/errors.js";
-import { isId, queueOf } from "../../model/ids.js";
-import { type Job, jobBytes } from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { jobNotFound, TaskQueueError } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { type Job, jobBytes } from "../../model/job/job.js";
+import { isId, queueOf } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import { byQueue } from "../stores/by-queue.js";
 import { settledEach } from "./settled-each.js";

@@ -1,4 +1,4 @@
-import type { Queue } from "../../model/queue.js";
+import type { Queue } from "../../model/queue/queue.js";
 import type { Backend } from "../backend.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { shareNext } from "../turns/share-next.js";

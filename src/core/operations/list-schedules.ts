@@ -1,7 +1,7 @@
-import { pageTokenInvalid, TaskQueueError } from "../../model/errors.js";
-import { LIMITS } from "../../model/limits.js";
-import { type Schedule, type ScheduleView, scheduleState } from "../../model/schedule.js";
-import { Violations } from "../../model/violations.js";
+import { pageTokenInvalid, TaskQueueError } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { type Schedule, type ScheduleView, scheduleState } from "../../model/request/schedule.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import { type SchedulePage as StorePage, scheduleBytes } from "../port/schedule-store.js";
 import { forEachAtOnce } from "./for-each-at-once.js";

@@ -1,6 +1,6 @@
-import { compareNumbers } from "../../model/ids.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { compareNumbers } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import { readPageToken, writePageToken } from "./page-token.js";
 
 /** Which page of workers. */

@@ -1,6 +1,6 @@
-import { pageTokenInvalid } from "../../model/errors.js";
-import { compareNumbers, jobIdOf } from "../../model/ids.js";
-import { LIMITS } from "../../model/limits.js";
+import { pageTokenInvalid } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { compareNumbers, jobIdOf } from "../../model/queue/ids.js";
 import type { KeyPage } from "../port/listing.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";

@@ -1,4 +1,4 @@
-import { pageTokenInvalid } from "../../model/errors.js";
+import { pageTokenInvalid } from "../../model/common/errors.js";
 
 /** Writes the position that a listing has got to as an opaque token that is good for the same filter only. */
 export function writePageToken(filter: string, position: string): string {

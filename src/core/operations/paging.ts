@@ -1,7 +1,7 @@
-import { TaskQueueError } from "../../model/errors.js";
-import { type Job, jobBytes } from "../../model/job.js";
-import type { JobView, ListOrder } from "../../model/job-filter.js";
-import { LIMITS } from "../../model/limits.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { type Job, jobBytes } from "../../model/job/job.js";
+import type { JobView, ListOrder } from "../../model/job/job-filter.js";
 import type { Backend } from "../backend.js";
 import type { KeyPage, ListPage } from "../port/listing.js";
 import { forEachAtOnce } from "./for-each-at-once.js";

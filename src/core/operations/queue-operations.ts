@@ -1,18 +1,18 @@
-import { toBackoff } from "../../model/backoff.js";
-import { defined } from "../../model/defined.js";
-import { fieldInvalid, queueNotFound } from "../../model/errors.js";
-import type { Backoff } from "../../model/job.js";
-import { pendingCount } from "../../model/pending-counts.js";
+import { defined } from "../../model/common/defined.js";
+import { fieldInvalid, queueNotFound } from "../../model/common/errors.js";
+import { toBackoff } from "../../model/job/backoff.js";
+import type { Backoff } from "../../model/job/job.js";
+import { pendingCount } from "../../model/queue/pending-counts.js";
 import {
   DEFAULT_QUEUE,
   DEFAULT_QUEUE_SETTINGS,
   type Queue,
   type QueueSettings,
   type QueueSettingsRequest,
-} from "../../model/queue.js";
-import { toRateLimit } from "../../model/rate-limit.js";
-import { checkQueueSettings } from "../../model/validate.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/queue/queue.js";
+import { toRateLimit } from "../../model/queue/rate-limit.js";
+import { checkQueueSettings } from "../../model/request/validate.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { createListQueues } from "./list-queues.js";

@@ -1,7 +1,7 @@
-import { fieldInvalid, serverDraining } from "../../model/errors.js";
-import type { Job } from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
+import { fieldInvalid, serverDraining } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import type { Job } from "../../model/job/job.js";
+import { DEFAULT_QUEUE } from "../../model/queue/queue.js";
 import type {
   Schedule,
   ScheduleChanges,
@@ -9,8 +9,8 @@ import type {
   ScheduleSpec,
   ScheduleTimesRequest,
   ScheduleView,
-} from "../../model/schedule.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/request/schedule.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import { type NewJobs, newlyCreated } from "../new-job.js";
 import type { Observer } from "../observer.js";

@@ -1,4 +1,4 @@
-import { TaskQueueError } from "../../model/errors.js";
+import { TaskQueueError } from "../../model/common/errors.js";
 
 /**
  * Does something to each item at the same moment, in their order; resolves to the results, and the expected failures in place of

@@ -1,8 +1,8 @@
-import { TaskQueueError } from "../../model/errors.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
-import type { TraceContext } from "../../model/trace-context.js";
-import type { CreateSpan, Tracer } from "../../model/tracer.js";
-import type { JobRequest } from "../../model/validate.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import type { TraceContext } from "../../model/log/trace-context.js";
+import type { CreateSpan, Tracer } from "../../model/log/tracer.js";
+import { DEFAULT_QUEUE } from "../../model/queue/queue.js";
+import type { JobRequest } from "../../model/request/validate.js";
 
 /** A create while it is traced: one span for all of its jobs, or one for each trace that they belong to. */
 export interface TracedCreate {

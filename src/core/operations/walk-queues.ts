@@ -1,5 +1,5 @@
-import { pageTokenInvalid } from "../../model/errors.js";
-import { LIMITS } from "../../model/limits.js";
+import { pageTokenInvalid } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
 import type { CountPage } from "../port/listing.js";
 import { ownTurn } from "../turns/own-turn.js";
 import { forEachAtOnce } from "./for-each-at-once.js";

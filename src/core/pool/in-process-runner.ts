@@ -1,6 +1,6 @@
-import { errorText } from "../../model/describe-error.js";
-import { callHandler, type Handlers, handlerTypes } from "../../model/handler.js";
-import { retryDecision, snoozeDelay, toResult } from "../../model/handler-outcome.js";
+import { errorText } from "../../model/common/describe-error.js";
+import { callHandler, type Handlers, handlerTypes } from "../../model/handler/handler.js";
+import { retryDecision, snoozeDelay, toResult } from "../../model/handler/handler-outcome.js";
 import type { Clock } from "../clock.js";
 import type { HandlerRunner, RunContext, RunJob, RunOutcome } from "../handler-runner.js";
 import { LeasedJob } from "./leased-job.js";

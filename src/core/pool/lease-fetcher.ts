@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Lease } from "../port/leases.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";

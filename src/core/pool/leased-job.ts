@@ -1,4 +1,4 @@
-import type { HandlerJob, JsonValue } from "../../model/handler.js";
+import type { HandlerJob, JsonValue } from "../../model/handler/handler.js";
 import type { RunJob } from "../handler-runner.js";
 
 /**

@@ -1,7 +1,7 @@
-import type { Payload, Progress } from "../../model/job.js";
-import { jobFields } from "../../model/job-fields.js";
-import type { Logger } from "../../model/logger.js";
-import type { RetryDecision } from "../../model/outcome.js";
+import type { Payload, Progress } from "../../model/job/job.js";
+import type { RetryDecision } from "../../model/job/outcome.js";
+import { jobFields } from "../../model/log/job-fields.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock } from "../clock.js";
 import type { FailureReason } from "../observer.js";
 import type { Leasing } from "../work/leasing.js";

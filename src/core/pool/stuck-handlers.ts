@@ -1,6 +1,6 @@
-import { STUCK_HANDLER_MS } from "../../model/handler.js";
-import { jobFields } from "../../model/job-fields.js";
-import type { Logger } from "../../model/logger.js";
+import { STUCK_HANDLER_MS } from "../../model/handler/handler.js";
+import { jobFields } from "../../model/log/job-fields.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 

@@ -1,7 +1,7 @@
-import { ABORT_GRACE_MS, type EnqueuedJob } from "../../model/handler.js";
-import { guardedLogger, type Logger } from "../../model/logger.js";
-import type { AttemptEnd, Tracer } from "../../model/tracer.js";
-import type { JobRequest } from "../../model/validate.js";
+import { ABORT_GRACE_MS, type EnqueuedJob } from "../../model/handler/handler.js";
+import { guardedLogger, type Logger } from "../../model/log/logger.js";
+import type { AttemptEnd, Tracer } from "../../model/log/tracer.js";
+import type { JobRequest } from "../../model/request/validate.js";
 import type { Clock, Timer } from "../clock.js";
 import type { HandlerRunner, RunOutcome } from "../handler-runner.js";
 import type { ChangeBatch } from "../port/changes.js";

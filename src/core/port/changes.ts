@@ -1,5 +1,5 @@
-import type { JobState, JobStatus } from "../../model/job.js";
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { JobState, JobStatus } from "../../model/job/job.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 
 /** Changes that are reported together. */
 export interface ChangeBatch {

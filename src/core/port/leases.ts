@@ -1,5 +1,5 @@
-import type { Job, JobStatus, Payload, Progress } from "../../model/job.js";
-import type { Outcome, RetryDecision } from "../../model/outcome.js";
+import type { Job, JobStatus, Payload, Progress } from "../../model/job/job.js";
+import type { Outcome, RetryDecision } from "../../model/job/outcome.js";
 
 /** A request for leases. */
 export interface LeaseRequest {

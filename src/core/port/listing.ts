@@ -1,5 +1,5 @@
-import type { Job } from "../../model/job.js";
-import type { DeadGroup, JobView, ListOrder } from "../../model/job-filter.js";
+import type { Job } from "../../model/job/job.js";
+import type { DeadGroup, JobView, ListOrder } from "../../model/job/job-filter.js";
 import type { StoreMatch } from "../stores/job-matcher.js";
 
 /** Which page of which jobs of a queue to read. */

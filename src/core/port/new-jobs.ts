@@ -1,5 +1,5 @@
-import type { Job, JobSpec, Payload } from "../../model/job.js";
-import type { UniqueConflict } from "../../model/unique.js";
+import type { Job, JobSpec, Payload } from "../../model/job/job.js";
+import type { UniqueConflict } from "../../model/job/unique.js";
 
 /** A job to create. */
 export interface NewJob extends JobSpec {

@@ -1,4 +1,4 @@
-import type { QueueSettings } from "../../model/queue.js";
+import type { QueueSettings } from "../../model/queue/queue.js";
 import type { GivenFields, NewJob } from "./new-jobs.js";
 
 /** What a job gets from its queue when its request does not say it. */

@@ -1,5 +1,5 @@
-import { JOB_OVERHEAD_BYTES, payloadBytes } from "../../model/job.js";
-import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../model/schedule.js";
+import { JOB_OVERHEAD_BYTES, payloadBytes } from "../../model/job/job.js";
+import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../model/request/schedule.js";
 import type { EnqueueResult, NewJob } from "./new-jobs.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { LeaseRef } from "../port/leases.js";
 import type { Leasing } from "../work/leasing.js";
 

@@ -1,5 +1,5 @@
-import type { Logger } from "../../model/logger.js";
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { Logger } from "../../model/log/logger.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Lease } from "../port/leases.js";
 import type { Leasing } from "../work/leasing.js";

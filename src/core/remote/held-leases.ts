@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Change } from "../port/changes.js";
 import type { ExtendResult, Extension, Lease, LeaseRef } from "../port/leases.js";

@@ -1,4 +1,4 @@
-import { serverDraining } from "../../model/errors.js";
+import { serverDraining } from "../../model/common/errors.js";
 import type { Clock } from "../clock.js";
 import type { Lease } from "../port/leases.js";
 import type { Dispatcher, JobSelector } from "./dispatcher.js";

@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import { isToExtend } from "../work/leasing.js";
 import type { HeldLease, HeldLeases } from "./held-leases.js";

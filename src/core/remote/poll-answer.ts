@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock } from "../clock.js";
 import type { Leasing } from "../work/leasing.js";
 import type { BackgroundRelease } from "./background-release.js";

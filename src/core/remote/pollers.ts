@@ -1,4 +1,4 @@
-import type { IdGenerator } from "../../model/ids.js";
+import type { IdGenerator } from "../../model/queue/ids.js";
 import type { Clock } from "../clock.js";
 import { queuesOf } from "./dispatcher.js";
 import type { HeldLease, LeaseHolder } from "./held-leases.js";

@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import { extendByQueue } from "../stores/extend-by-queue.js";
 import type { Leasing } from "../work/leasing.js";

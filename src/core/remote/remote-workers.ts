@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { queueNotFound, serverDraining } from "../../model/errors.js";
-import type { IdGenerator } from "../../model/ids.js";
-import type { Logger } from "../../model/logger.js";
-import { Violations } from "../../model/violations.js";
+import { queueNotFound, serverDraining } from "../../model/common/errors.js";
+import type { Logger } from "../../model/log/logger.js";
+import type { IdGenerator } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import type { Clock } from "../clock.js";
 import type { ChangeBatch } from "../port/changes.js";
 import type { Completion, ExtendResult, Extension, Lease, LeaseRef, Settlement } from "../port/leases.js";

@@ -1,7 +1,7 @@
-import { LIMITS } from "../../model/limits.js";
-import { cutText } from "../../model/text.js";
-import { checkPayload } from "../../model/validate.js";
-import type { Violations } from "../../model/violations.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { cutText } from "../../model/common/text.js";
+import { checkPayload } from "../../model/request/validate.js";
+import type { Violations } from "../../model/request/violations.js";
 import type { Completion, Extension, Failure, LeaseRef, Release } from "../port/leases.js";
 import type { JobSelector } from "./dispatcher.js";
 

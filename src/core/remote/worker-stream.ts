@@ -1,5 +1,5 @@
-import { serverDraining, workerSilent } from "../../model/errors.js";
-import type { Logger } from "../../model/logger.js";
+import { serverDraining, workerSilent } from "../../model/common/errors.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Lease } from "../port/leases.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";

@@ -1,7 +1,7 @@
-import { defined } from "../../model/defined.js";
-import { errorText } from "../../model/describe-error.js";
-import { LIMITS } from "../../model/limits.js";
-import { DEFAULT_QUEUE } from "../../model/queue.js";
+import { defined } from "../../model/common/defined.js";
+import { errorText } from "../../model/common/describe-error.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { DEFAULT_QUEUE } from "../../model/queue/queue.js";
 import {
   DEFAULT_TIME_ZONE,
   MISFIRE_POLICIES,
@@ -12,9 +12,9 @@ import {
   type ScheduleSpec,
   type ScheduleTimes,
   type ScheduleTimesRequest,
-} from "../../model/schedule.js";
-import { checkJob, type JobRequest } from "../../model/validate.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/request/schedule.js";
+import { checkJob, type JobRequest } from "../../model/request/validate.js";
+import { Violations } from "../../model/request/violations.js";
 import { parseCron } from "./cron-pattern.js";
 import { localTimeIn } from "./local-time.js";
 

@@ -1,5 +1,5 @@
 import { Cron, type CronOptions } from "croner";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 
 /** The times that a cron expression means, on the clock on the wall, as `LocalTime` writes them. All of them are whole seconds. */
 export interface CronPattern {

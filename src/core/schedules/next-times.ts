@@ -1,5 +1,5 @@
-import { LIMITS } from "../../model/limits.js";
-import type { Schedule } from "../../model/schedule.js";
+import { LIMITS } from "../../model/common/limits.js";
+import type { Schedule } from "../../model/request/schedule.js";
 import { parseCron } from "./cron-pattern.js";
 import { localTimeIn } from "./local-time.js";
 

@@ -1,4 +1,4 @@
-import { MAX_MISSED_RUNS, MISFIRE_GRACE_MS, type Schedule, type ScheduleSkip } from "../../model/schedule.js";
+import { MAX_MISSED_RUNS, MISFIRE_GRACE_MS, type Schedule, type ScheduleSkip } from "../../model/request/schedule.js";
 import { lastTimes, timesOf } from "./next-times.js";
 
 /** What a schedule does whose next time has come. */

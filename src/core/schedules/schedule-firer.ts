@@ -1,7 +1,7 @@
-import { isUnavailable, TaskQueueError } from "../../model/errors.js";
-import { payloadBytes } from "../../model/job.js";
-import type { Logger } from "../../model/logger.js";
-import type { Schedule } from "../../model/schedule.js";
+import { isUnavailable, TaskQueueError } from "../../model/common/errors.js";
+import { payloadBytes } from "../../model/job/job.js";
+import type { Logger } from "../../model/log/logger.js";
+import type { Schedule } from "../../model/request/schedule.js";
 import type { Backend } from "../backend.js";
 import type { NewJobs } from "../new-job.js";
 import type { Observer } from "../observer.js";

@@ -1,4 +1,4 @@
-import { queueOf } from "../../model/ids.js";
+import { queueOf } from "../../model/queue/ids.js";
 
 /** Splits items into those of one queue each, in their order. `idOf`: the id of the job that an item is about. */
 export function byQueue<T>(items: Iterable<T>, idOf: (item: T) => string): Map<string, T[]> {

@@ -1,8 +1,8 @@
-import type { Job, JobStatus } from "../../model/job.js";
-import type { JobMatch } from "../../model/job-filter.js";
-import { LIMITS } from "../../model/limits.js";
-import type { PendingState } from "../../model/pending-state.js";
-import { cutText } from "../../model/text.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { cutText } from "../../model/common/text.js";
+import type { Job, JobStatus } from "../../model/job/job.js";
+import type { JobMatch } from "../../model/job/job-filter.js";
+import type { PendingState } from "../../model/job/pending-state.js";
 
 /** What a filter looks at. */
 export type Matchable = Pick<

@@ -1,4 +1,4 @@
-import type { ScheduledJob } from "../../model/schedule.js";
+import type { ScheduledJob } from "../../model/request/schedule.js";
 
 /** A job of a schedule as JSON has it: bytes as base64. */
 type SavedJob = Omit<ScheduledJob, "payload"> & { readonly payload?: string; readonly payloadBytes?: string };

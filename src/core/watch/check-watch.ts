@@ -1,6 +1,6 @@
-import { JOB_STATUSES, type JobStatus } from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { JOB_STATUSES, type JobStatus } from "../../model/job/job.js";
+import { Violations } from "../../model/request/violations.js";
 import type { ChangeFilter } from "../port/changes.js";
 import type { QueuesWatchOptions } from "./queues-watcher.js";
 

@@ -1,5 +1,5 @@
-import { queueOf } from "../../model/ids.js";
-import type { Job } from "../../model/job.js";
+import type { Job } from "../../model/job/job.js";
+import { queueOf } from "../../model/queue/ids.js";
 import type { Backend } from "../backend.js";
 
 /** Most jobs read in one call. */

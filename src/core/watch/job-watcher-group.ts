@@ -1,5 +1,5 @@
-import { isUnavailable, jobNotFound } from "../../model/errors.js";
-import { isFinal, type Job } from "../../model/job.js";
+import { isUnavailable, jobNotFound } from "../../model/common/errors.js";
+import { isFinal, type Job } from "../../model/job/job.js";
 import type { Backend } from "../backend.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Change } from "../port/changes.js";

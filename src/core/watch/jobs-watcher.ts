@@ -1,4 +1,4 @@
-import { isUnavailable } from "../../model/errors.js";
+import { isUnavailable } from "../../model/common/errors.js";
 import type { Clock, Timer } from "../clock.js";
 import type { ChangeFilter } from "../port/changes.js";
 import { Feed, type FeedSource } from "./feed.js";

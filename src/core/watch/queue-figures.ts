@@ -1,5 +1,5 @@
-import type { Queue } from "../../model/queue.js";
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { Queue } from "../../model/queue/queue.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
 import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";

@@ -1,5 +1,5 @@
-import { isUnavailable } from "../../model/errors.js";
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import { isUnavailable } from "../../model/common/errors.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 import type { Clock, Timer } from "../clock.js";
 import { Feed, type FeedSource } from "./feed.js";
 import type { QueueFigures, QueuesScope, Told } from "./queue-figures.js";

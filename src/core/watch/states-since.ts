@@ -1,4 +1,4 @@
-import type { Job } from "../../model/job.js";
+import type { Job } from "../../model/job/job.js";
 import type { Change } from "../port/changes.js";
 
 /**

@@ -1,5 +1,5 @@
-import type { Job } from "../../model/job.js";
-import type { Queue } from "../../model/queue.js";
+import type { Job } from "../../model/job/job.js";
+import type { Queue } from "../../model/queue/queue.js";
 import type { Change } from "../port/changes.js";
 
 /** A watcher that was sent nothing for this long gets a heartbeat, ms. */

@@ -1,4 +1,4 @@
-import { serverDraining } from "../../model/errors.js";
+import { serverDraining } from "../../model/common/errors.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
 import type { ChangeBatch, ChangeFilter, Followed } from "../port/changes.js";

@@ -1,6 +1,6 @@
-import { type JobFacts, jobFields } from "../../model/job-fields.js";
-import { guardedLogger, isLogged, type Logger } from "../../model/logger.js";
-import { cutText } from "../../model/text.js";
+import { cutText } from "../../model/common/text.js";
+import { type JobFacts, jobFields } from "../../model/log/job-fields.js";
+import { guardedLogger, isLogged, type Logger } from "../../model/log/logger.js";
 import type { ExpiredJob } from "../backend.js";
 import type { SettleKind } from "../observer.js";
 import type { Lease, LeaseRef, LostLease, Settlement } from "../port/leases.js";

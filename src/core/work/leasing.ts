@@ -1,4 +1,4 @@
-import type { Tracer } from "../../model/tracer.js";
+import type { Tracer } from "../../model/log/tracer.js";
 import type { Backend } from "../backend.js";
 import type { FailureReason, Observer, SettleKind } from "../observer.js";
 import type {

@@ -1,4 +1,4 @@
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 import type { Clock, Timer } from "../clock.js";
 import { isMarked, type KnownQueue, type Pair, unknownQueue } from "../stores/known-queue.js";
 import { type QueuePolicy, QueueTurns } from "./queue-turns.js";

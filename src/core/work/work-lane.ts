@@ -1,4 +1,4 @@
-import type { QueuePatterns } from "../../model/queue-patterns.js";
+import type { QueuePatterns } from "../../model/queue/queue-patterns.js";
 import type { Pair } from "../stores/known-queue.js";
 import type { QueueTurns } from "./queue-turns.js";
 

@@ -1,5 +1,5 @@
-import type { EnqueuedJob } from "../../model/handler.js";
-import type { JobRequest } from "../../model/validate.js";
+import type { EnqueuedJob } from "../../model/handler/handler.js";
+import type { JobRequest } from "../../model/request/validate.js";
 import type { FromRun, ToRun } from "../messages.js";
 import { fromSentError } from "../sent-error.js";
 

@@ -1,8 +1,8 @@
 import type { RunContext, RunJob, RunOutcome } from "../../core/handler-runner.js";
 import { runHandler } from "../../core/pool/in-process-runner.js";
-import { describeError, errorText } from "../../model/describe-error.js";
-import { type AbortReason, attemptAborted, type Handlers } from "../../model/handler.js";
-import { toJobRequest } from "../../model/job-request.js";
+import { describeError, errorText } from "../../model/common/describe-error.js";
+import { type AbortReason, attemptAborted, type Handlers } from "../../model/handler/handler.js";
+import { toJobRequest } from "../../model/request/job-request.js";
 import { runWithin } from "../../telemetry/run-within.js";
 import { createTracer } from "../../telemetry/tracer.js";
 import type { FromRun, SentOutcome, ToRun } from "../messages.js";

@@ -1,7 +1,7 @@
-import { describeError } from "../../model/describe-error.js";
-import { guarded } from "../../model/guarded.js";
-import type { Logger, LogLevel } from "../../model/logger.js";
-import { cutText } from "../../model/text.js";
+import { describeError } from "../../model/common/describe-error.js";
+import { guarded } from "../../model/common/guarded.js";
+import { cutText } from "../../model/common/text.js";
+import type { Logger, LogLevel } from "../../model/log/logger.js";
 import type { FromRun, ToRun } from "../messages.js";
 
 /** Most characters of lines that are on their way: more are left out until some have been read. */

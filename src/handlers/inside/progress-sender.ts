@@ -1,5 +1,5 @@
-import { toProgress } from "../../model/handler.js";
-import type { Progress } from "../../model/job.js";
+import { toProgress } from "../../model/handler/handler.js";
+import type { Progress } from "../../model/job/job.js";
 import type { FromRun } from "../messages.js";
 
 /** Shortest time between two reports that are sent, ms: as often as the server writes them. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.js";
 import type { RunJob } from "../../core/handler-runner.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { describeEnd } from "../../supervisor/child-end.js";
 import { programBeside } from "../../supervisor/program-beside.js";
 import type { ChildProgram, SupervisedChild } from "../../supervisor/supervised-child.js";

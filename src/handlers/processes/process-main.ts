@@ -1,5 +1,5 @@
-import { describeError, errorText } from "../../model/describe-error.js";
-import { jobFields } from "../../model/job-fields.js";
+import { describeError, errorText } from "../../model/common/describe-error.js";
+import { jobFields } from "../../model/log/job-fields.js";
 import { serveSupervisor } from "../../supervisor/serve-supervisor.js";
 import { HandlerRun } from "../inside/handler-run.js";
 import { loadHandlers } from "../load-handlers.js";

@@ -1,8 +1,8 @@
 import { type MessagePort, parentPort } from "node:worker_threads";
 import type { RunJob } from "../../core/handler-runner.js";
-import { describeError, errorText } from "../../model/describe-error.js";
-import type { Handlers } from "../../model/handler.js";
-import { jobFields } from "../../model/job-fields.js";
+import { describeError, errorText } from "../../model/common/describe-error.js";
+import type { Handlers } from "../../model/handler/handler.js";
+import { jobFields } from "../../model/log/job-fields.js";
 import { HandlerRun } from "../inside/handler-run.js";
 import { loadHandlers } from "../load-handlers.js";
 import type { FromRun, Stray, ToRun } from "../messages.js";

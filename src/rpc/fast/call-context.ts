@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Admitted } from "../../access/caller.js";
-import { type TaskQueueError, tokenInvalid } from "../../model/errors.js";
-import { setLongTimer, type Timer } from "../../model/long-timer.js";
-import { readTraceHeaders, type TraceContext } from "../../model/trace-context.js";
-import type { RpcSpan } from "../../model/tracer.js";
+import { type TaskQueueError, tokenInvalid } from "../../model/common/errors.js";
+import { readTraceHeaders, type TraceContext } from "../../model/log/trace-context.js";
+import type { RpcSpan } from "../../model/log/tracer.js";
+import { setLongTimer, type Timer } from "../../model/process/long-timer.js";
 import { type Spelling, toConnectError } from "../errors.js";
 import type { ProtocolName, RpcCall } from "../rpc-call.js";
 import type { Exchange } from "./exchange.js";

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { compressedFlag, encodeEnvelope as copyIntoEnvelope } from "@connectrpc/connect/protocol";
-import { messageTooLarge } from "../../model/errors.js";
+import { messageTooLarge } from "../../model/common/errors.js";
 import type { FastMethod, Negotiated } from "./fast-method.js";
 
 /** Length of an envelope's header, bytes: one of flags, four of length. */

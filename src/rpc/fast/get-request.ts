@@ -1,5 +1,5 @@
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { fieldInvalid } from "../../model/errors.js";
+import { fieldInvalid } from "../../model/common/errors.js";
 import { type WireProtocol, wireProtocolOf } from "./wire-protocol.js";
 
 /** A call by GET: what a POST has in its body and in the headers that describe it stands in the URL. */

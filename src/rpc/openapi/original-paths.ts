@@ -1,4 +1,4 @@
-import { LIMITS } from "../../model/limits.js";
+import { LIMITS } from "../../model/common/limits.js";
 import type { OriginalPath } from "../original/paths.js";
 import { type PathItem, refTo } from "./rpc-paths.js";
 import type { Schema } from "./schemas.js";

@@ -1,8 +1,8 @@
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
-import type { ErrorReason } from "../../model/errors.js";
-import { LIMITS } from "../../model/limits.js";
+import type { ErrorReason } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
 import { challengeOf } from "../errors.js";
 
 /** What the original says in a case, and with which status; undefined: what is ours. */

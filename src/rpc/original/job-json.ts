@@ -1,6 +1,6 @@
 import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { type Job, JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
-import { jsonEncoderOf } from "../../wire/json-encoder.js";
+import { jsonEncoderOf } from "../../wire/json/json-encoder.js";
 
 const toText = jsonEncoderOf(TimestampSchema) as (time: Timestamp) => string;
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
-import type { TaskQueueError } from "../../model/errors.js";
+import type { TaskQueueError } from "../../model/common/errors.js";
 import { DecodeError } from "../../wire/decode-error.js";
 import { badMessage, type Codec, type FastMethod } from "../fast/fast-method.js";
 import type { GetRequest } from "../fast/get-request.js";

@@ -17,8 +17,8 @@ import {
   ListQueuesRequestSchema,
   type ListQueuesResponse,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { ErrorReason } from "../../model/errors.js";
-import { LIMITS } from "../../model/limits.js";
+import type { ErrorReason } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
 import { readCreate, readCreateInSteps } from "./create-request.js";
 import type { OwnErrors } from "./errors.js";
 import { toJobJson } from "./job-json.js";

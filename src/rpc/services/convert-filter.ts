@@ -19,8 +19,8 @@ import type {
   JobQuery,
   JobView,
   ListOrder,
-} from "../../model/job-filter.js";
-import type { Violations } from "../../model/violations.js";
+} from "../../model/job/job-filter.js";
+import type { Violations } from "../../model/request/violations.js";
 import { toPendingStates, toStatuses, toTime } from "./convert.js";
 
 // Converts filters, whose fields are named as in `filter.queues[0]`; what cannot be converted is added to `violations`.

@@ -3,12 +3,12 @@ import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Job as JobPb, PayloadFormat } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { CreateJobRequest } from "../../../gen/gotaskq/v1/job_service_pb.js";
 import type { JobCompletion } from "../../../gen/gotaskq/v1/worker_service_pb.js";
-import { type Payload, payloadBytes } from "../../model/job.js";
-import { LIMITS } from "../../model/limits.js";
-import { surrogateProblem, tooManyBytes } from "../../model/validate.js";
-import { Violations } from "../../model/violations.js";
-import { type JsonMember, memberProblem } from "../../wire/json-fields.js";
-import { BadValue, JsonText } from "../../wire/json-text.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { type Payload, payloadBytes } from "../../model/job/job.js";
+import { surrogateProblem, tooManyBytes } from "../../model/request/validate.js";
+import { Violations } from "../../model/request/violations.js";
+import { type JsonMember, memberProblem } from "../../wire/json/json-fields.js";
+import { BadValue, JsonText } from "../../wire/json/json-text.js";
 import { DECODE_LIMITS } from "../wire-options.js";
 
 /** Whether payloads and results are told as text; see `PayloadFormat`. Adds to `violations`, or throws, what is no format. */

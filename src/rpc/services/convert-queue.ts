@@ -9,9 +9,9 @@ import {
   type RateLimit as RateLimitPb,
   RateLimitSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest } from "../../model/queue.js";
-import type { RateLimit, RateLimitRequest } from "../../model/rate-limit.js";
-import type { Violations } from "../../model/violations.js";
+import type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest } from "../../model/queue/queue.js";
+import type { RateLimit, RateLimitRequest } from "../../model/queue/rate-limit.js";
+import type { Violations } from "../../model/request/violations.js";
 import { fromBackoff, toBackoffRequest, toMs } from "./convert.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";
 

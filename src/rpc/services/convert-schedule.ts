@@ -18,6 +18,7 @@ import {
   ScheduleState as ScheduleStatePb,
   SkipReason as SkipReasonPb,
 } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
+import type { UniqueRequest } from "../../model/job/unique.js";
 import type {
   MisfirePolicy,
   OverlapPolicy,
@@ -25,9 +26,8 @@ import type {
   ScheduleRequest,
   ScheduleTimesRequest,
   ScheduleView,
-} from "../../model/schedule.js";
-import type { UniqueRequest } from "../../model/unique.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/request/schedule.js";
+import { Violations } from "../../model/request/violations.js";
 import { fromBackoff, toJobRequest, toMs, toTime } from "./convert.js";
 import { fromPayload } from "./convert-payload.js";
 import { fromDuration, fromMs, fromTime } from "./times.js";

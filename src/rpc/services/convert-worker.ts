@@ -12,9 +12,9 @@ import {
 } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { ExtendResult, Lease, LeaseRef, Settlement } from "../../core/port/leases.js";
 import type { WorkerInfo, WorkerKind } from "../../core/remote/worker-info.js";
-import type { Progress } from "../../model/job.js";
-import type { Outcome, RetryDecision } from "../../model/outcome.js";
-import type { Violations } from "../../model/violations.js";
+import type { Progress } from "../../model/job/job.js";
+import type { Outcome, RetryDecision } from "../../model/job/outcome.js";
+import type { Violations } from "../../model/request/violations.js";
 import { fromJob, toMs } from "./convert.js";
 import { fromDuration, fromMs } from "./times.js";
 

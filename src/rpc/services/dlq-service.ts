@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { DlqService } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
-import { Violations } from "../../model/violations.js";
+import { Violations } from "../../model/request/violations.js";
 import { fromJob } from "./convert.js";
 import { toBulkOptions, toDeadJobFilter, toDeadJobQuery } from "./convert-filter.js";
 import { asText } from "./convert-payload.js";

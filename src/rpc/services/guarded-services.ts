@@ -4,7 +4,7 @@ import type { Gate } from "../../access/gate.js";
 import { type Need, RIGHTS, type Right } from "../../access/rights.js";
 import type { Engine } from "../../core/engine.js";
 import type { EngineView } from "../../core/engine-view.js";
-import { LIMITS } from "../../model/limits.js";
+import { LIMITS } from "../../model/common/limits.js";
 import { callerOf } from "../caller-of.js";
 import { rightsEnded } from "../fast/call-context.js";
 import { toStatus } from "../status.js";

@@ -6,7 +6,7 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as HealthStatus,
 } from "../../../gen/health/v1/health_pb.js";
-import { serverDraining } from "../../model/errors.js";
+import { serverDraining } from "../../model/common/errors.js";
 
 /** Whether the server can serve calls now. */
 export interface HealthSource {

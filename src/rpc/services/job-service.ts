@@ -21,10 +21,10 @@ import type { CreateOutcome, OneCreated } from "../../core/operations/creates.js
 import type { JobOutcome } from "../../core/operations/jobs-by-id.js";
 import { checkChanges, checkWatchedJob } from "../../core/watch/check-watch.js";
 import type { JobEvent, JobsEvent } from "../../core/watch/watch-events.js";
-import { TaskQueueError } from "../../model/errors.js";
-import { isId, jobIdOf, numberOf, queueOf } from "../../model/ids.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { isId, jobIdOf, numberOf, queueOf } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { toStatus } from "../status.js";
 import { traceContextOf } from "../trace-context-of.js";

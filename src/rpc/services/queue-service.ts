@@ -19,8 +19,8 @@ import {
   type QueueSettings,
   type QueueSettingsRequest,
   SETTING_PATHS,
-} from "../../model/queue.js";
-import { Violations } from "../../model/violations.js";
+} from "../../model/queue/queue.js";
+import { Violations } from "../../model/request/violations.js";
 import { MessageFeed } from "../message-feed.js";
 import { fromHeartbeat, toMs } from "./convert.js";
 import { fromQueue, type QueueSettingsFound, toQueueSettings } from "./convert-queue.js";

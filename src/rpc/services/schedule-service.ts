@@ -8,8 +8,8 @@ import {
   type UpdateScheduleRequest,
 } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
 import type { EngineView } from "../../core/engine-view.js";
-import type { ScheduleChanges, ScheduleRequest } from "../../model/schedule.js";
-import { Violations } from "../../model/violations.js";
+import type { ScheduleChanges, ScheduleRequest } from "../../model/request/schedule.js";
+import { Violations } from "../../model/request/violations.js";
 import { fromJob, toTime } from "./convert.js";
 import { asText } from "./convert-payload.js";
 import { fromSchedule, toScheduleRequest, toScheduleTimes } from "./convert-schedule.js";

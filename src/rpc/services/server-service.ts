@@ -12,7 +12,7 @@ import { type Admitted, ANYBODY } from "../../access/caller.js";
 import type { Scope } from "../../access/scopes.js";
 import type { EngineView } from "../../core/engine-view.js";
 import { pageOfWorkers } from "../../core/operations/list-workers.js";
-import { LIMITS } from "../../model/limits.js";
+import { LIMITS } from "../../model/common/limits.js";
 import { callerOf } from "../caller-of.js";
 import { fromWorker } from "./convert-worker.js";
 

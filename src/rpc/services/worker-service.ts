@@ -15,8 +15,8 @@ import {
 import type { EngineView } from "../../core/engine-view.js";
 import { RECONNECT_GRACE_MS } from "../../core/remote/reconnect-grace-period.js";
 import { STREAM_HEARTBEAT_MS, type WorkerStreamEvent } from "../../core/remote/worker-stream.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { Violations } from "../../model/request/violations.js";
 import { whenWritten } from "../when-written.js";
 import { fromHeartbeat, toMs } from "./convert.js";
 import { asText, toPayload } from "./convert-payload.js";

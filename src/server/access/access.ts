@@ -3,7 +3,7 @@ import { AUTH_FAILURES, type AuthFailure, Gate } from "../../access/gate.js";
 import { parseTokenFile } from "../../access/token-file.js";
 import { checkTogether, type TokenRecord } from "../../access/token-record.js";
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { watchFiles } from "../config/watched-files.js";
 import type { Meter } from "../metrics/meter.js";
 import type { AccessConfig } from "./access-config.js";

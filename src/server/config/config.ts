@@ -5,10 +5,10 @@ import { DEFAULT_REDIS_COMPLETED_BYTES, DEFAULT_REDIS_LOG_SIZE } from "../../bac
 import { DEFAULT_BACKEND_OPTIONS } from "../../core/backend.js";
 import { DEFAULT_JOB_DEFAULTS } from "../../core/new-job.js";
 import { QUEUE_POLICIES, type QueuePolicy } from "../../core/work/queue-turns.js";
-import { DEFAULT_BACKOFF } from "../../model/backoff.js";
-import { MAX_NODE_ID } from "../../model/ids.js";
-import { LIMITS } from "../../model/limits.js";
-import { Violations } from "../../model/violations.js";
+import { LIMITS } from "../../model/common/limits.js";
+import { DEFAULT_BACKOFF } from "../../model/job/backoff.js";
+import { MAX_NODE_ID } from "../../model/queue/ids.js";
+import { Violations } from "../../model/request/violations.js";
 import { type AccessConfig, readAccess } from "../access/access-config.js";
 import { type RedisTlsConfig, readRedisTls } from "../tls/redis-tls.js";
 import { readTls, type TlsConfig } from "../tls/tls-config.js";

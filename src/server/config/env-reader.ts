@@ -1,5 +1,5 @@
 import { hidePassword } from "../../backends/redis/link/url.js";
-import { parseDuration } from "../../model/duration.js";
+import { parseDuration } from "../../model/common/duration.js";
 
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

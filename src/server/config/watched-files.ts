@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Clock, Timer } from "../../core/clock.js";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 
 /** Between two looks at watched files, ms. */
 const LOOK_MS = 5000;

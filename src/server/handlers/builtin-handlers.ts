@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { HandlerContext, Handlers } from "../../model/handler.js";
+import type { HandlerContext, Handlers } from "../../model/handler/handler.js";
 
 /** How long the `logger` handler takes, ms. */
 const LOGGER_MS = 500;

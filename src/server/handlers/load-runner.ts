@@ -3,7 +3,7 @@ import type { HandlerRunner } from "../../core/handler-runner.js";
 import { createInProcessRunner } from "../../core/pool/in-process-runner.js";
 import { isolateHandlers } from "../../handlers/isolate-handlers.js";
 import { loadHandlers } from "../../handlers/load-handlers.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { type Environment, EnvReader } from "../config/env-reader.js";
 import { readHandlerSlots, readIsolation } from "../config/handlers.js";
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.js";
 import type { RecentRuns } from "../../core/handler-runner.js";
-import { jobFields } from "../../model/job-fields.js";
-import type { Logger } from "../../model/logger.js";
+import { jobFields } from "../../model/log/job-fields.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Meter } from "../metrics/meter.js";
 
 /** How often it is looked whether the event loop turns, ms. */

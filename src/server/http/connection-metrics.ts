@@ -1,4 +1,4 @@
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { Meter } from "../metrics/meter.js";
 import type { ConnectionObserver } from "./connection-observer.js";
 

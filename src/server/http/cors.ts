@@ -1,5 +1,5 @@
 import { cors } from "@connectrpc/connect";
-import { TRACE_HEADERS } from "../../model/trace-context.js";
+import { TRACE_HEADERS } from "../../model/log/trace-context.js";
 import { type HttpRequest, type HttpResponse, makeSafe } from "../../rpc/http.js";
 import { RequestIds } from "../../rpc/request-ids.js";
 import type { RequestHandler } from "./listener.js";

@@ -1,6 +1,6 @@
 import type { Gate } from "../../access/gate.js";
-import { TaskQueueError } from "../../model/errors.js";
-import type { Logger } from "../../model/logger.js";
+import { TaskQueueError } from "../../model/common/errors.js";
+import type { Logger } from "../../model/log/logger.js";
 import { toConnectError } from "../../rpc/errors.js";
 import { type HttpRequest, type HttpResponse, makeSafe, pathOf } from "../../rpc/http.js";
 import { refuse } from "../../rpc/refuse.js";

@@ -1,4 +1,4 @@
-import { escapeUnsafe } from "../../model/unsafe-text.js";
+import { escapeUnsafe } from "../../model/common/unsafe-text.js";
 
 /** Escape sequences that colour the level. */
 const COLORS: Readonly<Record<string, string>> = { warn: "33", error: "31", fatal: "31;1", info: "32" };

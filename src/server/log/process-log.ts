@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { type Logger, pino, stdTimeFunctions } from "pino";
-import { describeError } from "../../model/describe-error.js";
-import { escapeUnsafe } from "../../model/unsafe-text.js";
+import { describeError } from "../../model/common/describe-error.js";
+import { escapeUnsafe } from "../../model/common/unsafe-text.js";
 import type { LogSettings } from "../config/logging.js";
 import { LineOutput } from "./line-output.js";
 import { createPrettyFormat } from "./pretty-line.js";

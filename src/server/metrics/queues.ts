@@ -1,6 +1,6 @@
 import type { UntakenJobs } from "../../core/untaken.js";
-import { pendingCount } from "../../model/pending-counts.js";
-import type { Queue, QueueStats } from "../../model/queue.js";
+import { pendingCount } from "../../model/queue/pending-counts.js";
+import type { Queue, QueueStats } from "../../model/queue/queue.js";
 import type { Meter } from "./meter.js";
 
 /** Most queues that get gauges of their own: the first by name. */

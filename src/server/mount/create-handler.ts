@@ -1,7 +1,7 @@
 import { createSystemClock } from "../../core/clock.js";
-import { defined } from "../../model/defined.js";
-import { serverDraining } from "../../model/errors.js";
-import { type Logger, silentLogger } from "../../model/logger.js";
+import { defined } from "../../model/common/defined.js";
+import { serverDraining } from "../../model/common/errors.js";
+import { type Logger, silentLogger } from "../../model/log/logger.js";
 import { toConnectError } from "../../rpc/errors.js";
 import type { HttpRequest, HttpResponse } from "../../rpc/http.js";
 import { refuseByPath } from "../../rpc/refuse.js";

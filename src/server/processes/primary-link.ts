@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { serveSupervisor } from "../../supervisor/serve-supervisor.js";
 import type { PortTaker } from "../http/open-port.js";
 import type { Refusal } from "../log/tell-problems.js";

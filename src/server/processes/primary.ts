@@ -1,6 +1,6 @@
 import { calmLogger } from "../../core/calm-logger.js";
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { type ChildEnd, describeEnd } from "../../supervisor/child-end.js";
 import { programBeside } from "../../supervisor/program-beside.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { ChildEnd } from "../../supervisor/child-end.js";
 import { programBeside } from "../../supervisor/program-beside.js";
 import { createSupervisor } from "../../supervisor/supervisor.js";

@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 import { PemError, readCertificates, readPair } from "./pem.js";
 
 /** What a server shows to clients, and who vouches for theirs. */

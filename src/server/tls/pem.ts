@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { errorText } from "../../model/describe-error.js";
+import { errorText } from "../../model/common/describe-error.js";
 import type { EnvReader } from "../config/env-reader.js";
 
 /** A file that cannot be used: the variable that names it, and what is wrong with it, without what is in it. */

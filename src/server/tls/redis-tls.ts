@@ -1,6 +1,6 @@
 import type { RedisTls } from "../../backends/redis/link/tls.js";
 import type { Clock } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import type { EnvReader } from "../config/env-reader.js";
 import { type WatchedFiles, watchFiles } from "../config/watched-files.js";
 import { hasGoodFiles, readCertificates, readPair, readPemFile } from "./pem.js";

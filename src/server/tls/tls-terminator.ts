@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import { calmLogger } from "../../core/calm-logger.js";
 import type { Clock, Timer } from "../../core/clock.js";
-import type { Logger } from "../../model/logger.js";
+import type { Logger } from "../../model/log/logger.js";
 import { watchFiles } from "../config/watched-files.js";
 import { type Identity, readIdentity } from "./identity.js";
 import type { ClientAuth, TlsConfig } from "./tls-config.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LIMITS } from "../../../src/model/limits.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
 import type { Open } from "./harness.js";
 import {
   add,

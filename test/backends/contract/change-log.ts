@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change, ChangeFilter } from "../../../src/core/port/changes.js";
 import { afterChange } from "../../../src/core/watch/states-since.js";
-import type { JobStatus } from "../../../src/model/job.js";
+import type { JobStatus } from "../../../src/model/job/job.js";
 import type { Open } from "./harness.js";
 import {
   add,

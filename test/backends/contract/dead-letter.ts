@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ListDeadQuery } from "../../../src/core/port/listing.js";
-import { type Job, jobBytes } from "../../../src/model/job.js";
+import { type Job, jobBytes } from "../../../src/model/job/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
-import type { Backoff, Job } from "../../../src/model/job.js";
-import type { QueueSettings } from "../../../src/model/queue.js";
+import type { Backoff, Job } from "../../../src/model/job/job.js";
+import type { QueueSettings } from "../../../src/model/queue/queue.js";
 import { newJob, TRACE } from "../../support/job.js";
 import type { Open } from "./harness.js";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Failure } from "../../../src/core/port/leases.js";
-import type { Backoff } from "../../../src/model/job.js";
+import type { Backoff } from "../../../src/model/job/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   addOne,

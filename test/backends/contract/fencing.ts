@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import type { LeaseRef } from "../../../src/core/port/leases.js";
-import type { Outcome } from "../../../src/model/outcome.js";
+import type { Outcome } from "../../../src/model/job/outcome.js";
 import type { Open } from "./harness.js";
 import {
   add,

@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import type { Request, Writer } from "../../../src/backends/file/batch.js";
 import { createFileBackend, type FileBackendOptions } from "../../../src/backends/file/file-backend.js";
 import { WriterService } from "../../../src/backends/file/writer-service.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { type BackendHarness, Recorder, timeOf } from "./harness.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
-import { jobIdOf, numberOf } from "../../../src/model/ids.js";
+import { jobIdOf, numberOf } from "../../../src/model/queue/ids.js";
 import type { Open } from "./harness.js";
 import { add, addDead, addOne, createQueue, expectRefused, leaseOne } from "./support.js";
 

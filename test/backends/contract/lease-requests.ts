@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import type { Lease } from "../../../src/core/port/leases.js";
-import { jobBytes } from "../../../src/model/job.js";
+import { jobBytes } from "../../../src/model/job/job.js";
 import type { Open } from "./harness.js";
 import {
   add,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ListQuery } from "../../../src/core/port/listing.js";
-import { type Job, jobBytes } from "../../../src/model/job.js";
+import { type Job, jobBytes } from "../../../src/model/job/job.js";
 import type { Open } from "./harness.js";
 import {
   add,

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import type { Change } from "../../../src/core/port/changes.js";
-import { numberOf } from "../../../src/model/ids.js";
-import type { AttemptError, Job, JobStatus } from "../../../src/model/job.js";
+import type { AttemptError, Job, JobStatus } from "../../../src/model/job/job.js";
+import { numberOf } from "../../../src/model/queue/ids.js";
 import type { OpenedBackend } from "./harness.js";
 import { LOST, type ModelJob, type NaiveModel } from "./naive-model.js";
 import { pages, readAll } from "./support.js";

@@ -4,8 +4,8 @@ import type { LeaseRef, LostLease, Settlement } from "../../../src/core/port/lea
 import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
 import { OPEN } from "../../../src/core/port/queue-defaults.js";
 import { createMatcher } from "../../../src/core/stores/job-matcher.js";
-import { type ErrorReason, TaskQueueError } from "../../../src/model/errors.js";
-import type { QueueSettings } from "../../../src/model/queue.js";
+import { type ErrorReason, TaskQueueError } from "../../../src/model/common/errors.js";
+import type { QueueSettings } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 import { type Command, type CommandOf, type JobChoice, type LeaseChoice, QUEUES } from "./model-commands.js";

@@ -13,11 +13,12 @@ import type {
 } from "../../../src/core/port/leases.js";
 import type { BulkAction } from "../../../src/core/port/listing.js";
 import type { EnqueueResult, JobUpdate, NewJob } from "../../../src/core/port/new-jobs.js";
-import type { ErrorReason } from "../../../src/model/errors.js";
-import { numberOf } from "../../../src/model/ids.js";
-import { type Job, type JobStatus, jobBytes } from "../../../src/model/job.js";
-import type { HeldBy, PendingState } from "../../../src/model/pending-state.js";
-import type { QueueOrdering, QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue.js";
+import type { ErrorReason } from "../../../src/model/common/errors.js";
+import { type Job, type JobStatus, jobBytes } from "../../../src/model/job/job.js";
+import type { HeldBy, PendingState } from "../../../src/model/job/pending-state.js";
+import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/job/request-id.js";
+import { numberOf } from "../../../src/model/queue/ids.js";
+import type { QueueOrdering, QueueSettings, QueueStats, ReadyKey } from "../../../src/model/queue/queue.js";
 import {
   afterChange,
   afterHandOut,
@@ -25,8 +26,7 @@ import {
   freeSlots,
   nextSlotAt,
   type RateState,
-} from "../../../src/model/rate-limit.js";
-import { isAutomatic, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
+} from "../../../src/model/queue/rate-limit.js";
 import { naiveOrder } from "./naive-order.js";
 import { NaiveSchedules } from "./naive-schedules.js";
 import { NaiveTurns } from "./naive-turns.js";

@@ -1,4 +1,4 @@
-import type { QueueOrdering, ReadyKey } from "../../../src/model/queue.js";
+import type { QueueOrdering, ReadyKey } from "../../../src/model/queue/queue.js";
 
 const KEYS: Readonly<Record<QueueOrdering, readonly (keyof ReadyKey)[]>> = {
   PRIORITY: ["priority", "runAfter", "createdAt", "number"],

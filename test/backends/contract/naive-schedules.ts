@@ -1,5 +1,5 @@
 import type { Firing, NewSchedule, ScheduleChange, ScheduleVersion } from "../../../src/core/port/schedule-store.js";
-import type { Schedule } from "../../../src/model/schedule.js";
+import type { Schedule } from "../../../src/model/request/schedule.js";
 
 /** A schedule as it should be, and when a tick is to tell it as due, by the wall clock; infinity: never. */
 interface NaiveSchedule {

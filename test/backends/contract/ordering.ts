@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { QueueOrdering, ReadyKey } from "../../../src/model/queue.js";
+import type { QueueOrdering, ReadyKey } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import { runs } from "../../support/runs.js";
 import type { BackendHarness, Open } from "./harness.js";

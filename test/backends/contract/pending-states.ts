@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
-import type { Job } from "../../../src/model/job.js";
-import type { PendingState } from "../../../src/model/pending-state.js";
+import type { Job } from "../../../src/model/job/job.js";
+import type { PendingState } from "../../../src/model/job/pending-state.js";
 import type { Open } from "./harness.js";
 import {
   add,

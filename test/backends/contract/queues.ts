@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,

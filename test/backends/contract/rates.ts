@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Lease } from "../../../src/core/port/leases.js";
-import type { RateLimit } from "../../../src/model/rate-limit.js";
+import type { RateLimit } from "../../../src/model/queue/rate-limit.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,

@@ -1,8 +1,8 @@
 import { databaseOf, parseRedisUrl } from "../../../src/backends/redis/link/url.js";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
-import { silentLogger } from "../../../src/model/logger.js";
-import type { QueueSettings } from "../../../src/model/queue.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
+import type { QueueSettings } from "../../../src/model/queue/queue.js";
 import { FakeClock, withRealTimers } from "../../support/fake-clock.js";
 import type { UsableRedis } from "../../support/redis-server.js";
 import { type BackendHarness, Recorder } from "./harness.js";

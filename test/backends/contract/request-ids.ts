@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
+import { REQUEST_ID_TTL_MS } from "../../../src/model/job/request-id.js";
 import { newJob } from "../../support/job.js";
 import type { Open } from "./harness.js";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { jobBytes } from "../../../src/model/job.js";
+import { jobBytes } from "../../../src/model/job/job.js";
 import type { Open, OpenedBackend } from "./harness.js";
 import {
   add,

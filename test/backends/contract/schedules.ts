@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import type { DueSchedule, FiringResult } from "../../../src/core/port/schedule-store.js";
-import type { Schedule } from "../../../src/model/schedule.js";
+import type { Schedule } from "../../../src/model/request/schedule.js";
 import { newJob } from "../../support/job.js";
 import { firing, newSchedule } from "../../support/schedule.js";
 import type { Open, OpenedBackend } from "./harness.js";

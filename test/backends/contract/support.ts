@@ -4,10 +4,15 @@ import type { Change, ChangeFilter, ChangePage } from "../../../src/core/port/ch
 import type { Lease, LeaseRef, LeaseRequest } from "../../../src/core/port/leases.js";
 import type { ListPage } from "../../../src/core/port/listing.js";
 import type { NewJob } from "../../../src/core/port/new-jobs.js";
-import type { ErrorReason } from "../../../src/model/errors.js";
-import { numberOf } from "../../../src/model/ids.js";
-import type { Job, Payload } from "../../../src/model/job.js";
-import { DEFAULT_QUEUE_SETTINGS, type Queue, type QueueSettings, type QueueStats } from "../../../src/model/queue.js";
+import type { ErrorReason } from "../../../src/model/common/errors.js";
+import type { Job, Payload } from "../../../src/model/job/job.js";
+import { numberOf } from "../../../src/model/queue/ids.js";
+import {
+  DEFAULT_QUEUE_SETTINGS,
+  type Queue,
+  type QueueSettings,
+  type QueueStats,
+} from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import type { OpenedBackend } from "./harness.js";
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Backend } from "../../../src/core/backend.js";
 import type { EnqueueResult, NewJob } from "../../../src/core/port/new-jobs.js";
-import { jobBytes } from "../../../src/model/job.js";
-import { REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
-import type { Unique } from "../../../src/model/unique.js";
+import { jobBytes } from "../../../src/model/job/job.js";
+import { REQUEST_ID_TTL_MS } from "../../../src/model/job/request-id.js";
+import type { Unique } from "../../../src/model/job/unique.js";
 import { newJob, TRACE } from "../../support/job.js";
 import { firing, newSchedule } from "../../support/schedule.js";
 import type { Open, OpenedBackend } from "./harness.js";

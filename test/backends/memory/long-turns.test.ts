@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ChangeBatch } from "../../../src/core/port/changes.js";
 import type { Lease } from "../../../src/core/port/leases.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import { openWith } from "../contract/harness.js";
 import { memoryHarness } from "../contract/memory-harness.js";

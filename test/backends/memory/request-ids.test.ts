@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { RequestIds } from "../../../src/backends/memory/request-ids.js";
-import { MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../../src/model/request-id.js";
+import { MAX_REQUEST_IDS, REQUEST_ID_TTL_MS } from "../../../src/model/job/request-id.js";
 
 function createOf(number: number) {
   return { number: String(number), digest: "d", times: { createdAt: 0, runAfter: 0 } };

@@ -4,7 +4,7 @@ import { createQueue } from "../../../src/backends/memory/operations/admin.js";
 import { enqueue } from "../../../src/backends/memory/operations/enqueue.js";
 import { lease, takeBack } from "../../../src/backends/memory/operations/lease.js";
 import { DEFAULT_BACKEND_OPTIONS } from "../../../src/core/backend.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { JobStore } from "../../../src/backends/memory/job-store.js";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
 

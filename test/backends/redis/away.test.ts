@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { Clock } from "../../../src/core/clock.js";
-import type { Handlers } from "../../../src/model/handler.js";
+import type { Handlers } from "../../../src/model/handler/handler.js";
 import { HeldClock } from "../../support/held-clock.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, finished, present, type Refusal, reaches, reading, refusal } from "../../support/rpc.js";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import type { Backend } from "../../../src/core/backend.js";
-import type { Logger } from "../../../src/model/logger.js";
+import type { Logger } from "../../../src/model/log/logger.js";
 import { recordingLogger } from "../../support/logger.js";
 import { type RedisCluster, startRedisCluster } from "../../support/redis.js";
 import { created, finished, present, reading, refusal } from "../../support/rpc.js";

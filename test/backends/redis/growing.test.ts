@@ -7,8 +7,8 @@ import { checkFeatures } from "../../../src/backends/redis/queues/feature-check.
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import { recordingLogger } from "../../support/logger.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";

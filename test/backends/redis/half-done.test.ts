@@ -3,7 +3,7 @@ import { Connection } from "../../../src/backends/redis/link/connection.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import type { Backend } from "../../../src/core/backend.js";
 import type { Engine } from "../../../src/core/engine.js";
-import { backendUnavailable } from "../../../src/model/errors.js";
+import { backendUnavailable } from "../../../src/model/common/errors.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { eventually } from "../../support/wait.js";
 import { add, createQueue } from "../contract/support.js";

@@ -4,7 +4,7 @@ import { writeSpec } from "../../../src/backends/redis/layout/codec.js";
 import { FEATURES } from "../../../src/backends/redis/layout/features.js";
 import { featuresOf, writeSettings } from "../../../src/backends/redis/layout/settings.js";
 import type { Backend } from "../../../src/core/backend.js";
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import {

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import type { JobPage } from "../../../src/core/operations/paging.js";
-import { compareNumbers, numberOf } from "../../../src/model/ids.js";
-import type { Job } from "../../../src/model/job.js";
+import type { Job } from "../../../src/model/job/job.js";
+import { compareNumbers, numberOf } from "../../../src/model/queue/ids.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { fatal } from "../contract/support.js";
 import { newPrefix, openEngine } from "./support/open.js";

@@ -5,7 +5,7 @@ import { writeSpec } from "../../../src/backends/redis/layout/codec.js";
 import { FEATURES } from "../../../src/backends/redis/layout/features.js";
 import { writeSettings } from "../../../src/backends/redis/layout/settings.js";
 import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import {
   afterChange,
   afterHandOut,
@@ -16,7 +16,7 @@ import {
   nextSlotAt,
   type RateLimit,
   type RateState,
-} from "../../../src/model/rate-limit.js";
+} from "../../../src/model/queue/rate-limit.js";
 import { newJob } from "../../support/job.js";
 import { excessOf } from "../../support/rates.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { writeSpec } from "../../../src/backends/redis/layout/codec.js";
 import { FEATURES } from "../../../src/backends/redis/layout/features.js";
 import { writeSettings } from "../../../src/backends/redis/layout/settings.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { newPrefix } from "./support/open.js";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import type { Backend } from "../../../src/core/backend.js";
-import type { Schedule } from "../../../src/model/schedule.js";
+import type { Schedule } from "../../../src/model/request/schedule.js";
 import { newJob } from "../../support/job.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { firing, newSchedule } from "../../support/schedule.js";

@@ -10,7 +10,7 @@ import { RedisUnusable } from "../../../src/backends/redis/link/check-server.js"
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { freePort } from "../../support/free-port.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";

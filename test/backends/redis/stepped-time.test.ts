@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { type Clock, createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { Recorder } from "../contract/harness.js";
 import {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";

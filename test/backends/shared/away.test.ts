@@ -9,7 +9,7 @@ import { connectSharedStore } from "../../../src/backends/shared/shared-backend.
 import type { Backend } from "../../../src/core/backend.js";
 import { createSystemClock } from "../../../src/core/clock.js";
 import { WatchHub } from "../../../src/core/watch/watch-hub.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { signal } from "../../support/signal.js";
 import { eventually, within } from "../../support/wait.js";

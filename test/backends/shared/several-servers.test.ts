@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
-import { backendUnavailable } from "../../../src/model/errors.js";
+import { backendUnavailable } from "../../../src/model/common/errors.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { eventually } from "../../support/wait.js";
 import {

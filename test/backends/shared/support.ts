@@ -7,8 +7,8 @@ import { connectSharedStore } from "../../../src/backends/shared/shared-backend.
 import { createSharedStore } from "../../../src/backends/shared/shared-store.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { type Clock, createSystemClock } from "../../../src/core/clock.js";
-import { createIdGenerator } from "../../../src/model/ids.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
+import { createIdGenerator } from "../../../src/model/queue/ids.js";
 import { Recorder } from "../contract/harness.js";
 
 /** Hears what a listener is told, and whether the store is there. */

@@ -2,8 +2,8 @@ import { createMemoryBackend } from "../../../src/backends/memory/memory-backend
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import type { Engine } from "../../../src/core/engine.js";
 import type { Lease } from "../../../src/core/port/leases.js";
-import type { QueueSettingsRequest } from "../../../src/model/queue.js";
-import type { JobRequest } from "../../../src/model/validate.js";
+import type { QueueSettingsRequest } from "../../../src/model/queue/queue.js";
+import type { JobRequest } from "../../../src/model/request/validate.js";
 import { cpuOfRedis, cpuOfThis } from "../cpu.js";
 import { createBenchEngine } from "../engine.js";
 import { check, type Figure, median, report } from "../figures.js";

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js";
 import { silentObserver } from "../../../src/core/observer.js";
-import { DEFAULT_QUEUE } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE } from "../../../src/model/queue/queue.js";
 import { within } from "../../support/wait.js";
 import { createBenchEngine } from "../engine.js";
 import { check, type Figure, quantile, report } from "../figures.js";

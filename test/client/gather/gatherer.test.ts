@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jobNotFound, TaskQueueError } from "../../../src/model/errors.js";
+import { jobNotFound, TaskQueueError } from "../../../src/model/common/errors.js";
 import { startGatherer, turn } from "./support.js";
 
 describe("a gatherer", () => {

@@ -1,6 +1,6 @@
 import type { CallOptions } from "@connectrpc/connect";
 import { Gatherer } from "../../../src/client/gather/gatherer.js";
-import type { TaskQueueError } from "../../../src/model/errors.js";
+import type { TaskQueueError } from "../../../src/model/common/errors.js";
 import { FakeClock } from "../../support/fake-clock.js";
 
 /** What a gatherer asked for. */

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BadRequestSchema, ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import { GetJobResponseSchema, JobService, WatchJobResponseSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import { isNotBegun, toTaskQueueError } from "../../../src/client/errors.js";
+import { isNotBegun, toTaskQueueError } from "../../../src/client/convert/errors.js";
 import { createNodeTransport } from "../../../src/client/transport/node-transport.js";
 import { SessionManager } from "../../../src/client/transport/session-manager.js";
 import { runs } from "../../support/runs.js";

@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { GetJobResponseSchema, JobService, WatchJobResponseSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
-import { toTaskQueueError } from "../../../src/client/errors.js";
+import { toTaskQueueError } from "../../../src/client/convert/errors.js";
 import { createNodeTransport, type NodeTransportOptions } from "../../../src/client/transport/node-transport.js";
 import { startTestServer } from "../../support/server.js";
 import { signal } from "../../support/signal.js";

@@ -12,8 +12,8 @@ import { LeaseKeeper } from "../../../src/client/worker/lease-keeper.js";
 import { type AttemptHost, WorkerAttempt } from "../../../src/client/worker/worker-attempt.js";
 import type { WorkerRpc, WorkerServers } from "../../../src/client/worker/worker-servers.js";
 import { WorkerSettler } from "../../../src/client/worker/worker-settler.js";
-import { silentLogger } from "../../../src/model/logger.js";
-import { noTracer } from "../../../src/model/tracer.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
+import { noTracer } from "../../../src/model/log/tracer.js";
 import { within } from "../../support/wait.js";
 import { atEnd } from "../support.js";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createAtServers } from "../../../src/client/worker/worker-creates.js";
 import type { WorkerRpc, WorkerServers } from "../../../src/client/worker/worker-servers.js";
-import { TaskQueueError } from "../../../src/model/errors.js";
+import { TaskQueueError } from "../../../src/model/common/errors.js";
 
 /** Servers that answer creates so, one after the other; undefined: with a job. */
 function serversOf(...answers: readonly (TaskQueueError | undefined)[]) {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { checkDeadFilter, checkFilter, filterDigest } from "../../../src/core/operations/filters.js";
 import { writePageToken } from "../../../src/core/operations/page-token.js";
-import type { BulkResult, DeadSummary } from "../../../src/model/job-filter.js";
-import { LIMITS } from "../../../src/model/limits.js";
-import { Violations } from "../../../src/model/violations.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
+import type { BulkResult, DeadSummary } from "../../../src/model/job/job-filter.js";
+import { Violations } from "../../../src/model/request/violations.js";
 import { rejection } from "../support/async.js";
 import { Fixture } from "../support/fixture.js";
 

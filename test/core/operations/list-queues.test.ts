@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import { createListQueues } from "../../../src/core/operations/list-queues.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { FakeClock } from "../../support/fake-clock.js";
 
 async function counted(queues: number) {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createMergedKeys, type Merge } from "../../../src/core/operations/merged-keys.js";
 import type { KeyPage } from "../../../src/core/port/listing.js";
-import { LIMITS } from "../../../src/model/limits.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
 import { rejection } from "../support/async.js";
 
 /** The jobs of some queues, by queue: ids, and which of them match. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { JobPage } from "../../../src/core/operations/paging.js";
-import { compareNumbers, numberOf } from "../../../src/model/ids.js";
-import type { Job } from "../../../src/model/job.js";
-import { LIMITS } from "../../../src/model/limits.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
+import type { Job } from "../../../src/model/job/job.js";
+import { compareNumbers, numberOf } from "../../../src/model/queue/ids.js";
 import { runs } from "../../support/runs.js";
 import { Fixture } from "../support/fixture.js";
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { ScheduleRequest } from "../../../src/model/schedule.js";
+import type { ScheduleRequest } from "../../../src/model/request/schedule.js";
 import { rejection } from "../support/async.js";
 import { Fixture } from "../support/fixture.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { HandlerRunner, RunContext, RunOutcome } from "../../../src/core/handler-runner.js";
-import type { AttemptAborted } from "../../../src/model/handler.js";
+import type { AttemptAborted } from "../../../src/model/handler/handler.js";
 import { settle } from "../../support/fake-clock.js";
 import { deferred } from "../support/async.js";
 import { started } from "../support/fixture.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { LeasedJob } from "../../../src/core/pool/leased-job.js";
-import { AttemptAborted, type HandlerJob } from "../../../src/model/handler.js";
-import type { Job, Payload } from "../../../src/model/job.js";
+import { AttemptAborted, type HandlerJob } from "../../../src/model/handler/handler.js";
+import type { Job, Payload } from "../../../src/model/job/job.js";
 import { newJob } from "../../support/job.js";
 
 function handlerJob(payload: Payload | undefined, more: Partial<Job> = {}): HandlerJob {

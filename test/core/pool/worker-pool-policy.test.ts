@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { QueuePolicy } from "../../../src/core/work/queue-turns.js";
-import type { HandlerJob } from "../../../src/model/handler.js";
+import type { HandlerJob } from "../../../src/model/handler/handler.js";
 import { settle } from "../../support/fake-clock.js";
 import { started } from "../support/fixture.js";
 import { ManualHandler } from "../support/manual-handler.js";

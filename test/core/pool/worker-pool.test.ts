@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import type { Handler, HandlerJob, Handlers } from "../../../src/model/handler.js";
-import { PermanentError, RetryAfterError, SnoozeError } from "../../../src/model/handler-errors.js";
+import type { Handler, HandlerJob, Handlers } from "../../../src/model/handler/handler.js";
+import { PermanentError, RetryAfterError, SnoozeError } from "../../../src/model/handler/handler-errors.js";
 import { settle } from "../../support/fake-clock.js";
 import { STRANGE_ERRORS, STRANGE_VALUES } from "../../support/strange-values.js";
 import { Fixture, running, started } from "../support/fixture.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Lease, LeaseRef } from "../../../src/core/port/leases.js";
-import { queueOf } from "../../../src/model/ids.js";
+import { queueOf } from "../../../src/model/queue/ids.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Fixture, started } from "../support/fixture.js";
 import { complete, idsOf, openStream, slowStream } from "../support/remote.js";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createdSchedule } from "../../../src/core/port/schedule-store.js";
 import { firstOf, planFiring } from "../../../src/core/schedules/plan-firing.js";
-import type { Schedule, ScheduleTimes } from "../../../src/model/schedule.js";
+import type { Schedule, ScheduleTimes } from "../../../src/model/request/schedule.js";
 import { newSchedule } from "../../support/schedule.js";
 
 const CREATED = Date.UTC(2026, 0, 1);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type Observer, silentObserver } from "../../../src/core/observer.js";
-import type { Job } from "../../../src/model/job.js";
-import type { Logger } from "../../../src/model/logger.js";
-import { silentLogger } from "../../../src/model/logger.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import type { Job } from "../../../src/model/job/job.js";
+import type { Logger } from "../../../src/model/log/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { settle } from "../../support/fake-clock.js";
 import { newSchedule } from "../../support/schedule.js";
 import { type Fixture, type FixtureOptions, started } from "../support/fixture.js";

@@ -4,11 +4,11 @@ import { createEngine, type Engine, type EngineOptions } from "../../../src/core
 import { DEFAULT_JOB_DEFAULTS } from "../../../src/core/new-job.js";
 import { type Observer, silentObserver } from "../../../src/core/observer.js";
 import type { Lease } from "../../../src/core/port/leases.js";
-import type { Handler } from "../../../src/model/handler.js";
-import { createIdGenerator } from "../../../src/model/ids.js";
-import type { Job, JobStatus } from "../../../src/model/job.js";
-import { type Logger, silentLogger } from "../../../src/model/logger.js";
-import type { JobRequest } from "../../../src/model/validate.js";
+import type { Handler } from "../../../src/model/handler/handler.js";
+import type { Job, JobStatus } from "../../../src/model/job/job.js";
+import { type Logger, silentLogger } from "../../../src/model/log/logger.js";
+import { createIdGenerator } from "../../../src/model/queue/ids.js";
+import type { JobRequest } from "../../../src/model/request/validate.js";
 import { FakeClock, settle } from "../../support/fake-clock.js";
 import { Faults } from "./faults.js";
 

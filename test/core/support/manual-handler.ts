@@ -1,4 +1,4 @@
-import type { AttemptAborted, HandlerContext, HandlerJob } from "../../../src/model/handler.js";
+import type { AttemptAborted, HandlerContext, HandlerJob } from "../../../src/model/handler/handler.js";
 import { settle } from "../../support/fake-clock.js";
 import { deferred } from "./async.js";
 

@@ -1,5 +1,5 @@
 import type { WatchEvent } from "../../../src/core/watch/watch-events.js";
-import type { Job } from "../../../src/model/job.js";
+import type { Job } from "../../../src/model/job/job.js";
 import { settle } from "../../support/fake-clock.js";
 import { type Collected, collect } from "./async.js";
 import { type Fixture, type FixtureOptions, running } from "./fixture.js";

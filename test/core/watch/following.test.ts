@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { WatchHub } from "../../../src/core/watch/watch-hub.js";
-import { QueuePatterns } from "../../../src/model/queue-patterns.js";
+import { QueuePatterns } from "../../../src/model/queue/queue-patterns.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
 import { signal } from "../../support/signal.js";

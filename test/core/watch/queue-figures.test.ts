@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { QueueFigures } from "../../../src/core/watch/queue-figures.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../src/model/queue/queue.js";
 import { FakeClock, settle } from "../../support/fake-clock.js";
 import { newJob } from "../../support/job.js";
 import { deferred } from "../support/async.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../../src/core/port/changes.js";
 import { afterChange, statesSince } from "../../../src/core/watch/states-since.js";
-import type { Job } from "../../../src/model/job.js";
+import type { Job } from "../../../src/model/job/job.js";
 import { TRACE } from "../../support/job.js";
 
 const JOB: Job = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ChangeFilter } from "../../../src/core/port/changes.js";
 import type { JobsEvent } from "../../../src/core/watch/watch-events.js";
-import { backendUnavailable } from "../../../src/model/errors.js";
+import { backendUnavailable } from "../../../src/model/common/errors.js";
 import { settle } from "../../support/fake-clock.js";
 import { collect, deferred } from "../support/async.js";
 import { type Fixture, running, started } from "../support/fixture.js";

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { backendUnavailable } from "../../../src/model/errors.js";
+import { backendUnavailable } from "../../../src/model/common/errors.js";
 import { settle } from "../../support/fake-clock.js";
 import { collect } from "../support/async.js";
 import { type Fixture, running, started } from "../support/fixture.js";

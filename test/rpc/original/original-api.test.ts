@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { LIMITS } from "../../../src/model/limits.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
 import { recordingLogger } from "../../support/logger.js";
 import { startRedis, type UsableRedis } from "../../support/redis.js";
 import { created, finished, present } from "../../support/rpc.js";

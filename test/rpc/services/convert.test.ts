@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Violations } from "../../../src/model/violations.js";
+import { Violations } from "../../../src/model/request/violations.js";
 import { toPayload } from "../../../src/rpc/services/convert-payload.js";
 
 test("the bytes of a payload are its own, and not a part of the request that they came in", () => {

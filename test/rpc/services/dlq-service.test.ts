@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ReplayDeadJobsRequestSchema } from "../../../gen/gotaskq/v1/dlq_service_pb.js";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { createSystemClock } from "../../../src/core/clock.js";
-import { PermanentError } from "../../../src/model/handler-errors.js";
+import { PermanentError } from "../../../src/model/handler/handler-errors.js";
 import { created, finished, payload, present, reaches, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 

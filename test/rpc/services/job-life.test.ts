@@ -2,8 +2,8 @@ import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { createSystemClock } from "../../../src/core/clock.js";
-import type { HandlerContext } from "../../../src/model/handler.js";
-import { PermanentError, RetryAfterError } from "../../../src/model/handler-errors.js";
+import type { HandlerContext } from "../../../src/model/handler/handler.js";
+import { PermanentError, RetryAfterError } from "../../../src/model/handler/handler-errors.js";
 import { createBuiltinHandlers } from "../../../src/server/handlers/builtin-handlers.js";
 import { created, finished, jsonOf, payload, present, reaches, reading, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus, type JobView, type ListOrder, PendingState } from "../../../gen/gotaskq/v1/job_pb.js";
-import { compareNumbers, numberOf } from "../../../src/model/ids.js";
+import { compareNumbers, numberOf } from "../../../src/model/queue/ids.js";
 import { created, finished, present, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { QueueOrdering } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import type { Handlers } from "../../../src/model/handler.js";
+import type { Handlers } from "../../../src/model/handler/handler.js";
 import { startRedis, type UsableRedis } from "../../support/redis.js";
 import { startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";
 import { eventually } from "../../support/wait.js";

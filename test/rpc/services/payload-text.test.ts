@@ -1,7 +1,7 @@
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Job, PayloadFormat } from "../../../gen/gotaskq/v1/job_pb.js";
-import { LIMITS } from "../../../src/model/limits.js";
+import { LIMITS } from "../../../src/model/common/limits.js";
 import { listOf } from "../../support/decoding.js";
 import { startRedis, type UsableRedis } from "../../support/redis.js";
 import { jsonOf, payload, present, reading, refusal } from "../../support/rpc.js";

@@ -8,7 +8,7 @@ import {
   type QueueSettingsSchema,
   type RateLimitSchema,
 } from "../../../gen/gotaskq/v1/queue_service_pb.js";
-import { PermanentError } from "../../../src/model/handler-errors.js";
+import { PermanentError } from "../../../src/model/handler/handler-errors.js";
 import { created, finished, present, reaches, reading, refusal } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestServer } from "../../support/server.js";
 import { type Signal, signal } from "../../support/signal.js";

@@ -2,7 +2,7 @@ import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
 import { JobStatus } from "../../../gen/gotaskq/v1/job_pb.js";
 import { OverlapPolicy, ScheduleState, SkipReason } from "../../../gen/gotaskq/v1/schedule_service_pb.js";
-import type { Handlers } from "../../../src/model/handler.js";
+import type { Handlers } from "../../../src/model/handler/handler.js";
 import { startRedis, type UsableRedis } from "../../support/redis.js";
 import { jsonOf, present } from "../../support/rpc.js";
 import { newQueue, startTestServer, type TestEnvironment, type TestServer } from "../../support/server.js";

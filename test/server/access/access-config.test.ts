@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../../src/access/hash-token.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { ConfigError, readConfig } from "../../../src/server/config/config.js";
 import { configure } from "../../../src/server/configure.js";
 

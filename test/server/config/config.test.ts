@@ -1,6 +1,6 @@
 import { getHeapStatistics } from "node:v8";
 import { describe, expect, test } from "vitest";
-import { parseDuration } from "../../../src/model/duration.js";
+import { parseDuration } from "../../../src/model/common/duration.js";
 import { parseByteSize } from "../../../src/server/config/byte-size.js";
 import { ConfigError, readConfig } from "../../../src/server/config/config.js";
 import { startServer } from "../../../src/server/index.js";

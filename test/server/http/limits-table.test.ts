@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseDuration } from "../../../src/model/duration.js";
+import { parseDuration } from "../../../src/model/common/duration.js";
 import { readConfig } from "../../../src/server/config/config.js";
 import { DEFAULT_LIMITS } from "../../../src/server/config/connection-config.js";
 import { CONNECTION_TIMES } from "../../../src/server/http/connection-times.js";

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createMemoryBackend } from "../../../src/backends/memory/memory-backend.js";
 import type { Backend } from "../../../src/core/backend.js";
-import { backendUnavailable } from "../../../src/model/errors.js";
+import { backendUnavailable } from "../../../src/model/common/errors.js";
 import { createMetrics } from "../../../src/server/metrics/metrics.js";
 import { readExposition } from "../../support/exposition.js";
 import { FakeClock } from "../../support/fake-clock.js";

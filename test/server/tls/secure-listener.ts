@@ -1,5 +1,5 @@
 import { createSystemClock } from "../../../src/core/clock.js";
-import { silentLogger } from "../../../src/model/logger.js";
+import { silentLogger } from "../../../src/model/log/logger.js";
 import { readConfig } from "../../../src/server/config/config.js";
 import { createListener, type ListenerOptions, type RequestHandler } from "../../../src/server/http/listener.js";
 import { createTlsTerminator } from "../../../src/server/tls/tls-terminator.js";

@@ -1,4 +1,4 @@
-import { compareNumbers } from "../../../model/ids.js";
+import { compareNumbers } from "../../../model/queue/ids.js";
 import { JobTable } from "./job-table.js";
 import { OrderedQueue } from "./ordered-queue.js";
 import { SortedIndex } from "./sorted-index.js";

@@ -1,6 +1,6 @@
 import { type Placed, PlacedHeap } from "../../../core/stores/placed-heap.js";
-import { compareReady } from "../../../model/order.js";
-import type { QueueOrdering } from "../../../model/queue.js";
+import { compareReady } from "../../../model/queue/order.js";
+import type { QueueOrdering } from "../../../model/queue/queue.js";
 import type { JobRecord, RareFields } from "../records/job-record.js";
 import { ReadyLine } from "./ready-line.js";
 

@@ -1,5 +1,5 @@
-import { compareRunAfter } from "../../../model/order.js";
-import type { QueueOrdering } from "../../../model/queue.js";
+import { compareRunAfter } from "../../../model/queue/order.js";
+import type { QueueOrdering } from "../../../model/queue/queue.js";
 import { isWaiting, type JobRecord } from "../records/job-record.js";
 import { OrderedQueue } from "./ordered-queue.js";
 

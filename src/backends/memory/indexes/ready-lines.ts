@@ -1,6 +1,6 @@
-import { LIMITS } from "../../../model/limits.js";
-import { compareReady } from "../../../model/order.js";
-import type { QueueSettings } from "../../../model/queue.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import { compareReady } from "../../../model/queue/order.js";
+import type { QueueSettings } from "../../../model/queue/queue.js";
 import type { JobRecord, RareFields } from "../records/job-record.js";
 import { compareTurns, type KeyedLine, KeyedLines } from "./keyed-lines.js";
 import { Keys } from "./keys.js";

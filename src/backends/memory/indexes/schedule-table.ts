@@ -1,6 +1,6 @@
 import { retryAfterMs, type SchedulePage } from "../../../core/port/schedule-store.js";
-import { payloadBytes } from "../../../model/job.js";
-import type { Schedule } from "../../../model/schedule.js";
+import { payloadBytes } from "../../../model/job/job.js";
+import type { Schedule } from "../../../model/request/schedule.js";
 import { OrderedQueue } from "./ordered-queue.js";
 
 /** A schedule in the table. */

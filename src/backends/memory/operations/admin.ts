@@ -1,5 +1,5 @@
-import { queueExists, queueNotEmpty } from "../../../model/errors.js";
-import type { Queue, QueueSettings } from "../../../model/queue.js";
+import { queueExists, queueNotEmpty } from "../../../model/common/errors.js";
+import type { Queue, QueueSettings } from "../../../model/queue/queue.js";
 import type { JobStore } from "../job-store.js";
 import type { QueueState } from "../queue-state.js";
 import { changeRate, heldForMs, noteRatePause } from "../rates.js";

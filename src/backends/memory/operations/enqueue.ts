@@ -1,7 +1,7 @@
 import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
 import { givenByQueue } from "../../../core/port/queue-defaults.js";
-import { jobExists, memoryFull, queueFull, requestIdReused } from "../../../model/errors.js";
-import { jobIdOf, numberOf } from "../../../model/ids.js";
+import { jobExists, memoryFull, queueFull, requestIdReused } from "../../../model/common/errors.js";
+import { jobIdOf, numberOf } from "../../../model/queue/ids.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
 import { toJob } from "../records/copies.js";

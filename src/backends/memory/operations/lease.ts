@@ -1,7 +1,7 @@
 import type { TickResult } from "../../../core/backend.js";
 import type { ExtendResult, Extension, Lease, LeaseRef, LeaseRequest, LostLease } from "../../../core/port/leases.js";
 import { DUE_SCHEDULES, type DueSchedule } from "../../../core/port/schedule-store.js";
-import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job.js";
+import { jobBytes, LEASE_RAN_OUT, poisonJobError } from "../../../model/job/job.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";

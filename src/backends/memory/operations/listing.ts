@@ -9,11 +9,11 @@ import type {
   ListQuery,
 } from "../../../core/port/listing.js";
 import { createMatcher, isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
-import { pageTokenInvalid } from "../../../model/errors.js";
-import { compareNumbers, numberOf, queueOf } from "../../../model/ids.js";
-import { type Job, jobBytes } from "../../../model/job.js";
-import type { ListOrder } from "../../../model/job-filter.js";
-import { LIMITS } from "../../../model/limits.js";
+import { pageTokenInvalid } from "../../../model/common/errors.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import { type Job, jobBytes } from "../../../model/job/job.js";
+import type { ListOrder } from "../../../model/job/job-filter.js";
+import { compareNumbers, numberOf, queueOf } from "../../../model/queue/ids.js";
 import type { JobStore } from "../job-store.js";
 import { pendingStatesOf, toReadJob } from "../pending.js";
 import { compareCreation, type QueuedJob, type QueueState } from "../queue-state.js";

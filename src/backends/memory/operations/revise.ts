@@ -1,4 +1,4 @@
-import type { Payload } from "../../../model/job.js";
+import type { Payload } from "../../../model/job/job.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob, QueuedJobSpec } from "../queue-state.js";
 import { isWaitingPlace, newRecord, type RareFields } from "../records/job-record.js";

@@ -12,9 +12,9 @@ import {
   type ScheduleQuery,
   scheduleBytes,
 } from "../../../core/port/schedule-store.js";
-import { memoryFull, scheduleExists, scheduleNotFound, TaskQueueError } from "../../../model/errors.js";
-import { LIMITS } from "../../../model/limits.js";
-import type { Schedule } from "../../../model/schedule.js";
+import { memoryFull, scheduleExists, scheduleNotFound, TaskQueueError } from "../../../model/common/errors.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import type { Schedule } from "../../../model/request/schedule.js";
 import { ScheduleTable } from "../indexes/schedule-table.js";
 import type { JobStore } from "../job-store.js";
 import type { QueueState } from "../queue-state.js";

@@ -1,6 +1,6 @@
 import type { SettleKind } from "../../../core/observer.js";
 import type { Completion, Failure, LeaseRef, Release, Settlement } from "../../../core/port/leases.js";
-import { backoffDelay } from "../../../model/backoff.js";
+import { backoffDelay } from "../../../model/job/backoff.js";
 import type { JobStore } from "../job-store.js";
 import type { QueuedJob } from "../queue-state.js";
 import type { RunRecord } from "../records/run-record.js";

@@ -1,5 +1,5 @@
 import type { Change } from "../../../core/port/changes.js";
-import type { Job } from "../../../model/job.js";
+import type { Job } from "../../../model/job/job.js";
 import type { JobRecord } from "./job-record.js";
 import { NO_ERRORS } from "./run-record.js";
 

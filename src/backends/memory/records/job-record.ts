@@ -1,7 +1,7 @@
-import { jobIdOf } from "../../../model/ids.js";
-import type { AttemptError, Backoff, JobStatus, Payload } from "../../../model/job.js";
-import type { TraceContext } from "../../../model/trace-context.js";
-import type { Unique } from "../../../model/unique.js";
+import type { AttemptError, Backoff, JobStatus, Payload } from "../../../model/job/job.js";
+import type { Unique } from "../../../model/job/unique.js";
+import type { TraceContext } from "../../../model/log/trace-context.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
 import type { Expiry } from "../indexes/expiries.js";
 import type { Claim } from "../indexes/unique-keys.js";
 import { NO_ERRORS, RunRecord } from "./run-record.js";

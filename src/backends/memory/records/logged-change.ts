@@ -1,6 +1,6 @@
 import type { Change } from "../../../core/port/changes.js";
-import { jobIdOf } from "../../../model/ids.js";
-import { createdState, type JobState, type JobStatus } from "../../../model/job.js";
+import { createdState, type JobState, type JobStatus } from "../../../model/job/job.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
 import type { JobLabel, JobRecord, JobTimes } from "./job-record.js";
 
 /**

@@ -1,5 +1,5 @@
 import type { SettleKind } from "../../../core/observer.js";
-import type { AttemptError, Payload, Progress } from "../../../model/job.js";
+import type { AttemptError, Payload, Progress } from "../../../model/job/job.js";
 
 /** The attempt errors of a job that has none. */
 export const NO_ERRORS: readonly AttemptError[] = [];

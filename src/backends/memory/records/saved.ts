@@ -1,10 +1,10 @@
 import type { Change } from "../../../core/port/changes.js";
 import { writeSchedule } from "../../../core/stores/saved-schedule.js";
-import { createdState, type JobStatus, type Payload } from "../../../model/job.js";
-import { REQUEST_ID_TTL_MS } from "../../../model/request-id.js";
-import type { Schedule } from "../../../model/schedule.js";
-import { savedTraceContext, type TraceContext } from "../../../model/trace-context.js";
-import type { Unique } from "../../../model/unique.js";
+import { createdState, type JobStatus, type Payload } from "../../../model/job/job.js";
+import { REQUEST_ID_TTL_MS } from "../../../model/job/request-id.js";
+import type { Unique } from "../../../model/job/unique.js";
+import { savedTraceContext, type TraceContext } from "../../../model/log/trace-context.js";
+import type { Schedule } from "../../../model/request/schedule.js";
 import { type ClaimState, claimState } from "../claims.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import type { AnsweredLeaseRequest } from "../journal.js";

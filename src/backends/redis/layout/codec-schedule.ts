@@ -1,7 +1,7 @@
 import type { Firing, ScheduleVersion } from "../../../core/port/schedule-store.js";
 import { readSchedule, writeSchedule } from "../../../core/stores/saved-schedule.js";
-import { jobIdOf } from "../../../model/ids.js";
-import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../../model/schedule.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
+import type { Schedule, ScheduleSkip, ScheduleSpec } from "../../../model/request/schedule.js";
 
 // Reads and writes schedules outside of Redis. What a schedule was asked to be lies apart from how it stands: a firing touches that
 // only. Its times are texts, as Lua would round those that are far away.

@@ -1,6 +1,5 @@
 import type { Change } from "../../../core/port/changes.js";
 import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
-import { jobIdOf } from "../../../model/ids.js";
 import {
   type AttemptError,
   createdState,
@@ -8,9 +7,10 @@ import {
   type JobState,
   type JobStatus,
   type Payload,
-} from "../../../model/job.js";
-import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/trace-context.js";
-import type { Unique, UniqueConflict, UniqueUntil } from "../../../model/unique.js";
+} from "../../../model/job/job.js";
+import type { Unique, UniqueConflict, UniqueUntil } from "../../../model/job/unique.js";
+import { savedTraceContext, type TraceContext, toTraceContext } from "../../../model/log/trace-context.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
 import { type Place, placesOf, widthOf } from "./describe.js";
 import { readPending } from "./pending-codes.js";
 import { numbersOf, type SavedBackoff, savedBackoff, toBackoff } from "./saved-backoff.js";

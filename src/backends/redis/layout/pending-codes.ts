@@ -1,4 +1,4 @@
-import type { HeldBy, Pending, PendingState } from "../../../model/pending-state.js";
+import type { HeldBy, Pending, PendingState } from "../../../model/job/pending-state.js";
 
 /** The letters in which scripts answer what a PENDING job waits for, and what holds it back. */
 export const PENDING_CODES: Readonly<Record<PendingState, string>> = {

@@ -1,4 +1,4 @@
-import type { RateLimit } from "../../../model/rate-limit.js";
+import type { RateLimit } from "../../../model/queue/rate-limit.js";
 
 /** Writes the rate of a queue; the scripts read it. */
 export function writeRateLimit({ count, periodMs, burst }: RateLimit): string {

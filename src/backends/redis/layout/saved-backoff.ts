@@ -1,4 +1,4 @@
-import type { Backoff } from "../../../model/job.js";
+import type { Backoff } from "../../../model/job/job.js";
 
 /** What the numbers of a spec do not tell of a backoff. A text, as Redis would round a number when it writes it again. */
 export interface SavedBackoff {

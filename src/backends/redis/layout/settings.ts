@@ -1,4 +1,4 @@
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../model/queue/queue.js";
 import { DEFAULTS, EXPIRY, KEYS, RATE, RETENTION } from "./features.js";
 import { readRateLimit, writeRateLimit } from "./rate-limit.js";
 import { readDefaultBackoff, writeDefaultBackoff } from "./saved-backoff.js";

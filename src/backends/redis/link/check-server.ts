@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Logger } from "../../../model/logger.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { SCHEMA_VERSION } from "../layout/table.js";
 import type { Keys } from "../scripts/keys.js";
 import { CHECK_SCHEMA } from "../scripts/registry.js";

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../core/clock.js";
-import { backendUnavailable, memoryFull, TaskQueueError } from "../../../model/errors.js";
-import type { Logger } from "../../../model/logger.js";
+import { backendUnavailable, memoryFull, TaskQueueError } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
 import type { Script } from "../scripts/script.js";
 import { type Client, hasNodes } from "./client.js";
 

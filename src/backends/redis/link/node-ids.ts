@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../../../core/clock.js";
-import { backendUnavailable } from "../../../model/errors.js";
-import { createIdGenerator, type IdGenerator, MAX_NODE_ID } from "../../../model/ids.js";
-import type { Logger } from "../../../model/logger.js";
+import { backendUnavailable } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
+import { createIdGenerator, type IdGenerator, MAX_NODE_ID } from "../../../model/queue/ids.js";
 import type { Keys } from "../scripts/keys.js";
 import { LEASE_NODE, RELEASE_NODE } from "../scripts/registry.js";
 import { plainScript } from "../scripts/script.js";

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { missingPackage } from "../../../model/needed-package.js";
+import { missingPackage } from "../../../model/process/needed-package.js";
 
 type Library = typeof import("ioredis");
 

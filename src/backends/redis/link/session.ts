@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../../../core/clock.js";
-import type { Logger } from "../../../model/logger.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { lacksRights, RedisUnusable } from "./check-server.js";
 import type { Client } from "./client.js";
 import { type Connection, deniedCommand } from "./connection.js";

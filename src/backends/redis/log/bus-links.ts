@@ -1,5 +1,5 @@
-import { isUnavailable } from "../../../model/errors.js";
-import type { Logger } from "../../../model/logger.js";
+import { isUnavailable } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { type Connection, isDenied } from "../link/connection.js";
 
 /** Dependencies of the links. */

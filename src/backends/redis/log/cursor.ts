@@ -1,4 +1,4 @@
-import { fieldInvalid } from "../../../model/errors.js";
+import { fieldInvalid } from "../../../model/common/errors.js";
 import { numberOf, seedOf } from "./fingerprint.js";
 
 /** A position in the change log of one queue. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../../core/clock.js";
-import { backendUnavailable } from "../../../model/errors.js";
+import { backendUnavailable } from "../../../model/common/errors.js";
 
 /** Longest wait, ms: like any call, readers are to get an answer soon. */
 const WAIT_MS = 1700;

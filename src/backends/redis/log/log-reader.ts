@@ -1,6 +1,6 @@
 import type { Change, ChangeFilter, ChangePage } from "../../../core/port/changes.js";
 import { matchesChange } from "../../../core/watch/change-filter.js";
-import { watchCompacted } from "../../../model/errors.js";
+import { watchCompacted } from "../../../model/common/errors.js";
 import { atMost } from "../link/at-most.js";
 import { type CursorParts, isNarrow, readCursor, scopeOf } from "./cursor.js";
 import { Fingerprint } from "./fingerprint.js";

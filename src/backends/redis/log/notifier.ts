@@ -1,7 +1,7 @@
 import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
-import { isUnavailable } from "../../../model/errors.js";
-import type { Logger } from "../../../model/logger.js";
+import { isUnavailable } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { type Client, socketOf } from "../link/client.js";
 import { type Connection, isDenied } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";

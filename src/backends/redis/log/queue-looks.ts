@@ -1,6 +1,6 @@
 import type { BackendListener } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
-import type { Logger } from "../../../model/logger.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { atMost } from "../link/at-most.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";

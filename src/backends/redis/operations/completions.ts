@@ -1,5 +1,5 @@
-import { TaskQueueError } from "../../../model/errors.js";
-import { utf8Length } from "../../../model/text.js";
+import { TaskQueueError } from "../../../model/common/errors.js";
+import { utf8Length } from "../../../model/common/text.js";
 import type { Arg } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { Answer, QueueCalls } from "../queues/queue-calls.js";

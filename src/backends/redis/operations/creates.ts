@@ -1,8 +1,8 @@
 import type { EnqueueResult, NewJob } from "../../../core/port/new-jobs.js";
 import { givenByQueue, type QueueDefaults } from "../../../core/port/queue-defaults.js";
 import type { Firing, FiringResult } from "../../../core/port/schedule-store.js";
-import { jobExists, queueFull, queueNotFound, requestIdReused } from "../../../model/errors.js";
-import { jobIdOf, numberOf } from "../../../model/ids.js";
+import { jobExists, queueFull, queueNotFound, requestIdReused } from "../../../model/common/errors.js";
+import { jobIdOf, numberOf } from "../../../model/queue/ids.js";
 import { readCreated, readJob, writeSpec, writeUnique } from "../layout/codec.js";
 import { firingText } from "../layout/codec-schedule.js";
 import { readDefaultBackoff } from "../layout/saved-backoff.js";

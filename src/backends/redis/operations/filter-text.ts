@@ -1,5 +1,5 @@
 import type { StoreMatch } from "../../../core/stores/job-matcher.js";
-import { numberOf, queueOf } from "../../../model/ids.js";
+import { numberOf, queueOf } from "../../../model/queue/ids.js";
 import { statusDigits } from "../layout/codec.js";
 import { PENDING_CODES } from "../layout/pending-codes.js";
 

@@ -1,9 +1,9 @@
 import type { ExpiredJob } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import type { Lease, LeaseRequest } from "../../../core/port/leases.js";
-import { isUnavailable } from "../../../model/errors.js";
-import { numberOf } from "../../../model/ids.js";
-import { type Job, jobBytes } from "../../../model/job.js";
+import { isUnavailable } from "../../../model/common/errors.js";
+import { type Job, jobBytes } from "../../../model/job/job.js";
+import { numberOf } from "../../../model/queue/ids.js";
 import { linesOf, readChanges, readJob, readLeased } from "../layout/codec.js";
 import type { Reply } from "../link/connection.js";
 import type { Memo } from "../queues/memo-slots.js";

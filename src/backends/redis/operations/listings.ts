@@ -9,10 +9,10 @@ import type {
   ListQuery,
 } from "../../../core/port/listing.js";
 import { isCostly, type StoreMatch } from "../../../core/stores/job-matcher.js";
-import { pageTokenInvalid, queueNotFound } from "../../../model/errors.js";
-import { jobIdOf } from "../../../model/ids.js";
-import type { Job } from "../../../model/job.js";
-import { LIMITS } from "../../../model/limits.js";
+import { pageTokenInvalid, queueNotFound } from "../../../model/common/errors.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import type { Job } from "../../../model/job/job.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
 import { idKey, placeKey, readJob } from "../layout/codec.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";

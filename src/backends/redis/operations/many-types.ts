@@ -1,5 +1,5 @@
-import { LIMITS } from "../../../model/limits.js";
-import type { Queue } from "../../../model/queue.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import type { Queue } from "../../../model/queue/queue.js";
 import { type QueueCalls, text } from "../queues/queue-calls.js";
 
 /** How long what was found is used, ms: it takes Redis some ms for a thousand types. */

@@ -1,6 +1,6 @@
-import { queueExists, queueNotEmpty, queueNotFound } from "../../../model/errors.js";
-import { LIMITS } from "../../../model/limits.js";
-import type { Queue, QueueSettings } from "../../../model/queue.js";
+import { queueExists, queueNotEmpty, queueNotFound } from "../../../model/common/errors.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import type { Queue, QueueSettings } from "../../../model/queue/queue.js";
 import { featuresOf, readSettings, writeSettings } from "../layout/settings.js";
 import type { Reply } from "../link/connection.js";
 import { type Answer, type QueueCalls, text } from "../queues/queue-calls.js";

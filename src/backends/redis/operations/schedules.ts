@@ -6,9 +6,9 @@ import {
   type ScheduleQuery,
   scheduleBytes,
 } from "../../../core/port/schedule-store.js";
-import { queueNotFound, scheduleExists, scheduleNotFound } from "../../../model/errors.js";
-import { LIMITS } from "../../../model/limits.js";
-import type { Schedule } from "../../../model/schedule.js";
+import { queueNotFound, scheduleExists, scheduleNotFound } from "../../../model/common/errors.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import type { Schedule } from "../../../model/request/schedule.js";
 import { nextRunText, readStored, versionText, writeScheduleSpec, writeStanding } from "../layout/codec-schedule.js";
 import { SCHEDULES } from "../layout/features.js";
 import type { Reply } from "../link/connection.js";

@@ -8,10 +8,10 @@ import type {
   Settlement,
 } from "../../../core/port/leases.js";
 import { byQueue } from "../../../core/stores/by-queue.js";
-import { numberOf, queueOf } from "../../../model/ids.js";
-import { LIMITS } from "../../../model/limits.js";
-import type { Outcome } from "../../../model/outcome.js";
-import { cutText } from "../../../model/text.js";
+import { LIMITS } from "../../../model/common/limits.js";
+import { cutText } from "../../../model/common/text.js";
+import type { Outcome } from "../../../model/job/outcome.js";
+import { numberOf, queueOf } from "../../../model/queue/ids.js";
 import { statusOf, writeResult } from "../layout/codec.js";
 import { Coalescers } from "../link/coalescer.js";
 import { type Arg, bytesOf } from "../link/connection.js";

@@ -1,7 +1,7 @@
 import type { BackendListener, ExpiredJob, TickResult } from "../../../core/backend.js";
 import type { LostLease } from "../../../core/port/leases.js";
 import type { DueSchedule } from "../../../core/port/schedule-store.js";
-import { jobIdOf } from "../../../model/ids.js";
+import { jobIdOf } from "../../../model/queue/ids.js";
 import { statusOf } from "../layout/codec.js";
 import type { Reply } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";

@@ -1,4 +1,4 @@
-import { upgradeRequired } from "../../../model/errors.js";
+import { upgradeRequired } from "../../../model/common/errors.js";
 import type { Connection } from "../link/connection.js";
 import { NODES_LACKING } from "../scripts/features.js";
 import type { Keys } from "../scripts/keys.js";

@@ -1,7 +1,7 @@
 import type { BackendOptions } from "../../../core/backend.js";
 import type { Clock } from "../../../core/clock.js";
 import type { StoreFault, StoreObserver } from "../../../core/port/store-observer.js";
-import { TaskQueueError } from "../../../model/errors.js";
+import { TaskQueueError } from "../../../model/common/errors.js";
 import { ByteGates } from "../link/byte-gate.js";
 import { type Arg, bytesOf, type Connection, type Reply } from "../link/connection.js";
 import { ENQUEUE, ENQUEUE_UNIQUE, FIRE } from "../scripts/enqueue.js";

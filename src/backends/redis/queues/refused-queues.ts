@@ -1,6 +1,6 @@
 import type { Clock } from "../../../core/clock.js";
-import { TaskQueueError, upgradeRequired } from "../../../model/errors.js";
-import type { Logger } from "../../../model/logger.js";
+import { TaskQueueError, upgradeRequired } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { UPGRADE_REQUIRED } from "../scripts/parts/prelude.js";
 
 /** How long a queue is left alone, ms. */

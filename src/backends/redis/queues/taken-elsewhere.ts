@@ -1,4 +1,4 @@
-import type { Taken } from "../../../model/taken.js";
+import type { Taken } from "../../../model/queue/taken.js";
 import type { Connection } from "../link/connection.js";
 import type { Keys } from "../scripts/keys.js";
 import { READ_TAKEN } from "../scripts/registry.js";

@@ -1,4 +1,4 @@
-import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
+import { REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/job/request-id.js";
 import { DEFAULTS, EXPIRY, KEYS, UNIQUE } from "../layout/features.js";
 import { code, compose, idLetter, key, meta, metaName, number, rest, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";

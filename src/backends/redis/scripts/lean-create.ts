@@ -1,4 +1,4 @@
-import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/request-id.js";
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS, REQUEST_ID_TTL_MS, WITH_JOB_MS } from "../../../model/job/request-id.js";
 import { code, compose, idLetter, key, meta, number, text, width, write } from "../layout/lua.js";
 import { lua } from "./lua.js";
 import { ANSWER_TTL_MS, APPEND, LOG_MESSAGE, messageHead, PUBLISH, TYPES_WORD } from "./parts/prelude.js";

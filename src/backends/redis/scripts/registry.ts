@@ -1,4 +1,4 @@
-import { MAX_NODE_ID } from "../../../model/ids.js";
+import { MAX_NODE_ID } from "../../../model/queue/ids.js";
 import { lua } from "./lua.js";
 
 /**

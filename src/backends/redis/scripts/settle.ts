@@ -1,4 +1,4 @@
-import { DEFAULT_MULTIPLIER, MAX_JITTER } from "../../../model/backoff.js";
+import { DEFAULT_MULTIPLIER, MAX_JITTER } from "../../../model/job/backoff.js";
 import { UNIQUE } from "../layout/features.js";
 import { code, compose, key, metaName, number, rest, text, write } from "../layout/lua.js";
 import { CODES } from "../layout/table.js";

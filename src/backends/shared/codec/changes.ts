@@ -1,6 +1,6 @@
 import type { Change, ChangeFilter, ChangePage } from "../../../core/port/changes.js";
-import type { JobStatus } from "../../../model/job.js";
-import { QueuePatterns } from "../../../model/queue-patterns.js";
+import type { JobStatus } from "../../../model/job/job.js";
+import { QueuePatterns } from "../../../model/queue/queue-patterns.js";
 import { readStatus, writeStatus } from "./jobs.js";
 import type { Whole } from "./whole.js";
 

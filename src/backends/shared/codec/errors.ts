@@ -1,4 +1,4 @@
-import { TaskQueueError } from "../../../model/errors.js";
+import { TaskQueueError } from "../../../model/common/errors.js";
 
 /** Why a call failed, as frames have it; a null reason: a fault of the store, of which the log of its process has more. */
 export type WrittenError =

@@ -1,5 +1,5 @@
 import type { NewJob } from "../../../core/port/new-jobs.js";
-import { type AttemptError, type Backoff, JOB_STATUSES, type Job, type JobStatus } from "../../../model/job.js";
+import { type AttemptError, type Backoff, JOB_STATUSES, type Job, type JobStatus } from "../../../model/job/job.js";
 import {
   readMetadata,
   readPayload,

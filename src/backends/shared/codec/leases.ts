@@ -8,8 +8,8 @@ import type {
   Release,
   Settlement,
 } from "../../../core/port/leases.js";
-import { queueOf } from "../../../model/ids.js";
-import type { Outcome } from "../../../model/outcome.js";
+import type { Outcome } from "../../../model/job/outcome.js";
+import { queueOf } from "../../../model/queue/ids.js";
 import { readJob, readStatus, type WrittenJob, writeJob, writeStatus } from "./jobs.js";
 import { readPayload, type Whole, type WrittenPayload } from "./whole.js";
 

@@ -1,5 +1,5 @@
 import type { QueueName } from "../../../core/backend.js";
-import type { Taken } from "../../../model/taken.js";
+import type { Taken } from "../../../model/queue/taken.js";
 import type { WrittenChange } from "./changes.js";
 import type { WrittenError } from "./errors.js";
 

@@ -1,8 +1,8 @@
 import type { Backend, RowOutcome } from "../../../core/backend.js";
 import type { CountQuery, ListDeadQuery, ListPage, ListQuery } from "../../../core/port/listing.js";
 import { scheduleBytes } from "../../../core/port/schedule-store.js";
-import type { Job } from "../../../model/job.js";
-import type { Schedule } from "../../../model/schedule.js";
+import type { Job } from "../../../model/job/job.js";
+import type { Schedule } from "../../../model/request/schedule.js";
 import { readFilter, readPage, type WrittenFilter, type WrittenPage, writeFilter, writePage } from "./changes.js";
 import { readJob, type WrittenJob, writeJob } from "./jobs.js";
 import {

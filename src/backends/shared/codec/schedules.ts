@@ -1,7 +1,7 @@
 import type { TickResult } from "../../../core/backend.js";
 import type { Firing, FiringResult, NewSchedule, ScheduleChange } from "../../../core/port/schedule-store.js";
 import { readSchedule as readSaved, writeSchedule as writeSaved } from "../../../core/stores/saved-schedule.js";
-import type { Schedule, ScheduledJob } from "../../../model/schedule.js";
+import type { Schedule, ScheduledJob } from "../../../model/request/schedule.js";
 import { readNewJob, type WrittenNewJob, writeNewJob } from "./jobs.js";
 import { readEnqueued, writeEnqueued } from "./results.js";
 import type { Whole } from "./whole.js";

@@ -1,5 +1,5 @@
 import type { StoreObserver } from "../../../core/port/store-observer.js";
-import { backendUnavailable, isUnavailable } from "../../../model/errors.js";
+import { backendUnavailable, isUnavailable } from "../../../model/common/errors.js";
 import { readError } from "../codec/errors.js";
 import type { Answer, Request } from "../codec/messages.js";
 import type { Gathered, Part } from "./gathered.js";

@@ -1,8 +1,8 @@
 import { createConnection, type Socket } from "node:net";
 import type { Clock, Timer } from "../../../core/clock.js";
 import type { StoreObserver } from "../../../core/port/store-observer.js";
-import { backendUnavailable } from "../../../model/errors.js";
-import type { Logger } from "../../../model/logger.js";
+import { backendUnavailable } from "../../../model/common/errors.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { FrameReader, packFrame } from "../codec/frames.js";
 import { type Answer, type Hello, type Notice, VERSION, type Welcome } from "../codec/messages.js";
 import { Calls, type Reading } from "./calls.js";

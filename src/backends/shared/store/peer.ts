@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Taken } from "../../../model/taken.js";
+import type { Taken } from "../../../model/queue/taken.js";
 import { FrameReader, packFrame } from "../codec/frames.js";
 import type { Answer, Notice, Request } from "../codec/messages.js";
 

@@ -1,10 +1,10 @@
 import type { Backend } from "../../../core/backend.js";
 import type { Lease, LeaseRef, Settlement } from "../../../core/port/leases.js";
 import type { EnqueueResult } from "../../../core/port/new-jobs.js";
-import { isUnavailable, TaskQueueError } from "../../../model/errors.js";
-import { jobBytes } from "../../../model/job.js";
-import type { JobView } from "../../../model/job-filter.js";
-import type { Logger } from "../../../model/logger.js";
+import { isUnavailable, TaskQueueError } from "../../../model/common/errors.js";
+import { jobBytes } from "../../../model/job/job.js";
+import type { JobView } from "../../../model/job/job-filter.js";
+import type { Logger } from "../../../model/log/logger.js";
 import { writeError } from "../codec/errors.js";
 import type { WrittenFollowed } from "../codec/followed.js";
 import { readNewJob, type WrittenJob, type WrittenNewJob, writeJob } from "../codec/jobs.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { JobTable } from "../../../../src/backends/memory/indexes/job-table.js";
-import { createIdGenerator } from "../../../../src/model/ids.js";
+import { createIdGenerator } from "../../../../src/model/queue/ids.js";
 
 test("a table finds what was added and not deleted, however many there are", () => {
   const clock = { ms: Date.UTC(2026, 5, 1), now: () => clock.ms };

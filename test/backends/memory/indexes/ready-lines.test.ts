@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { type LineRules, ReadyLines } from "../../../../src/backends/memory/indexes/ready-lines.js";
 import type { QueuedJob, QueueState } from "../../../../src/backends/memory/queue-state.js";
 import { JobRecord, newRecord, type SharedJobSpec } from "../../../../src/backends/memory/records/job-record.js";
-import type { QueueOrdering } from "../../../../src/model/queue.js";
+import type { QueueOrdering } from "../../../../src/model/queue/queue.js";
 import { runs } from "../../../support/runs.js";
 
 function recordOf(number: number, type: string, priority: number, runAfter: number, key?: string): QueuedJob {

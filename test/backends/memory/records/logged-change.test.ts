@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { newRecord } from "../../../../src/backends/memory/records/job-record.js";
 import { keepChange, readChange } from "../../../../src/backends/memory/records/logged-change.js";
 import type { Change } from "../../../../src/core/port/changes.js";
-import { jobIdOf } from "../../../../src/model/ids.js";
-import { createdState, JOB_STATUSES } from "../../../../src/model/job.js";
+import { createdState, JOB_STATUSES } from "../../../../src/model/job/job.js";
+import { jobIdOf } from "../../../../src/model/queue/ids.js";
 
 const NUMBER = "119173640645246976";
 const createdAt = Date.UTC(2026, 10, 1);

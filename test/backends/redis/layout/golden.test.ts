@@ -16,7 +16,7 @@ import { OBJECTS, QUEUE_KEYS, type QueueKey, RECORDS } from "../../../../src/bac
 import { readKey } from "../../../../src/backends/redis/tools/dump.js";
 import type { NewJob } from "../../../../src/core/port/new-jobs.js";
 import { createdSchedule } from "../../../../src/core/port/schedule-store.js";
-import { DEFAULT_QUEUE_SETTINGS } from "../../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS } from "../../../../src/model/queue/queue.js";
 import { newJob, TRACE } from "../../../support/job.js";
 import { startRedis } from "../../../support/redis.js";
 import { firing, newSchedule } from "../../../support/schedule.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { featuresOf, readSettings, SETTINGS, writeSettings } from "../../../../src/backends/redis/layout/settings.js";
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/model/queue.js";
+import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from "../../../../src/model/queue/queue.js";
 
 const settings: QueueSettings = {
   ...{ ordering: "RUN_AFTER", weight: 7, maxConcurrency: 3, maxConcurrencyPerKey: 2, maxDepth: 12 },

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { expect, test } from "vitest";
 import type { Client } from "../../../../src/backends/redis/link/client.js";
 import { Connection } from "../../../../src/backends/redis/link/connection.js";
-import { silentLogger } from "../../../../src/model/logger.js";
+import { silentLogger } from "../../../../src/model/log/logger.js";
 import { FakeClock } from "../../../support/fake-clock.js";
 
 test("calls that get no answer make the client connect anew once: a cluster client told again while it connects never does", async () => {

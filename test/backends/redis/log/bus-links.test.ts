@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Connection } from "../../../../src/backends/redis/link/connection.js";
 import { BusLinks } from "../../../../src/backends/redis/log/bus-links.js";
-import { backendUnavailable } from "../../../../src/model/errors.js";
+import { backendUnavailable } from "../../../../src/model/common/errors.js";
 import { recordingLogger } from "../../../support/logger.js";
 
 const link = (direction: "from" | "to", node: string, made: number): unknown[] => [

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readCursor, writeCursor } from "../../../../src/backends/redis/log/cursor.js";
-import { LIMITS } from "../../../../src/model/limits.js";
+import { LIMITS } from "../../../../src/model/common/limits.js";
 
 const queueName = fc.stringMatching(/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/);
 const position = fc.record({

@@ -4,7 +4,7 @@ import { Connection } from "../../../../src/backends/redis/link/connection.js";
 import { parseRedisUrl, type RedisTarget } from "../../../../src/backends/redis/link/url.js";
 import { FiguresTurn } from "../../../../src/backends/redis/queues/figures-turn.js";
 import { createKeys } from "../../../../src/backends/redis/scripts/keys.js";
-import { silentLogger } from "../../../../src/model/logger.js";
+import { silentLogger } from "../../../../src/model/log/logger.js";
 import { FakeClock } from "../../../support/fake-clock.js";
 import { type RedisServer, startRedis } from "../../../support/redis.js";
 import { eventually } from "../../../support/wait.js";

@@ -9,8 +9,8 @@ import { createSystemClock } from "../../../../src/core/clock.js";
 import { createEngine, type Engine } from "../../../../src/core/engine.js";
 import { DEFAULT_JOB_DEFAULTS } from "../../../../src/core/new-job.js";
 import { type Observer, silentObserver } from "../../../../src/core/observer.js";
-import type { Handlers } from "../../../../src/model/handler.js";
-import { type Logger, silentLogger } from "../../../../src/model/logger.js";
+import type { Handlers } from "../../../../src/model/handler/handler.js";
+import { type Logger, silentLogger } from "../../../../src/model/log/logger.js";
 import { Recorder } from "../../contract/harness.js";
 
 let count = 0;

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../../../model/limits.js";
+import { LIMITS } from "../../../../model/common/limits.js";
 import { lua } from "../lua.js";
 import { MOST_WORK, WORK_OF_HAND_OUT } from "./work.js";
 

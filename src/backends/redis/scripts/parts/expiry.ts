@@ -1,4 +1,4 @@
-import { EXPIRED } from "../../../../model/job.js";
+import { EXPIRED } from "../../../../model/job/job.js";
 import { key } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 

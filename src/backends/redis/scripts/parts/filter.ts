@@ -1,4 +1,4 @@
-import { LIMITS } from "../../../../model/limits.js";
+import { LIMITS } from "../../../../model/common/limits.js";
 import { code, key, number, rest, text } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 

@@ -1,4 +1,4 @@
-import { JOB_OVERHEAD_BYTES } from "../../../../model/job.js";
+import { JOB_OVERHEAD_BYTES } from "../../../../model/job/job.js";
 import { UNIQUE } from "../../layout/features.js";
 import { code, compose, key, meta, metaName, number, rest, text, width, write } from "../../layout/lua.js";
 import { SIZES, SMALLEST_SIZE } from "../../layout/table.js";

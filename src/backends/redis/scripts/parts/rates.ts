@@ -1,4 +1,4 @@
-import { EARLY_MS, LATEST_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../../model/rate-limit.js";
+import { EARLY_MS, LATEST_MS, MAKE_UP_MS, SLOT_GRAIN_MS } from "../../../../model/queue/rate-limit.js";
 import { RATE } from "../../layout/features.js";
 import { key, meta, metaName } from "../../layout/lua.js";
 import { lua } from "../lua.js";

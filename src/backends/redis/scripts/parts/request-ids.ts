@@ -1,4 +1,4 @@
-import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS } from "../../../../model/request-id.js";
+import { AUTOMATIC_PREFIX, MAX_REQUEST_IDS } from "../../../../model/job/request-id.js";
 import { key, rest } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 

@@ -1,5 +1,5 @@
-import { LEASE_RAN_OUT, poisonJobError } from "../../../../model/job.js";
-import { LIMITS } from "../../../../model/limits.js";
+import { LIMITS } from "../../../../model/common/limits.js";
+import { LEASE_RAN_OUT, poisonJobError } from "../../../../model/job/job.js";
 import { code, key, keyNames, rest, text } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 

@@ -1,4 +1,4 @@
-import { WITH_JOB_MS } from "../../../../model/request-id.js";
+import { WITH_JOB_MS } from "../../../../model/job/request-id.js";
 import { code, key, keyNames, number, numbers, readAll, rest, width, writeAll } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 import { LET_GO } from "./unique.js";

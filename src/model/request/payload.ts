@@ -1,0 +1,44 @@
+import { errorText } from "../common/describe-error.js";
+import { fieldInvalid } from "../common/errors.js";
+import { guarded, isBytes } from "../common/guarded.js";
+import { findJsonLoss, isPlainJson, lossText } from "../common/json-loss.js";
+import { LIMITS } from "../common/limits.js";
+import type { Payload } from "../job/job.js";
+import { surrogateProblem } from "./validate.js";
+
+/**
+ * Converts what a program gives as a payload: bytes, or a value that is written as JSON. Nothing of it changes without a word. Throws
+ * FIELD_INVALID, naming the field and where in it, for what has no JSON, or would be written as something else; see the table in the
+ * README of the client.
+ */
+export function toPayload(payload: unknown, field: string): Payload | undefined {
+  if (payload === undefined) return undefined;
+  // A copy: the caller may go on to use its bytes for something else.
+  return isBytes(payload) ? new Uint8Array(payload) : toText(payload, field);
+}
+
+const RULES = { isExact: true, isStrict: true };
+
+function toText(payload: unknown, field: string): string {
+  let problem: string | undefined;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(payload);
+    // One that is too large is refused for that.
+    const isSmall = text === undefined || text.length <= LIMITS.payloadBytes;
+    if (isSmall && !isPlainJson(payload)) problem = lossOf(payload);
+  } catch (error) {
+    // JSON does not say where a BigInt is.
+    problem = guarded(() => lossOf(payload), undefined) ?? errorText(error);
+  }
+  if (text === undefined) problem ??= "it has none";
+  if (problem !== undefined) throw fieldInvalid([{ field, description: `cannot be written as JSON: ${problem}` }]);
+  const lone = surrogateProblem(text as string);
+  if (lone !== undefined) throw fieldInvalid([{ field, description: lone }]);
+  return text as string;
+}
+
+function lossOf(payload: unknown): string | undefined {
+  const loss = findJsonLoss(payload, RULES);
+  return loss && lossText(loss, "payload");
+}
