@@ -21,7 +21,7 @@ import { isFinal } from "./model/job/job.js";
 import type { AnyJobs, JobTypes } from "./model/job/job-types.js";
 import type { Logger } from "./model/log/logger.js";
 import { createTextLogger } from "./model/log/text-logger.js";
-import { toJobRequest, toUpdateRequest } from "./model/request/job-request.js";
+import { toJobRequest, toJobRequests, toUpdateRequest } from "./model/request/job-request.js";
 import { Violations } from "./model/request/violations.js";
 import { rememberParts } from "./queue-parts.js";
 import { createTracer } from "./telemetry/tracer.js";
@@ -119,12 +119,7 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
         const created = await jobs.create(toJobRequest(job, tracer.active()));
         return { job: toJob(created.job), deduplicated: created.deduplicated, replaced: created.replaced };
       }, call),
-    createBatch: (list, call) =>
-      calls.one(
-        async () =>
-          jobs.createBatch(list.map((job, index) => toJobRequest(job, tracer.active(), `requests[${index}].`))),
-        call,
-      ),
+    createBatch: (list, call) => calls.one(async () => jobs.createBatch(toJobRequests(list, tracer.active())), call),
     async createAndWait(job, call) {
       return calls.together(async (own) => wait((await queue.create(job, own)).job.id, own), call) as never;
     },

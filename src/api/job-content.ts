@@ -1,4 +1,4 @@
-import type { Payload } from "../model/job/job.js";
+import { type Payload, textOf } from "../model/job/job.js";
 import type { JobOfType } from "./job.js";
 
 /** A job that is being made. */
@@ -27,11 +27,11 @@ class Content {
   }
 
   get payloadText(): string | undefined {
-    return typeof this.#payload === "string" ? this.#payload : undefined;
+    return textOf(this.#payload);
   }
 
   get resultText(): string | undefined {
-    return typeof this.#result === "string" ? this.#result : undefined;
+    return textOf(this.#result);
   }
 
   static payloadOf(content: Content): unknown {

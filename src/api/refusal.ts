@@ -1,7 +1,7 @@
 import { TaskQueueError } from "../model/common/errors.js";
 import type { JobUpdate, NewJob } from "../model/job/new-job.js";
-import { toJobRequest, toUpdateRequest } from "../model/request/job-request.js";
-import { checkJob, checkUpdate } from "../model/request/validate.js";
+import { toJobRequest, toJobRequests, toUpdateRequest } from "../model/request/job-request.js";
+import { checkBatch, checkJob, checkUpdate } from "../model/request/validate.js";
 import { Violations } from "../model/request/violations.js";
 import { toApiError } from "./api-error.js";
 
@@ -16,8 +16,8 @@ export function refusalOfJob(job: NewJob): TaskQueueError | undefined {
 /** The same of a batch. */
 export function refusalOfJobs(jobs: readonly NewJob[]): TaskQueueError | undefined {
   return refusalBy((violations) => {
-    const requests = jobs.map((job, index) => toJobRequest(job, undefined, `requests[${index}].`));
-    for (const [index, request] of requests.entries()) {
+    checkBatch(violations, jobs);
+    for (const [index, request] of toJobRequests(jobs, undefined).entries()) {
       violations.enter("requests", index);
       checkJob(violations, request, Date.now());
     }

@@ -105,7 +105,7 @@ export function createEngine(deps: EngineDeps, options: EngineOptions): Engine {
     return { id: job.id, deduplicated, replaced };
   };
   const pool = new WorkerPool(
-    { leasing, work, clock, logger, tracer, runner, create },
+    { leasing, work, clock, logger, tracer, runner, create, createBatch: creates.createBatch },
     { size: options.numWorkers, leaseMs: options.leaseMs, worker: options.worker },
   );
   const remote = new RemoteWorkers({ ...deps, leasing, work, queues: (names) => backend.queues(names) }, options);

@@ -49,6 +49,8 @@ export interface RunContext extends HandlerContext {
   began(): void;
   /** As `enqueue`, of a request that the handler's side has converted. */
   create(request: JobRequest): Promise<EnqueuedJob>;
+  /** As `enqueueBatch`, of such requests. */
+  createBatch(requests: readonly JobRequest[]): Promise<readonly EnqueuedJob[]>;
 }
 
 /** Handlers that ran lately. */

@@ -3,6 +3,7 @@ import type { HandlerRunner, RunContext, RunJob, RunOutcome } from "../core/hand
 import { type ErrorDescription, receivedDescription } from "../model/common/describe-error.js";
 import type { AbortReason } from "../model/handler/handler.js";
 import { guardedLogger, type Logger } from "../model/log/logger.js";
+import type { JobRequest } from "../model/request/validate.js";
 import type { Host, HostedRun, PlaceEnd } from "./host.js";
 import { type FromRun, toRunJob } from "./messages.js";
 import { toSentError } from "./sent-error.js";
@@ -147,9 +148,11 @@ class IsolatedRun {
     this.#context.began();
   }
 
-  async #create({ number, request }: Extract<FromRun, { readonly kind: "create" }>): Promise<void> {
-    const answer = await this.#context.create(request).catch(toSentError);
-    this.#run?.send({ kind: "created", number, answer });
+  async #create({ number, requests, isBatch }: Extract<FromRun, { readonly kind: "create" }>): Promise<void> {
+    const created = isBatch
+      ? this.#context.createBatch(requests)
+      : this.#context.create(requests[0] as JobRequest).then((job) => [job]);
+    this.#run?.send({ kind: "created", number, answer: await created.catch(toSentError) });
   }
 
   #read(size: number): void {

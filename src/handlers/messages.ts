@@ -25,8 +25,8 @@ export type ToRun =
   | { readonly kind: "abort"; readonly reason: AbortReason }
   /** So much of the log lines has been written: see `LogSender`. */
   | { readonly kind: "read"; readonly size: number }
-  /** What came of the create that the run asked for under this number. */
-  | { readonly kind: "created"; readonly number: number; readonly answer: EnqueuedJob | SentError };
+  /** What came of the creates that the run asked for under this number. */
+  | { readonly kind: "created"; readonly number: number; readonly answer: readonly EnqueuedJob[] | SentError };
 
 /** A `TaskQueueError`, or another one by its text, on its way to a thread or process. */
 export interface SentError {
@@ -41,8 +41,13 @@ export interface SentError {
 export type FromRun =
   | { readonly kind: "began" }
   | { readonly kind: "progress"; readonly progress: Progress }
-  /** Asks for a job. It is answered under this number. */
-  | { readonly kind: "create"; readonly number: number; readonly request: JobRequest }
+  /** Asks for a job, or for a batch of them. It is answered under this number, with one for each. */
+  | {
+      readonly kind: "create";
+      readonly number: number;
+      readonly requests: readonly JobRequest[];
+      readonly isBatch: boolean;
+    }
   /** `fields` is JSON. `size` is what it counts until it is read. */
   | {
       readonly kind: "log";

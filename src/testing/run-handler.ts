@@ -1,4 +1,6 @@
+import { refusalOfJob, refusalOfJobs } from "../api/refusal.js";
 import { errorText } from "../model/common/describe-error.js";
+import type { TaskQueueError } from "../model/common/errors.js";
 import {
   callHandler,
   type EnqueuedJob,
@@ -9,7 +11,7 @@ import {
 } from "../model/handler/handler.js";
 import { toResult } from "../model/handler/handler-outcome.js";
 import { type Middleware, withMiddleware } from "../model/handler/middleware.js";
-import type { Progress } from "../model/job/job.js";
+import { type Progress, textOf } from "../model/job/job.js";
 import type { Json } from "../model/job/job-types.js";
 import type { NewJob } from "../model/job/new-job.js";
 import type { Logger, LogLevel } from "../model/log/logger.js";
@@ -19,7 +21,9 @@ import { toPayload } from "../model/request/payload.js";
 /** What a run of a handler may be told. All has defaults. */
 export interface RunHandlerOptions {
   /** Fields of its job, such as `id`, `key`, `metadata` or `retryCount`. */
-  readonly job?: Partial<Omit<HandlerJob, "payload">> | undefined;
+  readonly job?: Partial<Omit<HandlerJob, "payload" | "payloadText">> | undefined;
+  /** Its payload to the letter, as JSON, in place of a payload: for numbers that JavaScript cannot tell apart. */
+  readonly payloadText?: string | undefined;
   /** Its `signal`. Default: one that is never aborted. */
   readonly signal?: AbortSignal | undefined;
   /** When its attempt ends. Default: never. */
@@ -43,7 +47,7 @@ export interface HandlerRun<Result = unknown> {
   readonly result: Result;
   /** Its reports of progress, in order. */
   readonly progress: readonly Progress[];
-  /** What it created by `enqueue`, in order; nothing is really created. */
+  /** What it created by `enqueue` and `enqueueBatch`, in order; nothing is really created. */
   readonly enqueued: readonly NewJob[];
   /** What it wrote with its `logger`. */
   readonly logs: readonly LoggedLine[];
@@ -53,13 +57,26 @@ export interface HandlerRun<Result = unknown> {
  * Runs a handler once, on its own, as a worker would: the payload goes through JSON, and so does the result. Rejects with what the handler
  * throws, with a `TaskQueueError` (FIELD_INVALID) for a payload that cannot travel, and with an error for a result that cannot.
  */
-export async function runHandler<Payload, Result>(
+export function runHandler<Result>(
+  handler: (job: HandlerJob, context: HandlerContext) => Result,
+  payload: undefined,
+  options: RunHandlerOptions & { readonly payloadText: string },
+): Promise<HandlerRun<Json<Awaited<Result>>>>;
+export function runHandler<Payload, Result>(
   handler: (job: HandlerJob<Json<Payload>>, context: HandlerContext) => Result,
   payload?: Payload,
+  options?: RunHandlerOptions,
+): Promise<HandlerRun<Json<Awaited<Result>>>>;
+export async function runHandler(
+  handler: Handler,
+  payload?: unknown,
   options: RunHandlerOptions = {},
-): Promise<HandlerRun<Json<Awaited<Result>>>> {
+): Promise<HandlerRun> {
   const { signal = new AbortController().signal, deadline, traceContext, middleware } = options;
-  const sent = toPayload(payload, "payload");
+  if (payload !== undefined && options.payloadText !== undefined) {
+    throw new TypeError("payloadText: cannot be set together with a payload");
+  }
+  const sent = options.payloadText ?? toPayload(payload, "payload");
   const job: HandlerJob = {
     ...{
       id: "1",
@@ -74,23 +91,33 @@ export async function runHandler<Payload, Result>(
     ...{ createdAt: new Date(0), key: undefined, schedule: undefined, scheduledFor: undefined },
     ...options.job,
     payload: typeof sent === "string" ? JSON.parse(sent) : sent,
+    payloadText: textOf(sent),
   };
   const progress: Progress[] = [];
   const enqueued: NewJob[] = [];
   const logs: LoggedLine[] = [];
+  const created = (task: NewJob): EnqueuedJob => ({
+    ...{ id: String(100 + enqueued.push(task)), deduplicated: false, replaced: false },
+  });
   const context: HandlerContext = {
     ...{ signal, deadline, traceContext, attempt: job.retryCount + 1, logger: recorder(logs, {}) },
     progress: (percent, message) => void progress.push(toProgress(percent, message)),
-    async enqueue(task): Promise<EnqueuedJob> {
-      toPayload(task.payload, "payload");
-      return { id: String(100 + enqueued.push(task)), deduplicated: false, replaced: false };
+    async enqueue(task) {
+      refuse(refusalOfJob(task));
+      return created(task);
+    },
+    async enqueueBatch(tasks) {
+      refuse(refusalOfJobs(tasks));
+      return tasks.map(created);
     },
   };
-  const handlers = withMiddleware({ [job.type]: handler as Handler }, middleware);
+  const handlers = withMiddleware({ [job.type]: handler }, middleware);
   const result = toResult(await callHandler(handlers, job, context));
-  return { result: typeof result === "string" ? JSON.parse(result) : result, progress, enqueued, logs } as HandlerRun<
-    Json<Awaited<Result>>
-  >;
+  return { result: typeof result === "string" ? JSON.parse(result) : result, progress, enqueued, logs };
+}
+
+function refuse(refusal: TaskQueueError | undefined): void {
+  if (refusal !== undefined) throw refusal;
 }
 
 /** A logger that keeps its lines. */

@@ -44,12 +44,18 @@ function start(clock: FakeClock) {
   };
   let begun = 0;
   const asked: { readonly request: JobRequest; resolve(job: EnqueuedJob): void; reject(error: unknown): void }[] = [];
+  const batches: (readonly JobRequest[])[] = [];
   const context: RunContext = {
     signal: abort.signal,
     logger: recordingLogger(),
     ...{ attempt: 1, deadline: undefined },
     enqueue: () => Promise.reject(new Error("the server has no use for this")),
+    enqueueBatch: () => Promise.reject(new Error("the server has no use for this")),
     create: (request) => new Promise((resolve, reject) => asked.push({ request, resolve, reject })),
+    async createBatch(requests) {
+      batches.push(requests);
+      return requests.map((_, at) => ({ id: String(at), deduplicated: at > 0, replaced: false }));
+    },
     progress() {},
     began: () => void begun++,
   };
@@ -59,7 +65,7 @@ function start(clock: FakeClock) {
     state.outcome = outcome;
   });
   return {
-    ...{ sent, given, state, asked },
+    ...{ sent, given, state, asked, batches },
     kills: () => kills,
     begun: () => begun,
     hear: (message: FromRun) => hear(message),
@@ -97,7 +103,11 @@ describe("a run in a thread or process", () => {
 
   test("is answered what came of each job that it creates", async () => {
     run.hear({ kind: "began" });
-    for (const number of [0, 1, 2]) run.hear({ kind: "create", number, request: { type: "next", priority: number } });
+    for (const number of [0, 1, 2]) {
+      run.hear({ kind: "create", number, requests: [{ type: "next", priority: number }], isBatch: false });
+    }
+    const batch = [{ type: "a" }, { type: "b" }];
+    run.hear({ kind: "create", number: 3, requests: batch, isBatch: true });
     expect(run.asked.map(({ request }) => request.priority)).toEqual([0, 1, 2]);
     run.asked[2]?.resolve({ id: "9", deduplicated: false, replaced: false });
     run.asked[0]?.reject(new TaskQueueError("QUEUE_FULL", "full", { metadata: { queue: "default" } }));
@@ -106,7 +116,12 @@ describe("a run in a thread or process", () => {
     const created = Object.fromEntries(
       run.sent.flatMap((each) => (each.kind === "created" ? [[each.number, each.answer]] : [])),
     );
-    expect(created[2]).toEqual({ id: "9", deduplicated: false, replaced: false });
+    expect(created[2]).toEqual([{ id: "9", deduplicated: false, replaced: false }]);
+    expect(created[3]).toEqual([
+      { id: "0", deduplicated: false, replaced: false },
+      { id: "1", deduplicated: true, replaced: false },
+    ]);
+    expect(run.batches).toEqual([batch]);
     expect(created[0]).toMatchObject({ message: "full", reason: "QUEUE_FULL", metadata: { queue: "default" } });
     expect(created[1]).toEqual({ message: "broken" });
   });

@@ -107,6 +107,32 @@ describe.each(PLACES)("the handlers of a module in %s", (_, open) => {
     expect(result).toEqual([
       ...["TaskQueueError", "QUEUE_NOT_FOUND", "NOT_FOUND", { queue: "none.such" }],
       ...["FIELD_INVALID", [{ field: "priority", description: "must be a whole number from 0 to 10, got 11" }]],
+      [{ field: "requests[1].priority", description: "must be a whole number from 0 to 10, got 11" }],
     ]);
+  });
+
+  test("create each job of a batch once, in order, though they run twice", async () => {
+    const { status, retryCount, result } = await run({ type: "batch", payload: { to: ["ann", "bob", "ann"] } });
+    expect([status, retryCount]).toEqual(["DONE", 1]);
+    const [batch, alone] = result;
+    expect(batch.map(({ deduplicated }: { readonly deduplicated: boolean }) => deduplicated)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(alone[0].deduplicated).toBe(false);
+    const producer = await opened();
+    const sent = await Promise.all([...batch, ...alone].map(({ id }) => within(producer.wait(id), "a mail", 20_000)));
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(4);
+    expect(sent.map(({ payload }) => payload.to)).toEqual(["ann", "bob", "ann", "last"]);
+  });
+
+  test("have the payload to the letter, too", async () => {
+    expect((await run({ type: "text", payload: { b: 1, a: [2.5] } })).result).toEqual([
+      { b: 1, a: [2.5] },
+      '{"b":1,"a":[2.5]}',
+    ]);
+    expect((await run({ type: "text" })).result).toEqual([null, null]);
+    expect((await run({ type: "text", payload: Uint8Array.of(1) })).result).toEqual(["bytes", null]);
   });
 });

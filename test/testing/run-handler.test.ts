@@ -69,4 +69,35 @@ describe("runHandler", () => {
     await expect(runHandler(handler, null, { signal: aborted, middleware })).rejects.toThrow("enough");
     expect(calls).toEqual(["before", "handler", "after"]);
   });
+
+  test("tells of jobs that it creates together, and refuses what a queue would", async () => {
+    const { result, enqueued } = await runHandler(async (_: unknown, { enqueue, enqueueBatch }) => {
+      const made = await enqueueBatch([{ type: "a", payload: 1 }, { type: "b" }]);
+      const refused = [
+        enqueue({ type: "" }),
+        enqueueBatch([{ type: "a" }, { type: "b", priority: 11 }]),
+        enqueueBatch([]),
+      ].map((call) => call.catch(({ violations }) => violations[0].field));
+      return [made.map(({ id }) => id), await Promise.all(refused)];
+    });
+    expect(result).toEqual([
+      ["101", "102"],
+      ["type", "requests[1].priority", "requests"],
+    ]);
+    expect(enqueued).toEqual([{ type: "a", payload: 1 }, { type: "b" }]);
+  });
+
+  test("gives a handler its payload to the letter", async () => {
+    const letters = (job: { readonly payload: { id: number }; readonly payloadText: string | undefined }) => [
+      job.payload.id,
+      job.payloadText ?? null,
+    ];
+    expect((await runHandler(letters, { id: 5 })).result).toEqual([5, '{"id":5}']);
+    const payloadText = '{"id":9007199254740993}';
+    expect((await runHandler(letters, undefined, { payloadText })).result).toEqual([
+      9_007_199_254_740_992,
+      payloadText,
+    ]);
+    await expect(runHandler(letters, { id: 5 }, { payloadText })).rejects.toThrow("payloadText: cannot be set");
+  });
 });

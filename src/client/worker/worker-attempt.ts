@@ -10,14 +10,15 @@ import {
   type HandlerJob,
   toProgress,
 } from "../../model/handler/handler.js";
-import type { Progress } from "../../model/job/job.js";
+import { type Progress, textOf } from "../../model/job/job.js";
 import type { NewJob } from "../../model/job/new-job.js";
 import { type JobFields, jobFields } from "../../model/log/job-fields.js";
 import type { Logger } from "../../model/log/logger.js";
 import { type TraceContext, toTraceContext } from "../../model/log/trace-context.js";
 import type { AttemptSpan, Tracer } from "../../model/log/tracer.js";
 import type { Timer } from "../../model/process/long-timer.js";
-import { toJobRequest } from "../../model/request/job-request.js";
+import { toJobRequest, toJobRequests } from "../../model/request/job-request.js";
+import type { JobRequest } from "../../model/request/validate.js";
 import { fromPayloadKind } from "../convert/json.js";
 import { lengthOf } from "../convert/times.js";
 
@@ -40,6 +41,8 @@ export interface AttemptHost {
   report(attempt: WorkerAttempt): void;
   /** Creates a job of a handler. */
   create(task: NewJob): Promise<EnqueuedJob>;
+  /** Creates several, all or none. */
+  createBatch(tasks: readonly NewJob[]): Promise<readonly EnqueuedJob[]>;
 }
 
 /** One lease of this worker and the run of its handler. */
@@ -79,6 +82,7 @@ export class WorkerAttempt implements HandlerContext {
   #controller: AbortController | undefined;
   #progress: ((percent: number, message?: string) => void) | undefined;
   #enqueue: ((task: NewJob) => Promise<EnqueuedJob>) | undefined;
+  #enqueueBatch: ((tasks: readonly NewJob[]) => Promise<readonly EnqueuedJob[]>) | undefined;
   #ids: EnqueueIds | undefined;
 
   constructor(job: JobPb, token: string, until: number, source: JobSource, host: AttemptHost) {
@@ -133,18 +137,32 @@ export class WorkerAttempt implements HandlerContext {
 
   /** As `progress`, a function of its own. */
   get enqueue(): (task: NewJob) => Promise<EnqueuedJob> {
-    this.#enqueue ??= (task) => this.#create(task);
+    this.#enqueue ??= async (task) => {
+      const active = this.#host.tracer.active();
+      return this.#host.create(await this.#toCreate(task, toJobRequest(task, active ?? this.traceContext), active));
+    };
     return this.#enqueue;
   }
 
-  async #create(task: NewJob): Promise<EnqueuedJob> {
-    const active = this.#host.tracer.active();
-    const request = toJobRequest(task, active ?? this.traceContext);
+  /** As `progress`, a function of its own. */
+  get enqueueBatch(): (tasks: readonly NewJob[]) => Promise<readonly EnqueuedJob[]> {
+    this.#enqueueBatch ??= async (tasks) => {
+      const active = this.#host.tracer.active();
+      const requests = toJobRequests(tasks, active ?? this.traceContext);
+      return this.#host.createBatch(
+        await Promise.all(requests.map((request, at) => this.#toCreate(tasks[at] as NewJob, request, active))),
+      );
+    };
+    return this.#enqueueBatch;
+  }
+
+  /** A job of the handler as it is created: with what makes the create safe to repeat. `request`: the same, converted. */
+  async #toCreate(task: NewJob, request: JobRequest, active: TraceContext | undefined): Promise<NewJob> {
     this.#ids ??= new EnqueueIds(this.jobId);
     const requestId = request.requestId ?? (await this.#ids.next(request));
     // Where it is in a trace, the client tells by itself.
     const traceContext = task.traceContext ?? (active === undefined ? request.traceContext : undefined);
-    return this.#host.create({ ...task, traceContext, requestId });
+    return { ...task, traceContext, requestId };
   }
 
   /** Longest run of the handler, ms. 0: no limit. */
@@ -181,6 +199,9 @@ export class RemoteJob implements HandlerJob {
   get payload(): unknown {
     this.#payload ??= readContent(fromPayloadKind(this.#job.payloadKind));
     return this.#payload;
+  }
+  get payloadText(): string | undefined {
+    return textOf(fromPayloadKind(this.#job.payloadKind));
   }
   get priority(): number {
     return this.#job.priority;

@@ -23,7 +23,7 @@ import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { createStderrLogger } from "./stderr-logger.js";
 import { type AttemptHost, type JobSource, RemoteJob, WorkerAttempt } from "./worker-attempt.js";
-import { createAtServers } from "./worker-creates.js";
+import { createAtServers, createBatchAtServers } from "./worker-creates.js";
 import { createTroubleLogger, WorkerEmitter, type WorkerEvents } from "./worker-events.js";
 import type { WorkerOptions } from "./worker-options.js";
 import { createWorkerServers, type WorkerServers } from "./worker-servers.js";
@@ -113,6 +113,7 @@ class StreamWorker extends WorkerEmitter implements Worker {
       ...{ logger, tracer: this.#tracer },
       report: (attempt) => this.#keeper.report(attempt),
       create: (task) => createAtServers(this.#servers, task),
+      createBatch: (tasks) => createBatchAtServers(this.#servers, tasks),
     };
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;

@@ -4,7 +4,7 @@ import { type Job, payloadBytes } from "../../model/job/job.js";
 import { isAutomatic } from "../../model/job/request-id.js";
 import type { Tracer } from "../../model/log/tracer.js";
 import type { IdGenerator } from "../../model/queue/ids.js";
-import { checkJob, type JobRequest } from "../../model/request/validate.js";
+import { checkBatch, checkJob, type JobRequest } from "../../model/request/validate.js";
 import { Violations } from "../../model/request/violations.js";
 import type { Backend } from "../backend.js";
 import type { Clock } from "../clock.js";
@@ -115,12 +115,6 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
     if (isClosed) throw serverDraining();
   }
 
-  function checkCount(violations: Violations, { length }: readonly unknown[]): void {
-    if (length >= 1 && length <= LIMITS.batch) return;
-    violations.add("requests", `must have 1 to ${LIMITS.batch} jobs, has ${length}`);
-    violations.throwIfAny();
-  }
-
   function checkBytes(violations: Violations, requests: readonly JobRequest[]): void {
     const bytes = requests.reduce((sum, { payload }) => sum + payloadBytes(payload), 0);
     if (bytes > LIMITS.batchBytes) {
@@ -153,7 +147,7 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
     },
 
     async createBatch(requests, violations = new Violations()) {
-      checkCount(violations, requests);
+      checkBatch(violations, requests);
       const now = clock.now();
       requests.forEach((request, index) => {
         violations.enter("requests", index);
@@ -179,7 +173,7 @@ export function createCreates(deps: CreatesDeps, defaults: JobDefaults): Creates
 
     async createEach(items) {
       const violations = new Violations();
-      checkCount(violations, items);
+      checkBatch(violations, items);
       const now = clock.now();
       const outcomes: (OneCreated | TaskQueueError)[] = new Array(items.length);
       /** The requests that are sound, and their places among all. */

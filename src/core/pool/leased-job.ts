@@ -1,4 +1,5 @@
 import type { HandlerJob, JsonValue } from "../../model/handler/handler.js";
+import { textOf } from "../../model/job/job.js";
 import type { RunJob } from "../handler-runner.js";
 
 /**
@@ -29,6 +30,9 @@ export class LeasedJob implements HandlerJob {
       this.#payload = typeof payload === "string" ? (JSON.parse(payload) as JsonValue) : new Uint8Array(payload);
     }
     return this.#payload;
+  }
+  get payloadText(): string | undefined {
+    return textOf(this.#job.payload);
   }
   get priority(): number {
     return this.#job.priority;

@@ -6,7 +6,7 @@ import { type JobFields, jobFields } from "../../model/log/job-fields.js";
 import type { Logger } from "../../model/log/logger.js";
 import type { TraceContext } from "../../model/log/trace-context.js";
 import type { AttemptSpan, Tracer } from "../../model/log/tracer.js";
-import { toJobRequest } from "../../model/request/job-request.js";
+import { toJobRequest, toJobRequests } from "../../model/request/job-request.js";
 import type { JobRequest } from "../../model/request/validate.js";
 import type { Clock, Timer } from "../clock.js";
 import type { RunContext } from "../handler-runner.js";
@@ -22,6 +22,8 @@ export interface AttemptHost {
   readonly tracer: Tracer;
   /** Creates a job of a handler. */
   create(request: JobRequest): Promise<EnqueuedJob>;
+  /** Creates several, all or none. */
+  createBatch(requests: readonly JobRequest[]): Promise<readonly EnqueuedJob[]>;
   /** Called when a progress report is to be written; it gets the report with `takeProgress`. */
   write(attempt: PoolAttempt): void;
   /** Called when the job's timeout has passed since the handler began, unless the attempt is closed before. */
@@ -51,6 +53,7 @@ export class PoolAttempt implements RunContext {
   #endsAt = 0;
   #report: ((percent: number, message?: string) => void) | undefined;
   #enqueue: ((task: NewJob) => Promise<EnqueuedJob>) | undefined;
+  #enqueueBatch: ((tasks: readonly NewJob[]) => Promise<readonly EnqueuedJob[]>) | undefined;
   #ids: EnqueueIds | undefined;
   #progress: Progress | undefined;
   #progressTimer: Timer | undefined;
@@ -101,14 +104,32 @@ export class PoolAttempt implements RunContext {
 
   // Made on first access, as `progress`.
   get enqueue(): (task: NewJob) => Promise<EnqueuedJob> {
-    this.#enqueue ??= async (task) => this.create(toJobRequest(task, this.#host.tracer.active() ?? this.traceContext));
+    this.#enqueue ??= async (task) => this.create(toJobRequest(task, this.#trace));
     return this.#enqueue;
   }
 
+  // Made on first access, as `progress`.
+  get enqueueBatch(): (tasks: readonly NewJob[]) => Promise<readonly EnqueuedJob[]> {
+    this.#enqueueBatch ??= async (tasks) => this.createBatch(toJobRequests(tasks, this.#trace));
+    return this.#enqueueBatch;
+  }
+
   async create(request: JobRequest): Promise<EnqueuedJob> {
+    return this.#host.create(await this.#withId(request));
+  }
+
+  async createBatch(requests: readonly JobRequest[]): Promise<readonly EnqueuedJob[]> {
+    return this.#host.createBatch(await Promise.all(requests.map((request) => this.#withId(request))));
+  }
+
+  /** What the jobs that the handler creates belong to. */
+  get #trace(): TraceContext | undefined {
+    return this.#host.tracer.active() ?? this.traceContext;
+  }
+
+  async #withId(request: JobRequest): Promise<JobRequest> {
     this.#ids ??= new EnqueueIds(this.lease.job.id);
-    const requestId = request.requestId ?? (await this.#ids.next(request));
-    return this.#host.create({ ...request, requestId });
+    return { ...request, requestId: request.requestId ?? (await this.#ids.next(request)) };
   }
 
   #note(percent: number, message = ""): void {

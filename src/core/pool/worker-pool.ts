@@ -34,6 +34,8 @@ export interface WorkerPoolDeps {
   readonly runner: HandlerRunner;
   /** Creates a job that a handler asks for. */
   readonly create: (request: JobRequest) => Promise<EnqueuedJob>;
+  /** Creates several, all or none. */
+  readonly createBatch: (requests: readonly JobRequest[]) => Promise<readonly EnqueuedJob[]>;
 }
 
 /** Settings of a pool. */
@@ -85,10 +87,10 @@ export class WorkerPool {
     this.#types = deps.runner.types;
     const logger = guardedLogger(deps.logger);
     this.#logger = logger;
-    const { clock, tracer, create } = deps;
+    const { clock, tracer, create, createBatch } = deps;
     this.#host = {
       // What handlers log goes to the logger as it was given.
-      ...{ clock, tracer, create, logger: deps.logger },
+      ...{ clock, tracer, create, createBatch, logger: deps.logger },
       write: (attempt) => void this.#writeProgress(attempt),
       expire: (attempt) => this.#timedOut(attempt),
     };

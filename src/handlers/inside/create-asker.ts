@@ -4,7 +4,7 @@ import type { FromRun, ToRun } from "../messages.js";
 import { fromSentError } from "../sent-error.js";
 
 interface Asked {
-  resolve(job: EnqueuedJob): void;
+  resolve(jobs: readonly EnqueuedJob[]): void;
   reject(error: unknown): void;
 }
 
@@ -20,15 +20,22 @@ export class CreateAsker {
   }
 
   /** Resolves to what came of it. */
-  ask(request: JobRequest): Promise<EnqueuedJob> {
+  async one(request: JobRequest): Promise<EnqueuedJob> {
+    const [job] = await this.#ask([request], false);
+    return job as EnqueuedJob;
+  }
+
+  /** Resolves to what came of each of a batch. */
+  batch(requests: readonly JobRequest[]): Promise<readonly EnqueuedJob[]> {
+    return this.#ask(requests, true);
+  }
+
+  #ask(requests: readonly JobRequest[], isBatch: boolean): Promise<readonly EnqueuedJob[]> {
     const number = this.#count++;
-    const { payload } = request;
-    // A copy of exactly these bytes: a message carries the whole of the buffer that they lie in.
-    const own = payload instanceof Uint8Array ? new Uint8Array(payload) : payload;
     return new Promise((resolve, reject) => {
       if (this.#isOver) throw new Error("the attempt is over: its handler has ended");
       this.#asked.set(number, { resolve, reject });
-      this.#post({ kind: "create", number, request: { ...request, payload: own } });
+      this.#post({ kind: "create", number, requests: requests.map(ownBytes), isBatch });
     });
   }
 
@@ -41,7 +48,13 @@ export class CreateAsker {
   answer({ number, answer }: Extract<ToRun, { readonly kind: "created" }>): void {
     const asked = this.#asked.get(number);
     this.#asked.delete(number);
-    if ("id" in answer) asked?.resolve(answer);
-    else asked?.reject(fromSentError(answer));
+    if ("message" in answer) asked?.reject(fromSentError(answer));
+    else asked?.resolve(answer);
   }
+}
+
+/** With a copy of exactly its bytes: a message carries the whole of the buffer that they lie in. */
+function ownBytes(request: JobRequest): JobRequest {
+  const { payload } = request;
+  return payload instanceof Uint8Array ? { ...request, payload: new Uint8Array(payload) } : request;
 }

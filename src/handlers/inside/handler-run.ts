@@ -2,7 +2,7 @@ import type { RunContext, RunJob, RunOutcome } from "../../core/handler-runner.j
 import { runHandler } from "../../core/pool/in-process-runner.js";
 import { describeError, errorText } from "../../model/common/describe-error.js";
 import { type AbortReason, attemptAborted, type Handlers } from "../../model/handler/handler.js";
-import { toJobRequest } from "../../model/request/job-request.js";
+import { toJobRequest, toJobRequests } from "../../model/request/job-request.js";
 import { runWithin } from "../../telemetry/run-within.js";
 import { createTracer } from "../../telemetry/tracer.js";
 import type { FromRun, SentOutcome, ToRun } from "../messages.js";
@@ -72,8 +72,10 @@ export class HandlerRun {
       deadline: timeoutMs > 0 ? new Date(Date.now() + timeoutMs) : undefined,
       traceContext,
       logger: this.#log.logger,
-      create: (request) => this.#creates.ask(request),
-      enqueue: async (task) => this.#creates.ask(toJobRequest(task, tracer.active() ?? traceContext)),
+      create: (request) => this.#creates.one(request),
+      createBatch: (requests) => this.#creates.batch(requests),
+      enqueue: async (task) => this.#creates.one(toJobRequest(task, tracer.active() ?? traceContext)),
+      enqueueBatch: async (tasks) => this.#creates.batch(toJobRequests(tasks, tracer.active() ?? traceContext)),
       progress: (percent, message) => this.#progress.report(percent, message),
       began: () => this.#post({ kind: "began" }),
     };

@@ -70,6 +70,11 @@ export interface HandlerJob<Data = any> {
   readonly type: string;
   /** The payload as submitted: a JSON value, bytes, or undefined. */
   readonly payload: Data;
+  /**
+   * The payload to the letter, as JSON; undefined when there is none, or it is bytes. Numbers that JavaScript cannot tell apart, such as
+   * integers beyond 2^53, are told apart here.
+   */
+  readonly payloadText: string | undefined;
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
   /** Number of this delivery, from 1. Unlike `retryCount`, it also counts attempts lost to a crash or released. */
@@ -116,6 +121,11 @@ export interface HandlerContext<Jobs = AnyJobs> {
    * also errors of the call, such as SCOPE_MISSING for a token that may not produce.
    */
   enqueue(task: NewJob<Jobs>): Promise<EnqueuedJob>;
+  /**
+   * Creates 1 to 1000 jobs, all or none, each as `enqueue` does: those that an earlier run created are answered, the others are created
+   * now. Resolves to one result for each, in order. Errors as of `enqueue`; of invalid fields as `requests[2].priority`.
+   */
+  enqueueBatch(tasks: readonly NewJob<Jobs>[]): Promise<readonly EnqueuedJob[]>;
   /** Adds the job's id, type and queue to every log line. */
   readonly logger: Logger;
 }

@@ -44,6 +44,11 @@ export function isFinal(status: JobStatus): boolean {
 /** A payload or result: JSON text, or opaque bytes. JSON is passed on as text and parsed only for the handler. */
 export type Payload = string | Uint8Array;
 
+/** The JSON text of a payload or result; undefined for bytes, and when there is none. */
+export function textOf(content: Payload | undefined): string | undefined {
+  return typeof content === "string" ? content : undefined;
+}
+
 /** The error of one failed attempt or lost lease. */
 export interface AttemptError {
   /** When it ended, ms since 1970. */

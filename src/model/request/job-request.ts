@@ -30,6 +30,11 @@ export function toJobRequest(job: NewJob, trace: TraceContext | undefined, path 
   } satisfies Record<keyof JobRequest, unknown>;
 }
 
+/** The same of the jobs of a batch. */
+export function toJobRequests(jobs: readonly NewJob[], trace: TraceContext | undefined): JobRequest[] {
+  return jobs.map((job, index) => toJobRequest(job, trace, `requests[${index}].`));
+}
+
 /** The same of what is to change of a job. */
 export function toUpdateRequest({ priority, delayMs, runAfter, payload }: JobUpdate): UpdateRequest {
   return { priority, delayMs, runAfter: toMs(runAfter), payload: toPayload(payload, "payload") };

@@ -57,6 +57,13 @@ export function checkJob(violations: Violations, job: JobRequest, now: number): 
   if (job.traceContext) checkTraceContext(violations, "traceContext", job.traceContext);
 }
 
+/** Throws FIELD_INVALID for a batch of no jobs, or of too many. */
+export function checkBatch(violations: Violations, { length }: readonly unknown[]): void {
+  if (length >= 1 && length <= LIMITS.batch) return;
+  violations.add("requests", `must have 1 to ${LIMITS.batch} jobs, has ${length}`);
+  violations.throwIfAny();
+}
+
 /** What is to change of a PENDING job. Times and durations in ms. */
 export interface UpdateRequest {
   readonly priority?: number | undefined;

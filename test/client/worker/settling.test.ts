@@ -31,6 +31,7 @@ const HOST: AttemptHost = {
   ...{ logger: silentLogger, tracer: noTracer },
   report() {},
   create: () => Promise.reject(new Error("no handler runs here")),
+  createBatch: () => Promise.reject(new Error("no handler runs here")),
 };
 
 /** A lease that this worker may still have for so long, ms. */

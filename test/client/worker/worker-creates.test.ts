@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createAtServers } from "../../../src/client/worker/worker-creates.js";
+import { createAtServers, createBatchAtServers } from "../../../src/client/worker/worker-creates.js";
 import type { WorkerRpc, WorkerServers } from "../../../src/client/worker/worker-servers.js";
 import { TaskQueueError } from "../../../src/model/common/errors.js";
 
@@ -8,14 +8,17 @@ function serversOf(...answers: readonly (TaskQueueError | undefined)[]) {
   const asked: number[] = [];
   const rpcs = answers.map((_, at) => at as unknown as WorkerRpc);
   let current = 0;
+  const answerOf = (rpc: WorkerRpc) => {
+    const at = rpcs.indexOf(rpc);
+    asked.push(at);
+    const answer = answers[at];
+    if (answer !== undefined) throw answer;
+    return `7@server-${at}`;
+  };
+  const outcome = { deduplicated: true, replaced: false };
   const clientOf = (rpc: WorkerRpc) => ({
-    create: async () => {
-      const at = rpcs.indexOf(rpc);
-      asked.push(at);
-      const answer = answers[at];
-      if (answer !== undefined) throw answer;
-      return { job: { id: `7@server-${at}` }, deduplicated: true, replaced: false };
-    },
+    create: async () => ({ job: { id: answerOf(rpc) }, ...outcome }),
+    createBatch: async (tasks: readonly unknown[]) => tasks.map(() => ({ id: answerOf(rpc), ...outcome })),
   });
   const servers = {
     get current() {
@@ -48,6 +51,17 @@ describe("a job that a handler of a worker creates", () => {
     const away = new TaskQueueError("BACKEND_UNAVAILABLE", "away");
     const unsafe = serversOf(away, undefined);
     await expect(createAtServers(unsafe.servers, { type: "next", requestId: "" })).rejects.toBe(away);
+    expect(unsafe.asked).toEqual([0]);
+  });
+
+  test("goes with the others of its batch, which is repeated only when that is safe for all", async () => {
+    const away = new TaskQueueError("BACKEND_UNAVAILABLE", "away");
+    const { servers } = serversOf(away, undefined);
+    const created = { id: "7@server-1", deduplicated: true, replaced: false };
+    expect(await createBatchAtServers(servers, [task, task])).toEqual([created, created]);
+    const unsafe = serversOf(away, undefined);
+    const batch = [task, { type: "next", requestId: "" }];
+    await expect(createBatchAtServers(unsafe.servers, batch)).rejects.toBe(away);
     expect(unsafe.asked).toEqual([0]);
   });
 });

@@ -56,6 +56,13 @@ describe("HandlerJob", () => {
     expect(handlerJob(text).payload).toBe(value);
   });
 
+  test("has JSON to the letter, where numbers are told apart that JavaScript does not", () => {
+    const text = '{"id":9007199254740993, "n":1.0}';
+    expect(handlerJob(text)).toMatchObject({ payloadText: text, payload: { id: 9_007_199_254_740_992, n: 1 } });
+    expect(handlerJob(new Uint8Array([1])).payloadText).toBeUndefined();
+    expect(handlerJob(undefined).payloadText).toBeUndefined();
+  });
+
   test("gives bytes as bytes and nothing as nothing", () => {
     expect(handlerJob(new Uint8Array([1, 2])).payload).toEqual(new Uint8Array([1, 2]));
     expect(handlerJob(undefined).payload).toBeUndefined();
