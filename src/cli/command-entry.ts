@@ -9,5 +9,7 @@ export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly group: string;
+  /** Whether the help leaves it out: it is for programs alone. */
+  readonly isHidden?: boolean;
   load(): Promise<Configure>;
 }

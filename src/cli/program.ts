@@ -28,7 +28,9 @@ export function createProgram(io: Io, commands: readonly CommandEntry[]): Comman
       getErrHasColors: () => false,
     });
   addConnectionOptions(program);
-  for (const { name, summary, group } of commands) program.command(name).description(summary).helpGroup(group);
+  for (const { name, summary, group, isHidden = false } of commands) {
+    program.command(name, { hidden: isHidden }).description(summary).helpGroup(group);
+  }
   return program.addHelpText(
     "after",
     `

@@ -61,9 +61,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import("./commands/bench.js")).configureBench,
   ),
   entry(TOOLS, "token", "make a token, or hash one", async () => (await import("./commands/token.js")).configureToken),
-  entry(TOOLS, "completion", "completion for bash, zsh or fish", async () =>
-    (await import("./commands/completion.js")).createConfigureCompletion(COMMANDS),
+  entry(
+    TOOLS,
+    "completion",
+    "completion for bash, zsh or fish",
+    async () => (await import("./commands/completion.js")).configureCompletion,
   ),
+  {
+    ...entry(TOOLS, "complete", "what can be typed, for the completion of shells", async () =>
+      (await import("./commands/complete.js")).createConfigureComplete(COMMANDS),
+    ),
+    isHidden: true,
+  },
 ];
 
 function entry(group: string, name: string, summary: string, load: () => Promise<Configure>): CommandEntry {

@@ -516,8 +516,9 @@ describe("the help", () => {
       if (words[0] !== "token" || words.length > 1) expect(stdout, words.join(" ")).toContain("\nExamples:\n  ");
     }
     const all = await cli(["--help"]);
-    for (const { name, summary } of COMMANDS)
+    for (const { name, summary } of COMMANDS.filter(({ isHidden }) => isHidden !== true))
       expect(all.stdout).toMatch(new RegExp(`^ {2}${name} .*${summary.slice(0, 20)}`, "m"));
+    expect(all.stdout).not.toMatch(/^ {2}complete /m);
     expect(all.stdout).toContain("10  the job waited for is DEAD");
     expect((await cli(["help", "get"])).stdout).toContain("Usage: gotaskq get");
   });

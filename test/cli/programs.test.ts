@@ -391,22 +391,3 @@ describe("work", () => {
     expect([result.code, result.stderr]).toEqual([code, expect.stringContaining(why)]);
   });
 });
-
-describe("completion", () => {
-  test("of bash knows commands, options, and which want a file", async () => {
-    const { stdout } = await program(["completion", "bash"], {});
-    const complete = async (...words: string[]) => {
-      const script = `${stdout}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}; _gotaskq; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      const { code, stdout: answer, stderr } = await startProgram(["-c", script], {}, "bash").ended;
-      expect([code, stderr]).toEqual([0, ""]);
-      return answer.trim().split("\n");
-    };
-    expect(await complete("gotaskq", "sch")).toEqual(["schedules"]);
-    expect(await complete("gotaskq", "dlq", "re")).toEqual(["replay"]);
-    expect(await complete("gotaskq", "--url", "jobs", "dlq", "--url", "list", "su")).toEqual(["summary"]);
-    expect(await complete("gotaskq", "dlq", "list", "--error-c")).toEqual(["--error-contains"]);
-    expect(await complete("gotaskq", "queues", "create", "mail", "--max-d")).toEqual(["--max-depth", "--max-dead"]);
-    writeFileSync(join(folder, "tokens.txt"), "");
-    expect(await complete("gotaskq", "get", "--token-file", "tok")).toEqual(["tokens.txt"]);
-  });
-});

@@ -22,7 +22,7 @@ interface BenchOptions extends FormatOptions {
 
 export function configureBench(command: Command, context: Context): void {
   command
-    .option("-q, --queue <name>", "a queue that is there and empty (one of its own, which is deleted in the end)")
+    .option("-q, --queue <queue>", "a queue that is there and empty (one of its own, which is deleted in the end)")
     .addOption(durationOption("--for <duration>", "create jobs for so long", "5s"))
     .option("--jobs <count>", "or so many", positive)
     .option("--callers <count>", "calls under way at the same time", positive, 64)

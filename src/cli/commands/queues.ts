@@ -51,21 +51,21 @@ export function configureQueues(command: Command, context: Context): void {
 
   configureList(sub("list", "list all queues with their figures"), context);
   addExamples(
-    one(sub("get", "show a queue, its figures and its settings", "<name>"), (client, name) => client.queues.get(name)),
+    one(sub("get", "show a queue, its figures and its settings", "<queue>"), (client, name) => client.queues.get(name)),
     [["gotaskq queues get mail", "everything about a queue"]],
   );
   configureCreate(sub("create", "create a queue", "<name>"), context);
-  configureUpdate(sub("update", "change settings of a queue", "<name>"), context);
+  configureUpdate(sub("update", "change settings of a queue", "<queue>"), context);
   addExamples(
-    one(sub("pause", "let no more jobs of a queue begin", "<name>"), (client, name) => client.queues.pause(name)),
+    one(sub("pause", "let no more jobs of a queue begin", "<queue>"), (client, name) => client.queues.pause(name)),
     [["gotaskq queues pause mail", "jobs that run go on; new ones are taken, and wait"]],
   );
   addExamples(
-    one(sub("resume", "end a pause", "<name>"), (client, name) => client.queues.resume(name)),
+    one(sub("resume", "end a pause", "<queue>"), (client, name) => client.queues.resume(name)),
     [["gotaskq queues resume mail", "its jobs run again"]],
   );
-  configurePurge(sub("purge", "delete all waiting jobs of a queue", "<name>"), context);
-  configureDelete(sub("delete", "delete a queue", "<name>"), context);
+  configurePurge(sub("purge", "delete all waiting jobs of a queue", "<queue>"), context);
+  configureDelete(sub("delete", "delete a queue", "<queue>"), context);
   addExamples(command, [
     ["gotaskq queues list", "all of them, with their figures"],
     ["gotaskq queues create mail --max-concurrency 5 --rate 100/1m", "with limits"],

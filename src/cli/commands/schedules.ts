@@ -62,8 +62,8 @@ function named(command: Command, name: string, what: string): Command {
   return command
     .command(name)
     .description(what)
-    .argument("<name>", "its name in the queue")
-    .option("-q, --queue <name>", "its queue (default)");
+    .argument("<schedule>", "its name in the queue")
+    .option("-q, --queue <queue>", "its queue (default)");
 }
 
 function configureOne(
@@ -86,7 +86,7 @@ function configureOne(
 }
 
 function configureList(command: Command, context: Context): void {
-  command.option("-q, --queue <name>", "of this queue").option("-n, --limit <count>", "how many", positive);
+  command.option("-q, --queue <queue>", "of this queue").option("-n, --limit <count>", "how many", positive);
   addFormatOptions(command);
   addConnectionOptions(command);
   addExamples(command, [
@@ -112,7 +112,7 @@ function configureCreate(command: Command, context: Context): void {
     .argument("<name>", "its name in the queue")
     .argument("<type>", "the type of its jobs")
     .argument("[payload]", "their payload: JSON, @file, or - for stdin")
-    .option("-q, --queue <name>", "its queue (default)")
+    .option("-q, --queue <queue>", "its queue (default)")
     .option("--paused", "it begins paused");
   addTimes(command);
   addPolicies(command);
@@ -142,7 +142,7 @@ function configureCreate(command: Command, context: Context): void {
 }
 
 function configureUpdate(command: Command, context: Context): void {
-  command.argument("<name>", "its name in the queue").option("-q, --queue <name>", "its queue (default)");
+  command.argument("<schedule>", "its name in the queue").option("-q, --queue <queue>", "its queue (default)");
   addTimes(command);
   addPolicies(command);
   addFormatOptions(command);

@@ -28,7 +28,7 @@ export function configureWatch(command: Command, context: Context): void {
     .optionsGroup("One job:")
     .option("--wait-timeout <duration>", "no longer than so long", duration)
     .optionsGroup("Many jobs:")
-    .option("-q, --queue <name>", "in these queues", list)
+    .option("-q, --queue <queue>", "in these queues", list)
     .option("-t, --type <type>", "of these types", list)
     .option("--status <status>", `changes to these: ${JOB_STATUSES.join(", ")}`, choices(JOB_STATUSES))
     .option("--cursor <cursor>", "what happened since this one, of an earlier line, comes first")

@@ -20,7 +20,7 @@ interface WorkOptions {
 export function configureWork(command: Command, context: Context): void {
   command
     .argument("<module>", "handlers by job type, JavaScript or TypeScript: the same module as of a server")
-    .option("-q, --queues <names>", "take jobs from these only, parted by commas (all)", list)
+    .option("-q, --queues <queues>", "take jobs from these only, parted by commas (all)", list)
     .option("-c, --concurrency <count>", "handlers that run at the same time, all processes together", positive, 10)
     .option("--processes <count>", "processes that run handlers; one that dies is started again", positive, 1)
     .option("--prefetch <count>", "jobs that each process takes ahead of free slots, for short jobs", count, 0)

@@ -1,109 +1,86 @@
-import type { CommandWords, Word } from "./describe-commands.js";
-
 /** The shells that can be completed. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** A shell that can be completed. */
 export type Shell = (typeof SHELLS)[number];
 
-/** Returns what a shell reads to complete commands and options. Words are ours alone: they need no quoting. */
-export function completionScript(shell: Shell, commands: readonly CommandWords[]): string {
-  if (shell === "fish") return fish(commands);
-  return shell === "bash" ? bash(commands) : zsh(commands);
+/**
+ * Returns what a shell reads to complete commands. It asks `gotaskq complete` at each key, so it is the same for every version of the
+ * command. That answers a first line, `words` or `files`, with what is before a file in the same word; and then the words, each with what
+ * it is for after a tab.
+ */
+export function completionScript(shell: Shell): string {
+  return SCRIPTS[shell];
 }
 
-/** What both shells need: the words of the command so far, and what may follow. */
-function cases(commands: readonly CommandWords[], write: (words: readonly Word[]) => string): string {
-  return commands
-    .map(({ path, commands: below, options }) => `    "${path}")\n${write([...below, ...options])}\n      ;;`)
-    .join("\n");
-}
-
-/** Options that are followed by a value, which is no command. */
-function valued(commands: readonly CommandWords[]): string {
-  const options = commands.flatMap(({ options }) => options.filter(({ hasValue }) => hasValue));
-  return [...new Set(options.map(({ word }) => word))].join("|");
-}
-
-function files(commands: readonly CommandWords[]): string {
-  const options = commands.flatMap(({ options }) => options.filter(({ isFile }) => isFile));
-  return [...new Set(options.map(({ word }) => word))].join("|");
-}
-
-/** Finds the command in words that may have options between. */
-function finder(commands: readonly CommandWords[]): string {
-  const paths = commands.map(({ path }) => `"${path}"`).filter((path) => path !== '""');
-  return `  local route="" word skip=0
-  for word in "\${before[@]}"; do
-    if [[ $skip == 1 ]]; then skip=0; continue; fi
-    case "$word" in
-      ${valued(commands)}) skip=1; continue ;;
-      -*) continue ;;
-    esac
-    case "\${route:+$route }$word" in
-      ${paths.join("|")}) route="\${route:+$route }$word" ;;
-    esac
-  done`;
-}
-
-function bash(commands: readonly CommandWords[]): string {
-  return `# bash completion for gotaskq
+// bash 3, of which macOS has the last, has neither mapfile nor compopt. bash takes a word apart at `=`, `:` and `@`, and puts what is
+// answered in place of the last part alone.
+const BASH = `# bash completion for gotaskq
 _gotaskq() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words=""
-  local before=("\${COMP_WORDS[@]:1:COMP_CWORD-1}")
-  case "$previous" in
-    ${files(commands)}) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    ${valued(commands)}) return ;;
-  esac
-${finder(commands)}
-  case "$route" in
-${cases(commands, (words) => `      words="${words.map(({ word }) => word).join(" ")}"`)}
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  local line="\${COMP_LINE:0:COMP_POINT}" part="\${COMP_WORDS[COMP_CWORD]}" kind="" prefix="" before="" word about
+  local program="\${COMP_WORDS[0]/#\\~/$HOME}"
+  COMPREPLY=()
+  case "$part" in "="|":"|"@") part="" ;; esac
+  case "$line" in *"$part") before="\${line##*[[:space:]]}"; before="\${before%"$part"}" ;; esac
+  while IFS=$'\\t' read -r word about; do
+    if [[ -z $kind ]]; then kind="$word" prefix="$about"; else COMPREPLY+=("\${word#"$before"}"); fi
+  done < <("$program" complete --line "$line" 2>/dev/null)
+  if [[ $kind == words ]]; then compopt +o default 2>/dev/null; fi
+  if [[ $kind == files && $prefix == @ ]]; then
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r word; do COMPREPLY+=("@$word"); done < <(compgen -f -- "\${line##*@}")
+  fi
 }
 complete -o default -F _gotaskq gotaskq
 `;
-}
 
-function zsh(commands: readonly CommandWords[]): string {
-  return `#compdef gotaskq
+const ZSH = `#compdef gotaskq
 _gotaskq() {
-  local previous="\${words[CURRENT-1]}"
-  local -a before candidates
-  before=("\${(@)words[2,CURRENT-1]}")
-  case "$previous" in
-    ${files(commands)}) _files; return ;;
-    ${valued(commands)}) return ;;
+  local -a answer candidates
+  local program=\${(Q)words[1]/#\\~/$HOME} entry word about
+  answer=("\${(@f)$("$program" complete -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null)}")
+  case "\${answer[1]}" in
+    words)
+      for entry in "\${(@)answer[2,-1]}"; do
+        word="\${entry%%$'\\t'*}" about=""
+        if [[ $entry == *$'\\t'* ]]; then about="\${entry#*$'\\t'}"; fi
+        candidates+=("\${word//:/\\\\:}\${about:+:$about}")
+      done
+      _describe gotaskq candidates
+      ;;
+    files*)
+      word="\${answer[1]#*$'\\t'}"
+      compset -p \${#word}
+      _files
+      ;;
   esac
-${finder(commands)}
-  case "$route" in
-${cases(commands, (words) => `      candidates=(${words.map(({ word, about }) => single(`${word}:${about}`)).join(" ")})`)}
-  esac
-  _describe 'gotaskq' candidates || _files
 }
-compdef _gotaskq gotaskq
+if [[ $funcstack[1] == _gotaskq ]]; then
+  _gotaskq "$@"
+elif (( $+functions[compdef] )); then
+  compdef _gotaskq gotaskq
+else
+  print -u2 'gotaskq: completion of zsh begins with: autoload -Uz compinit && compinit'
+fi
 `;
-}
 
-function fish(commands: readonly CommandWords[]): string {
-  const lines = ["# fish completion for gotaskq", "complete -c gotaskq -f"];
-  for (const { path, commands: below, options } of commands) {
-    const names = path.split(" ").filter((name) => name !== "");
-    const seen = names.map((name) => `__fish_seen_subcommand_from ${name}`);
-    const none =
-      below.length === 0 ? [] : [`not __fish_seen_subcommand_from ${below.map(({ word }) => word).join(" ")}`];
-    const when = [...seen, ...none].join("; and ");
-    const condition = when === "" ? "" : ` -n ${single(when)}`;
-    for (const { word, about } of below) lines.push(`complete -c gotaskq${condition} -a ${word} -d ${single(about)}`);
-    for (const { word, about, hasValue, isFile } of options) {
-      const value = hasValue ? (isFile ? " -r -F" : " -x") : "";
-      lines.push(`complete -c gotaskq${condition} -l ${word.slice(2)}${value} -d ${single(about)}`);
-    }
-  }
-  return `${lines.join("\n")}\n`;
-}
+const FISH = `# fish completion for gotaskq
+function __gotaskq_complete
+    set -l before (commandline -opc)
+    set -l typed (commandline -ct)
+    set -l program (string replace -r '^~' -- $HOME $before[1])
+    set -l answer ($program complete -- $before[2..-1] "$typed" 2>/dev/null)
+    set -l kind (string split \\t -- $answer[1])
+    if test "$kind[1]" = files
+        for path in (__fish_complete_path (string sub -s (math (string length -- "$kind[2]") + 1) -- "$typed"))
+            echo -- "$kind[2]$path"
+        end
+    else if test (count $answer) -gt 1
+        printf '%s\\n' $answer[2..-1]
+    end
+end
+complete -c gotaskq -e
+complete -c gotaskq -f -a '(__gotaskq_complete)'
+`;
 
-/** A text in single quotes, for all three shells. */
-function single(text: string): string {
-  return `'${text.replaceAll("\\", "").replaceAll("'", "’")}'`;
-}
+const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };

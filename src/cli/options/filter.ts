@@ -42,14 +42,14 @@ export function addDeadFilterOptions(command: Command): Command {
 function addCommonOptions(command: Command): Command {
   return command
     .optionsGroup("Which (all that is given must match; several of one by commas or again):")
-    .option("-q, --queue <name>", "in these queues", list)
+    .option("-q, --queue <queue>", "in these queues", list)
     .option("-t, --type <type>", "of these types", list)
     .option("-m, --meta <name=value>", "with this metadata", pairs)
     .option("--key <key>", "with these keys", list)
     .option("--error-contains <text>", "whose last error has this text in it", someText)
     .option("--error-equals <text>", "whose last error is this text", someText)
     .option("--error-group <text>", "the same but for numbers and ids, as `dlq summary` tells it", someText)
-    .option("--schedule <name>", "made by this schedule", someText)
+    .option("--schedule <schedule>", "made by this schedule", someText)
     .option("--worker <name>", "that this worker runs, or ran last", someText)
     .option("--created-after <time>", "created since: a time, or how long ago, like 2h", pastMoment)
     .option("--created-before <time>", "created before", pastMoment);

@@ -52,7 +52,7 @@ export function addNewJobOptions(command: Command): Command {
   return addJobOptions(
     command
       .optionsGroup("The job:")
-      .option("-q, --queue <name>", "its queue (default)")
+      .option("-q, --queue <queue>", "its queue (default)")
       .option("--delay <duration>", "wait before it may run", duration)
       .option("--run-after <time>", "or the time from which it may run", moment),
   )

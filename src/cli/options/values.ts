@@ -86,21 +86,23 @@ export function list(text: string, before: readonly string[] = []): readonly str
   return [...before, ...text.split(",").map((each) => each.trim())];
 }
 
-/** Several of some words, in any case. */
+/** Several of some words, in any case. Completion reads which. */
 export function choices<T extends string>(words: readonly T[]) {
-  return (text: string, before: readonly T[] = []): readonly T[] => [
+  const parse = (text: string, before: readonly T[] = []): readonly T[] => [
     ...before,
     ...text.split(",").map((each) => choice(words)(each.trim())),
   ];
+  return Object.assign(parse, { words });
 }
 
-/** One of some words, in any case. */
+/** One of some words, in any case. Completion reads which. */
 export function choice<T extends string>(words: readonly T[]) {
-  return (text: string): T => {
+  const parse = (text: string): T => {
     const found = words.find((word) => word === text.toUpperCase().replaceAll("-", "_"));
     if (found === undefined) throw new InvalidArgumentError(`It must be one of ${words.join(", ")}.`);
     return found;
   };
+  return Object.assign(parse, { words });
 }
 
 /** `name=value`, again and again. */
