@@ -18,6 +18,7 @@ import { createLocalServer } from "./library/server.js";
 import { jobNotFound, serverDraining } from "./model/common/errors.js";
 import type { Handlers, HandlersOf } from "./model/handler/handler.js";
 import { isFinal } from "./model/job/job.js";
+import type { JobQuery } from "./model/job/job-filter.js";
 import type { AnyJobs, JobTypes } from "./model/job/job-types.js";
 import type { Logger } from "./model/log/logger.js";
 import { createTextLogger } from "./model/log/text-logger.js";
@@ -125,7 +126,7 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
     },
     wait: (id, call) => wait(id, call) as never,
     get: (id, call) => calls.one(async () => toJob(await jobs.get(id)), call),
-    list: (query = {}, call) =>
+    list: (query: JobQuery = {}, call?: CallOptions) =>
       createListing(query.pageToken, (pageToken) =>
         calls.one(async () => {
           const page = await jobs.list({ ...query, pageToken });

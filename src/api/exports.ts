@@ -15,6 +15,7 @@ export type {
   JobQuery,
   JobView,
   ListOrder,
+  OfTypes,
   SummaryOptions,
 } from "../model/job/job-filter.js";
 export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job/job-types.js";

@@ -61,20 +61,21 @@ export type Job<Jobs extends JobTypes<Jobs> = AnyJobs, Type extends TypeOf<Jobs>
   : never;
 
 /** One change of one job, without payload and result. */
-export interface JobChange extends JobState {
+export interface JobChange<Type extends string = string> extends JobState {
   readonly jobId: string;
+  readonly type: Type;
   /** Whether the job was deleted. The other fields are then its last state. */
   readonly deleted: boolean;
 }
 
 /** Which changes to watch. What is empty or not set matches all. */
-export interface ChangeFilter {
+export interface ChangeFilter<Type extends string = string> {
   readonly queues?: Iterable<string> | undefined;
-  readonly types?: Iterable<string> | undefined;
+  readonly types?: Iterable<Type> | undefined;
   readonly statuses?: Iterable<JobStatus> | undefined;
 }
 
 /** An event of a watch of many jobs. `cursor` is the position after it: a watch that begins there misses no change. */
-export type JobsEvent =
-  | { readonly kind: "event"; readonly change: JobChange; readonly cursor: string }
+export type JobsEvent<Type extends string = string> =
+  | { readonly kind: "event"; readonly change: JobChange<Type>; readonly cursor: string }
   | { readonly kind: "heartbeat"; readonly cursor: string };

@@ -1,4 +1,4 @@
-import type { BulkResult, JobFilter, JobQuery } from "../model/job/job-filter.js";
+import type { BulkResult, JobFilter, JobQuery, OfTypes } from "../model/job/job-filter.js";
 import type { AnyJobs, JobTypes, PayloadOf, TypeOf } from "../model/job/job-types.js";
 import type { JobUpdate, NewJob } from "../model/job/new-job.js";
 import type { BulkCall, CallOptions } from "./call-options.js";
@@ -27,10 +27,20 @@ export interface TaskQueue<Jobs extends JobTypes<Jobs> = AnyJobs> {
   wait<Type extends TypeOf<Jobs> = TypeOf<Jobs>>(id: string, options?: CallOptions): Promise<Job<Jobs, Type>>;
   /** Resolves to a job as it is now. JOB_NOT_FOUND. */
   get<Type extends TypeOf<Jobs> = TypeOf<Jobs>>(id: string, options?: CallOptions): Promise<Job<Jobs, Type>>;
-  /** Lists jobs, the newest of all queues first. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  list(query?: JobQuery, options?: CallOptions): Listing<Job<Jobs>>;
+  /**
+   * Lists jobs, the newest of all queues first. A query that names types answers jobs with the payloads and results of these.
+   * FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
+   */
+  list<Type extends TypeOf<Jobs>>(
+    query: JobQuery<TypeOf<Jobs>> & OfTypes<Type>,
+    options?: CallOptions,
+  ): Listing<Job<Jobs, Type>>;
+  list(query?: JobQuery<TypeOf<Jobs>>, options?: CallOptions): Listing<Job<Jobs>>;
   /** Counts the jobs that match: of those that it examines, about 100,000. FIELD_INVALID, PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND. */
-  count(filter?: JobFilter, options?: CallOptions & { readonly pageToken?: string | undefined }): Promise<BulkResult>;
+  count(
+    filter?: JobFilter<TypeOf<Jobs>>,
+    options?: CallOptions & { readonly pageToken?: string | undefined },
+  ): Promise<BulkResult>;
   /**
    * Cancels a job: a waiting one is CANCELED at once, a running one stays RUNNING with `cancelRequested` until its
    * worker acknowledges or its lease ends. JOB_NOT_FOUND, JOB_STATE_CONFLICT.
@@ -54,11 +64,11 @@ export interface TaskQueue<Jobs extends JobTypes<Jobs> = AnyJobs> {
    * Cancels up to 10,000 PENDING and RUNNING jobs that match, the oldest first. FIELD_INVALID, also for an empty filter without
    * `all`, and for `all` with another; PAGE_TOKEN_INVALID, QUEUE_NOT_FOUND.
    */
-  cancelMatching(filter: JobFilter, options?: BulkCall): Promise<BulkResult>;
+  cancelMatching(filter: JobFilter<TypeOf<Jobs>>, options?: BulkCall): Promise<BulkResult>;
   /** Deletes a job that is DONE, CANCELED or DEAD. JOB_NOT_FOUND, JOB_STATE_CONFLICT. */
   delete(id: string, options?: CallOptions): Promise<void>;
   /** Deletes up to 10,000 such jobs that match, the oldest first. Errors as of `cancelMatching`. */
-  deleteMatching(filter: JobFilter, options?: BulkCall): Promise<BulkResult>;
+  deleteMatching(filter: JobFilter<TypeOf<Jobs>>, options?: BulkCall): Promise<BulkResult>;
   /**
    * Yields the job now, then after each change; ends after DONE, DEAD, CANCELED or deletion. A slow reader gets the latest state instead
    * of each. JOB_NOT_FOUND.
@@ -69,9 +79,9 @@ export interface TaskQueue<Jobs extends JobTypes<Jobs> = AnyJobs> {
    * WATCH_COMPACTED when the changes after the cursor are no longer kept: list the jobs, then watch anew.
    */
   watchJobs(
-    filter?: ChangeFilter,
+    filter?: ChangeFilter<TypeOf<Jobs>>,
     options?: CallOptions & { readonly cursor?: string | undefined },
-  ): AsyncIterable<JobsEvent>;
+  ): AsyncIterable<JobsEvent<TypeOf<Jobs>>>;
   readonly queues: Queues;
   /** Jobs that are DEAD. */
   readonly dlq: DeadLetters<Jobs>;

@@ -1,7 +1,9 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { DlqService } from "../../gen/gotaskq/v1/dlq_service_pb.js";
+import type { CallOptions } from "../api/call-options.js";
 import type { DeadLetters } from "../api/dead-letters.js";
 import { createListing } from "../api/listing.js";
+import type { DeadJobQuery } from "../model/job/job-filter.js";
 import type { Caller } from "./calls.js";
 import { converters } from "./convert/converters.js";
 import { fromBulk, toBulk, toDeadJobFilter, toPage } from "./convert/filters.js";
@@ -16,7 +18,7 @@ const { int } = converters();
 export function createDeadLetters(transport: Transport, caller: Caller): DeadLetters {
   const rpc = createClient(DlqService, transport);
   return {
-    list({ queue = "", type = "", ...query } = {}, call) {
+    list({ queue = "", type = "", ...query }: DeadJobQuery = {}, call?: CallOptions) {
       return createListing(query.pageToken, async (pageToken) => {
         const request = {
           queue,

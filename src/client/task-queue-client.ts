@@ -10,6 +10,7 @@ import { refusalOfJob, refusalOfJobs, refusalOfUpdate } from "../api/refusal.js"
 import type { TaskQueue } from "../api/task-queue.js";
 import { jobNotFound, TaskQueueError } from "../model/common/errors.js";
 import { isFinal } from "../model/job/job.js";
+import type { JobQuery } from "../model/job/job-filter.js";
 import type { AnyJobs, JobTypes } from "../model/job/job-types.js";
 import type { NewJob } from "../model/job/new-job.js";
 import { AUTOMATIC_PREFIX } from "../model/job/request-id.js";
@@ -118,7 +119,7 @@ function createLooseClient(
     },
     wait: (id, call) => wait(id, call) as never,
     get: (id, call) => gathered.get(id, call) as never,
-    list({ queue = "", type = "", ...query } = {}, call) {
+    list({ queue = "", type = "", ...query }: JobQuery = {}, call?: CallOptions) {
       return createListing(query.pageToken, async (pageToken) => {
         const request = { queue, type, filter: toJobFilter(query), ...toPage({ ...query, pageToken }), payloadFormat };
         const page = await caller.repeatable((options) => rpc.listJobs(request, options), call);

@@ -9,8 +9,8 @@ import { withExactMaps } from "../client/transport/exact-transport.js";
 import type { Engine } from "../core/engine.js";
 import { LIMITS } from "../model/common/limits.js";
 import type { Handlers, HandlersOf } from "../model/handler/handler.js";
-import type { JobFilter } from "../model/job/job-filter.js";
-import type { AnyJobs, JobTypes } from "../model/job/job-types.js";
+import type { JobFilter, OfTypes } from "../model/job/job-filter.js";
+import type { AnyJobs, JobTypes, TypeOf } from "../model/job/job-types.js";
 import { partsOf, type QueueParts, rememberParts } from "../queue-parts.js";
 import { createLocalTaskQueue, type LocalTaskQueue, type TaskQueueOptions } from "../task-queue.js";
 import { createMemoryTransport } from "./memory-transport.js";
@@ -70,7 +70,8 @@ export interface TestQueue<Jobs extends JobTypes<Jobs> = AnyJobs> extends LocalT
    */
   drain(options?: DrainOptions): Promise<void>;
   /** All jobs that match, the oldest first. */
-  jobs(filter?: JobFilter): Promise<readonly Job<Jobs>[]>;
+  jobs<Type extends TypeOf<Jobs>>(filter: JobFilter<TypeOf<Jobs>> & OfTypes<Type>): Promise<readonly Job<Jobs, Type>[]>;
+  jobs(filter?: JobFilter<TypeOf<Jobs>>): Promise<readonly Job<Jobs>[]>;
   /** Reaches its RPCs as a network would, for clients of Connect: see `createTestClient`. */
   readonly transport: Transport;
 }

@@ -1,6 +1,14 @@
 import { createTaskQueue, type LocalTaskQueue } from "gotaskq";
-import { createClient, type Job, type NewJob, type TaskQueue, type TaskQueueClient } from "gotaskq/client";
+import {
+  createClient,
+  type Job,
+  type JobQuery,
+  type NewJob,
+  type TaskQueue,
+  type TaskQueueClient,
+} from "gotaskq/client";
 import type { TaskQueueClient as WebClient } from "gotaskq/client/web";
+import type { TestQueue } from "gotaskq/testing";
 import { expectTypeOf, test } from "vitest";
 
 interface Email {
@@ -16,7 +24,7 @@ interface Jobs {
 }
 
 /** The compiler runs these tests: what it is to refuse is never called. */
-function compiled(queue: TaskQueue<Jobs>, loose: TaskQueue) {
+function compiled(queue: TaskQueue<Jobs>, tests: TestQueue<Jobs>, loose: TaskQueue, name: string) {
   const email: Email = { to: "ann", sentAt: new Date() };
   const calls = {
     right: () => [
@@ -28,6 +36,22 @@ function compiled(queue: TaskQueue<Jobs>, loose: TaskQueue) {
       ]),
       queue.schedules.create({ name: "s", cron: "@daily", job: { type: "email", payload: email } }),
       queue.update<"email">("1", { payload: email }),
+      queue.list({ type: "email", statuses: ["DONE"] }),
+      queue.list({ types: [], pageSize: 5 }),
+      queue.count({ types: ["email", "cleanup"] }),
+      queue.watchJobs({ types: new Set(["upload"] as const) }),
+      queue.cancelMatching({ types: ["email"] }, { dryRun: true }),
+      queue.deleteMatching({}, { all: true }),
+      queue.dlq.summarize({ type: "email" }),
+      queue.dlq.replayMatching({ type: "email", errorContains: "busy" }),
+      queue.dlq.deleteMatching({ types: ["upload"] }),
+      tests.jobs({ types: ["email"] }),
+      loose.list({ type: name, types: [name] }),
+      loose.count({ types: [name] }),
+      loose.watchJobs({ types: [name] }),
+      loose.cancelMatching({ types: [name] }),
+      loose.dlq.list({ type: name }),
+      loose.dlq.replayMatching({ type: name }),
       loose.create({ type: "anything", payload: email }),
       loose.create({ type: "anything" }),
     ],
@@ -50,6 +74,30 @@ function compiled(queue: TaskQueue<Jobs>, loose: TaskQueue) {
       queue.schedules.create({ name: "s", cron: "@daily", job: { type: "email", payload: "ann" } }),
       // @ts-expect-error: a payload that none has
       queue.update("1", { payload: 5 }),
+      // @ts-expect-error: a type that is none, in each filter
+      queue.list({ type: "mail" }),
+      // @ts-expect-error: also among others
+      queue.list({ types: ["email", "mail"] }),
+      // @ts-expect-error: also one that is known as a text only
+      queue.list({ type: name }),
+      // @ts-expect-error
+      queue.count({ types: ["mail"] }),
+      // @ts-expect-error
+      queue.watchJobs({ types: ["mail"] }),
+      // @ts-expect-error
+      queue.cancelMatching({ types: ["mail"] }),
+      // @ts-expect-error
+      queue.deleteMatching({ types: ["mail"] }),
+      // @ts-expect-error
+      queue.dlq.list({ type: "mail" }),
+      // @ts-expect-error
+      queue.dlq.summarize({ types: ["mail"] }),
+      // @ts-expect-error
+      queue.dlq.replayMatching({ type: "mail" }),
+      // @ts-expect-error
+      queue.dlq.deleteMatching({ types: ["mail"] }),
+      // @ts-expect-error
+      tests.jobs({ types: ["mail"] }),
       // @ts-expect-error: a payload that cannot travel
       createTaskQueue<{ a: { payload: Map<string, string> } }>(),
       // @ts-expect-error: the same
@@ -80,6 +128,37 @@ test("what comes back is typed as it arrives", () => {
   };
   expectTypeOf(read).toBeFunction();
   expectTypeOf<Awaited<ReturnType<TaskQueue["get"]>>["payload"]>().toBeAny();
+});
+
+test("jobs that are listed are of the types that were asked for", () => {
+  const read = async (queue: TaskQueue<Jobs>, tests: TestQueue<Jobs>, loose: TaskQueue, name: string) => {
+    type Email = Job<Jobs, "email">;
+    for await (const job of queue.list({ type: "email" })) expectTypeOf(job).toEqualTypeOf<Email>();
+    const { items } = await queue.dlq.list({ types: ["email"] }).page();
+    expectTypeOf(items).toEqualTypeOf<readonly Email[]>();
+    for await (const job of queue.list({ types: ["email", "upload"] })) {
+      expectTypeOf(job).toEqualTypeOf<Job<Jobs, "email" | "upload">>();
+      if (job.type === "upload") expectTypeOf(job.payload).toEqualTypeOf<Uint8Array>();
+    }
+    for await (const job of queue.list({ queue: "mail" })) expectTypeOf(job).toEqualTypeOf<Job<Jobs>>();
+    for await (const job of queue.list()) expectTypeOf(job).toEqualTypeOf<Job<Jobs>>();
+    for await (const job of queue.list({ types: [] })) expectTypeOf(job).toEqualTypeOf<Job<Jobs>>();
+    // What may ask for all answers all.
+    const maybe = queue.list({ type: name === "" ? undefined : "email" });
+    for await (const job of maybe) expectTypeOf(job).toEqualTypeOf<Job<Jobs>>();
+    const some = queue.list({ types: name === "" ? [] : ["email"] });
+    for await (const job of some) expectTypeOf(job).toEqualTypeOf<Job<Jobs>>();
+    expectTypeOf(await tests.jobs({ types: ["email"] })).toEqualTypeOf<readonly Email[]>();
+    expectTypeOf(await tests.jobs({ statuses: ["DONE"] })).toEqualTypeOf<readonly Job<Jobs>[]>();
+    for await (const event of queue.watchJobs()) {
+      if (event.kind === "event") expectTypeOf(event.change.type).toEqualTypeOf<keyof Jobs>();
+    }
+    for await (const job of loose.list({ type: name })) expectTypeOf(job).toEqualTypeOf<Job>();
+  };
+  expectTypeOf(read).toBeFunction();
+  // A filter that is kept somewhere says what it may ask for.
+  expectTypeOf<JobQuery<"email">>().toExtend<JobQuery<keyof Jobs>>();
+  expectTypeOf<JobQuery<keyof Jobs>>().toExtend<JobQuery>();
 });
 
 test("library and client are the same interface, and a little more", () => {

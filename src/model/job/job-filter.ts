@@ -3,10 +3,10 @@ import type { PendingState } from "./pending-state.js";
 
 /**
  * Chooses jobs of a queue: all that is set must match. What is undefined, an empty list or an empty `metadata` matches all. Times in ms
- * since 1970.
+ * since 1970. `Type`: the types of jobs that may be asked for.
  */
-export interface JobMatch {
-  readonly types?: readonly string[] | undefined;
+export interface JobMatch<Type extends string = string> {
+  readonly types?: readonly Type[] | undefined;
   readonly statuses?: readonly JobStatus[] | undefined;
   /** PENDING jobs that wait for one of these. */
   readonly pendingStates?: readonly PendingState[] | undefined;
@@ -37,18 +37,18 @@ export interface JobMatch {
 }
 
 /** Chooses jobs of any queue. */
-export interface JobFilter extends JobMatch {
+export interface JobFilter<Type extends string = string> extends JobMatch<Type> {
   /** Default: all queues. QUEUE_NOT_FOUND for one that does not exist. */
   readonly queues?: readonly string[] | undefined;
 }
 
 /** Chooses dead jobs: all that is set must match. Times in ms since 1970. */
-export interface DeadJobFilter
-  extends Omit<JobFilter, "statuses" | "pendingStates" | "finishedAfter" | "finishedBefore"> {
+export interface DeadJobFilter<Type extends string = string>
+  extends Omit<JobFilter<Type>, "statuses" | "pendingStates" | "finishedAfter" | "finishedBefore"> {
   /** Like `queues` with this one; not together with it. */
   readonly queue?: string | undefined;
   /** Like `types` with this one; not together with it. */
-  readonly type?: string | undefined;
+  readonly type?: Type | undefined;
   /** Died at this time or later. */
   readonly diedAfter?: number | undefined;
   /** Died before this time. */
@@ -74,15 +74,20 @@ export interface PageOptions {
 }
 
 /** Which jobs to list. */
-export interface JobQuery extends JobFilter, PageOptions {
+export interface JobQuery<Type extends string = string> extends JobFilter<Type>, PageOptions {
   /** Like `queues` with this one; not together with it. */
   readonly queue?: string | undefined;
   /** Like `types` with this one; not together with it. */
-  readonly type?: string | undefined;
+  readonly type?: Type | undefined;
 }
 
+/** A filter that names the types it asks for: one at least, as an empty list asks for all. */
+export type OfTypes<Type extends string> =
+  | { readonly type: Type }
+  | { readonly types: readonly [first: Type, ...others: Type[]] };
+
 /** Which dead jobs to list. */
-export interface DeadJobQuery extends DeadJobFilter, PageOptions {}
+export interface DeadJobQuery<Type extends string = string> extends DeadJobFilter<Type>, PageOptions {}
 
 /** Options of an operation on all jobs that match a filter. */
 export interface BulkOptions {
