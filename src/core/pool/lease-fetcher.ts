@@ -55,7 +55,7 @@ export interface LeaseFetcherOptions {
 
 /**
  * Fills the free slots of a pool with leased jobs, as long as there are free slots and ready jobs. It never polls:
- * `wake` is called when there may be a new ready job or free slot.
+ * `wake` or `wakeSoon` is called when there may be a new ready job or free slot.
  *
  * | state   | lease calls at once                                     | moves to                                      |
  * |---------|---------------------------------------------------------|-----------------------------------------------|
@@ -77,6 +77,7 @@ export class LeaseFetcher {
   /** Calls in a row that failed. */
   #failures = 0;
   #retry: Timer | undefined;
+  #isWakeDue = false;
 
   constructor(deps: LeaseFetcherDeps, options: LeaseFetcherOptions) {
     this.#deps = deps;
@@ -98,6 +99,19 @@ export class LeaseFetcher {
   /** Call when a job may have become ready or a slot free. */
   wake(): void {
     if (this.#calls.size - this.#late < MAX_CALLS[this.#state]) this.#fetchNext();
+  }
+
+  /**
+   * The same, once what else has come in with this was handled: jobs that become ready, and slots that become free, in one turn of the
+   * event loop share a lease call, and so the runs that follow from it.
+   */
+  wakeSoon(): void {
+    if (this.#isWakeDue) return;
+    this.#isWakeDue = true;
+    void yieldToEventLoop().then(() => {
+      this.#isWakeDue = false;
+      this.wake();
+    });
   }
 
   #fetchNext(): void {

@@ -7,7 +7,6 @@ import type { HandlerRunner, RunOutcome } from "../handler-runner.js";
 import type { ChangeBatch } from "../port/changes.js";
 import type { ExtendResult, Lease } from "../port/leases.js";
 import { extendByQueue } from "../stores/extend-by-queue.js";
-import { yieldToEventLoop } from "../turns/yield-to-event-loop.js";
 import { isToExtend, type Leasing } from "../work/leasing.js";
 import type { ReadyWork } from "../work/ready-work.js";
 import { LeaseFetcher } from "./lease-fetcher.js";
@@ -75,8 +74,6 @@ export class WorkerPool {
   readonly #fetcher: LeaseFetcher;
   readonly #host: AttemptHost;
   #state: State = "NEW";
-  /** Whether `wake` will be called at the end of this turn of the event loop, for the slots freed in it. */
-  #isRefillDue = false;
   #heartbeat: Timer | undefined;
   #whenEmpty: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
@@ -96,7 +93,7 @@ export class WorkerPool {
     };
     this.#stuckHandlers = new StuckHandlers(deps.clock, logger, () => this.wake());
     this.#settler = new PoolSettler(deps.leasing, deps.clock, logger);
-    const lane = deps.work.lane(new Set(), this.#types, () => this.#fetcher.wake());
+    const lane = deps.work.lane(new Set(), this.#types, () => this.#fetcher.wakeSoon());
     this.#fetcher = new LeaseFetcher(
       {
         ...deps,
@@ -131,16 +128,6 @@ export class WorkerPool {
   /** Call when a job may have become ready or a slot free. */
   wake(): void {
     this.#fetcher.wake();
-  }
-
-  /** Call when a slot became free. Slots that become free in the same turn are filled together. */
-  #freed(): void {
-    if (this.#isRefillDue) return;
-    this.#isRefillDue = true;
-    void yieldToEventLoop().then(() => {
-      this.#isRefillDue = false;
-      this.wake();
-    });
   }
 
   /** Takes changes from the log and acts on those of jobs that run here: cancels requested, leases lost. */
@@ -291,7 +278,7 @@ export class WorkerPool {
     this.#open.delete(attempt.lease.job.id);
     this.#openBytes -= attempt.bytes;
     if (this.#open.size === 0) this.#whenEmpty?.();
-    this.#freed();
+    this.#fetcher.wakeSoon();
     return true;
   }
 

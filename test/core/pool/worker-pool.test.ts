@@ -111,6 +111,16 @@ describe("slots", () => {
     expect(fixture.faults.calls("lease") - leases).toBeLessThanOrEqual(2);
   });
 
+  test("are filled by one call with the jobs that single creates made in one turn of the event loop", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 10 });
+    await Promise.all(Array.from({ length: 5 }, () => fixture.engine.jobs.create({ type: "work" })));
+    expect(fixture.faults.calls("lease")).toBe(0);
+    await settle();
+    expect(manual.runs).toHaveLength(5);
+    expect(fixture.faults.calls("lease")).toBe(1);
+  });
+
   test("respect the limit of a queue and serve it again when a job of it ended", async () => {
     const manual = new ManualHandler();
     const fixture = await running(manual.handler, { numWorkers: 5 });

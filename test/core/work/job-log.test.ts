@@ -16,9 +16,8 @@ describe("the log of jobs", () => {
     await manual.run().throws(new Error("no"));
     const job = { job_id: id, queue: "default", type: "work" };
     expect(logger.lines).toMatchObject([
-      // The pool has it before its create is answered.
-      { level: "debug", message: "a job was leased", fields: { ...job, attempt: 1, retry_count: 0 } },
       { level: "debug", message: "a job was created", fields: job },
+      { level: "debug", message: "a job was leased", fields: { ...job, attempt: 1, retry_count: 0 } },
       { level: "warn", message: "an attempt failed", fields: { ...job, attempt: 1, retry_count: 0 } },
       { level: "debug", message: "a job was settled", fields: { ...job, outcome: "fail", status: "DEAD" } },
       { level: "warn", message: "a job is dead", fields: { ...job, error: "no" } },
