@@ -12,8 +12,8 @@ import {
   savedQueue,
   savedRequestId,
   savedSchedule,
-  savedState,
 } from "../memory/records/saved.js";
+import { savedState } from "../memory/records/saved-state.js";
 import type { Batch } from "./batch.js";
 
 /**
@@ -118,7 +118,7 @@ export class Journal implements StoreJournal {
         const job = savedJob(record);
         jobs.push(job.id, job.spec, job.own, column(job.payload));
       }
-      const state = savedState(record);
+      const state = savedState(record, store.tokens);
       if (state !== undefined) states.push(state.id, state.state, column(state.result));
     }
     const leaseRequests = this.#leaseRequests.flatMap((request) => {

@@ -27,7 +27,7 @@ export async function loadStore(
   const opened = (await replies()) as Opened;
   const restorer = new Restorer(store, new Set(opened.lastWorkers));
   const startedAt = store.clock.monotonic();
-  store.tokenPrefix = `${store.tokenPrefix}${opened.boot.toString(36)}-`;
+  store.tokens.prefix = `${store.tokens.prefix}${opened.boot.toString(36)}-`;
   store.log.continue(opened.logName, 0);
   if (opened.jobs > PROGRESS_JOBS)
     logger.info({ folder: place.folder, jobs: opened.jobs }, "reading the jobs in the file");

@@ -1,8 +1,8 @@
 import type { Change, ChangeBatch, ChangeFilter, ChangePage } from "../../core/port/changes.js";
 import { matchesChange } from "../../core/watch/change-filter.js";
 import { fieldInvalid, watchCompacted } from "../../model/common/errors.js";
-import type { JobLabel, JobRecord, JobTimes } from "./records/job-record.js";
-import { Creation, keepChange, type LoggedChange, readChange } from "./records/logged-change.js";
+import type { JobRecord } from "./records/job-record.js";
+import { ENTRIES, LoggedChanges, type LoggedJob } from "./records/logged-changes.js";
 
 /** Most entries that one read examines. */
 const SCAN = 10_000;
@@ -18,8 +18,11 @@ export class ChangeLog {
   #capacity: number;
   readonly #isFull: () => boolean;
   #name: string;
-  readonly #ring: LoggedChange[] = [];
-  /** The position of the first change that this log ever had: it has slot 0. */
+  /** The entries in order: those of the last `capacity` changes, and some before that. */
+  readonly #tables: LoggedChanges[] = [];
+  /** Number of tables that were taken from the front, and put at the end for new entries. */
+  #moved = 0;
+  /** The position of the first change that this log ever had. */
   #base = 0;
   #next = 0;
   /** Number of changes that the listener was told of, and of the batches that they came in. */
@@ -42,8 +45,7 @@ export class ChangeLog {
     const length = this.#next - this.#base;
     const mayStop = length < this.#capacity && length >= this.#capacity / 10 && length % CHECK_EVERY === 0;
     if (mayStop && this.#isFull()) this.#capacity = length;
-    this.#ring[length % this.#capacity] = keepChange(change, record);
-    this.#next++;
+    this.#keep(change, { number: record.number, label: record.shared.label, times: record.times });
   }
 
   /** Continues the log of an earlier process at `base`; its changes follow with `restore`. */
@@ -53,18 +55,28 @@ export class ChangeLog {
   }
 
   /** Puts a change of the earlier process back, the next in order. */
-  restore(change: Change): void {
-    this.#restore(change);
+  restore(change: Change, job: LoggedJob): void {
+    this.#keep(change, job);
+    this.#told = this.#next;
   }
 
-  /** Puts the creation of a job back. */
-  restoreCreation(number: string, label: JobLabel, times: JobTimes): void {
-    this.#restore(new Creation(number, label, times));
+  #keep(change: Change, job: LoggedJob): void {
+    const at = this.#next - this.#base;
+    if (at === (this.#moved + this.#tables.length) * ENTRIES) this.#addTable();
+    this.#table(at).keep(at % ENTRIES, change, job);
+    this.#next++;
   }
 
-  #restore(entry: LoggedChange): void {
-    this.#ring[(this.#next - this.#base) % this.#capacity] = entry;
-    this.#told = ++this.#next;
+  /** Adds a table for the next entries: the first one, when none of its entries is kept any more. */
+  #addTable(): void {
+    const first = this.oldest - this.#base >= (this.#moved + 1) * ENTRIES ? this.#tables.shift() : undefined;
+    if (first !== undefined) this.#moved++;
+    this.#tables.push(first ?? new LoggedChanges());
+  }
+
+  /** The table with the entry that is so many after the first that this log ever had. */
+  #table(at: number): LoggedChanges {
+    return this.#tables[Math.floor(at / ENTRIES) - this.#moved] as LoggedChanges;
   }
 
   get name(): string {
@@ -104,7 +116,7 @@ export class ChangeLog {
     const end = Math.min(this.#next, at + SCAN);
     const entries: { change: Change; cursor: string }[] = [];
     while (at < end && entries.length < limit) {
-      const change = readChange(this.#ring[(at - this.#base) % this.#capacity] as LoggedChange);
+      const change = this.#table(at - this.#base).read((at - this.#base) % ENTRIES);
       at++;
       if (matchesChange(filter, change)) entries.push({ change, cursor: this.#cursor(at) });
     }

@@ -2,6 +2,7 @@ import { jobBytes } from "../../model/job/job.js";
 import { FinishedOrder } from "./indexes/finished-order.js";
 import { HeldOrder } from "./indexes/unique-keys.js";
 import type { QueuedJob } from "./queue-state.js";
+import { small } from "./records/run-record.js";
 
 /** The finished jobs of all queues, and what they take. Each is in the order of its own queue too. */
 export class FinishedJobs {
@@ -26,7 +27,7 @@ export class FinishedJobs {
   release(record: QueuedJob, monotonic: number): void {
     this.#held.discard();
     record.queue.uniqueKeys?.kept.discard();
-    record.changing.until = monotonic;
+    record.changing.keptSince = small(Math.ceil(monotonic));
     this.#line(record);
   }
 

@@ -15,20 +15,16 @@ import type { Moment } from "./indexes/two-clocks.js";
 import type { StoreJournal } from "./journal.js";
 import { type KeptBytes, KeptCount } from "./kept-bytes.js";
 import { LeaseRequests } from "./lease-requests.js";
+import { LeaseTokens } from "./lease-tokens.js";
 import { Notices } from "./notices.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { hold } from "./rates.js";
 import { toChange } from "./records/copies.js";
 import type { JobTimes } from "./records/job-record.js";
-import type { RunRecord } from "./records/run-record.js";
+import { type HeldLease, small } from "./records/run-record.js";
 import { Visits } from "./visits.js";
 
-/** A lease and its end as first known, ms on the monotonic clock; `run.until` may be later by now. */
-export interface LeaseEntry {
-  readonly record: QueuedJob;
-  readonly token: string;
-  readonly until: number;
-}
+type NewLease = Pick<HeldLease<QueuedJob>, "short" | "since" | "until" | "leaseMs">;
 
 /** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
@@ -59,9 +55,9 @@ export interface MemoryBackendDeps {
  */
 export class JobStore {
   readonly queues = new Map<string, QueueState>();
-  readonly leases = new OrderedQueue<LeaseEntry>(
-    (a, b) => a.until - b.until,
-    (entry) => entry.record.run?.token === entry.token,
+  readonly leases = new OrderedQueue<HeldLease<QueuedJob>>(
+    (a, b) => a.place - b.place,
+    (lease) => lease.record.run?.lease === lease,
   );
   readonly leaseRequests = new LeaseRequests();
   readonly finished = new FinishedJobs();
@@ -80,9 +76,7 @@ export class JobStore {
   /** Called after each operation; see `announce`. */
   listener: BackendListener | undefined;
   readonly journal: StoreJournal | undefined;
-  /** What its lease tokens begin with: no two runs of a store may have the same. */
-  tokenPrefix: string;
-  #tokens = 0;
+  readonly tokens: LeaseTokens;
   #lastTimes: JobTimes | undefined;
   /** Jobs that have expired, for the next tick to tell. */
   #expired: ExpiredJob[] = [];
@@ -105,7 +99,7 @@ export class JobStore {
         .toString(36)
         .padStart(8, "0");
     this.log = new ChangeLog(changeLogSize, name(), this.isFull);
-    this.tokenPrefix = name();
+    this.tokens = new LeaseTokens(name());
     this.addQueue(new QueueState(DEFAULT_QUEUE, DEFAULT_QUEUE_SETTINGS, this.clock.now()));
   }
 
@@ -192,7 +186,7 @@ export class JobStore {
   touch(record: QueuedJob, now: number): void {
     const run = record.changing;
     run.revision++;
-    run.updatedAt = record.stamp(now);
+    run.updated = record.passed(record.stamp(now));
     this.#log(record);
   }
 
@@ -261,35 +255,42 @@ export class JobStore {
     if (record.expiry !== undefined) this.expiring.outlive(record);
     if (record.claim !== undefined) this.claims.begun(record);
     const run = record.changing;
-    run.token = this.tokenPrefix + (this.#tokens++).toString(36);
     run.worker = worker;
-    run.startedAt = record.stamp(now);
+    run.started = record.passed(record.stamp(now));
     run.progress = undefined;
     run.deliveries++;
     this.step(record, "RUNNING", now);
-    run.since = this.clock.monotonic();
-    run.until = run.since + leaseMs;
-    run.leaseMs = leaseMs;
-    this.leases.push({ record, token: run.token, until: run.until });
+    const since = this.clock.monotonic();
+    const token = this.beginLease(record, { short: this.tokens.next(), since, until: since + leaseMs, leaseMs });
     this.notices.due(leaseMs);
-    return run.token;
+    return token;
+  }
+
+  /** A job has this lease from now on. Returns its token as workers know it. */
+  beginLease(record: QueuedJob, { short, since, until, leaseMs }: NewLease): string {
+    const token = this.tokens.text(short);
+    const lease = { record, token, short, since, until, place: until, leaseMs };
+    record.changing.lease = lease;
+    this.leases.push(lease);
+    return token;
   }
 
   /** Extends the current lease to last `leaseMs` from `monotonic` on; never shortens it. */
-  hold(record: QueuedJob, run: RunRecord, leaseMs: number, monotonic: number): void {
-    // The entry in `leases` stays as it is: when it comes up, `expire` puts it back with the later end.
-    run.until = Math.max(run.until, monotonic + leaseMs);
-    if (leaseMs <= run.leaseMs) return;
-    run.leaseMs = leaseMs;
-    this.journal?.changed(record);
+  hold(lease: HeldLease<QueuedJob>, leaseMs: number, monotonic: number): void {
+    // Its place in `leases` stays as it is: when it comes up, `expire` puts it back with the later end.
+    lease.until = Math.max(lease.until, monotonic + leaseMs);
+    if (leaseMs <= lease.leaseMs) return;
+    lease.leaseMs = leaseMs;
+    this.journal?.changed(lease.record);
   }
 
-  /** Ends a lease. `settledBy`: the token to remember for repeats; `entryTaken`: its `leases` entry is out already. */
-  endLease(record: QueuedJob, settledBy: string | undefined, entryTaken = false): void {
+  /** Ends a lease. `isSettled`: its token is remembered for repeats; `entryTaken`: it is out of `leases` already. */
+  endLease(record: QueuedJob, isSettled: boolean, entryTaken = false): void {
     const { run, queue } = record;
-    if (run?.token === undefined) return;
-    run.token = undefined;
-    run.settledToken = settledBy;
+    const lease = run?.lease;
+    if (run === undefined || lease === undefined) return;
+    run.lease = undefined;
+    run.settledToken = isSettled ? lease.short : undefined;
     queue.ended(record, (type) => this.notices.ready(queue, type));
     if (queue.isBackLate) {
       this.visits.mark(queue);
@@ -310,9 +311,10 @@ export class JobStore {
       run.result = result;
       this.kept.addResult(result);
     } else run.resultDropped = true;
-    run.finishedAt = record.stamp(now);
+    run.finished = record.passed(record.stamp(now));
     run.cancelRequested = false;
-    run.until = this.clock.monotonic();
+    const monotonic = this.clock.monotonic();
+    run.keptSince = small(Math.ceil(monotonic));
     this.step(record, status, now);
     if (status === "DONE") {
       record.queue.done++;
@@ -323,14 +325,14 @@ export class JobStore {
     this.trim(record.queue, TRIM_WORK);
     // Each job is forgotten once, so all that it takes is as much work as was done to keep them.
     while (this.finished.bytes > this.options.maxCompletedBytes && this.#forgetOldest() > 0);
-    this.notices.due(claim?.live ? claim.until - run.until : this.completedTtlMs(record.queue));
+    this.notices.due(claim?.live ? claim.until - monotonic : this.completedTtlMs(record.queue));
   }
 
   /** RUNNING or FAILED to DEAD. */
   die(record: QueuedJob, now: number): void {
     if (record.claim !== undefined) this.claims.letGo(record);
     const at = record.stamp(now);
-    record.changing.finishedAt = at;
+    record.changing.finished = record.passed(at);
     this.step(record, "DEAD", now);
     record.queue.deadLetters.bury(record, at, this.clock.monotonic());
     const { deadTtlMs } = record.queue.settings;
@@ -361,7 +363,7 @@ export class JobStore {
     while (count < max) {
       const oldest = queue.finished.peek();
       if (oldest === undefined) break;
-      const tooOld = (oldest.run?.until ?? 0) <= since;
+      const tooOld = (oldest.run?.keptSince ?? 0) <= since;
       if (!tooOld && queue.finished.size <= maxCompleted) break;
       this.#drop(oldest);
       count++;
@@ -412,7 +414,7 @@ export class JobStore {
 
   /** Deletes a job and logs it. A PENDING job must be out of its line already. */
   delete(record: QueuedJob, now: number): void {
-    if (record.status === "RUNNING") this.endLease(record, undefined);
+    if (record.status === "RUNNING") this.endLease(record, false);
     if (record.status === "DEAD") record.queue.deadLetters.unbury(record);
     this.#drop(record);
     this.touch(record, now);

@@ -1,8 +1,6 @@
 import type { Change } from "../../core/port/changes.js";
 import { readSchedule } from "../../core/stores/saved-schedule.js";
-import { LIMITS } from "../../model/common/limits.js";
-import { cutText } from "../../model/common/text.js";
-import type { JobStatus, Payload } from "../../model/job/job.js";
+import type { Payload } from "../../model/job/job.js";
 import { toTraceContext } from "../../model/log/trace-context.js";
 import { numberOf, queueOf } from "../../model/queue/ids.js";
 import { DEFAULT_QUEUE_SETTINGS } from "../../model/queue/queue.js";
@@ -14,8 +12,10 @@ import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { restoredRate } from "./rates.js";
 import { isWaitingPlace, type JobLabel, newRecord } from "./records/job-record.js";
-import { RunRecord } from "./records/run-record.js";
-import { firstChange, type OwnFields, type StateFields } from "./records/saved.js";
+import { small } from "./records/run-record.js";
+import { firstChange, type OwnFields } from "./records/saved.js";
+import { restoreState, type StateFields } from "./records/saved-state.js";
+import { JoblessCreate } from "./request-ids.js";
 
 /** Different specs whose objects are shared by the jobs that have them. */
 const MAX_SPECS = 10_000;
@@ -29,6 +29,9 @@ export interface RestoredJob {
   readonly state: string | undefined;
   readonly result: Payload | undefined;
 }
+
+/** What says where a job is: of its state or, without one, of its creation. */
+type PlaceFields = Pick<StateFields, "place" | "token" | "leaseMs">;
 
 /**
  * Puts the records that a journal kept back into an empty `JobStore`: queues first, then jobs in the order of their
@@ -87,15 +90,15 @@ export class Restorer {
     const rare = isPlain ? ofKey : { traceContext, expiresAt, hasTtl, schedule, scheduledFor, key, unique };
     const spec = this.#spec(queue, saved.spec);
     const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
-    const { place, claim = "HELD" }: Pick<StateFields, "place" | "claim"> =
-      saved.state === undefined ? own : this.#state(record, saved.state, saved.result);
+    const state: StateFields | undefined = saved.state === undefined ? undefined : JSON.parse(saved.state);
+    if (state !== undefined) restoreState(record, state, saved.result);
     const holdMs = unique?.holdMs ?? 0;
-    this.#store.claims.restore(record, claim, holdMs > 0 ? this.#since(createdAt) + holdMs : 0);
+    this.#store.claims.restore(record, state?.claim ?? "HELD", holdMs > 0 ? this.#since(createdAt) + holdMs : 0);
     this.#store.kept.add(record);
     queue.jobs.add(number, record);
     queue.all.insert(record);
-    if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, this.#since(createdAt));
-    this.#place(record, place ?? "READY");
+    if (requestId !== undefined) queue.requestIds.add(record, digest, times, this.#since(createdAt));
+    this.#place(record, state ?? own);
     this.#store.expiring.again(record);
     this.#met(number);
   }
@@ -104,8 +107,8 @@ export class Restorer {
     const { requestId, number, digest, createdAt, runAfter, met, at = createdAt } = JSON.parse(text);
     const queue = this.#store.queues.get(queueName);
     if (queue === undefined || queue.requestIds.get(requestId) !== undefined) return;
-    queue.requestIds.add(requestId, { number, digest, times: { createdAt, runAfter }, met }, this.#since(at));
-    queue.requestIds.jobGone(requestId, number, this.#moment.monotonic);
+    const create = new JoblessCreate(requestId, number, met);
+    queue.requestIds.add(create, digest, { createdAt, runAfter }, this.#since(at));
     this.#met(number);
   }
 
@@ -116,15 +119,12 @@ export class Restorer {
 
   /** The next entry of the change log, after `ChangeLog.continue`. */
   change(fields: Partial<Change> & Pick<Change, "jobId" | "queue" | "type" | "updatedAt" | "runAfter">): void {
-    const { jobId, queue, type, priority = 0, updatedAt, runAfter } = fields;
+    const { jobId, queue, type, priority = 0, startedAt, updatedAt, runAfter } = fields;
     const number = numberOf(jobId);
-    if (fields.revision === undefined) {
-      this.#store.log.restoreCreation(
-        number,
-        this.#label({ queue, type, priority }),
-        this.#store.times(updatedAt, runAfter),
-      );
-    } else this.#store.log.restore(Object.assign(firstChange(), fields));
+    const label = this.#label({ queue, type, priority });
+    // When the job was created is not known here, and not told by the log.
+    const times = this.#store.times(startedAt ?? updatedAt, runAfter);
+    this.#store.log.restore(Object.assign(firstChange(), fields), { number, label, times });
     this.#met(number);
   }
 
@@ -168,26 +168,9 @@ export class Restorer {
     return label;
   }
 
-  #state(record: QueuedJob, text: string, result: Payload | undefined): StateFields {
-    const {
-      status = "PENDING",
-      place,
-      claim,
-      runAfter,
-      ...fields
-    }: StateFields & { status?: JobStatus } = JSON.parse(text);
-    const run = Object.assign(new RunRecord(record.createdAt), fields);
-    run.errorStart = cutText(run.error, LIMITS.changeErrorLength);
-    run.result = result;
-    record.run = run;
-    record.status = status;
-    if (runAfter !== record.runAfter) record.runAfter = runAfter;
-    return { place, claim, runAfter };
-  }
-
   /** Puts a job where its status says. */
-  #place(record: QueuedJob, place: OwnFields["place"]): void {
-    const { queue, run, status } = record;
+  #place(record: QueuedJob, { place, token = "", leaseMs = 0 }: PlaceFields): void {
+    const { queue, run, status, startedAt, finishedAt } = record;
     const { now, monotonic } = this.#moment;
     if (status === "PENDING") {
       if (place === "SCHEDULED") queue.schedule(record);
@@ -195,13 +178,12 @@ export class Restorer {
       else queue.put(record);
     } else if (run !== undefined && status === "RUNNING") {
       queue.began(record);
-      run.since = this.#since(run.startedAt ?? now);
-      run.until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + run.leaseMs;
-      this.#store.leases.push({ record, token: run.token ?? "", until: run.until });
+      const until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + leaseMs;
+      this.#store.beginLease(record, { short: token, since: this.#since(startedAt ?? now), until, leaseMs });
     } else if (run !== undefined && status === "DEAD") {
-      queue.deadLetters.bury(record, run.finishedAt ?? now, this.#since(run.finishedAt ?? now));
+      queue.deadLetters.bury(record, finishedAt ?? now, this.#since(finishedAt ?? now));
     } else if (run !== undefined) {
-      run.until = this.#since(run.finishedAt ?? now);
+      run.keptSince = small(Math.ceil(this.#since(finishedAt ?? now)));
       if (status === "DONE") queue.done++;
       this.#store.finished.push(record);
     }

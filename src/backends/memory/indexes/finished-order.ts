@@ -5,7 +5,7 @@ import { OrderedQueue } from "./ordered-queue.js";
 export class FinishedOrder<T extends JobRecord> extends OrderedQueue<T> {
   constructor() {
     super(
-      (a, b) => (a.run?.until ?? 0) - (b.run?.until ?? 0),
+      (a, b) => (a.run?.keptSince ?? 0) - (b.run?.keptSince ?? 0),
       (record) => !record.isGone,
     );
   }

@@ -6,6 +6,7 @@ import type { JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
 import { toJob } from "../records/copies.js";
 import { newRecord, type RareFields } from "../records/job-record.js";
+import { JoblessCreate } from "../request-ids.js";
 import { revise } from "./revise.js";
 
 /**
@@ -31,11 +32,11 @@ export function enqueue(store: JobStore, jobs: readonly NewJob[]): EnqueueResult
     const waitMs = job.runAfter === undefined ? (job.delayMs ?? 0) : undefined;
     const times = store.times(now, job.runAfter ?? now + (job.delayMs ?? 0));
     const number = numberOf(job.id);
-    if (requestId !== undefined) queue.requestIds.add(requestId, { number, digest, times }, monotonic);
     const given = givenByQueue(job, queue.settings, now);
     const whole = given === undefined ? job : { ...job, ...given };
     const spec = queue.sharedSpecOf(whole);
     const record = newRecord(rareOf(whole, now, queue), number, spec, job.payload, requestId, times);
+    if (requestId !== undefined) queue.requestIds.add(record, digest, times, monotonic);
     if (job.unique !== undefined) store.claims.take(record);
     store.add(record, waitMs);
     if (record.expiresAt !== undefined) store.expiring.later(record, whole.ttlMs);
@@ -62,7 +63,7 @@ function meet(store: JobStore, holder: QueuedJob, job: NewJob, now: number): Enq
   const record = isReplaced ? replace(store, holder, job, now) : holder;
   const { queue, number, times } = record;
   if (requestId !== undefined) {
-    queue.requestIds.add(requestId, { number, digest, times, met }, store.clock.monotonic());
+    queue.requestIds.add(new JoblessCreate(requestId, number, met), digest, times, store.clock.monotonic());
     store.journal?.met(queue, requestId);
   }
   return { id: record.id, deduplicated: true, met, existing: toJob(record), ...times };

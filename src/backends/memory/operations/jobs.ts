@@ -10,6 +10,7 @@ import type { JobStore } from "../job-store.js";
 import { pendingStatesOf, toReadJob } from "../pending.js";
 import type { QueuedJob } from "../queue-state.js";
 import { toJob } from "../records/copies.js";
+import { NEVER } from "../records/run-record.js";
 import { basic } from "./listing.js";
 import { hurry, revise } from "./revise.js";
 
@@ -107,7 +108,7 @@ function replayOne(store: JobStore, record: QueuedJob, now: number): QueuedJob |
   run.retryCount = 0;
   run.lostLeases = 0;
   record.runAfter = now;
-  run.finishedAt = undefined;
+  run.finished = NEVER;
   store.step(record, "PENDING", now);
   store.ready(record);
   return undefined;

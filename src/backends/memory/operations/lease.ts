@@ -7,7 +7,7 @@ import { DUE_WORK, type JobStore } from "../job-store.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
 import { letGo, noteHandOut, refund, slotsOf } from "../rates.js";
 import { toJob } from "../records/copies.js";
-import type { RunRecord } from "../records/run-record.js";
+import type { HeldLease } from "../records/run-record.js";
 import { dueSchedules } from "./schedules.js";
 
 /**
@@ -82,12 +82,13 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
 /** The lease as it is now; undefined when it has ended. */
 function heldLease(store: JobStore, { jobId, token }: LeaseRef): Lease | undefined {
   const record = store.job(jobId);
-  if (record?.run === undefined || record.run.token !== token) return undefined;
-  return { job: toJob(record), token, expiresInMs: leftMs(record.run, store.clock.monotonic()) };
+  const held = record?.run?.lease;
+  if (record === undefined || held?.token !== token) return undefined;
+  return { job: toJob(record), token, expiresInMs: leftMs(held, store.clock.monotonic()) };
 }
 
-function leftMs(run: RunRecord, monotonic: number): number {
-  return Math.max(0, Math.floor(run.until - monotonic));
+function leftMs({ until }: HeldLease<QueuedJob>, monotonic: number): number {
+  return Math.max(0, Math.floor(until - monotonic));
 }
 
 /** Extends leases and stores progress. */
@@ -97,7 +98,8 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
   return items.map((item) => {
     const record = store.job(item.jobId);
     const run = record?.run;
-    if (record === undefined || run === undefined || run.token !== item.token) {
+    const held = run?.lease;
+    if (record === undefined || run === undefined || held?.token !== item.token) {
       return { outcome: "LEASE_LOST", expiresInMs: 0 };
     }
     if (item.progress !== undefined) {
@@ -105,9 +107,9 @@ export function extend(store: JobStore, items: readonly Extension[]): ExtendResu
       store.touch(record, now);
     }
     if (!run.cancelRequested && item.leaseMs !== undefined) {
-      store.hold(record, run, item.leaseMs, monotonic);
+      store.hold(held, item.leaseMs, monotonic);
     }
-    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(run, monotonic) };
+    return { outcome: run.cancelRequested ? "CANCEL_REQUESTED" : "OK", expiresInMs: leftMs(held, monotonic) };
   });
 }
 
@@ -136,7 +138,7 @@ export function tick(store: JobStore): TickResult {
   for (const queue of [...late, ...spent]) store.visits.mark(queue);
   let nextInMs = Math.max(0, store.visits.nextInMs(moment, TRIM_GRAIN_MS));
   const lease = store.leases.peek();
-  if (lease !== undefined) nextInMs = Math.min(nextInMs, Math.max(lease.until - moment.monotonic, LEASE_GRAIN_MS));
+  if (lease !== undefined) nextInMs = Math.min(nextInMs, Math.max(lease.place - moment.monotonic, LEASE_GRAIN_MS));
   if (store.forget(TICK_WORK) || isMore || isSpent(budget)) nextInMs = 0;
   const expired = store.takeExpired();
   return { lost, expired, schedules, nextInMs: nextInMs === Number.POSITIVE_INFINITY ? undefined : nextInMs };
@@ -170,7 +172,7 @@ function visit(store: JobStore, queue: QueueState, moment: Moment, budget: Budge
 /** When the next retention or hold of a queue ends, ms on the monotonic clock; infinity: none does. */
 function keptUntil(store: JobStore, queue: QueueState): number {
   const { deadTtlMs } = queue.settings;
-  const finished = queue.finished.peek()?.run?.until;
+  const finished = queue.finished.peek()?.run?.keptSince;
   const died = deadTtlMs === null ? undefined : queue.deadLetters.oldest();
   return Math.min(
     queue.uniqueKeys?.kept.peek()?.until ?? NEVER,
@@ -183,15 +185,16 @@ function keptUntil(store: JobStore, queue: QueueState): number {
 function expire(store: JobStore, { now, monotonic }: Moment): { lost: LostLease[]; isMore: boolean } {
   const lost: LostLease[] = [];
   for (let seen = 0; seen < TICK_WORK; seen++) {
-    const entry = store.leases.peek();
-    if (entry === undefined || entry.until > monotonic) return { lost, isMore: false };
+    const held = store.leases.peek();
+    if (held === undefined || held.place > monotonic) return { lost, isMore: false };
     store.leases.pop();
-    const { record } = entry;
-    const until = record.run?.until ?? 0;
+    const { record, until } = held;
     // The job of a deleted queue is forgotten in its turn.
-    if (record.queue.isGone) store.endLease(record, undefined, true);
-    else if (until > monotonic) store.leases.push({ ...entry, until });
-    else lost.push(loseLease(store, record, now));
+    if (record.queue.isGone) store.endLease(record, false, true);
+    else if (until > monotonic) {
+      held.place = until;
+      store.leases.push(held);
+    } else lost.push(loseLease(store, record, now));
   }
   return { lost, isMore: true };
 }
@@ -209,7 +212,7 @@ function loseLease(store: JobStore, record: QueuedJob, now: number): LostLease {
   const { deliveries, worker } = record.changing;
   const lease = { jobId: record.id, queue: record.queue.name, type: record.type, deliveries, worker };
   const poison = countLost(store, record, now);
-  store.endLease(record, undefined, true);
+  store.endLease(record, false, true);
   if (record.changing.cancelRequested) store.finish(record, "CANCELED", now);
   else if (poison) store.die(record, now);
   else requeue(store, record, now);
@@ -228,11 +231,11 @@ export function takeBack(store: JobStore, leases: readonly Lease[]): void {
   const now = store.clock.now();
   for (const { job, token } of leases) {
     const record = store.job(job.id);
-    if (record?.run === undefined || record.run.token !== token) continue;
+    if (record?.run?.lease === undefined || record.run.lease.token !== token) continue;
     record.run.deliveries--;
     refund(store, record.queue, 1);
     record.queue.giveBack(record);
-    store.endLease(record, undefined);
+    store.endLease(record, false);
     if (record.run.cancelRequested) store.finish(record, "CANCELED", now);
     else requeue(store, record, now);
     store.expiring.again(record);
@@ -245,7 +248,8 @@ export function renewLeases(store: JobStore): void {
   const monotonic = store.clock.monotonic();
   for (const { running } of store.queues.values()) {
     for (const record of running) {
-      if (record.run !== undefined) store.hold(record, record.run, record.run.leaseMs, monotonic);
+      const held = record.run?.lease;
+      if (held !== undefined) store.hold(held, held.leaseMs, monotonic);
     }
   }
 }

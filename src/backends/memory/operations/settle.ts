@@ -53,12 +53,15 @@ function settle(
   const record = store.job(jobId);
   const run = record?.run;
   if (record === undefined || run === undefined) return { outcome: "LEASE_LOST" };
-  if (run.token !== token) {
+  const { lease } = run;
+  if (lease?.token !== token) {
     if (record.status === "CANCELED") return { outcome: "CANCELED" };
     // Only a repeat of the same kind is harmless: a token that failed the job must not complete it later.
-    return { outcome: run.settledToken === token && run.settledBy === kind ? "ALREADY_APPLIED" : "LEASE_LOST" };
+    const { settledToken, settledBy } = run;
+    const isRepeat = settledBy === kind && settledToken !== undefined && store.tokens.text(settledToken) === token;
+    return { outcome: isRepeat ? "ALREADY_APPLIED" : "LEASE_LOST" };
   }
-  store.endLease(record, token);
+  store.endLease(record, true);
   run.settledBy = kind;
   apply(record, run);
   return {
@@ -67,7 +70,7 @@ function settle(
       queue: record.queue.name,
       type: record.type,
       status: record.status,
-      durationMs: Math.floor(store.clock.monotonic() - run.since),
+      durationMs: Math.floor(store.clock.monotonic() - lease.since),
     },
   };
 }

@@ -4,7 +4,7 @@ import type { TraceContext } from "../../../model/log/trace-context.js";
 import { jobIdOf } from "../../../model/queue/ids.js";
 import type { Expiry } from "../indexes/expiries.js";
 import type { Claim } from "../indexes/unique-keys.js";
-import { NO_ERRORS, RunRecord } from "./run-record.js";
+import { NEVER, NO_ERRORS, RunRecord, small } from "./run-record.js";
 
 /** The part of a job's spec that the change log keeps: small, because the log may outlive the job. */
 export interface JobLabel {
@@ -48,7 +48,7 @@ export class JobRecord<Queue = unknown> {
   status: JobStatus = "PENDING";
   place: JobPlace = "NONE";
   /** Undefined before the first change. */
-  run: RunRecord | undefined;
+  run: RunRecord<JobRecord<Queue>> | undefined;
 
   constructor(
     /** The number in its id. */
@@ -93,7 +93,24 @@ export class JobRecord<Queue = unknown> {
 
   /** `now`, or the job's last stamp where the wall clock has stepped back behind that: its stamps never fall. */
   stamp(now: number): number {
-    return Math.max(now, this.run?.updatedAt ?? this.createdAt);
+    return Math.max(now, this.updatedAt);
+  }
+
+  /** A moment as its `run` has it. */
+  passed(at: number): number {
+    return small(at - this.createdAt);
+  }
+
+  get updatedAt(): number {
+    return this.createdAt + (this.run?.updated ?? 0);
+  }
+
+  get startedAt(): number | undefined {
+    return momentOf(this.createdAt, this.run?.started);
+  }
+
+  get finishedAt(): number | undefined {
+    return momentOf(this.createdAt, this.run?.finished);
   }
 
   get metadata(): Readonly<Record<string, string>> {
@@ -164,10 +181,6 @@ export class JobRecord<Queue = unknown> {
     return this.run?.worker ?? "";
   }
 
-  get finishedAt(): number | undefined {
-    return this.run?.finishedAt;
-  }
-
   get cancelRequested(): boolean {
     return this.run?.cancelRequested ?? false;
   }
@@ -190,10 +203,15 @@ export class JobRecord<Queue = unknown> {
   }
 
   /** The `RunRecord`, created on first use. */
-  get changing(): RunRecord {
-    this.run ??= new RunRecord(this.createdAt);
+  get changing(): RunRecord<JobRecord<Queue>> {
+    this.run ??= new RunRecord();
     return this.run;
   }
+}
+
+/** The moment of a time of a `run`. A private method would take room in each record. */
+function momentOf(createdAt: number, passed = NEVER): number | undefined {
+  return passed === NEVER ? undefined : createdAt + passed;
 }
 
 /** What most jobs do not have. */

@@ -1,23 +1,21 @@
 import type { Change } from "../../../core/port/changes.js";
 import { writeSchedule } from "../../../core/stores/saved-schedule.js";
-import { createdState, type JobStatus, type Payload } from "../../../model/job/job.js";
+import { createdState, type Payload } from "../../../model/job/job.js";
 import { REQUEST_ID_TTL_MS } from "../../../model/job/request-id.js";
 import type { Unique } from "../../../model/job/unique.js";
 import { savedTraceContext, type TraceContext } from "../../../model/log/trace-context.js";
 import type { Schedule } from "../../../model/request/schedule.js";
-import { type ClaimState, claimState } from "../claims.js";
 import type { Moment } from "../indexes/two-clocks.js";
 import type { AnsweredLeaseRequest } from "../journal.js";
 import { keyOf } from "../lease-requests.js";
 import type { QueuedJob, QueueState } from "../queue-state.js";
 import { savedRate } from "../rates.js";
+import { fieldsText } from "./fields-text.js";
 import type { JobPlace, SharedJobSpec } from "./job-record.js";
-import { RunRecord } from "./run-record.js";
 
 /*
- * The records of a store as JSON texts with named fields, as a journal keeps them and `Restorer` reads them back. All fields
- * of a record are written, whatever they are called; those that have their first value are left out, so that a field
- * that an older record lacks has it too. Moments on the monotonic clock do not outlive a process: durations and
+ * The records of a store as JSON texts with named fields, as a journal keeps them and `Restorer` reads them back. Fields
+ * that have their first value are left out, so that one that an older record lacks has it too. Moments on the monotonic clock do not outlive a process: durations and
  * stamps of the wall clock stand in for them.
  */
 
@@ -29,14 +27,6 @@ export interface SavedJob {
   /** What it alone has; see `OwnFields`. */
   readonly own: string;
   readonly payload: Payload | undefined;
-}
-
-/** What became of a job; there is none before its first change. */
-export interface SavedState {
-  readonly id: string;
-  /** See `StateFields`. */
-  readonly state: string;
-  readonly result: Payload | undefined;
 }
 
 /** The fields of `SavedJob.own`. */
@@ -59,15 +49,6 @@ export interface OwnFields {
   readonly unique?: Unique;
 }
 
-/** The fields of `SavedState.state`, beside those of `RunRecord`. */
-export interface StateFields {
-  readonly status?: JobStatus;
-  readonly place?: JobPlace;
-  readonly runAfter: number;
-  /** What it has of its unique key; left out when it was created without one. */
-  readonly claim?: ClaimState;
-}
-
 /** A request id that is remembered without a job of its own: that is gone, or its create met another one. */
 export interface SavedRequestId {
   readonly queue: string;
@@ -83,10 +64,6 @@ export interface SavedLeaseRequest {
   readonly record: string;
   readonly until: number;
 }
-
-/** The fields of a job that are not kept as they are. */
-const NO_RUN = new RunRecord(0);
-const NOT_SAVED: ReadonlySet<string> = new Set(["since", "until", "finishedBytes", "result", "errorStart"]);
 
 /** A change with the first value of each field. */
 export function firstChange(): Change {
@@ -133,17 +110,6 @@ function ownText(record: QueuedJob): string {
   return `${text}}`;
 }
 
-/** The state of a job now; undefined before its first change. */
-export function savedState(record: QueuedJob): SavedState | undefined {
-  const { run, status, place, runAfter } = record;
-  if (run === undefined) return undefined;
-  let text = `{"status":"${status}","runAfter":${runAfter}`;
-  if (status === "PENDING") text += `,"place":"${place}"`;
-  const claim = claimState(record);
-  if (claim !== undefined) text += `,"claim":"${claim}"`;
-  return { id: record.id, state: `${text}${fieldsText(run, NO_RUN, NOT_SAVED)}}`, result: run.result };
-}
-
 /** A queue, without its jobs. */
 export function savedQueue(queue: QueueState, moment: Moment): string {
   const { settings, paused, createdAt, completed, generation } = queue;
@@ -157,10 +123,8 @@ export function savedSchedule(schedule: Schedule): string {
 
 /** An entry of the change log. */
 export function savedChange(change: Change): string {
-  return `{${fieldsText(change, FIRST_CHANGE, ALL).slice(1)}}`;
+  return `{${fieldsText(change, FIRST_CHANGE).slice(1)}}`;
 }
-
-const ALL: ReadonlySet<string> = new Set();
 
 /** What is still to be remembered of the request id of a job that is gone, if anything. */
 export function savedRequestId({ requestId, number, queue }: QueuedJob): SavedRequestId | undefined {
@@ -186,17 +150,4 @@ export function savedMeeting(queue: QueueState, requestId: string, at: number): 
 export function savedLeaseRequest(request: AnsweredLeaseRequest, now: number): SavedLeaseRequest {
   const key = keyOf(request.worker, request.requestId);
   return { key, record: JSON.stringify(request), until: now + request.leaseMs };
-}
-
-/** `,"name":value` for each field that differs from what it is at first. */
-function fieldsText(record: object, first: object, skip: ReadonlySet<string>): string {
-  const fields = record as Readonly<Record<string, unknown>>;
-  const firsts = first as Readonly<Record<string, unknown>>;
-  let text = "";
-  for (const name in fields) {
-    const value = fields[name];
-    if (value === firsts[name] || skip.has(name)) continue;
-    text += typeof value === "number" ? `,"${name}":${value}` : `,"${name}":${JSON.stringify(value)}`;
-  }
-  return text;
 }
