@@ -5,6 +5,7 @@ import { UsageError } from "./command-error.js";
 import { hasColors, type Io } from "./io.js";
 import { type Connection, type ConnectionOptions, connectionOf } from "./options/connection.js";
 import { type JsonRecord, recordLine } from "./output/records.js";
+import { createStatusLine, type StatusLine } from "./output/status-line.js";
 import { createStyle, inLine, type Style } from "./output/style.js";
 
 /** How often it is told that a server is away, ms. */
@@ -25,6 +26,8 @@ export interface Context {
   exitCode: number;
   /** Where the server is that was called last. */
   readonly urls: readonly string[];
+  /** How far it is, on a terminal; what is printed or told takes it away. */
+  readonly line: StatusLine;
   /** Characters of a line. */
   readonly width: number;
   /** Whether results are for people: on a terminal, unless options say otherwise. */
@@ -35,6 +38,8 @@ export interface Context {
   printRecord(record: JsonRecord): Promise<void>;
   /** Tells something besides, on stderr. */
   tell(text: string): void;
+  /** Tells that the server answers again, where it was told that it does not. */
+  answered(): void;
   /** Which server this command is to call. Options may stand before the command or after it. */
   connection(command: Command): Connection;
   /** Returns a client of it; it is closed at the end of the command. Loads the client. */
@@ -47,6 +52,8 @@ export interface Context {
 export interface ConnectOptions {
   /** How long a call is tried again while the server is away, ms, unless an option says it. */
   readonly retryMs?: number | undefined;
+  /** How long one call may take, ms, unless an option says it. */
+  readonly timeoutMs?: number | undefined;
   /** Whether nobody is to be told that a call is tried again. */
   readonly isQuiet?: boolean | undefined;
 }
@@ -56,7 +63,10 @@ export function createContext(io: Io): { readonly context: Context; close(): voi
   const clients: TaskQueueClient[] = [];
   const isTerminal = io.stdout.isTTY === true;
 
+  const line = createStatusLine(io);
   let urls: readonly string[] = [];
+  /** When it was told that the server is away; undefined: it answers, as far as is known. ms on the monotonic clock. */
+  let toldAwayAt: number | undefined;
 
   function connection(command: Command): Connection {
     const found = connectionOf(optionsOf(command), io.env);
@@ -71,11 +81,13 @@ export function createContext(io: Io): { readonly context: Context; close(): voi
     get urls() {
       return urls;
     },
+    line,
     get width() {
       return io.stdout.columns || 100;
     },
     isForPeople: ({ json, text }) => text ?? (json === true ? false : isTerminal),
     async print(text) {
+      line.clear();
       if (!io.stdout.write(text)) await new Promise((resolve) => io.stdout.once("drain", resolve));
     },
     printRecord(record) {
@@ -83,18 +95,26 @@ export function createContext(io: Io): { readonly context: Context; close(): voi
       // JSON may have any character but a few in its texts, and is the same with them escaped.
       return context.print(`${isTerminal ? escapeUnsafe(line) : line}\n`);
     },
-    tell: (text) => void io.stderr.write(`${text}\n`),
+    tell(text) {
+      line.clear();
+      io.stderr.write(`${text}\n`);
+    },
+    answered() {
+      if (toldAwayAt !== undefined) context.tell("gotaskq: the server answers again");
+      toldAwayAt = undefined;
+    },
     connection,
-    async connect(command, { retryMs, isQuiet } = {}) {
+    async connect(command, { retryMs, timeoutMs, isQuiet } = {}) {
       const { urls, options } = connection(command);
       const { createClient } = await import("../client/index.js");
-      let toldAt = Number.NEGATIVE_INFINITY;
+      const isGiven = (option: string) => command.getOptionValueSourceWithGlobals(option) !== undefined;
       const client = createClient(urls, {
         ...options,
-        ...(retryMs !== undefined && command.getOptionValueSourceWithGlobals("retry") === undefined && { retryMs }),
+        ...(retryMs !== undefined && !isGiven("retry") && { retryMs }),
+        ...(timeoutMs !== undefined && !isGiven("callTimeout") && { timeoutMs }),
         onRetry(error) {
-          if (isQuiet === true || performance.now() - toldAt < TELL_AGAIN_MS) return;
-          toldAt = performance.now();
+          if (isQuiet === true || (toldAwayAt !== undefined && performance.now() - toldAwayAt < TELL_AGAIN_MS)) return;
+          toldAwayAt = performance.now();
           context.tell(`gotaskq: ${inLine(error.message)}; trying again`);
         },
       });

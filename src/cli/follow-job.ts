@@ -2,7 +2,7 @@ import type { Job, TaskQueueClient } from "../client/index.js";
 import { isFinal, type JobStatus } from "../model/job/job.js";
 import type { Context } from "./context.js";
 import { EXIT } from "./exit-codes.js";
-import { createProgressLine } from "./output/progress-line.js";
+import { progressText } from "./output/progress.js";
 
 /** The exit code for the way in which a job ended. */
 export function finalExitCode(status: JobStatus): number {
@@ -28,23 +28,20 @@ export async function followJob(
   id: string,
   { timeoutMs, changed }: FollowOptions,
 ): Promise<Job | undefined> {
-  const line = createProgressLine(context.io);
   const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(Math.max(1, timeoutMs));
   let last: Job | undefined;
   try {
     for await (const job of client.watchJob(id, { signal })) {
       last = job;
-      if (changed !== undefined) {
-        line.clear();
-        await changed(job);
-      }
-      line.show(job);
+      context.answered();
+      await changed?.(job);
+      context.line.show((style, width) => progressText(job, style, width));
     }
   } catch (error) {
     if (signal?.aborted) return undefined;
     throw error;
   } finally {
-    line.clear();
+    context.line.clear();
   }
   // A watch that ends before the job does ends with its deletion: reading it says so.
   return last !== undefined && isFinal(last.status) ? last : client.get(id);

@@ -53,7 +53,6 @@ export function configureBench(command: Command, context: Context): void {
       // What it leaves behind then is told by the name of the queue.
       again: () => process.exit(130),
     });
-    const showsProgress = context.io.stderr.isTTY === true;
     try {
       const load = {
         queue,
@@ -68,10 +67,10 @@ export function configureBench(command: Command, context: Context): void {
         stop: stop.signal,
         logger: createTextLogger((text) => context.tell(text)),
         progress(created, run) {
-          if (showsProgress) context.io.stderr.write(`\r\u001B[K${created} created, ${run} run`);
+          context.line.show(() => `${created} created, ${run} run`);
         },
       });
-      if (showsProgress) context.io.stderr.write("\r\u001B[K");
+      context.line.clear();
       if (context.isForPeople(options)) await context.print(resultText(result));
       else await context.printRecord({ ...result });
       if (stop.signal.aborted) context.exitCode = 130;

@@ -17,6 +17,9 @@ interface TopOptions extends FormatOptions {
 /** A server is not to be kept busy by those who look at it. */
 const MIN_INTERVAL_MS = 100;
 
+/** How long a server may take to answer before it is shown as away, ms. */
+const ANSWER_MS = 5000;
+
 /** The exit code of a program that SIGTERM ends, as shells tell it. */
 const EXIT_SIGTERM = 143;
 
@@ -32,7 +35,7 @@ export function configureTop(command: Command, context: Context): void {
   ]);
   command.action(async (options: TopOptions) => {
     const connection = context.connection(command);
-    const client = await context.connect(command, { retryMs: 0, isQuiet: true });
+    const client = await context.connect(command, { retryMs: 0, timeoutMs: ANSWER_MS, isQuiet: true });
     const feed = createFeed(client);
     const interval = Math.max(MIN_INTERVAL_MS, options.interval);
     if (!context.isForPeople(options) || context.io.stdout.isTTY !== true) {

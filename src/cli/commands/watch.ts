@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { JobChange } from "../../client/index.js";
+import type { JobChange, TaskQueueClient } from "../../client/index.js";
 import { JOB_STATUSES, type JobStatus } from "../../model/job/job.js";
 import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
@@ -9,7 +9,7 @@ import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
 import { choices, duration, list, positive } from "../options/values.js";
 import { noteOf } from "../output/job-text.js";
-import { barText } from "../output/progress-line.js";
+import { barText } from "../output/progress.js";
 import { changeRecord, jobRecord } from "../output/records.js";
 import { inLine, STATUS_LOOK, type Style } from "../output/style.js";
 
@@ -53,6 +53,7 @@ async function watchOne(command: Command, context: Context, id: string, options:
     throw new UsageError("a job is watched by its id alone: options that choose jobs cannot be used with one");
   }
   const client = await context.connect(command);
+  await answers(client);
   const isForPeople = context.isForPeople(options);
   const last = await followJob(client, context, id, {
     timeoutMs: options.waitTimeout,
@@ -67,16 +68,23 @@ async function watchOne(command: Command, context: Context, id: string, options:
 
 async function watchMany(command: Command, context: Context, options: WatchOptions): Promise<void> {
   const client = await context.connect(command);
+  await answers(client);
   const isForPeople = context.isForPeople(options);
   const filter = { queues: options.queue, types: options.type, statuses: options.status };
   let left = options.limit ?? Number.POSITIVE_INFINITY;
   for await (const event of client.watchJobs(filter, { cursor: options.cursor ?? "" })) {
+    context.answered();
     if (event.kind === "heartbeat") continue;
     if (isForPeople) await context.print(changeLine(event.change, context.style));
     else await context.printRecord(changeRecord(event.change, event.cursor));
     left--;
     if (left === 0) return;
   }
+}
+
+/** Rejects as any call does when no server answers: a watch alone would look for one for ever, also where there never was one. */
+async function answers(client: TaskQueueClient): Promise<void> {
+  await client.server.info();
 }
 
 /** A change on a line. */

@@ -20,6 +20,9 @@ export interface View {
 /** Most jobs that are read: more than a screen has lines. */
 const MAX_RUNNING = 100;
 
+/** Codes of a server that cannot be reached, or stands still. */
+const AWAY: ReadonlySet<string> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED"]);
+
 /** Creates what reads the view of a server. A read that fails leaves what was there, and says why. */
 export function createFeed(client: TaskQueueClient): { read(): Promise<View> } {
   const rates = createRates();
@@ -46,7 +49,7 @@ export function createFeed(client: TaskQueueClient): { read(): Promise<View> } {
         view = { info, queues, rates, running: page.items, workers, problem: undefined, at };
       } catch (error) {
         // What the token may not do, it may not the next time either.
-        const isAway = error instanceof TaskQueueError && error.code === "UNAVAILABLE";
+        const isAway = error instanceof TaskQueueError && AWAY.has(error.code);
         // Nor is there anything to show before the first read.
         if (!isAway || view.info === undefined) throw error;
         view = { ...view, problem: error.message, at: Date.now() };

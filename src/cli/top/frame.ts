@@ -1,5 +1,5 @@
 import type { Job, Queue } from "../../client/index.js";
-import { barText } from "../output/progress-line.js";
+import { barText } from "../output/progress.js";
 import { fitted, inLine, type Style } from "../output/style.js";
 import { type Cell, tableText } from "../output/table.js";
 import { distanceText, durationText } from "../output/times.js";

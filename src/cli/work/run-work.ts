@@ -23,18 +23,24 @@ export async function runWork(
 ): Promise<never> {
   const log = createProcessLog(guessLogSettings(env), stdout, !env.NO_COLOR);
   let running: Stoppable = { stop: async () => {} };
-  endOnSignals({ stop: () => running.stop() }, settings.stopTimeoutMs, log);
+  let isStopping = false;
+  const stop = () => {
+    isStopping = true;
+    return running.stop();
+  };
+  endOnSignals({ stop }, settings.stopTimeoutMs, log);
   if (processes > 1) {
     const workers = startWorkers(settings, { processes, variables, log, clock: createSystemClock() });
     running = workers;
     const types = await workers.started;
-    tell(log, connection, { types, processes, concurrency: settings.concurrency });
+    if (!isStopping) tell(log, connection, { types, processes, concurrency: settings.concurrency });
   } else {
     const { worker, types } = await startWorker(settings, connection, log, (made) => {
       running = made;
     });
     surviveHandlers(worker, log, createSystemClock());
-    tell(log, connection, { types, processes, concurrency: settings.concurrency });
+    // A worker that is stopped before it was connected has started too.
+    if (!isStopping) tell(log, connection, { types, processes, concurrency: settings.concurrency });
   }
   return new Promise(() => {});
 }

@@ -133,8 +133,9 @@ export class JobStreams {
           this.#connected.reject(error);
           this.#stopping.abort(error);
         } else {
-          const level = isPassing(error) ? "warn" : "error";
-          logger[level]({ err: error }, "the stream of jobs broke; opening another");
+          const fields = { err: error, url: servers.urlOf(rpc) };
+          if (error.code === "UNAVAILABLE") logger.warn(fields, `no stream of jobs: ${error.message}; trying again`);
+          else logger[isPassing(error) ? "warn" : "error"](fields, "the stream of jobs broke; opening another");
         }
       }
     }

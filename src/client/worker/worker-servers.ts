@@ -16,6 +16,8 @@ export type WorkerHeaders = () => CallHeaders | undefined | Promise<CallHeaders>
 export interface WorkerServers {
   /** The server in use. */
   readonly current: WorkerRpc;
+  /** Where that server is. */
+  urlOf(rpc: WorkerRpc): string;
   /** A client of the same server: one try a call. */
   clientOf(rpc: WorkerRpc): TaskQueueClient;
   /** Goes on to the next server, unless another caller already left `rpc`. */
@@ -44,6 +46,7 @@ export function createWorkerServers(urls: readonly string[], options: WorkerServ
     get current() {
       return current;
     },
+    urlOf: (rpc) => urls[rpcs.indexOf(rpc)] ?? "",
     clientOf(rpc) {
       const known = clients.get(rpc);
       if (known !== undefined) return known;

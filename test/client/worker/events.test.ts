@@ -100,7 +100,7 @@ describe("the events of a worker", () => {
     await within(told, "the trouble");
     expect(troubles[0]?.[0]).toMatchObject({ message: expect.stringContaining("stream"), cause: expect.anything() });
     expect(troubles[0]?.[1]).toHaveProperty("err");
-    expect(written.join("")).not.toContain("the stream of jobs");
+    expect(written.join("")).not.toContain("stream of jobs");
   });
 
   test("are told to a logger that is given, too", async () => {

@@ -21,6 +21,7 @@ import { atEnd } from "../support.js";
 function serversOf(rpc: Partial<Record<keyof WorkerRpc, unknown>>): WorkerServers {
   return {
     current: rpc as unknown as WorkerRpc,
+    urlOf: () => "",
     clientOf: () => Promise.reject(new Error("there is none")) as never,
     leave() {},
     close() {},

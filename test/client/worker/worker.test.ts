@@ -368,7 +368,11 @@ describe("a worker", () => {
     const worker = createWorker({ url: "http://127.0.0.1:1", handlers: { work() {} }, logger });
     const started = worker.start();
     const warned = async () => logger.lines.find(({ level }) => level === "warn");
-    expect(await eventually(warned, "a warning")).toMatchObject({ message: expect.stringContaining("stream of jobs") });
+    const { message, fields } = await eventually(warned, "a warning");
+    expect([message, fields]).toEqual([
+      "no stream of jobs: connect ECONNREFUSED 127.0.0.1:1; trying again",
+      expect.objectContaining({ url: "http://127.0.0.1:1" }),
+    ]);
     await within(worker.stop(), "the stop");
     await within(started, "the end of the start");
   });

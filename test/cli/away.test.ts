@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { createFeed } from "../../src/cli/top/feed.js";
+import type { TaskQueueClient } from "../../src/client/index.js";
+import { TaskQueueError } from "../../src/model/common/errors.js";
+import { created } from "../support/rpc.js";
+import { startTestServer } from "../support/server.js";
+import { eventually } from "../support/wait.js";
+import { cli, startCli } from "./support.js";
+
+const NOWHERE = "http://127.0.0.1:1";
+
+test.each(["watch", "watch 12", "enqueue echo 1 --wait", "top", "top --text", "bench", "check", "jobs", "get 1"])(
+  "%s ends when there is no server, and says where it was looked for",
+  async (line) => {
+    const args = [...line.split(" "), "--url", NOWHERE, "--retry", "1ms"];
+    for (const isTerminal of [false, true]) {
+      const { code, stderr } = await cli(args, { isTerminal });
+      expect([code, stderr]).toEqual([4, expect.stringContaining(NOWHERE)]);
+    }
+  },
+);
+
+test("a watch whose server is lost goes on when there is one again, and says both", async () => {
+  const DATA_DIR = mkdtempSync(join(tmpdir(), "gotaskq-away-"));
+  onTestFinished(() => rmSync(DATA_DIR, { recursive: true, force: true }));
+  const first = await startTestServer({ DATA_DIR, NUM_WORKERS: "0" });
+  const id = await created(first, { type: "echo" });
+  const world = { env: { GOTASKQ_URL: first.url }, isTerminal: true };
+  const many = startCli(["watch", "-n", "20"], world);
+  const one = startCli(["watch", id], world);
+  const says = (text: string) =>
+    Promise.all(
+      [many, one].map((each) => eventually(async () => each.stderr().includes(text) || undefined, `"${text}"`)),
+    );
+  await eventually(async () => one.stderr().endsWith("PENDING") || undefined, "the state of the job");
+  // Nothing tells when a watch has begun: jobs are created until it has seen one.
+  while (!many.stdout().includes("echo")) await created(first, { type: "echo" });
+  await first.stop();
+  await says("; trying again\n");
+  // The line of the job is taken away before.
+  expect(one.stderr()).toContain("PENDING\r\u001B[Kgotaskq: ");
+  const second = await startTestServer({ DATA_DIR, PORT: String(first.port) });
+  await says("gotaskq: the server answers again\n");
+  expect(await one.ended).toMatchObject({ code: 0, stdout: expect.stringContaining("DONE") });
+  for (let n = 0; n < 20; n++) await created(second, { type: "echo" });
+  expect((await many.ended).code).toBe(0);
+});
+
+test("top shows a server that stands still as away, as one that is gone", async () => {
+  let code: "UNAVAILABLE" | "DEADLINE_EXCEEDED" | undefined;
+  const answer = async <T>(value: T) => {
+    if (code !== undefined) throw new TaskQueueError(code, `it is ${code}`);
+    return value;
+  };
+  const feed = createFeed({
+    server: { info: () => answer({ version: "1" }), workers: async function* () {} },
+    queues: { list: () => answer([]) },
+    list: () => ({ page: () => answer({ items: [] }) }),
+  } as unknown as TaskQueueClient);
+  expect(await feed.read()).toMatchObject({ info: { version: "1" }, problem: undefined });
+  for (code of ["UNAVAILABLE", "DEADLINE_EXCEEDED"] as const) {
+    expect(await feed.read()).toMatchObject({ info: { version: "1" }, problem: `it is ${code}` });
+  }
+  code = undefined;
+  expect(await feed.read()).toMatchObject({ problem: undefined });
+});
