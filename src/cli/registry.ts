@@ -24,6 +24,19 @@ export const COMMANDS: readonly CommandEntry[] = [
   ),
   entry(JOBS, "jobs", "list or count jobs", async () => (await import("./commands/jobs.js")).configureJobs),
   entry(JOBS, "cancel", "cancel jobs", async () => (await import("./commands/cancel.js")).configureCancel),
+  entry(JOBS, "run", "let waiting jobs run now", async () => (await import("./commands/run.js")).configureRun),
+  entry(
+    JOBS,
+    "update",
+    "change a waiting job: its priority, time or payload",
+    async () => (await import("./commands/update.js")).configureUpdate,
+  ),
+  entry(
+    JOBS,
+    "delete",
+    "delete jobs that have ended",
+    async () => (await import("./commands/delete.js")).configureDelete,
+  ),
   entry(
     JOBS,
     "dlq",

@@ -276,6 +276,68 @@ describe("cancel", () => {
   });
 });
 
+describe("delete", () => {
+  test("deletes jobs that have ended, by ids or by a filter", async () => {
+    const done = await enqueued("echo", "-m", "of=delete", "--wait");
+    const waiting = await enqueued("echo", "-q", "idle", "-m", "of=delete", "--delay", "1h");
+    const both = await run.pipe("delete", done, waiting);
+    expect([both.code, both.records]).toEqual([6, [{ id: done, deleted: true }]]);
+    expect((await run.pipe("get", done)).code).toBe(3);
+    const other = await enqueued("echo", "-m", "of=delete", "--wait");
+    expect((await run.pipe("delete", "-m", "of=delete", "--dry-run")).records).toEqual([{ count: 1, dryRun: true }]);
+    expect((await run.pipe("delete", "-m", "of=delete")).code).toBe(2);
+    const no = await run.typed("n\n", "delete", "-m", "of=delete");
+    expect([no.code, no.stderr]).toEqual([1, expect.stringContaining("delete 1 finished jobs? [y/N]")]);
+    expect((await run.typed("y\n", "delete", "-m", "of=delete")).stdout).toBe("delete: 1 finished jobs\n");
+    expect((await run.pipe("get", other)).code).toBe(3);
+    expect((await run.pipe("get", waiting)).code).toBe(0);
+    expect((await run.pipe("delete")).stderr).toContain("say which finished jobs");
+  });
+});
+
+describe("run", () => {
+  test("lets a scheduled job run now", async () => {
+    const id = await enqueued("echo", "-q", "idle", "--delay", "1h");
+    const shown = await run.terminal("run", id);
+    expect([shown.code, shown.stdout]).toEqual([0, `${id} is PENDING (READY)\n`]);
+    expect((await run.pipe("watch", id)).records.at(-1)?.status).toBe("DONE");
+    const again = await run.pipe("run", id, "1");
+    expect([again.code, again.stderr]).toEqual([6, expect.stringContaining("JOB_STATE_CONFLICT")]);
+    expect((await run.pipe("run", "1")).code).toBe(3);
+  });
+});
+
+describe("update", () => {
+  test("changes what it is told of a waiting job", async () => {
+    const id = await enqueued("echo", '{"n":1}', "-q", "idle", "--delay", "1h", "-p", "2");
+    const at = new Date(Date.now() + 86_400_000).toISOString();
+    const { records } = await run.pipe("update", id, "-p", "9", "--run-after", at);
+    expect(records).toEqual([expect.objectContaining({ id, priority: 9, runAfter: at, payload: { n: 1 } })]);
+    expect((await run.given('{"n":2}', "update", id, "-")).records[0]).toMatchObject({
+      priority: 9,
+      payload: { n: 2 },
+    });
+    expect((await run.pipe("update", id, "ab", "--bytes")).records[0]).toMatchObject({ payloadBase64: "YWI=" });
+    expect((await run.terminal("update", id, "--delay", "2h")).stdout).toMatch(
+      /^job \d+@idle\n(?: .*\n)* {2}runs +.*in 2h/,
+    );
+    await run.pipe("cancel", id);
+    expect((await run.pipe("update", id, "-p", "1")).code).toBe(6);
+  });
+
+  test.each([
+    [["1"], 2, "say what is to change"],
+    [["1", "--bytes", "-p", "3"], 2, "--bytes is about a payload"],
+    [["1", "-p", "11"], 2, "priority"],
+    [["1", "-p", "1"], 3, "JOB_NOT_FOUND"],
+    [["1", "{"], 2, "is not JSON"],
+    [["1", "--delay", "1s", "--run-after", "2030-01-01"], 2, "together"],
+  ])("refuses %j with code %i", async (args, code, why) => {
+    const refused = await run.pipe("update", ...args);
+    expect([refused.code, refused.stderr]).toEqual([code, expect.stringContaining(why)]);
+  });
+});
+
 describe("dlq", () => {
   test("lists, sums up, replays and deletes", async () => {
     await server.queues.createQueue({ name: "dying" });
@@ -340,6 +402,14 @@ describe("queues", () => {
     expect((await run.terminal("queues", "pause", "own")).stdout).toMatch(/^queue own, paused\n/);
     await enqueued("echo", "-q", "own");
     expect((await run.terminal("queues", "list")).stdout).toMatch(/^own +1 +0 +0 +0 +0 +0 +0 +\S+ +paused$/m);
+    const growing = ["--default-backoff-base", "1s", "--default-backoff-max", "1m"];
+    expect((await run.pipe("queues", "update", "own", ...growing)).records[0]).toMatchObject({
+      settings: { defaultBackoff: { baseDelayMs: 1000, maxDelayMs: 60_000 } },
+    });
+    const backoff = await run.pipe("queues", "update", "own", "--default-backoff", "1s,5s");
+    expect(backoff.records[0]).toMatchObject({ settings: { defaultBackoff: { delaysMs: [1000, 5000] } } });
+    const none = await run.pipe("queues", "update", "own", "--default-backoff", "default");
+    expect(none.records[0]).toMatchObject({ settings: { defaultBackoff: null } });
     expect((await run.pipe("queues", "list")).records.map(({ name }) => name)).toContain("own");
     expect((await run.pipe("queues", "purge", "own")).code).toBe(2);
     expect((await run.pipe("queues", "purge", "own", "--yes")).records).toEqual([{ queue: "own", count: 1 }]);
@@ -358,6 +428,10 @@ describe("queues", () => {
     [["queues", "update", "idle"], "say which settings"],
     [["queues", "update", "idle", "--rate", "fast"], "It must be like 100/1m"],
     [["queues", "create", "No Queue"], "(FIELD_INVALID"],
+    [
+      ["queues", "create", "a", "--default-backoff", "1s", "--default-backoff-max", "1s"],
+      "--default-backoff is a list",
+    ],
     [["queues"], "Usage: gotaskq queues"],
   ])("refuses %j", async (args, why) => {
     const { code, stderr } = await run.pipe(...args);
@@ -391,6 +465,35 @@ describe("schedules", () => {
     expect((await run.pipe("schedules", "update", "digest", "-q", "idle", "--every", "90s")).records[0]).toMatchObject({
       everyMs: 90_000,
     });
+    const bounded = await run.pipe(
+      "schedules",
+      "update",
+      "digest",
+      "-q",
+      "idle",
+      "--max-runs",
+      "9",
+      "--ends-at",
+      "2090-01-01",
+    );
+    expect(bounded.records[0]).toMatchObject({ maxRuns: 9, endsAt: "2090-01-01T00:00:00.000Z" });
+    const free = await run.pipe(
+      "schedules",
+      "update",
+      "digest",
+      "-q",
+      "idle",
+      "--max-runs",
+      "default",
+      "--ends-at",
+      "default",
+    );
+    expect([free.code, free.records[0]?.maxRuns, free.records[0]?.endsAt]).toEqual([0, undefined, undefined]);
+    const other = await run.pipe("schedules", "update", "digest", "poll", '{"n":1}', "-q", "idle", "--key", "acme");
+    expect(other.records[0]).toMatchObject({ everyMs: 90_000, job: { type: "poll", payload: { n: 1 }, key: "acme" } });
+    expect(other.records[0]?.job).not.toHaveProperty("priority", 3);
+    const half = await run.pipe("schedules", "update", "digest", "-q", "idle", "--key", "b");
+    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining("need their type")]);
     expect((await run.pipe("schedules", "trigger", "digest", "-q", "idle")).records[0]).toMatchObject({
       schedule: "digest",
     });

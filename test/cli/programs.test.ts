@@ -81,6 +81,7 @@ describe.each(STORES)("on %s", (_store, store) => {
   let env: Env;
   let id: string;
   let deadId: string;
+  let waitingId: string;
 
   beforeAll(async () => {
     server = await startTestServer({ ...(await store()), QUEUES: "idle" });
@@ -89,6 +90,8 @@ describe.each(STORES)("on %s", (_store, store) => {
     await finished(server, id);
     deadId = await created(server, { type: "fail", maxRetries: 0 });
     await finished(server, deadId);
+    // Nobody takes it.
+    waitingId = await created(server, { type: "parked", queue: "idle" });
   });
 
   /** A command, and what a person is shown. */
@@ -99,6 +102,9 @@ describe.each(STORES)("on %s", (_store, store) => {
     ["enqueue echo 1 --wait", /result:\r\n {2}1\r\n$/],
     ["enqueue later -q idle --delay 1h", /^\d+@idle created in idle\r\n$/],
     [`watch ${id}`, / DONE {6}echo\r\n/],
+    [`update ${waitingId} --priority 4`, /^job \d+@idle\r\n/],
+    [`run ${waitingId}`, /^\d+@idle is PENDING \(READY\)\r\n$/],
+    ["delete -t parked --yes", /^delete: 0 finished jobs\r\n$/],
     ["cancel -t later --yes", /^cancel: \d+ jobs\r\n$/],
     ["dlq list", /^ID +TYPE/],
     ["dlq summary", /^COUNT +QUEUE/],

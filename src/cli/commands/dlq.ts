@@ -1,19 +1,16 @@
 import type { Command } from "commander";
 import type { DeadGroup, TaskQueueClient } from "../../client/index.js";
 import type { DeadJobFilter } from "../../model/job/job-filter.js";
-import { type BulkFlags, runBulk } from "../bulk.js";
-import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
-import { addBulkOptions } from "../options/bulk.js";
+import { configureManyJobs } from "../many-jobs.js";
 import { addConnectionOptions } from "../options/connection.js";
-import { addDeadFilterOptions, deadFilterOf, type FilterOptions, isEmptyFilter } from "../options/filter.js";
+import { addDeadFilterOptions, deadFilterOf, type FilterOptions } from "../options/filter.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
 import { addPageOptions, type PageFlags } from "../options/pages.js";
 import { groupRecord } from "../output/records.js";
 import { inLine } from "../output/style.js";
 import { tableText } from "../output/table.js";
 import { distanceText } from "../output/times.js";
-import { printEach } from "../print-each.js";
 import { printJobs } from "./jobs.js";
 
 /** Pages of a summary that are put together before its rest is only mentioned: half a million dead jobs. */
@@ -22,8 +19,8 @@ const MAX_SUMMARY_CALLS = 5;
 export function configureDlq(command: Command, context: Context): void {
   configureList(command.command("list").description("list dead jobs, the last to die first"), context);
   configureSummary(command.command("summary").description("count dead jobs by queue, type and error"), context);
-  configureMany(command.command("replay").description("make dead jobs PENDING again"), context, {
-    verb: "replay",
+  configureManyJobs(command.command("replay").description("make dead jobs PENDING again"), context, {
+    ...{ verb: "replay", what: "dead jobs", addFilter: addDeadFilterOptions, filterOf: deadFilterOf },
     one: async (client, id) => {
       const job = await client.dlq.replay(id);
       return { job, text: `${job.id} is ${job.status} again` };
@@ -35,8 +32,8 @@ export function configureDlq(command: Command, context: Context): void {
       ["gotaskq dlq replay --all --yes", "every one, without a question"],
     ],
   });
-  configureMany(command.command("delete").description("delete dead jobs"), context, {
-    verb: "delete",
+  configureManyJobs(command.command("delete").description("delete dead jobs"), context, {
+    ...{ verb: "delete", what: "dead jobs", addFilter: addDeadFilterOptions, filterOf: deadFilterOf },
     one: async (client, id) => {
       await client.dlq.delete(id);
       return { job: undefined, text: `${id} is deleted` };
@@ -127,41 +124,4 @@ function summaryTable({ style, width }: Context, groups: readonly DeadGroup[]): 
     { text: inLine(error), look: "red" as const },
   ]);
   return tableText(columns, rows, { style, width });
-}
-
-/** What is done to dead jobs by ids, or to all that match. */
-interface ManyOperation {
-  readonly verb: string;
-  one(
-    client: TaskQueueClient,
-    id: string,
-  ): Promise<{ readonly job: Awaited<ReturnType<TaskQueueClient["get"]>> | undefined; readonly text: string }>;
-  many(
-    client: TaskQueueClient,
-    filter: DeadJobFilter,
-    options: Parameters<TaskQueueClient["dlq"]["replayMatching"]>[1],
-  ): ReturnType<TaskQueueClient["dlq"]["replayMatching"]>;
-  readonly examples: readonly (readonly [string, string])[];
-}
-
-function configureMany(command: Command, context: Context, operation: ManyOperation): void {
-  command.argument("[id...]", "ids of dead jobs; or options choose them");
-  addDeadFilterOptions(command);
-  addBulkOptions(command);
-  addFormatOptions(command);
-  addConnectionOptions(command);
-  addExamples(command, operation.examples);
-  command.action(async (ids: readonly string[], options: FilterOptions & BulkFlags) => {
-    const filter = deadFilterOf(options);
-    if (ids.length > 0 && (!isEmptyFilter(filter) || options.all === true)) {
-      throw new UsageError("ids and options that choose jobs cannot be used together");
-    }
-    const client = await context.connect(command);
-    if (ids.length > 0) return printEach(context, options, ids, (id) => operation.one(client, id));
-    await runBulk(context, filter, options, {
-      verb: operation.verb,
-      what: "dead jobs",
-      call: (bulk) => operation.many(client, filter, bulk),
-    });
-  });
 }

@@ -6,8 +6,19 @@ import { UsageError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
+import { toBackoff } from "../options/job.js";
 import { parseRate } from "../options/rate.js";
-import { choice, count, countOrDefault, type DEFAULT, durationOrDefault, orNull } from "../options/values.js";
+import {
+  choice,
+  count,
+  countOrDefault,
+  DEFAULT,
+  decimal,
+  duration,
+  durationOrDefault,
+  durationsOrDefault,
+  orNull,
+} from "../options/values.js";
 import { queueTable, queueText } from "../output/queue-text.js";
 import { queueRecord } from "../output/records.js";
 
@@ -24,6 +35,10 @@ interface SettingOptions {
   readonly deadTtl?: number | typeof DEFAULT;
   readonly maxDead?: number | typeof DEFAULT;
   readonly defaultMaxRetries?: number | typeof DEFAULT;
+  readonly defaultBackoff?: readonly number[] | typeof DEFAULT;
+  readonly defaultBackoffBase?: number;
+  readonly defaultBackoffMax?: number;
+  readonly defaultBackoffMultiplier?: number;
   readonly defaultTimeout?: number | typeof DEFAULT;
   readonly defaultTtl?: number | typeof DEFAULT;
 }
@@ -180,8 +195,26 @@ function addSettingOptions(command: Command): Command {
     .option("--dead-ttl <duration>", "how long dead jobs are kept", durationOrDefault)
     .option("--max-dead <count>", "and how many of them", countOrDefault)
     .option("--default-max-retries <count>", "of jobs that do not say", countOrDefault)
+    .option("--default-backoff <durations>", "waits before their retries, like 1s,10s,1m", durationsOrDefault)
+    .option("--default-backoff-base <duration>", "or the first of them", duration)
+    .option("--default-backoff-max <duration>", "the longest", duration)
+    .option("--default-backoff-multiplier <number>", "and by how much each is longer", decimal)
     .option("--default-timeout <duration>", "of jobs that do not say", durationOrDefault)
     .option("--default-ttl <duration>", "of jobs that do not say", durationOrDefault);
+}
+
+function defaultBackoffOf({
+  defaultBackoff,
+  defaultBackoffBase,
+  defaultBackoffMax,
+  defaultBackoffMultiplier,
+}: SettingOptions): QueueSettingsRequest["defaultBackoff"] {
+  if (defaultBackoff === DEFAULT) return null;
+  return toBackoff("--default-backoff", defaultBackoff, {
+    baseDelayMs: defaultBackoffBase,
+    maxDelayMs: defaultBackoffMax,
+    multiplier: defaultBackoffMultiplier,
+  });
 }
 
 function settingsOf(options: SettingOptions): QueueSettingsRequest {
@@ -197,6 +230,7 @@ function settingsOf(options: SettingOptions): QueueSettingsRequest {
     deadTtlMs: orNull(options.deadTtl),
     maxDead: orNull(options.maxDead),
     defaultMaxRetries: orNull(options.defaultMaxRetries),
+    defaultBackoff: defaultBackoffOf(options),
     defaultTimeoutMs: orNull(options.defaultTimeout),
     defaultTtlMs: orNull(options.defaultTtl),
   };

@@ -7,7 +7,16 @@ import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
 import { addJobOptions, type JobOptions, jobOf } from "../options/job.js";
 import { printPages } from "../options/pages.js";
-import { choice, count, duration, moment, positive } from "../options/values.js";
+import {
+  choice,
+  countOrDefault,
+  type DEFAULT,
+  duration,
+  moment,
+  momentOrDefault,
+  orNull,
+  positive,
+} from "../options/values.js";
 import { jobRecord, scheduleRecord } from "../output/records.js";
 import { scheduleTable, scheduleText } from "../output/schedule-text.js";
 import { inLine } from "../output/style.js";
@@ -25,9 +34,9 @@ interface TimesOptions {
   readonly cron?: string;
   readonly every?: number;
   readonly timeZone?: string;
-  readonly startsAt?: number;
-  readonly endsAt?: number;
-  readonly maxRuns?: number;
+  readonly startsAt?: number | typeof DEFAULT;
+  readonly endsAt?: number | typeof DEFAULT;
+  readonly maxRuns?: number | typeof DEFAULT;
 }
 
 interface PolicyOptions {
@@ -35,6 +44,8 @@ interface PolicyOptions {
   readonly misfire?: MisfirePolicy;
   readonly jitter?: number;
 }
+
+type UpdateOptions = NameOptions & TimesOptions & PolicyOptions & JobOptions;
 
 type NewOptions = NameOptions & TimesOptions & PolicyOptions & JobOptions & { readonly paused?: boolean };
 
@@ -142,20 +153,40 @@ function configureCreate(command: Command, context: Context): void {
 }
 
 function configureUpdate(command: Command, context: Context): void {
-  command.argument("<schedule>", "its name in the queue").option("-q, --queue <queue>", "its queue (default)");
+  command
+    .argument("<schedule>", "its name in the queue")
+    .argument("[type]", "other jobs from now on: their type,")
+    .argument("[payload]", "and payload: JSON, @file, or - for stdin")
+    .option("-q, --queue <queue>", "its queue (default)");
   addTimes(command);
   addPolicies(command);
+  addJobOptions(command.optionsGroup("Its jobs, with a type, as they are then in all:"));
   addFormatOptions(command);
   addConnectionOptions(command);
-  addExamples(command, [["gotaskq schedules update digest --cron '0 8 * * *'", "what is not given stays as it is"]]);
-  command.action(async (name: string, options: NameOptions & TimesOptions & PolicyOptions) => {
-    const changes: ScheduleChanges = { ...timesOf(options), ...policiesOf(options) };
-    if (Object.values(changes).every((value) => value === undefined)) {
-      throw new UsageError("say what is to change, as in --cron '0 8 * * *'");
-    }
-    const client = await context.connect(command);
-    await print(context, options, await client.schedules.update({ queue: options.queue, name }, changes));
-  });
+  addExamples(command, [
+    ["gotaskq schedules update digest --cron '0 8 * * *'", "what is not given stays as it is"],
+    ["gotaskq schedules update digest --ends-at default --max-runs default", "it never ends"],
+    [`gotaskq schedules update digest send-digest '{"kind":"weekly"}' --priority 3`, "its jobs are these from now on"],
+  ]);
+  command.action(
+    async (name: string, type: string | undefined, payload: string | undefined, options: UpdateOptions) => {
+      const job = ofSchedule(options);
+      if (type === undefined && Object.values(job).some((value) => value !== undefined)) {
+        throw new UsageError("options of its jobs need their type: they are given in all, as `schedules create` does");
+      }
+      const content = await readPayload(payload, false, context.io);
+      const changes: ScheduleChanges = {
+        ...changedTimesOf(options),
+        ...policiesOf(options),
+        job: type === undefined ? undefined : { ...job, type, payload: content },
+      };
+      if (Object.values(changes).every((value) => value === undefined)) {
+        throw new UsageError("say what is to change, as in --cron '0 8 * * *'");
+      }
+      const client = await context.connect(command);
+      await print(context, options, await client.schedules.update({ queue: options.queue, name }, changes));
+    },
+  );
 }
 
 function configureTrigger(command: Command, context: Context): void {
@@ -209,13 +240,13 @@ function configurePreview(command: Command, context: Context): void {
 
 function addTimes(command: Command): Command {
   return command
-    .optionsGroup("When:")
+    .optionsGroup("When (`default`: as if it had not been said):")
     .option("--cron <expression>", "five fields, six with seconds before them, or a nickname like @daily")
     .option("--every <duration>", "or at even intervals, from 1s", duration)
     .option("--time-zone <name>", "in which --cron is meant, like Europe/Berlin (UTC)")
-    .option("--starts-at <time>", "no time before this", moment)
-    .option("--ends-at <time>", "no time at or after this", moment)
-    .option("--max-runs <count>", "end after so many jobs", count);
+    .option("--starts-at <time>", "no time before this", momentOrDefault)
+    .option("--ends-at <time>", "no time at or after this", momentOrDefault)
+    .option("--max-runs <count>", "end after so many jobs", countOrDefault);
 }
 
 function addPolicies(command: Command): Command {
@@ -233,9 +264,22 @@ function requireTimes({ cron, every }: TimesOptions): void {
   if ((cron === undefined) === (every === undefined)) throw new UsageError("give --cron or --every, one of them");
 }
 
+/** The times of a new schedule. */
 function timesOf(options: TimesOptions): ScheduleTimes {
-  const { cron, every, timeZone, startsAt, endsAt, maxRuns } = options;
-  return { cron, everyMs: every, timeZone, startsAt, endsAt, maxRuns };
+  const changes = changedTimesOf(options);
+  return Object.fromEntries(Object.entries(changes).map(([name, value]) => [name, value ?? undefined]));
+}
+
+/** What is to change of the times of one; null: back to the default. */
+function changedTimesOf({ cron, every, timeZone, startsAt, endsAt, maxRuns }: TimesOptions): ScheduleChanges {
+  return {
+    cron,
+    everyMs: every,
+    timeZone: orNull(timeZone),
+    startsAt: orNull(startsAt),
+    endsAt: orNull(endsAt),
+    maxRuns: orNull(maxRuns),
+  };
 }
 
 function policiesOf({ overlap, misfire, jitter }: PolicyOptions) {

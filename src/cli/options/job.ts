@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { NewJob } from "../../client/index.js";
+import type { BackoffRequest } from "../../model/job/backoff.js";
 import { UNIQUE_CONFLICTS, UNIQUE_UNTIL, type UniqueConflict, type UniqueUntil } from "../../model/job/unique.js";
 import { UsageError } from "../command-error.js";
 import { choice, count, decimal, duration, durations, moment, pairs, someText } from "./values.js";
@@ -83,10 +84,19 @@ export function jobOf(options: JobOptions): Omit<NewJob, "type" | "payload"> {
 
 function backoffOf({ backoff, backoffBase, backoffMax, backoffMultiplier }: JobOptions): NewJob["backoff"] {
   const growing = { baseDelayMs: backoffBase, maxDelayMs: backoffMax, multiplier: backoffMultiplier };
+  return toBackoff("--backoff", backoff, growing);
+}
+
+/** The backoff that options ask for: a list of waits, or waits that grow. `flag` is that of the list, and begins the names of the others. */
+export function toBackoff(
+  flag: string,
+  delaysMs: readonly number[] | undefined,
+  growing: BackoffRequest,
+): BackoffRequest | undefined {
   const hasGrowing = Object.values(growing).some((value) => value !== undefined);
-  if (backoff === undefined) return hasGrowing ? growing : undefined;
-  if (hasGrowing) throw new UsageError("--backoff is a list: it cannot be used with --backoff-base, -max, -multiplier");
-  return { delaysMs: backoff };
+  if (delaysMs === undefined) return hasGrowing ? growing : undefined;
+  if (hasGrowing) throw new UsageError(`${flag} is a list: it cannot be used with ${flag}-base, -max, -multiplier`);
+  return { delaysMs };
 }
 
 function uniqueOf({ unique, uniqueUntil, uniqueHold, onConflict }: JobOptions): NewJob["unique"] {

@@ -28,6 +28,16 @@ export function durationOrDefault(text: string): number | typeof DEFAULT {
   return text === DEFAULT ? text : duration(text);
 }
 
+/** Durations parted by commas, or `default`. */
+export function durationsOrDefault(text: string): readonly number[] | typeof DEFAULT {
+  return text === DEFAULT ? text : durations(text);
+}
+
+/** A moment, or `default`. */
+export function momentOrDefault(text: string): number | typeof DEFAULT {
+  return text === DEFAULT ? text : moment(text);
+}
+
 /** A whole number, or `default`. */
 export function countOrDefault(text: string): number | typeof DEFAULT {
   return text === DEFAULT ? text : count(text);

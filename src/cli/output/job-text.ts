@@ -89,6 +89,11 @@ export function noteOf(
   return parts.join(", ");
 }
 
+/** The state of a job in words, as in `PENDING (READY)`. */
+export function stateText(job: Job): string {
+  return `${job.status}${waitingFor(job)}`;
+}
+
 function waitingFor({ pendingState, heldBy }: Job): string {
   if (pendingState === undefined) return "";
   return ` (${pendingState}${heldBy === undefined ? "" : `, held by ${heldBy}`})`;
