@@ -50,7 +50,7 @@ export function setUpEngine(
 ): EngineSetup {
   const deps = { ...given, logger: calmLogger(given.logger, given.clock) };
   const worker = `${hostname()}/${process.pid}`;
-  const { nodeId, ...storage } = createStorage(settings, worker, deps);
+  const { nodeId, ...storage } = createStorage(settings, deps);
   const { random } = Math;
   if (settings.runner !== undefined && settings.middleware !== undefined) {
     throw new TypeError("middleware: is for `handlers`; a module of handlers that runs elsewhere exports its own");

@@ -59,8 +59,8 @@ export interface Storage {
   readonly nodeId: () => number | undefined;
 }
 
-/** Creates what keeps the jobs. `worker`: the name under which the built-in workers of this process lease. */
-export function createStorage(settings: StorageSettings, worker: string, deps: StorageDeps): Storage {
+/** Creates what keeps the jobs. */
+export function createStorage(settings: StorageSettings, deps: StorageDeps): Storage {
   const { clock, logger, isFull, storeObserver: observer } = deps;
   const { dataDir, redisUrl, nodeId = 0 } = settings;
   if (deps.connect !== undefined) {
@@ -71,7 +71,7 @@ export function createStorage(settings: StorageSettings, worker: string, deps: S
   const options = defined({ changeLogSize, maxLostLeases, completeJobTtlMs, maxCompletedJobs, maxCompletedBytes });
   if (dataDir !== undefined) {
     if (redisUrl !== undefined) throw new TypeError("dataDir and redisUrl: name one of them");
-    const place = { ...defined({ durability: settings.durability }), folder: dataDir, worker, nodeId };
+    const place = { ...defined({ durability: settings.durability }), folder: dataDir, nodeId };
     const backend = createFileBackend(
       { clock, random: Math.random, logger, isFull, observer },
       { ...options, ...place },

@@ -99,7 +99,6 @@ export async function runKills(options: KillOptions): Promise<ChaosReport> {
       { clock: createSystemClock(), random: Math.random, logger: silentLogger },
       {
         folder: copy,
-        worker: "nobody",
         completeJobTtlMs: 86_400_000,
         maxCompletedJobs: 1e7,
         maxCompletedBytes: 1e11,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { JobStatus } from "../../gen/gotaskq/v1/job_pb.js";
+import { SettleResult } from "../../gen/gotaskq/v1/worker_service_pb.js";
 import { seriesValue } from "../support/metrics.js";
 import { created, finished, payload, reaches, reading } from "../support/rpc.js";
 import { type Clients, createClients } from "../support/server.js";
@@ -89,11 +90,13 @@ describe("a server with several processes", () => {
   });
 
   test("ends in order, with code 1, when the process that keeps the jobs is killed, and waits for no job; what is in a file is there again", async () => {
-    const env = { USE_REDIS: "", DATA_DIR: join(here.folder, "kept") };
+    const env = { USE_REDIS: "", DATA_DIR: join(here.folder, "kept"), LEASE_DURATION: "1h" };
     const server = await here.start("kept", { ...env, SHUTDOWN_TIMEOUT: "1h" });
     const first = createClients(CONNECT_JSON, server.url);
     const id = await created(first, { type: "sleep", payloadKind: payload({ ms: 3_600_000 }) });
     await reaches(first, id, JobStatus.RUNNING);
+    const remote = await created(first, { type: "report" });
+    const { leases } = await first.workers.leaseJobs({ worker: "w", types: ["report"], maxJobs: 1 });
     const closed = once(server.child, "close");
     process.kill(storeOf(server), "SIGKILL");
     const [code] = await within(closed, "the end of the server", START_MS);
@@ -103,7 +106,12 @@ describe("a server with several processes", () => {
     );
     const again = await here.start("kept", { ...env, NUM_WORKERS: "0" });
     const clients = createClients(CONNECT_JSON, again.url);
-    expect((await clients.jobs.getJob({ id })).job).toMatchObject({ type: "sleep", deliveries: 1 });
+    // The lease of the handler has ended with its server at once; that of the remote worker goes on.
+    await reaches(clients, id, JobStatus.PENDING);
+    expect((await clients.jobs.getJob({ id })).job).toMatchObject({ type: "sleep", deliveries: 1, lostLeases: 1 });
+    const completion = { jobId: remote, leaseToken: leases[0]?.leaseToken ?? "" };
+    const { outcomes } = await clients.workers.completeJobs({ completions: [completion] });
+    expect(outcomes).toMatchObject([{ result: SettleResult.APPLIED }]);
     expect(await again.end()).toBe(0);
   });
 

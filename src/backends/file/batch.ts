@@ -35,8 +35,6 @@ export const DURABILITIES: readonly Durability[] = ["power", "process"];
 export interface Place {
   readonly folder: string;
   readonly durability: Durability;
-  /** The name under which the built-in workers of this process lease. */
-  readonly worker: string;
   /** The name of the change log of a new store. */
   readonly logName: string;
 }
@@ -58,8 +56,6 @@ export interface Opened {
   /** Number of this process among those that have opened the store, from 1. */
   readonly boot: number;
   readonly logName: string;
-  /** The names under which the built-in workers of the processes before leased, the last ones. */
-  readonly lastWorkers: readonly string[];
   /** The number of jobs to come. */
   readonly jobs: number;
 }

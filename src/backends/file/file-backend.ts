@@ -51,8 +51,6 @@ export interface FileBackendOptions extends MemoryBackendOptions {
   readonly durability: Durability;
   /** Node id in job ids. Default 0. */
   readonly nodeId: number;
-  /** The name under which the built-in workers of this process lease: those leases end with it. */
-  readonly worker: string;
 }
 
 /** A file backend, and the source of ids for its jobs: they go on above those that are in the file. */
@@ -69,24 +67,17 @@ export interface FileBackend extends Backend {
  */
 export function createFileBackend(
   deps: FileBackendDeps,
-  options: Partial<BackendOptions & FileBackendOptions> & Pick<FileBackendOptions, "folder" | "worker">,
+  options: Partial<BackendOptions & FileBackendOptions> & Pick<FileBackendOptions, "folder">,
 ): FileBackend {
   const { clock, logger, writer = createWriterThread(), observer = silentStoreObserver } = deps;
-  const {
-    folder,
-    worker,
-    durability = "power",
-    nodeId = 0,
-    changeLogSize = DEFAULT_CHANGE_LOG_SIZE,
-    ...given
-  } = options;
+  const { folder, durability = "power", nodeId = 0, changeLogSize = DEFAULT_CHANGE_LOG_SIZE, ...given } = options;
   const journal = new Journal();
   const store = new JobStore(
     { ...deps, journal },
     { ...DEFAULT_BACKEND_OPTIONS, maxCompletedBytes: DEFAULT_COMPLETED_BYTES, ...given },
     changeLogSize,
   );
-  const place: Place = { folder, durability, worker, logName: store.log.name };
+  const place: Place = { folder, durability, logName: store.log.name };
 
   /** Why operations are refused now, if they are. */
   let refusal: string | undefined = "the file that keeps the jobs is not open yet";

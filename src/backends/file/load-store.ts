@@ -25,7 +25,7 @@ export async function loadStore(
   const replies = receive(writer);
   writer.send({ kind: "open", place });
   const opened = (await replies()) as Opened;
-  const restorer = new Restorer(store, new Set(opened.lastWorkers));
+  const restorer = new Restorer(store);
   const startedAt = store.clock.monotonic();
   store.tokens.prefix = `${store.tokens.prefix}${opened.boot.toString(36)}-`;
   store.log.continue(opened.logName, 0);

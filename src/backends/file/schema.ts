@@ -10,8 +10,7 @@ export const SCHEMA_VERSION = 2;
  */
 export const MIGRATIONS: readonly string[] = [
   `
-  -- About the store: the number of processes that have opened it, the name of its change log, the last
-  -- names of built-in workers.
+  -- About the store: the number of processes that have opened it, the name of its change log.
   CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
   -- Queues. record: JSON with settings, paused, createdAt, completed.

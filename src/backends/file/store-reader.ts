@@ -17,9 +17,6 @@ const TABLES: readonly { readonly table: Exclude<Chunk["table"], "end">; readonl
   { table: "changes", sql: "SELECT first, count, entries FROM changes ORDER BY first" },
 ];
 
-/** Names of built-in workers that are remembered: a process may die before it has counted what the one before lost. */
-const LAST_WORKERS = 16;
-
 /** Reads what a store has, chunk by chunk. */
 export interface StoreReader {
   readonly opened: Opened;
@@ -28,23 +25,20 @@ export interface StoreReader {
 }
 
 /** Counts up the number of processes that have opened the store, and begins to read it. */
-export function readStore(database: Database, { worker, logName }: Place): StoreReader {
+export function readStore(database: Database, { logName }: Place): StoreReader {
   const get = database.prepare("SELECT value FROM meta WHERE name = ?");
   const set = database.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)");
   const meta = (key: string) => (get.get([key]) as { value: string } | undefined)?.value;
   const boot = Number(meta("boot") ?? 0) + 1;
   const name = meta("log") ?? logName;
-  const lastWorkers: readonly string[] = JSON.parse(meta("workers") ?? "[]");
-  const workers = [worker, ...lastWorkers.filter((last) => last !== worker)].slice(0, LAST_WORKERS);
   database.exec("BEGIN IMMEDIATE");
   set.run(["boot", String(boot)]);
   set.run(["log", name]);
-  set.run(["workers", JSON.stringify(workers)]);
   database.exec("COMMIT");
   const { jobs } = database.prepare("SELECT count(*) AS jobs FROM jobs").get() as { jobs: number };
   const chunks = readChunks(database);
   return {
-    opened: { kind: "opened", boot, logName: name, lastWorkers, jobs },
+    opened: { kind: "opened", boot, logName: name, jobs },
     next: () => chunks.next().value ?? { kind: "chunk", table: "end", values: [] },
   };
 }

@@ -1,5 +1,6 @@
 import type { BackendListener, BackendOptions, ExpiredJob, QueueName } from "../../core/backend.js";
 import type { Clock } from "../../core/clock.js";
+import type { LeaseRequest } from "../../core/port/leases.js";
 import { queueNotFound } from "../../model/common/errors.js";
 import { LIMITS } from "../../model/common/limits.js";
 import { cutText } from "../../model/common/text.js";
@@ -24,7 +25,9 @@ import type { JobTimes } from "./records/job-record.js";
 import { type HeldLease, small } from "./records/run-record.js";
 import { Visits } from "./visits.js";
 
-type NewLease = Pick<HeldLease<QueuedJob>, "short" | "since" | "until" | "leaseMs">;
+type LeaseTerms = Pick<LeaseRequest, "leaseMs" | "worker" | "isBuiltIn">;
+
+type NewLease = Pick<HeldLease<QueuedJob>, "short" | "since" | "until" | "leaseMs" | "isBuiltIn">;
 
 /** Most old finished jobs that are deleted when one job finishes. */
 const TRIM_WORK = 64;
@@ -251,7 +254,7 @@ export class JobStore {
   }
 
   /** PENDING to RUNNING; returns the lease token. It must have been taken from its queue (`QueueState.take`). */
-  lease(record: QueuedJob, leaseMs: number, worker: string, now: number): string {
+  lease(record: QueuedJob, { leaseMs, worker, isBuiltIn = false }: LeaseTerms, now: number): string {
     if (record.expiry !== undefined) this.expiring.outlive(record);
     if (record.claim !== undefined) this.claims.begun(record);
     const run = record.changing;
@@ -261,15 +264,16 @@ export class JobStore {
     run.deliveries++;
     this.step(record, "RUNNING", now);
     const since = this.clock.monotonic();
-    const token = this.beginLease(record, { short: this.tokens.next(), since, until: since + leaseMs, leaseMs });
+    const lease = { short: this.tokens.next(), since, until: since + leaseMs, leaseMs, isBuiltIn };
+    const token = this.beginLease(record, lease);
     this.notices.due(leaseMs);
     return token;
   }
 
   /** A job has this lease from now on. Returns its token as workers know it. */
-  beginLease(record: QueuedJob, { short, since, until, leaseMs }: NewLease): string {
+  beginLease(record: QueuedJob, { short, since, until, leaseMs, isBuiltIn }: NewLease): string {
     const token = this.tokens.text(short);
-    const lease = { record, token, short, since, until, place: until, leaseMs };
+    const lease = { record, token, short, since, until, place: until, leaseMs, isBuiltIn };
     record.changing.lease = lease;
     this.leases.push(lease);
     return token;

@@ -31,19 +31,18 @@ export interface RestoredJob {
 }
 
 /** What says where a job is: of its state or, without one, of its creation. */
-type PlaceFields = Pick<StateFields, "place" | "token" | "leaseMs">;
+type PlaceFields = Pick<StateFields, "place" | "token" | "leaseMs" | "isBuiltIn">;
 
 /**
  * Puts the records that a journal kept back into an empty `JobStore`: queues first, then jobs in the order of their
  * numbers, then the rest. Nothing of it is logged or announced.
  *
- * A lease goes on: it has the whole of its time again. One of `lostWorkers`, which ended with their processes, is over
- * at once: the first tick counts it as lost.
+ * A lease goes on: it has the whole of its time again. One of a built-in worker is over at once, as that ended with its server: the
+ * first tick counts it as lost.
  */
 export class Restorer {
   readonly #store: JobStore;
   readonly #moment: Moment;
-  readonly #lostWorkers: ReadonlySet<string>;
   readonly #specs = new Map<string, QueuedJob["shared"]>();
   /** Deleted queues that still have jobs. */
   readonly #leaving = new Map<string, QueueState>();
@@ -51,10 +50,9 @@ export class Restorer {
   /** The largest number of a job that was met. */
   lastNumber = "0";
 
-  constructor(store: JobStore, lostWorkers: ReadonlySet<string>) {
+  constructor(store: JobStore) {
     this.#store = store;
     this.#moment = store.moment();
-    this.#lostWorkers = lostWorkers;
   }
 
   queue(name: string, record: string): void {
@@ -169,7 +167,7 @@ export class Restorer {
   }
 
   /** Puts a job where its status says. */
-  #place(record: QueuedJob, { place, token = "", leaseMs = 0 }: PlaceFields): void {
+  #place(record: QueuedJob, { place, token = "", leaseMs = 0, isBuiltIn = false }: PlaceFields): void {
     const { queue, run, status, startedAt, finishedAt } = record;
     const { now, monotonic } = this.#moment;
     if (status === "PENDING") {
@@ -178,8 +176,8 @@ export class Restorer {
       else queue.put(record);
     } else if (run !== undefined && status === "RUNNING") {
       queue.began(record);
-      const until = this.#lostWorkers.has(run.worker) ? monotonic : monotonic + leaseMs;
-      this.#store.beginLease(record, { short: token, since: this.#since(startedAt ?? now), until, leaseMs });
+      const until = isBuiltIn ? monotonic : monotonic + leaseMs;
+      this.#store.beginLease(record, { short: token, since: this.#since(startedAt ?? now), until, leaseMs, isBuiltIn });
     } else if (run !== undefined && status === "DEAD") {
       queue.deadLetters.bury(record, finishedAt ?? now, this.#since(finishedAt ?? now));
     } else if (run !== undefined) {

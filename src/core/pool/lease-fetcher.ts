@@ -186,6 +186,7 @@ export class LeaseFetcher {
         maxBytes: CALL_BYTES,
         leaseMs,
         worker,
+        isBuiltIn: true,
         emptied,
       });
       got = leases.length;

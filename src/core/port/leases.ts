@@ -10,6 +10,11 @@ export interface LeaseRequest {
   readonly leaseMs: number;
   /** Name of the worker. */
   readonly worker: string;
+  /**
+   * Whether it is for the handlers of a server, which end with it. At the start of a store in a file such leases count as lost at once:
+   * the servers that it had have ended. Default: false.
+   */
+  readonly isBuiltIn?: boolean | undefined;
   /** Called with each queue that has no more jobs to lease of these types for now. It must not throw. */
   readonly emptied?: ((queue: string) => void) | undefined;
   /** Stop leasing after about this many bytes of jobs (`jobBytes`); the last job may exceed it. Default: what the store chooses. */

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { createSharedStore } from "../../backends/shared/shared-store.js";
 import { createSystemClock } from "../../core/clock.js";
 import { createStorage } from "../../storage.js";
@@ -34,7 +33,7 @@ async function start(): Promise<Stoppable> {
   try {
     const config = readConfig(process.env);
     const deps = { clock, logger: log.logger, isFull: guard.isFull, storeObserver: metrics.observer };
-    const { backend, ids } = createStorage(storageSettings(config), `${hostname()}/${process.pid}`, deps);
+    const { backend, ids } = createStorage(storageSettings(config), deps);
     const store = createSharedStore({ backend, ids, clock, logger: log.logger }, { path, nodeId: config.nodeId });
     await store.start();
     surviveHandlers(store, log, clock);

@@ -58,7 +58,7 @@ export async function openFile(
   writer = createWriterHere(),
 ) {
   const deps = { clock, random: Math.random, logger: silentLogger, writer };
-  const backend = createFileBackend(deps, { worker: "built-in", ...options });
+  const backend = createFileBackend(deps, options);
   const heard = new Recorder();
   await backend.start(heard);
   heard.clear();

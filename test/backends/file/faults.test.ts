@@ -225,7 +225,7 @@ describe("the end of a store", () => {
     const folder = folderOfTest();
     await (await openFile({ folder })).close();
     const deps = { clock: new FakeClock(), random: Math.random, logger: silentLogger, writer: createWriterHere() };
-    const backend = createFileBackend(deps, { folder, worker: "built-in" });
+    const backend = createFileBackend(deps, { folder });
     const started = backend.start(new Recorder()).then(
       () => "started",
       (error) => error.reason,

@@ -193,7 +193,7 @@ describe("after a restart", () => {
   test("a lease of a built-in worker of a process that died is lost once, and no retry is used", async () => {
     const store = await onFolder();
     const id = await addOne(store.backend);
-    await leaseOne(store.backend, { worker: "built-in" });
+    await leaseOne(store.backend, { isBuiltIn: true });
     await store.crash();
     const { lost } = await store.backend.tick();
     expect(lost).toMatchObject([{ queue: "default", type: "echo", status: "PENDING" }]);
@@ -209,14 +209,14 @@ describe("after a restart", () => {
   test("the lease of a built-in worker is lost at the next start that counts it", async () => {
     const clock = new FakeClock();
     const folders = [folderOfTest(), folderOfTest(), folderOfTest()] as const;
-    const first = await openFile({ folder: folders[0], worker: "host/1" }, clock);
+    const first = await openFile({ folder: folders[0] }, clock);
     await addOne(first.backend);
-    await leaseOne(first.backend, { worker: "host/1" });
+    await leaseOne(first.backend, { isBuiltIn: true });
     cpSync(folders[0], folders[1], { recursive: true });
     // This one dies before it has counted anything.
-    const second = await openFile({ folder: folders[1], worker: "host/2" }, clock);
+    const second = await openFile({ folder: folders[1] }, clock);
     cpSync(folders[1], folders[2], { recursive: true });
-    const third = await openFile({ folder: folders[2], worker: "host/3" }, clock);
+    const third = await openFile({ folder: folders[2] }, clock);
     expect((await third.backend.tick()).lost).toHaveLength(1);
     for (const opened of [first, second, third]) await opened.close();
   });
@@ -381,7 +381,7 @@ describe("after a restart", () => {
     for (let count = 0; count < 2; count++) {
       await store.crash();
       await store.backend.tick();
-      expect(await leasedIds(store.backend, { queues: ["mail"], worker: "built-in" })).toEqual([id]);
+      expect(await leasedIds(store.backend, { queues: ["mail"], isBuiltIn: true })).toEqual([id]);
     }
     await tickAll(store.backend);
     const { changes } = await readAll(store.backend, from);

@@ -46,7 +46,7 @@ function watchesOf(backend: Backend, heard: Heard): WatchHub {
 
 function fileBackend(folder: string): Backend {
   const deps = { clock: createSystemClock(), random: Math.random, logger: silentLogger, writer: createWriterHere() };
-  return createFileBackend(deps, { folder, worker: "built-in" });
+  return createFileBackend(deps, { folder });
 }
 
 describe("a store process that ends", () => {

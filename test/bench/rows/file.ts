@@ -25,12 +25,11 @@ const MANY = 1_000_000;
 const folder = mkdtempSync(join(tmpdir(), "gotaskq-bench-"));
 let folders = 0;
 const nextFolder = () => join(folder, String(folders++));
-const worker = "bench";
 
 const onFile =
   (durability: Durability): OpenContender =>
   (slots) =>
-    openOn((deps) => createFileBackend(deps, { folder: nextFolder(), durability, worker }), slots);
+    openOn((deps) => createFileBackend(deps, { folder: nextFolder(), durability }), slots);
 const inMemory: OpenContender = (slots) => openOn((deps) => createMemoryBackend(deps), slots);
 
 async function createOneByOne(open: OpenContender, jobs: number): Promise<number> {
@@ -77,7 +76,7 @@ async function createAndRun(open: OpenContender, jobs: number): Promise<number> 
 /** Creations written by 64 callers through the writer alone: jobs per second, and the time from a batch to its sync, ms. */
 async function ceiling(jobs: number): Promise<{ rate: number; syncP99: number }> {
   const writer = createWriterThread();
-  const place = { folder: nextFolder(), durability: "power" as const, worker, logName: "bench000" };
+  const place = { folder: nextFolder(), durability: "power" as const, logName: "bench000" };
   let heard: (reply: Reply) => void = () => {};
   writer.onReply = (reply) => heard(reply);
   const reply = (kind: Reply["kind"]) =>
@@ -152,7 +151,7 @@ async function pickUp(open: (created: () => void) => ReturnType<typeof createBen
 
 /** Seconds to read a million waiting jobs, the memory then, and the size of the file. */
 async function restart(): Promise<Figure[]> {
-  const place = { folder: nextFolder(), worker };
+  const place = { folder: nextFolder() };
   const before = createBenchEngine((deps) => createFileBackend(deps, place));
   await before.start();
   const request = () => ({ type: "noop", payload: JSON.stringify(newPayload()) });
@@ -216,7 +215,7 @@ try {
   const pool = (begun: () => void) => ({ numWorkers: 10, handlers: { noop: begun } });
   const memoryP99 = await pickUp((begun) => createBenchEngine((deps) => createMemoryBackend(deps), pool(begun)));
   const fileP99 = await pickUp((begun) =>
-    createBenchEngine((deps) => createFileBackend(deps, { folder: nextFolder(), worker }), pool(begun)),
+    createBenchEngine((deps) => createFileBackend(deps, { folder: nextFolder() }), pool(begun)),
   );
   figures.push({ name: "create to handler, one at a time, p99: memory", value: memoryP99, unit: "ms" });
   figures.push({ name: "create to handler, one at a time, p99: file, power", value: fileP99, unit: "ms" });

@@ -39,7 +39,7 @@ export function lease(store: JobStore, request: LeaseRequest): Lease[] {
 }
 
 function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
-  const { max, maxBytes = Number.POSITIVE_INFINITY, leaseMs, worker } = request;
+  const { max, maxBytes = Number.POSITIVE_INFINITY, leaseMs } = request;
   const leases: Lease[] = [];
   let bytes = 0;
   const moment = store.moment();
@@ -67,7 +67,7 @@ function leaseReady(store: JobStore, request: LeaseRequest): Lease[] {
     ) {
       const record = queue.take(request.types);
       if (record === undefined) break;
-      const token = store.lease(record, leaseMs, worker, moment.now);
+      const token = store.lease(record, request, moment.now);
       const job = toJob(record);
       if (maxBytes !== Number.POSITIVE_INFINITY) bytes += jobBytes(job);
       leases.push({ job, token, expiresInMs: leaseMs });

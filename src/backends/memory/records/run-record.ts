@@ -31,6 +31,8 @@ export interface HeldLease<Owner> {
   place: number;
   /** How long it was to last, ms; the longest it was extended by, if that is more. */
   leaseMs: number;
+  /** See `LeaseRequest.isBuiltIn`. */
+  readonly isBuiltIn: boolean;
 }
 
 /** What few jobs have after their changes, and what it is for the others. */

@@ -30,6 +30,7 @@ export interface StateFields {
   /** Of its lease. */
   readonly token?: string;
   readonly leaseMs?: number;
+  readonly isBuiltIn?: boolean;
   readonly settledToken?: string;
   readonly settledBy?: SettleKind;
   readonly revision?: number;
@@ -57,6 +58,7 @@ export function savedState(record: QueuedJob, tokens: LeaseTokens): SavedState |
   const claim = claimState(record);
   if (claim !== undefined) text += `,"claim":"${claim}"`;
   if (lease !== undefined) text += `,"token":${JSON.stringify(lease.token)},"leaseMs":${lease.leaseMs}`;
+  if (lease?.isBuiltIn) text += ',"isBuiltIn":true';
   if (settledToken !== undefined) text += `,"settledToken":${JSON.stringify(tokens.text(settledToken))}`;
   if (settledBy !== undefined) text += `,"settledBy":"${settledBy}"`;
   if (revision !== 1) text += `,"revision":${revision}`;
@@ -74,15 +76,8 @@ function rareText({ errorStart: _errorStart, others, ...saved }: Readonly<RareRu
 
 /** Gives a new record the state that a journal kept, but for its lease. */
 export function restoreState(record: QueuedJob, state: StateFields, result: Payload | undefined): void {
-  const {
-    status = "PENDING",
-    place: _place,
-    claim: _claim,
-    runAfter,
-    token: _token,
-    leaseMs: _leaseMs,
-    ...fields
-  } = state;
+  const { status = "PENDING", runAfter, place: _place, claim: _claim, ...ofLease } = state;
+  const { token: _token, leaseMs: _leaseMs, isBuiltIn: _isBuiltIn, ...fields } = ofLease;
   const { updatedAt, startedAt, finishedAt, settledToken, settledBy, revision = 1, deliveries = 0, ...more } = fields;
   const { worker = "", retryCount = 0, lostLeases = 0, error = "", attemptErrors = NO_ERRORS, ...others } = more;
   const { resultDropped = false, progress, cancelRequested = false, ...unknown } = others;

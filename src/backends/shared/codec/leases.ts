@@ -17,8 +17,8 @@ import { readPayload, type Whole, type WrittenPayload } from "./whole.js";
 export type WrittenRequest = Omit<LeaseRequest, "emptied">;
 
 export function writeRequest(request: LeaseRequest): WrittenRequest {
-  const { queues, types, max, leaseMs, worker, maxBytes, requestId } = request;
-  const written: Whole<WrittenRequest> = { queues, types, max, leaseMs, worker, maxBytes, requestId };
+  const { queues, types, max, leaseMs, worker, isBuiltIn, maxBytes, requestId } = request;
+  const written: Whole<WrittenRequest> = { queues, types, max, leaseMs, worker, isBuiltIn, maxBytes, requestId };
   return written;
 }
 

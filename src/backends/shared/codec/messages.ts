@@ -4,7 +4,7 @@ import type { WrittenChange } from "./changes.js";
 import type { WrittenError } from "./errors.js";
 
 /** Both ends must speak the same: counted up when a message changes its form. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** What a server asks of the store: the number of the call, 0 for one without an answer, its name, and what it takes. */
 export type Request = readonly [call: number, method: string, args: unknown];
