@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { type Linked, LinkedList } from "../../model/common/linked-list.js";
 import { type ClientConnection, countBody } from "../connection.js";
 import { Pieces } from "./pieces.js";
 
@@ -31,11 +32,12 @@ export interface BodyReaderOptions {
 }
 
 /** A body that is being read or discarded. */
-interface Pending {
+interface Pending extends Linked<Pending> {
   readonly source: Readable;
   readonly connection: ClientConnection;
   readonly startedAt: number;
   readonly pieces: Pieces;
+  /** Does nothing when it is not under way any more. */
   readonly end: (outcome: BodyOutcome) => void;
 }
 
@@ -47,7 +49,7 @@ interface Pending {
 export class BodyReader {
   readonly #options: BodyReaderOptions;
   /** In the order in which they began. */
-  readonly #pending = new Set<Pending>();
+  readonly #pending = new LinkedList<Pending>();
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -64,12 +66,14 @@ export class BodyReader {
       return;
     }
     const pending: Pending = {
+      before: undefined,
+      after: undefined,
       source,
       connection,
       startedAt: performance.now(),
       pieces,
       end: (outcome) => {
-        this.#forget(pending);
+        if (!this.#forget(pending)) return;
         source.off("data", take);
         source.off("end", whole);
         done(outcome);
@@ -96,19 +100,21 @@ export class BodyReader {
   discard(source: Readable, connection: ClientConnection, late: () => void): void {
     if (source.readableEnded) return;
     const seen = new Pieces();
-    const ended = () => this.#forget(pending);
+    const ended = () => void this.#forget(pending);
     const skip = (chunk: Uint8Array) => {
       seen.skip(chunk);
       countBody(connection, chunk.byteLength);
       if (seen.areTooMany) pending.end({ kind: "SCATTERED" });
     };
     const pending: Pending = {
+      before: undefined,
+      after: undefined,
       source,
       connection,
       startedAt: performance.now(),
       pieces: new Pieces(),
       end: () => {
-        this.#forget(pending);
+        if (!this.#forget(pending)) return;
         source.off("data", skip).off("end", ended);
         late();
       },
@@ -124,10 +130,12 @@ export class BodyReader {
     if (this.#pending.size > this.#options.maxBodies) this.#makeRoom("bodies", this.#options.maxBodies);
   }
 
-  #forget(pending: Pending): void {
-    if (!this.#pending.delete(pending)) return;
+  /** Returns whether it was under way. */
+  #forget(pending: Pending): boolean {
+    if (!this.#pending.delete(pending)) return false;
     this.#bytes -= pending.pieces.size;
     pending.pieces.clear();
+    return true;
   }
 
   /**
@@ -136,13 +144,15 @@ export class BodyReader {
    */
   #makeRoom(unit: "bodies" | "bytes", max: number): void {
     const held = new Map<ClientConnection, number>();
-    for (const pending of this.#pending) {
+    // A copy, as whoever is told of an end may begin others, or end them.
+    const all = [...this.#pending];
+    for (const pending of all) {
       if (pending.source.destroyed) this.#forget(pending);
       else held.set(pending.connection, (held.get(pending.connection) ?? 0) + weightOf(pending, unit));
     }
     const enough = max * ENOUGH_ROOM;
     const most = [...held.values()].reduce((one, other) => Math.max(one, other), 0);
-    for (const pending of this.#pending) {
+    for (const pending of all) {
       if ((unit === "bodies" ? this.#pending.size : this.#bytes) <= enough) return;
       const weight = weightOf(pending, unit);
       const ofConnection = held.get(pending.connection) ?? 0;
@@ -155,7 +165,7 @@ export class BodyReader {
   /** Ends the bodies that are late, and forgets those whose clients have left. */
   #sweep(): void {
     const now = performance.now();
-    for (const pending of this.#pending) {
+    for (const pending of [...this.#pending]) {
       if (pending.source.destroyed) this.#forget(pending);
       else if (now - pending.startedAt >= this.#options.timeoutMs) pending.end({ kind: "LATE" });
     }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { type Linked, LinkedList } from "../../model/common/linked-list.js";
 import { type ClientConnection, connectionOf } from "../../rpc/connection.js";
 import type { ConnectionCut } from "./connection-observer.js";
 import type { ConnectionTimes } from "./connection-times.js";
@@ -31,6 +32,13 @@ export interface Http2Options extends ConnectionTimes {
   readonly requestTimeoutMs: number;
 }
 
+/** A stream that is open. */
+interface OpenStream extends Linked<OpenStream> {
+  readonly stream: ServerHttp2Stream;
+  /** When it was opened, while its request may still be coming in; undefined: that has come in. */
+  incomingSince: number | undefined;
+}
+
 /** An HTTP/2 connection of a client, and its clocks: `check` looks at them, so that calls pay nothing for them. */
 export class Http2Connection {
   readonly #session: ServerHttp2Session;
@@ -39,9 +47,7 @@ export class Http2Connection {
   readonly #client: ClientConnection;
   readonly #budget = new FrameBudget(performance.now());
   readonly #stalled: StalledStreams;
-  readonly #open = new Set<ServerHttp2Stream>();
-  /** Open streams whose requests may still be coming in, by when they were opened. */
-  readonly #incoming = new Map<ServerHttp2Stream, number>();
+  readonly #open = new LinkedList<OpenStream>();
   /** Streams opened so far. */
   #opened = 0;
   #resets = 0;
@@ -63,24 +69,21 @@ export class Http2Connection {
     this.#client = connectionOf(session);
     this.#stalled = new StalledStreams(times.stallMs);
     const reset = () => this.#reset();
-    const connection = this;
-    function closed(this: ServerHttp2Stream): void {
-      connection.#closed(this);
-    }
     session.once("remoteSettings", () => {
       this.#isGreeted = true;
     });
     session.on("stream", (stream, headers, flags, ...rest) => {
       this.#opened++;
-      this.#open.add(stream);
-      stream.on("close", closed);
+      const open: OpenStream = { before: undefined, after: undefined, stream, incomingSince: undefined };
+      this.#open.add(open);
+      stream.on("close", () => this.#closed(open));
       if (stream.aborted || this.#isEnding) {
         stream.on("error", () => {});
         if (stream.aborted) this.#reset();
         else stream.close(constants.NGHTTP2_REFUSED_STREAM);
         return;
       }
-      if (!stream.endAfterHeaders) this.#incoming.set(stream, performance.now());
+      if (!stream.endAfterHeaders) open.incomingSince = performance.now();
       // Unlike `close`, this is told before more of the bytes that came with the reset are looked at.
       stream.on("aborted", reset);
       onStream(stream, headers, flags, ...(rest as [string[]?]));
@@ -151,9 +154,11 @@ export class Http2Connection {
    */
   #endLate(now: number): void {
     const openedBefore = now - this.#times.requestTimeoutMs - this.#times.refuseMs;
-    for (const [stream, openedAt] of this.#incoming) {
-      if (openedAt > openedBefore) return;
-      if (isWhole(stream)) this.#incoming.delete(stream);
+    for (const open of this.#open) {
+      const { stream, incomingSince } = open;
+      if (incomingSince === undefined) continue;
+      if (incomingSince > openedBefore) return;
+      if (isWhole(stream)) open.incomingSince = undefined;
       else if (!stream.headersSent) stream.close(constants.NGHTTP2_CANCEL);
       else if (stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
     }
@@ -166,15 +171,14 @@ export class Http2Connection {
       if (bytesWritten !== this.#told.bytesWritten) this.#told = undefined;
       else if (now - this.#told.at >= this.#times.goneAfterMs) this.#destroy();
     }
-    const ended = this.#stalled.end(this.#open, now);
+    const ended = this.#stalled.end(streamsOf(this.#open), now);
     if (ended > 0) this.#told ??= { at: now, bytesWritten };
     for (let count = 0; count < ended; count++) this.#times.cut("stalled");
   }
 
-  #closed(stream: ServerHttp2Stream): void {
-    this.#incoming.delete(stream);
-    this.#open.delete(stream);
-    this.#stalled.forget(stream);
+  #closed(open: OpenStream): void {
+    this.#open.delete(open);
+    this.#stalled.forget(open.stream);
     if (this.#isEnding && this.#open.size === 0) this.#close();
   }
 
@@ -197,6 +201,10 @@ export class Http2Connection {
     this.#lastResetAt = now;
     if (this.#resets > MAX_RESETS) this.end();
   }
+}
+
+function* streamsOf(open: Iterable<OpenStream>): Generator<ServerHttp2Stream, void> {
+  for (const { stream } of open) yield stream;
 }
 
 /** Whether all of a request has come in. Nobody need have read it. */
