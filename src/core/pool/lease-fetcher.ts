@@ -30,6 +30,15 @@ const MAX_CALLS = { CLOSED: 0, OPEN: 1, BACKLOG: 2 } as const;
 
 type State = keyof typeof MAX_CALLS;
 
+/** A turn of the event loop in which jobs were leased. */
+interface Turn {
+  leased: number;
+  /** When the first of them came, ms on the monotonic clock. */
+  readonly began: number;
+  /** Resolves at its end. */
+  readonly over: Promise<void>;
+}
+
 /** Dependencies of a fetcher. */
 export interface LeaseFetcherDeps {
   readonly leasing: Leasing;
@@ -78,6 +87,8 @@ export class LeaseFetcher {
   #failures = 0;
   #retry: Timer | undefined;
   #isWakeDue = false;
+  /** Undefined: nothing was leased in this turn. */
+  #turn: Turn | undefined;
 
   constructor(deps: LeaseFetcherDeps, options: LeaseFetcherOptions) {
     this.#deps = deps;
@@ -139,8 +150,6 @@ export class LeaseFetcher {
   /** Leases until there is no free slot or no ready job left. */
   async #fetch(): Promise<void> {
     const { lane, clock } = this.#deps;
-    let leased = 0;
-    let began = clock.monotonic();
     for (;;) {
       const max = this.#room();
       if (this.#state === "CLOSED" || max === 0 || this.#retry !== undefined) break;
@@ -149,13 +158,24 @@ export class LeaseFetcher {
       const got = await this.#lease(queue, max);
       // Another call has gone on meanwhile.
       if (got === undefined) break;
-      leased += got;
-      if (leased >= TURN || clock.monotonic() - began >= TURN_MS) {
-        leased = 0;
-        await yieldToEventLoop();
-        began = clock.monotonic();
-      }
+      const turn = this.#turn;
+      if (turn !== undefined && (turn.leased >= TURN || clock.monotonic() - turn.began >= TURN_MS)) await turn.over;
     }
+  }
+
+  /**
+   * What was leased in this turn of the event loop, by whichever call: jobs that are ready again as soon as they ended, such as one that is
+   * snoozed for no time, have a call of their own each.
+   */
+  #thisTurn(): Turn {
+    this.#turn ??= {
+      leased: 0,
+      began: this.#deps.clock.monotonic(),
+      over: yieldToEventLoop().then(() => {
+        this.#turn = undefined;
+      }),
+    };
+    return this.#turn;
   }
 
   /** Leases from one queue and runs the jobs. Resolves to how many; to undefined when the call was late. */
@@ -192,6 +212,7 @@ export class LeaseFetcher {
       got = leases.length;
       this.#failures = 0;
       this.#settle(isLate, max);
+      if (got > 0) this.#thisTurn().leased += got;
       this.#runAll(leases, isLate);
       // One that left jobs behind, as they are large, got all it could have.
       if (!isLate) this.#answered(got === max || (got > 0 && !isEmptied));

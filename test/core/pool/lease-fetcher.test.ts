@@ -165,6 +165,41 @@ describe("a pool that fetches jobs", () => {
     expect(turns).toEqual([250, 500, 750, 1000]);
   });
 
+  test("lets other things happen after as many calls of a job each, too", async () => {
+    const { fetcher, state, create } = await pool(1, 0, false);
+    let isFree = true;
+    let run = 0;
+    // A handler that ends at once, as each of its jobs makes the next one.
+    Object.defineProperty(state, "free", { get: () => Number(isFree), set: () => {} });
+    Object.defineProperty(state, "run", {
+      get: () => run,
+      set: () => {
+        run++;
+        isFree = false;
+        if (run < 5000)
+          void create(1).then(() => {
+            isFree = true;
+            fetcher.wake();
+          });
+      },
+    });
+    fetcher.open();
+    await create(1);
+    fetcher.wake();
+    let most = 0;
+    for (let turn = 0; turn < 4; turn++) {
+      const before = run;
+      for (let count = 0; count < 20_000; count++) await Promise.resolve();
+      most = Math.max(most, run - before);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    fetcher.close();
+    await fetcher.idle();
+    expect(run).toBeGreaterThan(500);
+    // Some that come in the moment between two turns count for either.
+    expect(most).toBeLessThan(300);
+  });
+
   test("lets other things happen when its jobs take their time", async () => {
     const { fixture, fetcher, state } = await pool(2, 1000, false);
     // Handlers that compute for 5 ms, and end at once.
