@@ -6,30 +6,21 @@ import type { Job } from "../api/job.js";
 import type { CallerOptions } from "../client/calls.js";
 import { createTransportClient, type TaskQueueClient } from "../client/task-queue-client.js";
 import { withExactMaps } from "../client/transport/exact-transport.js";
-import type { Engine } from "../core/engine.js";
 import { LIMITS } from "../model/common/limits.js";
 import type { Handlers, HandlersOf } from "../model/handler/handler.js";
 import type { JobFilter, OfTypes } from "../model/job/job-filter.js";
 import type { AnyJobs, JobTypes, TypeOf } from "../model/job/job-types.js";
 import { partsOf, type QueueParts, rememberParts } from "../queue-parts.js";
 import { createLocalTaskQueue, type LocalTaskQueue, type TaskQueueOptions } from "../task-queue.js";
+import { type DrainOptions, drain } from "./drain.js";
 import { createMemoryTransport } from "./memory-transport.js";
 import { settle, TestClock } from "./test-clock.js";
-
-/** How far `drain` goes ahead unless it is told, ms: 30 days. */
-const MAX_AHEAD_MS = 30 * 24 * 3600 * 1000;
-
-/** How long `drain` waits for handlers that run unless it is told, ms. */
-const MAX_RUN_MS = 5000;
 
 /** How long `stop` waits for handlers that run, ms of real time: then the clock goes on, and they are told to stop. */
 const STOP_MS = 1000;
 
 /** How far it goes on then each time, ms. */
 const STOP_STEP_MS = 1000;
-
-/** Times that `drain` moves the clock: a job that never ends must not take for ever. */
-const MAX_STEPS = 100_000;
 
 /** A move of the clock that is longer than this looks for time in which nothing happens, ms. */
 const PASSED_OVER_MS = 10_000;
@@ -46,14 +37,6 @@ export interface TestQueueOptions<H = Handlers> extends Omit<TaskQueueOptions<H>
   readonly now?: Date | number | undefined;
 }
 
-/** How far `drain` goes. Durations in ms. */
-export interface DrainOptions {
-  /** How far it may move the clock. Default 30 days. */
-  readonly maxMs?: number | undefined;
-  /** How long handlers may run, in real time. Default 5,000. */
-  readonly timeoutMs?: number | undefined;
-}
-
 /**
  * A task queue for tests: the real one, in memory, with a clock that stands still until it is moved. Delays, retries, schedules, leases, rates
  * and expiry go by that clock; handlers run as ever.
@@ -65,8 +48,8 @@ export interface TestQueue<Jobs extends JobTypes<Jobs> = AnyJobs> extends LocalT
   advance(ms: number): Promise<void>;
   /**
    * Runs all jobs that there are handlers for, also those that come up meanwhile: waits for handlers, and moves the clock to each delay,
-   * retry and slot of a rate. Jobs of paused queues stay. Rejects when jobs are left after `maxMs` of the clock, or a handler runs for longer
-   * than `timeoutMs`: one that waits for its timeout needs `advance`.
+   * retry and slot of a rate. Jobs of paused queues stay. Rejects when jobs are left after `maxMs` of the clock, when a handler runs for
+   * longer than `timeoutMs`, as one that waits for its timeout, which needs `advance`, and when handlers run more often than `maxRuns`.
    */
   drain(options?: DrainOptions): Promise<void>;
   /** All jobs that match, the oldest first. */
@@ -163,23 +146,7 @@ export async function createTestQueue({ now, ...options }: TestQueueOptions<obje
       return clock.now();
     },
     advance,
-    async drain({ maxMs = MAX_AHEAD_MS, timeoutMs = MAX_RUN_MS } = {}) {
-      const end = clock.monotonic() + maxMs;
-      for (let step = 0; ; step++) {
-        if ((await queue.server.health()) !== "SERVING")
-          throw new Error("nothing can be drained: the queue is stopped");
-        await idle(engine, timeoutMs, () => jobs({ statuses: ["RUNNING"] }));
-        const next = types.length === 0 ? undefined : await nextTime(types);
-        if (next === undefined) return;
-        const ms = Math.max(1, next - clock.now());
-        if (step === MAX_STEPS || clock.monotonic() + ms > end) throw new Error(await leftOver());
-        await advance(ms);
-      }
-      async function leftOver(): Promise<string> {
-        const [first] = await jobs({ statuses: ["PENDING"], types });
-        return `jobs are left after ${maxMs} ms of the clock: ${first?.type ?? ""} ${first?.id ?? ""} is PENDING`;
-      }
-    },
+    drain: (limits) => drain({ queue, parts, clock, types, nextTime, advance }, limits),
     jobs,
     transport: withExactMaps(createMemoryTransport(engine, { version: "test", leaseMs })),
   };
@@ -193,18 +160,4 @@ export function createTestClient<Jobs extends JobTypes<Jobs> = AnyJobs>(
   options: CallerOptions = {},
 ): TaskQueueClient<Jobs> {
   return createTransportClient(queue.transport, options) as TaskQueueClient<Jobs>;
-}
-
-/** Resolves when no handler runs. Rejects, naming a job, when one still does after so many ms. */
-async function idle(engine: Engine, timeoutMs: number, running: () => Promise<readonly Job[]>): Promise<void> {
-  const end = performance.now() + timeoutMs;
-  for (let turn = 0; ; turn++) {
-    await settle();
-    if (engine.activeWorkers === 0) return;
-    if (performance.now() > end) break;
-    // Most handlers are done within some turns; the others wait for something outside.
-    if (turn > 10) await setTimeout(1);
-  }
-  const [first] = await running();
-  throw new Error(`a handler still runs after ${timeoutMs} ms: that of ${first?.type ?? "a job"} ${first?.id ?? ""}`);
 }

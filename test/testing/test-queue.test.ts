@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { defineHandlers, retryAfter, snooze } from "../../src/handlers/index.js";
+import { defineHandlers, type HandlerContext, retryAfter, snooze } from "../../src/handlers/index.js";
 import { silentLogger } from "../../src/model/log/logger.js";
 import { createTestClient, createTestQueue, type TestQueue } from "../../src/testing/index.js";
 
@@ -130,6 +130,39 @@ describe("a queue for tests", () => {
     await expect(queue.drain({ timeoutMs: 20 })).rejects.toThrow(`that of hang ${hanging.job.id}`);
     await queue.advance(60_000);
     expect(await queue.get(hanging.job.id)).toMatchObject({ status: "DEAD" });
+  });
+
+  test.each([
+    ["creates its own job again", (_job: unknown, { enqueue }: HandlerContext) => enqueue({ type: "hang" })],
+    ["creates it again for later", (_: unknown, { enqueue }: HandlerContext) => enqueue({ type: "hang", delayMs: 1 })],
+    [
+      "snoozes for ever",
+      () => {
+        throw snooze(0);
+      },
+    ],
+  ])("says which handler %s, and how often it ran", async (_, hang) => {
+    await open({ handlers: { ...handlers, hang } });
+    await queue.createBatch([{ type: "double", payload: 1 }, { type: "double", payload: 2 }, { type: "hang" }]);
+    // Some runs more may have begun by then.
+    await expect(queue.drain({ maxRuns: 20 })).rejects.toThrow(
+      /^jobs come up without an end: handlers ran \d+ times, that of hang \d+ times. .* maxRuns$/,
+    );
+  });
+
+  test("drains any number of jobs that are there, and some that come up", async () => {
+    const parent = (_: unknown, { enqueueBatch }: HandlerContext) =>
+      enqueueBatch(Array.from({ length: 5 }, (_, payload) => ({ type: "double", payload })));
+    await open({ handlers: { ...handlers, hang: parent } });
+    // Not before the clock is moved.
+    await queue.createBatch([
+      { type: "double", payload: 7 },
+      { type: "hang", delayMs: 1 },
+    ]);
+    await queue.drain({ maxRuns: 5 });
+    expect(await queue.jobs({ statuses: ["DONE"] })).toHaveLength(7);
+    await queue.create({ type: "hang", delayMs: 1 });
+    await expect(queue.drain({ maxRuns: 4 })).rejects.toThrow("handlers ran 6 times, that of double 5 times");
   });
 
   test("runs schedules by its clock", async () => {
