@@ -64,6 +64,8 @@ export interface Schedule<Jobs extends JobTypes<Jobs> = AnyJobs>
   readonly everyMs: number | undefined;
   /** What is not said is left out, so that it can be used for another schedule. */
   readonly job: ScheduledJob<Jobs>;
+  /** The payload of its jobs to the letter. Undefined: bytes, or none. */
+  readonly payloadText: string | undefined;
 }
 
 /** Where a schedule is; `queue` defaults to `default`. */

@@ -3,11 +3,13 @@ import { createInterface } from "node:readline";
 import type { NewJob, TaskQueueClient } from "../client/index.js";
 import { errorText } from "../model/common/describe-error.js";
 import { TaskQueueError } from "../model/common/errors.js";
+import { PayloadText } from "../model/job/payload-text.js";
 import { CommandError, UsageError } from "./command-error.js";
 import { exitCodeOf } from "./exit-codes.js";
 import type { Io } from "./io.js";
+import { memberText } from "./json-text.js";
 import type { JsonRecord } from "./output/records.js";
-import { parsePayload } from "./payload.js";
+import { parseJson, parsePayload } from "./payload.js";
 
 /** Most jobs of one call, and most characters of their lines: a message may have 4 MiB. */
 const MAX_JOBS = 1000;
@@ -81,11 +83,9 @@ export async function createInBatches(
     for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
       if (line.trim() === "") continue;
-      const value = parsePayload(line, `line ${number}`);
-      const job =
-        type === undefined ? { ...defaults, ...wholeJob(value, number) } : { ...defaults, type, payload: value };
+      const own = type === undefined ? wholeJob(line, number) : { type, payload: parsePayload(line, `line ${number}`) };
       if (batch.length === MAX_JOBS || size + line.length > MAX_CHARACTERS) await flush();
-      batch.push({ job, line: number });
+      batch.push({ job: { ...defaults, ...own }, line: number });
       size += line.length;
     }
     await flush();
@@ -106,14 +106,16 @@ async function openSource(source: string, io: Io): Promise<NodeJS.ReadableStream
   }
 }
 
-function wholeJob(value: unknown, line: number): NewJob {
+function wholeJob(json: string, line: number): NewJob {
+  const value = parseJson(json, `line ${line}`);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new UsageError(`line ${line}: without a type in the arguments each line is a job, like {"type":"send"}`);
   }
   const unknown = Object.keys(value).find((name) => !FIELDS.has(name));
   if (unknown !== undefined) throw new UsageError(`line ${line}: a job has no field "${unknown}"`);
   const job = value as NewJob & { readonly runAfter?: unknown; readonly expiresAt?: unknown };
-  return { ...job, ...moments(job, line) };
+  const payload = memberText(json, "payload");
+  return { ...job, ...moments(job, line), ...(payload !== undefined && { payload: new PayloadText(payload) }) };
 }
 
 /** Times may be texts in JSON. */

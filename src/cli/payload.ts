@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { buffer, text } from "node:stream/consumers";
 import { errorText } from "../model/common/describe-error.js";
-import type { JsonValue } from "../model/handler/handler.js";
+import { PayloadText } from "../model/job/payload-text.js";
 import { UsageError } from "./command-error.js";
 import type { Io } from "./io.js";
-import { lostNumber } from "./lost-number.js";
 
 /**
  * Reads a payload as an argument gives it: JSON text, `@file`, or `-` for stdin. `isBytes`: what is there is taken as it is, and is no
@@ -14,7 +13,7 @@ export async function readPayload(
   argument: string | undefined,
   isBytes: boolean,
   io: Io,
-): Promise<JsonValue | Uint8Array | undefined> {
+): Promise<PayloadText | Uint8Array | undefined> {
   if (argument === undefined) return undefined;
   if (isBytes) return new Uint8Array(await readBytes(argument, io));
   if (argument === "-") return parsePayload(await text(io.stdin), "stdin");
@@ -23,17 +22,19 @@ export async function readPayload(
   return parsePayload(argument, "the payload");
 }
 
-/** Parses JSON text. Throws a `UsageError` that names where it came from; also for numbers that would lose digits. */
-export function parsePayload(json: string, where: string): JsonValue {
-  let value: JsonValue;
+/** Takes JSON text as a payload, to the letter. Throws a `UsageError` that names where it came from when it is no JSON. */
+export function parsePayload(json: string, where: string): PayloadText {
+  parseJson(json, where);
+  return new PayloadText(json.trim());
+}
+
+/** Parses JSON text. Throws a `UsageError` that names where it came from. */
+export function parseJson(json: string, where: string): unknown {
   try {
-    value = JSON.parse(json) as JsonValue;
+    return JSON.parse(json);
   } catch (error) {
     throw new UsageError(`${where} is not JSON: ${errorText(error)}; a text needs quotes, as in '"hello"'`);
   }
-  const lost = lostNumber(json);
-  if (lost !== undefined) throw new UsageError(`${where}: the number ${lost} would lose digits: send it as a text`);
-  return value;
 }
 
 async function readBytes(argument: string, io: Io): Promise<Buffer> {

@@ -3,6 +3,7 @@ import { createListing } from "../api/listing.js";
 import type { Schedule, ScheduledJob, ScheduleName, Schedules } from "../api/schedules.js";
 import type { ScheduleOperations } from "../core/operations/schedule-operations.js";
 import { defined } from "../model/common/defined.js";
+import { textOf } from "../model/job/job.js";
 import type { NewJob } from "../model/job/new-job.js";
 import { toJobRequest, toMs } from "../model/request/job-request.js";
 import type { ScheduleChanges, ScheduleTimesRequest, ScheduleView } from "../model/request/schedule.js";
@@ -61,7 +62,13 @@ function toTemplate(job: ScheduledJob) {
 function toSchedule({ job, cron, everyMs, ...schedule }: ScheduleView): Schedule {
   const { payload, ...template } = job;
   const content = payload === undefined ? {} : { payload: readContent(payload) };
-  return { ...schedule, cron, everyMs, job: { ...defined(template), ...content } as ScheduledJob };
+  return {
+    ...schedule,
+    cron,
+    everyMs,
+    job: { ...defined(template), ...content } as ScheduledJob,
+    payloadText: textOf(payload),
+  };
 }
 
 type Time = Date | number | null | undefined;

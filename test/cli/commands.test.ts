@@ -125,7 +125,6 @@ describe("enqueue", () => {
   test.each([
     [["enqueue"], "say the type of the job"],
     [["enqueue", "a", "hello"], "the payload is not JSON"],
-    [["enqueue", "a", "[1, 12345678901234567890]"], "the number 12345678901234567890 would lose digits"],
     [["enqueue", "a", "@/no/such/file"], "no such file"],
     [["enqueue", "a", "--delay", "soon"], "It must be a duration"],
     [["enqueue", "a", "--priority", "x"], "It must be a whole number"],
@@ -177,8 +176,33 @@ describe("payloads", () => {
     expect(records).toHaveLength(1);
     expect(stdout).toContain('"payload":{"id": 12345678901234567890, "small": 1.0}');
     expect((await run.terminal("get", id)).stdout).toContain(
-      'payload:\n  {"id": 12345678901234567890,\n  "small": 1.0}\n',
+      'payload:\n  {\n    "id": 12345678901234567890,\n    "small": 1.0\n  }\n',
     );
+  });
+
+  test("are sent to the letter, from wherever they come", async () => {
+    const json = '{"b": 1152921504606846976, "a": 1.0, "12": -0}';
+    const whole = `{"queue":"idle","payload": ${json} ,"type":"echo"}`;
+    writeFileSync(join(folder, "payload.json"), `${json}\n`);
+    const told = [
+      await run.pipe("enqueue", "echo", json),
+      await run.pipe("enqueue", "echo", `@${join(folder, "payload.json")}`),
+      await run.given(json, "enqueue", "echo", "-"),
+      await run.pipe("update", await enqueued("echo", "-q", "idle", "--delay", "1h"), json),
+      await run.pipe("schedules", "create", "exact", "echo", json, "--every", "1h"),
+      await run.pipe("schedules", "get", "exact"),
+    ];
+    for (const { code, stdout } of told)
+      expect([code, stdout]).toEqual([0, expect.stringContaining(`"payload":${json}`)]);
+    for (const created of [
+      await run.given(`${json}\n`, "enqueue", "echo", "--batch"),
+      await run.given(`${whole}\n`, "enqueue", "--batch"),
+    ]) {
+      const { stdout } = await run.pipe("get", String(created.records[0]?.id));
+      expect(stdout).toContain(`"payload":${json}`);
+    }
+    expect((await run.terminal("schedules", "get", "exact")).stdout).toContain(`  payload     ${json}\n`);
+    await run.pipe("schedules", "delete", "exact");
   });
 
   test("steer no terminal, as JSON neither", async () => {

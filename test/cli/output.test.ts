@@ -1,13 +1,16 @@
 import { stripVTControlCharacters } from "node:util";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Latencies } from "../../src/cli/bench/latencies.js";
 import { hasColors } from "../../src/cli/io.js";
+import { indentJson, memberText } from "../../src/cli/json-text.js";
 import { createStyle, fitted, fittedLine, inLine } from "../../src/cli/output/style.js";
 import { tableText } from "../../src/cli/output/table.js";
 import { distanceText, durationText } from "../../src/cli/output/times.js";
 import { frameOf } from "../../src/cli/top/frame.js";
 import { createRates } from "../../src/cli/top/rates.js";
 import type { ServerInfo } from "../../src/client/index.js";
+import { runs } from "../support/runs.js";
 
 describe("times", () => {
   test.each([
@@ -98,4 +101,30 @@ test("latencies are told by percentiles, in bounded memory", () => {
   for (let n = 0; n < 200_000; n++) latencies.add(7.123);
   latencies.add(5000);
   expect(latencies.summary()).toMatchObject({ count: 200_101, p50: 7.12, max: 5000 });
+});
+
+describe("JSON texts", () => {
+  test("are written on several lines as any JSON is, but for the letters", () => {
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        expect(indentJson(json)).toBe(JSON.stringify(JSON.parse(json), null, 2));
+      }),
+      { numRuns: runs(200) },
+    );
+    expect(indentJson('{"a" :[ ],"b":{ "c":1.50e3}, "a":"\\"{,"}')).toBe(
+      '{\n  "a": [],\n  "b": {\n    "c": 1.50e3\n  },\n  "a": "\\"{,"\n}',
+    );
+  });
+
+  test.each([
+    ['{"type":"a","payload":{"payload":1},"x":2}', '{"payload":1}'],
+    ['{"payload" : "a,}\\"b" }', '"a,}\\"b"'],
+    ['{"x":["payload",{"payload":1}],"payload":[1,{"a":2}]}', '[1,{"a":2}]'],
+    [String.raw`{"payloa\u0064": 12345678901234567890}`, "12345678901234567890"],
+    ['{"payload":1,"payload":2}', "2"],
+    ['{"x":"payload"}', undefined],
+    ["{}", undefined],
+  ])("of %s the payload is %s", (json, payload) => {
+    expect(memberText(json, "payload")).toBe(payload);
+  });
 });

@@ -29,6 +29,7 @@ test("a schedule is created, read, changed and deleted by the client", async () 
   });
   expect(created).toEqual({
     ...{ queue: "mail", name: "a", cron: "0 3 * * *", timeZone: "Asia/Tokyo", job, startsAt: startsAt.getTime() },
+    payloadText: '{"n":[1,null]}',
     ...{ everyMs: undefined, endsAt: undefined, maxRuns: 3, overlap: "SKIP", misfire: "RUN_ALL", jitterMs: 10 },
     ...{ paused: false, revision: 1, runs: 0, state: "ACTIVE", queuePaused: false, lastSkip: undefined },
     ...{ lastRunAt: undefined, lastJobId: undefined, nextRunAt: expect.any(Number) },

@@ -1,5 +1,5 @@
 import type { Job } from "../../client/index.js";
-import { lostNumber } from "../lost-number.js";
+import { indentJson } from "../json-text.js";
 import { inLine, STATUS_LOOK, type Style } from "./style.js";
 import { type Column, tableText } from "./table.js";
 import { distanceText, durationText, momentText } from "./times.js";
@@ -107,11 +107,10 @@ function tookText({ startedAt, finishedAt }: Job): string {
   return startedAt === undefined || finishedAt === undefined ? "" : `, ran ${durationText(finishedAt - startedAt)}`;
 }
 
-function contentText(name: string, value: unknown, json = ""): string {
-  if (value === undefined) return "";
+function contentText(name: string, value: unknown, json: string | undefined): string {
   if (value instanceof Uint8Array) return `${name}: ${value.byteLength} bytes\n`;
-  // As it came, where that is the only way to tell its numbers.
-  const text = lostNumber(json) === undefined ? JSON.stringify(value, null, 2) : json;
+  if (json === undefined) return "";
+  const text = indentJson(json);
   const shown = text.length > MAX_CONTENT ? `${text.slice(0, MAX_CONTENT)}… (${text.length} characters)` : text;
   return `${name}:\n${shown
     .split("\n")

@@ -46,12 +46,12 @@ export function queueRecord(queue: Queue): JsonRecord {
 
 /** The record of a schedule. */
 export function scheduleRecord(schedule: Schedule): JsonRecord {
-  const { job, lastSkip, ...rest } = schedule;
+  const { job, payloadText, lastSkip, ...rest } = schedule;
   const { payload, ...kept } = job;
   return {
     ...withTimes(rest, ["startsAt", "endsAt", "createdAt", "updatedAt", "nextRunAt", "lastRunAt"]),
     ...(lastSkip !== undefined && { lastSkip: withTimes(lastSkip, ["at"]) }),
-    job: { ...withTimes(kept, []), ...content("payload", payload, undefined) },
+    job: new JsonText(recordLine({ ...withTimes(kept, []), ...content("payload", payload, payloadText) })),
   };
 }
 

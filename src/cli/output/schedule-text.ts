@@ -49,7 +49,7 @@ export function scheduleText(schedule: Schedule, style: Style, now: number): str
     line("starts", moment(schedule.startsAt)),
     line("ends", moment(schedule.endsAt)),
     line("job type", inLine(job.type)),
-    line("payload", job.payload === undefined ? "" : contentText(job.payload)),
+    line("payload", contentText(schedule)),
   ].join("");
 }
 
@@ -57,6 +57,6 @@ function whenText({ cron, everyMs, timeZone }: Schedule): string {
   return cron === undefined ? `every ${durationText(everyMs ?? 0)}` : `${inLine(cron)} ${timeZone}`;
 }
 
-function contentText(payload: unknown): string {
-  return payload instanceof Uint8Array ? `${payload.byteLength} bytes` : inLine(JSON.stringify(payload));
+function contentText({ job: { payload }, payloadText = "" }: Schedule): string {
+  return payload instanceof Uint8Array ? `${payload.byteLength} bytes` : inLine(payloadText);
 }

@@ -15,6 +15,7 @@ import { readContent } from "../../api/job-content.js";
 import type { Schedule, ScheduleChanges, ScheduledJob, ScheduleName } from "../../api/schedules.js";
 import { fieldInvalid } from "../../model/common/errors.js";
 import { LIMITS } from "../../model/common/limits.js";
+import { textOf } from "../../model/job/job.js";
 import type { NewJob } from "../../model/job/new-job.js";
 import type { UniqueConflict, UniqueUntil } from "../../model/job/unique.js";
 import type { MisfirePolicy, OverlapPolicy, ScheduleSkip, ScheduleState } from "../../model/request/schedule.js";
@@ -77,6 +78,7 @@ export function fromSchedule(schedule: SchedulePb | undefined): Schedule {
     everyMs: spec.case === "every" ? durationMs(spec.value) : undefined,
     timeZone,
     job: job === undefined ? { type: "" } : fromTemplate(job),
+    payloadText: job && textOf(fromPayloadKind(job.payloadKind)),
     overlap: (OverlapPolicyPb[schedule?.overlap || 1] ?? "ALLOW") as OverlapPolicy,
     misfire: (MisfirePolicyPb[schedule?.misfire || 1] ?? "RUN_ONCE") as MisfirePolicy,
     startsAt: timeOf(schedule?.startsAt),

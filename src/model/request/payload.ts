@@ -4,17 +4,32 @@ import { guarded, isBytes } from "../common/guarded.js";
 import { findJsonLoss, isPlainJson, lossText } from "../common/json-loss.js";
 import { LIMITS } from "../common/limits.js";
 import type { Payload } from "../job/job.js";
+import { PayloadText } from "../job/payload-text.js";
 import { surrogateProblem } from "./validate.js";
 
 /**
- * Converts what a program gives as a payload: bytes, or a value that is written as JSON. Nothing of it changes without a word. Throws
+ * Converts what a program gives as a payload: bytes, a value that is written as JSON, or a `PayloadText`. Nothing of it changes without a word. Throws
  * FIELD_INVALID, naming the field and where in it, for what has no JSON, or would be written as something else; see the table in the
  * README of the client.
  */
 export function toPayload(payload: unknown, field: string): Payload | undefined {
   if (payload === undefined) return undefined;
+  if (payload instanceof PayloadText) return checkedText(payload.text, field);
   // A copy: the caller may go on to use its bytes for something else.
   return isBytes(payload) ? new Uint8Array(payload) : toText(payload, field);
+}
+
+/** Takes a text as it is. The server looks at it more closely. */
+function checkedText(text: string, field: string): string {
+  let problem = surrogateProblem(text);
+  try {
+    // One that is too large is refused for that.
+    if (text.length <= LIMITS.payloadBytes) JSON.parse(text);
+  } catch (error) {
+    problem = `is not JSON: ${errorText(error)}`;
+  }
+  if (problem !== undefined) throw fieldInvalid([{ field, description: problem }]);
+  return text;
 }
 
 const RULES = { isExact: true, isStrict: true };
