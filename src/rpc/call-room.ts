@@ -10,19 +10,19 @@ export interface CallRoomOptions {
 
 /** The places for calls that run. A call takes one once its request is whole: one whose body never comes takes none. */
 export interface CallRoom {
-  /** Takes a place until `onClose` tells that the call is over. Returns false when there is none. */
-  enter(connection: ClientConnection, onClose: (left: () => void) => void): boolean;
+  /** Takes a place until the call is over, which `onClose` of it tells. Returns false when there is none. */
+  enter(connection: ClientConnection, call: { onClose(left: () => void): void }): boolean;
 }
 
 /** Creates a room. */
 export function createCallRoom({ max, maxPerConnection }: CallRoomOptions): CallRoom {
   let running = 0;
   return {
-    enter(connection, onClose) {
+    enter(connection, call) {
       if (running >= max || connection.running >= maxPerConnection) return false;
       running++;
       connection.running++;
-      onClose(() => {
+      call.onClose(() => {
         running--;
         connection.running--;
       });

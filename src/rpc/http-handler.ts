@@ -138,7 +138,7 @@ export function createServiceHandler(services: readonly ServiceImplSpec[], optio
       refuse(toConnectError(caller, "snake_case"), request, response, requestId);
       return;
     }
-    if (connectRoom.enter(connectionOf(carrierOf(request)), (left) => response.once("close", left))) {
+    if (connectRoom.enter(connectionOf(carrierOf(request)), { onClose: (left) => response.once("close", left) })) {
       makeSafe(response);
       // It knows only of connections that are closed whole.
       endWithClient(request, response);

@@ -4,11 +4,12 @@ import type { ConnectError } from "@connectrpc/connect";
 import { SAFE_HEADERS } from "../http.js";
 import { ENVELOPE_BYTES, encodeEnvelope, isWorthCompressing, toEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
-import type { OpenCall } from "./fast-call.js";
+import type { FastCall } from "./fast-call.js";
+import type { Negotiated } from "./fast-method.js";
 import { addHeaders, type EndStream } from "./wire-protocol.js";
 
-/** The headers of an answer in envelopes. */
-export function headOf({ protocol, compression, context }: OpenCall): OutgoingHttpHeaders {
+/** The headers of an answer in envelopes, which are compressed so. */
+export function headOf({ protocol, context }: FastCall, compression: Negotiated): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { "content-type": protocol.contentType, ...SAFE_HEADERS };
   addHeaders(head, context.givenHeader);
   if (compression !== null) head[protocol.encodingHeader] = compression.name;
@@ -16,11 +17,12 @@ export function headOf({ protocol, compression, context }: OpenCall): OutgoingHt
 }
 
 /** Answers a unary call with its message, or with an error. */
-export function answerUnary(call: OpenCall, message: Message): Promise<void> | void {
+export function answerUnary(call: FastCall, message: Message): Promise<void> | void {
   const { exchange, protocol, compression, codec, context } = call;
   if (protocol.endStream !== undefined) {
     return answerInEnvelopes(
       call,
+      compression,
       encodeEnvelope(codec.serialize(message, ENVELOPE_BYTES), compression),
       protocol.endStream(undefined, context.givenTrailer),
     );
@@ -34,10 +36,10 @@ export function answerUnary(call: OpenCall, message: Message): Promise<void> | v
 }
 
 /** Answers a unary call with an error. It is small, and goes out as it is. */
-export function answerError(compressed: OpenCall, error: ConnectError): Promise<void> | void {
-  const call = { ...compressed, compression: null };
+export function answerError(call: FastCall, error: ConnectError): Promise<void> | void {
   const { endStream, bare, contentType } = call.protocol;
-  if (endStream !== undefined) return answerInEnvelopes(call, undefined, endStream(error, call.context.givenTrailer));
+  if (endStream !== undefined)
+    return answerInEnvelopes(call, null, undefined, endStream(error, call.context.givenTrailer));
   const { status, headers, body } = bare.errorOf(error);
   const head = Object.assign(plainHeadOf(call, contentType), headers);
   error.metadata.forEach((value, key) => {
@@ -47,7 +49,7 @@ export function answerError(compressed: OpenCall, error: ConnectError): Promise<
 }
 
 /** The headers of an answer whose body is the message; what would be trailers is among them. */
-function plainHeadOf({ context }: OpenCall, contentType: string): OutgoingHttpHeaders {
+function plainHeadOf({ context }: FastCall, contentType: string): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { "content-type": contentType, ...SAFE_HEADERS };
   addHeaders(head, context.givenHeader);
   addHeaders(head, context.givenTrailer, "trailer-");
@@ -58,17 +60,18 @@ type Part = Uint8Array<ArrayBuffer>;
 
 /** Sends the envelopes of an answer: the message, unless the call failed, and the end. */
 function answerInEnvelopes(
-  call: OpenCall,
+  call: FastCall,
+  compression: Negotiated,
   message: Part | Promise<Part> | undefined,
   end: EndStream,
 ): Promise<void> | void {
-  const { exchange, compression } = call;
+  const { exchange } = call;
   const last = "flags" in end ? toEnvelope(end.flags, end.data, compression) : undefined;
   const trailers = "trailers" in end ? end.trailers : undefined;
   if (message instanceof Promise || last instanceof Promise) {
-    return Promise.all([message, last]).then((parts) => send(exchange, headOf(call), parts, trailers));
+    return Promise.all([message, last]).then((parts) => send(exchange, headOf(call, compression), parts, trailers));
   }
-  send(exchange, headOf(call), [message, last], trailers);
+  send(exchange, headOf(call, compression), [message, last], trailers);
 }
 
 function send(
@@ -84,7 +87,7 @@ function send(
 
 /** Answers a unary call of Connect, whose body is the bare message or error. */
 function answerPlain(
-  { exchange, protocol, compression }: OpenCall,
+  { exchange, protocol, compression }: FastCall,
   status: number,
   head: OutgoingHttpHeaders,
   body: Part,

@@ -1,4 +1,3 @@
-import type { Message } from "@bufbuild/protobuf";
 import type { RpcRecorder } from "../rpc-recorder.js";
 import type { CallContext } from "./call-context.js";
 import type { Exchange } from "./exchange.js";
@@ -6,8 +5,8 @@ import type { Codec, FastMethod, Negotiated } from "./fast-method.js";
 import type { Turns } from "./turns.js";
 import type { WireProtocol } from "./wire-protocol.js";
 
-/** A call whose request is not read yet: it can be answered with an error. */
-export interface OpenCall {
+/** A call on the fast path, from the head of its request on: it can be answered with an error before its message is read. */
+export interface FastCall {
   readonly exchange: Exchange;
   readonly protocol: WireProtocol;
   readonly method: FastMethod;
@@ -19,10 +18,5 @@ export interface OpenCall {
   readonly recorder: RpcRecorder;
   readonly turns: Turns;
   /** Follows an answer to its end; undefined when it is written. One that cannot be written is logged, and the call ended. */
-  readonly settle: (answered: Promise<void> | void) => void;
-}
-
-/** A call whose request has been read. */
-export interface FastCall extends OpenCall {
-  readonly input: Message;
+  settle(answered: Promise<void> | void): void;
 }

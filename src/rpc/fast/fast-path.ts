@@ -16,8 +16,8 @@ import { CallContext, deadlineExceeded } from "./call-context.js";
 import { largeBytesOf } from "./call-size.js";
 import { ENVELOPE_BYTES, fromEnvelope } from "./envelope.js";
 import type { Exchange } from "./exchange.js";
-import type { OpenCall } from "./fast-call.js";
-import type { FastMethod, Negotiated } from "./fast-method.js";
+import type { FastCall } from "./fast-call.js";
+import type { Codec, FastMethod, Negotiated } from "./fast-method.js";
 import type { GetRequest } from "./get-request.js";
 import { serveStream } from "./stream.js";
 import type { LargeCall, Turns } from "./turns.js";
@@ -49,70 +49,194 @@ export function serveFastPath(
   method: FastMethod,
   exchange: Exchange,
   protocol: WireProtocol,
-  { recorder, logger, bodies, room, turns, hasFaultDetails }: FastPathDeps,
+  deps: FastPathDeps,
   caller: Admitted | TaskQueueError = ANYBODY,
   get?: GetRequest,
 ): void {
-  const { headers } = exchange;
-  const startedAt = performance.now();
-  const timeout = protocol.parseTimeout(headerOf(headers, protocol.timeoutHeader), MAX_TIMEOUT_MS);
-  const compression = compressionNegotiate(
-    COMPRESSIONS,
-    get === undefined ? headerOf(headers, protocol.encodingHeader) : get.compression,
-    headerOf(headers, protocol.acceptHeader),
-    protocol.acceptHeader,
-  );
+  const timeout = protocol.parseTimeout(headerOf(exchange.headers, protocol.timeoutHeader), MAX_TIMEOUT_MS);
   const isRefused = caller instanceof TaskQueueError;
   const known = isRefused ? ANYBODY : caller;
   const context = new CallContext(exchange, method.name, protocol, known, timeout.timeoutMs, get?.url);
-  context.span = recorder.trace(context);
-  const codec = protocol.isBinary ? method.binary : method.json;
-  const settle: OpenCall["settle"] = (answered) => {
+  context.span = deps.recorder.trace(context);
+  const compression = negotiate(exchange.headers, protocol, get);
+  const call = new ArrivingCall(method, exchange, protocol, context, compression, deps);
+  if (isRefused) call.refuseUnread(caller);
+  else if (timeout.error !== undefined) call.refuseUnread(badDeadline(timeout.error));
+  else if (compression.error !== undefined) call.refuseUnread(badCompression(compression.error));
+  else if (context.isLate) call.refuseUnread(deadlineExceeded());
+  else if (get === undefined) call.read();
+  else call.take(get);
+}
+
+/** What the headers of a request say of compression. */
+type Compressions = ReturnType<typeof compressionNegotiate>;
+
+const NO_COMPRESSION: Compressions = { request: null, response: null, error: undefined };
+
+function negotiate(headers: IncomingHttpHeaders, protocol: WireProtocol, get: GetRequest | undefined): Compressions {
+  const { encodingHeader, acceptHeader } = protocol;
+  const requested = get === undefined ? headerOf(headers, encodingHeader) : get.compression;
+  const accepted = headerOf(headers, acceptHeader);
+  if (requested === null && accepted === null) return NO_COMPRESSION;
+  return compressionNegotiate(COMPRESSIONS, requested, accepted, acceptHeader);
+}
+
+/** A call from the head of its request until it runs. One object with methods: functions made for each call would cost more than most calls. */
+class ArrivingCall implements FastCall {
+  readonly method: FastMethod;
+  readonly exchange: Exchange;
+  readonly protocol: WireProtocol;
+  readonly codec: Codec;
+  readonly context: CallContext;
+  readonly compression: Negotiated;
+  readonly recorder: RpcRecorder;
+  readonly turns: Turns;
+  readonly #requestCompression: Negotiated;
+  readonly #deps: FastPathDeps;
+  readonly #startedAt = performance.now();
+
+  constructor(
+    method: FastMethod,
+    exchange: Exchange,
+    protocol: WireProtocol,
+    context: CallContext,
+    compression: Compressions,
+    deps: FastPathDeps,
+  ) {
+    this.method = method;
+    this.exchange = exchange;
+    this.protocol = protocol;
+    this.codec = protocol.isBinary ? method.binary : method.json;
+    this.context = context;
+    this.compression = compression.response;
+    this.recorder = deps.recorder;
+    this.turns = deps.turns;
+    this.#requestCompression = compression.request;
+    this.#deps = deps;
+  }
+
+  settle(answered: Promise<void> | void): void {
     answered?.catch((error) => {
-      logger.warn({ err: error, ...callFields(context) }, "an answer could not be written");
+      this.#deps.logger.warn({ err: error, ...callFields(this.context) }, "an answer could not be written");
       // Nothing more will come: without this the client would wait forever.
-      exchange.destroy();
+      this.exchange.destroy();
     });
-  };
-  const open: OpenCall = {
-    ...{ exchange, protocol, method, codec, context, recorder, turns, settle },
-    compression: compression.response,
-  };
+  }
+
+  /** Answers an error without reading the request, in its turn: a refusal costs as much as a small call. */
+  refuseUnread(error: unknown): void {
+    this.#discard();
+    if (this.turns.isYoung()) this.#refuse(error);
+    else this.turns.soon(this.exchange.connection, () => this.#refuse(error));
+  }
+
+  /** Reads the message from the body. */
+  read(): void {
+    const { exchange, method } = this;
+    const max = method.readMaxBytes + ENVELOPE_BYTES;
+    this.#deps.bodies.read(exchange.body, exchange.connection, max, (outcome) => this.#finish(outcome));
+  }
+
+  /** Takes the message from the URL. */
+  take(get: GetRequest): void {
+    this.exchange.body.resume();
+    let message: Uint8Array;
+    try {
+      message = get.message();
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
+    this.#begin(message);
+  }
 
   /** Answers an error to a request that was not run. */
-  const refuse = (error: unknown): void => {
+  #refuse(error: unknown): void {
+    const { context } = this;
     context.done();
-    if (exchange.isClosed) return;
-    const answer = recorder.failed(error, context, startedAt);
-    if (!hasFaultDetails) answer.details.splice(0);
-    settle(answerError(open, answer));
-  };
+    if (this.exchange.isClosed) return;
+    const answer = this.recorder.failed(error, context, this.#startedAt);
+    if (!this.#deps.hasFaultDetails) answer.details.splice(0);
+    this.settle(answerError(this, answer));
+  }
 
-  const run = (input: Message): Promise<void> | void => {
-    if (context.isLate) {
-      refuse(deadlineExceeded());
+  #discard(): void {
+    const { exchange } = this;
+    this.#deps.bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
+  }
+
+  #finish(outcome: BodyOutcome): void {
+    const { exchange } = this;
+    if (exchange.isClosed) return;
+    if (outcome.kind === "WHOLE") {
+      this.#begin(outcome.bytes);
       return;
     }
-    const call = { ...open, input };
-    const answered = method.isStream ? serveStream(call) : serveUnary(call);
-    settle(answered);
-    return answered;
-  };
+    // The body will not come to an end, or is not waited for: what carries it must be given up too.
+    if (outcome.kind === "TOO_LARGE") this.#discard();
+    else exchange.abandon();
+    this.#refuse(bodyError(outcome.kind, this.method.readMaxBytes));
+  }
 
-  const runSmall = (bytes: Uint8Array): void => {
+  #begin(body: Uint8Array): void {
+    const { exchange, method } = this;
+    if (!this.#deps.room.enter(exchange.connection, exchange)) {
+      this.#refuse(tooManyCalls());
+      return;
+    }
+    const compression = this.#requestCompression;
+    let data = body;
+    let isCompressed = compression !== null;
+    if (this.protocol.endStream !== undefined) {
+      try {
+        ({ data, isCompressed } = fromEnvelope(body, method));
+      } catch (error) {
+        this.#refuse(error);
+        return;
+      }
+      if (isCompressed && compression === null) {
+        this.#refuse(
+          new ConnectError("protocol error: a compressed message, and no encoding that says how", Code.Internal),
+        );
+        return;
+      }
+    }
+    if (!isCompressed || data.byteLength === 0) this.#runPlain(data);
+    else {
+      decompress(compression, data, method.readMaxBytes).then(
+        (bytes) => this.#runPlain(bytes),
+        (error) => this.#refuse(error),
+      );
+    }
+  }
+
+  #runPlain(bytes: Uint8Array): void {
+    const { method, turns, exchange } = this;
+    if (bytes.byteLength > method.readMaxBytes) {
+      this.#refuse(messageTooLarge(method.readMaxBytes));
+      return;
+    }
+    const largeBytes = largeBytesOf(method, bytes.byteLength);
+    if (largeBytes !== undefined) turns.enter(exchange.connection, largeBytes, this.#largeCall(bytes));
+    else if (turns.isYoung()) this.#runSmall(bytes);
+    else turns.soon(exchange.connection, () => this.#runSmall(bytes));
+  }
+
+  #runSmall(bytes: Uint8Array): void {
     // The client may have left while this waited for its turn.
-    if (exchange.isClosed) return;
+    if (this.exchange.isClosed) return;
     let input: Message;
     try {
-      input = codec.parse(bytes);
+      input = this.codec.parse(bytes);
     } catch (error) {
-      refuse(error);
+      this.#refuse(error);
       return;
     }
-    run(input);
-  };
+    this.#run(input);
+  }
 
-  const largeCall = (bytes: Uint8Array): LargeCall => {
+  #largeCall(bytes: Uint8Array): LargeCall {
+    const { exchange, context, codec } = this;
     let input: Message | undefined;
     let fault: unknown;
     function* prepare(): Generator<void, void> {
@@ -125,95 +249,24 @@ export function serveFastPath(
     }
     return {
       prepare: prepare(),
-      run() {
+      run: () => {
         if (exchange.isClosed) return;
-        if (input !== undefined) return run(input);
+        if (input !== undefined) return this.#run(input);
         // It was not read if it is late.
-        refuse(fault ?? deadlineExceeded());
+        this.#refuse(fault ?? deadlineExceeded());
       },
     };
-  };
+  }
 
-  const runPlain = (bytes: Uint8Array): void => {
-    if (bytes.byteLength > method.readMaxBytes) {
-      refuse(messageTooLarge(method.readMaxBytes));
+  #run(input: Message): Promise<void> | void {
+    if (this.context.isLate) {
+      this.#refuse(deadlineExceeded());
       return;
     }
-    const largeBytes = largeBytesOf(method, bytes.byteLength);
-    if (largeBytes !== undefined) turns.enter(exchange.connection, largeBytes, largeCall(bytes));
-    else if (turns.isYoung()) runSmall(bytes);
-    else turns.soon(exchange.connection, () => runSmall(bytes));
-  };
-
-  const begin = (body: Uint8Array): void => {
-    if (!room.enter(exchange.connection, (left) => exchange.onClose(left))) {
-      refuse(tooManyCalls());
-      return;
-    }
-    let data = body;
-    let isCompressed = compression.request !== null;
-    if (protocol.endStream !== undefined) {
-      try {
-        ({ data, isCompressed } = fromEnvelope(body, method));
-      } catch (error) {
-        refuse(error);
-        return;
-      }
-      if (isCompressed && compression.request === null) {
-        refuse(new ConnectError("protocol error: a compressed message, and no encoding that says how", Code.Internal));
-        return;
-      }
-    }
-    if (!isCompressed || data.byteLength === 0) runPlain(data);
-    else decompress(compression.request, data, method.readMaxBytes).then(runPlain, refuse);
-  };
-
-  const finish = (outcome: BodyOutcome): void => {
-    if (exchange.isClosed) return;
-    if (outcome.kind === "WHOLE") {
-      begin(outcome.bytes);
-      return;
-    }
-    // The body will not come to an end, or is not waited for: what carries it must be given up too.
-    if (outcome.kind === "TOO_LARGE") discard();
-    else exchange.abandon();
-    refuse(bodyError(outcome.kind, method.readMaxBytes));
-  };
-
-  const discard = (): void => bodies.discard(exchange.body, exchange.connection, () => exchange.abandon());
-
-  /** Answers an error without reading the request, in its turn: a refusal costs as much as a small call. */
-  const refuseUnread = (error: unknown): void => {
-    discard();
-    if (turns.isYoung()) refuse(error);
-    else turns.soon(exchange.connection, () => refuse(error));
-  };
-
-  if (isRefused) {
-    refuseUnread(caller);
-    return;
+    const answered = this.method.isStream ? serveStream(this, input) : serveUnary(this, input);
+    this.settle(answered);
+    return answered;
   }
-  if (timeout.error !== undefined || compression.error !== undefined) {
-    refuseUnread(timeout.error === undefined ? badCompression(compression.error) : badDeadline(timeout.error));
-    return;
-  }
-  if (context.isLate) {
-    refuseUnread(deadlineExceeded());
-    return;
-  }
-  if (get === undefined) {
-    bodies.read(exchange.body, exchange.connection, method.readMaxBytes + ENVELOPE_BYTES, finish);
-    return;
-  }
-  exchange.body.resume();
-  let message: Uint8Array;
-  try {
-    message = get.message();
-  } catch (error) {
-    refuse(error);
-    return;
-  }
-  begin(message);
 }
 
 /** The refusal of a call that finds no place to run. */
@@ -224,8 +277,8 @@ export function tooManyCalls(): TaskQueueError {
 }
 
 /** What connect says of a compression that is unknown, with no more than a part of its name. */
-function badCompression(error: ConnectError | undefined): ConnectError | undefined {
-  return error && new ConnectError(shorten(error.rawMessage), error.code, error.metadata);
+function badCompression(error: ConnectError): ConnectError {
+  return new ConnectError(shorten(error.rawMessage), error.code, error.metadata);
 }
 
 function badDeadline({ rawMessage }: ConnectError): TaskQueueError {

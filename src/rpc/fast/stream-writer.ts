@@ -68,6 +68,6 @@ export class StreamWriter {
     if (this.#isBegun) return;
     this.#isBegun = true;
     const { exchange, protocol } = this.#call;
-    exchange.begin({ ...headOf(this.#call), ...STREAM_HEADERS }, protocol.hasTrailers);
+    exchange.begin({ ...headOf(this.#call, this.#call.compression), ...STREAM_HEADERS }, protocol.hasTrailers);
   }
 }

@@ -8,8 +8,8 @@ import { FeedPump } from "./feed-pump.js";
 import { StreamWriter } from "./stream-writer.js";
 
 /** Serves a server stream. The next message is taken only when the client has room for it. */
-export async function serveStream(call: FastCall): Promise<void> {
-  const { method, input, context, recorder } = call;
+export async function serveStream(call: FastCall, input: Message): Promise<void> {
+  const { method, context, recorder } = call;
   const writer = new StreamWriter(call);
   let close: CloseStream | undefined;
   try {

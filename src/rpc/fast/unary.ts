@@ -6,8 +6,8 @@ import type { Exchange } from "./exchange.js";
 import type { FastCall } from "./fast-call.js";
 
 /** Runs a unary call and answers it. */
-export async function serveUnary(call: FastCall): Promise<void> {
-  const { method, input, context, recorder, turns } = call;
+export async function serveUnary(call: FastCall, input: Message): Promise<void> {
+  const { method, context, recorder, turns } = call;
   const startedAt = performance.now();
   let output: Message;
   try {
