@@ -29,7 +29,7 @@ const LONG_CLIENTS = [
 const LONG_KILLS = ["kills", "chaos", "processes-ends"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_LOAD = ["stress", "soak", "full-memory"].map((name) => `test/e2e/${name}.test.ts`);
 const LONG_PACKAGE = ["unpacked", "installed", "nodes"].map((name) => `test/package/${name}.test.ts`);
-const LONG_CLI = ["programs", "shells"].map((name) => `test/cli/${name}.test.ts`);
+const LONG_CLI = ["programs", "shells", "readme"].map((name) => `test/cli/${name}.test.ts`);
 const LONG_CONSOLE = ["recovery", "look-dark"].map((name) => `test/console/${name}.test.ts`);
 
 /**
@@ -81,7 +81,7 @@ export default defineConfig({
       project("attacks", ["test/attacks/**/*.test.ts"], 90_000),
       project("client", ["test/client/**/*.test.ts"], 60_000, [REDIS]),
       project("cli", ["test/cli/**/*.test.ts"], 30_000, [], LONG_CLI),
-      // Every command as a program of its own, in pipes and terminals, on Redis too; completion in real shells.
+      // Every command as a program of its own, in pipes and terminals, on Redis too; completion in real shells; the README.
       project("long:cli", LONG_CLI, 60_000, [REDIS, "test/cli/install-shells.ts"]),
       project("telemetry", ["test/telemetry/**/*.test.ts"], 30_000, [REDIS]),
       project("proxies", ["test/proxies/**/*.test.ts"], 60_000, [NGINX]),
