@@ -5,6 +5,7 @@ import type { TaskQueueError } from "../model/common/errors.js";
 import { savedTraceContext, type TraceContext } from "../model/log/trace-context.js";
 import { MAX_TIMER_MS } from "../model/process/long-timer.js";
 import { isNotBegun, isPassing, serverSilent, toTaskQueueError } from "./convert/errors.js";
+import { REPEATABLE } from "./repeatable.js";
 import { type CallHeaders, createHeaders, type HeaderSource, type TokenSource } from "./token.js";
 import { retryWait, wait } from "./wait.js";
 
@@ -130,7 +131,12 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
   return {
     retries: retryMs > 0,
     once: (call, settings = {}) => retried(call, settings, isNotBegun),
-    repeatable: (call, settings = {}) => retried(call, settings, ({ code }) => code === "UNAVAILABLE"),
+    repeatable: (call, settings = {}) =>
+      retried(
+        (options, parts) => call({ ...options, contextValues: REPEATABLE }, parts),
+        settings,
+        ({ code }) => code === "UNAVAILABLE",
+      ),
 
     async *resumed(open, { signal: given, timeoutMs, headers: own } = {}) {
       const bound = timeoutMs === undefined ? undefined : boundSignal({ signal: given, timeoutMs });

@@ -19,7 +19,7 @@ export type { WorkerOptions } from "./worker/worker-options.js";
 export interface NodeClientOptions extends CallerOptions {
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
-  /** Default `2`; `1.1` for servers that know no other, such as one of Express. */
+  /** Default `auto`; `1.1` for servers that know no HTTP/2, such as one of Express. See `HttpVersion`. */
   readonly httpVersion?: HttpVersion | undefined;
 }
 

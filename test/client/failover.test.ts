@@ -32,6 +32,9 @@ describe.each(RUNTIMES)("a client of several servers, %s,", (_runtime, create) =
 
   test("refuses to be made without a URL", () => {
     expect(() => create([])).toThrow(new TypeError("url: there must be at least one"));
+    for (const none of [undefined, null, { url: "http://127.0.0.1" }, [1]]) {
+      expect(() => create(none as never)).toThrow(new TypeError("url: must be text, or a list of texts"));
+    }
   });
 
   test("asks a function for its headers at each try, and puts those of the call in their place", async () => {

@@ -2,6 +2,7 @@ import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import { TaskQueueError } from "../../model/common/errors.js";
 import { MAX_TIMER_MS } from "../../model/process/long-timer.js";
 import { toTaskQueueError } from "../convert/errors.js";
+import { REPEATABLE } from "../repeatable.js";
 import type { CallHeaders } from "../token.js";
 import { GatherLine } from "./gather-line.js";
 import type { GatherTiming } from "./gather-timing.js";
@@ -78,7 +79,8 @@ export class Gatherer<I, O> {
   async #alone(call: WaitingCall<I, O>): Promise<void> {
     const { item, deadline, signal } = call;
     try {
-      call.resolve(await this.#calls.one(item, { timeoutMs: this.#left(deadline), ...(signal && { signal }) }));
+      const options = { contextValues: REPEATABLE, timeoutMs: this.#left(deadline), ...(signal && { signal }) };
+      call.resolve(await this.#calls.one(item, options));
     } catch (error) {
       call.reject(error);
     }
@@ -87,6 +89,7 @@ export class Gatherer<I, O> {
   async #together(batch: readonly WaitingCall<I, O>[], headers: CallHeaders | undefined): Promise<void> {
     const flight = flightOf(batch);
     const options = {
+      contextValues: REPEATABLE,
       // The longest deadline: an earlier one was not over when the server was asked.
       timeoutMs: this.#left(Math.max(...batch.map(({ deadline }) => deadline))),
       ...(headers && { headers }),

@@ -4,11 +4,17 @@ import { isAborted, toTaskQueueError } from "../convert/errors.js";
 /** Codes of calls for which the server that was asked may be at fault, and another one of the same store not. */
 const AWAY: ReadonlySet<string> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED"]);
 
-/** The URLs of a client. Throws a TypeError when there is none. */
+/** The URLs of a client. Throws a TypeError when there is none, and for what is no URL. */
 export function urlsOf(url: string | readonly string[]): readonly string[] {
-  const urls = typeof url === "string" ? [url] : url;
+  const urls: unknown = typeof url === "string" ? [url] : url;
+  // In JavaScript nothing else says so.
+  if (!isTexts(urls)) throw new TypeError("url: must be text, or a list of texts");
   if (urls.length === 0) throw new TypeError("url: there must be at least one");
   return urls;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 /**

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { type Envelope, EnvelopeReader } from "./envelope-reader.js";
-import { type CallBounds, Http2Call, type ResponseHead } from "./http2-call.js";
+import { type CallBounds, HttpCall, type ResponseHead } from "./http-call.js";
 import { checkHead, headersOf } from "./response.js";
 
 /** Bytes that have arrived and nobody has asked for, from which on no more are taken from the server for now. */
@@ -20,7 +20,7 @@ interface Reader<T> {
  * A call with many responses. They are read at the pace of whoever asks for them. When its stream breaks, what has arrived is read
  * first; a deadline that passes and an abort end it at once.
  */
-export class MessageStream<T> extends Http2Call implements AsyncIterator<T, undefined> {
+export class MessageStream<T> extends HttpCall implements AsyncIterator<T, undefined> {
   /** The head of the response. Rejects with a ConnectError when there is none. */
   readonly begun: Promise<ResponseHead>;
   /** Trailers, once the last message is read. */

@@ -7,6 +7,7 @@ import { defined } from "../../model/common/defined.js";
 import { sendToken, type TokenSource } from "../token.js";
 import { createConnections } from "./connections.js";
 import { withExactMaps } from "./exact-transport.js";
+import { Http1Lane } from "./http1-lane.js";
 import { createLeanTransport } from "./lean-transport.js";
 import { BINARY_OPTIONS } from "./method-codec.js";
 import { type PingTimes, SessionManager } from "./session-manager.js";
@@ -32,16 +33,21 @@ export interface ClientTls {
 }
 
 /**
- * The version of HTTP that a client speaks. `1.1` is for servers, and proxies, that know no other, such as one of Express that a GoTaskQ is
- * mounted in: each call and each stream has a connection then, for itself while it lasts.
+ * The version of HTTP that a client speaks.
+ *
+ * - `auto`: HTTP/2. Calls that are made one at a time, one soon after the other, and are safe to repeat, get a connection of HTTP/1.1
+ *   beside it, where they cost a fifth; if the server does not answer them there as it should, they go over HTTP/2 as all others.
+ * - `2`: HTTP/2 for all calls.
+ * - `1.1`: for servers, and proxies, that know no other, such as one of Express that a GoTaskQ is mounted in: each call and each stream
+ *   has a connection then, for itself while it lasts.
  */
-export type HttpVersion = "1.1" | "2";
+export type HttpVersion = "1.1" | "2" | "auto";
 
 /** Settings of a transport. */
 export interface NodeTransportOptions {
   readonly tls?: ClientTls | undefined;
   readonly token?: TokenSource | undefined;
-  /** See `HttpVersion`. Default `2`. */
+  /** See `HttpVersion`. Default `auto`. */
   readonly httpVersion?: HttpVersion | undefined;
   /** Tests ping more often. */
   readonly ping?: PingTimes | undefined;
@@ -56,7 +62,7 @@ export interface NodeTransport {
 
 /** Creates a transport to the server at this URL, `http://` or `https://`. Throws a TypeError for an unknown version of HTTP. */
 export function createNodeTransport(url: string, options: NodeTransportOptions = {}): NodeTransport {
-  const { tls = {}, token, ping = PING, httpVersion = "2" } = options;
+  const { tls = {}, token, ping = PING, httpVersion = "auto" } = options;
   const secure = secureOptions(tls);
   const given = {
     baseUrl: url,
@@ -74,12 +80,24 @@ export function createNodeTransport(url: string, options: NodeTransportOptions =
       close: () => void setTimeout(() => agent.destroy(), CLOSE_MS).unref(),
     };
   }
-  if (httpVersion !== "2") throw new TypeError(`httpVersion: must be "1.1" or "2", got ${JSON.stringify(httpVersion)}`);
+  if (httpVersion !== "2" && httpVersion !== "auto") {
+    throw new TypeError(`httpVersion: must be "auto", "1.1" or "2", got ${JSON.stringify(httpVersion)}`);
+  }
   const connections = createConnections(() => new SessionManager(url, ping, secure));
-  const stock = withExactMaps(createConnectTransport({ ...given, httpVersion, sessionManager: connections.first }));
+  const stock = withExactMaps(
+    createConnectTransport({ ...given, httpVersion: "2", sessionManager: connections.first }),
+  );
+  // As long as it takes until a connection of HTTP/2 counts as broken.
+  const silenceMs = ping.pingIntervalMs + ping.pingTimeoutMs;
+  const lane = httpVersion === "auto" ? new Http1Lane({ url, secure, silenceMs }) : undefined;
   return {
-    transport: createLeanTransport({ connections, stock }, { baseUrl: url, token }),
-    close: () => void setTimeout(() => connections.abort(), CLOSE_MS).unref(),
+    transport: createLeanTransport({ connections, lane, stock }, { baseUrl: url, token }),
+    close() {
+      setTimeout(() => {
+        connections.abort();
+        lane?.close();
+      }, CLOSE_MS).unref();
+    },
   };
 }
 

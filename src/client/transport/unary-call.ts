@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type CallBounds, Http2Call, type ResponseHead } from "./http2-call.js";
+import { type CallBounds, HttpCall, type ResponseHead } from "./http-call.js";
 import { checkHead, errorOfBody } from "./response.js";
 
 /** A response, complete. */
@@ -11,7 +11,7 @@ export interface UnaryAnswer {
 const NOTHING = Buffer.alloc(0);
 
 /** A call with one response. */
-export class UnaryCall extends Http2Call {
+export class UnaryCall extends HttpCall {
   /** The response. Rejects with a ConnectError. */
   readonly answer: Promise<UnaryAnswer>;
   #resolve!: (answer: UnaryAnswer) => void;

@@ -3,6 +3,7 @@ import { ExtendResult } from "../../../gen/gotaskq/v1/worker_service_pb.js";
 import type { Logger } from "../../model/log/logger.js";
 import { MAX_TIMER_MS } from "../../model/process/long-timer.js";
 import { isPassing, toTaskQueueError } from "../convert/errors.js";
+import { REPEATABLE } from "../repeatable.js";
 import { retryWait } from "../wait.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
 import type { WorkerHeaders, WorkerServers } from "./worker-servers.js";
@@ -159,7 +160,11 @@ export class LeaseKeeper {
     try {
       // Connect refuses a timeout with a part of a ms.
       const headers = await headersOf();
-      const options = { timeoutMs: Math.max(1000, Math.ceil(leaseMs / 3)), ...(headers && { headers }) };
+      const options = {
+        contextValues: REPEATABLE,
+        timeoutMs: Math.max(1000, Math.ceil(leaseMs / 3)),
+        ...(headers && { headers }),
+      };
       const { outcomes } = await rpc.extendLeases({ extensions }, options);
       items.forEach(({ attempt }, index) => {
         const { result, leaseExpiresIn } = outcomes[index] ?? {};

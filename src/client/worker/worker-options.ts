@@ -34,7 +34,7 @@ export interface WorkerOptions<Given = Handlers> {
   readonly headers?: HeaderSource | undefined;
   /** For servers at `https://`: whom to trust, and what to show. */
   readonly tls?: ClientTls | undefined;
-  /** Default `2`; `1.1` for servers that know no other, such as one of Express. */
+  /** Default `auto`; `1.1` for servers that know no HTTP/2, such as one of Express. See `HttpVersion`. */
   readonly httpVersion?: HttpVersion | undefined;
   /** Once it is aborted, the worker stops, as by `stop()`. */
   readonly signal?: AbortSignal | undefined;

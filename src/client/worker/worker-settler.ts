@@ -16,6 +16,7 @@ import { isLogged, type Logger } from "../../model/log/logger.js";
 import { isPassing, toTaskQueueError } from "../convert/errors.js";
 import { GatherLine } from "../gather/gather-line.js";
 import { createGatherTiming } from "../gather/gather-timing.js";
+import { REPEATABLE } from "../repeatable.js";
 import { retryWait, wait } from "../wait.js";
 import type { AttemptOutcome } from "./attempt-outcome.js";
 import type { WorkerAttempt } from "./worker-attempt.js";
@@ -145,7 +146,7 @@ export class WorkerSettler {
     let headers = headersOf();
     // No turn is lost while nobody has to be asked.
     if (headers instanceof Promise) headers = await headers;
-    const options: CallOptions = { timeoutMs: CALL_MS, ...(headers && { headers }) };
+    const options: CallOptions = { contextValues: REPEATABLE, timeoutMs: CALL_MS, ...(headers && { headers }) };
     // Whole messages, which are sent as they are: one that is only described would be copied, part by part.
     const messages = items.map(toMessage);
     if (kind === "complete") {

@@ -2,6 +2,8 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type Outgo
 import { ConnectError } from "@connectrpc/connect";
 import { abortedBy, closedEarly, failedInNode, timedOut } from "./call-errors.js";
 import type { Connections, OpenCall } from "./connections.js";
+import type { Http1Answer } from "./http1-answer.js";
+import type { Http1Lane } from "./http1-lane.js";
 
 /** A response as it begins. */
 export type ResponseHead = IncomingHttpHeaders & { readonly ":status"?: number };
@@ -20,15 +22,24 @@ export interface CallRequest {
   readonly body: Uint8Array;
 }
 
+/** What may carry a call. */
+export interface Carriers {
+  readonly connections: Connections;
+  /** Asked first. Undefined: the call goes on a stream. */
+  readonly lane: Http1Lane | undefined;
+}
+
 /**
- * A call on a stream of HTTP/2: its deadline, its abort, and all ways in which a stream can end. It is over once, with `ended` or
- * `failed`; what comes after that is passed over.
+ * A call on a stream of HTTP/2, or on a lane of HTTP/1.1: its deadline, its abort, and all ways in which a stream can end. It is over
+ * once, with `ended` or `failed`; what comes after that is passed over.
  */
-export abstract class Http2Call {
+export abstract class HttpCall {
   readonly #signal: AbortSignal | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   protected stream: ClientHttp2Stream | undefined;
+  /** Gives up the lane that the call is on. */
+  #leaveLane: (() => void) | undefined;
 
   constructor({ signal, timeoutMs }: CallBounds) {
     this.#signal = signal;
@@ -42,12 +53,12 @@ export abstract class Http2Call {
   }
 
   /** Sends a request, which may still be in the making, unless the call is over by then. Called once. */
-  send(connections: Connections, request: CallRequest | Promise<CallRequest>): void {
+  send(carriers: Carriers, request: CallRequest | Promise<CallRequest>): void {
     if (this.#signal?.aborted) this.handleEvent();
-    else if (!(request instanceof Promise)) this.#post(connections, request);
+    else if (!(request instanceof Promise)) this.#post(carriers, request);
     else {
       request.then(
-        (made) => this.#post(connections, made),
+        (made) => this.#post(carriers, made),
         (error) => this.fail(ConnectError.from(error)),
       );
     }
@@ -57,6 +68,7 @@ export abstract class Http2Call {
   fail(error: ConnectError): void {
     if (this.#isOver) return;
     this.end();
+    this.#leaveLane?.();
     if (this.stream !== undefined) cancel(this.stream);
     this.failed(error);
   }
@@ -92,7 +104,23 @@ export abstract class Http2Call {
     if (!this.#isOver) this.broken(closedEarly(this.stream?.rstCode));
   }
 
-  #post(connections: Connections, { path, headers, body }: CallRequest): void {
+  #post({ connections, lane }: Carriers, request: CallRequest): void {
+    if (this.#isOver) return;
+    this.#leaveLane = lane?.post(request, (answer) => {
+      this.#leaveLane = undefined;
+      if (answer === undefined) this.#postOnStream(connections, request);
+      else this.#take(answer);
+    });
+    if (this.#leaveLane === undefined) this.#postOnStream(connections, request);
+  }
+
+  #take({ head, body }: Http1Answer): void {
+    if (!this.#isOver) this.responded(head);
+    if (!this.#isOver) this.received(body);
+    if (!this.#isOver) this.completed();
+  }
+
+  #postOnStream(connections: Connections, { path, headers, body }: CallRequest): void {
     if (this.#isOver) return;
     connections.post(path, headers, body.byteLength).then(
       (call) => this.#begin(call, body),
@@ -127,7 +155,7 @@ export abstract class Http2Call {
   }
 }
 
-function passed(call: Http2Call): void {
+function passed(call: HttpCall): void {
   call.fail(timedOut());
 }
 
