@@ -14,7 +14,8 @@ import { surrogateProblem } from "./validate.js";
  */
 export function toPayload(payload: unknown, field: string): Payload | undefined {
   if (payload === undefined) return undefined;
-  if (payload instanceof PayloadText) return checkedText(payload.text, field);
+  // Some Proxies throw at `instanceof`.
+  if (guarded(() => payload instanceof PayloadText, false)) return checkedText((payload as PayloadText).text, field);
   // A copy: the caller may go on to use its bytes for something else.
   return isBytes(payload) ? new Uint8Array(payload) : toText(payload, field);
 }
