@@ -43,10 +43,10 @@ export type ResultOf<Jobs, Type extends keyof Jobs> = "result" extends keyof Job
  * property that may be undefined may be missing. Bytes, which can only be all of a payload or result, are a Uint8Array, whatever
  * subclass of it was sent. `never`: it cannot travel.
  */
-export type Json<T> = IsAny<T> extends true ? T : T extends Uint8Array ? Uint8Array : JsonOf<T>;
+export type Json<T> = IsAny<T> extends true ? T : T extends Uint8Array ? Uint8Array : Written<T, true>;
 
 /** `T`, with `never` in the place of what cannot travel: so `T extends Travels<T>` says that all of it can. */
-export type Travels<T> = IsAny<T> extends true ? T : T extends Uint8Array ? T : Written<T>;
+export type Travels<T> = IsAny<T> extends true ? T : T extends Uint8Array ? T : Written<T, false>;
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
@@ -72,7 +72,11 @@ type Lost =
   | ArrayBufferLike
   | ArrayBufferView;
 
-type JsonOf<T> =
+/**
+ * A value as JSON writes it. `Arrived`: what is read of it; otherwise the value itself, with `never` in the place of what cannot be
+ * written, and of `undefined` in lists, which becomes null.
+ */
+type Written<T, Arrived extends boolean> =
   IsAny<T> extends true
     ? T
     : unknown extends T
@@ -82,16 +86,26 @@ type JsonOf<T> =
         : T extends Lost
           ? never
           : T extends { toJSON(key: string): infer Text }
-            ? JsonOf<Text>
+            ? Arrived extends true
+              ? Written<Text, true>
+              : [Written<Text, false>] extends [never]
+                ? never
+                : T
             : T extends readonly unknown[]
-              ? { [At in keyof T]: JsonOf<T[At]> }
-              : JsonObject<T>;
+              ? {
+                  [At in keyof T]: Arrived extends true
+                    ? Written<T[At], true>
+                    : Exclude<Written<T[At], false>, undefined>;
+                }
+              : Arrived extends true
+                ? ArrivedObject<T>
+                : { [Key in keyof T]: Key extends symbol ? never : Written<T[Key], false> };
 
-type JsonObject<T> = [MayBeMissing<T>] extends [never]
-  ? { [Key in keyof T as Exclude<Key, symbol>]: JsonOf<T[Key]> }
+type ArrivedObject<T> = [MayBeMissing<T>] extends [never]
+  ? { [Key in keyof T as Exclude<Key, symbol>]: Written<T[Key], true> }
   : Merged<
-      { [Key in keyof T as Exclude<Key, symbol | MayBeMissing<T>>]: JsonOf<T[Key]> } & {
-        [Key in keyof T as Extract<Key, MayBeMissing<T>>]?: JsonOf<T[Key]>;
+      { [Key in keyof T as Exclude<Key, symbol | MayBeMissing<T>>]: Written<T[Key], true> } & {
+        [Key in keyof T as Extract<Key, MayBeMissing<T>>]?: Written<T[Key], true>;
       }
     >;
 
@@ -107,20 +121,3 @@ type MayBeMissing<T> = {
 }[keyof T];
 
 type Merged<T> = { [Key in keyof T]: T[Key] };
-
-type Written<T> =
-  IsAny<T> extends true
-    ? T
-    : unknown extends T
-      ? T
-      : T extends Plain
-        ? T
-        : T extends Lost
-          ? never
-          : T extends { toJSON(key: string): infer Text }
-            ? [Written<Text>] extends [never]
-              ? never
-              : T
-            : T extends readonly unknown[]
-              ? { [At in keyof T]: Exclude<Written<T[At]>, undefined> }
-              : { [Key in keyof T]: Key extends symbol ? never : Written<T[Key]> };
