@@ -32,10 +32,10 @@ function opener(transport: Transport, method: DescMethodServerStreaming): Open {
     return {
       [Symbol.asyncIterator]() {
         let messages: AsyncIterator<MessageShape<typeof method.output>> | undefined;
-        const begun = response.then(({ message, header, trailer }) => {
-          onHeader?.(header);
-          const iterator = message[Symbol.asyncIterator]();
-          messages = onTrailer === undefined ? iterator : tellingEnd(iterator, () => onTrailer(trailer));
+        const begun = response.then((answer) => {
+          onHeader?.(answer.header);
+          const iterator = answer.message[Symbol.asyncIterator]();
+          messages = onTrailer === undefined ? iterator : tellingEnd(iterator, () => onTrailer(answer.trailer));
           return messages;
         });
         return { next: () => (messages === undefined ? begun.then((first) => first.next()) : messages.next()) };

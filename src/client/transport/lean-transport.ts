@@ -94,8 +94,13 @@ export function createLeanTransport(
         stream: true,
         service: method.parent,
         method,
-        header: headersOf(head),
-        trailer: call.trailer,
+        // Made when somebody looks at them.
+        get header() {
+          return headersOf(head);
+        },
+        get trailer() {
+          return call.trailer;
+        },
         // As of Connect's: whoever leaves the loop does not end the call by that.
         message: { [Symbol.asyncIterator]: () => ({ next: () => call.next() }) },
       };

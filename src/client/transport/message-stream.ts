@@ -23,14 +23,13 @@ interface Reader<T> {
 export class MessageStream<T> extends HttpCall implements AsyncIterator<T, undefined> {
   /** The head of the response. Rejects with a ConnectError when there is none. */
   readonly begun: Promise<ResponseHead>;
-  /** Trailers, once the last message is read. */
-  readonly trailer = new Headers();
   readonly #decode: (bytes: Uint8Array) => T;
   readonly #envelopes = new EnvelopeReader();
   readonly #readers: Reader<T>[] = [];
   #resolveBegun!: (head: ResponseHead) => void;
   #rejectBegun!: (error: ConnectError) => void;
   #head: ResponseHead | undefined;
+  #trailer: Headers | undefined;
   #isPaused = false;
   /** Whether the end that the server tells was read. */
   #hasEnd = false;
@@ -47,6 +46,12 @@ export class MessageStream<T> extends HttpCall implements AsyncIterator<T, undef
       this.#resolveBegun = resolve;
       this.#rejectBegun = reject;
     });
+  }
+
+  /** Trailers, once the last message is read. */
+  get trailer(): Headers {
+    this.#trailer ??= new Headers();
+    return this.#trailer;
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
