@@ -1,4 +1,5 @@
 import { TaskQueueError } from "../model/common/errors.js";
+import { forgetAbort, listenToAbort } from "../model/process/abort-listeners.js";
 import { setLongTimer, type Timer } from "../model/process/long-timer.js";
 import type { CallOptions } from "./call-options.js";
 
@@ -21,20 +22,21 @@ function waitEnd(
   setTimer: (ms: number, fire: () => void) => Timer = setLongTimer,
 ): WaitEnd {
   let timer: Timer | undefined;
-  let abort = () => {};
+  let aborted = () => {};
   const over = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal?.reason);
+    aborted = () => reject(signal?.reason);
     if (timeoutMs !== undefined) timer = setTimer(timeoutMs, () => reject(deadlineExceeded(timeoutMs)));
   });
   // Nobody may be there to hear of it any more.
   over.catch(() => {});
-  if (signal?.aborted) abort();
-  else signal?.addEventListener("abort", abort, { once: true });
+  const listener = { aborted };
+  if (signal?.aborted) aborted();
+  else if (signal !== undefined) listenToAbort(signal, listener);
   return {
     over,
     forget() {
       timer?.cancel();
-      signal?.removeEventListener("abort", abort);
+      if (signal !== undefined) forgetAbort(signal, listener);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { forgetAbort, listenToAbort } from "../model/process/abort-listeners.js";
 import { setLongTimer } from "../model/process/long-timer.js";
 
 /** Longest wait between two tries, and the wait after the first failure, ms; both before they are randomized. */
@@ -11,15 +12,17 @@ export function wait(ms: number, signal?: AbortSignal): Promise<void> {
       reject(signal.reason);
       return;
     }
-    const abort = () => {
-      timer.cancel();
-      reject(signal?.reason);
+    const listener = {
+      aborted() {
+        timer.cancel();
+        reject(signal?.reason);
+      },
     };
     const timer = setLongTimer(ms, () => {
-      signal?.removeEventListener("abort", abort);
+      if (signal !== undefined) forgetAbort(signal, listener);
       resolve();
     });
-    signal?.addEventListener("abort", abort, { once: true });
+    if (signal !== undefined) listenToAbort(signal, listener);
   });
 }
 

@@ -1,3 +1,5 @@
+import { type AbortListener, forgetAbort, listenToAbort } from "../../model/process/abort-listeners.js";
+
 /** What several calls travel in together. */
 export interface Flight {
   /** How many of its callers still wait. */
@@ -18,7 +20,7 @@ export interface GatherCall<I> {
 }
 
 /** A call whose caller waits for the answer. It is over when it is answered, or its signal is aborted. */
-export class WaitingCall<I, O> {
+export class WaitingCall<I, O> implements AbortListener {
   readonly item: I;
   readonly bytes: number;
   readonly signal: AbortSignal | undefined;
@@ -37,7 +39,7 @@ export class WaitingCall<I, O> {
     this.deadline = now + call.timeoutMs;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.signal?.addEventListener("abort", this);
+    if (this.signal !== undefined) listenToAbort(this.signal, this);
   }
 
   /** Whether nobody waits for it any more. */
@@ -56,7 +58,7 @@ export class WaitingCall<I, O> {
   }
 
   /** Called by its signal. */
-  handleEvent(): void {
+  aborted(): void {
     const { flight } = this;
     this.reject(this.signal?.reason);
     if (flight !== undefined && --flight.waiting === 0) flight.controller.abort();
@@ -64,6 +66,6 @@ export class WaitingCall<I, O> {
 
   #end(): void {
     this.#isOver = true;
-    this.signal?.removeEventListener("abort", this);
+    if (this.signal !== undefined) forgetAbort(this.signal, this);
   }
 }

@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { ConnectError } from "@connectrpc/connect";
+import { type AbortListener, forgetAbort, listenToAbort } from "../../model/process/abort-listeners.js";
 import { abortedBy, closedEarly, failedInNode, timedOut } from "./call-errors.js";
 import type { Connections, OpenCall } from "./connections.js";
 import type { Http1Answer } from "./http1-answer.js";
@@ -33,7 +34,7 @@ export interface Carriers {
  * A call on a stream of HTTP/2, or on a lane of HTTP/1.1: its deadline, its abort, and all ways in which a stream can end. It is over
  * once, with `ended` or `failed`; what comes after that is passed over.
  */
-export abstract class HttpCall {
+export abstract class HttpCall implements AbortListener {
   readonly #signal: AbortSignal | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
@@ -44,7 +45,7 @@ export abstract class HttpCall {
   constructor({ signal, timeoutMs }: CallBounds) {
     this.#signal = signal;
     if (timeoutMs !== undefined) this.#timer = setTimeout(passed, timeoutMs, this);
-    signal?.addEventListener("abort", this);
+    if (signal !== undefined) listenToAbort(signal, this);
   }
 
   /** Whether it is over. */
@@ -54,7 +55,7 @@ export abstract class HttpCall {
 
   /** Sends a request, which may still be in the making, unless the call is over by then. Called once. */
   send(carriers: Carriers, request: CallRequest | Promise<CallRequest>): void {
-    if (this.#signal?.aborted) this.handleEvent();
+    if (this.#signal?.aborted) this.aborted();
     else if (!(request instanceof Promise)) this.#post(carriers, request);
     else {
       request.then(
@@ -74,7 +75,7 @@ export abstract class HttpCall {
   }
 
   /** Called when `signal` is aborted. */
-  handleEvent(): void {
+  aborted(): void {
     if (this.#signal !== undefined) this.fail(abortedBy(this.#signal));
   }
 
@@ -82,7 +83,7 @@ export abstract class HttpCall {
   protected end(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this);
+    if (this.#signal !== undefined) forgetAbort(this.#signal, this);
   }
 
   /** Called when the response begins. */

@@ -1,3 +1,5 @@
+import { forgetAbort, listenToAbort } from "../../model/process/abort-listeners.js";
+
 /** What puts events into a feed. */
 export interface FeedSource {
   /** Called when the reader asks for an event for the first time. */
@@ -127,9 +129,9 @@ export class Feed<T> implements AsyncIterableIterator<T, undefined> {
       this.close();
       return;
     }
-    const leave = () => this.close();
-    signal.addEventListener("abort", leave);
-    this.#forgetSignal = () => signal.removeEventListener("abort", leave);
+    const listener = { aborted: () => this.close() };
+    listenToAbort(signal, listener);
+    this.#forgetSignal = () => forgetAbort(signal, listener);
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
