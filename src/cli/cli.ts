@@ -5,6 +5,7 @@ import { escapeUnsafe } from "../model/common/unsafe-text.js";
 import { CommandError } from "./command-error.js";
 import { createContext } from "./context.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
+import { hintsOf } from "./hints.js";
 import type { Io } from "./io.js";
 import { createProgram } from "./program.js";
 import { COMMANDS } from "./registry.js";
@@ -49,12 +50,4 @@ function explain(error: unknown, io: Io, urls: readonly string[]): number {
 
 function reasonOf({ reason, requestId }: TaskQueueError): string {
   return ` (${[reason, ...(requestId === undefined ? [] : [`request ${requestId}`])].join(", ")})`;
-}
-
-/** What a person may try. `urls`: of the server that was called. */
-function hintsOf({ code, reason }: TaskQueueError, urls: readonly string[]): readonly string[] {
-  if (reason === "TOKEN_INVALID") return ["--token, --token-file, GOTASKQ_TOKEN or GOTASKQ_TOKEN_FILE say who calls"];
-  // With a reason of its own, a server has answered.
-  if (code !== "UNAVAILABLE" || reason !== code) return [];
-  return [`is a server at ${urls.join(", ")}? --url or GOTASKQ_URL says where it is`];
 }

@@ -425,7 +425,7 @@ describe("queues", () => {
     });
     expect((await run.terminal("queues", "pause", "own")).stdout).toMatch(/^queue own, paused\n/);
     await enqueued("echo", "-q", "own");
-    expect((await run.terminal("queues", "list")).stdout).toMatch(/^own +1 +0 +0 +0 +0 +0 +0 +\S+ +paused$/m);
+    expect((await run.terminal("queues", "list")).stdout).toMatch(/^own +1 +0 +0 +0 +0 +0 +\S+ +paused$/m);
     const growing = ["--default-backoff-base", "1s", "--default-backoff-max", "1m"];
     expect((await run.pipe("queues", "update", "own", ...growing)).records[0]).toMatchObject({
       settings: { defaultBackoff: { baseDelayMs: 1000, maxDelayMs: 60_000 } },
@@ -595,13 +595,13 @@ describe("check", () => {
     const { code, records, stderr } = await cli(["check", "--url", "127.0.0.1:1"]);
     expect(code).toBe(4);
     expect(records).toEqual([expect.objectContaining({ what: "connection", level: "fail", reason: "UNAVAILABLE" })]);
-    expect(stderr).toContain("the server was looked for at http://127.0.0.1:1");
+    expect(stderr).toContain("is a server at http://127.0.0.1:1?");
   });
 });
 
 describe("a server with tokens", () => {
-  const AUTH_TOKENS =
-    "name=ops token=token-of-20-letters-a scopes=admin; name=shop token=token-of-20-letters-p scopes=produce queues=mail ends_at=2026-11-30";
+  const soon = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 10);
+  const AUTH_TOKENS = `name=ops token=token-of-20-letters-a scopes=admin; name=shop token=token-of-20-letters-p scopes=produce queues=mail ends_at=${soon}`;
 
   test("is called by the token of an option, a file or the environment", async () => {
     const { url } = await startTestServer({ AUTH_TOKENS, QUEUES: "mail" });
@@ -622,6 +622,8 @@ describe("a server with tokens", () => {
     expect(checked.stdout).toMatch(/token {8}"shop" may produce in mail/);
     expect(checked.stdout).toMatch(/^skip {2}store /m);
     expect(checked.code).toBe(0);
+    const unknown = await cli(["check", "--url", url, "--text"]);
+    expect([unknown.code, unknown.stderr]).toEqual([5, expect.stringContaining("GOTASKQ_TOKEN_FILE say who calls")]);
   });
 });
 
@@ -681,6 +683,9 @@ describe("top, in a pipe", () => {
     const { records } = await run.pipe("top", "-n", "2", "--interval", "100ms");
     expect(records).toHaveLength(2);
     expect(records[0]).toMatchObject({ server: { store: expect.any(String) }, queues: expect.any(Array) });
+    const dumb = await cli(["top", "-n", "1"], { env: { GOTASKQ_URL: server.url, TERM: "dumb" }, isTerminal: true });
+    expect(dumb.stdout).toMatch(/^gotaskq top {2}http[\s\S]*\nQUEUE +DONE\/S/);
+    expect(dumb.stdout).not.toContain("\u001B");
     expect((await run.pipe("top", "-n", "1", "--text")).stdout).toMatch(/^gotaskq top {2}http[\s\S]*\nQUEUE +DONE\/S/);
   });
 });

@@ -70,6 +70,29 @@ describe("text", () => {
     const text = tableText(columns, rows, { style: createStyle(false), width: 22 });
     expect(text).toBe(" N  TEXT           END\n 1  short          x\n20  a text that …  yy\n");
   });
+
+  test("lets the last of several columns be cut first, and ends no line with spaces", () => {
+    const columns = [
+      { title: "A", isElastic: true },
+      { title: "N", isRight: true },
+      { title: "B", isElastic: true },
+      { title: "" },
+    ];
+    const long = "x".repeat(20);
+    const rows = [
+      [long, 1, long, ""],
+      ["a", "", "", ""],
+      ["a", "", "", "end"],
+    ];
+    const text = (width: number) => tableText(columns, rows, { style: createStyle(false), width });
+    expect(text(42).split("\n").slice(1)).toEqual([`${long}  1  ${"x".repeat(11)}…`, "a", `a${" ".repeat(38)}end`, ""]);
+    expect(text(30).split("\n")[1]).toBe(`${"x".repeat(9)}…  1  ${"x".repeat(9)}…`);
+    const colored = tableText(columns, [["a", { text: "", look: "red" }, "", ""]], {
+      style: createStyle(true),
+      width: 80,
+    });
+    expect(colored.split("\n")[1]).toBe("a");
+  });
 });
 
 test("the screen of top is steered by nothing that a server tells", () => {

@@ -38,7 +38,9 @@ export function configureTop(command: Command, context: Context): void {
     const client = await context.connect(command, { retryMs: 0, timeoutMs: ANSWER_MS, isQuiet: true });
     const feed = createFeed(client);
     const interval = Math.max(MIN_INTERVAL_MS, options.interval);
-    if (!context.isForPeople(options) || context.io.stdout.isTTY !== true) {
+    // A dumb terminal has no screen that could be drawn anew.
+    const hasScreen = context.io.stdout.isTTY === true && context.io.env.TERM !== "dumb";
+    if (!context.isForPeople(options) || !hasScreen) {
       return printLines(context, feed, interval, options);
     }
     await showScreen(context, feed, interval, { url: connection.urls.join(", "), limit: options.limit });

@@ -50,7 +50,7 @@ export function jobText(job: Job, style: Style, now: number): string {
 
 const LIST_COLUMNS: readonly Column[] = [
   { title: "ID" },
-  { title: "TYPE" },
+  { title: "TYPE", isElastic: true },
   { title: "STATUS" },
   { title: "TRIES", isRight: true },
   { title: "CREATED" },

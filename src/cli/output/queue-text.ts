@@ -7,8 +7,7 @@ const COLUMNS: readonly Column[] = [
   { title: "QUEUE" },
   { title: "READY", isRight: true },
   { title: "LIMITED", isRight: true },
-  { title: "SCHEDULED", isRight: true },
-  { title: "RETRYING", isRight: true },
+  { title: "LATER", isRight: true },
   { title: "RUNNING", isRight: true },
   { title: "DEAD", isRight: true },
   { title: "DONE", isRight: true },
@@ -29,8 +28,7 @@ function queueCells({ name, paused, stats }: Queue): readonly Cell[] {
     inLine(name),
     stats.ready,
     stats.limited,
-    stats.scheduled,
-    stats.retrying,
+    stats.scheduled + stats.retrying,
     { text: String(stats.running), look: stats.running > 0 ? "cyan" : undefined },
     { text: String(stats.dead), look: stats.dead > 0 ? "red" : undefined },
     stats.done,
@@ -47,7 +45,7 @@ export function queueText(
 ): string {
   const line = (label: string, text: string) => `  ${style("dim", label.padEnd(16))}  ${text}\n`;
   const oldest = stats.oldestReadyAgeMs;
-  const waiting = `${stats.ready} ready${oldest === undefined ? "" : ` (the oldest for ${durationText(oldest)})`}, ${stats.limited} limited, ${stats.scheduled} scheduled, ${stats.retrying} retrying`;
+  const waiting = `${stats.ready} ready, ${stats.limited} limited, ${stats.scheduled} scheduled, ${stats.retrying} retrying${oldest === undefined ? "" : `; the oldest for ${durationText(oldest)}`}`;
   const lines = [
     line("waiting", waiting),
     line("running", String(stats.running)),

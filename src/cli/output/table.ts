@@ -8,39 +8,47 @@ export interface Column {
   readonly title: string;
   /** Numbers are to the right. Default: left. */
   readonly isRight?: boolean | undefined;
-  /** Whether it may be cut to the width of the terminal; one of them at most. */
+  /** Whether it may be cut to the width of the terminal: the last of them first. */
   readonly isElastic?: boolean | undefined;
 }
 
 /** Fewest characters that a column which may be cut keeps. */
 const MIN_ELASTIC = 10;
 
-/** Writes a table: a line of titles, a line a row; no line is longer than `width`, where a column may be cut for that. */
+/**
+ * Writes a table: a line of titles, a line a row. No line is longer than `width`, as far as columns may be cut for that, or ends with
+ * spaces, which would go on on the next line of a terminal.
+ */
 export function tableText(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
   { style, width }: { readonly style: Style; readonly width: number },
 ): string {
   const widths = columns.map(({ title }, at) =>
-    Math.max(title.length, ...rows.map((row) => textOf(row[at] ?? "").length)),
+    rows.reduce((most, row) => Math.max(most, textOf(row[at] ?? "").length), title.length),
   );
-  const elastic = columns.findIndex(({ isElastic }) => isElastic === true);
-  if (elastic >= 0) {
-    const others = widths.reduce((sum, each, at) => sum + (at === elastic ? 0 : each), 0) + 2 * (columns.length - 1);
-    const room = Math.max(MIN_ELASTIC, width - others);
-    widths[elastic] = Math.min(widths[elastic] ?? room, room);
+  let over = widths.reduce((sum, each) => sum + each, 2 * (columns.length - 1)) - width;
+  for (let at = columns.length - 1; at >= 0 && over > 0; at--) {
+    const own = widths[at] ?? 0;
+    if (columns[at]?.isElastic !== true || own <= MIN_ELASTIC) continue;
+    const room = Math.max(MIN_ELASTIC, own - over);
+    widths[at] = room;
+    over -= own - room;
   }
-  const line = (cells: readonly Cell[]) =>
-    columns
-      .map(({ isRight }, at) => {
-        const cell = cells[at] ?? "";
-        const text = fitted(textOf(cell), widths[at] ?? 0);
-        const last = at === columns.length - 1;
-        const padded = isRight === true ? text.padStart(widths[at] ?? 0) : last ? text : text.padEnd(widths[at] ?? 0);
-        const look = typeof cell === "object" ? cell.look : undefined;
-        return look === undefined ? padded : style(look, padded);
-      })
-      .join("  ");
+  const line = (cells: readonly Cell[]) => {
+    const parts: string[] = [];
+    // What is between this cell and the last text before it.
+    let gap = "";
+    for (const [at, { isRight }] of columns.entries()) {
+      const cell = cells[at] ?? "";
+      const text = fitted(textOf(cell), widths[at] ?? 0);
+      const padding = " ".repeat((widths[at] ?? 0) - text.length);
+      const look = typeof cell === "object" ? cell.look : undefined;
+      if (text !== "") parts.push(gap, isRight === true ? padding : "", look === undefined ? text : style(look, text));
+      gap = text === "" ? `${gap}${padding}  ` : isRight === true ? "  " : `${padding}  `;
+    }
+    return parts.join("");
+  };
   const titles = columns.map(({ title }): Cell => ({ text: title, look: "dim" }));
   return `${[titles, ...rows].map(line).join("\n")}\n`;
 }
