@@ -1,5 +1,6 @@
 import type { Engine } from "./core/engine.js";
 import type { ObserverRelay } from "./core/observer-relay.js";
+import type { Tracer } from "./model/log/tracer.js";
 
 /** What a task queue is made of, for a server that is mounted on it. */
 export interface QueueParts {
@@ -10,6 +11,8 @@ export interface QueueParts {
   readonly leaseMs: number;
   /** The job types there are handlers for. */
   readonly types: readonly string[];
+  /** Traces its jobs. */
+  readonly tracer: Tracer;
   /** Hands on what happens to jobs. */
   readonly relay: ObserverRelay;
   /** Calls this when the store becomes reachable or unreachable. */

@@ -165,6 +165,7 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
     ),
   };
   const types = runner?.types ?? Object.keys(handlers);
-  rememberParts(queue, { engine, nodeId, leaseMs, types, relay, onAvailable: (listener) => listeners.push(listener) });
+  const onAvailable = (listener: (isAvailable: boolean) => void) => void listeners.push(listener);
+  rememberParts(queue, { engine, nodeId, leaseMs, types, tracer, relay, onAvailable });
   return queue;
 }

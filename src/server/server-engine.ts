@@ -5,6 +5,7 @@ import { createInProcessRunner } from "../core/pool/in-process-runner.js";
 import { type EngineSettings, type EngineSetup, setUpEngine } from "../engine-setup.js";
 import type { Handlers } from "../model/handler/handler.js";
 import type { Logger } from "../model/log/logger.js";
+import type { Tracer } from "../model/log/tracer.js";
 import type { StorageSettings } from "../storage.js";
 import { createTracer } from "../telemetry/tracer.js";
 import { readVersion } from "../version.js";
@@ -21,6 +22,8 @@ import { watchRedisTls } from "./tls/redis-tls.js";
 export interface MeasuredEngine {
   readonly engine: Engine;
   readonly metrics: Metrics;
+  /** Traces its jobs, and the calls that it is asked by. */
+  readonly tracer: Tracer;
   /** What the health service and `/healthz` report. */
   readonly health: HealthState;
   /** Returns the node id in job ids. */
@@ -57,6 +60,7 @@ export function createServerEngine(config: Config, deps: ServerEngineDeps): Serv
   const runner = deps.runner ?? createInProcessRunner(deps.handlers ?? createBuiltinHandlers(clock), clock);
   const health = new HealthState();
   const guard = createMemoryGuard();
+  const tracer = createTracer();
   const node = () => nodeId() ?? config.nodeId;
   const redisTls = config.redis?.tls && watchRedisTls(config.redis.tls, clock, logger);
   const metrics = createMetrics({
@@ -73,7 +77,7 @@ export function createServerEngine(config: Config, deps: ServerEngineDeps): Serv
   const { engine, nodeId }: EngineSetup = setUpEngine(
     settingsOf(config, runner, storageSettings(config, redisTls)),
     {
-      ...{ clock, logger, tracer: createTracer(), isFull: guard.isFull },
+      ...{ clock, logger, tracer, isFull: guard.isFull },
       ...{ observer: metrics.observer, storeObserver: metrics.storeObserver },
       connect: siblings?.connect,
     },
@@ -97,7 +101,7 @@ export function createServerEngine(config: Config, deps: ServerEngineDeps): Serv
   }
 
   return {
-    ...{ engine, metrics, health, node, release },
+    ...{ engine, metrics, tracer, health, node, release },
     leaseMs: config.leaseMs,
     recent: runner.recent,
     stop: (timeoutMs) => engine.stop(timeoutMs),

@@ -4,7 +4,6 @@ import { type Clock, createSystemClock } from "../core/clock.js";
 import type { Logger } from "../model/log/logger.js";
 import { createRpcHandler } from "../rpc/http-handler.js";
 import { RequestIds } from "../rpc/request-ids.js";
-import { createTracer } from "../telemetry/tracer.js";
 import { readVersion } from "../version.js";
 import { createAccess } from "./access/access.js";
 import type { Config } from "./config/config.js";
@@ -49,7 +48,7 @@ function pageOfAll(siblings: Siblings): { page(): Promise<MetricsPage> } {
 
 /** Creates what answers the requests for an engine. */
 export function createServing(
-  { engine, metrics, health, node, leaseMs, recent }: MeasuredEngine,
+  { engine, metrics, tracer, health, node, leaseMs, recent }: MeasuredEngine,
   config: Config,
   { logger, siblings, clock = createSystemClock(), ...deps }: ServingDeps,
 ): Serving {
@@ -74,7 +73,7 @@ export function createServing(
   const rpc = createRpcHandler(engine, {
     observer: metrics,
     logger: callLogger,
-    tracer: createTracer(),
+    tracer,
     requestIds,
     maxStreams: config.maxStreams,
     maxStreamsPerToken: config.maxStreamsPerToken,

@@ -28,7 +28,7 @@ export function measureQueue(queue: LocalTaskQueue): ServerEngine {
   if (parts === undefined) {
     throw new TypeError("queue: must be a task queue of createTaskQueue, of this copy of the package");
   }
-  const { engine, nodeId, leaseMs, types, relay } = parts;
+  const { engine, nodeId, leaseMs, types, tracer, relay } = parts;
   const clock = createSystemClock();
   const health = new HealthState();
   const node = () => nodeId() ?? 0;
@@ -47,7 +47,7 @@ export function measureQueue(queue: LocalTaskQueue): ServerEngine {
   parts.onAvailable((isAvailable) => health.set(isAvailable));
   const forget = relay.add(metrics.observer);
   return {
-    ...{ engine, metrics, health, node, leaseMs },
+    ...{ engine, metrics, tracer, health, node, leaseMs },
     recent: undefined,
     start: () => queue.start(),
     stop: (timeoutMs) => queue.stop({ timeoutMs }),
