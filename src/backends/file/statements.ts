@@ -2,8 +2,8 @@ import type { Payload } from "../../model/job/job.js";
 import type { Batch } from "./batch.js";
 import type { Database } from "./database.js";
 
-/** Rows that one statement writes where there are so many: a call costs more than a row. */
-const ROWS = 16;
+/** Rows that one statement writes where there are so many, the most first: a call costs more than a row. */
+const ROWS = [16, 4, 1];
 
 /** Entries of the change log between two deletions of old ones, and the most rows that one commit forgets. */
 const TRIM_EVERY = 1000;
@@ -14,18 +14,18 @@ const FORGET_EVERY_MS = 100;
 
 type Value = Payload | number | null;
 
-/** Writes rows with two statements: one for `ROWS` rows, one for a single row. */
+/** Writes rows with as few statements as there are for them. */
 function rowsWriter(
   database: Database,
   columns: number,
   sql: (rows: number) => string,
 ): (values: readonly Value[]) => void {
-  const many = database.prepare(sql(ROWS));
-  const one = database.prepare(sql(1));
+  const statements = ROWS.map((rows) => ({ step: rows * columns, statement: database.prepare(sql(rows)) }));
   return (values) => {
     let at = 0;
-    for (const step = ROWS * columns; at + step <= values.length; at += step) many.run(values.slice(at, at + step));
-    for (; at < values.length; at += columns) one.run(values.slice(at, at + columns));
+    for (const { step, statement } of statements) {
+      for (; at + step <= values.length; at += step) statement.run(values.slice(at, at + step));
+    }
   };
 }
 
