@@ -4,6 +4,7 @@ import { isUnavailable } from "../../../model/common/errors.js";
 import type { Logger } from "../../../model/log/logger.js";
 import { type Client, socketOf } from "../link/client.js";
 import { type Connection, isDenied } from "../link/connection.js";
+import { inflowOf } from "../link/held-socket.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";
 import type { QueueCalls } from "../queues/queue-calls.js";
@@ -141,7 +142,10 @@ export class Notifier implements RegistryListener {
       missing: (queue) => logs.noLog(queue),
     });
     this.#looks = new QueueLooks({ ...deps, follower: this.#follower, logs, listener: () => this.#listener });
-    this.#reading = new ChannelReading(deps.clock, () => socketOf(deps.subscriber));
+    this.#reading = new ChannelReading(deps.clock, () => {
+      const socket = socketOf(deps.subscriber);
+      return socket === undefined ? undefined : inflowOf(socket);
+    });
     this.#break();
     deps.masters.changed = () => this.#follower.remaster();
     // What others do is not heard any more, and what is read of one log alone may be later than that.

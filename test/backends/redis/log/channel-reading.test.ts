@@ -6,11 +6,12 @@ function open() {
   const clock = new FakeClock();
   const channel = {
     isPaused: false,
-    pause() {
-      this.isPaused = true;
-    },
-    resume() {
-      this.isPaused = false;
+    pending: 0,
+    hold() {
+      channel.isPaused = true;
+      return () => {
+        channel.isPaused = false;
+      };
     },
   };
   const reading = new ChannelReading(clock, () => channel);
@@ -76,7 +77,17 @@ test("a connection that was made anew is not read on for the one before", async 
   await hear(8, 0);
   reading.resume();
   await clock.advance(1);
-  channel.pause();
+  channel.hold();
   await clock.advance(10);
+  expect(channel.isPaused).toBe(true);
+});
+
+test("what has come is read before the next pause, however many pieces it came in", async () => {
+  const { channel, hear } = open();
+  channel.pending = 100;
+  await hear(20, 0);
+  expect(channel.isPaused).toBe(false);
+  channel.pending = 0;
+  await hear(1, 0);
   expect(channel.isPaused).toBe(true);
 });
