@@ -230,23 +230,22 @@ function toJob(
   errors: Buffer,
   result: Payload | undefined,
 ): Job {
-  const numbers = spec.toString("latin1", 0, SPEC_WIDTH);
-  const endOfType = SPEC_WIDTH + numberIn(numbers, 0, SPEC.type_length);
+  const numbers = specNumbers(spec.toString("latin1", 0, SPEC_WIDTH));
+  const endOfType = SPEC_WIDTH + numbers.typeLength;
   const endOfExtras = spec.indexOf(NEWLINE, endOfType);
   const extras: Extras = endOfExtras === endOfType ? {} : JSON.parse(spec.toString("utf8", endOfType, endOfExtras));
-  const createdAt = numberIn(numbers, 0, SPEC.created_at);
-  const state =
-    tail === undefined ? createdState(createdAt, numberIn(numbers, 0, SPEC.run_after)) : readState(head, 0, tail);
+  const { createdAt } = numbers;
+  const state = tail === undefined ? createdState(createdAt, numbers.runAfter) : readState(head, 0, tail);
   const written = errors.length === 0 ? undefined : (JSON.parse(errors.toString()) as Errors);
   return {
     id: jobIdOf(queue, id),
     queue,
     type: tail === undefined ? spec.toString("utf8", SPEC_WIDTH, endOfType) : tail.type,
-    payload: readPayload(numberIn(numbers, 0, SPEC.payload_kind), spec, endOfExtras + 1),
-    priority: numberIn(numbers, 0, SPEC.priority),
-    maxRetries: numberIn(numbers, 0, SPEC.max_retries),
-    backoff: toBackoff(numberIn(numbers, 0, SPEC.base_delay), numberIn(numbers, 0, SPEC.max_delay), extras.backoff),
-    timeoutMs: numberIn(numbers, 0, SPEC.timeout),
+    payload: readPayload(numbers.payloadKind, spec, endOfExtras + 1),
+    priority: numbers.priority,
+    maxRetries: numbers.maxRetries,
+    backoff: toBackoff(numbers.baseDelay, numbers.maxDelay, extras.backoff),
+    timeoutMs: numbers.timeoutMs,
     metadata: extras.metadata ?? NO_METADATA,
     traceContext: extras.trace && toTraceContext(extras.trace),
     key: extras.key,
@@ -305,22 +304,69 @@ function numberIn(text: string, at: number, { from, to }: Place): number {
   return Number(text.slice(at + from, at + to));
 }
 
-/** Reads the state from the head that begins at `at`, and the tail. */
-function readState(text: string, at: number, { worker = "", error = "", percent, message = "" }: Tail): JobState {
+/** The numbers at the start of a spec. */
+interface SpecNumbers {
+  readonly typeLength: number;
+  readonly createdAt: number;
+  readonly runAfter: number;
+  readonly payloadKind: number;
+  readonly priority: number;
+  readonly maxRetries: number;
+  readonly baseDelay: number;
+  readonly maxDelay: number;
+  readonly timeoutMs: number;
+}
+
+let lastSpec: SpecNumbers | undefined;
+let lastSpecText = "";
+
+/** Reads the numbers of a spec. Those read last are kept: jobs created together have the same. */
+function specNumbers(text: string): SpecNumbers {
+  if (lastSpec !== undefined && text === lastSpecText) return lastSpec;
+  lastSpecText = text;
+  lastSpec = {
+    typeLength: numberIn(text, 0, SPEC.type_length),
+    createdAt: numberIn(text, 0, SPEC.created_at),
+    runAfter: numberIn(text, 0, SPEC.run_after),
+    payloadKind: numberIn(text, 0, SPEC.payload_kind),
+    priority: numberIn(text, 0, SPEC.priority),
+    maxRetries: numberIn(text, 0, SPEC.max_retries),
+    baseDelay: numberIn(text, 0, SPEC.base_delay),
+    maxDelay: numberIn(text, 0, SPEC.max_delay),
+    timeoutMs: numberIn(text, 0, SPEC.timeout),
+  };
+  return lastSpec;
+}
+
+let lastState: { readonly head: string; readonly tail: Tail; readonly state: JobState } | undefined;
+
+/**
+ * Reads the state from the head that begins at `at`, and the tail. The one read last is kept: one script call leaves all its jobs in
+ * the same state, mostly.
+ */
+function readState(text: string, at: number, tail: Tail): JobState {
+  const head = text.slice(at, at + HEAD_WIDTH);
+  if (lastState === undefined || lastState.head !== head || lastState.tail !== tail) {
+    lastState = { head, tail, state: parseState(head, tail) };
+  }
+  return lastState.state;
+}
+
+function parseState(text: string, { worker = "", error = "", percent, message = "" }: Tail): JobState {
   return {
-    status: STATUSES[numberIn(text, at, STATE.status)] as JobStatus,
-    revision: numberIn(text, at, STATE.revision),
-    retryCount: numberIn(text, at, STATE.retry_count),
-    deliveries: numberIn(text, at, STATE.deliveries),
-    lostLeases: numberIn(text, at, STATE.lost_leases),
+    status: STATUSES[numberIn(text, 0, STATE.status)] as JobStatus,
+    revision: numberIn(text, 0, STATE.revision),
+    retryCount: numberIn(text, 0, STATE.retry_count),
+    deliveries: numberIn(text, 0, STATE.deliveries),
+    lostLeases: numberIn(text, 0, STATE.lost_leases),
     error,
     progress: percent === undefined ? undefined : { percent: Number(percent), message },
-    cancelRequested: numberIn(text, at, STATE.cancel_requested) === 1,
+    cancelRequested: numberIn(text, 0, STATE.cancel_requested) === 1,
     worker,
-    updatedAt: numberIn(text, at, STATE.updated_at),
-    runAfter: numberIn(text, at, STATE.run_after),
-    startedAt: numberIn(text, at, STATE.started_at) || undefined,
-    finishedAt: numberIn(text, at, STATE.finished_at) || undefined,
+    updatedAt: numberIn(text, 0, STATE.updated_at),
+    runAfter: numberIn(text, 0, STATE.run_after),
+    startedAt: numberIn(text, 0, STATE.started_at) || undefined,
+    finishedAt: numberIn(text, 0, STATE.finished_at) || undefined,
   };
 }
 
@@ -331,20 +377,26 @@ export function linesOf(text: string): string[] {
 
 /** Parses the changes of one log entry. `at`: when it was written, ms since 1970. */
 export function readChanges(queue: string, at: number, text: string): Change[] {
+  // What the record before it had up to the id, and behind that: most records of an entry differ in their id only.
+  let last: { readonly start: string; readonly tail: Tail; readonly change: Omit<Change, "jobId"> } | undefined;
   return linesOf(text).map((record): Change => {
     const kind = Number(record.slice(0, KIND_WIDTH));
     const isCreation = kind === CODES.kind.created;
     const width = isCreation ? CREATION_WIDTH : CHANGE_WIDTH;
     const blank = record.indexOf(" ", width);
     const tail = readTail(record.slice(blank + 1));
-    const priority = isCreation ? numberIn(record, 0, CREATION.priority) : numberIn(record, KIND_WIDTH, STATE.priority);
-    return {
-      jobId: jobIdOf(queue, record.slice(width, blank)),
-      queue,
-      type: tail.type,
-      priority,
-      deleted: kind === CODES.kind.deleted,
-      ...(isCreation ? createdState(at, numberIn(record, 0, CREATION.run_after)) : readState(record, KIND_WIDTH, tail)),
-    };
+    const start = record.slice(0, width);
+    if (last === undefined || last.start !== start || last.tail !== tail) {
+      const from = isCreation ? CREATION.priority : STATE.priority;
+      const change = {
+        queue,
+        type: tail.type,
+        priority: numberIn(start, isCreation ? 0 : KIND_WIDTH, from),
+        deleted: kind === CODES.kind.deleted,
+        ...(isCreation ? createdState(at, numberIn(start, 0, CREATION.run_after)) : readState(start, KIND_WIDTH, tail)),
+      };
+      last = { start, tail, change };
+    }
+    return { jobId: jobIdOf(queue, record.slice(width, blank)), ...last.change };
   });
 }
