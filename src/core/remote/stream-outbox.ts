@@ -29,6 +29,11 @@ export class StreamOutbox implements Outbox {
     return this.#waiting.length > 0;
   }
 
+  /** How many, with those that are over and that nobody has come for since. */
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   get writing(): readonly HeldLease[] {
     return this.#sending === undefined ? [] : [this.#sending];
   }
@@ -43,7 +48,7 @@ export class StreamOutbox implements Outbox {
   /** Takes the next lease to be written, at `now` on the monotonic clock. Then it is being sent, until `sent`. */
   next(now: number): Lease | undefined {
     for (let lease = this.#waiting.shift(); lease !== undefined; lease = this.#waiting.shift()) {
-      const held = this.#held.get(lease.job.id);
+      const held = this.#heldAs(lease);
       if (held === undefined) continue;
       const expiresInMs = Math.floor(held.until - now);
       if (expiresInMs > 0) {
@@ -74,9 +79,8 @@ export class StreamOutbox implements Outbox {
     return lease !== this.#sending && !this.isUnsent(lease);
   }
 
-  /** Forgets a lease that is over. */
+  /** Forgets a lease that is over. One that waits is passed over in its turn: most that end have left, and each end costs the same. */
   drop(over: HeldLease): void {
-    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter(({ token }) => token !== over.token);
     if (this.#sending === over) this.#sending = undefined;
   }
 
@@ -94,10 +98,17 @@ export class StreamOutbox implements Outbox {
     // While there is time to do so before they end.
     const late = this.#heldOfWaiting().filter(({ until }) => until - now <= this.leaseMs / 3);
     if (late.length > 0) this.#deps.release(late);
+    this.#waiting = this.#waiting.filter((lease) => this.#heldAs(lease) !== undefined);
     return this.#waiting.length > 0 || this.#sending !== undefined;
   }
 
   #heldOfWaiting(): HeldLease[] {
-    return this.#waiting.flatMap(({ job }) => this.#held.get(job.id) ?? []);
+    return this.#waiting.flatMap((lease) => this.#heldAs(lease) ?? []);
+  }
+
+  /** The lease as it is held; undefined when it is over. Its job may have been leased again since. */
+  #heldAs({ job, token }: Lease): HeldLease | undefined {
+    const held = this.#held.get(job.id);
+    return held?.token === token ? held : undefined;
   }
 }

@@ -17,11 +17,14 @@ import type { WorkerInfo } from "./worker-info.js";
 export const STREAM_HEARTBEAT_MS = 15_000;
 
 /**
- * Limits of what is leased at once for a reader that waits: a number of jobs, and bytes of jobs after which no more are
- * leased (the last job may go over).
+ * Limits of what is leased at once for a reader: a number of jobs, and bytes of jobs after which no more are leased (the last job
+ * may go over).
  */
 const MAX_AHEAD = 100;
 const MAX_AHEAD_BYTES = 64 * 1024;
+
+/** From so many jobs at once on the next ones are leased while these are written: so many are small ones. */
+const BACKLOG = 25;
 
 /** A request for a stream that passed its checks. Durations in ms. */
 export interface WorkerStreamRequest extends JobSelector {
@@ -54,7 +57,8 @@ export interface WorkerStreamDeps {
 
 /**
  * The stream of one worker. It leases only while its reader waits for an event, so that few jobs are leased for a slow
- * reader before it takes them, and it never holds more than `maxInFlight` leases.
+ * reader before it takes them, and it never holds more than `maxInFlight` leases. With a backlog that no other worker wants, it
+ * leases the next jobs once the reader has taken the first of the last ones: the store works while these are written.
  *
  * A lease has left when its reader asks for the next event. Until then its worker has no part in it: what waits for too long, and
  * what had not left at the end, is given back, and nothing is counted.
@@ -72,6 +76,10 @@ export class WorkerStream implements LeaseHolder {
   #cancels: HeldLease[] = [];
   /** Whether the reader waits for an event. */
   #isReading = false;
+  /** Whether so many were leased last that the next are to be leased while these are taken. */
+  #isBacklog = false;
+  /** Whether they may be leased now. */
+  #isAhead = false;
   #drain: { readonly closesInMs: number } | undefined;
   /** When the worker was heard last, ms on the monotonic clock. */
   #heardAt = Number.NEGATIVE_INFINITY;
@@ -126,6 +134,11 @@ export class WorkerStream implements LeaseHolder {
           yield event;
           silentSince = clock.monotonic();
           this.#outbox.sent(silentSince);
+          if (this.#isBacklog && member.isAlone && this.#outbox.size < MAX_AHEAD) {
+            this.#isBacklog = false;
+            this.#isAhead = true;
+            if (this.#room() > 0) member.want();
+          }
           continue;
         }
         if (this.#drain !== undefined && !isDrainTold) {
@@ -234,7 +247,8 @@ export class WorkerStream implements LeaseHolder {
 
   /** How many jobs may be leased for it now. */
   #room(): number {
-    if (!this.#isReading || this.#isSilent || this.#drain !== undefined || this.#outbox.isWaiting) return 0;
+    if (this.#isSilent || this.#drain !== undefined) return 0;
+    if (this.#isReading ? this.#outbox.isWaiting : !this.#isAhead || this.#outbox.size >= MAX_AHEAD) return 0;
     return Math.min(MAX_AHEAD, this.request.maxInFlight - this.held.size);
   }
 
@@ -246,6 +260,8 @@ export class WorkerStream implements LeaseHolder {
   }
 
   #take(leases: readonly Lease[]): void {
+    this.#isBacklog = leases.length >= BACKLOG;
+    this.#isAhead = false;
     // First: a cancel that overtook the answer takes the lease out again.
     this.#outbox.add(leases);
     for (const lease of leases) this.#deps.leases.add(lease, this);

@@ -214,6 +214,33 @@ describe("a slow reader", () => {
     expect(await runningJobs(fixture)).toBe(1);
   });
 
+  test("of a backlog has the next 100 small jobs leased once it has taken the first of the last ones, and no more", async () => {
+    const fixture = await started();
+    await createMany(fixture, 1000);
+    const stream = slowStream(fixture);
+    for (let count = 0; count < 3; count++) await stream.next();
+    expect(await runningJobs(fixture)).toBe(100);
+    await stream.next();
+    expect(await runningJobs(fixture)).toBe(200);
+    for (let taken = 2; taken < 100; taken++) await stream.next();
+    expect(await runningJobs(fixture)).toBe(200);
+    await stream.next();
+    await stream.next();
+    expect(await runningJobs(fixture)).toBe(300);
+  });
+
+  test("has no jobs leased ahead that another worker waits for", async () => {
+    const fixture = await started();
+    await createMany(fixture, 300);
+    const stream = slowStream(fixture);
+    for (let count = 0; count < 3; count++) await stream.next();
+    const other = slowStream(fixture);
+    await other.next();
+    await stream.next();
+    await stream.next();
+    expect(await runningJobs(fixture)).toBe(100);
+  });
+
   test("is not sent a lease that ended while it was away", async () => {
     const fixture = await started();
     await createMany(fixture, 3);
