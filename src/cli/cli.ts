@@ -4,8 +4,8 @@ import { TaskQueueError } from "../model/common/errors.js";
 import { escapeUnsafe } from "../model/common/unsafe-text.js";
 import { CommandError } from "./command-error.js";
 import { createContext } from "./context.js";
-import { EXIT, exitCodeOf } from "./exit-codes.js";
-import { hintsOf } from "./hints.js";
+import { EXIT } from "./exit-codes.js";
+import { exitCodeOfError, hintsOf } from "./hints.js";
 import type { Io } from "./io.js";
 import { createProgram } from "./program.js";
 import { COMMANDS } from "./registry.js";
@@ -40,9 +40,9 @@ function explain(error: unknown, io: Io, urls: readonly string[]): number {
     return error.exitCode;
   }
   if (error instanceof TaskQueueError) {
-    tell(`${error.message}${reasonOf(error)}`);
+    tell(`${error.message.trimEnd()}${reasonOf(error)}`);
     for (const hint of hintsOf(error, urls)) tell(hint);
-    return exitCodeOf(error.code);
+    return exitCodeOfError(error);
   }
   tell(io.env.GOTASKQ_DEBUG && error instanceof Error ? (error.stack ?? error.message) : errorText(error));
   return EXIT.failure;

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createFeed } from "../../src/cli/top/feed.js";
 import type { TaskQueueClient } from "../../src/client/index.js";
 import { TaskQueueError } from "../../src/model/common/errors.js";
+import { createAuthority } from "../support/certificates.js";
 import { created } from "../support/rpc.js";
 import { startTestServer } from "../support/server.js";
 import { eventually } from "../support/wait.js";
@@ -66,4 +67,25 @@ test("top shows a server that stands still as away, as one that is gone", async 
   }
   code = undefined;
   expect(await feed.read()).toMatchObject({ problem: undefined });
+});
+
+test("a server that cannot be talked to is told as one, with what may help", async () => {
+  const authority = createAuthority();
+  const { cert, key } = authority.issue("localhost");
+  const secure = await startTestServer({ TLS_CERT: cert, TLS_KEY: key });
+  const plain = await startTestServer();
+  const jobs = (...args: string[]) => cli(["jobs", "--count", "--retry", "1ms", ...args]);
+  expect(await jobs("--url", secure.url, "--tls-ca", authority.ca)).toMatchObject({ code: 0, stderr: "" });
+  const cases: readonly (readonly [args: readonly string[], hint: string])[] = [
+    [[secure.url], `${secure.url}: --tls-ca or GOTASKQ_TLS_CA names who vouches`],
+    [[secure.url, "--tls-ca", authority.ca, "--tls-server-name", "other"], "GOTASKQ_TLS_SERVER_NAME says the name"],
+    [[secure.url.replace("https", "http")], "its URL begins with https://"],
+    [[plain.url.replace("http", "https")], "its URL begins with http://"],
+  ];
+  for (const [args, hint] of cases) {
+    const refused = await jobs("--url", ...args);
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining(hint)]);
+    const checked = await cli(["check", "--url", ...args]);
+    expect([checked.code, checked.stderr]).toEqual([4, expect.stringContaining(hint)]);
+  }
 });

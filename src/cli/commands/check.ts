@@ -3,8 +3,8 @@ import { errorText } from "../../model/common/describe-error.js";
 import { TaskQueueError } from "../../model/common/errors.js";
 import { type Finding, findings } from "../check/findings.js";
 import type { Context, FormatOptions } from "../context.js";
-import { EXIT, exitCodeOf } from "../exit-codes.js";
-import { hintsOf } from "../hints.js";
+import { EXIT } from "../exit-codes.js";
+import { exitCodeOfError, hintsOf } from "../hints.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
 import { inLine, type Look } from "../output/style.js";
@@ -41,7 +41,7 @@ export function configureCheck(command: Command, context: Context): void {
       if (!isForPeople) await context.printRecord({ what: "connection", level: "fail", text, reason: error.reason });
       else await context.print(`${context.style("red", "fail")}  ${"connection".padEnd(11)}  ${inLine(text)}\n`);
       for (const hint of hintsOf(error, connection.urls)) context.tell(`gotaskq: ${hint}`);
-      context.exitCode = exitCodeOf(error.code);
+      context.exitCode = exitCodeOfError(error);
     }
   });
 }
