@@ -116,9 +116,9 @@ export function createLocalTaskQueue(options: TaskQueueOptions, clock: Clock): L
     stop,
     [Symbol.asyncDispose]: () => stop(),
     create: (job, call) =>
-      calls.one(async () => {
-        const created = await jobs.create(toJobRequest(job, tracer.active()));
-        return { job: toJob(created.job), deduplicated: created.deduplicated, replaced: created.replaced };
+      calls.one(() => {
+        const created = jobs.create(toJobRequest(job, tracer.active()));
+        return created.then(({ job, deduplicated, replaced }) => ({ job: toJob(job), deduplicated, replaced }));
       }, call),
     createBatch: (list, call) => calls.one(async () => jobs.createBatch(toJobRequests(list, tracer.active())), call),
     async createAndWait(job, call) {

@@ -18,13 +18,13 @@ export interface Calls {
 export function createCalls(clock: Pick<Clock, "setTimer">): Calls {
   const setTimer = (ms: number, fire: () => void) => clock.setTimer(ms, fire);
   return {
-    async one(call, options) {
+    one(call, options) {
       try {
-        if (options?.signal === undefined && options?.timeoutMs === undefined) return await call();
+        if (options?.signal === undefined && options?.timeoutMs === undefined) return call().catch(rethrow);
         options.signal?.throwIfAborted();
-        return await waitWithin(call(), options, setTimer);
+        return waitWithin(call(), options, setTimer).catch(rethrow);
       } catch (error) {
-        throw error instanceof TaskQueueError ? toApiError(error) : error;
+        return Promise.reject(translated(error));
       }
     },
 
@@ -38,11 +38,20 @@ export function createCalls(clock: Pick<Clock, "setTimer">): Calls {
         // The end of the signal ends the stream.
         end.signal.throwIfAborted();
       } catch (error) {
-        throw error instanceof TaskQueueError ? toApiError(error) : error;
+        throw translated(error);
       } finally {
         // Also when the reader leaves the loop: the stream must not stay open.
         end.end();
       }
     },
   };
+}
+
+/** An error as callers see it. */
+function translated(error: unknown): unknown {
+  return error instanceof TaskQueueError ? toApiError(error) : error;
+}
+
+function rethrow(error: unknown): never {
+  throw translated(error);
 }

@@ -240,20 +240,21 @@ export function createRedisBackend(
     await session.resume();
   }
 
-  async function enqueue(items: readonly NewJob[]): Promise<EnqueueResult[]> {
-    try {
-      return await creates.enqueue(items);
-    } catch (error) {
-      const isMissing = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
-      const queue = isMissing ? (error.metadata.queue ?? "") : "";
-      const isDefault = queue === DEFAULT_QUEUE;
-      if (!isDefault && !registry.has(queue)) throw error;
-      // A queue that should exist does not: it was deleted just now, or Redis has lost its data.
-      await lookForData();
-      if (!isDefault) throw error;
-      await ensureDefaultQueue();
-      return creates.enqueue(items);
-    }
+  function enqueue(items: readonly NewJob[]): Promise<EnqueueResult[]> {
+    return creates.enqueue(items).catch((error) => enqueueAgain(items, error));
+  }
+
+  /** Creates jobs again when the first try failed as the queue did not exist, which should. */
+  async function enqueueAgain(items: readonly NewJob[], error: unknown): Promise<EnqueueResult[]> {
+    const isMissing = error instanceof TaskQueueError && error.reason === "QUEUE_NOT_FOUND";
+    const queue = isMissing ? (error.metadata.queue ?? "") : "";
+    const isDefault = queue === DEFAULT_QUEUE;
+    if (!isDefault && !registry.has(queue)) throw error;
+    // It was deleted just now, or Redis has lost its data.
+    await lookForData();
+    if (!isDefault) throw error;
+    await ensureDefaultQueue();
+    return creates.enqueue(items);
   }
 
   async function ensureDefaultQueue(): Promise<void> {

@@ -51,11 +51,42 @@ export class Coalescer<I, R> {
   /** Resolves to the result of this item of so many bytes; rejects when the call it shared fails. */
   add(item: I, size: number, bytes: number): Promise<R> {
     return new Promise((resolve, reject) => {
+      const isIdle = this.#running === 0;
+      if (isIdle && !this.#isShared && this.#waiting.length === 0) {
+        this.#runAlone(item, resolve, reject);
+        return;
+      }
       this.#waiting.push({ item, size, bytes, resolve, reject });
       // A large item does not wait for others.
-      if (this.#running === 0 && (size >= LARGE || !this.#isShared)) void this.#work();
+      if (isIdle && (size >= LARGE || !this.#isShared)) void this.#work();
       else this.#gather();
     });
+  }
+
+  /** The same as `#work` with this item, for less: most items of a single caller come this way. */
+  #runAlone(item: I, resolve: (result: R) => void, reject: (error: unknown) => void): void {
+    this.#running++;
+    const next = () => {
+      this.#running--;
+      if (this.#waiting.length > 0) void this.#work();
+      else if (this.#running === 0 && !this.#isGathering) this.#idle();
+    };
+    let results: Promise<readonly R[]>;
+    try {
+      results = this.#run([item]);
+    } catch (error) {
+      results = Promise.reject(error);
+    }
+    results.then(
+      (all) => {
+        resolve(all[0] as R);
+        next();
+      },
+      (error) => {
+        reject(error);
+        next();
+      },
+    );
   }
 
   #gather(): void {

@@ -98,17 +98,16 @@ export class Connection {
     args: Args,
     arrived: (reply: Reply) => void = () => {},
   ): Promise<Reply> {
-    return this.call(async () => {
+    return this.call((client) => {
       const rest = [keys.length, ...keys, ...(typeof args === "function" ? args() : args)];
-      let reply: Reply;
-      try {
-        reply = (await this.#client.callBuffer("EVALSHA", [script.sha, ...rest])) as Reply;
-      } catch (error) {
+      const answered = (reply: unknown): Reply => {
+        arrived(reply as Reply);
+        return reply as Reply;
+      };
+      return client.callBuffer("EVALSHA", [script.sha, ...rest]).then(answered, (error: unknown) => {
         if (!String(error).includes("NOSCRIPT")) throw error;
-        reply = (await this.#client.callBuffer("EVAL", [script.text, ...rest])) as Reply;
-      }
-      arrived(reply);
-      return reply;
+        return client.callBuffer("EVAL", [script.text, ...rest]).then(answered);
+      });
     });
   }
 
@@ -116,30 +115,45 @@ export class Connection {
    * Calls `send` and waits for its answer, at most `CALL_MS` in all; calls it again while that may help, so Redis may run
    * it more than once. BACKEND_UNAVAILABLE; MEMORY_FULL.
    */
-  async call<T>(send: (client: Client) => Promise<T>): Promise<T> {
+  call<T>(send: (client: Client) => Promise<T>): Promise<T> {
     // The time runs from when Redis went away: later calls do not each wait the full CALL_MS again.
     const begun = this.#clock.monotonic();
     const end = Math.min(begun, this.#awaySince ?? begun) + CALL_MS;
-    for (;;) {
-      const isThere = this.isReady && !this.isStopped;
-      if (!isThere && !(await this.#ready(end))) throw backendUnavailable("Redis is away");
-      try {
-        return await this.#within(end, send(this.#client), begun);
-      } catch (error) {
-        const fault = classify(error);
-        if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
-        if (fault === "other") throw error;
-        if (fault === "denied") throw backendUnavailable("the Redis user may not do this", error);
-        if (fault === "unwritable") {
-          this.#refused();
-          throw backendUnavailable("Redis takes no writes", error);
-        }
-        if (this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
-          throw backendUnavailable("Redis did not answer", error);
-        }
-        await this.#pause(RETRY_MS);
-      }
+    return this.#try(send, begun, end);
+  }
+
+  /** Nearly all calls are answered at once, and pay for no more than that: an async function has a state of its own. */
+  #try<T>(send: (client: Client) => Promise<T>, begun: number, end: number): Promise<T> {
+    if (!this.isReady || this.isStopped) return this.#tryLater(send, begun, end);
+    let answer: Promise<T>;
+    try {
+      answer = send(this.#client);
+    } catch (error) {
+      answer = Promise.reject(error);
     }
+    return this.#within(end, answer, begun, (error) => this.#tryAgain(error, send, begun, end));
+  }
+
+  async #tryLater<T>(send: (client: Client) => Promise<T>, begun: number, end: number): Promise<T> {
+    if (!(await this.#ready(end))) throw backendUnavailable("Redis is away");
+    return this.#try(send, begun, end);
+  }
+
+  /** Tries a call again that failed, if that may help. */
+  async #tryAgain<T>(error: unknown, send: (client: Client) => Promise<T>, begun: number, end: number): Promise<T> {
+    const fault = classify(error);
+    if (fault === "full") throw memoryFull("the memory of Redis is full: let jobs run, or purge some", error);
+    if (fault === "other") throw error;
+    if (fault === "denied") throw backendUnavailable("the Redis user may not do this", error);
+    if (fault === "unwritable") {
+      this.#refused();
+      throw backendUnavailable("Redis takes no writes", error);
+    }
+    if (this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
+      throw backendUnavailable("Redis did not answer", error);
+    }
+    await this.#pause(RETRY_MS);
+    return this.#try(send, begun, end);
   }
 
   /** Whether the connection is ready or becomes so before `end`, ms on the monotonic clock. */
@@ -165,10 +179,12 @@ export class Connection {
     });
   }
 
-  #within<T>(end: number, answer: Promise<T>, begun: number): Promise<T> {
+  /** Resolves to the answer, if it comes in time; else to what comes of `failed`. */
+  #within<T>(end: number, answer: Promise<T>, begun: number, failed: (error: unknown) => Promise<T>): Promise<T> {
     const left = Math.max(0, end - this.#clock.monotonic());
     let isLate = false;
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
+      const reject = (error: unknown) => resolve(failed(error));
       const late = () => {
         const now = this.#clock.monotonic();
         const isCluster = hasNodes(this.#client);
@@ -206,7 +222,8 @@ export class Connection {
           resolve(value);
         },
         (error) => {
-          if (!isLate) timer.cancel();
+          if (isLate) return;
+          timer.cancel();
           reject(error);
         },
       );

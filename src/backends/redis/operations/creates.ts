@@ -38,6 +38,18 @@ interface Group {
   readonly firing?: Firing | undefined;
 }
 
+/** What belongs to jobs of one caller. */
+interface Asked {
+  /** Where the jobs stand in the batch, if not just so. */
+  readonly places?: readonly number[] | undefined;
+  /** As in `Group`. */
+  readonly mayNeed?: boolean;
+  readonly firing?: Firing | undefined;
+}
+
+/** Why a schedule makes no jobs. */
+type Refusal = "STALE" | "SKIPPED";
+
 interface GroupAnswer {
   readonly now: number;
   /** What ENQUEUE answers of the group. */
@@ -62,11 +74,14 @@ export class Creates {
   }
 
   /** Creates all of the jobs or none; resolves to results in their order. QUEUE_NOT_FOUND, QUEUE_FULL. */
-  async enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
+  enqueue(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
     const [first] = jobs;
-    if (first === undefined) return [];
+    if (first === undefined) return Promise.resolve([]);
     const isOne = jobs.every(({ queue }) => queue === first.queue) && workOf(jobs) <= BATCH;
-    if (isOne) return this.#create(first.queue, jobs, "create");
+    return isOne ? this.#create(first.queue, jobs, "create") : this.#createInParts(jobs);
+  }
+
+  async #createInParts(jobs: readonly NewJob[]): Promise<EnqueueResult[]> {
     const byQueue = new Map<string, { jobs: NewJob[]; places: number[] }>();
     jobs.forEach((job, place) => {
       const group = byQueue.get(job.queue);
@@ -99,46 +114,37 @@ export class Creates {
   }
 
   /** `places`: where the jobs stand in the batch, if not just so. */
-  async #create(
-    queue: string,
-    jobs: readonly NewJob[],
-    mode: Mode,
-    places?: readonly number[],
-  ): Promise<EnqueueResult[]> {
-    const results = await this.#ask(queue, jobs, mode, { places });
-    if (typeof results === "string") throw new Error("a script refused jobs of no schedule as such");
-    return results;
+  #create(queue: string, jobs: readonly NewJob[], mode: Mode, places?: readonly number[]): Promise<EnqueueResult[]> {
+    // What is asked for no schedule is not refused as such.
+    return this.#ask(queue, jobs, mode, { places }) as Promise<EnqueueResult[]>;
   }
 
   /** Resolves to what came of the jobs, or why a schedule makes none. */
-  async #ask(
-    queue: string,
-    jobs: readonly NewJob[],
-    mode: Mode,
-    {
-      places,
-      mayNeed = false,
-      firing,
-    }: {
-      readonly places?: readonly number[] | undefined;
-      readonly mayNeed?: boolean;
-      readonly firing?: Firing | undefined;
-    },
-  ): Promise<EnqueueResult[] | "STALE" | "SKIPPED"> {
+  #ask(queue: string, jobs: readonly NewJob[], mode: Mode, asked: Asked): Promise<EnqueueResult[] | Refusal> {
+    const { mayNeed = false, firing } = asked;
     const queues = firing === undefined ? this.#queues : this.#fires;
     const send = (groups: readonly Group[]) => this.#send(queue, groups);
     const group = { mode, mayNeed, jobs, firing };
-    const { now, answer, defaults } = await queues.add(queue, send, group, workOf(jobs), bytesOf(jobs));
+    return queues
+      .add(queue, send, group, workOf(jobs), bytesOf(jobs))
+      .then((answer) => this.#read(queue, jobs, mode, asked, answer));
+  }
+
+  #read(
+    queue: string,
+    jobs: readonly NewJob[],
+    mode: Mode,
+    asked: Asked,
+    { now, answer, defaults }: GroupAnswer,
+  ): EnqueueResult[] | Promise<EnqueueResult[] | Refusal> | Refusal {
+    const { places, firing } = asked;
     if (typeof answer === "string") {
-      if (answer === "M") return "STALE";
-      if (answer === "K") return "SKIPPED";
+      if (firing !== undefined && answer === "M") return "STALE";
+      if (firing !== undefined && answer === "K") return "SKIPPED";
       if (answer === "N") throw queueNotFound(queue);
       if (answer === "U") {
-        await this.#checkFeatures(
-          queue,
-          neededBy(jobs).map((letter) => NEEDED[letter]),
-        );
-        return this.#ask(queue, jobs, mode, { places, mayNeed: true, firing });
+        const needed = neededBy(jobs).map((letter) => NEEDED[letter]);
+        return this.#checkFeatures(queue, needed).then(() => this.#ask(queue, jobs, mode, { ...asked, mayNeed: true }));
       }
       if (answer.startsWith("E")) throw held(queue, jobs, answer, places);
       const number = Number(answer.slice(1));
@@ -158,7 +164,7 @@ export class Creates {
     return results;
   }
 
-  async #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
+  #send(queue: string, groups: readonly Group[]): Promise<GroupAnswer[]> {
     const args: Arg[] = [];
     let script: "enqueue" | "enqueueUnique" | "fire" = "enqueue";
     for (const { mode, mayNeed, jobs, firing } of groups) {
@@ -176,14 +182,20 @@ export class Creates {
       }
     }
     const callers = groups.length;
-    const { now, rest } = await this.#calls.call(script, queue, [callers, ...args], { callers });
-    const defaults = rest.length > callers ? readDefaults(text(rest[callers])) : undefined;
-    return rest.slice(0, callers).map((reply) => ({
-      now,
-      defaults,
-      answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
-    }));
+    return this.#calls
+      .call(script, queue, [callers, ...args], { callers })
+      .then(({ now, rest }) => readGroups(now, rest, callers));
   }
+}
+
+/** Reads what ENQUEUE answers of so many groups. */
+function readGroups(now: number, rest: readonly Reply[], groups: number): GroupAnswer[] {
+  const defaults = rest.length > groups ? readDefaults(text(rest[groups])) : undefined;
+  return rest.slice(0, groups).map((reply) => ({
+    now,
+    defaults,
+    answer: reply instanceof Buffer ? text(reply) : Array.isArray(reply) ? reply : [],
+  }));
 }
 
 /** What these jobs need of their queue. */

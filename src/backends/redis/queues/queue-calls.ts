@@ -185,7 +185,7 @@ export class QueueCalls {
    * a place for this call, if the script has an answer to remember. `callers`: how many operations share the call; default: one.
    * `examines`: jobs that a script looks at, if they are what it takes its time for; it waits until it is its turn among these.
    * UPGRADE_REQUIRED when the queue needs a feature that this server does not know. */
-  async call(
+  call(
     name: ScriptName,
     queue: string,
     args: readonly Arg[],
@@ -202,30 +202,40 @@ export class QueueCalls {
       memo.isSent = true;
       return `${queue} ${this.#self}.${memo.slot} ${memo.call} ${isAgain ? 1 : 0}`;
     };
-    let reply: ScriptReply;
-    const sentAt = this.#clock.monotonic();
-    this.#pending++;
-    try {
-      const [gates, bytes] =
-        examines === undefined ? [this.#gates, bytesOf(args)] : [this.#scans, examines * BYTES_OF_EXAMINED];
-      reply = await gates.pass(queue, bytes, () =>
-        this.#storeTimes.ask(queue, (tell) => {
-          const all = () => [whom(), this.#channels, ...this.#common, tell(), ...args];
-          return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, this.#arrived);
-        }),
-      );
-      this.#observer.called(name, (this.#clock.monotonic() - sentAt) / 1000, callers);
-    } catch (error) {
-      const translated = this.#refused.translate(queue, error);
-      const fault = faultOf(translated);
-      if (fault !== undefined) this.#observer.failed(name, fault);
-      throw translated;
-    } finally {
+    const ended = () => {
       this.#pending--;
       if (memo !== undefined && memo !== own) this.memos.release(queue, memo);
-    }
+    };
+    const sentAt = this.#clock.monotonic();
+    const send = (tell: () => number | string) => {
+      const all = () => [whom(), this.#channels, ...this.#common, tell(), ...args];
+      return this.#connection.script(this.#scripts[name], [this.#keys.queue(queue)], all, this.#arrived);
+    };
+    const ask = () => this.#storeTimes.ask(queue, send);
+    this.#pending++;
+    const answer =
+      examines === undefined
+        ? this.#gates.pass(queue, bytesOf(args), ask)
+        : this.#scans.pass(queue, examines * BYTES_OF_EXAMINED, ask);
+    return answer.then(
+      (reply) => {
+        ended();
+        this.#observer.called(name, (this.#clock.monotonic() - sentAt) / 1000, callers);
+        return this.#answered(name, queue, reply);
+      },
+      (error) => {
+        ended();
+        const translated = this.#refused.translate(queue, error);
+        const fault = faultOf(translated);
+        if (fault !== undefined) this.#observer.failed(name, fault);
+        throw translated;
+      },
+    );
+  }
+
+  /** Notes what an answer tells. */
+  #answered(name: ScriptName, queue: string, [now, position, dueInMs, rest, , ready]: ScriptReply): Answer {
     this.#refused.forget(queue);
-    const [now, position, dueInMs, rest, , ready] = reply;
     if (!OWN_PACE.has(name) && dueInMs >= 0) this.#dueTimes.add(queue, dueInMs);
     if (position > 0) this.changed?.(queue, position);
     // A sweep tells all that is ready by itself.

@@ -54,20 +54,25 @@ export class StoreTimes {
   }
 
   /** Sends a call of the queue until its script knows how far TIME has gone. `tell` is called right before each sending. */
-  async ask(queue: string, send: (tell: () => number | string) => Promise<Reply>): Promise<ScriptReply> {
-    let isBlind = false;
-    for (let looks = 1; ; looks++) {
-      let sentAt = 0;
-      const reply = (await send(() => {
-        sentAt = this.#clock.monotonic();
-        return this.told(queue, isBlind, sentAt);
-      })) as unknown as ScriptReply;
+  ask(
+    queue: string,
+    send: (tell: () => number | string) => Promise<Reply>,
+    looks = 1,
+    isBlind = false,
+  ): Promise<ScriptReply> {
+    let sentAt = 0;
+    const told = () => {
+      sentAt = this.#clock.monotonic();
+      return this.told(queue, isBlind, sentAt);
+    };
+    return send(told).then((answer) => {
+      const reply = answer as unknown as ScriptReply;
       const [now, , , rest, counted] = reply;
       const isNoted = counted !== undefined && this.note(queue, now, counted, sentAt);
       // Else it did nothing.
       if (Array.isArray(rest)) return reply;
-      isBlind = !isNoted || looks >= MAX_LOOKS;
-    }
+      return this.ask(queue, send, looks + 1, !isNoted || looks >= MAX_LOOKS);
+    });
   }
 
   /**
