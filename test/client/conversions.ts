@@ -26,6 +26,11 @@ export const CONVERSIONS: readonly Conversion[] = [
   },
   { given: "a property that is `undefined`", make: () => ({ a: undefined, b: 1 }), arrives: { value: { b: 1 } } },
   {
+    given: "a property named by a symbol",
+    make: () => ({ [Symbol("s")]: 1, b: 1 }),
+    arrives: { value: { b: 1 } },
+  },
+  {
     given: "a key `__proto__`",
     make: () => JSON.parse('{"__proto__":{"a":1}}'),
     arrives: { value: JSON.parse('{"__proto__":{"a":1}}') },

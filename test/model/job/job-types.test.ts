@@ -52,6 +52,8 @@ test("types of jobs say what travels", () => {
   accept<{ a: { payload: { run: () => void } } }>();
   // @ts-expect-error: a symbol is left out
   accept<{ a: { payload: [symbol] } }>();
+  // @ts-expect-error: so is a property named by one
+  accept<{ a: { payload: { [Symbol.iterator]: string } } }>();
   // @ts-expect-error: undefined becomes null in a list
   accept<{ a: { payload: (string | undefined)[] } }>();
   // @ts-expect-error: bytes are all of a payload or none of it
