@@ -69,32 +69,18 @@ function remembered<T extends Timestamp | Duration>(write: (value: T) => string)
   };
 }
 
-/** Remembers the last text of a field: it is mostly the same queue, type or worker again, or empty. */
-function textWriter(): ToText {
-  let last = "";
-  let lastJson = '""';
-  return (value: string) => {
-    if (value !== last) {
-      last = value;
-      lastJson = JSON.stringify(value);
-    }
-    return lastJson;
-  };
-}
-
 function encoderOf(desc: DescMessage): JsonEncoder {
   const found = known.get(desc);
   if (found !== undefined) return found;
   const special = SPECIAL.get(desc.typeName);
   if (special !== undefined) return special as unknown as JsonEncoder;
   if (desc.typeName.startsWith("google.protobuf.")) throw new UnsupportedError();
-  const writers: ((message: Fields) => string)[] = [];
+  const writers: MemberWriter[] = [];
   // Registered before its fields are looked at: one of them may be of the same type.
   const encoder: JsonEncoder = (message) => {
     let text = "";
-    for (const write of writers) text += write(message as unknown as Fields);
-    // Each member begins with a comma.
-    return text === "" ? "{}" : `{${text.slice(1)}}`;
+    for (const write of writers) text = write(text, message as unknown as Fields);
+    return text === "" ? "{}" : `${text}}`;
   };
   known.set(desc, encoder);
   try {
@@ -107,23 +93,37 @@ function encoderOf(desc: DescMessage): JsonEncoder {
   return encoder;
 }
 
-function fieldWriter(field: DescField): (message: Fields) => string {
-  const name = `,${JSON.stringify(field.jsonName)}:`;
+/** Adds a member to the text of its message, which is empty before the first one. */
+type MemberWriter = (text: string, message: Fields) => string;
+
+function fieldWriter(field: DescField): MemberWriter {
+  const name = `${JSON.stringify(field.jsonName)}:`;
+  const [first, next] = [`{${name}`, `,${name}`];
   const toText = memberWriter(field);
   const { localName } = field;
-  if (field.fieldKind === "list" || field.fieldKind === "map" || isImplicit(field)) {
-    return (message) => name + toText(message[localName] as never);
+  if (field.fieldKind === "list" || field.fieldKind === "map") {
+    return (text, message) => (text === "" ? first : text + next) + toText(message[localName] as never);
   }
-  if (field.oneof === undefined) {
-    return (message) => {
-      const value = message[localName];
-      return value === undefined ? "" : name + toText(value as never);
-    };
-  }
-  const get = memberOf(field);
-  return (message) => {
+  if (isImplicit(field)) return rememberedMember(localName, first, next, toText);
+  const get = field.oneof === undefined ? (message: Fields) => message[localName] : memberOf(field);
+  return (text, message) => {
     const value = get(message);
-    return value === undefined ? "" : name + toText(value as never);
+    return value === undefined ? text : (text === "" ? first : text + next) + toText(value as never);
+  };
+}
+
+/** Writes a member that is always there, and mostly the same again: the same queue, type or worker, or a zero. */
+function rememberedMember(localName: string, first: string, next: string, toText: ToText): MemberWriter {
+  let last: unknown;
+  let lastMember = "";
+  return (text, message) => {
+    const value = message[localName];
+    if (text === "") return first + toText(value as never);
+    if (value !== last || lastMember === "") {
+      last = value;
+      lastMember = next + toText(value as never);
+    }
+    return text + lastMember;
   };
 }
 
@@ -146,7 +146,7 @@ function valueWriter({ message, enum: ofEnum, scalar }: DescField): ToText {
   if (ofEnum !== undefined) return enumWriter(ofEnum);
   switch (scalar) {
     case ScalarType.STRING:
-      return textWriter();
+      return (value: string) => JSON.stringify(value);
     case ScalarType.BOOL:
     case ScalarType.INT32:
     case ScalarType.UINT32:
