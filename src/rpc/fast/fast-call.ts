@@ -17,6 +17,8 @@ export interface FastCall {
   readonly compression: Negotiated;
   readonly recorder: RpcRecorder;
   readonly turns: Turns;
-  /** Follows an answer to its end; undefined when it is written. One that cannot be written is logged, and the call ended. */
+  /** Follows an answer to its end; undefined when it is written. See `unanswered`. */
   settle(answered: Promise<void> | void): void;
+  /** An answer could not be written: that is logged, and the call ended. */
+  unanswered(error: unknown): void;
 }

@@ -116,11 +116,13 @@ class ArrivingCall implements FastCall {
   }
 
   settle(answered: Promise<void> | void): void {
-    answered?.catch((error) => {
-      this.#deps.logger.warn({ err: error, ...callFields(this.context) }, "an answer could not be written");
-      // Nothing more will come: without this the client would wait forever.
-      this.exchange.destroy();
-    });
+    answered?.catch((error) => this.unanswered(error));
+  }
+
+  unanswered(error: unknown): void {
+    this.#deps.logger.warn({ err: error, ...callFields(this.context) }, "an answer could not be written");
+    // Nothing more will come: without this the client would wait forever.
+    this.exchange.destroy();
   }
 
   /** Answers an error without reading the request, in its turn: a refusal costs as much as a small call. */
@@ -157,7 +159,11 @@ class ArrivingCall implements FastCall {
     if (this.exchange.isClosed) return;
     const answer = this.recorder.failed(error, context, this.#startedAt);
     if (!this.#deps.hasFaultDetails) answer.details.splice(0);
-    this.settle(answerError(this, answer));
+    try {
+      this.settle(answerError(this, answer));
+    } catch (thrown) {
+      this.unanswered(thrown);
+    }
   }
 
   #discard(): void {
@@ -263,7 +269,8 @@ class ArrivingCall implements FastCall {
       this.#refuse(deadlineExceeded());
       return;
     }
-    const answered = this.method.isStream ? serveStream(this, input) : serveUnary(this, input);
+    if (!this.method.isStream) return serveUnary(this, input);
+    const answered = serveStream(this, input);
     this.settle(answered);
     return answered;
   }

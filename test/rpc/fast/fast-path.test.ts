@@ -35,7 +35,7 @@ class HeldExchange implements Exchange {
   readonly answers: number[] = [];
   readonly destroyed = signal();
   isClosed = false;
-  /** What writing the end of an answer throws. */
+  /** What writing an answer, or the end of a stream, throws. */
   fault: Error | undefined;
   #onClose: (() => void)[] = [];
 
@@ -53,6 +53,7 @@ class HeldExchange implements Exchange {
   onWritten(): void {}
 
   answer(status: number): void {
+    if (this.fault !== undefined) throw this.fault;
     this.answers.push(status);
   }
 
@@ -140,6 +141,23 @@ describe("a request whose client leaves", () => {
     await eventually(async () => (later.answers.length === 1 ? true : undefined), "the answer to a client that stays");
     await settle();
     expect([exchange.answers, heard.length]).toEqual([[], 1]);
+  });
+});
+
+describe("a call whose answer cannot be written is logged, and ended", () => {
+  const bad = () => {
+    throw new Error("x");
+  };
+  test.each([
+    ["good", () => ({ $typeName: "grpc.health.v1.HealthCheckResponse", status: 1 }), "{}"],
+    ["an error", bad, "{}"],
+    ["a refusal", bad, "no JSON"],
+  ])("when it is %s", async (_what, run, body) => {
+    const exchange = serve(Health.method.check, run, "application/json");
+    exchange.fault = new Error("no room");
+    exchange.body.end(body);
+    await within(exchange.destroyed.fired, "the end of the call");
+    expect(logger.lines.at(-1)).toMatchObject({ level: "warn", fields: { err: exchange.fault } });
   });
 });
 
