@@ -12,12 +12,13 @@ import type { AnsweredLeaseRequest } from "./journal.js";
 import { type QueuedJob, QueueState } from "./queue-state.js";
 import { restoredRate } from "./rates.js";
 import { isWaitingPlace, type JobLabel, newRecord } from "./records/job-record.js";
+import type { LoggedJob } from "./records/logged-changes.js";
 import { small } from "./records/run-record.js";
 import { firstChange, type OwnFields } from "./records/saved.js";
 import { restoreState, type StateFields } from "./records/saved-state.js";
 import { JoblessCreate } from "./request-ids.js";
 
-/** Different specs whose objects are shared by the jobs that have them. */
+/** Different specs, and names of workers, that are shared by the jobs that have them. */
 const MAX_SPECS = 10_000;
 
 /** A job as a journal kept it; see `SavedJob` and `SavedState`. */
@@ -47,6 +48,8 @@ export class Restorer {
   /** Deleted queues that still have jobs. */
   readonly #leaving = new Map<string, QueueState>();
   readonly #labels = new Map<string, JobLabel>();
+  /** Of workers. */
+  readonly #names = new Map<string, string>();
   /** The largest number of a job that was met. */
   lastNumber = "0";
 
@@ -90,6 +93,7 @@ export class Restorer {
     const record: QueuedJob = newRecord(rare, number, spec, saved.payload, requestId, times);
     const state: StateFields | undefined = saved.state === undefined ? undefined : JSON.parse(saved.state);
     if (state !== undefined) restoreState(record, state, saved.result);
+    if (record.run !== undefined) record.run.worker = this.#name(record.run.worker);
     const holdMs = unique?.holdMs ?? 0;
     this.#store.claims.restore(record, state?.claim ?? "HELD", holdMs > 0 ? this.#since(createdAt) + holdMs : 0);
     this.#store.kept.add(record);
@@ -117,13 +121,29 @@ export class Restorer {
 
   /** The next entry of the change log, after `ChangeLog.continue`. */
   change(fields: Partial<Change> & Pick<Change, "jobId" | "queue" | "type" | "updatedAt" | "runAfter">): void {
-    const { jobId, queue, type, priority = 0, startedAt, updatedAt, runAfter } = fields;
+    const change = Object.assign(firstChange(), fields, { worker: this.#name(fields.worker) });
+    const job = this.#loggedJob(change);
+    this.#store.log.restore(change, job);
+    this.#met(job.number);
+  }
+
+  /** What the log is to share with the record of the job, if that is still there. */
+  #loggedJob({ jobId, queue, type, priority, startedAt, updatedAt, runAfter }: Change): LoggedJob {
     const number = numberOf(jobId);
+    const record = this.#store.queues.get(queue)?.jobs.get(number);
     const label = this.#label({ queue, type, priority });
-    // When the job was created is not known here, and not told by the log.
-    const times = this.#store.times(startedAt ?? updatedAt, runAfter);
-    this.#store.log.restore(Object.assign(firstChange(), fields), { number, label, times });
-    this.#met(number);
+    if (record?.runAfter === runAfter) return { number: record.number, label, times: record.times };
+    // When it was created is not known without it, and not told by the log.
+    return { number, label, times: this.#store.times(startedAt ?? updatedAt, runAfter) };
+  }
+
+  /** The same text; one for all that are equal. */
+  #name(text = ""): string {
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    if (this.#names.size >= MAX_SPECS) this.#names.clear();
+    this.#names.set(text, text);
+    return text;
   }
 
   /** Call at the end: the jobs of deleted queues are then forgotten by ticks. */
