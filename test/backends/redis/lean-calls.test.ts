@@ -185,7 +185,7 @@ test("a create and a lease use no more than they need", async () => {
     Buffer.from([0x31, 0x20, 0x92, 0xad]),
   );
   await lean.run("lease", 1, 30_000, "worker-1", "token", "", "", "none", job.type, "other");
-  expect((await commandCounts(client)).get("zpopmin")).toBeUndefined();
+  expect((await commandCounts(client)).get("zremrangebyrank")).toBeUndefined();
 });
 
 test("TIME that was set ahead, or back behind the creation of a job, is counted and held alike", async () => {
