@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { createBriefLogger } from "../../src/cli/brief-logger.js";
 import { createFeed } from "../../src/cli/top/feed.js";
 import type { TaskQueueClient } from "../../src/client/index.js";
 import { TaskQueueError } from "../../src/model/common/errors.js";
+import type { Logger } from "../../src/model/log/logger.js";
 import { createAuthority } from "../support/certificates.js";
 import { created } from "../support/rpc.js";
 import { startTestServer } from "../support/server.js";
@@ -88,4 +90,61 @@ test("a server that cannot be talked to is told as one, with what may help", asy
     const checked = await cli(["check", "--url", ...args]);
     expect([checked.code, checked.stderr]).toEqual([4, expect.stringContaining(hint)]);
   }
+});
+
+test("a bench whose server goes says why, and which queue it leaves behind", async () => {
+  const server = await startTestServer();
+  const bench = startCli([
+    "bench",
+    "--for",
+    "1h",
+    "--callers",
+    "2",
+    "--handlers",
+    "0",
+    "--retry",
+    "1ms",
+    "--url",
+    server.url,
+  ]);
+  const queue = await eventually(async () => {
+    const { queues } = await server.queues.listQueues({});
+    return queues.find(({ name, stats }) => name.startsWith("bench-") && (stats?.ready ?? 0) > 0)?.name;
+  }, "a job of the bench");
+  await server.stop();
+  const { code, stderr } = await bench.ended;
+  expect([code, stderr]).toEqual([4, expect.stringContaining(`the queue ${queue} is left behind: `)]);
+  expect(stderr).toContain(`is a server at ${server.url}?`);
+});
+
+test("a worker whose server is away tells why, without a stack, and the same no more than each 10 s", () => {
+  const lines: [object, string][] = [];
+  let now = 0;
+  const told = (fields: object, message: string) => void lines.push([fields, message]);
+  const plain: Logger = {
+    debug: told,
+    info: told,
+    warn: told,
+    error: told,
+    child: () => plain,
+    isLevelEnabled: () => true,
+  };
+  const logger = createBriefLogger(plain, () => now);
+  const away = { err: new TaskQueueError("UNAVAILABLE", "it is away"), url: "a" };
+  logger.warn(away, "no stream");
+  logger.child({}).warn(away, "no stream");
+  logger.warn(away, "no outcome");
+  now = 10_000;
+  logger.warn(away, "no stream");
+  const broken = { err: new Error("broken") };
+  logger.error(broken, "other");
+  logger.error(broken, "other");
+  const brief = { url: "a", problem: "it is away" };
+  expect(lines).toEqual([
+    [brief, "no stream"],
+    [brief, "no outcome"],
+    [brief, "no stream"],
+    [broken, "other"],
+    [broken, "other"],
+  ]);
 });

@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
+import { errorText } from "../../model/common/describe-error.js";
 import { createTextLogger } from "../../model/log/text-logger.js";
 import { onStopSignals } from "../../model/process/stop-signals.js";
 import type { LatencySummary } from "../bench/latencies.js";
 import type { BenchResult } from "../bench/run-bench.js";
+import { createBriefLogger } from "../brief-logger.js";
 import { CommandError } from "../command-error.js";
 import type { Context, FormatOptions } from "../context.js";
 import { addConnectionOptions } from "../options/connection.js";
 import { addExamples, addFormatOptions } from "../options/format.js";
 import { count, durationOption, positive } from "../options/values.js";
+import { inLine } from "../output/style.js";
 
 interface BenchOptions extends FormatOptions {
   readonly queue?: string;
@@ -65,7 +68,10 @@ export function configureBench(command: Command, context: Context): void {
       };
       const result = await runBench(client, connection, load, {
         stop: stop.signal,
-        logger: createTextLogger((text) => context.tell(text)),
+        logger: createBriefLogger(
+          createTextLogger((text) => context.tell(text)),
+          () => performance.now(),
+        ),
         progress(created, run) {
           context.line.show(() => `${created} created, ${run} run`);
         },
@@ -77,7 +83,12 @@ export function configureBench(command: Command, context: Context): void {
       else if (options.handlers > 0 && result.left > 0) throw new CommandError(`${result.left} jobs did not run`);
     } finally {
       forget();
-      if (options.queue === undefined) await client.queues.delete(queue, { force: true });
+      if (options.queue === undefined) {
+        // Why the bench failed is what is to be told in the end.
+        await client.queues
+          .delete(queue, { force: true })
+          .catch((error) => context.tell(`gotaskq: the queue ${queue} is left behind: ${inLine(errorText(error))}`));
+      }
     }
   });
 }

@@ -1,8 +1,8 @@
 import { createWorker, type Worker } from "../../client/index.js";
 import { loadHandlers } from "../../handlers/load-handlers.js";
 import { errorText } from "../../model/common/describe-error.js";
-import { isLogged, type Logger } from "../../model/log/logger.js";
 import type { ProcessLog } from "../../server/log/process-log.js";
+import { createBriefLogger } from "../brief-logger.js";
 import { UsageError } from "../command-error.js";
 import type { Connection } from "../options/connection.js";
 import type { WorkSettings } from "./work-settings.js";
@@ -11,23 +11,6 @@ import type { WorkSettings } from "./work-settings.js";
 export interface StartedWorker {
   readonly worker: Worker;
   readonly types: readonly string[];
-}
-
-/** A logger that leaves out where the program was when its server was away: it is told again and again, and says nothing. */
-function withoutPlaces(logger: Logger): Logger {
-  const at = (level: "warn" | "error") => (fields: object, message: string) => {
-    // The worker may have made a description of it.
-    const { err, ...others } = fields as { readonly err?: { readonly code?: unknown; readonly reason?: unknown } };
-    logger[level](err?.code === "UNAVAILABLE" ? { ...others, reason: err.reason } : fields, message);
-  };
-  return {
-    debug: (fields, message) => logger.debug(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    warn: at("warn"),
-    error: at("error"),
-    child: (fields) => withoutPlaces(logger.child(fields)),
-    isLevelEnabled: (level) => isLogged(logger, level),
-  };
 }
 
 /**
@@ -58,7 +41,7 @@ export async function startWorker(
       stopTimeoutMs,
       token: options.token,
       tls: options.tls,
-      logger: withoutPlaces(log.logger),
+      logger: createBriefLogger(log.logger, () => performance.now()),
     });
   } catch (error) {
     if (error instanceof TypeError) throw new UsageError(error.message);

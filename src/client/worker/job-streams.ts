@@ -134,7 +134,7 @@ export class JobStreams {
           this.#stopping.abort(error);
         } else {
           const fields = { err: error, url: servers.urlOf(rpc) };
-          if (error.code === "UNAVAILABLE") logger.warn(fields, `no stream of jobs: ${error.message}; trying again`);
+          if (error.code === "UNAVAILABLE") logger.warn(fields, "no stream of jobs; trying again");
           else logger[isPassing(error) ? "warn" : "error"](fields, "the stream of jobs broke; opening another");
         }
       }
