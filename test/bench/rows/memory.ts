@@ -3,12 +3,14 @@ import { createBenchEngine } from "../engine.js";
 import { check, type Figure, median, report } from "../figures.js";
 
 // One million waiting jobs with payloads of 100 bytes: the memory they take, and what a job costs then, against a
-// thousand.
+// thousand. And the memory that a finished job takes for as long as it is kept.
 
 const MANY = 1_000_000;
 const FEW = 1000;
 const STEPS = 100_000;
 const SLICE = 1000;
+const FINISHED = 150_000;
+const BATCH = 100;
 
 async function openWith(count: number) {
   const engine = createBenchEngine((deps) => createMemoryBackend(deps));
@@ -61,11 +63,43 @@ async function measure(count: number) {
   return measured;
 }
 
+/** Bytes of the heap, and of tables beside it, for a finished job of 100 bytes with a request id, its entries in the change log included. */
+async function finishedBytes(): Promise<number> {
+  const engine = createBenchEngine((deps) => createMemoryBackend(deps, { maxCompletedJobs: FINISHED * 2 }));
+  await engine.start();
+  let made = 0;
+  // As a client makes request ids: one text, not two that are linked.
+  const request = () => ({ ...jobOf(made), requestId: ["auto:3Kd9c0mLx2Qa", (made++).toString(36)].join(".") });
+  const finish = async (count: number) => {
+    for (let done = 0; done < count; done += BATCH) {
+      await engine.jobs.createBatch(Array.from({ length: BATCH }, request));
+      const lease = { queues: ["default"], types: ["noop"], max: BATCH, leaseMs: 30_000, worker: "bench" };
+      const leases = await engine.leasing.lease(lease);
+      const ends = leases.map(({ job, token }) => ({ jobId: job.id, token, result: undefined }));
+      const settled = await engine.leasing.complete(ends);
+      check(settled.length === BATCH, `${settled.length} jobs are done, not ${BATCH}`);
+    }
+  };
+  const used = () => {
+    for (let pass = 0; pass < 3; pass++) globalThis.gc?.();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  await finish(FINISHED / 10);
+  const before = used();
+  await finish(FINISHED);
+  const bytes = (used() - before) / FINISHED;
+  await engine.stop(0);
+  return bytes;
+}
+
 const large = await measure(MANY);
 const small = await measure(FEW);
+const finished = await finishedBytes();
 
 const figures: Figure[] = [
   { name: "resident with 1,000,000 waiting jobs of 100 bytes", value: large.resident, unit: "MiB" },
+  { name: "heap a finished job of 100 bytes with a request id", value: finished / 1000, unit: "KB" },
   { name: "create at 1,000 waiting", value: small.create, unit: "us" },
   { name: "create at 1,000,000 waiting", value: large.create, unit: "us" },
   { name: "create, 1,000,000 against 1,000", value: large.create / small.create, unit: "x" },
