@@ -25,7 +25,9 @@ export function hintsOf(error: TaskQueueError, urls: readonly string[]): readonl
   if (reason === "TOKEN_INVALID") return ["--token, --token-file, GOTASKQ_TOKEN or GOTASKQ_TOKEN_FILE say who calls"];
   // With a reason of its own, a server has answered.
   if (code !== "UNAVAILABLE" || reason !== code) return [];
-  return [`is a server at ${where}? --url or GOTASKQ_URL says where it is`];
+  // A server that wants a certificate ends the connection, and TLS 1.3 tells no more of it.
+  const shows = urls.some((url) => url.startsWith("https:")) ? ["--tls-cert and --tls-key show it a certificate"] : [];
+  return [`is a server at ${where}? --url or GOTASKQ_URL says where it is`, ...shows];
 }
 
 /** The exit code for an error of a call: a server that cannot be talked to is as good as away. */

@@ -76,6 +76,7 @@ test("a server that cannot be talked to is told as one, with what may help", asy
   const { cert, key } = authority.issue("localhost");
   const secure = await startTestServer({ TLS_CERT: cert, TLS_KEY: key });
   const plain = await startTestServer();
+  const asking = await startTestServer({ TLS_CERT: cert, TLS_KEY: key, TLS_CLIENT_CA: authority.ca });
   const jobs = (...args: string[]) => cli(["jobs", "--count", "--retry", "1ms", ...args]);
   expect(await jobs("--url", secure.url, "--tls-ca", authority.ca)).toMatchObject({ code: 0, stderr: "" });
   const cases: readonly (readonly [args: readonly string[], hint: string])[] = [
@@ -83,6 +84,7 @@ test("a server that cannot be talked to is told as one, with what may help", asy
     [[secure.url, "--tls-ca", authority.ca, "--tls-server-name", "other"], "GOTASKQ_TLS_SERVER_NAME says the name"],
     [[secure.url.replace("https", "http")], "its URL begins with https://"],
     [[plain.url.replace("http", "https")], "its URL begins with http://"],
+    [[asking.url, "--tls-ca", authority.ca], "--tls-cert and --tls-key show it a certificate"],
   ];
   for (const [args, hint] of cases) {
     const refused = await jobs("--url", ...args);
