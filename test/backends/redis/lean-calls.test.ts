@@ -75,6 +75,17 @@ const lease = (given: { types?: readonly string[]; max?: number; maxBytes?: numb
   return both("lease", max, 30_000, "worker-1", `token${calls}`, maxBytes, "", ...types) as Promise<unknown[]>;
 };
 
+/** Leases all of these jobs, of one type, and completes them, each with its result, as a caller that has all tokens. */
+async function runAll(results: Readonly<Record<string, string>>): Promise<unknown> {
+  const token = `token${calls}`;
+  await lease();
+  pass(7);
+  return complete(token, results);
+}
+
+const complete = (token: string, results: Readonly<Record<string, string>>) =>
+  both("complete", ...Object.entries(results).flatMap(([id, result]) => [id, token, result]));
+
 /** The keys of a store with their values; what it remembers of calls in a form that scripts read alike is left out. */
 async function contentOf({ base }: Store): Promise<unknown> {
   const keys = (await client.keys(`${base}*`)).sort();
@@ -173,6 +184,48 @@ describe.each<[string, Partial<QueueSettings>]>([
     expect(await lease()).toHaveLength(1);
     await expectSame(JOBS.length + TYPES.length);
   });
+});
+
+describe.each<[string, Partial<QueueSettings>]>([
+  ["by priority", {}],
+  ["by time", { ordering: "RUN_AFTER" }],
+])("in a queue %s", (_name, settings) => {
+  test("few jobs that are completed are so as those among many", async () => {
+    await createQueue(settings);
+    for (const job of JOBS) await create(job);
+    const [first, second, ...others] = JOBS.map(({ id }) => id) as [string, string, ...string[]];
+    for (const [at, type] of TYPES.slice(1).entries()) {
+      const token = `token${calls}`;
+      await lease({ types: [type] });
+      pass(5);
+      expect(String(await complete(token, { [others[at] as string]: "" }))).toMatch(/^A 2 5 "/);
+    }
+    expect(String(await runAll({ [first]: 'j{"a":1}', [second]: "" }))).toBe('A 2 7 "echo"\nA 2 7 "echo"');
+    await expectSame(JOBS.length + 2 * TYPES.length);
+    expect(await client.hgetall(`${lean.base}meta`)).toMatchObject({ done: "4", completed: "4" });
+  });
+});
+
+test("the answer of a completion is known to its repeat", async () => {
+  await createQueue();
+  await create(newJob({ id: "1" }));
+  await lease();
+  const args = ["1", `token${calls - 1}`, ""] as const;
+  lean.memo = "server-1.0 79 0";
+  const answer = await lean.run("complete", ...args);
+  lean.memo = "server-1.0 79 1";
+  expect(await lean.run("complete", ...args)).toEqual(answer);
+});
+
+test("what is simple needs no more than the start of its script", async () => {
+  await createQueue();
+  lean.isLean = true;
+  await create(newJob({ id: "1" }));
+  await create(newJob({ id: "2" }));
+  await runAll({ "1": "", "2": "j1" });
+  await create(newJob({ id: "3" }));
+  await runAll({ "3": "" });
+  await expectSame(6);
 });
 
 test("a create and a lease use no more than they need", async () => {
@@ -289,6 +342,54 @@ describe("where more is to be thought of the whole script does it:", () => {
     const many = Array.from({ length: 40 }, (_, at) => `type${at}`);
     expect(await lease({ types: ["echo", ...many] })).toHaveLength(3);
     await expectSame(7);
+  });
+
+  test("completions that are late, of jobs that failed before, of many jobs, and the same job twice", async () => {
+    await createQueue();
+    for (const id of ["1", "2", "3", "4", "5", "6"]) await create(newJob({ id }));
+    const token = `token${calls}`;
+    await lease({ max: 6 });
+    await both("complete", "1", token, "", "2", "another", "");
+    await both("complete", "1", token, "");
+    await both("complete", "3", token, "", "3", token, "");
+    await both("complete", "none", token, "", "4", "", "");
+    await both("fail", "2", token, "no luck", "", "", "+0");
+    await runAll({ "2": "" });
+    await both("complete", ...["4", "5", "6", "7", "8"].flatMap((id) => [id, token, ""]));
+    await expectSame(9);
+  });
+
+  test("completions when finished jobs are too many, too old, or take too much", async () => {
+    await createQueue();
+    for (let id = 1; id <= 9; id++) {
+      await create(newJob({ id: String(id) }));
+      await runAll({ [id]: "" });
+    }
+    for (const store of [lean, whole]) store.maxCompleted = "5 1000000";
+    await create(newJob({ id: "10" }));
+    await runAll({ "10": "" });
+    for (const store of [lean, whole]) store.maxCompleted = "5 2000";
+    await create(newJob({ id: "11" }));
+    await runAll({ "11": "" });
+    pass(100_000_000);
+    await create(newJob({ id: "12" }));
+    await runAll({ "12": "" });
+    await expectSame(36);
+    expect(await client.hkeys(`${lean.base}specs`)).toEqual(["12"]);
+  });
+
+  test("completions after deletions, and by TIME that was set ahead", async () => {
+    await createQueue();
+    for (const id of ["1", "2", "3", "4"]) await create(newJob({ id }));
+    await runAll({ "1": "", "2": "" });
+    await both("remove", "2", "1");
+    await create(newJob({ id: "5" }));
+    await runAll({ "5": "" });
+    for (const store of [lean, whole]) store.told = `${store.now + 60_000} 60000 0`;
+    pass(60_000);
+    await create(newJob({ id: "6" }));
+    await runAll({ "6": "" });
+    await expectSame(10);
   });
 
   test("creates of several jobs, with a request id for a later time, and checks", async () => {

@@ -172,5 +172,5 @@ export function idLetter(length: string): string {
 
 /** Lua: the first line of a message. Each word is an expression. */
 export function words(values: Readonly<Record<(typeof MESSAGE)[number]["name"], string>>): string {
-  return `table.concat({${MESSAGE.map(({ name }) => values[name as never]).join(", ")}}, ' ')`;
+  return MESSAGE.map(({ name }) => `(${values[name as never]})`).join(" .. ' ' .. ");
 }

@@ -7,6 +7,7 @@ import { type Arg, bytesOf, type Connection, type Reply } from "../link/connecti
 import { ENQUEUE, ENQUEUE_UNIQUE, FIRE } from "../scripts/enqueue.js";
 import { ACT, CANCEL, GET, REMOVE, REPLAY, REVISE, RUN } from "../scripts/jobs.js";
 import type { Keys } from "../scripts/keys.js";
+import { LEAN_COMPLETE } from "../scripts/lean-complete.js";
 import { LEAN_CREATE } from "../scripts/lean-create.js";
 import { LEAN_LEASE } from "../scripts/lean-lease.js";
 import { GIVE_BACK, LEASE, RECALL_LEASES } from "../scripts/lease.js";
@@ -36,7 +37,7 @@ const BODIES = {
   lease: ["end", LEASE, LEAN_LEASE],
   recall: ["end", RECALL_LEASES],
   giveBack: ["end", GIVE_BACK],
-  complete: ["grow", COMPLETE],
+  complete: ["grow", COMPLETE, LEAN_COMPLETE],
   completeFull: ["end", COMPLETE_FULL],
   fail: ["end", FAIL],
   release: ["end", RELEASE],

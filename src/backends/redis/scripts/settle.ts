@@ -1,7 +1,7 @@
 import { DEFAULT_MULTIPLIER, MAX_JITTER } from "../../../model/job/backoff.js";
 import { UNIQUE } from "../layout/features.js";
-import { code, compose, key, metaName, number, rest, text, write } from "../layout/lua.js";
-import { CODES } from "../layout/table.js";
+import { code, key, metaName, number, rest, text, write } from "../layout/lua.js";
+import { DONE_HEAD } from "./lean-complete.js";
 import { lua } from "./lua.js";
 
 const MAKE_ROOM = lua`
@@ -58,17 +58,7 @@ local function endOf(raw, token)
   local type = typeOf(tail)
   local updatedAt = ${text("head", "updated_at", "raw")}
   local stamp = nowText < updatedAt and updatedAt or nowText
-  local head = ${compose(
-    "head",
-    {
-      status: CODES.status.DONE,
-      cancel_requested: 0,
-      revision: write("head", "revision", `${number("head", "revision", "raw")} + 1`),
-      updated_at: "stamp",
-      finished_at: "stamp",
-    },
-    { raw: "raw" },
-  )}
+  local head = ${DONE_HEAD}
   known = {
     token = token,
     state = head .. ${code("settled_by", "complete")} .. '|' .. token .. '\n' .. tail,

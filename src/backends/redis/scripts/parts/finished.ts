@@ -14,16 +14,8 @@ const MAX_PASSED = 100;
 /** What a job counts as beside its records, bytes: the first fields of a spec are part of that. */
 export const JOB_BYTES = JOB_OVERHEAD_BYTES - width("spec");
 
-/** The part of the prelude that counts the DONE and CANCELED jobs that are kept, and deletes the oldest of them. */
-export const FINISHED = lua`
--- Bytes of a job, like jobBytes of the model.
-local JOB_BYTES = ${JOB_BYTES}
-local function bytesOf(id)
-  return JOB_BYTES + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id)
-    + call('HSTRLEN', ${key("errors")}, id)
-end
-
--- A size as a letter, and what the letter counts as. As much is taken off as was added.
+/** Lua: a size as a letter, and what the letter counts as. As much is taken off as was added. */
+export const SIZE_LETTERS = lua`
 local SIZES = '${SIZES}'
 local function sizeLetter(bytes)
   local at = floor(math.log(bytes / ${SMALLEST_SIZE}) / math.log(2) * 4 + 1.5)
@@ -35,7 +27,18 @@ local function sizeOfLetter(letter)
   local at = letter and find(SIZES, letter, 1, true)
   return at and floor(${SMALLEST_SIZE} * 2 ^ ((at - 1) / 4)) or 0
 end
+`;
 
+/** The part of the prelude that counts the DONE and CANCELED jobs that are kept, and deletes the oldest of them. */
+export const FINISHED = lua`
+-- Bytes of a job, like jobBytes of the model.
+local JOB_BYTES = ${JOB_BYTES}
+local function bytesOf(id)
+  return JOB_BYTES + call('HSTRLEN', ${key("specs")}, id) + call('HSTRLEN', ${key("results")}, id)
+    + call('HSTRLEN', ${key("errors")}, id)
+end
+
+${SIZE_LETTERS}
 -- Counts of the DONE and CANCELED jobs that are kept, and of entries of their list whose jobs were deleted; what they take.
 local archive = {
   done = tonumber(${meta("done")} or 0), canceled = tonumber(${meta("canceled")} or 0), gone = tonumber(${meta("removed")} or 0),
@@ -129,8 +132,12 @@ local function trim(max, keep)
   readRecent()
   local ids, members, done, canceled, gone, seen, isOver = {}, {}, 0, 0, 0, 0, false
   local sizes, freed, recent, since = {}, 0, 0, ${write("finished", "finished_at", "archive.since")}
+  -- Most calls find one or two that are over: few are read first.
+  local part = 4
   while not isOver and seen < max do
-    local entries = call('LRANGE', ${key("finished")}, seen, math.min(seen + 64, max) - 1)
+    local wanted = math.min(part, max - seen)
+    local entries = call('LRANGE', ${key("finished")}, seen, seen + wanted - 1)
+    part = 64
     for _, entry in ipairs(entries) do
       local member, finishedAt = sub(entry, ${rest("finished")}), ${text("finished", "finished_at", "entry")}
       local id = idOfFinished(entry)
@@ -157,7 +164,7 @@ local function trim(max, keep)
       end
       seen = seen + 1
     end
-    isOver = isOver or #entries < 64
+    isOver = isOver or #entries < wanted
   end
   if seen > 0 then call('LTRIM', ${key("finished")}, seen, -1) end
   if held > 0 and overBytes > 0 and seen < max and call('EXISTS', ${key("finished")}) == 0 then

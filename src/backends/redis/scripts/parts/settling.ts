@@ -3,6 +3,15 @@ import { LEASE_RAN_OUT, poisonJobError } from "../../../../model/job/job.js";
 import { code, key, keyNames, rest, text } from "../../layout/lua.js";
 import { lua } from "../lua.js";
 
+/** Lua: whether a token is the current one: in a state it stands between the fields and a bar. */
+export const IS_HELD = lua`
+local BAR = string.byte('|')
+local function isHeld(raw, token)
+  return raw and token ~= '' and find(raw, token, ${rest("state")}, true) == ${rest("state")}
+    and string.byte(raw, ${rest("state")} + #token) == BAR
+end
+`;
+
 /** The part of the prelude that ends leases, and tells what became of their jobs. */
 export const SETTLING = lua`
 -- Ends a lease. Remembers the token that settled the job, and how: a repeat of that write is then harmless.
@@ -51,13 +60,7 @@ local function whyNot(raw, token, kind)
   return 'L'
 end
 
--- Whether a token is the current one: in a state it stands between the fields and a bar.
-local BAR = string.byte('|')
-local function isHeld(raw, token)
-  return raw and token ~= '' and find(raw, token, ${rest("state")}, true) == ${rest("state")}
-    and string.byte(raw, ${rest("state")} + #token) == BAR
-end
-
+${IS_HELD}
 -- The state of a job if the token is its current one; else nil and the letter of whyNot.
 local function heldState(id, token, kind)
   local raw = exists and call('HGET', ${key("states")}, id)
