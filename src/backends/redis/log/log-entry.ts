@@ -1,5 +1,5 @@
 import type { Change } from "../../../core/port/changes.js";
-import { readChanges } from "../layout/codec.js";
+import { readChanges } from "../layout/codec-state.js";
 import type { CompletedFigure } from "../queues/completed-bytes.js";
 import type { ListChange } from "../queues/queue-registry.js";
 

@@ -1,4 +1,4 @@
-import { linesOf } from "../layout/codec.js";
+import { linesOf } from "../layout/codec-state.js";
 import { Fingerprint, seedOf } from "./fingerprint.js";
 import type { Log } from "./frontier.js";
 import { LogEntry, type Notice } from "./log-entry.js";

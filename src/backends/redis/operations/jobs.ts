@@ -7,7 +7,8 @@ import { jobNotFound, jobStateConflict, runsTooLate } from "../../../model/commo
 import { type Job, type JobStatus, jobBytes } from "../../../model/job/job.js";
 import type { JobView } from "../../../model/job/job-filter.js";
 import { jobIdOf, numberOf, queueOf } from "../../../model/queue/ids.js";
-import { payloadKind, readJob, statusDigits, statusOf, writePayload } from "../layout/codec.js";
+import { payloadKind, readJob, statusDigits, writePayload } from "../layout/codec.js";
+import { statusOf } from "../layout/codec-state.js";
 import type { Arg, Reply } from "../link/connection.js";
 import { type QueueCalls, type ScriptName, text } from "../queues/queue-calls.js";
 import { filterText, numbersIn } from "./filter-text.js";

@@ -2,7 +2,7 @@ import type { BackendListener, ExpiredJob, TickResult } from "../../../core/back
 import type { LostLease } from "../../../core/port/leases.js";
 import type { DueSchedule } from "../../../core/port/schedule-store.js";
 import { jobIdOf } from "../../../model/queue/ids.js";
-import { statusOf } from "../layout/codec.js";
+import { statusOf } from "../layout/codec-state.js";
 import type { Reply } from "../link/connection.js";
 import type { CompletedBytes } from "../queues/completed-bytes.js";
 import type { DueTimes } from "../queues/due-times.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readChanges } from "../../../../src/backends/redis/layout/codec.js";
+import { readChanges } from "../../../../src/backends/redis/layout/codec-state.js";
 import { encodeFields } from "../../../../src/backends/redis/layout/decode.js";
 import { CODES } from "../../../../src/backends/redis/layout/table.js";
 
