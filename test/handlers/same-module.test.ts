@@ -128,6 +128,16 @@ describe.each(PLACES)("the handlers of a module in %s", (_, open) => {
     expect(sent.map(({ payload }) => payload.to)).toEqual(["ann", "bob", "ann", "last"]);
   });
 
+  test("show their job to a log in JSON, and to a console", async () => {
+    const { id, result } = await run({ type: "shown", payload: { to: "ann" }, metadata: { by: "hand" }, key: "k" });
+    const [json, shown] = result;
+    expect(JSON.parse(json)).toEqual({
+      ...{ id, queue: "default", type: "shown", payload: { to: "ann" }, metadata: { by: "hand" }, key: "k" },
+      ...{ priority: 0, deliveries: 1, retryCount: 0, maxRetries: 5, createdAt: expect.stringMatching(/^20.*Z$/) },
+    });
+    expect(shown).toContain("payload: { to: 'ann' }");
+  });
+
   test("have the payload to the letter, too", async () => {
     expect((await run({ type: "text", payload: { b: 1, a: [2.5] } })).result).toEqual([
       { b: 1, a: [2.5] },

@@ -2,12 +2,12 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Job as JobPb } from "../../../gen/gotaskq/v1/job_pb.js";
 import { readContent } from "../../api/job-content.js";
 import { EnqueueIds } from "../../model/handler/enqueue-ids.js";
+import { HandledJob } from "../../model/handler/handled-job.js";
 import {
   type AbortReason,
   attemptAborted,
   type EnqueuedJob,
   type HandlerContext,
-  type HandlerJob,
   toProgress,
 } from "../../model/handler/handler.js";
 import { type Progress, textOf } from "../../model/job/job.js";
@@ -179,11 +179,12 @@ export class WorkerAttempt implements HandlerContext {
 }
 
 /** A job as its handler sees it. The payload is converted at its first use. */
-export class RemoteJob implements HandlerJob {
+export class RemoteJob extends HandledJob {
   readonly #job: JobPb;
   #payload: unknown;
 
   constructor(job: JobPb) {
+    super();
     this.#job = job;
   }
 

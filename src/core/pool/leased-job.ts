@@ -1,4 +1,5 @@
-import type { HandlerJob, JsonValue } from "../../model/handler/handler.js";
+import { HandledJob } from "../../model/handler/handled-job.js";
+import type { JsonValue } from "../../model/handler/handler.js";
 import { textOf } from "../../model/job/job.js";
 import type { RunJob } from "../handler-runner.js";
 
@@ -6,12 +7,13 @@ import type { RunJob } from "../handler-runner.js";
  * A job as its handler sees it. The payload is parsed on first access. Bytes and metadata are copies: the handler may change them, and
  * those of the store are for its next attempt.
  */
-export class LeasedJob implements HandlerJob {
+export class LeasedJob extends HandledJob {
   readonly #job: RunJob;
   #payload: JsonValue | Uint8Array | undefined;
   #metadata: Readonly<Record<string, string>> | undefined;
 
   constructor(job: RunJob) {
+    super();
     this.#job = job;
   }
 
