@@ -40,7 +40,7 @@ export interface Http1LaneOptions {
 export type Answered = (answer: Http1Answer | undefined) => void;
 
 /**
- * A connection of HTTP/1.1 for calls that are made one at a time, which cost a fifth there of what a stream of `node:http2` costs client
+ * A connection of HTTP/1.1 for calls that are made one at a time, which cost a third there of what a stream of `node:http2` costs client
  * and server. It takes a call only when it is open and free, so that no call waits for another; all others go over HTTP/2.
  *
  * | state   | until |

@@ -36,7 +36,7 @@ export interface ClientTls {
  * The version of HTTP that a client speaks.
  *
  * - `auto`: HTTP/2. Calls that are made one at a time, one soon after the other, and are safe to repeat, get a connection of HTTP/1.1
- *   beside it, where they cost a fifth; if the server does not answer them there as it should, they go over HTTP/2 as all others.
+ *   beside it, where they cost a third; if the server does not answer them there as it should, they go over HTTP/2 as all others.
  * - `2`: HTTP/2 for all calls.
  * - `1.1`: for servers, and proxies, that know no other, such as one of Express that a GoTaskQ is mounted in: each call and each stream
  *   has a connection then, for itself while it lasts.
