@@ -50,6 +50,11 @@ export function closedEarly(rstCode: number | undefined): ConnectError {
   return new ConnectError(`the stream was closed with the code ${rstCode} before the answer was complete`, code);
 }
 
+/** The error of a call whose client was closed: the one that Connect has for it. */
+export function closedByClient(): ConnectError {
+  return new ConnectError("connection aborted", Code.Canceled);
+}
+
 /** The error of a call whose deadline has passed. */
 export function timedOut(): ConnectError {
   return new ConnectError("the operation timed out", Code.DeadlineExceeded);

@@ -1,7 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { ConnectError } from "@connectrpc/connect";
 import { type AbortListener, forgetAbort, listenToAbort } from "../../model/process/abort-listeners.js";
-import { abortedBy, closedEarly, failedInNode, timedOut } from "./call-errors.js";
+import { abortedBy, closedByClient, closedEarly, failedInNode, timedOut } from "./call-errors.js";
 import type { Connections, OpenCall } from "./connections.js";
 import type { Http1Answer } from "./http1-answer.js";
 import type { Http1Lane } from "./http1-lane.js";
@@ -110,6 +110,7 @@ export abstract class HttpCall implements AbortListener {
     this.#leaveLane = lane?.post(request, (answer) => {
       this.#leaveLane = undefined;
       if (answer === undefined) this.#postOnStream(connections, request);
+      else if (answer === "closed") this.fail(closedByClient());
       else this.#take(answer);
     });
     if (this.#leaveLane === undefined) this.#postOnStream(connections, request);

@@ -2,6 +2,7 @@ import type { SecureClientSessionOptions } from "node:http2";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { contentTypeUnaryJson, contentTypeUnaryProto } from "@connectrpc/connect/protocol-connect";
+import { authorityOf } from "./authority.js";
 import type { CallRequest } from "./http-call.js";
 import { type Http1Answer, Http1AnswerReader } from "./http1-answer.js";
 
@@ -15,8 +16,12 @@ const IDLE_MS = 3000;
 /** How often that is looked at, ms. */
 const CHECK_MS = 1000;
 
-/** Least time between two tries to open it, ms. */
+/** How long it may take to open it, ms. */
+const OPEN_MS = 10_000;
+
+/** Least time between two tries to open it, ms: after a connection that brought an answer, and after one that did not. */
 const RETRY_MS = 1000;
+const UNPROVEN_MS = 30_000;
 
 /** For how long it is not opened after an answer that was none of a server of GoTaskQ, ms. */
 const BARRED_MS = 600_000;
@@ -30,14 +35,12 @@ export interface Http1LaneOptions {
   readonly url: string;
   /** Of TLS. */
   readonly secure?: SecureClientSessionOptions | undefined;
-  /** How long an answer may take before the connection counts as broken. */
-  readonly silenceMs: number;
   /** Tells the time, ms, on a clock that never steps back. */
   readonly now?: (() => number) | undefined;
 }
 
-/** Called once: with the answer, or with undefined when there is none, and the call has to be made in another way. */
-export type Answered = (answer: Http1Answer | undefined) => void;
+/** Called once: with the answer; with undefined when there is none, and the call has to be made in another way; or `closed` by `close`. */
+export type Answered = (answer: Http1Answer | "closed" | undefined) => void;
 
 /**
  * A connection of HTTP/1.1 for calls that are made one at a time, which cost a third there of what a stream of `node:http2` costs client
@@ -55,8 +58,8 @@ export type Answered = (answer: Http1Answer | undefined) => void;
  */
 export class Http1Lane {
   readonly #url: URL;
+  readonly #authority: string;
   readonly #secure: SecureClientSessionOptions;
-  readonly #silenceMs: number;
   readonly #now: () => number;
   #socket: Socket | undefined;
   #isOpen = false;
@@ -73,10 +76,10 @@ export class Http1Lane {
   #calls = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
 
-  constructor({ url, secure = {}, silenceMs, now = () => performance.now() }: Http1LaneOptions) {
+  constructor({ url, secure = {}, now = () => performance.now() }: Http1LaneOptions) {
     this.#url = new URL(url);
+    this.#authority = authorityOf(url, secure);
     this.#secure = secure;
-    this.#silenceMs = silenceMs;
     this.#now = now;
   }
 
@@ -106,10 +109,12 @@ export class Http1Lane {
     };
   }
 
-  /** Closes it for good. A call under way is answered with undefined. */
+  /** Closes it for good, and tells a call under way. */
   close(): void {
     this.#isOver = true;
-    if (this.#socket !== undefined) this.#leave(this.#socket, this.#answered);
+    const answered = this.#answered;
+    if (this.#socket !== undefined) this.#leave(this.#socket, undefined);
+    answered?.("closed");
   }
 
   #openIfBusy(): void {
@@ -138,19 +143,26 @@ export class Http1Lane {
     }
     this.#socket = socket;
     this.#isProven = false;
+    this.#usedAt = this.#now();
+    this.#checking = setInterval(() => this.#check(socket), CHECK_MS).unref();
     this.#reader = new Http1AnswerReader();
     socket.unref();
     socket.once(isSecure ? "secureConnect" : "connect", () => {
       if (socket !== this.#socket) return;
       this.#isOpen = true;
       this.#usedAt = this.#now();
-      this.#checking = setInterval(() => this.#check(socket), CHECK_MS).unref();
     });
     socket.on("data", (chunk) => this.#received(socket, chunk));
     // Why it broke does not matter: the call that is made instead finds that out.
     socket.on("error", () => {});
-    socket.on("end", () => this.#leave(socket, this.#answered));
-    socket.on("close", () => this.#leave(socket, this.#answered));
+    const broken = () => {
+      if (socket !== this.#socket) return;
+      // The server may have no room for it: it is not to be asked again and again.
+      if (!this.#isProven) this.#notBefore = this.#now() + UNPROVEN_MS;
+      this.#leave(socket, this.#answered);
+    };
+    socket.on("end", broken);
+    socket.on("close", broken);
   }
 
   #received(socket: Socket, chunk: Buffer): void {
@@ -173,8 +185,9 @@ export class Http1Lane {
   }
 
   #check(socket: Socket): void {
-    const ms = this.#now() - this.#usedAt;
-    if (ms > (this.#answered === undefined ? IDLE_MS : this.#silenceMs)) this.#leave(socket, this.#answered);
+    // However long an answer takes: the deadline of its call rules.
+    if (this.#answered !== undefined) return;
+    if (this.#now() - this.#usedAt > (this.#isOpen ? IDLE_MS : OPEN_MS)) this.#leave(socket, undefined);
   }
 
   /** Closes the connection, and hands on a call that was under way. */
@@ -190,7 +203,7 @@ export class Http1Lane {
 
   /** The head of a request; undefined: it has a header that no HTTP has, which HTTP/2 is to say. */
   #headOf({ path, headers, body }: CallRequest): string | undefined {
-    let head = `POST ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\ncontent-length: ${body.byteLength}\r\n`;
+    let head = `POST ${path} HTTP/1.1\r\nhost: ${this.#authority}\r\ncontent-length: ${body.byteLength}\r\n`;
     for (const name in headers) {
       const value = String(headers[name]);
       if (NOT_IN_VALUES.test(value)) return undefined;

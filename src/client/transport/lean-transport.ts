@@ -47,6 +47,8 @@ export function createLeanTransport(
   const plans = new Map<DescMethod, Plan | undefined>();
   const streams = { connections, lane: undefined };
   const both = { connections, lane };
+  /** Whether HTTP/2 has brought an answer. What only HTTP/1.1 brings would work for some calls, and not for others. */
+  let isProven = false;
 
   function planOf(method: DescMethod): Plan | undefined {
     let plan = plans.get(method);
@@ -73,8 +75,9 @@ export function createLeanTransport(
       const headers = requestHeaders(plan.kind, header, limitMs);
       const body = plan.encode(input);
       const call = new UnaryCall({ signal, timeoutMs: limitMs });
-      call.send(isRepeatable(contextValues) ? both : streams, requestOf(plan.path, headers, body));
+      call.send(isProven && isRepeatable(contextValues) ? both : streams, requestOf(plan.path, headers, body));
       const answer = await call.answer;
+      isProven = true;
       return new LeanResponse(method, plan.decode(answer.body) as never, answer.head);
     },
 

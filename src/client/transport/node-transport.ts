@@ -87,9 +87,7 @@ export function createNodeTransport(url: string, options: NodeTransportOptions =
   const stock = withExactMaps(
     createConnectTransport({ ...given, httpVersion: "2", sessionManager: connections.first }),
   );
-  // As long as it takes until a connection of HTTP/2 counts as broken.
-  const silenceMs = ping.pingIntervalMs + ping.pingTimeoutMs;
-  const lane = httpVersion === "auto" ? new Http1Lane({ url, secure, silenceMs }) : undefined;
+  const lane = httpVersion === "auto" ? new Http1Lane({ url, secure }) : undefined;
   return {
     transport: createLeanTransport({ connections, lane, stock }, { baseUrl: url, token }),
     close() {

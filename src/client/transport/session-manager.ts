@@ -6,6 +6,7 @@ import {
   type SecureClientSessionOptions,
 } from "node:http2";
 import { Http2SessionManager } from "@connectrpc/connect-node";
+import { authorityOf } from "./authority.js";
 
 /** How often a connection in use is pinged, and how long the answer may take before it counts as broken, ms. */
 export interface PingTimes {
@@ -33,11 +34,13 @@ interface State {
 export class SessionManager extends Http2SessionManager {
   readonly #open = new WeakMap<Http2Session, Set<ClientHttp2Stream>>();
   readonly #quietMs: number;
+  readonly #authority: string;
   #load = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
 
   constructor(url: string, ping: PingTimes, options?: SecureClientSessionOptions) {
     super(url, ping, options);
+    this.#authority = authorityOf(url, options);
     this.#quietMs = Math.min(ping.pingIntervalMs, ping.pingTimeoutMs) / 10;
   }
 
@@ -70,7 +73,7 @@ export class SessionManager extends Http2SessionManager {
     this.#load += weight;
     let stream: ClientHttp2Stream;
     try {
-      stream = await super.request("POST", path, headers, {});
+      stream = await super.request("POST", path, { ":authority": this.#authority, ...headers }, {});
     } catch (error) {
       this.#load -= weight;
       throw error;

@@ -154,11 +154,10 @@ describe("calls that are made one at a time", () => {
     ["closed before the answer", ({ socket }: Http1Request) => void socket.end()],
     ["reset before the answer", ({ socket }: Http1Request) => void socket.resetAndDestroy()],
     ["closed within the answer", ({ socket }: Http1Request) => void socket.end(GOOD.subarray(0, GOOD.length - 1))],
-    ["silent", () => {}],
   ])("are made again over HTTP/2 when their connection is %s", async (_how, onHttp1) => {
     const server = await startTwoVersionServer(OVER_HTTP2);
     server.onHttp1 = onHttp1;
-    const get = clientTo(server.url, { ping: { pingIntervalMs: 200, pingTimeoutMs: 100 } });
+    const get = clientTo(server.url);
     await callsUntilHttp1(server, async () => expect(await get()).toBe("two"));
     await eventually(async () => server.open.size === 0 || undefined, "the end of the connection");
     // The first request over HTTP/1.1 came again over HTTP/2, as it was.
@@ -204,6 +203,24 @@ describe("calls that are made one at a time", () => {
     expect(server.http2.length).toBeLessThan(10_000);
   });
 
+  test("fail when their client is closed, as over HTTP/2, and are not made again", async () => {
+    const server = await startTwoVersionServer(OVER_HTTP2);
+    server.onHttp1 = answerWell;
+    const { transport, close } = createNodeTransport(server.url);
+    const { getJob } = createClient(JobService, transport);
+    const get = () => getJob({ id: "1" }, { contextValues: REPEATABLE });
+    await callsUntilHttp1(server, get);
+    const arrived = new Promise((resolve) => {
+      server.onHttp1 = resolve;
+    });
+    const failed = get().catch((error: unknown) => ConnectError.from(error).code);
+    await within(arrived, "the request");
+    const { length } = server.http2;
+    close();
+    expect(await within(failed, "the end of the call")).toBe(Code.Canceled);
+    expect(server.http2).toHaveLength(length);
+  });
+
   test("go over HTTP/2 when they have a header that HTTP/1.1 cannot have", async () => {
     const server = await startTwoVersionServer(OVER_HTTP2);
     server.onHttp1 = answerWell;
@@ -219,15 +236,16 @@ describe("calls that are made one at a time", () => {
 describe("a lane", () => {
   const request = { path: "/", headers: {}, body: Buffer.alloc(0) };
 
-  /** A server that says this to each connection. Its lane has a clock that stands still. */
-  async function laneTo(greeting: Buffer) {
+  /** A server that says this to each connection, or ends it. Its lane has a clock that stands still. */
+  async function laneTo(greeting: Buffer | undefined) {
     let opened = 0;
     let closed = 0;
     const server = createServer((socket) => {
       opened++;
       socket.on("close", () => closed++);
       socket.on("error", () => {});
-      socket.write(greeting);
+      if (greeting === undefined) socket.end();
+      else socket.write(greeting);
       socket.resume();
     });
     server.listen(0, "127.0.0.1");
@@ -235,7 +253,7 @@ describe("a lane", () => {
     atEnd(() => void server.close());
     let time = 0;
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const lane = new Http1Lane({ url, silenceMs: 5000, now: () => time });
+    const lane = new Http1Lane({ url, now: () => time });
     atEnd(() => lane.close());
     return {
       lane,
@@ -248,6 +266,17 @@ describe("a lane", () => {
       opened: () => opened,
     };
   }
+
+  test("is not opened again soon when the server has no room for it", async () => {
+    const { call, closed, opened } = await laneTo(undefined);
+    call(0);
+    await closed(1);
+    call(29_000);
+    call(1001);
+    expect(opened()).toBe(1);
+    call(0);
+    await closed(2);
+  });
 
   test("is closed for ten minutes by a server that greets it as one of HTTP/2 does", async () => {
     const { call, closed, opened } = await laneTo(Buffer.from("000000040000000000", "hex"));
@@ -263,7 +292,7 @@ describe("a lane", () => {
   test("opens no connection for calls that are rare", async () => {
     const { lane } = await laneTo(Buffer.alloc(0));
     const at = { now: 0 };
-    const rare = new Http1Lane({ url: "http://127.0.0.1:1", silenceMs: 5000, now: () => at.now });
+    const rare = new Http1Lane({ url: "http://127.0.0.1:1", now: () => at.now });
     for (let i = 0; i < 100; i++, at.now += 150) rare.post(request, () => {});
     expect(rare.isClosed).toBe(true);
     for (let i = 0; i < 10; i++) lane.post(request, () => {});
@@ -281,7 +310,8 @@ describe("a lane to a server of GoTaskQ", () => {
     };
     return eventually(() => {
       const answer = new Promise<Http1Answer | undefined>((resolve) => {
-        if (lane.post(request, resolve) === undefined) resolve(undefined);
+        const answered = (given: Http1Answer | "closed" | undefined) => resolve(given === "closed" ? undefined : given);
+        if (lane.post(request, answered) === undefined) resolve(undefined);
       });
       return within(answer, "an answer");
     }, "a call over HTTP/1.1");
@@ -293,12 +323,12 @@ describe("a lane to a server of GoTaskQ", () => {
     const env = { TLS_CERT: own.cert, TLS_KEY: own.key, TLS_CLIENT_CA: authority.ca, NUM_WORKERS: "0" };
     const { url } = await startTestServer(env);
     const secure = { ca: authority.caText, cert: readFileSync(mine.cert), key: readFileSync(mine.key) };
-    const lane = new Http1Lane({ url, secure, silenceMs: 5000 });
+    const lane = new Http1Lane({ url, secure });
     atEnd(() => lane.close());
     const { job } = await clientOf(url, { tls: secure }).create({ type: "nobody" });
     expect((await answerOf(lane, job.id)).head[":status"]).toBe(200);
     for (const refused of [{ ca: authority.caText }, { ...secure, ca: undefined }, { ...secure, key: "none" }]) {
-      const stranger = new Http1Lane({ url, secure: refused, silenceMs: 5000 });
+      const stranger = new Http1Lane({ url, secure: refused });
       atEnd(() => stranger.close());
       const request = { path: "/", headers: {}, body: Buffer.alloc(0) };
       const answers: unknown[] = [];
@@ -344,7 +374,10 @@ describe("a lane to a server of GoTaskQ", () => {
     for (const token of ["secret-of-someone-1", "another"]) {
       posts.mockClear();
       expect(await outcomes("auto", token)).toEqual(await outcomes("2", token));
-      expect(posts.mock.results.filter(({ value }) => value !== undefined).length).toBeGreaterThan(20);
+      const taken = posts.mock.results.filter(({ value }) => value !== undefined).length;
+      // Who is refused gets no answer over HTTP/2 that would prove it.
+      if (token === "another") expect(taken).toBe(0);
+      else expect(taken).toBeGreaterThan(20);
     }
   });
 });
