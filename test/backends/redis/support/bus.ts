@@ -16,7 +16,7 @@ export interface Bus {
 export function createBus(): Bus {
   const servers: Server[] = [];
   const open = new Set<Socket>();
-  let isLost = (_piece: Buffer) => false;
+  let isLost = (_message: Buffer) => false;
   const cut = () => {
     for (const socket of open) socket.destroy();
   };
@@ -33,8 +33,10 @@ export function createBus(): Bus {
           [far, near],
         ] as const) {
           open.add(socket);
-          // A piece is one message, or several: they are small, and the next one is sent by itself.
-          socket.on("data", (piece: Buffer) => isLost(piece) || other.write(piece));
+          const split = createSplitter();
+          socket.on("data", (piece: Buffer) => {
+            for (const message of split(piece)) if (!isLost(message)) other.write(message);
+          });
           socket.on("error", () => {});
           socket.on("close", () => {
             open.delete(socket);
@@ -47,11 +49,29 @@ export function createBus(): Bus {
       return (server.address() as AddressInfo).port;
     },
     lose(text = "") {
-      isLost = (piece) => piece.includes(text);
+      isLost = (message) => message.includes(text);
       return () => {
         isLost = () => false;
       };
     },
     cut,
+  };
+}
+
+/**
+ * Returns what takes the pieces of a connection, and gives its messages: each begins with `RCmb` and its length, 4 bytes each (clusterMsg in
+ * cluster_legacy.h of Redis). Messages that follow each other quickly come in one piece.
+ */
+function createSplitter(): (piece: Buffer) => readonly Buffer[] {
+  let rest = Buffer.alloc(0);
+  return (piece) => {
+    const messages: Buffer[] = [];
+    rest = Buffer.concat([rest, piece]);
+    while (rest.length >= 8 && rest.length >= rest.readUInt32BE(4)) {
+      const length = rest.readUInt32BE(4);
+      messages.push(rest.subarray(0, length));
+      rest = rest.subarray(length);
+    }
+    return messages;
   };
 }
