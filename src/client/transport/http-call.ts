@@ -1,26 +1,17 @@
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import { type ClientHttp2Stream, constants } from "node:http2";
 import { ConnectError } from "@connectrpc/connect";
 import { type AbortListener, forgetAbort, listenToAbort } from "../../model/process/abort-listeners.js";
 import { abortedBy, closedByClient, closedEarly, failedInNode, timedOut } from "./call-errors.js";
 import type { Connections, OpenCall } from "./connections.js";
-import type { Http1Answer } from "./http1-answer.js";
-import type { Http1Lane } from "./http1-lane.js";
-
-/** A response as it begins. */
-export type ResponseHead = IncomingHttpHeaders & { readonly ":status"?: number };
+import type { CallRequest, ResponseHead } from "./http-message.js";
+import type { Http1Answer } from "./http1/http1-answer.js";
+import type { Http1Lane } from "./http1/http1-lane.js";
 
 /** When a call is over at the latest. */
 export interface CallBounds {
   readonly signal: AbortSignal | undefined;
   /** Undefined: it may take for ever. */
   readonly timeoutMs: number | undefined;
-}
-
-/** What is sent. */
-export interface CallRequest {
-  readonly path: string;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Uint8Array;
 }
 
 /** What may carry a call. */

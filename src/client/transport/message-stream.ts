@@ -2,7 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { type Envelope, EnvelopeReader } from "./envelope-reader.js";
-import { type CallBounds, HttpCall, type ResponseHead } from "./http-call.js";
+import { type CallBounds, HttpCall } from "./http-call.js";
+import type { ResponseHead } from "./http-message.js";
 import { checkHead, headersOf } from "./response.js";
 
 /** Bytes that have arrived and nobody has asked for, from which on no more are taken from the server for now. */

@@ -7,7 +7,7 @@ import { defined } from "../../model/common/defined.js";
 import { sendToken, type TokenSource } from "../token.js";
 import { createConnections } from "./connections.js";
 import { withExactMaps } from "./exact-transport.js";
-import { Http1Lane } from "./http1-lane.js";
+import { Http1Lane } from "./http1/http1-lane.js";
 import { createLeanTransport } from "./lean-transport.js";
 import { BINARY_OPTIONS } from "./method-codec.js";
 import { type PingTimes, SessionManager } from "./session-manager.js";

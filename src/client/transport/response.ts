@@ -6,7 +6,7 @@ import {
   trailerDemux,
   validateResponseWithCompression,
 } from "@connectrpc/connect/protocol-connect";
-import type { ResponseHead } from "./http-call.js";
+import type { ResponseHead } from "./http-message.js";
 
 /** Kinds of methods that are called over streams of our own. */
 export type LeanKind = "unary" | "server_streaming";

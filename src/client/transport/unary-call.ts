@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type CallBounds, HttpCall, type ResponseHead } from "./http-call.js";
+import { type CallBounds, HttpCall } from "./http-call.js";
+import type { ResponseHead } from "./http-message.js";
 import { checkHead, errorOfBody } from "./response.js";
 
 /** A response, complete. */

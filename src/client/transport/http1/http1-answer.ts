@@ -1,4 +1,4 @@
-import type { ResponseHead } from "./http-call.js";
+import type { ResponseHead } from "../http-message.js";
 
 /** An answer as a call takes it. */
 export interface Http1Answer {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer, type Socket } from "node:net";
-import { atEnd } from "../support.js";
+import { atEnd } from "../../support.js";
 
 /** A request of HTTP/1.1, as it arrived. */
 export interface Http1Request {

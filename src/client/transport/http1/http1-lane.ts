@@ -2,8 +2,8 @@ import type { SecureClientSessionOptions } from "node:http2";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { contentTypeUnaryJson, contentTypeUnaryProto } from "@connectrpc/connect/protocol-connect";
-import { authorityOf } from "./authority.js";
-import type { CallRequest } from "./http-call.js";
+import { authorityOf } from "../authority.js";
+import type { CallRequest } from "../http-message.js";
 import { type Http1Answer, Http1AnswerReader } from "./http1-answer.js";
 
 /** So many calls within `BUSY_MS`, one at a time, are worth a connection of their own. */
