@@ -1,4 +1,4 @@
-import type { CallOptions as RpcOptions } from "@connectrpc/connect";
+import type { ContextValues, CallOptions as RpcOptions } from "@connectrpc/connect";
 import type { CallOptions } from "../api/call-options.js";
 import { boundSignal, deadlineExceeded, waitWithin } from "../api/deadline.js";
 import type { TaskQueueError } from "../model/common/errors.js";
@@ -72,6 +72,16 @@ export interface CallerDeps {
   readonly servers?: number | undefined;
 }
 
+/** How a call is made that may be tried again. */
+interface Retries {
+  /** What each try hands to the transport. */
+  readonly contextValues?: ContextValues;
+  mayRepeat(error: TaskQueueError): boolean;
+}
+
+const ONCE: Retries = { mayRepeat: isNotBegun };
+const REPEATED: Retries = { contextValues: REPEATABLE, mayRepeat: ({ code }) => code === "UNAVAILABLE" };
+
 /** Creates a caller. */
 export function createCaller(options: CallerOptions, { activeTrace, servers = 1 }: CallerDeps = {}): Caller {
   const { timeoutMs = 30_000, retryMs = 10_000, onRetry } = options;
@@ -84,7 +94,12 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
   }
 
   /** Makes one try, which ends at `end` at the latest, ms on the monotonic clock. */
-  async function tryOnce<T>(call: UnaryCall<T>, { signal, headers: own }: CallOptions, end: number): Promise<T> {
+  async function tryOnce<T>(
+    call: UnaryCall<T>,
+    { signal, headers: own }: CallOptions,
+    end: number,
+    { contextValues }: Retries,
+  ): Promise<T> {
     signal?.throwIfAborted();
     try {
       const trace = activeTrace?.();
@@ -96,7 +111,12 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
         signal?.throwIfAborted();
       }
       const timeoutMs = end === Number.POSITIVE_INFINITY ? longest : leftUntil(end);
-      const options = { ...copyOf(headers, trace), ...(signal && { signal }), timeoutMs };
+      const options = {
+        ...copyOf(headers, trace),
+        ...(signal && { signal }),
+        ...(contextValues && { contextValues }),
+        timeoutMs,
+      };
       return await call(options, { headers, trace, timeoutMs });
     } catch (error) {
       signal?.throwIfAborted();
@@ -104,24 +124,20 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
     }
   }
 
-  async function retried<T>(
-    call: UnaryCall<T>,
-    settings: CallOptions,
-    mayRepeat: (error: TaskQueueError) => boolean,
-  ): Promise<T> {
+  async function retried<T>(call: UnaryCall<T>, settings: CallOptions, retries: Retries): Promise<T> {
     const begun = performance.now();
     const { signal, timeoutMs: own } = settings;
     const end = own === undefined ? Number.POSITIVE_INFINITY : begun + own;
     const lastTry = Math.min(begun + retryMs, end);
     for (let failures = 1; ; failures++) {
       try {
-        return await tryOnce(call, settings, end);
+        return await tryOnce(call, settings, end, retries);
       } catch (thrown) {
         signal?.throwIfAborted();
         const error = toTaskQueueError(thrown);
         if (own !== undefined && error.code === "DEADLINE_EXCEEDED") throw deadlineExceeded(own);
         const ms = waitOf(failures, error);
-        if (!mayRepeat(error) || retryMs === 0 || performance.now() + ms > lastTry) throw error;
+        if (!retries.mayRepeat(error) || retryMs === 0 || performance.now() + ms > lastTry) throw error;
         onRetry?.(error);
         if (ms > 0) await wait(ms, signal);
       }
@@ -130,13 +146,8 @@ export function createCaller(options: CallerOptions, { activeTrace, servers = 1 
 
   return {
     retries: retryMs > 0,
-    once: (call, settings = {}) => retried(call, settings, isNotBegun),
-    repeatable: (call, settings = {}) =>
-      retried(
-        (options, parts) => call({ ...options, contextValues: REPEATABLE }, parts),
-        settings,
-        ({ code }) => code === "UNAVAILABLE",
-      ),
+    once: (call, settings = {}) => retried(call, settings, ONCE),
+    repeatable: (call, settings = {}) => retried(call, settings, REPEATED),
 
     async *resumed(open, { signal: given, timeoutMs, headers: own } = {}) {
       const bound = timeoutMs === undefined ? undefined : boundSignal({ signal: given, timeoutMs });

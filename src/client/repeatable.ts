@@ -7,5 +7,5 @@ export const REPEATABLE: ContextValues = createContextValues().set(IS_REPEATABLE
 
 /** Whether a call is safe to repeat, as far as its transport was told. */
 export function isRepeatable(values: ContextValues | undefined): boolean {
-  return values !== undefined && (values === REPEATABLE || values.get(IS_REPEATABLE));
+  return values?.get(IS_REPEATABLE) === true;
 }
