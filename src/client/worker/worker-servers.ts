@@ -4,6 +4,7 @@ import { createTracer } from "../../telemetry/tracer.js";
 import { createRpc } from "../rpc.js";
 import { createTransportClient, type TaskQueueClient } from "../task-queue-client.js";
 import type { CallHeaders, HeaderSource } from "../token.js";
+import { urlsOf } from "../transport/failover.js";
 import { createNodeTransport, type NodeTransportOptions } from "../transport/node-transport.js";
 
 /** Client of WorkerService on one server. */
@@ -32,14 +33,17 @@ export interface WorkerServersOptions extends NodeTransportOptions {
   readonly headers?: HeaderSource | undefined;
 }
 
-/** Creates clients of the servers at these URLs. Throws a TypeError when there is none. */
-export function createWorkerServers(urls: readonly string[], options: WorkerServersOptions = {}): WorkerServers {
+/** Creates clients of the servers at these URLs. Throws a TypeError when there is none, and for what is no URL. */
+export function createWorkerServers(
+  url: string | readonly string[],
+  options: WorkerServersOptions = {},
+): WorkerServers {
+  const urls = urlsOf(url);
   const { headers } = options;
   const activeTrace = createTracer().active;
   const transports = urls.map((url) => createNodeTransport(url, options));
   const rpcs = transports.map(({ transport }) => createRpc(WorkerService, transport));
-  const [first] = rpcs;
-  if (first === undefined) throw new TypeError("url: there must be at least one");
+  const first = rpcs[0] as WorkerRpc;
   let current = first;
   const clients = new Map<WorkerRpc, TaskQueueClient>();
   return {

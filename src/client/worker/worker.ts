@@ -18,7 +18,6 @@ import { onStopSignals } from "../../model/process/stop-signals.js";
 import { createTracer } from "../../telemetry/tracer.js";
 import { lengthOf } from "../convert/times.js";
 import { createHeaders } from "../token.js";
-import { urlsOf } from "../transport/failover.js";
 import { type AttemptOutcome, completed, failed } from "./attempt-outcome.js";
 import { JobStreams } from "./job-streams.js";
 import { LeaseKeeper } from "./lease-keeper.js";
@@ -125,7 +124,7 @@ class StreamWorker extends WorkerEmitter implements Worker {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) throw new TypeError("concurrency: must be 1 or more");
     if (!(Number.isInteger(prefetch) && prefetch >= 0)) throw new TypeError("prefetch: must be 0 or more");
     if (concurrency + prefetch > 1000) throw new TypeError("concurrency and prefetch: must be 1000 or less together");
-    this.#servers = createWorkerServers(urlsOf(url), options);
+    this.#servers = createWorkerServers(url, options);
     const headersOf = createHeaders({ headers });
     const deps = { servers: this.#servers, headersOf: () => headersOf(undefined), logger: this.#logger };
     const capacity = concurrency + prefetch;
