@@ -3,6 +3,7 @@ import type { CallOptions } from "../api/call-options.js";
 import { boundSignal, waitWithin, withinOne } from "../api/deadline.js";
 import type { Clock } from "../core/clock.js";
 import { TaskQueueError } from "../model/common/errors.js";
+import { promised } from "../model/common/promised.js";
 
 /** Calls of the core as callers of a task queue make them: with their options, and with the names of their fields in errors. */
 export interface Calls {
@@ -19,13 +20,11 @@ export function createCalls(clock: Pick<Clock, "setTimer">): Calls {
   const setTimer = (ms: number, fire: () => void) => clock.setTimer(ms, fire);
   return {
     one(call, options) {
-      try {
-        if (options?.signal === undefined && options?.timeoutMs === undefined) return call().catch(rethrow);
+      return promised(() => {
+        if (options?.signal === undefined && options?.timeoutMs === undefined) return call();
         options.signal?.throwIfAborted();
-        return waitWithin(call(), options, setTimer).catch(rethrow);
-      } catch (error) {
-        return Promise.reject(translated(error));
-      }
+        return waitWithin(call(), options, setTimer);
+      }).catch(rethrow);
     },
 
     together: (run, options) => withinOne(options, run, setTimer),

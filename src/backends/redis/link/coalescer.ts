@@ -1,3 +1,5 @@
+import { promised } from "../../../model/common/promised.js";
+
 /** The limits of one call, of which its first item is accepted whatever its size. */
 export interface CallLimits {
   /** Largest sum of the item sizes. */
@@ -71,13 +73,7 @@ export class Coalescer<I, R> {
       if (this.#waiting.length > 0) void this.#work();
       else if (this.#running === 0 && !this.#isGathering) this.#idle();
     };
-    let results: Promise<readonly R[]>;
-    try {
-      results = this.#run([item]);
-    } catch (error) {
-      results = Promise.reject(error);
-    }
-    results.then(
+    promised(() => this.#run([item])).then(
       (all) => {
         resolve(all[0] as R);
         next();

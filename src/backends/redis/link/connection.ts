@@ -1,5 +1,6 @@
 import type { Clock } from "../../../core/clock.js";
 import { backendUnavailable, memoryFull, TaskQueueError } from "../../../model/common/errors.js";
+import { promised } from "../../../model/common/promised.js";
 import type { Logger } from "../../../model/log/logger.js";
 import type { Script } from "../scripts/script.js";
 import { type Client, hasNodes } from "./client.js";
@@ -125,12 +126,7 @@ export class Connection {
   /** Nearly all calls are answered at once, and pay for no more than that: an async function has a state of its own. */
   #try<T>(send: (client: Client) => Promise<T>, begun: number, end: number): Promise<T> {
     if (!this.isReady || this.isStopped) return this.#tryLater(send, begun, end);
-    let answer: Promise<T>;
-    try {
-      answer = send(this.#client);
-    } catch (error) {
-      answer = Promise.reject(error);
-    }
+    const answer = promised(() => send(this.#client));
     return this.#within(end, answer, begun, (error) => this.#tryAgain(error, send, begun, end));
   }
 
