@@ -7,7 +7,12 @@ export function guarded<T>(read: () => T, otherwise: T): T {
   }
 }
 
-/** Whether a value of a user is bytes. Never throws, as `instanceof` does for some Proxies. */
+/** Whether a value of a user is one of a class. Never throws, as `instanceof` does for some Proxies. */
+export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  return guarded(() => value instanceof type, false);
+}
+
+/** Whether it is bytes. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return guarded(() => value instanceof Uint8Array, false);
+  return isInstance(value, Uint8Array);
 }

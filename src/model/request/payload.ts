@@ -1,6 +1,6 @@
 import { errorText } from "../common/describe-error.js";
 import { fieldInvalid } from "../common/errors.js";
-import { guarded, isBytes } from "../common/guarded.js";
+import { guarded, isBytes, isInstance } from "../common/guarded.js";
 import { findJsonLoss, isPlainJson, lossText } from "../common/json-loss.js";
 import { LIMITS } from "../common/limits.js";
 import type { Payload } from "../job/job.js";
@@ -14,8 +14,7 @@ import { surrogateProblem } from "./validate.js";
  */
 export function toPayload(payload: unknown, field: string): Payload | undefined {
   if (payload === undefined) return undefined;
-  // Some Proxies throw at `instanceof`.
-  if (guarded(() => payload instanceof PayloadText, false)) return checkedText((payload as PayloadText).text, field);
+  if (isInstance(payload, PayloadText)) return checkedText(payload.text, field);
   // A copy: the caller may go on to use its bytes for something else.
   return isBytes(payload) ? new Uint8Array(payload) : toText(payload, field);
 }
