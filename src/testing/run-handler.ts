@@ -14,6 +14,7 @@ import { type Middleware, withMiddleware } from "../model/handler/middleware.js"
 import { type Progress, textOf } from "../model/job/job.js";
 import type { Json } from "../model/job/job-types.js";
 import type { NewJob } from "../model/job/new-job.js";
+import { PayloadText } from "../model/job/payload-text.js";
 import type { Logger, LogLevel } from "../model/log/logger.js";
 import type { TraceContext } from "../model/log/trace-context.js";
 import { toPayload } from "../model/request/payload.js";
@@ -72,11 +73,12 @@ export async function runHandler(
   payload?: unknown,
   options: RunHandlerOptions = {},
 ): Promise<HandlerRun> {
-  const { signal = new AbortController().signal, deadline, traceContext, middleware } = options;
-  if (payload !== undefined && options.payloadText !== undefined) {
+  const { signal = new AbortController().signal, deadline, traceContext, middleware, payloadText } = options;
+  if (payload !== undefined && payloadText !== undefined) {
     throw new TypeError("payloadText: cannot be set together with a payload");
   }
-  const sent = options.payloadText ?? toPayload(payload, "payload");
+  const sent =
+    payloadText === undefined ? toPayload(payload, "payload") : toPayload(new PayloadText(payloadText), "payloadText");
   const job: HandlerJob = {
     ...{
       id: "1",
@@ -96,9 +98,10 @@ export async function runHandler(
   const progress: Progress[] = [];
   const enqueued: NewJob[] = [];
   const logs: LoggedLine[] = [];
-  const created = (task: NewJob): EnqueuedJob => ({
-    ...{ id: String(100 + enqueued.push(task)), deduplicated: false, replaced: false },
-  });
+  const created = (task: NewJob): EnqueuedJob => {
+    const id = String(100 + enqueued.push(task));
+    return { id, deduplicated: false, replaced: false };
+  };
   const context: HandlerContext = {
     ...{ signal, deadline, traceContext, attempt: job.retryCount + 1, logger: recorder(logs, {}) },
     progress: (percent, message) => void progress.push(toProgress(percent, message)),

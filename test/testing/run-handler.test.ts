@@ -99,5 +99,9 @@ describe("runHandler", () => {
       payloadText,
     ]);
     await expect(runHandler(letters, { id: 5 }, { payloadText })).rejects.toThrow("payloadText: cannot be set");
+    await expect(runHandler(letters, undefined, { payloadText: "{" })).rejects.toMatchObject({
+      reason: "FIELD_INVALID",
+      violations: [{ field: "payloadText", description: expect.stringMatching(/^is not JSON/) }],
+    });
   });
 });
