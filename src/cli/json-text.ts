@@ -1,3 +1,5 @@
+import { endOfText, rawMembersOf } from "../model/common/json-members.js";
+
 /** JSON texts are handled as texts here, so that their numbers stay as they are written. They are known to be valid. */
 
 const DEEPER = "{[";
@@ -11,7 +13,7 @@ export function indentJson(json: string): string {
   for (let at = 0; at < json.length; at++) {
     const char = json[at] as string;
     if (char === '"') {
-      const end = endOfString(json, at);
+      const end = endOfText(json, at);
       parts.push(json.slice(at, end + 1));
       at = end;
     } else if (DEEPER.includes(char)) {
@@ -33,34 +35,8 @@ export function indentJson(json: string): string {
 /** The value of a member of the object that a JSON text is, to the letter. Undefined: it has no such member. Of several the last, as it is parsed. */
 export function memberText(json: string, name: string): string | undefined {
   let found: string | undefined;
-  let depth = 0;
-  let isName = true;
-  let current: string | undefined;
-  let begin = 0;
-  for (let at = 0; at < json.length; at++) {
-    const char = json[at] as string;
-    if (char === '"') {
-      const end = endOfString(json, at);
-      if (depth === 1 && isName) current = JSON.parse(json.slice(at, end + 1)) as string;
-      at = end;
-    } else if (depth === 1 && char === ":") {
-      isName = false;
-      begin = at + 1;
-    } else if (depth === 1 && (char === "," || char === "}")) {
-      if (!isName && current === name) found = json.slice(begin, at).trim();
-      isName = true;
-    } else if (DEEPER.includes(char)) depth++;
-    else if (SHALLOWER.includes(char)) depth--;
-  }
+  for (const member of rawMembersOf(json)) if (member.name === name) found = member.text;
   return found;
-}
-
-function endOfString(json: string, start: number): number {
-  for (let at = start + 1; at < json.length; at++) {
-    if (json[at] === "\\") at++;
-    else if (json[at] === '"') return at;
-  }
-  return json.length;
 }
 
 function nextOf(json: string, from: number): number {

@@ -1,9 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
 import { CreateJobRequestSchema } from "../../../gen/gotaskq/v1/job_service_pb.js";
+import { type RawMember, rawMembersOf } from "../../model/common/json-members.js";
 import { DecodeError } from "../../wire/decode-error.js";
 import { type ParsedJson, parseJson, parseJsonInSteps, readParsedJson } from "../../wire/json/json-decoder.js";
 import { checkJsonFields } from "../../wire/json/json-fields.js";
-import { type RawMember, rawMembersOf } from "../../wire/json/json-names.js";
 import { DECODE_LIMITS } from "../wire-options.js";
 
 /** What a Duration may be, either way. What a delay may be is less, and not decided here. */

@@ -99,35 +99,6 @@ function isLost(digits: string): boolean {
   return (exponent === undefined ? whole : whole.padEnd(Number(exponent) + 1, "0")) !== digits;
 }
 
-/** A member of an object, its value as the text has it. */
-export interface RawMember {
-  readonly name: string;
-  /** The value to the letter, without the space around it. */
-  readonly text: string;
-}
-
-/** The members of the outermost object of a JSON text that is known to be one, in order. Looks at each character once. */
-export function* rawMembersOf(text: string): Generator<RawMember, void> {
-  let depth = 0;
-  let name: string | undefined;
-  let begin = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      const end = endOfText(text, at);
-      if (depth === 1 && name === undefined) name = nameOf(text, at, end);
-      at = end;
-    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-    else if (depth > 1) {
-      if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
-    } else if (code === COLON) begin = at + 1;
-    else if (code === COMMA || code === CLOSE_BRACE) {
-      if (name !== undefined) yield { name, text: text.slice(begin, at).trim() };
-      name = undefined;
-    }
-  }
-}
-
 /** The way to a place in a text: the name, or the index, at which it is in each object and array around it, the outermost first. */
 function stepsTo(text: string, place: number): (string | number)[] {
   const steps: (string | number)[] = [];

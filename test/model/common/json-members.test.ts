@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { rawMembersOf } from "../../src/wire/json/json-names.js";
+import { rawMembersOf } from "../../../src/model/common/json-members.js";
 
 /** Blanks between the parts of a JSON text, in all of its places. */
 const blank = fc.constantFrom("", " ", "\n\t", "\r\n ");
