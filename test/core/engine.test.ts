@@ -4,10 +4,19 @@ import type { HandlerContext } from "../../src/model/handler/handler.js";
 import { QueuePatterns } from "../../src/model/queue/queue-patterns.js";
 import { settle } from "../support/fake-clock.js";
 import { deferred, rejection } from "./support/async.js";
+import type { Fault } from "./support/faults.js";
 import { Fixture, running } from "./support/fixture.js";
 import { abortReason, ManualHandler, untilAborted } from "./support/manual-handler.js";
+import { openPoll, openStream } from "./support/remote.js";
+import { watch } from "./support/watch-job.js";
 
 const draining = expect.objectContaining({ reason: "SERVER_DRAINING" });
+
+/** What an engine does with its backend while it runs. */
+const OPERATIONS = [
+  ...(["enqueue", "lease", "complete", "fail", "release", "extend", "get", "list", "read", "head", "tick"] as const),
+  ...(["queues", "queueNames", "fireSchedule", "countReady"] as const),
+];
 
 /** Starts a stop without waiting for it, and observes it. */
 function stopping(fixture: Fixture, timeoutMs: number) {
@@ -104,6 +113,39 @@ describe("stop", () => {
     await settle();
     await fixture.engine.stop(0);
     expect(fixture.clock.timers).toBe(0);
+  });
+
+  test.each(["fails", "does not answer"])("of one whose backend %s leaves nothing that goes on", async (how) => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { numWorkers: 2 });
+    const { engine, faults, clock } = fixture;
+    const ended = await fixture.create();
+    await fixture.create();
+    await watch(fixture, ended);
+    await openStream(fixture, { maxInFlight: 2, types: ["remote"] });
+    await fixture.create({ type: "remote" });
+    await openPoll(fixture, { types: ["other"] });
+    const request = { name: "often", everyMs: 1000, job: { type: "work" } };
+    await engine.schedules.create(request, undefined, "schedule.");
+    const waiting: ((error: Error) => void)[] = [];
+    const unanswered: Fault = () => new Promise((_resolve, reject) => waiting.push(reject));
+    for (const operation of OPERATIONS) {
+      if (how === "fails") faults.fail(operation);
+      else faults.set(operation, unanswered);
+    }
+    await manual.run(0).returns(1);
+    void rejection(engine.jobs.create({ type: "work" }));
+    await clock.advance(1500);
+    const state = stopping(fixture, 1000);
+    await clock.advance(20_000);
+    expect(state.done).toBe(true);
+    for (const fail of waiting) fail(new Error("the backend was stopped"));
+    await settle();
+    const calls = () => OPERATIONS.reduce((sum, operation) => sum + faults.calls(operation), 0);
+    const before = calls();
+    expect(clock.timers).toBe(0);
+    await clock.advance(60_000);
+    expect(calls()).toBe(before);
   });
 
   test("waits for the handlers that run and takes no more jobs", async () => {

@@ -43,13 +43,15 @@ interface Line {
 /**
  * Writes the outcomes of attempts, in batches, each queue for itself: one that does not answer holds up no other. Outcomes decided
  * during a write share the next one. While writes fail (the backend is unreachable, for instance), an outcome is kept and tried again
- * until its lease must have expired.
+ * until its lease must have expired, or the pool has stopped.
  */
 export class PoolSettler {
   readonly #leasing: Leasing;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #lines = new Map<string, Line>();
+  readonly #waits = new Set<() => void>();
+  #isClosed = false;
 
   constructor(leasing: Leasing, clock: Clock, logger: Logger) {
     this.#leasing = leasing;
@@ -69,6 +71,12 @@ export class PoolSettler {
     while (this.#lines.size > 0) await Promise.all([...this.#lines.values()].map(({ work }) => work));
   }
 
+  /** The pool has stopped: what cannot be written is not tried again. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of this.#waits) end();
+  }
+
   #begin(queue: string, pending: Pending[]): Line {
     const line = { pending, work: Promise.resolve() };
     line.work = this.#writeAll(queue, line);
@@ -83,19 +91,36 @@ export class PoolSettler {
       try {
         await this.#write(batch);
       } catch (error) {
-        this.#logger.warn({ err: error, jobs: batch.length, queue }, "outcomes could not be written; trying again");
-        await new Promise<void>((resolve) => this.#clock.setTimer(RETRY_MS, resolve));
+        if (!this.#isClosed) {
+          this.#logger.warn({ err: error, jobs: batch.length, queue }, "outcomes could not be written; trying again");
+          await this.#pause();
+        }
         line.pending.unshift(...batch.filter((item) => this.#isHeld(item)));
       }
     }
     this.#lines.delete(queue);
   }
 
-  /** Whether the lease may still be current; logs the loss if not. Repeating a write that took effect is harmless. */
+  /** Waits before the next try, or until the pool has stopped. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        this.#waits.delete(end);
+        resolve();
+      };
+      const timer = this.#clock.setTimer(RETRY_MS, end);
+      this.#waits.add(end);
+    });
+  }
+
+  /** Whether it is to be tried again; logs the loss if not. Repeating a write that took effect is harmless. */
   #isHeld({ attempt }: Pending): boolean {
-    const held = this.#clock.monotonic() < attempt.until;
-    if (!held) this.#logger.error(jobFields(attempt.lease.job), "the outcome of an attempt is lost: its lease ended");
-    return held;
+    const isOver = this.#clock.monotonic() >= attempt.until;
+    if (!isOver && !this.#isClosed) return true;
+    const why = isOver ? "its lease ended" : "the server stopped before it could be written";
+    this.#logger.error(jobFields(attempt.lease.job), `the outcome of an attempt is lost: ${why}`);
+    return false;
   }
 
   async #write(batch: readonly Pending[]): Promise<void> {

@@ -190,6 +190,7 @@ export class WorkerPool {
     await this.#deps.runner.stop();
     for (const attempt of [...this.#open.values()]) this.#settle(attempt, { kind: "release" });
     await this.#within(left() + WRITE_GRACE_MS, this.#settler.idle());
+    this.#settler.close();
     this.#heartbeat?.cancel();
     this.#stuckHandlers.clear();
     this.#state = "STOPPED";

@@ -45,6 +45,7 @@ export class ReadyWork implements LaneWork {
   /** Counts marks and calls: tells which came first. */
   #time = 1;
   readonly #timers = new Set<Timer>();
+  #isClosed = false;
 
   constructor(clock: Clock, policy: QueuePolicy) {
     this.#clock = clock;
@@ -105,8 +106,9 @@ export class ReadyWork implements LaneWork {
     }
   }
 
-  /** Queues that are left aside stay so. */
+  /** Queues that are left aside stay so, also those whose calls fail later. */
   close(): void {
+    this.#isClosed = true;
     for (const timer of this.#timers) timer.cancel();
   }
 
@@ -196,7 +198,7 @@ export class ReadyWork implements LaneWork {
 
   #fail(known: KnownQueue): void {
     known.isAside = true;
-    if (known.retry !== undefined) return;
+    if (known.retry !== undefined || this.#isClosed) return;
     const timer = this.#clock.setTimer(Math.min(MAX_ASIDE_MS, ASIDE_MS * 2 ** known.lates), () => {
       this.#timers.delete(timer);
       known.retry = undefined;

@@ -34,21 +34,22 @@ interface Mortal {
 /** Opens mortal servers, one after the other. */
 function mortals(): (place: Place) => Promise<Mortal> {
   const left = new Map<Connection, number>();
-  const all = new Set<Connection>();
+  /** The first connection to each place. */
+  const first = new Map<string, Connection>();
   const run = Connection.prototype.script;
   vi.spyOn(Connection.prototype, "script").mockImplementation(function (this: Connection, ...args) {
-    all.add(this);
+    const [, [key = ""]] = args;
+    const prefix = key.slice(0, key.indexOf(":"));
+    if (!first.has(prefix)) first.set(prefix, this);
     const count = left.get(this) ?? Number.POSITIVE_INFINITY;
     if (count <= 0) return Promise.reject(backendUnavailable("this server is dead"));
-    const [, [key = ""]] = args;
     // A heartbeat in between is no step.
     if (!/:(schema|nodes)$/.test(key)) left.set(this, count - 1);
     return run.apply(this, args);
   });
   return async (place) => {
-    const others = new Set(all);
     const { backend } = await openBackend(place);
-    const connection = [...all].find((each) => !others.has(each));
+    const connection = first.get(place.prefix);
     if (connection === undefined) throw new Error("a server that runs no scripts");
     return { backend, dieAfter: (scripts) => void left.set(connection, scripts) };
   };

@@ -11,6 +11,8 @@ import { createRedisBackend } from "../../../src/backends/redis/redis-backend.js
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import { createSystemClock } from "../../../src/core/clock.js";
 import { silentLogger } from "../../../src/model/log/logger.js";
+import { rejection } from "../../core/support/async.js";
+import { FakeClock } from "../../support/fake-clock.js";
 import { freePort } from "../../support/free-port.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { created, reaches } from "../../support/rpc.js";
@@ -186,6 +188,19 @@ describe("a server does not start, and says why in a sentence that names REDIS_U
     expect(fatal(stdout)).toMatch(/REDIS_URL: must be redis:\/\/host/);
     expect(stdout + stderr).not.toContain("secret");
   });
+});
+
+test("a server that is stopped while it waits for Redis waits no more", async () => {
+  const clock = new FakeClock();
+  const url = `redis://127.0.0.1:${await freePort()}`;
+  const backend = createRedisBackend({ clock, logger: silentLogger }, { url });
+  const start = rejection(backend.start(new Recorder()));
+  await clock.advance(0);
+  expect(clock.timers).toBe(1);
+  await backend.stop();
+  await clock.advance(100);
+  expect(await start).toMatchObject({ message: expect.stringContaining("the server was stopped as it started") });
+  expect(clock.timers).toBe(0);
 });
 
 describe("a server that starts", () => {

@@ -180,6 +180,40 @@ describe("when the backend is away as a job ends", () => {
     expect(stopped).toBe(true);
     expect(await fixture.status(id)).toBe("DONE");
   });
+
+  test("a pool that has stopped tries no more, and says what is lost", async () => {
+    const logger = recordingLogger();
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler, { logger });
+    const [ended, held] = [await fixture.create(), await fixture.create()];
+    fixture.faults.fail("complete", "release");
+    await manual.run(0).returns(1);
+    const stopped = fixture.engine.stop(1000);
+    await fixture.clock.advance(10_000);
+    await stopped;
+    const tries = fixture.faults.calls("complete") + fixture.faults.calls("release");
+    expect(fixture.clock.timers).toBe(0);
+    await fixture.clock.advance(60_000);
+    expect(fixture.faults.calls("complete") + fixture.faults.calls("release")).toBe(tries);
+    const errors = logger.lines.filter(({ level }) => level === "error");
+    expect(errors.map(({ fields }) => fields.job_id).sort()).toEqual([ended, held].sort());
+  });
+
+  test("a write without an answer as the pool stops is given up when it fails", async () => {
+    const manual = new ManualHandler();
+    const fixture = await running(manual.handler);
+    await fixture.create();
+    const answers: ((error: Error) => void)[] = [];
+    fixture.faults.set("complete", () => new Promise((_resolve, reject) => answers.push(reject)));
+    await manual.run().returns(1);
+    const stopped = fixture.engine.stop(1000);
+    await fixture.clock.advance(10_000);
+    await stopped;
+    for (const fail of answers.splice(0)) fail(new Error("the backend was stopped"));
+    await fixture.clock.advance(60_000);
+    expect(answers).toEqual([]);
+    expect(fixture.clock.timers).toBe(0);
+  });
 });
 
 describe("writes", () => {

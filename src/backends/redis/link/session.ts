@@ -91,9 +91,10 @@ export class Session {
   async connect(end: number): Promise<void> {
     const { client, subscriber, clock } = this.#deps;
     for (const each of [client, subscriber]) {
-      if (each.status === "wait") each.connect().catch((error: Error) => this.#note(error));
+      if (each.status === "wait" && !this.#isStopped) each.connect().catch((error: Error) => this.#note(error));
     }
     for (;;) {
+      if (this.#isStopped) throw this.unusable("the server was stopped as it started");
       if (this.#isConnected) return;
       if (this.#isHopeless || clock.monotonic() >= end) throw this.unusable();
       await new Promise<void>((resolve) => clock.setTimer(LOOK_MS, resolve));
