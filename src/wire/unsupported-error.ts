@@ -3,3 +3,13 @@
  * an unusual way or is wrong; by an encoder, to the library, a message that it cannot write.
  */
 export class UnsupportedError extends Error {}
+
+/** What `make` returns; undefined when it throws `UnsupportedError`. */
+export function ifSupported<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined;
+    throw error;
+  }
+}

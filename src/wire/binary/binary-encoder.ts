@@ -1,7 +1,7 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { type Fields, isImplicit, memberOf, presenceOf, zeroOf } from "../fields.js";
 import { JsonText } from "../json/json-text.js";
-import { UnsupportedError } from "../unsupported-error.js";
+import { ifSupported, UnsupportedError } from "../unsupported-error.js";
 import type { ByteSink } from "./byte-sink.js";
 import { writeRemembered } from "./value-memo.js";
 import { writeValue } from "./write-value.js";
@@ -121,12 +121,7 @@ const known = new Map<DescMessage, BinaryEncoder>();
  * kind that this API does not use.
  */
 export function binaryEncoderOf(desc: DescMessage): BinaryEncoder | undefined {
-  try {
-    return encoderOf(desc);
-  } catch (error) {
-    if (error instanceof UnsupportedError) return undefined;
-    throw error;
-  }
+  return ifSupported(() => encoderOf(desc));
 }
 
 function encoderOf(desc: DescMessage): BinaryEncoder {

@@ -12,7 +12,7 @@ import {
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import { ERROR_DETAILS } from "../error-details.js";
 import { type Fields, hasEntries, isImplicit, memberOf } from "../fields.js";
-import { UnsupportedError } from "../unsupported-error.js";
+import { ifSupported, UnsupportedError } from "../unsupported-error.js";
 import { JsonText } from "./json-text.js";
 
 /** Returns the JSON text of a message of one type. Zeros are written out. */
@@ -44,12 +44,7 @@ const known = new Map<DescMessage, JsonEncoder>();
  * fields of a kind that this API does not use.
  */
 export function jsonEncoderOf(desc: DescMessage): JsonEncoder | undefined {
-  try {
-    return encoderOf(desc);
-  } catch (error) {
-    if (error instanceof UnsupportedError) return undefined;
-    throw error;
-  }
+  return ifSupported(() => encoderOf(desc));
 }
 
 /** How many times or spans are remembered, by the low bits of their ms. */
