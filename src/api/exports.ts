@@ -21,6 +21,7 @@ export type {
 export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job/job-types.js";
 export type { JobUpdate, NewJob, NewJobOptions } from "../model/job/new-job.js";
 export type { HeldBy, PendingState } from "../model/job/pending-state.js";
+export { RawJson } from "../model/job/raw-json.js";
 export type { Unique, UniqueConflict, UniqueRequest, UniqueUntil } from "../model/job/unique.js";
 export type { TraceContext } from "../model/log/trace-context.js";
 export type { Queue, QueueOrdering, QueueSettings, QueueSettingsRequest, QueueStats } from "../model/queue/queue.js";

@@ -1,5 +1,6 @@
 import type { AnyJobs, JobTypes, TypeOf } from "../model/job/job-types.js";
 import type { NewJob } from "../model/job/new-job.js";
+import type { RawJson } from "../model/job/raw-json.js";
 import type { MisfirePolicy, OverlapPolicy, ScheduleView } from "../model/request/schedule.js";
 import type { CallOptions } from "./call-options.js";
 import type { Job } from "./job.js";
@@ -8,11 +9,12 @@ import type { Listing } from "./listing.js";
 /** What a schedule decides itself, and what belongs to one call. */
 type OfOneCreate = "queue" | "delayMs" | "runAfter" | "expiresAt" | "requestId" | "traceContext";
 
-/** What the jobs of a schedule are made of. */
+/** What the jobs of a schedule are made of. `Raw`: in what other form their payload may be given. */
 export type ScheduledJob<
   Jobs extends JobTypes<Jobs> = AnyJobs,
   Type extends TypeOf<Jobs> = TypeOf<Jobs>,
-> = Type extends unknown ? Omit<NewJob<Jobs, Type>, OfOneCreate> : never;
+  Raw = never,
+> = Type extends unknown ? Omit<NewJob<Jobs, Type, Raw>, OfOneCreate> : never;
 
 /** What decides the times of a schedule: `cron` or `everyMs`, and what bounds them. */
 export interface ScheduleTimes {
@@ -39,7 +41,7 @@ export interface NewSchedule<Jobs extends JobTypes<Jobs> = AnyJobs> extends Sche
   readonly queue?: string | undefined;
   /** Its name in the queue. */
   readonly name: string;
-  readonly job: ScheduledJob<Jobs>;
+  readonly job: ScheduledJob<Jobs, TypeOf<Jobs>, RawJson>;
   /** Whether it makes a job while its last one is not finished. Default: ALLOW. */
   readonly overlap?: OverlapPolicy | undefined;
   /** What becomes of times that were missed. Default: RUN_ONCE. */

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import type { NewJob, TaskQueueClient } from "../client/index.js";
 import { errorText } from "../model/common/describe-error.js";
 import { TaskQueueError } from "../model/common/errors.js";
-import { PayloadText } from "../model/job/payload-text.js";
+import { RawJson } from "../model/job/raw-json.js";
 import { CommandError, UsageError } from "./command-error.js";
 import { exitCodeOf } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -115,7 +115,7 @@ function wholeJob(json: string, line: number): NewJob {
   if (unknown !== undefined) throw new UsageError(`line ${line}: a job has no field "${unknown}"`);
   const job = value as NewJob & { readonly runAfter?: unknown; readonly expiresAt?: unknown };
   const payload = memberText(json, "payload");
-  return { ...job, ...moments(job, line), ...(payload !== undefined && { payload: new PayloadText(payload) }) };
+  return { ...job, ...moments(job, line), ...(payload !== undefined && { payload: new RawJson(payload) }) };
 }
 
 /** Times may be texts in JSON. */

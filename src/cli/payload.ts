@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { buffer, text } from "node:stream/consumers";
 import { errorText } from "../model/common/describe-error.js";
-import { PayloadText } from "../model/job/payload-text.js";
+import { RawJson } from "../model/job/raw-json.js";
 import { UsageError } from "./command-error.js";
 import type { Io } from "./io.js";
 
@@ -13,7 +13,7 @@ export async function readPayload(
   argument: string | undefined,
   isBytes: boolean,
   io: Io,
-): Promise<PayloadText | Uint8Array | undefined> {
+): Promise<RawJson | Uint8Array | undefined> {
   if (argument === undefined) return undefined;
   if (isBytes) return new Uint8Array(await readBytes(argument, io));
   if (argument === "-") return parsePayload(await text(io.stdin), "stdin");
@@ -23,9 +23,9 @@ export async function readPayload(
 }
 
 /** Takes JSON text as a payload, to the letter. Throws a `UsageError` that names where it came from when it is no JSON. */
-export function parsePayload(json: string, where: string): PayloadText {
+export function parsePayload(json: string, where: string): RawJson {
   parseJson(json, where);
-  return new PayloadText(json.trim());
+  return new RawJson(json.trim());
 }
 
 /** Parses JSON text. Throws a `UsageError` that names where it came from. */

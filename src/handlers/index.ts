@@ -26,5 +26,6 @@ export {
 export type { Middleware } from "../model/handler/middleware.js";
 export type { AnyJobs, JobTypes, Json, PayloadOf, ResultOf, Travels, TypeOf } from "../model/job/job-types.js";
 export type { NewJob } from "../model/job/new-job.js";
+export { RawJson } from "../model/job/raw-json.js";
 export type { Logger, LogLevel } from "../model/log/logger.js";
 export type { TraceContext } from "../model/log/trace-context.js";

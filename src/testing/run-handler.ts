@@ -14,7 +14,7 @@ import { type Middleware, withMiddleware } from "../model/handler/middleware.js"
 import { type Progress, textOf } from "../model/job/job.js";
 import type { Json } from "../model/job/job-types.js";
 import type { NewJob } from "../model/job/new-job.js";
-import { PayloadText } from "../model/job/payload-text.js";
+import type { RawJson } from "../model/job/raw-json.js";
 import type { Logger, LogLevel } from "../model/log/logger.js";
 import type { TraceContext } from "../model/log/trace-context.js";
 import { toPayload } from "../model/request/payload.js";
@@ -23,8 +23,6 @@ import { toPayload } from "../model/request/payload.js";
 export interface RunHandlerOptions {
   /** Fields of its job, such as `id`, `key`, `metadata` or `retryCount`. */
   readonly job?: Partial<Omit<HandlerJob, "payload" | "payloadText">> | undefined;
-  /** Its payload to the letter, as JSON, in place of a payload: for numbers that JavaScript cannot tell apart. */
-  readonly payloadText?: string | undefined;
   /** Its `signal`. Default: one that is never aborted. */
   readonly signal?: AbortSignal | undefined;
   /** When its attempt ends. Default: never. */
@@ -46,6 +44,8 @@ export interface LoggedLine {
 export interface HandlerRun<Result = unknown> {
   /** What readers of the job see as its result: what it returned, through JSON. */
   readonly result: Result;
+  /** The same to the letter. Undefined: bytes, or nothing. */
+  readonly resultText: string | undefined;
   /** Its reports of progress, in order. */
   readonly progress: readonly Progress[];
   /** What it created by `enqueue` and `enqueueBatch`, in order; nothing is really created. */
@@ -54,31 +54,30 @@ export interface HandlerRun<Result = unknown> {
   readonly logs: readonly LoggedLine[];
 }
 
+/** What is read of what a handler returned. */
+type ResultRead<Result> = Json<Exclude<Awaited<Result>, RawJson>>;
+
 /**
  * Runs a handler once, on its own, as a worker would: the payload goes through JSON, and so does the result. Rejects with what the handler
  * throws, with a `TaskQueueError` (FIELD_INVALID) for a payload that cannot travel, and with an error for a result that cannot.
  */
 export function runHandler<Result>(
   handler: (job: HandlerJob, context: HandlerContext) => Result,
-  payload: undefined,
-  options: RunHandlerOptions & { readonly payloadText: string },
-): Promise<HandlerRun<Json<Awaited<Result>>>>;
+  payload: RawJson,
+  options?: RunHandlerOptions,
+): Promise<HandlerRun<ResultRead<Result>>>;
 export function runHandler<Payload, Result>(
   handler: (job: HandlerJob<Json<Payload>>, context: HandlerContext) => Result,
   payload?: Payload,
   options?: RunHandlerOptions,
-): Promise<HandlerRun<Json<Awaited<Result>>>>;
+): Promise<HandlerRun<ResultRead<Result>>>;
 export async function runHandler(
   handler: Handler,
   payload?: unknown,
   options: RunHandlerOptions = {},
 ): Promise<HandlerRun> {
-  const { signal = new AbortController().signal, deadline, traceContext, middleware, payloadText } = options;
-  if (payload !== undefined && payloadText !== undefined) {
-    throw new TypeError("payloadText: cannot be set together with a payload");
-  }
-  const sent =
-    payloadText === undefined ? toPayload(payload, "payload") : toPayload(new PayloadText(payloadText), "payloadText");
+  const { signal = new AbortController().signal, deadline, traceContext, middleware } = options;
+  const sent = toPayload(payload, "payload");
   const job: HandlerJob = {
     ...{
       id: "1",
@@ -115,8 +114,9 @@ export async function runHandler(
     },
   };
   const handlers = withMiddleware({ [job.type]: handler }, middleware);
-  const result = toResult(await callHandler(handlers, job, context));
-  return { result: typeof result === "string" ? JSON.parse(result) : result, progress, enqueued, logs };
+  const content = toResult(await callHandler(handlers, job, context));
+  const result = typeof content === "string" ? JSON.parse(content) : content;
+  return { result, resultText: textOf(content), progress, enqueued, logs };
 }
 
 function refuse(refusal: TaskQueueError | undefined): void {

@@ -1,10 +1,16 @@
+import { RawJson } from "gotaskq";
+
 /** A payload that a program gives, and what becomes of it: the table of the client's README, row by row. */
 export interface Conversion {
   /** As in the README. */
   readonly given: string;
   readonly make: () => unknown;
   /** What arrives; undefined: it is refused. */
-  readonly arrives?: { readonly value: unknown };
+  readonly arrives?: {
+    readonly value: unknown;
+    /** The text of it, where that is told. */
+    readonly text?: string;
+  };
   /** What the refusal says. */
   readonly refusal?: string;
 }
@@ -44,6 +50,11 @@ export const CONVERSIONS: readonly Conversion[] = [
     arrives: { value: Uint8Array.of(1, 2) },
   },
   {
+    given: "a `RawJson`, as all of it",
+    make: () => new RawJson('{"id":9007199254740993, "n":1.50}'),
+    arrives: { value: { id: 9_007_199_254_740_992, n: 1.5 }, text: '{"id":9007199254740993, "n":1.50}' },
+  },
+  {
     given: "`undefined` or a hole in a list",
     make: () => ({ a: [1, undefined] }),
     refusal: `${WRITTEN}it has undefined (at payload.a[1])`,
@@ -81,6 +92,16 @@ export const CONVERSIONS: readonly Conversion[] = [
     given: "bytes inside of a value",
     make: () => ({ file: Buffer.of(1) }),
     refusal: `${WRITTEN}it has a Uint8Array (at payload.file)`,
+  },
+  {
+    given: "a `RawJson` inside of a value, or of what is not JSON",
+    make: () => ({ a: new RawJson("1") }),
+    refusal: `${WRITTEN}it has a RawJson (at payload.a)`,
+  },
+  {
+    given: "a `RawJson` inside of a value, or of what is not JSON",
+    make: () => new RawJson("{a:1}"),
+    refusal: "is not JSON: ",
   },
   {
     given: "an ArrayBuffer, DataView or other typed array",

@@ -1,4 +1,4 @@
-import { type Job, type LocalTaskQueue, type TaskQueue, TaskQueueError } from "gotaskq";
+import { type Job, type LocalTaskQueue, RawJson, type TaskQueue, TaskQueueError } from "gotaskq";
 import { expect, test } from "vitest";
 import { eventually, within } from "../support/wait.js";
 import { CONVERSIONS } from "./conversions.js";
@@ -6,6 +6,7 @@ import { CONVERSIONS } from "./conversions.js";
 /** Jobs of the suite. Whatever runs them has these handlers. */
 export const handlers = {
   echo: ({ payload }: { readonly payload: unknown }) => payload,
+  letter: ({ payloadText = "" }: { readonly payloadText: string | undefined }) => new RawJson(payloadText),
   fails: () => {
     throw new Error("no luck 7");
   },
@@ -304,6 +305,27 @@ export function testTaskQueue(open: OpenTaskQueue): void {
     await queue.queues.delete("dead", { force: true });
   });
 
+  test("takes payloads and results to the letter", async () => {
+    const queue = await get();
+    await queue.queues.create("letters");
+    const letter = '{"b":9007199254740993, "a":1.50e2}';
+    const payload = new RawJson(letter);
+    const ended = await done(queue.createAndWait({ queue: "letters", type: "letter", payload }));
+    expect([ended.payloadText, ended.resultText]).toEqual([letter, letter]);
+    const [later] = await queue.createBatch([{ queue: "letters", type: "letter", payload, delayMs: 60_000 }]);
+    const id = later?.id ?? "";
+    expect((await queue.get(id)).payloadText).toBe(letter);
+    expect((await queue.update(id, { payload: new RawJson("1.0") })).payloadText).toBe("1.0");
+    const times = { queue: "letters", name: "letter", everyMs: 3_600_000 };
+    const made = await queue.schedules.create({ ...times, job: { type: "letter", payload } });
+    expect(made.payloadText).toBe(letter);
+    // What was read makes another.
+    const { job } = await queue.schedules.update(times, { job: { ...made.job, payload: new RawJson("[ ]") } });
+    expect(job.payload).toEqual([]);
+    expect((await queue.schedules.trigger(times)).payloadText).toBe("[ ]");
+    await queue.queues.delete("letters", { force: true });
+  });
+
   test("tells what it is", async () => {
     const { server } = await get();
     const info = await server.info();
@@ -323,12 +345,13 @@ export function testTaskQueue(open: OpenTaskQueue): void {
     if (arrives === undefined) {
       expect(await refusal(call)).toMatchObject({
         reason: "FIELD_INVALID",
-        violations: [{ field: "payload", description: text }],
+        violations: [{ field: "payload", description: expect.stringContaining(text ?? "") }],
       });
     } else {
       const { job } = await call;
       const { payload, result } = await done(queue.wait(job.id));
       expect([job.payload, payload, result]).toEqual([arrives.value, arrives.value, arrives.value]);
+      if (arrives.text !== undefined) expect(job.payloadText).toBe(arrives.text);
     }
   });
 

@@ -4,6 +4,8 @@ import {
   type Job,
   type JobQuery,
   type NewJob,
+  RawJson,
+  type Schedule,
   type TaskQueue,
   type TaskQueueClient,
 } from "gotaskq/client";
@@ -54,6 +56,10 @@ function compiled(queue: TaskQueue<Jobs>, tests: TestQueue<Jobs>, loose: TaskQue
       loose.dlq.replayMatching({ type: name }),
       loose.create({ type: "anything", payload: email }),
       loose.create({ type: "anything" }),
+      queue.create({ type: "email", payload: new RawJson("{}") }),
+      queue.update<"email">("1", { payload: new RawJson("{}") }),
+      queue.schedules.create({ name: "s", cron: "@daily", job: { type: "email", payload: new RawJson("{}") } }),
+      createTaskQueue<Jobs>({ handlers: { email: () => new RawJson("{}") } }),
     ],
     wrong: () => [
       // @ts-expect-error: a type that is none
@@ -66,6 +72,12 @@ function compiled(queue: TaskQueue<Jobs>, tests: TestQueue<Jobs>, loose: TaskQue
       queue.create({ type: "email" }),
       // @ts-expect-error: a payload where there is none
       queue.create({ type: "cleanup", payload: 1 }),
+      // @ts-expect-error: not as a text either
+      queue.create({ type: "cleanup", payload: new RawJson("1") }),
+      // @ts-expect-error: only as all of it
+      queue.create({ type: "email", payload: { to: new RawJson('"ann"'), sentAt: new Date() } }),
+      // @ts-expect-error: a result where there is none
+      createTaskQueue<Jobs>({ handlers: { cleanup: () => new RawJson("1") } }),
       // @ts-expect-error: an option that is none
       queue.create({ type: "cleanup", prioritty: 1 }),
       // @ts-expect-error: the payload of another type, in a batch
@@ -113,7 +125,7 @@ function compiled(queue: TaskQueue<Jobs>, tests: TestQueue<Jobs>, loose: TaskQue
 
 test("jobs that do not fit what is declared do not compile", () => {
   expectTypeOf(compiled).toBeFunction();
-  expectTypeOf<NewJob<Jobs, "email">["payload"]>().toEqualTypeOf<Email>();
+  expectTypeOf<NewJob<Jobs, "email">["payload"]>().toEqualTypeOf<Email | RawJson>();
 });
 
 test("what comes back is typed as it arrives", () => {
@@ -128,6 +140,10 @@ test("what comes back is typed as it arrives", () => {
   };
   expectTypeOf(read).toBeFunction();
   expectTypeOf<Awaited<ReturnType<TaskQueue["get"]>>["payload"]>().toBeAny();
+  const ofSchedule = ({ job }: Schedule<Jobs>) => {
+    if (job.type === "email") expectTypeOf(job.payload).toEqualTypeOf<Email>();
+  };
+  expectTypeOf(ofSchedule).toBeFunction();
 });
 
 test("jobs that are listed are of the types that were asked for", () => {

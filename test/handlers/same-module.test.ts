@@ -1,8 +1,7 @@
-import { createTaskQueue, silentLogger, type TaskQueue, type TaskQueueOptions } from "gotaskq";
+import { createTaskQueue, RawJson, silentLogger, type TaskQueue, type TaskQueueOptions } from "gotaskq";
 import { createClient, createWorker } from "gotaskq/client";
 import { startServer } from "gotaskq/server";
 import { afterAll, describe, expect, test } from "vitest";
-import { PayloadText } from "../../src/model/job/payload-text.js";
 import { within } from "../support/wait.js";
 import handlers, { middleware } from "./fixtures/orders.js";
 import { createRunner, fixture } from "./support/runners.js";
@@ -145,8 +144,10 @@ describe.each(PLACES)("the handlers of a module in %s", (_, open) => {
     ]);
     // Spaces and numbers as its creator wrote them.
     const letter = '{"id":9007199254740993, "n":1.50}';
-    const job = await run({ type: "text", payload: new PayloadText(letter) });
+    const job = await run({ type: "text", payload: new RawJson(letter) });
     expect([job.payloadText, job.result]).toEqual([letter, [{ id: 9_007_199_254_740_992, n: 1.5 }, letter]]);
+    // Of a result too.
+    expect((await run({ type: "letter", payload: new RawJson(letter) })).resultText).toBe(letter);
     expect((await run({ type: "text" })).result).toEqual([null, null]);
     expect((await run({ type: "text", payload: Uint8Array.of(1) })).result).toEqual(["bytes", null]);
   });

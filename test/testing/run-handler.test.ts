@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { defineHandlers, permanent } from "../../src/handlers/index.js";
+import { RawJson } from "../../src/model/job/raw-json.js";
 import { runHandler } from "../../src/testing/run-handler.js";
 
 interface Jobs {
@@ -22,6 +23,7 @@ describe("runHandler", () => {
     const run = await runHandler(handlers.mail, { to: "ann", at: new Date("2026-01-01T00:00:00Z") });
     expect(run).toEqual({
       result: { sent: "2026-01-01T00:00:01.000Z" },
+      resultText: '{"sent":"2026-01-01T00:00:01.000Z"}',
       progress: [{ percent: 50, message: "half way" }],
       enqueued: [{ type: "cleanup" }],
       logs: [{ level: "info", fields: { to: "ann" }, message: "sending" }],
@@ -94,14 +96,21 @@ describe("runHandler", () => {
     ];
     expect((await runHandler(letters, { id: 5 })).result).toEqual([5, '{"id":5}']);
     const payloadText = '{"id":9007199254740993}';
-    expect((await runHandler(letters, undefined, { payloadText })).result).toEqual([
-      9_007_199_254_740_992,
-      payloadText,
-    ]);
-    await expect(runHandler(letters, { id: 5 }, { payloadText })).rejects.toThrow("payloadText: cannot be set");
-    await expect(runHandler(letters, undefined, { payloadText: "{" })).rejects.toMatchObject({
+    expect((await runHandler(letters, new RawJson(payloadText))).result).toEqual([9_007_199_254_740_992, payloadText]);
+    await expect(runHandler(letters, new RawJson("{"))).rejects.toMatchObject({
       reason: "FIELD_INVALID",
-      violations: [{ field: "payloadText", description: expect.stringMatching(/^is not JSON/) }],
+      violations: [{ field: "payload", description: expect.stringMatching(/^is not JSON/) }],
     });
+  });
+
+  test("tells what a handler returned to the letter", async () => {
+    const text = '{"id": 9007199254740993}';
+    expect(await runHandler(() => new RawJson(text))).toMatchObject({
+      ...{ result: { id: 9_007_199_254_740_992 }, resultText: text },
+    });
+    expect((await runHandler(() => [1])).resultText).toBe("[1]");
+    expect((await runHandler(() => undefined)).resultText).toBeUndefined();
+    await expect(runHandler(() => new RawJson("{"))).rejects.toThrow("the result is not JSON: ");
+    await expect(runHandler(() => ({ a: new RawJson("1") }))).rejects.toThrow("it has a RawJson (at result.a)");
   });
 });

@@ -1,10 +1,12 @@
 import { errorText } from "../common/describe-error.js";
-import { guarded, isBytes } from "../common/guarded.js";
+import { guarded, isBytes, isInstance } from "../common/guarded.js";
 import { findJsonLoss, type JsonLoss, lossText } from "../common/json-loss.js";
 import { LIMITS } from "../common/limits.js";
 import { toJsonText } from "../common/text.js";
 import type { Payload } from "../job/job.js";
 import type { RetryDecision } from "../job/outcome.js";
+import { RawJson } from "../job/raw-json.js";
+import { rawJsonProblem } from "../request/payload.js";
 import { checkPayload } from "../request/validate.js";
 import { Violations } from "../request/violations.js";
 
@@ -27,6 +29,11 @@ export function writeResult(value: unknown): Payload | undefined {
   if (value === undefined) return undefined;
   // A copy: the handler may go on to use its bytes for something else.
   if (isBytes(value)) return new Uint8Array(value);
+  if (isInstance(value, RawJson)) {
+    const problem = rawJsonProblem(value);
+    if (problem !== undefined) throw new Error(`the result ${problem}`);
+    return value.text;
+  }
   let json: string | undefined;
   let loss: JsonLoss | undefined;
   try {

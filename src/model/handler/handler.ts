@@ -5,6 +5,7 @@ import { cutText } from "../common/text.js";
 import type { Progress } from "../job/job.js";
 import type { AnyJobs, Json, PayloadOf, ResultOf, TypeOf } from "../job/job-types.js";
 import type { NewJob } from "../job/new-job.js";
+import type { RawJson } from "../job/raw-json.js";
 import type { Logger } from "../log/logger.js";
 import type { TraceContext } from "../log/trace-context.js";
 
@@ -30,7 +31,10 @@ export type HandlerOf<Jobs, Type extends keyof Jobs> = (
 ) => Returned<ResultOf<Jobs, Type>> | PromiseLike<Returned<ResultOf<Jobs, Type>>>;
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a result returns nothing
-type Returned<Result> = undefined extends Result ? Result | void : Result;
+type Returned<Result> = undefined extends Result ? Result | Raw<Result> | void : Result | RawJson;
+
+/** Where a type has a result, that may be given as JSON text. */
+type Raw<Result> = [Result] extends [undefined] ? never : RawJson;
 
 /** Handlers of these types. */
 export type HandlersOf<Jobs, Type extends TypeOf<Jobs> = TypeOf<Jobs>> = {

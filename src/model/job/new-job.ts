@@ -1,6 +1,7 @@
 import type { TraceContext } from "../log/trace-context.js";
 import type { BackoffRequest } from "./backoff.js";
 import type { AnyJobs, PayloadOf, TypeOf } from "./job-types.js";
+import type { RawJson } from "./raw-json.js";
 import type { UniqueRequest } from "./unique.js";
 
 /** What may be said of a job to create, beside its type and payload. Durations in ms. */
@@ -49,12 +50,14 @@ export interface NewJobOptions {
   readonly traceContext?: Partial<TraceContext> | undefined;
 }
 
-/** Its payload: a JSON value, or bytes as a Uint8Array. What cannot travel is refused; see the table of the client's README. */
-type PayloadField<Payload> = undefined extends Payload ? { readonly payload?: Payload } : { readonly payload: Payload };
+/** Its payload: a JSON value, bytes as a Uint8Array, or `Raw`. What cannot travel is refused; see the table of the client's README. */
+type PayloadField<Payload, Raw> = undefined extends Payload
+  ? { readonly payload?: Payload | ([Payload] extends [undefined] ? never : Raw) }
+  : { readonly payload: Payload | Raw };
 
-/** A job to create. */
-export type NewJob<Jobs = AnyJobs, Type extends TypeOf<Jobs> = TypeOf<Jobs>> = Type extends unknown
-  ? NewJobOptions & { readonly type: Type } & PayloadField<PayloadOf<Jobs, Type>>
+/** A job to create. `Raw`: in what other form its payload may be given. */
+export type NewJob<Jobs = AnyJobs, Type extends TypeOf<Jobs> = TypeOf<Jobs>, Raw = RawJson> = Type extends unknown
+  ? NewJobOptions & { readonly type: Type } & PayloadField<PayloadOf<Jobs, Type>, Raw>
   : never;
 
 /** What is to change of a PENDING job; at least one thing. What is not given stays as it is. */
@@ -65,5 +68,5 @@ export interface JobUpdate<Payload = unknown> {
   readonly delayMs?: number | undefined;
   /** When it is ready: a Date, or ms since 1970. */
   readonly runAfter?: Date | number | undefined;
-  readonly payload?: Payload | undefined;
+  readonly payload?: Payload | RawJson | undefined;
 }

@@ -218,9 +218,12 @@ export function tooManyBytes(size: number): string {
   return `must be at most ${LIMITS.payloadBytes} bytes, is ${size}`;
 }
 
-/** What JSON text with half of a surrogate pair alone is refused with; undefined for other text. */
+/** What JSON text with half of a surrogate pair alone is refused with. */
+export const ILL_FORMED = "has text that is not well-formed Unicode";
+
+/** The same where that half is escaped, as `JSON.stringify` writes it; undefined for other text. */
 export function surrogateProblem(json: string): string | undefined {
-  return hasLoneSurrogate(json) ? "has text that is not well-formed Unicode" : undefined;
+  return hasLoneSurrogate(json) ? ILL_FORMED : undefined;
 }
 
 /** Adds a violation for each invalid queue setting. `path` is the prefix of their names, for example `settings.`. */
