@@ -24,7 +24,7 @@ const MAX_DEPTH = 100;
 /** Most characters of a path. */
 const PATH_LENGTH = 200;
 
-/** Classes whose contents JSON leaves out, even when it writes some fields of theirs. By `Object.prototype.toString`. */
+/** Classes whose contents JSON leaves out, or writes as something else, even when it writes some fields of theirs. By `Object.prototype.toString`. */
 const LOST = new Set(["Map", "Set", "WeakMap", "WeakSet", "RegExp", "Promise", "Error", "RawJson"]);
 
 /** Classes that JSON writes whole, even when they have no fields. */
