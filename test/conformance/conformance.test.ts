@@ -41,7 +41,8 @@ interface Report {
 
 async function runSuite(config: string, serverArgs: readonly string[]): Promise<Report> {
   const server = [process.execPath, "--import", "tsx", `${folder}server.ts`, ...serverArgs];
-  const args = ["--mode", "server", "--conf", `${folder}${config}`, "--", ...server];
+  // One server at a time: the suite waits 5 s for the start of each.
+  const args = ["--mode", "server", "--max-servers", "1", "--conf", `${folder}${config}`, "--", ...server];
   const child = spawn(RUNNER, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
   runner = child;
   let output = "";
