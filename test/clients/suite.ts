@@ -65,8 +65,7 @@ export function testClient(key: keyof typeof LANGUAGES, backend: keyof typeof BA
       expect(jobs.map(({ result }) => result)).toEqual(made.map((_, at) => at));
     });
 
-    // JavaScript has no numbers for them.
-    test.skipIf(key === "typescript")("keeps large integers, in payloads and results", async () => {
+    test("keeps large integers, in payloads and results", async () => {
       const { url } = await start();
       await startWorker(url);
       const payload = '{"id": 12345678901234567890, "list": [9007199254740993, 1.5]}';

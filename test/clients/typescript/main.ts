@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { createClient, createWorker, type Logger, TaskQueueError } from "gotaskq/client";
+import { createClient, createWorker, type Logger, RawJson, TaskQueueError } from "gotaskq/client";
 
 // A client and a worker of GoTaskQ in TypeScript, as the programs in Go and Python beside it.
 //
@@ -35,14 +35,14 @@ const logger: Logger = {
 
 async function submit(type: string, payload?: string): Promise<void> {
   const client = createClient(url);
-  const { job } = await client.create({ type, ...(payload !== undefined && { payload: JSON.parse(payload) }) });
+  const { job } = await client.create({ type, ...(payload !== undefined && { payload: new RawJson(payload) }) });
   print(job.id);
 }
 
 async function watch(id: string): Promise<void> {
-  for await (const { status, result } of createClient(url).watchJob(id)) {
+  for await (const { status, resultText } of createClient(url).watchJob(id)) {
     print(status);
-    if (result !== undefined) print(JSON.stringify(result));
+    if (resultText !== undefined) print(resultText);
   }
 }
 
@@ -56,7 +56,8 @@ async function work(): Promise<void> {
     stopOnSignals: true,
     logger,
     handlers: {
-      echo: (job) => job.payload,
+      // To the letter: JavaScript has no numbers for large integers.
+      echo: ({ payload, payloadText }) => (payloadText === undefined ? payload : new RawJson(payloadText)),
       // The payload is the number of ms.
       async sleep(job, { signal, progress }) {
         logger.info({}, `running ${job.id}`);
