@@ -14,6 +14,9 @@ const RESUME_MS = 500;
 /** Wait before reconnecting a client that the library has given up, ms. */
 const RECONNECT_MS = 100;
 
+/** What the library says of a call, or an attempt to connect, whose connection was closed. */
+const CLOSED = "Connection is closed.";
+
 /** Interval of the checks at the start whether both connections are ready, ms. */
 const LOOK_MS = 20;
 
@@ -193,8 +196,9 @@ export class Session {
     const { clock, logger } = this.#deps;
     // The library says it with a number of ms that users cannot know.
     const isSilent = error.message.startsWith("Socket timeout");
-    // What was refused may be followed by errors of a connection that was closed for it.
-    if (!this.#isHopeless) this.#trouble = isSilent ? "it does not answer" : error.message || String(error);
+    // What was refused may be followed by errors of a connection that was closed for it. That it was closed says less than why.
+    const saysMore = this.#trouble === "" || error.message !== CLOSED;
+    if (!this.#isHopeless && saysMore) this.#trouble = isSilent ? "it does not answer" : error.message || String(error);
     this.#isHopeless = !this.#isConnected && HOPELESS.test(this.#trouble);
     const now = clock.monotonic();
     if (!this.#isStarted || now - this.#complainedAt < COMPLAINT_MS) return;
