@@ -1,6 +1,8 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import { QueueLooks } from "../../../src/backends/redis/log/queue-looks.js";
 import { createKeys } from "../../../src/backends/redis/scripts/keys.js";
 import type { Backend } from "../../../src/core/backend.js";
+import { deferred } from "../../core/support/async.js";
 import { type RedisServer, startRedis } from "../../support/redis.js";
 import { eventually } from "../../support/wait.js";
 import { add, createQueue, readAll } from "../contract/support.js";
@@ -112,6 +114,39 @@ describe("a cursor of more queues than it names", () => {
     };
     const { entries } = await eventually(read, "all changes");
     expect(entries.map(({ change }) => change.jobId)).toEqual(ids);
+  });
+
+  test("is not told before all is looked at again, though the break came while its reader waited", async () => {
+    const own = await startRedis({ port: true });
+    const at = { url: own.url, prefix: newPrefix() };
+    const proxy = await startProxy(own.port ?? 0);
+    const { backend: other } = await openBackend(at);
+    await Promise.all(QUEUES.map((queue) => createQueue(other, queue)));
+    const { backend } = await openBackend({ ...at, url: `redis://127.0.0.1:${proxy.port}` });
+    const cursor = await backend.head();
+    const looked = deferred();
+    const look = QueueLooks.prototype.all;
+    const looks = vi.spyOn(QueueLooks.prototype, "all").mockImplementation(async function (this: QueueLooks, queues) {
+      await looked.promise;
+      return look.call(this, queues);
+    });
+    proxy.deaden("the channel's");
+    const [first = "", second = ""] = QUEUES;
+    const ids = [...(await add(other, { queue: first })), ...(await add(backend, { queue: second }))];
+    const read = async () => {
+      const { entries } = await backend.read(cursor, 1000, {});
+      return entries.map(({ change }) => change.jobId);
+    };
+    // The channel is found to be silent, and is connected anew: readers begin all the while.
+    const reads: Promise<string[] | undefined>[] = [];
+    const begin = async () => {
+      reads.push(read().catch(() => undefined));
+      return looks.mock.calls.length > 0 ? true : undefined;
+    };
+    await eventually(begin, "the looks after the break");
+    expect((await Promise.all(reads)).filter((told) => told !== undefined)).toEqual([]);
+    looked.resolve();
+    expect(await eventually(() => read().catch(() => undefined), "the changes")).toEqual(ids);
   });
 
   test("names only the queues of its filter, and is for no others", async () => {

@@ -129,13 +129,7 @@ export class Notifier implements RegistryListener {
       told: this.told,
       countsUntil: (queue) => deps.registry.countsUntil(queue),
       horizon: () => deps.registry.horizon,
-      settled: async () => {
-        await this.#whole.wait();
-        deps.registry.pass();
-        await this.#own.settled();
-        await Promise.all(this.#finding);
-        await this.#follower.catchUp();
-      },
+      settled: () => this.#settled(),
       hearAll: (tries) => this.#hearAll(tries),
       find,
       read,
@@ -216,6 +210,18 @@ export class Notifier implements RegistryListener {
     }
     calls.hearsOwn(undefined);
     await subscription.call((client) => client.subscribe(keys.channel));
+  }
+
+  /** See `LogReaderDeps`. What is found after a break may be later than what was missed: then all is to be looked at again first. */
+  async #settled(): Promise<void> {
+    for (let turn = -1; turn !== this.#breaks; ) {
+      await this.#whole.wait();
+      turn = this.#breaks;
+      this.#deps.registry.pass();
+      await this.#own.settled();
+      await Promise.all(this.#finding);
+      await this.#follower.catchUp();
+    }
   }
 
   /** Somebody watches here, or one of those does no longer: see `Backend.follow`. */
