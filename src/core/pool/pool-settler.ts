@@ -4,6 +4,7 @@ import { jobFields } from "../../model/log/job-fields.js";
 import type { Logger } from "../../model/log/logger.js";
 import type { Clock } from "../clock.js";
 import type { FailureReason } from "../observer.js";
+import { Pauses } from "../pauses.js";
 import type { Leasing } from "../work/leasing.js";
 import type { PoolAttempt } from "./pool-attempt.js";
 
@@ -50,12 +51,13 @@ export class PoolSettler {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #lines = new Map<string, Line>();
-  readonly #waits = new Set<() => void>();
+  readonly #pauses: Pauses;
   #isClosed = false;
 
   constructor(leasing: Leasing, clock: Clock, logger: Logger) {
     this.#leasing = leasing;
     this.#clock = clock;
+    this.#pauses = new Pauses(clock);
     this.#logger = logger;
   }
 
@@ -74,7 +76,7 @@ export class PoolSettler {
   /** The pool has stopped: what cannot be written is not tried again. */
   close(): void {
     this.#isClosed = true;
-    for (const end of this.#waits) end();
+    this.#pauses.end();
   }
 
   #begin(queue: string, pending: Pending[]): Line {
@@ -93,25 +95,12 @@ export class PoolSettler {
       } catch (error) {
         if (!this.#isClosed) {
           this.#logger.warn({ err: error, jobs: batch.length, queue }, "outcomes could not be written; trying again");
-          await this.#pause();
+          await this.#pauses.wait(RETRY_MS);
         }
         line.pending.unshift(...batch.filter((item) => this.#isHeld(item)));
       }
     }
     this.#lines.delete(queue);
-  }
-
-  /** Waits before the next try, or until the pool has stopped. */
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        timer.cancel();
-        this.#waits.delete(end);
-        resolve();
-      };
-      const timer = this.#clock.setTimer(RETRY_MS, end);
-      this.#waits.add(end);
-    });
   }
 
   /** Whether it is to be tried again; logs the loss if not. Repeating a write that took effect is harmless. */

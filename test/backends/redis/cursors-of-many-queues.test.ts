@@ -25,6 +25,17 @@ async function manyQueues() {
   return { at, backend, heard };
 }
 
+/** Two servers on a store with these queues, one of them beyond a proxy, and where the log ends. */
+async function besideAnother() {
+  const own = await startRedis({ port: true });
+  const at = { url: own.url, prefix: newPrefix() };
+  const proxy = await startProxy(own.port ?? 0);
+  const { backend: other } = await openBackend(at);
+  await Promise.all(QUEUES.map((queue) => createQueue(other, queue)));
+  const { backend } = await openBackend({ ...at, url: `redis://127.0.0.1:${proxy.port}` });
+  return { proxy, other, backend, cursor: await backend.head() };
+}
+
 const idsBehind = async (backend: Backend, cursor: string) =>
   (await readAll(backend, cursor)).changes.map(({ jobId }) => jobId);
 
@@ -90,13 +101,7 @@ describe("a cursor of more queues than it names", () => {
   });
 
   test("tells nothing of what a server did itself while it hears nothing of the others", async () => {
-    const own = await startRedis({ port: true });
-    const at = { url: own.url, prefix: newPrefix() };
-    const proxy = await startProxy(own.port ?? 0);
-    const { backend: other } = await openBackend(at);
-    await Promise.all(QUEUES.map((queue) => createQueue(other, queue)));
-    const { backend } = await openBackend({ ...at, url: `redis://127.0.0.1:${proxy.port}` });
-    const cursor = await backend.head();
+    const { proxy, other, backend, cursor } = await besideAnother();
     proxy.deaden("the channel's");
     const [first = "", ...rest] = QUEUES;
     const ids = await add(other, { queue: first });
@@ -117,13 +122,7 @@ describe("a cursor of more queues than it names", () => {
   });
 
   test("is not told before all is looked at again, though the break came while its reader waited", async () => {
-    const own = await startRedis({ port: true });
-    const at = { url: own.url, prefix: newPrefix() };
-    const proxy = await startProxy(own.port ?? 0);
-    const { backend: other } = await openBackend(at);
-    await Promise.all(QUEUES.map((queue) => createQueue(other, queue)));
-    const { backend } = await openBackend({ ...at, url: `redis://127.0.0.1:${proxy.port}` });
-    const cursor = await backend.head();
+    const { proxy, other, backend, cursor } = await besideAnother();
     const looked = deferred();
     const look = QueueLooks.prototype.all;
     const looks = vi.spyOn(QueueLooks.prototype, "all").mockImplementation(async function (this: QueueLooks, queues) {

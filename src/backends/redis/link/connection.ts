@@ -1,4 +1,5 @@
 import type { Clock } from "../../../core/clock.js";
+import { Pauses } from "../../../core/pauses.js";
 import { backendUnavailable, memoryFull, TaskQueueError } from "../../../model/common/errors.js";
 import { promised } from "../../../model/common/promised.js";
 import type { Logger } from "../../../model/log/logger.js";
@@ -46,7 +47,8 @@ export class Connection {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #refused: () => void;
-  readonly #waiting = new Set<() => void>();
+  /** Waits that end when the connection becomes ready or is stopped. */
+  readonly #pauses: Pauses;
   /** Since when Redis has been away or silent, ms on the monotonic clock; undefined while it is there. */
   #awaySince: number | undefined;
   /** When an answer came last, ms on the monotonic clock. */
@@ -59,6 +61,7 @@ export class Connection {
   constructor(client: Client, clock: Clock, logger: Logger, refused = () => {}) {
     this.#client = client;
     this.#clock = clock;
+    this.#pauses = new Pauses(clock);
     this.#logger = logger;
     this.#refused = refused;
     client.on("close", () => {
@@ -68,7 +71,7 @@ export class Connection {
     client.on("ready", () => {
       this.#awaySince = undefined;
       this.#isCutting = false;
-      for (const wake of this.#waiting) wake();
+      this.#pauses.end();
     });
   }
 
@@ -85,7 +88,7 @@ export class Connection {
   /** Fails the calls that wait for Redis, and closes the connection. */
   stop(): void {
     this.isStopped = true;
-    for (const wake of this.#waiting) wake();
+    this.#pauses.end();
     this.#client.disconnect();
   }
 
@@ -148,7 +151,7 @@ export class Connection {
     if (this.isStopped || this.#clock.monotonic() + RETRY_MS >= end) {
       throw backendUnavailable("Redis did not answer", error);
     }
-    await this.#pause(RETRY_MS);
+    await this.#pauses.wait(RETRY_MS);
     return this.#try(send, begun, end);
   }
 
@@ -157,22 +160,9 @@ export class Connection {
     while (!this.isReady && !this.isStopped) {
       const left = end - this.#clock.monotonic();
       if (left <= 0) return false;
-      await this.#pause(left);
+      await this.#pauses.wait(left);
     }
     return !this.isStopped;
-  }
-
-  /** Waits `ms`, or until the connection becomes ready or is stopped. */
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        timer.cancel();
-        this.#waiting.delete(wake);
-        resolve();
-      };
-      const timer = this.#clock.setTimer(ms, wake);
-      this.#waiting.add(wake);
-    });
   }
 
   /** Resolves to the answer, if it comes in time; else to what comes of `failed`. */
